@@ -1,0 +1,187 @@
+"""Everything that can go wrong, with what to do next.
+
+- ``VpnMigrateError``
+    - ``UsageError`` (2): the command line, a file's text, an unknown run
+        - ``MalformedFileError``: plan, playbook, scenario or saved describe output
+    - ``RefusedError`` (4): nothing was changed, on purpose
+        - ``PreflightError``: findings that block
+        - ``PlanEditedError``, ``DriftError``, ``WrongAccountError``, ``ClaimedError``, ``LockedError``
+    - ``NothingToMigrateError`` (6)
+    - ``HeldError`` (3): at a gate or waiting for a person
+    - ``InterruptedRunError`` (7): an operator's signal, resumable
+    - ``StepError`` (1, or 5 while traffic is down)
+        - ``DidNotSettleError``, ``ChangeRefusedError``, ``OtherHandError``
+    - ``JournalError`` (1): ``JournalDamagedError``
+    - ``AwsError`` (1)
+        - ``AwsUnreadableError``: a later try may do better
+        - ``NoCredentialsError``, ``NotAuthorizedError``, ``NotFoundError`` (2), ``UnreachableError``
+
+The number is the exit code.  Messages say what happened; ``advice`` says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import ClassVar
+
+
+class Exit(IntEnum):
+    """The exit codes; no other ever leaves the process."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    HELD = 3
+    REFUSED = 4
+    STUCK = 5
+    NOTHING_TO_MIGRATE = 6
+    INTERRUPTED = 7
+
+
+class VpnMigrateError(Exception):
+    """Something a person has to know.  *advice* is one sentence or command, ready to use."""
+
+    exit: ClassVar[Exit] = Exit.FAILED
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+
+class UsageError(VpnMigrateError):
+    """The command line asks for something that cannot be."""
+
+    exit = Exit.USAGE
+
+
+class MalformedFileError(UsageError):
+    """A file does not say what its kind must say; names file, line where known, and field."""
+
+
+class RefusedError(VpnMigrateError):
+    """Refused on purpose before anything was changed."""
+
+    exit = Exit.REFUSED
+
+
+class PreflightError(RefusedError):
+    """The survey cannot be planned; ``findings`` are the blockers and warnings."""
+
+    def __init__(self, message: str, findings: Sequence[object], *, advice: str = "") -> None:
+        super().__init__(message, advice=advice)
+        self.findings = tuple(findings)
+
+
+class PlanEditedError(RefusedError):
+    """A plan's text no longer matches its fingerprint."""
+
+
+class DriftError(RefusedError):
+    """AWS is configured differently from the plan's before-survey; ``differences`` says where."""
+
+    def __init__(self, message: str, differences: Sequence[str], *, advice: str = "") -> None:
+        super().__init__(message, advice=advice)
+        self.differences = tuple(differences)
+
+
+class WrongAccountError(RefusedError):
+    """The credentials or Region are not those of the plan."""
+
+
+class ClaimedError(RefusedError):
+    """Somebody else's claim tag is on the old gateway."""
+
+
+class LockedError(RefusedError):
+    """Another process of this run directory is at work."""
+
+
+class NothingToMigrateError(VpnMigrateError):
+    """Every connection on the gateway is AWS VPN already, or there is none."""
+
+    exit = Exit.NOTHING_TO_MIGRATE
+
+
+class HeldError(VpnMigrateError):
+    """The run waits at a gate, or for a person who is not here."""
+
+    exit = Exit.HELD
+
+
+class InterruptedRunError(VpnMigrateError):
+    """The operator stopped the process; the run resumes."""
+
+    exit = Exit.INTERRUPTED
+
+
+class StepError(VpnMigrateError):
+    """A step failed.  ``step`` is its number; ``outage`` says that traffic is down."""
+
+    def __init__(self, message: str, *, step: int, outage: bool, advice: str = "") -> None:
+        super().__init__(message, advice=advice)
+        self.step = step
+        self.outage = outage
+
+    @property
+    def exit_code(self) -> Exit:
+        """STUCK while traffic is down, because then a person must act now."""
+        return Exit.STUCK if self.outage else Exit.FAILED
+
+
+class DidNotSettleError(StepError):
+    """A step's changes were made and its goal did not hold in time; nothing is rolled back."""
+
+
+class ChangeRefusedError(StepError):
+    """AWS refused a change for good; it had no effect."""
+
+
+class OtherHandError(StepError):
+    """Somebody else alters what this run works on; nothing more is done."""
+
+
+class JournalError(VpnMigrateError):
+    """The journal cannot be read or written; nothing is sent to AWS without it."""
+
+
+class JournalDamagedError(JournalError):
+    """A line of the journal was altered, lost or reordered; ``line`` is its number from 1."""
+
+    def __init__(self, message: str, *, line: int, advice: str = "") -> None:
+        super().__init__(message, advice=advice)
+        self.line = line
+
+
+class AwsError(VpnMigrateError):
+    """AWS could not be asked or would not answer."""
+
+
+class AwsUnreadableError(AwsError):
+    """A look failed and a later one may not: throttling, an expired token, no route."""
+
+
+class UnreachableError(AwsUnreadableError):
+    """No connection to the endpoint."""
+
+
+class NoCredentialsError(AwsError):
+    """There are no credentials, or no Region."""
+
+    exit = Exit.USAGE
+
+
+class NotAuthorizedError(AwsError):
+    """The role may not do this; the message names the missing action."""
+
+
+class NotFoundError(AwsError):
+    """No such resource in this account and Region."""
+
+    exit = Exit.USAGE
+
+
+def exit_code(error: VpnMigrateError) -> Exit:
+    """Give the exit code that *error* leaves the process with."""
+    return error.exit_code if isinstance(error, StepError) else error.exit

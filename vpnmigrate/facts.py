@@ -1,0 +1,138 @@
+"""Facts: the questions a step may ask about AWS, and the values an answer may have.
+
+A fact is what one change alters, so it is also what an intent is about (``belief``).  Subjects are
+roles for what we create and ids for what was there before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from vpnmigrate.model import (
+    Attachment,
+    Role,
+    RouteTableId,
+    State,
+    VpcId,
+    VpnConnectionId,
+    VpnGatewayId,
+)
+
+
+class Switch(StrEnum):
+    """A setting that is there or not: propagation, an edge association, a prefix, a claim."""
+
+    ON = "on"
+    OFF = "off"
+    CHANGING = "changing"
+
+
+class Unknown(StrEnum):
+    """The value of a fact whose reading may not be believed yet."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+
+Value = State | Attachment | Switch | Unknown | str
+"""A plain ``str`` is the target of a route, or the holder of a claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Existence:
+    """Whether a resource lives: a role of ours, or the id of something that was there before."""
+
+    subject: Role | str
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentOf:
+    """How a virtual private gateway stands to a VPC."""
+
+    gateway: VpnGatewayId
+    vpc: VpcId
+
+
+@dataclass(frozen=True, slots=True)
+class Propagation:
+    """Whether a table takes up the routes of a gateway."""
+
+    table: RouteTableId
+    gateway: VpnGatewayId
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTarget:
+    """Where a table's static route for a destination points; ``absent`` where there is none."""
+
+    table: RouteTableId
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeAssociation:
+    """Whether a table routes the traffic that enters through a gateway."""
+
+    table: RouteTableId
+    gateway: VpnGatewayId
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Whether a connection routes a static prefix to the device."""
+
+    connection: VpnConnectionId
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who says they are migrating a gateway: its claim tag, or ``absent``."""
+
+    gateway: VpnGatewayId
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Whether a connection's configuration lies in the vault; only the journal knows."""
+
+    connection: VpnConnectionId
+
+
+@dataclass(frozen=True, slots=True)
+class WordGiven:
+    """Whether a person, or a command, has said something; only the journal knows."""
+
+    word: str
+
+
+Fact = (
+    Existence
+    | AttachmentOf
+    | Propagation
+    | RouteTarget
+    | EdgeAssociation
+    | Prefix
+    | Claim
+    | Archive
+    | WordGiven
+)
+
+ABSENT: Final = "absent"
+"""Value of a route or claim that is not there."""
+
+
+def when_unlisted(fact: Fact) -> Value:
+    """Give the value of *fact* in a reading that does not mention it."""
+    match fact:
+        case Existence():
+            return State.ABSENT
+        case AttachmentOf():
+            return Attachment.DETACHED
+        case Propagation() | EdgeAssociation() | Prefix() | Archive() | WordGiven():
+            return Switch.OFF
+        case RouteTarget() | Claim():
+            return ABSENT

@@ -1,0 +1,109 @@
+"""What a plan decides: the answers a playbook gives, frozen into the plan with its fingerprint."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+
+from msgspec import Struct, field
+
+from vpnmigrate.model import VpnConnectionId
+
+
+class KeyMode(StrEnum):
+    """Where the pre-shared keys of the new tunnels come from."""
+
+    NEW = "new"
+    """AWS makes them; devices get new keys."""
+    REUSE = "reuse"
+    """The old connection's keys, read and sent inside ``aws``, never stored."""
+    SECRETS_MANAGER = "secrets-manager"
+    """AWS makes them and keeps them in Secrets Manager; no call returns them."""
+
+
+class InsideMode(StrEnum):
+    """Where the inside CIDRs of the new tunnels come from."""
+
+    AMAZON = "amazon"
+    """AWS chooses."""
+    KEEP = "keep"
+    """Those of the old connection: old tunnels must be shut before new ones open (domain.md 6.2)."""
+    LISTED = "listed"
+    """The playbook lists them, per old connection."""
+
+
+class OldTunnels(StrEnum):
+    """What step 10 asks about the leaving side's tunnels once traffic flows."""
+
+    DISABLE = "disable"
+    LEAVE = "leave"
+    """Leave them enabled until finalize: a rollback then needs nobody at the device."""
+
+
+class BackOut(StrEnum):
+    """What a failed or overdue cutover leads to."""
+
+    ASK = "ask"
+    ROLL_BACK = "roll-back"
+
+
+class TunnelOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Options of both new tunnels; an empty list leaves AWS's default (domain.md 6.5).
+
+    There is no start-up action to choose: AWS must not initiate before step 10.
+    """
+
+    ike_versions: tuple[str, ...] = ()
+    phase1_encryption: tuple[str, ...] = ()
+    phase1_integrity: tuple[str, ...] = ()
+    phase1_dh_groups: tuple[int, ...] = ()
+    phase2_encryption: tuple[str, ...] = ()
+    phase2_integrity: tuple[str, ...] = ()
+    phase2_dh_groups: tuple[int, ...] = ()
+    dpd_timeout_seconds: int | None = None
+    dpd_timeout_action: str | None = None
+
+
+class TestVpc(Struct, frozen=True, forbid_unknown_fields=True):
+    """Step 6.  ``command`` decides by its exit status; without one a person says ``done``."""
+
+    cidr: str
+    command: tuple[str, ...] = ()
+
+    __test__ = False  # pytest would take the name for a test class
+
+
+class Waits(Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits a playbook may set; the rest stand beside their steps."""
+
+    tunnels: timedelta = timedelta(minutes=60)
+    """Step 10: for a person to enable tunnels and for routes to return."""
+    steady: timedelta = timedelta(seconds=30)
+    """How long step 10 must stay green: one BGP hold time of AWS's samples (domain.md 9.1)."""
+
+
+class Exceptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """What step 10 does not ask for, each by name."""
+
+    prefixes: tuple[str, ...] = ()
+    connections: tuple[VpnConnectionId, ...] = ()
+
+
+class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything a playbook decides."""
+
+    asn: int | None = None
+    """Amazon-side ASN of the new gateway; None asks for AWS's default, 64512."""
+    keys: KeyMode = KeyMode.NEW
+    inside: InsideMode = InsideMode.AMAZON
+    inside_cidrs: dict[VpnConnectionId, tuple[str, str]] = field(default_factory=dict)
+    device_types: dict[str, str] = field(default_factory=dict)
+    """Customer gateway id, or ``default``, to ``vendor/platform/software`` for AWS's sample."""
+    tunnel_options: TunnelOptions = TunnelOptions()
+    test_vpc: TestVpc | None = None
+    old_tunnels: OldTunnels = OldTunnels.DISABLE
+    back_out: BackOut = BackOut.ASK
+    waits: Waits = Waits()
+    exceptions: Exceptions = Exceptions()
+    recreate_aws_vpn: bool = False
+    """Also re-create connections on the gateway that are AWS VPN already (cases.md 1)."""

@@ -1,0 +1,124 @@
+"""The plan: what was seen, what was decided, and every change that follows from the two."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from vpnmigrate.changes import Change
+from vpnmigrate.model import (
+    AccountId,
+    MigrationId,
+    Role,
+    RouteTableRecord,
+    VpcId,
+    VpnConnectionId,
+    VpnGatewayId,
+)
+from vpnmigrate.options import Decisions
+from vpnmigrate.survey import Survey
+
+PLAN_FORMAT = 1
+
+GATEWAY_ROLE = Role("gateway")
+TEST_VPC_ROLE = Role("test-vpc")
+TEST_SUBNET_ROLE = Role("test-subnet")
+
+
+def connection_role(old: VpnConnectionId) -> Role:
+    """Name the role of the connection that succeeds *old*."""
+    return Role(f"connection/{old}")
+
+
+class Phase(StrEnum):
+    """What a step may do to traffic: nothing, interrupt it, or make the old path impossible."""
+
+    PREPARE = "prepare"
+    CUTOVER = "cutover"
+    RETIRE = "retire"
+    CLEAN_UP = "clean-up"
+
+
+class Severity(StrEnum):
+    """Whether a finding forbids planning or only warns."""
+
+    BLOCKS = "blocks"
+    WARNS = "warns"
+
+
+class Finding(Struct, frozen=True):
+    """A preflight check's result.  ``code`` is VPM-Bnnn (blocks) or VPM-Wnnn (warns), stable."""
+
+    code: str
+    name: str
+    evidence: str
+    fix: str
+
+    @property
+    def severity(self) -> Severity:
+        """Read from the code's letter."""
+        return Severity.BLOCKS if self.code.startswith("VPM-B") else Severity.WARNS
+
+
+class PlannedStep(Struct, frozen=True):
+    """A step with the changes it will make; ids may be role names."""
+
+    number: int
+    title: str
+    phase: Phase
+    changes: tuple[Change, ...] = ()
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """A migration, decided.  Holds no secret; the fingerprint covers every other field."""
+
+    format: int = PLAN_FORMAT
+    tool: str
+    migration: MigrationId
+    made: datetime
+    account: AccountId
+    region: str
+    playbook: str
+    before: Survey
+    decisions: Decisions
+    findings: tuple[Finding, ...] = ()
+    """Warnings only: a plan with a blocker is never made."""
+    forward: tuple[PlannedStep, ...] = ()
+    """Steps 1 to 10."""
+    back: tuple[PlannedStep, ...] = ()
+    """The way back from the end of step 10, clean-up included."""
+    retire: tuple[PlannedStep, ...] = ()
+    """Step 11; its point of no return is its first change."""
+    fingerprint: str = ""
+    """SHA-256 over the canonical JSON of this plan with an empty fingerprint."""
+
+    @property
+    def vpc(self) -> VpcId:
+        """The VPC whose gateway is replaced; preflight refuses a survey without one."""
+        vpc = self.before.vpc
+        if vpc is None:
+            message = "a plan without an attached VPC cannot exist: preflight refuses it"
+            raise AssertionError(message)
+        return vpc.id
+
+    @property
+    def old_gateway(self) -> VpnGatewayId:
+        """The gateway that is on the VPC before."""
+        return self.before.gateway.id
+
+    @property
+    def old_connections(self) -> tuple[VpnConnectionId, ...]:
+        """The connections that get successors, sorted."""
+        return tuple(c.id for c in self.before.living)
+
+    @property
+    def propagating_tables(self) -> tuple[RouteTableRecord, ...]:
+        """The tables that took up the old gateway's routes before."""
+        return tuple(t for t in self.before.route_tables if self.old_gateway in t.propagating)
+
+    @property
+    def edge_tables(self) -> tuple[RouteTableRecord, ...]:
+        """The tables that were associated with the old gateway before."""
+        return tuple(t for t in self.before.route_tables if t.edge_of(self.old_gateway))

@@ -1,0 +1,129 @@
+"""The seams of the runner: what it needs from the world, and nothing about how that is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from vpnmigrate.changes import AwsChange, OperatorTask
+from vpnmigrate.model import MigrationId, VpnGatewayId
+from vpnmigrate.outcomes import Outcome
+from vpnmigrate.plan import Plan
+from vpnmigrate.records import Entry, Record
+from vpnmigrate.snapshot import Reading, Word
+from vpnmigrate.survey import Survey
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who AWS takes us for."""
+
+    account: str
+    arn: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a mutating call carries so that it can be found again: tags and user agent."""
+
+    migration: MigrationId
+    attempt: int
+    step: int
+
+
+class Ec2(Protocol):
+    """AWS as the runner sees it.  Reads are retried inside; a mutating call is sent once."""
+
+    def identity(self) -> Identity:
+        """Tell who we are (STS).
+
+        Raises:
+            AwsError: It could not be read, with the next step in it.
+        """
+        ...
+
+    def survey(self, gateway: VpnGatewayId) -> Survey:
+        """Read widely, for planning and for drift.
+
+        Raises:
+            AwsError: A describe call failed for good.
+        """
+        ...
+
+    def look(self, plan: Plan) -> Reading:
+        """Read narrowly what *plan* touches: gateways, connections, tables, the test VPC.
+
+        Raises:
+            AwsUnreadableError: This look failed; a later one may not (throttled, expired, offline).
+            AwsError: No later look will do better (not authorised).
+        """
+        ...
+
+    def perform(self, change: AwsChange, mark: Mark) -> Outcome:
+        """Send *change* once and say what became of it; never raises an AWS error.
+
+        May be called from several threads at once.
+        """
+        ...
+
+
+class Journal(Protocol):
+    """The run's only memory.  One process writes it."""
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """Everything written so far, oldest first, by this process and those before it."""
+        ...
+
+    def write(self, *records: Record) -> None:
+        """Append *records* and make them durable in one sync, before returning.
+
+        Raises:
+            JournalError: It could not be made durable, or another process took the run over;
+                nothing may be sent to AWS after that.
+        """
+        ...
+
+    def fold_inbox(self) -> Sequence[str]:
+        """Write what other terminals left for this run, and give their requests: ``pause``, …."""
+        ...
+
+
+class People(Protocol):
+    """Whoever carries out tasks away from AWS: a person at a prompt, a command, a robot."""
+
+    @property
+    def patient(self) -> bool:
+        """Whether someone can be waited for here; if not, a task outside the outage holds the run."""
+        ...
+
+    def ask(self, task: OperatorTask) -> Word | None:
+        """Show *task* if it is new, and give its word if it has been done; never blocks long."""
+        ...
+
+    def announce(self, task: OperatorTask) -> None:
+        """Say that *task* comes up soon, so that its person is ready."""
+        ...
+
+
+class Observer(Protocol):
+    """Whoever watches a run: a terminal, a log, a rehearsal's report."""
+
+    def saw(self, entry: Entry) -> None:
+        """Take notice of a journal entry that is durable now."""
+        ...
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        """Take notice of one look that found the step's goal not reached."""
+        ...
+
+
+class Interruption(Protocol):
+    """The operator's wish to stop, read between two changes."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why to stop at the next safe point, or None."""
+        ...

@@ -1,0 +1,185 @@
+"""What a journal can say: a closed union of records, in the order a run writes them.
+
+A record added here needs a changelog line; a field added to one needs a default, so that journals
+written by an earlier version stay readable.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+
+from vpnmigrate.changes import Change
+from vpnmigrate.model import MigrationId, RouteTableId, VpnConnectionId
+from vpnmigrate.outcomes import Outcome
+from vpnmigrate.snapshot import Word
+
+JOURNAL_FORMAT = 1
+
+
+class Direction(StrEnum):
+    """Which way an attempt is going."""
+
+    FORWARD = "forward"
+    BACK = "back"
+    RETIRE = "retire"
+
+
+class _Record(Struct, frozen=True, tag_field="record"):
+    pass
+
+
+class Opened(_Record, frozen=True, tag="opened"):
+    """A process took the run up: the first record of every process, with who and where."""
+
+    migration: MigrationId
+    fingerprint: str
+    host: str
+    user: str
+    process: int
+    tool: str
+
+
+class DirectionTaken(_Record, frozen=True, tag="direction-taken"):
+    """The run sets out forward, back or to retire; attempts count the forward ones from 1."""
+
+    direction: Direction
+    attempt: int
+    keep_new: bool = False
+
+
+class Replanned(_Record, frozen=True, tag="replanned"):
+    """A held run goes on with a newer plan of the same migration."""
+
+    fingerprint: str
+
+
+class StepBegun(_Record, frozen=True, tag="step-begun"):
+    """Work on a step began; ``cleaning`` marks the removal of what a step made."""
+
+    number: int
+    title: str
+    cleaning: bool = False
+
+
+class StepSettled(_Record, frozen=True, tag="step-settled"):
+    """A step's goal was seen to hold; ``lost`` names what others took away."""
+
+    number: int
+    cleaning: bool = False
+    lost: tuple[str, ...] = ()
+
+
+class Intended(_Record, frozen=True, tag="intended"):
+    """About to be performed.  Without an Answered of the same ``intent`` it is in doubt."""
+
+    intent: int
+    step: int
+    change: Change
+
+
+class Answered(_Record, frozen=True, tag="answered"):
+    """What became of an intent."""
+
+    intent: int
+    outcome: Outcome
+
+
+class Spoken(_Record, frozen=True, tag="spoken"):
+    """A person, or the test command, gave a word."""
+
+    word: Word
+    who: str
+    host: str
+
+
+class BaselineTaken(_Record, frozen=True, tag="baseline-taken"):
+    """The last look before step 7."""
+
+    taken: datetime
+    tunnels_up: dict[VpnConnectionId, int]
+    propagated: dict[RouteTableId, tuple[str, ...]]
+
+
+class OutageBegan(_Record, frozen=True, tag="outage-began"):
+    """The first call that interrupts traffic is about to be sent."""
+
+    since: datetime
+
+
+class OutageEnded(_Record, frozen=True, tag="outage-ended"):
+    """Traffic was first seen to flow at ``at`` and has since held steady."""
+
+    at: datetime
+    lasted: timedelta
+
+
+class OtherHand(_Record, frozen=True, tag="other-hand"):
+    """Somebody else undid or altered what we did; it is left alone."""
+
+    what: str
+
+
+class Noted(_Record, frozen=True, tag="noted"):
+    """Something the operator should read in the report, such as an accepted risk."""
+
+    what: str
+
+
+class Held(_Record, frozen=True, tag="held"):
+    """The run stops here on purpose, at a gate or for a person."""
+
+    why: str
+    step: int
+
+
+class Interrupted(_Record, frozen=True, tag="interrupted"):
+    """An operator's signal stopped the process between two changes."""
+
+    why: str
+
+
+class Failed(_Record, frozen=True, tag="failed"):
+    """The run stopped short; ``stuck`` says that traffic needs a person now."""
+
+    why: str
+    step: int
+    stuck: bool = False
+
+
+class Finished(_Record, frozen=True, tag="finished"):
+    """The direction taken was gone to its end."""
+
+    direction: Direction
+    lost: tuple[str, ...] = ()
+
+
+Record = (
+    Opened
+    | DirectionTaken
+    | Replanned
+    | StepBegun
+    | StepSettled
+    | Intended
+    | Answered
+    | Spoken
+    | BaselineTaken
+    | OutageBegan
+    | OutageEnded
+    | OtherHand
+    | Noted
+    | Held
+    | Interrupted
+    | Failed
+    | Finished
+)
+
+
+class Entry(Struct, frozen=True):
+    """One line of a journal: a record with its number and its moment."""
+
+    seq: int
+    at: datetime
+    record: Record

@@ -1,0 +1,238 @@
+"""The narrow reading that the runner and the steps work from, and what the journal adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from vpnmigrate.facts import (
+    ABSENT,
+    AttachmentOf,
+    Claim,
+    EdgeAssociation,
+    Existence,
+    Fact,
+    Prefix,
+    Propagation,
+    RouteTarget,
+    Switch,
+    Value,
+    when_unlisted,
+)
+from vpnmigrate.model import (
+    CREATED_ROUTE,
+    Attachment,
+    ConnectionRecord,
+    GatewayRecord,
+    MigrationId,
+    Role,
+    RouteTableId,
+    RouteTableRecord,
+    State,
+    SubnetRecord,
+    Tag,
+    VpcId,
+    VpcRecord,
+    VpnConnectionId,
+    VpnGatewayId,
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the describe calls said, parsed and nothing more."""
+
+    begun: datetime
+    """Before the first read was sent."""
+    gateways: tuple[GatewayRecord, ...] = ()
+    connections: tuple[ConnectionRecord, ...] = ()
+    tables: tuple[RouteTableRecord, ...] = ()
+    vpcs: tuple[VpcRecord, ...] = ()
+    subnets: tuple[SubnetRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One reading as facts.  A fact that is not listed has the value ``when_unlisted`` gives."""
+
+    begun: datetime
+    facts: Mapping[Fact, Value] = field(default_factory=dict)
+    """UNKNOWN where ``belief`` does not trust the reading."""
+    ours: Mapping[Role, str] = field(default_factory=dict)
+    """Live resources that carry this migration's tags, and no others."""
+    twins: tuple[tuple[Role, str], ...] = ()
+    """Further live resources in a role that ``ours`` has filled: somebody copied our tags."""
+    connections: Mapping[VpnConnectionId, ConnectionRecord] = field(default_factory=dict)
+    tables: Mapping[RouteTableId, RouteTableRecord] = field(default_factory=dict)
+    foreign: frozenset[Fact] = frozenset()
+    """Facts that another hand changed after our effect was seen; left alone and named."""
+
+    def value(self, fact: Fact) -> Value:
+        """Give the believed value of *fact*; UNKNOWN where nothing may be believed yet."""
+        return self.facts.get(fact, when_unlisted(fact))
+
+    def state(self, subject: Role | str) -> Value:
+        """Give the life of a role's resource, or of a resource by id."""
+        return self.value(Existence(subject))
+
+    def attachment(self, gateway: VpnGatewayId, vpc: VpcId) -> Value:
+        """Give how *gateway* stands to *vpc*."""
+        return self.value(AttachmentOf(gateway, vpc))
+
+    def attachments(self, gateway: VpnGatewayId) -> Mapping[VpcId, Value]:
+        """Give every VPC that *gateway* is on, coming to, leaving, or not known to have left."""
+        return {
+            fact.vpc: value
+            for fact, value in self.facts.items()
+            if isinstance(fact, AttachmentOf)
+            and fact.gateway == gateway
+            and value is not Attachment.DETACHED
+        }
+
+    def occupants(self, vpc: VpcId) -> Mapping[VpnGatewayId, Value]:
+        """Give every gateway that is on *vpc*, or coming, leaving or unknown."""
+        return {
+            fact.gateway: value
+            for fact, value in self.facts.items()
+            if isinstance(fact, AttachmentOf)
+            and fact.vpc == vpc
+            and value is not Attachment.DETACHED
+        }
+
+    def propagates(self, table: RouteTableId, gateway: VpnGatewayId) -> Value:
+        """Give whether *table* takes up the routes of *gateway*."""
+        return self.value(Propagation(table, gateway))
+
+    def route(self, table: RouteTableId, destination: str) -> Value:
+        """Give the target of *table*'s static route for *destination*."""
+        return self.value(RouteTarget(table, destination))
+
+    def route_is_active(self, table: RouteTableId, destination: str) -> bool:
+        """Tell whether the static route for *destination* carries traffic."""
+        record = self.tables.get(table)
+        return record is not None and any(
+            route.destination == destination and route.state == "active"
+            for route in record.routes
+            if route.origin == CREATED_ROUTE
+        )
+
+
+def snapshot_of(reading: Reading, migration: MigrationId) -> Snapshot:
+    """Turn a reading into facts.  Roles are filled by tag; the first id in order wins a role."""
+    facts: dict[Fact, Value] = {}
+    ours: dict[Role, str] = {}
+    twins: list[tuple[Role, str]] = []
+
+    def note(resource: GatewayRecord | ConnectionRecord | VpcRecord | SubnetRecord) -> None:
+        life = life_of(resource.state)
+        facts[Existence(resource.id)] = life
+        if resource.tags.get(Tag.MIGRATION) != migration or life is State.ABSENT:
+            return
+        role = Role(resource.tags.get(Tag.ROLE, ""))
+        if role in ours and life is not State.DELETING:
+            twins.append((role, resource.id))
+        elif role not in ours:
+            ours[role] = resource.id
+            facts[Existence(role)] = life
+
+    # A resource on its way out must not fill a role that a living one could.
+    for resource in sorted(
+        (*reading.gateways, *reading.connections, *reading.vpcs, *reading.subnets),
+        key=lambda r: (life_of(r.state) is State.DELETING, r.id),
+    ):
+        note(resource)
+    for gateway in reading.gateways:
+        facts[Claim(gateway.id)] = gateway.tags.get(Tag.CLAIM, ABSENT)
+        for attached in gateway.attachments:
+            facts[AttachmentOf(gateway.id, attached.vpc)] = attachment_of(attached.state)
+    for connection in reading.connections:
+        for prefix in connection.prefixes:
+            facts[Prefix(connection.id, prefix.cidr)] = _prefix(prefix.state)
+    for table in reading.tables:
+        facts[Existence(table.id)] = State.AVAILABLE
+        for source in table.propagating:
+            facts[Propagation(table.id, source)] = Switch.ON
+        for route in table.routes:
+            if route.origin == CREATED_ROUTE:
+                facts[RouteTarget(table.id, route.destination)] = route.target
+        for association in table.associations:
+            if association.gateway:
+                edge = EdgeAssociation(table.id, VpnGatewayId(association.gateway))
+                facts[edge] = Switch.ON
+    return Snapshot(
+        begun=reading.begun,
+        facts=facts,
+        ours=ours,
+        twins=tuple(twins),
+        connections={c.id: c for c in reading.connections},
+        tables={t.id: t for t in reading.tables},
+    )
+
+
+_LIVES = {
+    "available": State.AVAILABLE,
+    "deleting": State.DELETING,
+    "deleted": State.ABSENT,
+}
+
+
+def life_of(state: str) -> State:
+    """Read an EC2 state; one we do not know, such as ``modifying``, is work in progress."""
+    return _LIVES.get(state, State.PENDING)
+
+
+_ATTACHMENTS = {a.value: a for a in Attachment}
+
+
+def attachment_of(state: str) -> Attachment:
+    """Read an attachment's state; one we do not know is neither there nor gone: DETACHING."""
+    return _ATTACHMENTS.get(state, Attachment.DETACHING)
+
+
+_PREFIXES = {"available": Switch.ON, "deleted": Switch.OFF, "deleting": Switch.OFF}
+
+
+def _prefix(state: str) -> Switch:
+    return _PREFIXES.get(state, Switch.CHANGING)
+
+
+class Word(StrEnum):
+    """What a person, or a command in their place, can say in a run."""
+
+    DEVICES_CONFIGURED = "devices-configured"
+    TEST_PASSED = "test-passed"
+    NEW_TUNNELS_ENABLED = "new-tunnels-enabled"
+    OLD_TUNNELS_DISABLED = "old-tunnels-disabled"
+    TUNNELS_RETURNED = "tunnels-returned"
+    """Rollback's step 10: the old tunnels are on again."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The last look before step 7: what has to work again when the cutover is done."""
+
+    taken: datetime
+    tunnels_up: Mapping[VpnConnectionId, int]
+    """Old connection to its tunnels UP."""
+    propagated: Mapping[RouteTableId, frozenset[str]]
+    """Table to the destinations the leaving gateway propagated into it."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the journal of this attempt has been told and AWS cannot tell."""
+
+    words: Mapping[Word, datetime] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Archived connection id to the SHA-256 of its configuration in the vault."""
+    baseline: Baseline | None = None
+
+
+@dataclass(frozen=True)
+class Way:
+    """Which gateway a cutover takes off the VPC and which one it puts there."""
+
+    leaving: VpnGatewayId
+    joining: VpnGatewayId

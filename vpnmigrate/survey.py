@@ -1,0 +1,87 @@
+"""The wide reading of an account: everything a plan is made from, and nothing secret."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from vpnmigrate.model import (
+    AccountId,
+    ConnectionRecord,
+    CustomerGatewayRecord,
+    GatewayRecord,
+    RouteTableRecord,
+    VpcRecord,
+)
+
+
+class VirtualInterface(Struct, frozen=True):
+    """A Direct Connect private virtual interface on the gateway (domain.md 7)."""
+
+    id: str
+    state: str
+    gateway: str
+
+
+class DirectConnectAssociation(Struct, frozen=True):
+    """A Direct Connect gateway's association with the virtual private gateway."""
+
+    id: str
+    state: str
+    gateway: str
+
+
+class Unread(Struct, frozen=True):
+    """Something the survey wanted and could not read; *why* is AWS's code and message."""
+
+    what: str
+    """Field of the survey: ``direct_connect`` or ``quotas``."""
+    why: str
+
+
+class Quotas(Struct, frozen=True):
+    """Limits in force; the defaults are AWS's (domain.md 5) and stand in where unreadable."""
+
+    gateways_per_region: int = 5
+    connections_per_region: int = 50
+    connections_per_gateway: int = 10
+    static_prefixes_per_connection: int = 100
+    vpcs_per_region: int = 5
+
+
+class Survey(Struct, frozen=True):
+    """One wide reading.  Every tuple is sorted by id, so equal worlds give equal surveys."""
+
+    taken: datetime
+    account: AccountId
+    region: str
+    gateway: GatewayRecord
+    """The virtual private gateway that is to leave."""
+    vpcs: tuple[VpcRecord, ...] = ()
+    """Every VPC of the Region: the attached one, and what a test VPC must not overlap."""
+    connections: tuple[ConnectionRecord, ...] = ()
+    """On the leaving gateway, in whatever state; plus, see ``others``."""
+    customer_gateways: tuple[CustomerGatewayRecord, ...] = ()
+    """Those the connections use."""
+    route_tables: tuple[RouteTableRecord, ...] = ()
+    """All tables of the attached VPC."""
+    other_gateways: tuple[GatewayRecord, ...] = ()
+    """Every other gateway of the Region that still counts against the quota."""
+    other_connections: tuple[ConnectionRecord, ...] = ()
+    """Every other connection of the Region, for quotas and shared customer gateways."""
+    virtual_interfaces: tuple[VirtualInterface, ...] = ()
+    associations: tuple[DirectConnectAssociation, ...] = ()
+    quotas: Quotas = Quotas()
+    unread: tuple[Unread, ...] = ()
+
+    @property
+    def vpc(self) -> VpcRecord | None:
+        """The VPC that holds the gateway, or None while it is on no VPC."""
+        held = {a.vpc for a in self.gateway.attachments if a.state == "attached"}
+        return next((vpc for vpc in self.vpcs if vpc.id in held), None)
+
+    @property
+    def living(self) -> tuple[ConnectionRecord, ...]:
+        """The connections that still exist: EC2 lists deleted ones for a while (domain.md 2.3)."""
+        return tuple(c for c in self.connections if c.state != "deleted")
