@@ -5,7 +5,8 @@
         - ``MalformedFileError``: plan, playbook, scenario or saved describe output
     - ``RefusedError`` (4): nothing was changed, on purpose
         - ``PreflightError``: findings that block
-        - ``PlanEditedError``, ``DriftError``, ``WrongAccountError``, ``ClaimedError``, ``LockedError``
+        - ``PlanEditedError``, ``DriftError``, ``WrongAccountError``
+        - ``ClaimedError``, ``LockedError``
     - ``NothingToMigrateError`` (6)
     - ``HeldError`` (3): at a gate or waiting for a person
     - ``InterruptedRunError`` (7): an operator's signal, resumable
@@ -14,7 +15,9 @@
     - ``JournalError`` (1): ``JournalDamagedError``
     - ``AwsError`` (1)
         - ``AwsUnreadableError``: a later try may do better
-        - ``NoCredentialsError``, ``NotAuthorizedError``, ``NotFoundError`` (2), ``UnreachableError``
+            - ``UnreachableError``
+        - ``NotAuthorizedError``
+        - ``NoCredentialsError``, ``NotFoundError`` (2)
 
 The number is the exit code.  Messages say what happened; ``advice`` says what to do.
 """

@@ -12,7 +12,6 @@ from typing import NewType
 
 from msgspec import Struct
 
-
 # Ids are opaque: EC2 promises a prefix and nothing more.
 AccountId = NewType("AccountId", str)
 VpcId = NewType("VpcId", str)
@@ -22,7 +21,7 @@ CustomerGatewayId = NewType("CustomerGatewayId", str)
 RouteTableId = NewType("RouteTableId", str)
 MigrationId = NewType("MigrationId", str)
 Role = NewType("Role", str)
-"""What a resource we create is for: ``gateway``, ``connection/vpn-…``, ``test-vpc``, ``test-subnet``."""
+"""What one of ours is for: ``gateway``, ``connection/vpn-…``, ``test-vpc``, ``test-subnet``."""
 
 
 class State(StrEnum):
@@ -35,7 +34,7 @@ class State(StrEnum):
 
 
 class Attachment(StrEnum):
-    """A virtual private gateway on a VPC; an entry that is not listed is DETACHED (domain.md 2.2)."""
+    """A virtual private gateway on a VPC; one that is not listed is DETACHED (domain.md 2.2)."""
 
     ATTACHING = "attaching"
     ATTACHED = "attached"

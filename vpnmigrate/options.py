@@ -27,7 +27,7 @@ class InsideMode(StrEnum):
     AMAZON = "amazon"
     """AWS chooses."""
     KEEP = "keep"
-    """Those of the old connection: old tunnels must be shut before new ones open (domain.md 6.2)."""
+    """The old connection's: its tunnels must be shut before new ones open (domain.md 6.2)."""
     LISTED = "listed"
     """The playbook lists them, per old connection."""
 

@@ -96,7 +96,7 @@ class People(Protocol):
 
     @property
     def patient(self) -> bool:
-        """Whether someone can be waited for here; if not, a task outside the outage holds the run."""
+        """Whether someone can be waited for here; else a task outside the outage holds the run."""
         ...
 
     def ask(self, task: OperatorTask) -> Word | None:

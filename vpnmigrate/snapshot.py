@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -119,48 +119,32 @@ class Snapshot:
         )
 
 
+_Resource = GatewayRecord | ConnectionRecord | VpcRecord | SubnetRecord
+
+
 def snapshot_of(reading: Reading, migration: MigrationId) -> Snapshot:
     """Turn a reading into facts.  Roles are filled by tag; the first id in order wins a role."""
     facts: dict[Fact, Value] = {}
     ours: dict[Role, str] = {}
     twins: list[tuple[Role, str]] = []
-
-    def note(resource: GatewayRecord | ConnectionRecord | VpcRecord | SubnetRecord) -> None:
+    for resource in _living_first(reading):
         life = life_of(resource.state)
         facts[Existence(resource.id)] = life
         if resource.tags.get(Tag.MIGRATION) != migration or life is State.ABSENT:
-            return
+            continue
         role = Role(resource.tags.get(Tag.ROLE, ""))
-        if role in ours and life is not State.DELETING:
-            twins.append((role, resource.id))
-        elif role not in ours:
+        if role not in ours:
             ours[role] = resource.id
             facts[Existence(role)] = life
-
-    # A resource on its way out must not fill a role that a living one could.
-    for resource in sorted(
-        (*reading.gateways, *reading.connections, *reading.vpcs, *reading.subnets),
-        key=lambda r: (life_of(r.state) is State.DELETING, r.id),
-    ):
-        note(resource)
+        elif life is not State.DELETING:
+            twins.append((role, resource.id))
     for gateway in reading.gateways:
-        facts[Claim(gateway.id)] = gateway.tags.get(Tag.CLAIM, ABSENT)
-        for attached in gateway.attachments:
-            facts[AttachmentOf(gateway.id, attached.vpc)] = attachment_of(attached.state)
+        facts.update(_facts_of_gateway(gateway))
     for connection in reading.connections:
         for prefix in connection.prefixes:
             facts[Prefix(connection.id, prefix.cidr)] = _prefix(prefix.state)
     for table in reading.tables:
-        facts[Existence(table.id)] = State.AVAILABLE
-        for source in table.propagating:
-            facts[Propagation(table.id, source)] = Switch.ON
-        for route in table.routes:
-            if route.origin == CREATED_ROUTE:
-                facts[RouteTarget(table.id, route.destination)] = route.target
-        for association in table.associations:
-            if association.gateway:
-                edge = EdgeAssociation(table.id, VpnGatewayId(association.gateway))
-                facts[edge] = Switch.ON
+        facts.update(_facts_of_table(table))
     return Snapshot(
         begun=reading.begun,
         facts=facts,
@@ -169,6 +153,35 @@ def snapshot_of(reading: Reading, migration: MigrationId) -> Snapshot:
         connections={c.id: c for c in reading.connections},
         tables={t.id: t for t in reading.tables},
     )
+
+
+def _living_first(reading: Reading) -> list[_Resource]:
+    """Sort so that a resource on its way out fills no role that a living one could."""
+    resources: tuple[_Resource, ...] = (
+        *reading.gateways,
+        *reading.connections,
+        *reading.vpcs,
+        *reading.subnets,
+    )
+    return sorted(resources, key=lambda r: (life_of(r.state) is State.DELETING, r.id))
+
+
+def _facts_of_gateway(gateway: GatewayRecord) -> Iterator[tuple[Fact, Value]]:
+    yield Claim(gateway.id), gateway.tags.get(Tag.CLAIM, ABSENT)
+    for attached in gateway.attachments:
+        yield AttachmentOf(gateway.id, attached.vpc), attachment_of(attached.state)
+
+
+def _facts_of_table(table: RouteTableRecord) -> Iterator[tuple[Fact, Value]]:
+    yield Existence(table.id), State.AVAILABLE
+    for gateway in table.propagating:
+        yield Propagation(table.id, gateway), Switch.ON
+    for route in table.routes:
+        if route.origin == CREATED_ROUTE:
+            yield RouteTarget(table.id, route.destination), route.target
+    for association in table.associations:
+        if association.gateway:
+            yield EdgeAssociation(table.id, VpnGatewayId(association.gateway)), Switch.ON
 
 
 _LIVES = {
@@ -228,6 +241,12 @@ class Told:
     files: Mapping[str, str] = field(default_factory=dict)
     """Archived connection id to the SHA-256 of its configuration in the vault."""
     baseline: Baseline | None = None
+    verified: datetime | None = None
+    """Since when traffic has been seen to flow on the joining side, once it has held steady."""
+    holder: str = ""
+    """Who this run claims the old gateway for."""
+    outranks: str = ""
+    """The holder this run was told to take over from."""
 
 
 @dataclass(frozen=True)
