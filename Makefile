@@ -1,0 +1,43 @@
+# The two commands a newcomer needs are `make demo` and `make test`; `make help` lists the rest.
+# Everything is built inside this directory.  PYTHON=... chooses another interpreter.
+
+PYTHON ?= python3
+export PYTHON
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types docs readme clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+demo: .venv/ready ## set up and watch a whole migration on the sandbox; no AWS account needed
+	@.venv/bin/vpnmigrate demo
+
+test: .tox/tool/ready ## set up and run lint, types, every test and the built wheel
+	.tox/tool/bin/tox run
+
+lint: .tox/tool/ready ## ruff only
+	.tox/tool/bin/tox run -e lint
+
+types: .tox/tool/ready ## mypy only
+	.tox/tool/bin/tox run -e types
+
+docs: .venv/ready ## write the pages that are generated from the program
+	.venv/bin/python scripts/write_docs.py
+
+readme: .venv/ready ## put what `vpnmigrate demo` prints into the README
+	.venv/bin/python scripts/write_readme.py
+
+clean: ## remove everything that was built here
+	rm -rf .venv .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* dist build
+
+.venv/ready: pyproject.toml scripts/make-venv
+	scripts/make-venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.tox/tool/ready: scripts/make-venv tox.ini
+	scripts/make-venv .tox/tool
+	.tox/tool/bin/python -m pip install --quiet --disable-pip-version-check 'tox>=4.22,<5'
+	touch $@

@@ -1,0 +1,266 @@
+"""The rooms of the program and who may enter which, read from the source.
+
+The tables below are the architecture.  A new module is a new row: say what it may import, and
+think twice before a row grows.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "vpnmigrate"
+
+# Values: frozen, no behaviour beyond look-ups.  Each may import those before it.
+VALUES = (
+    "errors",
+    "clock",
+    "model",
+    "outcomes",
+    "options",
+    "survey",
+    "facts",
+    "snapshot",
+    "changes",
+    "plan",
+    "records",
+    "ports",
+)
+_VALUES = frozenset(VALUES)
+
+# Thought: pure functions of values, and what of the others' thoughts each may use.
+PURE: dict[str, frozenset[str]] = {
+    "states": frozenset(),
+    "belief": frozenset(),
+    "gates": frozenset(),
+    "claims": frozenset(),
+    "playbook": frozenset(),
+    "preflight": frozenset(),
+    "steps": frozenset({"belief"}),
+    "journeys": frozenset({"steps"}),
+    "imagine": frozenset({"steps", "journeys", "belief"}),
+    "replay": frozenset({"states", "belief", "journeys", "steps"}),
+    "drift": frozenset({"imagine", "replay"}),
+    "planner": frozenset({"preflight", "playbook", "steps", "journeys", "imagine", "drift"}),
+    "admission": frozenset({"drift", "replay", "claims", "gates", "journeys", "states"}),
+}
+
+# Deeds: what each part of the shell may use besides the values.
+_THOUGHTS = frozenset(PURE)
+_FILES = frozenset({"rundir", "lock", "inbox", "journal", "vault", "files", "settings", "logs"})
+SHELL: dict[str, frozenset[str]] = {
+    "runner": _THOUGHTS - {"planner", "preflight", "playbook"},
+    "rundir": frozenset(),
+    "lock": frozenset({"rundir"}),
+    "inbox": frozenset({"rundir"}),
+    "journal": frozenset({"rundir", "lock", "inbox", "replay"}),
+    "vault": frozenset({"rundir"}),
+    "files": frozenset({"rundir", "playbook", "planner"}),
+    "settings": frozenset({"rundir"}),
+    "logs": frozenset({"rundir", "settings"}),
+    "devices": frozenset({"vault"}),
+    "aws": frozenset({"vault", "devices"}),
+    "sandbox": _THOUGHTS | {"aws", "runner", "vault", "devices", "files", "journal"},
+    "report": _THOUGHTS | {"devices"},
+    "cli": _THOUGHTS | _FILES | {"runner", "devices", "aws", "sandbox", "report"},
+}
+
+# Whoever else imports these is wrong; ``clock`` aside, a pure room imports none of the second set.
+ONLY_IN = {
+    "boto3": {"aws", "sandbox"},
+    "botocore": {"aws", "sandbox"},
+    "moto": {"sandbox"},
+    "typer": {"cli"},
+    "rich": {"cli", "report"},
+    "filelock": {"lock", "journal", "rundir"},
+    "platformdirs": {"settings", "rundir", "cli"},
+}
+TOUCHES_THE_WORLD = frozenset(
+    {"boto3", "botocore", "moto", "typer", "rich", "structlog", "logging", "filelock"}
+    | {"platformdirs", "tenacity", "jinja2", "os", "io", "pathlib", "shutil", "tempfile"}
+    | {"subprocess", "socket", "ssl", "http", "urllib", "signal", "threading", "time"}
+)
+PRINTS = {"report", "cli"}
+OPENS = _FILES | {"cli"}
+
+LONGEST = 300
+LONGER_ON_PURPOSE = {
+    "changes.py": "a catalogue: one short class per EC2 call",
+}
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _room(path: Path) -> str:
+    """Name the room a file of the package lies in: its package, or itself."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Give the absolute dotted name of everything *path* imports, inside functions as well."""
+    for node in ast.walk(_tree(path)):
+        match node:
+            case ast.Import():
+                yield from (alias.name for alias in node.names)
+            case ast.ImportFrom(level=0, module=str(module)):
+                yield from (f"{module}.{alias.name}" for alias in node.names)
+            case ast.ImportFrom():
+                base = ".".join(path.relative_to(ROOT).parts[: -node.level])
+                within = f"{base}.{node.module}" if node.module else base
+                yield from (f"{within}.{alias.name}" for alias in node.names)
+            case _:
+                pass
+
+
+def _rooms_used(path: Path) -> set[str]:
+    names = (name.split(".") for name in _imports(path))
+    return {name[1] for name in names if name[0] == "vpnmigrate" and len(name) > 1} - {
+        _room(path),
+        "__version__",
+    }
+
+
+def _allowed(room: str) -> frozenset[str]:
+    if room in _VALUES:
+        return frozenset(VALUES[: VALUES.index(room)])
+    return _VALUES | {**PURE, **SHELL}[room]
+
+
+def _modules() -> list[Path]:
+    return sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__main__.py")
+
+
+MODULES = [p for p in _modules() if p != PACKAGE / "__init__.py"]
+each_module = pytest.mark.parametrize(
+    "path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE))
+)
+
+
+@each_module
+def test_every_module_lives_in_a_known_room(path: Path) -> None:
+    """A module that no table names has no place yet."""
+    assert _room(path) in {*VALUES, *PURE, *SHELL}, (
+        f"{path.name}: add its room to VALUES, PURE or SHELL in tests/test_architecture.py, "
+        "with what it may import"
+    )
+
+
+@each_module
+def test_imports_point_one_way(path: Path) -> None:
+    """A room imports from the rooms its row names and from no others."""
+    room = _room(path)
+    if room not in {*VALUES, *PURE, *SHELL}:
+        pytest.fail(f"{path.name}: its room is in no table of tests/test_architecture.py")
+
+    stray = _rooms_used(path) - _allowed(room)
+
+    assert not stray, f"{room} may not import {sorted(stray)}; see the tables in this file"
+
+
+@each_module
+def test_libraries_stay_in_their_rooms(path: Path) -> None:
+    """AWS's client, its stand-in, the terminal and the locks are each known to few rooms."""
+    room = _room(path)
+    libraries = {name.split(".")[0] for name in _imports(path)}
+
+    stray = {name for name in libraries if room not in ONLY_IN.get(name, {room})}
+
+    assert not stray, f"{room} may not import {sorted(stray)}"
+
+
+@each_module
+def test_values_and_thoughts_touch_nothing(path: Path) -> None:
+    """A pure room imports nothing that reaches a file, the network, a clock or a log."""
+    room = _room(path)
+    libraries = {name.split(".")[0] for name in _imports(path)}
+
+    touching = libraries & TOUCHES_THE_WORLD
+
+    assert room in SHELL or room == "clock" or not touching, f"{room} is pure: no {touching}"
+
+
+@each_module
+def test_few_print_and_few_open_files(path: Path) -> None:
+    """Only the report and the command line print; only the rooms for files open them."""
+    room = _room(path)
+    calls = {
+        node.func.id
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+
+    assert "print" not in calls or room in PRINTS
+    assert "open" not in calls or room in OPENS
+
+
+@each_module
+def test_a_file_is_one_sitting(path: Path) -> None:
+    """A file that outgrows a sitting becomes two, each with a name of its own."""
+    length = len(path.read_text(encoding="utf-8").splitlines())
+
+    assert length <= LONGEST or path.name in LONGER_ON_PURPOSE, f"{length} lines"
+
+
+def test_exemptions_are_still_needed() -> None:
+    """An exemption from the length outlives its reason nowhere."""
+    needed = {
+        path.name
+        for path in MODULES
+        if len(path.read_text(encoding="utf-8").splitlines()) > LONGEST
+    }
+
+    assert set(LONGER_ON_PURPOSE) <= needed
+
+
+def test_rooms_form_no_circle() -> None:
+    """From no room can one walk along imports and come back to it."""
+    edges = {room: set[str]() for room in map(_room, MODULES)}
+    for path in MODULES:
+        edges[_room(path)] |= _rooms_used(path) & set(edges)
+
+    while leaves := {room for room, used in edges.items() if not used & set(edges)}:
+        edges = {room: used for room, used in edges.items() if room not in leaves}
+
+    assert not edges, f"these import each other: {sorted(edges)}"
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+each_test_file = pytest.mark.parametrize(
+    "path", TESTS, ids=lambda path: str(path.relative_to(ROOT / "tests"))
+)
+
+
+@each_test_file
+def test_nothing_is_patched(path: Path) -> None:
+    """Tests hand parts in; they replace none behind the program's back."""
+    patched = [
+        name for name in _imports(path) if name.startswith("unittest.mock") or name == "mock"
+    ]
+    attributes = {
+        ast.unparse(node) for node in ast.walk(_tree(path)) if isinstance(node, ast.Attribute)
+    }
+
+    assert not patched
+    assert not attributes & {"monkeypatch.setattr", "mock.patch", "mocker.patch"}
+
+
+@each_test_file
+def test_every_test_states_its_promise(path: Path) -> None:
+    """Each test has a sentence that could stand in a specification."""
+    silent = [
+        node.name
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.FunctionDef)
+        and node.name.startswith("test_")
+        and not ast.get_docstring(node)
+    ]
+
+    assert not silent
