@@ -37,11 +37,11 @@ _VALUES = frozenset(VALUES)
 PURE: dict[str, frozenset[str]] = {
     "states": frozenset(),
     "belief": frozenset(),
-    "gates": frozenset(),
     "claims": frozenset(),
     "playbook": frozenset(),
     "preflight": frozenset(),
     "steps": frozenset({"belief"}),
+    "gates": frozenset({"steps"}),
     "journeys": frozenset({"steps"}),
     "imagine": frozenset({"steps", "journeys", "belief"}),
     "replay": frozenset({"states", "belief", "journeys", "steps"}),
