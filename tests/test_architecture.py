@@ -52,9 +52,13 @@ PURE: dict[str, frozenset[str]] = {
 
 # Deeds: what each part of the shell may use besides the values.
 _THOUGHTS = frozenset(PURE)
+_RUNS = _THOUGHTS - {"planner", "preflight", "playbook"}
 _FILES = frozenset({"rundir", "lock", "inbox", "journal", "vault", "files", "settings", "logs"})
 SHELL: dict[str, frozenset[str]] = {
-    "runner": _THOUGHTS - {"planner", "preflight", "playbook"},
+    "logbook": frozenset({"belief", "replay"}),
+    "performing": frozenset({"logbook"}),
+    "settling": _RUNS | {"logbook", "performing"},
+    "runner": _RUNS | {"logbook", "performing", "settling"},
     "rundir": frozenset(),
     "lock": frozenset({"rundir"}),
     "inbox": frozenset({"rundir"}),
