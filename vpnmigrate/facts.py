@@ -136,3 +136,26 @@ def when_unlisted(fact: Fact) -> Value:
             return Switch.OFF
         case RouteTarget() | Claim():
             return ABSENT
+
+
+def name_of(fact: Fact, value: Value) -> str:
+    """Say in an operator's words that *fact* has *value*."""
+    match fact:
+        case Existence(subject):
+            return f"{subject} is {value}"
+        case AttachmentOf(gateway, vpc):
+            return f"{gateway} is {value} ({vpc})"
+        case Propagation(table, gateway):
+            return f"propagation from {gateway} in {table} is {value}"
+        case RouteTarget(table, destination):
+            return f"the route {destination} in {table} points at {value}"
+        case EdgeAssociation(table, gateway):
+            return f"the edge association of {table} with {gateway} is {value}"
+        case Prefix(connection, cidr):
+            return f"static prefix {cidr} on {connection} is {value}"
+        case Claim(gateway):
+            return f"the claim on {gateway} is {value}"
+        case Archive(connection):
+            return f"the archive of {connection} is {value}"
+        case WordGiven(word):
+            return f"the word {word} is {value}"

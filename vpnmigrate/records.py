@@ -116,6 +116,12 @@ class OutageEnded(_Record, frozen=True, tag="outage-ended"):
     lasted: timedelta
 
 
+class TrafficVerified(_Record, frozen=True, tag="traffic-verified"):
+    """The joining side has carried traffic since ``since``, and held it steady."""
+
+    since: datetime
+
+
 class OtherHand(_Record, frozen=True, tag="other-hand"):
     """Somebody else undid or altered what we did; it is left alone."""
 
@@ -168,6 +174,7 @@ Record = (
     | BaselineTaken
     | OutageBegan
     | OutageEnded
+    | TrafficVerified
     | OtherHand
     | Noted
     | Held

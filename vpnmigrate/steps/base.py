@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import ClassVar
 
 from vpnmigrate.changes import Change
+from vpnmigrate.facts import UNKNOWN, Fact, Value
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
 
@@ -33,32 +35,92 @@ class Lost:
     what: tuple[str, ...]
 
 
-Verdict = Met | NotYet | Lost
+@dataclass(frozen=True)
+class Blocked:
+    """Neither waiting nor this program reaches the goal; *advice* says what a person can do."""
+
+    why: str
+    advice: str
 
 
-class Step(Protocol):
+Verdict = Met | NotYet | Lost | Blocked
+
+
+class Step(ABC):
     """One of AWS's steps, or the removal of what one made.
 
     ``apply`` yields the changes that are still missing and independent of each other; it must
     yield nothing that a fact of UNKNOWN value could make wrong.  ``verify`` never says Met on one.
     """
 
-    number: int
-    title: str
-    phase: Phase
-    limit: timedelta
-    """For the step as a whole, from its first look in this process, people excepted."""
-    cleaning: bool
-    """Whether this removes what the step of the same number made."""
+    number: ClassVar[int]
+    title: ClassVar[str]
+    phase: ClassVar[Phase]
+    limit: ClassVar[timedelta]
+    """From the first look of this process; the time a person takes outside the outage excepted."""
 
-    def steady(self, plan: Plan) -> timedelta:
-        """Give how long Met must hold before the step is settled."""
-        ...
+    def limit_for(self, plan: Plan) -> timedelta:
+        """Give the limit that holds for *plan*; a playbook may set some."""
+        del plan
+        return self.limit
 
+    @property
+    def cleaning(self) -> bool:
+        """Whether this removes what the step of the same number made."""
+        return self.phase is Phase.CLEAN_UP
+
+    @abstractmethod
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
         """Yield what is missing."""
-        ...
 
+    @abstractmethod
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
         """Say whether the goal holds."""
-        ...
+
+
+@dataclass(frozen=True)
+class Want:
+    """One piece of a goal: the value a fact must have, and the change that brings it there."""
+
+    name: str
+    """What an operator calls it: ``propagation from vgw-1 in rtb-2``."""
+    fact: Fact
+    value: Value
+    change: Change | None
+    """None while nothing may be done about it yet."""
+    gone: str = ""
+    """Why it can no longer be had: what it hangs on was taken away."""
+
+    def missing(self, now: Snapshot) -> bool:
+        """Tell whether *change* is due: the fact is believed, is not as wanted, and is ours."""
+        seen = now.value(self.fact)
+        return not self.gone and seen not in (self.value, UNKNOWN) and self.fact not in now.foreign
+
+
+def missing(wants: Iterable[Want], now: Snapshot) -> Changes:
+    """Yield the changes that the unmet *wants* call for."""
+    for want in wants:
+        if want.change is not None and want.missing(now):
+            yield want.change
+
+
+def judge(wants: Iterable[Want], now: Snapshot) -> Verdict:
+    """Say whether all *wants* are met, which are lost, and what the first unmet one waits for."""
+    lost: list[str] = []
+    waiting: list[str] = []
+    for want in wants:
+        seen = now.value(want.fact)
+        if want.gone:
+            lost.append(f"{want.name}: {want.gone}")
+        elif seen == want.value:
+            continue
+        elif want.fact in now.foreign:
+            lost.append(f"{want.name}: somebody set it to {seen}")
+        elif seen is UNKNOWN:
+            waiting.append(f"{want.name} cannot be believed yet")
+        else:
+            waiting.append(f"{want.name} is {seen}")
+    if waiting:
+        more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
+        return NotYet(waiting[0] + more)
+    return Lost(tuple(lost)) if lost else Met()

@@ -1,0 +1,85 @@
+"""Every change there is: a closed union, one frozen class per EC2 call or operator task.
+
+Plan, journal, progress, runbook and report are renderings of these values, and ``aws`` performs
+them; nothing else may alter AWS.  Ids may be the name of a role (``gateway``) in a plan, where the
+resource does not exist yet; a change that is performed always carries real ids.
+"""
+
+from vpnmigrate.changes.base import Tags
+from vpnmigrate.changes.cutover import (
+    AssociateEdge,
+    AttachVpnGateway,
+    DetachVpnGateway,
+    DisablePropagation,
+    DisassociateEdge,
+    EnablePropagation,
+    ReplaceRoute,
+)
+from vpnmigrate.changes.deleting import (
+    DeleteTestSubnet,
+    DeleteTestVpc,
+    DeleteVpnConnection,
+    DeleteVpnGateway,
+)
+from vpnmigrate.changes.preparing import (
+    AddStaticPrefix,
+    ArchiveConfiguration,
+    CreateTestSubnet,
+    CreateTestVpc,
+    CreateVpnConnection,
+    CreateVpnGateway,
+    PlaceClaim,
+    RemoveClaim,
+)
+from vpnmigrate.changes.tasks import AskOperator, RunTest
+
+Creation = CreateVpnGateway | CreateVpnConnection | CreateTestVpc | CreateTestSubnet
+OperatorTask = AskOperator | RunTest
+AwsChange = (
+    Creation
+    | AddStaticPrefix
+    | ArchiveConfiguration
+    | AttachVpnGateway
+    | DetachVpnGateway
+    | EnablePropagation
+    | DisablePropagation
+    | ReplaceRoute
+    | AssociateEdge
+    | DisassociateEdge
+    | PlaceClaim
+    | RemoveClaim
+    | DeleteVpnConnection
+    | DeleteVpnGateway
+    | DeleteTestSubnet
+    | DeleteTestVpc
+)
+Change = AwsChange | OperatorTask
+
+__all__ = [
+    "AddStaticPrefix",
+    "ArchiveConfiguration",
+    "AskOperator",
+    "AssociateEdge",
+    "AttachVpnGateway",
+    "AwsChange",
+    "Change",
+    "CreateTestSubnet",
+    "CreateTestVpc",
+    "CreateVpnConnection",
+    "CreateVpnGateway",
+    "Creation",
+    "DeleteTestSubnet",
+    "DeleteTestVpc",
+    "DeleteVpnConnection",
+    "DeleteVpnGateway",
+    "DetachVpnGateway",
+    "DisablePropagation",
+    "DisassociateEdge",
+    "EnablePropagation",
+    "OperatorTask",
+    "PlaceClaim",
+    "RemoveClaim",
+    "ReplaceRoute",
+    "RunTest",
+    "Tags",
+]

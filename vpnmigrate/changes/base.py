@@ -1,0 +1,74 @@
+"""What every change has in common."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from vpnmigrate.facts import Existence, Fact, Value
+from vpnmigrate.model import Role, State
+
+Tags = tuple[tuple[str, str], ...]
+"""User tags, sorted; ours are added by whoever performs the change."""
+
+
+class BaseChange(Struct, frozen=True, tag_field="change"):
+    """The contract of a change.
+
+    ``fact`` is what it alters; ``arrived`` are the values that show its effect, and ``becomes``
+    is the one it ends in, from which the plan's text and the expected end state are derived.
+    ``call`` is the EC2 operation, empty where a person or this machine acts.
+    """
+
+    @property
+    def fact(self) -> Fact:
+        raise NotImplementedError
+
+    @property
+    def becomes(self) -> Value:
+        raise NotImplementedError
+
+    @property
+    def arrived(self) -> frozenset[Value]:
+        return frozenset({self.becomes})
+
+    @property
+    def call(self) -> str:
+        return type(self).__name__
+
+
+class BaseCreation(BaseChange, frozen=True):
+    """Makes a resource in a role; PENDING already shows that it was made."""
+
+    role: Role
+
+    @property
+    def fact(self) -> Fact:
+        return Existence(self.role)
+
+    @property
+    def becomes(self) -> Value:
+        return State.AVAILABLE
+
+    @property
+    def arrived(self) -> frozenset[Value]:
+        return frozenset({State.PENDING, State.AVAILABLE})
+
+
+class BaseDeletion(BaseChange, frozen=True):
+    """Deletes a resource; ``id`` is what is sent, ``subject`` what the fact is about."""
+
+    subject: Role | str
+    """The role of what we made, or the id of what was there before (only in step 11)."""
+    id: str
+
+    @property
+    def fact(self) -> Fact:
+        return Existence(self.subject)
+
+    @property
+    def becomes(self) -> Value:
+        return State.ABSENT
+
+    @property
+    def arrived(self) -> frozenset[Value]:
+        return frozenset({State.DELETING, State.ABSENT})

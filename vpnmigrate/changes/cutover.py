@@ -1,0 +1,153 @@
+"""Changes of steps 7 to 9, each with its own opposite: attach, propagate, route, associate."""
+
+from __future__ import annotations
+
+from vpnmigrate.changes.base import BaseChange
+from vpnmigrate.facts import (
+    AttachmentOf,
+    EdgeAssociation,
+    Fact,
+    Propagation,
+    RouteTarget,
+    Switch,
+    Value,
+)
+from vpnmigrate.model import Attachment, RouteTableId, VpcId, VpnGatewayId
+
+
+class _Attaching(BaseChange, frozen=True):
+    gateway: VpnGatewayId
+    vpc: VpcId
+
+    @property
+    def fact(self) -> Fact:
+        return AttachmentOf(self.gateway, self.vpc)
+
+
+class AttachVpnGateway(_Attaching, frozen=True, tag="attach-vpn-gateway"):
+    """Put a gateway on a VPC."""
+
+    @property
+    def becomes(self) -> Value:
+        return Attachment.ATTACHED
+
+    @property
+    def arrived(self) -> frozenset[Value]:
+        return frozenset({Attachment.ATTACHING, Attachment.ATTACHED})
+
+    def __str__(self) -> str:
+        return f"attach {self.gateway} to {self.vpc}"
+
+
+class DetachVpnGateway(_Attaching, frozen=True, tag="detach-vpn-gateway"):
+    """Take a gateway off a VPC; its static routes turn into black holes (domain.md 4.1)."""
+
+    @property
+    def becomes(self) -> Value:
+        return Attachment.DETACHED
+
+    @property
+    def arrived(self) -> frozenset[Value]:
+        return frozenset({Attachment.DETACHING, Attachment.DETACHED})
+
+    def __str__(self) -> str:
+        return f"detach {self.gateway} from {self.vpc}"
+
+
+class _Propagating(BaseChange, frozen=True):
+    table: RouteTableId
+    gateway: VpnGatewayId
+
+    @property
+    def fact(self) -> Fact:
+        return Propagation(self.table, self.gateway)
+
+
+class EnablePropagation(_Propagating, frozen=True, tag="enable-propagation"):
+    """Let a table take up the routes of a gateway that is on its VPC."""
+
+    @property
+    def becomes(self) -> Value:
+        return Switch.ON
+
+    @property
+    def call(self) -> str:
+        return "EnableVgwRoutePropagation"
+
+    def __str__(self) -> str:
+        return f"enable propagation from {self.gateway} in {self.table}"
+
+
+class DisablePropagation(_Propagating, frozen=True, tag="disable-propagation"):
+    """Drop the routes of a gateway from a table."""
+
+    @property
+    def becomes(self) -> Value:
+        return Switch.OFF
+
+    @property
+    def call(self) -> str:
+        return "DisableVgwRoutePropagation"
+
+    def __str__(self) -> str:
+        return f"disable propagation from {self.gateway} in {self.table}"
+
+
+class ReplaceRoute(BaseChange, frozen=True, tag="replace-route"):
+    """Re-point a static route in one atomic call, black hole or not (domain.md 2.6)."""
+
+    table: RouteTableId
+    destination: str
+    gateway: VpnGatewayId
+
+    @property
+    def fact(self) -> Fact:
+        return RouteTarget(self.table, self.destination)
+
+    @property
+    def becomes(self) -> Value:
+        return self.gateway
+
+    def __str__(self) -> str:
+        return f"point {self.destination} in {self.table} at {self.gateway}"
+
+
+class _Edge(BaseChange, frozen=True):
+    table: RouteTableId
+    gateway: VpnGatewayId
+
+    @property
+    def fact(self) -> Fact:
+        return EdgeAssociation(self.table, self.gateway)
+
+
+class AssociateEdge(_Edge, frozen=True, tag="associate-edge"):
+    """Make a table the edge table of a gateway."""
+
+    @property
+    def becomes(self) -> Value:
+        return Switch.ON
+
+    @property
+    def call(self) -> str:
+        return "AssociateRouteTable"
+
+    def __str__(self) -> str:
+        return f"associate edge table {self.table} with {self.gateway}"
+
+
+class DisassociateEdge(_Edge, frozen=True, tag="disassociate-edge"):
+    """Untie an edge table from a gateway."""
+
+    association: str
+
+    @property
+    def becomes(self) -> Value:
+        return Switch.OFF
+
+    @property
+    def call(self) -> str:
+        return "DisassociateRouteTable"
+
+    def __str__(self) -> str:
+        return f"untie edge table {self.table} from {self.gateway}"

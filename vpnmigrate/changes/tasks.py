@@ -1,0 +1,51 @@
+"""Tasks that are not AWS's: a person's at a device, or a command's."""
+
+from __future__ import annotations
+
+from vpnmigrate.changes.base import BaseChange
+from vpnmigrate.facts import Fact, Switch, Value, WordGiven
+from vpnmigrate.snapshot import Word
+
+
+class AskOperator(BaseChange, frozen=True, tag="ask-operator"):
+    """A task for a person at a device; done when they say so, or telemetry does."""
+
+    step: int
+    word: Word
+    task: str
+
+    @property
+    def fact(self) -> Fact:
+        return WordGiven(self.word)
+
+    @property
+    def becomes(self) -> Value:
+        return Switch.ON
+
+    @property
+    def call(self) -> str:
+        return ""
+
+    def __str__(self) -> str:
+        return self.task
+
+
+class RunTest(BaseChange, frozen=True, tag="run-test"):
+    """Let a command say whether the test VPC is reachable: exit status 0 says yes."""
+
+    command: tuple[str, ...]
+
+    @property
+    def fact(self) -> Fact:
+        return WordGiven(Word.TEST_PASSED)
+
+    @property
+    def becomes(self) -> Value:
+        return Switch.ON
+
+    @property
+    def call(self) -> str:
+        return ""
+
+    def __str__(self) -> str:
+        return f"run the test: {' '.join(self.command)}"

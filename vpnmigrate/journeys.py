@@ -1,0 +1,65 @@
+"""Which steps a run takes in which order, forward, back and to retire."""
+
+from __future__ import annotations
+
+from vpnmigrate.plan import Plan
+from vpnmigrate.records import Direction
+from vpnmigrate.snapshot import Snapshot, Way
+from vpnmigrate.steps.base import Step
+from vpnmigrate.steps.s01_record_before import RecordBefore, RemoveOurClaim
+from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway, new_gateway
+from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
+from vpnmigrate.steps.s04_fetch_configuration import FetchConfiguration
+from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
+from vpnmigrate.steps.s06_try_in_test_vpc import RemoveTestVpc, TryInTestVpc
+from vpnmigrate.steps.s07_stop_propagation import StopPropagation
+from vpnmigrate.steps.s08_swap_gateways import SwapGateways
+from vpnmigrate.steps.s09_restore_routing import RestoreRouting
+from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
+from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
+
+CUTOVER: tuple[Step, ...] = (
+    StopPropagation(),
+    SwapGateways(),
+    RestoreRouting(),
+    SwitchTunnels(),
+)
+"""Steps 7 to 10: the only ones that touch traffic, the same in either direction."""
+
+FORWARD: tuple[Step, ...] = (
+    RecordBefore(),
+    CreateGateway(),
+    CreateConnections(),
+    FetchConfiguration(),
+    ConfigureDevices(),
+    TryInTestVpc(),
+    *CUTOVER,
+)
+"""AWS's steps 1 to 10, in AWS's order."""
+
+CLAIM: tuple[Step, ...] = (RecordBefore(),)
+
+CLEAN_UP: tuple[Step, ...] = (
+    RemoveTestVpc(),
+    RemoveConnections(),
+    RemoveGateway(),
+    RemoveOurClaim(),
+)
+"""What steps 6, 3, 2 and 1 made, last made first; only once traffic flows again."""
+
+CLEAN_UP_BUT_KEEP: tuple[Step, ...] = (RemoveTestVpc(), RemoveOurClaim())
+"""The clean-up that leaves the new gateway and connections for a later attempt."""
+
+RETIRE: tuple[Step, ...] = (RecordBefore(), DeleteClassic(), RemoveOurClaim())
+RETIRE_WITH_GATEWAY: tuple[Step, ...] = (RecordBefore(), DeleteClassic(), DeleteOldGateway())
+"""Step 11; with the old gateway its claim tag goes too."""
+
+
+def way_of(direction: Direction, plan: Plan, now: Snapshot) -> Way:
+    """Give which gateway leaves and which joins; a rollback is the same cutover exchanged."""
+    new = new_gateway(now)
+    match direction:
+        case Direction.BACK:
+            return Way(leaving=new, joining=plan.old_gateway)
+        case Direction.FORWARD | Direction.RETIRE:
+            return Way(leaving=plan.old_gateway, joining=new)

@@ -1,0 +1,59 @@
+"""Step 1: record before."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from vpnmigrate.changes import PlaceClaim, RemoveClaim
+from vpnmigrate.facts import ABSENT, UNKNOWN, Claim
+from vpnmigrate.plan import Phase, Plan
+from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
+
+
+class RecordBefore(Step):
+    """Claim the old gateway and see that it still is where the before-survey found it.
+
+    The survey itself travels in the plan.  The claim tag names who migrates this gateway: it warns
+    and stops the honest second operator; EC2 checks no token, so it cannot exclude.
+    """
+
+    number = 1
+    title = "Record before"
+    phase = Phase.PREPARE
+    limit = timedelta(minutes=5)  # two propagation windows and a retry (domain.md 3.1)
+
+    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+        holder = now.value(Claim(plan.old_gateway))
+        if told.holder and holder in (ABSENT, told.outranks or ABSENT):
+            yield PlaceClaim(plan.old_gateway, told.holder)
+
+    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        holder = now.value(Claim(plan.old_gateway))
+        if told.holder and holder != told.holder:
+            if holder in (ABSENT, UNKNOWN, told.outranks):
+                return NotYet(f"the claim on {plan.old_gateway} is not to be seen yet")
+            return Blocked(
+                f"{plan.old_gateway} is claimed by {holder}",
+                f"talk to them; to go on in their place: --take-over {holder}",
+            )
+        return Met()
+
+
+class RemoveOurClaim(Step):
+    """Take the claim off the old gateway; one that is not ours stays."""
+
+    number = 1
+    title = "Take the claim off"
+    phase = Phase.CLEAN_UP
+    limit = RecordBefore.limit
+
+    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+        if told.holder and now.value(Claim(plan.old_gateway)) == told.holder:
+            yield RemoveClaim(plan.old_gateway)
+
+    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        holder = now.value(Claim(plan.old_gateway))
+        if told.holder and holder in (told.holder, UNKNOWN):
+            return NotYet(f"the claim is still on {plan.old_gateway}")
+        return Met()

@@ -1,0 +1,70 @@
+"""Step 2: create the new virtual private gateway."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from vpnmigrate.changes import CreateVpnGateway, DeleteVpnGateway
+from vpnmigrate.model import State, VpnGatewayId
+from vpnmigrate.plan import GATEWAY_ROLE, Phase, Plan
+from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.tags import carried_over, twins_in
+
+
+def new_gateway(now: Snapshot) -> VpnGatewayId:
+    """Give the new gateway's id, or its role's name while there is none."""
+    return VpnGatewayId(now.ours.get(GATEWAY_ROLE, GATEWAY_ROLE))
+
+
+class CreateGateway(Step):
+    """Create the new virtual private gateway, tagged in the create call.
+
+    EC2 offers no client token for this call, so the tags are what finds the gateway again after an
+    answer was lost (domain.md 2.1).
+    """
+
+    number = 2
+    title = "Create the virtual private gateway"
+    phase = Phase.PREPARE
+    limit = timedelta(minutes=15)  # creation 10 (domain.md 3.1), and twice the belief delay
+
+    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+        if now.state(GATEWAY_ROLE) is State.ABSENT:
+            yield CreateVpnGateway(
+                GATEWAY_ROLE,
+                asn=plan.decisions.asn,
+                tags=carried_over(plan.before.gateway.tags),
+            )
+
+    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        if blocked := twins_in(now):
+            return blocked
+        state = now.state(GATEWAY_ROLE)
+        if state is State.AVAILABLE:
+            return Met()
+        return NotYet(f"the new virtual private gateway is {state}")
+
+
+class RemoveGateway(Step):
+    """Delete the new virtual private gateway once it is on no VPC and has no connection."""
+
+    number = 2
+    title = "Delete the new virtual private gateway"
+    phase = Phase.CLEAN_UP
+    limit = timedelta(minutes=15)  # deletion 10 (domain.md 3.1), and the belief delay
+
+    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+        gateway = now.ours.get(GATEWAY_ROLE)
+        if (
+            gateway is not None
+            and now.state(GATEWAY_ROLE) in (State.PENDING, State.AVAILABLE)
+            and not now.attachments(VpnGatewayId(gateway))
+        ):
+            yield DeleteVpnGateway(GATEWAY_ROLE, gateway)
+
+    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        state = now.state(GATEWAY_ROLE)
+        if state is State.ABSENT:
+            return Met()
+        return NotYet(f"the new virtual private gateway is {state}")

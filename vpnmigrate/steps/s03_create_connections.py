@@ -1,0 +1,160 @@
+"""Step 3: create the new VPN connections."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from vpnmigrate.changes import AddStaticPrefix, CreateVpnConnection, DeleteVpnConnection
+from vpnmigrate.facts import UNKNOWN, Prefix, Switch
+from vpnmigrate.model import AWS_VPN, ConnectionRecord, State, VpnConnectionId, VpnGatewayId
+from vpnmigrate.options import InsideMode
+from vpnmigrate.plan import GATEWAY_ROLE, Phase, Plan, connection_role
+from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.steps.base import Blocked, Changes, Lost, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.s02_create_gateway import new_gateway
+from vpnmigrate.steps.tags import carried_over, twins_in
+
+AT_ONCE = 2
+"""Connections in creation at a time: EC2 limits concurrently changing objects (domain.md 5)."""
+
+
+class CreateConnections(Step):
+    """Create one successor per old connection: same customer gateway, same routing type.
+
+    Static prefixes are added here, outside the outage: there is one call per prefix and no bulk
+    call (domain.md 2.4).
+    """
+
+    number = 3
+    title = "Create the VPN connections"
+    phase = Phase.PREPARE
+    # Creation takes up to 40 minutes (domain.md 3.1); two at a time, ten connections at most.
+    limit = timedelta(minutes=200)
+
+    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+        if now.state(GATEWAY_ROLE) is not State.AVAILABLE:
+            return
+        room = AT_ONCE - sum(_in_creation(old, now) for old in plan.before.living)
+        for old in plan.before.living:
+            role = connection_role(old.id)
+            state = now.state(role)
+            if state is State.ABSENT and room > 0 and not _stranger(old, now):
+                room -= 1
+                yield _successor(plan, old, new_gateway(now))
+            elif state is State.AVAILABLE:
+                new = VpnConnectionId(now.ours[role])
+                for cidr in wanted_prefixes(old):
+                    if now.value(Prefix(new, cidr)) is Switch.OFF:
+                        yield AddStaticPrefix(new, cidr)
+
+    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        if blocked := twins_in(now):
+            return blocked
+        for old in plan.before.living:
+            if stranger := _stranger(old, now):
+                return stranger
+            verdict = _is_ready(old, now)
+            if not isinstance(verdict, Met):
+                return verdict
+        return Met()
+
+
+class RemoveConnections(Step):
+    """Delete the connections that step 3 created, and no others."""
+
+    number = 3
+    title = "Delete the new VPN connections"
+    phase = Phase.CLEAN_UP
+    limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the belief delay
+
+    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+        for old in plan.old_connections:
+            role = connection_role(old)
+            if role in now.ours and now.state(role) in (State.PENDING, State.AVAILABLE):
+                yield DeleteVpnConnection(role, now.ours[role])
+
+    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        for old in plan.old_connections:
+            state = now.state(connection_role(old))
+            if state is not State.ABSENT:
+                return NotYet(f"the successor of {old} is {state}")
+        if now.twins:
+            return Lost(tuple(f"{twin} carries our tags and was left" for _, twin in now.twins))
+        return Met()
+
+
+def wanted_prefixes(old: ConnectionRecord) -> tuple[str, ...]:
+    """Give the static prefixes that the successor of *old* needs."""
+    return tuple(p.cidr for p in old.prefixes if p.state not in ("deleting", "deleted"))
+
+
+def _successor(plan: Plan, old: ConnectionRecord, gateway: VpnGatewayId) -> CreateVpnConnection:
+    if old.customer_gateway is None:
+        message = f"{old.id} has no customer gateway: preflight refuses it"
+        raise AssertionError(message)
+    return CreateVpnConnection(
+        connection_role(old.id),
+        gateway=gateway,
+        customer_gateway=old.customer_gateway,
+        replaces=old.id,
+        static_only=old.static_only,
+        inside_cidrs=_inside_cidrs(plan, old),
+        keys=plan.decisions.keys,
+        options=plan.decisions.tunnel_options,
+        tags=carried_over(old.tags),
+    )
+
+
+def _inside_cidrs(plan: Plan, old: ConnectionRecord) -> tuple[str, ...]:
+    match plan.decisions.inside:
+        case InsideMode.AMAZON:
+            return ()
+        case InsideMode.KEEP:
+            return tuple(t.inside_cidr for t in old.tunnels if t.inside_cidr)
+        case InsideMode.LISTED:
+            return tuple(plan.decisions.inside_cidrs.get(old.id, ()))
+
+
+def _in_creation(old: ConnectionRecord, now: Snapshot) -> bool:
+    return now.state(connection_role(old.id)) in (State.PENDING, UNKNOWN)
+
+
+def _stranger(old: ConnectionRecord, now: Snapshot) -> Blocked | None:
+    """Find a live connection between the two gateways that does not carry our tags.
+
+    EC2 may hand such a one back instead of creating ours (domain.md 2.3): it is a stranger's.
+    """
+    gateway = new_gateway(now)
+    ours = set(now.ours.values()) | {twin for _, twin in now.twins}
+    for connection in now.connections.values():
+        if (
+            connection.vpn_gateway == gateway
+            and connection.customer_gateway == old.customer_gateway
+            and connection.state in ("pending", "available")
+            and connection.id not in ours
+        ):
+            return Blocked(
+                f"{connection.id} already joins {gateway} and {old.customer_gateway}, "
+                "and this run did not create it",
+                "ask who made it; delete it, or tag nothing and plan again",
+            )
+    return None
+
+
+def _is_ready(old: ConnectionRecord, now: Snapshot) -> Verdict:
+    role = connection_role(old.id)
+    state = now.state(role)
+    if state is not State.AVAILABLE:
+        return NotYet(f"the successor of {old.id} is {state}")
+    new = now.connections.get(VpnConnectionId(now.ours[role]))
+    if new is None:
+        return NotYet(f"the successor of {old.id} is not listed yet")
+    if new.category != AWS_VPN:
+        return Blocked(
+            f"{new.id} was created with category {new.category!r}, not {AWS_VPN!r}",
+            "roll back and ask AWS Support: the account still gets Classic connections",
+        )
+    for cidr in wanted_prefixes(old):
+        if now.value(Prefix(new.id, cidr)) is not Switch.ON:
+            return NotYet(f"static prefix {cidr} on {new.id} is not available yet")
+    return Met()

@@ -1,0 +1,53 @@
+"""Step 4: fetch the configuration."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from vpnmigrate.changes import ArchiveConfiguration
+from vpnmigrate.model import ConnectionRecord, VpnConnectionId
+from vpnmigrate.plan import Phase, Plan, connection_role
+from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
+
+
+class FetchConfiguration(Step):
+    """Archive every connection's configuration, the old ones' too, and write the device folders.
+
+    EC2 shows a configuration only while its connection is pending or available (domain.md 2.3):
+    the old ones' must be safe long before step 11.
+    """
+
+    number = 4
+    title = "Fetch the configuration"
+    phase = Phase.PREPARE
+    limit = timedelta(minutes=10)  # plain reads, retried; generous for ten connections
+
+    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+        for old in plan.before.living:
+            if old.id not in told.files:
+                yield ArchiveConfiguration(old.id)
+            new = now.ours.get(connection_role(old.id))
+            if new is not None and new not in told.files:
+                yield _device_folder(plan, old, VpnConnectionId(new))
+
+    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        for old in plan.old_connections:
+            new = now.ours.get(connection_role(old))
+            if new is None:
+                return NotYet(f"the successor of {old} is not there")
+            for connection in (old, new):
+                if connection not in told.files:
+                    return NotYet(f"the configuration of {connection} is not archived")
+        return Met()
+
+
+def _device_folder(plan: Plan, old: ConnectionRecord, new: VpnConnectionId) -> ArchiveConfiguration:
+    types = plan.decisions.device_types
+    versions = plan.decisions.tunnel_options.ike_versions
+    return ArchiveConfiguration(
+        new,
+        replaces=old.id,
+        device_type=types.get(old.customer_gateway or "", types.get("default")),
+        ike_version="ikev1" if versions == ("ikev1",) else "ikev2",
+    )

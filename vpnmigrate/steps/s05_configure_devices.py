@@ -1,0 +1,41 @@
+"""Step 5: configure the devices."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from vpnmigrate.changes import AskOperator
+from vpnmigrate.plan import Phase, Plan, connection_role
+from vpnmigrate.snapshot import Snapshot, Told, Way, Word
+from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
+
+
+class ConfigureDevices(Step):
+    """Have the candidate configuration loaded on every device, its tunnels disabled.
+
+    AWS's samples enable the tunnels and reuse the names of the old ones; pasted unchanged they cut
+    the traffic now (domain.md 9.2).  The device folder's sheet says what to change.
+    """
+
+    number = 5
+    title = "Configure the devices"
+    phase = Phase.PREPARE
+    limit = timedelta(days=30)  # a person's work, ahead of the change window
+
+    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+        if Word.DEVICES_CONFIGURED not in told.words:
+            new = ", ".join(
+                f"{now.ours.get(connection_role(old), '?')} (beside {old})"
+                for old in plan.old_connections
+            )
+            yield AskOperator(
+                self.number,
+                Word.DEVICES_CONFIGURED,
+                f"load the candidate configuration for {new}, tunnels DISABLED, "
+                "as the sheet in each device folder says",
+            )
+
+    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        if Word.DEVICES_CONFIGURED in told.words:
+            return Met()
+        return NotYet("the devices have to be configured")

@@ -1,0 +1,142 @@
+"""Step 6: try the new gateway in a test VPC."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from ipaddress import ip_network
+
+from vpnmigrate.changes import (
+    AskOperator,
+    AttachVpnGateway,
+    CreateTestSubnet,
+    CreateTestVpc,
+    DeleteTestSubnet,
+    DeleteTestVpc,
+    DetachVpnGateway,
+    EnablePropagation,
+    RunTest,
+)
+from vpnmigrate.facts import Switch
+from vpnmigrate.model import Attachment, RouteTableId, State, VpcId
+from vpnmigrate.options import TestVpc
+from vpnmigrate.plan import TEST_SUBNET_ROLE, TEST_VPC_ROLE, Phase, Plan
+from vpnmigrate.snapshot import Snapshot, Told, Way, Word
+from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.s02_create_gateway import new_gateway
+
+
+class TryInTestVpc(Step):
+    """Attach the new gateway to a test VPC, have it tested, and take everything away again.
+
+    A gateway is on one VPC at a time: until it is detached from the test VPC, step 8 cannot attach
+    it to the real one (domain.md 1.2).
+    """
+
+    number = 6
+    title = "Try in a test VPC"
+    phase = Phase.PREPARE
+    limit = timedelta(days=7)  # a person's test; the calls themselves are bounded by EC2
+
+    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+        wish = plan.decisions.test_vpc
+        if wish is None:
+            return
+        if Word.TEST_PASSED in told.words:
+            yield from _take_down(now)
+        else:
+            yield from _put_up(wish, now)
+
+    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        if plan.decisions.test_vpc is None:
+            return Met()
+        if Word.TEST_PASSED not in told.words:
+            return NotYet("the test VPC is being built, or its test has not passed")
+        return _is_down(now)
+
+
+class RemoveTestVpc(Step):
+    """Take the test VPC away, whatever stage it reached."""
+
+    number = 6
+    title = "Remove the test VPC"
+    phase = Phase.CLEAN_UP
+    limit = timedelta(minutes=45)  # detach 30, then deletes that wait for leftovers (domain.md 3.1)
+
+    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+        if plan.decisions.test_vpc is not None:
+            yield from _take_down(now)
+
+    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        return Met() if plan.decisions.test_vpc is None else _is_down(now)
+
+
+def _put_up(wish: TestVpc, now: Snapshot) -> Changes:
+    if now.state(TEST_VPC_ROLE) is State.ABSENT:
+        yield CreateTestVpc(TEST_VPC_ROLE, cidr=wish.cidr)
+    if now.state(TEST_VPC_ROLE) is not State.AVAILABLE:
+        return
+    vpc = VpcId(now.ours[TEST_VPC_ROLE])
+    if now.state(TEST_SUBNET_ROLE) is State.ABSENT:
+        yield CreateTestSubnet(TEST_SUBNET_ROLE, vpc=vpc, cidr=_first_half(wish.cidr))
+    gateway = new_gateway(now)
+    attachment = now.attachment(gateway, vpc)
+    if attachment is Attachment.DETACHED:
+        yield AttachVpnGateway(gateway, vpc)
+    if attachment is not Attachment.ATTACHED or now.state(TEST_SUBNET_ROLE) is not State.AVAILABLE:
+        return
+    table = _main_table(vpc, now)
+    if table is None:
+        return
+    if now.propagates(table, gateway) is Switch.OFF:
+        yield EnablePropagation(table, gateway)
+    elif now.propagates(table, gateway) is Switch.ON:
+        yield _test(wish, vpc)
+
+
+def _test(wish: TestVpc, vpc: VpcId) -> RunTest | AskOperator:
+    if wish.command:
+        return RunTest((*wish.command, vpc))
+    return AskOperator(
+        6,
+        Word.TEST_PASSED,
+        f"enable the new tunnels, test through {vpc} ({wish.cidr}), disable the tunnels again, "
+        "and remove what you put into the test VPC",
+    )
+
+
+def _take_down(now: Snapshot) -> Changes:
+    if TEST_VPC_ROLE not in now.ours:
+        return
+    vpc = VpcId(now.ours[TEST_VPC_ROLE])
+    gateway = new_gateway(now)
+    attachment = now.attachment(gateway, vpc)
+    if attachment is Attachment.ATTACHED:
+        yield DetachVpnGateway(gateway, vpc)
+    if now.state(TEST_SUBNET_ROLE) is State.AVAILABLE:
+        yield DeleteTestSubnet(TEST_SUBNET_ROLE, now.ours[TEST_SUBNET_ROLE])
+    empty = now.state(TEST_SUBNET_ROLE) is State.ABSENT and attachment is Attachment.DETACHED
+    if empty and now.state(TEST_VPC_ROLE) is State.AVAILABLE:
+        yield DeleteTestVpc(TEST_VPC_ROLE, vpc)
+
+
+def _is_down(now: Snapshot) -> Verdict:
+    for role in (TEST_SUBNET_ROLE, TEST_VPC_ROLE):
+        if now.state(role) is not State.ABSENT:
+            left = now.ours.get(role, role)
+            return NotYet(f"{left} is still there; whatever else is in the test VPC must go first")
+    if TEST_VPC_ROLE in now.ours:
+        return NotYet(f"{now.ours[TEST_VPC_ROLE]} is still there")
+    for vpc, attachment in now.attachments(new_gateway(now)).items():
+        return NotYet(f"the new virtual private gateway is {attachment} to {vpc}")
+    return Met()
+
+
+def _main_table(vpc: VpcId, now: Snapshot) -> RouteTableId | None:
+    return next((t.id for t in now.tables.values() if t.vpc == vpc and t.main), None)
+
+
+def _first_half(cidr: str) -> str:
+    """Give the lower half of *cidr*, or all of it where EC2 allows no smaller subnet than /28."""
+    network = ip_network(cidr)
+    half = next(network.subnets()) if network.prefixlen < 28 else network  # noqa: PLR2004
+    return str(half)

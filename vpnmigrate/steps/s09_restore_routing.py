@@ -1,0 +1,117 @@
+"""Step 9: restore routing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from vpnmigrate.changes import AssociateEdge, DisassociateEdge, EnablePropagation, ReplaceRoute
+from vpnmigrate.facts import UNKNOWN, EdgeAssociation, Propagation, RouteTarget, Switch
+from vpnmigrate.model import RouteTableId, RouteTableRecord, State
+from vpnmigrate.plan import Phase, Plan
+from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.steps.base import (
+    Changes,
+    NotYet,
+    Step,
+    Verdict,
+    Want,
+    judge,
+    missing,
+)
+
+
+class RestoreRouting(Step):
+    """Give the joining gateway, table by table, every role the old one had in the before-survey.
+
+    One table may propagate *and* hold static routes to the gateway; both are restored.  The static
+    ones can only be re-pointed now, because EC2 takes no route to a gateway that is not on the VPC
+    (domain.md 2.6).
+    """
+
+    number = 9
+    title = "Restore routing"
+    phase = Phase.CUTOVER
+    limit = timedelta(minutes=15)  # 2 to 5 a call (domain.md 3.1), many tables and throttling
+
+    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+        yield from missing(_wants(plan, way, now), now)
+
+    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        wants = tuple(_wants(plan, way, now))
+        verdict = judge(wants, now)
+        if isinstance(verdict, NotYet):
+            return verdict
+        for want in wants:
+            match want.fact:
+                case RouteTarget(table, destination) if now.value(want.fact) == way.joining:
+                    if not now.route_is_active(table, destination):
+                        return NotYet(f"the route {destination} in {table} is a black hole")
+                case _:
+                    pass
+        return verdict
+
+
+def _wants(plan: Plan, way: Way, now: Snapshot) -> Iterator[Want]:
+    for table in plan.before.route_tables:
+        gone = _why_gone(table.id, now)
+        yield from _propagation(plan, way, table, gone)
+        yield from _static_routes(plan, way, table, gone, now)
+        yield from _edge(plan, way, table, gone, now)
+
+
+def _why_gone(table: RouteTableId, now: Snapshot) -> str:
+    return "the table was deleted" if now.state(table) is State.ABSENT else ""
+
+
+def _propagation(plan: Plan, way: Way, table: RouteTableRecord, gone: str) -> Iterator[Want]:
+    if plan.old_gateway in table.propagating:
+        yield Want(
+            f"propagation from {way.joining} in {table.id}",
+            Propagation(table.id, way.joining),
+            Switch.ON,
+            EnablePropagation(table.id, way.joining),
+            gone,
+        )
+
+
+def _static_routes(
+    plan: Plan, way: Way, table: RouteTableRecord, gone: str, now: Snapshot
+) -> Iterator[Want]:
+    for route in table.static_routes_to(plan.old_gateway):
+        fact = RouteTarget(table.id, route.destination)
+        seen = now.value(fact)
+        # Only what still points at one of the two gateways is ours to move.
+        ours = seen in (way.leaving, way.joining, UNKNOWN)
+        moved = "" if ours else f"somebody set it to {seen}"
+        yield Want(
+            f"the route {route.destination} in {table.id}",
+            fact,
+            way.joining,
+            ReplaceRoute(table.id, route.destination, way.joining),
+            gone or moved,
+        )
+
+
+def _edge(
+    plan: Plan, way: Way, table: RouteTableRecord, gone: str, now: Snapshot
+) -> Iterator[Want]:
+    if table.edge_of(plan.old_gateway) is None:
+        return
+    leaving = EdgeAssociation(table.id, way.leaving)
+    current = now.tables.get(table.id)
+    tie = current.edge_of(way.leaving) if current else None
+    yield Want(
+        f"the edge association of {table.id} with {way.leaving}",
+        leaving,
+        Switch.OFF,
+        DisassociateEdge(table.id, way.leaving, tie.id) if tie else None,
+    )
+    free = now.value(leaving) is Switch.OFF
+    yield Want(
+        f"the edge association of {table.id} with {way.joining}",
+        EdgeAssociation(table.id, way.joining),
+        Switch.ON,
+        AssociateEdge(table.id, way.joining) if free else None,
+        gone,
+    )

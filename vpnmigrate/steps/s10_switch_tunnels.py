@@ -1,0 +1,75 @@
+"""Step 10: switch the tunnels."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from vpnmigrate.changes import AskOperator
+from vpnmigrate.options import OldTunnels
+from vpnmigrate.plan import Phase, Plan
+from vpnmigrate.snapshot import Snapshot, Told, Way, Word
+from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.traffic import shortfalls
+
+
+class SwitchTunnels(Step):
+    """Have the joining side's tunnels enabled, see traffic flow, then have the others disabled.
+
+    Telemetry and routes decide, not the operator's word: an old tunnel that is UP proves nothing
+    (domain.md 10).  The outage ends when nothing has been lacking for as long as the plan asks;
+    only then is anyone asked to disable the old tunnels: make before break.
+    """
+
+    number = 10
+    title = "Switch the tunnels"
+    phase = Phase.CUTOVER
+    limit = timedelta(minutes=60)  # the playbook's waits.tunnels
+
+    def limit_for(self, plan: Plan) -> timedelta:
+        return plan.decisions.waits.tunnels
+
+    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+        if told.verified is None:
+            task = enabling_task(plan, way, now)
+            if shortfalls(plan, way, now, told) and task.word not in told.words:
+                yield task
+        elif _must_disable(plan, way) and Word.OLD_TUNNELS_DISABLED not in told.words:
+            old = ", ".join(plan.old_connections)
+            yield AskOperator(
+                self.number,
+                Word.OLD_TUNNELS_DISABLED,
+                f"traffic flows through {way.joining}: now disable the tunnels of {old}",
+            )
+
+    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        if told.verified is None:
+            lacking = shortfalls(plan, way, now, told)
+            if not lacking:
+                return NotYet("traffic flows; it has to hold steady")
+            more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
+            return NotYet(lacking[0] + more)
+        if _must_disable(plan, way) and Word.OLD_TUNNELS_DISABLED not in told.words:
+            return NotYet("the old tunnels have to be disabled")
+        return Met()
+
+
+def enabling_task(plan: Plan, way: Way, now: Snapshot) -> AskOperator:
+    """Give the device task that ends the outage, in either direction."""
+    if way.joining == plan.old_gateway:
+        return AskOperator(
+            SwitchTunnels.number,
+            Word.TUNNELS_RETURNED,
+            f"enable the tunnels of {', '.join(plan.old_connections)} again, "
+            "disable those of the new connections",
+        )
+    new = sorted(id_ for role, id_ in now.ours.items() if role.startswith("connection/"))
+    return AskOperator(
+        SwitchTunnels.number,
+        Word.NEW_TUNNELS_ENABLED,
+        f"enable the tunnels of {', '.join(new)} and send traffic through them",
+    )
+
+
+def _must_disable(plan: Plan, way: Way) -> bool:
+    forward = way.leaving == plan.old_gateway
+    return forward and plan.decisions.old_tunnels is OldTunnels.DISABLE

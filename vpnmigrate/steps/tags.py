@@ -1,0 +1,38 @@
+"""Which tags travel from an old resource to its successor, and whose tags are a stranger's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vpnmigrate.changes import Tags
+from vpnmigrate.snapshot import Snapshot
+from vpnmigrate.steps.base import Blocked
+
+RESERVED = ("aws:", "vpnmigrate:")
+"""Prefixes that are not copied: AWS forbids the first (domain.md 2.11), the second is ours."""
+
+NEW_NAME_SUFFIX = " (AWS VPN)"
+"""Keeps old and new apart while both exist (domain.md 8)."""
+
+LONGEST_VALUE = 256
+"""EC2's limit of a tag value (domain.md 2.11)."""
+
+
+def carried_over(tags: Mapping[str, str]) -> Tags:
+    """Give the user tags of a successor, sorted; its Name says that it is the new one."""
+    kept = {k: v for k, v in tags.items() if not k.startswith(RESERVED)}
+    if name := kept.get("Name"):
+        kept["Name"] = name[: LONGEST_VALUE - len(NEW_NAME_SUFFIX)] + NEW_NAME_SUFFIX
+    return tuple(sorted(kept.items()))
+
+
+def twins_in(now: Snapshot) -> Blocked | None:
+    """Stop where two living resources carry the tags of one role: one of them is not ours."""
+    if not now.twins:
+        return None
+    role, twin = now.twins[0]
+    return Blocked(
+        f"{now.ours[role]} and {twin} both carry this migration's tags for {role!r}",
+        f"find out which one is a copy and take the vpnmigrate: tags off it "
+        f"(aws ec2 delete-tags --resources {twin} --tags Key=vpnmigrate:role)",
+    )

@@ -1,0 +1,130 @@
+"""Whether traffic flows on the joining side: telemetry and routes, weighed as one question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+
+from vpnmigrate.belief import CONSISTENCY_DELAY
+from vpnmigrate.facts import Propagation, Switch
+from vpnmigrate.model import Attachment, ConnectionRecord, RouteTableId, State, VpnConnectionId
+from vpnmigrate.plan import Plan, connection_role
+from vpnmigrate.snapshot import Baseline, Snapshot, Told, Way, Word
+
+Network = IPv4Network | IPv6Network
+
+
+def baseline_of(plan: Plan, now: Snapshot) -> Baseline:
+    """Take down what works now, as the last look before step 7."""
+    return Baseline(
+        taken=now.begun,
+        tunnels_up={
+            old: sum(t.up for t in now.connections[old].telemetry)
+            for old in plan.old_connections
+            if old in now.connections
+        },
+        propagated={
+            table.id: now.tables[table.id].propagated_from(plan.old_gateway)
+            for table in plan.propagating_tables
+            if table.id in now.tables
+        },
+    )
+
+
+def recorded_baseline(plan: Plan) -> Baseline:
+    """Give what the before-survey saw, for a run whose journal was lost."""
+    return Baseline(
+        taken=plan.before.taken,
+        tunnels_up={c.id: sum(t.up for t in c.telemetry) for c in plan.before.living},
+        propagated={t.id: t.propagated_from(plan.old_gateway) for t in plan.propagating_tables},
+    )
+
+
+def shortfalls(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[str, ...]:
+    """Say what the joining side still lacks; empty means that traffic flows.
+
+    Each is a sentence that names the connection or table, worst first.
+    """
+    baseline = told.baseline or recorded_baseline(plan)
+    attached = now.attachment(way.joining, plan.vpc)
+    if attached is not Attachment.ATTACHED:
+        return (f"{way.joining} is {attached}",)
+    return (
+        *_words_too_fresh(plan, way, now, told),
+        *(line for old in plan.old_connections for line in _tunnels(plan, way, now, old, baseline)),
+        *_routes(plan, way, now, baseline),
+    )
+
+
+def _words_too_fresh(plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterator[str]:
+    """Distrust telemetry of old tunnels that were just disabled: UP may be a stale reading."""
+    said: datetime | None = told.words.get(Word.OLD_TUNNELS_DISABLED)
+    if way.joining == plan.old_gateway and said and now.begun < said + CONSISTENCY_DELAY:
+        yield "the old tunnels were disabled too recently for their telemetry to be believed"
+
+
+def joining_connection(
+    plan: Plan, way: Way, now: Snapshot, old: VpnConnectionId
+) -> ConnectionRecord | None:
+    """Give the connection that serves *old*'s device on the joining side, if it lives."""
+    if way.joining == plan.old_gateway:
+        return now.connections.get(old)
+    role = connection_role(old)
+    if now.state(role) is not State.AVAILABLE:
+        return None
+    return now.connections.get(VpnConnectionId(now.ours[role]))
+
+
+def _tunnels(
+    plan: Plan, way: Way, now: Snapshot, old: VpnConnectionId, baseline: Baseline
+) -> Iterator[str]:
+    if old in plan.decisions.exceptions.connections:
+        return
+    record = joining_connection(plan, way, now, old)
+    if record is None:
+        yield f"the connection that serves the device of {old} is not there"
+        return
+    before = baseline.tunnels_up.get(old, 0)
+    # Forward, a connection must prove itself; on the way back it need not be better than before.
+    needed = before if way.joining == plan.old_gateway else max(1, before)
+    up = [t for t in record.telemetry if t.up]
+    if len(up) < needed:
+        down = ", ".join(
+            f"{t.outside_ip} {t.message or 'DOWN'}" for t in record.telemetry if not t.up
+        )
+        yield f"{record.id} has {len(up)} of {needed} tunnels UP ({down or 'no telemetry yet'})"
+    elif up and not record.static_only and not any(t.accepted_routes for t in up):
+        yield f"{record.id} is UP, but its device advertises no prefixes"
+
+
+def _routes(plan: Plan, way: Way, now: Snapshot, baseline: Baseline) -> Iterator[str]:
+    for table in plan.propagating_tables:
+        if now.state(table.id) is State.ABSENT:
+            continue
+        if now.propagates(table.id, way.joining) is not Switch.ON:
+            if not _taken_by_others(table.id, way, now):
+                yield f"propagation from {way.joining} in {table.id} is not to be seen yet"
+            continue
+        found = now.tables[table.id].propagated_from(way.joining)
+        wanted = baseline.propagated.get(table.id, frozenset())
+        for prefix in uncovered(wanted - set(plan.decisions.exceptions.prefixes), found):
+            yield f"{prefix} is not propagated into {table.id} yet"
+
+
+def _taken_by_others(table: RouteTableId, way: Way, now: Snapshot) -> bool:
+    return Propagation(table, way.joining) in now.foreign
+
+
+def uncovered(wanted: Iterable[str], found: Iterable[str]) -> tuple[str, ...]:
+    """Give the *wanted* networks that *found* does not cover, exactly, wider or in parts."""
+    v4 = collapse_addresses(n for n in map(ip_network, found) if isinstance(n, IPv4Network))
+    v6 = collapse_addresses(n for n in map(ip_network, found) if isinstance(n, IPv6Network))
+    merged: tuple[Network, ...] = (*v4, *v6)
+    return tuple(prefix for prefix in sorted(wanted) if not _covered(ip_network(prefix), merged))
+
+
+def _covered(wanted: Network, merged: tuple[Network, ...]) -> bool:
+    if isinstance(wanted, IPv4Network):
+        return any(isinstance(n, IPv4Network) and wanted.subnet_of(n) for n in merged)
+    return any(isinstance(n, IPv6Network) and wanted.subnet_of(n) for n in merged)
