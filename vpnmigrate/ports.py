@@ -33,6 +33,17 @@ class Mark:
     step: int
 
 
+@dataclass(frozen=True)
+class Path:
+    """How this host reaches an endpoint.  Empty fields could not be found out."""
+
+    service: str
+    addresses: tuple[str, ...]
+    """What the endpoint's name, or the proxy's in front of it, resolves to."""
+    local: str
+    """This host's address on the way there."""
+
+
 class Ec2(Protocol):
     """AWS as the runner sees it.  Reads are retried inside; a mutating call is sent once."""
 
@@ -126,4 +137,12 @@ class Interruption(Protocol):
     @property
     def reason(self) -> str | None:
         """Why to stop at the next safe point, or None."""
+        ...
+
+
+class Paths(Protocol):
+    """How this host reaches AWS, for the gate before step 7."""
+
+    def read(self) -> Sequence[Path]:
+        """Resolve the endpoints that the run needs; nothing is sent to them."""
         ...

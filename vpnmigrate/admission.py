@@ -1,0 +1,58 @@
+"""Whether a run may go on at all: the right account, and a world that is as the plan found it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vpnmigrate.drift import differences
+from vpnmigrate.errors import DriftError, WrongAccountError
+from vpnmigrate.plan import Plan
+from vpnmigrate.records import Entry, Finished, Intended
+from vpnmigrate.survey import Survey
+
+FIRST_OF_CUTOVER = 7
+LAST_OF_CUTOVER = 10
+
+
+def require_account(plan: Plan, account: str, arn: str) -> None:
+    """Refuse another account than the plan's.
+
+    Raises:
+        WrongAccountError: With both accounts and who AWS takes us for.
+    """
+    if account != plan.account:
+        message = f"the plan is for account {plan.account}, but these credentials are {arn}"
+        raise WrongAccountError(
+            message, advice="use --profile, or credentials of the plan's account; then try again"
+        )
+
+
+def require_unchanged(plan: Plan, survey: Survey) -> None:
+    """Refuse a world whose configuration differs from the plan's before-survey.
+
+    Raises:
+        DriftError: With every difference, field by field.
+    """
+    found = differences(plan.before, survey)
+    if found:
+        message = f"AWS is no longer configured as the plan found it ({len(found)} differences)"
+        raise DriftError(
+            message,
+            found,
+            advice=f"plan again: vpnmigrate plan --from {plan.migration}; "
+            "what the run has built is kept",
+        )
+
+
+def cutover_is_open(entries: Sequence[Entry]) -> bool:
+    """Tell whether this journal ever began a cutover that no finished rollback has undone."""
+    begun = False
+    for entry in entries:
+        match entry.record:
+            case Intended(step=step) if FIRST_OF_CUTOVER <= step <= LAST_OF_CUTOVER:
+                begun = True
+            case Finished(direction="back"):
+                begun = False
+            case _:
+                pass
+    return begun

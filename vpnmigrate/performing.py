@@ -1,0 +1,109 @@
+"""Intend, perform, record: the only way a change reaches AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import datetime
+
+from vpnmigrate.changes import AwsChange, OperatorTask
+from vpnmigrate.clock import Clock
+from vpnmigrate.errors import ChangeRefusedError
+from vpnmigrate.facts import Fact
+from vpnmigrate.logbook import Logbook
+from vpnmigrate.model import MigrationId
+from vpnmigrate.outcomes import InDoubt, Later, Outcome, Performed, Refused
+from vpnmigrate.ports import Ec2, Mark
+from vpnmigrate.records import Answered, Intended
+
+
+@dataclass(frozen=True)
+class Done:
+    """A change with what became of it."""
+
+    change: AwsChange
+    outcome: Outcome
+
+
+class Performer:
+    """Sends batches of independent changes, each exactly once, with its intent written first.
+
+    *parallel* bounds how many calls are under way at once; EC2 refills five mutating calls a
+    second (domain.md 5), so more than a few only collect throttling.
+    """
+
+    def __init__(
+        self,
+        ec2: Ec2,
+        logbook: Logbook,
+        clock: Clock,
+        migration: MigrationId,
+        *,
+        parallel: int,
+    ) -> None:
+        self._ec2 = ec2
+        self._logbook = logbook
+        self._clock = clock
+        self._migration = migration
+        self._parallel = parallel
+        self._put_off: dict[Fact, datetime] = {}
+
+    def perform(self, step: int, changes: Sequence[AwsChange]) -> Sequence[Done]:
+        """Perform *changes* together and give what became of each, in the order answers came.
+
+        Raises:
+            JournalError: The intents could not be made durable; nothing was sent.
+        """
+        first = self.intend(step, changes)
+        mark = Mark(self._migration, self._logbook.state.attempt, step)
+        done: list[Done] = []
+        for index, outcome in self._send(changes, mark):
+            self._logbook.write(Answered(first + index, outcome))
+            done.append(Done(changes[index], outcome))
+        return done
+
+    def intend(self, step: int, changes: Iterable[AwsChange | OperatorTask]) -> int:
+        """Write the intents of *changes* in one sync and give the first one's number."""
+        first = len(self._logbook.state.intents) + 1
+        self._logbook.write(
+            *(Intended(first + i, step, change) for i, change in enumerate(changes))
+        )
+        return first
+
+    def _send(self, changes: Sequence[AwsChange], mark: Mark) -> Iterable[tuple[int, Outcome]]:
+        if len(changes) == 1 or self._parallel == 1:
+            for index, change in enumerate(changes):
+                yield index, self._ec2.perform(change, mark)
+            return
+        with ThreadPoolExecutor(self._parallel, thread_name_prefix="change") as pool:
+            calls = {
+                pool.submit(self._ec2.perform, change, mark): index
+                for index, change in enumerate(changes)
+            }
+            for call in as_completed(calls):
+                yield calls[call], call.result()
+
+    def patience_left(self, done: Done) -> bool:
+        """Tell whether a change that was put off may be tried again; its own limit decides."""
+        match done.outcome:
+            case Later(limit=limit):
+                since = self._put_off.setdefault(done.change.fact, self._clock.now())
+                return self._clock.now() - since < limit
+            case Performed() | InDoubt() | Refused():
+                self._put_off.pop(done.change.fact, None)
+                return True
+
+
+def refusal(done: Done, *, outage: bool, step: int) -> ChangeRefusedError:
+    """Put a refusal into the words an operator needs."""
+    match done.outcome:
+        case Refused(code=code, message=message, advice=advice):
+            why = f"AWS refused to {done.change}: {code}: {message}"
+            return ChangeRefusedError(why, step=step, outage=outage, advice=advice)
+        case Later(why=why, limit=limit):
+            text = f"AWS has put off for {limit} to {done.change}: {why}"
+            return ChangeRefusedError(text, step=step, outage=outage)
+        case _:
+            message = f"{done.outcome!r} is no refusal"
+            raise AssertionError(message)

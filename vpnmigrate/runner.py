@@ -1,0 +1,226 @@
+"""The journeys of a run: forward, back, and to retire what was there before.
+
+Whatever stops a journey is written down before it is raised, and the next process goes on from
+what AWS and the journal say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vpnmigrate import gates
+from vpnmigrate.admission import require_account, require_unchanged
+from vpnmigrate.clock import Clock
+from vpnmigrate.errors import HeldError, InterruptedRunError, StepError, VpnMigrateError
+from vpnmigrate.journeys import (
+    CLAIM,
+    CLEAN_UP,
+    CLEAN_UP_BUT_KEEP,
+    CUTOVER,
+    FORWARD,
+    RETIRE,
+    RETIRE_WITH_GATEWAY,
+)
+from vpnmigrate.logbook import Logbook
+from vpnmigrate.looking import Claimant, Looker
+from vpnmigrate.model import Attachment
+from vpnmigrate.performing import Performer
+from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Ec2, Interruption, Journal, Observer, Paths, People
+from vpnmigrate.records import (
+    BaselineTaken,
+    Direction,
+    DirectionTaken,
+    Failed,
+    Finished,
+    Held,
+    Interrupted,
+)
+from vpnmigrate.settling import Settler
+from vpnmigrate.steps.base import Step
+from vpnmigrate.steps.traffic import baseline_of
+from vpnmigrate.tasks import Tasks
+
+FIRST_OF_CUTOVER = CUTOVER[0].number
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A journey gone to its end, with what others took away on the way."""
+
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The seams of a run: everything it needs from the world."""
+
+    ec2: Ec2
+    journal: Journal
+    people: People
+    observer: Observer
+    clock: Clock
+    interruption: Interruption
+    paths: Paths
+    claimant: Claimant
+    parallel: int = 4
+    """Calls under way at once; 1 makes the order of answers, and so the journal, repeatable."""
+    blind: bool = False
+    """An earlier process worked on this plan and its journal is lost."""
+
+
+class Runner:
+    """Takes one run forward, back, or to its retirement.
+
+    Every method returns only when its journey is done, and raises a ``VpnMigrateError`` otherwise;
+    whichever it is, another process can go on from there.
+    """
+
+    def __init__(self, plan: Plan, around: Surroundings) -> None:
+        self._plan = plan
+        self._around = around
+        self._book = book = Logbook(around.journal, around.observer)
+        looker = Looker(plan, around.ec2, book, around.claimant, around.clock, blind=around.blind)
+        performer = Performer(
+            around.ec2, book, around.clock, plan.migration, parallel=around.parallel
+        )
+        who = around.claimant.holder
+        tasks = Tasks(plan, around.people, book, performer, around.interruption, who)
+        self._settler = Settler(plan, looker, performer, tasks, book, around.observer, around.clock)
+
+    def forward(self, *, until: int | None = None) -> Ended:
+        """Run or resume steps 1 to 10; *until* stops after that step, before the next begins.
+
+        Raises:
+            HeldError: *until* was reached, or a person is needed who is not here.
+            DriftError: Before the cutover, the world is not as the plan found it.
+            StepError: A step failed; nothing is rolled back.
+        """
+        with _written_down(self._book):
+            self._set_out(Direction.FORWARD)
+            lost: list[str] = []
+            for step in self._forward_steps():
+                if step.number == FIRST_OF_CUTOVER:
+                    self._cross_into_cutover()
+                lost += self._settler.settle(step)
+                if step.number == until:
+                    self._hold_after(step)
+            return self._arrive(Direction.FORWARD, lost)
+
+    def back(self, *, keep_new: bool = False) -> Ended:
+        """Bring back what was there before; connectivity first, then clean up.
+
+        *keep_new* leaves the new gateway and connections for a later attempt.
+
+        Raises:
+            StepError: Something has to be mended by a person first; run it again then.
+        """
+        with _written_down(self._book):
+            cut = self._book.cutover_is_open or self._around.blind
+            self._set_out(Direction.BACK, keep_new=keep_new)
+            cleaning = CLEAN_UP_BUT_KEEP if self._book.state.keep_new else CLEAN_UP
+            steps = (*CLAIM, *(CUTOVER if cut else CUTOVER[:-1]), *cleaning)
+            return self._arrive(Direction.BACK, self._settle_all(steps))
+
+    def retire(self, *, delete_old_gateway: bool = False) -> Ended:
+        """Delete the old connections for good, and with *delete_old_gateway* their gateway.
+
+        The caller has had every connection named by the operator and has seen the migration done.
+        """
+        with _written_down(self._book):
+            self._set_out(Direction.RETIRE)
+            steps = RETIRE_WITH_GATEWAY if delete_old_gateway else RETIRE
+            return self._arrive(Direction.RETIRE, self._settle_all(steps))
+
+    def _set_out(self, direction: Direction, *, keep_new: bool = False) -> None:
+        identity = self._around.ec2.identity()
+        require_account(self._plan, identity.account, identity.arn)
+        state = self._book.state
+        same = state.direction is direction and not state.finished
+        untouched = not (self._book.cutover_is_open or self._around.blind)
+        if direction is Direction.FORWARD and untouched:
+            require_unchanged(self._plan, self._around.ec2.survey(self._plan.old_gateway))
+        if not same:
+            attempt = state.attempt + (direction is Direction.FORWARD)
+            self._book.write(DirectionTaken(direction, max(1, attempt), keep_new))
+
+    def _forward_steps(self) -> Iterable[Step]:
+        """Leave out what this attempt has settled, but always renew the claim.
+
+        Without a journal the world has to tell: once the cutover has begun, steps 2 to 6 are
+        history and nobody is asked for them again.
+        """
+        settled = set(self._book.state.settled)
+        if self._around.blind and self._cutover_is_to_be_seen():
+            settled |= set(range(2, FIRST_OF_CUTOVER))
+        return (step for step in FORWARD if step.number == 1 or step.number not in settled)
+
+    def _cross_into_cutover(self) -> None:
+        """Look once more, widely and narrowly, before the first change that traffic can feel."""
+        if self._book.cutover_is_open or self._cutover_is_to_be_seen():
+            return
+        require_unchanged(self._plan, self._around.ec2.survey(self._plan.old_gateway))
+        look = self._settler.look_for_certain()
+        paths = self._around.paths.read()
+        match gates.before_cutover(self._plan, look.way, look.now, look.told, paths):
+            case gates.Closed(why):
+                message = "the cutover may not begin: " + "; ".join(why)
+                raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")
+            case gates.Open():
+                baseline = baseline_of(self._plan, look.now)
+        self._book.write(
+            BaselineTaken(
+                baseline.taken,
+                dict(baseline.tunnels_up),
+                {table: tuple(sorted(p)) for table, p in baseline.propagated.items()},
+            )
+        )
+
+    def _cutover_is_to_be_seen(self) -> bool:
+        """Tell from AWS alone, for a run whose journal is lost, whether step 8 has begun."""
+        if not self._around.blind:
+            return False
+        now = self._settler.look_for_certain().now
+        return now.attachment(self._plan.old_gateway, self._plan.vpc) is not Attachment.ATTACHED
+
+    def _hold_after(self, step: Step) -> None:
+        following = step.number + 1
+        if following == FIRST_OF_CUTOVER:
+            message = "everything is staged; the cutover has not begun and nothing is interrupted"
+        else:
+            message = f"held after step {step.number}, as asked"
+        raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")
+
+    def _settle_all(self, steps: Iterable[Step]) -> list[str]:
+        return [line for step in steps for line in self._settler.settle(step)]
+
+    def _arrive(self, direction: Direction, lost: Iterable[str]) -> Ended:
+        found = tuple(dict.fromkeys(lost))
+        self._book.write(Finished(direction, found))
+        return Ended(found)
+
+
+class _written_down:  # noqa: N801  reads as a phrase after "with"
+    """Write into the journal why a journey stopped, whatever stopped it."""
+
+    def __init__(self, book: Logbook) -> None:
+        self._book = book
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        book = self._book
+        step = book.state.step
+        match error:
+            case HeldError():
+                book.write(Held(error.message, step))
+            case InterruptedRunError():
+                book.write(Interrupted(error.message))
+            case StepError():
+                book.write(Failed(error.message, error.step, stuck=error.outage))
+            case VpnMigrateError() if book.state.direction is not None:
+                book.write(Failed(error.message, step, stuck=book.state.outage_open))
+            case _:
+                pass  # done, or a defect, which must not be dressed up as a known failure

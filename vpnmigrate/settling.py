@@ -1,0 +1,247 @@
+"""The loop that settles one step: look, decide, act, look again.
+
+There is no separate code for resuming: from any half-way point the same loop finds the next move.
+This is the only place that waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from tenacity import RetryCallState, Retrying, retry_if_result
+
+from vpnmigrate.belief import CONSISTENCY_DELAY
+from vpnmigrate.changes import AwsChange, DetachVpnGateway, OperatorTask, PlaceClaim
+from vpnmigrate.clock import Clock
+from vpnmigrate.errors import DidNotSettleError, HeldError, OtherHandError, StepError
+from vpnmigrate.facts import name_of
+from vpnmigrate.logbook import Logbook
+from vpnmigrate.looking import Look, Looker
+from vpnmigrate.outcomes import Refused
+from vpnmigrate.performing import Done, Performer, refusal
+from vpnmigrate.plan import Phase, Plan
+from vpnmigrate.ports import Observer
+from vpnmigrate.records import (
+    Direction,
+    Noted,
+    OtherHand,
+    OutageBegan,
+    OutageEnded,
+    StepBegun,
+    StepSettled,
+    TrafficVerified,
+)
+from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
+from vpnmigrate.steps.traffic import shortfalls
+from vpnmigrate.tasks import Tasks
+
+PACE_IN_OUTAGE = timedelta(seconds=1)
+PACE = timedelta(seconds=10)
+"""Between looks while traffic flows; Terraform polls these resources no faster (domain.md 3.1)."""
+
+SLICE = timedelta(seconds=1)
+"""How soon a wait notices a signal, an answer at the prompt or a word from another terminal."""
+
+INTERRUPTING = (7, 8)
+"""Steps whose first change starts the outage; where nothing propagates, step 7 has none."""
+
+
+class Settler:
+    """Works on one step at a time until its goal holds, its limit passes, or a person is needed."""
+
+    def __init__(  # noqa: PLR0913  the parts it puts together
+        self,
+        plan: Plan,
+        *,
+        looker: Looker,
+        performer: Performer,
+        tasks: Tasks,
+        logbook: Logbook,
+        observer: Observer,
+        clock: Clock,
+    ) -> None:
+        self._plan = plan
+        self._looker = looker
+        self._performer = performer
+        self._tasks = tasks
+        self._logbook = logbook
+        self._observer = observer
+        self._clock = clock
+        self._flowing_since: datetime | None = None
+        self._refused_since: dict[AwsChange, datetime] = {}
+
+    def settle(self, step: Step) -> Sequence[str]:
+        """Work on *step* until its goal holds; give what others took away from it.
+
+        Raises:
+            StepError: It failed, or did not settle in time; nothing is rolled back.
+            HeldError: It needs a person who is not here.
+            InterruptedRunError: The operator asked to stop.
+        """
+        self._logbook.write(StepBegun(step.number, step.title, step.cleaning))
+        self._tasks.begin_step()
+        self._flowing_since = None
+        began = self._clock.now()
+        limit = step.limit_for(self._plan)
+
+        def turn() -> Verdict:
+            verdict = self._turn(step)
+            if isinstance(verdict, NotYet):
+                self._observer.waits(step.number, verdict.why, self._clock.now() - began, limit)
+            return verdict
+
+        poll = Retrying(
+            retry=retry_if_result(lambda verdict: isinstance(verdict, NotYet)),
+            stop=lambda _: self._clock.now() - began >= limit,
+            wait=lambda _: self._pace().total_seconds(),
+            sleep=lambda seconds: self._wait(timedelta(seconds=seconds)),
+            retry_error_callback=_last_verdict,
+        )
+        return self._conclude(step, poll(turn), limit)
+
+    def look_for_certain(self) -> Look:
+        """Look until every fact may be believed.
+
+        Raises:
+            HeldError: AWS does not come to rest in two consistency delays.
+        """
+        deadline = self._clock.now() + 2 * CONSISTENCY_DELAY
+        while True:
+            self._tasks.stop_if_asked()
+            look = self._looker.look()
+            if isinstance(look, Look) and look.certain:
+                return look
+            if self._clock.now() >= deadline:
+                message = "AWS could not be read for certain, so nothing was begun"
+                raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")
+            self._wait(self._pace())
+
+    def _turn(self, step: Step) -> Verdict:
+        self._tasks.stop_if_asked()
+        look = self._looker.look()
+        if isinstance(look, NotYet):
+            return look
+        self._mind_other_hands(step, look)
+        if isinstance(step, SwitchTunnels):
+            look = self._watch_traffic(look)
+        verdict = step.verify(self._plan, look.way, look.now, look.told)
+        if isinstance(verdict, NotYet):
+            self._act(step, look)
+        return verdict
+
+    def _act(self, step: Step, look: Look) -> None:
+        changes: list[AwsChange] = []
+        tasks: list[OperatorTask] = []
+        for change in step.apply(self._plan, look.way, look.now, look.told):
+            if isinstance(change, OperatorTask):
+                tasks.append(change)
+            else:
+                changes.append(change)
+        if changes:
+            self._perform(step, changes, look)
+        for task in tasks:
+            self._tasks.hand_out(task, outage=self._outage)
+
+    def _perform(self, step: Step, changes: Sequence[AwsChange], look: Look) -> None:
+        if step.number in INTERRUPTING and not self._outage:
+            self._logbook.write(OutageBegan(self._clock.now()))
+        if step.phase is Phase.CUTOVER and any(isinstance(c, DetachVpnGateway) for c in changes):
+            self._tasks.announce(enabling_task(self._plan, look.way, look.now))
+        failed: StepError | None = None
+        for done in self._performer.perform(step.number, changes):
+            if not self._bearable(step, done):
+                failed = refusal(done, outage=self._outage, step=step.number)
+        if failed is not None:
+            raise failed
+
+    def _bearable(self, step: Step, done: Done) -> bool:
+        """Tell whether a refusal need not stop the run.
+
+        A way back must not fail for want of a tag.  And what a describe still shows may have been
+        taken away by others: it gets one consistency delay to vanish from the describe, too.
+        """
+        patient = self._performer.patience_left(done)
+        if not isinstance(done.outcome, Refused):
+            return patient
+        back = self._logbook.state.direction is Direction.BACK
+        if back and isinstance(done.change, PlaceClaim):
+            self._logbook.write(Noted(f"the claim could not be placed: {done.outcome.message}"))
+            self._looker.forgo_claim()
+            return True
+        if step.phase is Phase.PREPARE or not done.outcome.code.endswith(".NotFound"):
+            return False
+        since = self._refused_since.setdefault(done.change, self._clock.now())
+        return self._clock.now() - since < CONSISTENCY_DELAY
+
+    def _mind_other_hands(self, step: Step, look: Look) -> None:
+        """Before the cutover another hand stops the run; later it is left alone and named."""
+        forward = self._logbook.state.direction is Direction.FORWARD
+        if forward and step.phase is Phase.PREPARE and look.now.foreign:
+            names = "; ".join(
+                sorted(name_of(fact, look.now.value(fact)) for fact in look.now.foreign)
+            )
+            message = f"somebody else changed what this run had done: {names}"
+            raise OtherHandError(
+                message,
+                step=step.number,
+                outage=False,
+                advice=f"find out who did; go back: vpnmigrate rollback {self._plan.migration}",
+            )
+
+    def _watch_traffic(self, look: Look) -> Look:
+        """Note since when nothing is lacking, and write it down once it has held steady."""
+        if look.told.verified is not None:
+            return look
+        if shortfalls(self._plan, look.way, look.now, look.told):
+            self._flowing_since = None
+            return look
+        since = self._flowing_since = self._flowing_since or look.now.begun
+        if look.now.begun - since < self._plan.decisions.waits.steady:
+            return look
+        began = self._logbook.state.outage_since
+        if self._outage and began is not None:
+            self._logbook.write(TrafficVerified(since), OutageEnded(since, since - began))
+        else:
+            self._logbook.write(TrafficVerified(since))
+        return Look(look.now, look.way, self._looker.told())
+
+    def _conclude(self, step: Step, verdict: Verdict, limit: timedelta) -> Sequence[str]:
+        match verdict:
+            case Met():
+                self._logbook.write(StepSettled(step.number, step.cleaning))
+                return ()
+            case Lost(what):
+                hands = (OtherHand(line) for line in what)
+                self._logbook.write(*hands, StepSettled(step.number, step.cleaning, what))
+                return what
+            case Blocked(why, advice):
+                raise StepError(why, step=step.number, outage=self._outage, advice=advice)
+            case NotYet(why):
+                message = f"step {step.number} ({step.title}) did not settle in {limit}: {why}"
+                raise DidNotSettleError(message, step=step.number, outage=self._outage)
+
+    @property
+    def _outage(self) -> bool:
+        return self._logbook.state.outage_open
+
+    def _pace(self) -> timedelta:
+        return PACE_IN_OUTAGE if self._outage else PACE
+
+    def _wait(self, span: timedelta) -> None:
+        until = self._clock.now() + span
+        while (left := until - self._clock.now()) > timedelta(0):
+            self._tasks.stop_if_asked()
+            if self._tasks.listen():
+                return
+            self._clock.sleep(min(left, SLICE))
+
+
+def _last_verdict(state: RetryCallState) -> Verdict:
+    """Hand out the verdict of the last turn when time is up."""
+    if state.outcome is None:
+        message = "tenacity calls this only after a turn"
+        raise AssertionError(message)
+    verdict: Verdict = state.outcome.result()
+    return verdict

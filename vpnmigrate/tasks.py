@@ -1,0 +1,104 @@
+"""Tasks for people, and what other terminals say, folded into a running journey."""
+
+from __future__ import annotations
+
+from vpnmigrate.changes import AskOperator, OperatorTask, RunTest
+from vpnmigrate.errors import HeldError, InterruptedRunError
+from vpnmigrate.logbook import Logbook
+from vpnmigrate.outcomes import Performed
+from vpnmigrate.performing import Performer
+from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Interruption, People
+from vpnmigrate.records import Answered, Spoken
+from vpnmigrate.snapshot import Word
+
+
+class Tasks:
+    """Hands tasks to people and their words to the journal."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        people: People,
+        logbook: Logbook,
+        performer: Performer,
+        interruption: Interruption,
+        who: str,
+    ) -> None:
+        self._plan = plan
+        self._people = people
+        self._logbook = logbook
+        self._performer = performer
+        self._interruption = interruption
+        self._who = who
+        self._pending: OperatorTask | None = None
+        self._intents: dict[OperatorTask, int] = {}
+
+    def begin_step(self) -> None:
+        """Forget what the last step was waiting for."""
+        self._pending = None
+
+    def announce(self, task: OperatorTask) -> None:
+        """Let the person of *task* get ready."""
+        self._people.announce(task)
+
+    def hand_out(self, task: OperatorTask, *, outage: bool) -> None:
+        """Give *task* to its person, and take their word if they are done already.
+
+        Raises:
+            HeldError: Nobody is here to do it, and traffic flows, so the run can rest.
+        """
+        if task not in self._intents:
+            self._intents[task] = self._performer.intend(_step_of(task), [task])
+        self._pending = task
+        if self.listen() or self._people.patient or outage:
+            return
+        message = f"step {_step_of(task)} needs a person: {task}"
+        run = self._plan.migration
+        raise HeldError(
+            message, advice=f"vpnmigrate done {run} {_step_of(task)} && vpnmigrate apply {run}"
+        )
+
+    def listen(self) -> bool:
+        """Take in whatever was said meanwhile; tell whether it was what we wait for."""
+        spoken = set(self._logbook.state.told.words)
+        self._logbook.fold_inbox()
+        task = self._pending
+        if task is None:
+            return False
+        if _word_of(task) not in self._logbook.state.told.words:
+            word = self._people.ask(task)
+            if word is not None:
+                self._logbook.write(Spoken(word, self._who, ""))
+        words = self._logbook.state.told.words
+        if _word_of(task) in words and _word_of(task) not in spoken:
+            self._logbook.write(Answered(self._intents[task], Performed()))
+            self._pending = None
+            return True
+        return False
+
+    def stop_if_asked(self) -> None:
+        """Stop here, between two changes, if the operator wants it.
+
+        Raises:
+            InterruptedRunError: They do; everything done so far is in the journal.
+        """
+        if reason := self._interruption.reason:
+            run = self._plan.migration
+            raise InterruptedRunError(reason, advice=f"vpnmigrate apply {run}")
+
+
+def _step_of(task: OperatorTask) -> int:
+    match task:
+        case AskOperator(step=step):
+            return step
+        case RunTest():
+            return 6
+
+
+def _word_of(task: OperatorTask) -> Word:
+    match task:
+        case AskOperator(word=word):
+            return word
+        case RunTest():
+            return Word.TEST_PASSED
