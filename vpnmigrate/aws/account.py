@@ -1,0 +1,144 @@
+"""An AWS account and Region as the runner sees it: ``ports.Ec2`` over boto3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from vpnmigrate.aws import describing, looking, performing, surveying
+from vpnmigrate.aws.archiving import archive
+from vpnmigrate.aws.failures import FAILURES, Kind, failure_of
+from vpnmigrate.aws.reading import configuration_of
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.aws.translate import outcome_of, outcome_of_read
+from vpnmigrate.aws.unreadable import CredentialsExpiredError, reading
+from vpnmigrate.changes import ArchiveConfiguration, AwsChange, CreateVpnConnection
+from vpnmigrate.clock import Clock
+from vpnmigrate.devices.secret import Secret
+from vpnmigrate.errors import AwsError, NoCredentialsError
+from vpnmigrate.model import VpnConnectionId, VpnGatewayId
+from vpnmigrate.options import KeyMode
+from vpnmigrate.outcomes import Outcome, Refused
+from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Identity, Mark
+from vpnmigrate.snapshot import Reading
+from vpnmigrate.survey import Survey
+from vpnmigrate.vault import Vault, VaultError
+
+
+class Reader:
+    """The half of an account that cannot alter it: all that planning needs."""
+
+    def __init__(self, clients: Clients, clock: Clock) -> None:
+        self._clients = clients
+        self._clock = clock
+
+    def identity(self) -> Identity:
+        """Tell who we are, as ``ports.Ec2`` says."""
+        with self._renewing(), reading("sts:GetCallerIdentity"):
+            answer = self._clients.sts().get_caller_identity()
+        return Identity(account=answer.get("Account", ""), arn=answer.get("Arn", ""))
+
+    def find_gateway(self, connection: VpnConnectionId) -> VpnGatewayId:
+        """Give the virtual private gateway that *connection* ends on.
+
+        Raises:
+            NotFoundError: This account has no such connection in this Region.
+            RefusedError: The connection ends on something else, or nowhere.
+            AwsError: It could not be read.
+        """
+        who = self.identity()
+        with self._renewing():
+            clients = self._clients
+            return surveying.find_gateway(clients.reader(), connection, who, clients.region)
+
+    def survey(self, gateway: VpnGatewayId) -> Survey:
+        """Read widely, as ``ports.Ec2`` says.
+
+        Raises:
+            NotFoundError: This account has no such gateway in this Region.
+            AwsError: A describe call failed.
+        """
+        who = self.identity()
+        with self._renewing():
+            return surveying.survey(self._clients, gateway, who, self._clock)
+
+    def look(self, plan: Plan) -> Reading:
+        """Read narrowly, as ``ports.Ec2`` says.
+
+        A run's credentials were good once.  If they are gone, a person can bring them back, so
+        that is no reason to give up looking.
+        """
+        try:
+            with self._renewing():
+                return looking.look(self._clients.reader(), plan, self._clock)
+        except NoCredentialsError as exc:
+            raise CredentialsExpiredError(exc.message, advice=exc.advice) from exc
+
+    @contextmanager
+    def _renewing(self) -> Iterator[None]:
+        """Let the next call look for credentials afresh if those in use turn out to be void."""
+        try:
+            yield
+        except (CredentialsExpiredError, NoCredentialsError):
+            self._clients.renew()
+            raise
+
+
+class Account(Reader):
+    """An account that can be altered.  Device files go to *vault*."""
+
+    def __init__(self, clients: Clients, clock: Clock, vault: Vault) -> None:
+        super().__init__(clients, clock)
+        self._vault = vault
+
+    def perform(self, change: AwsChange, mark: Mark) -> Outcome:
+        """Send *change* once and say what became of it, as ``ports.Ec2`` says."""
+        try:
+            with self._renewing():
+                match change:
+                    case ArchiveConfiguration():
+                        return archive(change, self._clients.reader(mark), self._vault)
+                    case CreateVpnConnection(keys=KeyMode.REUSE):
+                        keys = self._old_keys(change, mark)
+                        return self._create_connection(change, mark, keys)
+                    case CreateVpnConnection():
+                        return self._create_connection(change, mark, ())
+                    case _:
+                        return self._send(change, mark)
+        except AwsError as exc:
+            return outcome_of_read(exc)
+        except VaultError as exc:
+            return Refused("Vault", exc.message, exc.advice)
+
+    def _send(self, change: performing.Plain, mark: Mark) -> Outcome:
+        try:
+            return performing.send(change, mark, self._clients.writer(mark))
+        except FAILURES as exc:
+            return self._failed(exc, change, ())
+
+    def _create_connection(
+        self, change: CreateVpnConnection, mark: Mark, keys: Sequence[Secret]
+    ) -> Outcome:
+        try:
+            return performing.send_connection(change, mark, keys, self._clients.writer(mark))
+        except FAILURES as exc:
+            return self._failed(exc, change, keys)
+
+    def _failed(self, exc: Exception, change: AwsChange, keys: Sequence[Secret]) -> Outcome:
+        failure = failure_of(exc, change.call, hide=keys)
+        if failure.kind is Kind.CREDENTIALS:
+            self._clients.renew()
+        return outcome_of(failure)
+
+    def _old_keys(self, change: CreateVpnConnection, mark: Mark) -> tuple[Secret, ...]:
+        """Read the keys of the connection that *change* replaces, by outside address."""
+        row = describing.connection(self._clients.reader(mark), change.replaces)
+        configuration = configuration_of(row) if row else None
+        keys = configuration.keys if configuration else ()
+        if configuration is None or len(keys) != len(configuration.tunnels):
+            raise AwsError(
+                f"EC2 does not show the keys of {change.replaces}, so they cannot be re-used",
+                advice="roll back, and plan with a playbook whose keys are new",
+            )
+        return keys

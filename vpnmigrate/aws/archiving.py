@@ -1,0 +1,131 @@
+"""The device files of a connection: its configuration, AWS's sample, and the sheet.
+
+What is read here holds keys.  It goes into the vault as it comes and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from vpnmigrate.aws import describing
+from vpnmigrate.aws.reading import chosen_options
+from vpnmigrate.aws.unreadable import reading
+from vpnmigrate.changes import ArchiveConfiguration
+from vpnmigrate.devices.configuration import ConfigurationError, parse
+from vpnmigrate.devices.sheet import Sample, Side, sheet
+from vpnmigrate.errors import AwsError, AwsUnreadableError, NotFoundError
+from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.outcomes import Performed
+from vpnmigrate.vault import Vault
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import VpnConnectionTypeDef
+
+CONFIGURATION: Final = "configuration.xml"
+MISSING: Final = "configuration-missing.txt"
+SAMPLE: Final = "sample.txt"
+SHEET: Final = "sheet.md"
+
+
+def archive(change: ArchiveConfiguration, ec2: EC2Client, vault: Vault) -> Performed:
+    """Write the device files that *change* asks for.
+
+    A sample that is denied, and a configuration that EC2 does not show, are told in the files and
+    stop nothing.
+
+    Raises:
+        AwsError: A describe call failed.
+        VaultError: A file could not be written.
+    """
+    row = describing.connection(ec2, change.connection)
+    if row is None:
+        raise NotFoundError(f"{change.connection} is not listed")
+    kept = _keep_configuration(change.connection, row, vault)
+    if change.replaces is not None:
+        sample = _sample(change, ec2)
+        if sample.text:
+            vault.keep(change.connection, SAMPLE, sample.text)
+        old, new = _old_side(change.replaces, ec2), _side(change.connection, row)
+        vault.keep(change.connection, SHEET, sheet(old, new, sample))
+    return Performed(files={str(change.connection): kept})
+
+
+def _keep_configuration(
+    connection: VpnConnectionId, row: VpnConnectionTypeDef, vault: Vault
+) -> str:
+    text = row.get("CustomerGatewayConfiguration")
+    if text:
+        return vault.keep(connection, CONFIGURATION, text)
+    return vault.keep(
+        connection,
+        MISSING,
+        f"EC2 showed no configuration for {connection}, whose state was {row.get('State', '')}.\n"
+        "It shows one only while a connection is pending or available.\n",
+    )
+
+
+def _old_side(connection: VpnConnectionId, ec2: EC2Client) -> Side:
+    try:
+        row = describing.connection(ec2, connection)
+    except NotFoundError:
+        row = None
+    if row is None:
+        return Side(connection, why_not="the connection is gone.")
+    return _side(connection, row)
+
+
+def _side(connection: VpnConnectionId, row: VpnConnectionTypeDef) -> Side:
+    text = row.get("CustomerGatewayConfiguration")
+    key_store = row.get("PreSharedKeyArn") or ""
+    if not text:
+        why = f"EC2 shows none while the connection is {row.get('State', 'in no known state')}."
+        return Side(connection, why_not=why, key_store=key_store)
+    try:
+        configuration = parse(text)
+    except ConfigurationError as exc:
+        why = f"{exc.message}. The file {CONFIGURATION} is as EC2 gave it."
+        return Side(connection, why_not=why, key_store=key_store)
+    return Side(connection, configuration, choices=chosen_options(row), key_store=key_store)
+
+
+def _sample(change: ArchiveConfiguration, ec2: EC2Client) -> Sample:
+    if change.device_type is None:
+        return Sample(why_not="the plan names no device type.")
+    # EC2 has no recommended sample for IKEv1 (domain.md 2.8).
+    flavour = "compatibility" if change.ike_version == "ikev1" else "recommended"
+    try:
+        device = _device_type_id(change.device_type, ec2)
+        if device is None:
+            return Sample(why_not=f"AWS lists no device type {change.device_type}.")
+        with reading("ec2:GetVpnConnectionDeviceSampleConfiguration"):
+            answer = ec2.get_vpn_connection_device_sample_configuration(
+                VpnConnectionId=change.connection,
+                VpnConnectionDeviceTypeId=device,
+                InternetKeyExchangeVersion=change.ike_version,
+                SampleType=flavour,
+            )
+    except AwsUnreadableError:
+        raise
+    except AwsError as exc:
+        return Sample(why_not=f"{exc.message}.")
+    text = answer.get("VpnConnectionDeviceSampleConfiguration") or ""
+    return Sample(SAMPLE, text) if text else Sample(why_not="AWS's sample is empty.")
+
+
+def _device_type_id(named: str, ec2: EC2Client) -> str | None:
+    """Find a ``vendor/platform/software``; AWS's ids are opaque (domain.md 2.8)."""
+    wanted = _folded(*named.split("/", 2))
+    with reading("ec2:GetVpnConnectionDeviceTypes"):
+        pages = ec2.get_paginator("get_vpn_connection_device_types").paginate()
+        rows = [row for page in pages for row in page.get("VpnConnectionDeviceTypes") or ()]
+    for row in rows:
+        if wanted == _folded(
+            row.get("Vendor", ""), row.get("Platform", ""), row.get("Software", "")
+        ):
+            return row.get("VpnConnectionDeviceTypeId")
+    return None
+
+
+def _folded(*words: str) -> tuple[str, ...]:
+    return tuple(" ".join(word.split()).casefold() for word in words)

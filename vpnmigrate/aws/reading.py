@@ -1,0 +1,243 @@
+"""Describe answers turned into records: pure, tolerant of absent keys, and free of secrets.
+
+Any EC2-compatible server may answer, so no key is taken for granted and no value refused: states
+and origins that are new to us survive as they are.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from vpnmigrate.devices.configuration import Configuration, ConfigurationError, parse
+from vpnmigrate.model import (
+    Attached,
+    ConnectionRecord,
+    CustomerGatewayId,
+    CustomerGatewayRecord,
+    GatewayRecord,
+    StaticPrefixRecord,
+    SubnetRecord,
+    TunnelReading,
+    TunnelRecord,
+    VpcId,
+    VpcRecord,
+    VpnConnectionId,
+    VpnGatewayId,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import (
+        CustomerGatewayTypeDef,
+        SubnetTypeDef,
+        TagTypeDef,
+        VgwTelemetryTypeDef,
+        VpcTypeDef,
+        VpnConnectionTypeDef,
+        VpnGatewayTypeDef,
+    )
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_Record = TypeVar("_Record", bound=_Identified)
+_ELSEWHERE: Final = ("TransitGatewayId", "CoreNetworkArn", "VpnConcentratorId")
+
+
+def canonical(cidr: str) -> str:
+    """Write a network as EC2 does, without host bits; what is no network stays as it is."""
+    text = cidr.strip()
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        return text
+
+
+def in_order(records: Iterable[_Record]) -> tuple[_Record, ...]:
+    """Sort *records* by id, so that equal worlds give equal readings."""
+    return tuple(sorted(records, key=lambda record: record.id))
+
+
+def tags_of(rows: Iterable[TagTypeDef] | None) -> dict[str, str]:
+    """Give tags by key, sorted, AWS's own included."""
+    return dict(sorted((row.get("Key", ""), row.get("Value", "")) for row in rows or ()))
+
+
+def gateway_record(row: VpnGatewayTypeDef) -> GatewayRecord:
+    """Read a virtual private gateway."""
+    return GatewayRecord(
+        id=VpnGatewayId(row.get("VpnGatewayId", "")),
+        state=row.get("State", ""),
+        asn=number(row.get("AmazonSideAsn")),
+        type=row.get("Type", "ipsec.1"),
+        attachments=tuple(
+            sorted(
+                (
+                    Attached(VpcId(a.get("VpcId", "")), a.get("State", ""))
+                    for a in row.get("VpcAttachments") or ()
+                ),
+                key=lambda a: (a.vpc, a.state),
+            )
+        ),
+        tags=tags_of(row.get("Tags")),
+    )
+
+
+def connection_record(row: VpnConnectionTypeDef) -> ConnectionRecord:
+    """Read a VPN connection and leave its keys behind."""
+    return ConnectionRecord(
+        id=VpnConnectionId(row.get("VpnConnectionId", "")),
+        state=row.get("State", ""),
+        category=row.get("Category") or None,
+        customer_gateway=CustomerGatewayId(row.get("CustomerGatewayId") or "") or None,
+        vpn_gateway=VpnGatewayId(row.get("VpnGatewayId") or "") or None,
+        elsewhere=next((str(row[key]) for key in _ELSEWHERE if row.get(key)), None),
+        static_only=bool((row.get("Options") or {}).get("StaticRoutesOnly")),
+        prefixes=tuple(
+            sorted(
+                (
+                    StaticPrefixRecord(
+                        canonical(route.get("DestinationCidrBlock", "")), route.get("State", "")
+                    )
+                    for route in row.get("Routes") or ()
+                ),
+                key=lambda prefix: (prefix.cidr, prefix.state),
+            )
+        ),
+        tunnels=_tunnels(row),
+        telemetry=tuple(
+            sorted(map(_telemetry, row.get("VgwTelemetry") or ()), key=lambda t: t.outside_ip)
+        ),
+        tags=tags_of(row.get("Tags")),
+    )
+
+
+def configuration_of(row: VpnConnectionTypeDef) -> Configuration | None:
+    """Read the configuration in *row*; None where there is none or it cannot be read."""
+    text = row.get("CustomerGatewayConfiguration")
+    if not text:
+        return None
+    try:
+        return parse(text)
+    except ConfigurationError:
+        return None
+
+
+def _tunnels(row: VpnConnectionTypeDef) -> tuple[TunnelRecord, ...]:
+    """Join what the options and the configuration say, by outside address.
+
+    Classic connections have no tunnel options: theirs stands in the configuration only
+    (domain.md 1.1).
+    """
+    inside: dict[str, str] = {}
+    if configuration := configuration_of(row):
+        inside.update((t.outside_ip, t.amazon.inside_cidr) for t in configuration.tunnels)
+    for option in (row.get("Options") or {}).get("TunnelOptions") or ():
+        outside, cidr = option.get("OutsideIpAddress"), option.get("TunnelInsideCidr")
+        if outside:
+            inside[outside] = canonical(cidr) if cidr else inside.get(outside, "")
+    return tuple(TunnelRecord(outside, cidr) for outside, cidr in sorted(inside.items()))
+
+
+def _telemetry(row: VgwTelemetryTypeDef) -> TunnelReading:
+    return TunnelReading(
+        outside_ip=row.get("OutsideIpAddress", ""),
+        up=row.get("Status") == "UP",
+        message=row.get("StatusMessage") or "",
+        accepted_routes=row.get("AcceptedRouteCount") or 0,
+        since=row.get("LastStatusChange"),
+    )
+
+
+def chosen_options(row: VpnConnectionTypeDef) -> dict[str, list[tuple[str, str]]]:
+    """Give what was chosen for each tunnel, by outside address, as text without its key."""
+    chosen: dict[str, list[tuple[str, str]]] = {}
+    for option in (row.get("Options") or {}).get("TunnelOptions") or ():
+        outside = option.get("OutsideIpAddress")
+        if outside:
+            found = ((words, _words(option.get(key))) for key, words in _CHOICES.items())
+            chosen[outside] = [(words, value) for words, value in found if value]
+    return chosen
+
+
+_CHOICES: Final = {
+    "IkeVersions": "IKE versions",
+    "Phase1EncryptionAlgorithms": "IKE encryption",
+    "Phase1IntegrityAlgorithms": "IKE integrity",
+    "Phase1DHGroupNumbers": "IKE Diffie-Hellman groups",
+    "Phase1LifetimeSeconds": "IKE lifetime, seconds",
+    "Phase2EncryptionAlgorithms": "IPsec encryption",
+    "Phase2IntegrityAlgorithms": "IPsec integrity",
+    "Phase2DHGroupNumbers": "IPsec Diffie-Hellman groups",
+    "Phase2LifetimeSeconds": "IPsec lifetime, seconds",
+    "DpdTimeoutSeconds": "dead peer timeout, seconds",
+    "DpdTimeoutAction": "dead peer action",
+    "StartupAction": "who starts (add: the device)",
+}
+
+
+def _words(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case list():
+            return ", ".join(str(v.get("Value")) if isinstance(v, dict) else str(v) for v in value)
+        case _:
+            return str(value)
+
+
+def customer_gateway_record(row: CustomerGatewayTypeDef) -> CustomerGatewayRecord:
+    """Read a customer gateway; EC2 gives its ASN as text, a long one in a field of its own."""
+    return CustomerGatewayRecord(
+        id=CustomerGatewayId(row.get("CustomerGatewayId", "")),
+        state=row.get("State", ""),
+        asn=number(row.get("BgpAsnExtended")) or number(row.get("BgpAsn")),
+        ip=row.get("IpAddress") or "",
+        device_name=row.get("DeviceName") or "",
+        certificate=row.get("CertificateArn") or "",
+        tags=tags_of(row.get("Tags")),
+    )
+
+
+def vpc_record(row: VpcTypeDef) -> VpcRecord:
+    """Read a VPC with every network that belongs to it now."""
+    gone = ("disassociated", "failed")
+    cidrs = {row.get("CidrBlock", "")}
+    for four in row.get("CidrBlockAssociationSet") or ():
+        if _state(four.get("CidrBlockState")) not in gone:
+            cidrs.add(four.get("CidrBlock", ""))
+    for six in row.get("Ipv6CidrBlockAssociationSet") or ():
+        if _state(six.get("Ipv6CidrBlockState")) not in gone:
+            cidrs.add(six.get("Ipv6CidrBlock", ""))
+    return VpcRecord(
+        id=VpcId(row.get("VpcId", "")),
+        state=row.get("State", "available"),
+        owner=row.get("OwnerId") or "",
+        cidrs=tuple(sorted(canonical(cidr) for cidr in cidrs if cidr)),
+        tags=tags_of(row.get("Tags")),
+    )
+
+
+def subnet_record(row: SubnetTypeDef) -> SubnetRecord:
+    """Read a subnet."""
+    return SubnetRecord(
+        id=row.get("SubnetId", ""),
+        vpc=VpcId(row.get("VpcId", "")),
+        state=row.get("State", "available"),
+        cidr=canonical(row.get("CidrBlock") or ""),
+        tags=tags_of(row.get("Tags")),
+    )
+
+
+def number(value: object) -> int | None:
+    """Read a number that may come as text, or not at all."""
+    text = str(value).strip()
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _state(row: Mapping[str, Any] | None) -> str:
+    return str((row or {}).get("State", ""))

@@ -1,0 +1,199 @@
+"""The codes with which EC2 refuses our mutating calls, and what each one means for a run.
+
+This is the decision table of domain.md 12.2, in the order in which its rules are tried.  EC2
+models no errors, so a rule goes by code and, where one code has two meanings, by message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Wait:
+    """It passes by itself; *limit* is how long that was seen to take at most."""
+
+    limit: timedelta
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the call asked for is so already; the step's look has the last word."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """It will not pass; *advice* says what a person can do."""
+
+    advice: str
+
+
+Decision = Wait | Done | Stop
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What to do about any of *codes*; *calls* and *saying* narrow it, where they are given."""
+
+    codes: frozenset[str]
+    decision: Decision
+    calls: frozenset[str] = frozenset()
+    saying: tuple[str, ...] = ()
+    """The message has one of these, whatever its letters' case."""
+
+    def covers(self, code: str, message: str, call: str) -> bool:
+        """Tell whether this rule speaks of a refusal."""
+        return (
+            code in self.codes
+            and (not self.calls or call in self.calls)
+            and (not self.saying or any(words in message.lower() for words in self.saying))
+        )
+
+
+THROTTLE_LIMIT: Final = timedelta(minutes=15)
+"""Buckets refill within a minute (domain.md 5), but other tools of the account drain them too."""
+UNKNOWN_YET_LIMIT: Final = timedelta(minutes=2)
+"""Until what was just created or attached is known everywhere (domain.md 3.1)."""
+_NEW_RESOURCE: Final = Wait(UNKNOWN_YET_LIMIT)
+_GATEWAY: Final = Wait(timedelta(minutes=10))
+"""A gateway's creation, or its deletion once nothing uses it (domain.md 3.1)."""
+_CONNECTION: Final = Wait(timedelta(minutes=40))
+"""A connection's creation (domain.md 3.1)."""
+_DETACH: Final = Wait(timedelta(minutes=30))
+"""A slow detach (domain.md 3.1)."""
+_VPC: Final = Wait(timedelta(minutes=10))
+"""Until what lies in a test VPC is gone; a detach there is waited for before (domain.md 2.10)."""
+
+_ATTACH: Final = frozenset({"AttachVpnGateway"})
+_DETACHES: Final = frozenset({"DetachVpnGateway"})
+_ENDS: Final = frozenset(
+    {
+        "DetachVpnGateway",
+        "DeleteVpnGateway",
+        "DeleteVpnConnection",
+        "DeleteVpc",
+        "DeleteSubnet",
+        "DisassociateRouteTable",
+        "DeleteRoute",
+        "DeleteVpnConnectionRoute",
+        "DeleteTags",
+    }
+)
+
+
+def _rule(
+    codes: str,
+    decision: Decision,
+    *,
+    calls: Iterable[str] = (),
+    saying: tuple[str, ...] = (),
+) -> Rule:
+    return Rule(frozenset(codes.split()), decision, frozenset(calls), saying)
+
+
+REFUSALS: Final = (
+    _rule(
+        "VpnGatewayLimitExceeded",
+        _GATEWAY,
+        saying=("maximum number of mutating objects",),
+    ),
+    _rule(
+        "VpnConnectionLimitExceeded",
+        _CONNECTION,
+        saying=("maximum number of mutating objects",),
+    ),
+    _rule(
+        "VpnGatewayLimitExceeded",
+        Stop("raise the quota L-7029FAB6 (virtual private gateways per Region), or delete one"),
+    ),
+    _rule(
+        "VpnConnectionLimitExceeded",
+        Stop("raise the quota L-3E6EC3A3 (per Region) or L-B91E5754 (per gateway)"),
+    ),
+    _rule("VpcLimitExceeded", Stop("raise the quota L-F678F1CE, or plan without a test VPC")),
+    _rule(
+        "InvalidVpnGatewayID.NotFound InvalidVpnConnectionID.NotFound InvalidVpcID.NotFound "
+        "InvalidSubnetID.NotFound InvalidSubnetId.NotFound InvalidAssociationID.NotFound "
+        "InvalidRoute.NotFound InvalidVpnGatewayAttachment.NotFound",
+        Done(),
+        calls=_ENDS,
+    ),
+    _rule(
+        "InvalidVpnGatewayID.NotFound InvalidVpnConnectionID.NotFound InvalidVpcID.NotFound",
+        _NEW_RESOURCE,
+    ),
+    _rule(
+        "InvalidRouteTableID.NotFound InvalidRouteTableId.NotFound",
+        Stop("the route table was deleted by another hand: plan again, or roll back"),
+    ),
+    _rule(
+        "InvalidCustomerGatewayID.NotFound InvalidCustomerGatewayState",
+        Stop("the customer gateway is being deleted or gone: plan again with a living one"),
+    ),
+    _rule("InvalidVpcState VpnGatewayAttachmentLimitExceeded", _DETACH, calls=_ATTACH),
+    _rule(
+        "InvalidParameterValue",
+        _CONNECTION,
+        saying=("pending vpns or virtual interfaces",),
+    ),
+    _rule("IncorrectState", _DETACH, calls=_ATTACH | _DETACHES),
+    _rule("IncorrectState InvalidVpnGatewayState", _GATEWAY),
+    _rule("InvalidVpcState", _VPC),
+    _rule("Gateway.NotAttached InvalidGatewayID.NotFound", _NEW_RESOURCE),
+    _rule(
+        "InvalidParameterValue",
+        _NEW_RESOURCE,
+        calls=("ReplaceRoute", "AssociateRouteTable"),
+        saying=("belong to different networks",),
+    ),
+    _rule(
+        "InvalidParameterValue",
+        Stop("somebody deleted the route: create it by hand if it is still wanted"),
+        calls=("ReplaceRoute",),
+        saying=("no route defined",),
+    ),
+    _rule(
+        "RouteAlreadyExists",
+        Stop("the destination leads elsewhere already: decide by hand which route is right"),
+    ),
+    _rule(
+        "RouteLimitExceeded",
+        Stop("raise the quota L-93826ACB (routes per table), or remove a route"),
+    ),
+    _rule("Resource.AlreadyAssociated", _NEW_RESOURCE),
+    _rule("InvalidVpnConnection.InvalidState", _CONNECTION),
+    _rule(
+        "InvalidVpnConnection.InvalidType",
+        Stop("static prefixes need a static connection: this is a bug, please report it"),
+    ),
+    _rule(
+        "InvalidCustomerGateway.DuplicateIpAddress",
+        Stop(
+            "AWS will not use this customer gateway's address twice: create a customer gateway "
+            "with another address, or delete the Classic connections first (AWS's option 3)"
+        ),
+    ),
+    _rule(
+        "AsnConflict",
+        Stop("the device has the gateway's ASN: roll back and plan with another --asn"),
+    ),
+    _rule("DependencyViolation", _VPC),
+    _rule("ConcurrentTagAccess", _NEW_RESOURCE),
+    _rule(
+        "TagPolicyViolation TagLimitExceeded",
+        Stop("the organisation's tag policy or the tag limit forbids a tag of the plan"),
+    ),
+    _rule(
+        "AuthFailure InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch "
+        "MissingAuthenticationToken IncompleteSignature",
+        Stop("AWS does not know these credentials, or this machine's clock is wrong"),
+    ),
+    _rule(
+        "OptInRequired Blocked PendingVerification",
+        Stop("the account may not do this now: ask its owner, or AWS Support"),
+    ),
+)
+"""The first rule that covers a refusal decides; what none covers is final."""

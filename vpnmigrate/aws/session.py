@@ -1,0 +1,174 @@
+"""The clients, made from a session that may be AWS's own or answered by a model.
+
+botocore's environment variables and configuration files mean what they mean everywhere; only
+retries and time-outs are ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from vpnmigrate import __version__
+from vpnmigrate.errors import NoCredentialsError, UsageError
+from vpnmigrate.ports import Mark
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_ec2 import EC2Client
+
+CONNECT_TIMEOUT: Final = 5
+"""Seconds.  A look that cannot connect is repeated by the runner; it must not block for long."""
+READ_TIMEOUT: Final = 20
+"""Seconds for a describe call; the slowest of ours has a hundred rows."""
+WRITE_TIMEOUT: Final = 60
+"""Seconds for a mutating call: botocore's own, since giving up early leaves it in doubt."""
+READ_ATTEMPTS: Final = 5
+"""About 16 s of back-off at worst in botocore's standard mode."""
+ASIDE_ATTEMPTS: Final = 2
+"""For services a plan can do without: an endpoint that cannot be reached costs seconds."""
+
+
+def session(profile: str | None, region: str | None) -> boto3.Session:
+    """Open a session as botocore's environment, files and these two say.
+
+    Raises:
+        NoCredentialsError: No such profile, no Region, or no credentials.
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        opened = boto3.Session(profile_name=profile, region_name=region)
+        named, known = opened.region_name, opened.get_credentials()
+    except BotoCoreError as exc:
+        raise NoCredentialsError(
+            f"AWS credentials cannot be found: {exc}",
+            advice="check --profile, AWS_PROFILE and ~/.aws/config: aws configure list",
+        ) from exc
+    if not named:
+        raise NoCredentialsError(
+            "no AWS Region is set", advice="give --region, or set AWS_REGION, and try again"
+        )
+    if known is None:
+        raise NoCredentialsError(
+            "there are no AWS credentials",
+            advice="give --profile, or log in (aws sso login, aws configure), and try again",
+        )
+    return opened
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What distinguishes one client of ours from another."""
+
+    service: str
+    attempts: int
+    timeout: int = READ_TIMEOUT
+
+
+_READER = _Kind("ec2", READ_ATTEMPTS)
+_WRITER = _Kind("ec2", 1, WRITE_TIMEOUT)
+_STS = _Kind("sts", READ_ATTEMPTS)
+_DIRECT_CONNECT = _Kind("directconnect", ASIDE_ATTEMPTS)
+_SERVICE_QUOTAS = _Kind("service-quotas", ASIDE_ATTEMPTS)
+
+
+class Clients:
+    """The clients of an account and Region, for several threads; credentials can be renewed.
+
+    *open_session* is called for the first client and again after every ``renew``; every service
+    goes to *endpoint_url* where one is given.  A client is made when it is first asked for, which
+    raises NoCredentialsError where there is no session to be had.
+    """
+
+    def __init__(
+        self, open_session: Callable[[], boto3.Session], *, endpoint_url: str | None = None
+    ) -> None:
+        self._open_session = open_session
+        self._endpoint_url = endpoint_url
+        self._lock = threading.Lock()
+        self._session: boto3.Session | None = None
+        self._made: dict[tuple[_Kind, Mark | None], Any] = {}
+
+    @property
+    def region(self) -> str:
+        """The Region that the clients talk to."""
+        with self._lock:
+            return str(self._current().region_name)
+
+    def reader(self, mark: Mark | None = None) -> EC2Client:
+        """Give EC2 for describe calls, which botocore repeats."""
+        made: EC2Client = self._client(_READER, mark)
+        return made
+
+    def writer(self, mark: Mark) -> EC2Client:
+        """Give EC2 for mutating calls, each of which is sent once and carries *mark*."""
+        made: EC2Client = self._client(_WRITER, mark)
+        return made
+
+    def sts(self) -> Any:
+        """Give STS."""
+        return self._client(_STS)
+
+    def direct_connect(self) -> Any:
+        """Give Direct Connect, which an account may not let us read."""
+        return self._client(_DIRECT_CONNECT)
+
+    def service_quotas(self) -> Any:
+        """Give Service Quotas, which an account may not let us read."""
+        return self._client(_SERVICE_QUOTAS)
+
+    def renew(self) -> None:
+        """Forget the session, so that the next call finds credentials that were renewed."""
+        with self._lock:
+            self._session = None
+            self._made.clear()
+
+    def _current(self) -> boto3.Session:
+        if self._session is None:
+            self._session = self._open_session()
+        return self._session
+
+    def _client(self, kind: _Kind, mark: Mark | None = None) -> Any:
+        with self._lock:
+            if (kind, mark) not in self._made:
+                self._made[kind, mark] = self._make(kind, mark)
+            return self._made[kind, mark]
+
+    def _make(self, kind: _Kind, mark: Mark | None) -> Any:
+        from botocore.config import Config
+
+        _keep_bodies_out_of_logs()
+        config = Config(
+            user_agent_extra=user_agent(mark),
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=kind.timeout,
+            retries={"mode": "standard", "total_max_attempts": kind.attempts},
+        )
+        try:
+            return self._current().client(
+                kind.service, config=config, endpoint_url=self._endpoint_url
+            )
+        except ValueError as exc:
+            raise UsageError(
+                f"no client can be made for {kind.service}: {exc}",
+                advice="check --region, --endpoint-url and AWS_ENDPOINT_URL",
+            ) from exc
+
+
+def user_agent(mark: Mark | None) -> str:
+    """Give what CloudTrail shows of us: the program, and where it knows them run and step."""
+    if mark is None:
+        return f"vpnmigrate/{__version__}"
+    return f"vpnmigrate/{__version__} run/{mark.migration} step/{mark.step}"
+
+
+def _keep_bodies_out_of_logs() -> None:
+    """Stop botocore from writing requests and answers, and so keys, to a debug log."""
+    logger = logging.getLogger("botocore")
+    if logger.level < logging.WARNING:
+        logger.setLevel(logging.WARNING)

@@ -1,0 +1,90 @@
+"""Failed reads turned into errors: whether a later look may do better, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from vpnmigrate.aws.failures import (
+    FAILURES,
+    NOT_KNOWN,
+    Failure,
+    Kind,
+    failure_of,
+    is_denial,
+    is_throttle,
+)
+from vpnmigrate.errors import (
+    AwsError,
+    AwsUnreadableError,
+    NoCredentialsError,
+    NotAuthorizedError,
+    NotFoundError,
+    UnreachableError,
+)
+
+RENEW: Final = "renew the credentials (aws sso login, or as usual); nothing is lost meanwhile"
+
+
+class CredentialsExpiredError(AwsUnreadableError):
+    """New credentials are needed, and looked for before the next call."""
+
+
+_NO_SUCH_QUOTA: Final = "NoSuchResourceException"
+
+
+@contextmanager
+def reading(action: str) -> Iterator[None]:
+    """Translate what a read of *action*, as IAM names it (``ec2:DescribeVpcs``), may raise.
+
+    Raises:
+        AwsError: The read failed; its subclass says whether a later one may do better.
+    """
+    try:
+        yield
+    except FAILURES as exc:
+        operation = action.partition(":")[2]
+        raise error_of(failure_of(exc, operation), action) from exc
+
+
+def error_of(failure: Failure, action: str) -> AwsError:
+    """Give the error that tells of a failed read."""
+    told = f"{action} failed: {failure.message}"
+    match failure.kind:
+        case Kind.CREDENTIALS if failure.code:
+            return CredentialsExpiredError(
+                f"the AWS credentials have expired or are refused ({failure.code}); {told}",
+                advice=RENEW,
+            )
+        case Kind.CREDENTIALS:
+            return NoCredentialsError(told, advice=RENEW)
+        case Kind.UNREACHED:
+            return UnreachableError(
+                told, advice="check this machine's way to AWS, --endpoint-url and --region"
+            )
+        case Kind.UNKNOWN:
+            return AwsUnreadableError(told, advice="AWS may recover by itself: try again")
+        case Kind.MALFORMED:
+            return AwsError(told, advice="this is a bug in vpnmigrate: please report it")
+        case Kind.ANSWERED:
+            return _answered(failure, action)
+
+
+def _answered(failure: Failure, action: str) -> AwsError:
+    told = f"{action} was refused: {failure.code}: {failure.message}"
+    if is_throttle(failure.code):
+        return AwsUnreadableError(told, advice="the account's request limit is shared: try again")
+    if is_denial(failure.code):
+        return NotAuthorizedError(
+            f"these credentials may not call {action}: {failure.message}",
+            advice=f"allow {action} for this role, or use another one",
+        )
+    if failure.code in NOT_KNOWN:
+        return NoCredentialsError(
+            f"AWS does not accept these credentials ({failure.code}): {failure.message}",
+            advice="check the credentials and this machine's clock: aws sts get-caller-identity",
+        )
+    if failure.code.endswith((".NotFound", ".Malformed")) or failure.code == _NO_SUCH_QUOTA:
+        return NotFoundError(told, advice="check the id, --profile and --region")
+    return AwsError(told, advice=f"look {failure.code} up in EC2's list of error codes")
