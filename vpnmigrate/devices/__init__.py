@@ -1,0 +1,1 @@
+"""What the engineer at the device needs: configurations read, and the sheet to work from."""

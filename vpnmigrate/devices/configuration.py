@@ -1,0 +1,214 @@
+"""Reads EC2's ``CustomerGatewayConfiguration`` into values, with the keys out of sight.
+
+The document comes in two variants, with and without ``bgp`` elements; white space surrounds some
+of its texts; its tunnels come in no stable order (domain.md 3.3, 9.1).  So tunnels are known by
+their outside address and never by position.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from xml.etree.ElementTree import ParseError
+
+from defusedxml.ElementTree import fromstring
+
+from vpnmigrate.devices.secret import Secret
+from vpnmigrate.errors import VpnMigrateError
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+MOST_CHARACTERS: Final = 256 * 1024
+"""EC2's document has about 6,000 characters; one forty times as long is something else."""
+
+TUNNELS: Final = 2
+
+_KEY = re.compile(r"[A-Za-z0-9._]{8,64}")  # EC2's own rule for keys (domain.md 6.3)
+_PLACEHOLDERS = frozenset({"redacted"})
+
+
+class ConfigurationError(VpnMigrateError):
+    """A configuration is not what EC2 writes.  Its text is never part of the message."""
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of a tunnel.  BGP values are None on a static connection."""
+
+    outside_ip: str
+    inside_ip: str
+    inside_cidr: str
+    asn: int | None = None
+    hold_time: int | None = None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Parameters of one IKE phase, as EC2 words them; empty where it does not say.
+
+    They are the least that AWS accepts, not the options chosen for the connection
+    (domain.md 9.1).
+    """
+
+    protocol: str = ""
+    authentication: str = ""
+    encryption: str = ""
+    lifetime: int | None = None
+    forward_secrecy: str = ""
+    mode: str = ""
+
+
+@dataclass(frozen=True)
+class Packets:
+    """How packets are fitted into the tunnel, and how its death is noticed."""
+
+    mss: int | None = None
+    clear_df_bit: bool | None = None
+    fragment_before_encryption: bool | None = None
+    dead_peer_interval: int | None = None
+    dead_peer_retries: int | None = None
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """One tunnel.  ``key`` is None with certificates, and where AWS withholds it."""
+
+    customer: End
+    amazon: End
+    ike: Proposal
+    ipsec: Proposal
+    packets: Packets
+    key: Secret | None = None
+
+    @property
+    def outside_ip(self) -> str:
+        """AWS's address, by which this tunnel is known everywhere."""
+        return self.amazon.outside_ip
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything a device needs to know of a connection; tunnels sorted by outside address."""
+
+    connection: str
+    customer_gateway: str
+    vpn_gateway: str
+    tunnels: tuple[Tunnel, Tunnel]
+
+    @property
+    def static(self) -> bool:
+        """Whether no tunnel speaks BGP."""
+        return all(tunnel.amazon.asn is None for tunnel in self.tunnels)
+
+    @property
+    def keys(self) -> tuple[Secret, ...]:
+        """Give every key in it, to hide them in what others write."""
+        return tuple(tunnel.key for tunnel in self.tunnels if tunnel.key)
+
+
+def parse(text: str) -> Configuration:
+    """Read EC2's document.
+
+    Raises:
+        ConfigurationError: It is too long, no XML, not EC2's, or has not exactly two tunnels.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise ConfigurationError(
+            f"the configuration has {len(text)} characters, more than {MOST_CHARACTERS}"
+        )
+    try:
+        root = fromstring(text, forbid_dtd=True)
+    except (ParseError, ValueError, LookupError) as exc:
+        # The parser's own words may quote the document.
+        raise ConfigurationError(
+            f"the configuration is not XML that can be read ({type(exc).__name__})"
+        ) from None
+    if root.tag != "vpn_connection":
+        raise ConfigurationError("the configuration is XML, but not a vpn_connection")
+    found = sorted((_tunnel(e) for e in root.iterfind("ipsec_tunnel")), key=_outside)
+    if len({_outside(tunnel) for tunnel in found}) != TUNNELS or len(found) != TUNNELS:
+        raise ConfigurationError(
+            f"the configuration has {len(found)} tunnels with "
+            f"{len({_outside(t) for t in found})} different outside addresses, not {TUNNELS}"
+        )
+    return Configuration(
+        connection=(root.get("id") or "").strip(),
+        customer_gateway=_text(root, "customer_gateway_id"),
+        vpn_gateway=_text(root, "vpn_gateway_id"),
+        tunnels=(found[0], found[1]),
+    )
+
+
+def _outside(tunnel: Tunnel) -> str:
+    return tunnel.outside_ip
+
+
+def _tunnel(element: Element) -> Tunnel:
+    return Tunnel(
+        customer=_end(element, "customer_gateway"),
+        amazon=_end(element, "vpn_gateway"),
+        ike=_proposal(element, "ike"),
+        ipsec=_proposal(element, "ipsec"),
+        packets=Packets(
+            mss=_number(element, "ipsec/tcp_mss_adjustment"),
+            clear_df_bit=_truth(element, "ipsec/clear_df_bit"),
+            fragment_before_encryption=_truth(element, "ipsec/fragmentation_before_encryption"),
+            dead_peer_interval=_number(element, "ipsec/dead_peer_detection/interval"),
+            dead_peer_retries=_number(element, "ipsec/dead_peer_detection/retries"),
+        ),
+        key=_key(_text(element, "ike/pre_shared_key")),
+    )
+
+
+def _end(element: Element, side: str) -> End:
+    inside_ip = _text(element, f"{side}/tunnel_inside_address/ip_address")
+    return End(
+        outside_ip=_text(element, f"{side}/tunnel_outside_address/ip_address"),
+        inside_ip=inside_ip,
+        inside_cidr=_network(
+            inside_ip, _text(element, f"{side}/tunnel_inside_address/network_cidr")
+        ),
+        asn=_number(element, f"{side}/bgp/asn"),
+        hold_time=_number(element, f"{side}/bgp/hold_time"),
+    )
+
+
+def _proposal(element: Element, phase: str) -> Proposal:
+    return Proposal(
+        protocol=_text(element, f"{phase}/protocol"),
+        authentication=_text(element, f"{phase}/authentication_protocol"),
+        encryption=_text(element, f"{phase}/encryption_protocol"),
+        lifetime=_number(element, f"{phase}/lifetime"),
+        forward_secrecy=_text(element, f"{phase}/perfect_forward_secrecy"),
+        mode=_text(element, f"{phase}/mode"),
+    )
+
+
+def _network(address: str, length: str) -> str:
+    try:
+        return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
+    except ValueError:
+        return ""
+
+
+def _text(element: Element, path: str) -> str:
+    return (element.findtext(path) or "").strip()
+
+
+def _number(element: Element, path: str) -> int | None:
+    text = _text(element, path)
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _truth(element: Element, path: str) -> bool | None:
+    return {"true": True, "false": False}.get(_text(element, path).lower())
+
+
+def _key(text: str) -> Secret | None:
+    """Take *text* for a key if EC2 could have made it: nobody knows its placeholders."""
+    if not _KEY.fullmatch(text) or text.lower() in _PLACEHOLDERS:
+        return None
+    return Secret(text)

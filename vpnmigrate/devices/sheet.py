@@ -1,0 +1,142 @@
+"""The device engineer's sheet: every value, old and new side by side, and what to do in order.
+
+It holds the keys.  It is text for the vault and must not be shown or logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from vpnmigrate.devices.blocks import Block
+from vpnmigrate.devices.configuration import Configuration, Proposal, Tunnel
+from vpnmigrate.devices.hazards import fixed_names, opening_lines
+from vpnmigrate.model import VpnConnectionId
+
+Choices = Mapping[str, Sequence[tuple[str, str]]]
+"""Outside address to the options chosen for that tunnel, as (name, value)."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One connection as the sheet shows it; ``why_not`` says why there is no configuration."""
+
+    connection: VpnConnectionId
+    configuration: Configuration | None = None
+    why_not: str = ""
+    choices: Choices = field(default_factory=dict)
+    key_store: str = ""
+    """ARN of the secret that holds the keys, where AWS keeps them in Secrets Manager."""
+
+    @property
+    def tunnels(self) -> tuple[Tunnel, ...]:
+        """Give what is known of the tunnels."""
+        return self.configuration.tunnels if self.configuration else ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """AWS's own sample: its file in the folder, or why there is none."""
+
+    file: str = ""
+    text: str = ""
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One value of the table."""
+
+    name: str
+    old: str
+    new: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether somebody has to type something else than before."""
+        return bool(self.old) and self.old != self.new
+
+
+def sheet(old: Side, new: Side, sample: Sample, blocks: Sequence[Block] = ()) -> str:
+    """Write the sheet for moving a device from *old* to *new*."""
+    # Markdown, not HTML: escaping would alter the keys.
+    environment = Environment(  # noqa: S701
+        loader=PackageLoader("vpnmigrate.devices"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    pairs = list(zip_longest(old.tunnels, new.tunnels))
+    return environment.get_template("sheet.md.j2").render(
+        old=old,
+        new=new,
+        sample=sample,
+        names=fixed_names(sample.text),
+        openers=opening_lines(sample.text),
+        tables=[list(_rows(before, after, new.choices)) for before, after in pairs],
+        static=bool(new.configuration and new.configuration.static),
+        same_inside=sorted(
+            {t.amazon.inside_cidr for t in old.tunnels if t.amazon.inside_cidr}
+            & {t.amazon.inside_cidr for t in new.tunnels}
+        ),
+        new_asn=_when_changed(
+            [t.amazon.asn for t in old.tunnels], [t.amazon.asn for t in new.tunnels]
+        ),
+        blocks=blocks,
+    )
+
+
+def _rows(old: Tunnel | None, new: Tunnel | None, choices: Choices) -> Iterator[Row]:
+    before, after = dict(_values(old)), dict(_values(new))
+    for name in {**after, **before}:
+        yield Row(name, before.get(name, ""), after.get(name, ""))
+    for name, value in choices.get(new.outside_ip, ()) if new else ():
+        yield Row(f"chosen: {name}", "", value)
+
+
+def _values(tunnel: Tunnel | None) -> Iterator[tuple[str, str]]:
+    if tunnel is None:
+        return
+    yield "AWS outside address", tunnel.amazon.outside_ip
+    yield "device outside address", tunnel.customer.outside_ip
+    yield "AWS inside address", tunnel.amazon.inside_ip
+    yield "device inside address", tunnel.customer.inside_ip
+    yield "inside network", tunnel.amazon.inside_cidr
+    if tunnel.amazon.asn is not None:
+        yield "AWS ASN (remote)", str(tunnel.amazon.asn)
+        yield "device ASN (local)", _shown(tunnel.customer.asn)
+        yield "BGP hold time, seconds", _shown(tunnel.amazon.hold_time)
+    yield "pre-shared key", tunnel.key.reveal() if tunnel.key else "not in the configuration"
+    yield from _phase("IKE", tunnel.ike)
+    yield from _phase("IPsec", tunnel.ipsec)
+    packets = tunnel.packets
+    yield "TCP MSS", _shown(packets.mss)
+    yield "clear the DF bit", _yes_or_no(packets.clear_df_bit)
+    yield "fragment before encryption", _yes_or_no(packets.fragment_before_encryption)
+    yield "dead peer detection, seconds", _shown(packets.dead_peer_interval)
+    yield "dead peer detection, retries", _shown(packets.dead_peer_retries)
+
+
+def _phase(name: str, proposal: Proposal) -> Iterator[tuple[str, str]]:
+    yield f"{name} encryption, at least", proposal.encryption
+    yield f"{name} authentication, at least", proposal.authentication
+    yield f"{name} Diffie-Hellman group, at least", proposal.forward_secrecy
+    yield f"{name} lifetime, seconds", _shown(proposal.lifetime)
+    yield f"{name} mode", " ".join(filter(None, (proposal.protocol, proposal.mode)))
+
+
+def _shown(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _yes_or_no(value: object) -> str:
+    return "" if value is None else "yes" if value else "no"
+
+
+def _when_changed(old: Sequence[int | None], new: Sequence[int | None]) -> int | None:
+    """Give the new AWS ASN where a device has to learn one."""
+    return new[0] if new and old and new[0] != old[0] else None

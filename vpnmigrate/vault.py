@@ -1,0 +1,132 @@
+"""The one place for device files, which hold keys: folders 0700, files 0600, by hash.
+
+A file appears whole and with its final mode or not at all.  Content is never logged and never
+part of an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.model import VpnConnectionId
+
+FOLDER_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class VaultError(VpnMigrateError):
+    """A device file could not be kept or read safely."""
+
+
+class Vault:
+    """Keeps device files under *root*, one folder a connection; makes nothing before ``keep``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, connection: VpnConnectionId) -> Path:
+        """Give where *connection*'s files lie; it exists once something was kept."""
+        return self.root / _plain(connection)
+
+    def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
+        """Write *text* durably, in place of an earlier file, and give its SHA-256.
+
+        Raises:
+            VaultError: The disk refuses, or a symbolic link or another user's folder is in the
+                way.
+        """
+        content = text.encode()
+        path = self.folder(connection) / _plain(name)
+        try:
+            self.root.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+            with _opened(self.root) as root, _made(path.parent, inside=root) as folder:
+                _write(path, folder, content)
+        except OSError as exc:
+            raise VaultError(
+                f"cannot write the device file {path}: {exc.strerror}",
+                advice="make room, or give another --run-dir, and run the same command again",
+            ) from exc
+        return hashlib.sha256(content).hexdigest()
+
+    def holds(self, connection: VpnConnectionId, name: str, sha256: str) -> bool:
+        """Tell whether the file is there, is ours alone, and still has the content kept then.
+
+        Raises:
+            VaultError: It cannot be read, or a symbolic link is in the way.
+        """
+        path = self.folder(connection) / _plain(name)
+        try:
+            with _opened(path.parent) as folder:
+                handle = os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+                with os.fdopen(handle, "rb") as file:
+                    private = not stat.S_IMODE(os.fstat(handle).st_mode) & 0o077
+                    return private and hashlib.sha256(file.read()).hexdigest() == sha256
+        except FileNotFoundError:
+            return False
+        except OSError as exc:
+            raise VaultError(f"cannot read the device file {path}: {exc.strerror}") from exc
+
+
+def _plain(name: str) -> str:
+    if not _PLAIN.fullmatch(name):
+        raise VaultError(f"{name!r} cannot be the name of a device file or folder")
+    return name
+
+
+@contextmanager
+def _opened(path: Path, *, inside: int | None = None) -> Iterator[int]:
+    """Open the folder *path*, seen from its parent *inside*, and make sure it is ours alone."""
+    name = path if inside is None else path.name
+    handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=inside)
+    try:
+        if os.fstat(handle).st_uid != os.geteuid():
+            raise VaultError(
+                f"the folder {path} belongs to another user", advice="give another --run-dir"
+            )
+        os.fchmod(handle, FOLDER_MODE)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _made(path: Path, *, inside: int) -> Iterator[int]:
+    """Make the folder *path* in its parent *inside* if it is not there, and open it."""
+    with suppress(FileExistsError):
+        os.mkdir(path.name, FOLDER_MODE, dir_fd=inside)
+    with _opened(path, inside=inside) as handle:
+        yield handle
+
+
+def _write(path: Path, folder: int, content: bytes) -> None:
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise VaultError(
+                f"{path} is a link or no file, and device files are not written through one",
+                advice="look at what it is, remove it, and run the same command again",
+            )
+    temporary = f".{path.name}.{secrets.token_hex(8)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    handle = os.open(temporary, flags, FILE_MODE, dir_fd=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
+    os.fsync(folder)
