@@ -1,0 +1,233 @@
+"""A journal folded into a state, entry by entry.
+
+Nothing here raises: whatever a journal says, its operator must still learn where the run stands.
+What does not add up becomes a puzzle in the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from vpnmigrate.changes import ArchiveConfiguration
+from vpnmigrate.outcomes import Outcome, Performed
+from vpnmigrate.records import (
+    Answered,
+    BaselineTaken,
+    Direction,
+    DirectionTaken,
+    Entry,
+    Failed,
+    Finished,
+    Held,
+    Intended,
+    Interrupted,
+    Noted,
+    Opened,
+    OtherHand,
+    OutageBegan,
+    OutageEnded,
+    Replanned,
+    Spoken,
+    StepBegun,
+    StepSettled,
+    TrafficVerified,
+)
+from vpnmigrate.replay.state import Intent, RunState, Traffic
+from vpnmigrate.snapshot import Baseline, Told
+from vpnmigrate.states import RunStatus, may_follow
+
+FIRST_OF_CUTOVER = 7
+SWAP = 8
+
+
+def replay(entries: Iterable[Entry], start: RunState | None = None) -> RunState:
+    """Fold *entries*, oldest first, into the state that *start*, or nothing at all, leads to."""
+    state = start or RunState()
+    for entry in entries:
+        state = _after(state, entry)
+    return state
+
+
+def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  one case per record
+    match entry.record:
+        case Opened() as opened:
+            return replace(
+                state,
+                opened=opened,
+                migration=opened.migration,
+                fingerprint=opened.fingerprint,
+                ended=False,
+            )
+        case Replanned(fingerprint):
+            return replace(state, fingerprint=fingerprint)
+        case DirectionTaken() as taken:
+            return _set_out(state, taken, entry)
+        case StepBegun(number, title, cleaning):
+            state = replace(state, step=number, title=title, cleaning=cleaning)
+            return _working(state)
+        case StepSettled() as settled:
+            return _settled(state, settled)
+        case Intended(number, step, change):
+            intent = Intent(number, entry.at, step, change)
+            begun = state.cutover_begun or step >= FIRST_OF_CUTOVER
+            state = replace(state, intents=(*state.intents, intent), cutover_begun=begun)
+            return _working(state)
+        case Answered(number, outcome):
+            return _answered(state, number, outcome)
+        case Spoken(word):
+            return _told(state, words={**state.told.words, word: entry.at})
+        case BaselineTaken() as taken:
+            propagated = {table: frozenset(found) for table, found in taken.propagated.items()}
+            return _told(state, baseline=Baseline(taken.taken, taken.tunnels_up, propagated))
+        case OutageBegan() | OutageEnded() | TrafficVerified() as about:
+            return _traffic(state, about)
+        case OtherHand(what):
+            return replace(state, other_hands=_with(state.other_hands, what))
+        case Noted(what):
+            return replace(state, notes=_with(state.notes, what))
+        case Held(why):
+            state = _move(_working(state), RunStatus.HELD)
+            return replace(state, held=why, ended=True)
+        case Interrupted(why):
+            return replace(state, error=why, ended=True)
+        case Failed(why, stuck=stuck):
+            state = _move(_working(state), RunStatus.STUCK) if stuck else state
+            return replace(state, error=why, ended=True)
+        case Finished() as finished:
+            return _arrived(state, finished)
+
+
+def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
+    if taken.direction is Direction.FORWARD and taken.attempt != state.attempt:
+        state = replace(
+            state,
+            attempt_since=entry.at,
+            settled=frozenset(),
+            cutover_begun=False,
+            told=Told(files=state.told.files),
+            lost=(),
+            other_hands=(),
+        )
+    elif taken.direction is not state.direction or state.finished:
+        state = replace(state, told=replace(state.told, verified=None))
+        if state.direction is None:
+            # A way back as the first thing a journal knows: what it leads back from is lost.
+            state = replace(state, traffic=Traffic.UNKNOWN)
+    if taken.direction is not state.direction or state.finished or taken.attempt != state.attempt:
+        state = replace(
+            state,
+            attempt_since=state.attempt_since or entry.at,
+            settled_here=frozenset(),
+            step=0,
+            title="",
+            cleaning=False,
+        )
+    return _working(
+        replace(
+            state,
+            direction=taken.direction,
+            attempt=taken.attempt,
+            keep_new=taken.keep_new,
+            finished=False,
+        )
+    )
+
+
+def _working(state: RunState) -> RunState:
+    """Note that work goes on: what stopped the process before no longer does."""
+    return _move(replace(state, held="", error="", ended=False), _at_work(state))
+
+
+def _at_work(state: RunState) -> RunStatus:
+    match state.direction:
+        case Direction.FORWARD if state.cutover_begun or state.step >= FIRST_OF_CUTOVER:
+            return RunStatus.CUTTING_OVER
+        case Direction.FORWARD:
+            return RunStatus.PREPARING
+        case Direction.BACK:
+            return RunStatus.ROLLING_BACK
+        case Direction.RETIRE:
+            return RunStatus.RETIRING
+        case None:
+            return state.status
+
+
+_ARRIVALS = {
+    Direction.FORWARD: RunStatus.CUT_OVER,
+    Direction.BACK: RunStatus.ROLLED_BACK,
+    Direction.RETIRE: RunStatus.RETIRED,
+}
+
+
+def _arrived(state: RunState, finished: Finished) -> RunState:
+    state = _move(_working(state), _ARRIVALS[finished.direction])
+    # Going back from before the cutover verifies nothing: traffic never left the old path.
+    return replace(state, finished=True, ended=True, lost=_with(state.lost, *finished.lost))
+
+
+def _settled(state: RunState, settled: StepSettled) -> RunState:
+    forward = state.direction is Direction.FORWARD and not settled.cleaning
+    if settled.number == SWAP and state.traffic is _leaving(state):
+        # Swapped by somebody whom this journal has not seen begin the outage.
+        state = replace(state, traffic=Traffic.UNKNOWN)
+    return replace(
+        _working(state),
+        settled=state.settled | {settled.number} if forward else state.settled,
+        settled_here=state.settled_here | {(settled.number, settled.cleaning)},
+        lost=_with(state.lost, *settled.lost),
+    )
+
+
+def _answered(state: RunState, number: int, outcome: Outcome) -> RunState:
+    asked = [intent for intent in state.intents if intent.number == number]
+    if not asked:
+        return _puzzled(state, f"intent {number} was answered and never written")
+    intents = tuple(
+        replace(intent, outcome=outcome) if intent.number == number else intent
+        for intent in state.intents
+    )
+    state = replace(state, intents=intents)
+    if isinstance(asked[-1].change, ArchiveConfiguration) and isinstance(outcome, Performed):
+        state = _told(state, files={**state.told.files, **outcome.files})
+    return state
+
+
+def _traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified) -> RunState:
+    joining = Traffic.OLD if state.direction is Direction.BACK else Traffic.NEW
+    match about:
+        case OutageBegan(since):
+            if state.outage_open:
+                return state
+            state = replace(state, traffic=Traffic.NONE, outage_since=since, outage_lasted=None)
+            return _told(state, verified=None)
+        case OutageEnded(at, lasted):
+            if state.outage_since is None:
+                state = replace(state, outage_since=at - lasted)
+            state = replace(state, traffic=joining, outage_lasted=lasted)
+            return _told(state, verified=state.told.verified or at)
+        case TrafficVerified(since):
+            # With an outage open its end is written beside this, and says the same.
+            return _told(replace(state, traffic=joining), verified=since)
+
+
+def _leaving(state: RunState) -> Traffic:
+    return Traffic.NEW if state.direction is Direction.BACK else Traffic.OLD
+
+
+def _move(state: RunState, to: RunStatus) -> RunState:
+    if may_follow(state.status, to):
+        return replace(state, status=to)
+    return replace(_puzzled(state, f"a run that is {state.status} became {to}"), status=to)
+
+
+def _puzzled(state: RunState, what: str) -> RunState:
+    return replace(state, traffic=Traffic.UNKNOWN, puzzles=_with(state.puzzles, what))
+
+
+def _told(state: RunState, **news: object) -> RunState:
+    return replace(state, told=replace(state.told, **news))  # type: ignore[arg-type]
+
+
+def _with(known: tuple[str, ...], *more: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*known, *more)))

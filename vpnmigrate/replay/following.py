@@ -1,0 +1,67 @@
+"""What comes next: the command to paste, and what a person means who says that a step is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vpnmigrate.changes import AskOperator
+from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.records import Direction
+from vpnmigrate.replay.state import RunState
+from vpnmigrate.snapshot import Word
+from vpnmigrate.states import RunStatus
+
+
+def next_command(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> str:
+    """Give the command to paste next, or nothing where nothing is left to do.
+
+    *confirm* are the old connections, which finalize has to name.
+    """
+    match state.status:
+        case RunStatus.RETIRED:
+            return ""
+        case RunStatus.CUT_OVER:
+            return _finalize(run, confirm)
+        case RunStatus.PLANNED | RunStatus.ROLLED_BACK:
+            return f"vpnmigrate apply {run}"
+        case _:
+            pass
+    going_on = _going_on(state, run, confirm)
+    if not isinstance(state.task, AskOperator):
+        return going_on
+    done = f"vpnmigrate done {run} {state.task.step}"
+    return f"{done} && {going_on}" if state.ended else done
+
+
+def _going_on(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> str:
+    match state.direction:
+        case Direction.BACK:
+            return f"vpnmigrate rollback {run}" + (" --keep-new" if state.keep_new else "")
+        case Direction.RETIRE:
+            return _finalize(run, confirm)
+        case Direction.FORWARD | None:
+            return f"vpnmigrate apply {run}"
+
+
+def _finalize(run: str, confirm: Sequence[VpnConnectionId]) -> str:
+    return " ".join([f"vpnmigrate finalize {run}", *(f"--confirm {c}" for c in confirm)])
+
+
+def word_meant(step: int, state: RunState) -> Word | None:
+    """Give the word that "step *step* is done" stands for where the run is, or None for none.
+
+    Step 10 asks twice on the way forward, and something else on the way back.
+    """
+    match state.direction, step:
+        case Direction.FORWARD, 5:
+            return Word.DEVICES_CONFIGURED
+        case Direction.FORWARD, 6:
+            return Word.TEST_PASSED
+        case Direction.FORWARD, 10 if state.told.verified is None:
+            return Word.NEW_TUNNELS_ENABLED
+        case Direction.FORWARD, 10:
+            return Word.OLD_TUNNELS_DISABLED
+        case Direction.BACK, 10:
+            return Word.TUNNELS_RETURNED
+        case _:
+            return None

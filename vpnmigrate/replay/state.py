@@ -1,0 +1,141 @@
+"""Where a run stands, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from vpnmigrate.changes import AskOperator, Change, OperatorTask, RunTest
+from vpnmigrate.facts import Fact
+from vpnmigrate.model import MigrationId
+from vpnmigrate.outcomes import Later, Outcome, Performed, Refused
+from vpnmigrate.records import Direction, Opened
+from vpnmigrate.snapshot import Told, Word
+from vpnmigrate.states import RunStatus, StepStatus
+
+
+class Traffic(StrEnum):
+    """Which path traffic takes, as far as the journal can tell."""
+
+    OLD = "old"
+    NEW = "new"
+    NONE = "none"
+    UNKNOWN = "unknown"
+    """The journal does not tell, because it began late or does not add up: look at AWS."""
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A change that was about to be performed, with what became of it; None is in doubt."""
+
+    number: int
+    at: datetime
+    step: int
+    change: Change
+    outcome: Outcome | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it certainly had no effect."""
+        return isinstance(self.outcome, Refused | Later)
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Everything a journal says, folded.  *Attempt* means the one that is under way or was last."""
+
+    status: RunStatus = RunStatus.PLANNED
+    migration: MigrationId | None = None
+    fingerprint: str = ""
+    """Of the plan in force."""
+    opened: Opened | None = None
+    """The process that took the run up last."""
+    ended: bool = False
+    """Whether that process wrote down its own end; if not, it lives or was killed."""
+
+    direction: Direction | None = None
+    finished: bool = False
+    """Whether the direction taken was gone to its end."""
+    keep_new: bool = False
+    attempt: int = 0
+    attempt_since: datetime | None = None
+    settled: frozenset[int] = frozenset()
+    """Forward steps that this attempt settled, by number."""
+    settled_here: frozenset[tuple[int, bool]] = frozenset()
+    """What was settled since the direction was taken: number, and whether it was cleaning."""
+    step: int = 0
+    """The step begun last; 0 before the first."""
+    title: str = ""
+    cleaning: bool = False
+    cutover_begun: bool = False
+    """Whether this attempt ever intended a change of step 7 or later."""
+
+    intents: tuple[Intent, ...] = ()
+    """Of all attempts, in the order they were written."""
+    told: Told = field(default_factory=Told)
+    """Words and baseline of this attempt; files of every attempt."""
+
+    traffic: Traffic = Traffic.OLD
+    outage_since: datetime | None = None
+    """When the last outage began; it may be over."""
+    outage_lasted: timedelta | None = None
+    """How long the last outage was, once it is over."""
+
+    held: str = ""
+    """Why the run rests, if it does."""
+    error: str = ""
+    """What stopped the last process, until work goes on."""
+    lost: tuple[str, ...] = ()
+    """What others took away, named once each, in this attempt."""
+    other_hands: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    puzzles: tuple[str, ...] = ()
+    """What does not add up; then ``traffic`` is unknown until it is seen to flow."""
+
+    @property
+    def outage_open(self) -> bool:
+        """Whether traffic is down as far as the journal knows."""
+        return self.outage_since is not None and self.outage_lasted is None
+
+    def outage(self, now: datetime) -> timedelta | None:
+        """Give how long the last outage was, or has been so far at *now*."""
+        if self.outage_since is None or self.outage_lasted is not None:
+            return self.outage_lasted
+        return now - self.outage_since
+
+    @property
+    def task(self) -> OperatorTask | None:
+        """The task whose word this step still waits for, if it was handed out."""
+        if self.finished or (self.step, self.cleaning) in self.settled_here:
+            return None
+        match self.intents[-1:]:
+            case (Intent(change=AskOperator() | RunTest() as task, outcome=None) as last,):
+                return task if last.step == self.step and not self._moot(task) else None
+            case _:
+                return None
+
+    def _moot(self, task: OperatorTask) -> bool:
+        word = task.word if isinstance(task, AskOperator) else Word.TEST_PASSED
+        # Tunnels that are seen to carry traffic are enabled, whoever said so.
+        shown = self.told.verified is not None and word is not Word.OLD_TUNNELS_DISABLED
+        return shown or word in self.told.words
+
+    @property
+    def waiting_for(self) -> str:
+        """What the run waits for, in an operator's words; empty if for nobody."""
+        return str(self.task) if self.task is not None else self.held
+
+    @property
+    def seen(self) -> frozenset[Fact]:
+        """The facts of all changes that were confirmed."""
+        return frozenset(i.change.fact for i in self.intents if isinstance(i.outcome, Performed))
+
+    @property
+    def steps(self) -> Mapping[int, StepStatus]:
+        """Where the steps touched since the direction was taken stand, by number."""
+        known = {number: StepStatus.SETTLED for number, _ in self.settled_here}
+        if self.step and (self.step, self.cleaning) not in self.settled_here:
+            known[self.step] = StepStatus.FAILED if self.error else StepStatus.APPLYING
+        return known
