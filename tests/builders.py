@@ -1,1 +1,252 @@
-"""Builders for the values tests speak of: say what matters, the rest is an ordinary migration."""
+"""Builders for the values tests speak of: say what matters, the rest is an ordinary migration.
+
+The ordinary one: ``vgw-old`` on ``vpc-1`` with one BGP connection ``vpn-old`` to ``cgw-1``, and two
+tables, ``rtb-main`` that propagates and ``rtb-both`` that propagates and holds a static route too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from vpnmigrate.facts import Fact, Value
+from vpnmigrate.model import (
+    AWS_VPN,
+    CLASSIC,
+    PROPAGATED_ROUTE,
+    AccountId,
+    AssociationRecord,
+    Attached,
+    ConnectionRecord,
+    CustomerGatewayId,
+    CustomerGatewayRecord,
+    GatewayRecord,
+    MigrationId,
+    Role,
+    RouteRecord,
+    RouteTableId,
+    RouteTableRecord,
+    StaticPrefixRecord,
+    Tag,
+    TunnelReading,
+    TunnelRecord,
+    VpcId,
+    VpcRecord,
+    VpnConnectionId,
+    VpnGatewayId,
+)
+from vpnmigrate.options import Decisions
+from vpnmigrate.plan import GATEWAY_ROLE, Plan, connection_role
+from vpnmigrate.snapshot import Reading, Snapshot, Told, Way, Word, snapshot_of
+from vpnmigrate.survey import Survey
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+VPC = VpcId("vpc-1")
+OLD = VpnGatewayId("vgw-old")
+NEW = VpnGatewayId("vgw-new")
+OLD_VPN = VpnConnectionId("vpn-old")
+NEW_VPN = VpnConnectionId("vpn-new")
+MAIN = RouteTableId("rtb-main")
+BOTH = RouteTableId("rtb-both")
+MIGRATION = MigrationId("mig-20260301-abc123")
+PREFIX = "10.1.0.0/16"
+
+FORWARD = Way(leaving=OLD, joining=NEW)
+BACK = Way(leaving=NEW, joining=OLD)
+
+
+def our_tags(role: str) -> dict[str, str]:
+    """Give the tags that make a resource this migration's, in *role*."""
+    return {Tag.MIGRATION: MIGRATION, Tag.ROLE: role, Tag.ATTEMPT: "1"}
+
+
+def a_gateway(
+    id_: str = OLD,
+    *,
+    on: str | None = VPC,
+    attachment: str = "attached",
+    state: str = "available",
+    asn: int | None = 7224,
+    tags: dict[str, str] | None = None,
+) -> GatewayRecord:
+    """Build a virtual private gateway that is on *on*."""
+    attachments = () if on is None else (Attached(VpcId(on), attachment),)
+    return GatewayRecord(
+        VpnGatewayId(id_), state, asn=asn, attachments=attachments, tags=tags or {}
+    )
+
+
+def some_telemetry(*, up: int, routes: int = 1) -> tuple[TunnelReading, ...]:
+    """Build the telemetry of two tunnels of which the first *up* are UP."""
+    return tuple(
+        TunnelReading(f"192.0.2.{n}", up=n <= up, accepted_routes=routes if n <= up else 0)
+        for n in (1, 2)
+    )
+
+
+def a_connection(
+    id_: str = OLD_VPN,
+    *,
+    on: str | None = OLD,
+    customer_gateway: str = "cgw-1",
+    category: str | None = CLASSIC,
+    state: str = "available",
+    prefixes: Iterable[str] | None = None,
+    up: int = 2,
+    routes: int = 1,
+    tags: dict[str, str] | None = None,
+) -> ConnectionRecord:
+    """Build a connection; one with *prefixes* is static, else it speaks BGP."""
+    return ConnectionRecord(
+        VpnConnectionId(id_),
+        state,
+        category=category,
+        customer_gateway=CustomerGatewayId(customer_gateway),
+        vpn_gateway=None if on is None else VpnGatewayId(on),
+        static_only=prefixes is not None,
+        prefixes=tuple(StaticPrefixRecord(cidr, "available") for cidr in prefixes or ()),
+        tunnels=(
+            TunnelRecord("192.0.2.1", "169.254.10.0/30"),
+            TunnelRecord("192.0.2.2", "169.254.11.0/30"),
+        ),
+        telemetry=some_telemetry(up=up, routes=routes),
+        tags=tags or {},
+    )
+
+
+def a_customer_gateway(id_: str = "cgw-1", *, asn: int = 65000) -> CustomerGatewayRecord:
+    """Build AWS's record of a device."""
+    return CustomerGatewayRecord(
+        CustomerGatewayId(id_), "available", asn=asn, ip=f"203.0.113.{len(id_)}"
+    )
+
+
+def a_table(
+    id_: str = MAIN,
+    *,
+    vpc: str = VPC,
+    main: bool = False,
+    propagates: str | None = None,
+    learned: Iterable[str] = (),
+    static: dict[str, str] | None = None,
+    dead: Iterable[str] = (),
+    edge_of: str | None = None,
+) -> RouteTableRecord:
+    """Build a route table; *static* maps destinations to gateways, *dead* ones are black holes."""
+    associations = [AssociationRecord(f"rtbassoc-{id_}", main=True)] if main else []
+    if edge_of is not None:
+        associations.append(AssociationRecord(f"rtbassoc-{id_}-{edge_of}", gateway=edge_of))
+    routes = [
+        RouteRecord(to, target, state="blackhole" if to in set(dead) else "active")
+        for to, target in (static or {}).items()
+    ]
+    routes += [RouteRecord(to, propagates or "", PROPAGATED_ROUTE) for to in learned]
+    return RouteTableRecord(
+        RouteTableId(id_),
+        VpcId(vpc),
+        associations=tuple(associations),
+        propagating=() if propagates is None else (VpnGatewayId(propagates),),
+        routes=tuple(routes),
+    )
+
+
+def ordinary_tables(gateway: str = OLD) -> tuple[RouteTableRecord, ...]:
+    """Build the two tables of the ordinary migration as they are with *gateway* in charge."""
+    return (
+        a_table(BOTH, propagates=gateway, learned=[PREFIX], static={"192.168.0.0/16": gateway}),
+        a_table(MAIN, main=True, propagates=gateway, learned=[PREFIX]),
+    )
+
+
+def a_survey(**changes: object) -> Survey:
+    """Build the before-survey of the ordinary migration, but for *changes*."""
+    survey = Survey(
+        taken=NOON,
+        account=AccountId("123456789012"),
+        region="eu-west-1",
+        gateway=a_gateway(),
+        vpcs=(VpcRecord(VPC, cidrs=("10.0.0.0/16",)),),
+        connections=(a_connection(),),
+        customer_gateways=(a_customer_gateway(),),
+        route_tables=ordinary_tables(),
+    )
+    return msgspec.structs.replace(survey, **changes)
+
+
+def a_plan(*, before: Survey | None = None, decisions: Decisions | None = None) -> Plan:
+    """Build a plan without its imagined steps, which no step reads."""
+    return Plan(
+        tool="test",
+        migration=MIGRATION,
+        made=NOON,
+        account=AccountId("123456789012"),
+        region="eu-west-1",
+        playbook="standard",
+        before=before or a_survey(),
+        decisions=decisions or Decisions(),
+    )
+
+
+def new_side(*, on: str | None = None, attachment: str = "attached", up: int = 0) -> Reading:
+    """Build a reading of just the new gateway and the new connection, both ours."""
+    return Reading(
+        NOON,
+        gateways=(
+            a_gateway(NEW, on=on, attachment=attachment, asn=64512, tags=our_tags(GATEWAY_ROLE)),
+        ),
+        connections=(
+            a_connection(
+                NEW_VPN, on=NEW, category=AWS_VPN, up=up, tags=our_tags(connection_role(OLD_VPN))
+            ),
+        ),
+    )
+
+
+def a_snapshot(
+    *,
+    old: str = "attached",
+    new: str = "detached",
+    tables: Iterable[RouteTableRecord] | None = None,
+    up: int = 0,
+    begun: datetime = NOON,
+    facts: dict[Fact, Value] | None = None,
+    foreign: Iterable[Fact] = (),
+) -> Snapshot:
+    """Build a believed look at the ordinary migration with both gateways there.
+
+    *old* and *new* are the gateways' attachments to the VPC, *up* the new tunnels that are UP, and
+    *facts* overrides what was read.
+    """
+    fresh = new_side(on=VPC, attachment=new, up=up)
+    reading = Reading(
+        begun,
+        gateways=(a_gateway(attachment=old), *fresh.gateways),
+        connections=(a_connection(), *fresh.connections),
+        tables=tuple(ordinary_tables() if tables is None else tables),
+    )
+    snapshot = snapshot_of(reading, MIGRATION)
+    merged = {**snapshot.facts, **(facts or {})}
+    return replace(snapshot, facts=merged, foreign=frozenset(foreign))
+
+
+def told(*words: Word, files: Iterable[str] = (), **more: object) -> Told:
+    """Build what the journal adds: words given at noon, archives of *files*."""
+    plain = Told(words=dict.fromkeys(words, NOON), files=dict.fromkeys(files, "0" * 64))
+    return replace(plain, **more)  # type: ignore[arg-type]
+
+
+NOTHING_TOLD = Told()
+"""A journal that adds nothing."""
+
+
+def minutes(count: float) -> timedelta:
+    """Give a span of *count* minutes."""
+    return timedelta(minutes=count)
+
+
+def role_of(old: str) -> Role:
+    """Give the role of *old*'s successor."""
+    return connection_role(VpnConnectionId(old))

@@ -144,7 +144,7 @@ def name_of(fact: Fact, value: Value) -> str:
         case Existence(subject):
             return f"{subject} is {value}"
         case AttachmentOf(gateway, vpc):
-            return f"{gateway} is {value} ({vpc})"
+            return f"{gateway} is {standing(value, vpc)}"
         case Propagation(table, gateway):
             return f"propagation from {gateway} in {table} is {value}"
         case RouteTarget(table, destination):
@@ -159,3 +159,9 @@ def name_of(fact: Fact, value: Value) -> str:
             return f"the archive of {connection} is {value}"
         case WordGiven(word):
             return f"the word {word} is {value}"
+
+
+def standing(attachment: Value, vpc: VpcId) -> str:
+    """Put an attachment into words: ``attached to vpc-1``, ``detaching from vpc-1``."""
+    leaving = attachment in (Attachment.DETACHING, Attachment.DETACHED)
+    return f"{attachment} {'from' if leaving else 'to'} {vpc}"

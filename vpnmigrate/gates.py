@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
+from vpnmigrate.facts import standing
 from vpnmigrate.model import Attachment, State
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.ports import Path
@@ -41,7 +42,7 @@ def before_cutover(
 def _old_side(plan: Plan, now: Snapshot) -> Iterator[str]:
     attached = now.attachment(plan.old_gateway, plan.vpc)
     if attached is not Attachment.ATTACHED:
-        yield f"{plan.old_gateway} is {attached} to {plan.vpc}, not attached"
+        yield f"{plan.old_gateway} is {standing(attached, plan.vpc)}, not attached"
     for old in plan.old_connections:
         if now.state(old) is not State.AVAILABLE:
             yield f"{old} is {now.state(old)}, not available: there would be no way back"
@@ -51,17 +52,10 @@ def _new_side(plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterator[str]:
     if now.state(GATEWAY_ROLE) is not State.AVAILABLE:
         yield f"the new virtual private gateway is {now.state(GATEWAY_ROLE)}"
     for vpc, attachment in now.attachments(way.joining).items():
-        yield f"{way.joining} is {attached_words(attachment)} {vpc}; it has to be on no VPC"
+        yield f"{way.joining} is {standing(attachment, vpc)}; it has to be on no VPC"
     verdict = CreateConnections().verify(plan, way, now, told)
     if not isinstance(verdict, Met):
         yield getattr(verdict, "why", "the new connections are not as the plan wants them")
-
-
-def attached_words(attachment: object) -> str:
-    """Put an attachment's state into words before the name of a VPC."""
-    return {"attached": "attached to", "detaching": "detaching from"}.get(
-        str(attachment), f"{attachment} on"
-    )
 
 
 def _own_path(plan: Plan, paths: Sequence[Path]) -> Iterator[str]:

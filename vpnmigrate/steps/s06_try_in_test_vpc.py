@@ -16,7 +16,7 @@ from vpnmigrate.changes import (
     EnablePropagation,
     RunTest,
 )
-from vpnmigrate.facts import Switch
+from vpnmigrate.facts import Switch, standing
 from vpnmigrate.model import Attachment, RouteTableId, State, VpcId
 from vpnmigrate.options import TestVpc
 from vpnmigrate.plan import TEST_SUBNET_ROLE, TEST_VPC_ROLE, Phase, Plan
@@ -127,7 +127,7 @@ def _is_down(now: Snapshot) -> Verdict:
     if TEST_VPC_ROLE in now.ours:
         return NotYet(f"{now.ours[TEST_VPC_ROLE]} is still there")
     for vpc, attachment in now.attachments(new_gateway(now)).items():
-        return NotYet(f"the new virtual private gateway is {attachment} to {vpc}")
+        return NotYet(f"the new virtual private gateway is {standing(attachment, vpc)}")
     return Met()
 
 

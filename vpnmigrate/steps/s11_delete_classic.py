@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from vpnmigrate.changes import ArchiveConfiguration, DeleteVpnConnection, DeleteVpnGateway
+from vpnmigrate.facts import standing
 from vpnmigrate.model import State
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
@@ -59,5 +60,5 @@ class DeleteOldGateway(Step):
         if state is State.ABSENT:
             return Met()
         for vpc, attachment in now.attachments(plan.old_gateway).items():
-            return NotYet(f"{plan.old_gateway} is {attachment} to {vpc}")
+            return NotYet(f"{plan.old_gateway} is {standing(attachment, vpc)}")
         return NotYet(f"{plan.old_gateway} is {state}")

@@ -1,0 +1,380 @@
+"""The steps that prepare: nothing they do may be felt by traffic."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from tests.builders import (
+    FORWARD,
+    NEW,
+    NEW_VPN,
+    NOON,
+    NOTHING_TOLD,
+    OLD,
+    OLD_VPN,
+    VPC,
+    a_connection,
+    a_gateway,
+    a_plan,
+    a_snapshot,
+    a_survey,
+    a_table,
+    new_side,
+    our_tags,
+    role_of,
+    told,
+)
+from vpnmigrate.changes import (
+    AddStaticPrefix,
+    ArchiveConfiguration,
+    AskOperator,
+    AttachVpnGateway,
+    CreateTestSubnet,
+    CreateTestVpc,
+    CreateVpnConnection,
+    CreateVpnGateway,
+    DeleteTestSubnet,
+    DeleteTestVpc,
+    DetachVpnGateway,
+    EnablePropagation,
+    PlaceClaim,
+    RunTest,
+)
+from vpnmigrate.facts import UNKNOWN, Claim, Existence, Fact, Value
+from vpnmigrate.model import (
+    AWS_VPN,
+    CLASSIC,
+    CustomerGatewayId,
+    RouteTableId,
+    SubnetRecord,
+    VpcId,
+    VpcRecord,
+)
+from vpnmigrate.options import Decisions, InsideMode, TestVpc, TunnelOptions
+from vpnmigrate.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE
+from vpnmigrate.snapshot import Reading, Word, snapshot_of
+from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet
+from vpnmigrate.steps.s01_record_before import RecordBefore, RemoveOurClaim
+from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway
+from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
+from vpnmigrate.steps.s04_fetch_configuration import FetchConfiguration
+from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
+from vpnmigrate.steps.s06_try_in_test_vpc import RemoveTestVpc, TryInTestVpc
+
+OURS = told(holder="ann@desk 1")
+THEIRS: dict[Fact, Value] = {Claim(OLD): "bob@lab 2"}
+
+
+def changes(step, plan, now, told_=NOTHING_TOLD):
+    return list(step.apply(plan, FORWARD, now, told_))
+
+
+def verdict(step, plan, now, told_=NOTHING_TOLD):
+    return step.verify(plan, FORWARD, now, told_)
+
+
+class TestRecordBefore:
+    def test_claims_a_gateway_that_nobody_claims(self):
+        """The claim tag is placed on the old gateway."""
+        assert changes(RecordBefore(), a_plan(), a_snapshot(), OURS) == [
+            PlaceClaim(OLD, "ann@desk 1")
+        ]
+
+    def test_stops_at_somebody_elses_claim(self):
+        """A foreign claim blocks, names its holder, and says how to take over."""
+        now = a_snapshot(facts=THEIRS)
+
+        assert changes(RecordBefore(), a_plan(), now, OURS) == []
+        blocked = verdict(RecordBefore(), a_plan(), now, OURS)
+        assert isinstance(blocked, Blocked)
+        assert "bob@lab 2" in blocked.why
+        assert "--take-over bob@lab 2" in blocked.advice
+
+    def test_takes_over_from_the_holder_it_was_told_to_outrank(self):
+        """With --take-over the named holder's claim is replaced."""
+        now = a_snapshot(facts=THEIRS)
+        outranking = replace(OURS, outranks="bob@lab 2")
+
+        assert changes(RecordBefore(), a_plan(), now, outranking) == [PlaceClaim(OLD, "ann@desk 1")]
+
+    def test_does_not_take_over_from_anyone_else(self):
+        """A take-over names one holder; a third one's claim still blocks."""
+        now = a_snapshot(facts=THEIRS)
+        outranking = replace(OURS, outranks="eve@bar 3")
+
+        assert changes(RecordBefore(), a_plan(), now, outranking) == []
+        assert isinstance(verdict(RecordBefore(), a_plan(), now, outranking), Blocked)
+
+    def test_only_our_own_claim_is_removed(self):
+        """Clean-up leaves a claim that somebody else has placed since."""
+        assert changes(RemoveOurClaim(), a_plan(), a_snapshot(facts=THEIRS), OURS) == []
+        assert verdict(RemoveOurClaim(), a_plan(), a_snapshot(facts=THEIRS), OURS) == Met()
+
+
+class TestCreateGateway:
+    def test_asks_for_the_planned_asn_and_keeps_user_tags(self):
+        """The new gateway gets the decided ASN and the old one's tags, its Name told apart."""
+        before = a_survey(
+            gateway=a_gateway(tags={"Name": "hq", "team": "net", "aws:cloudformation:x": "y"})
+        )
+        plan = a_plan(before=before, decisions=Decisions(asn=65001))
+        empty = snapshot_of(Reading(NOON), plan.migration)
+
+        assert changes(CreateGateway(), plan, empty) == [
+            CreateVpnGateway(
+                GATEWAY_ROLE, asn=65001, tags=(("Name", "hq (AWS VPN)"), ("team", "net"))
+            )
+        ]
+
+    def test_never_creates_a_second_one_while_the_first_may_be_unseen(self):
+        """Case 21: after a lost answer nothing is created until absence may be believed."""
+        now = a_snapshot(facts={Existence(GATEWAY_ROLE): UNKNOWN})
+
+        assert changes(CreateGateway(), a_plan(), now) == []
+        assert isinstance(verdict(CreateGateway(), a_plan(), now), NotYet)
+
+    def test_adopts_the_gateway_that_carries_our_tags(self):
+        """Case 21: the gateway is found by its migration tag after a crash."""
+        assert verdict(CreateGateway(), a_plan(), a_snapshot()) == Met()
+
+    def test_stops_at_two_gateways_with_our_tags(self):
+        """Where two resources carry one role's tags, a person has to say which is a copy."""
+        reading = new_side()
+        twin = a_gateway("vgw-twin", on=None, tags=our_tags(GATEWAY_ROLE))
+        now = snapshot_of(replace(reading, gateways=(*reading.gateways, twin)), a_plan().migration)
+
+        assert isinstance(verdict(CreateGateway(), a_plan(), now), Blocked)
+
+    def test_is_removed_only_once_it_is_on_no_vpc(self):
+        """A gateway that is still attached is not deleted yet."""
+        assert changes(RemoveGateway(), a_plan(), a_snapshot(new="detaching")) == []
+        assert len(changes(RemoveGateway(), a_plan(), a_snapshot(new="detached"))) == 1
+
+
+class TestCreateConnections:
+    def test_copies_customer_gateway_and_routing_type(self):
+        """Each successor keeps the old one's customer gateway and routing type (case 34)."""
+        before = a_survey(connections=(a_connection(prefixes=["10.1.0.0/16"]),))
+        now = without_connections()
+
+        (creation,) = changes(CreateConnections(), a_plan(before=before), now)
+
+        assert creation == CreateVpnConnection(
+            role_of(OLD_VPN),
+            gateway=NEW,
+            customer_gateway=CustomerGatewayId("cgw-1"),
+            replaces=OLD_VPN,
+            static_only=True,
+        )
+
+    def test_creates_two_at_a_time(self):
+        """Case 72: of ten connections two are in creation at once."""
+        before = a_survey(
+            connections=tuple(a_connection(f"vpn-{n}", customer_gateway=f"cgw-{n}") for n in "0123")
+        )
+        now = without_connections()
+
+        assert len(changes(CreateConnections(), a_plan(before=before), now)) == 2
+
+    def test_one_in_creation_leaves_room_for_one_more(self):
+        """A creation in doubt counts as one that is under way."""
+        before = a_survey(
+            connections=tuple(a_connection(f"vpn-{n}", customer_gateway=f"cgw-{n}") for n in "0123")
+        )
+        now = without_connections()
+        now = replace(now, facts={**now.facts, Existence(role_of("vpn-0")): UNKNOWN})
+
+        (creation,) = changes(CreateConnections(), a_plan(before=before), now)
+
+        assert creation.replaces == "vpn-1"
+
+    def test_keeps_inside_addresses_when_asked(self):
+        """The keep mode sends the old tunnels' inside CIDRs."""
+        plan = a_plan(decisions=Decisions(inside=InsideMode.KEEP))
+
+        (creation,) = changes(CreateConnections(), plan, without_connections())
+
+        assert creation.inside_cidrs == ("169.254.10.0/30", "169.254.11.0/30")
+
+    def test_static_prefixes_follow_once_it_is_available(self):
+        """Case 50: only the static prefixes that are missing are added."""
+        before = a_survey(connections=(a_connection(prefixes=["10.1.0.0/16", "10.2.0.0/16"]),))
+        successor = a_connection(
+            NEW_VPN,
+            on=NEW,
+            category=AWS_VPN,
+            prefixes=["10.1.0.0/16"],
+            tags=our_tags(role_of(OLD_VPN)),
+        )
+        now = snapshot_of(replace(new_side(), connections=(successor,)), a_plan().migration)
+
+        assert changes(CreateConnections(), a_plan(before=before), now) == [
+            AddStaticPrefix(NEW_VPN, "10.2.0.0/16")
+        ]
+
+    def test_a_strangers_connection_is_not_adopted(self):
+        """Case 25: an untagged connection between the same two gateways stops the run."""
+        stranger = a_connection("vpn-stranger", on=NEW, category=AWS_VPN)
+        now = snapshot_of(replace(new_side(), connections=(stranger,)), a_plan().migration)
+
+        assert changes(CreateConnections(), a_plan(), now) == []
+        blocked = verdict(CreateConnections(), a_plan(), now)
+        assert isinstance(blocked, Blocked)
+        assert "vpn-stranger" in blocked.why
+
+    def test_deleted_ones_between_the_same_gateways_do_not_matter(self):
+        """Case 25: only deleted connections for the pair: create."""
+        ghost = a_connection("vpn-ghost", on=NEW, category=AWS_VPN, state="deleted")
+        now = snapshot_of(replace(new_side(), connections=(ghost,)), a_plan().migration)
+
+        assert len(changes(CreateConnections(), a_plan(), now)) == 1
+
+    def test_a_new_connection_that_is_classic_stops_the_run(self):
+        """What EC2 created must say that it is AWS VPN before anything goes on."""
+        wrong = a_connection(NEW_VPN, on=NEW, category=CLASSIC, tags=our_tags(role_of(OLD_VPN)))
+        now = snapshot_of(replace(new_side(), connections=(wrong,)), a_plan().migration)
+
+        assert isinstance(verdict(CreateConnections(), a_plan(), now), Blocked)
+
+    def test_removal_takes_only_what_carries_our_role(self):
+        """The way back deletes the successors and never the old connections."""
+        (deletion,) = changes(RemoveConnections(), a_plan(), a_snapshot())
+
+        assert deletion.id == NEW_VPN
+
+    def test_removal_names_copies_and_leaves_them(self):
+        """A twin that carries our tags is named and left."""
+        twin = a_gateway("vgw-twin", on=None, tags=our_tags(GATEWAY_ROLE))
+        reading = replace(new_side(), connections=())
+        now = snapshot_of(replace(reading, gateways=(*reading.gateways, twin)), a_plan().migration)
+
+        found = verdict(RemoveConnections(), a_plan(), now)
+
+        assert isinstance(found, Lost)
+        assert "vgw-twin" in found.what[0]
+
+
+def without_connections():
+    return snapshot_of(replace(new_side(), connections=()), a_plan().migration)
+
+
+class TestFetchConfiguration:
+    def test_archives_old_and_new(self):
+        """Case 70: every configuration is archived, the old ones' long before step 11."""
+        plan = a_plan(
+            decisions=Decisions(
+                device_types={"default": "Cisco/ISR/IOS"},
+                tunnel_options=TunnelOptions(ike_versions=("ikev1",)),
+            )
+        )
+
+        assert changes(FetchConfiguration(), plan, a_snapshot()) == [
+            ArchiveConfiguration(OLD_VPN),
+            ArchiveConfiguration(NEW_VPN, OLD_VPN, "Cisco/ISR/IOS", "ikev1"),
+        ]
+
+    def test_what_is_archived_is_not_fetched_again(self):
+        """The journal's word for an archived file is enough."""
+        all_there = told(files=[OLD_VPN, NEW_VPN])
+
+        assert changes(FetchConfiguration(), a_plan(), a_snapshot(), all_there) == []
+        assert verdict(FetchConfiguration(), a_plan(), a_snapshot(), all_there) == Met()
+
+
+class TestConfigureDevices:
+    def test_a_persons_word_settles_it(self):
+        """The step asks until somebody says that the candidate is loaded."""
+        (task,) = changes(ConfigureDevices(), a_plan(), a_snapshot())
+        assert isinstance(task, AskOperator)
+        assert "DISABLED" in task.task
+
+        assert verdict(ConfigureDevices(), a_plan(), a_snapshot()) != Met()
+        said = told(Word.DEVICES_CONFIGURED)
+        assert verdict(ConfigureDevices(), a_plan(), a_snapshot(), said) == Met()
+
+
+class TestTryInTestVpc:
+    TRY = a_plan(decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
+
+    def look(self, *, attachment=None, propagates=None, subnet=True):
+        fresh = new_side(on="vpc-test" if attachment else None, attachment=attachment or "")
+        return snapshot_of(
+            Reading(
+                NOON,
+                gateways=(a_gateway(), *fresh.gateways),
+                connections=fresh.connections,
+                tables=(a_table("rtb-test", vpc="vpc-test", main=True, propagates=propagates),),
+                vpcs=(VpcRecord(VpcId("vpc-test"), tags=our_tags(TEST_VPC_ROLE)),),
+                subnets=(
+                    SubnetRecord("subnet-1", VpcId("vpc-test"), tags=our_tags(TEST_SUBNET_ROLE)),
+                )
+                if subnet
+                else (),
+            ),
+            self.TRY.migration,
+        )
+
+    def test_is_skipped_when_the_playbook_does_not_ask(self):
+        """Without a test VPC in the plan there is nothing to do."""
+        assert verdict(TryInTestVpc(), a_plan(), a_snapshot()) == Met()
+
+    def test_builds_it_piece_by_piece(self):
+        """VPC, then subnet and attachment, then propagation, then the test."""
+        step, plan = TryInTestVpc(), self.TRY
+        assert changes(step, plan, a_snapshot()) == [CreateTestVpc(TEST_VPC_ROLE, "172.31.0.0/24")]
+        assert changes(step, plan, self.look(subnet=False)) == [
+            CreateTestSubnet(TEST_SUBNET_ROLE, VpcId("vpc-test"), "172.31.0.0/25"),
+            AttachVpnGateway(NEW, VpcId("vpc-test")),
+        ]
+        assert changes(step, plan, self.look(attachment="attaching")) == []
+        assert changes(step, plan, self.look(attachment="attached")) == [
+            EnablePropagation(RouteTableId("rtb-test"), NEW)
+        ]
+        (task,) = changes(step, plan, self.look(attachment="attached", propagates=NEW))
+        assert task.word is Word.TEST_PASSED
+
+    def test_a_command_can_decide(self):
+        """A playbook's command is run with the test VPC's id instead of asking a person."""
+        plan = a_plan(decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24", ("probe", "-c3"))))
+        now = self.look(attachment="attached", propagates=NEW)
+
+        assert changes(TryInTestVpc(), plan, now) == [RunTest(("probe", "-c3", "vpc-test"))]
+
+    def test_is_taken_down_before_it_is_settled(self):
+        """Case 40: the gateway leaves the test VPC, and that is gone, before step 7 can begin."""
+        step, plan, passed = TryInTestVpc(), self.TRY, told(Word.TEST_PASSED)
+        assert changes(step, plan, self.look(attachment="attached"), passed) == [
+            DetachVpnGateway(NEW, VpcId("vpc-test")),
+            DeleteTestSubnet(TEST_SUBNET_ROLE, "subnet-1"),
+        ]
+        assert changes(step, plan, self.look(attachment="detaching", subnet=False), passed) == []
+        assert changes(step, plan, self.look(attachment="detached", subnet=False), passed) == [
+            DeleteTestVpc(TEST_VPC_ROLE, "vpc-test")
+        ]
+        assert verdict(step, plan, self.look(attachment="detached"), passed) != Met()
+        assert verdict(step, plan, a_snapshot(), passed) == Met()
+
+    def test_its_removal_works_from_any_stage(self):
+        """Case 42: a rollback takes the test VPC down whether or not its test has passed."""
+        assert changes(RemoveTestVpc(), self.TRY, self.look(attachment="attached")) == [
+            DetachVpnGateway(NEW, VpcId("vpc-test")),
+            DeleteTestSubnet(TEST_SUBNET_ROLE, "subnet-1"),
+        ]
+        assert verdict(RemoveTestVpc(), self.TRY, a_snapshot()) == Met()
+
+    def test_a_gateway_still_on_the_test_vpc_is_not_down(self):
+        """Case 40: a gateway that lingers on the test VPC keeps the step open."""
+        reading = replace(new_side(on="vpc-test", attachment="detaching"), connections=())
+        now = snapshot_of(reading, self.TRY.migration)
+
+        assert verdict(TryInTestVpc(), self.TRY, now, told(Word.TEST_PASSED)) == NotYet(
+            "the new virtual private gateway is detaching from vpc-test"
+        )
+
+
+def test_the_ordinary_plan_is_on_its_vpc():
+    """The builders' plan is a plan as preflight lets it through."""
+    assert a_plan().vpc == VPC
+    assert msgspec.json.decode(msgspec.json.encode(a_plan()), type=type(a_plan())) == a_plan()

@@ -1,0 +1,442 @@
+"""The steps of the cutover, in either direction, and the one after which there is no way back."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.builders import (
+    BACK,
+    BOTH,
+    FORWARD,
+    MAIN,
+    NEW,
+    NEW_VPN,
+    NOON,
+    NOTHING_TOLD,
+    OLD,
+    OLD_VPN,
+    PREFIX,
+    VPC,
+    a_connection,
+    a_gateway,
+    a_plan,
+    a_snapshot,
+    a_survey,
+    a_table,
+    minutes,
+    new_side,
+    ordinary_tables,
+    told,
+)
+from vpnmigrate.changes import (
+    ArchiveConfiguration,
+    AssociateEdge,
+    AttachVpnGateway,
+    DeleteVpnConnection,
+    DeleteVpnGateway,
+    DetachVpnGateway,
+    DisablePropagation,
+    DisassociateEdge,
+    EnablePropagation,
+    ReplaceRoute,
+)
+from vpnmigrate.facts import (
+    UNKNOWN,
+    AttachmentOf,
+    Existence,
+    Propagation,
+    RouteTarget,
+)
+from vpnmigrate.model import Attachment, RouteTableId, State, VpnGatewayId
+from vpnmigrate.options import Decisions, Exceptions, OldTunnels
+from vpnmigrate.snapshot import Reading, Word, snapshot_of
+from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet
+from vpnmigrate.steps.s07_stop_propagation import StopPropagation
+from vpnmigrate.steps.s08_swap_gateways import SwapGateways
+from vpnmigrate.steps.s09_restore_routing import RestoreRouting
+from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
+from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
+from vpnmigrate.steps.traffic import shortfalls, uncovered
+
+STATIC = "192.168.0.0/16"
+
+
+def changes(step, now, *, plan=None, way=FORWARD, said=NOTHING_TOLD):
+    return list(step.apply(plan or a_plan(), way, now, said))
+
+
+def verdict(step, now, *, plan=None, way=FORWARD, said=NOTHING_TOLD):
+    return step.verify(plan or a_plan(), way, now, said)
+
+
+class TestStopPropagation:
+    def test_switches_off_every_table_that_propagates(self):
+        """Propagation from the leaving gateway goes off in all tables at once."""
+        assert changes(StopPropagation(), a_snapshot()) == [
+            DisablePropagation(BOTH, OLD),
+            DisablePropagation(MAIN, OLD),
+        ]
+
+    def test_is_met_when_none_propagates(self):
+        """With propagation off everywhere the goal holds."""
+        tables = [a_table(BOTH, static={STATIC: OLD}), a_table(MAIN)]
+
+        assert verdict(StopPropagation(), a_snapshot(tables=tables)) == Met()
+
+    def test_also_stops_a_table_that_nobody_recorded(self):
+        """A table that took up the new gateway since is switched off on the way back, too."""
+        tables = [*ordinary_tables(NEW), a_table("rtb-late", propagates=NEW)]
+        now = a_snapshot(old="detached", new="attached", tables=tables)
+
+        assert DisablePropagation(RouteTableId("rtb-late"), NEW) in changes(
+            StopPropagation(), now, way=BACK
+        )
+
+    def test_an_unbelieved_setting_is_neither_done_nor_repeated(self):
+        """While a reading cannot be believed nothing is sent and nothing is called done."""
+        now = a_snapshot(
+            tables=[a_table(BOTH), a_table(MAIN)], facts={Propagation(MAIN, OLD): UNKNOWN}
+        )
+
+        assert changes(StopPropagation(), now) == []
+        assert isinstance(verdict(StopPropagation(), now), NotYet)
+
+
+class TestSwapGateways:
+    def test_the_old_one_leaves_first(self):
+        """The leaving gateway is detached before anything else."""
+        assert changes(SwapGateways(), a_snapshot()) == [DetachVpnGateway(OLD, VPC)]
+
+    def test_waits_for_the_old_one_to_have_left(self):
+        """The new gateway is not attached while the old one is still detaching (case 45)."""
+        now = a_snapshot(old="detaching")
+
+        assert changes(SwapGateways(), now) == []
+        assert verdict(SwapGateways(), now) == NotYet("vgw-new is detached, vgw-old is detaching")
+
+    def test_then_the_new_one_joins(self):
+        """Once the old one is detached the new one is attached."""
+        assert changes(SwapGateways(), a_snapshot(old="detached")) == [AttachVpnGateway(NEW, VPC)]
+
+    def test_an_attachment_that_is_no_longer_listed_is_gone(self):
+        """An entry that has disappeared means detached as well."""
+        reading = Reading(NOON, gateways=(a_gateway(on=None), *new_side().gateways))
+
+        assert changes(SwapGateways(), snapshot_of(reading, a_plan().migration)) == [
+            AttachVpnGateway(NEW, VPC)
+        ]
+
+    def test_attached_is_the_goal(self):
+        """The swap is done when one is detached and the other attached."""
+        now = a_snapshot(old="detached", new="attached")
+
+        assert changes(SwapGateways(), now) == []
+        assert verdict(SwapGateways(), now) == Met()
+
+    def test_the_way_back_is_the_same_swap(self):
+        """With the gateways exchanged the same step brings the old one back."""
+        now = a_snapshot(old="detached", new="attached")
+
+        assert changes(SwapGateways(), now, way=BACK) == [DetachVpnGateway(NEW, VPC)]
+
+    @pytest.mark.parametrize("gateway", [OLD, NEW])
+    def test_nothing_is_sent_on_an_unbelieved_attachment(self, gateway):
+        """An attachment that cannot be believed yet moves nothing."""
+        now = a_snapshot(old="detached", facts={AttachmentOf(gateway, VPC): UNKNOWN})
+
+        assert changes(SwapGateways(), now) == []
+        assert isinstance(verdict(SwapGateways(), now), NotYet)
+
+    def test_a_strangers_gateway_on_the_vpc_blocks(self):
+        """A third gateway on the VPC is named and not touched."""
+        stranger = VpnGatewayId("vgw-stranger")
+        now = a_snapshot(old="detached", facts={AttachmentOf(stranger, VPC): Attachment.ATTACHED})
+
+        assert changes(SwapGateways(), now) == []
+        blocked = verdict(SwapGateways(), now)
+        assert isinstance(blocked, Blocked)
+        assert "vgw-stranger" in blocked.why
+
+    def test_a_joining_gateway_that_is_gone_blocks(self):
+        """When the gateway to attach was deleted there is only the other way."""
+        now = a_snapshot(old="detached", facts={Existence(OLD): State.ABSENT})
+
+        assert changes(SwapGateways(), now, way=BACK) == []
+        assert isinstance(verdict(SwapGateways(), now, way=BACK), Blocked)
+
+    def test_a_gateway_on_another_vpc_is_waited_for(self):
+        """Case 40: a gateway that is still on the test VPC is not attached here."""
+        elsewhere = new_side(on="vpc-test", attachment="detaching")
+        reading = Reading(NOON, gateways=(a_gateway(on=None), *elsewhere.gateways))
+        now = snapshot_of(reading, a_plan().migration)
+
+        assert changes(SwapGateways(), now) == []
+        assert verdict(SwapGateways(), now) == NotYet("vgw-new is still on vpc-test")
+
+
+class TestRestoreRouting:
+    SWAPPED = (a_table(BOTH, static={STATIC: OLD}, dead=[STATIC]), a_table(MAIN, main=True))
+
+    def swapped(self, tables=SWAPPED, **more):
+        return a_snapshot(old="detached", new="attached", tables=tables, **more)
+
+    def test_restores_propagation_and_static_routes_of_one_table(self):
+        """Case 15: a table that propagates and holds static routes gets both back."""
+        assert changes(RestoreRouting(), self.swapped()) == [
+            EnablePropagation(BOTH, NEW),
+            ReplaceRoute(BOTH, STATIC, NEW),
+            EnablePropagation(MAIN, NEW),
+        ]
+
+    def test_is_met_when_all_is_restored(self):
+        """Everything recorded points at the joining gateway."""
+        assert verdict(RestoreRouting(), self.swapped(ordinary_tables(NEW))) == Met()
+
+    def test_does_only_what_is_missing(self):
+        """Case 50: what already points at the new gateway is left alone."""
+        tables = (a_table(BOTH, propagates=NEW, static={STATIC: OLD}), ordinary_tables(NEW)[1])
+
+        assert changes(RestoreRouting(), self.swapped(tables)) == [ReplaceRoute(BOTH, STATIC, NEW)]
+
+    def test_a_black_hole_is_not_restored(self):
+        """A route that points right but is a black hole keeps the step open."""
+        tables = (
+            a_table(BOTH, propagates=NEW, static={STATIC: NEW}, dead=[STATIC]),
+            ordinary_tables(NEW)[1],
+        )
+
+        assert verdict(RestoreRouting(), self.swapped(tables)) == NotYet(
+            f"the route {STATIC} in rtb-both is a black hole"
+        )
+
+    @pytest.mark.parametrize("destination", ["2001:db8::/32", "pl-12345678"])
+    def test_other_kinds_of_destinations_are_moved_alike(self, destination):
+        """Case 16: IPv6 and prefix-list destinations are re-pointed."""
+        before = a_survey(route_tables=(a_table(BOTH, static={destination: OLD}),))
+        now = self.swapped([a_table(BOTH, static={destination: OLD})])
+
+        assert changes(RestoreRouting(), now, plan=a_plan(before=before)) == [
+            ReplaceRoute(BOTH, destination, NEW)
+        ]
+
+    def test_routes_to_other_gateways_stay(self):
+        """Only routes the before-survey saw pointing at the old gateway are moved."""
+        before = a_survey(route_tables=(a_table(BOTH, static={"0.0.0.0/0": "igw-1"}),))
+        now = self.swapped([a_table(BOTH, static={"0.0.0.0/0": "igw-1"})])
+
+        assert changes(RestoreRouting(), now, plan=a_plan(before=before)) == []
+
+    def test_a_deleted_table_is_named_and_stops_nothing(self):
+        """A table that somebody deleted is lost; the rest is restored."""
+        now = self.swapped([ordinary_tables(NEW)[1]])
+
+        found = verdict(RestoreRouting(), now)
+
+        assert isinstance(found, Lost)
+        assert all("rtb-both" in line and "deleted" in line for line in found.what)
+
+    def test_a_route_somebody_moved_is_left_and_named(self):
+        """A route that points elsewhere by now is another hand's."""
+        tables = (
+            a_table(BOTH, propagates=NEW, static={STATIC: "igw-1"}),
+            ordinary_tables(NEW)[1],
+        )
+        now = self.swapped(tables)
+
+        assert changes(RestoreRouting(), now) == []
+        assert verdict(RestoreRouting(), now) == Lost(
+            ("the route 192.168.0.0/16 in rtb-both: somebody set it to igw-1",)
+        )
+
+    def test_what_another_hand_undid_is_left_and_named(self):
+        """Propagation that somebody switched off after us stays off."""
+        now = self.swapped(
+            (a_table(BOTH, static={STATIC: NEW}), ordinary_tables(NEW)[1]),
+            foreign=[Propagation(BOTH, NEW)],
+        )
+
+        assert changes(RestoreRouting(), now) == []
+        assert isinstance(verdict(RestoreRouting(), now), Lost)
+
+    def test_an_unbelieved_route_is_not_called_lost(self):
+        """A route whose reading cannot be believed is waited for."""
+        now = self.swapped(ordinary_tables(NEW), facts={RouteTarget(BOTH, STATIC): UNKNOWN})
+
+        assert changes(RestoreRouting(), now) == []
+        assert isinstance(verdict(RestoreRouting(), now), NotYet)
+
+    def test_an_edge_table_changes_hands(self):
+        """Case 14: the edge association is untied from the one and tied to the other gateway."""
+        plan = a_plan(before=a_survey(route_tables=(a_table("rtb-edge", edge_of=OLD),)))
+        edge = RouteTableId("rtb-edge")
+
+        survived = self.swapped([a_table(edge, edge_of=OLD)])
+        dropped = self.swapped([a_table(edge)])
+        tied = self.swapped([a_table(edge, edge_of=NEW)])
+
+        assert changes(RestoreRouting(), survived, plan=plan) == [
+            DisassociateEdge(edge, OLD, "rtbassoc-rtb-edge-vgw-old")
+        ]
+        assert changes(RestoreRouting(), dropped, plan=plan) == [AssociateEdge(edge, NEW)]
+        assert verdict(RestoreRouting(), tied, plan=plan) == Met()
+
+
+class TestSwitchTunnels:
+    def green(self, *, up=2, **more):
+        return a_snapshot(
+            old="detached", new="attached", tables=ordinary_tables(NEW), up=up, **more
+        )
+
+    def test_asks_for_the_new_tunnels_while_something_is_lacking(self):
+        """A person is asked to enable the new tunnels, once."""
+        (task,) = changes(SwitchTunnels(), self.green(up=0))
+        assert task.word is Word.NEW_TUNNELS_ENABLED
+
+        assert changes(SwitchTunnels(), self.green(up=0), said=told(Word.NEW_TUNNELS_ENABLED)) == []
+
+    def test_a_persons_word_alone_proves_nothing(self):
+        """Telemetry decides, not the word that tunnels were enabled."""
+        said = told(Word.NEW_TUNNELS_ENABLED)
+
+        assert isinstance(verdict(SwitchTunnels(), self.green(up=0), said=said), NotYet)
+
+    def test_old_tunnels_are_disabled_only_after_traffic_is_verified(self):
+        """Make before break: the word about the old tunnels is asked for last."""
+        assert changes(SwitchTunnels(), self.green()) == []
+
+        (task,) = changes(SwitchTunnels(), self.green(), said=told(verified=NOON))
+        assert task.word is Word.OLD_TUNNELS_DISABLED
+
+        done = told(Word.OLD_TUNNELS_DISABLED, verified=NOON)
+        assert verdict(SwitchTunnels(), self.green(), said=done) == Met()
+
+    def test_old_tunnels_may_be_left(self):
+        """A playbook that leaves the old tunnels on needs no further word."""
+        plan = a_plan(decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
+
+        assert verdict(SwitchTunnels(), self.green(), plan=plan, said=told(verified=NOON)) == Met()
+
+    def test_the_way_back_asks_for_the_old_tunnels(self):
+        """On the way back the old tunnels have to come up again."""
+        now = a_snapshot(tables=[a_table(MAIN), a_table(BOTH)])
+
+        (task,) = changes(SwitchTunnels(), now, way=BACK)
+
+        assert task.word is Word.TUNNELS_RETURNED
+
+
+class TestShortfalls:
+    def lacking(self, now, *, plan=None, way=FORWARD, said=NOTHING_TOLD):
+        return shortfalls(plan or a_plan(), way, now, said)
+
+    def green(self, connection=None, tables=None):
+        fresh = new_side(on=VPC, up=2)
+        return snapshot_of(
+            Reading(
+                NOON,
+                gateways=(a_gateway(attachment="detached"), *fresh.gateways),
+                connections=(a_connection(), connection or fresh.connections[0]),
+                tables=tuple(tables or ordinary_tables(NEW)),
+            ),
+            a_plan().migration,
+        )
+
+    def successor(self, **how):
+        tags = new_side().connections[0].tags
+        return a_connection(NEW_VPN, on=NEW, category="VPN", tags=tags, **how)
+
+    def test_nothing_lacks_when_tunnels_and_routes_are_back(self):
+        """As many tunnels as before and every prefix: traffic flows."""
+        assert self.lacking(self.green()) == ()
+
+    def test_old_tunnels_that_are_up_prove_nothing(self):
+        """Case 64: an old connection's telemetry does not stand in for the new one's."""
+        (line,) = self.lacking(self.green(self.successor(up=0)))
+
+        assert NEW_VPN in line
+        assert "0 of 2" in line
+
+    def test_as_many_tunnels_as_before_are_needed(self):
+        """Case 55: one of two is degraded where both were UP before, enough where one was."""
+        one_before = a_plan(before=a_survey(connections=(a_connection(up=1),)))
+        degraded = self.green(self.successor(up=1))
+
+        assert "1 of 2" in self.lacking(degraded)[0]
+        assert self.lacking(degraded, plan=one_before) == ()
+
+    def test_at_least_one_even_if_there_was_none(self):
+        """A connection without any tunnel before must prove itself all the same."""
+        none_before = a_plan(before=a_survey(connections=(a_connection(up=0),)))
+
+        assert "0 of 1" in self.lacking(self.green(self.successor(up=0)), plan=none_before)[0]
+
+    def test_unless_it_is_excepted_by_name(self):
+        """A connection the playbook excepts is not asked for."""
+        plan = a_plan(decisions=Decisions(exceptions=Exceptions(connections=(OLD_VPN,))))
+
+        assert self.lacking(self.green(self.successor(up=0)), plan=plan) == ()
+
+    def test_up_without_prefixes_is_not_enough(self):
+        """Case 56: a BGP device that advertises nothing is told so."""
+        (line,) = self.lacking(self.green(self.successor(routes=0)))
+
+        assert "advertises no prefixes" in line
+
+    def test_a_missing_prefix_is_named_with_its_table(self):
+        """Every prefix of before must be there again, table by table."""
+        tables = (a_table(MAIN, propagates=NEW, learned=[PREFIX]), ordinary_tables(NEW)[0])
+        bare = (a_table(MAIN, propagates=NEW), ordinary_tables(NEW)[0])
+
+        assert self.lacking(self.green(tables=tables)) == ()
+        assert self.lacking(self.green(tables=bare)) == (
+            f"{PREFIX} is not propagated into rtb-main yet",
+        )
+
+    def test_old_telemetry_right_after_disabling_is_not_believed(self):
+        """On the way back UP may be a reading from before the old tunnels were disabled."""
+        now = a_snapshot(begun=NOON + minutes(1))
+        late = a_snapshot(begun=NOON + minutes(2))
+        said = told(Word.OLD_TUNNELS_DISABLED)
+
+        assert self.lacking(now, way=BACK, said=said) != ()
+        assert self.lacking(late, way=BACK, said=said) == ()
+
+    def test_a_gateway_that_is_not_attached_carries_nothing(self):
+        """Without the attachment nothing else matters."""
+        assert self.lacking(a_snapshot()) == ("vgw-new is detached",)
+
+
+class TestUncovered:
+    @pytest.mark.parametrize(
+        "found",
+        [["10.1.0.0/16"], ["10.0.0.0/8"], ["10.1.0.0/17", "10.1.128.0/17"]],
+    )
+    def test_a_prefix_is_covered_exactly_wider_or_in_parts(self, found):
+        """A prefix counts as covered by itself, by a wider one, or by its parts together."""
+        assert uncovered(["10.1.0.0/16"], found) == ()
+
+    @pytest.mark.parametrize("found", [[], ["10.1.0.0/17"], ["2001:db8::/32"]])
+    def test_anything_less_is_not_enough(self, found):
+        """Half a prefix, or the other family, does not cover it."""
+        assert uncovered(["10.1.0.0/16"], found) == ("10.1.0.0/16",)
+
+
+class TestDeleteClassic:
+    def test_deletes_the_old_connections_and_no_others(self):
+        """Case 69: connections go, customer gateways and the new side stay."""
+        archived = told(files=[OLD_VPN])
+
+        assert changes(DeleteClassic(), a_snapshot(), said=archived) == [
+            DeleteVpnConnection(OLD_VPN, OLD_VPN)
+        ]
+
+    def test_never_deletes_what_is_not_archived(self):
+        """Case 70: a configuration is archived first; it vanishes with the connection."""
+        assert changes(DeleteClassic(), a_snapshot()) == [ArchiveConfiguration(OLD_VPN)]
+
+    def test_the_old_gateway_goes_only_when_it_is_free(self):
+        """The old gateway is deleted when it is on no VPC."""
+        assert changes(DeleteOldGateway(), a_snapshot(old="detaching")) == []
+        assert changes(DeleteOldGateway(), a_snapshot(old="detached")) == [
+            DeleteVpnGateway(OLD, OLD)
+        ]
