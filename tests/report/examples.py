@@ -1,0 +1,170 @@
+"""A plan and a journal with something of everything that a view has to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from vpnmigrate.changes import (
+    AskOperator,
+    AttachVpnGateway,
+    CreateVpnGateway,
+    DeleteVpnConnection,
+    DetachVpnGateway,
+    DisablePropagation,
+    EnablePropagation,
+    ReplaceRoute,
+)
+from vpnmigrate.model import (
+    CLASSIC,
+    PROPAGATED_ROUTE,
+    AccountId,
+    AssociationRecord,
+    Attached,
+    ConnectionRecord,
+    CustomerGatewayId,
+    CustomerGatewayRecord,
+    GatewayRecord,
+    MigrationId,
+    RouteRecord,
+    RouteTableId,
+    RouteTableRecord,
+    StaticPrefixRecord,
+    TunnelReading,
+    VpcId,
+    VpcRecord,
+    VpnConnectionId,
+    VpnGatewayId,
+)
+from vpnmigrate.options import Decisions
+from vpnmigrate.plan import GATEWAY_ROLE, Finding, Phase, Plan, PlannedStep
+from vpnmigrate.records import Direction, DirectionTaken, Entry, Opened, Record
+from vpnmigrate.snapshot import Word
+from vpnmigrate.survey import Survey
+
+BEGAN = datetime(2026, 1, 17, 2, 0, tzinfo=UTC)
+OLD = VpnGatewayId("vgw-11aa22bb")
+NEW = VpnGatewayId("vgw-22bb44dd")
+VPC = VpcId("vpc-0a1b2c3d")
+BGP = VpnConnectionId("vpn-1a2b3c4d")
+STATIC = VpnConnectionId("vpn-5e6f7a8b")
+TABLE = RouteTableId("rtb-1111aaaa")
+MIGRATION = MigrationId("m-7f3c")
+
+ENABLE = AskOperator(10, Word.NEW_TUNNELS_ENABLED, "enable the tunnels of vpn-99")
+
+
+def a_survey() -> Survey:
+    """Two classic connections, one table with both kinds of route, an edge table, one bystander."""
+    return Survey(
+        taken=BEGAN,
+        account=AccountId("123456789012"),
+        region="eu-west-1",
+        gateway=GatewayRecord(
+            id=OLD,
+            state="available",
+            asn=7224,
+            attachments=(Attached(VPC, "attached"),),
+            tags={"Name": "to the office"},
+        ),
+        vpcs=(VpcRecord(VPC, cidrs=("10.0.0.0/16",)),),
+        connections=(
+            ConnectionRecord(
+                id=BGP,
+                state="available",
+                category=CLASSIC,
+                customer_gateway=CustomerGatewayId("cgw-1"),
+                vpn_gateway=OLD,
+                telemetry=(
+                    TunnelReading("203.0.113.1", up=True),
+                    TunnelReading("203.0.113.2", up=False),
+                ),
+            ),
+            ConnectionRecord(
+                id=STATIC,
+                state="available",
+                category=CLASSIC,
+                customer_gateway=CustomerGatewayId("cgw-2"),
+                vpn_gateway=OLD,
+                static_only=True,
+                prefixes=(StaticPrefixRecord("192.168.0.0/16", "available"),),
+            ),
+            ConnectionRecord(id=VpnConnectionId("vpn-gone"), state="deleted", category=CLASSIC),
+        ),
+        customer_gateways=(
+            CustomerGatewayRecord(
+                CustomerGatewayId("cgw-1"), "available", asn=65000, ip="198.51.100.7"
+            ),
+            CustomerGatewayRecord(CustomerGatewayId("cgw-2"), "available", ip="198.51.100.8"),
+        ),
+        route_tables=(
+            RouteTableRecord(
+                id=TABLE,
+                vpc=VPC,
+                associations=(AssociationRecord("rtbassoc-1", main=True),),
+                propagating=(OLD,),
+                routes=(
+                    RouteRecord("172.16.0.0/12", OLD),
+                    RouteRecord("192.168.0.0/16", OLD, origin=PROPAGATED_ROUTE),
+                ),
+            ),
+            RouteTableRecord(
+                id=RouteTableId("rtb-2222bbbb"),
+                vpc=VPC,
+                associations=(AssociationRecord("rtbassoc-2", gateway=OLD),),
+            ),
+            RouteTableRecord(id=RouteTableId("rtb-3333cccc"), vpc=VPC),
+        ),
+    )
+
+
+def a_plan(decisions: Decisions | None = None) -> Plan:
+    """A plan with changes before, in and after the cutover."""
+    return Plan(
+        tool="0.1.0",
+        migration=MIGRATION,
+        made=BEGAN + timedelta(minutes=1),
+        account=AccountId("123456789012"),
+        region="eu-west-1",
+        playbook="default",
+        before=a_survey(),
+        decisions=decisions or Decisions(),
+        findings=(Finding("VPM-W004", "IaC owner", "rtb-1111aaaa has a stack", "tell its owner"),),
+        forward=(
+            PlannedStep(1, "Record before", Phase.PREPARE),
+            PlannedStep(
+                2, "Create gateway", Phase.PREPARE, (CreateVpnGateway(GATEWAY_ROLE, 64512),)
+            ),
+            PlannedStep(7, "Stop propagation", Phase.CUTOVER, (DisablePropagation(TABLE, OLD),)),
+            PlannedStep(
+                8,
+                "Swap gateways",
+                Phase.CUTOVER,
+                (DetachVpnGateway(OLD, VPC), AttachVpnGateway(NEW, VPC)),
+            ),
+            PlannedStep(
+                9,
+                "Restore routing",
+                Phase.CUTOVER,
+                (EnablePropagation(TABLE, NEW), ReplaceRoute(TABLE, "172.16.0.0/12", NEW)),
+            ),
+            PlannedStep(10, "Switch tunnels", Phase.CUTOVER, (ENABLE,)),
+        ),
+        back=(PlannedStep(8, "Swap gateways", Phase.CUTOVER, (DetachVpnGateway(NEW, VPC),)),),
+        retire=(PlannedStep(11, "Delete classic", Phase.RETIRE, (DeleteVpnConnection(BGP, BGP),)),),
+        fingerprint="a1b2c3d4",
+    )
+
+
+def a_journal(*records: Record, step: timedelta = timedelta(seconds=10)) -> list[Entry]:
+    """Entries of *records* after the opening ones, *step* apart."""
+    opening = (
+        Opened(MIGRATION, "a1b2c3d4", "host", "ann", 1, "0.1.0"),
+        DirectionTaken(Direction.FORWARD, 1),
+    )
+    return numbered((*opening, *records), step)
+
+
+def numbered(records: Iterable[Record], step: timedelta = timedelta(seconds=10)) -> list[Entry]:
+    """Entries of *records*, *step* apart."""
+    return [Entry(i + 1, BEGAN + i * step, record) for i, record in enumerate(records)]

@@ -1,0 +1,41 @@
+"""The door to the terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+
+from vpnmigrate.report.console import Console, JsonResults, TextResults
+
+
+class Gone(io.StringIO):
+    def write(self, text):
+        raise BrokenPipeError
+
+
+def test_a_reader_that_left_is_no_failure():
+    """``status | head`` ends without a complaint."""
+    for results in (TextResults(Gone()), JsonResults(Gone())):
+        results.give("text", {"a": 1})
+    Console(Gone()).say("message")
+
+
+def test_results_are_text_or_one_document():
+    """With --json standard output holds one JSON document and nothing else."""
+    text, document = io.StringIO(), io.StringIO()
+
+    TextResults(text).give("told", {"a": 1})
+    JsonResults(document).give("told", {"a": 1})
+
+    assert text.getvalue() == "told\n"
+    assert json.loads(document.getvalue()) == {"a": 1}
+
+
+def test_what_a_terminal_cannot_show_is_spelled_out():
+    """A name in another script is no reason to fail on a terminal that only knows ASCII."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+
+    Console(stream).say("B\u00fcro")
+
+    assert raw.getvalue() == b"B\\xfcro\n"

@@ -1,0 +1,69 @@
+"""What an operator reads when something went wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from vpnmigrate import errors
+from vpnmigrate.plan import Finding
+from vpnmigrate.report import errors as view
+
+FINDINGS = (
+    Finding("VPM-W001", "later", "nothing much", ""),
+    Finding("VPM-B002", "quota", "5 of 5 gateways", "ask for more"),
+)
+
+
+class TestText:
+    def test_says_what_happened_and_what_to_do(self):
+        """The message comes first, the advice last, and nothing else."""
+        error = errors.WrongAccountError("the plan is for 1, you are 2", advice="use --profile")
+
+        assert view.text(error) == "the plan is for 1, you are 2\n  Next: use --profile"
+
+    def test_shows_blockers_before_warnings(self):
+        """What forbids the migration is read first."""
+        text = view.text(errors.PreflightError("cannot be planned", FINDINGS))
+
+        assert text.index("VPM-B002 BLOCKS: quota") < text.index("VPM-W001 warns: later")
+        assert "    Mend: ask for more" in text
+
+    def test_shows_drift_field_by_field(self):
+        """Each difference is an item of its own."""
+        text = view.text(errors.DriftError("changed", ["rtb-1: propagation is gone", "vpn-2: x"]))
+
+        assert text.splitlines()[1:] == ["  - rtb-1: propagation is gone", "  - vpn-2: x"]
+
+    def test_a_bug_names_the_evidence_and_shows_no_traceback(self):
+        """A defect is admitted, with the journal and the log to send along."""
+        text = view.bug(KeyError("x"), log="/l/crash.log", journal="/r/journal.jsonl")
+
+        assert "This is a bug in vpnmigrate: KeyError." in text
+        assert "journal: /r/journal.jsonl" in text
+        assert "details: /l/crash.log" in text
+        assert "Traceback" not in text
+
+
+class TestJson:
+    @pytest.mark.parametrize(
+        ("error", "where", "code"),
+        [
+            (errors.UsageError("x"), "vpnmigrate apply", 2),
+            (errors.StepError("x", step=8, outage=True), "step 8", 5),
+            (errors.StepError("x", step=3, outage=False), "step 3", 1),
+            (errors.JournalDamagedError("x", line=7), "line 7 of the journal", 1),
+        ],
+    )
+    def test_has_what_where_next_and_the_exit_code(self, error, where, code):
+        """A program can act on a failure without reading prose."""
+        told = view.as_json(error, where="vpnmigrate apply")["error"]
+
+        assert (told["what"], told["where"], told["next"], told["exit"]) == ("x", where, "", code)
+
+    def test_has_findings_and_differences(self):
+        """The particulars are values, not text."""
+        preflight = view.as_json(errors.PreflightError("x", FINDINGS), where="w")["error"]
+        drift = view.as_json(errors.DriftError("x", ["a"]), where="w")["error"]
+
+        assert [f["code"] for f in preflight["findings"]] == ["VPM-B002", "VPM-W001"]
+        assert drift["differences"] == ["a"]

@@ -1,0 +1,122 @@
+"""What a change board reads."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from msgspec.structs import replace
+
+from tests.report.examples import a_plan
+from vpnmigrate.options import Decisions, Exceptions, TestVpc, TunnelOptions
+from vpnmigrate.report import plan as view
+
+
+@pytest.fixture
+def text():
+    return view.text(a_plan(), file="plan.json")
+
+
+class TestText:
+    def test_fits_a_terminal_of_eighty_columns(self, text):
+        """No line of a plan is longer than eighty columns."""
+        assert [line for line in text.splitlines() if len(line) > 80] == []
+
+    def test_is_plain_ascii_without_colour(self, text):
+        """A plan reads the same on paper and in a ticket."""
+        assert text.isascii()
+        assert "\x1b" not in text
+
+    @pytest.mark.parametrize(
+        "fact",
+        [
+            "123456789012",
+            "eu-west-1",
+            "vpc-0a1b2c3d",
+            'vgw-11aa22bb "to the office" (Amazon-side ASN 7224)',
+            "connection vpn-1a2b3c4d: VPN-Classic, BGP, 1 of 2 tunnels up",
+            "to cgw-1 at 198.51.100.7, ASN 65000",
+            "static prefixes 192.168.0.0/16",
+            "a1b2c3d4",
+            "VPM-W004 warns: IaC owner",
+        ],
+    )
+    def test_shows_what_moves(self, text, fact):
+        """Account, Region, gateway, VPC, connections, findings and fingerprint are all there."""
+        assert fact in text
+
+    def test_shows_each_table_that_refers_to_the_gateway(self, text):
+        """A table with propagation and static routes shows both, an edge table says so."""
+        assert (
+            "rtb-1111aaaa (main): propagation on, 1 route taken up; static\n"
+            "      172.16.0.0/12" in text
+        )
+        assert "rtb-2222bbbb: edge table of the gateway" in text
+        assert "1 other table, not touched" in text
+
+    def test_leaves_out_deleted_connections(self, text):
+        """EC2's ghosts are not part of the change."""
+        assert "vpn-gone" not in text
+
+    def test_marks_the_outage_around_what_interrupts(self, text):
+        """The outage begins right before the first change of the cutover and ends in step 10."""
+        lines = [line.strip() for line in text.splitlines()]
+        begins = lines.index("----  THE OUTAGE BEGINS with the next change")
+        ends = lines.index("----  THE OUTAGE ENDS when tunnels are up and routes are back")
+
+        assert lines[begins + 2] == "- disable propagation from vgw-11aa22bb in rtb-1111aaaa"
+        assert lines[ends - 1] == "- enable the tunnels of vpn-99"
+
+    def test_shows_every_change(self, text):
+        """The board approves what will be done, and nothing else is done."""
+        folded = " ".join(text.split())
+        plan = a_plan()
+        changes = [c for s in (*plan.forward, *plan.back, *plan.retire) for c in s.changes]
+
+        assert [str(change) for change in changes if str(change) not in folded] == []
+
+    def test_ends_with_commands_that_can_be_pasted(self, text):
+        """The next commands name the file the plan was written to."""
+        assert "vpnmigrate rehearse plan.json" in text
+        assert text.splitlines()[-1].strip().endswith("vpnmigrate apply plan.json")
+
+    def test_a_control_character_in_a_name_cannot_reach_the_terminal(self):
+        """A Name tag comes from outside and must not move the cursor."""
+        plan = a_plan()
+        gateway = replace(plan.before.gateway, tags={"Name": "a\x1b[2Jb"})
+
+        text = view.text(replace(plan, before=replace(plan.before, gateway=gateway)), file="p")
+
+        assert '"a?[2Jb"' in text
+        assert "\x1b" not in text
+
+
+class TestDecisions:
+    def test_every_decision_is_told(self):
+        """What differs from the default can be read, and what does not as well."""
+        decisions = Decisions(
+            asn=65001,
+            test_vpc=TestVpc("10.9.0.0/24", ("ping", "10.9.0.4")),
+            tunnel_options=TunnelOptions(ike_versions=("ikev2",), dpd_timeout_seconds=40),
+            exceptions=Exceptions(prefixes=("10.1.0.0/16",)),
+            recreate_aws_vpn=True,
+        )
+
+        text = " ".join(view.text(a_plan(decisions), file="p").split())
+
+        assert "Amazon-side ASN 65001" in text
+        assert "10.9.0.0/24, judged by: ping 10.9.0.4" in text
+        assert "IKE ikev2, DPD after 40 s" in text
+        assert "not asked for prefix 10.1.0.0/16" in text
+        assert "re-created too" in text
+
+
+class TestJson:
+    def test_is_the_plan_itself_and_where_it_lies(self):
+        """A program reads the same fields as the file has."""
+        document = json.loads(json.dumps(view.as_json(a_plan(), file="plan.json")))
+
+        assert document["schema"] == "vpnmigrate/plan/1"
+        assert document["file"] == "plan.json"
+        assert document["plan"]["fingerprint"] == "a1b2c3d4"
+        assert document["plan"]["forward"][2]["changes"][0]["change"] == "disable-propagation"

@@ -1,0 +1,146 @@
+"""What a watching operator reads while a run goes on."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+
+from tests.report.examples import BEGAN, ENABLE, NEW, OLD, VPC, a_journal
+from vpnmigrate.changes import DetachVpnGateway
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
+from vpnmigrate.records import (
+    Answered,
+    Intended,
+    Noted,
+    OutageBegan,
+    OutageEnded,
+    Spoken,
+    StepBegun,
+    StepSettled,
+)
+from vpnmigrate.report.console import Console
+from vpnmigrate.report.progress import Narrator, PlainProgress
+from vpnmigrate.report.terminal import TerminalProgress
+from vpnmigrate.snapshot import Word
+
+DETACH = DetachVpnGateway(OLD, VPC)
+
+
+def told(*records):
+    narrator = Narrator()
+    return [line for entry in a_journal(*records) for line in narrator.lines(entry)][1:]
+
+
+class TestNarrator:
+    def test_a_step_says_which_of_eleven_it_is(self):
+        """The operator always knows how far the run is."""
+        assert told(StepBegun(8, "Swap gateways"), StepSettled(8)) == [
+            "02:00:20Z step 8 of 11: Swap gateways",
+            "02:00:30Z   step 8 settled",
+        ]
+
+    def test_what_others_took_away_is_named(self):
+        """A loss is never silent."""
+        assert told(StepSettled(9, lost=("rtb-1 is gone",)))[1].endswith("rtb-1 is gone")
+
+    def test_a_change_is_told_before_its_answer(self):
+        """The intent is shown when it is durable; only an answer with news is told."""
+        assert told(Intended(1, 8, DETACH), Answered(1, Performed())) == [
+            f"02:00:20Z   detach {OLD} from {VPC}"
+        ]
+
+    def test_a_bad_answer_names_its_change(self):
+        """Refusals, delays and lost answers say which call they are about."""
+        answers = (
+            Later("throttled", timedelta(minutes=2)),
+            Refused("UnauthorizedOperation", "no"),
+            InDoubt("read timed out"),
+        )
+
+        for answer in answers:
+            line = told(Intended(1, 8, DETACH), Answered(1, answer))[1]
+            assert str(DETACH) in line
+
+    def test_a_created_id_is_shown(self):
+        """New ids are told as soon as they are known."""
+        assert told(Intended(1, 2, DETACH), Answered(1, Performed(made=NEW)))[1].endswith(NEW)
+
+    def test_the_outage_is_marked_at_both_ends(self):
+        """Begin, end and length of the outage stand out."""
+        lines = told(OutageBegan(BEGAN), OutageEnded(BEGAN, timedelta(seconds=101)))
+
+        assert lines[0].endswith("OUTAGE BEGINS")
+        assert lines[1].endswith("OUTAGE ENDED after 1 min 41 s")
+
+    def test_words_name_their_speaker(self):
+        """Who said that a device is ready can be read."""
+        assert told(Spoken(Word.DEVICES_CONFIGURED, "ann", "host"))[0].endswith(
+            "ann said: devices-configured"
+        )
+
+    def test_text_from_outside_is_made_harmless(self):
+        """An error message of a server cannot steer the terminal."""
+        assert "\x1b" not in told(Noted("a\x1b[2J"))[0]
+
+
+class TestPlainProgress:
+    def progress(self):
+        out = io.StringIO()
+        clock = VirtualClock(BEGAN)
+        return PlainProgress(Console(out), clock), clock, out
+
+    def test_a_wait_says_how_long_of_what_limit(self):
+        """Nobody has to guess whether waiting longer makes sense."""
+        progress, _, out = self.progress()
+
+        progress.waits(8, "vgw-1 is detaching", timedelta(seconds=22), timedelta(minutes=45))
+
+        assert out.getvalue() == "02:00:00Z   step 8 waits 22 s of 45 min: vgw-1 is detaching\n"
+
+    def test_an_unchanged_wait_is_told_once_a_minute(self):
+        """A log of a long detach stays readable."""
+        progress, _, out = self.progress()
+
+        for second in range(121):
+            progress.waits(8, "detaching", timedelta(seconds=second), timedelta(minutes=45))
+
+        assert len(out.getvalue().splitlines()) == 3
+
+    def test_the_outage_clock_runs_while_traffic_is_down(self):
+        """Each wait inside the outage says how long traffic has been down."""
+        progress, clock, out = self.progress()
+        progress.saw(a_journal(OutageBegan(BEGAN))[-1])
+        clock.sleep(timedelta(seconds=48))
+
+        progress.waits(8, "detaching", timedelta(), timedelta(minutes=45))
+        progress.saw(a_journal(OutageEnded(BEGAN, timedelta(seconds=50)))[-1])
+        progress.waits(10, "disable", timedelta(), timedelta(minutes=45))
+
+        assert "detaching, outage 48 s\n" in out.getvalue()
+        assert out.getvalue().endswith("disable\n")
+
+
+class TestTerminalProgress:
+    def test_keeps_lines_and_redraws_the_wait(self):
+        """What happened stays on the screen; what is waited for is replaced."""
+        out = io.StringIO()
+
+        with TerminalProgress(Console(out), VirtualClock(BEGAN)) as progress:
+            for entry in a_journal(StepBegun(10, "Switch tunnels"), Intended(1, 10, ENABLE)):
+                progress.saw(entry)
+            progress.waits(10, "vpn-9 has 0 of 2 tunnels UP", timedelta(), timedelta(minutes=60))
+
+        assert "02:00:20Z step 10 of 11: Switch tunnels\n" in out.getvalue()
+        assert "02:00:30Z   enable the tunnels of vpn-99\n" in out.getvalue()
+
+    def test_a_dead_terminal_does_not_stop_the_run(self):
+        """The terminal may run through the VPN that is being cut."""
+
+        class Dead(io.StringIO):
+            def write(self, text):
+                raise OSError(5, "Input/output error")
+
+        with TerminalProgress(Console(Dead()), VirtualClock(BEGAN)) as progress:
+            progress.saw(a_journal(StepBegun(10, "Switch tunnels"))[-1])
+            progress.waits(10, "x", timedelta(), timedelta(minutes=60))

@@ -1,0 +1,146 @@
+"""Where runs stand."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, a_journal
+from vpnmigrate.records import (
+    Direction,
+    DirectionTaken,
+    Failed,
+    Finished,
+    Held,
+    Intended,
+    OutageBegan,
+    OutageEnded,
+    StepBegun,
+    StepSettled,
+)
+from vpnmigrate.replay import replay
+from vpnmigrate.report import outcome, status
+from vpnmigrate.report.standing import Standing
+
+
+def a_standing(*records, alive=False, after=timedelta(minutes=5)):
+    return Standing(MIGRATION, replay(a_journal(*records)), (BGP,), BEGAN + after, alive)
+
+
+DOWN = (StepBegun(8, "Swap gateways"), OutageBegan(BEGAN))
+MIGRATED = (*DOWN, OutageEnded(BEGAN, timedelta(seconds=101)), Finished(Direction.FORWARD))
+
+
+class TestJson:
+    def test_one_run_has_at_least_what_the_design_promises(self):
+        """A monitoring program finds every promised field of a run in one document."""
+        document = json.loads(json.dumps(status.one_as_json(a_standing(*DOWN))))
+
+        assert document["run"] == MIGRATION
+        assert document["plan"] == "a1b2c3d4"
+        assert document["phase"] == "cutover"
+        assert document["step"] == 8
+        assert document["waiting_for"] == ""
+        assert document["traffic"] == "none"
+        assert document["outage"] == 300.0
+        assert document["next"] == f"vpnmigrate apply {MIGRATION}"
+
+    def test_every_run_is_listed_under_runs(self):
+        """A list is a document too, with the same fields for each run."""
+        document = status.every_as_json([a_standing(), a_standing(*MIGRATED)])
+
+        assert document["schema"] == status.SCHEMA
+        assert [run["traffic"] for run in document["runs"]] == ["old", "new"]
+
+    @pytest.mark.parametrize(
+        ("records", "phase"),
+        [
+            ((), "prepare"),
+            ((StepBegun(6, "Try"),), "prepare"),
+            ((StepBegun(7, "Stop"),), "cutover"),
+            ((StepBegun(10, "Switch"),), "cutover"),
+            ((StepBegun(11, "Delete"),), "retire"),
+            ((StepBegun(3, "Remove", cleaning=True),), "clean-up"),
+        ],
+    )
+    def test_the_phase_follows_from_the_step(self, records, phase):
+        """Prepare, cutover, retire and clean-up can be told apart."""
+        assert status.one_as_json(a_standing(*records))["phase"] == phase
+
+
+class TestText:
+    def test_an_open_outage_counts_on(self):
+        """While traffic is down the line says since when and how long."""
+        assert (
+            "NONE: on-premises traffic is down since 2026-01-17 02:00:00Z, 5 min so far"
+            in " ".join(status.one(a_standing(*DOWN)).split())
+        )
+
+    def test_a_process_that_is_gone_is_noticed(self):
+        """A run that was killed does not look as if it were going on."""
+        assert "its process is no longer there" in status.one(a_standing(*DOWN))
+        assert "no longer there" not in status.one(a_standing(*DOWN, alive=True))
+
+    def test_a_task_shows_how_to_say_it_is_done(self):
+        """What is waited for comes with the command that answers it."""
+        told = status.one(a_standing(StepBegun(10, "Switch"), Intended(1, 10, ENABLE), alive=True))
+
+        assert "waits for  enable the tunnels of vpn-99" in told
+        assert f"next       vpnmigrate done {MIGRATION} 10" in told
+
+    def test_a_hold_says_why(self):
+        """A run that rests on purpose names its reason once."""
+        told = status.one(a_standing(StepSettled(6), Held("everything is staged", 6)))
+
+        assert told.count("everything is staged") == 1
+
+    def test_no_runs_says_how_to_begin(self):
+        """An empty directory is no riddle."""
+        assert "vpnmigrate plan" in status.every([])
+
+    def test_each_run_is_a_line_that_fits(self):
+        """A list of runs fits eighty columns."""
+        told = status.every([a_standing(*DOWN), a_standing(*MIGRATED)])
+
+        assert len(told.splitlines()) >= 2
+        assert all(len(line) <= 80 for line in told.splitlines())
+
+
+class TestOutcome:
+    def test_a_migration_ends_with_the_traffic_and_both_ways_on(self):
+        """The operator reads which way traffic goes, how to finalize and how to go back."""
+        told = outcome.text(a_standing(*MIGRATED))
+
+        assert told.startswith("Migrated.")
+        assert "through the new gateway" in told
+        assert f"vpnmigrate finalize {MIGRATION} --confirm {BGP}" in told
+        assert f"vpnmigrate rollback {MIGRATION}" in told
+
+    def test_after_a_failure_the_traffic_is_told_as_well(self):
+        """What failed is the error's business; what is true now is told here."""
+        told = outcome.now(a_standing(*DOWN, Failed("x", 8, stuck=True)))
+
+        assert "NONE" in told
+        assert f"vpnmigrate apply {MIGRATION}" in told
+        assert f"vpnmigrate rollback {MIGRATION}" in told
+
+    def test_after_a_rollback_there_is_no_way_back_to_offer(self):
+        """What is back need not be brought back."""
+        back = a_standing(*MIGRATED, DirectionTaken(Direction.BACK, 1), Finished(Direction.BACK))
+
+        assert "rollback" not in outcome.text(back).replace("Rolled back", "")
+        assert f"vpnmigrate apply {MIGRATION}" in outcome.text(back)
+
+    def test_what_others_took_away_is_named(self):
+        """A rollback that found a table gone says so in the end."""
+        told = outcome.text(
+            a_standing(
+                *MIGRATED,
+                DirectionTaken(Direction.BACK, 1),
+                Finished(Direction.BACK, ("rtb-9 is gone",)),
+            )
+        )
+
+        assert "gone by another hand: rtb-9 is gone" in told

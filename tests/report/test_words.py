@@ -1,0 +1,60 @@
+"""Small renderings."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from vpnmigrate.report import words
+
+
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [
+        (timedelta(0), "0 s"),
+        (timedelta(seconds=-3), "0 s"),
+        (timedelta(seconds=59), "59 s"),
+        (timedelta(seconds=101), "1 min 41 s"),
+        (timedelta(minutes=45), "45 min"),
+        (timedelta(hours=1, seconds=5), "1 h"),
+        (timedelta(days=2, hours=3, minutes=4), "2 d 3 h"),
+    ],
+)
+def test_a_span_has_the_two_units_that_matter(length, told):
+    """Nobody reads seconds behind hours."""
+    assert words.span(length) == told
+
+
+def test_moments_are_utc_to_the_second():
+    """Every moment that is shown says that it is UTC."""
+    at = datetime(2026, 1, 17, 2, 14, 9, 999, tzinfo=UTC)
+
+    assert words.moment(at) == "2026-01-17 02:14:09Z"
+    assert words.time_of_day(at) == "02:14:09Z"
+
+
+def test_long_text_is_folded_under_itself():
+    """An item's second line starts where its text does."""
+    told = words.item("word " * 30)
+
+    assert all(len(line) <= words.WIDTH for line in told.splitlines())
+    assert told.splitlines()[1].startswith("    word")
+
+
+def test_an_id_is_never_broken():
+    """What has to be pasted stays in one piece, however long it is."""
+    word = "vpn-" + "0" * 100
+
+    assert word in words.wrapped(f"see {word}")
+
+
+@pytest.mark.parametrize("bad", ["\x1b[2J", "\r", "\x07", "\u202e"])
+def test_control_characters_are_replaced(bad):
+    """Text from outside cannot steer the terminal."""
+    assert not set(bad) & {"\x1b", "\r", "\x07", "\u202e"} & set(words.safe(bad))
+
+
+def test_counts_agree_with_their_noun():
+    """One is not many."""
+    assert [words.count(n, "table") for n in (0, 1, 2)] == ["0 tables", "1 table", "2 tables"]

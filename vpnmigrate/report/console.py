@@ -1,0 +1,97 @@
+"""The only door to the terminal: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, Protocol, TextIO
+
+
+class Results(Protocol):
+    """How a verb's result leaves the process."""
+
+    def give(self, text: str, document: Mapping[str, Any]) -> None:
+        """Print the one of the two that was asked for, once for each process."""
+        ...
+
+
+class Stream:
+    """A text stream whose reader may go away: what nobody reads is dropped, and nothing fails.
+
+    A pager that was closed, or a terminal that died with the VPN under it, must not end a run.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write *text*, or drop it."""
+        try:
+            return self._stream.write(_encodable(text, self._stream.encoding))
+        except (OSError, ValueError):
+            self._silence()
+            return len(text)
+
+    def flush(self) -> None:
+        """Push out what was written, or drop it."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._silence()
+
+    def isatty(self) -> bool:
+        """Tell whether a person reads along."""
+        try:
+            return self._stream.isatty()
+        except ValueError:
+            return False
+
+    def _silence(self) -> None:
+        # The interpreter flushes its streams at exit, which would complain a second time.
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        except (OSError, ValueError):
+            return
+
+
+def _encodable(text: str, encoding: str | None) -> str:
+    name = encoding or "ascii"
+    return text.encode(name, "backslashreplace").decode(name)
+
+
+class Console:
+    """Messages and progress: standard error."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = Stream(sys.stderr if stream is None else stream)
+
+    def say(self, text: str = "") -> None:
+        """Print *text* and a line's end, at once."""
+        self.stream.write(f"{text}\n")
+        self.stream.flush()
+
+
+class TextResults:
+    """Results for a person."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = Stream(sys.stdout if stream is None else stream)
+
+    def give(self, text: str, document: Mapping[str, Any]) -> None:
+        """Print *text*."""
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+
+class JsonResults:
+    """Results for a program: one document."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = Stream(sys.stdout if stream is None else stream)
+
+    def give(self, text: str, document: Mapping[str, Any]) -> None:
+        """Print *document*."""
+        self._stream.write(f"{json.dumps(document, indent=2, sort_keys=False)}\n")
+        self._stream.flush()

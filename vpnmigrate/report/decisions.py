@@ -1,0 +1,87 @@
+"""What a plan decided, in the words of a change board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vpnmigrate.options import (
+    BackOut,
+    Decisions,
+    InsideMode,
+    KeyMode,
+    OldTunnels,
+    TunnelOptions,
+)
+from vpnmigrate.report.words import columns, span
+
+_KEYS = {
+    KeyMode.NEW: "AWS makes new pre-shared keys; every device needs them",
+    KeyMode.REUSE: "the old tunnels' pre-shared keys are used again",
+    KeyMode.SECRETS_MANAGER: "AWS makes new pre-shared keys and keeps them in Secrets Manager",
+}
+_INSIDE = {
+    InsideMode.AMAZON: "AWS chooses them",
+    InsideMode.KEEP: "those of the old tunnels, which must be shut before the new ones open",
+    InsideMode.LISTED: "listed by the playbook",
+}
+_OLD_TUNNELS = {
+    OldTunnels.DISABLE: "disabled on the devices once the new ones carry traffic",
+    OldTunnels.LEAVE: "left enabled until finalize",
+}
+_BACK_OUT = {
+    BackOut.ASK: "stop and ask; nothing is rolled back unasked",
+    BackOut.ROLL_BACK: "roll back without asking",
+}
+
+
+def text(decisions: Decisions) -> str:
+    """Give every decision on a line of its own."""
+    return columns(_rows(decisions))
+
+
+def _rows(decisions: Decisions) -> Iterator[tuple[str, str]]:
+    asn = decisions.asn
+    yield "Amazon-side ASN", "64512, AWS's default" if asn is None else str(asn)
+    yield "pre-shared keys", _KEYS[decisions.keys]
+    yield "inside addresses", _INSIDE[decisions.inside]
+    for connection, cidrs in sorted(decisions.inside_cidrs.items()):
+        yield "", f"{connection}: {', '.join(cidrs)}"
+    for gateway, device in sorted(decisions.device_types.items()):
+        yield "device sample", f"{device} for {gateway}"
+    options = ", ".join(_options(decisions.tunnel_options))
+    yield "tunnel options", options or "AWS's defaults"
+    test = decisions.test_vpc
+    if test is None:
+        yield "test VPC (step 6)", "none"
+    else:
+        judge = f"judged by: {' '.join(test.command)}" if test.command else "judged by a person"
+        yield "test VPC (step 6)", f"{test.cidr}, {judge}"
+    yield "old tunnels", _OLD_TUNNELS[decisions.old_tunnels]
+    yield "if the cutover fails", _BACK_OUT[decisions.back_out]
+    waits = decisions.waits
+    yield "wait for tunnels", f"{span(waits.tunnels)}, then steady for {span(waits.steady)}"
+    for prefix in decisions.exceptions.prefixes:
+        yield "not asked for", f"prefix {prefix}"
+    for connection in decisions.exceptions.connections:
+        yield "not asked for", f"tunnels of the successor of {connection}"
+    if decisions.recreate_aws_vpn:
+        yield "AWS VPN connections", "re-created too, although they are not Classic"
+
+
+def _options(options: TunnelOptions) -> Iterator[str]:
+    listed = {
+        "IKE": options.ike_versions,
+        "phase 1 encryption": options.phase1_encryption,
+        "phase 1 integrity": options.phase1_integrity,
+        "phase 1 groups": options.phase1_dh_groups,
+        "phase 2 encryption": options.phase2_encryption,
+        "phase 2 integrity": options.phase2_integrity,
+        "phase 2 groups": options.phase2_dh_groups,
+    }
+    for name, values in listed.items():
+        if values:
+            yield f"{name} {'/'.join(str(value) for value in values)}"
+    if options.dpd_timeout_seconds is not None:
+        yield f"DPD after {options.dpd_timeout_seconds} s"
+    if options.dpd_timeout_action is not None:
+        yield f"DPD action {options.dpd_timeout_action}"

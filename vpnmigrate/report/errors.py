@@ -1,0 +1,75 @@
+"""What went wrong, for a reader at three in the morning: what, where, and what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vpnmigrate.errors import (
+    DriftError,
+    JournalDamagedError,
+    PreflightError,
+    StepError,
+    VpnMigrateError,
+    exit_code,
+)
+from vpnmigrate.plan import Finding
+from vpnmigrate.report import findings
+from vpnmigrate.report.words import item, wrapped
+
+SCHEMA = "vpnmigrate/error/1"
+
+
+def text(error: VpnMigrateError) -> str:
+    """Give the message, its particulars, and the advice; never a traceback."""
+    lines = [wrapped(error.message)]
+    match error:
+        case PreflightError():
+            lines.append(findings.text(_findings(error)))
+        case DriftError():
+            lines.extend(item(difference) for difference in error.differences)
+        case _:
+            pass  # the message says it all
+    if error.advice:
+        lines.append(wrapped(error.advice, first="  Next: "))
+    return "\n".join(line for line in lines if line)
+
+
+def as_json(error: VpnMigrateError, *, where: str) -> dict[str, Any]:
+    """Give the same as a JSON document; *where* is the command, unless the error knows better."""
+    told: dict[str, Any] = {
+        "kind": type(error).__name__.removesuffix("Error"),
+        "what": error.message,
+        "where": where,
+        "next": error.advice,
+        "exit": int(exit_code(error)),
+    }
+    match error:
+        case PreflightError():
+            told["findings"] = findings.as_json(_findings(error))
+        case DriftError():
+            told["differences"] = list(error.differences)
+        case StepError():
+            told["where"] = f"step {error.step}"
+            told["outage"] = error.outage
+        case JournalDamagedError():
+            told["where"] = f"line {error.line} of the journal"
+        case _:
+            pass  # nothing to add
+    return {"schema": SCHEMA, "error": told}
+
+
+def bug(error: BaseException, *, log: str | None, journal: str | None) -> str:
+    """Say that the program itself is wrong, and where the evidence lies."""
+    lines = [
+        wrapped(f"This is a bug in vpnmigrate: {type(error).__name__}."),
+        wrapped("What was sent to AWS is in the journal; the run can be resumed.", first="  ")
+        if journal
+        else "",
+        f"  journal: {journal}" if journal else "",
+        f"  details: {log}" if log else "",
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _findings(error: PreflightError) -> list[Finding]:
+    return [finding for finding in error.findings if isinstance(finding, Finding)]

@@ -1,0 +1,102 @@
+"""What a survey found, for a reader: gateway, VPC, connections and the tables that refer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vpnmigrate.model import ConnectionRecord, RouteTableRecord, VpnGatewayId
+from vpnmigrate.report.words import columns, count, item, safe, wrapped
+from vpnmigrate.survey import Survey
+
+NAME = "Name"
+
+
+def text(survey: Survey) -> str:
+    """Give the gateway with its VPC, each connection, and each table that refers to the gateway."""
+    return "\n".join(
+        [
+            columns(_cover(survey)),
+            "",
+            *(_connection(connection, survey) for connection in survey.living),
+            "",
+            f"  Route tables of the VPC that refer to {survey.gateway.id}:",
+            *tables(survey),
+        ]
+    )
+
+
+def tables(survey: Survey) -> list[str]:
+    """Give one item for each table that refers to the gateway, and one for the rest."""
+    gateway = survey.gateway.id
+    told = [
+        item(f"{_titled(table)}: {'; '.join(ties)}", indent=4)
+        for table in survey.route_tables
+        if (ties := list(_ties(table, gateway)))
+    ]
+    untouched = len(survey.route_tables) - len(told)
+    if untouched:
+        told.append(item(f"{count(untouched, 'other table')}, not touched", indent=4))
+    return told or [item("none", indent=4)]
+
+
+def named(resource_id: str, tags: dict[str, str]) -> str:
+    """Give an id with its Name tag, if it has one."""
+    name = tags.get(NAME, "")
+    return f'{resource_id} "{safe(name)}"' if name else resource_id
+
+
+def _cover(survey: Survey) -> Iterator[tuple[str, str]]:
+    yield "account", survey.account
+    yield "Region", survey.region
+    vpc = survey.vpc
+    if vpc is not None:
+        yield "VPC", f"{named(vpc.id, vpc.tags)} ({', '.join(vpc.cidrs)})"
+    asn = survey.gateway.asn
+    told = "Amazon-side ASN not told" if asn is None else f"Amazon-side ASN {asn}"
+    yield "gateway", f"{named(survey.gateway.id, survey.gateway.tags)} ({told})"
+
+
+def _connection(connection: ConnectionRecord, survey: Survey) -> str:
+    device = next(
+        (c for c in survey.customer_gateways if c.id == connection.customer_gateway), None
+    )
+    lines = [
+        wrapped(
+            f"connection {named(connection.id, connection.tags)}: "
+            f"{connection.category or 'category not told'}, "
+            f"{'static' if connection.static_only else 'BGP'}, {_tunnels(connection)}",
+            first="  ",
+            rest="    ",
+        )
+    ]
+    if device is not None:
+        asn = "" if device.asn is None else f", ASN {device.asn}"
+        lines.append(
+            wrapped(f"to {named(device.id, device.tags)} at {device.ip}{asn}", first="    ")
+        )
+    if connection.prefixes:
+        prefixes = ", ".join(prefix.cidr for prefix in connection.prefixes)
+        lines.append(wrapped(f"static prefixes {prefixes}", first="    "))
+    return "\n".join(lines)
+
+
+def _tunnels(connection: ConnectionRecord) -> str:
+    if not connection.telemetry:
+        return "no telemetry"
+    up = sum(tunnel.up for tunnel in connection.telemetry)
+    return f"{up} of {count(len(connection.telemetry), 'tunnel')} up"
+
+
+def _titled(table: RouteTableRecord) -> str:
+    return f"{named(table.id, table.tags)}{' (main)' if table.main else ''}"
+
+
+def _ties(table: RouteTableRecord, gateway: VpnGatewayId) -> Iterator[str]:
+    if gateway in table.propagating:
+        taken = len(table.propagated_from(gateway))
+        yield f"propagation on, {count(taken, 'route')} taken up"
+    static = table.static_routes_to(gateway)
+    if static:
+        yield f"static {', '.join(route.destination for route in static)}"
+    if table.edge_of(gateway) is not None:
+        yield "edge table of the gateway"

@@ -1,0 +1,45 @@
+"""How a verb ended: what is true of the traffic now, and the commands that may come next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vpnmigrate.report.standing import Standing
+from vpnmigrate.report.status import fields, traffic
+from vpnmigrate.report.words import columns, item, wrapped
+from vpnmigrate.states import RunStatus
+
+SCHEMA = "vpnmigrate/outcome/1"
+
+_ARRIVED = {
+    RunStatus.CUT_OVER: "Migrated. The old connections are still there; finalize deletes them.",
+    RunStatus.ROLLED_BACK: "Rolled back: what was there before is there again.",
+    RunStatus.RETIRED: "Finalized: the old side is deleted. There is no way back any more.",
+}
+
+
+def text(stand: Standing) -> str:
+    """Give the ending of a verb that did what it was asked."""
+    lines = []
+    arrived = _ARRIVED.get(stand.state.status)
+    if arrived:
+        lines.append(wrapped(arrived))
+    lines.extend(item(f"gone by another hand: {what}") for what in stand.state.lost)
+    lines.append(now(stand))
+    return "\n".join(lines)
+
+
+def now(stand: Standing) -> str:
+    """Give what is true now and what may come next; told after failures too."""
+    rows = [
+        ("traffic:", traffic(stand)),
+        ("go on:", stand.next),
+        ("go back:", stand.way_back),
+        ("look:", f"vpnmigrate status {stand.run}"),
+    ]
+    return columns([(name, value) for name, value in rows if value])
+
+
+def as_json(stand: Standing) -> dict[str, Any]:
+    """Give the ending as a JSON document: where the run stands now."""
+    return {"schema": SCHEMA, **fields(stand)}

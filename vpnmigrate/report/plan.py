@@ -1,0 +1,116 @@
+"""A plan for a change board: what moves, every change in order, the outage, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from vpnmigrate.changes import AskOperator, Change
+from vpnmigrate.plan import Phase, Plan, PlannedStep
+from vpnmigrate.report import decisions, findings, inventory
+from vpnmigrate.report.words import columns, count, heading, item, moment, wrapped
+from vpnmigrate.snapshot import Word
+
+SCHEMA = "vpnmigrate/plan/1"
+
+_TRAFFIC_RETURNS = frozenset({Word.NEW_TUNNELS_ENABLED, Word.TUNNELS_RETURNED})
+
+
+def text(plan: Plan, *, file: str) -> str:
+    """Give the whole plan; *file* is where it lies, for the commands that may come next."""
+    parts = [
+        _title(plan),
+        heading("What is there now") + inventory.text(plan.before),
+        heading("Findings") + (findings.text(plan.findings) or item("none")),
+        heading("Decisions") + decisions.text(plan.decisions),
+        heading("Steps 1 to 10: apply") + "\n".join(_steps(plan.forward)),
+        heading("The way back: rollback") + _way_back(plan),
+        heading("Step 11: finalize") + _retire(plan),
+        heading("Next") + _next(file),
+    ]
+    return "\n\n".join(parts)
+
+
+def as_json(plan: Plan, *, file: str) -> dict[str, Any]:
+    """Give the plan as a JSON document: the file's own fields, and where it lies."""
+    return {
+        "schema": SCHEMA,
+        "file": file,
+        "plan": msgspec.to_builtins(plan),
+        "next": [f"vpnmigrate rehearse {file}", f"vpnmigrate apply {file}"],
+    }
+
+
+def _title(plan: Plan) -> str:
+    sentence = (
+        f"Plan to replace {plan.old_gateway} on {plan.vpc} "
+        f"and its {count(len(plan.old_connections), 'connection')}"
+    )
+    facts = columns(
+        [
+            ("migration", plan.migration),
+            ("playbook", plan.playbook),
+            ("surveyed", moment(plan.before.taken)),
+            ("made", f"{moment(plan.made)} by vpnmigrate {plan.tool}"),
+            ("fingerprint", plan.fingerprint),
+        ]
+    )
+    return f"{wrapped(sentence)}\n\n{facts}"
+
+
+def _steps(steps: Iterable[PlannedStep]) -> Iterator[str]:
+    down, up = False, False
+    for step in steps:
+        interrupts = step.phase is Phase.CUTOVER and bool(step.changes)
+        if interrupts and not down:
+            down = True
+            yield _mark("THE OUTAGE BEGINS with the next change")
+        yield f"  {step.number:>2}  {step.title} ({step.phase.value})"
+        if not step.changes:
+            yield item("changes nothing in AWS", indent=6)
+        for change in step.changes:
+            yield item(str(change), indent=6)
+            if down and not up and _brings_traffic_back(change):
+                up = True
+                yield _mark("THE OUTAGE ENDS when tunnels are up and routes are back")
+    if down and not up:
+        yield _mark("THE OUTAGE ENDS when tunnels are up and routes are back")
+
+
+def _brings_traffic_back(change: Change) -> bool:
+    return isinstance(change, AskOperator) and change.word in _TRAFFIC_RETURNS
+
+
+def _mark(what: str) -> str:
+    return f"  ----  {what}"
+
+
+def _way_back(plan: Plan) -> str:
+    said = wrapped(
+        "Until finalize, one command brings back what was there before, from any step: the same "
+        "cutover with the gateways exchanged, then the removal of what steps 2 to 6 made. "
+        "Before step 7 it interrupts nothing.",
+        first="  ",
+    )
+    return "\n".join([said, *_steps(plan.back)])
+
+
+def _retire(plan: Plan) -> str:
+    said = wrapped(
+        "Never a part of apply.  Its first change is the point of no return: what it deletes "
+        "cannot be made again.",
+        first="  ",
+    )
+    return "\n".join([said, *_steps(plan.retire)])
+
+
+def _next(file: str) -> str:
+    return columns(
+        [
+            ("try it here first:", f"vpnmigrate rehearse {file}"),
+            ("stage it, no outage:", f"vpnmigrate apply {file} --until cutover"),
+            ("carry it out:", f"vpnmigrate apply {file}"),
+        ]
+    )

@@ -1,0 +1,158 @@
+"""Live progress: a line for everything that is durable, and what is waited for, with its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from vpnmigrate.changes import Change
+from vpnmigrate.clock import Clock
+from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
+from vpnmigrate.records import (
+    Answered,
+    Direction,
+    DirectionTaken,
+    Entry,
+    Finished,
+    Intended,
+    Noted,
+    OtherHand,
+    OutageBegan,
+    OutageEnded,
+    Record,
+    Replanned,
+    Spoken,
+    StepBegun,
+    StepSettled,
+)
+from vpnmigrate.report.console import Console
+from vpnmigrate.report.words import safe, span, time_of_day
+
+LAST_STEP = 11
+REMINDER = timedelta(minutes=1)
+"""Off a terminal an unchanged wait is told once in this time: a log must stay readable."""
+
+_SETS_OUT = {
+    Direction.FORWARD: "sets out forward",
+    Direction.BACK: "turns back: the same cutover the other way round",
+    Direction.RETIRE: "sets out to delete what was there before",
+}
+
+
+class Narrator:
+    """Turns journal entries into lines, and remembers which change an answer is about."""
+
+    def __init__(self) -> None:
+        self._intents: dict[int, Change] = {}
+
+    def lines(self, entry: Entry) -> Iterator[str]:
+        """Give what *entry* has to tell a person: often one line, sometimes none."""
+        for told in self._told(entry):
+            yield f"{time_of_day(entry.at)} {safe(told)}"
+
+    def _told(self, entry: Entry) -> Iterator[str]:
+        match entry.record:
+            case DirectionTaken(direction=direction, attempt=attempt):
+                yield f"attempt {attempt} {_SETS_OUT[direction]}"
+            case Replanned():
+                yield "goes on with the newer plan"
+            case Spoken(word=word, who=who):
+                yield f"  {who} said: {word.value}"
+            case OutageBegan():
+                yield "  OUTAGE BEGINS"
+            case OutageEnded(lasted=lasted):
+                yield f"  OUTAGE ENDED after {span(lasted)}"
+            case OtherHand(what=what):
+                yield f"  another hand: {what}"
+            case Noted(what=what):
+                yield f"  note: {what}"
+            case Finished(direction=direction):
+                yield f"{direction.value}: finished"
+            case record:
+                yield from self._work(record)
+
+    def _work(self, record: Record) -> Iterator[str]:
+        match record:
+            case StepBegun(number=number, title=title, cleaning=cleaning):
+                yield f"step {number} of {LAST_STEP}: {title}{' (clean-up)' if cleaning else ''}"
+            case StepSettled(number=number, lost=lost):
+                yield f"  step {number} settled"
+                for what in lost:
+                    yield f"  gone by another hand: {what}"
+            case Intended(intent=intent, change=change):
+                self._intents[intent] = change
+                yield f"  {change}"
+            case Answered():
+                yield from self._answer(record)
+            case _:
+                pass  # told by the outcome, or of no use to a person
+
+    def _answer(self, record: Answered) -> Iterator[str]:
+        change = self._intents.get(record.intent)
+        match record.outcome:
+            case Performed(made=str(made)):
+                yield f"    made {made}"
+            case Performed():
+                pass  # the next look tells more than AWS's nod
+            case Later(why=why, limit=limit):
+                yield f"    not yet, tries again for up to {span(limit)}: {why} ({change})"
+            case Refused(code=code, message=message):
+                yield f"    REFUSED by AWS, {code}: {message} ({change})"
+            case InDoubt(why=why):
+                yield f"    no answer, looks before it repeats anything: {why} ({change})"
+
+
+class OutageClock:
+    """How long traffic has been down, from the journal's own marks."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: datetime | None = None
+
+    def saw(self, entry: Entry) -> None:
+        """Start or stop the clock if *entry* says so."""
+        match entry.record:
+            case OutageBegan(since=since):
+                self._since = since
+            case OutageEnded():
+                self._since = None
+            case _:
+                pass  # the others do not touch traffic
+
+    def told(self) -> str:
+        """Give ``, outage 1 min 41 s`` while traffic is down, else nothing."""
+        if self._since is None:
+            return ""
+        return f", outage {span(self._clock.now() - self._since)}"
+
+
+class PlainProgress:
+    """Progress for a log or a pipe: whole lines, and an unchanged wait only now and then."""
+
+    def __init__(self, console: Console, clock: Clock) -> None:
+        self._console = console
+        self._clock = clock
+        self._narrator = Narrator()
+        self._outage = OutageClock(clock)
+        self._told: tuple[int, str, timedelta] | None = None
+
+    def saw(self, entry: Entry) -> None:
+        """Print *entry*."""
+        self._outage.saw(entry)
+        for line in self._narrator.lines(entry):
+            self._console.say(line)
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        """Print the wait if it is news, or if the last word about it is old."""
+        if self._told is not None:
+            told_step, told_why, told_at = self._told
+            if (step, why) == (told_step, told_why) and timedelta() <= waited - told_at < REMINDER:
+                return
+        self._told = step, why, waited
+        line = waiting(step, why, waited, limit)
+        self._console.say(f"{time_of_day(self._clock.now())}   {line}{self._outage.told()}")
+
+
+def waiting(step: int, why: str, waited: timedelta, limit: timedelta) -> str:
+    """Say what step *step* waits for and how much of its limit is gone."""
+    return f"step {step} waits {span(waited)} of {span(limit)}: {safe(why)}"

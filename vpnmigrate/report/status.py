@@ -1,0 +1,119 @@
+"""Where runs stand, for a person and for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vpnmigrate.replay import Traffic
+from vpnmigrate.report.standing import Standing
+from vpnmigrate.report.words import columns, moment, safe, span, wrapped
+
+SCHEMA = "vpnmigrate/status/1"
+
+_TRAFFIC = {
+    Traffic.OLD: "through the old gateway",
+    Traffic.NEW: "through the new gateway",
+    Traffic.NONE: "NONE: on-premises traffic is down",
+    Traffic.UNKNOWN: "not known to this journal: look at AWS",
+}
+
+
+def one(stand: Standing) -> str:
+    """Give where one run stands, in full."""
+    state = stand.state
+    rows = [
+        ("run", stand.run),
+        ("plan", state.fingerprint),
+        ("status", _status(stand)),
+        ("phase", stand.phase.value),
+        ("step", _step(stand)),
+        ("traffic", traffic(stand)),
+        ("waits for", state.waiting_for),
+        ("stopped", "" if stand.stopped == state.waiting_for else stand.stopped),
+        *(("gone", what) for what in state.lost),
+        *(("other hand", what) for what in state.other_hands),
+        *(("note", what) for what in state.notes),
+        *(("puzzle", what) for what in state.puzzles),
+        ("next", stand.next),
+        ("way back", stand.way_back),
+    ]
+    return columns([(name, value) for name, value in rows if value], indent=0)
+
+
+def every(stands: Sequence[Standing]) -> str:
+    """Give where every run stands, a few lines each."""
+    if not stands:
+        return "No runs here yet. Begin with: vpnmigrate plan --vpn-gateway vgw-..."
+    return "\n".join(
+        wrapped(
+            f"{stand.run}  {_status(stand)}, {_step(stand) or 'not begun'}, "
+            f"traffic {stand.state.traffic.value}",
+            rest="    ",
+        )
+        for stand in stands
+    )
+
+
+def one_as_json(stand: Standing) -> dict[str, Any]:
+    """Give one run as a JSON document."""
+    return {"schema": SCHEMA, **fields(stand)}
+
+
+def every_as_json(stands: Sequence[Standing]) -> dict[str, Any]:
+    """Give every run as one JSON document."""
+    return {"schema": SCHEMA, "runs": [fields(stand) for stand in stands]}
+
+
+def traffic(stand: Standing) -> str:
+    """Say which way traffic takes, and how long it was or is down."""
+    state = stand.state
+    told = _TRAFFIC[state.traffic]
+    if state.outage_since is None:
+        return told
+    if state.outage_open:
+        return f"{told} since {moment(state.outage_since)}, {span(stand.outage)} so far"
+    return f"{told}; the outage began {moment(state.outage_since)}, lasted {span(stand.outage)}"
+
+
+def fields(stand: Standing) -> dict[str, Any]:
+    """Give what a program may want to know about a run."""
+    state = stand.state
+    since = state.outage_since
+    return {
+        "run": stand.run,
+        "plan": state.fingerprint,
+        "status": state.status.value,
+        "direction": None if state.direction is None else state.direction.value,
+        "attempt": state.attempt,
+        "phase": stand.phase.value,
+        "step": state.step,
+        "title": state.title,
+        "alive": stand.alive,
+        "waiting_for": safe(state.waiting_for),
+        "stopped": safe(stand.stopped),
+        "traffic": state.traffic.value,
+        "outage_since": None if since is None else since.isoformat(),
+        "outage": round(stand.outage.total_seconds(), 3),
+        "lost": list(state.lost),
+        "other_hands": list(state.other_hands),
+        "notes": list(state.notes),
+        "next": stand.next,
+        "way_back": stand.way_back,
+    }
+
+
+def _status(stand: Standing) -> str:
+    state = stand.state
+    told = state.status.value.replace("-", " ")
+    if stand.stopped and not state.held:
+        told += ", stopped"
+    if state.direction is None:
+        return told
+    return f"{told} (attempt {state.attempt})"
+
+
+def _step(stand: Standing) -> str:
+    if not stand.state.step:
+        return ""
+    return f"step {stand.state.step} of 11: {stand.state.title}"

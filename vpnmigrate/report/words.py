@@ -1,0 +1,79 @@
+"""Small renderings that every view shares: moments, spans, wrapped lines, safe text.
+
+Views are read on an 80-column terminal, on paper and in a ticket, so they are plain text: no
+colour, no box drawing, nothing that depends on the width of the reader's window.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+WIDTH = 80
+
+
+def moment(at: datetime) -> str:
+    """Give date and time of day, UTC, to the second."""
+    return f"{at:%Y-%m-%d %H:%M:%S}Z"
+
+
+def time_of_day(at: datetime) -> str:
+    """Give the time of day, UTC; for progress, where the date goes without saying."""
+    return f"{at:%H:%M:%S}Z"
+
+
+def span(length: timedelta) -> str:
+    """Give a length of time with the two units that matter at its size."""
+    seconds = max(0, round(length.total_seconds()))
+    days, rest = divmod(seconds, 86_400)
+    hours, rest = divmod(rest, 3_600)
+    minutes, seconds = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    first = next((i for i, (amount, _) in enumerate(parts) if amount), len(parts) - 1)
+    told = [f"{amount} {unit}" for amount, unit in parts[first : first + 2] if amount]
+    return " ".join(told) or "0 s"
+
+
+def count(number: int, noun: str) -> str:
+    """Give a number with its noun, in the plural where it needs one."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def safe(text: str) -> str:
+    """Make text from outside harmless: a name tag must not move a terminal's cursor."""
+    plain = text.replace("\N{HORIZONTAL ELLIPSIS}", "...")
+    return "".join(letter if letter.isprintable() else "?" for letter in plain)
+
+
+def wrapped(text: str, *, first: str = "", rest: str | None = None) -> str:
+    """Fold *text* at the width, its first line led by *first* and the others by *rest*.
+
+    Ids and commands are never broken inside: a line that is too long is better than an id that
+    cannot be pasted.
+    """
+    return textwrap.fill(
+        safe(text),
+        width=WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * len(first) if rest is None else rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def item(text: str, *, indent: int = 2) -> str:
+    """Give *text* as an item of a list."""
+    return wrapped(text, first=f"{' ' * indent}- ")
+
+
+def heading(title: str) -> str:
+    """Give the title of a part of a view."""
+    return f"{title.upper()}\n"
+
+
+def columns(rows: Iterable[tuple[str, str]], *, indent: int = 2) -> str:
+    """Give name and value per line, the values aligned and folded under themselves."""
+    rows = list(rows)
+    width = max((len(name) for name, _ in rows), default=0) + 2
+    return "\n".join(wrapped(value, first=f"{' ' * indent}{name:<{width}}") for name, value in rows)
