@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from vpnmigrate.facts import standing
 from vpnmigrate.model import Attachment, State
@@ -13,6 +13,8 @@ from vpnmigrate.ports import Path
 from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Met
 from vpnmigrate.steps.s03_create_connections import CreateConnections
+
+DEFAULT_ROUTES = ("0.0.0.0/0", "::/0")
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,35 @@ def _new_side(plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterator[str]:
 
 
 def _own_path(plan: Plan, paths: Sequence[Path]) -> Iterator[str]:
-    """Refuse to cut the connection that this program itself needs (design: step 7)."""
+    """Refuse to cut the connection that this program itself needs.
+
+    An endpoint inside the VPC is reached through the VPN; so is every endpoint from a host in the
+    VPC whose default route is the gateway.
+    """
     vpc = plan.before.vpc
-    inside = [ip_network(c) for c in vpc.cidrs] if vpc else []
+    inside = [ip_network(cidr) for cidr in vpc.cidrs] if vpc else []
     for path in paths:
-        for address in path.addresses:
-            if any(ip_address(address) in network for network in inside):
-                yield (
-                    f"this host reaches {path.service} at {address}, inside {plan.vpc}: "
-                    "the cutover would cut the program's own path to AWS"
-                )
+        if not path.addresses:
+            yield f"how this host reaches {path.service} could not be found out"
+        elif held := [a for a in path.addresses if _is_in(a, inside)]:
+            yield (
+                f"this host reaches {path.service} at {held[0]}, inside {plan.vpc}: "
+                "the cutover would cut the program's own path to AWS"
+            )
+        elif path.local and _is_in(path.local, inside) and _default_route_is_the_gateway(plan):
+            yield (
+                f"this host ({path.local}) is inside {plan.vpc}, whose default route is "
+                f"{plan.old_gateway}: the cutover would cut the program's own path to AWS"
+            )
+
+
+def _is_in(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    return any(ip_address(address) in network for network in networks)
+
+
+def _default_route_is_the_gateway(plan: Plan) -> bool:
+    return any(
+        route.destination in DEFAULT_ROUTES and route.target == plan.old_gateway
+        for table in plan.before.route_tables
+        for route in table.routes
+    )

@@ -1,0 +1,59 @@
+"""How this host reaches AWS: names are resolved and routes asked for, nothing is sent."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from vpnmigrate.ports import Path
+
+HTTPS = 443
+
+
+class HostPaths:
+    """Reads the paths to *endpoints* (service to URL), through the proxy where one is set."""
+
+    def __init__(self, endpoints: Mapping[str, str]) -> None:
+        self._endpoints = endpoints
+
+    def read(self) -> tuple[Path, ...]:
+        """Resolve every endpoint; what cannot be found out is left empty."""
+        return tuple(_path(service, url) for service, url in sorted(self._endpoints.items()))
+
+
+def _path(service: str, url: str) -> Path:
+    host, port = _first_hop(url)
+    addresses = tuple(sorted(set(_resolve(host, port))))
+    return Path(service, addresses, _local_address(addresses[0], port) if addresses else "")
+
+
+def _first_hop(url: str) -> tuple[str, int]:
+    """Give the host and port that this machine itself connects to: the proxy's, if any."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    proxy = getproxies().get(parts.scheme)
+    if proxy and not proxy_bypass(host):
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    return parts.hostname or "", parts.port or HTTPS
+
+
+def _resolve(host: str, port: int) -> Iterable[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return ()
+    return (str(sockaddr[0]).split("%")[0] for *_, sockaddr in found)
+
+
+def _local_address(address: str, port: int) -> str:
+    """Ask the kernel's routing table; connecting a datagram socket sends no packet."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with closing(socket.socket(family, socket.SOCK_DGRAM)) as probe:
+        try:
+            probe.connect((address, port))
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
