@@ -47,6 +47,15 @@ class BackOut(StrEnum):
     ROLL_BACK = "roll-back"
 
 
+class DirectConnect(StrEnum):
+    """What planning takes for the truth about Direct Connect on the gateway."""
+
+    CHECK = "check"
+    """What was read; a gateway whose Direct Connect cannot be read is refused."""
+    ABSENT = "absent"
+    """The operator vouches that there is none, where it cannot be read."""
+
+
 class TunnelOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """Options of both new tunnels; an empty list leaves AWS's default (domain.md 6.5).
 
@@ -107,3 +116,4 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     exceptions: Exceptions = Exceptions()
     recreate_aws_vpn: bool = False
     """Also re-create connections on the gateway that are AWS VPN already (cases.md 1)."""
+    direct_connect: DirectConnect = DirectConnect.CHECK

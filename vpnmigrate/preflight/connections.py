@@ -1,0 +1,209 @@
+"""Checks of the old connections: category, state, routing, and the devices they lead to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from vpnmigrate.model import AWS_VPN, CLASSIC, ConnectionRecord, CustomerGatewayId
+from vpnmigrate.options import Decisions, KeyMode
+from vpnmigrate.plan import Finding
+from vpnmigrate.preflight.base import Findings, listed
+from vpnmigrate.survey import Survey
+
+
+def nothing_to_migrate(survey: Survey, decisions: Decisions) -> str | None:
+    """Say why there is nothing to do, or None where there is.
+
+    A connection of unknown category counts as something to do: it has to be looked into, and
+    its own check refuses it.
+    """
+    if not survey.living:
+        return f"{survey.gateway.id} has no VPN connection"
+    if decisions.recreate_aws_vpn or any(c.category != AWS_VPN for c in survey.living):
+        return None
+    return f"every connection on {survey.gateway.id} is AWS VPN already: {_ids(survey.living)}"
+
+
+def category_is_known(survey: Survey, _decisions: Decisions) -> Findings:
+    """Refuse what is neither Classic nor AWS VPN: nobody can tell what it would become."""
+    for connection in survey.living:
+        if connection.category not in {CLASSIC, AWS_VPN}:
+            said = f"Category {connection.category!r}" if connection.category else "no Category"
+            yield Finding(
+                "VPM-B101",
+                "unknown-category",
+                f"{connection.id}: EC2 says {said}",
+                "Plan against the EC2 endpoint of the connection's own Region; an endpoint that "
+                "leaves out Category cannot show which connections are Classic.",
+            )
+
+
+def categories_agree(survey: Survey, decisions: Decisions) -> Findings:
+    """All connections move with their gateway, so a mixed one is a decision, not a default."""
+    classic = [c for c in survey.living if c.category == CLASSIC]
+    modern = [c for c in survey.living if c.category == AWS_VPN]
+    if not modern:
+        return
+    if decisions.recreate_aws_vpn:
+        yield Finding(
+            "VPM-W101",
+            "aws-vpn-recreated",
+            f"{_ids(modern)}: AWS VPN already, and re-created because the playbook says so",
+            "Nothing, if that is meant: these devices get new tunnel addresses and keys as well.",
+        )
+    elif classic:
+        yield Finding(
+            "VPM-B102",
+            "mixed-categories",
+            f"{_ids(classic)}: VPN-Classic; {_ids(modern)}: VPN, on the same gateway",
+            "Every connection moves with the gateway.  Set recreate_aws_vpn: true in a playbook "
+            "to re-create all of them, or move the AWS VPN ones away first.",
+        )
+
+
+def connections_are_available(survey: Survey, _decisions: Decisions) -> Findings:
+    """Refuse a connection in transition; deleted ones are not looked at (domain.md 2.3)."""
+    for connection in survey.living:
+        if connection.state == "deleting":
+            yield Finding(
+                "VPM-B103",
+                "connection-deleting",
+                f"{connection.id} is deleting",
+                "Wait until it is deleted, at most 30 minutes, and plan again.",
+            )
+        elif connection.state != "available":
+            yield Finding(
+                "VPM-B104",
+                "connection-not-available",
+                f"{connection.id} is {connection.state}",
+                "Wait until it is available, at most 40 minutes, and plan again.",
+            )
+
+
+def connections_end_here(survey: Survey, _decisions: Decisions) -> Findings:
+    """Leave alone what ends on a transit gateway, core network or concentrator."""
+    for connection in survey.living:
+        if connection.elsewhere or connection.vpn_gateway not in {None, survey.gateway.id}:
+            ends = connection.elsewhere or connection.vpn_gateway
+            yield Finding(
+                "VPM-B105",
+                "connection-elsewhere",
+                f"{connection.id} ends on {ends}, not on {survey.gateway.id}",
+                "Plan with the virtual private gateway that holds the connections to migrate.",
+            )
+    skipped = [c for c in survey.other_connections if c.elsewhere and c.state != "deleted"]
+    if skipped:
+        yield Finding(
+            "VPM-W102",
+            "connection-skipped",
+            "not on a virtual private gateway, left as they are: "
+            + listed(f"{c.id} (on {c.elsewhere})" for c in skipped),
+            "Nothing: Classic VPN exists on virtual private gateways only.",
+        )
+
+
+def devices_are_known(survey: Survey, _decisions: Decisions) -> Findings:
+    """A successor is made with the customer gateway that is there, so it has to be there."""
+    known = {g.id: g for g in survey.customer_gateways}
+    for connection in survey.living:
+        record = known.get(connection.customer_gateway or CustomerGatewayId(""))
+        if record is None or record.state != "available":
+            state = record.state if record else "not to be found"
+            yield Finding(
+                "VPM-B106",
+                "customer-gateway-not-available",
+                f"{connection.id}: customer gateway {connection.customer_gateway} is {state}",
+                "Bring the customer gateway to available; a successor cannot be made without it.",
+            )
+
+
+def pairs_are_unique(survey: Survey, _decisions: Decisions) -> Findings:
+    """EC2 may answer a second create for the same two gateways with the first connection.
+
+    Then one old connection would have no successor (domain.md 2.3).
+    """
+    for device, connections in _by_device(survey.living).items():
+        if len(connections) > 1:
+            yield Finding(
+                "VPM-B107",
+                "customer-gateway-twice",
+                f"{_ids(connections)} share customer gateway {device}",
+                "Delete the spare connection, or give one a customer gateway of its own with "
+                "another outside address, and plan again.",
+            )
+
+
+def keys_can_be_reused(survey: Survey, decisions: Decisions) -> Findings:
+    """A certificate-based connection has no key to reuse."""
+    if decisions.keys is not KeyMode.REUSE:
+        return
+    certified = {g.id for g in survey.customer_gateways if g.certificate}
+    for connection in survey.living:
+        if connection.customer_gateway in certified:
+            yield Finding(
+                "VPM-B108",
+                "no-key-to-reuse",
+                f"{connection.id} authenticates with a certificate",
+                "Use keys: new in the playbook; with a certificate no key is made anyway.",
+            )
+
+
+def tunnels_are_up(survey: Survey, _decisions: Decisions) -> Findings:
+    """Step 10 asks for a tunnel per connection even where none was up before."""
+    for connection in survey.living:
+        if not any(reading.up for reading in connection.telemetry):
+            yield Finding(
+                "VPM-W103",
+                "no-tunnel-up",
+                f"{connection.id} has no tunnel UP now",
+                "Repair it first, or name it under exceptions.connections in a playbook: "
+                "step 10 asks for at least one tunnel UP on each successor.",
+            )
+
+
+def devices_serve_nobody_else(survey: Survey, _decisions: Decisions) -> Findings:
+    """Tell that a customer gateway also serves connections that stay."""
+    mine = {c.customer_gateway for c in survey.living}
+    staying = _by_device(c for c in survey.other_connections if c.state != "deleted")
+    for device, connections in staying.items():
+        if device in mine:
+            yield Finding(
+                "VPM-W104",
+                "customer-gateway-shared",
+                f"{device} also serves {_ids(connections)}",
+                "Nothing: customer gateways are never deleted.  Mind on the device that those "
+                "tunnels stay as they are.",
+            )
+
+
+def addresses_differ(survey: Survey, _decisions: Decisions) -> Findings:
+    """Hint at an address that EC2 may refuse for a second connection (domain.md 2.3)."""
+    mine = {c.customer_gateway for c in survey.living}
+    by_address: defaultdict[str, list[CustomerGatewayId]] = defaultdict(list)
+    for record in survey.customer_gateways:
+        if record.id in mine and record.ip:
+            by_address[record.ip].append(record.id)
+    for address, devices in by_address.items():
+        if len(devices) > 1:
+            yield Finding(
+                "VPM-W105",
+                "customer-address-twice",
+                f"{listed(devices)} have the same outside address {address}",
+                "If step 3 is refused with InvalidCustomerGateway.DuplicateIpAddress, nothing is "
+                "interrupted: give one device another address, or use one connection for both.",
+            )
+
+
+def _by_device(
+    connections: Iterable[ConnectionRecord],
+) -> dict[CustomerGatewayId, list[ConnectionRecord]]:
+    grouped: defaultdict[CustomerGatewayId, list[ConnectionRecord]] = defaultdict(list)
+    for connection in connections:
+        if connection.customer_gateway:
+            grouped[connection.customer_gateway].append(connection)
+    return grouped
+
+
+def _ids(connections: Iterable[ConnectionRecord]) -> str:
+    return listed(c.id for c in connections)

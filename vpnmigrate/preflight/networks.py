@@ -1,0 +1,39 @@
+"""Networks as EC2 writes them, compared as networks and never as text (domain.md 2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from vpnmigrate.survey import Survey
+
+Network = IPv4Network | IPv6Network
+
+
+def network(text: str) -> Network | None:
+    """Read a network, host bits allowed; None for prefix list ids and what is no network."""
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def overlap(one: Network, other: Network) -> bool:
+    """Tell whether two networks share an address; IPv4 and IPv6 never do."""
+    if isinstance(one, IPv4Network) and isinstance(other, IPv4Network):
+        return one.overlaps(other)
+    if isinstance(one, IPv6Network) and isinstance(other, IPv6Network):
+        return one.overlaps(other)
+    return False
+
+
+def on_premises(survey: Survey) -> Iterator[tuple[str, str]]:
+    """Give each destination behind the gateway, with where it was seen."""
+    for connection in survey.living:
+        for prefix in connection.prefixes:
+            if prefix.state not in {"deleted", "deleting"}:
+                yield prefix.cidr, f"static prefix of {connection.id}"
+    for table in survey.route_tables:
+        for route in table.routes:
+            if route.target == survey.gateway.id:
+                yield route.destination, f"route in {table.id}"

@@ -1,0 +1,162 @@
+"""Checks of what the VPC's route tables and the sites behind the gateway will feel."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from vpnmigrate.model import (
+    CREATED_ROUTE,
+    PROPAGATED_ROUTE,
+    ConnectionRecord,
+    CustomerGatewayRecord,
+    RouteRecord,
+    RouteTableRecord,
+    VpnConnectionId,
+)
+from vpnmigrate.options import Decisions
+from vpnmigrate.plan import Finding
+from vpnmigrate.preflight.base import Findings, listed
+from vpnmigrate.preflight.networks import network, overlap
+from vpnmigrate.survey import Survey
+
+
+def edge_tables_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+    """An edge association is made anew for the new gateway, with a new id."""
+    for table in survey.route_tables:
+        if table.edge_of(survey.gateway.id):
+            yield Finding(
+                "VPM-W701",
+                "edge-table",
+                f"{table.id} is the edge table of {survey.gateway.id}",
+                "Nothing: step 9 associates it with the new gateway.  Update whatever keeps the "
+                "association's id.",
+            )
+
+
+def static_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+    """Static routes to a detached gateway are black holes until step 9 (domain.md 4.1)."""
+    routes = [
+        f"{route.destination} in {table.id}"
+        for table in survey.route_tables
+        for route in table.static_routes_to(survey.gateway.id)
+    ]
+    if routes:
+        yield Finding(
+            "VPM-W702",
+            "static-routes-drop",
+            f"routes written by hand to {survey.gateway.id}: {listed(routes)}",
+            "Nothing: step 9 points them at the new gateway.  From step 8 until then they drop "
+            "packets; no shorter route takes over.",
+        )
+
+
+def other_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+    """A route elsewhere for the same addresses wins or loses when the gateway's routes go."""
+    for table in survey.route_tables:
+        rivals = sorted({_rivalry(a, b) for a, b in _rivals(survey, table)})
+        if rivals:
+            yield Finding(
+                "VPM-W703",
+                "overlapping-routes",
+                f"{table.id}: {listed(rivals)}",
+                "Check that these routes may carry, or lose, that traffic during the outage.",
+            )
+
+
+def default_routes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+    """While propagated routes are away, a default route takes their packets."""
+    for table in survey.route_tables:
+        takers = sorted(
+            f"{r.destination} to {r.target}"
+            for r in table.routes
+            if _is_elsewhere(r, survey) and r.destination in {"0.0.0.0/0", "::/0"}
+        )
+        if takers and survey.gateway.id in table.propagating:
+            yield Finding(
+                "VPM-W704",
+                "default-route-takes-over",
+                f"{table.id}: {listed(takers)}",
+                "Know that from step 7 to step 10 packets for on-premises leave that way.",
+            )
+
+
+def sites_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+    """Sites that reach each other through the gateway lose that as well (VPN CloudHub)."""
+    sites = _bgp_sites(survey)
+    if len(sites) < 2:  # noqa: PLR2004
+        return
+    names = [f"{device.device_name or device.id} ({device.ip})" for device in sites]
+    yield Finding(
+        "VPM-W705",
+        "several-bgp-sites",
+        f"{survey.gateway.id} joins {listed(names)}",
+        "Tell every one of these sites: traffic between them through the gateway stops in the "
+        "outage too.  Where several advertise one prefix, see at each that it is accepted again.",
+    )
+    shared = [asn for asn, count in Counter(d.asn for d in sites if d.asn).items() if count > 1]
+    for asn in sorted(shared):
+        alike = [device.id for device in sites if device.asn == asn]
+        yield Finding(
+            "VPM-W706",
+            "asn-of-several-sites",
+            f"{listed(alike)} have one ASN, {asn}",
+            "Nothing for two devices of one site.  Sites that talk to each other through the "
+            "gateway need an ASN each: BGP drops a path that holds its own.",
+        )
+
+
+def equal_prefixes_are_told(survey: Survey, _decisions: Decisions) -> Findings:
+    """Connections with one prefix back each other up, and must again afterwards."""
+    holders: defaultdict[str, list[VpnConnectionId]] = defaultdict(list)
+    for connection in survey.living:
+        for cidr in _prefixes(connection):
+            holders[cidr].append(connection.id)
+    for cidr, connections in sorted(holders.items()):
+        if len(connections) > 1:
+            yield Finding(
+                "VPM-W707",
+                "redundant-prefix",
+                f"{cidr} is behind {listed(connections)}",
+                "After step 10, try failover between their successors: from the route tables "
+                "alone it cannot be seen that both carry it.",
+            )
+
+
+def _prefixes(connection: ConnectionRecord) -> frozenset[str]:
+    return frozenset(
+        str(network(p.cidr) or p.cidr)
+        for p in connection.prefixes
+        if p.state not in {"deleted", "deleting"}
+    )
+
+
+def _bgp_sites(survey: Survey) -> list[CustomerGatewayRecord]:
+    speaking = {c.customer_gateway for c in survey.living if not c.static_only}
+    return [device for device in survey.customer_gateways if device.id in speaking]
+
+
+def _is_elsewhere(route: RouteRecord, survey: Survey) -> bool:
+    written = route.origin == CREATED_ROUTE
+    return written and route.target not in {"local", survey.gateway.id}
+
+
+def _rivals(survey: Survey, table: RouteTableRecord) -> Iterator[tuple[RouteRecord, RouteRecord]]:
+    ours = [
+        route
+        for route in table.routes
+        if route.target == survey.gateway.id and route.origin in {CREATED_ROUTE, PROPAGATED_ROUTE}
+    ]
+    for rival in table.routes:
+        addresses = network(rival.destination)
+        # A default route overlaps everything; it has a finding of its own.
+        if not _is_elsewhere(rival, survey) or addresses is None or addresses.prefixlen == 0:
+            continue
+        for route in ours:
+            other = network(route.destination)
+            if other is not None and other.prefixlen > 0 and overlap(addresses, other):
+                yield rival, route
+
+
+def _rivalry(rival: RouteRecord, route: RouteRecord) -> str:
+    return f"{rival.destination} to {rival.target} overlaps {route.destination}"
