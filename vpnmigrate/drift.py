@@ -1,0 +1,150 @@
+"""Configuration, as flat facts that can be compared and told field by field.
+
+What changes by itself is not configuration: telemetry, propagated routes, whether a route carries
+traffic, the state of a Direct Connect circuit.  Neither is what only counts against a quota, nor
+our own claim and tags.  Deleted things, and the ids of associations, are left out: EC2 lists the
+first for a while and gives the second anew whenever the same two are tied again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from vpnmigrate.model import (
+    ConnectionRecord,
+    CustomerGatewayRecord,
+    GatewayRecord,
+    RouteTableRecord,
+    VpcRecord,
+)
+from vpnmigrate.survey import Survey
+
+Facts = Iterator[tuple[str, str]]
+
+OUR_TAGS = "vpnmigrate:"
+_WRITTEN = frozenset({"CreateRoute", "CreateRouteTable"})
+"""Origins of routes that stay what they are until somebody changes them."""
+_GONE = frozenset({"deleted", "deleting", "rejected", "disassociated", "detached"})
+_SET = "set"
+"""Value of a fact that is only there or not."""
+
+
+def configuration(survey: Survey) -> dict[str, str]:
+    """Give every configuration fact as ``subject/field`` or ``subject/field/detail`` to value."""
+    facts = dict(_gateway(survey.gateway))
+    if survey.vpc:
+        facts.update(_vpc(survey.vpc))
+    for connection in survey.living:
+        facts.update(_connection(connection))
+    for device in survey.customer_gateways:
+        if device.state != "deleted":
+            facts.update(_customer_gateway(device))
+    for table in survey.route_tables:
+        facts.update(_table(table))
+    for interface in survey.virtual_interfaces:
+        if interface.state not in _GONE:
+            facts[f"{interface.id}/virtual interface on {interface.gateway}"] = _SET
+    for association in survey.associations:
+        if association.state not in _GONE:
+            facts[f"{association.id}/Direct Connect gateway"] = association.gateway
+    return facts
+
+
+def differences(before: Survey, now: Survey) -> tuple[str, ...]:
+    """Say how the configuration of *now* differs from that of *before*, a sentence a field."""
+    return compared(configuration(before), configuration(now))
+
+
+def compared(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """Say how two configurations differ, a sentence a field, in the order of their paths."""
+    return tuple(
+        _sentence(path, before.get(path), now.get(path))
+        for path in sorted(before.keys() | now.keys())
+        if before.get(path) != now.get(path)
+    )
+
+
+def _gateway(gateway: GatewayRecord) -> Facts:
+    if gateway.state == "deleted":
+        return
+    yield f"{gateway.id}/state", gateway.state
+    yield f"{gateway.id}/type", gateway.type
+    yield f"{gateway.id}/Amazon-side ASN", str(gateway.asn)
+    for attached in gateway.attachments:
+        if attached.state != "detached":
+            yield f"{gateway.id}/attachment/{attached.vpc}", attached.state
+    yield from _tags(gateway.id, gateway.tags)
+
+
+def _vpc(vpc: VpcRecord) -> Facts:
+    yield f"{vpc.id}/state", vpc.state
+    yield f"{vpc.id}/owner", vpc.owner
+    for cidr in vpc.cidrs:
+        yield f"{vpc.id}/network/{cidr}", _SET
+    yield from _tags(vpc.id, vpc.tags)
+
+
+def _connection(connection: ConnectionRecord) -> Facts:
+    yield f"{connection.id}/state", connection.state
+    yield f"{connection.id}/category", str(connection.category)
+    yield f"{connection.id}/customer gateway", str(connection.customer_gateway)
+    yield f"{connection.id}/ends on", str(connection.elsewhere or connection.vpn_gateway)
+    yield f"{connection.id}/routing", "static" if connection.static_only else "BGP"
+    for prefix in connection.prefixes:
+        if prefix.state not in _GONE:
+            yield f"{connection.id}/static prefix/{prefix.cidr}", _SET
+    for tunnel in connection.tunnels:
+        yield f"{connection.id}/tunnel/{tunnel.outside_ip}", tunnel.inside_cidr
+    yield from _tags(connection.id, connection.tags)
+
+
+def _customer_gateway(device: CustomerGatewayRecord) -> Facts:
+    yield f"{device.id}/state", device.state
+    yield f"{device.id}/ASN", str(device.asn)
+    yield f"{device.id}/address", device.ip
+    yield f"{device.id}/device name", device.device_name
+    yield f"{device.id}/certificate", device.certificate
+    yield from _tags(device.id, device.tags)
+
+
+def _table(table: RouteTableRecord) -> Facts:
+    yield f"{table.id}/VPC", table.vpc
+    yield f"{table.id}/owner", table.owner
+    for association in table.associations:
+        if association.main:
+            yield f"{table.id}/main table", _SET
+        if association.subnet:
+            yield f"{table.id}/association/{association.subnet}", _SET
+        if association.gateway:
+            yield f"{table.id}/edge association/{association.gateway}", _SET
+    for gateway in table.propagating:
+        yield f"{table.id}/propagation/{gateway}", _SET
+    for route in table.routes:
+        if route.origin in _WRITTEN:
+            yield f"{table.id}/route/{route.destination}", route.target
+    yield from _tags(table.id, table.tags)
+
+
+def _tags(subject: str, tags: Mapping[str, str]) -> Facts:
+    for key, value in tags.items():
+        if not key.startswith(OUR_TAGS):
+            yield f"{subject}/tag/{key}", value
+
+
+def _sentence(path: str, before: str | None, now: str | None) -> str:
+    subject, _, rest = path.partition("/")
+    field, _, detail = rest.partition("/")
+    name = f"{field} {detail}".rstrip()
+    if before is None:
+        return f"{subject}: {name}{_told(field, now)} is new"
+    if now is None:
+        return f"{subject}: {name}{_told(field, before)} is gone"
+    if field == "route":
+        return f"{subject}: {name} pointed at {before}, now at {now}"
+    return f"{subject}: {name} was {before or 'empty'}, now {now or 'empty'}"
+
+
+def _told(field: str, value: str | None) -> str:
+    if value in {None, "", _SET}:
+        return ""
+    return f" to {value}" if field == "route" else f" ({value})"
