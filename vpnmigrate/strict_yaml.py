@@ -1,0 +1,124 @@
+"""YAML without its surprises: no duplicate keys, no aliases, and a line number for every value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from vpnmigrate.errors import MalformedFileError
+
+DEEPEST = 20
+"""Nesting that no file of ours reaches; more is a mistake, or an attack on the parser."""
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file's values, and where in the file each stands."""
+
+    name: str
+    data: Any
+    lines: Mapping[Path, int] = field(default_factory=dict)
+    """Line, from 1, of each key or list item."""
+
+    def line_of(self, path: Path) -> int:
+        """Give the line of *path*, or of the nearest thing around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def fault(self, path: Path, message: str, *, advice: str = "") -> MalformedFileError:
+        """Make the error that says what is wrong at *path*, with file, line and field."""
+        where = f"{self.name}, line {self.line_of(path)}"
+        named = _dotted(path)
+        return MalformedFileError(
+            f"{where}: {named}: {message}" if named else f"{where}: {message}", advice=advice
+        )
+
+
+def document_from(text: str, name: str) -> Document:
+    """Read *text*; messages call it *name* and quote no value of it.
+
+    Raises:
+        MalformedFileError: It is not YAML, or uses a part of it that is not allowed here.
+    """
+    try:
+        _refuse_surprises(text, name)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines: dict[Path, int] = {}
+        data = None if node is None else _value(node, (), lines, name)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        message = f"{name}, line {line}: not YAML: {error.problem or error.context}"
+        raise MalformedFileError(message) from None
+    except yaml.YAMLError:
+        raise MalformedFileError(f"{name}: not YAML text") from None
+    return Document(name, data, lines)
+
+
+def _refuse_surprises(text: str, name: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent):
+            message = f"{name}, line {line}: an alias; write the value out instead"
+            raise MalformedFileError(message)
+        if depth > DEEPEST:
+            message = f"{name}, line {line}: nested more than {DEEPEST} deep"
+            raise MalformedFileError(message)
+
+
+def _value(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
+    lines.setdefault(path, node.start_mark.line + 1)
+    match node:
+        case yaml.MappingNode():
+            return _mapping(node, path, lines, name)
+        case yaml.SequenceNode():
+            return [_value(n, (*path, i), lines, name) for i, n in enumerate(node.value)]
+        case _:
+            return _scalar(node)
+
+
+def _mapping(
+    node: yaml.MappingNode, path: Path, lines: dict[Path, int], name: str
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        key = _scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+        if not isinstance(key, str):
+            message = f"{name}, line {line}: a key that is no plain text"
+            raise MalformedFileError(message)
+        if key in found:
+            message = (
+                f"{name}, line {line}: {_dotted((*path, key))} is there twice, "
+                f"first in line {lines[*path, key]}"
+            )
+            raise MalformedFileError(message)
+        lines[*path, key] = line
+        found[key] = _value(value_node, (*path, key), lines, name)
+    return found
+
+
+def _scalar(node: yaml.Node) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node, deep=True)
+    except (ValueError, OverflowError):
+        problem = "a value that cannot be read"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+    finally:
+        loader.dispose()
+
+
+def _dotted(path: Path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
