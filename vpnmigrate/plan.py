@@ -71,6 +71,18 @@ class PlannedStep(Struct, frozen=True):
     changes: tuple[Change, ...] = ()
 
 
+class Outage(Struct, frozen=True):
+    """The part of the way forward in which on-premises traffic is down."""
+
+    begins_in: int
+    """Number of the step with the first interrupting change."""
+    begins_with: Change
+    ends_in: int
+    """Number of the step whose goal is that traffic flows."""
+    ends_when: str
+    """What has to be seen for that, a sentence."""
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """A migration, decided.  Holds no secret; the fingerprint covers every other field."""
 
@@ -91,6 +103,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """The way back from the end of step 10, clean-up included."""
     retire: tuple[PlannedStep, ...] = ()
     """Step 11; its point of no return is its first change."""
+    outage: Outage | None = None
     fingerprint: str = ""
     """SHA-256 over the canonical JSON of this plan with an empty fingerprint."""
 

@@ -1,0 +1,112 @@
+"""A migration imagined: the production steps, driven over a world in which everything works.
+
+So a plan's changes are not written a second time: they are what the steps will ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from vpnmigrate.changes import ArchiveConfiguration, AskOperator, Change, RunTest
+from vpnmigrate.errors import RefusedError
+from vpnmigrate.imagine.scene import Scene
+from vpnmigrate.imagine.world import World, world_of
+from vpnmigrate.journeys import way_of
+from vpnmigrate.model import Role
+from vpnmigrate.plan import Plan, PlannedStep
+from vpnmigrate.records import Direction
+from vpnmigrate.snapshot import Snapshot, Told, Way, Word
+from vpnmigrate.steps.base import Blocked, NotYet, Step
+from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
+from vpnmigrate.steps.traffic import shortfalls
+
+__all__ = ["Scene", "World", "opening", "walked"]
+
+MOST_LOOKS = 1000
+"""More than any step needs; one that needs more would never end."""
+BETWEEN_LOOKS = timedelta(minutes=5)
+"""Imagined looks lie further apart than any delay a step allows for."""
+HOLDER = "the run that applies this plan"
+
+
+def opening(plan: Plan, made: Mapping[Role, str]) -> Scene:
+    """Give the moment before the first step; *made* has the ids of what will be created.
+
+    A role that is not in *made* stands for its own id.
+    """
+    world = world_of(plan.before, plan.migration, made)
+    return Scene(plan, world, plan.made, Told(holder=HOLDER))
+
+
+def walked(
+    scene: Scene, steps: Iterable[Step], direction: Direction
+) -> tuple[tuple[PlannedStep, ...], Scene]:
+    """Take *steps* from *scene* on; give their changes and the moment after the last.
+
+    Raises:
+        RefusedError: A step can never reach its goal; names the step and why.
+    """
+    planned: list[PlannedStep] = []
+    scene = replace(scene, told=replace(scene.told, verified=None))
+    for step in steps:
+        changes, scene = _settled(scene, step, direction)
+        planned.append(PlannedStep(step.number, step.title, step.phase, changes))
+    return tuple(planned), scene
+
+
+def _settled(scene: Scene, step: Step, direction: Direction) -> tuple[tuple[Change, ...], Scene]:
+    changes: list[Change] = []
+    why = "it would look at AWS for ever"
+    for _ in range(MOST_LOOKS):
+        now = scene.look()
+        way = way_of(direction, scene.plan, now)
+        verdict = step.verify(scene.plan, way, now, scene.told)
+        if isinstance(verdict, Blocked):
+            raise _unplannable(step, verdict.why, verdict.advice)
+        if not isinstance(verdict, NotYet):
+            return tuple(changes), scene
+        why = verdict.why
+        wanted = tuple(step.apply(scene.plan, way, now, scene.told))
+        later = _after(scene, wanted)
+        if isinstance(step, SwitchTunnels):
+            later = _verified(later, way, now)
+        if not wanted and later.told == scene.told:
+            break
+        changes += wanted
+        scene = replace(later, at=scene.at + BETWEEN_LOOKS)
+    raise _unplannable(step, why, "this is a fault of vpnmigrate: please report it with the survey")
+
+
+def _after(scene: Scene, changes: Iterable[Change]) -> Scene:
+    for change in changes:
+        match change:
+            case AskOperator(_, word):
+                scene = _spoken(scene, word)
+            case RunTest():
+                scene = _spoken(scene, Word.TEST_PASSED)
+            case ArchiveConfiguration(connection):
+                files = {**scene.told.files, connection: "archived"}
+                scene = replace(scene, told=replace(scene.told, files=files))
+            case _:
+                scene = replace(scene, world=scene.world.after(change))
+    return scene
+
+
+def _spoken(scene: Scene, word: Word) -> Scene:
+    words = {**scene.told.words, word: scene.at}
+    return replace(scene, told=replace(scene.told, words=words))
+
+
+def _verified(scene: Scene, way: Way, now: Snapshot) -> Scene:
+    """Do as the runner does: traffic that lacks nothing is verified."""
+    if scene.told.verified or shortfalls(scene.plan, way, now, scene.told):
+        return scene
+    return replace(scene, told=replace(scene.told, verified=scene.at))
+
+
+def _unplannable(step: Step, why: str, advice: str) -> RefusedError:
+    return RefusedError(
+        f"step {step.number} ({step.title}) cannot be planned: {why}", advice=advice
+    )

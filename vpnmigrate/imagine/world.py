@@ -1,0 +1,224 @@
+"""An imagined AWS: records that every change alters at once, and nothing ever fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from msgspec.structs import replace as altered
+
+from vpnmigrate.changes import (
+    AddStaticPrefix,
+    ArchiveConfiguration,
+    AssociateEdge,
+    AttachVpnGateway,
+    AwsChange,
+    CreateTestSubnet,
+    CreateTestVpc,
+    CreateVpnConnection,
+    CreateVpnGateway,
+    Creation,
+    DeleteTestSubnet,
+    DeleteTestVpc,
+    DeleteVpnConnection,
+    DeleteVpnGateway,
+    DetachVpnGateway,
+    DisablePropagation,
+    DisassociateEdge,
+    EnablePropagation,
+    PlaceClaim,
+    RemoveClaim,
+    ReplaceRoute,
+    Tags,
+)
+from vpnmigrate.model import (
+    AWS_VPN,
+    CREATED_ROUTE,
+    AssociationRecord,
+    Attached,
+    ConnectionRecord,
+    GatewayRecord,
+    MigrationId,
+    Role,
+    RouteTableId,
+    RouteTableRecord,
+    StaticPrefixRecord,
+    SubnetRecord,
+    Tag,
+    TunnelRecord,
+    VpcId,
+    VpcRecord,
+    VpnConnectionId,
+    VpnGatewayId,
+)
+from vpnmigrate.survey import Survey
+
+DEFAULT_ASN = 64512
+"""What EC2 gives a gateway that asks for none (domain.md 6.1)."""
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True)
+class World:
+    """What there would be.  A change gives the world after it.
+
+    What is made gets the id that ``made`` has for its role, or else the role's own name.
+    """
+
+    migration: MigrationId
+    gateways: Mapping[VpnGatewayId, GatewayRecord]
+    connections: Mapping[VpnConnectionId, ConnectionRecord]
+    tables: Mapping[RouteTableId, RouteTableRecord]
+    vpcs: Mapping[VpcId, VpcRecord]
+    made: Mapping[Role, str]
+    subnets: Mapping[str, SubnetRecord]
+
+    def after(self, change: AwsChange) -> World:
+        """Give the world in which *change* has had its effect."""
+        match change:
+            case CreateVpnGateway() | CreateVpnConnection() | CreateTestVpc() | CreateTestSubnet():
+                return self._created(change)
+            case AttachVpnGateway() | DetachVpnGateway():
+                return self._attachment(change)
+            case PlaceClaim() | RemoveClaim():
+                return self._claim(change)
+            case AddStaticPrefix(connection, cidr):
+                there = self.connections[connection]
+                prefix = StaticPrefixRecord(cidr, "available")
+                grown = altered(there, prefixes=(*there.prefixes, prefix))
+                return replace(self, connections={**self.connections, connection: grown})
+            case EnablePropagation() | DisablePropagation() | ReplaceRoute():
+                return self._routing(change)
+            case AssociateEdge() | DisassociateEdge():
+                return self._routing(change)
+            case DeleteVpnConnection(_, id_):
+                return replace(self, connections=_without(self.connections, VpnConnectionId(id_)))
+            case DeleteVpnGateway(_, id_):
+                return replace(self, gateways=_without(self.gateways, VpnGatewayId(id_)))
+            case DeleteTestSubnet(_, id_):
+                return replace(self, subnets=_without(self.subnets, id_))
+            case DeleteTestVpc(_, id_):
+                kept = {key: t for key, t in self.tables.items() if t.vpc != id_}
+                return replace(self, vpcs=_without(self.vpcs, VpcId(id_)), tables=kept)
+            case ArchiveConfiguration():
+                return self
+
+    def _created(self, change: Creation) -> World:
+        id_ = self.made.get(change.role, change.role)
+        match change:
+            case CreateVpnGateway(role, asn, tags):
+                gateway = GatewayRecord(
+                    VpnGatewayId(id_),
+                    "available",
+                    asn or DEFAULT_ASN,
+                    tags=self._marked(role, tags),
+                )
+                return replace(self, gateways={**self.gateways, gateway.id: gateway})
+            case CreateVpnConnection(role):
+                connection = ConnectionRecord(
+                    VpnConnectionId(id_),
+                    "available",
+                    AWS_VPN,
+                    change.customer_gateway,
+                    change.gateway,
+                    static_only=change.static_only,
+                    tunnels=tuple(TunnelRecord(inside_cidr=cidr) for cidr in change.inside_cidrs),
+                    tags=self._marked(role, change.tags),
+                )
+                return replace(self, connections={**self.connections, connection.id: connection})
+            case CreateTestVpc(role, cidr):
+                vpc = VpcRecord(VpcId(id_), cidrs=(cidr,), tags=self._marked(role))
+                # EC2 makes a main table with every VPC.
+                main = RouteTableRecord(
+                    RouteTableId(f"main table of {id_}"),
+                    vpc.id,
+                    associations=(AssociationRecord(f"association of {id_}", main=True),),
+                )
+                return replace(
+                    self, vpcs={**self.vpcs, vpc.id: vpc}, tables={**self.tables, main.id: main}
+                )
+            case CreateTestSubnet(role, vpc_id, cidr):
+                subnet = SubnetRecord(id_, vpc_id, cidr=cidr, tags=self._marked(role))
+                return replace(self, subnets={**self.subnets, subnet.id: subnet})
+
+    def _marked(self, role: Role, tags: Tags = ()) -> dict[str, str]:
+        return {**dict(tags), Tag.MIGRATION.value: self.migration, Tag.ROLE.value: role}
+
+    def _attachment(self, change: AttachVpnGateway | DetachVpnGateway) -> World:
+        gateway = self.gateways[change.gateway]
+        others = tuple(a for a in gateway.attachments if a.vpc != change.vpc)
+        now = Attached(change.vpc, str(change.becomes))
+        moved = altered(gateway, attachments=(*others, now))
+        return replace(self, gateways={**self.gateways, gateway.id: moved})
+
+    def _claim(self, change: PlaceClaim | RemoveClaim) -> World:
+        gateway = self.gateways[change.gateway]
+        tags = {key: value for key, value in gateway.tags.items() if key != Tag.CLAIM}
+        if isinstance(change, PlaceClaim):
+            tags[Tag.CLAIM.value] = change.holder
+        tagged = altered(gateway, tags=tags)
+        return replace(self, gateways={**self.gateways, gateway.id: tagged})
+
+    def _routing(
+        self,
+        change: EnablePropagation
+        | DisablePropagation
+        | ReplaceRoute
+        | AssociateEdge
+        | DisassociateEdge,
+    ) -> World:
+        table = _routed(self.tables[change.table], change)
+        return replace(self, tables={**self.tables, table.id: table})
+
+
+def world_of(survey: Survey, migration: MigrationId, made: Mapping[Role, str]) -> World:
+    """Give the world as *survey* found it, without anybody's claim."""
+    unclaimed = {key: value for key, value in survey.gateway.tags.items() if key != Tag.CLAIM}
+    return World(
+        migration,
+        gateways={survey.gateway.id: altered(survey.gateway, tags=unclaimed)},
+        connections={c.id: c for c in survey.living},
+        tables={t.id: t for t in survey.route_tables},
+        vpcs={v.id: v for v in (survey.vpc,) if v is not None},
+        made=made,
+        subnets={},
+    )
+
+
+def _routed(
+    table: RouteTableRecord,
+    change: EnablePropagation
+    | DisablePropagation
+    | ReplaceRoute
+    | AssociateEdge
+    | DisassociateEdge,
+) -> RouteTableRecord:
+    match change:
+        case EnablePropagation(_, gateway):
+            sources = {*table.propagating, gateway}
+            return altered(table, propagating=tuple(sorted(sources)))
+        case DisablePropagation(_, gateway):
+            return altered(table, propagating=tuple(g for g in table.propagating if g != gateway))
+        case ReplaceRoute(_, destination, gateway):
+            return altered(
+                table,
+                routes=tuple(
+                    altered(route, target=gateway)
+                    if route.destination == destination and route.origin == CREATED_ROUTE
+                    else route
+                    for route in table.routes
+                ),
+            )
+        case AssociateEdge(_, gateway):
+            tie = AssociationRecord(f"association of {gateway}", gateway=gateway)
+            return altered(table, associations=(*table.associations, tie))
+        case DisassociateEdge(_, _, association):
+            kept = tuple(a for a in table.associations if a.id != association)
+            return altered(table, associations=kept)
+
+
+def _without(records: Mapping[_K, _V], id_: _K) -> dict[_K, _V]:
+    return {key: record for key, record in records.items() if key != id_}

@@ -1,0 +1,243 @@
+"""From a survey and a playbook's decisions to a plan: every change, both ways, and a fingerprint.
+
+Nothing here asks AWS or a clock, so the same survey and decisions give the same plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from vpnmigrate.drift import compared, configuration
+from vpnmigrate.errors import NothingToMigrateError, PreflightError, RefusedError
+from vpnmigrate.imagine import Scene, opening, walked
+from vpnmigrate.journeys import CLEAN_UP, CUTOVER, FORWARD, RETIRE
+from vpnmigrate.model import ConnectionRecord, GatewayRecord, MigrationId, Role, Tag, VpnGatewayId
+from vpnmigrate.options import Decisions
+from vpnmigrate.plan import (
+    GATEWAY_ROLE,
+    Finding,
+    Outage,
+    Phase,
+    Plan,
+    PlannedStep,
+    Severity,
+    connection_role,
+)
+from vpnmigrate.preflight import check, nothing_to_migrate
+from vpnmigrate.records import Direction
+from vpnmigrate.survey import Survey
+
+TRAFFIC_STEP = 10
+BUILT_IN = ("asn", "keys", "inside", "inside_cidrs", "tunnel_options")
+"""Decisions that steps 2 and 3 build into what they make; EC2 cannot change them in place."""
+
+
+def plan_from(
+    survey: Survey,
+    decisions: Decisions,
+    playbook_name: str,
+    *,
+    migration: MigrationId,
+    made: datetime,
+    tool: str,
+) -> Plan:
+    """Plan the replacement of the surveyed gateway.
+
+    Raises:
+        NothingToMigrateError: There is no connection that needs it.
+        PreflightError: Findings block it; all findings are in the error.
+        RefusedError: A step could never reach its goal.
+    """
+    why = nothing_to_migrate(survey, decisions)
+    if why:
+        raise NothingToMigrateError(
+            f"nothing to migrate: {why}",
+            advice="to replace the gateway all the same, set recreate_aws_vpn: true in a playbook",
+        )
+    findings = check(survey, decisions)
+    if any(f.severity is Severity.BLOCKS for f in findings):
+        raise _blocked(survey.gateway.id, findings)
+    draft = Plan(
+        tool=tool,
+        migration=migration,
+        made=made,
+        account=survey.account,
+        region=survey.region,
+        playbook=playbook_name,
+        before=survey,
+        decisions=decisions,
+        findings=findings,
+    )
+    forward, there = walked(opening(draft, {}), FORWARD, Direction.FORWARD)
+    back, _ = walked(there, (*CUTOVER, *CLEAN_UP), Direction.BACK)
+    retire, _ = walked(there, RETIRE, Direction.RETIRE)
+    plan = replace(
+        draft, forward=forward, back=back, retire=retire, outage=_outage_of(draft, forward)
+    )
+    return replace(plan, fingerprint=fingerprint(plan))
+
+
+def replan_from(
+    old: Plan,
+    survey: Survey,
+    decisions: Decisions,
+    playbook_name: str,
+    *,
+    made: datetime,
+    tool: str,
+) -> Plan:
+    """Plan a held migration again from a new survey, keeping its id and so what it has built.
+
+    Raises:
+        RefusedError: It would not be the same migration, or what was built does not fit it.
+        NothingToMigrateError: As ``plan_from``.
+        PreflightError: As ``plan_from``.
+    """
+    _require_same_migration(old, survey)
+    _require_fitting(old, survey, decisions)
+    return plan_from(
+        _without_ours(survey, old.migration),
+        decisions,
+        playbook_name,
+        migration=old.migration,
+        made=made,
+        tool=tool,
+    )
+
+
+def fingerprint(plan: Plan) -> str:
+    """Give the fingerprint that *plan* must carry."""
+    return fingerprint_of(msgspec.to_builtins(plan))
+
+
+def fingerprint_of(document: Mapping[str, Any]) -> str:
+    """Give the fingerprint of a plan's JSON as decoded, whatever version wrote it.
+
+    It is the SHA-256 of the JSON with sorted keys, no spaces and an empty ``fingerprint``.
+    """
+    canonical = msgspec.json.encode({**document, "fingerprint": ""}, order="sorted")
+    return sha256(canonical).hexdigest()
+
+
+def expected_end(plan: Plan, made: Mapping[Role, str]) -> dict[str, str]:
+    """Give the configuration after step 10 as ``drift.configuration`` of the new gateway tells it.
+
+    *made* has the ids of what was created; without them a role stands for its own id.  Tunnel
+    addresses that Amazon chooses are not in it.
+    """
+    _, there = walked(opening(plan, made), FORWARD, Direction.FORWARD)
+    return {
+        path: value
+        for path, value in configuration(_survey_of(there, made)).items()
+        if not _is_amazons(path)
+    }
+
+
+def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str, ...]:
+    """Say how *after*, a survey of the new gateway, differs from the expected end."""
+    found = configuration(after)
+    chosen_here = {path: value for path, value in found.items() if not _is_amazons(path)}
+    return compared(expected_end(plan, made), chosen_here)
+
+
+def _blocked(gateway: VpnGatewayId, findings: Sequence[Finding]) -> PreflightError:
+    blockers = [f for f in findings if f.severity is Severity.BLOCKS]
+    count = "1 finding blocks" if len(blockers) == 1 else f"{len(blockers)} findings block"
+    first = blockers[0]
+    return PreflightError(
+        f"{gateway} cannot be migrated as it is: {count} it, "
+        f"first {first.code} {first.name}: {first.evidence}",
+        findings,
+        advice=first.fix,
+    )
+
+
+def _outage_of(plan: Plan, forward: Sequence[PlannedStep]) -> Outage:
+    """Find the first change that interrupts; every cutover detaches, so there is one."""
+    begins = next(step for step in forward if step.phase is Phase.CUTOVER and step.changes)
+    connections = ", ".join(plan.old_connections)
+    prefixes = {p for t in plan.propagating_tables for p in t.propagated_from(plan.old_gateway)}
+    routes = f", and the routes to {', '.join(sorted(prefixes))} are back" if prefixes else ""
+    return Outage(
+        begins.number,
+        begins.changes[0],
+        TRAFFIC_STEP,
+        f"each successor of {connections} has as many tunnels UP as before{routes}",
+    )
+
+
+def _require_same_migration(old: Plan, survey: Survey) -> None:
+    then = (old.account, old.region, old.old_gateway, old.vpc)
+    vpc = survey.vpc.id if survey.vpc else "no VPC"
+    now = (survey.account, survey.region, survey.gateway.id, vpc)
+    if then != now:
+        raise RefusedError(
+            f"{old.migration} is about {' '.join(then)}, the survey is of {' '.join(now)}",
+            advice="roll the run back, then plan afresh",
+        )
+
+
+def _require_fitting(old: Plan, survey: Survey, decisions: Decisions) -> None:
+    others: tuple[GatewayRecord | ConnectionRecord, ...] = (
+        *survey.other_gateways,
+        *survey.other_connections,
+    )
+    built = [
+        one
+        for one in others
+        if one.tags.get(Tag.MIGRATION) == old.migration and one.state != "deleted"
+    ]
+    if not built:
+        return
+    changed = [
+        name for name in BUILT_IN if getattr(decisions, name) != getattr(old.decisions, name)
+    ]
+    if changed:
+        raise RefusedError(
+            f"{', '.join(one.id for one in built)} were built with other decisions: "
+            f"{', '.join(changed)}",
+            advice=f"keep these decisions, or roll back {old.migration} and plan afresh",
+        )
+    wanted = {GATEWAY_ROLE, *(connection_role(c.id) for c in survey.living)}
+    orphans = [one.id for one in built if one.tags.get(Tag.ROLE) not in wanted]
+    if orphans:
+        raise RefusedError(
+            f"{', '.join(orphans)} were built for connections that are no longer there",
+            advice=f"roll back {old.migration} and plan afresh",
+        )
+
+
+def _without_ours(survey: Survey, migration: MigrationId) -> Survey:
+    """Take out what the run has built: it is not in the way of itself."""
+
+    def foreign(tags: Mapping[str, str]) -> bool:
+        return tags.get(Tag.MIGRATION) != migration
+
+    return replace(
+        survey,
+        other_gateways=tuple(g for g in survey.other_gateways if foreign(g.tags)),
+        other_connections=tuple(c for c in survey.other_connections if foreign(c.tags)),
+        vpcs=tuple(v for v in survey.vpcs if foreign(v.tags)),
+    )
+
+
+def _survey_of(there: Scene, made: Mapping[Role, str]) -> Survey:
+    before, world = there.plan.before, there.world
+    new = VpnGatewayId(made.get(GATEWAY_ROLE, GATEWAY_ROLE))
+    return replace(
+        before,
+        gateway=world.gateways[new],
+        connections=tuple(c for c in world.connections.values() if c.vpn_gateway == new),
+        route_tables=tuple(world.tables.values()),
+    )
+
+
+def _is_amazons(path: str) -> bool:
+    """Tell whether Amazon chooses a fact: the addresses of tunnels."""
+    return "/tunnel/" in path and "/tag/" not in path
