@@ -1,0 +1,236 @@
+"""Loading and saving plans, playbooks, scenarios and saved describe output.
+
+Every file is read with a limit, and what is wrong with it is told with file, line and field.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vpnmigrate.errors import MalformedFileError, PlanEditedError, UsageError
+from vpnmigrate.plan import PLAN_FORMAT, Plan
+from vpnmigrate.planner import fingerprint_of
+from vpnmigrate.playbook import Playbook, playbook_from
+
+PRIVATE = 0o600
+MEGABYTE = 1024 * 1024
+LARGEST_PLAN = 64 * MEGABYTE
+"""A survey of 200 tables with 1,000 routes each is a quarter of it."""
+LARGEST_TEXT = MEGABYTE
+"""For what people write: playbooks and scenarios."""
+LARGEST_DESCRIBE = 64 * MEGABYTE
+
+_PACKAGE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class NamedText:
+    """A file's text, and what messages call it."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Files that travel with the program, chosen by name; a path chooses any other."""
+
+    kind: str
+    folders: tuple[Path, ...]
+    """The first that exists is it: installed, or in a checkout."""
+    endings: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that ``read`` knows, sorted."""
+        return tuple(sorted(self._files()))
+
+    def read(self, name_or_path: str) -> NamedText:
+        """Give the text of a file of this shelf, or of one at a path.
+
+        Raises:
+            UsageError: There is no such file, or it cannot be read.
+        """
+        shelved = self._files().get(name_or_path)
+        if shelved is not None:
+            return NamedText(name_or_path, _text(shelved, LARGEST_TEXT))
+        path = Path(name_or_path)
+        if path.suffix not in self.endings and len(path.parts) == 1 and not path.exists():
+            raise UsageError(
+                f"there is no {self.kind} called {name_or_path}",
+                advice=f"choose one of: {', '.join(self.names)}; or give the path of a file",
+            )
+        return NamedText(name_or_path, _text(path, LARGEST_TEXT))
+
+    def _files(self) -> dict[str, Path]:
+        folder = next((f for f in self.folders if f.is_dir()), None)
+        listed = sorted(folder.iterdir()) if folder else []
+        return {path.stem: path for path in listed if path.suffix in self.endings}
+
+
+PLAYBOOKS = Shelf(
+    "playbook",
+    (_PACKAGE / "playbooks", _PACKAGE.parent / "playbooks"),
+    (".yaml", ".yml"),
+)
+SCENARIOS = Shelf("scenario", (_PACKAGE / "sandbox" / "scenarios",), (".yaml", ".yml", ".json"))
+
+
+def load_playbook(name_or_path: str) -> Playbook:
+    """Read a playbook that travels with the program, or one at a path.
+
+    Raises:
+        UsageError: There is none of that name.
+        MalformedFileError: It says something no playbook can say.
+    """
+    found = PLAYBOOKS.read(name_or_path)
+    return playbook_from(found.text, found.name)
+
+
+def ready_playbooks() -> tuple[Playbook, ...]:
+    """Give every playbook that travels with the program, sorted by name."""
+    return tuple(load_playbook(name) for name in PLAYBOOKS.names)
+
+
+def load_plan(path: Path) -> Plan:
+    """Read a plan and see that it is the one that was written.
+
+    Raises:
+        UsageError: There is no such file, or it cannot be read.
+        MalformedFileError: It is no plan, or one of a later version of this program.
+        PlanEditedError: Its text no longer matches its fingerprint.
+    """
+    raw = _bytes(path, LARGEST_PLAN)
+    document = _json(raw, str(path))
+    if not isinstance(document, dict) or not isinstance(document.get("format"), int):
+        raise MalformedFileError(
+            f"{path}: not a plan: field format is missing",
+            advice="make one with: vpnmigrate plan --vpn-gateway vgw-… -o plan.json",
+        )
+    if document["format"] > PLAN_FORMAT:
+        raise MalformedFileError(
+            f"{path}: field format: {document['format']} was written by a later vpnmigrate; "
+            f"this one reads up to {PLAN_FORMAT}",
+            advice="use the version that made the plan, or plan again with this one",
+        )
+    # Over the text as it stands: a plan of an earlier version lacks fields this one has.
+    if fingerprint_of(document) != document.get("fingerprint"):
+        raise PlanEditedError(
+            f"{path} was edited after it was made: its text does not match its fingerprint",
+            advice="plan again; what a plan decides is changed in a playbook, not in the plan",
+        )
+    try:
+        return msgspec.convert(document, Plan, strict=True)
+    except msgspec.ValidationError as error:
+        raise MalformedFileError(f"{path}: {error}", advice="plan again") from None
+
+
+def save_plan(plan: Plan, path: Path) -> None:
+    """Write *plan* so that a crash leaves the old file or the new one, readable by its owner only.
+
+    Raises:
+        UsageError: The place cannot be written.
+    """
+    text = msgspec.json.format(msgspec.json.encode(plan, order="sorted"), indent=2)
+    try:
+        _replace(path, text + b"\n")
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be written: {error.strerror}",
+            advice="choose another file with -o",
+        ) from error
+
+
+def scenario_text(name_or_path: str) -> NamedText:
+    """Read a scenario that travels with the program, or one at a path; ``sandbox`` parses it.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    return SCENARIOS.read(name_or_path)
+
+
+def describe_documents(path: Path) -> dict[str, list[Any]]:
+    """Read saved ``aws ec2 describe-*`` output: one JSON file, or a folder of them, merged.
+
+    The result may hold pre-shared keys: it goes to ``sandbox`` and nowhere else.
+
+    Raises:
+        UsageError: It cannot be read.
+        MalformedFileError: It is not what a describe command prints.
+    """
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    if not files:
+        raise UsageError(f"{path}: no .json file in it", advice="save describe output there first")
+    merged: dict[str, list[Any]] = {}
+    for file in files:
+        document = _json(_bytes(file, LARGEST_DESCRIBE), str(file))
+        if not isinstance(document, dict):
+            raise MalformedFileError(f"{file}: not an object, so no output of aws ec2 describe-*")
+        for field, listed in document.items():
+            if field in {"NextToken", "ResponseMetadata"}:
+                continue
+            if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+                raise MalformedFileError(
+                    f"{file}: field {field}: not a list of objects",
+                    advice="save the output of aws ec2 describe-… --output json, whole",
+                )
+            merged.setdefault(field, []).extend(listed)
+    return merged
+
+
+def _json(raw: bytes, name: str) -> Any:
+    """Decode JSON; a message tells the line and quotes nothing."""
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError as error:
+        message, _, where = str(error).removesuffix(")").partition(" (byte ")
+        line = raw[: int(where)].count(b"\n") + 1 if where.isdigit() else 1
+        raise MalformedFileError(f"{name}, line {line}: {message}") from None
+    except (UnicodeDecodeError, RecursionError):
+        raise MalformedFileError(f"{name}: not JSON text") from None
+
+
+def _text(path: Path, limit: int) -> str:
+    try:
+        return _bytes(path, limit).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise MalformedFileError(f"{path}: not text in UTF-8") from None
+
+
+def _bytes(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(limit + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a path"
+        raise UsageError(f"{path}: cannot be read: {why}", advice="check the path") from None
+    if len(raw) > limit:
+        raise MalformedFileError(f"{path}: larger than {limit // MEGABYTE} MB")
+    return raw
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            draft.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
