@@ -12,18 +12,18 @@ from typing import Final
 _NAMES: Final = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
-        r"^\s*(interface tunnel ?\d+)\b",  # Cisco IOS and ASA
-        r"^\s*(crypto isakmp policy \d+)\b",
-        r"^\s*(crypto ikev[12] policy \d+)\b",
-        r"^\s*(crypto map \S+ \d+)\b",
+        r"^\s*(interface +tunnel ?\d+)\b",  # Cisco IOS and ASA
+        r"^\s*(crypto +isakmp +policy +\d+)\b",
+        r"^\s*(crypto +ikev[12] +policy +\d+)\b",
+        r"^\s*(crypto +map +\S+ +\d+)\b",
         r"^\s*(?:set|edit) .*\b(st0(?: unit |\.)\d+)\b",  # Juniper
-        r"^\s*(?:add vpn tunnel|set interface) (vpnt?\d+)\b",  # Check Point
+        r"^\s*(?:add +vpn +tunnel|set +interface) +(vpnt?\d+)\b",  # Check Point
         r"^\s*set .*\b(tunnel\.\d+)\b",  # Palo Alto
         r"^\s*set .*\b(vti ?\d+)\b",  # VyOS
     )
 )
 _OPENERS: Final = re.compile(
-    r"^\s*(no shutdown|set interface vpnt?\d+ state on|set status up|auto ?= ?start)\s*$",
+    r"^\s*(no +shutdown|set +interface +vpnt?\d+ state +on|set +status +up|auto ?= ?start)\s*$",
     re.IGNORECASE | re.MULTILINE,
 )
 

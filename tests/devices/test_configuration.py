@@ -1,0 +1,157 @@
+"""EC2's configuration documents."""
+
+from __future__ import annotations
+
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.devices.documents import NEW_ENDS, OLD_ENDS, OLD_KEYS, Ends, a_document
+from vpnmigrate.devices.configuration import (
+    MOST_CHARACTERS,
+    ConfigurationError,
+    parse,
+)
+
+BOMB = (
+    '<!DOCTYPE bomb [<!ENTITY a "old.Key_one.1111">'
+    + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 9)).replace("&a0;", "&a;")
+    + "]><vpn_connection>&a8;</vpn_connection>"
+)
+OUTSIDE_FILE = (
+    '<!DOCTYPE x [<!ENTITY file SYSTEM "file:///etc/passwd">]>'
+    "<vpn_connection><customer_gateway_id>&file;</customer_gateway_id></vpn_connection>"
+)
+
+
+class TestReading:
+    """What a good document says."""
+
+    def test_bgp(self):
+        """A BGP connection's tunnels carry both ASNs and the hold time."""
+        configuration = parse(a_document())
+
+        amazon = configuration.tunnels[0].amazon
+        assert (amazon.asn, amazon.hold_time) == (7224, 30)
+        assert configuration.tunnels[0].customer.asn == 65000
+        assert not configuration.static
+
+    def test_static(self):
+        """A document without BGP elements is a static connection's (case 37)."""
+        configuration = parse(a_document(asn=None))
+
+        assert configuration.static
+        assert configuration.tunnels[0].amazon.asn is None
+
+    def test_order_of_tunnels(self):
+        """Tunnels are known by outside address, in whatever order they come (case 36)."""
+        flipped = parse(a_document(OLD_ENDS[::-1]))
+
+        assert parse(a_document()) == flipped
+        assert [t.outside_ip for t in flipped.tunnels] == ["203.0.113.10", "203.0.113.20"]
+        assert [k.reveal() for k in flipped.keys] == list(OLD_KEYS)
+
+    def test_inside_network(self):
+        """The inside network is that of the tunnel's inside address."""
+        assert [t.amazon.inside_cidr for t in parse(a_document()).tunnels] == [
+            "169.254.44.40/30",
+            "169.254.44.44/30",
+        ]
+
+    def test_white_space(self):
+        """White space around a text is not part of it."""
+        assert parse(a_document()).vpn_gateway == "vgw-old"
+
+    def test_parameters(self):
+        """IKE, IPsec and packet parameters are read as they stand."""
+        tunnel = parse(a_document()).tunnels[0]
+
+        assert (tunnel.ike.encryption, tunnel.ike.lifetime) == ("aes-128-cbc", 28800)
+        assert (tunnel.ipsec.protocol, tunnel.ipsec.mode) == ("esp", "tunnel")
+        assert (tunnel.packets.mss, tunnel.packets.clear_df_bit) == (1379, True)
+        assert (tunnel.packets.dead_peer_interval, tunnel.packets.dead_peer_retries) == (10, 3)
+
+    @pytest.mark.parametrize(
+        "text", ["", "****************", "REDACTED", "arn:aws:secretsmanager:eu-west-1:1:secret:x"]
+    )
+    def test_no_key(self, text):
+        """A missing or withheld key is no key, and no error."""
+        ends = tuple(Ends(e.outside, e.inside, text) for e in OLD_ENDS)
+
+        assert parse(a_document(ends)).keys == ()
+
+    def test_without_declaration(self):
+        """An XML declaration may be missing."""
+        assert parse(a_document(head="")) == parse(a_document())
+
+
+class TestRefusing:
+    """What is not EC2's document gives one clear error, and never shows its text."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "old.Key_one.1111",
+            "<vpn_connection><old.Key_one.1111></vpn_connection>",
+            "<html>old.Key_one.1111</html>",
+            BOMB,
+            OUTSIDE_FILE,
+            a_document(OLD_ENDS[:1]),
+            a_document((*OLD_ENDS, NEW_ENDS[0])),
+            a_document((OLD_ENDS[0], OLD_ENDS[0])),
+            a_document() + "\ud800",
+            "old.Key_one.1111" * MOST_CHARACTERS,
+        ],
+        ids=[
+            "empty",
+            "no XML",
+            "not closed",
+            "other XML",
+            "entity bomb",
+            "outside entity",
+            "one tunnel",
+            "three tunnels",
+            "twice the same tunnel",
+            "half a character",
+            "huge",
+        ],
+    )
+    def test_one_error(self, text):
+        """Whatever is wrong with it, the error is ours and quotes nothing."""
+        with pytest.raises(ConfigurationError) as caught:
+            parse(text)
+
+        shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+        assert "Key_one" not in shown
+        assert caught.value.message.startswith("the configuration ")
+
+    @given(st.text(max_size=300))
+    def test_any_text(self, text):
+        """No text whatever raises anything else."""
+        with pytest.raises(ConfigurationError):
+            parse(text)
+
+    @given(st.integers(0, 2500), st.integers(1, 400))
+    def test_torn(self, start, length):
+        """A document with a piece torn out is read or refused, and nothing else happens."""
+        whole = a_document()
+        try:
+            parse(whole[:start] + whole[start + length :])
+        except ConfigurationError as exc:
+            assert not any(key in str(exc) for key in OLD_KEYS)  # noqa: PT017
+
+
+def test_a_foreign_encoding_is_read_as_the_text_it_is():
+    """A declared encoding says nothing about text that is decoded already."""
+    assert parse(a_document(head='<?xml version="1.0" encoding="UTF-16"?>')).static is False
+
+
+def test_keys_do_not_show():
+    """Printing a configuration, or any part of it, shows no key."""
+    configuration = parse(a_document())
+
+    shown = f"{configuration} {configuration!r} {configuration.tunnels} {configuration.keys}"
+    assert not any(key in shown for key in OLD_KEYS)

@@ -1,0 +1,50 @@
+"""Keys out of sight."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+
+import pytest
+
+from vpnmigrate.devices.secret import HIDDEN, Secret
+
+KEY = "very.secret_1"
+
+
+def test_it_shows_itself_only_when_asked():
+    """No way of printing a key shows it; revealing it does."""
+    secret = Secret(KEY)
+
+    assert {repr(secret), str(secret), f"{secret}", "%s" % secret} == {HIDDEN}  # noqa: UP031
+    assert secret.reveal() == KEY
+
+
+def test_it_cannot_be_pickled():
+    """A key does not leave the process by way of a pickle."""
+    with pytest.raises(TypeError) as caught:
+        pickle.dumps(Secret(KEY))
+    with pytest.raises(TypeError):
+        copy.copy(Secret(KEY))
+    assert KEY not in str(caught.value)
+
+
+def test_it_is_blanked_in_others_words():
+    """A text that quotes the key is given back without it."""
+    assert Secret(KEY).hidden_in(f"Value ({KEY}) is invalid") == f"Value ({HIDDEN}) is invalid"
+
+
+def test_equal_keys_are_equal():
+    """Two secrets are equal when their keys are, so that configurations can be compared."""
+    assert {Secret(KEY), Secret(KEY)} == {Secret(KEY)}
+    assert Secret(KEY) != Secret("other")
+    assert Secret(KEY) != KEY
+
+
+def test_it_does_not_reach_a_log(caplog):
+    """A key given to a logger is not in what it writes."""
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("test").warning("key %s %r", Secret(KEY), {"key": Secret(KEY)})
+
+    assert KEY not in caplog.text

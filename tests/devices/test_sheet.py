@@ -1,0 +1,165 @@
+"""The device engineer's sheet."""
+
+from __future__ import annotations
+
+from tests.devices.documents import NEW_ENDS, NEW_KEYS, OLD_ENDS, OLD_KEYS, Ends, a_document
+from tests.devices.test_hazards import IOS
+from vpnmigrate.devices.blocks import Block, Moment
+from vpnmigrate.devices.configuration import parse
+from vpnmigrate.devices.sheet import Sample, Side, sheet
+from vpnmigrate.model import VpnConnectionId
+
+OLD_ID, NEW_ID = VpnConnectionId("vpn-old"), VpnConnectionId("vpn-new")
+NO_SAMPLE = Sample(why_not="the plan names no device type.")
+
+
+def the_old(**more: object) -> Side:
+    """Build the old side."""
+    return Side(OLD_ID, parse(a_document(**more)))  # type: ignore[arg-type]
+
+
+def the_new(ends: tuple[Ends, ...] = NEW_ENDS, *, asn: int | None = 64512) -> Side:
+    """Build the new side, created with AES256."""
+    choices = {ends[0].outside: [("IKE encryption", "AES256")]}
+    document = a_document(ends, connection=NEW_ID, asn=asn)
+    return Side(NEW_ID, parse(document), choices=choices)
+
+
+def rows_of(text: str) -> dict[str, list[str]]:
+    """Give the cells of the first table's rows by name."""
+    table = text.partition("### Tunnel 2")[0]
+    cells = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("|")]
+    return {row[0].strip(): [cell.strip(" `") for cell in row[1:]] for row in cells}
+
+
+class TestValues:
+    """The tables."""
+
+    def test_side_by_side(self):
+        """Every value stands for the old and the new tunnel, and what changes is marked."""
+        rows = rows_of(sheet(the_old(), the_new(), NO_SAMPLE))
+
+        assert rows["AWS outside address"] == ["203.0.113.10", "198.51.100.10", "changes"]
+        assert rows["device outside address"] == ["192.0.2.1", "192.0.2.1", ""]
+        assert rows["AWS inside address"] == ["169.254.44.41", "169.254.60.1", "changes"]
+        assert rows["device inside address"] == ["169.254.44.42", "169.254.60.2", "changes"]
+        assert rows["AWS ASN (remote)"] == ["7224", "64512", "changes"]
+        assert rows["BGP hold time, seconds"] == ["30", "30", ""]
+        assert rows["pre-shared key"] == [OLD_KEYS[0], NEW_KEYS[0], "changes"]
+        assert rows["IKE encryption, at least"] == ["aes-128-cbc", "aes-128-cbc", ""]
+        assert rows["TCP MSS"] == ["1379", "1379", ""]
+
+    def test_chosen_options(self):
+        """What the connection was created with stands beside the least that AWS accepts."""
+        rows = rows_of(sheet(the_old(), the_new(), NO_SAMPLE))
+
+        assert rows["chosen: IKE encryption"] == ["", "AES256", ""]
+
+    def test_both_tunnels(self):
+        """Both tunnels of both connections are on the sheet."""
+        text = sheet(the_old(), the_new(), NO_SAMPLE)
+
+        for ends in (*OLD_ENDS, *NEW_ENDS):
+            assert f"`{ends.outside}`" in text
+            assert f"`{ends.key}`" in text
+
+    def test_static(self):
+        """A static connection's sheet does not speak of BGP neighbours or ASNs to be typed."""
+        text = sheet(the_old(asn=None), the_new(asn=None), NO_SAMPLE)
+
+        assert "neighbour" not in text
+        assert "AWS ASN" not in text
+        assert "worse metric" in text
+
+    def test_unknown_configuration(self):
+        """A side that EC2 does not show is said not to be shown, with the reason."""
+        gone = Side(OLD_ID, why_not="the connection is gone.")
+        text = sheet(gone, the_new(), NO_SAMPLE)
+
+        assert "The configuration of vpn-old is not shown here: the connection is gone." in text
+        assert NEW_KEYS[0] in text
+
+    def test_keys_elsewhere(self):
+        """Where AWS keeps the keys in Secrets Manager, the sheet says in which secret."""
+        ends = tuple(Ends(e.outside, e.inside) for e in NEW_ENDS)
+        configuration = parse(a_document(ends))
+        text = sheet(the_old(), Side(NEW_ID, configuration, key_store="arn:aws:x"), NO_SAMPLE)
+
+        assert rows_of(text)["pre-shared key"][1] == "not in the configuration"
+        assert "`arn:aws:x`" in text
+
+
+class TestOrder:
+    """What to do in which order."""
+
+    def test_chapters(self):
+        """Load, enable, disable, back out, remove: in that order."""
+        text = sheet(the_old(), the_new(), NO_SAMPLE)
+
+        chapters = [line for line in text.splitlines() if line.startswith("## ")]
+        assert [c.split()[2].strip(",") for c in chapters] == [
+            "Values",
+            "Load",
+            "Enable",
+            "Disable",
+            "Back",
+            "Remove",
+        ]
+
+    def test_firewall(self):
+        """The new addresses are to be let through before the window, the old ones removed last."""
+        text = sheet(the_old(), the_new(), NO_SAMPLE)
+        load, remove = text.split("## 2.")[1].split("## 3.")[0], text.split("## 6.")[1]
+
+        assert "UDP 500, UDP 4500 and ESP" in load
+        assert all(f"- {e.outside}\n" in load for e in NEW_ENDS)
+        assert all(f"- {e.outside}\n" in remove for e in OLD_ENDS)
+
+    def test_changed_asn(self):
+        """A new AWS ASN is on the list of what to change, and only then."""
+        assert "AWS's ASN changes to 64512" in sheet(the_old(), the_new(), NO_SAMPLE)
+        assert "AWS's ASN stays" in sheet(the_old(), the_new(asn=7224), NO_SAMPLE)
+
+    def test_same_inside_addresses(self):
+        """With the same inside network on both sides the old tunnels are to be shut first."""
+        same = tuple(
+            Ends(new.outside, old.inside) for new, old in zip(NEW_ENDS, OLD_ENDS, strict=True)
+        )
+
+        assert "Shut the old tunnels first**" in sheet(the_old(), the_new(same), NO_SAMPLE)
+        assert "Shut the old tunnels first**" not in sheet(the_old(), the_new(), NO_SAMPLE)
+
+    def test_sample(self):
+        """Names in AWS's sample that may collide, and lines that open tunnels, are listed."""
+        text = sheet(the_old(), the_new(), Sample("sample.txt", IOS))
+
+        assert "**Do not paste it as\n   it is.**" in text
+        assert "   - `interface Tunnel1`\n   - `interface Tunnel2`\n" in text
+        assert "   - `no shutdown`\n" in text
+
+    def test_no_sample(self):
+        """Without a sample the sheet says why."""
+        text = sheet(the_old(), the_new(), NO_SAMPLE)
+
+        assert "no sample from AWS in this folder: the plan names no device type." in text
+
+    def test_blocks(self):
+        """A vendor's lines stand in the chapter of their moment."""
+        blocks = [Block(moment, f"type {moment}") for moment in Moment]
+        text = sheet(the_old(), the_new(), NO_SAMPLE, blocks)
+
+        assert "```\ntype load\n```" in text.split("## 3.")[0]
+        assert "```\ntype remove\n```" in text.split("## 6.")[1]
+        assert text.count("```") == 2 * len(Moment)
+
+    def test_tidy(self):
+        """The page has no gaps and no line that ends in a space."""
+        for text in (
+            sheet(the_old(), the_new(), Sample("sample.txt", IOS)),
+            sheet(the_old(asn=None), the_new(asn=None), NO_SAMPLE),
+            sheet(the_old(), the_new(), NO_SAMPLE, [Block(moment, "type") for moment in Moment]),
+            sheet(Side(OLD_ID, why_not="gone."), Side(NEW_ID, why_not="gone."), NO_SAMPLE),
+        ):
+            assert "\n\n\n" not in text
+            assert not [line for line in text.splitlines() if line != line.rstrip()]
+            assert text.endswith("\n")
