@@ -1,0 +1,155 @@
+"""The text of a journal: one JSON object a line, each carrying the hash of the line before it.
+
+The first line carries the hash of the migration id, so that a journal belongs to one run.  A chain
+shows that a line was altered, lost, added or moved, by accident or by an editor.  It is no
+signature, and it cannot show that whole lines are missing at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from vpnmigrate.errors import JournalDamagedError, JournalError
+from vpnmigrate.records import JOURNAL_FORMAT, Entry, Record
+
+_RESTORE = (
+    "restore the journal from a backup; without one, go on from plan and tags in a new --run-dir: "
+    "vpnmigrate apply PLAN --take-over HOLDER, or rollback PLAN --take-over HOLDER"
+)
+_UPGRADE = "use the vpnmigrate that wrote it, or a newer one"
+
+
+class _Header(msgspec.Struct, frozen=True):
+    """What a line of any format has; ``prev`` and ``seq`` are its place in the chain."""
+
+    v: int
+    seq: int = 0
+    prev: str = ""
+
+
+class _Written(msgspec.Struct, frozen=True):
+    v: int
+    seq: int
+    at: datetime
+    prev: str
+    record: Record
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A journal that was read."""
+
+    entries: tuple[Entry, ...]
+    head: str
+    """What the next line has to carry as ``prev``."""
+    sound: int
+    """How many bytes hold ``entries``."""
+    torn: bytes = b""
+    """What follows them: a line that was never finished, so nothing was sent on its strength."""
+
+
+def genesis(migration: str) -> str:
+    """Give what the first line of *migration*'s journal carries as ``prev``."""
+    return _hash(b"vpnmigrate journal of " + migration.encode())
+
+
+def lines_of(entries: Iterable[Entry], head: str) -> tuple[bytes, str]:
+    """Give the text of *entries* after *head*, and the head that follows from it."""
+    text = b""
+    for entry in entries:
+        line = msgspec.json.encode(
+            _Written(JOURNAL_FORMAT, entry.seq, entry.at, head, entry.record)
+        )
+        head = _hash(line)
+        text += line + b"\n"
+    return text, head
+
+
+def read_chain(text: bytes, migration: str, name: str = "the journal") -> Contents:
+    """Read and verify a whole journal; *name* is what messages call it.
+
+    Raises:
+        JournalDamagedError: A line is not the one that was written; says which and why.
+        JournalError: A newer program wrote it.
+    """
+    *lines, rest = text.split(b"\n")
+    if not rest and lines and _is_torn(lines[-1]):
+        rest = lines.pop() + b"\n"
+    elif rest and _is_more_than_json(rest):
+        lines.append(rest)  # no torn line looks like that; it will be found damaged
+        rest = b""
+    hashes = [genesis(migration), *map(_hash, lines)]
+    headers = [_header(line, number, name) for number, line in enumerate(lines, start=1)]
+    for number, header in enumerate(headers, start=1):
+        following = headers[number].prev if number < len(headers) else ""
+        if header.v > JOURNAL_FORMAT and following in ("", hashes[number]):
+            raise _newer(name, number, f"it has format {header.v}")
+        if header.prev != hashes[number - 1]:
+            raise _broken(name, number, intact=following == hashes[number])
+        if header.seq != number or header.v != JOURNAL_FORMAT:
+            raise _damaged(name, number, "its number or format was altered")
+    entries = tuple(_entry(line, number, name) for number, line in enumerate(lines, start=1))
+    return Contents(entries, hashes[-1], len(text) - len(rest), rest)
+
+
+def _header(line: bytes, number: int, name: str) -> _Header:
+    try:
+        return msgspec.json.decode(line, type=_Header)
+    except msgspec.DecodeError as exc:
+        raise _damaged(name, number, f"it cannot be read ({exc})") from exc
+
+
+def _entry(line: bytes, number: int, name: str) -> Entry:
+    """Read a line that the chain has shown to be as it was written."""
+    try:
+        return msgspec.json.decode(line, type=Entry)
+    except msgspec.DecodeError as exc:
+        raise _newer(name, number, f"this program does not know its record ({exc})") from exc
+
+
+def _broken(name: str, number: int, *, intact: bool) -> JournalDamagedError:
+    """Say which line a break between *number* and the one before it accuses."""
+    if number == 1:
+        return _damaged(name, 1, "it is not the first line of this run's journal")
+    if intact:
+        return _damaged(name, number - 1, "it was altered, or lines after it are gone")
+    return _damaged(name, number, f"it was altered, or does not follow line {number - 1}")
+
+
+def _damaged(name: str, number: int, why: str) -> JournalDamagedError:
+    return JournalDamagedError(
+        f"{name} is damaged at line {number}: {why}", line=number, advice=_RESTORE
+    )
+
+
+def _newer(name: str, number: int, why: str) -> JournalError:
+    return JournalError(f"{name} cannot be read from line {number} on: {why}", advice=_UPGRADE)
+
+
+def _is_torn(line: bytes) -> bool:
+    """Tell whether a last line was never finished, rather than altered later."""
+    try:
+        msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return not _is_more_than_json(line)
+    return False
+
+
+def _is_more_than_json(line: bytes) -> bool:
+    """Tell whether something follows a whole JSON value: lines run together, or an altered end."""
+    text = line.decode(errors="replace")
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except ValueError:
+        return False
+    return end < len(text)
+
+
+def _hash(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()

@@ -1,0 +1,31 @@
+"""A journal that forgets with its process: for rehearsals and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from vpnmigrate.clock import Clock
+from vpnmigrate.records import Entry, Record
+
+
+class MemoryJournal:
+    """Keeps entries in memory; *entries* are those of the processes before."""
+
+    def __init__(self, clock: Clock, entries: Iterable[Entry] = ()) -> None:
+        self._clock = clock
+        self._entries = tuple(entries)
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """Everything written so far."""
+        return self._entries
+
+    def write(self, *records: Record) -> None:
+        """Append *records*."""
+        now = self._clock.now()
+        first = len(self._entries) + 1
+        self._entries += tuple(Entry(first + i, now, record) for i, record in enumerate(records))
+
+    def fold_inbox(self) -> Sequence[str]:
+        """Give nothing: no other terminal reaches in here."""
+        return ()

@@ -1,0 +1,189 @@
+"""One process a run: a kernel lock that dies with its process, and a file that names the owner.
+
+The kernel lock keeps honest processes apart.  It cannot tell a stopped process from a working one,
+so an operator may take a run over by name.  From then on the former owner's nonce is no longer in
+the owner file, and its journal writes nothing more (``journal``).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from vpnmigrate.clock import Clock
+from vpnmigrate.errors import LockedError, VpnMigrateError
+from vpnmigrate.rundir import FILE_MODE, Run, write_whole
+
+
+@dataclass(frozen=True)
+class Me:
+    """Who this process is."""
+
+    user: str
+    host: str
+    process: int
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """The process that works, or worked last, on a run."""
+
+    user: str
+    host: str
+    process: int
+    since: datetime
+    nonce: str
+
+    @property
+    def name(self) -> str:
+        """What ``--take-over`` asks for."""
+        return f"{self.user}@{self.host}/{self.process}"
+
+
+class RunLock:
+    """The right to write a run's journal, from ``take_lock`` until ``release``."""
+
+    def __init__(self, run: Run, kernel: FileLock, owner: Owner, displaced: Owner | None) -> None:
+        self._run = run
+        self._kernel = kernel
+        self.owner = owner
+        self.displaced = displaced
+        """The owner before us, who did not release the run and may still be alive."""
+
+    @property
+    def note(self) -> str:
+        """What the operator should know about how the run was come by; mostly nothing."""
+        if self.displaced is None:
+            return ""
+        return f"went on in place of {self.displaced.name}, who did not leave the run in order"
+
+    @property
+    def ours(self) -> bool:
+        """Whether nobody has taken the run over since."""
+        found = _owner(self._run)
+        return found is not None and found.nonce == self.owner.nonce
+
+    def release(self) -> None:
+        """Leave the run to others; harmless if it was taken over."""
+        if self.ours:
+            self._run.owner.unlink(missing_ok=True)
+        self._kernel.release()
+
+
+def take_lock(run: Run, clock: Clock, me: Me, take_over: str | None = None) -> RunLock:
+    """Take *run* for this process; *take_over* names the owner to displace.
+
+    An owner of this host whose process has ended is displaced without being named.
+
+    Raises:
+        LockedError: Somebody else has it; the message says who, since when and how to go on.
+    """
+    try:
+        kernel = _kernel_lock(run)
+        before = _owner(run)
+        if kernel is None:
+            if before is None or before.name != take_over:
+                raise _locked(before, clock.now(), run)
+            # The former owner keeps a lock on a file that has no name any more.
+            run.lock.unlink(missing_ok=True)
+            kernel = _kernel_lock(run)
+            if kernel is None:
+                raise _locked(_owner(run), clock.now(), run)
+        elif before is not None and before.host != me.host and before.name != take_over:
+            # Kernel locks do not reach across every shared disk, and not across copies.
+            kernel.release()
+            raise _elsewhere(before, clock.now(), run)
+        owner = Owner(me.user, me.host, me.process, clock.now(), secrets.token_hex(16))
+        _sign(run, owner, kernel)
+    except OSError as exc:
+        raise VpnMigrateError(
+            f"run {run.id} cannot be locked: {exc.filename or run.lock}: {exc.strerror}",
+            advice="see to the disk and its permissions, and run the same command again",
+        ) from exc
+    return RunLock(run, kernel, owner, before)
+
+
+def owner_at_work(run: Run, me: Me) -> Owner | None:
+    """Tell who seems to work on *run* now, for whoever only looks; it takes no lock."""
+    owner = _owner(run)
+    if owner is None or owner.host != me.host:
+        return owner
+    try:
+        os.kill(owner.process, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass  # it lives, as another user
+    return owner
+
+
+def _sign(run: Run, owner: Owner, kernel: FileLock) -> None:
+    try:
+        write_whole(run.owner, msgspec.json.encode(owner) + b"\n")
+    except OSError:
+        kernel.release()
+        raise
+
+
+def _kernel_lock(run: Run) -> FileLock | None:
+    # Not bound to a thread: whoever ends the run releases it.
+    lock = FileLock(run.lock, timeout=0, mode=FILE_MODE, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
+    return lock
+
+
+def _owner(run: Run) -> Owner | None:
+    try:
+        return msgspec.json.decode(run.owner.read_bytes(), type=Owner)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _locked(owner: Owner | None, now: datetime, run: Run) -> LockedError:
+    if owner is None:
+        return LockedError(
+            f"another process has just begun to work on run {run.id}",
+            advice=f"try again in a moment; vpnmigrate status {run.id} tells who",
+        )
+    condition = _condition(owner.process)
+    return LockedError(
+        f"run {run.id} is being worked on by {_described(owner, now)}{condition}",
+        advice=f"wait for it, or end process {owner.process}; "
+        f"to go on in its place: --take-over {owner.name}",
+    )
+
+
+def _elsewhere(owner: Owner, now: datetime, run: Run) -> LockedError:
+    return LockedError(
+        f"run {run.id} was last worked on by {_described(owner, now)}, "
+        "and from this host nobody can tell whether that process has ended",
+        advice=f"make sure that it has; then go on in its place: --take-over {owner.name}",
+    )
+
+
+def _described(owner: Owner, now: datetime) -> str:
+    age = timedelta(seconds=max(0, int((now - owner.since).total_seconds())))
+    since = owner.since.strftime("%Y-%m-%d %H:%M:%SZ")
+    return f"{owner.user} on {owner.host}, process {owner.process}, since {since} ({age})"
+
+
+def _condition(process: int) -> str:
+    """Say so if the process is stopped, where the system tells (Linux)."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return "; it is stopped" if status.rpartition(")")[2].split()[0] in {"T", "t"} else ""
+
+
+def this_process(user: str, host: str) -> Me:
+    """Give who this process is, run by *user* on *host*."""
+    return Me(user, host, os.getpid())

@@ -1,0 +1,55 @@
+"""What the operator's flags and environment say about where runs live and what is logged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from vpnmigrate.errors import UsageError
+
+HOME_VARIABLE = "VPNMIGRATE_HOME"
+LOG_VARIABLE = "VPNMIGRATE_LOG"
+
+
+class LogTo(StrEnum):
+    """Where the log of a run goes; never to stdout, which belongs to results."""
+
+    FILE = "file"
+    STDERR = "stderr"
+    BOTH = "both"
+    OFF = "off"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for this process."""
+
+    home: Path
+    """Where runs live."""
+    log: LogTo = LogTo.FILE
+
+
+def settings_of(environment: Mapping[str, str], run_dir: Path | None = None) -> Settings:
+    """Give the settings; the flag *run_dir* goes before the environment.
+
+    Raises:
+        UsageError: The environment says something that cannot be.
+    """
+    named = environment.get(HOME_VARIABLE)
+    if run_dir is not None:
+        home = run_dir
+    elif named:
+        home = Path(named)
+    else:
+        home = user_data_path("vpnmigrate", appauthor=False) / "runs"
+    wanted = environment.get(LOG_VARIABLE) or LogTo.FILE
+    if wanted not in set(LogTo):
+        raise UsageError(
+            f"{LOG_VARIABLE}={wanted!r} is not one of {', '.join(LogTo)}",
+            advice=f"unset {LOG_VARIABLE}, or set it to one of these",
+        )
+    return Settings(home.expanduser().absolute(), LogTo(wanted))
