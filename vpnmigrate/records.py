@@ -93,6 +93,8 @@ class Spoken(_Record, frozen=True, tag="spoken"):
     word: Word
     who: str
     host: str
+    message: str = ""
+    """Name of the inbox message it came in, so that it is taken up once."""
 
 
 class BaselineTaken(_Record, frozen=True, tag="baseline-taken"):
