@@ -1,0 +1,1 @@
+"""EC2's VPN domain in memory: one plain model, its devices, scenarios, faults and doors."""

@@ -1,0 +1,113 @@
+"""What goes wrong between a client and AWS, on purpose and on the call that is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Protocol
+
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from msgspec import Struct
+
+from vpnmigrate.sandbox.apierror import ApiError
+
+
+class Kind(StrEnum):
+    """What happens to a call; only the last three come after its effect."""
+
+    UNREACHABLE = "unreachable"
+    THROTTLE = "throttle"
+    SERVER_ERROR = "server-error"
+    EXPIRED_TOKEN = "expired-token"  # noqa: S105 - a name
+    DENIED = "denied"
+    REFUSED = "refused"
+    """With the fault's own code and message."""
+    KILL_BEFORE = "kill-before"
+    LOST_ANSWER = "lost-answer"
+    SERVER_ERROR_AFTER = "server-error-after"
+    KILL_AFTER = "kill-after"
+
+
+_AFTER = frozenset({Kind.LOST_ANSWER, Kind.SERVER_ERROR_AFTER, Kind.KILL_AFTER})
+
+
+class Killed(BaseException):
+    """The process died here; nothing but the top may catch it."""
+
+
+class Fault(Struct, frozen=True):
+    """One thing that goes wrong.
+
+    ``action`` is an operation, or ``service:operation`` for one that is not EC2's.  ``nth`` counts
+    the calls of that operation through one session from 1; ``times`` is for how many calls from
+    there on, 0 for ever.
+    """
+
+    action: str
+    kind: Kind
+    nth: int = 1
+    times: int = 1
+    code: str = ""
+    message: str = ""
+
+    def strikes(self, service: str, action: str, nth: int) -> bool:
+        """Tell whether this call is the one, or one of those."""
+        name = action if service == "ec2" else f"{service}:{action}"
+        lasts = self.times == 0 or nth < self.nth + self.times
+        return name == self.action and self.nth <= nth and lasts
+
+
+class FaultSource(Protocol):
+    """The seam of a door: both may raise what the caller of the client is to meet."""
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        """Be told of the *nth* call of *action*, before it has any effect."""
+        ...
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        """Be told of a call whose effect is there and whose answer is not on its way yet."""
+        ...
+
+
+class Faults:
+    """Faults that are listed beforehand; none by default."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._faults = tuple(faults)
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        """Raise what strikes before the effect."""
+        for fault in self._faults:
+            if fault.kind not in _AFTER and fault.strikes(service, action, nth):
+                raise _raised(fault, service, action)
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        """Raise what strikes after the effect."""
+        for fault in self._faults:
+            if fault.kind in _AFTER and fault.strikes(service, action, nth):
+                raise _raised(fault, service, action)
+
+
+def _raised(fault: Fault, service: str, action: str) -> BaseException:
+    url = f"https://{service}.sandbox.invalid/"
+    match fault.kind:
+        case Kind.UNREACHABLE:
+            return EndpointConnectionError(endpoint_url=url)
+        case Kind.LOST_ANSWER:
+            return ReadTimeoutError(endpoint_url=url)
+        case Kind.THROTTLE:
+            return ApiError("RequestLimitExceeded", "Request limit exceeded.", 503)
+        case Kind.SERVER_ERROR | Kind.SERVER_ERROR_AFTER:
+            return ApiError("InternalError", "An internal error has occurred", 500)
+        case Kind.EXPIRED_TOKEN:
+            return ApiError("RequestExpired", "Request has expired.")
+        case Kind.DENIED:
+            return ApiError(
+                "UnauthorizedOperation",
+                f"You are not authorized to perform this operation: {service}:{action}",
+                403,
+            )
+        case Kind.REFUSED:
+            return ApiError(fault.code, fault.message)
+        case Kind.KILL_BEFORE | Kind.KILL_AFTER:
+            return Killed(action)

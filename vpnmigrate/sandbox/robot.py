@@ -1,0 +1,86 @@
+"""An engineer who is always at the devices: does what a run asks for, and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from vpnmigrate.changes import OperatorTask, RunTest
+from vpnmigrate.model import Tag
+from vpnmigrate.sandbox.world import World
+from vpnmigrate.snapshot import Word
+
+REACTION = timedelta(seconds=20)
+"""For an engineer with the change prepared and the device's prompt open; a guess."""
+
+_ROLE = "connection/"
+
+
+class DeviceEngineer:
+    """Carries out a run's device tasks on a world's devices (``ports.People``).
+
+    *reaction* runs from the announcement of a task if there was one, else from the first asking.
+    New connections are those that carry a migration's role tag, old ones those that the roles
+    name; both are looked up when the task is done, so one engineer serves any number of attempts.
+    """
+
+    patient = True
+
+    def __init__(self, world: World, reaction: timedelta = REACTION) -> None:
+        self._world = world
+        self._reaction = reaction
+        self._known_since: dict[Word, datetime] = {}
+
+    def announce(self, task: OperatorTask) -> None:
+        """Take notice of a task that comes up soon."""
+        self._known_since.setdefault(_word(task), self._world.clock.now())
+
+    def ask(self, task: OperatorTask) -> Word | None:
+        """Give the task's word once the engineer has reacted and done it."""
+        self.announce(task)
+        word = _word(task)
+        if self._world.clock.now() < self._known_since[word] + self._reaction:
+            return None
+        # The same task in a later attempt is a new task.
+        del self._known_since[word]
+        self._do(word)
+        return word
+
+    def _do(self, word: Word) -> None:
+        devices = self._world.devices
+        old, new = self._connections()
+        match word:
+            case Word.DEVICES_CONFIGURED:
+                _each(devices.configure, new)
+            case Word.NEW_TUNNELS_ENABLED:
+                _each(devices.enable, new)
+            case Word.OLD_TUNNELS_DISABLED:
+                _each(devices.disable, old)
+            case Word.TUNNELS_RETURNED:
+                _each(devices.enable, old)
+                _each(devices.disable, new)
+            case Word.TEST_PASSED:
+                pass  # the sandbox has no host in a test VPC that could be tried
+
+    def _connections(self) -> tuple[list[str], list[str]]:
+        listed = self._world.execute("ec2", "DescribeVpnConnections", {})["VpnConnections"]
+        living = {c["VpnConnectionId"]: c for c in listed if c["State"] in {"pending", "available"}}
+        replaces = {name: _replaced(row) for name, row in living.items()}
+        new = [name for name, old in replaces.items() if old]
+        return sorted({old for old in replaces.values() if old in living}), sorted(new)
+
+
+def _word(task: OperatorTask) -> Word:
+    return Word.TEST_PASSED if isinstance(task, RunTest) else task.word
+
+
+def _replaced(row: dict[str, Any]) -> str:
+    """Give the connection that *row* is the successor of, or nothing."""
+    roles = [tag["Value"] for tag in row["Tags"] if tag["Key"] == Tag.ROLE]
+    return next((r.removeprefix(_ROLE) for r in roles if r.startswith(_ROLE)), "")
+
+
+def _each(act: Callable[[str], None], connections: Iterable[str]) -> None:
+    for connection in connections:
+        act(connection)

@@ -1,0 +1,145 @@
+"""Routes that people write into route tables."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from vpnmigrate.model import CREATED_ROUTE
+from vpnmigrate.sandbox.apierror import ApiError, invalid_value, missing
+from vpnmigrate.sandbox.gateways import is_ready
+from vpnmigrate.sandbox.lookups import the_table
+from vpnmigrate.sandbox.params import Params, Result, Row, network
+from vpnmigrate.sandbox.quotas import ROUTES_PER_TABLE
+from vpnmigrate.sandbox.state import Route, RouteTable, State
+
+LOCAL = "local"
+_DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
+TARGETS = {
+    "igw-": "GatewayId",
+    "vgw-": "GatewayId",
+    "vpce-": "GatewayId",
+    "nat-": "NatGatewayId",
+    "eni-": "NetworkInterfaceId",
+    "i-": "InstanceId",
+    "pcx-": "VpcPeeringConnectionId",
+    "tgw-": "TransitGatewayId",
+    "eigw-": "EgressOnlyInternetGatewayId",
+    "lgw-": "LocalGatewayId",
+    "cagw-": "CarrierGatewayId",
+    "arn:": "CoreNetworkArn",
+}
+"""What a target's id begins with, and the parameter that names such a target."""
+_TARGET_PARAMETERS = (*dict.fromkeys(TARGETS.values()), "VpcEndpointId")
+
+
+def create_route(state: State, params: Params) -> Result:
+    """CreateRoute; the same route twice is no error, a propagated twin does not matter."""
+    table = the_table(state, params)
+    destination, target = _destination(params), _target(state, table, params)
+    present = _written(table, destination)
+    if present and present.target == target:
+        return {"Return": True}
+    if present:
+        raise ApiError(
+            "RouteAlreadyExists", f"The route identified by {destination} already exists."
+        )
+    family = [r for r in table.routes if (":" in r.destination) == (":" in destination)]
+    if len(family) >= ROUTES_PER_TABLE:
+        raise ApiError(
+            "RouteLimitExceeded", "The maximum number of routes of the table has been reached."
+        )
+    table.routes.append(Route(destination, target))
+    return {"Return": True}
+
+
+def replace_route(state: State, params: Params) -> Result:
+    """ReplaceRoute: one step, with no moment between the old target and the new one."""
+    table = the_table(state, params)
+    destination = _destination(params)
+    route = _written(table, destination)
+    if route is None or route.origin != CREATED_ROUTE:
+        raise invalid_value(
+            f"There is no route defined for '{destination}' in the route table. "
+            "Use CreateRoute instead."
+        )
+    route.target = _target(state, table, params)
+    route.state = "active"
+    return {}
+
+
+def delete_route(state: State, params: Params) -> Result:
+    """DeleteRoute."""
+    table = the_table(state, params)
+    destination = _destination(params)
+    route = _written(table, destination)
+    if route is None:
+        raise ApiError(
+            "InvalidRoute.NotFound",
+            f"no route with destination-cidr-block {destination} in route table {table.id}",
+        )
+    if route.target == LOCAL:
+        raise invalid_value(f"cannot remove local route {destination} in route table {table.id}")
+    table.routes.remove(route)
+    return {}
+
+
+def route_row(state: State, table: RouteTable, route: Route) -> Row:
+    """Give *route* as DescribeRouteTables shows it."""
+    if route.destination.startswith("pl-"):
+        name = "DestinationPrefixListId"
+    elif ":" in route.destination:
+        name = "DestinationIpv6CidrBlock"
+    else:
+        name = "DestinationCidrBlock"
+    parameter = next((TARGETS[p] for p in TARGETS if route.target.startswith(p)), "GatewayId")
+    return {
+        name: route.destination,
+        parameter: route.target,
+        "Origin": route.origin,
+        "State": _condition(state, table, route),
+    }
+
+
+def _condition(state: State, table: RouteTable, route: Route) -> str:
+    """Give a route's state: that of a written one to a gateway follows the attachment."""
+    if route.origin != CREATED_ROUTE or not route.target.startswith("vgw-"):
+        return route.state
+    gateway = state.gateways.get(route.target)
+    attached = gateway is not None and gateway.vpc(state.now) == table.vpc
+    return "active" if attached else "blackhole"
+
+
+def _destination(params: Params) -> str:
+    given = [name for name in _DESTINATIONS if params.get(name)]
+    if not given:
+        raise missing("DestinationCidrBlock")
+    if len(given) > 1:
+        raise ApiError(
+            "InvalidParameterCombination", f"The parameters {', '.join(given)} exclude each other"
+        )
+    text = str(params[given[0]])
+    if given[0] == "DestinationPrefixListId":
+        return text
+    canonical = network(text)
+    if ip_network(canonical).version != (4 if given[0] == _DESTINATIONS[0] else 6):
+        raise invalid_value(f"Value ({text}) for parameter {given[0]} is invalid.")
+    return canonical
+
+
+def _target(state: State, table: RouteTable, params: Params) -> str:
+    given = [str(params[name]) for name in _TARGET_PARAMETERS if params.get(name)]
+    if len(given) != 1:
+        raise (
+            missing("GatewayId")
+            if not given
+            else ApiError("InvalidParameterCombination", "A route has one target")
+        )
+    target = given[0]
+    gateway = state.gateways.get(target)
+    if target.startswith("vgw-") and (gateway is None or not is_ready(state, gateway, table.vpc)):
+        raise ApiError("InvalidGatewayID.NotFound", f"The gateway ID '{target}' does not exist")
+    return target
+
+
+def _written(table: RouteTable, destination: str) -> Route | None:
+    return next((r for r in table.routes if r.destination == destination), None)

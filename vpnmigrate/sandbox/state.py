@@ -1,0 +1,219 @@
+"""Everything that is in a world, as plain records; the rules live in the files of each domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+
+from vpnmigrate.sandbox.behaviour import Behaviour, Span
+from vpnmigrate.sandbox.ids import Kind
+from vpnmigrate.sandbox.timeline import Timeline, always
+from vpnmigrate.survey import DirectConnectAssociation, Quotas, VirtualInterface
+
+
+@dataclass
+class Vpc:
+    """A VPC and every network associated with it."""
+
+    id: str
+    cidrs: list[str]
+    owner: str
+    life: Timeline = field(default_factory=lambda: always("available"))
+
+
+@dataclass
+class Subnet:
+    """A subnet; it lives as long as it is listed."""
+
+    id: str
+    vpc: str
+    cidr: str
+    life: Timeline = field(default_factory=lambda: always("available"))
+
+
+@dataclass
+class Attachment:
+    """One row of a gateway's attachments; rows of earlier VPCs linger beside the live one."""
+
+    vpc: str
+    life: Timeline
+
+
+@dataclass
+class Gateway:
+    """A virtual private gateway."""
+
+    id: str
+    asn: int | None
+    life: Timeline
+    attachments: list[Attachment] = field(default_factory=list)
+    type: str = "ipsec.1"
+
+    def attachment(self, vpc: str, now: datetime) -> Attachment | None:
+        """Give the row for *vpc* that is attaching, attached or detaching."""
+        return next((row for row in self.held(now) if row.vpc == vpc), None)
+
+    def held(self, now: datetime) -> list[Attachment]:
+        """Give the rows that keep the gateway from another VPC; at most one, by the rules."""
+        return [
+            row
+            for row in self.attachments
+            if row.life.reaches("detached") is None or (row.life.reaches("detached") or now) > now
+        ]
+
+    def attached_since(self, now: datetime) -> datetime | None:
+        """Give since when the gateway is attached, or None while it is not."""
+        return next(
+            (r.life.since(now) for r in self.attachments if r.life.at(now) == "attached"), None
+        )
+
+    def vpc(self, now: datetime) -> str | None:
+        """Give the VPC that the gateway is attached to."""
+        return next((r.vpc for r in self.attachments if r.life.at(now) == "attached"), None)
+
+
+@dataclass
+class CustomerGateway:
+    """AWS's record of a device on premises."""
+
+    id: str
+    life: Timeline
+    asn: int | None = None
+    ip: str = ""
+    device_name: str = ""
+    certificate: str = ""
+
+
+@dataclass
+class Tunnel:
+    """One tunnel: where it ends, its key, and the options it was asked for."""
+
+    outside_ip: str
+    inside_cidr: str
+    key: str
+    options: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass
+class Connection:
+    """A VPN connection."""
+
+    id: str
+    life: Timeline
+    category: str | None
+    customer_gateway: str | None
+    gateway: str | None
+    static_only: bool
+    tunnels: list[Tunnel]
+    elsewhere: str | None = None
+    prefixes: dict[str, Timeline] = field(default_factory=dict)
+    key_storage: str = "Standard"
+
+
+@dataclass
+class Route:
+    """A route that somebody wrote, or the local one."""
+
+    destination: str
+    target: str
+    origin: str = "CreateRoute"
+    state: str = "active"
+    """Of a target outside the model; that of a gateway is worked out."""
+
+
+@dataclass
+class Association:
+    """A table's tie to a subnet or a gateway; ``until`` is when a detach ends it."""
+
+    id: str
+    subnet: str | None = None
+    gateway: str | None = None
+    main: bool = False
+    until: datetime | None = None
+
+
+@dataclass
+class Propagation:
+    """A table's setting to take up a gateway's routes.
+
+    ``since`` is None while a setting that survived a detach is listed and does nothing.
+    """
+
+    gateway: str
+    since: datetime | None
+    until: datetime | None = None
+
+
+@dataclass
+class RouteTable:
+    """A route table; propagated routes are worked out and never stored."""
+
+    id: str
+    vpc: str
+    owner: str
+    routes: list[Route] = field(default_factory=list)
+    associations: list[Association] = field(default_factory=list)
+    propagations: list[Propagation] = field(default_factory=list)
+
+    def tied(self, now: datetime) -> list[Association]:
+        """Give the associations in force."""
+        return [a for a in self.associations if a.until is None or now < a.until]
+
+    def propagating(self, now: datetime) -> list[Propagation]:
+        """Give the propagation settings that are listed."""
+        return [p for p in self.propagations if p.until is None or now < p.until]
+
+
+@dataclass
+class Device:
+    """A device on premises as far as one connection concerns it."""
+
+    configured: datetime | None = None
+    enabled: dict[int, datetime] = field(default_factory=dict)
+    """Tunnel number to since when it is enabled."""
+    disabled: dict[int, datetime] = field(default_factory=dict)
+    """Tunnel number to since when it is disabled; absent if it never was enabled."""
+    bgp_shut: bool = False
+
+
+@dataclass
+class State:
+    """The whole world at one moment.  Domain functions read and alter it; ``World`` guards it."""
+
+    now: datetime
+    behaviour: Behaviour
+    account: str
+    region: str
+    seed: int
+    draw: Random = field(default_factory=lambda: Random(0))  # noqa: S311 - not for secrets
+    quotas: Quotas = field(default_factory=Quotas)
+    vpcs: dict[str, Vpc] = field(default_factory=dict)
+    subnets: dict[str, Subnet] = field(default_factory=dict)
+    gateways: dict[str, Gateway] = field(default_factory=dict)
+    customer_gateways: dict[str, CustomerGateway] = field(default_factory=dict)
+    connections: dict[str, Connection] = field(default_factory=dict)
+    tables: dict[str, RouteTable] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    devices: dict[str, Device] = field(default_factory=dict)
+    """By connection."""
+    advertised: dict[str, list[str]] = field(default_factory=dict)
+    """By customer gateway: the prefixes its device announces over BGP."""
+    virtual_interfaces: list[VirtualInterface] = field(default_factory=list)
+    associations: list[DirectConnectAssociation] = field(default_factory=list)
+
+    def lasting(self, span: Span) -> timedelta:
+        """Draw a duration from *span*."""
+        return span.least + (span.most - span.least) * self.draw.random()
+
+    def new_id(self, kind: Kind) -> str:
+        """Make an id that is not in use."""
+        return f"{kind.prefix}-0{self.draw.getrandbits(64):016x}"
+
+    def is_there(self, thing: Gateway | Connection | CustomerGateway | Vpc | Subnet) -> bool:
+        """Tell whether a call may still show *thing*."""
+        return thing.life.is_there(self.now)
+
+    def life(self, thing: Gateway | Connection | CustomerGateway | Vpc | Subnet) -> str:
+        """Give the state of *thing* now."""
+        return thing.life.at(self.now)

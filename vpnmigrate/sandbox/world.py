@@ -1,0 +1,126 @@
+"""A world: EC2's VPN domain of one account in one Region, in memory, on a clock of its own.
+
+It knows nothing of botocore or moto: parameters come in and answers go out as a boto3 client's
+caller writes and reads them, through one of the doors (``door``, ``door_moto``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from datetime import datetime
+from random import Random
+from threading import RLock
+from typing import Any
+
+from vpnmigrate.clock import Clock
+from vpnmigrate.sandbox.actions import READS, WITHOUT_DRY_RUN, WRITES, Action
+from vpnmigrate.sandbox.apierror import ApiError
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.devices import Devices
+from vpnmigrate.sandbox.state import State
+
+__all__ = ["ApiError", "World"]
+
+
+class World:
+    """One account in one Region.  Equal worlds that are asked the same answer the same.
+
+    What is drawn (ids, durations) depends on the seed and on the call, never on the order in which
+    parallel calls happen to come.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        behaviour: Behaviour | None = None,
+        account: str = "123456789012",
+        region: str = "eu-west-1",
+        seed: int = 0,
+    ) -> None:
+        self.clock = clock
+        self.behaviour = behaviour or Behaviour()
+        self.account = account
+        self.region = region
+        self.seed = seed
+        self.devices = Devices(self.alone)
+        self._state = State(clock.now(), self.behaviour, account, region, seed)
+        self._lock = RLock()
+        self._calls: Counter[str] = Counter()
+        self._past: list[tuple[datetime, State]] = []
+
+    def handles(self, service: str, action: str) -> bool:
+        """Tell whether *action* of *service*, both as boto3 names them, is the world's."""
+        return (service, action) in READS or (service, action) in WRITES
+
+    def execute(self, service: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out *action* and give its answer.
+
+        Raises:
+            ApiError: As AWS would refuse it; nothing has changed then.
+        """
+        name = (service, action)
+        if not self.handles(*name):
+            raise ApiError("InvalidAction", f"The sandbox has no {service} {action}.")
+        with self.alone() as state:
+            if service == "ec2" and action not in WITHOUT_DRY_RUN and params.get("DryRun"):
+                raise ApiError(
+                    "DryRunOperation",
+                    "Request would have succeeded, but DryRun flag is set.",
+                    412,
+                )
+            state.draw = self._chance(name, params)
+            if name in READS:
+                return READS[name](self._seen(state), params)
+            return self._write(WRITES[name], state, params)
+
+    @contextmanager
+    def alone(self) -> Iterator[State]:
+        """Give the state, at the clock's moment, to this thread alone."""
+        with self._lock:
+            self._state.now = self.clock.now()
+            yield self._state
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every tunnel key there is, so that a test can search for leaks."""
+        with self.alone() as state:
+            return frozenset(t.key for c in state.connections.values() for t in c.tunnels)
+
+    def _write(self, action: Action, state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+        if self.behaviour.read_lag:
+            self._past.append((state.now, deepcopy(state)))
+        return action(state, params)
+
+    def _seen(self, state: State) -> State:
+        """Give what a describe call sees: the present, or the world of a moment ago.
+
+        The past holds, for each write, the state that it put an end to.
+        """
+        lag = self.behaviour.read_lag * state.draw.random()
+        if not lag:
+            return state
+        moment = state.now - lag
+        ended = (before for written, before in self._past if written > moment)
+        seen = next(ended, state)
+        if seen is state:
+            return state
+        seen.now = moment
+        seen.draw = state.draw
+        return seen
+
+    def _chance(self, name: tuple[str, str], params: Mapping[str, Any]) -> Random:
+        call = f"{self.seed}/{'/'.join(name)}/{_canonical(params)}"
+        self._calls[call] += 1
+        return Random(f"{call}/{self._calls[call]}")  # noqa: S311 - repeatable on purpose
+
+
+def _canonical(value: Any) -> str:
+    """Write *value* so that equal parameters give equal text."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{k}:{_canonical(value[k])}" for k in sorted(value)) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    return repr(value)
