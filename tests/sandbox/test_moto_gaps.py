@@ -1,0 +1,105 @@
+"""Why the sandbox has a World of its own: what plain moto still lacks.
+
+A test that fails here is good news: moto closed a gap, and docs/sandbox-fidelity.md and the
+World's share of the work can be looked at again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from vpnmigrate.sandbox.door_contract import client_through
+from vpnmigrate.sandbox.door_moto import MotoDoor
+
+
+class NoWorld:
+    """Leaves every action to moto.  An account of its own each, as moto's state is shared."""
+
+    region = "eu-west-1"
+
+    def __init__(self, account: str) -> None:
+        self.account = account
+
+    def handles(self, service: str, action: str) -> bool:
+        return False
+
+    def execute(self, service: str, action: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise AssertionError(action)
+
+
+def plain_moto(account: str) -> Any:
+    nothing = NoWorld(account)
+    return client_through(MotoDoor(nothing, lambda _region: nothing), "ec2", "eu-west-1")
+
+
+def test_moto_carries_out_a_dry_run():
+    """A DryRun of CreateVpnGateway makes a gateway, so a preflight in moto would migrate it."""
+    ec2 = plain_moto("111111111101")
+
+    ec2.create_vpn_gateway(Type="ipsec.1", DryRun=True)
+
+    assert len(ec2.describe_vpn_gateways()["VpnGateways"]) == 1
+
+
+def test_moto_puts_two_gateways_on_a_vpc():
+    """Attaching a second gateway is accepted, so a cutover in the wrong order would pass."""
+    ec2 = plain_moto("111111111102")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+
+    for _ in range(2):
+        gateway = ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
+        ec2.attach_vpn_gateway(VpcId=vpc, VpnGatewayId=gateway)
+
+    rows = [g["VpcAttachments"] for g in ec2.describe_vpn_gateways()["VpnGateways"]]
+    assert rows == [[{"State": "attached", "VpcId": vpc}]] * 2
+
+
+def test_moto_does_not_know_unknown_gateways():
+    """Describing an id that is not there gives an empty list where EC2 refuses."""
+    ec2 = plain_moto("111111111103")
+
+    assert ec2.describe_vpn_gateways(VpnGatewayIds=["vgw-0000000000000000f"])["VpnGateways"] == []
+
+
+def test_moto_drops_the_options_of_a_connection():
+    """A static connection comes back without category, options and telemetry."""
+    ec2 = plain_moto("111111111104")
+    device = ec2.create_customer_gateway(BgpAsn=65000, IpAddress="203.0.113.1", Type="ipsec.1")
+    gateway = ec2.create_vpn_gateway(Type="ipsec.1")
+
+    made = ec2.create_vpn_connection(
+        CustomerGatewayId=device["CustomerGateway"]["CustomerGatewayId"],
+        VpnGatewayId=gateway["VpnGateway"]["VpnGatewayId"],
+        Type="ipsec.1",
+        Options={"StaticRoutesOnly": True},
+    )["VpnConnection"]
+
+    assert not {"Category", "Options", "VgwTelemetry"} & set(made)
+
+
+@pytest.mark.parametrize(
+    ("call", "sent"),
+    [
+        ("enable_vgw_route_propagation", {"GatewayId": "vgw-1", "RouteTableId": "rtb-1"}),
+        ("disable_vgw_route_propagation", {"GatewayId": "vgw-1", "RouteTableId": "rtb-1"}),
+        (
+            "create_vpn_connection_route",
+            {"VpnConnectionId": "vpn-1", "DestinationCidrBlock": "10.0.0.0/8"},
+        ),
+        ("get_vpn_connection_device_types", {}),
+        (
+            "get_vpn_connection_device_sample_configuration",
+            {"VpnConnectionId": "vpn-1", "VpnConnectionDeviceTypeId": "9005b6c1"},
+        ),
+    ],
+)
+def test_moto_lacks_the_calls_of_a_migration(call, sent):
+    """Propagation, static prefixes and device samples are not implemented."""
+    with pytest.raises(ClientError) as refused:
+        getattr(plain_moto("111111111105"), call)(**sent)
+
+    assert refused.value.response["Error"]["Code"] == "InvalidAction"

@@ -1,0 +1,188 @@
+"""Every call that the World answers, made through boto3 and HTTP, and made of an equal World."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.sandbox.actions import READS, WRITES
+from vpnmigrate.sandbox.serve import Server, serve
+from vpnmigrate.sandbox.world import World
+
+REGION = "eu-west-1"
+
+
+class Pair:
+    """A served World and its equal, which is asked directly: both must say the same."""
+
+    def __init__(self, server: Server, clock: VirtualClock, served: World, equal: World) -> None:
+        session = boto3.Session(region_name=REGION)
+        self._clients = {
+            service: session.client(service, endpoint_url=server.url)
+            for service in ("ec2", "sts", "directconnect", "service-quotas")
+        }
+        self._clock = clock
+        self._served = served
+        self._equal = equal
+        self.made: set[tuple[str, str]] = set()
+
+    def ask(self, action: str, service: str = "ec2", **params: Any) -> dict[str, Any]:
+        """Give the served answer, having compared it."""
+        client = self._clients[service]
+        method = next(m for m, a in client.meta.method_to_api_mapping.items() if a == action)
+        answer: dict[str, Any] = getattr(client, method)(**params)
+        del answer["ResponseMetadata"]
+        assert answer == self._equal.execute(service, action, params)
+        self.made.add((service, action))
+        return answer
+
+    def wait(self, **span: float) -> None:
+        """Let time pass in both worlds."""
+        self._clock.sleep(timedelta(**span))
+
+    def enable(self, connection: str) -> None:
+        """Bring up the tunnels of a connection in both worlds."""
+        for world in (self._served, self._equal):
+            world.devices.enable(connection)
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    clock = VirtualClock()
+    served, equal = World(clock), World(clock)
+    with serve(served) as server:
+        yield Pair(server, clock, served, equal)
+
+
+def test_every_served_action_answers_as_the_world_does(pair):
+    """From an empty account through a static connection that carries traffic to an empty account.
+
+    What boto3 reads over HTTP equals what the World said, for every action there is.
+    """
+    named = [{"Key": "Name", "Value": "head office <&> déjà"}]
+    vpc = pair.ask("CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = pair.ask("CreateSubnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    # boto3 would draw a token of its own.
+    table = pair.ask("CreateRouteTable", VpcId=vpc, ClientToken="a")["RouteTable"]["RouteTableId"]
+    device = pair.ask(
+        "CreateCustomerGateway", Type="ipsec.1", BgpAsn=65010, IpAddress="203.0.113.9"
+    )["CustomerGateway"]["CustomerGatewayId"]
+    gateway = pair.ask(
+        "CreateVpnGateway",
+        Type="ipsec.1",
+        AmazonSideAsn=64555,
+        TagSpecifications=[{"ResourceType": "vpn-gateway", "Tags": named}],
+    )["VpnGateway"]["VpnGatewayId"]
+    pair.wait(minutes=5)
+    connection = pair.ask(
+        "CreateVpnConnection",
+        Type="ipsec.1",
+        CustomerGatewayId=device,
+        VpnGatewayId=gateway,
+        Options={
+            "StaticRoutesOnly": True,
+            "TunnelOptions": [{"TunnelInsideCidr": "169.254.44.40/30"}, {"DPDTimeoutSeconds": 45}],
+        },
+    )["VpnConnection"]["VpnConnectionId"]
+    pair.wait(minutes=30)
+    tie = pair.ask("AssociateRouteTable", RouteTableId=table, SubnetId=subnet)["AssociationId"]
+    for cidr in ("192.168.0.0/16", "172.16.0.0/12"):
+        pair.ask("CreateVpnConnectionRoute", VpnConnectionId=connection, DestinationCidrBlock=cidr)
+    pair.ask("AttachVpnGateway", VpcId=vpc, VpnGatewayId=gateway)
+    pair.wait(minutes=5)
+    pair.ask("EnableVgwRoutePropagation", RouteTableId=table, GatewayId=gateway)
+    pair.enable(connection)
+    pair.ask("CreateTags", Resources=[connection, table], Tags=named)
+    pair.ask(
+        "CreateRoute", RouteTableId=table, DestinationCidrBlock="10.9.0.0/16", GatewayId=gateway
+    )
+    pair.ask(
+        "ReplaceRoute", RouteTableId=table, DestinationCidrBlock="10.9.0.0/16", GatewayId=gateway
+    )
+    pair.wait(minutes=5)
+
+    connections = pair.ask("DescribeVpnConnections", VpnConnectionIds=[connection])
+    tables = pair.ask("DescribeRouteTables", Filters=[{"Name": "vpc-id", "Values": [vpc]}])
+    assert {t["Status"] for t in connections["VpnConnections"][0]["VgwTelemetry"]} == {"UP"}
+    assert len([r for t in tables["RouteTables"] for r in t["Routes"] if "GatewayId" in r]) == 5
+
+    for action in (
+        "DescribeCustomerGateways",
+        "DescribeRegions",
+        "DescribeSubnets",
+        "DescribeTags",
+        "DescribeVpcs",
+        "DescribeVpnGateways",
+        "GetVpnConnectionDeviceTypes",
+    ):
+        assert any(pair.ask(action).values()), action
+    pair.ask(
+        "GetVpnConnectionDeviceSampleConfiguration",
+        VpnConnectionId=connection,
+        VpnConnectionDeviceTypeId="9d9470de",
+    )
+    pair.ask("DescribeVirtualInterfaces", "directconnect")
+    pair.ask("DescribeDirectConnectGatewayAssociations", "directconnect", virtualGatewayId=gateway)
+    pair.ask("GetServiceQuota", "service-quotas", ServiceCode="ec2", QuotaCode="L-7029FAB6")
+    pair.ask("GetCallerIdentity", "sts")
+
+    pair.ask("DeleteTags", Resources=[connection], Tags=[{"Key": "Name"}])
+    pair.ask("DeleteRoute", RouteTableId=table, DestinationCidrBlock="10.9.0.0/16")
+    pair.ask("DisableVgwRoutePropagation", RouteTableId=table, GatewayId=gateway)
+    pair.ask(
+        "DeleteVpnConnectionRoute",
+        VpnConnectionId=connection,
+        DestinationCidrBlock="172.16.0.0/12",
+    )
+    pair.ask("DetachVpnGateway", VpcId=vpc, VpnGatewayId=gateway)
+    pair.ask("DisassociateRouteTable", AssociationId=tie)
+    pair.ask("DeleteVpnConnection", VpnConnectionId=connection)
+    pair.wait(minutes=40)
+    pair.ask("DeleteVpnGateway", VpnGatewayId=gateway)
+    pair.ask("DeleteCustomerGateway", CustomerGatewayId=device)
+    pair.ask("DeleteRouteTable", RouteTableId=table)
+    pair.ask("DeleteSubnet", SubnetId=subnet)
+    pair.ask("DeleteVpc", VpcId=vpc)
+
+    assert pair.made == {*READS, *WRITES}
+
+
+def test_pages_can_be_followed(pair):
+    """A paginator of boto3 reads every device type, though a page holds few of them."""
+    client = pair._clients["ec2"]
+
+    pages = list(client.get_paginator("get_vpn_connection_device_types").paginate())
+
+    ids = [t["VpnConnectionDeviceTypeId"] for p in pages for t in p["VpnConnectionDeviceTypes"]]
+    assert len(pages) > 1
+    assert len(ids) == len(set(ids)) == 16
+
+
+def test_a_dry_run_changes_nothing(pair):
+    """DryRun answers DryRunOperation with status 412, and no gateway is there afterwards."""
+    with pytest.raises(ClientError) as refused:
+        pair._clients["ec2"].create_vpn_gateway(Type="ipsec.1", DryRun=True)
+
+    told = refused.value.response
+    assert told["Error"]["Code"] == "DryRunOperation"
+    assert told["ResponseMetadata"]["HTTPStatusCode"] == 412
+    assert pair.ask("DescribeVpnGateways") == {"VpnGateways": []}
+
+
+def test_moto_meets_vpcs_of_the_world_without_breaking(pair):
+    """A subnet that only the World knows is refused, as EC2 refuses an unknown one."""
+    vpc = pair.ask("CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = pair.ask("CreateSubnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+
+    with pytest.raises(ClientError) as refused:
+        pair._clients["ec2"].run_instances(
+            ImageId="ami-12345678", MinCount=1, MaxCount=1, SubnetId=subnet
+        )
+
+    assert refused.value.response["Error"]["Code"] == "InvalidSubnetID.NotFound"

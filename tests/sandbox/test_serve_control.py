@@ -1,0 +1,239 @@
+"""The control endpoint: devices and time of a served sandbox, through its own client."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.errors import UnreachableError, UsageError
+from vpnmigrate.sandbox.control import Client
+from vpnmigrate.sandbox.pace import PacedClock
+from vpnmigrate.sandbox.serve import serve
+from vpnmigrate.sandbox.world import World
+
+
+class TwoSides:
+    """A VPC with the first of two gateways on it, each with a connection to the same device."""
+
+    def __init__(self) -> None:
+        # The machine's time stands still: only the control endpoint moves the World's.
+        self.clock = PacedClock(1, VirtualClock())
+        self.world = World(self.clock)
+        self.vpc = self.do("CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        device = self.do("CreateCustomerGateway", Type="ipsec.1", BgpAsn=65010, IpAddress="8.8.8.8")
+        self.gateways = [self._gateway(), self._gateway()]
+        self.clock.advance(timedelta(minutes=5))
+        self.connections = [
+            self.do(
+                "CreateVpnConnection",
+                Type="ipsec.1",
+                CustomerGatewayId=device["CustomerGateway"]["CustomerGatewayId"],
+                VpnGatewayId=gateway,
+            )["VpnConnection"]["VpnConnectionId"]
+            for gateway in self.gateways
+        ]
+        self.clock.advance(timedelta(hours=1))
+        self.attach(0)
+
+    def do(self, action: str, **params: Any) -> dict[str, Any]:
+        return self.world.execute("ec2", action, params)
+
+    def attach(self, side: int) -> None:
+        self.do("AttachVpnGateway", VpcId=self.vpc, VpnGatewayId=self.gateways[side])
+        self.clock.advance(timedelta(minutes=5))
+
+    def detach(self, side: int) -> None:
+        self.do("DetachVpnGateway", VpcId=self.vpc, VpnGatewayId=self.gateways[side])
+        self.clock.advance(timedelta(minutes=5))
+
+    def _gateway(self) -> str:
+        made: str = self.do("CreateVpnGateway", Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
+        return made
+
+
+@pytest.fixture
+def sides() -> TwoSides:
+    return TwoSides()
+
+
+@pytest.fixture
+def control(sides: TwoSides) -> Iterator[Client]:
+    with serve(sides.world) as server:
+        yield Client(server.url)
+
+
+def devices(control: Client, sides: TwoSides) -> list[str]:
+    state = control.state()["connections"]
+    return [state[connection]["device"] for connection in sides.connections]
+
+
+def test_the_state_shows_gateways_and_tunnels(control, sides):
+    """Where each gateway is, and what each connection's tunnels do."""
+    old, new = sides.gateways
+    control.enable(sides.connections[0])
+    control.advance(timedelta(minutes=1))
+
+    state = control.state()
+
+    assert state["gateways"] == {
+        old: {"state": "available", "vpcs": {sides.vpc: "attached"}},
+        new: {"state": "available", "vpcs": {}},
+    }
+    tunnels = [set(state["connections"][c]["tunnels"].values()) for c in sides.connections]
+    assert tunnels == [{"UP"}, {"DOWN"}]
+    assert state["behaviour"]["category_absent"] is False
+
+
+def test_the_state_holds_no_key(control, sides):
+    """Nothing that the endpoint says contains a tunnel's key."""
+    said = json.dumps(control.state())
+
+    assert sides.world.keys
+    assert not [key for key in sides.world.keys if key in said]
+
+
+def test_a_device_does_what_it_is_told(control, sides):
+    """Tunnels are enabled and disabled by connection, and no other is touched."""
+    control.enable(sides.connections[1])
+    assert devices(control, sides) == ["disabled", "enabled"]
+
+    control.disable(sides.connections[1])
+    assert devices(control, sides) == ["disabled", "disabled"]
+
+
+def test_time_is_put_forward(control, sides):
+    """The World's clock moves by exactly what was asked for."""
+    before = sides.clock.now()
+
+    control.advance(timedelta(minutes=7))
+
+    assert sides.clock.now() - before == timedelta(minutes=7)
+    assert control.state()["time"] == sides.clock.now().isoformat()
+
+
+class TestAttentiveDevices:
+    """The robot that follows every swap of gateways."""
+
+    DELAY = timedelta(seconds=20)
+
+    def test_enables_the_tunnels_of_an_attached_gateway(self, control, sides):
+        """Not before its delay has passed since the gateway was attached."""
+        sides.detach(0)
+        sides.do("AttachVpnGateway", VpcId=sides.vpc, VpnGatewayId=sides.gateways[1])
+        control.attend_after(timedelta(minutes=10))
+        control.advance(timedelta(minutes=9))
+        assert devices(control, sides) == ["disabled", "disabled"]
+
+        control.advance(timedelta(minutes=2))
+
+        assert devices(control, sides) == ["disabled", "enabled"]
+
+    def test_follows_a_migration_and_its_rollback(self, control, sides):
+        """After each swap only the tunnels to the gateway on the VPC are enabled."""
+        control.attend_after(self.DELAY)
+        seen = [devices(control, sides)]
+        for leaving, joining in ((0, 1), (1, 0)):
+            sides.detach(leaving)
+            sides.attach(joining)
+            seen.append(devices(control, sides))
+
+        assert seen == [
+            ["enabled", "disabled"],
+            ["disabled", "enabled"],
+            ["enabled", "disabled"],
+        ]
+
+    def test_makes_before_it_breaks(self, control, sides):
+        """The tunnels to the gateway that left stay enabled until the others had their delay."""
+        control.attend_after(timedelta(minutes=1))
+        control.state()
+        sides.detach(0)
+        control.attend_after(timedelta(minutes=6))
+        sides.attach(1)
+
+        control.advance(timedelta(minutes=2))
+        assert devices(control, sides) == ["enabled", "enabled"]
+
+        control.advance(timedelta(minutes=6))
+        assert devices(control, sides) == ["disabled", "enabled"]
+
+    def test_can_be_sent_away(self, control, sides):
+        """Left alone, devices stay as they are whatever happens to gateways."""
+        control.attend_after(self.DELAY)
+        control.state()
+        control.leave_alone()
+
+        sides.detach(0)
+        sides.attach(1)
+
+        assert devices(control, sides) == ["enabled", "disabled"]
+        assert control.state()["devices"] == "manual"
+
+    def test_acts_when_only_aws_calls_come(self, sides):
+        """It is there from the start if asked for, and needs no call of the control endpoint."""
+        scope = "k/20260101/eu-west-1/ec2/aws4_request"
+        with serve(sides.world, attentive=self.DELAY) as server:
+            request = urllib.request.Request(
+                server.url,
+                data=b"Action=DescribeVpnConnections&Version=2016-11-15",
+                headers={"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"},
+            )
+            urllib.request.urlopen(request).close()
+
+        assert sides.world.devices.enabled(sides.connections[0])
+
+
+def test_an_unknown_connection_is_named(control):
+    """A typing error changes nothing and says which id is not there."""
+    with pytest.raises(UsageError, match="no VPN connection vpn-0bad"):
+        control.enable("vpn-0bad")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "says"),
+    [
+        ("time/advance", {"seconds": -1}, "must be a number from 0"),
+        ("time/advance", {"seconds": "60"}, "must be a number from 0"),
+        ("time/advance", {"seconds": True}, "must be a number from 0"),
+        ("time/advance", {}, "seconds is None"),
+        ("time/advance", [60], "not a JSON object"),
+        ("devices", {"mode": "eager"}, "manual or attentive"),
+        ("devices", {"mode": "attentive"}, "seconds is None"),
+        ("weather", {}, "there is no POST /_sandbox/weather"),
+    ],
+)
+def test_requests_that_make_no_sense_are_explained(control, path, body, says):
+    """Each refusal is a JSON object that says what is wrong; the clock has not moved."""
+    before = control.state()["time"]
+    request = urllib.request.Request(control._base + path, data=json.dumps(body).encode())
+
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+
+    with refused.value as answer:
+        assert says in json.load(answer)["error"]
+    assert control.state()["time"] == before
+
+
+def test_a_clock_of_somebody_elses_stands(sides):
+    """A World on a clock that cannot be put forward refuses it."""
+    with serve(World(VirtualClock())) as server, pytest.raises(UsageError, match="cannot be put"):
+        Client(server.url).advance(timedelta(minutes=1))
+
+
+def test_nobody_there_is_told_from_somebody_else(control):
+    """Without a server there is nothing to reach; the API beside the endpoint is no sandbox."""
+    with serve(World(PacedClock())) as server:
+        pass
+    with pytest.raises(UnreachableError, match="no sandbox answers"):
+        Client(server.url).state()
+
+    with pytest.raises(UsageError, match="not a vpnmigrate sandbox"):
+        Client(control._base.replace("/_sandbox", "/somewhere")).state()

@@ -1,0 +1,234 @@
+"""The moto door in front of a World of canned answers: what passes it, and in which form."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from vpnmigrate.sandbox.apierror import ApiError
+from vpnmigrate.sandbox.door_contract import check_moto, client_through
+from vpnmigrate.sandbox.door_moto import MotoDoor
+
+REGION = "eu-central-1"
+
+
+class CannedWorld:
+    """Answers what it was given, and remembers what it was asked."""
+
+    account = "210987654321"
+    region = REGION
+
+    def __init__(self, **answers: Mapping[str, Any] | ApiError) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, str, Mapping[str, Any]]] = []
+
+    def handles(self, service: str, action: str) -> bool:
+        return action in self.answers
+
+    def execute(self, service: str, action: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.asked.append((service, action, params))
+        answer = self.answers[action]
+        if isinstance(answer, ApiError):
+            raise answer
+        return answer
+
+
+def door_of(world: CannedWorld) -> MotoDoor:
+    return MotoDoor(world, lambda _region: CannedWorld())
+
+
+def ec2_before(world: CannedWorld) -> Any:
+    return client_through(door_of(world), "ec2", REGION)
+
+
+def refusal(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
+    answer = error.value.response
+    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_parameters_arrive_as_boto3_names_them():
+    """Nested lists, numbers and booleans reach the World as they left the client."""
+    world = CannedWorld(CreateVpnConnection={})
+    sent = {
+        "CustomerGatewayId": "cgw-1",
+        "Type": "ipsec.1",
+        "VpnGatewayId": "vgw-1",
+        "DryRun": True,
+        "Options": {
+            "StaticRoutesOnly": False,
+            "TunnelOptions": [
+                {"DPDTimeoutSeconds": 45, "IKEVersions": [{"Value": "ikev2"}]},
+                {"TunnelInsideCidr": "169.254.10.0/30"},
+            ],
+        },
+        "TagSpecifications": [
+            {"ResourceType": "vpn-connection", "Tags": [{"Key": "Name", "Value": "a b&c"}]}
+        ],
+    }
+
+    ec2_before(world).create_vpn_connection(**sent)
+
+    assert world.asked == [("ec2", "CreateVpnConnection", sent)]
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "action", "sent", "answer"),
+    [
+        (
+            "directconnect",
+            "describe_virtual_interfaces",
+            "DescribeVirtualInterfaces",
+            {},
+            {"virtualInterfaces": [{"virtualInterfaceId": "dxvif-1", "asn": 65000}]},
+        ),
+        (
+            "service-quotas",
+            "list_service_quotas",
+            "ListServiceQuotas",
+            {"ServiceCode": "vpc"},
+            {"Quotas": [{"QuotaCode": "L-7029FAB6", "Value": 5.0}], "NextToken": "t"},
+        ),
+        (
+            "sts",
+            "get_caller_identity",
+            "GetCallerIdentity",
+            {},
+            {"Account": "210987654321", "Arn": "arn:aws:iam::210987654321:user/x", "UserId": "x"},
+        ),
+    ],
+)
+def test_other_services_are_served_in_their_own_protocols(service, call, action, sent, answer):
+    """JSON services and STS carry parameters and answers as EC2 does."""
+    world = CannedWorld(**{action: answer})
+
+    got = getattr(client_through(door_of(world), service, REGION), call)(**sent)
+
+    del got["ResponseMetadata"]
+    assert got == answer
+    assert world.asked == [(service, action, sent)]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("Gateway.NotAttached", 400),
+        ("DryRunOperation", 412),
+        ("UnauthorizedOperation", 403),
+        ("InternalError", 500),
+        ("RequestLimitExceeded", 503),
+    ],
+)
+def test_a_refusal_keeps_code_message_and_status(code, status):
+    """A client's own exception says what the World said."""
+    world = CannedWorld(EnableVgwRoutePropagation=ApiError(code, "Sorry <&>", status))
+
+    with pytest.raises(ClientError) as refused:
+        ec2_before(world).enable_vgw_route_propagation(GatewayId="vgw-1", RouteTableId="rtb-1")
+
+    assert refusal(refused) == (code, status)
+    assert refused.value.response["Error"]["Message"] == "Sorry <&>"
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "action"),
+    [
+        ("directconnect", "describe_virtual_interfaces", "DescribeVirtualInterfaces"),
+        ("service-quotas", "list_services", "ListServices"),
+        ("sts", "get_caller_identity", "GetCallerIdentity"),
+    ],
+)
+def test_other_services_refuse_in_their_own_protocols(service, call, action):
+    """AccessDenied is read as such from every service."""
+    world = CannedWorld(**{action: ApiError("AccessDeniedException", "No.", 400)})
+
+    with pytest.raises(ClientError) as refused:
+        getattr(client_through(door_of(world), service, REGION), call)()
+
+    assert refusal(refused) == ("AccessDeniedException", 400)
+
+
+def test_moto_serves_the_rest_for_the_same_account():
+    """An action that the World does not handle is moto's, and belongs to the World's account."""
+    ec2 = ec2_before(CannedWorld())
+
+    group = ec2.create_security_group(GroupName="lab", Description="lab")["GroupId"]
+
+    assert [(group, "210987654321")] == [
+        (g["GroupId"], g["OwnerId"])
+        for g in ec2.describe_security_groups(GroupNames=["lab"])["SecurityGroups"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "sent"),
+    [
+        (
+            "modify_vpn_tunnel_options",
+            {
+                "VpnConnectionId": "vpn-1",
+                "VpnTunnelOutsideIpAddress": "1.2.3.4",
+                "TunnelOptions": {},
+            },
+        ),
+        ("describe_route_tables", {"Filters": [{"Name": "route.state", "Values": ["active"]}]}),
+    ],
+)
+def test_what_nobody_models_is_an_ec2_error(call, sent):
+    """What moto lacks, action or filter, is InvalidAction of status 400, never a page of HTML."""
+    with pytest.raises(ClientError) as refused:
+        getattr(ec2_before(CannedWorld()), call)(**sent)
+
+    assert refusal(refused) == ("InvalidAction", 400)
+
+
+def test_a_defect_of_moto_is_an_internal_error():
+    """When moto itself breaks, a client reads InternalError and no traceback."""
+    world = CannedWorld(DescribeVpnGateways={"VpnGateways": 17})
+
+    with pytest.raises(ClientError) as refused:
+        ec2_before(world).describe_vpn_gateways()
+
+    assert refusal(refused) == ("InternalError", 500)
+
+
+def test_a_gap_in_another_service_is_refused_in_its_protocol():
+    """A JSON client reads a JSON refusal, a query client an XML one."""
+    door = door_of(CannedWorld())
+
+    for service, call in (
+        ("directconnect", lambda dx: dx.describe_locations()),
+        ("sts", lambda sts: sts.decode_authorization_message(EncodedMessage="x")),
+    ):
+        with pytest.raises(ClientError) as refused:
+            call(client_through(door, service, REGION))
+        assert refusal(refused) == ("InvalidAction", 400)
+
+
+def test_two_doors_serve_two_worlds():
+    """Each door has a World of its own: nothing of it is installed in moto."""
+    first, second = (
+        ec2_before(CannedWorld(DescribeVpcs={"Vpcs": [{"VpcId": name}]}))
+        for name in ("vpc-1", "vpc-2")
+    )
+
+    seen = [vpc["VpcId"] for ec2 in (first, second, first) for vpc in ec2.describe_vpcs()["Vpcs"]]
+
+    assert seen == ["vpc-1", "vpc-2", "vpc-1"]
+
+
+def test_the_environment_is_left_as_it_was():
+    """Making a door changes no environment variable of the process."""
+    before = dict(os.environ)
+
+    door_of(CannedWorld())
+
+    assert dict(os.environ) == before
+
+
+def test_the_installed_moto_is_fit():
+    """Values of a few describes come through the door unchanged: the check at every start."""
+    check_moto()

@@ -1,0 +1,117 @@
+"""How a sandbox listens, what it may listen on, and how it stops."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+
+import boto3
+import pytest
+
+from vpnmigrate.errors import UsageError
+from vpnmigrate.sandbox.pace import PacedClock
+from vpnmigrate.sandbox.serve import Server, serve
+from vpnmigrate.sandbox.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    return World(PacedClock())
+
+
+@pytest.fixture
+def server(world: World) -> Iterator[Server]:
+    with serve(world) as running:
+        yield running
+
+
+def test_a_client_needs_only_the_environment_it_prints(server, world, monkeypatch):
+    """With the printed variables set, boto3 reaches the World and is told its account."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert boto3.client("sts").get_caller_identity()["Account"] == world.account
+    assert boto3.client("ec2").describe_vpn_gateways()["VpnGateways"] == []
+
+
+def test_another_region_is_empty(server, world):
+    """What is in the World's Region is not to be seen in another one."""
+    here, there = (
+        boto3.client("ec2", endpoint_url=server.url, region_name=region)
+        for region in (world.region, "us-west-2")
+    )
+
+    here.create_vpn_gateway(Type="ipsec.1")
+
+    assert len(here.describe_vpn_gateways()["VpnGateways"]) == 1
+    assert there.describe_vpn_gateways()["VpnGateways"] == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.com"])
+def test_only_loopback_is_listened_on(world, host):
+    """The server checks no signature, so no other machine may reach it."""
+    with pytest.raises(UsageError, match=r"loopback|not an IP address"):
+        serve(world, host)
+
+
+def test_a_port_in_use_is_named(world):
+    """A port that somebody has is a usage error that names it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        with pytest.raises(UsageError, match=f"127.0.0.1 port {port}: Address already in use"):
+            serve(world, port=port)
+
+
+def test_stopping_frees_the_port(world):
+    """A stopped server's port can be had again at once."""
+    with serve(world) as first:
+        port = int(first.url.rpartition(":")[2])
+
+    with serve(world, port=port) as second:
+        assert second.url == first.url
+
+
+def test_ipv6_loopback_is_served(world):
+    """A URL with the IPv6 loopback address is one that a client can use."""
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    with (
+        serve(world, "::1") as server,
+        urllib.request.urlopen(f"{server.url}/_sandbox/state") as got,
+    ):
+        assert got.status == 200
+
+
+_PROGRAM = """
+from vpnmigrate.sandbox.pace import PacedClock
+from vpnmigrate.sandbox.serve import serve
+from vpnmigrate.sandbox.world import World
+
+with serve(World(PacedClock())) as server:
+    print(server.url, flush=True)
+    server.wait()
+print("stopped", flush=True)
+"""
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_cleanly(stop):
+    """Ctrl-C and SIGTERM end the wait; the server itself has printed nothing."""
+    command = [sys.executable, "-W", "error", "-c", _PROGRAM]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with urllib.request.urlopen(f"{url}/_sandbox/state") as answer:
+            answer.read()
+
+        process.send_signal(stop)
+        said = process.communicate(timeout=30)
+
+    assert (process.returncode, said) == (0, ("stopped\n", ""))

@@ -1,0 +1,163 @@
+"""The control endpoint of a served sandbox, under /_sandbox/ beside the AWS API.
+
+=====  ==============================  ==============================================
+GET    state                           time, gateways, connections, behaviour
+POST   devices/CONNECTION/enable       also disable
+POST   devices                         {"mode": "manual"} or
+                                       {"mode": "attentive", "seconds": N}
+POST   time/advance                    {"seconds": N}
+=====  ==============================  ==============================================
+
+Every answer is a JSON object; one with ``error`` is a refusal.  No key of a tunnel is in any.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from msgspec import to_builtins
+from werkzeug.wrappers import Request, Response
+
+from vpnmigrate.sandbox.attentive import AttendedWorld
+from vpnmigrate.sandbox.control import PREFIX
+from vpnmigrate.sandbox.devices import TUNNELS, UnknownConnectionError
+from vpnmigrate.sandbox.pace import PacedClock
+from vpnmigrate.sandbox.state import Connection, State
+from vpnmigrate.sandbox.tunnels import read_tunnel
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from vpnmigrate.sandbox.world import World
+
+
+class _RefusedError(Exception):
+    """A request that cannot be followed, and what could be asked instead."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class WithControl:
+    """The AWS API with the control endpoint in front of it."""
+
+    def __init__(self, api: WSGIApplication, attended: AttendedWorld) -> None:
+        self._api = api
+        self._attended = attended
+        self._world = attended.world
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        if not environ.get("PATH_INFO", "").startswith(PREFIX):
+            return self._api(environ, start_response)
+        request = Request(environ)
+        try:
+            answer, status = self._answer(request), 200
+        except _RefusedError as error:
+            answer, status = {"error": str(error)}, error.status
+        body = json.dumps(answer)
+        return Response(body, status, content_type="application/json")(environ, start_response)
+
+    def _answer(self, request: Request) -> Mapping[str, Any]:
+        path = request.path.removeprefix(PREFIX).split("/")
+        match request.method, path:
+            case "GET", ["state"]:
+                pass
+            case "POST", ["devices", connection, "enable" | "disable" as action]:
+                self._move(connection, action)
+            case "POST", ["devices"]:
+                self._attend(_object(request))
+            case "POST", ["time", "advance"]:
+                self._advance(_seconds(_object(request)))
+            case _:
+                raise _RefusedError(f"there is no {request.method} {request.path}", 404)
+        self._attended.attend()
+        return _state(self._world, self._attended.delay)
+
+    def _move(self, connection: str, action: str) -> None:
+        devices = self._world.devices
+        try:
+            {"enable": devices.enable, "disable": devices.disable}[action](connection)
+        except UnknownConnectionError as error:
+            raise _RefusedError(str(error), 404) from error
+
+    def _attend(self, body: Mapping[str, Any]) -> None:
+        match body.get("mode"):
+            case "manual":
+                self._attended.delay = None
+            case "attentive":
+                self._attended.delay = _seconds(body)
+            case mode:
+                raise _RefusedError(f"mode is {mode!r}; it can be manual or attentive")
+
+    def _advance(self, span: timedelta) -> None:
+        if not isinstance(self._world.clock, PacedClock):
+            raise _RefusedError("this sandbox's clock cannot be put forward", 409)
+        self._world.clock.advance(span)
+
+
+def _object(request: Request) -> Mapping[str, Any]:
+    body = request.get_json(force=True, silent=True)
+    if not isinstance(body, dict):
+        raise _RefusedError("the body is not a JSON object")
+    return body
+
+
+def _seconds(body: Mapping[str, Any]) -> timedelta:
+    match body.get("seconds"):
+        case int() | float() as seconds if not isinstance(seconds, bool) and _possible(seconds):
+            return timedelta(seconds=seconds)
+        case other:
+            raise _RefusedError(f"seconds is {other!r}; it must be a number from 0 to {_LONGEST}")
+
+
+def _possible(seconds: float) -> bool:
+    return 0 <= seconds <= _LONGEST  # false for NaN as well
+
+
+_LONGEST = 10 * 366 * 24 * 3600
+"""Ten years: further on, dates run out."""
+
+
+def _state(world: World, attentive: timedelta | None) -> Mapping[str, Any]:
+    robot = "manual" if attentive is None else f"attentive after {attentive.total_seconds():g} s"
+    with world.alone() as state:
+        now = state.now
+        return {
+            "time": now.isoformat(),
+            "account": world.account,
+            "region": world.region,
+            "devices": robot,
+            "gateways": {
+                gateway.id: {
+                    "state": state.life(gateway),
+                    "vpcs": {row.vpc: row.life.at(now) for row in gateway.held(now)},
+                }
+                for gateway in state.gateways.values()
+                if state.is_there(gateway)
+            },
+            "connections": {
+                connection.id: {
+                    "state": state.life(connection),
+                    "category": connection.category,
+                    "gateway": connection.gateway,
+                    "device": "enabled" if world.devices.enabled(connection.id) else "disabled",
+                    "tunnels": _tunnels(state, connection),
+                }
+                for connection in state.connections.values()
+                if state.is_there(connection)
+            },
+            "behaviour": to_builtins(world.behaviour),
+        }
+
+
+def _tunnels(state: State, connection: Connection) -> Mapping[str, str]:
+    readings = (read_tunnel(state, connection, number) for number in TUNNELS)
+    return {
+        tunnel.outside_ip: "UP" if reading.up else "DOWN"
+        for tunnel, reading in zip(connection.tunnels, readings, strict=False)
+    }
