@@ -1,0 +1,88 @@
+"""A session whose clients are answered from a table, as a door of the sandbox answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+import boto3
+from botocore.awsrequest import AWSResponse
+
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.model import MigrationId
+from vpnmigrate.ports import Mark
+
+MARK = Mark(MigrationId("mig-1"), attempt=2, step=3)
+REQUEST_ID = "11111111-2222-3333-4444-555555555555"
+
+Params = Mapping[str, Any]
+Answer = Mapping[str, Any] | Exception | Callable[[Params], Any]
+
+
+class Refusal(Exception):  # noqa: N818
+    """An answer that is an error of AWS's."""
+
+    def __init__(self, code: str, message: str = "no", status: int = 400) -> None:
+        super().__init__(code)
+        self.code, self.text, self.status = code, message, status
+
+
+class Answering:
+    """Answers each operation with what the table has, several in turn; remembers what was asked.
+
+    An operation that is not in the table answers nothing but its request id.  The last answer of
+    several stays.
+    """
+
+    def __init__(self, answers: Mapping[str, Answer | list[Answer]] | None = None) -> None:
+        self.answers = {
+            name: list(answer) if isinstance(answer, list) else [answer]
+            for name, answer in (answers or {}).items()
+        }
+        self.asked: list[tuple[str, Params]] = []
+        self.agents: list[str] = []
+
+    @property
+    def operations(self) -> list[str]:
+        """The names of what was asked, in order."""
+        return [name for name, _ in self.asked]
+
+    def params(self, operation: str) -> Params:
+        """Give the parameters of the last call of *operation*."""
+        return [params for name, params in self.asked if name == operation][-1]
+
+    def session(self) -> boto3.Session:
+        """Open a session that this answers."""
+        session = boto3.Session("AKIATEST", "no-secret", region_name="eu-west-1")
+        session.events.register("before-parameter-build", self._note)
+        session.events.register("before-call", self._answer)
+        return session
+
+    def clients(self) -> Clients:
+        """Give clients that this answers."""
+        return Clients(self.session)
+
+    def _note(self, params: Params, context: dict[str, Any], **_: object) -> None:
+        context["asked"] = deepcopy(dict(params))
+
+    def _answer(
+        self, model: Any, params: Params, context: dict[str, Any], **_: object
+    ) -> tuple[AWSResponse, dict[str, Any]]:
+        self.asked.append((model.name, context["asked"]))
+        self.agents.append(params["headers"]["User-Agent"])
+        queue = self.answers.get(model.name, [{}])
+        answer = queue.pop(0) if len(queue) > 1 else queue[0]
+        status = 200
+        if callable(answer):
+            answer = answer(context["asked"])
+        if isinstance(answer, Refusal):
+            status = answer.status
+            answer = {"Error": {"Code": answer.code, "Message": answer.text}}
+        if isinstance(answer, Exception):
+            raise answer
+        meta = {"RequestId": REQUEST_ID, "HTTPStatusCode": status}
+        return (
+            AWSResponse("https://answering.invalid/", status, {}, None),
+            {**deepcopy(dict(answer)), "ResponseMetadata": meta},
+        )

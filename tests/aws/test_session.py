@@ -1,0 +1,160 @@
+"""Sessions and clients."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from tests.aws.answering import MARK, Answering
+from vpnmigrate import __version__
+from vpnmigrate.aws.session import Clients, session
+from vpnmigrate.errors import NoCredentialsError, UsageError
+
+
+class Wire:
+    """Answers each request on the wire with 503 and counts them."""
+
+    def __init__(self) -> None:
+        self.urls: list[str] = []
+
+    def session(self) -> boto3.Session:
+        """Open a session whose requests end here."""
+        opened = boto3.Session("AKIATEST", "no-secret", region_name="eu-west-1")
+        opened.events.register("before-send", self._answer)
+        return opened
+
+    def _answer(self, request: Any, **_: object) -> AWSResponse:
+        self.urls.append(request.url)
+        response = AWSResponse(request.url, 503, {}, None)  # type: ignore[arg-type]
+        response._content = b"<Response><Errors><Error><Code>Unavailable</Code></Error></Errors></Response>"  # type: ignore[attr-defined]
+        return response
+
+
+class TestSession:
+    """Credentials, profile and Region."""
+
+    def test_region_of_the_environment(self, monkeypatch):
+        """Without --region botocore's own variables say where."""
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "sa-east-1")
+
+        assert session(None, None).region_name == "sa-east-1"
+        assert session(None, "eu-west-1").region_name == "eu-west-1"
+
+    def test_no_region(self, monkeypatch):
+        """Without any Region the error says how to give one."""
+        monkeypatch.delenv("AWS_DEFAULT_REGION")
+
+        with pytest.raises(NoCredentialsError) as caught:
+            session(None, None)
+        assert "--region" in caught.value.advice
+
+    def test_no_credentials(self, monkeypatch):
+        """Without credentials the error says how to get some."""
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+        with pytest.raises(NoCredentialsError) as caught:
+            session(None, "eu-west-1")
+        assert "--profile" in caught.value.advice
+
+    def test_unknown_profile(self):
+        """A profile that is not there is named."""
+        with pytest.raises(NoCredentialsError, match="no-such-profile"):
+            session("no-such-profile", "eu-west-1")
+
+    def test_unknown_profile_of_the_environment(self, monkeypatch):
+        """The same for a profile that AWS_PROFILE names."""
+        monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
+
+        with pytest.raises(NoCredentialsError, match="no-such-profile"):
+            session(None, "eu-west-1")
+
+
+class TestClients:
+    """Clients and what they send."""
+
+    def test_a_mutating_call_is_sent_once(self):
+        """No SDK retry: a call whose answer is lost must not be carried out twice (rule 6)."""
+        wire = Wire()
+
+        with pytest.raises(Exception, match="Unavailable"):
+            Clients(wire.session).writer(MARK).create_vpn_gateway(Type="ipsec.1")
+        assert len(wire.urls) == 1
+
+    def test_the_endpoint_is_given_to_every_service(self):
+        """One --endpoint-url serves EC2, STS, Direct Connect and Service Quotas."""
+        clients = Clients(Answering().session, endpoint_url="http://127.0.0.1:5000")
+        made = [
+            clients.reader(),
+            clients.writer(MARK),
+            clients.sts(),
+            clients.direct_connect(),
+            clients.service_quotas(),
+        ]
+
+        assert {client.meta.endpoint_url for client in made} == {"http://127.0.0.1:5000"}
+
+    def test_the_endpoint_of_the_environment(self, monkeypatch):
+        """AWS_ENDPOINT_URL means what it means to every SDK."""
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:5001")
+
+        assert Clients(Answering().session).reader().meta.endpoint_url == "http://127.0.0.1:5001"
+
+    def test_a_bad_endpoint(self):
+        """An endpoint that is no URL is a mistake on the command line."""
+        with pytest.raises(UsageError, match="not-a-url"):
+            Clients(Answering().session, endpoint_url="not-a-url").reader()
+
+    def test_user_agent(self):
+        """CloudTrail shows the program, the run and the step of a change."""
+        answering = Answering()
+        clients = answering.clients()
+
+        clients.reader().describe_vpn_gateways()
+        clients.writer(MARK).attach_vpn_gateway(VpnGatewayId="vgw-1", VpcId="vpc-1")
+
+        look, attach = answering.agents
+        assert look.endswith(f"vpnmigrate/{__version__}")
+        assert attach.endswith(f"vpnmigrate/{__version__} run/mig-1 step/3")
+
+    def test_patience(self):
+        """Reads are repeated and give up soon; a mutating call is given time to answer."""
+        clients = Answering().clients()
+        reader, writer = clients.reader().meta.config, clients.writer(MARK).meta.config
+
+        assert (reader.retries["total_max_attempts"], writer.retries["total_max_attempts"]) == (5, 1)
+        assert reader.retries["mode"] == "standard"
+        assert (reader.read_timeout, writer.read_timeout) == (20, 60)
+
+    def test_renewing(self):
+        """After a renewal a fresh session is opened, once, and every client comes from it."""
+        opened: list[boto3.Session] = []
+
+        def open_session() -> boto3.Session:
+            opened.append(Answering().session())
+            return opened[-1]
+
+        clients = Clients(open_session)
+        before = clients.reader()
+        assert clients.reader() is before
+        clients.renew()
+
+        assert clients.reader() is not before
+        assert clients.region == "eu-west-1"
+        assert len(opened) == 2
+
+    def test_debug_logs_hold_no_bodies(self, caplog):
+        """Even with debug logging on, botocore writes no request and no answer (design.md 7)."""
+        with caplog.at_level(logging.DEBUG):
+            client = Answering().clients().writer(MARK)
+            client.create_vpn_connection(
+                CustomerGatewayId="cgw-1",
+                Type="ipsec.1",
+                Options={"TunnelOptions": [{"PreSharedKey": "the.key_12345"}]},
+            )
+
+        assert "the.key_12345" not in caplog.text

@@ -1,0 +1,226 @@
+"""What became of a mutating call: the decision table, and every way to have no answer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from botocore import exceptions as botocore
+from botocore.parsers import ResponseParserError
+
+from tests.aws.answering import REQUEST_ID
+from vpnmigrate.aws.failures import failure_of
+from vpnmigrate.aws.translate import outcome_of, outcome_of_read
+from vpnmigrate.aws.unreadable import CredentialsExpiredError
+from vpnmigrate.devices.secret import Secret
+from vpnmigrate.errors import (
+    AwsError,
+    AwsUnreadableError,
+    NoCredentialsError,
+    NotAuthorizedError,
+    NotFoundError,
+    UnreachableError,
+)
+from vpnmigrate.outcomes import InDoubt, Later, Outcome, Performed, Refused
+
+
+def refused(
+    code: str, message: str = "", call: str = "AttachVpnGateway", status: int = 400
+) -> Outcome:
+    """Give the outcome of *call* that EC2 refuses with *code*."""
+    answer = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"RequestId": REQUEST_ID, "HTTPStatusCode": status},
+    }
+    return outcome_of(failure_of(botocore.ClientError(answer, call), call))  # type: ignore[arg-type]
+
+
+MUTATING = "The maximum number of mutating objects has been reached."
+PENDING = "This call cannot be completed because there are pending VPNs or Virtual Interfaces"
+NO_ROUTE = "There is no route defined for '10.1.0.0/16' in the route table. Use CreateRoute."
+NETWORKS = "route table rtb-1 and network gateway vgw-1 belong to different networks"
+TAKEN = "The VPC vpc-1 already has a VGW attached"
+
+# domain.md 12.2, row by row: code, message, call, decision, and a Later's limit in minutes.
+TABLE = [
+    ("RequestLimitExceeded", "", "AttachVpnGateway", Later, 15),
+    ("Throttling", "", "CreateVpnGateway", Later, 15),
+    ("ThrottlingException", "", "CreateVpnGateway", Later, 15),
+    ("EC2ThrottledException", "", "ReplaceRoute", Later, 15),
+    ("InternalError", "", "CreateVpnGateway", InDoubt, None),
+    ("InternalFailure", "", "AttachVpnGateway", InDoubt, None),
+    ("ServiceUnavailable", "", "CreateVpnConnection", InDoubt, None),
+    ("Unavailable", "", "DetachVpnGateway", InDoubt, None),
+    ("VpnGatewayLimitExceeded", MUTATING, "CreateVpnGateway", Later, 10),
+    ("VpnConnectionLimitExceeded", MUTATING, "CreateVpnConnection", Later, 40),
+    ("VpnGatewayLimitExceeded", "quota", "CreateVpnGateway", Refused, None),
+    ("VpnConnectionLimitExceeded", "quota", "CreateVpnConnection", Refused, None),
+    ("InvalidVpnGatewayID.NotFound", "", "AttachVpnGateway", Later, 2),
+    ("InvalidVpnGatewayID.NotFound", "", "CreateVpnConnection", Later, 2),
+    ("InvalidVpnConnectionID.NotFound", "", "CreateVpnConnectionRoute", Later, 2),
+    ("InvalidVpnGatewayID.NotFound", "", "DetachVpnGateway", Performed, None),
+    ("InvalidVpnGatewayID.NotFound", "", "DeleteVpnGateway", Performed, None),
+    ("InvalidVpnConnectionID.NotFound", "", "DeleteVpnConnection", Performed, None),
+    ("InvalidVpcID.NotFound", "", "DeleteVpc", Performed, None),
+    ("InvalidSubnetID.NotFound", "", "DeleteSubnet", Performed, None),
+    ("InvalidAssociationID.NotFound", "", "DisassociateRouteTable", Performed, None),
+    ("InvalidVpcState", TAKEN, "AttachVpnGateway", Later, 30),
+    ("VpnGatewayAttachmentLimitExceeded", "", "AttachVpnGateway", Later, 30),
+    ("InvalidVpnGatewayAttachment.NotFound", "", "DetachVpnGateway", Performed, None),
+    ("InvalidParameterValue", PENDING, "DetachVpnGateway", Later, 40),
+    ("InvalidParameterValue", PENDING, "AttachVpnGateway", Later, 40),
+    ("InvalidParameterValue", "bad", "AttachVpnGateway", Refused, None),
+    ("IncorrectState", "The VPN gateway is in use.", "DeleteVpnGateway", Later, 10),
+    ("IncorrectState", "", "AttachVpnGateway", Later, 30),
+    ("IncorrectState", "", "DeleteVpnConnection", Later, 10),
+    ("InvalidVpnGatewayState", "", "CreateVpnConnection", Later, 10),
+    ("Gateway.NotAttached", "", "EnableVgwRoutePropagation", Later, 2),
+    ("InvalidGatewayID.NotFound", "", "ReplaceRoute", Later, 2),
+    ("InvalidGatewayID.NotFound", "", "AssociateRouteTable", Later, 2),
+    ("InvalidParameterValue", NETWORKS, "ReplaceRoute", Later, 2),
+    ("InvalidParameterValue", NO_ROUTE, "ReplaceRoute", Refused, None),
+    ("InvalidRouteTableID.NotFound", "", "ReplaceRoute", Refused, None),
+    ("RouteAlreadyExists", "", "CreateRoute", Refused, None),
+    ("RouteLimitExceeded", "", "CreateRoute", Refused, None),
+    ("InvalidRoute.NotFound", "", "DeleteRoute", Performed, None),
+    ("InvalidRoute.NotFound", "", "DeleteVpnConnectionRoute", Performed, None),
+    ("InvalidVpnConnection.InvalidState", "", "CreateVpnConnectionRoute", Later, 40),
+    ("InvalidVpnConnection.InvalidType", "", "CreateVpnConnectionRoute", Refused, None),
+    ("InvalidCustomerGateway.DuplicateIpAddress", "", "CreateVpnConnection", Refused, None),
+    ("AsnConflict", "", "CreateVpnConnection", Refused, None),
+    ("DependencyViolation", "", "DeleteVpc", Later, 10),
+    ("UnauthorizedOperation", "", "AttachVpnGateway", Refused, None),
+    ("RequestExpired", "", "AttachVpnGateway", Later, 60),
+    ("ExpiredToken", "", "CreateVpnGateway", Later, 60),
+    # domain.md 2.11: never to be tried again.
+    ("AuthFailure", "", "AttachVpnGateway", Refused, None),
+    ("OptInRequired", "", "AttachVpnGateway", Refused, None),
+    ("Blocked", "", "AttachVpnGateway", Refused, None),
+    ("PendingVerification", "", "CreateVpnGateway", Refused, None),
+    ("TagPolicyViolation", "", "CreateVpnGateway", Refused, None),
+    ("InvalidParameterCombination", "", "CreateVpnConnection", Refused, None),
+    ("SomethingNew", "", "AttachVpnGateway", Refused, None),
+]
+
+
+@pytest.mark.parametrize(("code", "message", "call", "decision", "minutes"), TABLE)
+def test_the_table(code, message, call, decision, minutes):
+    """Every refusal that AWS documents leads to the decision of domain.md 12.2."""
+    outcome = refused(code, message, call)
+
+    assert type(outcome) is decision
+    if isinstance(outcome, Later):
+        assert outcome.limit == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("code", ["InternalError", "SomethingNew", "IncorrectState"])
+def test_a_server_error_is_in_doubt_whatever_its_code(code):
+    """After a 5xx nobody knows whether the call was carried out."""
+    assert isinstance(refused(code, status=503), InDoubt)
+
+
+def test_a_throttle_is_no_server_error():
+    """EC2 throttles with status 503, and such a call was certainly not carried out."""
+    assert isinstance(refused("RequestLimitExceeded", status=503), Later)
+
+
+def test_denied_names_the_action():
+    """A refusal for want of permission names the action, and that tags need one too."""
+    attach = refused("UnauthorizedOperation", "You are not authorized.")
+    create = refused("UnauthorizedOperation", call="CreateVpnGateway")
+
+    assert isinstance(attach, Refused)
+    assert isinstance(create, Refused)
+    assert "allow ec2:AttachVpnGateway for" in attach.advice
+    assert "allow ec2:CreateVpnGateway and ec2:CreateTags for" in create.advice
+
+
+@pytest.mark.parametrize("code", ["RequestExpired", "ExpiredToken", "TokenRefreshRequired"])
+def test_expired_says_how_to_renew(code):
+    """Expired credentials are waited for, and the operator is told what to do."""
+    outcome = refused(code)
+
+    assert isinstance(outcome, Later)
+    assert "renew the credentials" in outcome.why
+
+
+def test_every_answer_keeps_its_request_id():
+    """Each outcome that EC2 answered carries the request id, for CloudTrail."""
+    outcomes = [
+        refused("AsnConflict"),
+        refused("Gateway.NotAttached"),
+        refused("InvalidVpnGatewayAttachment.NotFound", call="DetachVpnGateway"),
+        refused("RequestLimitExceeded"),
+        refused("UnauthorizedOperation"),
+    ]
+
+    assert {o.request_id for o in outcomes if not isinstance(o, InDoubt)} == {REQUEST_ID}
+
+
+URL = "https://ec2.eu-west-1.amazonaws.com/"
+
+
+@pytest.mark.parametrize(
+    ("exception", "kind"),
+    [
+        (botocore.ReadTimeoutError(endpoint_url=URL), InDoubt),
+        (botocore.ConnectionClosedError(endpoint_url=URL), InDoubt),
+        (botocore.HTTPClientError(error="reset"), InDoubt),
+        (botocore.IncompleteReadError(actual_bytes=1, expected_bytes=2), InDoubt),
+        (botocore.SSLError(endpoint_url=URL, error="EOF"), InDoubt),
+        (ResponseParserError("not XML"), InDoubt),
+        (botocore.EndpointConnectionError(endpoint_url=URL, error="refused"), Later),
+        (botocore.ConnectTimeoutError(endpoint_url=URL), Later),
+        (botocore.ProxyConnectionError(proxy_url=URL), Later),
+        (botocore.NoCredentialsError(), Later),
+        (botocore.CredentialRetrievalError(provider="sso", error_msg="gone"), Later),
+        (botocore.SSOTokenLoadError(error_msg="gone"), Later),
+        (botocore.UnauthorizedSSOTokenError(), Later),
+        (botocore.TokenRetrievalError(provider="sso", error_msg="gone"), Later),
+        (NoCredentialsError("no profile"), Later),
+        (botocore.ParamValidationError(report="no such parameter"), Refused),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value.__name__,
+)
+def test_no_answer(exception, kind):
+    """Without an answer a call is in doubt, unless it can never have been sent."""
+    assert isinstance(outcome_of(failure_of(exception, "CreateVpnGateway")), kind)
+
+
+def test_a_refused_role_means_the_call_was_not_sent():
+    """When the role cannot be assumed on the way, the call itself was never made."""
+    answer = {"Error": {"Code": "AccessDenied", "Message": "no"}}
+    refusal = botocore.ClientError(answer, "AssumeRole")  # type: ignore[arg-type]
+
+    assert isinstance(outcome_of(failure_of(refusal, "CreateVpnGateway")), Later)
+
+
+def test_keys_are_blanked():
+    """A key that EC2 or botocore quotes is not in the outcome."""
+    answer = {"Error": {"Code": "InvalidParameterValue", "Message": "Value (the.key_1) is bad"}}
+    exceptions = [
+        botocore.ClientError(answer, "CreateVpnConnection"),  # type: ignore[arg-type]
+        botocore.ParamValidationError(report="Invalid value: the.key_1"),
+    ]
+
+    for exception in exceptions:
+        failure = failure_of(exception, "CreateVpnConnection", hide=[Secret("the.key_1")])
+        assert "the.key_1" not in repr(outcome_of(failure))
+        assert "withheld" in repr(outcome_of(failure))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (CredentialsExpiredError("expired", advice="renew"), Later),
+        (NoCredentialsError("none"), Later),
+        (UnreachableError("offline"), Later),
+        (AwsUnreadableError("throttled"), Later),
+        (NotFoundError("not listed yet"), Later),
+        (NotAuthorizedError("denied", advice="allow it"), Refused),
+        (AwsError("keys are not shown"), Refused),
+    ],
+)
+def test_a_failed_read_before_a_change(error, kind):
+    """When a change's own read fails, nothing was sent, and so nothing is in doubt."""
+    assert isinstance(outcome_of_read(error), kind)
