@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
+WRITTEN_BY_THE_PROGRAM = {"sheet.md", "runbook.md"}
 STEP_PAGES = sorted((ROOT / "docs" / "steps").glob("*.md"))
 
 _SHELL = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -84,6 +85,21 @@ def test_every_cited_fact_about_aws_exists() -> None:
         if path.is_file()
         for number in _CITED.findall(path.read_text(encoding="utf-8"))
         if number not in sections
+    }
+
+    assert not missing
+
+
+def test_every_page_that_the_code_names_exists() -> None:
+    """A docstring or comment sends its reader to no page that is not there."""
+    there = {page.name for page in PAGES} | WRITTEN_BY_THE_PROGRAM
+    sources = [path for name in ("vpnmigrate", "tests") for path in (ROOT / name).rglob("*.py")]
+
+    missing = {
+        f"{path.relative_to(ROOT)}: {page}"
+        for path in sources
+        for page in re.findall(r"\b[\w-]+\.md\b", path.read_text(encoding="utf-8"))
+        if page not in there
     }
 
     assert not missing
