@@ -15,7 +15,7 @@ from msgspec import Meta, Struct, inspect
 from vpnmigrate.options import Decisions, Waits
 from vpnmigrate.strict_yaml import Document, Path, document_from
 
-DURATION = re.compile(r"(?=\d)(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,5})s)?")
+DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,5})s)?")
 """``30s``, ``60m``, ``1h30m``: the only way to write a span of time, never a bare number."""
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]

@@ -1,0 +1,171 @@
+"""What a playbook may say, and how it is told what it may not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vpnmigrate.errors import MalformedFileError
+from vpnmigrate.options import (
+    BackOut,
+    Decisions,
+    DirectConnect,
+    Exceptions,
+    InsideMode,
+    KeyMode,
+    OldTunnels,
+    TestVpc,
+    TunnelOptions,
+    Waits,
+)
+from vpnmigrate.playbook import Playbook, duration_from, playbook_from
+
+WHOLE = """\
+name: mine
+summary: Everything at once.
+decisions:
+  asn: 64513
+  keys: reuse
+  inside: listed
+  inside_cidrs:
+    vpn-1: [169.254.20.0/30, 169.254.20.4/30]
+  device_types:
+    default: Cisco Systems, Inc./ASR 1000/IOS 12.4+
+  tunnel_options:
+    ike_versions: [ikev2]
+    phase1_dh_groups: [20, 21]
+    dpd_timeout_seconds: 40
+    dpd_timeout_action: clear
+  test_vpc:
+    cidr: 10.255.0.0/24
+    command: [./try, --now]
+  old_tunnels: leave
+  back_out: roll-back
+  waits:
+    tunnels: 1h30m
+    steady: 45s
+  exceptions:
+    prefixes: [10.9.0.0/16]
+    connections: [vpn-2]
+  recreate_aws_vpn: true
+  direct_connect: absent
+"""
+
+
+def test_says_everything_a_plan_can_decide() -> None:
+    """Each decision has a field, and each field is read as what it means."""
+    assert playbook_from(WHOLE, "mine.yaml") == Playbook(
+        "mine",
+        "Everything at once.",
+        Decisions(
+            asn=64513,
+            keys=KeyMode.REUSE,
+            inside=InsideMode.LISTED,
+            inside_cidrs={"vpn-1": ("169.254.20.0/30", "169.254.20.4/30")},  # type: ignore[dict-item]
+            device_types={"default": "Cisco Systems, Inc./ASR 1000/IOS 12.4+"},
+            tunnel_options=TunnelOptions(
+                ike_versions=("ikev2",),
+                phase1_dh_groups=(20, 21),
+                dpd_timeout_seconds=40,
+                dpd_timeout_action="clear",
+            ),
+            test_vpc=TestVpc("10.255.0.0/24", ("./try", "--now")),
+            old_tunnels=OldTunnels.LEAVE,
+            back_out=BackOut.ROLL_BACK,
+            waits=Waits(timedelta(minutes=90), timedelta(seconds=45)),
+            exceptions=Exceptions(("10.9.0.0/16",), ("vpn-2",)),  # type: ignore[arg-type]
+            recreate_aws_vpn=True,
+            direct_connect=DirectConnect.ABSENT,
+        ),
+    )
+
+
+def test_the_whole_example_leaves_nothing_out() -> None:
+    """The example above grows with the decisions."""
+    said = playbook_from(WHOLE, "mine.yaml").decisions
+
+    same = {
+        name
+        for name in Decisions.__struct_fields__
+        if getattr(said, name) == getattr(Decisions(), name)
+    }
+    assert not same
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    """A playbook needs a name and a summary; the rest is as usual."""
+    assert playbook_from("name: x\nsummary: s\n", "x.yaml").decisions == Decisions()
+
+
+@pytest.mark.parametrize(
+    ("line", "told", "advice"),
+    [
+        ("keys: old", "decisions.keys: not one of the choices", "choices: new, reuse, "),
+        ("colour: red", "decisions.colour: no playbook has such a field", "fields: asn, keys, "),
+        ("asn: '64513'", "decisions.asn: expected a whole number, got text", ""),
+        ("recreate_aws_vpn: maybe", "decisions.recreate_aws_vpn: expected ", "choices: true, fal"),
+        ("waits: {tunnels: 90}", "decisions.waits.tunnels: not a span", "write it like 30s"),
+        ("waits: {tunnels: PT90S}", "decisions.waits.tunnels: not a span", "write it like 30s"),
+        ("waits: {stedy: 30s}", "decisions.waits.stedy: no playbook", "fields: tunnels, steady"),
+        ("waits: 30s", "decisions.waits: expected a mapping, got text", "fields: tunnels, steady"),
+        ("test_vpc: {}", "decisions.test_vpc: mapping missing required", "fields: cidr, command"),
+        ("device_types: {default: 5}", "decisions.device_types: expected text", ""),
+        (
+            "tunnel_options: {ike_versions: [ikev2, 1]}",
+            "decisions.tunnel_options.ike_versions[1]: expected text, got a whole number",
+            "",
+        ),
+    ],
+)
+def test_a_fault_names_line_field_and_choices(line: str, told: str, advice: str) -> None:
+    """A misspelt or mistyped field is told with its line, its path, and what could stand there."""
+    with pytest.raises(MalformedFileError) as caught:
+        playbook_from(f"name: x\nsummary: s\ndecisions:\n  {line}\n", "mine.yaml")
+
+    assert str(caught.value).startswith(f"mine.yaml, line 4: {told}")
+    assert caught.value.advice.startswith(advice)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- a\n", "just words\n", "name: x\n", "name: A B\nsummary: s\n"]
+)
+def test_refuses_what_is_no_playbook(text: str) -> None:
+    """A text without a good name and a summary is no playbook."""
+    with pytest.raises(MalformedFileError, match=r"mine\.yaml, line 1: "):
+        playbook_from(text, "mine.yaml")
+
+
+@given(st.integers(0, 999), st.integers(0, 999), st.integers(0, 999))
+def test_spans_are_read_as_written(hours: int, minutes: int, seconds: int) -> None:
+    """Hours, minutes and seconds add up."""
+    span = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+    assert duration_from(f"{hours}h{minutes}m{seconds}s") == span
+
+
+@pytest.mark.parametrize("said", ["", "30", "s", "1m1h", "-5s", "1.5h", "5 m", "٣s", 30, None])
+def test_other_spans_are_refused(said: object) -> None:
+    """A number without a unit, or in another order, is no span."""
+    assert duration_from(said) is None
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_playbook_or_a_named_fault(text: str) -> None:
+    """Whatever somebody hands in, the answer is a playbook or one clear error."""
+    read = _read(f"name: x\nsummary: s\ndecisions:\n  {text}")
+
+    if isinstance(read, MalformedFileError):
+        assert str(read).startswith("mine.yaml")
+    else:
+        assert msgspec.json.decode(msgspec.json.encode(read), type=Playbook) == read
+
+
+def _read(text: str) -> Playbook | MalformedFileError:
+    try:
+        return playbook_from(text, "mine.yaml")
+    except MalformedFileError as fault:
+        return fault

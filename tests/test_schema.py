@@ -1,0 +1,46 @@
+"""The JSON Schema of playbooks agrees with the program and with the ready playbooks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vpnmigrate.files import PLAYBOOKS
+from vpnmigrate.options import Decisions
+from vpnmigrate.schema import playbook_schema, schema_text
+from vpnmigrate.strict_yaml import document_from
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "playbook.schema.json"
+
+
+def test_the_committed_schema_is_current() -> None:
+    """The page in the reference is what the types say now; `make docs` writes it anew."""
+    assert PAGE.read_text(encoding="utf-8") == schema_text()
+
+
+def test_the_schema_knows_every_decision() -> None:
+    """An editor can complete every field, and refuses all others."""
+    decisions = playbook_schema()["$defs"]["Decisions"]
+
+    assert set(decisions["properties"]) == set(Decisions.__struct_fields__)
+    assert decisions["additionalProperties"] is False
+
+
+def test_spans_are_written_as_people_do() -> None:
+    """The schema asks for 30s and 1h30m, not for ISO 8601."""
+    text = json.dumps(playbook_schema())
+
+    assert "duration" not in text
+    assert "([0-9]{1,5})s" in text
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS.names)
+def test_ready_playbooks_say_what_the_schema_knows(name: str) -> None:
+    """No ready playbook uses a field that an editor would mark."""
+    schema = playbook_schema()
+    said = document_from(PLAYBOOKS.read(name).text, name).data
+
+    assert set(said) <= set(schema["$defs"]["Playbook"]["properties"])
+    assert set(said["decisions"]) <= set(schema["$defs"]["Decisions"]["properties"])

@@ -1,0 +1,80 @@
+"""YAML as far as people need it, with a line number for every fault."""
+
+from __future__ import annotations
+
+import pytest
+
+from vpnmigrate.errors import MalformedFileError
+from vpnmigrate.strict_yaml import DEEPEST, document_from
+
+
+def test_reads_plain_yaml() -> None:
+    """Mappings, lists, numbers, truths and texts are read as YAML means them."""
+    text = "a: 1\nb:\n  - x\n  - true\nc: {d: 'no'}\n"
+
+    assert document_from(text, "f.yaml").data == {"a": 1, "b": ["x", True], "c": {"d": "no"}}
+
+
+def test_an_empty_text_is_nothing() -> None:
+    """A file without a word in it holds nothing, and that is no fault of YAML's."""
+    assert document_from("# only a comment\n", "f.yaml").data is None
+
+
+def test_knows_the_line_of_every_value() -> None:
+    """A place that is in the file has its line, one that is not that of what is around it."""
+    document = document_from("a:\n  b:\n    - x\n    - y\n", "f.yaml")
+
+    assert document.line_of(("a", "b", 1)) == 4
+    assert document.line_of(("a", "b", 1, "z")) == 4
+    assert document.line_of(("a", "q")) == 1
+
+
+def test_a_fault_names_file_line_and_field() -> None:
+    """A fault that is found later still tells where the value stands."""
+    document = document_from("a:\n  b:\n    - x\n", "f.yaml")
+
+    fault = document.fault(("a", "b", 0), "not good", advice="do better")
+
+    assert str(fault) == "f.yaml, line 3: a.b[0]: not good"
+    assert fault.advice == "do better"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n",
+            "f.yaml, line 5: b.c is there twice, first in line 3",
+        ),
+        ("a: &x 1\nb: *x\n", "f.yaml, line 2: an alias; write the value out instead"),
+        ("a: [\n", "f.yaml, line 2: not YAML: "),
+        ("? [a]\n: 1\n", "f.yaml, line 1: a key that is no plain text"),
+        ("1: a\n", "f.yaml, line 1: a key that is no plain text"),
+        ("a: 2001-99-99\n", "f.yaml, line 1: not YAML: a value that cannot be read"),
+        ("a: 1\nb: !!python/object:os.system x\n", "f.yaml, line 2: not YAML: "),
+        ("a: 1\n---\nb: 2\n", "f.yaml, line 2: not YAML: "),
+        ("a: \x00\n", "f.yaml: not YAML text"),
+    ],
+)
+def test_refuses_what_would_surprise(text: str, told: str) -> None:
+    """Duplicate keys, aliases, odd keys, tags and broken text are refused by line."""
+    with pytest.raises(MalformedFileError) as caught:
+        document_from(text, "f.yaml")
+
+    assert str(caught.value).startswith(told)
+
+
+def test_refuses_what_is_nested_without_end() -> None:
+    """A text that nests deeper than any file of ours cannot exhaust the parser."""
+    assert document_from("[" * DEEPEST + "]" * DEEPEST, "f.yaml").data
+
+    with pytest.raises(MalformedFileError, match="nested more than"):
+        document_from("[" * 5000, "f.yaml")
+
+
+def test_quotes_nothing() -> None:
+    """What stands in a broken line may be a secret, so no message repeats it."""
+    with pytest.raises(MalformedFileError) as caught:
+        document_from("a: 1\nkey: 'hunter2\n", "f.yaml")
+
+    assert "hunter2" not in str(caught.value)
