@@ -9,7 +9,7 @@ import ast
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vpnmigrate.cli.reference import markdown
@@ -52,11 +52,74 @@ def _row(line: str, tests: dict[int, list[str]]) -> str:
     return f"| {number} | {given} | {must} | {links or '-'} |"
 
 
+def findings_page(preflight: Path) -> str:
+    """Give the page of every finding that planning can report, read from the checks."""
+    rows = sorted(row for path in sorted(preflight.glob("*.py")) for row in _findings(path))
+    return "\n".join(
+        [
+            "# Findings",
+            "",
+            "What planning may report: `VPM-B…` blocks, `VPM-W…` warns.",
+            "Codes and names are stable.  Written from the program by `make docs`; do not edit.",
+            "",
+            "| code | name | the check | what to do |",
+            "| --- | --- | --- | --- |",
+            *(f"| {' | '.join(row)} |" for row in rows),
+            "",
+        ]
+    )
+
+
+def _findings(path: Path) -> Iterator[tuple[str, ...]]:
+    module = ast.parse(path.read_text(encoding="utf-8")).body
+    constants = {
+        name.id: value
+        for node in module
+        if isinstance(node, ast.Assign)
+        for name, value in ((node.targets[0], node.value),)
+        if isinstance(name, ast.Name)
+    }
+    for function in module:
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        check = (ast.get_docstring(function) or "-").split("\n\n")[0]
+        for node in ast.walk(function):
+            match node:
+                case ast.Call(func=ast.Name("Finding"), args=[code, name, _, fix]):
+                    names = (f"`{_text(part, constants)}`" for part in (code, name))
+                    yield tuple(map(_cell, (*names, check, _text(fix, constants))))
+                case _:
+                    pass
+
+
+def _text(node: ast.expr, constants: Mapping[str, ast.expr]) -> str:
+    """Give a string as it is written; what is filled in at run time becomes an ellipsis."""
+    match node:
+        case ast.Constant(str(text)):
+            return text
+        case ast.JoinedStr(parts):
+            return "".join(_text(part, constants) for part in parts)
+        case ast.BinOp(left, ast.Add(), right):
+            return _text(left, constants) + _text(right, constants)
+        case ast.Name(name) if name in constants:
+            return _text(constants[name], constants)
+        case _:
+            return "…"
+
+
+def _cell(text: str) -> str:
+    linked = re.sub(r"domain\.md (\d[\d.]*\d|\d)", r"[domain.md \1](../domain.md)", text)
+    return re.sub(r"\s+", " ", linked).replace("|", "\\|")
+
+
 def pages() -> dict[Path, str]:
     """Give every generated page with the text it should have."""
-    cases = ROOT / "docs" / "cases.md"
+    cases, reference = ROOT / "docs" / "cases.md", ROOT / "docs" / "reference"
     return {
         ROOT / "docs" / "reference" / "cli.md": markdown(),
+        ROOT / "docs" / "reference" / "findings.md": findings_page(
+            ROOT / "vpnmigrate" / "preflight"
+        ),
         cases: cases_page(cases.read_text(encoding="utf-8"), tests_by_case(ROOT / "tests")),
     }
 
