@@ -116,10 +116,8 @@ def pages() -> dict[Path, str]:
     """Give every generated page with the text it should have."""
     cases, reference = ROOT / "docs" / "cases.md", ROOT / "docs" / "reference"
     return {
-        ROOT / "docs" / "reference" / "cli.md": markdown(),
-        ROOT / "docs" / "reference" / "findings.md": findings_page(
-            ROOT / "vpnmigrate" / "preflight"
-        ),
+        reference / "cli.md": markdown(),
+        reference / "findings.md": findings_page(ROOT / "vpnmigrate" / "preflight"),
         cases: cases_page(cases.read_text(encoding="utf-8"), tests_by_case(ROOT / "tests")),
     }
 
