@@ -1,0 +1,147 @@
+"""The log of a run: JSON lines for machines, and for finding out later what happened.
+
+The journal is the record; the log repeats it, with what the run waited for.  It says only what
+``Event`` lists, never on stdout, and a log that cannot be written never stops a run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import BindableLogger, EventDict, WrappedLogger
+
+from vpnmigrate.clock import Clock
+from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.records import Entry
+from vpnmigrate.rundir import FILE_MODE, Run
+from vpnmigrate.settings import LogTo
+
+REDACTED = "(redacted)"
+
+_SECRET = re.compile(
+    r"pre.?shared|psk|secret|passw|token|credential|private.?key|access.?key"
+    r"|gateway.?configuration|sample.?configuration",
+    re.IGNORECASE,
+)
+
+
+class Event(StrEnum):
+    """Everything a log can say."""
+
+    JOURNALLED = "journal.written"
+    WAITED = "step.waited"
+    NOTICED = "run.noticed"
+    """About this process itself: a torn line, a take-over."""
+
+
+class RunLog:
+    """Observes a run and writes what it sees; it is an ``Observer``."""
+
+    def __init__(self, logger: BindableLogger, clock: Clock) -> None:
+        self._logger: Any = logger
+        self._clock = clock
+
+    def saw(self, entry: Entry) -> None:
+        """Log a journal entry that is durable now."""
+        self._say(Event.JOURNALLED, seq=entry.seq, record=msgspec.to_builtins(entry.record))
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        """Log one look that found the step's goal not reached."""
+        self._say(
+            Event.WAITED,
+            step=step,
+            why=why,
+            waited=waited.total_seconds(),
+            limit=limit.total_seconds(),
+        )
+
+    def notice(self, text: str) -> None:
+        """Log what the operator was told about this process."""
+        self._say(Event.NOTICED, text=text)
+
+    def _say(self, event: Event, **values: object) -> None:
+        self._logger.info(event.value, at=self._clock.now().isoformat(), **values)
+
+
+@contextmanager
+def log_of(run: Run, to: LogTo, clock: Clock, stderr: TextIO) -> Iterator[RunLog]:
+    """Open the log of *run* for this process.
+
+    Raises:
+        VpnMigrateError: The log file cannot be opened.
+    """
+    streams: list[TextIO] = [stderr] if to in (LogTo.STDERR, LogTo.BOTH) else []
+    if to not in (LogTo.FILE, LogTo.BOTH):
+        yield RunLog(_logger(run, streams), clock)
+        return
+    with _opened(run) as file:
+        yield RunLog(_logger(run, [*streams, file]), clock)
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Blank every value whose key sounds like a secret, however deep it lies."""
+    return {key: _redacted(key, value) for key, value in event.items()}
+
+
+def _redacted(key: object, value: object) -> object:
+    if _SECRET.search(str(key)):
+        return REDACTED
+    match value:
+        case dict():
+            return {inner: _redacted(inner, below) for inner, below in value.items()}
+        case list() | tuple():
+            return [_redacted("", below) for below in value]
+        case _:
+            return value
+
+
+class _Lines:
+    """Writes each line to every stream that still takes it."""
+
+    def __init__(self, streams: Sequence[TextIO]) -> None:
+        self._streams = list(streams)
+
+    def info(self, line: str) -> None:
+        for stream in tuple(self._streams):
+            try:
+                stream.write(line + "\n")
+                stream.flush()
+            except (OSError, ValueError):
+                # A full disk or a lost terminal is no reason to leave a cutover half done.
+                self._streams.remove(stream)
+
+
+def _logger(run: Run, streams: Sequence[TextIO]) -> BindableLogger:
+    logger: BindableLogger = structlog.wrap_logger(
+        _Lines(streams),
+        processors=[redact, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.BoundLogger,
+        context_class=dict,
+    )
+    return logger.bind(run=run.id)
+
+
+@contextmanager
+def _opened(run: Run) -> Iterator[TextIO]:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    try:
+        handle = os.open(run.log, flags, FILE_MODE)
+    except OSError as exc:
+        raise VpnMigrateError(
+            f"the log {run.log} cannot be written: {exc.strerror}",
+            advice="see to the disk and its permissions, or set VPNMIGRATE_LOG=off",
+        ) from exc
+    file = os.fdopen(handle, "a", encoding="utf-8")
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # of what could not be written then, and cannot now
+            file.close()
