@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.awsrequest import AWSResponse
+from botocore.loaders import Loader
 
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.model import MigrationId
@@ -26,6 +29,12 @@ class Refusal(Exception):  # noqa: N818
     def __init__(self, code: str, message: str = "no", status: int = 400) -> None:
         super().__init__(code)
         self.code, self.text, self.status = code, message, status
+
+
+@cache
+def _models() -> Loader:
+    """Load botocore's service models once: EC2's alone takes a tenth of a second."""
+    return Loader()
 
 
 class Answering:
@@ -54,7 +63,11 @@ class Answering:
 
     def session(self) -> boto3.Session:
         """Open a session that this answers."""
-        session = boto3.Session("AKIATEST", "no-secret", region_name="eu-west-1")
+        within = botocore.session.Session()
+        within.register_component("data_loader", _models())
+        session = boto3.Session(
+            "AKIATEST", "no-secret", region_name="eu-west-1", botocore_session=within
+        )
         session.events.register("before-parameter-build", self._note)
         session.events.register("before-call", self._answer)
         return session
