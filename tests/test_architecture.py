@@ -63,7 +63,7 @@ SHELL: dict[str, frozenset[str]] = {
     "tasks": frozenset({"logbook", "performing"}),
     "settling": _RUNS | {"logbook", "looking", "performing", "tasks"},
     "runner": _RUNS | {"logbook", "looking", "performing", "tasks", "settling"},
-    "rehearsal": _THOUGHTS | {"runner", "sandbox", "aws", "journal", "vault"},
+    "rehearsal": _RUNS | {"runner", "looking", "sandbox", "aws", "journal", "vault"},
     "rundir": frozenset(),
     "lock": frozenset({"rundir"}),
     "inbox": frozenset({"rundir"}),
@@ -76,8 +76,8 @@ SHELL: dict[str, frozenset[str]] = {
     "aws": frozenset({"vault", "devices"}),
     "sandbox": _THOUGHTS | {"aws", "runner", "vault", "devices", "files", "journal"},
     "report": _THOUGHTS | {"devices", "rehearsal"},
-    "cli": _THOUGHTS | _FILES | {"runner", "rehearsal", "devices", "aws", "sandbox", "report"},
 }
+SHELL["cli"] = _THOUGHTS | frozenset(SHELL)
 
 # Whoever else imports these is wrong; ``clock`` aside, a pure room imports none of the second set.
 ONLY_IN = {
