@@ -68,8 +68,9 @@ class Answering:
         session = boto3.Session(
             "AKIATEST", "no-secret", region_name="eu-west-1", botocore_session=within
         )
-        session.events.register("before-parameter-build", self._note)
-        session.events.register("before-call", self._answer)
+        events: Any = session.events  # its stubs deny that a handler may answer
+        events.register("before-parameter-build", self._note)
+        events.register("before-call", self._answer)
         return session
 
     def clients(self) -> Clients:
@@ -95,7 +96,8 @@ class Answering:
         if isinstance(answer, Exception):
             raise answer
         meta = {"RequestId": REQUEST_ID, "HTTPStatusCode": status}
+        headers: Any = {}
         return (
-            AWSResponse("https://answering.invalid/", status, {}, None),
+            AWSResponse("https://answering.invalid/", status, headers, None),
             {**deepcopy(dict(answer)), "ResponseMetadata": meta},
         )

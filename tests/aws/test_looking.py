@@ -95,7 +95,10 @@ class TestWhatIsAsked:
         def page(params: Params) -> Params:
             start = int(params.get("NextToken", "0"))
             tables = [{"RouteTableId": f"rtb-{n:03}"} for n in range(start, start + 50)]
-            return {"RouteTables": tables, **({"NextToken": str(start + 50)} if start < 100 else {})}
+            return {
+                "RouteTables": tables,
+                **({"NextToken": str(start + 50)} if start < 100 else {}),
+            }
 
         reading = look_at(Answering({"DescribeRouteTables": page}))
 
@@ -156,7 +159,9 @@ class TestFailures:
     def test_other_refusals(self):
         """Any other refusal is final, with AWS's code and words."""
         with pytest.raises(AwsError, match="InvalidFilter: the filter is bad") as caught:
-            look_at(Answering({"DescribeRouteTables": Refusal("InvalidFilter", "the filter is bad")}))
+            look_at(
+                Answering({"DescribeRouteTables": Refusal("InvalidFilter", "the filter is bad")})
+            )
 
         assert type(caught.value) is AwsError
 

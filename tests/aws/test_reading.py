@@ -22,6 +22,7 @@ from vpnmigrate.model import (
     TunnelReading,
     TunnelRecord,
     VpcId,
+    VpnConnectionId,
 )
 
 SINCE = datetime(2026, 1, 17, 2, 0, tzinfo=UTC)
@@ -111,9 +112,7 @@ class TestConnection:
             {"DestinationCidrBlock": "192.168.9.1/16", "State": "available"},
             {"DestinationCidrBlock": "10.1.0.0/16", "State": "deleted"},
         ]
-        record = reading.connection_record(
-            a_row(Options={"StaticRoutesOnly": True}, Routes=routes)
-        )
+        record = reading.connection_record(a_row(Options={"StaticRoutesOnly": True}, Routes=routes))
 
         assert record.static_only
         assert record.prefixes == (
@@ -132,7 +131,9 @@ class TestConnection:
         """A server that gives only an id and a state is read."""
         row: Any = {"VpnConnectionId": "vpn-1", "State": "available"}
 
-        assert reading.connection_record(row) == ConnectionRecord(reading.VpnConnectionId("vpn-1"), "available")
+        assert reading.connection_record(row) == ConnectionRecord(
+            VpnConnectionId("vpn-1"), "available"
+        )
 
 
 class TestOthers:

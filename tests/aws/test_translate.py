@@ -167,7 +167,7 @@ URL = "https://ec2.eu-west-1.amazonaws.com/"
         (botocore.ConnectionClosedError(endpoint_url=URL), InDoubt),
         (botocore.HTTPClientError(error="reset"), InDoubt),
         (botocore.IncompleteReadError(actual_bytes=1, expected_bytes=2), InDoubt),
-        (botocore.SSLError(endpoint_url=URL, error="EOF"), InDoubt),
+        (botocore.SSLError(endpoint_url=URL, error=OSError("EOF")), InDoubt),
         (ResponseParserError("not XML"), InDoubt),
         (botocore.EndpointConnectionError(endpoint_url=URL, error="refused"), Later),
         (botocore.ConnectTimeoutError(endpoint_url=URL), Later),

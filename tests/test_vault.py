@@ -1,0 +1,179 @@
+"""The vault: whole files, for nobody else, by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.vault import Vault, VaultError
+
+ID = VpnConnectionId("vpn-1")
+TEXT = "the key is old.Key_one.1111\n"
+SHA = hashlib.sha256(TEXT.encode()).hexdigest()
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    """Give a vault that has not been used."""
+    return Vault(tmp_path / "run" / "devices")
+
+
+def mode(path: Path) -> int:
+    """Give the permission bits of *path* itself."""
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+class TestKeeping:
+    """Writing."""
+
+    def test_content_and_hash(self, vault):
+        """What is kept lies in the connection's folder, and its SHA-256 is given."""
+        assert vault.keep(ID, "sheet.md", TEXT) == SHA
+        assert (vault.folder(ID) / "sheet.md").read_text() == TEXT
+
+    def test_modes(self, vault):
+        """Folders are 0700 and files 0600, whatever the umask."""
+        before = os.umask(0)
+        try:
+            vault.keep(ID, "sheet.md", TEXT)
+        finally:
+            os.umask(before)
+
+        assert mode(vault.root) == mode(vault.folder(ID)) == 0o700
+        assert mode(vault.folder(ID) / "sheet.md") == 0o600
+
+    def test_no_moment_with_a_wider_mode(self, vault):
+        """A file is created with its final mode: no reader gets in between."""
+        vault.keep(ID, "sheet.md", "first")
+        seen: set[int] = set()
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.is_set():
+                for entry in os.scandir(vault.folder(ID)):
+                    try:
+                        seen.add(stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode))
+                    except FileNotFoundError:
+                        continue
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        for n in range(50):
+            vault.keep(ID, "sheet.md", f"{n}" * 10_000)
+        over.set()
+        watcher.join()
+
+        assert seen <= {0o600}
+
+    def test_replacing(self, vault):
+        """Kept again, a file is replaced whole, and nothing else is left in the folder."""
+        vault.keep(ID, "sheet.md", "a much longer text than the next")
+        vault.keep(ID, "sheet.md", TEXT)
+
+        assert (vault.folder(ID) / "sheet.md").read_text() == TEXT
+        assert [path.name for path in vault.folder(ID).iterdir()] == ["sheet.md"]
+
+    def test_a_folder_that_was_open_to_others(self, vault):
+        """A folder that others could enter is closed to them."""
+        vault.folder(ID).mkdir(parents=True, mode=0o755)
+        vault.folder(ID).chmod(0o755)
+        vault.keep(ID, "sheet.md", TEXT)
+
+        assert mode(vault.folder(ID)) == 0o700
+
+    def test_nothing_is_made_before(self, vault):
+        """A vault that keeps nothing leaves nothing behind."""
+        assert not vault.holds(ID, "sheet.md", SHA)
+        assert not vault.root.parent.exists()
+
+
+class TestRefusing:
+    """What is not written, and not read."""
+
+    @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "-", "a\0b", "a\nb"])
+    def test_names(self, vault, name):
+        """A name that leads elsewhere is refused, for files and for folders."""
+        with pytest.raises(VaultError):
+            vault.keep(ID, name, TEXT)
+        with pytest.raises(VaultError):
+            vault.folder(VpnConnectionId(name))
+
+    def test_a_link_in_place_of_the_file(self, vault, tmp_path):
+        """A file that is a symbolic link is neither followed nor replaced."""
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.write_text("untouched")
+        vault.keep(ID, "other.md", TEXT)
+        (vault.folder(ID) / "sheet.md").symlink_to(elsewhere)
+
+        with pytest.raises(VaultError):
+            vault.keep(ID, "sheet.md", TEXT)
+        with pytest.raises(VaultError):
+            vault.holds(ID, "sheet.md", SHA)
+        assert elsewhere.read_text() == "untouched"
+
+    @pytest.mark.parametrize("which", ["root", "folder"])
+    def test_a_link_in_place_of_a_folder(self, vault, tmp_path, which):
+        """A folder that is a symbolic link is not entered."""
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        link = vault.root if which == "root" else vault.folder(ID)
+        link.parent.mkdir(parents=True)
+        link.symlink_to(elsewhere)
+
+        with pytest.raises(VaultError):
+            vault.keep(ID, "sheet.md", TEXT)
+        assert list(elsewhere.iterdir()) == []
+
+    def test_a_file_in_place_of_a_folder(self, vault):
+        """Where a folder cannot be made, the error says so and what to do."""
+        vault.root.parent.mkdir(parents=True)
+        vault.root.write_text("in the way")
+
+        with pytest.raises(VaultError) as caught:
+            vault.keep(ID, "sheet.md", TEXT)
+        assert "--run-dir" in caught.value.advice
+
+    def test_errors_hold_no_content(self, vault):
+        """No error shows what was to be written."""
+        vault.root.parent.mkdir(parents=True)
+        vault.root.write_text("in the way")
+
+        with pytest.raises(VaultError) as caught:
+            vault.keep(ID, "sheet.md", TEXT)
+        assert "Key_one" not in repr(caught.value) + str(caught.value.__cause__)
+
+
+class TestHolding:
+    """Verifying by hash."""
+
+    def test_as_kept(self, vault):
+        """A file is held while it is as it was kept."""
+        vault.keep(ID, "sheet.md", TEXT)
+
+        assert vault.holds(ID, "sheet.md", SHA)
+
+    def test_altered(self, vault):
+        """An altered file is not held."""
+        vault.keep(ID, "sheet.md", TEXT)
+        (vault.folder(ID) / "sheet.md").write_text("other")
+
+        assert not vault.holds(ID, "sheet.md", SHA)
+
+    def test_opened_to_others(self, vault):
+        """A file that others may read is not held, even unaltered."""
+        vault.keep(ID, "sheet.md", TEXT)
+        (vault.folder(ID) / "sheet.md").chmod(0o644)
+
+        assert not vault.holds(ID, "sheet.md", SHA)
+
+    def test_missing(self, vault):
+        """A file that is gone is not held."""
+        vault.keep(ID, "sheet.md", TEXT)
+
+        assert not vault.holds(ID, "other.md", SHA)
