@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from vpnmigrate import errors
@@ -36,11 +38,11 @@ class TestText:
 
     def test_a_bug_names_the_evidence_and_shows_no_traceback(self):
         """A defect is admitted, with the journal and the log to send along."""
-        text = view.bug(KeyError("x"), log="/l/crash.log", journal="/r/journal.jsonl")
+        text = view.bug(KeyError("x"), kept=Path("/runs/crash.log"))
 
         assert "This is a bug in vpnmigrate: KeyError." in text
-        assert "journal: /r/journal.jsonl" in text
-        assert "details: /l/crash.log" in text
+        assert "journal" in text
+        assert "/runs/crash.log" in text
         assert "Traceback" not in text
 
 

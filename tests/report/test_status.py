@@ -26,7 +26,9 @@ from vpnmigrate.report.standing import Standing
 
 
 def a_standing(*records, alive=False, after=timedelta(minutes=5)):
-    return Standing(MIGRATION, replay(a_journal(*records)), (BGP,), BEGAN + after, alive)
+    return Standing(
+        MIGRATION, "a1b2c3d4", replay(a_journal(*records)), (BGP,), BEGAN + after, alive
+    )
 
 
 DOWN = (StepBegun(8, "Swap gateways"), OutageBegan(BEGAN))
@@ -49,7 +51,7 @@ class TestJson:
 
     def test_every_run_is_listed_under_runs(self):
         """A list is a document too, with the same fields for each run."""
-        document = status.every_as_json([a_standing(), a_standing(*MIGRATED)])
+        document = status.every_as_json([a_standing(), a_standing(*MIGRATED)], {})
 
         assert document["schema"] == status.SCHEMA
         assert [run["traffic"] for run in document["runs"]] == ["old", "new"]
@@ -98,11 +100,13 @@ class TestText:
 
     def test_no_runs_says_how_to_begin(self):
         """An empty directory is no riddle."""
-        assert "vpnmigrate plan" in status.every([])
+        assert "vpnmigrate plan" in status.every([], {})
 
     def test_each_run_is_a_line_that_fits(self):
         """A list of runs fits eighty columns."""
-        told = status.every([a_standing(*DOWN), a_standing(*MIGRATED)])
+        told = status.every(
+            [a_standing(*DOWN), a_standing(*MIGRATED)], {"m-9": "line 3 was altered"}
+        )
 
         assert len(told.splitlines()) >= 2
         assert all(len(line) <= 80 for line in told.splitlines())

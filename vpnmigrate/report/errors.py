@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from vpnmigrate.errors import (
     DriftError,
+    Exit,
     JournalDamagedError,
     PreflightError,
     StepError,
@@ -58,17 +60,28 @@ def as_json(error: VpnMigrateError, *, where: str) -> dict[str, Any]:
     return {"schema": SCHEMA, "error": told}
 
 
-def bug(error: BaseException, *, log: str | None, journal: str | None) -> str:
-    """Say that the program itself is wrong, and where the evidence lies."""
+def bug(error: BaseException, *, kept: Path | None) -> str:
+    """Admit that the program itself is wrong; *kept* is the file with the traceback."""
     lines = [
-        wrapped(f"This is a bug in vpnmigrate: {type(error).__name__}."),
-        wrapped("What was sent to AWS is in the journal; the run can be resumed.", first="  ")
-        if journal
-        else "",
-        f"  journal: {journal}" if journal else "",
-        f"  details: {log}" if log else "",
+        f"This is a bug in vpnmigrate: {type(error).__name__}.",
+        item("what was sent to AWS is in the run's journal, and the run can be resumed"),
+        item("where runs stand: vpnmigrate status"),
     ]
-    return "\n".join(line for line in lines if line)
+    if kept is not None:
+        lines.append(item(f"please report it with: {kept}"))
+    return "\n".join(lines)
+
+
+def bug_as_json(error: BaseException, *, kept: Path | None) -> dict[str, Any]:
+    """Give the same as a JSON document."""
+    told = {
+        "kind": "Bug",
+        "what": f"this is a bug in vpnmigrate: {type(error).__name__}",
+        "where": "" if kept is None else str(kept),
+        "next": "vpnmigrate status",
+        "exit": int(Exit.FAILED),
+    }
+    return {"schema": SCHEMA, "error": told}
 
 
 def _findings(error: PreflightError) -> list[Finding]:

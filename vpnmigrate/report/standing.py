@@ -20,6 +20,8 @@ class Standing:
     """A run's state with what the journal cannot tell: its name, the time, and who is at work."""
 
     run: str
+    fingerprint: str
+    """Of the plan in force."""
     state: RunState
     connections: tuple[VpnConnectionId, ...]
     """The old connections, which finalize has to name."""

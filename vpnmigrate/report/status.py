@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vpnmigrate.replay import Traffic
@@ -24,7 +24,7 @@ def one(stand: Standing) -> str:
     state = stand.state
     rows = [
         ("run", stand.run),
-        ("plan", state.fingerprint),
+        ("plan", stand.fingerprint),
         ("status", _status(stand)),
         ("phase", stand.phase.value),
         ("step", _step(stand)),
@@ -41,18 +41,22 @@ def one(stand: Standing) -> str:
     return columns([(name, value) for name, value in rows if value], indent=0)
 
 
-def every(stands: Sequence[Standing]) -> str:
-    """Give where every run stands, a few lines each."""
-    if not stands:
+def every(stands: Sequence[Standing], unreadable: Mapping[str, str]) -> str:
+    """Give where every run stands, a few lines each; *unreadable* ones with the reason."""
+    if not stands and not unreadable:
         return "No runs here yet. Begin with: vpnmigrate plan --vpn-gateway vgw-..."
-    return "\n".join(
+    told = [
         wrapped(
             f"{stand.run}  {_status(stand)}, {_step(stand) or 'not begun'}, "
             f"traffic {stand.state.traffic.value}",
             rest="    ",
         )
         for stand in stands
-    )
+    ]
+    broken = [
+        wrapped(f"{run}  CANNOT BE READ: {why}", rest="    ") for run, why in unreadable.items()
+    ]
+    return "\n".join([*told, *broken])
 
 
 def one_as_json(stand: Standing) -> dict[str, Any]:
@@ -60,9 +64,13 @@ def one_as_json(stand: Standing) -> dict[str, Any]:
     return {"schema": SCHEMA, **fields(stand)}
 
 
-def every_as_json(stands: Sequence[Standing]) -> dict[str, Any]:
+def every_as_json(stands: Sequence[Standing], unreadable: Mapping[str, str]) -> dict[str, Any]:
     """Give every run as one JSON document."""
-    return {"schema": SCHEMA, "runs": [fields(stand) for stand in stands]}
+    return {
+        "schema": SCHEMA,
+        "runs": [fields(stand) for stand in stands],
+        "unreadable": [{"run": run, "why": why} for run, why in unreadable.items()],
+    }
 
 
 def traffic(stand: Standing) -> str:
@@ -82,7 +90,7 @@ def fields(stand: Standing) -> dict[str, Any]:
     since = state.outage_since
     return {
         "run": stand.run,
-        "plan": state.fingerprint,
+        "plan": stand.fingerprint,
         "status": state.status.value,
         "direction": None if state.direction is None else state.direction.value,
         "attempt": state.attempt,

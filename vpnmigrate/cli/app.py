@@ -1,0 +1,88 @@
+"""The program as Typer sees it: every verb with its help, and nothing that is slow to import."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+import vpnmigrate
+from vpnmigrate.cli import (
+    apply,
+    demo,
+    done,
+    finalize,
+    plan,
+    playbook,
+    rehearse,
+    rollback,
+    sandbox,
+    status,
+)
+from vpnmigrate.cli.flags import Verb, with_flags
+
+NAME = "vpnmigrate"
+
+app = typer.Typer(
+    name=NAME,
+    help="Move a VPC from AWS Classic VPN to AWS VPN in eleven steps, with a way back.",
+    epilog=(
+        "Exit codes: 0 done, 1 failed, 2 usage, 3 held or waiting for a person, 4 refused, "
+        "5 stuck, 6 nothing to migrate, 7 interrupted."
+    ),
+    # Plain help needs no Rich, reads the same on every terminal, and is instant.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"{NAME} {vpnmigrate.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Move a VPC from AWS Classic VPN to AWS VPN in eleven steps, with a way back."""
+    del version  # its callback has printed it
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+_VERBS: tuple[Verb, ...] = (
+    plan.plan,
+    rehearse.rehearse,
+    apply.apply,
+    done.done,
+    rollback.rollback,
+    finalize.finalize,
+    status.status,
+    demo.demo,
+)
+for _verb in _VERBS:
+    app.command()(with_flags(_verb))
+
+
+def _group(name: str, about: str, verbs: Iterable[Verb]) -> None:
+    group = typer.Typer(rich_markup_mode=None, help=about, no_args_is_help=True)
+    for verb in verbs:
+        # A verb whose name Python already uses ends in an underscore.
+        group.command(verb.__name__.rstrip("_"))(with_flags(verb))
+    app.add_typer(group, name=name)
+
+
+_group(
+    "playbook", "Show ready sets of decisions.", (playbook.list_, playbook.show, playbook.schema)
+)
+_group(
+    "sandbox",
+    "Run EC2's VPN behaviour on this machine.",
+    (sandbox.serve, sandbox.scenarios, sandbox.device),
+)

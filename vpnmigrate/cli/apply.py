@@ -1,0 +1,45 @@
+"""``vpnmigrate apply``."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from vpnmigrate.cli.flags import Asking, Aws, Home, Printing
+from vpnmigrate.cli.subjects import PlanOrRun, TakeOver
+
+
+class Until(StrEnum):
+    """Where apply can be told to stop."""
+
+    CUTOVER = "cutover"
+
+
+def apply(
+    context: typer.Context,
+    subject: PlanOrRun,
+    aws: Aws,
+    home: Home,
+    asking: Asking,
+    printing: Printing,
+    until: Annotated[
+        Until | None,
+        typer.Option("--until", help="Stage everything and hold before the outage."),
+    ] = None,
+    take_over: TakeOver = None,
+) -> None:
+    """Carry a plan out, or go on with a run.
+
+    Steps 1 to 10, from wherever the run stopped.  Deletes nothing that was there before: that is
+    finalize.
+    """
+    from vpnmigrate.cli import journeys
+    from vpnmigrate.cli.desk import desk_of
+    from vpnmigrate.cli.running import Terms
+    from vpnmigrate.report import outcome
+
+    desk = desk_of(context, home, printing)
+    terms = Terms(aws, asking, take_over)
+    go = journeys.stage if until is Until.CUTOVER else journeys.forward
+    stands = go(desk, subject, terms)
+    desk.results.give(outcome.text(stands), outcome.as_json(stands))

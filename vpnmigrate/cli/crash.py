@@ -1,0 +1,38 @@
+"""Where the traceback of a defect goes: a private file, and never the terminal."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from vpnmigrate import __version__
+from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.rundir import FILE_MODE, FOLDER_MODE
+from vpnmigrate.settings import settings_of
+
+
+def keep(error: BaseException, arguments: Sequence[str]) -> Path | None:
+    """Append *error*'s traceback to the crash log and give its path; None if it cannot be."""
+    told = traceback.format_exception(error)
+    entry = f"vpnmigrate {__version__} {' '.join(arguments)}\n{''.join(told)}\n"
+    with suppress(OSError, VpnMigrateError):
+        path = settings_of(os.environ, _run_dir(arguments)).home / "crash.log"
+        path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE)
+        with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(entry)
+        return path
+    return None
+
+
+def _run_dir(arguments: Sequence[str]) -> Path | None:
+    """Find ``--run-dir`` in a command line that may never have been understood."""
+    for index, argument in enumerate(arguments):
+        if argument == "--run-dir" and index + 1 < len(arguments):
+            return Path(arguments[index + 1])
+        if argument.startswith("--run-dir="):
+            return Path(argument.partition("=")[2])
+    return None

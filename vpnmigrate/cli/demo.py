@@ -1,0 +1,23 @@
+"""``vpnmigrate demo``."""
+
+from vpnmigrate.cli.flags import Printing
+
+
+def demo(printing: Printing) -> None:
+    """Watch a whole migration; no AWS account needed.
+
+    Planned, applied, killed in the middle, resumed, taken back and applied again, on a sandbox
+    in this process.  Touches nothing outside a temporary directory.
+    """
+    from vpnmigrate.cli.desk import results_of
+    from vpnmigrate.cli.stage import scenes
+    from vpnmigrate.report import story
+    from vpnmigrate.report.console import TextResults
+
+    played = []
+    for scene in scenes():
+        played.append(scene)
+        if not printing.json:
+            # Each scene is shown when it is over: nobody likes to watch nothing.
+            TextResults().give(story.text(scene), {})
+    results_of(printing).give(story.closing(played), story.as_json(played))

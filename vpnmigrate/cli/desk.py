@@ -1,0 +1,44 @@
+"""Where a verb stands: how it prints, where runs live, and what it is made of."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import typer
+
+from vpnmigrate.cli.flags import Home, Printing
+from vpnmigrate.cli.parts import OwnParts, Parts
+from vpnmigrate.report.console import Console, JsonResults, Results, TextResults
+from vpnmigrate.rundir import Runs
+from vpnmigrate.settings import Settings, settings_of
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A verb's place in the world."""
+
+    parts: Parts
+    console: Console
+    results: Results
+    settings: Settings
+
+    @property
+    def runs(self) -> Runs:
+        """The runs that live here."""
+        return Runs(self.settings.home)
+
+
+def desk_of(context: typer.Context, home: Home, printing: Printing) -> Desk:
+    """Set up a verb's place; the context carries other parts in a demo or a test."""
+    return Desk(
+        parts=context.obj or OwnParts(),
+        console=Console(),
+        results=results_of(printing),
+        settings=settings_of(os.environ, home.run_dir),
+    )
+
+
+def results_of(printing: Printing) -> Results:
+    """Give how results leave, for a verb that needs no run."""
+    return JsonResults() if printing.json else TextResults()

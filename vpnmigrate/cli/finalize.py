@@ -1,0 +1,44 @@
+"""``vpnmigrate finalize``."""
+
+from typing import Annotated
+
+import typer
+
+from vpnmigrate.cli.flags import Asking, Aws, Home, Printing
+from vpnmigrate.cli.subjects import RunId, TakeOver
+
+
+def finalize(
+    context: typer.Context,
+    run: RunId,
+    aws: Aws,
+    home: Home,
+    printing: Printing,
+    confirm: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--confirm",
+            metavar="vpn-...",
+            show_default=False,
+            help="A connection it will delete; once for each of them.",
+        ),
+    ] = None,
+    delete_old_gateway: Annotated[
+        bool, typer.Option("--delete-old-gateway", help="Delete the old gateway too.")
+    ] = False,
+    take_over: TakeOver = None,
+) -> None:
+    """Delete the old connections of a verified migration.
+
+    There is no way back.  Every connection has to be named, and nothing else covers that.
+    """
+    from vpnmigrate.cli import journeys
+    from vpnmigrate.cli.desk import desk_of
+    from vpnmigrate.cli.running import Terms
+    from vpnmigrate.report import outcome
+
+    desk = desk_of(context, home, printing)
+    terms = Terms(aws, Asking(no_input=True), take_over)
+    named = tuple(confirm or ())
+    stands = journeys.retire(desk, run, terms, named, delete_old_gateway=delete_old_gateway)
+    desk.results.give(outcome.text(stands), outcome.as_json(stands))

@@ -1,0 +1,97 @@
+"""The flags that several verbs share, in groups that a verb takes as one value each."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+@dataclass(frozen=True)
+class Printing:
+    """How results leave."""
+
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")
+    ] = False
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where runs live."""
+
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--run-dir",
+            metavar="DIR",
+            help="Where runs live; VPNMIGRATE_HOME, or your data directory.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Aws:
+    """How AWS is reached; botocore's own environment variables mean what they mean everywhere."""
+
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option("--endpoint-url", metavar="URL", help="Another EC2-compatible server."),
+    ] = None
+    profile: Annotated[
+        str | None, typer.Option("--profile", metavar="NAME", help="AWS credentials profile.")
+    ] = None
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="REGION", help="AWS Region.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Whether a person may be asked."""
+
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Answer yes to questions; never covers finalize.")
+    ] = False
+    no_input: Annotated[
+        bool, typer.Option("--no-input", help="Never read stdin; hold where a person is needed.")
+    ] = False
+
+
+Verb = Callable[..., None]
+
+
+def with_flags(verb: Verb) -> Verb:
+    """Show Typer the flags of each group that *verb* takes, and hand them over as groups."""
+    own: list[inspect.Parameter] = []
+    groups: dict[str, type[Any]] = {}
+    for parameter in inspect.signature(verb).parameters.values():
+        kind = parameter.annotation
+        if isinstance(kind, type) and is_dataclass(kind):
+            groups[parameter.name] = kind
+        else:
+            own.append(parameter)
+    shared = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
+        )
+        for group in groups.values()
+        for field in fields(group)
+    ]
+
+    @wraps(verb)
+    def flat(**given: Any) -> None:
+        taken = {
+            name: group(**{field.name: given.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        verb(**given, **taken)
+
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
+    flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    flat.__annotations__ = {p.name: p.annotation for p in parameters}
+    del flat.__wrapped__  # or Typer would look behind the signature
+    return flat

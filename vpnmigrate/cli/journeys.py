@@ -1,0 +1,112 @@
+"""The four ways a verb can send a run, with what has to be asked before each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vpnmigrate.cli.desk import Desk
+from vpnmigrate.cli.questions import require_yes
+from vpnmigrate.cli.running import Terms, work_on
+from vpnmigrate.cli.subject import Subject, by_id, by_plan_or_id
+from vpnmigrate.cli.who import new_holder
+from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.replay import RunState
+from vpnmigrate.report.standing import Standing
+from vpnmigrate.runner import Runner
+from vpnmigrate.states import RunStatus
+
+LAST_OF_PREPARE = 6
+
+
+def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
+    """Carry a plan out to the end of step 10."""
+    subject = by_plan_or_id(desk, plan_or_run, new_holder())
+    require_yes(
+        desk,
+        terms.asking,
+        f"Steps 7 to 10 interrupt on-premises traffic of {subject.plan.vpc}. Go on?",
+    )
+
+    def journey(runner: Runner, before: RunState) -> None:
+        _require_not_retired(subject, before)
+        runner.forward()
+
+    return work_on(desk, subject, terms, journey)
+
+
+def stage(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
+    """Carry out everything that interrupts nothing, and hold."""
+    subject = by_plan_or_id(desk, plan_or_run, new_holder())
+
+    def journey(runner: Runner, before: RunState) -> None:
+        _require_not_retired(subject, before)
+        runner.forward(until=LAST_OF_PREPARE)
+
+    return work_on(desk, subject, terms, journey)
+
+
+def back(desk: Desk, plan_or_run: str, terms: Terms, *, keep_new: bool) -> Standing:
+    """Bring back what was there before."""
+    subject = by_plan_or_id(desk, plan_or_run, new_holder())
+    require_yes(
+        desk,
+        terms.asking,
+        f"Bring back {subject.plan.old_gateway} on {subject.plan.vpc}? "
+        "If the cutover has begun, traffic is interrupted again.",
+    )
+
+    def journey(runner: Runner, before: RunState) -> None:
+        _require_not_retired(subject, before)
+        runner.back(keep_new=keep_new)
+
+    return work_on(desk, subject, terms, journey)
+
+
+def retire(
+    desk: Desk, run: str, terms: Terms, named: Sequence[str], *, delete_old_gateway: bool
+) -> Standing:
+    """Delete what was there before, once every connection has been named."""
+    subject = by_id(desk, run)
+    _require_every_name(subject, named)
+
+    def journey(runner: Runner, before: RunState) -> None:
+        if before.status not in {RunStatus.CUT_OVER, RunStatus.RETIRING, RunStatus.RETIRED}:
+            raise RefusedError(
+                f"run {subject.run.id} is {before.status}: only a migration whose traffic was "
+                "verified can be finalized",
+                advice=f"vpnmigrate status {subject.run.id}",
+            )
+        runner.retire(delete_old_gateway=delete_old_gateway)
+
+    return work_on(desk, subject, terms, journey)
+
+
+def _require_not_retired(subject: Subject, before: RunState) -> None:
+    if before.status in {RunStatus.RETIRING, RunStatus.RETIRED}:
+        raise RefusedError(
+            f"run {subject.run.id} was finalized: the old side is deleted and nothing leads back",
+            advice=f"vpnmigrate status {subject.run.id}",
+        )
+
+
+def _require_every_name(subject: Subject, named: Sequence[str]) -> None:
+    """Refuse to delete what was not named, and to be told to delete something else.
+
+    Raises:
+        UsageError: The names are not exactly those of the old connections.
+    """
+    old = subject.plan.old_connections
+    stray = [name for name in named if name not in old]
+    missing = [name for name in old if name not in named]
+    command = " ".join(
+        [f"vpnmigrate finalize {subject.run.id}", *(f"--confirm {name}" for name in old)]
+    )
+    if stray:
+        raise UsageError(
+            f"{', '.join(stray)}: not an old connection of run {subject.run.id}", advice=command
+        )
+    if missing:
+        raise UsageError(
+            f"finalize deletes {', '.join(old)} for good; not named: {', '.join(missing)}",
+            advice=command,
+        )

@@ -1,0 +1,74 @@
+"""The one way out of the process: whatever happens becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+import typer
+
+from vpnmigrate.errors import Exit, InterruptedRunError, UsageError, VpnMigrateError
+
+if TYPE_CHECKING:
+    from vpnmigrate.cli.parts import Parts
+
+_COMPLETION = "_VPNMIGRATE_COMPLETE"
+
+
+def run(arguments: Sequence[str], parts: Parts | None = None) -> int:
+    """Run one command line and give the exit code; no exception and no traceback leaves.
+
+    *parts* are what the verb is made of; None for an ordinary process.
+    """
+    from vpnmigrate.cli.app import NAME, app
+
+    command = typer.main.get_command(app)
+    if _COMPLETION in os.environ:
+        command.main(args=list(arguments), prog_name=NAME)
+    try:
+        with command.make_context(NAME, list(arguments), obj=parts) as context:
+            command.invoke(context)
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    except typer.TyperException as error:
+        return _tell(_usage(error), arguments)
+    except VpnMigrateError as error:
+        return _tell(error, arguments)
+    except (KeyboardInterrupt, typer.Abort):
+        return _tell(InterruptedRunError("Interrupted; nothing was under way."), arguments)
+    except Exception as error:  # noqa: BLE001  the last door: nothing may leave as a traceback
+        return _admit(error, arguments)
+    return Exit.DONE
+
+
+def _usage(error: typer.TyperException) -> UsageError:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "vpnmigrate"
+    message = error.format_message()
+    return UsageError(message[:1].upper() + message[1:], advice=f"{path} --help")
+
+
+def _tell(error: VpnMigrateError, arguments: Sequence[str]) -> int:
+    from vpnmigrate.report import failure
+    from vpnmigrate.report.console import Console, JsonResults
+
+    where = " ".join(["vpnmigrate", *takewhile(lambda a: not a.startswith("-"), arguments)])
+    if "--json" in arguments:
+        JsonResults().give("", failure.as_json(error, where=where))
+    Console().say(failure.text(error))
+    return failure.exit_code_of(error)
+
+
+def _admit(error: Exception, arguments: Sequence[str]) -> int:
+    """Admit a defect, and keep its traceback where it does not frighten anybody."""
+    from vpnmigrate.cli.crash import keep
+    from vpnmigrate.report.console import Console, JsonResults
+    from vpnmigrate.report.errors import bug, bug_as_json
+
+    kept = keep(error, arguments)
+    if "--json" in arguments:
+        JsonResults().give("", bug_as_json(error, kept=kept))
+    Console().say(bug(error, kept=kept))
+    return Exit.FAILED

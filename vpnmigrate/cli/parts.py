@@ -1,0 +1,74 @@
+"""What a verb needs from the world, and how it is made; a demo and tests hand in other parts."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+from vpnmigrate.cli.flags import Asking, Aws
+from vpnmigrate.clock import Clock, SystemClock
+from vpnmigrate.report.console import Console
+
+if TYPE_CHECKING:
+    from vpnmigrate.aws.session import Clients
+    from vpnmigrate.ports import Paths, People
+
+
+class Parts(Protocol):
+    """Makes the parts of a verb."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time of everything in this process."""
+        ...
+
+    def clients(self, aws: Aws) -> Clients:
+        """Give the clients of the account that *aws* and the environment lead to."""
+        ...
+
+    def paths(self, clients: Clients) -> Paths:
+        """Give this host's ways to the services of *clients*."""
+        ...
+
+    def people(self, console: Console, run: str, asking: Asking) -> People:
+        """Give whoever carries out the device tasks of *run*."""
+        ...
+
+    def attended(self, asking: Asking) -> bool:
+        """Tell whether a person sits at this process and may be asked."""
+        ...
+
+
+class OwnParts:
+    """The parts of an ordinary process: machine time, AWS, and the person at the terminal."""
+
+    def __init__(self) -> None:
+        self.clock: Clock = SystemClock()
+
+    def clients(self, aws: Aws) -> Clients:
+        """Give the clients of the account that *aws* and the environment lead to."""
+        from vpnmigrate.aws.session import Clients, session
+
+        return Clients(lambda: session(aws.profile, aws.region), endpoint_url=aws.endpoint_url)
+
+    def paths(self, clients: Clients) -> Paths:
+        """Give this host's ways to EC2 and STS."""
+        from vpnmigrate.cli.paths import HostPaths
+
+        return HostPaths(
+            {
+                "EC2": clients.reader().meta.endpoint_url,
+                "STS": clients.sts().meta.endpoint_url,
+            }
+        )
+
+    def people(self, console: Console, run: str, asking: Asking) -> People:
+        """Give the person at this terminal, if there is one."""
+        from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople
+
+        prompt = StdinPrompt(sys.stdin) if self.attended(asking) else NoPrompt()
+        return TerminalPeople(console, prompt, run)
+
+    def attended(self, asking: Asking) -> bool:
+        """Tell whether stdin is a terminal, and may be read."""
+        return not asking.no_input and sys.stdin is not None and sys.stdin.isatty()

@@ -1,0 +1,59 @@
+"""``vpnmigrate plan``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vpnmigrate.cli.completion import runs
+from vpnmigrate.cli.flags import Aws, Home, Printing
+
+
+def plan(
+    context: typer.Context,
+    aws: Aws,
+    home: Home,
+    printing: Printing,
+    vpn_gateway: Annotated[
+        str | None,
+        typer.Option("--vpn-gateway", metavar="vgw-...", help="The gateway to replace."),
+    ] = None,
+    vpn_connection: Annotated[
+        str | None,
+        typer.Option("--vpn-connection", metavar="vpn-...", help="Any connection on it."),
+    ] = None,
+    playbook: Annotated[
+        str | None,
+        typer.Option(
+            "--playbook", metavar="NAME|FILE", help="A ready set of decisions; see playbook list."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where to write it; plan-<migration>.json."
+        ),
+    ] = None,
+    from_run: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            autocompletion=runs,
+            help="Plan again for a run that is held, and keep what it has built.",
+        ),
+    ] = None,
+) -> None:
+    """Survey an account and write a plan.
+
+    Checks what could forbid the migration and makes no call that changes anything.  Name the
+    gateway, or a connection on it, or a run.
+    """
+    from vpnmigrate.cli.desk import desk_of
+    from vpnmigrate.cli.planning import About, make
+    from vpnmigrate.report import plan as view
+
+    desk = desk_of(context, home, printing)
+    about = About(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
+    made, file = make(desk, aws, about, playbook=playbook, output=output)
+    desk.results.give(view.text(made, file=str(file)), view.as_json(made, file=str(file)))

@@ -1,0 +1,35 @@
+"""``vpnmigrate rollback``."""
+
+from typing import Annotated
+
+import typer
+
+from vpnmigrate.cli.flags import Asking, Aws, Home, Printing
+from vpnmigrate.cli.subjects import PlanOrRun, TakeOver
+
+
+def rollback(
+    context: typer.Context,
+    subject: PlanOrRun,
+    aws: Aws,
+    home: Home,
+    asking: Asking,
+    printing: Printing,
+    keep_new: Annotated[
+        bool,
+        typer.Option("--keep-new", help="Keep the new gateway and connections for a later retry."),
+    ] = False,
+    take_over: TakeOver = None,
+) -> None:
+    """Bring back what was there before.
+
+    From any point before finalize: connectivity first, then what the run made is removed.
+    """
+    from vpnmigrate.cli import journeys
+    from vpnmigrate.cli.desk import desk_of
+    from vpnmigrate.cli.running import Terms
+    from vpnmigrate.report import outcome
+
+    desk = desk_of(context, home, printing)
+    stands = journeys.back(desk, subject, Terms(aws, asking, take_over), keep_new=keep_new)
+    desk.results.give(outcome.text(stands), outcome.as_json(stands))

@@ -1,0 +1,151 @@
+"""A run in the hands of this process: locked, journalled, interruptible, and told as it goes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import vpnmigrate
+from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.cli.desk import Desk
+from vpnmigrate.cli.flags import Asking, Aws
+from vpnmigrate.cli.signals import Interruption, heeding
+from vpnmigrate.cli.standings import standing
+from vpnmigrate.cli.subject import Subject, require_replannable
+from vpnmigrate.cli.watching import Watch
+from vpnmigrate.cli.who import me
+from vpnmigrate.errors import VpnMigrateError, WrongAccountError
+from vpnmigrate.journal import FileJournal
+from vpnmigrate.lock import take_lock
+from vpnmigrate.logs import RunLog, log_of
+from vpnmigrate.looking import Claimant
+from vpnmigrate.ports import Observer
+from vpnmigrate.records import Opened, Replanned
+from vpnmigrate.replay import RunState, replay
+from vpnmigrate.report.failure import StoppedError
+from vpnmigrate.report.progress import PlainProgress
+from vpnmigrate.report.standing import Standing
+from vpnmigrate.runner import Runner, Surroundings
+from vpnmigrate.vault import Vault
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How the operator wants a run to be worked on."""
+
+    aws: Aws
+    asking: Asking
+    take_over: str | None = None
+
+
+@dataclass(frozen=True)
+class Records:
+    """Where a run is written down: the journal it lives by, and the log beside it."""
+
+    journal: FileJournal
+    log: RunLog
+
+
+Journey = Callable[[Runner, RunState], object]
+
+
+def work_on(desk: Desk, subject: Subject, terms: Terms, journey: Journey) -> Standing:
+    """Take a run in hand, go on *journey* with it, and give where it stands then.
+
+    Raises:
+        LockedError: Somebody else has the run.
+        StoppedError: Anything that went wrong once it was in hand.
+    """
+    lock = take_lock(subject.run, desk.parts.clock, me(), terms.take_over)
+    try:
+        journal = FileJournal.open(subject.run, desk.parts.clock, lock)
+
+        def stands() -> Standing:
+            state = replay(journal.entries)
+            return standing(desk, subject.run, subject.plan, state, alive=False)
+
+        try:
+            _put_in_force(subject, journal)
+            with log_of(subject.run, desk.settings.log, desk.parts.clock, sys.stderr) as log:
+                for note in filter(None, (lock.note, journal.notice)):
+                    desk.console.say(note)
+                    log.notice(note)
+                _go(desk, subject, terms, Records(journal, log), journey)
+        except VpnMigrateError as error:
+            raise StoppedError(error, stands()) from error
+        finally:
+            journal.close()
+        return stands()
+    finally:
+        lock.release()
+
+
+def _put_in_force(subject: Subject, journal: FileJournal) -> None:
+    """Let a newer plan replace the run's own, if nothing of the cutover has been done with that.
+
+    Raises:
+        RefusedError: The run is past the point where it could be planned again.
+    """
+    if not subject.replanned:
+        return
+    require_replannable(subject.run, replay(journal.entries))
+    subject.run.replan(subject.plan, subject.text)
+    journal.write(Replanned(subject.plan.fingerprint))
+
+
+def _go(desk: Desk, subject: Subject, terms: Terms, kept: Records, journey: Journey) -> None:
+    plan, run, journal = subject.plan, subject.run, kept.journal
+    before = replay(journal.entries)
+    clients = desk.parts.clients(terms.aws)
+    _require_region(clients, plan.region)
+    who = me()
+    journal.write(
+        Opened(
+            plan.migration,
+            plan.fingerprint,
+            who.host,
+            who.user,
+            who.process,
+            vpnmigrate.__version__,
+        )
+    )
+    with _progress(desk) as progress:
+        watch = Watch(progress, kept.log)
+        interruption = Interruption(desk.console, lambda: watch.cutting)
+        interruption.resume = f"vpnmigrate status {run.id}"
+        around = Surroundings(
+            ec2=Account(clients, desk.parts.clock, Vault(run.vault)),
+            journal=journal,
+            people=desk.parts.people(desk.console, run.id, terms.asking),
+            observer=watch,
+            clock=desk.parts.clock,
+            interruption=interruption,
+            paths=desk.parts.paths(clients),
+            claimant=Claimant(run.holder, terms.take_over or ""),
+            # A journal that is begun by a take-over is not the first there was.
+            blind=terms.take_over is not None and before.opened is None,
+        )
+        with heeding(interruption):
+            journey(Runner(plan, around), before)
+
+
+def _require_region(clients: Clients, region: str) -> None:
+    if clients.region != region:
+        raise WrongAccountError(
+            f"the plan is for Region {region}, but {clients.region} is set",
+            advice=f"try again with --region {region}",
+        )
+
+
+@contextmanager
+def _progress(desk: Desk) -> Iterator[Observer]:
+    if not desk.console.stream.isatty():
+        yield PlainProgress(desk.console, desk.parts.clock)
+        return
+    from vpnmigrate.report.terminal import TerminalProgress
+
+    with TerminalProgress(desk.console, desk.parts.clock) as progress:
+        yield progress

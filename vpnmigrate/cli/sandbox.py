@@ -1,0 +1,97 @@
+"""``vpnmigrate sandbox``: serve, scenarios, device."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from vpnmigrate.cli.flags import Printing
+
+
+class Turn(StrEnum):
+    """What can be done to the tunnels of a sandbox's device."""
+
+    ENABLE = "enable"
+    DISABLE = "disable"
+
+
+DEFAULT_SCENARIO = "three-connections"
+
+
+def serve(
+    printing: Printing,
+    scenario: Annotated[
+        str,
+        typer.Option(
+            "--scenario",
+            metavar="NAME|FILE",
+            help="A scenario, a plan, or saved `aws ec2 describe-*` output.",
+        ),
+    ] = DEFAULT_SCENARIO,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Loopback port; 0 takes a free one.")
+    ] = 0,
+    speed: Annotated[
+        float, typer.Option("--speed", min=0.1, max=1000, help="How fast its time passes.")
+    ] = 1.0,
+    attentive: Annotated[
+        float | None,
+        typer.Option(
+            "--attentive",
+            metavar="SECONDS",
+            min=0,
+            help="Let a robot do the device tasks of step 10, each after so long.",
+        ),
+    ] = None,
+) -> None:
+    """Serve the EC2 API on loopback until interrupted.
+
+    For any client: set what it prints in the client's environment.  It checks no signature, and
+    everything in it is gone when it stops.
+    """
+    from vpnmigrate.cli import worlds
+    from vpnmigrate.cli.desk import results_of
+    from vpnmigrate.report import served
+
+    with worlds.served(scenario, port=port, speed=speed, attentive=attentive) as server:
+        told = served.Served(scenario, server.url, server.environment)
+        results_of(printing).give(served.text(told), served.as_json(told))
+        server.wait()
+
+
+def scenarios(printing: Printing) -> None:
+    """List the scenarios that come with the program."""
+    from vpnmigrate.cli import worlds
+    from vpnmigrate.cli.desk import results_of
+    from vpnmigrate.report import shelf
+
+    named = worlds.titles()
+    results_of(printing).give(shelf.text(named), shelf.as_json("scenarios", named))
+
+
+def device(
+    turn: Annotated[Turn, typer.Argument(show_default=False, help="What to do to its tunnels.")],
+    connection: Annotated[
+        str, typer.Argument(metavar="CONNECTION", show_default=False, help="vpn-...")
+    ],
+    printing: Printing,
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint-url",
+            metavar="URL",
+            envvar="AWS_ENDPOINT_URL",
+            help="Where the sandbox is served.",
+        ),
+    ] = None,
+) -> None:
+    """Enable or disable tunnels on a served sandbox's device.
+
+    It is what an engineer would do at the router.
+    """
+    from vpnmigrate.cli import worlds
+    from vpnmigrate.cli.desk import results_of
+
+    worlds.turn(endpoint_url, connection, on=turn is Turn.ENABLE)
+    document = {"schema": "vpnmigrate/device/1", "connection": connection, "tunnels": turn.value}
+    results_of(printing).give(f"tunnels of {connection}: {turn.value}d", document)

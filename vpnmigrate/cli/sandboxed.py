@@ -1,0 +1,58 @@
+"""The parts of a process that lives in a sandbox: its clock, its clients, its engineer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.cli.flags import Asking, Aws
+from vpnmigrate.clock import Clock
+from vpnmigrate.ports import Path, People
+from vpnmigrate.report.console import Console
+from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.faults import Fault, Faults
+from vpnmigrate.sandbox.robot import REACTION, DeviceEngineer
+from vpnmigrate.sandbox.world import World
+
+
+class SandboxParts:
+    """Lets the verbs work on *world*, in this process and through nothing else.
+
+    *faults* come between the clients and the world; *reaction* is how long the engineer at the
+    devices takes.
+    """
+
+    def __init__(
+        self, world: World, faults: Sequence[Fault] = (), reaction: timedelta = REACTION
+    ) -> None:
+        self.clock: Clock = world.clock
+        self._world = world
+        self._faults = Faults(faults)
+        self._reaction = reaction
+
+    def clients(self, aws: Aws) -> Clients:
+        """Give clients that only the world answers, whatever *aws* and the environment say."""
+        del aws
+        session = session_for(self._world, faults=self._faults)
+        return Clients(lambda: session)
+
+    def paths(self, clients: Clients) -> _NoPaths:
+        """Give no way: the world is in this process."""
+        del clients
+        return _NoPaths()
+
+    def people(self, console: Console, run: str, asking: Asking) -> People:
+        """Give an engineer who does every task unasked."""
+        del console, run, asking
+        return DeviceEngineer(self._world, self._reaction)
+
+    def attended(self, asking: Asking) -> bool:
+        """Tell that nobody is to be asked."""
+        del asking
+        return False
+
+
+class _NoPaths:
+    def read(self) -> Sequence[Path]:
+        return ()

@@ -1,0 +1,68 @@
+"""Signals as a wish to stop: the first is honoured between two changes, the second at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from vpnmigrate.errors import Exit
+from vpnmigrate.report.console import Console
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """What the operator's signals ask of the run; the runner reads it between two changes.
+
+    *cutting* tells whether traffic hangs on this process right now: then a lost terminal changes
+    nothing, because the terminal may well run through the VPN that is being cut.
+    """
+
+    def __init__(self, console: Console, cutting: Callable[[], bool]) -> None:
+        self._console = console
+        self._cutting = cutting
+        self._reason: str | None = None
+        self.resume = "vpnmigrate status"
+        """The command that goes on from here; told when the process stops at once."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why to stop at the next safe point, or None."""
+        return self._reason
+
+    def receive(self, number: int) -> None:
+        """Take notice of signal *number*."""
+        name = signal.Signals(number).name
+        if number == signal.SIGHUP and self._cutting():
+            self._console.say("the terminal is gone; the cutover goes on without it")
+        elif self._reason is None:
+            self._reason = f"{name} received"
+            self._console.say(
+                f"{name}: stops after the call in flight; once more stops now. "
+                f"Go on later with: {self.resume}"
+            )
+        elif number == signal.SIGHUP:
+            pass  # one wish is enough: a dying terminal may hang up more than once
+        else:
+            self._console.say(f"{name} again: stopped. Go on with: {self.resume}")
+            # Nothing may run after the second wish: not a handler, not a retry, not a thread.
+            os._exit(Exit.INTERRUPTED)
+
+
+@contextmanager
+def heeding(interruption: Interruption) -> Iterator[None]:
+    """Let *interruption* receive this process's signals for a while."""
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        del frame
+        interruption.receive(number)
+
+    before = {number: signal.signal(number, receive) for number in (*_STOPS, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,124 @@
+"""The demo: a whole migration in a sandbox, played scene by scene with the real verbs."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from vpnmigrate.cli.leave import run
+from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.cli.worlds import load
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.errors import Exit, VpnMigrateError
+from vpnmigrate.files import load_plan
+from vpnmigrate.report.story import Scene
+from vpnmigrate.sandbox.faults import Fault, Killed, Kind
+from vpnmigrate.sandbox.loading import world_of
+
+SCENARIO = "single-bgp"
+DEATH = Fault("AttachVpnGateway", Kind.KILL_AFTER)
+"""The worst moment: the new gateway is being attached, and nobody hears AWS say so."""
+NOTICING = timedelta(seconds=40)
+"""Until somebody sees that the process is gone, and has read what to do."""
+HOMELESS = frozenset({"rehearse"})
+"""Verbs that keep no run."""
+
+
+def scenes() -> Iterator[Scene]:
+    """Play the demo and give each scene when it is over.
+
+    Raises:
+        VpnMigrateError: A scene did not end as the story has it, which is a bug.
+    """
+    with TemporaryDirectory(prefix="vpnmigrate-demo-") as place:
+        yield from _Stage(Path(place)).play()
+
+
+class _Stage:
+    """A sandbox with one terminal in front of it."""
+
+    def __init__(self, place: Path) -> None:
+        scenario = load(SCENARIO)
+        self._connection = scenario.connections[0].id
+        self._clock = VirtualClock()
+        self._world = world_of(scenario, self._clock)
+        self._place = place
+        self._played = 0
+
+    def play(self) -> Iterator[Scene]:
+        yield self._scene(
+            "A VPC reaches the office over AWS Classic VPN. First a plan; making it changes "
+            "nothing.",
+            f"plan --vpn-connection {self._connection} -o plan.json",
+        )
+        migration = load_plan(self._place / "plan.json").migration
+        yield self._scene(
+            "The plan is tried on a model of EC2: forward, and back from the end of every step.",
+            "rehearse plan.json",
+        )
+        yield self._scene(
+            "Now for real. The sandbox plays the engineer at the router. In step 8, with traffic "
+            "down, this process is killed: its last call reaches AWS and the answer is lost.",
+            "apply plan.json",
+            faults=[DEATH],
+            ends=None,
+        )
+        self._clock.sleep(NOTICING)
+        yield self._scene(
+            "Somebody notices. The journal knows where the run stands and what comes next.",
+            f"status {migration}",
+        )
+        yield self._scene(
+            "Another process goes on. It looks before it repeats anything: the call had arrived.",
+            f"apply {migration}",
+        )
+        yield self._scene(
+            "Migrated. Then somebody wants the old gateway back. One command does it.",
+            f"rollback {migration}",
+        )
+        yield self._scene(
+            "Everything is as it was before, and nothing new was left. A second attempt:",
+            f"apply {migration}",
+        )
+        yield self._scene(
+            "Nothing old has been deleted. Only finalize does that, and it wants every name.",
+            f"finalize {migration}",
+            ends=Exit.USAGE,
+        )
+        yield self._scene("Where it stands in the end:", f"status {migration}")
+
+    def _scene(
+        self,
+        about: str,
+        command: str,
+        *,
+        faults: Sequence[Fault] = (),
+        ends: Exit | None = Exit.DONE,
+    ) -> Scene:
+        began = self._clock.now()
+        self._played += 1
+        printed = io.StringIO()
+        with redirect_stdout(printed), redirect_stderr(printed):
+            code = self._run(command, SandboxParts(self._world, faults))
+        told = printed.getvalue().replace(f"{self._place}/", "")
+        if code != ends:
+            raise VpnMigrateError(
+                f"the demo went wrong at: vpnmigrate {command} (exit code {code}, not {ends})\n{told}",
+                advice="this is a bug: please report it with this output",
+            )
+        took = self._clock.now() - began
+        return Scene(self._played, about, f"vpnmigrate {command}", told, code, took)
+
+    def _run(self, command: str, parts: SandboxParts) -> int | None:
+        verb, *rest = shlex.split(command)
+        arguments = [str(self._place / word) if word == "plan.json" else word for word in rest]
+        home = [] if verb in HOMELESS else ["--run-dir", str(self._place / "runs")]
+        try:
+            return run([verb, *arguments, *home], parts)
+        except Killed:
+            return None

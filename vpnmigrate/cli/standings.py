@@ -1,0 +1,54 @@
+"""Where runs stand, read from their directories."""
+
+from __future__ import annotations
+
+from vpnmigrate.cli.desk import Desk
+from vpnmigrate.cli.who import me
+from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.files import load_plan
+from vpnmigrate.journal import read_journal
+from vpnmigrate.lock import owner_at_work
+from vpnmigrate.plan import Plan
+from vpnmigrate.replay import RunState, replay
+from vpnmigrate.report.standing import Standing
+from vpnmigrate.rundir import Run
+
+
+def standing_of(desk: Desk, run: Run) -> Standing:
+    """Read where *run* stands, without disturbing a process that works on it.
+
+    Raises:
+        JournalError: Its journal is damaged or cannot be read.
+        UsageError: Its plan cannot be read.
+    """
+    state = replay(read_journal(run).entries)
+    return standing(
+        desk, run, load_plan(run.plan), state, alive=owner_at_work(run, me()) is not None
+    )
+
+
+def standing(desk: Desk, run: Run, plan: Plan, state: RunState, *, alive: bool) -> Standing:
+    """Put together what views need to know about *run*."""
+    return Standing(
+        run=run.id,
+        fingerprint=plan.fingerprint,
+        state=state,
+        connections=plan.old_connections,
+        now=desk.parts.clock.now(),
+        alive=alive,
+    )
+
+
+def standings_of(desk: Desk) -> tuple[list[Standing], dict[str, str]]:
+    """Read where every run stands; those that cannot be read come with the reason.
+
+    One damaged journal must not hide the other runs.
+    """
+    stands: list[Standing] = []
+    unreadable: dict[str, str] = {}
+    for run in desk.runs.list():
+        try:
+            stands.append(standing_of(desk, run))
+        except VpnMigrateError as error:
+            unreadable[run.id] = error.message
+    return stands, unreadable

@@ -1,0 +1,38 @@
+"""``vpnmigrate status``."""
+
+from typing import Annotated
+
+import typer
+
+from vpnmigrate.cli.completion import runs
+from vpnmigrate.cli.flags import Home, Printing
+
+
+def status(
+    context: typer.Context,
+    home: Home,
+    printing: Printing,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", show_default=False, autocompletion=runs, help="One run, in full."
+        ),
+    ] = None,
+) -> None:
+    """Tell where runs stand.
+
+    Phase, step, traffic, what is waited for, and the next command.  Reads the journals and asks
+    AWS nothing.
+    """
+    from vpnmigrate.cli.desk import desk_of
+    from vpnmigrate.cli.standings import standing_of, standings_of
+    from vpnmigrate.report import status as view
+
+    desk = desk_of(context, home, printing)
+    if run is None:
+        stands, unreadable = standings_of(desk)
+        text = view.every(stands, unreadable)
+        desk.results.give(text, view.every_as_json(stands, unreadable))
+    else:
+        stand = standing_of(desk, desk.runs.find(run))
+        desk.results.give(view.one(stand), view.one_as_json(stand))

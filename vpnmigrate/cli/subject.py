@@ -1,0 +1,76 @@
+"""Which run a verb is about: a plan file begins or finds one, an id finds one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpnmigrate.cli.desk import Desk
+from vpnmigrate.errors import RefusedError
+from vpnmigrate.files import load_plan
+from vpnmigrate.plan import Plan
+from vpnmigrate.replay import RunState
+from vpnmigrate.rundir import Run
+from vpnmigrate.states import RunStatus
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run with the plan that is asked for; *text* is that plan's file, *new* a first time."""
+
+    run: Run
+    plan: Plan
+    text: bytes
+    new: bool
+
+    @property
+    def replanned(self) -> bool:
+        """Whether the plan that is asked for is not the one in force."""
+        return self.run.fingerprint != self.plan.fingerprint
+
+
+def by_id(desk: Desk, run_id: str) -> Subject:
+    """Find a run that was begun.
+
+    Raises:
+        UsageError: There is none of that id.
+    """
+    run = desk.runs.find(run_id)
+    return Subject(run, load_plan(run.plan), b"", new=False)
+
+
+def by_plan_or_id(desk: Desk, plan_or_run: str, holder: str) -> Subject:
+    """Find or begin the run of a plan file, or find one by its id.
+
+    Raises:
+        UsageError: It is neither.
+        MalformedFileError: The file is no plan.
+        PlanEditedError: The plan was edited.
+    """
+    path = Path(plan_or_run)
+    if not _names_a_file(path):
+        return by_id(desk, plan_or_run)
+    plan = load_plan(path)
+    text = path.read_bytes()
+    known = next((run for run in desk.runs.list() if run.id == plan.migration), None)
+    if known is not None:
+        known.require_private()
+        return Subject(known, plan, text, new=False)
+    return Subject(desk.runs.create(plan, text, holder), plan, text, new=True)
+
+
+def _names_a_file(path: Path) -> bool:
+    return path.is_file() or path.suffix == ".json" or len(path.parts) > 1
+
+
+def require_replannable(run: Run, state: RunState) -> None:
+    """Refuse a new plan for a run whose cutover goes by the old one.
+
+    Raises:
+        RefusedError: It has begun its cutover and has not been rolled back.
+    """
+    if state.cutover_begun and state.status is not RunStatus.ROLLED_BACK:
+        raise RefusedError(
+            f"run {run.id} has begun its cutover, which goes by the plan it began with",
+            advice=f"vpnmigrate apply {run.id}, or vpnmigrate rollback {run.id}",
+        )

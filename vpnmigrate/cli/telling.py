@@ -1,0 +1,31 @@
+"""Words for a run from another terminal."""
+
+from __future__ import annotations
+
+from vpnmigrate.changes import AskOperator
+from vpnmigrate.cli.desk import Desk
+from vpnmigrate.cli.standings import standing_of
+from vpnmigrate.cli.who import me
+from vpnmigrate.errors import UsageError
+from vpnmigrate.inbox import Done, Inbox
+from vpnmigrate.report.standing import Standing
+
+
+def tell_done(desk: Desk, run_id: str, step: int) -> tuple[Standing, AskOperator]:
+    """Leave the word that the task of *step* is done, and give where the run stood then.
+
+    Raises:
+        UsageError: The run waits for no such word.
+    """
+    run = desk.runs.find(run_id)
+    stands = standing_of(desk, run)
+    task = stands.state.task
+    if not isinstance(task, AskOperator) or task.step != step:
+        waits = f"it waits for: {task}" if task is not None else "it waits for nobody"
+        raise UsageError(
+            f"run {run.id} does not wait for a task of step {step}; {waits}",
+            advice=f"vpnmigrate status {run.id}",
+        )
+    who = me()
+    Inbox(run).leave(Done(at=desk.parts.clock.now(), who=who.user, host=who.host, step=step))
+    return stands, task

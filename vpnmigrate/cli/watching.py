@@ -1,0 +1,36 @@
+"""Who watches a run: progress, log, and a memory of whether traffic hangs on this process."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from vpnmigrate.ports import Observer
+from vpnmigrate.records import Entry, Finished, StepBegun
+
+FIRST_OF_CUTOVER = 7
+LAST_OF_CUTOVER = 10
+
+
+class Watch:
+    """Hands everything on to *observers*, and knows whether steps 7 to 10 are under way."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+        self.cutting = False
+
+    def saw(self, entry: Entry) -> None:
+        """Take notice of *entry*."""
+        match entry.record:
+            case StepBegun(number=number, cleaning=cleaning):
+                self.cutting = not cleaning and FIRST_OF_CUTOVER <= number <= LAST_OF_CUTOVER
+            case Finished():
+                self.cutting = False
+            case _:
+                pass  # no step begins or ends the cutover with it
+        for observer in self._observers:
+            observer.saw(entry)
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        """Take notice of a look that found the goal not reached."""
+        for observer in self._observers:
+            observer.waits(step, why, waited, limit)

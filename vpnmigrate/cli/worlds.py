@@ -1,0 +1,80 @@
+"""Sandboxes for the command line: scenarios from wherever they come, served or turned."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vpnmigrate.errors import UsageError
+from vpnmigrate.files import SCENARIOS, describe_documents, load_plan, scenario_text
+from vpnmigrate.sandbox.scenario import Scenario, scenario_from_describe, scenario_from_survey
+from vpnmigrate.sandbox.scenario_file import scenario_from_text
+
+if TYPE_CHECKING:
+    from vpnmigrate.sandbox.serve import Server
+
+
+def load(name_or_path: str) -> Scenario:
+    """Load a scenario by name or file, a plan's survey, or saved describe output.
+
+    Raises:
+        UsageError: There is nothing of that name.
+        MalformedFileError: The file says something that none of these can say.
+    """
+    path = Path(name_or_path)
+    if path.is_dir():
+        return scenario_from_describe(describe_documents(path), name_or_path)
+    if path.suffix != ".json" or name_or_path in SCENARIOS.names:
+        found = scenario_text(name_or_path)
+        return scenario_from_text(found.text, found.name)
+    if _is_plan(path):
+        return scenario_from_survey(load_plan(path).before, name_or_path)
+    return scenario_from_describe(describe_documents(path), name_or_path)
+
+
+def served(name_or_path: str, *, port: int, speed: float, attentive: float | None) -> Server:
+    """Make a server of a scenario's world, whose time passes *speed* times as fast as ours.
+
+    Raises:
+        UsageError: There is no such scenario, or the port cannot be had.
+    """
+    from vpnmigrate.sandbox.loading import world_of
+    from vpnmigrate.sandbox.pace import PacedClock
+    from vpnmigrate.sandbox.serve import serve
+
+    world = world_of(load(name_or_path), PacedClock(speed))
+    robot = None if attentive is None else timedelta(seconds=attentive)
+    return serve(world, port=port, attentive=robot)
+
+
+def titles() -> dict[str, str]:
+    """Give the title of each scenario that comes with the program, by name."""
+    return {name: load(name).title for name in SCENARIOS.names}
+
+
+def turn(endpoint_url: str | None, connection: str, *, on: bool) -> None:
+    """Enable (*on*) or disable the tunnels of *connection* on a served sandbox's device.
+
+    Raises:
+        UsageError: No sandbox was named, or it has no such connection.
+        UnreachableError: Nothing answers there.
+    """
+    from vpnmigrate.sandbox.control import Client
+
+    if endpoint_url is None:
+        raise UsageError(
+            "which sandbox?",
+            advice="give --endpoint-url, or set AWS_ENDPOINT_URL as sandbox serve prints it",
+        )
+    client = Client(endpoint_url)
+    (client.enable if on else client.disable)(connection)
+
+
+def _is_plan(path: Path) -> bool:
+    """Tell a plan from describe output; what is neither is for their readers to tell."""
+    try:
+        return "fingerprint" in json.loads(path.read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False

@@ -1,0 +1,237 @@
+"""A rehearsal: the production runner on a sandbox that is made from the plan's own survey.
+
+Only the client differs from a real run.  No session but the sandbox's is ever made here, so there
+is nothing through which a real account could be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.drift import differences
+from vpnmigrate.errors import HeldError, VpnMigrateError
+from vpnmigrate.journal import MemoryJournal
+from vpnmigrate.looking import Claimant
+from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Path as HostPath
+from vpnmigrate.records import Direction, DirectionTaken, Entry, Intended, OutageBegan, OutageEnded
+from vpnmigrate.replay import replay
+from vpnmigrate.runner import Runner, Surroundings
+from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.robot import DeviceEngineer
+from vpnmigrate.sandbox.scenario import scenario_from_survey
+from vpnmigrate.snapshot import snapshot_of
+from vpnmigrate.vault import Vault
+
+BOUNDARIES = range(1, 11)
+"""The steps a rollback may begin after: all that apply takes."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A change of a rehearsal, with the step that made it."""
+
+    step: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One run through the sandbox: forward to the end, or back from the end of a step."""
+
+    boundary: int
+    """The step after which it turned back; 0 if it went forward to the end."""
+    changes: tuple[Made, ...]
+    """Those on the way back alone, if it turned back."""
+    outage: timedelta
+    """All the time that traffic was down, before and after turning back."""
+    took: timedelta
+    restored: timedelta = timedelta(0)
+    """From turning back until traffic flowed on the old side; nothing if it never ceased to."""
+    failure: str = ""
+    differences: tuple[str, ...] = ()
+    """How the end differs from the beginning; and what was left behind."""
+
+    @property
+    def good(self) -> bool:
+        """Whether it ended as it must."""
+        return not self.failure and not self.differences
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """The way forward, and the way back from every step."""
+
+    forward: Passage
+    back: tuple[Passage, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether every passage ended as it must."""
+        return all(passage.good for passage in (self.forward, *self.back))
+
+
+def rehearse(plan: Plan, tell: Callable[[str], None]) -> Rehearsal:
+    """Rehearse *plan* in every direction; *tell* hears what is being tried."""
+    tell("forward, steps 1 to 10")
+    forward = _forward(plan)
+    back = []
+    for boundary in BOUNDARIES:
+        tell(f"back, from the end of step {boundary}")
+        back.append(_back(plan, boundary))
+    return Rehearsal(forward, tuple(back))
+
+
+def _forward(plan: Plan) -> Passage:
+    with _stage(plan) as stage:
+        failure = _tried(stage.runner.forward)
+        entries = stage.journal.entries
+        return Passage(0, _changes(entries), _down(entries), _length(entries), failure=failure)
+
+
+def _back(plan: Plan, boundary: int) -> Passage:
+    with _stage(plan) as stage:
+        failure = _tried(lambda: stage.runner.forward(until=boundary))
+        if boundary in replay(stage.journal.entries).settled:
+            failure = _tried(stage.runner.back)
+        entries = stage.journal.entries
+        return_leg = _since_turning_back(entries)
+        return Passage(
+            boundary,
+            _changes(return_leg),
+            _down(entries),
+            _length(return_leg),
+            _until_restored(return_leg),
+            failure,
+            stage.what_differs(),
+        )
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A world with everything of a run in it."""
+
+    plan: Plan
+    account: Account
+    journal: MemoryJournal
+    runner: Runner
+
+    def what_differs(self) -> tuple[str, ...]:
+        """Compare the world with the plan's before, and look for what the run left."""
+        now = self.account.survey(self.plan.old_gateway)
+        ours = snapshot_of(self.account.look(self.plan), self.plan.migration).ours
+        left = (f"left behind: {resource} ({role})" for role, resource in sorted(ours.items()))
+        return (*differences(self.plan.before, now), *left)
+
+
+@contextmanager
+def _stage(plan: Plan) -> Iterator[_Stage]:
+    clock = VirtualClock(plan.before.taken)
+    world = world_of(scenario_from_survey(plan.before), clock)
+    session = session_for(world)
+    journal = MemoryJournal(clock)
+    with TemporaryDirectory(prefix="vpnmigrate-rehearsal-") as vault:
+        account = Account(Clients(lambda: session), clock, Vault(Path(vault)))
+        around = Surroundings(
+            ec2=account,
+            journal=journal,
+            people=DeviceEngineer(world),
+            observer=_Nobody(),
+            clock=clock,
+            interruption=_NoInterruption(),
+            paths=_NoPaths(),
+            claimant=Claimant("rehearsal"),
+            parallel=1,
+        )
+        yield _Stage(plan, account, journal, Runner(plan, around))
+
+
+class _Nobody:
+    """Watches nothing: the journal has everything."""
+
+    def saw(self, entry: Entry) -> None:
+        pass
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        pass
+
+
+class _NoInterruption:
+    """Nobody wants a rehearsal to stop between two changes; the whole of it can be stopped."""
+
+    reason = None
+
+
+class _NoPaths:
+    """The sandbox is in this process: no way leads there."""
+
+    def read(self) -> Sequence[HostPath]:
+        return ()
+
+
+def _tried(journey: Callable[[], object]) -> str:
+    """Go on a journey; give what went wrong, holding at the asked step excepted."""
+    try:
+        journey()
+    except HeldError:
+        return ""
+    except VpnMigrateError as error:
+        return error.message
+    return ""
+
+
+def _changes(entries: Sequence[Entry]) -> tuple[Made, ...]:
+    return tuple(
+        Made(entry.record.step, str(entry.record.change))
+        for entry in entries
+        if isinstance(entry.record, Intended)
+    )
+
+
+def _since_turning_back(entries: Sequence[Entry]) -> Sequence[Entry]:
+    for index, entry in enumerate(entries):
+        match entry.record:
+            case DirectionTaken(direction=Direction.BACK):
+                return entries[index:]
+            case _:
+                pass  # still on the way forward
+    return ()
+
+
+def _down(entries: Sequence[Entry]) -> timedelta:
+    """Add up the time that traffic was down; an outage that lasts counts to the last entry."""
+    total = timedelta(0)
+    since = None
+    for entry in entries:
+        match entry.record:
+            case OutageBegan(since=began):
+                since = since or began
+            case OutageEnded(at=at) if since is not None:
+                total += at - since
+                since = None
+            case _:
+                pass  # does not touch traffic
+    return total if since is None else total + (entries[-1].at - since)
+
+
+def _length(entries: Sequence[Entry]) -> timedelta:
+    return entries[-1].at - entries[0].at if entries else timedelta(0)
+
+
+def _until_restored(return_leg: Sequence[Entry]) -> timedelta:
+    for entry in return_leg:
+        match entry.record:
+            case OutageEnded(at=at):
+                return at - return_leg[0].at
+            case _:
+                pass  # traffic is still down, or never was
+    return timedelta(0)

@@ -1,0 +1,90 @@
+"""What a rehearsal found, for a reader: every change, the outage, the way back from each step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vpnmigrate.rehearsal import Passage, Rehearsal
+from vpnmigrate.report.words import heading, item, span, wrapped
+
+SCHEMA = "vpnmigrate/rehearsal/1"
+
+
+def text(rehearsal: Rehearsal, *, file: str) -> str:
+    """Give the whole rehearsal; *file* is the plan it was made with."""
+    forward = rehearsal.forward
+    parts = [
+        wrapped(
+            f"Rehearsed {file} on a sandbox of its own survey with the program's own runner. "
+            "Times are the sandbox's; AWS's own vary."
+        ),
+        heading("Forward") + "\n".join(_changes(forward)),
+        f"  outage {span(forward.outage)}; {span(forward.took)} in all",
+        heading("Back, from the end of each step") + "\n".join(_table(rehearsal)),
+        *_faults(rehearsal),
+        heading("Next") + f"  vpnmigrate apply {file}" if rehearsal.good else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def as_json(rehearsal: Rehearsal, *, file: str) -> dict[str, Any]:
+    """Give the rehearsal as a JSON document."""
+    return {
+        "schema": SCHEMA,
+        "file": file,
+        "good": rehearsal.good,
+        "forward": _passage(rehearsal.forward),
+        "back": [_passage(passage) for passage in rehearsal.back],
+        "next": f"vpnmigrate apply {file}" if rehearsal.good else "",
+    }
+
+
+def _changes(passage: Passage) -> list[str]:
+    lines: list[str] = []
+    step = 0
+    for made in passage.changes:
+        if made.step != step:
+            step = made.step
+            lines.append(f"  step {step}")
+        lines.append(item(made.what, indent=4))
+    return lines
+
+
+def _table(rehearsal: Rehearsal) -> list[str]:
+    lines = [f"  {'after step':<12}{'changes':>8}{'traffic back in':>18}{'outage':>14}   end state"]
+    lines += [
+        f"  {passage.boundary:<12}{len(passage.changes):>8}"
+        f"{span(passage.restored) if passage.restored else 'not interrupted':>18}"
+        f"{span(passage.outage):>14}   {_end(passage)}"
+        for passage in rehearsal.back
+    ]
+    return lines
+
+
+def _end(passage: Passage) -> str:
+    if passage.failure:
+        return "FAILED"
+    return "DIFFERS" if passage.differences else "as before"
+
+
+def _faults(rehearsal: Rehearsal) -> list[str]:
+    faults = []
+    for passage in (rehearsal.forward, *rehearsal.back):
+        title = "forward" if passage.boundary == 0 else f"back from step {passage.boundary}"
+        lines = [passage.failure] if passage.failure else []
+        lines += passage.differences
+        if lines:
+            faults.append("\n".join([wrapped(f"PROBLEM, {title}:"), *map(item, lines)]))
+    return faults
+
+
+def _passage(passage: Passage) -> dict[str, Any]:
+    return {
+        "boundary": passage.boundary,
+        "changes": [{"step": made.step, "what": made.what} for made in passage.changes],
+        "outage": round(passage.outage.total_seconds(), 3),
+        "took": round(passage.took.total_seconds(), 3),
+        "restored": round(passage.restored.total_seconds(), 3),
+        "failure": passage.failure,
+        "differences": list(passage.differences),
+    }

@@ -1,0 +1,74 @@
+"""The demo as it is read: what happens, the command, what it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from vpnmigrate.report.words import WIDTH, span, wrapped
+
+SCHEMA = "vpnmigrate/demo/1"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One command of the demo.  ``exit`` is None where its process was killed."""
+
+    number: int
+    about: str
+    command: str
+    printed: str
+    exit: int | None
+    took: timedelta
+    """Of the sandbox's time."""
+
+
+def text(scene: Scene) -> str:
+    """Give one scene."""
+    rule = f"--- {scene.number} ".ljust(WIDTH, "-")
+    ending = "killed" if scene.exit is None else f"exit code {scene.exit}"
+    return "\n".join(
+        [
+            rule,
+            wrapped(scene.about),
+            "",
+            f"$ {scene.command}",
+            scene.printed.rstrip(),
+            f"({ending}, after {span(scene.took)} of the sandbox's time)",
+            "",
+        ]
+    )
+
+
+def closing(scenes: Sequence[Scene]) -> str:
+    """Give the last words."""
+    return "\n".join(
+        [
+            "-" * WIDTH,
+            wrapped(
+                f"That were {len(scenes)} commands on a model of EC2, in this process alone. "
+                "On your account it begins the same way, and planning changes nothing:"
+            ),
+            "",
+            "  vpnmigrate plan --vpn-gateway vgw-... -o plan.json",
+        ]
+    )
+
+
+def as_json(scenes: Sequence[Scene]) -> dict[str, Any]:
+    """Give the whole demo as a JSON document."""
+    return {
+        "schema": SCHEMA,
+        "scenes": [
+            {
+                "about": scene.about,
+                "command": scene.command,
+                "printed": scene.printed,
+                "exit": scene.exit,
+                "took": round(scene.took.total_seconds(), 3),
+            }
+            for scene in scenes
+        ],
+    }
