@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 
@@ -40,6 +41,7 @@ from vpnmigrate.model import (
 )
 from vpnmigrate.options import Decisions
 from vpnmigrate.plan import GATEWAY_ROLE, Plan, connection_role
+from vpnmigrate.rundir import Run, Runs
 from vpnmigrate.snapshot import Reading, Snapshot, Told, Way, Word, snapshot_of
 from vpnmigrate.survey import Survey
 
@@ -250,3 +252,9 @@ def minutes(count: float) -> timedelta:
 def role_of(old: str) -> Role:
     """Give the role of *old*'s successor."""
     return connection_role(VpnConnectionId(old))
+
+
+def a_run(home: Path, **changes: object) -> Run:
+    """Begin the run of the ordinary migration below *home*; *changes* are to its plan."""
+    plan = msgspec.structs.replace(a_plan(), **{"fingerprint": "f" * 64, **changes})
+    return Runs(home).create(plan, msgspec.json.encode(plan), "alice@laptop/1")

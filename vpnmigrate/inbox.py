@@ -87,7 +87,7 @@ class Inbox:
         for path in sorted(self._folder.glob(f"[!.]*{_SUFFIX}")):
             try:
                 yield Letter(path, msgspec.json.decode(path.read_bytes(), type=Message))
-            except msgspec.DecodeError as exc:
+            except (msgspec.DecodeError, UnicodeDecodeError) as exc:
                 yield Letter(path, None, str(exc))
             except OSError as exc:
                 yield Letter(path, None, exc.strerror or "unreadable")

@@ -82,7 +82,9 @@ def take_lock(run: Run, clock: Clock, me: Me, take_over: str | None = None) -> R
 
     Raises:
         LockedError: Somebody else has it; the message says who, since when and how to go on.
+        RefusedError: The run's directory is not private.
     """
+    run.require_private()
     try:
         kernel = _kernel_lock(run)
         before = _owner(run)
@@ -143,7 +145,7 @@ def _kernel_lock(run: Run) -> FileLock | None:
 def _owner(run: Run) -> Owner | None:
     try:
         return msgspec.json.decode(run.owner.read_bytes(), type=Owner)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

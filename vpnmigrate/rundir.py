@@ -98,7 +98,7 @@ class Run:
             text = self.plan.read_bytes()
         try:
             return msgspec.json.decode(text, type=_Fingerprinted).fingerprint
-        except msgspec.DecodeError as exc:
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise MalformedFileError(
                 f"{self.plan} is no plan: {exc}",
                 advice="copy the plan file that the run was begun with over it",

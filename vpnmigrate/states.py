@@ -7,7 +7,7 @@ interrupted keeps its status: what it was doing is still what has to be done.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 
 
 class RunStatus(StrEnum):
@@ -36,8 +36,6 @@ class StepStatus(StrEnum):
     SETTLED = "settled"
     FAILED = "failed"
 
-
-_Status = TypeVar("_Status", RunStatus, StepStatus)
 
 _R = RunStatus
 
@@ -116,9 +114,12 @@ STEP_EDGES: Final = frozenset(
 )
 
 
-def may_follow(before: _Status, after: _Status) -> bool:
+_EDGES: Final = frozenset[tuple[StrEnum, StrEnum]]((*RUN_EDGES, *STEP_EDGES))
+
+
+def may_follow(before: RunStatus | StepStatus, after: RunStatus | StepStatus) -> bool:
     """Tell whether a run or step that stands at *before* can come to *after* next.
 
     Staying is always allowed: a resumed process repeats what it is about.
     """
-    return before is after or (before, after) in RUN_EDGES | STEP_EDGES
+    return before is after or (before, after) in _EDGES

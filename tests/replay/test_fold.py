@@ -16,11 +16,13 @@ from tests.journal.stories import (
     JOIN,
     LEAVE,
     OPENED,
+    RESTORE,
     STOP,
     Story,
     ask,
     entries,
 )
+from vpnmigrate.changes import Change
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
     Answered,
@@ -358,6 +360,7 @@ def test_what_others_did_is_named_once() -> None:
     assert state.notes == ("risk accepted",)
 
 
+CHANGES: dict[int, Change] = {2: CREATE, 7: STOP, 8: LEAVE, 9: RESTORE}
 ENDS: tuple[Record | None, ...] = (
     None,  # killed
     Interrupted("SIGINT"),
@@ -378,9 +381,8 @@ def lives(draw: st.DrawFn) -> tuple[Record, ...]:
             story.begun(number)
             if number in {7, 8} and not outage:
                 story.then(OutageBegan(NOON))
-            if number in {2, 7, 8, 9}:
-                story.intended(number, {2: CREATE, 7: STOP, 8: LEAVE}.get(number, JOIN))
-                story.answered()
+            if number in CHANGES:
+                story.intended(number, CHANGES[number]).answered()
             if draw(st.booleans()):
                 end = draw(st.sampled_from(ENDS))
                 if replay(story.entries).outage_open and isinstance(end, Failed):

@@ -101,7 +101,7 @@ def read_chain(text: bytes, migration: str, name: str = "the journal") -> Conten
 def _header(line: bytes, number: int, name: str) -> _Header:
     try:
         return msgspec.json.decode(line, type=_Header)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise _damaged(name, number, f"it cannot be read ({exc})") from exc
 
 
@@ -109,7 +109,7 @@ def _entry(line: bytes, number: int, name: str) -> Entry:
     """Read a line that the chain has shown to be as it was written."""
     try:
         return msgspec.json.decode(line, type=Entry)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise _newer(name, number, f"this program does not know its record ({exc})") from exc
 
 
@@ -136,7 +136,7 @@ def _is_torn(line: bytes) -> bool:
     """Tell whether a last line was never finished, rather than altered later."""
     try:
         msgspec.json.decode(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return not _is_more_than_json(line)
     return False
 

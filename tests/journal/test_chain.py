@@ -1,0 +1,170 @@
+"""The text of a journal: what was altered is found, what was never finished is forgiven."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from tests.builders import MIGRATION
+from tests.journal.stories import OPENED, Story, entries
+from vpnmigrate.errors import JournalDamagedError, JournalError
+from vpnmigrate.journal.chain import genesis, lines_of, read_chain
+from vpnmigrate.records import JOURNAL_FORMAT, Entry, Noted
+
+ENTRIES = Story().opened().set_out().begun(1).settled(1).entries
+
+
+def text_of(journal: tuple[Entry, ...] = ENTRIES) -> bytes:
+    """Write *journal* as its file would hold it."""
+    return lines_of(journal, genesis(MIGRATION))[0]
+
+
+TEXT = text_of()
+LINES = TEXT.splitlines(keepends=True)
+
+
+def rewritten(number: int, **changes: object) -> bytes:
+    """Alter the fields of one line, counted from 1."""
+    line = json.loads(LINES[number - 1]) | changes
+    altered = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+    return b"".join([*LINES[: number - 1], altered, *LINES[number:]])
+
+
+def test_what_was_written_is_read() -> None:
+    """A journal comes back as it was, to the microsecond, with the head for the next line."""
+    everything = Story().migrated().returned().retired().entries
+    text, head = lines_of(everything, genesis(MIGRATION))
+
+    contents = read_chain(text, MIGRATION)
+
+    assert contents.entries == everything
+    assert contents.head == head
+    assert (contents.sound, contents.torn) == (len(text), b"")
+
+
+def test_nothing_is_an_empty_journal() -> None:
+    """A journal that was never begun has no entries and begins its chain at the migration id."""
+    contents = read_chain(b"", MIGRATION)
+
+    assert contents.entries == ()
+    assert contents.head == genesis(MIGRATION)
+
+
+def test_each_line_carries_the_hash_of_the_one_before() -> None:
+    """Anyone can check the chain with sha256sum: a line is hashed without its newline."""
+    second = json.loads(LINES[1])
+
+    assert second["prev"] == hashlib.sha256(LINES[0].rstrip(b"\n")).hexdigest()
+    assert {"v", "seq", "at", "prev", "record"} == set(second)
+    assert (second["v"], second["seq"]) == (JOURNAL_FORMAT, 2)
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_any_flipped_bit_before_the_last_line_is_found(bit: int) -> None:
+    """Whatever single bit is altered, reading fails, and names a line next to the damage."""
+    for place in range(len(TEXT) - len(LINES[-1])):
+        altered = bytearray(TEXT)
+        altered[place] ^= 1 << bit
+        line = TEXT[:place].count(b"\n") + 1
+
+        with pytest.raises(JournalDamagedError) as caught:
+            read_chain(bytes(altered), MIGRATION)
+
+        assert abs(caught.value.line - line) <= 1
+        assert f"line {caught.value.line}" in caught.value.message
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_edited_record_is_named_by_its_line(number: int) -> None:
+    """Damage in the middle is told by the number of the line that was altered."""
+    with pytest.raises(JournalDamagedError) as caught:
+        read_chain(rewritten(number, record={"record": "noted", "what": "nothing"}), MIGRATION)
+
+    assert caught.value.line == number
+    assert caught.value.advice
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [LINES[0], LINES[2], LINES[3]],
+        [LINES[1], LINES[2]],
+        [LINES[0], LINES[2], LINES[1], LINES[3]],
+        [LINES[0], LINES[1], LINES[1], LINES[2]],
+        [LINES[0], b"\n", LINES[1]],
+    ],
+    ids=["lost", "first lost", "moved", "twice", "blank"],
+)
+def test_lines_lost_moved_or_added_are_found(lines: list[bytes]) -> None:
+    """Lines are a sequence, and no other sequence of them is accepted."""
+    with pytest.raises(JournalDamagedError):
+        read_chain(b"".join(lines), MIGRATION)
+
+
+def test_a_forged_number_is_found() -> None:
+    """A last line whose number is wrong is refused although its hash fits."""
+    with pytest.raises(JournalDamagedError) as caught:
+        read_chain(rewritten(4, seq=9), MIGRATION)
+
+    assert caught.value.line == 4
+
+
+def test_another_runs_journal_is_refused() -> None:
+    """A journal that was copied from another run does not begin where this run's chain does."""
+    with pytest.raises(JournalDamagedError, match="first line of this run's journal"):
+        read_chain(TEXT, "mig-other")
+
+
+def test_a_last_line_cut_at_any_byte_is_forgiven() -> None:
+    """However much of the last line reached the disk, the lines before it are the journal."""
+    sound = len(TEXT) - len(LINES[-1])
+    for end in range(sound, len(TEXT)):
+        contents = read_chain(TEXT[:end], MIGRATION)
+
+        assert contents.entries == ENTRIES[:-1]
+        assert contents.sound == sound
+        assert contents.torn == TEXT[sound:end]
+
+
+@pytest.mark.parametrize("tail", [b"\0" * 100, b'{"v":1,"se\0\0\0', b"garbage\n", b"\xff\xfe"])
+def test_a_tail_that_power_loss_left_is_forgiven(tail: bytes) -> None:
+    """Blocks that never reached the disk leave anything behind; it was never acknowledged."""
+    contents = read_chain(TEXT + tail, MIGRATION)
+
+    assert contents.entries == ENTRIES
+    assert contents.torn == tail
+
+
+def test_a_newer_format_is_told_apart_from_damage() -> None:
+    """A journal of a newer program is no damaged journal: the way on is to use that program."""
+    newer = rewritten(4, v=JOURNAL_FORMAT + 1)
+
+    with pytest.raises(JournalError, match="format 2") as caught:
+        read_chain(newer, MIGRATION)
+
+    assert not isinstance(caught.value, JournalDamagedError)
+    assert "newer" in caught.value.advice
+
+
+def test_an_unknown_record_is_told_apart_from_damage() -> None:
+    """A record that only a newer program knows is refused, not skipped and not called damage."""
+    with pytest.raises(JournalError, match="line 4") as caught:
+        read_chain(rewritten(4, record={"record": "teleported"}), MIGRATION)
+
+    assert not isinstance(caught.value, JournalDamagedError)
+
+
+def test_a_field_that_came_later_does_not_hurt() -> None:
+    """A field added to a line by a later version of the same format is passed over."""
+    contents = read_chain(rewritten(4, extra="later"), MIGRATION)
+
+    assert contents.entries == ENTRIES
+
+
+def test_records_survive_any_text() -> None:
+    """Newlines and strange characters inside a record do not break the line they stand in."""
+    odd = entries(OPENED, Noted('a\nb\r\u2028"\\ \U0001f600'))
+
+    assert read_chain(text_of(odd), MIGRATION).entries == odd

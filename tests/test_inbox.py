@@ -1,0 +1,295 @@
+"""What other terminals say: in order, once, and durable before it is forgotten."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.builders import a_run
+from tests.journal.stories import OPENED, ask
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.errors import JournalError, VpnMigrateError
+from vpnmigrate.inbox import Done, Inbox, Pause
+from vpnmigrate.journal import FileJournal, SystemDisk, read_journal
+from vpnmigrate.lock import Me, take_lock
+from vpnmigrate.records import (
+    Direction,
+    DirectionTaken,
+    Finished,
+    Intended,
+    Noted,
+    Record,
+    Spoken,
+    StepBegun,
+    TrafficVerified,
+)
+from vpnmigrate.replay import replay
+from vpnmigrate.rundir import Run
+from vpnmigrate.snapshot import Word
+
+FORWARD = DirectionTaken(Direction.FORWARD, 1)
+TASK = Intended(1, 5, ask(5, Word.DEVICES_CONFIGURED))
+MINUTE = timedelta(minutes=1)
+
+
+class FragileDisk(SystemDisk):
+    """A real disk that fails to sync while it is *broken*."""
+
+    broken = False
+
+    def sync(self, handle: int) -> None:
+        if self.broken:
+            raise OSError(5, os.strerror(5))
+        super().sync(handle)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run that was just begun."""
+    return a_run(tmp_path / "runs")
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """The clock of everyone."""
+    return VirtualClock()
+
+
+@pytest.fixture
+def disk() -> FragileDisk:
+    """The disk under the journal."""
+    return FragileDisk()
+
+
+@pytest.fixture
+def journal(run: Run, clock: VirtualClock, disk: FragileDisk) -> Iterator[FileJournal]:
+    """The journal of a run that went forward."""
+    lock = take_lock(run, clock, Me("alice", "laptop", 1))
+    journal = FileJournal.open(run, clock, lock, disk)
+    journal.write(OPENED, FORWARD)
+    yield journal
+    journal.close()
+    lock.release()
+
+
+@pytest.fixture
+def inbox(run: Run) -> Inbox:
+    """The run's inbox."""
+    return Inbox(run)
+
+
+def done(clock: VirtualClock, step: int) -> Done:
+    """Say now that a step is done."""
+    return Done(at=clock.now(), who="bob", host="desk", step=step)
+
+
+def spoken(journal: FileJournal) -> list[Word]:
+    """Give the words that a journal has, in order."""
+    return [e.record.word for e in journal.entries if isinstance(e.record, Spoken)]
+
+
+def notes(journal: FileJournal) -> list[str]:
+    """Give the notes that a journal has."""
+    return [e.record.what for e in journal.entries if isinstance(e.record, Noted)]
+
+
+def test_a_word_is_written_down_and_forgotten(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
+) -> None:
+    """``done STEP`` becomes a durable word with who said it, and its message is gone."""
+    inbox.leave(done(clock, 5))
+
+    assert journal.fold_inbox() == []
+    last = read_journal(run).entries[-1].record
+    assert isinstance(last, Spoken)
+    assert (last.word, last.who, last.host) == (Word.DEVICES_CONFIGURED, "bob", "desk")
+    assert list(run.inbox.iterdir()) == []
+
+
+def test_words_are_taken_in_the_order_they_were_said(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock
+) -> None:
+    """Whoever speaks first is heard first."""
+    for step in (6, 5, 10):
+        clock.sleep(MINUTE)
+        inbox.leave(done(clock, step))
+
+    journal.fold_inbox()
+
+    assert spoken(journal) == [
+        Word.TEST_PASSED,
+        Word.DEVICES_CONFIGURED,
+        Word.NEW_TUNNELS_ENABLED,
+    ]
+
+
+def test_a_request_is_given_to_whoever_folds(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock
+) -> None:
+    """A wish to pause is handed on with who wished it, once, and is no word."""
+    inbox.leave(Pause(at=clock.now(), who="bob", host="desk"))
+
+    assert journal.fold_inbox() == ["bob on desk asked to pause"]
+    assert journal.fold_inbox() == []
+    assert spoken(journal) == []
+
+
+def test_a_message_survives_a_journal_that_fails(
+    run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock, disk: FragileDisk
+) -> None:
+    """What could not be made durable is not forgotten."""
+    inbox.leave(done(clock, 5))
+    disk.broken = True
+
+    with pytest.raises(JournalError):
+        journal.fold_inbox()
+
+    assert len(list(run.inbox.iterdir())) == 1
+
+
+def test_a_message_that_outlived_a_crash_is_taken_once(
+    run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock
+) -> None:
+    """A process that died between writing the word and forgetting the message does no harm."""
+    inbox.leave(done(clock, 10))
+    message = next(iter(inbox.letters()))
+    text = message.path.read_bytes()
+    journal.fold_inbox()
+    message.path.write_bytes(text)
+    journal.write(TrafficVerified(clock.now()))
+
+    journal.fold_inbox()
+
+    assert spoken(journal) == [Word.NEW_TUNNELS_ENABLED]
+    assert list(run.inbox.iterdir()) == []
+
+
+def test_a_word_answers_what_was_asked_when_it_was_said(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock
+) -> None:
+    """ "Done" said before traffic was verified never means that the old tunnels are disabled."""
+    clock.sleep(MINUTE)
+    inbox.leave(done(clock, 10))
+    clock.sleep(MINUTE)
+    journal.write(StepBegun(10, "Switch"), TrafficVerified(clock.now()))
+
+    journal.fold_inbox()
+    early = spoken(journal)
+    clock.sleep(MINUTE)
+    inbox.leave(done(clock, 10))
+    journal.fold_inbox()
+
+    assert early == [Word.NEW_TUNNELS_ENABLED]
+    assert spoken(journal)[1:] == [Word.OLD_TUNNELS_DISABLED]
+
+
+@pytest.mark.parametrize(
+    ("since", "step"),
+    [
+        ([], 8),
+        ([Finished(Direction.FORWARD), DirectionTaken(Direction.BACK, 1)], 5),
+    ],
+)
+def test_a_word_that_nobody_asked_for_is_set_aside(
+    run: Run,
+    journal: FileJournal,
+    inbox: Inbox,
+    clock: VirtualClock,
+    since: list[Record],
+    step: int,
+) -> None:
+    """A step that asks nothing here cannot be said to be done; the operator reads so."""
+    journal.write(*since)
+    inbox.leave(done(clock, step))
+
+    journal.fold_inbox()
+
+    assert spoken(journal) == []
+    assert f"step {step} is done, which was not asked" in notes(journal)[0]
+    assert [path.suffix for path in run.inbox.iterdir()] == [".rejected"]
+
+
+def test_a_word_for_an_earlier_direction_is_set_aside(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock
+) -> None:
+    """What was said before the run turned round does not count on the way back."""
+    clock.sleep(MINUTE)
+    inbox.leave(done(clock, 10))
+    clock.sleep(MINUTE)
+    journal.write(DirectionTaken(Direction.BACK, 1))
+
+    journal.fold_inbox()
+
+    assert spoken(journal) == []
+    assert len(notes(journal)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\xff\xfe",
+        b"done 5",
+        b'{"message":"done","step":"five","who":"x","host":"y","at":"2026-01-17T02:00:00Z"}',
+        b'{"message":"reboot","who":"x","host":"y","at":"2026-01-17T02:00:00Z"}',
+        b'{"message":"done","step":5,"who":"x","host":"y","at":"2026-01-17T02:00:00Z","more":1}',
+    ],
+)
+def test_a_malformed_message_is_moved_aside_and_noted(
+    run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock, text: bytes
+) -> None:
+    """What nobody understands is kept for a person, and blocks no other message."""
+    broken = run.inbox / "20250101T000000.000000Z-00000000.json"
+    broken.write_bytes(text)
+    inbox.leave(done(clock, 5))
+
+    journal.fold_inbox()
+    journal.fold_inbox()
+
+    assert len(notes(journal)) == 1
+    assert spoken(journal) == [Word.DEVICES_CONFIGURED]
+    assert [path.name for path in run.inbox.iterdir()] == [broken.name + ".rejected"]
+    assert (run.inbox / (broken.name + ".rejected")).read_bytes() == text
+
+
+def test_half_a_message_is_no_message(run: Run, journal: FileJournal, inbox: Inbox) -> None:
+    """A message that is being written is not seen before it is whole."""
+    (run.inbox / ".20260117T020000.000000Z-00000000.json.abcd").write_bytes(b'{"mess')
+
+    assert list(inbox.letters()) == []
+    assert journal.fold_inbox() == []
+
+
+def test_messages_are_private(run: Run, inbox: Inbox, clock: VirtualClock) -> None:
+    """Inbox and messages are for their owner's eyes only."""
+    inbox.leave(done(clock, 5))
+
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in run.inbox.iterdir()}
+
+    assert modes == {0o600}
+    assert stat.S_IMODE(run.inbox.stat().st_mode) == 0o700
+
+
+def test_an_inbox_that_cannot_be_written_is_told(run: Run, clock: VirtualClock) -> None:
+    """A word that could not be left is not taken for said."""
+    run.inbox.rmdir()
+    run.inbox.write_bytes(b"")
+
+    with pytest.raises(VpnMigrateError, match="cannot be left"):
+        Inbox(run).leave(done(clock, 5))
+
+
+def test_a_word_ends_the_waiting(journal: FileJournal, inbox: Inbox, clock: VirtualClock) -> None:
+    """What another terminal said is what the run waited for."""
+    journal.write(StepBegun(5, "Configure the devices"), TASK)
+    inbox.leave(done(clock, 5))
+    before = replay(journal.entries).task
+    journal.fold_inbox()
+
+    assert before is not None
+    assert replay(journal.entries).task is None
