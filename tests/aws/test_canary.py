@@ -1,0 +1,147 @@
+"""No key leaves this room but into the vault and back to EC2: everything said is searched."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.builders import MIGRATION, a_plan
+from tests.sandbox.worlds import bundled
+from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.changes import ArchiveConfiguration, CreateVpnConnection, CreateVpnGateway
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.devices.configuration import parse
+from vpnmigrate.errors import AwsError
+from vpnmigrate.model import CustomerGatewayId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.options import KeyMode
+from vpnmigrate.outcomes import Performed
+from vpnmigrate.plan import GATEWAY_ROLE, connection_role
+from vpnmigrate.ports import Mark
+from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.world import World
+from vpnmigrate.vault import Vault
+
+OLD = VpnGatewayId("vgw-0a300000000000001")
+LONDON = VpnConnectionId("vpn-0a300000000000001")
+MARK = Mark(MIGRATION, attempt=1, step=3)
+SETTLED = timedelta(minutes=10)
+DEVICE = "Cisco Systems, Inc./CSRv AMI/IOS 12.4+"
+
+
+def everything(account: Account, world: World) -> Iterator[str]:
+    """Do all that keys are near to, and give everything that comes of it, as text."""
+    survey = account.survey(OLD)
+    yield repr(survey)
+    yield msgspec.json.encode(survey).decode()
+    plan = a_plan(before=survey)
+    created = account.perform(CreateVpnGateway(GATEWAY_ROLE), MARK)
+    yield repr(created)
+    world.clock.sleep(SETTLED)
+    gateway = created.made if isinstance(created, Performed) and created.made else OLD
+    for mode in KeyMode:
+        (old,) = (c for c in survey.connections if c.id == LONDON)
+        change = CreateVpnConnection(
+            connection_role(LONDON),
+            gateway=VpnGatewayId(gateway),
+            customer_gateway=old.customer_gateway or CustomerGatewayId(""),
+            replaces=LONDON,
+            static_only=False,
+            keys=mode,
+        )
+        yield repr(change)
+        outcome = account.perform(change, MARK)
+        yield repr(outcome)
+        world.clock.sleep(SETTLED)
+        made = outcome.made if isinstance(outcome, Performed) else None
+        if made:
+            folder = ArchiveConfiguration(VpnConnectionId(made), LONDON, DEVICE)
+            yield repr(account.perform(folder, MARK))
+    yield repr(account.perform(ArchiveConfiguration(LONDON), MARK))
+    reading = account.look(plan)
+    yield repr(reading)
+    yield repr([vars(account), os.environ, sys.argv])
+
+
+def said(account: Account, world: World) -> str:
+    """Give everything that is said, an error's whole traceback included."""
+    pieces: list[str] = []
+    try:
+        pieces.extend(everything(account, world))
+    except AwsError as exc:
+        pieces.extend(traceback.format_exception(exc))
+        pieces.append(repr(exc.__dict__))
+    return "\n".join(pieces)
+
+
+def the_world() -> World:
+    """Build a world with three connections."""
+    return world_of(bundled("three-connections"), VirtualClock())
+
+
+def test_nothing_says_a_key(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """A whole preparation says no key in values, plan text, logs, environment or arguments."""
+    world, vault = the_world(), Vault(tmp_path / "devices")
+    account = Account(Clients(lambda: session_for(world)), VirtualClock(), vault)
+
+    with caplog.at_level(logging.DEBUG):
+        text = said(account, world) + caplog.text
+
+    assert "Traceback" not in text
+    assert [key for key in world.keys if key in text] == []
+    kept = "".join(path.read_text() for path in vault.root.glob("*/*"))
+    assert any(key in kept for key in world.keys)  # else the search above proves nothing
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "DescribeVpnConnections",
+        "CreateVpnConnection",
+        "GetVpnConnectionDeviceTypes",
+        "GetVpnConnectionDeviceSampleConfiguration",
+    ],
+)
+@pytest.mark.parametrize(
+    "kind", [Kind.LOST_ANSWER, Kind.SERVER_ERROR_AFTER, Kind.EXPIRED_TOKEN, Kind.DENIED]
+)
+def test_no_failure_says_a_key(tmp_path, caplog, action, kind):
+    """However a call fails that carries keys, there or back, none is said."""
+    world = the_world()
+    faults = Faults([Fault(action, kind, times=0)])
+    clients = Clients(lambda: session_for(world, faults=faults))
+    account = Account(clients, VirtualClock(), Vault(tmp_path / "devices"))
+
+    with caplog.at_level(logging.DEBUG):
+        text = said(account, world) + caplog.text
+
+    assert [key for key in world.keys if key in text] == []
+
+
+def test_a_key_that_ec2_quotes_is_not_said(tmp_path, caplog):
+    """EC2 quotes a parameter that it refuses; a re-used key is blanked in its words."""
+    world = the_world()
+    rows = world.execute("ec2", "DescribeVpnConnections", {"VpnConnectionIds": [LONDON]})
+    sent = parse(rows["VpnConnections"][0]["CustomerGatewayConfiguration"]).keys
+    words = " and ".join(key.reveal() for key in sent)
+    refusal = Fault(
+        "CreateVpnConnection", Kind.REFUSED, 2, 1, "InvalidParameterValue", f"{words} are bad."
+    )
+    clients = Clients(lambda: session_for(world, faults=Faults([refusal])))
+    account = Account(clients, VirtualClock(), Vault(tmp_path / "devices"))
+
+    with caplog.at_level(logging.DEBUG):
+        text = said(account, world) + caplog.text
+
+    assert "[key withheld] and [key withheld] are bad." in text
+    assert [key for key in world.keys if key in text] == []

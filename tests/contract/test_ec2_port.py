@@ -1,0 +1,481 @@
+"""What ``ports.Ec2`` promises, asked of the real client.
+
+The sandbox answers it twice: behind the client's own parameter check, and over HTTP, where
+requests are serialised, signed, repeated and parsed as with AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import boto3
+import msgspec
+import pytest
+
+from tests.sandbox.worlds import bundled
+from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.changes import (
+    AddStaticPrefix,
+    ArchiveConfiguration,
+    AssociateEdge,
+    AttachVpnGateway,
+    AwsChange,
+    CreateTestSubnet,
+    CreateTestVpc,
+    CreateVpnConnection,
+    CreateVpnGateway,
+    DeleteTestSubnet,
+    DeleteTestVpc,
+    DeleteVpnConnection,
+    DeleteVpnGateway,
+    DetachVpnGateway,
+    DisablePropagation,
+    DisassociateEdge,
+    EnablePropagation,
+    PlaceClaim,
+    RemoveClaim,
+    ReplaceRoute,
+)
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.errors import NotFoundError
+from vpnmigrate.facts import ABSENT, Claim, Fact, Prefix, Propagation, Switch, Value
+from vpnmigrate.model import (
+    AWS_VPN,
+    Attachment,
+    MigrationId,
+    Role,
+    State,
+    VpcId,
+    VpnConnectionId,
+    VpnGatewayId,
+)
+from vpnmigrate.options import Decisions, KeyMode, TestVpc
+from vpnmigrate.outcomes import InDoubt, Later, Outcome, Performed, Refused
+from vpnmigrate.plan import (
+    GATEWAY_ROLE,
+    TEST_SUBNET_ROLE,
+    TEST_VPC_ROLE,
+    Plan,
+    connection_role,
+)
+from vpnmigrate.ports import Ec2, Mark
+from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.serve import serve
+from vpnmigrate.sandbox.world import World
+from vpnmigrate.snapshot import Snapshot, snapshot_of
+from vpnmigrate.vault import Vault
+
+OLD = VpnGatewayId("vgw-0a300000000000001")
+LONDON = VpnConnectionId("vpn-0a300000000000001")
+WAREHOUSE = VpnConnectionId("vpn-0a300000000000003")
+MARK = Mark(MigrationId("mig-20260117-contract"), attempt=1, step=2)
+GATEWAY = CreateVpnGateway(GATEWAY_ROLE, asn=64600, tags=(("Name", "new"),))
+
+
+@dataclass
+class Seat:
+    """A place from which the port is used: its world, its clock and its vault."""
+
+    world: World
+    clock: VirtualClock
+    ec2: Ec2
+    vault: Vault
+
+    def perform(self, change: AwsChange) -> Performed:
+        """Perform what must succeed."""
+        outcome = self.ec2.perform(change, MARK)
+        assert isinstance(outcome, Performed), outcome
+        return outcome
+
+    def settle(self) -> None:
+        """Let everything come to rest but a slow detach."""
+        self.clock.sleep(timedelta(minutes=10))
+
+    def plan(self) -> Plan:
+        """Make a plan of the world as it is, without imagined steps, which nothing here reads."""
+        before = self.ec2.survey(OLD)
+        return Plan(
+            tool="test",
+            migration=MARK.migration,
+            made=self.clock.now(),
+            account=before.account,
+            region=before.region,
+            playbook="standard",
+            before=before,
+            decisions=Decisions(test_vpc=TestVpc("10.200.0.0/24")),
+        )
+
+    def look(self, plan: Plan) -> Snapshot:
+        """Look once."""
+        return snapshot_of(self.ec2.look(plan), plan.migration)
+
+
+@pytest.fixture(params=["door", "http"])
+def seat(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seat]:
+    """Give a seat before the scenario with three connections."""
+    clock = VirtualClock()
+    world = world_of(bundled("three-connections"), clock)
+    vault = Vault(tmp_path / "devices")
+    if request.param == "door":
+        clients = Clients(lambda: session_for(world))
+        yield Seat(world, clock, Account(clients, clock, vault), vault)
+        return
+    with serve(world) as server:
+        clients = Clients(
+            lambda: boto3.Session("AKIATEST", "no-secret", region_name=world.region),
+            endpoint_url=server.url,
+        )
+        yield Seat(world, clock, Account(clients, clock, vault), vault)
+
+
+def made(outcome: Performed) -> str:
+    """Give the id of what was created."""
+    assert outcome.made is not None
+    return outcome.made
+
+
+class TestReading:
+    """Identity, survey, look."""
+
+    def test_identity(self, seat):
+        """Who we are is the account that the plan will be bound to."""
+        assert seat.ec2.identity().account == seat.world.account
+
+    def test_survey(self, seat):
+        """A survey sees the gateway's connections, its VPC's tables and every kind of route."""
+        survey = seat.ec2.survey(OLD)
+
+        assert (survey.account, survey.region) == (seat.world.account, seat.world.region)
+        assert survey.vpc is not None
+        assert [c.category for c in survey.connections] == ["VPN-Classic"] * 3
+        assert [c.static_only for c in survey.connections] == [False, False, True]
+        assert {len(c.tunnels) for c in survey.connections} == {2}
+        assert all(t.inside_cidr for c in survey.connections for t in c.tunnels)
+        destinations = {r.destination for t in survey.route_tables for r in t.routes}
+        assert {"pl-0a300000000000001", "2001:db8:99::/48"} <= destinations
+        assert survey.unread == ()
+
+    def test_survey_twice(self, seat):
+        """Nothing having changed, two surveys are equal but for their moment."""
+        first, second = seat.ec2.survey(OLD), seat.ec2.survey(OLD)
+
+        assert first == msgspec.structs.replace(second, taken=first.taken)
+
+    def test_unknown_gateway(self, seat):
+        """A gateway that the account does not have is not found."""
+        with pytest.raises(NotFoundError, match="vgw-0a3000000000000ff"):
+            seat.ec2.survey(VpnGatewayId("vgw-0a3000000000000ff"))
+
+    def test_a_look_agrees_with_the_survey(self, seat):
+        """What a look reads of the old side is what the survey read."""
+        plan = seat.plan()
+        reading = seat.ec2.look(plan)
+
+        assert plan.before.gateway in reading.gateways
+        assert reading.connections == plan.before.connections
+        assert reading.tables == plan.before.route_tables
+        assert seat.clock.now() >= reading.begun
+
+
+class TestPreparing:
+    """Steps 2, 3 and 6."""
+
+    def test_gateway(self, seat):
+        """A created gateway is found by its role, live, with the ASN and tags asked for."""
+        plan = seat.plan()
+        assert seat.look(plan).state(GATEWAY_ROLE) is State.ABSENT
+        gateway = made(seat.perform(GATEWAY))
+        seat.settle()
+
+        now = seat.look(plan)
+        assert now.ours[GATEWAY_ROLE] == gateway
+        assert now.state(GATEWAY_ROLE) is State.AVAILABLE
+        (record,) = (g for g in seat.ec2.look(plan).gateways if g.id == gateway)
+        assert (record.asn, record.tags["Name"]) == (64600, "new")
+
+    def test_connection(self, seat):
+        """A created connection has the routing type and inside networks asked for."""
+        plan = seat.plan()
+        gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
+        seat.settle()
+        inside = ("169.254.90.0/30", "169.254.90.4/30")
+        seat.perform(successor_of(WAREHOUSE, plan, gateway, inside_cidrs=inside))
+        seat.settle()
+
+        now = seat.look(plan)
+        role = connection_role(WAREHOUSE)
+        record = now.connections[VpnConnectionId(now.ours[role])]
+        assert now.state(role) is State.AVAILABLE
+        assert (record.category, record.static_only) == (AWS_VPN, True)
+        assert sorted(tunnel.inside_cidr for tunnel in record.tunnels) == sorted(inside)
+
+    def test_static_prefix(self, seat):
+        """A static prefix is there once it is added."""
+        plan = seat.plan()
+        gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
+        seat.settle()
+        created = successor_of(WAREHOUSE, plan, gateway)
+        connection = VpnConnectionId(made(seat.perform(created)))
+        assert isinstance(
+            seat.ec2.perform(AddStaticPrefix(connection, "10.7.0.0/16"), MARK), Later
+        )  # not before the connection is available
+        seat.settle()
+        seat.perform(AddStaticPrefix(connection, "10.7.0.0/16"))
+        seat.settle()
+
+        assert seat.look(plan).value(Prefix(connection, "10.7.0.0/16")) is Switch.ON
+
+    def test_reused_keys(self, seat):
+        """Keys that are re-used are those of the old connection."""
+        plan = seat.plan()
+        gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
+        seat.settle()
+        before = seat.world.keys
+        seat.perform(successor_of(LONDON, plan, gateway, keys=KeyMode.REUSE))
+
+        assert seat.world.keys == before
+
+    def test_test_vpc(self, seat):
+        """The test VPC and its subnet are made, found by role, and removed."""
+        plan = seat.plan()
+        vpc = VpcId(made(seat.perform(CreateTestVpc(TEST_VPC_ROLE, "10.200.0.0/24"))))
+        seat.settle()
+        subnet = made(seat.perform(CreateTestSubnet(TEST_SUBNET_ROLE, vpc, "10.200.0.0/28")))
+        now = seat.look(plan)
+        assert {TEST_VPC_ROLE: vpc, TEST_SUBNET_ROLE: subnet}.items() <= dict(now.ours).items()
+        assert any(table.vpc == vpc for table in now.tables.values())
+
+        assert isinstance(seat.ec2.perform(DeleteTestVpc(TEST_VPC_ROLE, vpc), MARK), Later)
+        seat.perform(DeleteTestSubnet(TEST_SUBNET_ROLE, subnet))
+        seat.perform(DeleteTestVpc(TEST_VPC_ROLE, vpc))
+        assert TEST_VPC_ROLE not in seat.look(plan).ours
+
+    def test_archive(self, seat):
+        """The configuration that EC2 shows is in the vault, under the hash of the outcome."""
+        outcome = seat.perform(ArchiveConfiguration(LONDON))
+
+        assert seat.vault.holds(LONDON, "configuration.xml", outcome.files[LONDON])
+
+    def test_device_folder(self, seat):
+        """A new connection's folder has the sheet with both sides' keys, and AWS's sample."""
+        plan = seat.plan()
+        gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
+        seat.settle()
+        new = VpnConnectionId(made(seat.perform(successor_of(LONDON, plan, gateway))))
+        seat.settle()
+        named = "Cisco Systems, Inc./CSRv AMI/IOS 12.4+"
+        seat.perform(ArchiveConfiguration(new, replaces=LONDON, device_type=named))
+
+        page = (seat.vault.folder(new) / "sheet.md").read_text()
+        shown = {key for key in seat.world.keys if key in page}
+        assert len(shown) == 4
+
+
+def successor_of(
+    old: VpnConnectionId, plan: Plan, gateway: VpnGatewayId, **more: object
+) -> CreateVpnConnection:
+    """Build the creation of the connection that takes the place of *old*."""
+    (record,) = (c for c in plan.before.connections if c.id == old)
+    assert record.customer_gateway is not None
+    creation = CreateVpnConnection(
+        connection_role(old),
+        gateway=gateway,
+        customer_gateway=record.customer_gateway,
+        replaces=old,
+        static_only=record.static_only,
+    )
+    return msgspec.structs.replace(creation, **more)
+
+
+class TestCutover:
+    """Steps 7 to 9, there and back."""
+
+    def value(self, seat: Seat, plan: Plan, fact: Fact) -> Value:
+        """Give a fact's value now."""
+        return seat.look(plan).value(fact)
+
+    def test_swap(self, seat):
+        """Detach, attach, propagate, re-point: every fact follows its change."""
+        plan = seat.plan()
+        new = VpnGatewayId(made(seat.perform(GATEWAY)))
+        seat.settle()
+        propagating = [table.id for table in plan.propagating_tables]
+        static = [
+            (table.id, route.destination)
+            for table in plan.before.route_tables
+            for route in table.static_routes_to(OLD)
+        ]
+        edges = [(t.id, t.edge_of(OLD)) for t in plan.edge_tables]
+        assert propagating
+        assert static
+        assert edges
+
+        for table in propagating:
+            seat.perform(DisablePropagation(table, OLD))
+        for table, edge in edges:
+            assert edge is not None
+            seat.perform(DisassociateEdge(table, OLD, edge.id))
+        seat.perform(DetachVpnGateway(OLD, plan.vpc))
+        assert seat.look(plan).attachment(OLD, plan.vpc) is Attachment.DETACHING
+        seat.settle()
+        seat.perform(AttachVpnGateway(new, plan.vpc))
+        assert seat.look(plan).attachment(new, plan.vpc) is Attachment.ATTACHING
+        seat.settle()
+        for table in propagating:
+            seat.perform(EnablePropagation(table, new))
+        for table, destination in static:
+            seat.perform(ReplaceRoute(table, destination, new))
+        for table, _ in edges:
+            seat.perform(AssociateEdge(table, new))
+
+        now = seat.look(plan)
+        assert now.occupants(plan.vpc) == {new: Attachment.ATTACHED}
+        assert {now.value(Propagation(t, new)) for t in propagating} == {Switch.ON}
+        assert {now.value(Propagation(t, OLD)) for t in propagating} == {Switch.OFF}
+        assert {now.route(table, destination) for table, destination in static} == {new}
+        assert all(now.tables[table].edge_of(new) for table, _ in edges)
+
+    def test_attach_while_the_other_is_there(self, seat):
+        """A VPC that still has a gateway makes the attach wait, not fail (case 45)."""
+        plan = seat.plan()
+        new = VpnGatewayId(made(seat.perform(GATEWAY)))
+        seat.settle()
+        attach = AttachVpnGateway(new, plan.vpc)
+
+        assert isinstance(seat.ec2.perform(attach, MARK), Later)
+        seat.perform(DetachVpnGateway(OLD, plan.vpc))
+        assert isinstance(seat.ec2.perform(attach, MARK), Later)
+        seat.settle()
+        seat.perform(attach)
+
+    def test_propagation_before_the_attach(self, seat):
+        """Propagation from a gateway that is not attached waits (case 47)."""
+        plan = seat.plan()
+        new = VpnGatewayId(made(seat.perform(GATEWAY)))
+        seat.settle()
+        table = plan.propagating_tables[0].id
+
+        outcome = seat.ec2.perform(EnablePropagation(table, new), MARK)
+        assert isinstance(outcome, Later)
+        assert outcome.limit == timedelta(minutes=2)
+
+    def test_detach_twice(self, seat):
+        """A gateway that is off already counts as taken off; the look has the last word."""
+        plan = seat.plan()
+        seat.perform(DetachVpnGateway(OLD, plan.vpc))
+        seat.settle()
+
+        seat.perform(DetachVpnGateway(OLD, plan.vpc))
+        assert seat.look(plan).attachment(OLD, plan.vpc) is Attachment.DETACHED
+
+    def test_claim(self, seat):
+        """A claim is on the gateway once it is placed, and off once it is removed."""
+        plan = seat.plan()
+        claim = Claim(OLD)
+
+        seat.perform(PlaceClaim(OLD, "ann@laptop"))
+        assert self.value(seat, plan, claim) == "ann@laptop"
+        seat.perform(RemoveClaim(OLD))
+        assert self.value(seat, plan, claim) == ABSENT
+
+    def test_in_parallel(self, seat):
+        """Independent changes may be performed from several threads at once."""
+        plan = seat.plan()
+        batch = [DisablePropagation(t.id, OLD) for t in plan.propagating_tables] * 5
+
+        def one(change: AwsChange) -> Outcome:
+            outcome: Outcome = seat.ec2.perform(change, MARK)
+            return outcome
+
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            outcomes = list(pool.map(one, batch))
+
+        assert {type(outcome) for outcome in outcomes} == {Performed}
+        assert not seat.look(plan).tables[batch[0].table].propagating
+
+
+class TestDeleting:
+    """What is deleted, and what is not."""
+
+    def test_gateway_in_use(self, seat):
+        """A gateway that is still used is not deleted, and tried again (case 68)."""
+        outcome = seat.ec2.perform(DeleteVpnGateway(GATEWAY_ROLE, OLD), MARK)
+
+        assert isinstance(outcome, Later)
+        assert outcome.limit == timedelta(minutes=10)
+
+    def test_connection_and_gateway(self, seat):
+        """A connection and then its gateway go, and their roles are empty again."""
+        plan = seat.plan()
+        gateway = VpnGatewayId(made(seat.perform(GATEWAY)))
+        seat.settle()
+        connection = made(seat.perform(successor_of(LONDON, plan, gateway)))
+        seat.settle()
+        role = connection_role(LONDON)
+
+        seat.perform(DeleteVpnConnection(role, connection))
+        assert seat.look(plan).state(role) is State.DELETING
+        seat.settle()
+        seat.perform(DeleteVpnGateway(GATEWAY_ROLE, gateway))
+        seat.settle()
+        assert seat.look(plan).ours == {}
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_a_made_up_connection(self, seat, count):
+        """Deleting what is not there is done, however often."""
+        ghost = "vpn-0a3000000000000ff"
+
+        for _ in range(count):
+            seat.perform(DeleteVpnConnection(Role("x"), ghost))
+
+
+class TestTrouble:
+    """Faults between the client and AWS."""
+
+    def seat_with(self, tmp_path: Path, *faults: Fault) -> Seat:
+        """Give a seat where *faults* strike."""
+        clock = VirtualClock()
+        world = world_of(bundled("three-connections"), clock)
+        clients = Clients(lambda: session_for(world, faults=Faults(faults)))
+        vault = Vault(tmp_path / "devices")
+        return Seat(world, clock, Account(clients, clock, vault), vault)
+
+    @pytest.mark.parametrize(
+        ("kind", "outcome", "gateways"),
+        [
+            (Kind.LOST_ANSWER, InDoubt, 1),
+            (Kind.SERVER_ERROR_AFTER, InDoubt, 1),
+            (Kind.SERVER_ERROR, InDoubt, 0),
+            (Kind.UNREACHABLE, Later, 0),
+            (Kind.THROTTLE, Later, 0),
+            (Kind.EXPIRED_TOKEN, Later, 0),
+            (Kind.DENIED, Refused, 0),
+        ],
+    )
+    def test_a_creation_is_sent_once(self, tmp_path, kind, outcome, gateways):
+        """Whatever happens, there is never a second gateway, and in doubt is said (case 22)."""
+        seat = self.seat_with(tmp_path, Fault("CreateVpnGateway", kind))
+        plan = seat.plan()
+
+        assert isinstance(seat.ec2.perform(GATEWAY, MARK), outcome)
+        ours = [g for g in seat.ec2.look(plan).gateways if g.id != OLD]
+        assert len(ours) == gateways
+
+    def test_expired_credentials_come_back(self, tmp_path):
+        """After an expiry the next try finds the credentials that were renewed (case 53)."""
+        clock = VirtualClock()
+        world = world_of(bundled("three-connections"), clock)
+        expired = Faults([Fault("CreateVpnGateway", Kind.EXPIRED_TOKEN, times=0)])
+        sessions = [session_for(world, faults=expired), session_for(world)]
+        clients = Clients(lambda: sessions.pop(0))
+        ec2 = Account(clients, clock, Vault(tmp_path / "devices"))
+
+        assert isinstance(ec2.perform(GATEWAY, MARK), Later)
+        assert isinstance(ec2.perform(GATEWAY, MARK), Performed)
