@@ -5,9 +5,6 @@ Every file is read with a limit, and what is wrong with it is told with file, li
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +15,8 @@ from vpnmigrate.errors import MalformedFileError, PlanEditedError, UsageError
 from vpnmigrate.plan import PLAN_FORMAT, Plan
 from vpnmigrate.planner import fingerprint_of
 from vpnmigrate.playbook import Playbook, playbook_from
+from vpnmigrate.rundir import write_whole
 
-PRIVATE = 0o600
 MEGABYTE = 1024 * 1024
 LARGEST_PLAN = 64 * MEGABYTE
 """A survey of 200 tables with 1,000 routes each is a quarter of it."""
@@ -140,7 +137,7 @@ def save_plan(plan: Plan, path: Path) -> None:
     """
     text = msgspec.json.format(msgspec.json.encode(plan, order="sorted"), indent=2)
     try:
-        _replace(path, text + b"\n")
+        write_whole(path, text + b"\n")
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be written: {error.strerror}",
@@ -215,22 +212,3 @@ def _bytes(path: Path, limit: int) -> bytes:
     if len(raw) > limit:
         raise MalformedFileError(f"{path}: larger than {limit // MEGABYTE} MB")
     return raw
-
-
-def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            draft.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct, inspect
 
 from vpnmigrate.options import Decisions, Waits
-from vpnmigrate.strict_yaml import Document, Path, document_from
+from vpnmigrate.strict_yaml import Document, Path, document_from, parted
 
 DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,5})s)?")
 """``30s``, ``60m``, ``1h30m``: the only way to write a span of time, never a bare number."""
@@ -43,7 +43,7 @@ def playbook_from(text: str, name: str) -> Playbook:
     try:
         return msgspec.convert(data, Playbook, strict=True)
     except msgspec.ValidationError as error:
-        message, path = _parted(str(error))
+        message, path = parted(error)
         raise document.fault(path, _plain(message), advice=_advice(message, path)) from None
 
 
@@ -77,26 +77,8 @@ def _span(document: Document, key: str, said: object) -> object:
     return span
 
 
-_AT = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
-_PART = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]")
-_UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
-
-
-def _parted(error: str) -> tuple[str, Path]:
-    """Split msgspec's message into what is wrong and where; an unknown field is where it stands."""
-    found = _AT.search(error)
-    message = error[: found.start()] if found else error
-    # msgspec writes [...] for the value of a key it does not name: the place is known up to there.
-    parts = _PART.finditer(found["path"].partition("[...]")[0] if found else "")
-    path: list[str | int] = [int(p["index"]) if p["index"] else p["key"] for p in parts]
-    unknown = _UNKNOWN.search(message)
-    if unknown:
-        path.append(unknown["key"])
-    return message, tuple(path)
-
-
 def _plain(message: str) -> str:
-    if _UNKNOWN.search(message):
+    if "unknown field" in message:
         return "no playbook has such a field"
     if message.startswith("Invalid enum value"):
         return "not one of the choices"
@@ -121,7 +103,7 @@ _WORDS = {
 
 
 def _advice(message: str, path: Path) -> str:
-    around = path[:-1] if _UNKNOWN.search(message) else path
+    around = path[:-1] if "unknown field" in message else path
     match _type_at(around):
         case inspect.StructType(fields=fields):
             return f"fields: {', '.join(one.encode_name for one in fields)}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import yaml
 
 from vpnmigrate.errors import MalformedFileError
@@ -58,6 +60,22 @@ def document_from(text: str, name: str) -> Document:
     except yaml.YAMLError:
         raise MalformedFileError(f"{name}: not YAML text") from None
     return Document(name, data, lines)
+
+
+_AT = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
+_PART = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]")
+_UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
+
+
+def parted(error: msgspec.ValidationError) -> tuple[str, Path]:
+    """Split msgspec's message into what is wrong and where; an unknown field is where it stands."""
+    found = _AT.search(str(error))
+    message = str(error)[: found.start()] if found else str(error)
+    # msgspec writes [...] for the value of a key it does not name: the place is known up to there.
+    parts = _PART.finditer(found["path"].partition("[...]")[0] if found else "")
+    path: Path = tuple(int(p["index"]) if p["index"] else p["key"] for p in parts)
+    unknown = _UNKNOWN.search(message)
+    return message, (*path, unknown["key"]) if unknown else path
 
 
 def _refuse_surprises(text: str, name: str) -> None:
