@@ -71,7 +71,8 @@ class Logbook:
         entries = self._journal.entries
         if len(entries) == self._told:
             return
-        self._state = replay(entries)
-        for entry in entries[self._told :]:
+        fresh = entries[self._told :]
+        self._state = replay(fresh, self._state)
+        for entry in fresh:
             self._observer.saw(entry)
         self._told = len(entries)

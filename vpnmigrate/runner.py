@@ -13,6 +13,7 @@ from vpnmigrate import gates
 from vpnmigrate.admission import require_account, require_unchanged
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import HeldError, InterruptedRunError, StepError, VpnMigrateError
+from vpnmigrate.facts import Switch
 from vpnmigrate.journeys import (
     CLAIM,
     CLEAN_UP,
@@ -38,6 +39,7 @@ from vpnmigrate.records import (
     Interrupted,
 )
 from vpnmigrate.settling import Settler
+from vpnmigrate.snapshot import Snapshot
 from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.traffic import baseline_of
 from vpnmigrate.tasks import Tasks
@@ -87,7 +89,15 @@ class Runner:
         )
         who = around.claimant.holder
         tasks = Tasks(plan, around.people, book, performer, around.interruption, who)
-        self._settler = Settler(plan, looker, performer, tasks, book, around.observer, around.clock)
+        self._settler = Settler(
+            plan,
+            looker=looker,
+            performer=performer,
+            tasks=tasks,
+            logbook=book,
+            observer=around.observer,
+            clock=around.clock,
+        )
 
     def forward(self, *, until: int | None = None) -> Ended:
         """Run or resume steps 1 to 10; *until* stops after that step, before the next begins.
@@ -158,17 +168,19 @@ class Runner:
 
     def _cross_into_cutover(self) -> None:
         """Look once more, widely and narrowly, before the first change that traffic can feel."""
-        if self._book.cutover_is_open or self._cutover_is_to_be_seen():
+        if self._book.cutover_is_open:
             return
-        require_unchanged(self._plan, self._around.ec2.survey(self._plan.old_gateway))
+        if not self._cutover_is_to_be_seen():
+            require_unchanged(self._plan, self._around.ec2.survey(self._plan.old_gateway))
         look = self._settler.look_for_certain()
+        if self._around.blind and not _old_gateway_is_attached(self._plan, look.now):
+            return
         paths = self._around.paths.read()
-        match gates.before_cutover(self._plan, look.way, look.now, look.told, paths):
-            case gates.Closed(why):
-                message = "the cutover may not begin: " + "; ".join(why)
-                raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")
-            case gates.Open():
-                baseline = baseline_of(self._plan, look.now)
+        gate = gates.before_cutover(self._plan, look.way, look.now, look.told, paths)
+        if isinstance(gate, gates.Closed):
+            message = "the cutover may not begin: " + "; ".join(gate.why)
+            raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")
+        baseline = baseline_of(self._plan, look.now)
         self._book.write(
             BaselineTaken(
                 baseline.taken,
@@ -178,11 +190,14 @@ class Runner:
         )
 
     def _cutover_is_to_be_seen(self) -> bool:
-        """Tell from AWS alone, for a run whose journal is lost, whether step 8 has begun."""
+        """Tell from AWS alone, for a run whose journal is lost, whether step 7 has begun."""
         if not self._around.blind:
             return False
         now = self._settler.look_for_certain().now
-        return now.attachment(self._plan.old_gateway, self._plan.vpc) is not Attachment.ATTACHED
+        old = self._plan.old_gateway
+        return not _old_gateway_is_attached(self._plan, now) or any(
+            now.propagates(table.id, old) is Switch.OFF for table in self._plan.propagating_tables
+        )
 
     def _hold_after(self, step: Step) -> None:
         following = step.number + 1
@@ -224,3 +239,8 @@ class _written_down:  # noqa: N801  reads as a phrase after "with"
                 book.write(Failed(error.message, step, stuck=book.state.outage_open))
             case _:
                 pass  # done, or a defect, which must not be dressed up as a known failure
+
+
+def _old_gateway_is_attached(plan: Plan, now: Snapshot) -> bool:
+    """Tell whether the old gateway is on its VPC, believed."""
+    return now.attachment(plan.old_gateway, plan.vpc) is Attachment.ATTACHED

@@ -37,9 +37,10 @@ from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
 from vpnmigrate.steps.traffic import shortfalls
 from vpnmigrate.tasks import Tasks
 
-PACE_IN_OUTAGE = timedelta(seconds=1)
+QUICK_PACE = timedelta(seconds=1)
+"""Between looks while traffic is down, and after an act whose effect mostly shows at once."""
 PACE = timedelta(seconds=10)
-"""Between looks while traffic flows; Terraform polls these resources no faster (domain.md 3.1)."""
+"""Between other looks; Terraform polls these resources no faster (domain.md 3.1)."""
 
 SLICE = timedelta(seconds=1)
 """How soon a wait notices a signal, an answer at the prompt or a word from another terminal."""
@@ -70,6 +71,7 @@ class Settler:
         self._observer = observer
         self._clock = clock
         self._flowing_since: datetime | None = None
+        self._acted = False
         self._refused_since: dict[AwsChange, datetime] = {}
 
     def settle(self, step: Step) -> Sequence[str]:
@@ -87,8 +89,9 @@ class Settler:
         limit = step.limit_for(self._plan)
 
         def turn() -> Verdict:
+            self._acted = False
             verdict = self._turn(step)
-            if isinstance(verdict, NotYet):
+            if isinstance(verdict, NotYet) and not self._acted:
                 self._observer.waits(step.number, verdict.why, self._clock.now() - began, limit)
             return verdict
 
@@ -140,6 +143,7 @@ class Settler:
             else:
                 changes.append(change)
         if changes:
+            self._acted = True
             self._perform(step, changes, look)
         for task in tasks:
             self._tasks.hand_out(task, outage=self._outage)
@@ -227,7 +231,7 @@ class Settler:
         return self._logbook.state.outage_open
 
     def _pace(self) -> timedelta:
-        return PACE_IN_OUTAGE if self._outage else PACE
+        return QUICK_PACE if self._outage or self._acted else PACE
 
     def _wait(self, span: timedelta) -> None:
         until = self._clock.now() + span

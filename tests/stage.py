@@ -1,0 +1,193 @@
+"""A stage for whole runs: the production runner and adapter on a sandbox with a virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from tests.builders import MIGRATION, NOON, OLD, a_plan, a_survey
+from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.changes import OperatorTask
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.drift import differences
+from vpnmigrate.journal import MemoryJournal
+from vpnmigrate.looking import Claimant
+from vpnmigrate.model import VpnGatewayId
+from vpnmigrate.options import Decisions
+from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Path as HostPath
+from vpnmigrate.ports import People
+from vpnmigrate.records import Entry, Intended, Record
+from vpnmigrate.replay import RunState, replay
+from vpnmigrate.runner import Runner, Surroundings
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.faults import FaultSource
+from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.robot import DeviceEngineer
+from vpnmigrate.sandbox.scenario import scenario_from_survey
+from vpnmigrate.snapshot import Snapshot, Word, snapshot_of
+from vpnmigrate.survey import Survey
+from vpnmigrate.vault import Vault
+
+OPEN_ROAD = (HostPath("EC2", ("198.51.100.7",), "192.168.1.5"),)
+
+
+class Nobody:
+    """People who are not there: a task holds the run."""
+
+    patient = False
+
+    def ask(self, task: OperatorTask) -> Word | None:
+        return None
+
+    def announce(self, task: OperatorTask) -> None:
+        pass
+
+
+class Lookout:
+    """Observer that calls *on_entry* for every entry, and keeps what was waited for."""
+
+    def __init__(self, on_entry: Callable[[Entry], None] = lambda _: None) -> None:
+        self._on_entry = on_entry
+        self.waits_seen: list[str] = []
+
+    def saw(self, entry: Entry) -> None:
+        self._on_entry(entry)
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        self.waits_seen.append(f"{step}: {why}")
+
+
+class Signal:
+    """An operator's wish to stop."""
+
+    reason: str | None = None
+
+
+class Roads:
+    """Paths to AWS that lead nowhere near the VPN, unless told otherwise."""
+
+    def __init__(self, paths: Sequence[HostPath] = OPEN_ROAD) -> None:
+        self._paths = paths
+
+    def read(self) -> Sequence[HostPath]:
+        return self._paths
+
+
+class Stage:
+    """One world, one plan, and as many processes on it as a test starts."""
+
+    def __init__(
+        self,
+        vault: Path,
+        before: Survey | None = None,
+        *,
+        decisions: Decisions | None = None,
+        behaviour: Behaviour | None = None,
+        faults: FaultSource | None = None,
+    ) -> None:
+        self.clock = VirtualClock(NOON)
+        self.world = world_of(scenario_from_survey(before or a_survey()), self.clock, behaviour)
+        self._vault = Vault(vault)
+        # The plan is made by a client that no fault comes near.
+        self.plain = self._account(None)
+        self.faults = faults
+        self.plan: Plan = a_plan(before=self.plain.survey(OLD), decisions=decisions)
+        self.entries: tuple[Entry, ...] = ()
+        self.lookout = Lookout()
+        self.signal = Signal()
+
+    def _account(self, faults: FaultSource | None) -> Account:
+        session = session_for(self.world, faults=faults)
+        return Account(Clients(lambda: session), self.clock, self._vault)
+
+    def runner(
+        self,
+        *,
+        people: People | None = None,
+        lookout: Lookout | None = None,
+        paths: Sequence[HostPath] = OPEN_ROAD,
+        holder: str = "ann@desk",
+        outranks: str = "",
+        blind: bool = False,
+    ) -> Runner:
+        """Start a process: a runner over the journal so far (over none, if *blind*)."""
+        self.journal = MemoryJournal(self.clock, () if blind else self.entries)
+        self.lookout = lookout or Lookout()
+        return Runner(
+            self.plan,
+            Surroundings(
+                ec2=self._account(self.faults),
+                journal=self.journal,
+                people=people or DeviceEngineer(self.world),
+                observer=self.lookout,
+                clock=self.clock,
+                interruption=self.signal,
+                paths=Roads(paths),
+                claimant=Claimant(holder, outranks),
+                parallel=1,
+                blind=blind,
+            ),
+        )
+
+    def run(self, journey: Callable[[Runner], object], **how: object) -> RunState:
+        """Run one process to its end, keep its journal, and give the state it leaves."""
+        runner = self.runner(**how)  # type: ignore[arg-type]
+        try:
+            journey(runner)
+        finally:
+            self.entries = tuple(self.journal.entries)
+        return self.state
+
+    def forward(self, **how: object) -> RunState:
+        """Apply, in a process of its own."""
+        return self.run(Runner.forward, **how)
+
+    def back(self, **how: object) -> RunState:
+        """Roll back, in a process of its own."""
+        return self.run(Runner.back, **how)
+
+    @property
+    def state(self) -> RunState:
+        """What the journal amounts to."""
+        return replay(self.entries)
+
+    @property
+    def calls(self) -> list[str]:
+        """Every change intended so far, by class name, operator tasks included."""
+        return [type(change).__name__ for change in self.intended]
+
+    @property
+    def intended(self) -> list[object]:
+        """Every change intended so far."""
+        return [e.record.change for e in self.entries if isinstance(e.record, Intended)]
+
+    def records(self, kind: type[Record]) -> list[Record]:
+        """Give the records of one kind, oldest first."""
+        return [e.record for e in self.entries if isinstance(e.record, kind)]
+
+    def look(self) -> Snapshot:
+        """Look at the world as it is, a while later, unclouded by any lag."""
+        self.clock.sleep(timedelta(minutes=10))
+        return snapshot_of(self.plain.look(self.plan), MIGRATION)
+
+    def differences(self) -> tuple[str, ...]:
+        """Compare the world with the plan's before-survey."""
+        return differences(self.plan.before, self.plain.survey(OLD))
+
+    def do(self, action: str, **params: object) -> dict[str, object]:
+        """Be another hand: call EC2 as somebody else would."""
+        return self.world.execute("ec2", action, params)
+
+    @property
+    def new_gateway(self) -> VpnGatewayId:
+        """The id of the gateway this run created."""
+        return VpnGatewayId(snapshot_of(self.plain.look(self.plan), MIGRATION).ours["gateway"])  # type: ignore[index]
+
+
+def names(changes: Iterable[object]) -> list[str]:
+    """Give the class names of *changes*."""
+    return [type(change).__name__ for change in changes]
