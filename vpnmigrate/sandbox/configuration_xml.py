@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from vpnmigrate.sandbox.state import Connection, CustomerGateway, State, Tunnel
+from vpnmigrate.sandbox.state import Connection, State, Tunnel
 
 Tree = Mapping[str, "str | Tree"]
 
@@ -40,21 +42,22 @@ def customer_gateway_configuration(state: State, connection: Connection) -> str:
     Its tunnels need not come in the order of the connection's options: AWS's race decides it, here
     the connection's id does (hashicorp/terraform-provider-aws#19077).
     """
-    root = Element("vpn_connection", {"id": connection.id})
-    head = {
-        "customer_gateway_id": connection.customer_gateway or "",
-        "vpn_gateway_id": connection.gateway or "",
-        "vpn_connection_type": "ipsec.1",
-    }
-    if connection.static_only:
-        head["vpn_connection_attributes"] = "NoBGPVPNConnection"
-    _grow(root, head)
     customer = state.customer_gateways.get(connection.customer_gateway or "")
-    for tunnel in in_xml_order(state, connection):
-        _grow(SubElement(root, "ipsec_tunnel"), _tunnel(state, connection, customer, tunnel))
-    indent(root)
-    text = tostring(root, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+    gateway = state.gateways.get(connection.gateway or "")
+    shown = connection.key_storage == "Standard"
+    return _written(
+        _Facts(
+            connection.id,
+            connection.static_only,
+            _End(connection.customer_gateway or "", customer.asn if customer else None),
+            _End(connection.gateway or "", gateway.asn if gateway else None),
+            customer.ip if customer else "",
+            tuple(
+                (tunnel.outside_ip, tunnel.inside_cidr, tunnel.key if shown else HELD_ELSEWHERE)
+                for tunnel in in_xml_order(state, connection)
+            ),
+        )
+    )
 
 
 def in_xml_order(state: State, connection: Connection) -> list[Tunnel]:
@@ -65,38 +68,65 @@ def in_xml_order(state: State, connection: Connection) -> list[Tunnel]:
     return connection.tunnels
 
 
-def _tunnel(
-    state: State, connection: Connection, customer: CustomerGateway | None, tunnel: Tunnel
-) -> Tree:
-    inside = IPv4Network(tunnel.inside_cidr)
-    gateway = state.gateways.get(connection.gateway or "")
-    key = tunnel.key if connection.key_storage == "Standard" else HELD_ELSEWHERE
-    near = _end(customer.ip if customer else "", inside, 2)
-    far = _end(tunnel.outside_ip, inside, 1)
-    if not connection.static_only:
-        near |= _bgp(customer.asn if customer else None)
-        far |= _bgp(gateway.asn if gateway else None)
-    return {
-        "customer_gateway": near,
-        "vpn_gateway": far,
-        "ike": {**_IKE, "pre_shared_key": key},
-        "ipsec": _IPSEC,
+@dataclass(frozen=True)
+class _End:
+    id: str
+    asn: int | None
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """Everything that a configuration depends on."""
+
+    connection: str
+    static_only: bool
+    customer: _End
+    gateway: _End
+    customer_ip: str
+    tunnels: tuple[tuple[str, str, str], ...]
+    """Outside address, inside CIDR and key."""
+
+
+@lru_cache(maxsize=512)
+def _written(facts: _Facts) -> str:
+    """Write the XML; every look asks for it again, and it hardly ever changes."""
+    root = Element("vpn_connection", {"id": facts.connection})
+    head = {
+        "customer_gateway_id": facts.customer.id,
+        "vpn_gateway_id": facts.gateway.id,
+        "vpn_connection_type": "ipsec.1",
     }
+    if facts.static_only:
+        head["vpn_connection_attributes"] = "NoBGPVPNConnection"
+    _grow(root, head)
+    for outside, inside, key in facts.tunnels:
+        network = IPv4Network(inside)
+        _grow(
+            SubElement(root, "ipsec_tunnel"),
+            {
+                "customer_gateway": _end(facts, facts.customer, facts.customer_ip, network[2]),
+                "vpn_gateway": _end(facts, facts.gateway, outside, network[1]),
+                "ike": {**_IKE, "pre_shared_key": key},
+                "ipsec": _IPSEC,
+            },
+        )
+    indent(root)
+    text = tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
-def _end(outside: str, inside: IPv4Network, host: int) -> dict[str, str | Tree]:
-    return {
+def _end(facts: _Facts, end: _End, outside: str, inside: IPv4Address) -> Tree:
+    tree: dict[str, str | Tree] = {
         "tunnel_outside_address": {"ip_address": outside},
         "tunnel_inside_address": {
-            "ip_address": str(inside[host]),
-            "network_mask": str(inside.netmask),
-            "network_cidr": str(inside.prefixlen),
+            "ip_address": str(inside),
+            "network_mask": "255.255.255.252",
+            "network_cidr": "30",
         },
     }
-
-
-def _bgp(asn: int | None) -> dict[str, str | Tree]:
-    return {"bgp": {"asn": "" if asn is None else str(asn), "hold_time": "30"}}
+    if not facts.static_only:
+        tree["bgp"] = {"asn": "" if end.asn is None else str(end.asn), "hold_time": "30"}
+    return tree
 
 
 def _grow(parent: Element, branches: Tree) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from dataclasses import replace
 
 from vpnmigrate.sandbox.params import Params, Result
-from vpnmigrate.sandbox.state import State
-from vpnmigrate.survey import DirectConnectAssociation, VirtualInterface
+from vpnmigrate.sandbox.state import DirectConnectTie, State
+from vpnmigrate.survey import VirtualInterface
 
 _OVER = {"deleted", "rejected", "disassociated"}
 
@@ -39,6 +39,8 @@ def describe_associations(state: State, params: Params) -> Result:
             {
                 "associationId": association.id,
                 "associationState": association.state,
+                "directConnectGatewayId": association.direct_connect_gateway,
+                "directConnectGatewayOwnerAccount": state.account,
                 "virtualGatewayId": association.gateway,
                 "virtualGatewayRegion": state.region,
                 "associatedGateway": {
@@ -48,7 +50,7 @@ def describe_associations(state: State, params: Params) -> Result:
                     "region": state.region,
                 },
             }
-            for association in state.associations
+            for association in state.direct_connect_ties
             if gateway in (None, association.gateway) and wanted in (None, association.id)
         ]
     }
@@ -56,15 +58,16 @@ def describe_associations(state: State, params: Params) -> Result:
 
 def uses_direct_connect(state: State, gateway: str) -> bool:
     """Tell whether something of Direct Connect that is not over refers to *gateway*."""
-    things: list[VirtualInterface | DirectConnectAssociation] = [
+    things: list[VirtualInterface | DirectConnectTie] = [
         *state.virtual_interfaces,
-        *state.associations,
+        *state.direct_connect_ties,
     ]
     return any(thing.gateway == gateway and thing.state not in _OVER for thing in things)
 
 
 def detach_ends_associations(state: State, gateway: str) -> None:
     """Drop the gateway's associations: they do not come back when it is attached again."""
-    state.associations = [
-        replace(a, state="disassociated") if a.gateway == gateway else a for a in state.associations
+    state.direct_connect_ties = [
+        replace(tie, state="disassociated") if tie.gateway == gateway else tie
+        for tie in state.direct_connect_ties
     ]

@@ -44,7 +44,7 @@ def world_of(
         state.draw = Random(f"{seed}/{scenario.name}")  # noqa: S311 - repeatable on purpose
         state.quotas = scenario.quotas
         state.virtual_interfaces = list(scenario.virtual_interfaces)
-        state.associations = list(scenario.associations)
+        state.direct_connect_ties = list(scenario.direct_connect_ties)
         state.advertised = {name: list(each) for name, each in scenario.advertised.items()}
         _networks(state, scenario)
         _customer_gateways(state, scenario)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.model import (
     ConnectionRecord,
     CustomerGatewayRecord,
@@ -16,24 +16,15 @@ from vpnmigrate.model import (
     RouteTableRecord,
     SubnetRecord,
     VpcRecord,
-    VpnGatewayId,
 )
-from vpnmigrate.survey import DirectConnectAssociation, Quotas, Survey, VirtualInterface
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import (
-        CustomerGatewayTypeDef,
-        RouteTableTypeDef,
-        SubnetTypeDef,
-        VpcTypeDef,
-        VpnConnectionTypeDef,
-        VpnGatewayTypeDef,
-    )
+from vpnmigrate.sandbox.announced import advertised_by
+from vpnmigrate.sandbox.state import DirectConnectTie
+from vpnmigrate.survey import Quotas, Survey, VirtualInterface
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "eu-west-1"
-PLACEHOLDERS = "100.64.{}.0/24"
-"""What a device announces of which only the number is known: shared address space (RFC 6598)."""
+
+_Record = TypeVar("_Record")
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
@@ -50,7 +41,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
     connections: tuple[ConnectionRecord, ...] = ()
     route_tables: tuple[RouteTableRecord, ...] = ()
     virtual_interfaces: tuple[VirtualInterface, ...] = ()
-    associations: tuple[DirectConnectAssociation, ...] = ()
+    direct_connect_ties: tuple[DirectConnectTie, ...] = ()
     quotas: Quotas = Quotas()
     advertised: dict[str, tuple[str, ...]] = {}
     """Customer gateway to the prefixes its device announces over BGP."""
@@ -76,7 +67,10 @@ def scenario_from_survey(survey: Survey, name: str = "survey") -> Scenario:
         connections=connections,
         route_tables=survey.route_tables,
         virtual_interfaces=survey.virtual_interfaces,
-        associations=survey.associations,
+        direct_connect_ties=tuple(
+            DirectConnectTie(a.id, a.state, a.gateway, survey.gateway.id)
+            for a in survey.associations
+        ),
         quotas=survey.quotas,
         advertised=advertised_by(connections, survey.route_tables),
         taken=survey.taken,
@@ -84,7 +78,7 @@ def scenario_from_survey(survey: Survey, name: str = "survey") -> Scenario:
 
 
 def scenario_from_describe(
-    documents: Mapping[str, Sequence[Mapping[str, Any]]],
+    documents: Mapping[str, Sequence[Any]],
     name: str = "describe",
     *,
     region: str = DEFAULT_REGION,
@@ -93,19 +87,26 @@ def scenario_from_describe(
 
     *documents* are lists by the name of the answer's member (``VpnGateways``, …); members that no
     scenario has are left out, keys in them as well.
+
+    Raises:
+        MalformedFileError: A member has not the form that describe commands print.
     """
     from vpnmigrate.aws import reading
     from vpnmigrate.aws.reading_tables import table_record
 
-    def rows(member: str) -> Sequence[Any]:
-        return documents.get(member) or ()
+    def read(member: str, record: Callable[[Any], _Record]) -> tuple[_Record, ...]:
+        try:
+            return tuple(record(row) for row in documents.get(member) or ())
+        except (AttributeError, TypeError, ValueError):
+            # The row is not quoted, nor chained: it may hold keys.
+            raise MalformedFileError(
+                f"{name}: field {member}: not what a describe command prints",
+                advice="save the output of aws ec2 describe-… --output json, whole",
+            ) from None
 
-    connections = tuple(
-        reading.connection_record(cast("VpnConnectionTypeDef", row))
-        for row in rows("VpnConnections")
-    )
-    tables = tuple(table_record(cast("RouteTableTypeDef", row)) for row in rows("RouteTables"))
-    vpcs = tuple(reading.vpc_record(cast("VpcTypeDef", row)) for row in rows("Vpcs"))
+    connections = read("VpnConnections", lambda row: reading.connection_record(_dated(row)))
+    tables = read("RouteTables", table_record)
+    vpcs = read("Vpcs", reading.vpc_record)
     owners = [owner for owner in (*(v.owner for v in vpcs), *(t.owner for t in tables)) if owner]
     return Scenario(
         name=name,
@@ -113,69 +114,24 @@ def scenario_from_describe(
         account=owners[0] if owners else DEFAULT_ACCOUNT,
         region=region,
         vpcs=vpcs,
-        subnets=tuple(reading.subnet_record(cast("SubnetTypeDef", row)) for row in rows("Subnets")),
-        gateways=tuple(
-            reading.gateway_record(cast("VpnGatewayTypeDef", row)) for row in rows("VpnGateways")
-        ),
-        customer_gateways=tuple(
-            reading.customer_gateway_record(cast("CustomerGatewayTypeDef", row))
-            for row in rows("CustomerGateways")
-        ),
+        subnets=read("Subnets", reading.subnet_record),
+        gateways=read("VpnGateways", reading.gateway_record),
+        customer_gateways=read("CustomerGateways", reading.customer_gateway_record),
         connections=connections,
         route_tables=tables,
         advertised=advertised_by(connections, tables),
     )
 
 
-def advertised_by(
-    connections: Sequence[ConnectionRecord], tables: Sequence[RouteTableRecord]
-) -> dict[str, tuple[str, ...]]:
-    """Work out which prefixes each device announces, from what AWS had taken up.
-
-    Propagated routes that no static prefix explains are shared out in order, to each BGP
-    connection as many as it had accepted; what is left over goes to the last.  A redundant pair
-    that accepted all of them gets all of them.
-    """
-    shares: dict[str, set[str]] = {}
-    gateways: dict[VpnGatewayId, list[ConnectionRecord]] = {}
-    for connection in connections:
-        if connection.vpn_gateway and not connection.static_only and connection.customer_gateway:
-            gateways.setdefault(connection.vpn_gateway, []).append(connection)
-    static = {p.cidr for c in connections for p in c.prefixes}
-    for gateway, speakers in gateways.items():
-        pool = _pool(gateway, tables, static)
-        start = 0
-        for number, connection in enumerate(sorted(speakers, key=lambda c: c.id)):
-            count = max((t.accepted_routes for t in connection.telemetry if t.up), default=0)
-            last = number == len(speakers) - 1
-            share = _share(pool, start, count, to_the_end=last)
-            shares.setdefault(str(connection.customer_gateway), set()).update(share)
-            start += count
-    return {customer: tuple(sorted(share)) for customer, share in sorted(shares.items())}
+def _dated(row: Any) -> Any:
+    """Give a connection's row with moments in place of their text: JSON has none."""
+    readings = row.get("VgwTelemetry") or ()
+    return {**row, "VgwTelemetry": [{**reading, **_moment(reading)} for reading in readings]}
 
 
-def _pool(gateway: VpnGatewayId, tables: Iterable[RouteTableRecord], static: set[str]) -> list[str]:
-    propagated = {prefix for table in tables for prefix in table.propagated_from(gateway)}
-    written = {
-        route.destination
-        for table in tables
-        for route in table.static_routes_to(gateway)
-        if _could_be_announced(route.destination)
-    }
-    return sorted((propagated or written) - static)
-
-
-def _share(pool: Sequence[str], start: int, count: int, *, to_the_end: bool) -> list[str]:
-    if count == 0:
-        return []
-    if not pool:
-        return [PLACEHOLDERS.format(n) for n in range(count)]
-    end = max(start + count, len(pool)) if to_the_end else start + count
-    return [pool[n % len(pool)] for n in range(start, end)]
-
-
-def _could_be_announced(destination: str) -> bool:
-    if destination.startswith("pl-"):
-        return False
-    network = ip_network(destination)
-    return network.version == 4 and network.prefixlen > 0  # noqa: PLR2004 - IP's version
+def _moment(reading: Mapping[str, Any]) -> dict[str, datetime]:
+    said = reading.get("LastStatusChange")
+    if not isinstance(said, str):
+        return {}
+    moment = datetime.fromisoformat(said)
+    return {"LastStatusChange": moment if moment.tzinfo else moment.replace(tzinfo=UTC)}

@@ -34,9 +34,10 @@ from vpnmigrate.model import (
 )
 from vpnmigrate.sandbox.scenario import DEFAULT_ACCOUNT, DEFAULT_REGION, Scenario
 from vpnmigrate.sandbox.scenario_checks import check_scenario
+from vpnmigrate.sandbox.state import DirectConnectTie
 from vpnmigrate.sandbox.tunnels import OUTSIDE
 from vpnmigrate.strict_yaml import Document, Path, document_from
-from vpnmigrate.survey import DirectConnectAssociation, Quotas, VirtualInterface
+from vpnmigrate.survey import Quotas, VirtualInterface
 
 
 class _Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -106,12 +107,21 @@ class TableEntry(_Entry, frozen=True, kw_only=True):
     """Destination to target."""
 
 
-class _Referring(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Something of Direct Connect that refers to a gateway."""
+class InterfaceEntry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A private virtual interface on a gateway."""
 
     id: str
     gateway: str
-    state: str
+    state: str = "available"
+
+
+class DirectConnectEntry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A Direct Connect gateway's association with a gateway."""
+
+    id: str
+    gateway: str
+    direct_connect_gateway: str
+    state: str = "associated"
 
 
 class QuotasEntry(Quotas, frozen=True, forbid_unknown_fields=True):
@@ -130,8 +140,8 @@ class ScenarioFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     customer_gateways: tuple[CustomerGatewayEntry, ...] = ()
     connections: tuple[ConnectionEntry, ...] = ()
     route_tables: tuple[TableEntry, ...] = ()
-    virtual_interfaces: tuple[_Referring, ...] = ()
-    direct_connect_associations: tuple[_Referring, ...] = ()
+    virtual_interfaces: tuple[InterfaceEntry, ...] = ()
+    direct_connect_associations: tuple[DirectConnectEntry, ...] = ()
     quotas: QuotasEntry = QuotasEntry()
 
 
@@ -196,8 +206,8 @@ def _scenario(file: ScenarioFile, document: Document) -> Scenario:
         virtual_interfaces=tuple(
             VirtualInterface(v.id, v.state, v.gateway) for v in file.virtual_interfaces
         ),
-        associations=tuple(
-            DirectConnectAssociation(a.id, a.state, a.gateway)
+        direct_connect_ties=tuple(
+            DirectConnectTie(a.id, a.state, a.direct_connect_gateway, a.gateway)
             for a in file.direct_connect_associations
         ),
         quotas=Quotas(**msgspec.structs.asdict(file.quotas)),

@@ -9,7 +9,7 @@ from random import Random
 from vpnmigrate.sandbox.behaviour import Behaviour, Span
 from vpnmigrate.sandbox.ids import Kind
 from vpnmigrate.sandbox.timeline import Timeline, always
-from vpnmigrate.survey import DirectConnectAssociation, Quotas, VirtualInterface
+from vpnmigrate.survey import Quotas, VirtualInterface
 
 
 @dataclass
@@ -177,6 +177,16 @@ class Device:
     bgp_shut: bool = False
 
 
+@dataclass(frozen=True)
+class DirectConnectTie:
+    """A Direct Connect gateway's association with a virtual private gateway."""
+
+    id: str
+    state: str
+    direct_connect_gateway: str
+    gateway: str
+
+
 @dataclass
 class State:
     """The whole world at one moment.  Domain functions read and alter it; ``World`` guards it."""
@@ -200,7 +210,7 @@ class State:
     advertised: dict[str, list[str]] = field(default_factory=dict)
     """By customer gateway: the prefixes its device announces over BGP."""
     virtual_interfaces: list[VirtualInterface] = field(default_factory=list)
-    associations: list[DirectConnectAssociation] = field(default_factory=list)
+    direct_connect_ties: list[DirectConnectTie] = field(default_factory=list)
 
     def lasting(self, span: Span) -> timedelta:
         """Draw a duration from *span*."""

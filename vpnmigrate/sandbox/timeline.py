@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-LONG_AGO = datetime(2015, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 """Since when a loaded resource is what it is, unless its scenario says otherwise."""
 
 UNBORN = "unborn"

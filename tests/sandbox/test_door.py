@@ -1,0 +1,196 @@
+"""The fast door: clients of its sessions are answered by the world, and by nothing else."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ParamValidationError
+from pytest_socket import SocketBlockedError
+
+from tests.sandbox.worlds import OLD, OLD_VPN, TABLE, VPC, a_world, ask
+from vpnmigrate.sandbox.door import LATENCY, SandboxGapError, session_for
+from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.scenario import Scenario
+
+
+@pytest.fixture
+def world():
+    return a_world()
+
+
+@pytest.fixture
+def ec2(world):
+    return session_for(world).client("ec2")
+
+
+class TestAnswers:
+    def test_a_call_is_answered_by_the_world(self, world, ec2):
+        """What the world answers arrives at the caller as it is."""
+        answer = ec2.describe_vpn_gateways(VpnGatewayIds=[OLD])
+        assert answer["VpnGateways"] == ask(world, "DescribeVpnGateways")["VpnGateways"]
+        assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+        assert answer["ResponseMetadata"]["RequestId"]
+
+    def test_a_refusal_is_a_client_error(self, ec2):
+        """A refusal of the world has code, message, status and request id, as AWS's have."""
+        with pytest.raises(ClientError) as caught:
+            ec2.attach_vpn_gateway(VpnGatewayId="vgw-00000000000000000", VpcId=VPC)
+        response = caught.value.response
+        assert response["Error"]["Code"] == "InvalidVpnGatewayID.NotFound"
+        assert response["ResponseMetadata"]["HTTPStatusCode"] == 400
+        assert response["ResponseMetadata"]["RequestId"]
+
+    def test_dry_run_is_told_by_an_error(self, ec2):
+        """DryRun gives DryRunOperation with status 412."""
+        with pytest.raises(ClientError) as caught:
+            ec2.detach_vpn_gateway(VpnGatewayId=OLD, VpcId=VPC, DryRun=True)
+        assert caught.value.response["Error"]["Code"] == "DryRunOperation"
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
+
+    def test_parameters_are_checked_before(self, ec2):
+        """The check of parameters that botocore makes still runs."""
+        with pytest.raises(ParamValidationError):
+            ec2.attach_vpn_gateway(VpnGateway=OLD)
+
+    def test_paginators_and_other_services_work(self, world):
+        """Paginators, STS, Direct Connect and Service Quotas are answered too."""
+        session = session_for(world)
+        pages = session.client("ec2").get_paginator("describe_route_tables").paginate()
+        assert [t["RouteTableId"] for page in pages for t in page["RouteTables"]] == [TABLE]
+        assert session.client("sts").get_caller_identity()["Account"] == world.account
+        interfaces = session.client("directconnect").describe_virtual_interfaces()
+        assert interfaces["virtualInterfaces"] == []
+        quotas = session.client("service-quotas")
+        with pytest.raises(quotas.exceptions.NoSuchResourceException):
+            quotas.get_service_quota(ServiceCode="ec2", QuotaCode="L-00000000")
+
+    def test_an_answer_cannot_be_used_to_alter_the_world(self, ec2):
+        """Changing an answer changes nothing in the world."""
+        row = ec2.describe_vpn_gateways()["VpnGateways"][0]
+        row["VpcAttachments"][0]["State"] = "detached"
+        row["Tags"].clear()
+        again = ec2.describe_vpn_gateways()["VpnGateways"][0]
+        assert again["VpcAttachments"][0]["State"] == "attached"
+        assert again["Tags"]
+
+
+class TestTime:
+    def test_each_call_takes_its_latency_on_a_virtual_clock(self, world, ec2):
+        """A virtual clock has moved on by the latency after a call."""
+        before = world.clock.now()
+        ec2.describe_vpn_gateways()
+        assert world.clock.now() - before == LATENCY
+
+    def test_a_real_clock_is_left_alone(self):
+        """On another clock nobody sleeps."""
+
+        class Stopped:
+            def now(self):
+                return datetime(2026, 1, 1, tzinfo=UTC)
+
+            def sleep(self, span):
+                raise AssertionError(f"slept for {span}")
+
+        world = world_of(Scenario(name="empty"), Stopped())
+        assert session_for(world).client("ec2").describe_vpcs()["Vpcs"] == []
+
+    def test_time_can_be_passed_to_whoever_keeps_it(self, world):
+        """A caller that keeps time itself is told of every call's latency."""
+        spans: list[timedelta] = []
+        session = session_for(world, latency=timedelta(seconds=3), advance=spans.append)
+        session.client("ec2").describe_vpcs()
+        assert spans == [timedelta(seconds=3)]
+
+
+class TestClosed:
+    def test_what_the_world_lacks_is_an_error(self, world):
+        """An operation that no world has raises, and says that nothing was sent."""
+        with pytest.raises(SandboxGapError, match="DescribeInstances"):
+            session_for(world).client("ec2").describe_instances()
+
+    @pytest.mark.disable_socket
+    def test_no_socket_is_ever_opened(self, world):
+        """Answered or not, a call never gets as far as a socket."""
+        with pytest.warns(UserWarning, match="socket"), pytest.raises(SocketBlockedError):
+            socket.socket()
+        session = session_for(world)
+        session.client("ec2").describe_vpn_gateways()
+        for service, operation in (("ec2", "describe_instances"), ("s3", "list_buckets")):
+            with pytest.raises(SandboxGapError):
+                getattr(session.client(service), operation)()
+
+    def test_there_is_a_wall_behind_the_door(self, world):
+        """A call that slipped past the door would be stopped before it is sent."""
+        ec2 = session_for(world).client("ec2")
+        ec2.meta.events.unregister("before-call", unique_id="sandbox-answer")
+        with pytest.raises(SandboxGapError, match="was stopped"):
+            ec2.describe_vpn_gateways()
+
+    def test_the_environment_has_no_effect(self, world, monkeypatch, tmp_path):
+        """Endpoint, profile, Region, files and bundles of the environment change nothing."""
+        broken = tmp_path / "config"
+        broken.write_text("[not a config file")
+        for name, value in {
+            "AWS_ENDPOINT_URL": "http://elsewhere.invalid",
+            "AWS_ENDPOINT_URL_EC2": "not a url",
+            "AWS_PROFILE": "nobody",
+            "AWS_DEFAULT_PROFILE": "nobody",
+            "AWS_REGION": "us-gov-west-1",
+            "AWS_DEFAULT_REGION": "us-gov-west-1",
+            "AWS_CONFIG_FILE": str(broken),
+            "AWS_SHARED_CREDENTIALS_FILE": str(broken),
+            "AWS_CA_BUNDLE": "/no/such/file",
+            "AWS_USE_FIPS_ENDPOINT": "true",
+            "AWS_MAX_ATTEMPTS": "99",
+        }.items():
+            monkeypatch.setenv(name, value)
+        ec2 = session_for(world).client("ec2")
+        assert ec2.meta.region_name == world.region
+        assert ec2.meta.endpoint_url == f"https://ec2.{world.region}.amazonaws.com"
+        assert ec2.describe_vpn_gateways()["VpnGateways"]
+
+    def test_an_endpoint_of_the_callers_makes_no_difference(self, world):
+        """A client with an endpoint of its own is answered by the world all the same."""
+        ec2 = session_for(world).client(
+            "ec2", endpoint_url="http://elsewhere.invalid", config=Config(connect_timeout=1)
+        )
+        assert ec2.describe_vpn_gateways()["VpnGateways"]
+
+    def test_nothing_global_is_touched(self, world):
+        """The environment and other sessions are as before."""
+        before = dict(os.environ)
+        session_for(world).client("ec2").describe_vpn_gateways()
+        assert dict(os.environ) == before
+        other = boto3.Session(
+            aws_access_key_id="AKIAOTHER", aws_secret_access_key="x", region_name="eu-west-1"
+        ).client("ec2", config=Config(retries={"total_max_attempts": 1}))
+        other.meta.events.register_first("before-send", _cut)
+        with pytest.raises(_CutError):
+            other.describe_vpn_gateways()
+
+    def test_credentials_are_nobodys(self, world):
+        """The session's credentials are the sandbox's, not those of the environment."""
+        credentials = session_for(world).get_credentials()
+        assert credentials is not None
+        assert credentials.access_key == "SANDBOX"
+
+
+def test_worlds_do_not_mix(world):
+    """Two sessions of two worlds are answered each by its own."""
+    other = a_world("single-static")
+    first, second = session_for(world).client("ec2"), session_for(other).client("ec2")
+    assert first.describe_vpn_connections()["VpnConnections"][0]["VpnConnectionId"] == OLD_VPN
+    assert second.describe_vpn_connections()["VpnConnections"][0]["VpnConnectionId"] != OLD_VPN
+
+
+class _CutError(Exception):
+    pass
+
+
+def _cut(**_event):
+    raise _CutError

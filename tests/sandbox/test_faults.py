@@ -1,0 +1,76 @@
+"""Faults strike the call that is named, before or after its effect."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+
+from tests.sandbox.worlds import a_world, ask
+from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+
+CREATE = "CreateVpnGateway"
+RAISED: dict[Kind, tuple[type[BaseException], str, bool]] = {
+    Kind.UNREACHABLE: (EndpointConnectionError, "", False),
+    Kind.THROTTLE: (ClientError, "RequestLimitExceeded", False),
+    Kind.SERVER_ERROR: (ClientError, "InternalError", False),
+    Kind.EXPIRED_TOKEN: (ClientError, "RequestExpired", False),
+    Kind.DENIED: (ClientError, "UnauthorizedOperation", False),
+    Kind.REFUSED: (ClientError, "TagPolicyViolation", False),
+    Kind.KILL_BEFORE: (Killed, "", False),
+    Kind.LOST_ANSWER: (ReadTimeoutError, "", True),
+    Kind.SERVER_ERROR_AFTER: (ClientError, "InternalError", True),
+    Kind.KILL_AFTER: (Killed, "", True),
+}
+
+
+def _client(world, *faults):
+    config = Config(retries={"total_max_attempts": 1})
+    return session_for(world, faults=Faults(faults)).client("ec2", config=config)
+
+
+def _gateways(world):
+    return len(ask(world, "DescribeVpnGateways")["VpnGateways"])
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_each_kind_raises_what_a_client_would_meet_and_has_its_effect_or_not(kind):
+    """Lost answers and late deaths leave the effect behind, everything else does not."""
+    raised, code, effect = RAISED[kind]
+    world = a_world()
+    ec2 = _client(world, Fault(CREATE, kind, code="TagPolicyViolation", message="no"))
+    with pytest.raises(raised) as caught:
+        ec2.create_vpn_gateway(Type="ipsec.1")
+    if isinstance(caught.value, ClientError):
+        assert caught.value.response["Error"]["Code"] == code
+    assert _gateways(world) == (2 if effect else 1)
+
+
+def test_it_strikes_the_nth_call_only():
+    """The calls before and after the named one go through."""
+    world = a_world()
+    ec2 = _client(world, Fault(CREATE, Kind.DENIED, nth=2))
+    ec2.create_vpn_gateway(Type="ipsec.1")
+    with pytest.raises(ClientError):
+        ec2.create_vpn_gateway(Type="ipsec.1")
+    ec2.create_vpn_gateway(Type="ipsec.1")
+    assert _gateways(world) == 3
+
+
+def test_it_can_last():
+    """A fault may strike several calls, or all of them from some point on."""
+    some = Fault(CREATE, Kind.DENIED, nth=2, times=2)
+    assert [some.strikes("ec2", CREATE, nth) for nth in range(1, 5)] == [False, True, True, False]
+    ever = Fault(CREATE, Kind.DENIED, times=0)
+    assert all(ever.strikes("ec2", CREATE, nth) for nth in (1, 2, 1000))
+
+
+def test_other_services_are_named_with_their_name():
+    """A fault of another service is written service:operation."""
+    world = a_world()
+    faults = Faults([Fault("service-quotas:GetServiceQuota", Kind.DENIED, times=0)])
+    session = session_for(world, faults=faults)
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        session.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode="L-1")
+    assert session.client("ec2").describe_vpn_gateways()["VpnGateways"]

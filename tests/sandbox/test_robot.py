@@ -1,0 +1,103 @@
+"""The engineer at the devices does what a run asks, after a while, and says so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.sandbox.worlds import (
+    CUSTOMER,
+    OLD_VPN,
+    a_world,
+    ask,
+    new_gateway,
+    tunnels_up,
+    wait,
+)
+from vpnmigrate.changes import AskOperator, RunTest
+from vpnmigrate.model import Tag
+from vpnmigrate.sandbox.robot import DeviceEngineer
+from vpnmigrate.snapshot import Word
+
+REACTION = timedelta(seconds=30)
+
+
+@pytest.fixture
+def world():
+    return a_world()
+
+
+@pytest.fixture
+def successor(world):
+    tags = [{"Key": str(Tag.ROLE), "Value": f"connection/{OLD_VPN}"}]
+    made = ask(
+        world,
+        "CreateVpnConnection",
+        Type="ipsec.1",
+        VpnGatewayId=new_gateway(world),
+        CustomerGatewayId=CUSTOMER,
+        TagSpecifications=[{"ResourceType": "vpn-connection", "Tags": tags}],
+    )["VpnConnection"]["VpnConnectionId"]
+    wait(world)
+    return made
+
+
+def _task(word):
+    return AskOperator(10, word, "do it")
+
+
+def _done(engineer, world, word):
+    assert engineer.ask(_task(word)) is None
+    wait(world, 30)
+    assert engineer.ask(_task(word)) is word
+    wait(world, 60)
+
+
+def test_a_word_is_given_after_the_reaction_and_not_before(world):
+    """The engineer takes a while, and gives the word of the task that was asked for."""
+    engineer = DeviceEngineer(world, REACTION)
+    assert engineer.patient
+    assert engineer.ask(_task(Word.DEVICES_CONFIGURED)) is None
+    wait(world, 29)
+    assert engineer.ask(_task(Word.DEVICES_CONFIGURED)) is None
+    wait(world, 1)
+    assert engineer.ask(_task(Word.DEVICES_CONFIGURED)) is Word.DEVICES_CONFIGURED
+
+
+def test_who_was_told_before_is_ready(world):
+    """After an announcement long ago, the word comes at the first asking."""
+    engineer = DeviceEngineer(world, REACTION)
+    engineer.announce(_task(Word.NEW_TUNNELS_ENABLED))
+    wait(world, 30)
+    assert engineer.ask(_task(Word.NEW_TUNNELS_ENABLED)) is Word.NEW_TUNNELS_ENABLED
+
+
+def test_the_devices_do_as_the_words_say(world, successor):
+    """Configuring leaves tunnels down; then new ones come up, old ones go, and all the way back."""
+    engineer = DeviceEngineer(world, REACTION)
+    _done(engineer, world, Word.DEVICES_CONFIGURED)
+    assert world.devices.configured(successor)
+    assert (tunnels_up(world), tunnels_up(world, successor)) == (2, 0)
+    _done(engineer, world, Word.NEW_TUNNELS_ENABLED)
+    assert (tunnels_up(world), tunnels_up(world, successor)) == (2, 2)
+    _done(engineer, world, Word.OLD_TUNNELS_DISABLED)
+    assert (tunnels_up(world), tunnels_up(world, successor)) == (0, 2)
+    _done(engineer, world, Word.TUNNELS_RETURNED)
+    assert (tunnels_up(world), tunnels_up(world, successor)) == (2, 0)
+
+
+def test_the_same_task_can_be_asked_for_again(world, successor):
+    """In a later attempt the same task takes its time again."""
+    engineer = DeviceEngineer(world, REACTION)
+    _done(engineer, world, Word.NEW_TUNNELS_ENABLED)
+    world.devices.disable(successor)
+    _done(engineer, world, Word.NEW_TUNNELS_ENABLED)
+    assert tunnels_up(world, successor) == 2
+
+
+def test_a_test_is_passed(world):
+    """A test command's word is given, and no device is touched."""
+    engineer = DeviceEngineer(world, timedelta(0))
+    assert engineer.ask(RunTest(("ping", "10.250.0.4"))) is Word.TEST_PASSED
+    assert tunnels_up(world) == 2

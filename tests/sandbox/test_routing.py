@@ -1,0 +1,326 @@
+"""Route tables, routes and propagation in the sandbox keep EC2's rules."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.sandbox.worlds import (
+    CUSTOMER,
+    OLD,
+    OLD_VPN,
+    PREFIXES,
+    TABLE,
+    VPC,
+    a_world,
+    ask,
+    attach,
+    attachments,
+    detach,
+    new_connection,
+    new_gateway,
+    propagated,
+    propagating,
+    refusal,
+    refused,
+    static_routes,
+    table,
+    wait,
+)
+from vpnmigrate.sandbox.behaviour import seconds
+
+ACTIVE = dict.fromkeys(PREFIXES, "active")
+HERE = {"RouteTableId": TABLE}
+BOTH = "rtb-0a300000000000002"
+STATIC = "rtb-0a300000000000003"
+EDGE = "rtb-0a300000000000004"
+BIG, BIG_VPC = "vgw-0a300000000000001", "vpc-0a300000000000001"
+
+
+class TestPropagation:
+    def test_a_loaded_table_has_its_routes_at_once(self):
+        """Propagated routes of live tunnels are there from the first look on."""
+        assert propagated(a_world()) == ACTIVE
+
+    def test_it_follows_the_tunnels(self):
+        """Without a tunnel up the routes are gone; with one they come back after a moment."""
+        world = a_world()
+        world.devices.disable(OLD_VPN)
+        assert propagated(world) == {}
+        world.devices.one_tunnel(OLD_VPN)
+        wait(world, 16)
+        assert propagated(world) == {}
+        wait(world, 1)
+        assert propagated(world) == ACTIVE
+
+    def test_it_brings_what_the_device_announces(self):
+        """A device that announces nothing brings nothing, although its tunnels are up."""
+        world = a_world()
+        world.devices.advertise(CUSTOMER, [])
+        assert propagated(world) == {}
+        world.devices.advertise(CUSTOMER, ["10.200.0.0/16"])
+        assert propagated(world) == {"10.200.0.0/16": "active"}
+
+    def test_static_connections_bring_their_prefixes(self):
+        """A table that propagates takes up the prefixes of a static connection too."""
+        destinations = propagated(a_world("three-connections"), "rtb-0a300000000000001")
+        assert {"192.168.30.0/24", "172.16.0.0/16", "172.18.0.0/16"} <= set(destinations)
+
+    def test_it_is_switched_off_and_on_any_number_of_times(self):
+        """Enable and disable are idempotent."""
+        world = a_world()
+        for _ in range(2):
+            ask(world, "DisableVgwRoutePropagation", GatewayId=OLD, **HERE)
+            assert (propagating(world), propagated(world)) == ([], {})
+        for _ in range(2):
+            ask(world, "EnableVgwRoutePropagation", GatewayId=OLD, **HERE)
+            assert propagating(world) == [OLD]
+        wait(world, 2)
+        assert propagated(world) == ACTIVE
+
+    def test_an_unattached_gateway_is_refused(self):
+        """Enabling for a gateway that is not on the VPC is Gateway.NotAttached."""
+        world = a_world()
+        new = new_gateway(world)
+        enable = {"GatewayId": new, **HERE}
+        assert refusal(world, "EnableVgwRoutePropagation", **enable) == "Gateway.NotAttached"
+        detach(world)
+        ask(world, "AttachVpnGateway", VpnGatewayId=new, VpcId=VPC)
+        assert refusal(world, "EnableVgwRoutePropagation", **enable) == "Gateway.NotAttached"
+        wait(world)
+        ask(world, "EnableVgwRoutePropagation", **enable)
+
+    def test_attached_can_be_visible_before_routing_accepts_it(self):
+        """For the time of the switch, an attached gateway is still refused by every table."""
+        world = a_world(gateway_ready_after=timedelta(seconds=15), attach=seconds(30))
+        detach(world)
+        new = new_gateway(world)
+        ask(world, "AttachVpnGateway", VpnGatewayId=new, VpcId=VPC)
+        wait(world, 40)
+        assert attachments(world, new)[VPC] == "attached"
+        enable = {"GatewayId": new, **HERE}
+        assert refusal(world, "EnableVgwRoutePropagation", **enable) == "Gateway.NotAttached"
+        route = {"DestinationCidrBlock": "10.1.0.0/16", **enable}
+        assert refusal(world, "CreateRoute", **route) == "InvalidGatewayID.NotFound"
+        wait(world, 5)
+        ask(world, "EnableVgwRoutePropagation", **enable)
+
+    def test_an_edge_table_cannot_propagate(self):
+        """Propagation into a table that belongs to a gateway is refused."""
+        world = a_world("three-connections")
+        code = refusal(world, "EnableVgwRoutePropagation", RouteTableId=EDGE, GatewayId=BIG)
+        assert code == "InvalidParameterValue"
+
+
+class TestDetach:
+    @pytest.mark.parametrize("survives", [True, False])
+    def test_the_setting_may_survive(self, survives):
+        """Whether a table still lists the gateway after a detach is a switch."""
+        world = a_world(propagation_setting_survives_detach=survives)
+        detach(world)
+        assert propagating(world) == ([OLD] if survives else [])
+        ask(world, "DisableVgwRoutePropagation", GatewayId=OLD, **HERE)
+        assert propagating(world) == []
+
+    @pytest.mark.parametrize(
+        ("fate", "left"), [("vanish", {}), ("blackhole", dict.fromkeys(PREFIXES, "blackhole"))]
+    )
+    def test_propagated_routes_vanish_or_turn_into_black_holes(self, fate, left):
+        """What becomes of the routes of a gateway that is still listed is a switch."""
+        world = a_world(propagated_routes_of_detached=fate)
+        detach(world)
+        assert propagated(world) == left
+
+    @pytest.mark.parametrize("restores", [True, False])
+    def test_a_reattach_may_restore_a_surviving_setting(self, restores):
+        """Whether routes flow again without a new enable is a switch; with one they always do."""
+        world = a_world(reattach_restores_propagation=restores)
+        detach(world)
+        attach(world, OLD)
+        assert propagated(world) == (ACTIVE if restores else {})
+        ask(world, "EnableVgwRoutePropagation", GatewayId=OLD, **HERE)
+        wait(world, 2)
+        assert propagated(world) == ACTIVE
+
+    @pytest.mark.parametrize("survives", [True, False])
+    def test_an_edge_association_may_survive(self, survives):
+        """Whether a table stays the gateway's edge table after a detach is a switch."""
+        world = a_world("three-connections", edge_association_survives_detach=survives)
+        detach(world, BIG, BIG_VPC)
+        ties = [tie["GatewayId"] for tie in table(world, EDGE)["Associations"]]
+        assert ties == ([BIG] if survives else [])
+
+    def test_static_routes_turn_into_black_holes_and_back(self):
+        """A static route to a gateway is a black hole exactly while that is not attached."""
+        world = a_world("three-connections")
+        destinations = ["192.168.30.0/24", "pl-0a300000000000001"]
+        assert static_routes(world, STATIC) == dict.fromkeys(destinations, (BIG, "active"))
+        detach(world, BIG, BIG_VPC)
+        assert static_routes(world, STATIC) == dict.fromkeys(destinations, (BIG, "blackhole"))
+        attach(world, BIG, BIG_VPC)
+        assert static_routes(world, STATIC) == dict.fromkeys(destinations, (BIG, "active"))
+
+
+class TestRoutes:
+    def test_every_kind_of_destination_can_be_re_pointed(self):
+        """ReplaceRoute moves IPv4, IPv6 and prefix-list routes to the gateway on the VPC."""
+        world = a_world("three-connections")
+        detach(world, BIG, BIG_VPC)
+        new = new_gateway(world)
+        attach(world, new, BIG_VPC)
+        for where, destination in (
+            (STATIC, {"DestinationCidrBlock": "192.168.30.0/24"}),
+            (STATIC, {"DestinationPrefixListId": "pl-0a300000000000001"}),
+            (BOTH, {"DestinationCidrBlock": "10.99.7.7/16"}),
+            (BOTH, {"DestinationIpv6CidrBlock": "2001:db8:99::/48"}),
+        ):
+            ask(world, "ReplaceRoute", RouteTableId=where, GatewayId=new, **destination)
+        for where in (STATIC, BOTH):
+            assert set(static_routes(world, where).values()) == {(new, "active")}
+
+    def test_a_route_to_an_unattached_gateway_is_refused(self):
+        """Pointing a route at a gateway that is not on the VPC is InvalidGatewayID.NotFound."""
+        world = a_world("three-connections")
+        new = new_gateway(world)
+        route = {
+            "RouteTableId": STATIC,
+            "GatewayId": new,
+            "DestinationCidrBlock": "192.168.30.0/24",
+        }
+        assert refusal(world, "ReplaceRoute", **route) == "InvalidGatewayID.NotFound"
+
+    @pytest.mark.parametrize("destination", ["10.1.0.0/16", PREFIXES[0]])
+    def test_only_a_written_route_can_be_replaced(self, destination):
+        """Replacing what nobody wrote, propagated or not, says that no route is defined."""
+        route = {"GatewayId": OLD, "DestinationCidrBlock": destination, **HERE}
+        error = refused(a_world(), "ReplaceRoute", **route)
+        assert error.code == "InvalidParameterValue"
+        assert "There is no route defined for" in error.message
+
+    def test_writing_a_route_twice(self):
+        """The same route again is no error; the same destination elsewhere already exists."""
+        world = a_world()
+        route = {"DestinationCidrBlock": "10.1.0.0/16", **HERE}
+        for _ in range(2):
+            assert ask(world, "CreateRoute", GatewayId=OLD, **route) == {"Return": True}
+        code = refusal(world, "CreateRoute", GatewayId="igw-0a100000000000001", **route)
+        assert code == "RouteAlreadyExists"
+
+    def test_a_written_route_stands_beside_its_propagated_twin(self):
+        """A static and a propagated route of one destination coexist."""
+        world = a_world()
+        ask(world, "CreateRoute", GatewayId=OLD, DestinationCidrBlock=PREFIXES[0], **HERE)
+        routes = [
+            route["Origin"]
+            for route in table(world)["Routes"]
+            if route["DestinationCidrBlock"] == PREFIXES[0]
+        ]
+        assert sorted(routes) == ["CreateRoute", "EnableVgwRoutePropagation"]
+
+    def test_the_local_route_stays(self):
+        """The local route cannot be deleted, an absent one is not found."""
+        world = a_world()
+        local = {"DestinationCidrBlock": "10.10.0.0/16", **HERE}
+        assert refusal(world, "DeleteRoute", **local) == "InvalidParameterValue"
+        absent = {"DestinationCidrBlock": "10.1.0.0/16", **HERE}
+        assert refusal(world, "DeleteRoute", **absent) == "InvalidRoute.NotFound"
+        ask(world, "DeleteRoute", DestinationCidrBlock="0.0.0.0/0", **HERE)
+        assert "0.0.0.0/0" not in [r["DestinationCidrBlock"] for r in table(world)["Routes"]]
+
+    def test_a_table_holds_fifty_routes_of_a_family(self):
+        """The fifty-first IPv4 route is RouteLimitExceeded, an IPv6 one is not."""
+        world = a_world()
+        for number in range(48):
+            where = {"DestinationCidrBlock": f"10.{100 + number}.0.0/16", **HERE}
+            ask(world, "CreateRoute", GatewayId=OLD, **where)
+        one_more = {"GatewayId": OLD, "DestinationCidrBlock": "10.99.0.0/16", **HERE}
+        assert refusal(world, "CreateRoute", **one_more) == "RouteLimitExceeded"
+        ask(world, "CreateRoute", GatewayId=OLD, DestinationIpv6CidrBlock="2001:db8::/32", **HERE)
+
+    def test_a_route_has_one_destination_and_one_target(self):
+        """None or two of either is refused."""
+        world = a_world()
+        assert refusal(world, "CreateRoute", GatewayId=OLD, **HERE) == "MissingParameter"
+        two = {"DestinationCidrBlock": "10.1.0.0/16", "DestinationPrefixListId": "pl-1"}
+        code = refusal(world, "CreateRoute", GatewayId=OLD, **two, **HERE)
+        assert code == "InvalidParameterCombination"
+        one = {"DestinationCidrBlock": "10.1.0.0/16", **HERE}
+        assert refusal(world, "CreateRoute", **one) == "MissingParameter"
+
+
+class TestTables:
+    def test_describe_is_paged_and_filtered(self):
+        """A page holds what MaxResults says, at most 100; the token leads on to the rest."""
+        world = a_world()
+        for _ in range(120):
+            ask(world, "CreateRouteTable", VpcId=VPC)
+        first = ask(world, "DescribeRouteTables")
+        assert len(first["RouteTables"]) == 100
+        second = ask(world, "DescribeRouteTables", NextToken=first["NextToken"])
+        assert len(second["RouteTables"]) == 21
+        assert "NextToken" not in second
+        assert len(ask(world, "DescribeRouteTables", MaxResults=5)["RouteTables"]) == 5
+        assert refusal(world, "DescribeRouteTables", MaxResults=4) == "InvalidParameterValue"
+        code = refusal(world, "DescribeRouteTables", NextToken="made-up")
+        assert code == "InvalidPaginationToken"
+        main = [{"Name": "association.main", "Values": ["true"]}]
+        found = ask(world, "DescribeRouteTables", Filters=main)["RouteTables"]
+        assert [row["RouteTableId"] for row in found] == [TABLE]
+
+    def test_an_edge_table_is_tied_and_untied(self):
+        """A gateway on the VPC can be tied to a table that neither propagates nor strays."""
+        world = a_world("three-connections")
+        tie = table(world, EDGE)["Associations"][0]["RouteTableAssociationId"]
+        ask(world, "DisassociateRouteTable", AssociationId=tie)
+        assert table(world, EDGE)["Associations"] == []
+        made = ask(world, "AssociateRouteTable", RouteTableId=EDGE, GatewayId=BIG)
+        assert made["AssociationState"] == {"State": "associated"}
+        again = refusal(world, "DisassociateRouteTable", AssociationId=tie)
+        assert again == "InvalidAssociationID.NotFound"
+
+    def test_edge_ties_that_are_refused(self):
+        """An unattached gateway, a propagating table and one with other routes are refused."""
+        world = a_world("three-connections")
+        new = new_gateway(world)
+        edge = {"RouteTableId": EDGE, "GatewayId": new}
+        assert refusal(world, "AssociateRouteTable", **edge) == "Gateway.NotAttached"
+        for unfit in (BOTH, STATIC):
+            wanted = {"RouteTableId": unfit, "GatewayId": BIG}
+            assert refusal(world, "AssociateRouteTable", **wanted) == "InvalidParameterValue"
+
+    def test_a_tied_table_stays(self):
+        """A table with an association cannot be deleted, nor the main association undone."""
+        world = a_world()
+        assert refusal(world, "DeleteRouteTable", **HERE) == "DependencyViolation"
+        tie = table(world)["Associations"][0]["RouteTableAssociationId"]
+        code = refusal(world, "DisassociateRouteTable", AssociationId=tie)
+        assert code == "InvalidParameterValue"
+
+    def test_a_subnet_has_one_table(self):
+        """Tying a subnet to a second table is Resource.AlreadyAssociated."""
+        world = a_world("three-connections")
+        wanted = {"RouteTableId": STATIC, "SubnetId": "subnet-0a300000000000001"}
+        assert refusal(world, "AssociateRouteTable", **wanted) == "Resource.AlreadyAssociated"
+
+    def test_unknown_and_malformed_ids(self):
+        """An id that could be one is not found, another is malformed."""
+        world = a_world()
+        code = refusal(world, "DescribeRouteTables", RouteTableIds=["rtb-00000000000000000"])
+        assert code == "InvalidRouteTableID.NotFound"
+        code = refusal(world, "DescribeRouteTables", RouteTableIds=["vpc-00000000000000000"])
+        assert code == "InvalidRouteTableId.Malformed"
+
+
+def test_the_whole_swap_keeps_every_destination():
+    """After steps 7 to 10 the new gateway carries every destination the old one did."""
+    world = a_world()
+    new = new_gateway(world)
+    successor = new_connection(world, new)
+    ask(world, "DisableVgwRoutePropagation", GatewayId=OLD, **HERE)
+    detach(world)
+    attach(world, new)
+    ask(world, "EnableVgwRoutePropagation", GatewayId=new, **HERE)
+    world.devices.enable(successor)
+    wait(world, 20)
+    assert (propagating(world), propagated(world)) == ([new], ACTIVE)

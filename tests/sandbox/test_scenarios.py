@@ -1,0 +1,337 @@
+"""Scenarios: files, surveys and saved describe output become worlds with the same ids."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from tests.sandbox.worlds import (
+    BUNDLED,
+    OLD,
+    OLD_VPN,
+    VPC,
+    a_world,
+    ask,
+    attachments,
+    bundled,
+    connection,
+    gateway,
+    propagated,
+    table,
+    wait,
+)
+from vpnmigrate.aws.account import Reader
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.errors import MalformedFileError
+from vpnmigrate.model import (
+    Attached,
+    ConnectionRecord,
+    CustomerGatewayId,
+    GatewayRecord,
+    RouteRecord,
+    RouteTableId,
+    RouteTableRecord,
+    TunnelReading,
+    VpcId,
+    VpnConnectionId,
+    VpnGatewayId,
+)
+from vpnmigrate.sandbox.announced import advertised_by
+from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.scenario import (
+    Scenario,
+    scenario_from_describe,
+    scenario_from_survey,
+)
+from vpnmigrate.sandbox.scenario_file import scenario_from_text
+
+
+def survey_of(world, on):
+    """Read *world* with the program's own reading, as planning does."""
+    session = session_for(world, latency=timedelta(0))
+    return Reader(Clients(lambda: session), world.clock).survey(on)
+
+
+class TestBundled:
+    def test_the_promised_ones_are_there(self):
+        """Every situation that planning tells apart has a scenario."""
+        assert {
+            "single-bgp",
+            "single-static",
+            "three-connections",
+            "mixed-category",
+            "direct-connect",
+            "nothing-classic",
+            "cloudhub",
+        } <= set(BUNDLED)
+
+    @pytest.mark.parametrize("name", BUNDLED)
+    def test_each_is_a_quiet_world(self, name):
+        """Every scenario loads with its gateway attached, connections available, tunnels up."""
+        world = a_world(name)
+        gateways = ask(world, "DescribeVpnGateways")["VpnGateways"]
+        assert [g["VpcAttachments"][0]["State"] for g in gateways] == ["attached"] * len(gateways)
+        for row in ask(world, "DescribeVpnConnections")["VpnConnections"]:
+            assert row["State"] == "available"
+            assert "UP" in [tunnel["Status"] for tunnel in row["VgwTelemetry"]]
+        assert bundled(name).title
+
+    @pytest.mark.parametrize("name", BUNDLED)
+    def test_time_alone_changes_nothing(self, name):
+        """A world that nobody touches answers the same a day later."""
+        world = a_world(name)
+        before = _described(world)
+        wait(world, 24 * 3600)
+        assert _described(world) == before
+
+
+class TestSurvey:
+    @pytest.mark.parametrize("name", BUNDLED)
+    def test_a_survey_of_a_surveys_world_is_the_same_survey(self, name):
+        """Reading the world made from a survey gives that survey back, ids and telemetry too."""
+        world = a_world(name)
+        on = ask(world, "DescribeVpnGateways")["VpnGateways"][0]["VpnGatewayId"]
+        first = survey_of(world, on)
+        again = world_of(scenario_from_survey(first), VirtualClock(), seed=7)
+        assert msgspec.structs.replace(survey_of(again, on), taken=first.taken) == first
+
+    def test_it_survives_json(self):
+        """A plan's survey that went through a file makes the same world."""
+        first = survey_of(a_world("three-connections"), "vgw-0a300000000000001")
+        loaded = msgspec.json.decode(msgspec.json.encode(first), type=type(first))
+        assert scenario_from_survey(loaded) == scenario_from_survey(first)
+
+    def test_what_is_announced_is_shared_out_by_accepted_routes(self):
+        """Each device gets as many prefixes as its connection had accepted."""
+        world = a_world("three-connections")
+        scenario = scenario_from_survey(survey_of(world, "vgw-0a300000000000001"))
+        assert {name: len(each) for name, each in scenario.advertised.items()} == {
+            "cgw-0a300000000000001": 2,
+            "cgw-0a300000000000002": 1,
+        }
+
+
+class TestAdvertised:
+    def test_a_redundant_pair_announces_the_same(self):
+        """Two connections that accepted every prefix both announce every prefix."""
+        pair = [_speaker("vpn-1", "cgw-1", 2), _speaker("vpn-2", "cgw-2", 2)]
+        prefixes = ("10.1.0.0/16", "10.2.0.0/16")
+        assert advertised_by(pair, [_propagating(prefixes)]) == {
+            "cgw-1": prefixes,
+            "cgw-2": prefixes,
+        }
+
+    def test_what_no_number_explains_goes_to_the_last(self):
+        """A propagated prefix is never lost, even if the counts do not add up."""
+        one = [_speaker("vpn-1", "cgw-1", 1)]
+        prefixes = ("10.1.0.0/16", "10.2.0.0/16")
+        assert advertised_by(one, [_propagating(prefixes)]) == {"cgw-1": prefixes}
+
+    def test_static_routes_stand_in_where_nothing_propagates(self):
+        """Where no table propagates, the written IPv4 destinations are taken for announced."""
+        written = RouteTableRecord(
+            RouteTableId("rtb-1"),
+            VpcId("vpc-1"),
+            routes=(
+                RouteRecord("10.1.0.0/16", "vgw-1"),
+                RouteRecord("0.0.0.0/0", "vgw-1"),
+                RouteRecord("2001:db8::/32", "vgw-1"),
+                RouteRecord("pl-1", "vgw-1"),
+            ),
+        )
+        assert advertised_by([_speaker("vpn-1", "cgw-1", 1)], [written]) == {
+            "cgw-1": ("10.1.0.0/16",)
+        }
+
+    def test_only_the_number_may_be_known(self):
+        """Without any route the number accepted is kept, with addresses that nobody has."""
+        announced = advertised_by([_speaker("vpn-1", "cgw-1", 3)], [])
+        assert len(announced["cgw-1"]) == 3
+
+    def test_a_device_that_is_down_announces_nothing(self):
+        """A connection without a tunnel up gets no share."""
+        down = msgspec.structs.replace(_speaker("vpn-1", "cgw-1", 2), telemetry=())
+        assert advertised_by([down], [_propagating(("10.1.0.0/16",))]) == {"cgw-1": ()}
+
+
+class TestDescribeOutput:
+    def test_it_loads_with_the_same_ids(self):
+        """The world of saved describe output describes itself as it was saved, keys apart."""
+        world = a_world("three-connections")
+        saved = json.loads(json.dumps(_described(world), default=str))
+        scenario = scenario_from_describe(saved)
+        again = world_of(scenario, VirtualClock(), seed=world.seed)
+        assert scenario.account == world.account
+        assert _without_keys(_described(again)) == _without_keys(_described(world))
+
+    @pytest.mark.parametrize(
+        "row", [None, "vpn-1", {"VgwTelemetry": [{"LastStatusChange": "yesterday"}]}]
+    )
+    def test_what_no_describe_prints_is_named_and_not_quoted(self, row):
+        """A member of another form is told by its name, without its content."""
+        with pytest.raises(MalformedFileError) as caught:
+            scenario_from_describe({"VpnConnections": [row]}, "saved.json")
+        assert str(caught.value).startswith("saved.json: field VpnConnections: ")
+        assert caught.value.__cause__ is None
+
+    def test_members_that_no_scenario_has_are_left_out(self):
+        """Output of other describe commands does no harm."""
+        scenario = scenario_from_describe({"Instances": [{"InstanceId": "i-1"}]}, "mine")
+        assert scenario == Scenario(name="mine", title="saved describe output")
+
+
+class TestLoading:
+    def test_what_was_moving_arrives(self):
+        """A gateway found detaching is detached later, a pending connection becomes available."""
+        scenario = msgspec.structs.replace(
+            bundled("single-bgp"),
+            gateways=(
+                GatewayRecord(
+                    VpnGatewayId(OLD), "available", attachments=(Attached(VpcId(VPC), "detaching"),)
+                ),
+            ),
+            connections=(
+                ConnectionRecord(
+                    VpnConnectionId(OLD_VPN), "pending", vpn_gateway=VpnGatewayId(OLD)
+                ),
+            ),
+        )
+        world = world_of(scenario, VirtualClock())
+        assert attachments(world) == {VPC: "detaching"}
+        assert connection(world)["State"] == "pending"
+        wait(world)
+        assert attachments(world) == {VPC: "detached"}
+        assert connection(world)["State"] == "available"
+
+    def test_a_category_that_was_not_told_is_not_told(self):
+        """A connection without a category is described without one."""
+        (known,) = bundled("single-bgp").connections
+        unknown = msgspec.structs.replace(known, category=None)
+        scenario = msgspec.structs.replace(bundled("single-bgp"), connections=(unknown,))
+        assert "Category" not in connection(world_of(scenario, VirtualClock()))
+
+    def test_a_transit_gateways_connection_is_shown_as_one(self):
+        """A connection that ends elsewhere has no virtual private gateway in its description."""
+        (known,) = bundled("single-bgp").connections
+        moved = msgspec.structs.replace(known, vpn_gateway=None, elsewhere="tgw-1")
+        scenario = msgspec.structs.replace(bundled("single-bgp"), connections=(moved,))
+        row = connection(world_of(scenario, VirtualClock()))
+        assert row["TransitGatewayId"] == "tgw-1"
+        assert "VpnGatewayId" not in row
+
+    def test_the_seed_decides_the_keys(self):
+        """Another seed gives other keys, the same seed the same."""
+        assert a_world(seed=1).keys == a_world(seed=1).keys
+        assert a_world(seed=1).keys.isdisjoint(a_world(seed=2).keys)
+
+
+MISTAKES = {
+    "title: x\ngateway: []\n": (2, "gateway"),
+    "title: 1\n": (1, "title"),
+    "vpcs: []\n": (1, "title"),
+    "title: x\nvpcs:\n  - id: vpc-1\n    cidrs: [nonsense]\n": (4, "vpcs[0].cidrs[0]"),
+    "title: x\nvpcs:\n  - {id: foo-1, cidrs: []}\n": (3, "vpcs[0].id"),
+    "title: x\nvpcs:\n  - {id: vpc-1, cidrs: []}\n  - {id: vpc-1, cidrs: []}\n": (
+        4,
+        "vpcs[1].id",
+    ),
+    "title: x\ngateways:\n  - id: vgw-1\n    vpc: vpc-1\n": (4, "gateways[0].vpc"),
+    "title: x\nquotas:\n  gateways: 5\n": (3, "quotas.gateways"),
+    "title: x\nvpcs: [{id: vpc-1, cidrs: []}]\ngateways:\n  - {id: vgw-1, vpc: vpc-1}\n"
+    "  - {id: vgw-2, vpc: vpc-1}\n": (5, "gateways[1].vpc"),
+    "title: x\nvpcs: [{id: vpc-1, cidrs: []}]\nroute_tables:\n  - id: rtb-1\n    vpc: vpc-1\n"
+    "    routes: {somewhere: igw-1}\n": (6, "route_tables[0].routes.somewhere"),
+    "title: x\ncustomer_gateways: [{id: cgw-1}]\nconnections:\n"
+    "  - id: vpn-1\n    customer_gateway: cgw-1\n": (4, "connections[0]"),
+    "title: x\ncustomer_gateways: [{id: cgw-1}]\nconnections:\n  - id: vpn-1\n"
+    "    customer_gateway: cgw-1\n    elsewhere: tgw-1\n    prefixes: [10.0.0.0/8]\n": (
+        7,
+        "connections[0].prefixes",
+    ),
+    "title: x\nconnections:\n  - id: vpn-1\n    customer_gateway: cgw-1\n"
+    "    tunnels: [up, sideways]\n": (5, "connections[0].tunnels[1]"),
+}
+
+
+@pytest.mark.parametrize("text", MISTAKES)
+def test_a_mistake_is_named_with_line_and_field(text):
+    """What a scenario file gets wrong is told with file, line and field."""
+    line, field = MISTAKES[text]
+    with pytest.raises(MalformedFileError) as caught:
+        scenario_from_text(text, "mine.yaml")
+    message = str(caught.value)
+    assert message.startswith(f"mine.yaml, line {line}: ")
+    assert f" {field}: " in message or f"`{field}`" in message
+
+
+def test_a_table_of_every_kind_is_in_the_large_scenario():
+    """It has a propagating main table, one with static routes too, static, edge and neither."""
+    world = a_world("three-connections")
+    rows = [table(world, f"rtb-0a30000000000000{number}") for number in range(1, 6)]
+    kinds = [
+        (
+            bool(row["PropagatingVgws"]),
+            any(
+                route["Origin"] == "CreateRoute" and route.get("GatewayId", "")[:4] == "vgw-"
+                for route in row["Routes"]
+            ),
+            any("GatewayId" in tie for tie in row["Associations"]),
+        )
+        for row in rows
+    ]
+    assert kinds == [
+        (True, False, False),
+        (True, True, False),
+        (False, True, False),
+        (False, False, True),
+        (False, False, False),
+    ]
+    assert len(propagated(world, "rtb-0a300000000000001")) == 5
+    assert gateway(world, "vgw-0a300000000000001")["AmazonSideAsn"] == 7224
+
+
+def _described(world):
+    actions = {
+        "VpnGateways": "DescribeVpnGateways",
+        "VpnConnections": "DescribeVpnConnections",
+        "CustomerGateways": "DescribeCustomerGateways",
+        "RouteTables": "DescribeRouteTables",
+        "Vpcs": "DescribeVpcs",
+        "Subnets": "DescribeSubnets",
+    }
+    return {member: ask(world, action)[member] for member, action in actions.items()}
+
+
+def _without_keys(described):
+    """Leave out what no scenario keeps: the configuration, and the moments of telemetry."""
+    for row in described["VpnConnections"]:
+        row.pop("CustomerGatewayConfiguration")
+        for reading in row["VgwTelemetry"]:
+            reading.pop("LastStatusChange")
+    return described
+
+
+def _speaker(name, customer, accepted):
+    return ConnectionRecord(
+        VpnConnectionId(name),
+        "available",
+        "VPN-Classic",
+        CustomerGatewayId(customer),
+        VpnGatewayId("vgw-1"),
+        telemetry=(TunnelReading("203.0.113.1", up=True, accepted_routes=accepted),),
+    )
+
+
+def _propagating(prefixes):
+    routes = tuple(RouteRecord(p, "vgw-1", "EnableVgwRoutePropagation") for p in prefixes)
+    return RouteTableRecord(
+        RouteTableId("rtb-1"),
+        VpcId("vpc-1"),
+        propagating=(VpnGatewayId("vgw-1"),),
+        routes=routes,
+    )

@@ -1,0 +1,196 @@
+"""What holds for a world as a whole: its table of calls, its answers' form, threads and lag."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+import botocore.session
+import pytest
+
+from tests.sandbox.worlds import (
+    BUNDLED,
+    OLD,
+    TABLE,
+    VPC,
+    a_world,
+    ask,
+    attachments,
+    gateway,
+    new_gateway,
+    refusal,
+    wait,
+)
+from vpnmigrate.sandbox.actions import READS, WITHOUT_DRY_RUN, WRITES
+from vpnmigrate.sandbox.apierror import ApiError
+
+WRITTEN: dict[str, dict[str, Any]] = {
+    "AttachVpnGateway": {"VpnGatewayId": OLD, "VpcId": VPC},
+    "CreateCustomerGateway": {"Type": "ipsec.1", "IpAddress": "203.0.113.77", "BgpAsn": 65077},
+    "CreateRoute": {
+        "RouteTableId": TABLE,
+        "DestinationCidrBlock": "10.1.0.0/16",
+        "GatewayId": OLD,
+    },
+    "CreateRouteTable": {"VpcId": VPC},
+    "CreateSubnet": {"VpcId": VPC, "CidrBlock": "10.10.9.0/24"},
+    "CreateVpc": {"CidrBlock": "10.250.0.0/24"},
+    "CreateVpnConnection": {
+        "Type": "ipsec.1",
+        "VpnGatewayId": OLD,
+        "CustomerGatewayId": "cgw-0a100000000000001",
+        "Options": {"TunnelOptions": [{"IKEVersions": [{"Value": "ikev2"}]}, {}]},
+    },
+    "CreateVpnGateway": {"Type": "ipsec.1"},
+}
+
+
+def _models():
+    session = botocore.session.Session()
+    return {
+        service: session.get_service_model(service)
+        for service in ("ec2", "sts", "directconnect", "service-quotas")
+    }
+
+
+class TestTable:
+    def test_every_call_is_one_of_aws(self):
+        """Each entry of the table names an operation that botocore knows."""
+        models = _models()
+        for service, action in (*READS, *WRITES):
+            assert action in models[service].operation_names
+
+    def test_dry_run_is_where_ec2_has_it(self):
+        """The calls without DryRun are exactly those whose EC2 model has none."""
+        ec2 = _models()["ec2"]
+        lacking = {
+            action
+            for service, action in (*READS, *WRITES)
+            if service == "ec2" and "DryRun" not in ec2.operation_model(action).input_shape.members
+        }
+        assert lacking == WITHOUT_DRY_RUN
+
+    def test_what_is_not_there_is_said_so(self):
+        """A call that is not in the table is not handled, and refused if made."""
+        world = a_world()
+        assert world.handles("ec2", "DescribeVpcs")
+        assert not world.handles("ec2", "RunInstances")
+        assert not world.handles("sts", "DescribeVpcs")
+        assert refusal(world, "RunInstances") == "InvalidAction"
+
+
+class TestForm:
+    @pytest.mark.parametrize("scenario", BUNDLED)
+    def test_every_read_has_the_form_of_its_model(self, scenario):
+        """Answers hold only members that the model knows, of the types it says."""
+        world, models = a_world(scenario), _models()
+        connections = ask(world, "DescribeVpnConnections")["VpnConnections"]
+        needed = {
+            "GetServiceQuota": {"ServiceCode": "ec2", "QuotaCode": "L-7029FAB6"},
+            "GetVpnConnectionDeviceSampleConfiguration": {
+                "VpnConnectionId": connections[0]["VpnConnectionId"],
+                "VpnConnectionDeviceTypeId": "a1000001",
+            },
+        }
+        for service, action in READS:
+            answer = world.execute(service, action, needed.get(action, {}))
+            _fits(answer, models[service].operation_model(action).output_shape, action)
+
+    def test_every_creation_has_the_form_of_its_model(self):
+        """So do the answers of calls that make something."""
+        world, ec2 = a_world(same_pair_returns_existing=False), _models()["ec2"]
+        for action, params in WRITTEN.items():
+            _fits(ask(world, action, **params), ec2.operation_model(action).output_shape, action)
+
+
+def _fits(value, shape, where):
+    kinds = {
+        "string": str,
+        "integer": int,
+        "long": int,
+        "boolean": bool,
+        "timestamp": datetime,
+        "double": float,
+    }
+    if shape.type_name == "structure":
+        for name, each in value.items():
+            assert name in shape.members, f"{where}.{name} is not in the model"
+            _fits(each, shape.members[name], f"{where}.{name}")
+    elif shape.type_name == "list":
+        for each in value:
+            _fits(each, shape.member, f"{where}[]")
+    else:
+        assert isinstance(value, kinds[shape.type_name]), where
+
+
+class TestThreads:
+    def test_parallel_calls_give_what_serial_ones_give(self):
+        """Eight threads at once make the same world as one after the other."""
+        asns = range(64600, 64604)
+        many, one = a_world(), a_world()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda asn: _create(many, asn), asns))
+        for asn in asns:
+            _create(one, asn)
+        assert _listed(many) == _listed(one)
+
+
+def _create(world, asn):
+    return ask(world, "CreateVpnGateway", Type="ipsec.1", AmazonSideAsn=asn)
+
+
+def _listed(world):
+    rows = ask(world, "DescribeVpnGateways")["VpnGateways"]
+    return {row["AmazonSideAsn"]: row["VpnGatewayId"] for row in rows}
+
+
+class TestReadLag:
+    def test_without_it_a_read_sees_the_last_write(self):
+        """The default world is read-your-writes."""
+        world = a_world()
+        made = ask(world, "CreateVpnGateway", Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
+        assert gateway(world, made)["State"] == "pending"
+
+    def test_with_it_a_read_may_miss_a_write_and_later_does_not(self):
+        """Right after a write some reads show the world before it; after the lag none does."""
+        world = a_world(read_lag=timedelta(seconds=60))
+        wait(world)
+        ask(world, "DetachVpnGateway", VpnGatewayId=OLD, VpcId=VPC)
+        wait(world, 30)
+        seen = {attachments(world)[VPC] for _ in range(40)}
+        assert seen == {"attached", "detaching"}
+        wait(world, 60)
+        assert {attachments(world)[VPC] for _ in range(20)} <= {"detaching", "detached"}
+        wait(world, 60)
+        assert {attachments(world)[VPC] for _ in range(20)} == {"detached"}
+
+    def test_a_new_thing_may_not_be_found_yet(self):
+        """Describing by id right after a creation can be NotFound."""
+        world = a_world(read_lag=timedelta(seconds=60))
+        wait(world)
+        new = new_gateway(world)
+        assert gateway(world, new)["State"] == "available"
+        made = ask(world, "CreateVpnGateway", Type="ipsec.1", AmazonSideAsn=64999)
+        wait(world, 30)
+        answers = {_found(world, made["VpnGateway"]["VpnGatewayId"]) for _ in range(40)}
+        assert answers == {True, False}
+
+    def test_it_repeats(self):
+        """Two equal worlds lag alike."""
+        assert _lagging() == _lagging()
+
+
+def _found(world, name):
+    try:
+        return gateway(world, name)["VpnGatewayId"] == name
+    except ApiError as error:
+        return error.code != "InvalidVpnGatewayID.NotFound"
+
+
+def _lagging():
+    world = a_world(read_lag=timedelta(seconds=60))
+    wait(world)
+    ask(world, "DetachVpnGateway", VpnGatewayId=OLD, VpcId=VPC)
+    wait(world, 30)
+    return [attachments(world)[VPC] for _ in range(20)]
