@@ -172,7 +172,7 @@ def test_a_message_that_outlived_a_crash_is_taken_once(
 def test_a_word_answers_what_was_asked_when_it_was_said(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock
 ) -> None:
-    """ "Done" said before traffic was verified never means that the old tunnels are disabled."""
+    """What was said before traffic was verified never means that old tunnels are disabled."""
     clock.sleep(MINUTE)
     inbox.leave(done(clock, 10))
     clock.sleep(MINUTE)

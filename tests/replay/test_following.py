@@ -24,7 +24,7 @@ ASKED = Story().opened().set_out().begun(5).intended(5, ask(5, Word.DEVICES_CONF
         (Story().staged().then(Held("staged", 6)), APPLY),
         (Story().staged().cut().then(Failed("no", 9, stuck=True)), APPLY),
         (Story().staged().cut().then(Interrupted("SIGINT")), APPLY),
-        (Story().then(*ASKED), "vpnmigrate done mig 5"),
+        (Story().then(*ASKED), f"vpnmigrate done mig 5 && {APPLY}"),
         (Story().then(*ASKED, Held("a person", 5)), f"vpnmigrate done mig 5 && {APPLY}"),
         (Story().migrated(), FINALIZE),
         (Story().migrated().set_out(Direction.BACK).begun(7), "vpnmigrate rollback mig"),
@@ -41,7 +41,14 @@ def test_every_status_has_a_command(story: Story, command: str) -> None:
     """What to paste next follows from where the run stands; after the end there is nothing."""
     confirm = [OLD_VPN, VpnConnectionId("vpn-other")]
 
-    assert next_command(replay(story.entries), "mig", confirm) == command
+    assert next_command(replay(story.entries), "mig", confirm, alive=False) == command
+
+
+def test_a_living_process_needs_only_the_word() -> None:
+    """While somebody works on the run, saying that the task is done is enough."""
+    state = replay(Story().then(*ASKED).entries)
+
+    assert next_command(state, "mig", [], alive=True) == "vpnmigrate done mig 5"
 
 
 @pytest.mark.parametrize(

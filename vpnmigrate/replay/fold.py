@@ -57,7 +57,6 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
                 opened=opened,
                 migration=opened.migration,
                 fingerprint=opened.fingerprint,
-                ended=False,
             )
         case Replanned(fingerprint):
             return replace(state, fingerprint=fingerprint)
@@ -88,12 +87,12 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(state, notes=_with(state.notes, what))
         case Held(why):
             state = _move(_working(state), RunStatus.HELD)
-            return replace(state, held=why, ended=True)
+            return replace(state, held=why)
         case Interrupted(why):
-            return replace(state, error=why, ended=True)
+            return replace(state, error=why)
         case Failed(why, stuck=stuck):
             state = _move(_working(state), RunStatus.STUCK) if stuck else state
-            return replace(state, error=why, ended=True)
+            return replace(state, error=why)
         case Finished() as finished:
             return _arrived(state, finished)
 
@@ -136,7 +135,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
 
 def _working(state: RunState) -> RunState:
     """Note that work goes on: what stopped the process before no longer does."""
-    return _move(replace(state, held="", error="", ended=False), _at_work(state))
+    return _move(replace(state, held="", error=""), _at_work(state))
 
 
 def _at_work(state: RunState) -> RunStatus:
@@ -162,8 +161,7 @@ _ARRIVALS = {
 
 def _arrived(state: RunState, finished: Finished) -> RunState:
     state = _move(_working(state), _ARRIVALS[finished.direction])
-    # Going back from before the cutover verifies nothing: traffic never left the old path.
-    return replace(state, finished=True, ended=True, lost=_with(state.lost, *finished.lost))
+    return replace(state, finished=True, lost=_with(state.lost, *finished.lost))
 
 
 def _settled(state: RunState, settled: StepSettled) -> RunState:

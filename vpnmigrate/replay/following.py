@@ -12,10 +12,13 @@ from vpnmigrate.snapshot import Word
 from vpnmigrate.states import RunStatus
 
 
-def next_command(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> str:
+def next_command(
+    state: RunState, run: str, confirm: Sequence[VpnConnectionId], *, alive: bool
+) -> str:
     """Give the command to paste next, or nothing where nothing is left to do.
 
-    *confirm* are the old connections, which finalize has to name.
+    *confirm* are the old connections, which finalize has to name; *alive* says that a process
+    has the run in hand, so that a word is enough for it to go on.
     """
     match state.status:
         case RunStatus.RETIRED:
@@ -30,7 +33,7 @@ def next_command(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) 
     if not isinstance(state.task, AskOperator):
         return going_on
     done = f"vpnmigrate done {run} {state.task.step}"
-    return f"{done} && {going_on}" if state.ended else done
+    return done if alive else f"{done} && {going_on}"
 
 
 def _going_on(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> str:

@@ -52,8 +52,6 @@ class RunState:
     """Of the plan in force."""
     opened: Opened | None = None
     """The process that took the run up last."""
-    ended: bool = False
-    """Whether that process wrote down its own end; if not, it lives or was killed."""
 
     direction: Direction | None = None
     finished: bool = False

@@ -54,7 +54,7 @@ class Standing:
     @property
     def next(self) -> str:
         """The command that goes on from here; empty where nothing is left to do."""
-        return next_command(self.state, self.run, self.connections)
+        return next_command(self.state, self.run, self.connections, alive=self.alive)
 
     @property
     def way_back(self) -> str:
