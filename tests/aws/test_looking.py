@@ -166,7 +166,7 @@ class TestFailures:
         assert type(caught.value) is AwsError
 
     def test_credentials_are_looked_for_afresh(self):
-        """After an expiry the next look opens a new session and succeeds (rule 11, case 53)."""
+        """After an expiry the next look opens a new session and succeeds (case 53)."""
         sessions = [
             Answering({"DescribeVpnGateways": Refusal("RequestExpired")}).session(),
             Answering().session(),
@@ -183,7 +183,7 @@ class TestFailures:
         assert sessions == []
 
     def test_a_session_that_cannot_be_opened_any_more(self):
-        """In a run, credentials that are gone may come back: looking goes on (rule 11)."""
+        """In a run, credentials that are gone may come back: looking goes on."""
         answering = Answering()
         outcomes: list[boto3.Session | None] = [None, answering.session()]
 

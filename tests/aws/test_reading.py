@@ -55,7 +55,7 @@ class TestConnection:
     """VPN connections."""
 
     def test_no_key_in_the_record(self):
-        """A record holds no key, whatever EC2 sent (design.md 7)."""
+        """A record holds no key, whatever EC2 sent."""
         row = a_row(Options={"TunnelOptions": [{"PreSharedKey": key} for key in OLD_KEYS]})
 
         encoded = msgspec.json.encode(reading.connection_record(row)).decode()
@@ -269,7 +269,7 @@ class TestTable:
         )
 
     def test_propagation(self):
-        """Propagating gateways are read; a server without the key has none (moto.md 1a)."""
+        """Propagating gateways are read; a server without the key has none."""
         row: Any = {"PropagatingVgws": [{"GatewayId": "vgw-2"}, {"GatewayId": "vgw-1"}]}
 
         assert table_record(row).propagating == ("vgw-1", "vgw-2")

@@ -95,7 +95,7 @@ class TestClients:
     """Clients and what they send."""
 
     def test_a_mutating_call_is_sent_once(self):
-        """No SDK retry: a call whose answer is lost must not be carried out twice (rule 6)."""
+        """No SDK retry: a call whose answer is lost must not be carried out twice."""
         wire = Wire()
 
         with pytest.raises(ClientError, match="Unavailable"):
@@ -166,7 +166,7 @@ class TestClients:
         assert len(opened) == 2
 
     def test_debug_logs_hold_no_bodies(self, caplog):
-        """Even with debug logging on, botocore writes no request and no answer (design.md 7)."""
+        """Even with debug logging on, botocore writes no request and no answer."""
         with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger="botocore"):
             client = Clients(Wire().session).writer(MARK)
             with pytest.raises(ClientError):

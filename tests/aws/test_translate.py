@@ -105,7 +105,14 @@ TABLE = [
 
 @pytest.mark.parametrize(("code", "message", "call", "decision", "minutes"), TABLE)
 def test_the_table(code, message, call, decision, minutes):
-    """Every refusal that AWS documents leads to the decision of domain.md 12.2."""
+    """Every refusal that AWS documents leads to the decision of domain.md 12.2.
+
+    Among them: a limit whose message has two meanings (case 23), NotFound right after a creation
+    (case 24), a device's address used twice (case 26), a prefix on a BGP connection (case 34),
+    leftovers in a test VPC (case 42), pending connections at a detach (case 43), an attach or
+    propagation that comes too early (cases 45 and 47), a route re-pointed before the attach is
+    known (case 49), throttling (case 52) and a gateway still in use (case 68).
+    """
     outcome = refused(code, message, call)
 
     assert type(outcome) is decision
@@ -128,10 +135,13 @@ def test_denied_names_the_action():
     """A refusal for want of permission names the action, and that tags need one too."""
     attach = refused("UnauthorizedOperation", "You are not authorized.")
     create = refused("UnauthorizedOperation", call="CreateVpnGateway")
+    prefix = refused("UnauthorizedOperation", call="CreateVpnConnectionRoute")
 
     assert isinstance(attach, Refused)
     assert isinstance(create, Refused)
+    assert isinstance(prefix, Refused)
     assert "allow ec2:AttachVpnGateway for" in attach.advice
+    assert "allow ec2:CreateVpnConnectionRoute for" in prefix.advice
     assert "allow ec2:CreateVpnGateway and ec2:CreateTags for" in create.advice
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
-from botocore import exceptions as botocore
+from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
 from vpnmigrate.devices.secret import Secret
@@ -75,25 +75,25 @@ NOT_KNOWN: Final = frozenset(
 
 _SERVER_ERROR: Final = 500
 _NO_CREDENTIALS: Final = (
-    botocore.NoCredentialsError,
-    botocore.PartialCredentialsError,
-    botocore.CredentialRetrievalError,
-    botocore.TokenRetrievalError,
-    botocore.RefreshWithMFAUnsupportedError,
-    botocore.NoAuthTokenError,
-    botocore.ProfileNotFound,
-    botocore.SSOError,
-    botocore.LoginError,
+    sdk.NoCredentialsError,
+    sdk.PartialCredentialsError,
+    sdk.CredentialRetrievalError,
+    sdk.TokenRetrievalError,
+    sdk.RefreshWithMFAUnsupportedError,
+    sdk.NoAuthTokenError,
+    sdk.ProfileNotFound,
+    sdk.SSOError,
+    sdk.LoginError,
     NoCredentialsError,
 )
 _NOT_SENT: Final = (
-    botocore.EndpointConnectionError,
-    botocore.ConnectTimeoutError,
-    botocore.ProxyConnectionError,
+    sdk.EndpointConnectionError,
+    sdk.ConnectTimeoutError,
+    sdk.ProxyConnectionError,
 )
 FAILURES: Final = (
-    botocore.BotoCoreError,
-    botocore.ClientError,
+    sdk.BotoCoreError,
+    sdk.ClientError,
     ResponseParserError,
     NoCredentialsError,
 )
@@ -117,7 +117,7 @@ def failure_of(exc: Exception, operation: str, hide: Iterable[Secret] = ()) -> F
     """
     message = str(exc)
     code = request_id = ""
-    if isinstance(exc, botocore.ClientError):
+    if isinstance(exc, sdk.ClientError):
         answer: Mapping[str, Any] = exc.response
         code = str(answer.get("Error", {}).get("Code", ""))
         message = str(answer.get("Error", {}).get("Message") or message)
@@ -128,7 +128,7 @@ def failure_of(exc: Exception, operation: str, hide: Iterable[Secret] = ()) -> F
 
 
 def _kind(exc: Exception, operation: str, code: str) -> Kind:
-    if isinstance(exc, botocore.ClientError):
+    if isinstance(exc, sdk.ClientError):
         # A role is assumed on the way: its refusal comes before the call itself is sent.
         if code in _EXPIRED or exc.operation_name != operation:
             return Kind.CREDENTIALS
@@ -139,7 +139,7 @@ def _kind(exc: Exception, operation: str, code: str) -> Kind:
         return Kind.UNKNOWN if broken else Kind.ANSWERED
     if isinstance(exc, _NO_CREDENTIALS):
         return Kind.CREDENTIALS
-    if isinstance(exc, botocore.ParamValidationError):
+    if isinstance(exc, sdk.ParamValidationError):
         return Kind.MALFORMED
     if isinstance(exc, _NOT_SENT):
         return Kind.UNREACHED

@@ -29,6 +29,11 @@ CREDENTIALS_LIMIT: Final = timedelta(minutes=60)
 OFFLINE_LIMIT: Final = timedelta(minutes=30)
 """For this machine's way to AWS to return; as long as the longest wait of a cutover."""
 
+_TAGGING: Final = frozenset(
+    {"CreateVpnGateway", "CreateVpnConnection", "CreateVpc", "CreateSubnet"}
+)
+"""Calls that carry tags, for which EC2 asks the permission to tag as well."""
+
 
 def outcome_of(failure: Failure) -> Outcome:
     """Say what *failure* means for its change."""
@@ -84,5 +89,5 @@ def _answered(failure: Failure) -> Outcome:
 
 
 def _missing(call: str) -> str:
-    also = " and ec2:CreateTags" if call.startswith("Create") and call != "CreateTags" else ""
+    also = " and ec2:CreateTags" if call in _TAGGING else ""
     return f"allow ec2:{call}{also} for this role; the run goes on from here when it is run again"

@@ -24,7 +24,7 @@ from vpnmigrate.errors import (
     UnreachableError,
 )
 
-RENEW: Final = "renew the credentials (aws sso login, or as usual); nothing is lost meanwhile"
+RENEW: Final = "renew the credentials (aws sso login, or as usual) and check this machine's clock"
 
 
 class CredentialsExpiredError(AwsUnreadableError):

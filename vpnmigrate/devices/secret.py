@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import Final, NoReturn, final
 
 HIDDEN: Final = "[key withheld]"
 """Stands wherever a key would have been shown."""
@@ -36,5 +36,5 @@ class Secret:
 
     __str__ = __repr__
 
-    def __reduce__(self) -> str | tuple[object, ...]:
+    def __reduce__(self) -> NoReturn:
         raise TypeError("a key is not pickled: it would leave the process in the clear")
