@@ -524,7 +524,9 @@ class TestNewSide:
 
     def test_refuses_tunnel_options_ec2_does_not_know(self) -> None:
         """Case 32: a value outside EC2's lists is refused at planning."""
-        options = TunnelOptions(phase1_dh_groups=(5,), dpd_timeout_seconds=29)
+        options = TunnelOptions(
+            phase1_dh_groups=(5,), dpd_timeout_seconds=29, dpd_timeout_action="reboot"
+        )
 
         findings = check(a_survey(), Decisions(tunnel_options=options))
 
@@ -532,6 +534,7 @@ class TestNewSide:
         assert [line.split(":")[0] for line in told] == [
             "tunnel_options.phase1_dh_groups",
             "tunnel_options.dpd_timeout_seconds",
+            "tunnel_options.dpd_timeout_action",
         ]
 
     def test_adds_prefixes_to_static_connections_only(self) -> None:

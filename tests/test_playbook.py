@@ -113,6 +113,8 @@ def test_what_is_left_out_has_its_default() -> None:
         ("waits: {stedy: 30s}", "decisions.waits.stedy: no playbook", "fields: tunnels, steady"),
         ("waits: 30s", "decisions.waits: expected a mapping, got text", "fields: tunnels, steady"),
         ("test_vpc: {}", "decisions.test_vpc: mapping missing required", "fields: cidr, command"),
+        ("test_vpc: {cidr: 5}", "decisions.test_vpc.cidr: expected text, got a whole number", ""),
+        ("test_vpc: {comand: x}", "decisions.test_vpc.comand: no playbook", "fields: cidr, com"),
         ("device_types: {default: 5}", "decisions.device_types: expected text", ""),
         (
             "tunnel_options: {ike_versions: [ikev2, 1]}",

@@ -116,7 +116,7 @@ def _advice(message: str, path: Path) -> str:
 
 
 def _type_at(path: Path) -> inspect.Type | None:
-    """Give the type that a playbook has at *path*, or None where no such place is."""
+    """Give the type that a playbook has at *path*, or None inside a list or a table of names."""
     here: inspect.Type | None = inspect.type_info(Playbook)
     for part in path:
         here = _within(here, part)
@@ -132,9 +132,5 @@ def _within(here: inspect.Type | None, part: str | int) -> inspect.Type | None:
             return next((found for found in inner if found is not None), None)
         case inspect.StructType(fields=fields):
             return next((one.type for one in fields if one.encode_name == part), None)
-        case inspect.DictType(value_type=value):
-            return value
-        case inspect.VarTupleType(item_type=item):
-            return item
         case _:
             return None
