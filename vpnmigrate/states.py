@@ -79,6 +79,10 @@ RUN_EDGES: Final = frozenset(
         (_R.CUT_OVER, _R.RETIRING),
         # a person is needed on the way back
         (_R.ROLLING_BACK, _R.HELD),
+        # the operator thinks again while traffic is down
+        (_R.ROLLING_BACK, _R.CUTTING_OVER),
+        # the same while traffic flows: another attempt, which finds what is left of the last
+        (_R.ROLLING_BACK, _R.PREPARING),
         # everything is as it was before
         (_R.ROLLING_BACK, _R.ROLLED_BACK),
         # the way back failed while traffic was down

@@ -92,6 +92,24 @@ class TestStatus:
         """Once step 7 is begun the run is cutting over, before anything was sent."""
         assert replay(Story().staged().begun(7).entries).status is RunStatus.CUTTING_OVER
 
+    @pytest.mark.parametrize(
+        ("story", "status", "traffic"),
+        [
+            (Story().staged().cut(), RunStatus.CUTTING_OVER, Traffic.NONE),
+            (Story().staged(), RunStatus.PREPARING, Traffic.OLD),
+        ],
+    )
+    def test_an_unfinished_way_back_can_be_turned_round(
+        self, story: Story, status: RunStatus, traffic: Traffic
+    ) -> None:
+        """Going forward again in the middle of a rollback is a new attempt; an outage stays one."""
+        story.opened().set_out(Direction.BACK).begun(7).opened().set_out(attempt=2).begun(1)
+
+        state = replay(story.entries)
+
+        assert (state.status, state.traffic, state.attempt) == (status, traffic, 2)
+        assert state.puzzles == ()
+
     def test_what_does_not_add_up_is_named_and_replayed_on(self) -> None:
         """An impossible turn is a puzzle, makes traffic unknown, and stops nothing."""
         story = Story().migrated().retired().opened().set_out(attempt=2).begun(1)

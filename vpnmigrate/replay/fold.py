@@ -139,8 +139,9 @@ def _working(state: RunState) -> RunState:
 
 
 def _at_work(state: RunState) -> RunStatus:
+    cutting = state.cutover_begun or state.outage_open or state.step >= FIRST_OF_CUTOVER
     match state.direction:
-        case Direction.FORWARD if state.cutover_begun or state.step >= FIRST_OF_CUTOVER:
+        case Direction.FORWARD if cutting:
             return RunStatus.CUTTING_OVER
         case Direction.FORWARD:
             return RunStatus.PREPARING
