@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 from botocore import exceptions as botocore
 from botocore.parsers import ResponseParserError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.aws.answering import REQUEST_ID
 from vpnmigrate.aws.failures import failure_of
@@ -234,3 +236,17 @@ def test_keys_are_blanked():
 def test_a_failed_read_before_a_change(error, kind):
     """When a change's own read fails, nothing was sent, and so nothing is in doubt."""
     assert isinstance(outcome_of_read(error), kind)
+
+
+@given(
+    code=st.text(max_size=30),
+    message=st.text(max_size=60),
+    call=st.sampled_from(["CreateVpnGateway", "ReplaceRoute", "DeleteVpc"]),
+    status=st.sampled_from([0, 400, 403, 500, 503]),
+)
+def test_any_refusal_is_an_outcome(code, message, call, status):
+    """Whatever EC2 may come to say, it is an outcome, and after a 5xx never a final one."""
+    outcome = refused(code, message, call, status)
+
+    assert isinstance(outcome, Performed | Later | Refused | InDoubt)
+    assert status < 500 or isinstance(outcome, InDoubt | Later)

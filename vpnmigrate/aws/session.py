@@ -27,7 +27,7 @@ READ_TIMEOUT: Final = 20
 WRITE_TIMEOUT: Final = 60
 """Seconds for a mutating call: botocore's own, since giving up early leaves it in doubt."""
 READ_ATTEMPTS: Final = 5
-"""About 16 s of back-off at worst in botocore's standard mode."""
+"""Waits of at most 1, 2, 4 and 8 s in between, in botocore's standard mode."""
 ASIDE_ATTEMPTS: Final = 2
 """For services a plan can do without: an endpoint that cannot be reached costs seconds."""
 
