@@ -1,8 +1,8 @@
 """The journal as a file of its run.
 
 Two things are promised.  What ``write`` has returned from survives a power cut.  And once another
-process has taken the run over, nothing this process writes counts: it learns so before it can
-send anything to AWS.
+process has taken the run over, ``write`` fails, so nothing new is sent to AWS.  Calls whose intents
+were durable before that may still go out when a stopped process wakes up.
 """
 
 from __future__ import annotations
