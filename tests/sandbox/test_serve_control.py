@@ -24,7 +24,7 @@ class TwoSides:
 
     def __init__(self) -> None:
         # The machine's time stands still: only the control endpoint moves the World's.
-        self.clock = PacedClock(1, VirtualClock())
+        self.clock = PacedClock(machine=VirtualClock())
         self.world = World(self.clock)
         self.vpc = self.do("CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         device = self.do("CreateCustomerGateway", Type="ipsec.1", BgpAsn=65010, IpAddress="8.8.8.8")
@@ -115,7 +115,8 @@ def test_time_is_put_forward(control, sides):
     control.advance(timedelta(minutes=7))
 
     assert sides.clock.now() - before == timedelta(minutes=7)
-    assert control.state()["time"] == sides.clock.now().isoformat()
+    state = control.state()
+    assert (state["time"], state["speed"]) == (sides.clock.now().isoformat(), 1.0)
 
 
 class TestAttentiveDevices:

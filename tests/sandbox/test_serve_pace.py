@@ -13,7 +13,7 @@ from vpnmigrate.sandbox.pace import PacedClock
 def test_time_passes_faster_than_the_machines():
     """Ten seconds of the machine are ten minutes at speed 60."""
     machine = VirtualClock()
-    clock = PacedClock(60, machine)
+    clock = PacedClock(60, machine=machine)
     start = clock.now()
 
     machine.sleep(timedelta(seconds=10))
@@ -24,7 +24,7 @@ def test_time_passes_faster_than_the_machines():
 def test_waiting_takes_the_machine_less_time():
     """A sleep of an hour at speed 60 blocks for a minute."""
     machine = VirtualClock()
-    clock, before = PacedClock(60, machine), machine.now()
+    clock, before = PacedClock(60, machine=machine), machine.now()
 
     clock.sleep(timedelta(hours=1))
 
@@ -34,7 +34,7 @@ def test_waiting_takes_the_machine_less_time():
 def test_time_can_be_put_forward():
     """An advance counts at once and adds to what passes by itself."""
     machine = VirtualClock()
-    clock = PacedClock(1, machine)
+    clock = PacedClock(machine=machine)
     start = clock.now()
 
     clock.advance(timedelta(minutes=3))
@@ -46,11 +46,11 @@ def test_time_can_be_put_forward():
 def test_time_never_goes_back():
     """A negative advance is refused."""
     with pytest.raises(ValueError, match="does not go back"):
-        PacedClock(1, VirtualClock()).advance(timedelta(seconds=-1))
+        PacedClock(machine=VirtualClock()).advance(timedelta(seconds=-1))
 
 
 @pytest.mark.parametrize("speed", [0, -1])
 def test_time_does_not_stand_still(speed):
     """A pace of zero or less is refused."""
     with pytest.raises(ValueError, match="cannot run"):
-        PacedClock(speed, VirtualClock())
+        PacedClock(speed, machine=VirtualClock())

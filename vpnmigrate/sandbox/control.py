@@ -29,7 +29,7 @@ class Client:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def state(self) -> Mapping[str, Any]:
-        """Give time, gateways, connections with their tunnels, and the behaviour."""
+        """Give time and its pace, gateways, connections with their tunnels, and the behaviour."""
         return self._ask("state")
 
     def enable(self, connection: str) -> None:

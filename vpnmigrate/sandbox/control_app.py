@@ -1,7 +1,7 @@
 """The control endpoint of a served sandbox, under /_sandbox/ beside the AWS API.
 
 =====  ==============================  ==============================================
-GET    state                           time, gateways, connections, behaviour
+GET    state                           time and its pace, gateways, connections, behaviour
 POST   devices/CONNECTION/enable       also disable
 POST   devices                         {"mode": "manual"} or
                                        {"mode": "attentive", "seconds": N}
@@ -129,6 +129,7 @@ def _state(world: World, attentive: timedelta | None) -> Mapping[str, Any]:
         now = state.now
         return {
             "time": now.isoformat(),
+            "speed": world.clock.speed if isinstance(world.clock, PacedClock) else None,
             "account": world.account,
             "region": world.region,
             "devices": robot,

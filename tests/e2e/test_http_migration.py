@@ -1,0 +1,135 @@
+"""A whole migration over HTTP, and what the AWS CLI sees of it after every command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.awscli.cli import AwsCli
+from tests.e2e.account import Account, after, described, tunnels_up
+from tests.e2e.shells import PATIENCE, Terminal, served
+from vpnmigrate.clock import SystemClock
+from vpnmigrate.sandbox.control import Client
+
+GATEWAY = "vgw-0a300000000000001"
+OLD = ("vpn-0a300000000000001", "vpn-0a300000000000002", "vpn-0a300000000000003")
+SPEED = 60
+HELD = 3
+"""Exit status of a run that waits for a person who is not there."""
+
+
+class Migration:
+    """One operator with several terminals, an engineer at the devices, and the AWS CLI."""
+
+    def __init__(self, environment: Mapping[str, str], aws_program: Path, home: Path) -> None:
+        self.aws = AwsCli(aws_program, environment, home)
+        self.terminal = Terminal(environment, home)
+        self.control = Client(environment["AWS_ENDPOINT_URL"])
+        self.plan_file = home / "plan.json"
+
+    def plan(self) -> dict[str, Any]:
+        """Plan, and give what the file says."""
+        words = ("plan", "--vpn-gateway", GATEWAY, "--output", str(self.plan_file))
+        self.terminal.real(*words)
+        plan: dict[str, Any] = json.loads(self.plan_file.read_text(encoding="utf-8"))
+        return plan
+
+    def status(self, run: str) -> Any:
+        """Give what ``vpnmigrate status`` tells of *run*."""
+        return self.terminal.quick("status", run)
+
+    def device(self, turn: str, *connections: str) -> None:
+        """Do at the devices what the engineer is asked to do."""
+        for connection in connections:
+            self.terminal.real("sandbox", "device", turn, connection)
+
+    def made(self, seen: Account) -> dict[str, str]:
+        """Give the id of every living resource that has a role in the migration, by role."""
+        tags = self.aws("ec2", "describe-tags", "--filters", "Name=key,Values=vpnmigrate:role")
+        living = {*seen.gateways, *seen.connections}
+        return {t["Value"]: t["ResourceId"] for t in tags["Tags"] if t["ResourceId"] in living}
+
+
+@pytest.fixture
+def migration(aws_program: Path, tmp_path: Path) -> Iterator[Migration]:
+    with served("three-connections", SPEED) as environment:
+        yield Migration(environment, aws_program, tmp_path)
+
+
+def changes(plan: Mapping[str, Any], part: str, upto: int = 11) -> list[dict[str, Any]]:
+    """Give the changes that the plan's file foretells for *part*, to the end of step *upto*."""
+    return [c for step in plan[part] if step["number"] <= upto for c in step["changes"]]
+
+
+def wait_for_task(migration: Migration, run: str, step: int) -> None:
+    """Look at the run from another terminal until *step* waits for a person."""
+    clock = SystemClock()
+    deadline = clock.now() + timedelta(seconds=PATIENCE)
+    while clock.now() < deadline:
+        told = migration.status(run)
+        if told["step"] == step and told["waiting_for"]:
+            return
+    pytest.fail(f"step {step} never asked for anybody")
+
+
+def test_a_migration_over_http_is_what_the_aws_cli_sees(migration):
+    """Planned, applied, rolled back, applied again, finalized, by processes of their own.
+
+    After every command ``aws ec2 describe-*`` shows what the plan's file foretold: nothing after
+    planning, the new side beside the old one when staged, the swap when applied, and what was
+    there before when rolled back.
+    """
+    aws, terminal = migration.aws, migration.terminal
+    before, up_before = described(aws), tunnels_up(aws)
+
+    plan = migration.plan()
+    assert described(aws) == before
+
+    run = terminal.quick("apply", str(migration.plan_file), leaves=HELD)["run"]["run"]
+    staged = described(aws)
+    new = migration.made(staged)
+    assert staged == after(before, changes(plan, "forward", upto=6), new)
+
+    terminal.quick("done", run, "5")
+    with terminal.meanwhile("apply", run, leaves=HELD):
+        wait_for_task(migration, run, 10)
+        migration.device("enable", *(new[f"connection/{old}"] for old in OLD))
+        terminal.quick("done", run, "10")
+    migration.device("disable", *OLD)
+    terminal.quick("done", run, "10")
+    terminal.quick("apply", run)
+    told = migration.status(run)
+    assert (told["traffic"], told["status"]) == ("new", "cut-over")
+    assert 0 < told["outage"] < timedelta(hours=1).total_seconds()
+    assert described(aws) == after(before, changes(plan, "forward"), new)
+    up = tunnels_up(aws)
+    assert all(up[new[f"connection/{old}"]] >= up_before[old] and not up[old] for old in OLD)
+
+    # From here on a robot sits at the devices.
+    migration.control.attend_after(timedelta(seconds=20))
+    terminal.quick("rollback", run)
+    told = migration.status(run)
+    assert (told["traffic"], told["status"]) == ("old", "rolled-back")
+    assert described(aws) == before
+    assert all(tunnels_up(aws)[old] >= up_before[old] for old in OLD)
+
+    terminal.quick("apply", run, leaves=HELD)
+    terminal.quick("done", run, "5")
+    terminal.quick("apply", run, leaves=HELD)
+    terminal.quick("done", run, "10")
+    terminal.quick("apply", run)
+    migrated = described(aws)
+    again = migration.made(migrated)
+    assert set(new.values()).isdisjoint(again.values())
+    assert migrated == after(before, changes(plan, "forward"), again)
+
+    terminal.quick("finalize", run, "--confirm", OLD[0], leaves=2)
+    named = [word for old in OLD for word in ("--confirm", old)]
+    terminal.quick("finalize", run, *named)
+    whole = [*changes(plan, "forward"), *changes(plan, "retire")]
+    assert described(aws) == after(before, whole, again)
