@@ -29,6 +29,7 @@ from vpnmigrate.changes import (
     ReplaceRoute,
 )
 from vpnmigrate.errors import (
+    BackedOutError,
     ChangeRefusedError,
     DidNotSettleError,
     DriftError,
@@ -39,7 +40,7 @@ from vpnmigrate.errors import (
     WrongAccountError,
 )
 from vpnmigrate.model import Attachment
-from vpnmigrate.options import Decisions, OldTunnels, TestVpc, Waits
+from vpnmigrate.options import BackOut, Decisions, OldTunnels, TestVpc, Waits
 from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.records import (
     Answered,
@@ -418,7 +419,7 @@ class TestFaults:
             (
                 "DetachVpnGateway",
                 "InvalidParameterValue",
-                "This call cannot be completed because there are pending VPNs or Virtual Interfaces",
+                "cannot be completed because there are pending VPNs or Virtual Interfaces",
             ),
             ("EnableVgwRoutePropagation", "Gateway.NotAttached", "not attached"),
             ("AttachVpnGateway", "InvalidVpcState", "already has a virtual private gateway"),
@@ -515,6 +516,37 @@ class TestFaults:
             assert stage.back().status is RunStatus.ROLLED_BACK
             assert stage.look().ours == {}
             assert stage.differences() == ()
+
+
+class TestBackOut:
+    def test_a_failed_cutover_rolls_back_when_the_plan_says_so(self, tmp_path):
+        """With back_out: roll-back a cutover that fails in the outage is taken back unasked."""
+        stage = Stage(
+            tmp_path,
+            decisions=Decisions(back_out=BackOut.ROLL_BACK, old_tunnels=OldTunnels.LEAVE),
+            faults=Faults([Fault("AttachVpnGateway", Kind.DENIED)]),
+        )
+
+        with pytest.raises(BackedOutError, match="rolled it back"):
+            stage.forward()
+
+        assert stage.state.status is RunStatus.ROLLED_BACK
+        assert stage.state.traffic is Traffic.OLD
+        assert stage.differences() == ()
+        assert stage.new_gateway
+
+    def test_a_failure_before_the_outage_only_stops(self, tmp_path):
+        """The policy is about the cutover: a run that failed in preparation just stops."""
+        stage = Stage(
+            tmp_path,
+            decisions=Decisions(back_out=BackOut.ROLL_BACK),
+            faults=Faults([Fault("CreateVpnGateway", Kind.DENIED)]),
+        )
+
+        with pytest.raises(ChangeRefusedError):
+            stage.forward()
+
+        assert stage.state.status is RunStatus.PREPARING
 
 
 class TestWithoutJournal:

@@ -12,9 +12,11 @@
     - ``InterruptedRunError`` (7): an operator's signal, resumable
     - ``StepError`` (1, or 5 while traffic is down)
         - ``DidNotSettleError``, ``ChangeRefusedError``, ``OtherHandError``
+    - ``BackedOutError`` (1): the plan's back-out policy has rolled back
     - ``JournalError`` (1): ``JournalDamagedError``
+    - ``VaultError`` (1, ``vault``), ``ConfigurationError`` (1, ``devices.configuration``)
     - ``AwsError`` (1)
-        - ``AwsUnreadableError``: a later try may do better
+        - ``AwsUnreadableError``: a later try may do better; ``CredentialsExpiredError`` (``aws``)
             - ``UnreachableError``
         - ``NotAuthorizedError``
         - ``NoCredentialsError``, ``NotFoundError`` (2)
@@ -143,6 +145,10 @@ class ChangeRefusedError(StepError):
 
 class OtherHandError(StepError):
     """Somebody else alters what this run works on; nothing more is done."""
+
+
+class BackedOutError(VpnMigrateError):
+    """The cutover failed and, as the plan had decided, was rolled back; traffic is as before."""
 
 
 class JournalError(VpnMigrateError):

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from vpnmigrate.admission import cutover_is_open
 from vpnmigrate.belief import Intent
+from vpnmigrate.errors import HeldError, InterruptedRunError, StepError, VpnMigrateError
 from vpnmigrate.facts import Archive, WordGiven
 from vpnmigrate.outcomes import Later, Performed, Refused
 from vpnmigrate.ports import Journal, Observer
-from vpnmigrate.records import Record
+from vpnmigrate.records import Failed, Held, Interrupted, Record
 from vpnmigrate.replay import RunState, replay
 
 
@@ -76,3 +77,28 @@ class Logbook:
         for entry in fresh:
             self._observer.saw(entry)
         self._told = len(entries)
+
+
+class written_down:  # noqa: N801  reads as a phrase after "with"
+    """Write into the journal why a journey stopped, whatever stopped it."""
+
+    def __init__(self, book: Logbook) -> None:
+        self._book = book
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        book = self._book
+        step = book.state.step
+        match error:
+            case HeldError():
+                book.write(Held(error.message, step))
+            case InterruptedRunError():
+                book.write(Interrupted(error.message))
+            case StepError():
+                book.write(Failed(error.message, error.step, stuck=error.outage))
+            case VpnMigrateError() if book.state.direction is not None:
+                book.write(Failed(error.message, step, stuck=book.state.outage_open))
+            case _:
+                pass  # done, or a defect, which must not be dressed up as a known failure

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from vpnmigrate import gates
 from vpnmigrate.admission import require_account, require_unchanged
 from vpnmigrate.clock import Clock
-from vpnmigrate.errors import HeldError, InterruptedRunError, StepError, VpnMigrateError
+from vpnmigrate.errors import (
+    BackedOutError,
+    HeldError,
+    StepError,
+)
 from vpnmigrate.facts import Switch
 from vpnmigrate.journeys import (
     CLAIM,
@@ -23,9 +27,10 @@ from vpnmigrate.journeys import (
     RETIRE,
     RETIRE_WITH_GATEWAY,
 )
-from vpnmigrate.logbook import Logbook
+from vpnmigrate.logbook import Logbook, written_down
 from vpnmigrate.looking import Claimant, Looker
 from vpnmigrate.model import Attachment
+from vpnmigrate.options import BackOut
 from vpnmigrate.performing import Performer
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Ec2, Interruption, Journal, Observer, Paths, People
@@ -33,10 +38,7 @@ from vpnmigrate.records import (
     BaselineTaken,
     Direction,
     DirectionTaken,
-    Failed,
     Finished,
-    Held,
-    Interrupted,
 )
 from vpnmigrate.settling import Settler
 from vpnmigrate.snapshot import Snapshot
@@ -105,9 +107,23 @@ class Runner:
         Raises:
             HeldError: *until* was reached, or a person is needed who is not here.
             DriftError: Before the cutover, the world is not as the plan found it.
-            StepError: A step failed; nothing is rolled back.
+            BackedOutError: The cutover failed and the plan's policy took it back.
+            StepError: A step failed, and nothing was rolled back.
         """
-        with _written_down(self._book):
+        try:
+            return self._go_forward(until)
+        except StepError as failure:
+            if not failure.outage or self._plan.decisions.back_out is not BackOut.ROLL_BACK:
+                raise
+            self.back(keep_new=True)
+            message = f"{failure.message}; the plan's back-out policy has rolled it back"
+            advice = (
+                f"traffic is as before; to clean up: vpnmigrate rollback {self._plan.migration}"
+            )
+            raise BackedOutError(message, advice=advice) from failure
+
+    def _go_forward(self, until: int | None) -> Ended:
+        with written_down(self._book):
             self._set_out(Direction.FORWARD)
             lost: list[str] = []
             for step in self._forward_steps():
@@ -126,7 +142,7 @@ class Runner:
         Raises:
             StepError: Something has to be mended by a person first; run it again then.
         """
-        with _written_down(self._book):
+        with written_down(self._book):
             cut = self._book.cutover_is_open or self._around.blind
             self._set_out(Direction.BACK, keep_new=keep_new)
             cleaning = CLEAN_UP_BUT_KEEP if self._book.state.keep_new else CLEAN_UP
@@ -138,7 +154,7 @@ class Runner:
 
         The caller has had every connection named by the operator and has seen the migration done.
         """
-        with _written_down(self._book):
+        with written_down(self._book):
             self._set_out(Direction.RETIRE)
             steps = RETIRE_WITH_GATEWAY if delete_old_gateway else RETIRE
             return self._arrive(Direction.RETIRE, self._settle_all(steps))
@@ -214,31 +230,6 @@ class Runner:
         found = tuple(dict.fromkeys(lost))
         self._book.write(Finished(direction, found))
         return Ended(found)
-
-
-class _written_down:  # noqa: N801  reads as a phrase after "with"
-    """Write into the journal why a journey stopped, whatever stopped it."""
-
-    def __init__(self, book: Logbook) -> None:
-        self._book = book
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        book = self._book
-        step = book.state.step
-        match error:
-            case HeldError():
-                book.write(Held(error.message, step))
-            case InterruptedRunError():
-                book.write(Interrupted(error.message))
-            case StepError():
-                book.write(Failed(error.message, error.step, stuck=error.outage))
-            case VpnMigrateError() if book.state.direction is not None:
-                book.write(Failed(error.message, step, stuck=book.state.outage_open))
-            case _:
-                pass  # done, or a defect, which must not be dressed up as a known failure
 
 
 def _old_gateway_is_attached(plan: Plan, now: Snapshot) -> bool:

@@ -130,9 +130,9 @@ PLAIN: list[tuple[changes.AwsChange, str, dict[str, Any]]] = [
         },
     ),
     (
-        changes.RemoveClaim(GATEWAY),
+        changes.RemoveClaim(GATEWAY, "ann@desk"),
         "DeleteTags",
-        {"Resources": ["vgw-1"], "Tags": [{"Key": "vpnmigrate:claim"}]},
+        {"Resources": ["vgw-1"], "Tags": [{"Key": "vpnmigrate:claim", "Value": "ann@desk"}]},
     ),
     (
         changes.DeleteVpnConnection("vpn-1", "vpn-1"),

@@ -376,13 +376,15 @@ class TestCutover:
         assert seat.look(plan).attachment(OLD, plan.vpc) is Attachment.DETACHED
 
     def test_claim(self, seat):
-        """A claim is on the gateway once it is placed, and off once it is removed."""
+        """A claim is on the gateway once it is placed, and off once its holder removes it."""
         plan = seat.plan()
         claim = Claim(OLD)
 
         seat.perform(PlaceClaim(OLD, "ann@laptop"))
         assert self.value(seat, plan, claim) == "ann@laptop"
-        seat.perform(RemoveClaim(OLD))
+        seat.perform(RemoveClaim(OLD, "bob@lab"))
+        assert self.value(seat, plan, claim) == "ann@laptop"
+        seat.perform(RemoveClaim(OLD, "ann@laptop"))
         assert self.value(seat, plan, claim) == ABSENT
 
     def test_in_parallel(self, seat):

@@ -141,14 +141,14 @@ def _place(change: _Placed, ec2: EC2Client) -> Answer:
 
 def _claim(change: PlaceClaim | RemoveClaim, ec2: Any) -> Answer:
     # Untyped: the stubs deny that these two calls are answered.
-    key = Tag.CLAIM.value
+    tag = {"Key": Tag.CLAIM.value, "Value": change.holder}
     answer: Answer
     match change:
         case PlaceClaim():
-            tag = {"Key": key, "Value": change.holder}
             answer = ec2.create_tags(Resources=[change.gateway], Tags=[tag])
         case RemoveClaim():
-            answer = ec2.delete_tags(Resources=[change.gateway], Tags=[{"Key": key}])
+            # With a value, EC2 deletes the tag only if it still has that value.
+            answer = ec2.delete_tags(Resources=[change.gateway], Tags=[tag])
     return answer
 
 

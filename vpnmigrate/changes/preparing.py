@@ -31,9 +31,10 @@ class PlaceClaim(BaseChange, frozen=True, tag="place-claim"):
 
 
 class RemoveClaim(BaseChange, frozen=True, tag="remove-claim"):
-    """Take our claim off the old gateway."""
+    """Take our claim off the old gateway; one of another holder stays."""
 
     gateway: VpnGatewayId
+    holder: str
 
     @property
     def fact(self) -> Fact:

@@ -50,7 +50,7 @@ class RemoveOurClaim(Step):
 
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
         if told.holder and now.value(Claim(plan.old_gateway)) == told.holder:
-            yield RemoveClaim(plan.old_gateway)
+            yield RemoveClaim(plan.old_gateway, told.holder)
 
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
         holder = now.value(Claim(plan.old_gateway))
