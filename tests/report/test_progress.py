@@ -132,7 +132,7 @@ class TestTerminalProgress:
             progress.waits(10, "vpn-9 has 0 of 2 tunnels UP", timedelta(), timedelta(minutes=60))
 
         assert "02:00:20Z step 10 of 11: Switch tunnels\n" in out.getvalue()
-        assert "02:00:30Z   enable the tunnels of vpn-99\n" in out.getvalue()
+        assert "02:00:30Z   TO DO: enable the tunnels of vpn-99\n" in out.getvalue()
 
     def test_a_dead_terminal_does_not_stop_the_run(self):
         """The terminal may run through the VPN that is being cut."""

@@ -27,7 +27,13 @@ from vpnmigrate.report.standing import Standing
 
 def a_standing(*records, alive=False, after=timedelta(minutes=5)):
     return Standing(
-        MIGRATION, "a1b2c3d4", replay(a_journal(*records)), (BGP,), BEGAN + after, alive
+        MIGRATION,
+        "a1b2c3d4",
+        replay(a_journal(*records)),
+        (BGP,),
+        BEGAN + after,
+        "/runs/m-7f3c",
+        alive,
     )
 
 

@@ -9,7 +9,8 @@ from vpnmigrate.cli.questions import require_yes
 from vpnmigrate.cli.running import Terms, work_on
 from vpnmigrate.cli.subject import Subject, by_id, by_plan_or_id
 from vpnmigrate.cli.who import new_holder
-from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.errors import HeldError, RefusedError, UsageError
+from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.runner import Runner
@@ -29,7 +30,8 @@ def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
 
     def journey(runner: Runner, before: RunState) -> None:
         _require_not_retired(subject, before)
-        runner.forward()
+        if before.status is not RunStatus.CUT_OVER:
+            runner.forward()
 
     return work_on(desk, subject, terms, journey)
 
@@ -40,6 +42,16 @@ def stage(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
 
     def journey(runner: Runner, before: RunState) -> None:
         _require_not_retired(subject, before)
+        if before.cutover_begun and before.status is not RunStatus.ROLLED_BACK:
+            raise RefusedError(
+                f"run {subject.run.id} has begun its cutover: it cannot be held before that",
+                advice=f"vpnmigrate status {subject.run.id}",
+            )
+        if before.direction is Direction.FORWARD and LAST_OF_PREPARE in before.settled:
+            raise HeldError(
+                "everything is staged already; the cutover has not begun",
+                advice=f"vpnmigrate apply {subject.run.id}",
+            )
         runner.forward(until=LAST_OF_PREPARE)
 
     return work_on(desk, subject, terms, journey)

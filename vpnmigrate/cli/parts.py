@@ -12,6 +12,7 @@ from vpnmigrate.report.console import Console
 if TYPE_CHECKING:
     from vpnmigrate.aws.session import Clients
     from vpnmigrate.ports import Paths, People
+    from vpnmigrate.rundir import Run
 
 
 class Parts(Protocol):
@@ -30,7 +31,7 @@ class Parts(Protocol):
         """Give this host's ways to the services of *clients*."""
         ...
 
-    def people(self, console: Console, run: str, asking: Asking) -> People:
+    def people(self, console: Console, run: Run, asking: Asking) -> People:
         """Give whoever carries out the device tasks of *run*."""
         ...
 
@@ -62,7 +63,7 @@ class OwnParts:
             }
         )
 
-    def people(self, console: Console, run: str, asking: Asking) -> People:
+    def people(self, console: Console, run: Run, asking: Asking) -> People:
         """Give the person at this terminal, if there is one."""
         from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople
 

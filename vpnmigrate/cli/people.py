@@ -10,6 +10,7 @@ from typing import Protocol, TextIO
 from vpnmigrate.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import item, wrapped
+from vpnmigrate.rundir import Run
 from vpnmigrate.snapshot import Word
 
 TEST_LIMIT = timedelta(minutes=10)
@@ -60,12 +61,12 @@ class StdinPrompt:
 
 
 class TerminalPeople:
-    """Shows each task once, hears ``done`` for it, and runs the test command where there is one.
+    """Tells once how to answer a task, hears ``done``, and runs the test command if there is one.
 
     The word is journalled by the runner, so an answer lost with a dying process is asked again.
     """
 
-    def __init__(self, console: Console, prompt: Prompt, run: str) -> None:
+    def __init__(self, console: Console, prompt: Prompt, run: Run) -> None:
         self._console = console
         self._prompt = prompt
         self._run = run
@@ -91,10 +92,9 @@ class TerminalPeople:
     def _hear(self, task: AskOperator) -> Word | None:
         if task not in self._shown:
             self._shown.add(task)
-            self._console.say(wrapped(str(task), first="  TO DO: "))
-            done = f"vpnmigrate done {self._run} {task.step}"
-            typed = "type 'done' here, or run: " if self.patient else "when done, run: "
-            self._console.say(f"    {typed}{done}")
+            self._console.say(f"    device files: {self._run.vault}")
+            typed = "type 'done' here, or run" if self.patient else "when done, run"
+            self._console.say(f"    {typed}: vpnmigrate done {self._run.id} {task.step}")
         answer = self._prompt.answer()
         if answer is None or not answer.strip():
             return None

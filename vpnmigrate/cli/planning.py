@@ -63,7 +63,7 @@ def make(
 
 def _afresh(desk: Desk, aws: Aws, about: About, playbook: str | None) -> Plan:
     chosen = load_playbook(playbook or DEFAULT_PLAYBOOK)
-    reader = Reader(desk.parts.clients(aws), desk.parts.clock)
+    reader = _reader(desk, aws)
     if about.connection:
         gateway = reader.find_gateway(VpnConnectionId(about.connection))
     else:
@@ -83,7 +83,7 @@ def _again(desk: Desk, aws: Aws, run_id: str, playbook: str | None) -> Plan:
     require_replannable(run, replay(read_journal(run).entries))
     old = load_plan(run.plan)
     chosen = load_playbook(playbook) if playbook else None
-    reader = Reader(desk.parts.clients(aws), desk.parts.clock)
+    reader = _reader(desk, aws)
     return replan_from(
         old,
         reader.survey(old.old_gateway),
@@ -92,3 +92,15 @@ def _again(desk: Desk, aws: Aws, run_id: str, playbook: str | None) -> Plan:
         made=desk.parts.clock.now(),
         tool=vpnmigrate.__version__,
     )
+
+
+def _reader(desk: Desk, aws: Aws) -> Reader:
+    """Open the account to read it.
+
+    Raises:
+        NoCredentialsError: There are no credentials, or no Region.
+    """
+    clients = desk.parts.clients(aws)
+    # Asked before the first call, whose failure would be told as that of the call.
+    _ = clients.region
+    return Reader(clients, desk.parts.clock)

@@ -112,14 +112,14 @@ def _go(desk: Desk, subject: Subject, terms: Terms, kept: Records, journey: Jour
             vpnmigrate.__version__,
         )
     )
-    with _progress(desk) as progress:
+    with _progress(desk, before) as progress:
         watch = Watch(progress, kept.log)
         interruption = Interruption(desk.console, lambda: watch.cutting)
         interruption.resume = f"vpnmigrate status {run.id}"
         around = Surroundings(
             ec2=Account(clients, desk.parts.clock, Vault(run.vault)),
             journal=journal,
-            people=desk.parts.people(desk.console, run.id, terms.asking),
+            people=desk.parts.people(desk.console, run, terms.asking),
             observer=watch,
             clock=desk.parts.clock,
             interruption=interruption,
@@ -141,11 +141,12 @@ def _require_region(clients: Clients, region: str) -> None:
 
 
 @contextmanager
-def _progress(desk: Desk) -> Iterator[Observer]:
+def _progress(desk: Desk, before: RunState) -> Iterator[Observer]:
+    down_since = before.outage_since if before.outage_open else None
     if not desk.console.stream.isatty():
-        yield PlainProgress(desk.console, desk.parts.clock)
+        yield PlainProgress(desk.console, desk.parts.clock, down_since)
         return
     from vpnmigrate.report.terminal import TerminalProgress
 
-    with TerminalProgress(desk.console, desk.parts.clock) as progress:
+    with TerminalProgress(desk.console, desk.parts.clock, down_since) as progress:
         yield progress

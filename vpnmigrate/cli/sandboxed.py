@@ -10,6 +10,7 @@ from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.clock import Clock
 from vpnmigrate.ports import Path, People
 from vpnmigrate.report.console import Console
+from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.faults import Fault, Faults
 from vpnmigrate.sandbox.robot import REACTION, DeviceEngineer
@@ -28,21 +29,21 @@ class SandboxParts:
     ) -> None:
         self.clock: Clock = world.clock
         self._world = world
-        self._faults = Faults(faults)
         self._reaction = reaction
+        session = session_for(world, faults=Faults(faults))
+        self._clients = Clients(lambda: session)
 
     def clients(self, aws: Aws) -> Clients:
         """Give clients that only the world answers, whatever *aws* and the environment say."""
         del aws
-        session = session_for(self._world, faults=self._faults)
-        return Clients(lambda: session)
+        return self._clients
 
     def paths(self, clients: Clients) -> _NoPaths:
         """Give no way: the world is in this process."""
         del clients
         return _NoPaths()
 
-    def people(self, console: Console, run: str, asking: Asking) -> People:
+    def people(self, console: Console, run: Run, asking: Asking) -> People:
         """Give an engineer who does every task unasked."""
         del console, run, asking
         return DeviceEngineer(self._world, self._reaction)

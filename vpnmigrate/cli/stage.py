@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,6 +47,7 @@ class _Stage:
         self._connection = scenario.connections[0].id
         self._clock = VirtualClock()
         self._world = world_of(scenario, self._clock)
+        self._parts = SandboxParts(self._world)
         self._place = place
         self._played = 0
 
@@ -103,22 +104,25 @@ class _Stage:
         began = self._clock.now()
         self._played += 1
         printed = io.StringIO()
-        with redirect_stdout(printed), redirect_stderr(printed):
-            code = self._run(command, SandboxParts(self._world, faults))
-        told = printed.getvalue().replace(f"{self._place}/", "")
+        parts = SandboxParts(self._world, faults) if faults else self._parts
+        with chdir(self._place), redirect_stdout(printed), redirect_stderr(printed):
+            code = _run(command, parts)
+        told = printed.getvalue()
         if code != ends:
             raise VpnMigrateError(
-                f"the demo went wrong at: vpnmigrate {command} (exit code {code}, not {ends})\n{told}",
+                f"the demo went wrong at: vpnmigrate {command}: exit code {code}, not {ends}\n"
+                f"{told}",
                 advice="this is a bug: please report it with this output",
             )
         took = self._clock.now() - began
         return Scene(self._played, about, f"vpnmigrate {command}", told, code, took)
 
-    def _run(self, command: str, parts: SandboxParts) -> int | None:
-        verb, *rest = shlex.split(command)
-        arguments = [str(self._place / word) if word == "plan.json" else word for word in rest]
-        home = [] if verb in HOMELESS else ["--run-dir", str(self._place / "runs")]
-        try:
-            return run([verb, *arguments, *home], parts)
-        except Killed:
-            return None
+
+def _run(command: str, parts: SandboxParts) -> int | None:
+    """Run a command line; None if its process was killed."""
+    arguments = shlex.split(command)
+    home = [] if arguments[0] in HOMELESS else ["--run-dir", "runs"]
+    try:
+        return run([*arguments, *home], parts)
+    except Killed:
+        return None

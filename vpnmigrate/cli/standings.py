@@ -35,6 +35,7 @@ def standing(desk: Desk, run: Run, plan: Plan, state: RunState, *, alive: bool) 
         state=state,
         connections=plan.old_connections,
         now=desk.parts.clock.now(),
+        folder=str(run.path),
         alive=alive,
     )
 

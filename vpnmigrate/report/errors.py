@@ -16,13 +16,21 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.plan import Finding
 from vpnmigrate.report import findings
-from vpnmigrate.report.words import item, wrapped
+from vpnmigrate.report.words import command, is_command, item, wrapped
 
 SCHEMA = "vpnmigrate/error/1"
 
 
 def text(error: VpnMigrateError) -> str:
     """Give the message, its particulars, and the advice; never a traceback."""
+    if not error.advice:
+        return without_advice(error)
+    fold = command if is_command(error.advice) else wrapped
+    return "\n".join([without_advice(error), fold(error.advice, first="  Next: ")])
+
+
+def without_advice(error: VpnMigrateError) -> str:
+    """Give the message and its particulars, where what comes next is told elsewhere."""
     lines = [wrapped(error.message)]
     match error:
         case PreflightError():
@@ -31,8 +39,6 @@ def text(error: VpnMigrateError) -> str:
             lines.extend(item(difference) for difference in error.differences)
         case _:
             pass  # the message says it all
-    if error.advice:
-        lines.append(wrapped(error.advice, first="  Next: "))
     return "\n".join(line for line in lines if line)
 
 

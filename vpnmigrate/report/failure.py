@@ -23,7 +23,9 @@ def text(error: VpnMigrateError) -> str:
     """Give what happened; for a run also what is true of the traffic now, and both ways on."""
     match error:
         case StoppedError(error=cause, stands=stands):
-            return f"{errors.text(cause)}\n{outcome.now(stands)}"
+            same = cause.advice == stands.next
+            told = errors.without_advice(cause) if same else errors.text(cause)
+            return f"{told}\n{outcome.now(stands)}"
         case _:
             return errors.text(error)
 

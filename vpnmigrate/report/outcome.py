@@ -35,6 +35,7 @@ def now(stand: Standing) -> str:
         ("traffic:", traffic(stand)),
         ("go on:", stand.next),
         ("go back:", stand.way_back),
+        ("devices:", stand.device_files if stand.state.task is not None else ""),
         ("look:", f"vpnmigrate status {stand.run}"),
     ]
     return columns([(name, value) for name, value in rows if value])

@@ -10,6 +10,7 @@ import msgspec
 from vpnmigrate.changes import AskOperator, Change
 from vpnmigrate.plan import Phase, Plan, PlannedStep
 from vpnmigrate.report import decisions, findings, inventory
+from vpnmigrate.report.imagined import told
 from vpnmigrate.report.words import columns, count, heading, item, moment, wrapped
 from vpnmigrate.snapshot import Word
 
@@ -71,7 +72,7 @@ def _steps(steps: Iterable[PlannedStep]) -> Iterator[str]:
         if not step.changes:
             yield item("changes nothing in AWS", indent=6)
         for change in step.changes:
-            yield item(str(change), indent=6)
+            yield item(told(change), indent=6)
             if down and not up and _brings_traffic_back(change):
                 up = True
                 yield _mark("THE OUTAGE ENDS when tunnels are up and routes are back")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from vpnmigrate.changes import Change
+from vpnmigrate.changes import AskOperator, Change
 from vpnmigrate.clock import Clock
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
@@ -81,7 +81,8 @@ class Narrator:
                     yield f"  gone by another hand: {what}"
             case Intended(intent=intent, change=change):
                 self._intents[intent] = change
-                yield f"  {change}"
+                mark = "TO DO: " if isinstance(change, AskOperator) else ""
+                yield f"  {mark}{change}"
             case Answered():
                 yield from self._answer(record)
             case _:
@@ -103,11 +104,11 @@ class Narrator:
 
 
 class OutageClock:
-    """How long traffic has been down, from the journal's own marks."""
+    """How long traffic has been down: since *since* to begin with, then by the journal's marks."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, since: datetime | None) -> None:
         self._clock = clock
-        self._since: datetime | None = None
+        self._since = since
 
     def saw(self, entry: Entry) -> None:
         """Start or stop the clock if *entry* says so."""
@@ -127,13 +128,16 @@ class OutageClock:
 
 
 class PlainProgress:
-    """Progress for a log or a pipe: whole lines, and an unchanged wait only now and then."""
+    """Progress for a log or a pipe: whole lines, and an unchanged wait only now and then.
 
-    def __init__(self, console: Console, clock: Clock) -> None:
+    *down_since* is when an outage began that an earlier process left open.
+    """
+
+    def __init__(self, console: Console, clock: Clock, down_since: datetime | None = None) -> None:
         self._console = console
         self._clock = clock
         self._narrator = Narrator()
-        self._outage = OutageClock(clock)
+        self._outage = OutageClock(clock, down_since)
         self._told: tuple[int, str, timedelta] | None = None
 
     def saw(self, entry: Entry) -> None:

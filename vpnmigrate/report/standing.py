@@ -26,6 +26,8 @@ class Standing:
     connections: tuple[VpnConnectionId, ...]
     """The old connections, which finalize has to name."""
     now: datetime
+    folder: str
+    """The run's directory; device files lie in its ``vault``."""
     alive: bool
     """Whether a process has the run in hand."""
 
@@ -50,6 +52,11 @@ class Standing:
         if self.alive or state.finished or state.direction is None:
             return ""
         return state.held or state.error or "its process is no longer there"
+
+    @property
+    def device_files(self) -> str:
+        """Where the device engineer finds configurations and sheets; empty before step 4."""
+        return f"{self.folder}/vault" if self.state.told.files else ""
 
     @property
     def next(self) -> str:

@@ -35,6 +35,7 @@ def one(stand: Standing) -> str:
         *(("other hand", what) for what in state.other_hands),
         *(("note", what) for what in state.notes),
         *(("puzzle", what) for what in state.puzzles),
+        ("device files", stand.device_files),
         ("next", stand.next),
         ("way back", stand.way_back),
     ]
@@ -106,6 +107,8 @@ def fields(stand: Standing) -> dict[str, Any]:
         "lost": list(state.lost),
         "other_hands": list(state.other_hands),
         "notes": list(state.notes),
+        "folder": stand.folder,
+        "device_files": stand.device_files,
         "next": stand.next,
         "way_back": stand.way_back,
     }

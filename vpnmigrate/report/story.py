@@ -35,11 +35,19 @@ def text(scene: Scene) -> str:
             wrapped(scene.about),
             "",
             f"$ {scene.command}",
-            scene.printed.rstrip(),
+            *map(_folded, scene.printed.rstrip().splitlines()),
             f"({ending}, after {span(scene.took)} of the sandbox's time)",
             "",
         ]
     )
+
+
+def _folded(line: str) -> str:
+    """Fold a log's long line; whatever was made for a terminal fits already."""
+    if len(line) <= WIDTH:
+        return line
+    indent = " " * (len(line) - len(line.lstrip()))
+    return wrapped(line.strip(), first=indent, rest=f"{indent}      ")
 
 
 def closing(scenes: Sequence[Scene]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, TextIO, cast
 
@@ -22,9 +22,9 @@ class TerminalProgress:
     Nothing is drawn from a thread: a terminal that dies must not be able to hurt the run.
     """
 
-    def __init__(self, console: Console, clock: Clock) -> None:
+    def __init__(self, console: Console, clock: Clock, down_since: datetime | None = None) -> None:
         self._narrator = Narrator()
-        self._outage = OutageClock(clock)
+        self._outage = OutageClock(clock, down_since)
         self._rich = RichConsole(file=cast("TextIO", console.stream), highlight=False, markup=False)
         self._live = Live(console=self._rich, auto_refresh=False, transient=True)
 

@@ -67,6 +67,24 @@ def item(text: str, *, indent: int = 2) -> str:
     return wrapped(text, first=f"{' ' * indent}- ")
 
 
+def command(text: str, *, first: str = "") -> str:
+    """Give a command so that it can be pasted as it stands, however long it is."""
+    lines = textwrap.wrap(
+        safe(text),
+        width=WIDTH - len(" \\"),
+        initial_indent=first,
+        subsequent_indent=" " * (len(first) + 4),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return " \\\n".join(lines)
+
+
+def is_command(text: str) -> bool:
+    """Tell a command from prose: advice may be either."""
+    return text.startswith(("vpnmigrate ", "aws "))
+
+
 def heading(title: str) -> str:
     """Give the title of a part of a view."""
     return f"{title.upper()}\n"
@@ -76,4 +94,7 @@ def columns(rows: Iterable[tuple[str, str]], *, indent: int = 2) -> str:
     """Give name and value per line, the values aligned and folded under themselves."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0) + 2
-    return "\n".join(wrapped(value, first=f"{' ' * indent}{name:<{width}}") for name, value in rows)
+    return "\n".join(
+        (command if is_command(value) else wrapped)(value, first=f"{' ' * indent}{name:<{width}}")
+        for name, value in rows
+    )

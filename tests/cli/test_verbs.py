@@ -1,0 +1,347 @@
+"""The verbs end to end, in this process, against a sandbox in virtual time."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from vpnmigrate.sandbox.faults import Fault, Killed, Kind
+
+
+class TestPlan:
+    def test_writes_the_file_and_shows_the_plan(self, terminal):
+        """The plan on the screen names the file, and the file is there."""
+        ran = terminal.run("plan", "--vpn-gateway", terminal.gateway, "-o", "plan.json")
+
+        assert ran.code == 0
+        assert ran.out.startswith("Plan to replace")
+        assert "vpnmigrate apply plan.json" in ran.out
+        assert (terminal.place / "plan.json").is_file()
+
+    def test_a_connection_names_its_gateway(self, terminal):
+        """The operator who knows a connection need not look its gateway up."""
+        ran = terminal.run("plan", "--vpn-connection", terminal.connections[0], "--json")
+
+        assert ran.document["plan"]["before"]["gateway"]["id"] == terminal.gateway
+
+    def test_without_a_name_the_file_is_called_after_the_migration(self, terminal):
+        """Planning twice does not overwrite the first plan."""
+        first, second = (
+            terminal.run("plan", "--vpn-gateway", terminal.gateway, "--json").document
+            for _ in range(2)
+        )
+
+        assert first["file"] == f"plan-{first['plan']['migration']}.json"
+        assert first["file"] != second["file"]
+
+    @pytest.mark.parametrize("words", [[], ["--vpn-gateway", "vgw-1", "--vpn-connection", "vpn-1"]])
+    def test_wants_exactly_one_subject(self, terminal, words):
+        """Nothing, or two things, cannot be planned."""
+        ran = terminal.run("plan", *words)
+
+        assert ran.code == 2
+        assert "exactly one" in ran.err
+
+    def test_blockers_are_refused_with_evidence_and_fix(self, terminal):
+        """A gateway that cannot be migrated is refused, with named findings, and no file."""
+        terminal.scenario("mixed-category")
+
+        ran = terminal.run("plan", "--vpn-gateway", terminal.gateway, "-o", "p.json", "--json")
+
+        error = ran.document["error"]
+        assert ran.code == 4
+        assert error["findings"][0]["severity"] == "blocks"
+        assert error["findings"][0]["fix"]
+        assert not (terminal.place / "p.json").exists()
+
+    def test_nothing_to_migrate_has_a_code_of_its_own(self, terminal):
+        """A gateway without Classic connections is no failure and no success."""
+        terminal.scenario("nothing-classic")
+
+        assert terminal.run("plan", "--vpn-gateway", terminal.gateway).code == 6
+
+
+class TestApply:
+    def test_migrates_and_says_how_to_go_on_and_back(self, terminal):
+        """A finished migration tells the traffic, the finalize command and the way back."""
+        run = terminal.planned()
+
+        ran = terminal.run("apply", "plan.json")
+
+        assert ran.code == 0
+        assert "Migrated." in ran.out
+        assert "through the new gateway" in ran.out
+        assert f"vpnmigrate finalize {run} --confirm {terminal.connections[0]}" in ran.out
+        assert f"vpnmigrate rollback {run}" in ran.out
+
+    def test_again_after_the_end_does_nothing(self, terminal):
+        """Applying a migrated run is no new attempt."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json")
+
+        assert terminal.run("apply", "plan.json").code == 0
+        assert terminal.status(run)["attempt"] == 1
+
+    def test_until_cutover_holds_without_outage_however_often(self, terminal):
+        """A staged run stays staged, and traffic stays where it was."""
+        run = terminal.planned()
+
+        codes = [terminal.run("apply", "plan.json", "--until", "cutover").code for _ in range(3)]
+
+        status = terminal.status(run)
+        assert codes == [3, 3, 3]
+        assert (status["traffic"], status["outage_since"]) == ("old", None)
+        assert status["status"] == "held"
+        assert status["next"] == f"vpnmigrate apply {run}"
+
+    def test_goes_on_from_a_hold(self, terminal):
+        """The command that a hold prints carries the migration to its end."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json", "--until", "cutover")
+
+        assert terminal.run("apply", run).code == 0
+        assert terminal.status(run)["traffic"] == "new"
+
+    def test_a_killed_run_is_resumed(self, terminal):
+        """A process that dies in step 8 leaves a run that any other process finishes."""
+        run = terminal.planned()
+        terminal.fails_with(Fault("AttachVpnGateway", Kind.KILL_AFTER))
+        with pytest.raises(Killed):
+            terminal.run("apply", "plan.json")
+
+        down = terminal.status(run)
+        terminal.fails_with()
+        resumed = terminal.run("apply", run)
+
+        assert (down["traffic"], down["step"], down["phase"]) == ("none", 8, "cutover")
+        assert resumed.code == 0
+        assert resumed.err.count("  attach ") == 0
+
+    def test_an_edited_plan_is_refused(self, terminal):
+        """Nothing is begun with a plan whose text is not the one that was approved."""
+        terminal.planned()
+        file = terminal.place / "plan.json"
+        file.write_text(file.read_text().replace('"standard"', '"my-own"'))
+
+        ran = terminal.run("apply", "plan.json")
+
+        assert ran.code == 4
+        assert "was edited" in ran.err
+        assert terminal.run("status", "--json").document["runs"] == []
+
+    def test_a_world_that_differs_is_refused_field_by_field(self, terminal):
+        """Drift is told as values, and nothing is sent."""
+        terminal.planned()
+        terminal.world.execute(
+            "ec2",
+            "CreateTags",
+            {"Resources": [terminal.gateway], "Tags": [{"Key": "team", "Value": "other"}]},
+        )
+
+        ran = terminal.run("apply", "plan.json", "--json")
+
+        assert ran.code == 4
+        assert any("team" in line for line in ran.document["error"]["differences"])
+        assert ran.document["run"]["traffic"] == "old"
+
+    def test_without_a_person_it_holds_and_names_the_word(self, terminal):
+        """Off a terminal a device task holds the run; done and apply go on from there."""
+        terminal.leaves_devices_alone()
+        run = terminal.planned()
+
+        held = terminal.run("apply", "plan.json")
+        said = terminal.run("done", run, "5", "--json")
+        staged = terminal.run("apply", run, "--until", "cutover")
+
+        assert held.code == 3
+        assert f"vpnmigrate done {run} 5 && vpnmigrate apply {run}" in held.err
+        assert said.document["word"] == "devices-configured"
+        assert said.document["next"] == f"vpnmigrate apply {run}"
+        assert staged.code == 3
+        assert "staged" in staged.err
+
+    def test_aws_saying_no_stops_with_what_is_missing(self, terminal):
+        """A refusal names the action, the step, and that traffic is where it was."""
+        run = terminal.planned()
+        terminal.fails_with(Fault("CreateVpnGateway", Kind.DENIED, times=0))
+
+        ran = terminal.run("apply", "plan.json", "--json")
+
+        assert ran.code == 1
+        assert ran.document["error"]["where"] == "step 2"
+        assert "CreateVpnGateway" in ran.document["error"]["what"]
+        assert ran.document["run"]["traffic"] == "old"
+        assert ran.document["run"]["next"] == f"vpnmigrate apply {run}"
+
+
+class TestRollback:
+    @pytest.mark.parametrize("begun", ["staged", "migrated"])
+    def test_brings_back_what_was_there(self, terminal, begun):
+        """Whatever was reached before, one command restores it, and a new plan finds no change."""
+        run = terminal.planned()
+        before = json.loads((terminal.place / "plan.json").read_text())["before"]
+        terminal.run("apply", "plan.json", *(["--until", "cutover"] if begun == "staged" else []))
+
+        ran = terminal.run("rollback", run)
+
+        again = terminal.run("plan", "--vpn-gateway", terminal.gateway, "--json").document
+        assert ran.code == 0
+        assert "Rolled back" in ran.out
+        assert terminal.status(run)["traffic"] == "old"
+        assert again["plan"]["before"]["gateway"] == before["gateway"]
+
+    def test_then_apply_is_a_new_attempt(self, terminal):
+        """A rolled back run can be tried again with its own plan."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json")
+        terminal.run("rollback", run)
+
+        assert terminal.run("apply", "plan.json").code == 0
+        assert terminal.status(run)["attempt"] == 2
+
+    def test_keep_new_leaves_the_new_side_for_a_retry(self, terminal):
+        """What was built is used again by the next attempt instead of being made twice."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json")
+        terminal.run("rollback", run, "--keep-new")
+
+        again = terminal.run("apply", run)
+
+        assert again.code == 0
+        assert "create virtual private gateway" not in again.err
+
+
+class TestFinalize:
+    def test_wants_every_connection_by_name(self, terminal):
+        """Nothing is deleted that was not named."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json")
+
+        ran = terminal.run("finalize", run)
+
+        assert ran.code == 2
+        assert f"not named: {terminal.connections[0]}" in " ".join(ran.err.split())
+
+    def test_refuses_a_name_that_is_none_of_its_own(self, terminal):
+        """A connection of another gateway is never deleted by mistake."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json")
+
+        ran = terminal.run("finalize", run, "--confirm", "vpn-0f00")
+
+        assert ran.code == 2
+        assert "vpn-0f00" in ran.err
+
+    @pytest.mark.parametrize("verb", [[], ["apply", "plan.json", "--until", "cutover"]])
+    def test_refuses_what_was_never_verified(self, terminal, verb):
+        """Only a migration whose traffic was verified can be finalized."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json", "--until", "cutover")
+
+        ran = terminal.run("finalize", run, "--confirm", terminal.connections[0])
+
+        assert ran.code == 4
+        assert "verified" in ran.err
+
+    def test_deletes_and_says_that_nothing_leads_back(self, terminal):
+        """After finalize neither apply nor rollback does anything."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json")
+
+        ran = terminal.run(
+            "finalize", run, "--confirm", terminal.connections[0], "--delete-old-gateway"
+        )
+
+        assert ran.code == 0
+        assert "There is no way back any more." in ran.out
+        assert terminal.status(run)["next"] == ""
+        assert terminal.run("rollback", run).code == 4
+        assert terminal.run("apply", run).code == 4
+
+    def test_yes_is_no_flag_of_it(self, terminal):
+        """There is no shortcut around naming."""
+        assert terminal.run("finalize", "m-1", "--yes").code == 2
+
+
+class TestDone:
+    def test_a_word_nobody_waits_for_is_refused(self, terminal):
+        """Saying done too early would be forgotten, so it is refused instead."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json", "--until", "cutover")
+
+        ran = terminal.run("done", run, "10")
+
+        assert ran.code == 2
+        assert "does not wait" in ran.err
+
+
+class TestReplan:
+    def test_a_held_run_that_drifted_goes_on_with_a_new_plan(self, terminal):
+        """What the run has built is kept, and the world as it is now is accepted."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json", "--until", "cutover")
+        terminal.world.execute(
+            "ec2",
+            "CreateTags",
+            {"Resources": [terminal.gateway], "Tags": [{"Key": "team", "Value": "other"}]},
+        )
+
+        refused = terminal.run("apply", run)
+        planned = terminal.run("plan", "--from", run, "-o", "new.json", "--json")
+        applied = terminal.run("apply", "new.json")
+
+        assert (refused.code, planned.code, applied.code) == (4, 0, 0)
+        assert planned.document["plan"]["migration"] == run
+        assert "create virtual private gateway" not in applied.err
+        assert terminal.status(run)["plan"] == planned.document["plan"]["fingerprint"]
+
+    def test_a_run_in_its_cutover_keeps_its_plan(self, terminal):
+        """The way back goes by the plan the cutover began with."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json")
+
+        assert terminal.run("plan", "--from", run).code == 4
+
+
+class TestRehearse:
+    def test_reports_every_boundary_and_touches_no_world(self, terminal):
+        """A rehearsal goes back from each of ten steps, and nothing outside it changes."""
+        terminal.planned()
+        calls = terminal.clock.now()
+
+        ran = terminal.run("rehearse", "plan.json", "--json")
+
+        assert ran.code == 0
+        assert [leg["boundary"] for leg in ran.document["back"]] == list(range(1, 11))
+        assert all(leg["differences"] == [] for leg in ran.document["back"])
+        assert ran.document["forward"]["outage"] > 0
+        assert terminal.clock.now() == calls
+
+
+class TestStatus:
+    def test_lists_every_run(self, terminal):
+        """Runs of one directory are seen together."""
+        first = terminal.planned()
+        terminal.run("apply", "plan.json", "--until", "cutover")
+
+        ran = terminal.run("status")
+
+        assert ran.code == 0
+        assert first in ran.out
+
+    def test_a_damaged_journal_is_named_and_hides_no_other_run(self, terminal):
+        """One broken run does not make the others invisible."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json", "--until", "cutover")
+        journal = next((terminal.place / "home" / "runs").glob("*/journal.jsonl"))
+        lines = journal.read_bytes().splitlines(keepends=True)
+        journal.write_bytes(b"".join([*lines[:3], *lines[4:]]))
+
+        listed = terminal.run("status", "--json")
+        one = terminal.run("status", run, "--json")
+
+        assert listed.code == 0
+        assert listed.document["unreadable"][0]["run"] == run
+        assert one.code == 1
+        assert one.document["error"]["where"] == "line 3 of the journal"
