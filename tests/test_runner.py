@@ -31,6 +31,7 @@ from vpnmigrate.changes import (
 from vpnmigrate.errors import (
     BackedOutError,
     ChangeRefusedError,
+    ClaimedError,
     DidNotSettleError,
     DriftError,
     HeldError,
@@ -281,7 +282,7 @@ class TestAdmission:
             "CreateTags", Resources=[OLD], Tags=[{"Key": "vpnmigrate:claim", "Value": "bob@lab"}]
         )
 
-        with pytest.raises(StepError, match="claimed by bob@lab"):
+        with pytest.raises(ClaimedError, match="bob@lab"):
             stage.forward()
 
         assert stage.calls == []

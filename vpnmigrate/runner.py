@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 from vpnmigrate import gates
 from vpnmigrate.admission import require_account, require_unchanged
+from vpnmigrate.claims import claim_of, require_not_foreign
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import (
+    AwsUnreadableError,
     BackedOutError,
     HeldError,
     StepError,
 )
-from vpnmigrate.facts import Switch
+from vpnmigrate.facts import Claim, Switch
 from vpnmigrate.journeys import (
     CLAIM,
     CLEAN_UP,
@@ -41,7 +43,7 @@ from vpnmigrate.records import (
     Finished,
 )
 from vpnmigrate.settling import Settler
-from vpnmigrate.snapshot import Snapshot
+from vpnmigrate.snapshot import Snapshot, snapshot_of
 from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.traffic import baseline_of
 from vpnmigrate.tasks import Tasks
@@ -162,6 +164,7 @@ class Runner:
     def _set_out(self, direction: Direction, *, keep_new: bool = False) -> None:
         identity = self._around.ec2.identity()
         require_account(self._plan, identity.account, identity.arn)
+        self._respect_claims()
         state = self._book.state
         same = state.direction is direction and not state.finished
         untouched = not (self._book.cutover_is_open or self._around.blind)
@@ -170,6 +173,17 @@ class Runner:
         if not same:
             attempt = state.attempt + (direction is Direction.FORWARD)
             self._book.write(DirectionTaken(direction, max(1, attempt), keep_new))
+
+    def _respect_claims(self) -> None:
+        """Refuse to set out on a gateway that somebody else migrates."""
+        try:
+            reading = self._around.ec2.look(self._plan)
+        except AwsUnreadableError:
+            return  # step 1 looks again, patiently, and blocks on a foreign claim as well
+        seen = snapshot_of(reading, self._plan.migration).value(Claim(self._plan.old_gateway))
+        claimant = self._around.claimant
+        claim = claim_of(seen, claimant.holder, claimant.outranks)
+        require_not_foreign(claim, self._plan.old_gateway)
 
     def _forward_steps(self) -> Iterable[Step]:
         """Leave out what this attempt has settled, but always renew the claim.
