@@ -131,14 +131,7 @@ def new_gateway(world: World, **params: Any) -> str:
 
 def new_connection(world: World, on: str, to: str = CUSTOMER, **options: Any) -> str:
     """Create a connection and wait until it is available."""
-    made = ask(
-        world,
-        "CreateVpnConnection",
-        Type="ipsec.1",
-        VpnGatewayId=on,
-        CustomerGatewayId=to,
-        Options=options,
-    )["VpnConnection"]
+    made = ask(world, "CreateVpnConnection", **creation(on, to, **options))["VpnConnection"]
     wait(world)
     return str(made["VpnConnectionId"])
 
@@ -153,3 +146,34 @@ def attach(world: World, identifier: str, vpc: str = VPC) -> None:
     """Attach a gateway and wait until it is attached."""
     ask(world, "AttachVpnGateway", VpnGatewayId=identifier, VpcId=vpc)
     wait(world)
+
+
+def creation(on: str, to: str = CUSTOMER, **options: Any) -> dict[str, Any]:
+    """Give the parameters that create a connection."""
+    return {
+        "Type": "ipsec.1",
+        "VpnGatewayId": on,
+        "CustomerGatewayId": to,
+        "Options": options,
+    }
+
+
+def described(world: World) -> dict[str, Any]:
+    """Describe everything that a migration reads, by the member of the answer."""
+    actions = {
+        "VpnGateways": "DescribeVpnGateways",
+        "VpnConnections": "DescribeVpnConnections",
+        "CustomerGateways": "DescribeCustomerGateways",
+        "RouteTables": "DescribeRouteTables",
+        "Vpcs": "DescribeVpcs",
+        "Subnets": "DescribeSubnets",
+    }
+    return {member: ask(world, action)[member] for member, action in actions.items()}
+
+
+def another_customer(world: World) -> str:
+    """Create a customer gateway beside the one of the scenario."""
+    made = ask(
+        world, "CreateCustomerGateway", Type="ipsec.1", IpAddress="203.0.113.99", BgpAsn=65099
+    )
+    return str(made["CustomerGateway"]["CustomerGatewayId"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from vpnmigrate.sandbox import (
+    connection_rows,
     connections,
     customer_gateways,
     directconnect,
@@ -14,6 +15,7 @@ from vpnmigrate.sandbox import (
     route_tables,
     routes,
     samples,
+    static_prefixes,
     tags,
     vpcs,
 )
@@ -54,7 +56,7 @@ READS: Mapping[Name, Action] = {
     ("ec2", "DescribeSubnets"): vpcs.describe_subnets,
     ("ec2", "DescribeTags"): tags.describe_tags,
     ("ec2", "DescribeVpcs"): vpcs.describe_vpcs,
-    ("ec2", "DescribeVpnConnections"): connections.describe_vpn_connections,
+    ("ec2", "DescribeVpnConnections"): connection_rows.describe_vpn_connections,
     ("ec2", "DescribeVpnGateways"): gateways.describe_vpn_gateways,
     ("ec2", "GetVpnConnectionDeviceSampleConfiguration"): samples.get_sample,
     ("ec2", "GetVpnConnectionDeviceTypes"): samples.get_device_types,
@@ -72,7 +74,7 @@ WRITES: Mapping[Name, Action] = {
     ("ec2", "CreateTags"): tags.create_tags,
     ("ec2", "CreateVpc"): vpcs.create_vpc,
     ("ec2", "CreateVpnConnection"): connections.create_vpn_connection,
-    ("ec2", "CreateVpnConnectionRoute"): connections.create_vpn_connection_route,
+    ("ec2", "CreateVpnConnectionRoute"): static_prefixes.create_vpn_connection_route,
     ("ec2", "CreateVpnGateway"): gateways.create_vpn_gateway,
     ("ec2", "DeleteCustomerGateway"): customer_gateways.delete_customer_gateway,
     ("ec2", "DeleteRoute"): routes.delete_route,
@@ -81,7 +83,7 @@ WRITES: Mapping[Name, Action] = {
     ("ec2", "DeleteTags"): tags.delete_tags,
     ("ec2", "DeleteVpc"): vpcs.delete_vpc,
     ("ec2", "DeleteVpnConnection"): connections.delete_vpn_connection,
-    ("ec2", "DeleteVpnConnectionRoute"): connections.delete_vpn_connection_route,
+    ("ec2", "DeleteVpnConnectionRoute"): static_prefixes.delete_vpn_connection_route,
     ("ec2", "DeleteVpnGateway"): gateways.delete_vpn_gateway,
     ("ec2", "DetachVpnGateway"): gateways.detach_vpn_gateway,
     ("ec2", "DisableVgwRoutePropagation"): propagation.disable_propagation,

@@ -1,31 +1,20 @@
-"""VPN connections and their static prefixes."""
+"""VPN connections: how they are created and deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
-from hashlib import sha256
 
 from vpnmigrate.model import CLASSIC
 from vpnmigrate.sandbox.apierror import ApiError, invalid_value, missing
-from vpnmigrate.sandbox.configuration_xml import customer_gateway_configuration
-from vpnmigrate.sandbox.filters import Field, selected
+from vpnmigrate.sandbox.connection_rows import connection_row
 from vpnmigrate.sandbox.ids import CONNECTION
-from vpnmigrate.sandbox.lookups import (
-    asked_for,
-    available_gateway,
-    the_connection,
-    the_customer_gateway,
-)
-from vpnmigrate.sandbox.params import Params, Result, Row, network, required
+from vpnmigrate.sandbox.lookups import available_gateway, the_connection, the_customer_gateway
+from vpnmigrate.sandbox.params import Params, Result, required
 from vpnmigrate.sandbox.quotas import check_connections
-from vpnmigrate.sandbox.state import Connection, CustomerGateway, Gateway, State
-from vpnmigrate.sandbox.tags import tag_rows, tags_at_creation
+from vpnmigrate.sandbox.state import LIVING, Connection, CustomerGateway, Gateway, State
+from vpnmigrate.sandbox.tags import tags_at_creation
 from vpnmigrate.sandbox.timeline import GONE, Timeline
-from vpnmigrate.sandbox.tunnels import new_tunnels, read_tunnel
-
-_LIVING = frozenset({"pending", "available"})
-_ELSEWHERE = {"tgw-": "TransitGatewayId", "arn:": "CoreNetworkArn"}
+from vpnmigrate.sandbox.tunnels import new_tunnels
 
 
 def create_vpn_connection(state: State, params: Params) -> Result:
@@ -46,13 +35,13 @@ def create_vpn_connection(state: State, params: Params) -> Result:
     tags = tags_at_creation(params, CONNECTION)
     existing = _of_pair(state, gateway, customer)
     if existing and state.behaviour.same_pair_returns_existing:
-        return {"VpnConnection": _row(state, existing, configuration=True)}
+        return {"VpnConnection": connection_row(state, existing, configuration=True)}
     _check_pair(state, gateway, customer)
     check_connections(state, gateway)
     connection = _new(state, params, gateway, customer)
     state.connections[connection.id] = connection
     state.tags[connection.id] = tags
-    return {"VpnConnection": _row(state, connection, configuration=True)}
+    return {"VpnConnection": connection_row(state, connection, configuration=True)}
 
 
 def _new(state: State, params: Params, gateway: Gateway, customer: CustomerGateway) -> Connection:
@@ -80,7 +69,7 @@ def _of_pair(state: State, gateway: Gateway, customer: CustomerGateway) -> Conne
         (
             c
             for c in state.connections.values()
-            if (c.gateway, c.customer_gateway) == pair and state.life(c) in _LIVING
+            if (c.gateway, c.customer_gateway) == pair and state.life(c) in LIVING
         ),
         None,
     )
@@ -95,7 +84,7 @@ def _check_pair(state: State, gateway: Gateway, customer: CustomerGateway) -> No
     if state.behaviour.classic_customer_gateway_reusable:
         return
     if any(
-        c.customer_gateway == customer.id and c.category == CLASSIC and state.life(c) in _LIVING
+        c.customer_gateway == customer.id and c.category == CLASSIC and state.life(c) in LIVING
         for c in state.connections.values()
     ):
         raise ApiError(
@@ -106,7 +95,7 @@ def _check_pair(state: State, gateway: Gateway, customer: CustomerGateway) -> No
 
 def _category(state: State, gateway: Gateway) -> str:
     beside = any(
-        c.gateway == gateway.id and c.category == CLASSIC and state.life(c) in _LIVING
+        c.gateway == gateway.id and c.category == CLASSIC and state.life(c) in LIVING
         for c in state.connections.values()
     )
     if not beside:
@@ -130,170 +119,3 @@ def delete_vpn_connection(state: State, params: Params) -> Result:
             (state.behaviour.deleted_lingers, GONE),
         )
     return {}
-
-
-def create_vpn_connection_route(state: State, params: Params) -> Result:
-    """CreateVpnConnectionRoute; adding a prefix twice changes nothing."""
-    connection = _routable(state, params)
-    cidr = network(required(params, "DestinationCidrBlock"))
-    present = connection.prefixes.get(cidr)
-    if present and present.at(state.now) in _LIVING:
-        return {}
-    living = [c for c, life in connection.prefixes.items() if life.at(state.now) in _LIVING]
-    if len(living) >= state.quotas.static_prefixes_per_connection:
-        raise ApiError(
-            "VpnConnectionRouteLimitExceeded",
-            "The maximum number of static routes of the VPN connection has been reached.",
-        )
-    change = state.lasting(state.behaviour.prefix_change)
-    life = Timeline()
-    life.then(state.now, (timedelta(0), "pending"), (change, "available"))
-    connection.prefixes[cidr] = life
-    return {}
-
-
-def delete_vpn_connection_route(state: State, params: Params) -> Result:
-    """DeleteVpnConnectionRoute."""
-    connection = _routable(state, params)
-    cidr = network(required(params, "DestinationCidrBlock"))
-    life = connection.prefixes.get(cidr)
-    if life is None or life.at(state.now) not in _LIVING:
-        raise ApiError("InvalidRoute.NotFound", f"The specified route {cidr} does not exist")
-    life.then(
-        state.now,
-        (timedelta(0), "deleting"),
-        (state.lasting(state.behaviour.prefix_change), "deleted"),
-        (state.behaviour.deleted_lingers, GONE),
-    )
-    return {}
-
-
-def _routable(state: State, params: Params) -> Connection:
-    connection = the_connection(state, required(params, "VpnConnectionId"))
-    if state.life(connection) != "available":
-        raise ApiError(
-            "InvalidVpnConnection.InvalidState",
-            f"The VPN connection {connection.id} must be in the available state",
-        )
-    if not connection.static_only:
-        raise ApiError(
-            "InvalidVpnConnection.InvalidType",
-            f"The VPN connection {connection.id} does not support static routes",
-        )
-    return connection
-
-
-def describe_vpn_connections(state: State, params: Params) -> Result:
-    """DescribeVpnConnections; it has no pages, and shows keys to whoever may call it."""
-    rows = {
-        c.id: _row(state, c, configuration=state.life(c) in _LIVING)
-        for c in state.connections.values()
-        if state.is_there(c)
-    }
-
-    def asn(row: Row) -> Iterable[str]:
-        customer = state.customer_gateways.get(row.get("CustomerGatewayId", ""))
-        return [str(customer.asn)] if customer else []
-
-    named = asked_for(rows, params, "VpnConnectionIds", CONNECTION)
-    return {"VpnConnections": selected(named, params, _FILTERS | {"bgp-asn": asn})}
-
-
-_FILTERS: dict[str, Field] = {
-    "customer-gateway-configuration": "CustomerGatewayConfiguration",
-    "customer-gateway-id": "CustomerGatewayId",
-    "option.static-routes-only": "Options.StaticRoutesOnly",
-    "route.destination-cidr-block": "Routes.DestinationCidrBlock",
-    "state": "State",
-    "transit-gateway-id": "TransitGatewayId",
-    "type": "Type",
-    "vpn-connection-id": "VpnConnectionId",
-    "vpn-gateway-id": "VpnGatewayId",
-}
-
-
-def _row(state: State, connection: Connection, *, configuration: bool) -> Row:
-    row: Row = {
-        "VpnConnectionId": connection.id,
-        "State": state.life(connection),
-        "Type": "ipsec.1",
-        "GatewayAssociationState": "associated",
-        "Options": _options(state, connection),
-        "Routes": [
-            {"DestinationCidrBlock": cidr, "Source": "Static", "State": life.at(state.now)}
-            for cidr, life in sorted(connection.prefixes.items())
-            if life.is_there(state.now)
-        ],
-        "Tags": tag_rows(state, connection.id),
-        "VgwTelemetry": _telemetry(state, connection),
-    }
-    if connection.customer_gateway:
-        row["CustomerGatewayId"] = connection.customer_gateway
-    if connection.gateway:
-        row["VpnGatewayId"] = connection.gateway
-    if connection.elsewhere:
-        row[_ELSEWHERE.get(connection.elsewhere[:4], "VpnConcentratorId")] = connection.elsewhere
-    if connection.category is not None and not state.behaviour.category_absent:
-        row["Category"] = connection.category
-    if configuration:
-        row["CustomerGatewayConfiguration"] = customer_gateway_configuration(state, connection)
-    if connection.key_storage != "Standard":
-        secret = f"s2svpn!{connection.id}"
-        row["PreSharedKeyArn"] = (
-            f"arn:aws:secretsmanager:{state.region}:{state.account}:secret:{secret}"
-        )
-    return row
-
-
-def _options(state: State, connection: Connection) -> Row:
-    options: Row = {
-        "EnableAcceleration": False,
-        "StaticRoutesOnly": connection.static_only,
-        "LocalIpv4NetworkCidr": "0.0.0.0/0",
-        "RemoteIpv4NetworkCidr": "0.0.0.0/0",
-        "TunnelInsideIpVersion": "ipv4",
-    }
-    if connection.category == CLASSIC and not state.behaviour.classic_tunnel_options_listed:
-        return options
-    shown = connection.key_storage == "Standard"
-    options["TunnelOptions"] = [
-        {
-            "OutsideIpAddress": tunnel.outside_ip,
-            "TunnelInsideCidr": tunnel.inside_cidr,
-            **({"PreSharedKey": tunnel.key} if shown else {}),
-            **_as_described(tunnel.options),
-        }
-        for tunnel in connection.tunnels
-    ]
-    return options
-
-
-def _as_described(options: Row) -> Row:
-    """Turn the names of a request into those of an answer, which differ in case."""
-    return {_DESCRIBED.get(name, name): value for name, value in options.items()}
-
-
-_DESCRIBED = {
-    "IKEVersions": "IkeVersions",
-    "DPDTimeoutSeconds": "DpdTimeoutSeconds",
-    "DPDTimeoutAction": "DpdTimeoutAction",
-}
-
-
-def _telemetry(state: State, connection: Connection) -> list[Row]:
-    if state.life(connection) not in {"available", "modifying"}:
-        return []
-    # AWS sorts telemetry by its own lights; by address is as good as any, and never by number.
-    rows = []
-    for number, tunnel in enumerate(connection.tunnels):
-        reading = read_tunnel(state, connection, number)
-        rows.append(
-            {
-                "OutsideIpAddress": tunnel.outside_ip,
-                "Status": "UP" if reading.up else "DOWN",
-                "StatusMessage": reading.message,
-                "AcceptedRouteCount": reading.accepted,
-                "LastStatusChange": reading.since,
-            }
-        )
-    return sorted(rows, key=lambda row: sha256(str(row["OutsideIpAddress"]).encode()).digest())

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
 
+from vpnmigrate.sandbox.scenario_entries import ScenarioFile
 from vpnmigrate.strict_yaml import Document, Path
-
-if TYPE_CHECKING:
-    from vpnmigrate.sandbox.scenario_file import ScenarioFile
 
 _Mistake = tuple[Path, str]
 

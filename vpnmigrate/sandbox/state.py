@@ -11,6 +11,9 @@ from vpnmigrate.sandbox.ids import Kind
 from vpnmigrate.sandbox.timeline import Timeline, always
 from vpnmigrate.survey import Quotas, VirtualInterface
 
+LIVING = frozenset({"pending", "available"})
+"""States of something that is there to stay."""
+
 
 @dataclass
 class Vpc:

@@ -73,7 +73,7 @@ class World:
                 )
             state.draw = self._chance(name, params)
             if name in READS:
-                return READS[name](self._seen(state), params)
+                return self._read(READS[name], state, params)
             return self._write(WRITES[name], state, params)
 
     @contextmanager
@@ -89,27 +89,24 @@ class World:
         with self.alone() as state:
             return frozenset(t.key for c in state.connections.values() for t in c.tunnels)
 
+    def _read(self, action: Action, state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer from the present, or with a read lag from the world of a moment ago."""
+        present = state.now
+        moment = present - self.behaviour.read_lag * state.draw.random()
+        seen = next((before for ended, before in self._past if ended > moment), state)
+        seen.now, seen.draw = moment, state.draw
+        try:
+            return action(seen, params)
+        finally:
+            state.now = present
+
     def _write(self, action: Action, state: State, params: Mapping[str, Any]) -> dict[str, Any]:
-        if self.behaviour.read_lag:
+        """Alter the state; what it was until now is kept for as long as a read may see it."""
+        lag = self.behaviour.read_lag
+        if lag:
+            self._past = [entry for entry in self._past if entry[0] > state.now - lag]
             self._past.append((state.now, deepcopy(state)))
         return action(state, params)
-
-    def _seen(self, state: State) -> State:
-        """Give what a describe call sees: the present, or the world of a moment ago.
-
-        The past holds, for each write, the state that it put an end to.
-        """
-        lag = self.behaviour.read_lag * state.draw.random()
-        if not lag:
-            return state
-        moment = state.now - lag
-        ended = (before for written, before in self._past if written > moment)
-        seen = next(ended, state)
-        if seen is state:
-            return state
-        seen.now = moment
-        seen.draw = state.draw
-        return seen
 
     def _chance(self, name: tuple[str, str], params: Mapping[str, Any]) -> Random:
         call = f"{self.seed}/{'/'.join(name)}/{_canonical(params)}"
