@@ -59,11 +59,19 @@ class Terminal:
         return self._finished(leaves, (*_QUICK, *words))
 
     @contextmanager
-    def meanwhile(self, *words: str, leaves: int) -> Iterator[subprocess.Popen[str]]:
-        """Run ``vpnmigrate WORDS`` while other things happen; it ends by itself with *leaves*."""
+    def until_said(self, text: str, *words: str, leaves: int) -> Iterator[None]:
+        """Run ``vpnmigrate WORDS`` until it says *text*, and then to its end.
+
+        It ends by itself, with *leaves*, after what the caller has done meanwhile.
+        """
         process = self._begun((*_QUICK, *words))
+        assert process.stderr is not None
         try:
-            yield process
+            said = [""]
+            while text not in said[-1]:
+                said.append(process.stderr.readline())
+                assert said[-1], f"it ended without that: {''.join(said)}"
+            yield
             _, complaint = process.communicate(timeout=PATIENCE)
         finally:
             process.kill()

@@ -11,14 +11,21 @@ from typing import Any
 import pytest
 
 from tests.awscli.cli import AwsCli
-from tests.e2e.account import Account, after, described, tunnels_up
-from tests.e2e.shells import PATIENCE, Terminal, served
-from vpnmigrate.clock import SystemClock
+from tests.e2e.account import Account, after, described
+from tests.e2e.shells import Terminal, served
 from vpnmigrate.sandbox.control import Client
 
 GATEWAY = "vgw-0a300000000000001"
 OLD = ("vpn-0a300000000000001", "vpn-0a300000000000002", "vpn-0a300000000000003")
 SPEED = 60
+PLAYBOOK = """
+name: quick
+summary: A clock that races needs patience where a person is waited for.
+decisions:
+  asn: 64600
+  waits:
+    tunnels: 12h
+"""
 HELD = 3
 """Exit status of a run that waits for a person who is not there."""
 
@@ -31,22 +38,15 @@ class Migration:
         self.terminal = Terminal(environment, home)
         self.control = Client(environment["AWS_ENDPOINT_URL"])
         self.plan_file = home / "plan.json"
+        self._playbook = home / "playbook.yaml"
 
     def plan(self) -> dict[str, Any]:
         """Plan, and give what the file says."""
-        words = ("plan", "--vpn-gateway", GATEWAY, "--output", str(self.plan_file))
-        self.terminal.real(*words)
+        self._playbook.write_text(PLAYBOOK, encoding="utf-8")
+        words = ("--vpn-gateway", GATEWAY, "--playbook", str(self._playbook))
+        self.terminal.real("plan", *words, "--output", str(self.plan_file))
         plan: dict[str, Any] = json.loads(self.plan_file.read_text(encoding="utf-8"))
         return plan
-
-    def status(self, run: str) -> Any:
-        """Give what ``vpnmigrate status`` tells of *run*."""
-        return self.terminal.quick("status", run)
-
-    def device(self, turn: str, *connections: str) -> None:
-        """Do at the devices what the engineer is asked to do."""
-        for connection in connections:
-            self.terminal.real("sandbox", "device", turn, connection)
 
     def made(self, seen: Account) -> dict[str, str]:
         """Give the id of every living resource that has a role in the migration, by role."""
@@ -66,17 +66,6 @@ def changes(plan: Mapping[str, Any], part: str, upto: int = 11) -> list[dict[str
     return [c for step in plan[part] if step["number"] <= upto for c in step["changes"]]
 
 
-def wait_for_task(migration: Migration, run: str, step: int) -> None:
-    """Look at the run from another terminal until *step* waits for a person."""
-    clock = SystemClock()
-    deadline = clock.now() + timedelta(seconds=PATIENCE)
-    while clock.now() < deadline:
-        told = migration.status(run)
-        if told["step"] == step and told["waiting_for"]:
-            return
-    pytest.fail(f"step {step} never asked for anybody")
-
-
 def test_a_migration_over_http_is_what_the_aws_cli_sees(migration):
     """Planned, applied, rolled back, applied again, finalized, by processes of their own.
 
@@ -85,7 +74,7 @@ def test_a_migration_over_http_is_what_the_aws_cli_sees(migration):
     there before when rolled back.
     """
     aws, terminal = migration.aws, migration.terminal
-    before, up_before = described(aws), tunnels_up(aws)
+    before = described(aws)
 
     plan = migration.plan()
     assert described(aws) == before
@@ -96,27 +85,31 @@ def test_a_migration_over_http_is_what_the_aws_cli_sees(migration):
     assert staged == after(before, changes(plan, "forward", upto=6), new)
 
     terminal.quick("done", run, "5")
-    with terminal.meanwhile("apply", run, leaves=HELD):
-        wait_for_task(migration, run, 10)
-        migration.device("enable", *(new[f"connection/{old}"] for old in OLD))
+    with terminal.until_said("TO DO: enable", "apply", run, leaves=HELD):
+        told = terminal.quick("status", run)
+        assert (told["traffic"], told["step"]) == ("none", 10)
+        for old in OLD:
+            migration.control.enable(new[f"connection/{old}"])
         terminal.quick("done", run, "10")
-    migration.device("disable", *OLD)
+    for old in OLD:
+        terminal.real("sandbox", "device", "disable", old)
     terminal.quick("done", run, "10")
-    terminal.quick("apply", run)
-    told = migration.status(run)
+    told = terminal.quick("apply", run)
     assert (told["traffic"], told["status"]) == ("new", "cut-over")
-    assert 0 < told["outage"] < timedelta(hours=1).total_seconds()
-    assert described(aws) == after(before, changes(plan, "forward"), new)
-    up = tunnels_up(aws)
-    assert all(up[new[f"connection/{old}"]] >= up_before[old] and not up[old] for old in OLD)
+    assert told["outage"] > 0
+    migrated = described(aws)
+    assert migrated == after(before, changes(plan, "forward"), new)
+    for old in OLD:
+        assert migrated.up[new[f"connection/{old}"]] >= before.up[old]
+        assert not migrated.up[old]
 
     # From here on a robot sits at the devices.
     migration.control.attend_after(timedelta(seconds=20))
-    terminal.quick("rollback", run)
-    told = migration.status(run)
+    told = terminal.quick("rollback", run)
     assert (told["traffic"], told["status"]) == ("old", "rolled-back")
-    assert described(aws) == before
-    assert all(tunnels_up(aws)[old] >= up_before[old] for old in OLD)
+    returned = described(aws)
+    assert returned == before
+    assert all(returned.up[old] >= before.up[old] for old in OLD)
 
     terminal.quick("apply", run, leaves=HELD)
     terminal.quick("done", run, "5")
