@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from tests.builders import NEW, NOON, OLD, VPC, a_snapshot, minutes
+from tests.builders import BOTH, MAIN, NEW, NOON, OLD, VPC, a_snapshot, a_table, minutes
 from vpnmigrate.belief import Intent, foreign, trusted
-from vpnmigrate.facts import UNKNOWN, AttachmentOf, Existence, Value
+from vpnmigrate.facts import UNKNOWN, AttachmentOf, Existence, Propagation, Switch, Value
 from vpnmigrate.model import Attachment, Role, State
 
 OLD_ON_VPC = AttachmentOf(OLD, VPC)
 NEW_ON_VPC = AttachmentOf(NEW, VPC)
+PROPAGATION = Propagation(MAIN, OLD)
 LEAVING: frozenset[Value] = frozenset({Attachment.DETACHING, Attachment.DETACHED})
 COMING: frozenset[Value] = frozenset({Attachment.ATTACHING, Attachment.ATTACHED})
 
@@ -86,6 +87,37 @@ class TestTrusted:
         seen = trusted(a_snapshot(old="attached", new="attached"), [detach(minutes_ago=1)])
 
         assert seen.attachment(NEW, VPC) is Attachment.ATTACHED
+
+
+def switch(to: Switch, *, minutes_ago: float, performed: bool = True) -> Intent:
+    at = NOON - minutes(minutes_ago)
+    return Intent(PROPAGATION, frozenset({to}), at, performed=performed)
+
+
+class TestKnownFromAnswers:
+    OFF_THEN_ON = (switch(Switch.OFF, minutes_ago=1), switch(Switch.ON, minutes_ago=0.5))
+
+    def test_answers_in_order_tell_what_a_setting_is(self):
+        """Propagation that was confirmed off and then on is on: no delay is waited for."""
+        seen = trusted(a_snapshot(), self.OFF_THEN_ON)
+
+        assert seen.propagates(MAIN, OLD) is Switch.ON
+
+    def test_but_the_reading_behind_it_may_be_stale(self):
+        """What else such a reading shows, its routes above all, proves nothing yet."""
+        assert trusted(a_snapshot(), self.OFF_THEN_ON).stale == {PROPAGATION}
+
+    def test_an_answer_that_never_came_leaves_it_unknown(self):
+        """With one of the two in doubt, the order of their effects is not known."""
+        doubtful = (switch(Switch.OFF, minutes_ago=1, performed=False), self.OFF_THEN_ON[1])
+
+        assert trusted(a_snapshot(), doubtful).propagates(MAIN, OLD) is UNKNOWN
+
+    def test_a_reading_without_the_effect_is_still_not_believed(self):
+        """Confirmed on and read as off: the reading is stale."""
+        now = a_snapshot(tables=[a_table(MAIN), a_table(BOTH)])
+
+        assert trusted(now, self.OFF_THEN_ON).propagates(MAIN, OLD) is UNKNOWN
 
 
 class TestForeign:

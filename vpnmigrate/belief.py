@@ -5,6 +5,10 @@ are working on counts at once only if it shows the effect of our latest intent o
 intent is recent; any other value counts only in a snapshot begun a consistency delay after that
 intent.  Acts and verdicts both work from what is left, so "done" is never said because of a stale
 reading.
+
+A setting that EC2 alters before it answers needs no such patience: answers that came in order say
+what it is now, whatever a describe shows.  Attachments and lives of resources move on after the
+answer, and have no such shortcut.
 """
 
 from __future__ import annotations
@@ -14,11 +18,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from vpnmigrate.facts import UNKNOWN, Fact, Value
+from vpnmigrate.facts import (
+    UNKNOWN,
+    Claim,
+    EdgeAssociation,
+    Fact,
+    Prefix,
+    Propagation,
+    RouteTarget,
+    Value,
+)
 from vpnmigrate.snapshot import Snapshot
 
 CONSISTENCY_DELAY = timedelta(minutes=2)
 """Longest lag of a describe call that is reckoned with: general propagation, domain.md 3.1."""
+
+
+_ALTERED_BEFORE_THE_ANSWER = Propagation | RouteTarget | EdgeAssociation | Prefix | Claim
 
 
 @dataclass(frozen=True)
@@ -39,10 +55,15 @@ def trusted(snapshot: Snapshot, intents: Iterable[Intent]) -> Snapshot:
     its forerunner sent last, so it must not even ask before a consistency delay has passed.
     """
     facts = dict(snapshot.facts)
+    stale: set[Fact] = set()
     for fact, about in _by_fact(intents).items():
-        if not _believable(snapshot.value(fact), about, snapshot.begun):
+        recent = [i for i in about if i.at + CONSISTENCY_DELAY > snapshot.begun]
+        if not recent or _shows_its_effect(snapshot.value(fact), recent):
+            continue
+        stale.add(fact)
+        if not _is_known_from_answers(fact, snapshot.value(fact), recent):
             facts[fact] = UNKNOWN
-    return replace(snapshot, facts=facts)
+    return replace(snapshot, facts=facts, stale=frozenset(stale))
 
 
 def foreign(snapshot: Snapshot, intents: Iterable[Intent]) -> frozenset[Fact]:
@@ -57,13 +78,19 @@ def foreign(snapshot: Snapshot, intents: Iterable[Intent]) -> frozenset[Fact]:
     )
 
 
-def _believable(seen: Value, about: Sequence[Intent], begun: datetime) -> bool:
-    recent = [intent for intent in about if intent.at + CONSISTENCY_DELAY > begun]
-    if not recent:
-        return True
-    latest = recent[-1]
-    opposed = any(latest.arrived.isdisjoint(other.arrived) for other in recent)
-    return seen in latest.arrived and not opposed
+def _shows_its_effect(seen: Value, recent: Sequence[Intent]) -> bool:
+    """Tell whether a reading can only come from after the latest intent."""
+    latest = recent[-1].arrived
+    return seen in latest and not any(latest.isdisjoint(other.arrived) for other in recent)
+
+
+def _is_known_from_answers(fact: Fact, seen: Value, recent: Sequence[Intent]) -> bool:
+    """Tell whether EC2's answers alone prove what a reading, possibly stale, happens to show."""
+    return (
+        isinstance(fact, _ALTERED_BEFORE_THE_ANSWER)
+        and seen in recent[-1].arrived
+        and all(intent.performed for intent in recent)
+    )
 
 
 def _by_fact(intents: Iterable[Intent]) -> Mapping[Fact, list[Intent]]:

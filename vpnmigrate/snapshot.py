@@ -68,6 +68,8 @@ class Snapshot:
     tables: Mapping[RouteTableId, RouteTableRecord] = field(default_factory=dict)
     foreign: frozenset[Fact] = frozenset()
     """Facts that another hand changed after our effect was seen; left alone and named."""
+    stale: frozenset[Fact] = frozenset()
+    """Facts whose reading may be from before our latest intent, even if their value is known."""
 
     def value(self, fact: Fact) -> Value:
         """Give the believed value of *fact*; UNKNOWN where nothing may be believed yet."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.builders import (
@@ -400,6 +402,12 @@ class TestShortfalls:
 
         assert self.lacking(now, way=BACK, said=said) != ()
         assert self.lacking(late, way=BACK, said=said) == ()
+
+    def test_routes_of_a_stale_reading_are_not_believed(self):
+        """Routes from before our last change do not prove that traffic flows."""
+        now = replace(self.green(), stale=frozenset({Propagation(MAIN, NEW)}))
+
+        assert self.lacking(now) == ("the routes in rtb-main cannot be believed yet",)
 
     def test_a_gateway_that_is_not_attached_carries_nothing(self):
         """Without the attachment nothing else matters."""

@@ -106,6 +106,9 @@ def _routes(plan: Plan, way: Way, now: Snapshot, baseline: Baseline) -> Iterator
             if not _taken_by_others(table.id, way, now):
                 yield f"propagation from {way.joining} in {table.id} is not to be seen yet"
             continue
+        if Propagation(table.id, way.joining) in now.stale:
+            yield f"the routes in {table.id} cannot be believed yet"
+            continue
         found = now.tables[table.id].propagated_from(way.joining)
         wanted = baseline.propagated.get(table.id, frozenset())
         for prefix in uncovered(wanted - set(plan.decisions.exceptions.prefixes), found):
