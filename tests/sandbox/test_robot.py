@@ -87,6 +87,16 @@ def test_the_devices_do_as_the_words_say(world, successor):
     assert (tunnels_up(world), tunnels_up(world, successor)) == (2, 0)
 
 
+def test_old_tunnels_return_even_if_their_successors_are_gone(world, successor):
+    """Who knew the new connections brings the old tunnels back without them."""
+    engineer = DeviceEngineer(world, REACTION)
+    _done(engineer, world, Word.NEW_TUNNELS_ENABLED)
+    _done(engineer, world, Word.OLD_TUNNELS_DISABLED)
+    ask(world, "DeleteVpnConnection", VpnConnectionId=successor)
+    _done(engineer, world, Word.TUNNELS_RETURNED)
+    assert tunnels_up(world) == 2
+
+
 def test_the_same_task_can_be_asked_for_again(world, successor):
     """In a later attempt the same task takes its time again."""
     engineer = DeviceEngineer(world, REACTION)

@@ -114,3 +114,18 @@ def test_a_table_of_every_kind_is_in_the_large_scenario():
     ]
     assert len(propagated(world, "rtb-0a300000000000001")) == 5
     assert gateway(world, "vgw-0a300000000000001")["AmazonSideAsn"] == 7224
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("title: x\nvpcs: [{id: vpc-1, cidr: 10.0.0.0/8}]\n", "cidrs"),
+        ("title: x\nquotas: {gateways: 1}\n", "gateways_per_region"),
+        ("name: x\n", "title"),
+    ],
+)
+def test_a_misspelt_field_is_answered_with_those_there_are(text, field):
+    """The advice lists the fields that the place in question may hold."""
+    with pytest.raises(MalformedFileError) as caught:
+        scenario_from_text(text, "mine.yaml")
+    assert field in caught.value.advice.removeprefix("fields: ").split(", ")

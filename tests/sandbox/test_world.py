@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -24,6 +25,7 @@ from tests.sandbox.worlds import (
 )
 from vpnmigrate.sandbox.actions import READS, WITHOUT_DRY_RUN, WRITES
 from vpnmigrate.sandbox.apierror import ApiError
+from vpnmigrate.sandbox.behaviour import Behaviour
 
 WRITTEN: dict[str, dict[str, Any]] = {
     "AttachVpnGateway": {"VpnGatewayId": OLD, "VpcId": VPC},
@@ -122,6 +124,12 @@ def _fits(value, shape, where):
             _fits(each, shape.member, f"{where}[]")
     else:
         assert isinstance(value, kinds[shape.type_name]), where
+
+
+def test_every_field_of_the_behaviour_is_on_the_fidelity_page():
+    """The page names each duration and each switch, so that its evidence can be found."""
+    page = (Path(__file__).parents[2] / "docs" / "sandbox-fidelity.md").read_text("utf-8")
+    assert [name for name in Behaviour.__struct_fields__ if f"`{name}`" not in page] == []
 
 
 class TestThreads:

@@ -31,6 +31,7 @@ class DeviceEngineer:
         self._world = world
         self._reaction = reaction
         self._known_since: dict[Word, datetime] = {}
+        self._old: set[str] = set()
 
     def announce(self, task: OperatorTask) -> None:
         """Take notice of a task that comes up soon."""
@@ -68,7 +69,9 @@ class DeviceEngineer:
         living = {c["VpnConnectionId"]: c for c in listed if c["State"] in {"pending", "available"}}
         replaces = {name: _replaced(row) for name, row in living.items()}
         new = [name for name, old in replaces.items() if old]
-        return sorted({old for old in replaces.values() if old in living}), sorted(new)
+        # A successor may be deleted by others; whom it replaced is remembered.
+        self._old |= {old for old in replaces.values() if old}
+        return sorted(self._old & living.keys()), sorted(new)
 
 
 def _word(task: OperatorTask) -> Word:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from hashlib import sha256
 from ipaddress import ip_network
+from typing import get_args
 
 import msgspec
 
@@ -54,17 +55,14 @@ def scenario_from_text(text: str, name: str) -> Scenario:
         file = msgspec.convert(document.data, ScenarioFile, strict=True)
     except msgspec.ValidationError as error:
         message, path = _parted(str(error))
-        raise document.fault(path, message, advice=_ADVICE) from None
+        raise document.fault(path, _plain(message), advice=_advice(path)) from None
     check_scenario(file, document)
     return _scenario(file, document)
 
 
-_ADVICE = "see the scenarios that `vpnmigrate sandbox scenarios` lists for every field"
-
-
 _AT = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
 _PART = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]")
-_UNKNOWN = re.compile(r"`(?P<key>[^`]*)`")
+_UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
 
 
 def _parted(error: str) -> tuple[str, Path]:
@@ -75,8 +73,38 @@ def _parted(error: str) -> tuple[str, Path]:
         int(part["index"]) if part["index"] else part["key"]
         for part in _PART.finditer(found["path"].partition("[...]")[0] if found else "")
     ]
-    unknown = _UNKNOWN.search(message) if "unknown field" in message else None
+    unknown = _UNKNOWN.search(message)
     return message, (*path, unknown["key"]) if unknown else tuple(path)
+
+
+_WORDS = {
+    "Object contains unknown": "no scenario has the",
+    "Object missing required": "a mapping here needs the",
+    "`object`": "a mapping",
+    "`array`": "a list",
+    "`str`": "text",
+    "`int`": "a whole number",
+    "`bool`": "true or false",
+    "`null`": "nothing",
+}
+"""What msgspec says, and what a person who writes YAML does."""
+
+
+def _plain(message: str) -> str:
+    for python, yaml in _WORDS.items():
+        message = message.replace(python, yaml)
+    return message[0].lower() + message[1:]
+
+
+def _advice(path: Path) -> str:
+    """List what the mapping around *path* may hold."""
+    kinds = msgspec.structs.fields(ScenarioFile)
+    entries = {kind.name: get_args(kind.type) or (kind.type,) for kind in kinds}
+    inside = entries.get(str(path[0]), ()) if len(path) > 1 else ()
+    entry = inside[0] if inside and isinstance(inside[0], type) else ScenarioFile
+    if not issubclass(entry, msgspec.Struct):
+        return ""
+    return f"fields: {', '.join(field.name for field in msgspec.structs.fields(entry))}"
 
 
 def _scenario(file: ScenarioFile, document: Document) -> Scenario:
