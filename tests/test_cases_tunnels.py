@@ -1,0 +1,84 @@
+"""Edge cases of tunnels that come up badly: whole runs on the sandbox, with its device model."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.stage import Lookout, Stage
+from vpnmigrate.errors import HeldError
+from vpnmigrate.model import AWS_VPN
+from vpnmigrate.records import OutageEnded, StepSettled, TrafficVerified
+from vpnmigrate.sandbox.behaviour import Behaviour
+
+
+@pytest.fixture
+def stage(tmp_path) -> Stage:
+    return Stage(tmp_path)
+
+
+def new_connection(stage: Stage) -> str:
+    """Find the one connection that the run has made."""
+    rows = stage.world.execute("ec2", "DescribeVpnConnections", {})["VpnConnections"]
+    (new,) = [row["VpnConnectionId"] for row in rows if row["Category"] == AWS_VPN]
+    return str(new)
+
+
+class Idler(Lookout):
+    """Watches until traffic flows, then lets the new tunnels idle out, once, for a while."""
+
+    def __init__(self, stage: Stage, idle: timedelta) -> None:
+        super().__init__()
+        self._stage = stage
+        self._idle = idle
+        self.back_up: datetime | None = None
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().waits(step, why, waited, limit)
+        if self.back_up is None and "hold steady" in why:
+            new = new_connection(self._stage)
+            self._stage.world.devices.disable(new)
+            self._stage.clock.sleep(self._idle)
+            self.back_up = self._stage.clock.now()
+            self._stage.world.devices.enable(new)
+
+
+def test_ipsec_without_bgp_is_down_and_says_why(stage):
+    """Case 57: a tunnel whose message says that IPsec is up is DOWN all the same, and is shown."""
+    stage.forward()
+
+    without_bgp = [why for why in stage.lookout.waits_seen if "IPSEC IS UP" in why]
+    assert without_bgp
+    assert all("0 of 2 tunnels UP" in why for why in without_bgp)
+
+
+def test_a_tunnel_that_idles_out_is_not_yet_stable(stage):
+    """Case 59: the first UP does not end the outage; what must hold starts again after a drop."""
+    idler = Idler(stage, timedelta(seconds=5))
+
+    stage.forward(lookout=idler)
+
+    (verified,) = stage.records(TrafficVerified)
+    (ended,) = stage.records(OutageEnded)
+    assert idler.back_up is not None
+    assert verified.since > idler.back_up
+    assert ended.at == verified.since
+
+
+@pytest.mark.parametrize("up_while_detached", [True, False])
+def test_tunnels_enabled_early_prove_nothing(tmp_path, up_while_detached):
+    """Case 63: UP or not before the attach, traffic is verified only after routing is restored."""
+    stage = Stage(tmp_path, behaviour=Behaviour(tunnels_up_while_detached=up_while_detached))
+    with pytest.raises(HeldError):
+        stage.run(lambda runner: runner.forward(until=6))
+    stage.world.devices.enable(new_connection(stage))
+    stage.clock.sleep(timedelta(minutes=5))
+
+    stage.forward()
+
+    (verified,) = [e.record.since for e in stage.entries if isinstance(e.record, TrafficVerified)]
+    (routed,) = [
+        e.at for e in stage.entries if isinstance(e.record, StepSettled) and e.record.number == 9
+    ]
+    assert verified >= routed
