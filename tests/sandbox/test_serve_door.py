@@ -8,9 +8,17 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from werkzeug.test import Client as HttpClient
+from werkzeug.wrappers import Response
 
 from vpnmigrate.sandbox.apierror import ApiError
-from vpnmigrate.sandbox.door_contract import check_moto, client_through
+from vpnmigrate.sandbox.door_contract import (
+    MotoChangedError,
+    check_door,
+    check_moto,
+    client_through,
+    known_answers,
+)
 from vpnmigrate.sandbox.door_moto import MotoDoor
 
 REGION = "eu-central-1"
@@ -185,6 +193,22 @@ def test_what_nobody_models_is_an_ec2_error(call, sent):
     assert refusal(refused) == ("InvalidAction", 400)
 
 
+def test_an_action_that_ec2_has_not_is_an_ec2_error():
+    """A call that no version of EC2 knows is InvalidAction in EC2's XML."""
+    scope = f"k/20260117/{REGION}/ec2/aws4_request"
+
+    answer = HttpClient(door_of(CannedWorld())).post(
+        "/",
+        data="Action=MakeCoffee&Version=2016-11-15",
+        content_type="application/x-www-form-urlencoded",
+        headers={"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"},
+    )
+
+    assert (answer.status_code, answer.mimetype) == (400, "text/xml")
+    assert "<Code>InvalidAction</Code>" in answer.text
+    assert "MakeCoffee" in answer.text
+
+
 def test_a_defect_of_moto_is_an_internal_error():
     """When moto itself breaks, a client reads InternalError and no traceback."""
     world = CannedWorld(DescribeVpnGateways={"VpnGateways": 17})
@@ -232,3 +256,28 @@ def test_the_environment_is_left_as_it_was():
 def test_the_installed_moto_is_fit():
     """Values of a few describes come through the door unchanged: the check at every start."""
     check_moto()
+
+
+@pytest.mark.parametrize(
+    ("put", "instead", "told"),
+    [
+        (b"VPN-Classic", b"", "DescribeVpnConnections gives"),
+        (b"propagatingVgwSet", b"somethingElse", "DescribeRouteTables gives"),
+        (b"nextToken", b"token", "DescribeRouteTables gives"),
+        (b"RequestLimitExceeded", b"Throttled", "an error arrives as"),
+    ],
+)
+def test_a_moto_that_loses_values_is_refused(put, instead, told):
+    """A value that does not come through is named, with the version of moto and what to do."""
+    known = known_answers()
+    door = MotoDoor(known, lambda _region: known)
+
+    def lossy(environ, start_response):
+        answer = Response.from_app(door, environ)
+        answer.data = answer.data.replace(put, instead)
+        return answer(environ, start_response)
+
+    with pytest.raises(MotoChangedError, match=rf"moto 5\.\S+ no longer works .*{told}") as refused:
+        check_door(lossy)
+
+    assert "pyproject.toml" in refused.value.advice

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -22,7 +22,10 @@ from werkzeug.test import Client
 
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.sandbox.apierror import ApiError
-from vpnmigrate.sandbox.door_moto import MotoDoor
+from vpnmigrate.sandbox.door_moto import Executes, MotoDoor
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 _REGION = "eu-west-1"
 _ANSWERS: Mapping[str, Mapping[str, Any]] = {
@@ -93,13 +96,27 @@ class _Known:
 
 @cache
 def check_moto() -> None:
-    """Compare what botocore reads through the door with what was put in; once for a process.
+    """Check the installed moto, once for a process.
 
     Raises:
         MotoChangedError: A value differs, with its action.
     """
-    known = _Known()
-    ec2 = client_through(MotoDoor(known, lambda _region: known), "ec2", _REGION)
+    known = known_answers()
+    check_door(MotoDoor(known, lambda _region: known))
+
+
+def known_answers() -> Executes:
+    """Give the World whose answers ``check_door`` expects to read."""
+    return _Known()
+
+
+def check_door(door: WSGIApplication) -> None:
+    """Compare what botocore reads through *door*, to the known answers, with what they are.
+
+    Raises:
+        MotoChangedError: A value differs, with its action.
+    """
+    ec2 = client_through(door, "ec2", _REGION)
     try:
         for action, read in (
             ("DescribeVpnConnections", ec2.describe_vpn_connections),
@@ -131,7 +148,7 @@ def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def client_through(door: MotoDoor, service: str, region: str) -> Any:
+def client_through(door: WSGIApplication, service: str, region: str) -> Any:
     """Make a client whose requests go to *door* and never to a socket."""
     web = Client(door)
 
