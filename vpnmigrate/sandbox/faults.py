@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Protocol
 
-from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from msgspec import Struct
 
 from vpnmigrate.sandbox.apierror import ApiError
@@ -89,6 +88,8 @@ class Faults:
 
 
 def _raised(fault: Fault, service: str, action: str) -> BaseException:
+    from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+
     url = f"https://{service}.sandbox.invalid/"
     match fault.kind:
         case Kind.UNREACHABLE:
