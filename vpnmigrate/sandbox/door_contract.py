@@ -71,7 +71,7 @@ class MotoChangedError(VpnMigrateError):
     def __init__(self, what: str) -> None:
         super().__init__(
             f"moto {version('moto')} no longer works for the sandbox: {what}",
-            advice="Install a moto of the range that pyproject.toml names.",
+            advice="Install vpnmigrate anew: it asks for a moto that it works with.",
         )
 
 

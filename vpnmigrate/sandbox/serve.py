@@ -57,7 +57,7 @@ def _elsewhere(world: World, region: str) -> World:
 
 
 KEY = "SANDBOX"
-"""Access key id, secret and token that the printed environment gives; the server checks none."""
+"""Access key id and secret that the printed environment gives; the server checks neither."""
 
 
 class Server(AbstractContextManager["Server"]):
