@@ -18,7 +18,7 @@ from vpnmigrate.clock import VirtualClock
 from vpnmigrate.ports import People
 from vpnmigrate.report.console import Console
 from vpnmigrate.rundir import Run
-from vpnmigrate.sandbox.faults import Fault
+from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.loading import world_of
 
 
@@ -53,8 +53,8 @@ class Terminal:
         self.world = world_of(loaded, self.clock)
         self.parts: SandboxParts = SandboxParts(self.world)
 
-    def fails_with(self, *faults: Fault) -> None:
-        """Let *faults* strike from now on, counted anew for each command."""
+    def meets(self, faults: FaultSource) -> None:
+        """Let *faults* come between the verbs and the world from now on."""
         self.parts = SandboxParts(self.world, faults)
 
     def leaves_devices_alone(self) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from vpnmigrate.sandbox.faults import Fault, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 
 
 class TestPlan:
@@ -106,12 +106,12 @@ class TestApply:
     def test_a_killed_run_is_resumed(self, terminal):
         """A process that dies in step 8 leaves a run that any other process finishes."""
         run = terminal.planned()
-        terminal.fails_with(Fault("AttachVpnGateway", Kind.KILL_AFTER))
+        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json")
 
         down = terminal.status(run)
-        terminal.fails_with()
+        terminal.meets(Faults())
         resumed = terminal.run("apply", run)
 
         assert (down["traffic"], down["step"], down["phase"]) == ("none", 8, "cutover")
@@ -164,7 +164,7 @@ class TestApply:
     def test_aws_saying_no_stops_with_what_is_missing(self, terminal):
         """A refusal names the action, the step, and that traffic is where it was."""
         run = terminal.planned()
-        terminal.fails_with(Fault("CreateVpnGateway", Kind.DENIED, times=0))
+        terminal.meets(Faults([Fault("CreateVpnGateway", Kind.DENIED, times=0)]))
 
         ran = terminal.run("apply", "plan.json", "--json")
 

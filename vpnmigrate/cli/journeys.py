@@ -21,7 +21,7 @@ LAST_OF_PREPARE = 6
 
 def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
     """Carry a plan out to the end of step 10."""
-    subject = by_plan_or_id(desk, plan_or_run, new_holder())
+    subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me))
     require_yes(
         desk,
         terms.asking,
@@ -38,7 +38,7 @@ def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
 
 def stage(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
     """Carry out everything that interrupts nothing, and hold."""
-    subject = by_plan_or_id(desk, plan_or_run, new_holder())
+    subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me))
 
     def journey(runner: Runner, before: RunState) -> None:
         _require_not_retired(subject, before)
@@ -59,7 +59,7 @@ def stage(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
 
 def back(desk: Desk, plan_or_run: str, terms: Terms, *, keep_new: bool) -> Standing:
     """Bring back what was there before."""
-    subject = by_plan_or_id(desk, plan_or_run, new_holder())
+    subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me))
     require_yes(
         desk,
         terms.asking,

@@ -11,6 +11,7 @@ from vpnmigrate.report.console import Console
 
 if TYPE_CHECKING:
     from vpnmigrate.aws.session import Clients
+    from vpnmigrate.lock import Me
     from vpnmigrate.ports import Paths, People
     from vpnmigrate.rundir import Run
 
@@ -21,6 +22,11 @@ class Parts(Protocol):
     @property
     def clock(self) -> Clock:
         """The time of everything in this process."""
+        ...
+
+    @property
+    def me(self) -> Me:
+        """Who runs this process."""
         ...
 
     def clients(self, aws: Aws) -> Clients:
@@ -45,6 +51,13 @@ class OwnParts:
 
     def __init__(self) -> None:
         self.clock: Clock = SystemClock()
+
+    @property
+    def me(self) -> Me:
+        """The person who is logged in."""
+        from vpnmigrate.cli.who import this_person
+
+        return this_person()
 
     def clients(self, aws: Aws) -> Clients:
         """Give the clients of the account that *aws* and the environment lead to."""

@@ -9,7 +9,7 @@ from typing import Protocol, TextIO
 
 from vpnmigrate.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.report.console import Console
-from vpnmigrate.report.words import item, wrapped
+from vpnmigrate.report.words import span, wrapped
 from vpnmigrate.rundir import Run
 from vpnmigrate.snapshot import Word
 
@@ -79,32 +79,34 @@ class TerminalPeople:
 
     def ask(self, task: OperatorTask) -> Word | None:
         """Show *task* if it is new, and give its word if it has been done."""
+        new = task not in self._shown
+        self._shown.add(task)
         match task:
             case RunTest():
-                return self._test(task)
+                return self._try(task) if new else self._hear_again(task)
             case AskOperator():
-                return self._hear(task)
+                if new:
+                    self._explain(task)
+                return task.word if self._answer("done") == "done" else None
 
     def announce(self, task: OperatorTask) -> None:
         """Say that *task* comes up soon."""
         self._console.say(wrapped(str(task), first="  COMING UP: "))
 
-    def _hear(self, task: AskOperator) -> Word | None:
-        if task not in self._shown:
-            self._shown.add(task)
-            self._console.say(f"    device files: {self._run.vault}")
-            typed = "type 'done' here, or run" if self.patient else "when done, run"
-            self._console.say(f"    {typed}: vpnmigrate done {self._run.id} {task.step}")
-        answer = self._prompt.answer()
-        if answer is None or not answer.strip():
-            return None
-        if answer.strip().lower() in {"done", "yes", "y"}:
-            return task.word
-        self._console.say("    only 'done' counts")
-        return None
+    def _explain(self, task: AskOperator) -> None:
+        self._console.say(f"    device files: {self._run.vault}")
+        typed = "type 'done' here, or run" if self.patient else "when done, run"
+        self._console.say(f"    {typed}: vpnmigrate done {self._run.id} {task.step}")
 
-    def _test(self, task: RunTest) -> Word | None:
-        self._console.say(item(str(task)))
+    def _answer(self, *known: str) -> str:
+        """Give what was typed if it is *known*; nothing else counts."""
+        answer = (self._prompt.answer() or "").strip().lower()
+        if answer and answer not in known:
+            self._console.say(f"    the answers are: {', '.join(known)}")
+        return answer
+
+    def _try(self, task: RunTest) -> Word | None:
+        """Run the test; it may take its time, because traffic is untouched while it runs."""
         try:
             ended = subprocess.run(  # noqa: S603  the command is the plan's own, shown and approved
                 task.command,
@@ -113,9 +115,25 @@ class TerminalPeople:
                 timeout=TEST_LIMIT.total_seconds(),
                 check=False,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            self._console.say(item(f"the test could not be finished: {type(error).__name__}"))
-            return None
-        verdict = "passed" if ended.returncode == 0 else f"failed, exit status {ended.returncode}"
-        self._console.say(item(f"the test {verdict}"))
-        return Word.TEST_PASSED if ended.returncode == 0 else None
+        except OSError as error:
+            verdict = f"cannot be run: {error.strerror}"
+        except subprocess.TimeoutExpired:
+            verdict = f"did not end within {span(TEST_LIMIT)}"
+        else:
+            if ended.returncode == 0:
+                self._console.say("    the test passed")
+                return Word.TEST_PASSED
+            verdict = f"failed with exit status {ended.returncode}"
+        self._console.say(f"    the test {verdict}")
+        if self.patient:
+            self._console.say("    type 'again' to run it again, 'done' to go on without it")
+        return None
+
+    def _hear_again(self, task: RunTest) -> Word | None:
+        match self._answer("again", "done"):
+            case "again":
+                return self._try(task)
+            case "done":
+                return Word.TEST_PASSED
+            case _:
+                return None

@@ -16,7 +16,6 @@ from vpnmigrate.cli.signals import Interruption, heeding
 from vpnmigrate.cli.standings import standing
 from vpnmigrate.cli.subject import Subject, require_replannable
 from vpnmigrate.cli.watching import Watch
-from vpnmigrate.cli.who import me
 from vpnmigrate.errors import VpnMigrateError, WrongAccountError
 from vpnmigrate.journal import FileJournal
 from vpnmigrate.lock import take_lock
@@ -59,7 +58,7 @@ def work_on(desk: Desk, subject: Subject, terms: Terms, journey: Journey) -> Sta
         LockedError: Somebody else has the run.
         StoppedError: Anything that went wrong once it was in hand.
     """
-    lock = take_lock(subject.run, desk.parts.clock, me(), terms.take_over)
+    lock = take_lock(subject.run, desk.parts.clock, desk.parts.me, terms.take_over)
     try:
         journal = FileJournal.open(subject.run, desk.parts.clock, lock)
 
@@ -101,7 +100,7 @@ def _go(desk: Desk, subject: Subject, terms: Terms, kept: Records, journey: Jour
     before = replay(journal.entries)
     clients = desk.parts.clients(terms.aws)
     _require_region(clients, plan.region)
-    who = me()
+    who = desk.parts.me
     journal.write(
         Opened(
             plan.migration,

@@ -8,29 +8,31 @@ from datetime import timedelta
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.clock import Clock
+from vpnmigrate.lock import this_process
 from vpnmigrate.ports import Path, People
 from vpnmigrate.report.console import Console
 from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.door import session_for
-from vpnmigrate.sandbox.faults import Fault, Faults
+from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.robot import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.world import World
 
 
 class SandboxParts:
-    """Lets the verbs work on *world*, in this process and through nothing else.
+    """Lets Ann's verbs work on *world*, in this process and through nothing else.
 
     *faults* come between the clients and the world; *reaction* is how long the engineer at the
     devices takes.
     """
 
     def __init__(
-        self, world: World, faults: Sequence[Fault] = (), reaction: timedelta = REACTION
+        self, world: World, faults: FaultSource | None = None, reaction: timedelta = REACTION
     ) -> None:
         self.clock: Clock = world.clock
+        self.me = this_process("ann", "laptop")
         self._world = world
         self._reaction = reaction
-        session = session_for(world, faults=Faults(faults))
+        session = session_for(world, faults=faults)
         self._clients = Clients(lambda: session)
 
     def clients(self, aws: Aws) -> Clients:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import Exit, VpnMigrateError
 from vpnmigrate.files import load_plan
 from vpnmigrate.report.story import Scene
-from vpnmigrate.sandbox.faults import Fault, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, Faults, FaultSource, Killed, Kind
 from vpnmigrate.sandbox.loading import world_of
 
 SCENARIO = "single-bgp"
@@ -66,7 +66,7 @@ class _Stage:
             "Now for real. The sandbox plays the engineer at the router. In step 8, with traffic "
             "down, this process is killed: its last call reaches AWS and the answer is lost.",
             "apply plan.json",
-            faults=[DEATH],
+            faults=Faults([DEATH]),
             ends=None,
         )
         self._clock.sleep(NOTICING)
@@ -98,7 +98,7 @@ class _Stage:
         about: str,
         command: str,
         *,
-        faults: Sequence[Fault] = (),
+        faults: FaultSource | None = None,
         ends: Exit | None = Exit.DONE,
     ) -> Scene:
         began = self._clock.now()
@@ -107,7 +107,7 @@ class _Stage:
         parts = SandboxParts(self._world, faults) if faults else self._parts
         with chdir(self._place), redirect_stdout(printed), redirect_stderr(printed):
             code = _run(command, parts)
-        told = printed.getvalue()
+        told = printed.getvalue().replace(f"{self._place}/", "")
         if code != ends:
             raise VpnMigrateError(
                 f"the demo went wrong at: vpnmigrate {command}: exit code {code}, not {ends}\n"

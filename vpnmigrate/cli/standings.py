@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vpnmigrate.cli.desk import Desk
-from vpnmigrate.cli.who import me
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.files import load_plan
 from vpnmigrate.journal import read_journal
@@ -23,7 +22,7 @@ def standing_of(desk: Desk, run: Run) -> Standing:
     """
     state = replay(read_journal(run).entries)
     return standing(
-        desk, run, load_plan(run.plan), state, alive=owner_at_work(run, me()) is not None
+        desk, run, load_plan(run.plan), state, alive=owner_at_work(run, desk.parts.me) is not None
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from vpnmigrate.changes import AskOperator
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.standings import standing_of
-from vpnmigrate.cli.who import me
 from vpnmigrate.errors import UsageError
 from vpnmigrate.inbox import Done, Inbox
 from vpnmigrate.report.standing import Standing
@@ -26,6 +25,6 @@ def tell_done(desk: Desk, run_id: str, step: int) -> tuple[Standing, AskOperator
             f"run {run.id} does not wait for a task of step {step}; {waits}",
             advice=f"vpnmigrate status {run.id}",
         )
-    who = me()
+    who = desk.parts.me
     Inbox(run).leave(Done(at=desk.parts.clock.now(), who=who.user, host=who.host, step=step))
     return stands, task

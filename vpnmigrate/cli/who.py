@@ -10,19 +10,16 @@ from vpnmigrate.claims import holder_name
 from vpnmigrate.lock import Me, this_process
 
 
-def me() -> Me:
-    """Give who this process is."""
-    return this_process(_user(), socket.gethostname())
-
-
-def new_holder() -> str:
-    """Make the name under which a new run claims its gateway."""
-    return holder_name(_user(), socket.gethostname(), secrets.token_hex(4))
-
-
-def _user() -> str:
+def this_person() -> Me:
+    """Give who runs this process."""
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (OSError, KeyError):
         # A container may run under a number that has no name.
-        return "unknown"
+        user = "unknown"
+    return this_process(user, socket.gethostname())
+
+
+def new_holder(me: Me) -> str:
+    """Make the name under which a new run of *me* claims its gateway."""
+    return holder_name(me.user, me.host, secrets.token_hex(4))

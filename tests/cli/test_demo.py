@@ -1,0 +1,66 @@
+"""The demo, as a newcomer sees it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """What ``vpnmigrate demo --json`` tells, played once for all tests."""
+    home = tmp_path_factory.mktemp("home")
+    ended = subprocess.run(
+        [sys.executable, "-m", "vpnmigrate", "demo", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"HOME": str(home), "PYTHONPATH": str(ROOT)},
+        cwd=home,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert list(home.iterdir()) == []
+    return json.loads(ended.stdout)["scenes"]
+
+
+def test_tells_the_whole_story(demo):
+    """Planned, rehearsed, applied, killed, resumed, taken back, applied again."""
+    verbs = [scene["command"].split()[1] for scene in demo]
+
+    assert verbs == [
+        "plan",
+        "rehearse",
+        "apply",
+        "status",
+        "apply",
+        "rollback",
+        "apply",
+        "finalize",
+        "status",
+    ]
+    assert [scene["exit"] for scene in demo] == [0, 0, None, 0, 0, 0, 0, 2, 0]
+
+
+def test_the_killed_run_leaves_traffic_down_and_the_next_brings_it_back(demo):
+    """The failure is a real one: an outage is open, and the command that was printed ends it."""
+    _, _, _, status, resumed, *_ = demo
+
+    assert "NONE: on-premises traffic is down" in status["printed"]
+    assert resumed["command"] in status["printed"]
+    assert "OUTAGE ENDED" in resumed["printed"]
+    assert "  attach " not in resumed["printed"]
+
+
+def test_nothing_of_this_machine_shows(demo):
+    """What is printed can stand in a README."""
+    printed = "".join(scene["printed"] for scene in demo)
+
+    assert "/tmp" not in printed
+    assert "claim vgw-0a100000000000001 for ann@laptop" in printed
+    assert "Traceback" not in printed

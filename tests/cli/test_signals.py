@@ -1,0 +1,116 @@
+"""Signals: the first stops between two changes, the second at once, a dead terminal not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from vpnmigrate.cli.signals import Interruption, heeding
+from vpnmigrate.report.console import Console
+from vpnmigrate.sandbox.faults import Faults
+
+STUBBORN = """
+import os, signal
+from vpnmigrate.cli.signals import Interruption, heeding
+from vpnmigrate.report.console import Console
+wish = Interruption(Console(), lambda: True)
+wish.resume = "vpnmigrate apply m-1"
+with heeding(wish):
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
+    print("still here")
+"""
+
+
+class SignalAt:
+    """Sends this process a signal just before a call."""
+
+    def __init__(self, number: signal.Signals, action: str) -> None:
+        self._number = number
+        self._action = action
+
+    def before(self, service, action, nth):
+        if action == self._action and nth == 1:
+            os.kill(os.getpid(), self._number)
+
+    def after(self, service, action, nth):
+        pass
+
+
+class TestARun:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_stops_between_two_changes_and_resumes(self, terminal, number):
+        """The call in flight is finished and journalled; the printed command goes on."""
+        run = terminal.planned()
+        terminal.meets(SignalAt(number, "CreateVpnConnection"))
+
+        stopped = terminal.run("apply", "plan.json")
+        status = terminal.status(run)
+        terminal.meets(Faults())
+        resumed = terminal.run("apply", run)
+
+        assert stopped.code == 7
+        assert f"vpnmigrate apply {run}" in stopped.err
+        assert status["traffic"] == "old"
+        assert resumed.code == 0
+        assert "create BGP connection" not in resumed.err
+
+    def test_a_lost_terminal_does_not_stop_the_cutover(self, terminal):
+        """SIGHUP in step 8 changes nothing: the terminal may run through that very VPN."""
+        terminal.planned()
+        terminal.meets(SignalAt(signal.SIGHUP, "DetachVpnGateway"))
+
+        ran = terminal.run("apply", "plan.json")
+
+        assert ran.code == 0
+        assert "goes on without it" in ran.err
+
+    def test_an_operator_may_stop_even_the_cutover(self, terminal):
+        """Ctrl-C in the outage is honoured, and tells that traffic is down."""
+        terminal.planned()
+        terminal.meets(SignalAt(signal.SIGINT, "DetachVpnGateway"))
+
+        ran = terminal.run("apply", "plan.json")
+
+        assert ran.code == 7
+        assert "on-premises traffic is down" in " ".join(ran.err.split())
+
+
+class TestInterruption:
+    def test_nobody_asked_is_no_reason(self):
+        """Without a signal the run goes on."""
+        assert Interruption(Console(io.StringIO()), lambda: False).reason is None
+
+    def test_a_second_hang_up_is_not_a_second_wish(self):
+        """A dying terminal may hang up twice; that must not cut the process short."""
+        wish = Interruption(Console(io.StringIO()), lambda: False)
+
+        wish.receive(signal.SIGHUP)
+        wish.receive(signal.SIGHUP)
+
+        assert wish.reason == "SIGHUP received"
+
+    def test_handlers_are_given_back(self):
+        """After the run signals mean what they meant before."""
+        before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+
+        with heeding(Interruption(Console(io.StringIO()), lambda: False)):
+            pass
+
+        after = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+        assert after == before
+
+    def test_the_second_wish_stops_at_once_with_the_way_to_go_on(self):
+        """Twice Ctrl-C ends the process there and then, with exit code 7."""
+        ended = subprocess.run(
+            [sys.executable, "-c", STUBBORN], capture_output=True, text=True, check=False
+        )
+
+        assert ended.returncode == 7
+        assert "still here" not in ended.stdout
+        assert ended.stderr.count("vpnmigrate apply m-1") == 2

@@ -1,0 +1,199 @@
+"""What others build on: verbs, flags, help, JSON, completion, and how fast it answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from vpnmigrate.cli.app import app
+from vpnmigrate.cli.reference import markdown
+from vpnmigrate.errors import Exit
+
+GIVEN_TO_RUNS = {"--run-dir"}
+GIVEN_TO_AWS = {"--endpoint-url", "--profile", "--region"}
+ALWAYS = {"--json", "--help"}
+
+FLAGS = {
+    "plan": {"--vpn-gateway", "--vpn-connection", "--playbook", "--output", "-o", "--from"}
+    | GIVEN_TO_RUNS
+    | GIVEN_TO_AWS,
+    "rehearse": set(),
+    "apply": {"--until", "--take-over", "--yes", "--no-input"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
+    "done": GIVEN_TO_RUNS,
+    "rollback": {"--keep-new", "--take-over", "--yes", "--no-input"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
+    "finalize": {"--confirm", "--delete-old-gateway", "--take-over"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
+    "status": GIVEN_TO_RUNS,
+    "demo": set(),
+    "playbook list": set(),
+    "playbook show": set(),
+    "playbook schema": set(),
+    "sandbox serve": {"--scenario", "--port", "--speed", "--attentive"},
+    "sandbox scenarios": set(),
+    "sandbox device": {"--endpoint-url"},
+}
+
+
+def commands(group=None, path=""):
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        full = f"{path} {name}".strip()
+        if hasattr(command, "commands"):
+            yield from commands(command, full)
+        else:
+            yield full, command
+
+
+def test_verbs_and_flags_are_those_promised():
+    """Scripts and change documents rest on these names; a change here is a change for them."""
+    found = {
+        path: {
+            flag
+            for parameter in command.get_params(
+                command.make_context(path, [], resilient_parsing=True)
+            )
+            for flag in parameter.opts
+            if flag.startswith("-")
+        }
+        for path, command in commands()
+    }
+
+    assert found == {path: flags | ALWAYS for path, flags in FLAGS.items()}
+
+
+@pytest.mark.parametrize("path", FLAGS)
+def test_help_fits_eighty_columns_and_needs_no_unicode(terminal, path):
+    """Help reads the same on every terminal."""
+    ran = terminal.run(*path.split(), "--help")
+
+    assert ran.code == 0
+    assert ran.out.isascii()
+    assert [line for line in ran.out.splitlines() if len(line) > 80] == []
+
+
+def test_without_a_verb_the_program_explains_itself(terminal):
+    """The bare name prints the help."""
+    ran = terminal.run()
+
+    assert ran.code == 0
+    assert ran.out.startswith("Usage: vpnmigrate")
+    for code in Exit:
+        assert f"{code.value} " in ran.out.split("Exit codes:")[1].replace("\n  ", " ")
+
+
+def test_each_line_of_the_verb_list_is_a_whole_sentence(terminal):
+    """No summary is cut off."""
+    assert "..." not in terminal.run().out.split("Commands:")[1]
+
+
+def test_the_reference_has_every_verb():
+    """The page in docs/ is written from the program and misses nothing."""
+    page = markdown()
+
+    for path in FLAGS:
+        assert f"## vpnmigrate {path}\n" in page
+    for code in Exit:
+        assert f"| {code.value} |" in page
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["playbook", "list"],
+        ["playbook", "show", "standard"],
+        ["playbook", "schema"],
+        ["sandbox", "scenarios"],
+        ["status"],
+    ],
+)
+def test_json_is_one_document_and_nothing_else(terminal, words):
+    """Standard output can be piped into a JSON reader as it is."""
+    ran = terminal.run(*words, "--json")
+
+    assert ran.code == 0
+    assert isinstance(ran.document, dict)
+    assert ran.err == ""
+
+
+def process(*words, **environment):
+    return subprocess.run(
+        [sys.executable, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parents[2],
+    )
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["apply", "--help"]])
+def test_help_and_version_load_nothing_slow(words):
+    """Help is instant because boto3, moto, Rich and Jinja2 stay unloaded."""
+    script = (
+        "import sys\n"
+        "from vpnmigrate.cli.leave import run\n"
+        f"code = run({words!r})\n"
+        "slow = {'boto3', 'botocore', 'moto', 'rich', 'jinja2', 'msgspec'} & set(sys.modules)\n"
+        "sys.exit(f'loaded: {slow}' if slow or code else 0)\n"
+    )
+
+    ended = process("-c", script)
+
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_program_runs_as_a_module():
+    """``python -m vpnmigrate`` is the program."""
+    ended = process("-m", "vpnmigrate", "--version")
+
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("vpnmigrate 0.")
+
+
+def test_a_reader_that_leaves_early_is_no_failure():
+    """``vpnmigrate ... | head`` ends quietly, with the code the command would have had."""
+    script = (
+        "import os, sys\n"
+        "from vpnmigrate.cli.leave import run\n"
+        "reading, writing = os.pipe()\n"
+        "os.close(reading)\n"
+        "os.dup2(writing, 1)\n"
+        "sys.exit(run(['playbook', 'schema']))\n"
+    )
+
+    ended = process("-c", script)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_shell_can_complete_verbs_and_runs(terminal, tmp_path):
+    """Tab completes a verb, and the id of a run."""
+    run_id = terminal.planned()
+    terminal.run("apply", "plan.json", "--until", "cutover")
+
+    def completed(line):
+        words = line.split(" ")
+        return process(
+            "-m",
+            "vpnmigrate",
+            _VPNMIGRATE_COMPLETE="complete_bash",
+            COMP_WORDS=line,
+            COMP_CWORD=str(len(words) - 1),
+        ).stdout.split()
+
+    assert completed("vpnmigrate fin") == ["finalize"]
+    assert completed("vpnmigrate status m-") == [run_id]
+
+
+def test_errors_of_an_ordinary_process_have_no_traceback():
+    """The installed program behaves as the verbs do in this process."""
+    ended = process("-m", "vpnmigrate", "apply", "no-such-run", "--json")
+
+    assert ended.returncode == 2
+    assert json.loads(ended.stdout)["error"]["exit"] == 2
+    assert "Traceback" not in ended.stderr
