@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vpnmigrate.aws import describing
 from vpnmigrate.aws.reading import (
-    connection_record,
+    connection_at_a_glance,
     gateway_record,
     in_order,
     subnet_record,
@@ -32,7 +32,7 @@ def look(ec2: EC2Client, plan: Plan, clock: Clock) -> Reading:
     gateways = in_order(map(gateway_record, describing.gateways(ec2)))
     ours = [g.id for g in gateways if g.tags.get(Tag.MIGRATION) == plan.migration]
     on = sorted({plan.old_gateway, *ours})
-    connections = in_order(map(connection_record, describing.connections_on(ec2, on)))
+    connections = in_order(map(connection_at_a_glance, describing.connections_on(ec2, on)))
     vpcs: tuple[VpcRecord, ...] = ()
     subnets: tuple[SubnetRecord, ...] = ()
     if plan.decisions.test_vpc:

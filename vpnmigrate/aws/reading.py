@@ -10,6 +10,8 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from vpnmigrate.devices.configuration import Configuration, ConfigurationError, parse
 from vpnmigrate.model import (
     Attached,
@@ -89,6 +91,14 @@ def gateway_record(row: VpnGatewayTypeDef) -> GatewayRecord:
 
 def connection_record(row: VpnConnectionTypeDef) -> ConnectionRecord:
     """Read a VPN connection and leave its keys behind."""
+    return replace(connection_at_a_glance(row), tunnels=_tunnels(row))
+
+
+def connection_at_a_glance(row: VpnConnectionTypeDef) -> ConnectionRecord:
+    """Read a VPN connection but for its tunnels' addresses.
+
+    Those never change and may take an XML document to find; a look comes by every second.
+    """
     return ConnectionRecord(
         id=VpnConnectionId(row.get("VpnConnectionId", "")),
         state=row.get("State", ""),
@@ -108,7 +118,6 @@ def connection_record(row: VpnConnectionTypeDef) -> ConnectionRecord:
                 key=lambda prefix: (prefix.cidr, prefix.state),
             )
         ),
-        tunnels=_tunnels(row),
         telemetry=tuple(
             sorted(map(_telemetry, row.get("VgwTelemetry") or ()), key=lambda t: t.outside_ip)
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from hashlib import sha256
 from ipaddress import ip_network
@@ -40,7 +39,7 @@ from vpnmigrate.sandbox.scenario_entries import (
 )
 from vpnmigrate.sandbox.state import DirectConnectTie
 from vpnmigrate.sandbox.tunnels import OUTSIDE
-from vpnmigrate.strict_yaml import Document, Path, document_from
+from vpnmigrate.strict_yaml import Document, Path, document_from, parted
 from vpnmigrate.survey import Quotas, VirtualInterface
 
 
@@ -54,27 +53,10 @@ def scenario_from_text(text: str, name: str) -> Scenario:
     try:
         file = msgspec.convert(document.data, ScenarioFile, strict=True)
     except msgspec.ValidationError as error:
-        message, path = _parted(str(error))
+        message, path = parted(error)
         raise document.fault(path, _plain(message), advice=_advice(path)) from None
     check_scenario(file, document)
     return _scenario(file, document)
-
-
-_AT = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
-_PART = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]")
-_UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
-
-
-def _parted(error: str) -> tuple[str, Path]:
-    """Split msgspec's message into what is wrong and where; an unknown field is where it stands."""
-    found = _AT.search(error)
-    message = error[: found.start()] if found else error
-    path: list[str | int] = [
-        int(part["index"]) if part["index"] else part["key"]
-        for part in _PART.finditer(found["path"].partition("[...]")[0] if found else "")
-    ]
-    unknown = _UNKNOWN.search(message)
-    return message, (*path, unknown["key"]) if unknown else tuple(path)
 
 
 _WORDS = {
