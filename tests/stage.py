@@ -77,6 +77,21 @@ class Roads:
         return self._paths
 
 
+class Postbox(MemoryJournal):
+    """A journal in whose inbox other terminals have left *letters*."""
+
+    def __init__(
+        self, clock: VirtualClock, entries: Iterable[Entry], letters: list[Record]
+    ) -> None:
+        super().__init__(clock, entries)
+        self._letters = letters
+
+    def fold_inbox(self) -> Sequence[str]:
+        while self._letters:
+            self.write(self._letters.pop(0))
+        return ()
+
+
 class Stage:
     """One world, one plan, and as many processes on it as a test starts."""
 
@@ -97,6 +112,7 @@ class Stage:
         self.faults = faults
         self.plan: Plan = a_plan(before=self.plain.survey(OLD), decisions=decisions)
         self.entries: tuple[Entry, ...] = ()
+        self.letters: list[Record] = []
         self.lookout = Lookout()
         self.signal = Signal()
 
@@ -115,7 +131,7 @@ class Stage:
         blind: bool = False,
     ) -> Runner:
         """Start a process: a runner over the journal so far (over none, if *blind*)."""
-        self.journal = MemoryJournal(self.clock, () if blind else self.entries)
+        self.journal = Postbox(self.clock, () if blind else self.entries, self.letters)
         self.lookout = lookout or Lookout()
         return Runner(
             self.plan,

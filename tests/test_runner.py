@@ -52,6 +52,7 @@ from vpnmigrate.records import (
     OtherHand,
     OutageBegan,
     OutageEnded,
+    Spoken,
     TrafficVerified,
 )
 from vpnmigrate.replay import Traffic
@@ -199,6 +200,18 @@ class TestHolds:
 
         assert "vpnmigrate done" in held.value.advice
         assert isinstance(stage.entries[-1].record, Held)
+
+    def test_a_word_left_meanwhile_is_taken_before_anyone_is_asked_again(self, stage):
+        """`done` said while the run was held settles its step without a second asking."""
+        with pytest.raises(HeldError):
+            stage.forward(people=Nobody())
+        asked = stage.calls.count("AskOperator")
+        stage.letters.append(Spoken(Word.DEVICES_CONFIGURED, "ann", "desk"))
+
+        with pytest.raises(HeldError, match="staged"):
+            stage.run(lambda runner: runner.forward(until=6), people=Nobody())
+
+        assert stage.calls.count("AskOperator") == asked
 
     def test_nobody_is_sent_away_while_traffic_is_down(self, tmp_path):
         """In the outage the run keeps looking for tunnels even without a person at the prompt."""

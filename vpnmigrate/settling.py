@@ -123,6 +123,7 @@ class Settler:
 
     def _turn(self, step: Step) -> Verdict:
         self._tasks.stop_if_asked()
+        self._tasks.listen()
         look = self._looker.look()
         if isinstance(look, NotYet):
             return look
