@@ -16,7 +16,7 @@ from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.ports import People
-from vpnmigrate.report.console import Console
+from vpnmigrate.report.console import Speaker
 from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.loading import world_of
@@ -83,5 +83,5 @@ class Terminal:
 class Unattended(SandboxParts):
     """Nobody does device tasks unasked, and nobody can be asked."""
 
-    def people(self, console: Console, run: Run, asking: Asking) -> People:
+    def people(self, console: Speaker, run: Run, asking: Asking) -> People:
         return TerminalPeople(console, NoPrompt(), run)

@@ -37,7 +37,7 @@ from vpnmigrate.model import (
     VpnGatewayId,
 )
 from vpnmigrate.options import Decisions
-from vpnmigrate.plan import GATEWAY_ROLE, Finding, Phase, Plan, PlannedStep
+from vpnmigrate.plan import GATEWAY_ROLE, Finding, Outage, Phase, Plan, PlannedStep
 from vpnmigrate.records import Direction, DirectionTaken, Entry, Opened, Record
 from vpnmigrate.snapshot import Word
 from vpnmigrate.survey import Survey
@@ -152,6 +152,7 @@ def a_plan(decisions: Decisions | None = None) -> Plan:
         ),
         back=(PlannedStep(8, "Swap gateways", Phase.CUTOVER, (DetachVpnGateway(NEW, VPC),)),),
         retire=(PlannedStep(11, "Delete classic", Phase.RETIRE, (DeleteVpnConnection(BGP, BGP),)),),
+        outage=Outage(7, DisablePropagation(TABLE, OLD), 10, "2 of 2 tunnels are UP"),
         fingerprint="a1b2c3d4",
     )
 

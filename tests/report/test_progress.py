@@ -117,7 +117,7 @@ class TestPlainProgress:
         progress.saw(a_journal(OutageEnded(BEGAN, timedelta(seconds=50)))[-1])
         progress.waits(10, "disable", timedelta(), timedelta(minutes=45))
 
-        assert "detaching, outage 48 s\n" in out.getvalue()
+        assert "45 min, outage 48 s: detaching\n" in out.getvalue()
         assert out.getvalue().endswith("disable\n")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.clock import Clock, SystemClock
-from vpnmigrate.report.console import Console
+from vpnmigrate.report.console import Speaker
 
 if TYPE_CHECKING:
     from vpnmigrate.aws.session import Clients
@@ -37,7 +37,7 @@ class Parts(Protocol):
         """Give this host's ways to the services of *clients*."""
         ...
 
-    def people(self, console: Console, run: Run, asking: Asking) -> People:
+    def people(self, console: Speaker, run: Run, asking: Asking) -> People:
         """Give whoever carries out the device tasks of *run*."""
         ...
 
@@ -76,7 +76,7 @@ class OwnParts:
             }
         )
 
-    def people(self, console: Console, run: Run, asking: Asking) -> People:
+    def people(self, console: Speaker, run: Run, asking: Asking) -> People:
         """Give the person at this terminal, if there is one."""
         from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople
 

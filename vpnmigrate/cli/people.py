@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Protocol, TextIO
 
 from vpnmigrate.changes import AskOperator, OperatorTask, RunTest
-from vpnmigrate.report.console import Console
+from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import span, wrapped
 from vpnmigrate.rundir import Run
 from vpnmigrate.snapshot import Word
@@ -66,7 +66,7 @@ class TerminalPeople:
     The word is journalled by the runner, so an answer lost with a dying process is asked again.
     """
 
-    def __init__(self, console: Console, prompt: Prompt, run: Run) -> None:
+    def __init__(self, console: Speaker, prompt: Prompt, run: Run) -> None:
         self._console = console
         self._prompt = prompt
         self._run = run

@@ -24,6 +24,7 @@ from vpnmigrate.looking import Claimant
 from vpnmigrate.ports import Observer
 from vpnmigrate.records import Opened, Replanned
 from vpnmigrate.replay import RunState, replay
+from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.progress import PlainProgress
 from vpnmigrate.report.standing import Standing
@@ -111,14 +112,14 @@ def _go(desk: Desk, subject: Subject, terms: Terms, kept: Records, journey: Jour
             vpnmigrate.__version__,
         )
     )
-    with _progress(desk, before) as progress:
+    with _progress(desk, before) as (progress, speaker):
         watch = Watch(progress, kept.log)
-        interruption = Interruption(desk.console, lambda: watch.cutting)
+        interruption = Interruption(speaker, lambda: watch.cutting)
         interruption.resume = f"vpnmigrate status {run.id}"
         around = Surroundings(
             ec2=Account(clients, desk.parts.clock, Vault(run.vault)),
             journal=journal,
-            people=desk.parts.people(desk.console, run, terms.asking),
+            people=desk.parts.people(speaker, run, terms.asking),
             observer=watch,
             clock=desk.parts.clock,
             interruption=interruption,
@@ -140,12 +141,12 @@ def _require_region(clients: Clients, region: str) -> None:
 
 
 @contextmanager
-def _progress(desk: Desk, before: RunState) -> Iterator[Observer]:
+def _progress(desk: Desk, before: RunState) -> Iterator[tuple[Observer, Speaker]]:
     down_since = before.outage_since if before.outage_open else None
     if not desk.console.stream.isatty():
-        yield PlainProgress(desk.console, desk.parts.clock, down_since)
+        yield PlainProgress(desk.console, desk.parts.clock, down_since), desk.console
         return
     from vpnmigrate.report.terminal import TerminalProgress
 
     with TerminalProgress(desk.console, desk.parts.clock, down_since) as progress:
-        yield progress
+        yield progress, progress

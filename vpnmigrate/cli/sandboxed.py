@@ -10,7 +10,7 @@ from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.clock import Clock
 from vpnmigrate.lock import this_process
 from vpnmigrate.ports import Path, People
-from vpnmigrate.report.console import Console
+from vpnmigrate.report.console import Speaker
 from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.faults import FaultSource
@@ -45,7 +45,7 @@ class SandboxParts:
         del clients
         return _NoPaths()
 
-    def people(self, console: Console, run: Run, asking: Asking) -> People:
+    def people(self, console: Speaker, run: Run, asking: Asking) -> People:
         """Give an engineer who does every task unasked."""
         del console, run, asking
         return DeviceEngineer(self._world, self._reaction)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from vpnmigrate.errors import Exit
-from vpnmigrate.report.console import Console
+from vpnmigrate.report.console import Speaker
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
@@ -21,7 +21,7 @@ class Interruption:
     nothing, because the terminal may well run through the VPN that is being cut.
     """
 
-    def __init__(self, console: Console, cutting: Callable[[], bool]) -> None:
+    def __init__(self, console: Speaker, cutting: Callable[[], bool]) -> None:
         self._console = console
         self._cutting = cutting
         self._reason: str | None = None

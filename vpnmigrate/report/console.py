@@ -17,6 +17,14 @@ class Results(Protocol):
         ...
 
 
+class Speaker(Protocol):
+    """Whoever can say something to the person who watches."""
+
+    def say(self, text: str = "") -> None:
+        """Print *text* and a line's end, at once."""
+        ...
+
+
 class Stream:
     """A text stream whose reader may go away: what nobody reads is dropped, and nothing fails.
 

@@ -16,6 +16,7 @@ from vpnmigrate.snapshot import Word
 
 SCHEMA = "vpnmigrate/plan/1"
 
+_FLOWS_AGAIN = "tunnels are up and routes are back"
 _TRAFFIC_RETURNS = frozenset({Word.NEW_TUNNELS_ENABLED, Word.TUNNELS_RETURNED})
 
 
@@ -26,7 +27,7 @@ def text(plan: Plan, *, file: str) -> str:
         heading("What is there now") + inventory.text(plan.before),
         heading("Findings") + (findings.text(plan.findings) or item("none")),
         heading("Decisions") + decisions.text(plan.decisions),
-        heading("Steps 1 to 10: apply") + "\n".join(_steps(plan.forward)),
+        heading("Steps 1 to 10: apply") + "\n".join(_forward(plan)),
         heading("The way back: rollback") + _way_back(plan),
         heading("Step 11: finalize") + _retire(plan),
         heading("Next") + _next(file),
@@ -39,6 +40,7 @@ def as_json(plan: Plan, *, file: str) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "file": file,
+        "findings": findings.as_json(plan.findings),
         "plan": msgspec.to_builtins(plan),
         "next": [f"vpnmigrate rehearse {file}", f"vpnmigrate apply {file}"],
     }
@@ -61,7 +63,12 @@ def _title(plan: Plan) -> str:
     return f"{wrapped(sentence)}\n\n{facts}"
 
 
-def _steps(steps: Iterable[PlannedStep]) -> Iterator[str]:
+def _forward(plan: Plan) -> Iterator[str]:
+    outage = plan.outage
+    return _steps(plan.forward, _FLOWS_AGAIN if outage is None else outage.ends_when)
+
+
+def _steps(steps: Iterable[PlannedStep], ends_when: str = _FLOWS_AGAIN) -> Iterator[str]:
     down, up = False, False
     for step in steps:
         interrupts = step.phase is Phase.CUTOVER and bool(step.changes)
@@ -75,9 +82,9 @@ def _steps(steps: Iterable[PlannedStep]) -> Iterator[str]:
             yield item(told(change), indent=6)
             if down and not up and _brings_traffic_back(change):
                 up = True
-                yield _mark("THE OUTAGE ENDS when tunnels are up and routes are back")
+                yield _mark(f"THE OUTAGE ENDS when {ends_when}")
     if down and not up:
-        yield _mark("THE OUTAGE ENDS when tunnels are up and routes are back")
+        yield _mark(f"THE OUTAGE ENDS when {ends_when}")
 
 
 def _brings_traffic_back(change: Change) -> bool:
@@ -85,7 +92,7 @@ def _brings_traffic_back(change: Change) -> bool:
 
 
 def _mark(what: str) -> str:
-    return f"  ----  {what}"
+    return wrapped(what, first="  ----  ")
 
 
 def _way_back(plan: Plan) -> str:

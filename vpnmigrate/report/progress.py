@@ -120,11 +120,10 @@ class OutageClock:
             case _:
                 pass  # the others do not touch traffic
 
-    def told(self) -> str:
-        """Give ``, outage 1 min 41 s`` while traffic is down, else nothing."""
-        if self._since is None:
-            return ""
-        return f", outage {span(self._clock.now() - self._since)}"
+    def waiting(self, step: int, why: str, waited: timedelta, limit: timedelta) -> str:
+        """Say how long *step* has waited of what limit, how long traffic is down, and for what."""
+        down = "" if self._since is None else f", outage {span(self._clock.now() - self._since)}"
+        return f"step {step} waits {span(waited)} of {span(limit)}{down}: {safe(why)}"
 
 
 class PlainProgress:
@@ -153,10 +152,5 @@ class PlainProgress:
             if (step, why) == (told_step, told_why) and timedelta() <= waited - told_at < REMINDER:
                 return
         self._told = step, why, waited
-        line = waiting(step, why, waited, limit)
-        self._console.say(f"{time_of_day(self._clock.now())}   {line}{self._outage.told()}")
-
-
-def waiting(step: int, why: str, waited: timedelta, limit: timedelta) -> str:
-    """Say what step *step* waits for and how much of its limit is gone."""
-    return f"step {step} waits {span(waited)} of {span(limit)}: {safe(why)}"
+        line = self._outage.waiting(step, why, waited, limit)
+        self._console.say(f"{time_of_day(self._clock.now())}   {line}")

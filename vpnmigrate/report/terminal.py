@@ -13,7 +13,7 @@ from rich.text import Text
 from vpnmigrate.clock import Clock
 from vpnmigrate.records import Entry
 from vpnmigrate.report.console import Console
-from vpnmigrate.report.progress import Narrator, OutageClock, waiting
+from vpnmigrate.report.progress import Narrator, OutageClock
 
 
 class TerminalProgress:
@@ -49,5 +49,9 @@ class TerminalProgress:
 
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Redraw the waiting line."""
-        line = f"{waiting(step, why, waited, limit)}{self._outage.told()}"
-        self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
+        line = self._outage.waiting(step, why, waited, limit)
+        self._live.update(Text(line, no_wrap=True, overflow="crop"), refresh=True)
+
+    def say(self, text: str = "") -> None:
+        """Print *text* above the waiting line."""
+        self._rich.print(text, soft_wrap=True)
