@@ -105,6 +105,18 @@ class TestInterruption:
         after = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
         assert after == before
 
+    def test_what_a_parent_has_us_ignore_stays_ignored(self):
+        """Under nohup a hang-up does not stop even the preparation."""
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            wish = Interruption(Console(io.StringIO()), lambda: False)
+            with heeding(wish):
+                os.kill(os.getpid(), signal.SIGHUP)
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+        assert wish.reason is None
+
     def test_the_second_wish_stops_at_once_with_the_way_to_go_on(self):
         """Twice Ctrl-C ends the process there and then, with exit code 7."""
         ended = subprocess.run(

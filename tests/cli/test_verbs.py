@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -210,6 +211,66 @@ class TestRollback:
 
         assert again.code == 0
         assert "create virtual private gateway" not in again.err
+
+
+class TestWithoutTheJournal:
+    """The laptop is gone: plan file and tags are enough."""
+
+    def dead_in_step_8(self, terminal):
+        run = terminal.planned()
+        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+        with pytest.raises(Killed):
+            terminal.run("apply", "plan.json")
+        shutil.rmtree(terminal.place / "home" / "runs")
+        terminal.meets(Faults())
+        refused = terminal.run("apply", "plan.json")
+        assert refused.code == 4
+        return run, " ".join(refused.err.split()).split("--take-over ")[1].split()[0]
+
+    @pytest.mark.parametrize(("verb", "traffic"), [("apply", "new"), ("rollback", "old")])
+    def test_either_way_can_be_gone(self, terminal, verb, traffic):
+        """Another machine goes on, or back, from the plan file alone, and asks nothing again."""
+        run, holder = self.dead_in_step_8(terminal)
+
+        ran = terminal.run(verb, "plan.json", "--take-over", holder)
+
+        assert ran.code == 0
+        assert terminal.status(run)["traffic"] == traffic
+        assert "load the candidate" not in ran.err
+
+    def test_and_be_interrupted_again(self, terminal):
+        """The process that took over may die as well; the next asks for no early step either."""
+        run, holder = self.dead_in_step_8(terminal)
+        terminal.meets(Faults([Fault("EnableVgwRoutePropagation", Kind.KILL_BEFORE)]))
+        with pytest.raises(Killed):
+            terminal.run("apply", "plan.json", "--take-over", holder)
+        terminal.meets(Faults())
+
+        ran = terminal.run("apply", run)
+
+        assert ran.code == 0
+        assert "load the candidate" not in ran.err
+        assert terminal.status(run)["traffic"] == "new"
+
+    def test_and_found_done_already(self, terminal):
+        """Who takes over a finished cutover can still go the whole way back, devices included."""
+        (terminal.place / "leave.yaml").write_text(
+            "name: leave\nsummary: s\ndecisions:\n  old_tunnels: leave\n"
+        )
+        plan = ["plan", "--vpn-gateway", terminal.gateway, "--playbook", "./leave.yaml"]
+        terminal.run(*plan, "-o", "plan.json")
+        run = json.loads((terminal.place / "plan.json").read_text())["migration"]
+        terminal.run("apply", "plan.json")
+        shutil.rmtree(terminal.place / "home" / "runs")
+        refused = terminal.run("rollback", "plan.json")
+        holder = " ".join(refused.err.split()).split("--take-over ")[1].split()[0]
+        terminal.run("apply", "plan.json", "--take-over", holder)
+
+        ran = terminal.run("rollback", run)
+
+        assert ran.code == 0
+        assert "step 10 of 11" in ran.err
+        assert terminal.status(run)["traffic"] == "old"
 
 
 class TestFinalize:

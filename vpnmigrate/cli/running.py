@@ -12,6 +12,7 @@ from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
+from vpnmigrate.cli.lost import LOST, is_blind
 from vpnmigrate.cli.signals import Interruption, heeding
 from vpnmigrate.cli.standings import standing
 from vpnmigrate.cli.subject import Subject, require_replannable
@@ -112,6 +113,9 @@ def _go(desk: Desk, subject: Subject, terms: Terms, kept: Records, journey: Jour
             vpnmigrate.__version__,
         )
     )
+    if terms.take_over is not None and before.direction is None:
+        # A journal that sets out by a take-over is not the first there was.
+        journal.write(LOST)
     with _progress(desk, before) as (progress, speaker):
         watch = Watch(progress, kept.log)
         interruption = Interruption(speaker, lambda: watch.cutting)
@@ -125,8 +129,7 @@ def _go(desk: Desk, subject: Subject, terms: Terms, kept: Records, journey: Jour
             interruption=interruption,
             paths=desk.parts.paths(clients),
             claimant=Claimant(run.holder, terms.take_over or ""),
-            # A journal that is begun by a take-over is not the first there was.
-            blind=terms.take_over is not None and before.opened is None,
+            blind=is_blind(journal.entries),
         )
         with heeding(interruption):
             journey(Runner(plan, around), before)

@@ -60,7 +60,9 @@ def heeding(interruption: Interruption) -> Iterator[None]:
         del frame
         interruption.receive(number)
 
-    before = {number: signal.signal(number, receive) for number in (*_STOPS, signal.SIGHUP)}
+    # What a parent has us ignore (nohup, a background job) stays ignored.
+    heard = [n for n in (*_STOPS, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, receive) for number in heard}
     try:
         yield
     finally:
