@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from vpnmigrate.admission import cutover_is_open
 from vpnmigrate.belief import Intent
+from vpnmigrate.changes import Creation
 from vpnmigrate.errors import HeldError, InterruptedRunError, StepError, VpnMigrateError
 from vpnmigrate.facts import Archive, WordGiven
+from vpnmigrate.model import Role
 from vpnmigrate.outcomes import Later, Performed, Refused
+from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Journal, Observer
 from vpnmigrate.records import Failed, Held, Interrupted, Record
-from vpnmigrate.replay import RunState, replay
+from vpnmigrate.replay import RunState, going_on, replay
 
 
 class Logbook:
@@ -32,6 +36,10 @@ class Logbook:
     def state(self) -> RunState:
         """What everything written so far amounts to."""
         return self._state
+
+    def going_on(self, plan: Plan) -> str:
+        """Give the command that goes on the way that was taken."""
+        return going_on(self._state, plan.migration, plan.old_connections)
 
     def write(self, *records: Record) -> None:
         """Make *records* durable, then show them to the observer.
@@ -67,6 +75,20 @@ class Logbook:
         """Give the intents since this attempt set out: what it did and may find undone."""
         since = self._state.attempt_since
         return tuple(i for i in self.intents() if since is not None and i.at >= since)
+
+    def made(self) -> Mapping[Role, frozenset[str]]:
+        """Give the ids that were made for each role, but for roles with a creation in doubt."""
+        made: defaultdict[Role, set[str]] = defaultdict(set)
+        doubtful: set[Role] = set()
+        for intent in self._state.intents:
+            if not isinstance(intent.change, Creation) or intent.cancelled:
+                continue
+            match intent.outcome:
+                case Performed(made=str(id_)):
+                    made[intent.change.role].add(id_)
+                case _:
+                    doubtful.add(intent.change.role)
+        return {role: frozenset(ids) for role, ids in made.items() if role not in doubtful}
 
     def _catch_up(self) -> None:
         entries = self._journal.entries

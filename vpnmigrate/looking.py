@@ -75,7 +75,7 @@ class Looker:
         if self._sighted_at is not None and reading.begun < self._sighted_at:
             return NotYet("without a journal, what AWS shows is believed only after a while")
         book = self._logbook
-        now = trusted(snapshot_of(reading, self._plan.migration), book.intents())
+        now = trusted(snapshot_of(reading, self._plan.migration, book.made()), book.intents())
         now = replace(now, foreign=foreign(now, book.attempt_intents()))
         direction = book.state.direction or Direction.FORWARD
         return Look(now, way_of(direction, self._plan, now), self.told())

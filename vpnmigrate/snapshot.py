@@ -63,7 +63,9 @@ class Snapshot:
     ours: Mapping[Role, str] = field(default_factory=dict)
     """Live resources that carry this migration's tags, and no others."""
     twins: tuple[tuple[Role, str], ...] = ()
-    """Further live resources in a role that ``ours`` has filled: somebody copied our tags."""
+    """Further live resources that carry the tags of a role: somebody copied our tags."""
+    contested: frozenset[Role] = frozenset()
+    """Roles with twins in which nobody knows which resource is ours."""
     connections: Mapping[VpnConnectionId, ConnectionRecord] = field(default_factory=dict)
     tables: Mapping[RouteTableId, RouteTableRecord] = field(default_factory=dict)
     foreign: frozenset[Fact] = frozenset()
@@ -124,18 +126,29 @@ class Snapshot:
 _Resource = GatewayRecord | ConnectionRecord | VpcRecord | SubnetRecord
 
 
-def snapshot_of(reading: Reading, migration: MigrationId) -> Snapshot:
-    """Turn a reading into facts.  Roles are filled by tag; the first id in order wins a role."""
+NOTHING_MADE: Mapping[Role, frozenset[str]] = {}
+"""What a run without a journal knows to have made."""
+
+
+def snapshot_of(
+    reading: Reading,
+    migration: MigrationId,
+    made: Mapping[Role, frozenset[str]] = NOTHING_MADE,
+) -> Snapshot:
+    """Turn a reading into facts.  Roles are filled by tag; the first id in order wins a role.
+
+    Where the journal knows what was *made* for a role, nothing else fills it.
+    """
     facts: dict[Fact, Value] = {}
     ours: dict[Role, str] = {}
     twins: list[tuple[Role, str]] = []
     for resource in _living_first(reading):
         life = life_of(resource.state)
         facts[Existence(resource.id)] = life
-        if resource.tags.get(Tag.MIGRATION) != migration or life is State.ABSENT:
-            continue
         role = Role(resource.tags.get(Tag.ROLE, ""))
-        if role not in ours:
+        if resource.tags.get(Tag.MIGRATION) != migration or not role or life is State.ABSENT:
+            continue
+        if role not in ours and resource.id in made.get(role, (resource.id,)):
             ours[role] = resource.id
             facts[Existence(role)] = life
         elif life is not State.DELETING:
@@ -152,6 +165,7 @@ def snapshot_of(reading: Reading, migration: MigrationId) -> Snapshot:
         facts=facts,
         ours=ours,
         twins=tuple(twins),
+        contested=frozenset(role for role, _ in twins if role not in made),
         connections={c.id: c for c in reading.connections},
         tables={t.id: t for t in reading.tables},
     )

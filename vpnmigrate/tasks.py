@@ -51,13 +51,21 @@ class Tasks:
         if task not in self._intents:
             self._intents[task] = self._performer.intend(_step_of(task), [task])
         self._pending = task
-        if self.listen() or self._people.patient or outage:
+        if not (self.listen() or self._people.patient or outage):
+            self.hold_if_waiting()
+
+    def hold_if_waiting(self) -> None:
+        """Let the run rest if what it lacks is a person's word.
+
+        Raises:
+            HeldError: It does, with the command that gives the word and goes on.
+        """
+        if self._pending is None:
             return
-        message = f"step {_step_of(task)} needs a person: {task}"
-        run = self._plan.migration
-        raise HeldError(
-            message, advice=f"vpnmigrate done {run} {_step_of(task)} && vpnmigrate apply {run}"
-        )
+        step = _step_of(self._pending)
+        message = f"step {step} needs a person: {self._pending}"
+        done = f"vpnmigrate done {self._plan.migration} {step}"
+        raise HeldError(message, advice=f"{done} && {self._logbook.going_on(self._plan)}")
 
     def listen(self) -> bool:
         """Take in whatever was said meanwhile; tell whether it was what we wait for."""
@@ -84,8 +92,7 @@ class Tasks:
             InterruptedRunError: They do; everything done so far is in the journal.
         """
         if reason := self._interruption.reason:
-            run = self._plan.migration
-            raise InterruptedRunError(reason, advice=f"vpnmigrate apply {run}")
+            raise InterruptedRunError(reason, advice=self._logbook.going_on(self._plan))
 
 
 def _step_of(task: OperatorTask) -> int:

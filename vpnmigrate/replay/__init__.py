@@ -1,7 +1,7 @@
 """What a journal amounts to: where the run stands, what it was told, and what comes next."""
 
 from vpnmigrate.replay.fold import replay
-from vpnmigrate.replay.following import next_command, word_meant
+from vpnmigrate.replay.following import going_on, next_command, word_meant
 from vpnmigrate.replay.state import Intent, RunState, Traffic
 
-__all__ = ["Intent", "RunState", "Traffic", "next_command", "replay", "word_meant"]
+__all__ = ["Intent", "RunState", "Traffic", "going_on", "next_command", "replay", "word_meant"]

@@ -29,14 +29,15 @@ def next_command(
             return f"vpnmigrate apply {run}"
         case _:
             pass
-    going_on = _going_on(state, run, confirm)
+    on = going_on(state, run, confirm)
     if not isinstance(state.task, AskOperator):
-        return going_on
+        return on
     done = f"vpnmigrate done {run} {state.task.step}"
-    return done if alive else f"{done} && {going_on}"
+    return done if alive else f"{done} && {on}"
 
 
-def _going_on(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> str:
+def going_on(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> str:
+    """Give the command that goes on the way that was taken."""
     match state.direction:
         case Direction.BACK:
             return f"vpnmigrate rollback {run}" + (" --keep-new" if state.keep_new else "")

@@ -9,7 +9,7 @@ from vpnmigrate.model import State, VpnGatewayId
 from vpnmigrate.plan import GATEWAY_ROLE, Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
-from vpnmigrate.steps.tags import carried_over, twins_in
+from vpnmigrate.steps.tags import carried_over, left_alone, twins_in
 
 
 def new_gateway(now: Snapshot) -> VpnGatewayId:
@@ -58,6 +58,7 @@ class RemoveGateway(Step):
         gateway = now.ours.get(GATEWAY_ROLE)
         if (
             gateway is not None
+            and GATEWAY_ROLE not in now.contested
             and now.state(GATEWAY_ROLE) in (State.PENDING, State.AVAILABLE)
             and not now.attachments(VpnGatewayId(gateway))
         ):
@@ -65,6 +66,6 @@ class RemoveGateway(Step):
 
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
         state = now.state(GATEWAY_ROLE)
-        if state is State.ABSENT:
-            return Met()
+        if state is State.ABSENT or GATEWAY_ROLE in now.contested:
+            return left_alone(now)
         return NotYet(f"the new virtual private gateway is {state}")

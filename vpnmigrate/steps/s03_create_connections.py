@@ -10,9 +10,9 @@ from vpnmigrate.model import AWS_VPN, ConnectionRecord, State, VpnConnectionId, 
 from vpnmigrate.options import InsideMode
 from vpnmigrate.plan import GATEWAY_ROLE, Phase, Plan, connection_role
 from vpnmigrate.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.base import Blocked, Changes, Lost, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.s02_create_gateway import new_gateway
-from vpnmigrate.steps.tags import carried_over, twins_in
+from vpnmigrate.steps.tags import carried_over, left_alone, twins_in
 
 AT_ONCE = 2
 """Connections in creation at a time: EC2 limits concurrently changing objects (domain.md 5)."""
@@ -70,17 +70,18 @@ class RemoveConnections(Step):
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
         for old in plan.old_connections:
             role = connection_role(old)
-            if role in now.ours and now.state(role) in (State.PENDING, State.AVAILABLE):
+            if role not in now.ours or role in now.contested:
+                continue
+            if now.state(role) in (State.PENDING, State.AVAILABLE):
                 yield DeleteVpnConnection(role, now.ours[role])
 
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
         for old in plan.old_connections:
-            state = now.state(connection_role(old))
-            if state is not State.ABSENT:
+            role = connection_role(old)
+            state = now.state(role)
+            if state is not State.ABSENT and role not in now.contested:
                 return NotYet(f"the successor of {old} is {state}")
-        if now.twins:
-            return Lost(tuple(f"{twin} carries our tags and was left" for _, twin in now.twins))
-        return Met()
+        return left_alone(now)
 
 
 def wanted_prefixes(old: ConnectionRecord) -> tuple[str, ...]:

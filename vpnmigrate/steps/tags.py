@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from vpnmigrate.changes import Tags
 from vpnmigrate.snapshot import Snapshot
-from vpnmigrate.steps.base import Blocked
+from vpnmigrate.steps.base import Blocked, Lost, Met
 
 RESERVED = ("aws:", "vpnmigrate:")
 """Prefixes that are not copied: AWS forbids the first (domain.md 2.11), the second is ours."""
@@ -31,8 +31,17 @@ def twins_in(now: Snapshot) -> Blocked | None:
     if not now.twins:
         return None
     role, twin = now.twins[0]
+    ours = now.ours.get(role, "nothing of ours")
     return Blocked(
-        f"{now.ours[role]} and {twin} both carry this migration's tags for {role!r}",
+        f"{ours} and {twin} both carry this migration's tags for {role!r}",
         f"find out which one is a copy and take the vpnmigrate: tags off it "
         f"(aws ec2 delete-tags --resources {twin} --tags Key=vpnmigrate:role)",
     )
+
+
+def left_alone(now: Snapshot) -> Met | Lost:
+    """Name what carries our tags and may be a stranger's: a clean-up never deletes it."""
+    twins = (twin for _, twin in now.twins)
+    unsure = (now.ours[role] for role in sorted(now.contested))
+    names = tuple(f"{id_} carries our tags and was left" for id_ in (*twins, *unsure))
+    return Lost(names) if names else Met()
