@@ -13,11 +13,12 @@ from vpnmigrate.changes import (
     DeleteTestSubnet,
     DeleteTestVpc,
     DetachVpnGateway,
+    DisablePropagation,
     EnablePropagation,
     RunTest,
 )
 from vpnmigrate.facts import Switch, standing
-from vpnmigrate.model import Attachment, RouteTableId, State, VpcId
+from vpnmigrate.model import Attachment, RouteTableId, State, VpcId, VpnGatewayId
 from vpnmigrate.options import TestVpc
 from vpnmigrate.plan import TEST_SUBNET_ROLE, TEST_VPC_ROLE, Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way, Word
@@ -105,18 +106,28 @@ def _test(wish: TestVpc, vpc: VpcId) -> RunTest | AskOperator:
 
 
 def _take_down(now: Snapshot) -> Changes:
-    if TEST_VPC_ROLE not in now.ours:
+    if TEST_VPC_ROLE not in now.ours or now.contested & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
         return
     vpc = VpcId(now.ours[TEST_VPC_ROLE])
     gateway = new_gateway(now)
     attachment = now.attachment(gateway, vpc)
     if attachment is Attachment.ATTACHED:
-        yield DetachVpnGateway(gateway, vpc)
+        yield from _let_go(gateway, vpc, now)
     if now.state(TEST_SUBNET_ROLE) is State.AVAILABLE:
         yield DeleteTestSubnet(TEST_SUBNET_ROLE, now.ours[TEST_SUBNET_ROLE])
     empty = now.state(TEST_SUBNET_ROLE) is State.ABSENT and attachment is Attachment.DETACHED
     if empty and now.state(TEST_VPC_ROLE) is State.AVAILABLE:
         yield DeleteTestVpc(TEST_VPC_ROLE, vpc)
+
+
+def _let_go(gateway: VpnGatewayId, vpc: VpcId, now: Snapshot) -> Changes:
+    """Detach; but first switch off what would else vanish as if by another hand."""
+    table = _main_table(vpc, now)
+    propagates = Switch.OFF if table is None else now.propagates(table, gateway)
+    if table is not None and propagates is Switch.ON:
+        yield DisablePropagation(table, gateway)
+    elif propagates is Switch.OFF:
+        yield DetachVpnGateway(gateway, vpc)
 
 
 def _is_down(now: Snapshot) -> Verdict:
