@@ -7,9 +7,11 @@ from datetime import timedelta
 
 from vpnmigrate.changes import DisablePropagation
 from vpnmigrate.facts import Propagation, Switch
+from vpnmigrate.model import Attachment
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.base import Changes, Step, Verdict, Want, judge, missing
+from vpnmigrate.steps.base import Blocked, Changes, Step, Verdict, Want, judge, missing
+from vpnmigrate.steps.s08_swap_gateways import GONE, is_gone
 
 
 class StopPropagation(Step):
@@ -28,7 +30,34 @@ class StopPropagation(Step):
         yield from missing(_wants(plan, way, now), now)
 
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        if blocked := _cannot_take_over(plan, way, now):
+            return blocked
         return judge(_wants(plan, way, now), now)
+
+
+def _cannot_take_over(plan: Plan, way: Way, now: Snapshot) -> Blocked | None:
+    """Refuse to interrupt the side that is on the VPC for one that could not replace it."""
+    if now.attachment(way.leaving, plan.vpc) is not Attachment.ATTACHED:
+        return None
+    if why := _hindrance(plan, way, now):
+        return Blocked(
+            f"{why}: it cannot take over from {way.leaving}, which stays where it is",
+            f"mend that, then try again; what is there now is as vpnmigrate status "
+            f"{plan.migration} says",
+        )
+    return None
+
+
+def _hindrance(plan: Plan, way: Way, now: Snapshot) -> str:
+    if is_gone(way.joining, now):
+        return f"{way.joining} is gone"
+    for vpc, attachment in now.attachments(way.joining).items():
+        if vpc != plan.vpc and attachment is Attachment.ATTACHED:
+            return f"{way.joining} is attached to {vpc}"
+    back = way.joining == plan.old_gateway
+    if back and all(now.state(old) in GONE for old in plan.old_connections):
+        return f"{way.joining} has lost its connections ({', '.join(plan.old_connections)})"
+    return ""
 
 
 def _wants(plan: Plan, way: Way, now: Snapshot) -> Iterator[Want]:

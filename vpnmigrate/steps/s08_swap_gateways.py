@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from vpnmigrate.changes import AttachVpnGateway, DetachVpnGateway
-from vpnmigrate.facts import UNKNOWN
 from vpnmigrate.model import Attachment, State, VpcId, VpnGatewayId
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
+
+GONE = (State.ABSENT, State.DELETING)
+"""Believed states of what will not carry traffic again."""
 
 
 class SwapGateways(Step):
@@ -25,7 +27,7 @@ class SwapGateways(Step):
     limit = timedelta(minutes=45)  # slow days: 30 to detach, 15 to attach (domain.md 3.1)
 
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
-        if _stranger(plan.vpc, way, now) or _is_gone(way.joining, now):
+        if _stranger(plan.vpc, way, now) or is_gone(way.joining, now):
             return
         match now.attachment(way.leaving, plan.vpc), now.attachment(way.joining, plan.vpc):
             case Attachment.ATTACHED, _:
@@ -45,7 +47,7 @@ class SwapGateways(Step):
                 f"find out who did; once it is detached, resume or roll back "
                 f"(aws ec2 detach-vpn-gateway --vpn-gateway-id {stranger} --vpc-id {plan.vpc})",
             )
-        if _is_gone(way.joining, now):
+        if is_gone(way.joining, now):
             return Blocked(
                 f"{way.joining} is gone: it cannot be put on {plan.vpc}",
                 "go the other way: roll back if it was the new one; else resume forward",
@@ -61,8 +63,7 @@ def _stranger(vpc: VpcId, way: Way, now: Snapshot) -> VpnGatewayId | None:
     return next(iter(sorted(others)), None)
 
 
-def _is_gone(gateway: VpnGatewayId, now: Snapshot) -> bool:
+def is_gone(gateway: VpnGatewayId, now: Snapshot) -> bool:
     """Tell whether *gateway* cannot be attached any more; a stale reading does not count."""
     known = {id_: role for role, id_ in now.ours.items()}
-    state = now.state(known.get(gateway, gateway))
-    return state is not UNKNOWN and state in (State.ABSENT, State.DELETING)
+    return now.state(known.get(gateway, gateway)) in GONE
