@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from vpnmigrate.changes import PlaceClaim, RemoveClaim
 from vpnmigrate.facts import ABSENT, UNKNOWN, Claim
+from vpnmigrate.model import State
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
@@ -25,12 +26,14 @@ class RecordBefore(Step):
 
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
         holder = now.value(Claim(plan.old_gateway))
+        if not _lives(plan, now):
+            return
         if told.holder and holder in (ABSENT, told.outranks or ABSENT):
             yield PlaceClaim(plan.old_gateway, told.holder)
 
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
         holder = now.value(Claim(plan.old_gateway))
-        if told.holder and holder != told.holder:
+        if told.holder and holder != told.holder and _lives(plan, now):
             if holder in (ABSENT, UNKNOWN, told.outranks):
                 return NotYet(f"the claim on {plan.old_gateway} is not to be seen yet")
             return Blocked(
@@ -38,6 +41,11 @@ class RecordBefore(Step):
                 f"talk to them; to go on in their place: --take-over {holder}",
             )
         return Met()
+
+
+def _lives(plan: Plan, now: Snapshot) -> bool:
+    """Tell whether there is a gateway to claim: an interrupted finalize may have deleted it."""
+    return now.state(plan.old_gateway) not in (State.DELETING, State.ABSENT)
 
 
 class RemoveOurClaim(Step):

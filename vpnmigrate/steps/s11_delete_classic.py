@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from vpnmigrate.changes import ArchiveConfiguration, DeleteVpnConnection, DeleteVpnGateway
-from vpnmigrate.facts import standing
-from vpnmigrate.model import State
+from vpnmigrate.facts import UNKNOWN, standing
+from vpnmigrate.model import Attachment, State
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.traffic import joining_connection
 
 
 class DeleteClassic(Step):
@@ -36,9 +37,29 @@ class DeleteClassic(Step):
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
         for old in plan.old_connections:
             state = now.state(old)
-            if state is not State.ABSENT:
-                return NotYet(f"{old} is {state}")
+            if state is State.ABSENT:
+                continue
+            return _still_needed(plan, way, now) or NotYet(f"{old} is {state}")
         return Met()
+
+
+def _still_needed(plan: Plan, way: Way, now: Snapshot) -> Blocked | None:
+    """Refuse to delete what may be the only path, whatever a journal says that was verified."""
+    why = ""
+    attached = now.attachment(way.joining, plan.vpc)
+    if attached not in (Attachment.ATTACHED, UNKNOWN):
+        why = f"{way.joining} is {standing(attached, plan.vpc)}"
+    for old in plan.old_connections:
+        new = joining_connection(plan, way, now, old)
+        excepted = old in plan.decisions.exceptions.connections
+        if not excepted and (new is None or not any(t.up for t in new.telemetry)):
+            why = why or f"the successor of {old} has no tunnel UP"
+    if not why:
+        return None
+    return Blocked(
+        f"{why}: the connections of {plan.old_gateway} may be all there is, and are not deleted",
+        "see that traffic flows through the new connections, then finalize again",
+    )
 
 
 class DeleteOldGateway(Step):
