@@ -12,6 +12,7 @@ from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import (
     Changes,
+    Lost,
     NotYet,
     Step,
     Verdict,
@@ -49,7 +50,25 @@ class RestoreRouting(Step):
                         return NotYet(f"the route {destination} in {table} is a black hole")
                 case _:
                     pass
+        if left := tuple(_left_behind(plan, way, now)):
+            return Lost((*(verdict.what if isinstance(verdict, Lost) else ()), *left))
         return verdict
+
+
+def _left_behind(plan: Plan, way: Way, now: Snapshot) -> Iterator[str]:
+    """Name the black holes that are not ours to mend: routes which the before-survey lacks."""
+    known = {
+        (table.id, route.destination)
+        for table in plan.before.route_tables
+        for route in table.static_routes_to(plan.old_gateway)
+    }
+    for table in now.tables.values():
+        for route in table.static_routes_to(way.leaving) if table.vpc == plan.vpc else ():
+            if (table.id, route.destination) not in known:
+                yield (
+                    f"the route {route.destination} in {table.id}: "
+                    f"somebody pointed it at {way.leaving}, which has left"
+                )
 
 
 def _wants(plan: Plan, way: Way, now: Snapshot) -> Iterator[Want]:

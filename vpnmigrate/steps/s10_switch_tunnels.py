@@ -8,8 +8,8 @@ from vpnmigrate.changes import AskOperator
 from vpnmigrate.options import OldTunnels
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way, Word
-from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
-from vpnmigrate.steps.traffic import shortfalls
+from vpnmigrate.steps.base import Changes, Lost, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.traffic import lost_connections, shortfalls
 
 
 class SwitchTunnels(Step):
@@ -50,7 +50,8 @@ class SwitchTunnels(Step):
             return NotYet(lacking[0] + more)
         if _must_disable(plan, way) and Word.OLD_TUNNELS_DISABLED not in told.words:
             return NotYet("the old tunnels have to be disabled")
-        return Met()
+        lost = lost_connections(plan, way, now)
+        return Lost(tuple(f"{old}: somebody deleted it" for old in lost)) if lost else Met()
 
 
 def enabling_task(plan: Plan, way: Way, now: Snapshot) -> AskOperator:

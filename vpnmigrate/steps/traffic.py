@@ -64,6 +64,18 @@ def _words_too_fresh(plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterato
         yield "the old tunnels were disabled too recently for their telemetry to be believed"
 
 
+def lost_connections(plan: Plan, way: Way, now: Snapshot) -> tuple[VpnConnectionId, ...]:
+    """Give the old connections that others deleted, which a way back goes on without.
+
+    Empty if none is left: then there is nothing to go back to.
+    """
+    if way.joining != plan.old_gateway:
+        return ()
+    gone = (State.ABSENT, State.DELETING)
+    lost = tuple(old for old in plan.old_connections if now.state(old) in gone)
+    return lost if len(lost) < len(plan.old_connections) else ()
+
+
 def joining_connection(
     plan: Plan, way: Way, now: Snapshot, old: VpnConnectionId
 ) -> ConnectionRecord | None:
@@ -79,7 +91,7 @@ def joining_connection(
 def _tunnels(
     plan: Plan, way: Way, now: Snapshot, old: VpnConnectionId, baseline: Baseline
 ) -> Iterator[str]:
-    if old in plan.decisions.exceptions.connections:
+    if old in plan.decisions.exceptions.connections or old in lost_connections(plan, way, now):
         return
     record = joining_connection(plan, way, now, old)
     if record is None:
@@ -110,7 +122,9 @@ def _routes(plan: Plan, way: Way, now: Snapshot, baseline: Baseline) -> Iterator
             yield f"the routes in {table.id} cannot be believed yet"
             continue
         found = now.tables[table.id].propagated_from(way.joining)
-        wanted = baseline.propagated.get(table.id, frozenset())
+        # Nobody knows which of the prefixes a connection that is lost had brought.
+        lost = lost_connections(plan, way, now)
+        wanted = frozenset() if lost else baseline.propagated.get(table.id, frozenset())
         for prefix in uncovered(wanted - set(plan.decisions.exceptions.prefixes), found):
             yield f"{prefix} is not propagated into {table.id} yet"
 
