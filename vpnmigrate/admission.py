@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import DriftError, WrongAccountError
 from vpnmigrate.plan import Plan
-from vpnmigrate.records import Entry, Finished, Intended
+from vpnmigrate.records import Direction, DirectionTaken, Entry, Finished, Intended, StepSettled
 from vpnmigrate.survey import Survey
 
 FIRST_OF_CUTOVER = 7
@@ -45,13 +45,20 @@ def require_unchanged(plan: Plan, survey: Survey) -> None:
 
 
 def cutover_is_open(entries: Sequence[Entry]) -> bool:
-    """Tell whether this journal ever began a cutover that no finished rollback has undone."""
-    begun = False
+    """Tell whether this journal ever began a cutover that no way back has brought to its end.
+
+    That end is step 10: the clean-up after it touches no traffic.
+    """
+    begun = back = False
     for entry in entries:
         match entry.record:
+            case DirectionTaken(direction=direction):
+                back = direction is Direction.BACK
             case Intended(step=step) if FIRST_OF_CUTOVER <= step <= LAST_OF_CUTOVER:
                 begun = True
-            case Finished(direction="back"):
+            case StepSettled(number=number, cleaning=False) if back and number == LAST_OF_CUTOVER:
+                begun = False
+            case Finished(direction=Direction.BACK):
                 begun = False
             case _:
                 pass

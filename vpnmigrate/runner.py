@@ -6,7 +6,7 @@ what AWS and the journal say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vpnmigrate import gates
@@ -30,12 +30,12 @@ from vpnmigrate.journeys import (
     RETIRE_WITH_GATEWAY,
 )
 from vpnmigrate.logbook import Logbook, written_down
-from vpnmigrate.looking import Claimant, Looker
+from vpnmigrate.looking import Claimant, Look, Looker
 from vpnmigrate.model import Attachment
 from vpnmigrate.options import BackOut
 from vpnmigrate.performing import Performer
 from vpnmigrate.plan import Plan
-from vpnmigrate.ports import Ec2, Interruption, Journal, Observer, Paths, People
+from vpnmigrate.ports import Ec2, Interruption, Journal, Observer, Path, Paths, People
 from vpnmigrate.records import (
     BaselineTaken,
     Direction,
@@ -129,11 +129,13 @@ class Runner:
             self._set_out(Direction.FORWARD)
             lost: list[str] = []
             for step in self._forward_steps():
+                if until is not None and step.number > until:
+                    self._hold_after(until)
                 if step.number == FIRST_OF_CUTOVER:
                     self._cross_into_cutover()
                 lost += self._settler.settle(step)
                 if step.number == until:
-                    self._hold_after(step)
+                    self._hold_after(until)
             return self._arrive(Direction.FORWARD, lost)
 
     def back(self, *, keep_new: bool = False) -> Ended:
@@ -145,11 +147,14 @@ class Runner:
             StepError: Something has to be mended by a person first; run it again then.
         """
         with written_down(self._book):
-            cut = self._book.cutover_is_open or self._around.blind
             self._set_out(Direction.BACK, keep_new=keep_new)
-            cleaning = CLEAN_UP_BUT_KEEP if self._book.state.keep_new else CLEAN_UP
-            steps = (*CLAIM, *(CUTOVER if cut else CUTOVER[:-1]), *cleaning)
-            return self._arrive(Direction.BACK, self._settle_all(steps))
+            *swap, switch = CUTOVER
+            lost = self._settle_all((*CLAIM, *swap))
+            # Asked only now: what another hand did may have made the swap interrupt traffic.
+            if self._book.cutover_is_open or self._around.blind:
+                lost += self._settle_all((switch,))
+            lost += self._settle_all(CLEAN_UP_BUT_KEEP if keep_new else CLEAN_UP)
+            return self._arrive(Direction.BACK, lost)
 
     def retire(self, *, delete_old_gateway: bool = False) -> Ended:
         """Delete the old connections for good, and with *delete_old_gateway* their gateway.
@@ -166,7 +171,7 @@ class Runner:
         require_account(self._plan, identity.account, identity.arn)
         self._respect_claims()
         state = self._book.state
-        same = state.direction is direction and not state.finished
+        same = (state.direction, state.keep_new) == (direction, keep_new) and not state.finished
         untouched = not (self._book.cutover_is_open or self._around.blind)
         if direction is Direction.FORWARD and untouched:
             require_unchanged(self._plan, self._around.ec2.survey(self._plan.old_gateway))
@@ -188,11 +193,11 @@ class Runner:
     def _forward_steps(self) -> Iterable[Step]:
         """Leave out what this attempt has settled, but always renew the claim.
 
-        Without a journal the world has to tell: once the cutover has begun, steps 2 to 6 are
-        history and nobody is asked for them again.
+        Once the cutover has begun, steps 2 to 6 are history and nobody is asked for them again,
+        even in another attempt.  Without a journal the world has to tell.
         """
         settled = set(self._book.state.settled)
-        if self._around.blind and self._cutover_is_to_be_seen():
+        if self._book.cutover_is_open or self._cutover_is_to_be_seen():
             settled |= set(range(2, FIRST_OF_CUTOVER))
         return (step for step in FORWARD if step.number == 1 or step.number not in settled)
 
@@ -200,16 +205,18 @@ class Runner:
         """Look once more, widely and narrowly, before the first change that traffic can feel."""
         if self._book.cutover_is_open:
             return
-        if not self._cutover_is_to_be_seen():
+        begun = self._cutover_is_to_be_seen()
+        if not begun:
             require_unchanged(self._plan, self._around.ec2.survey(self._plan.old_gateway))
-        look = self._settler.look_for_certain()
-        if self._around.blind and not _old_gateway_is_attached(self._plan, look.now):
+        look = self._settler.look_for_certain(self._opens_the_gate)
+        if begun and not _old_gateway_is_attached(self._plan, look.now):
             return
-        paths = self._around.paths.read()
-        gate = gates.before_cutover(self._plan, look.way, look.now, look.told, paths)
+        gate = self._gate(look, self._around.paths.read())
         if isinstance(gate, gates.Closed):
             message = "the cutover may not begin: " + "; ".join(gate.why)
             raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")
+        if begun:
+            return  # the plan's survey is the baseline: what is seen now is the outage
         baseline = baseline_of(self._plan, look.now)
         self._book.write(
             BaselineTaken(
@@ -218,6 +225,12 @@ class Runner:
                 {table: tuple(sorted(p)) for table, p in baseline.propagated.items()},
             )
         )
+
+    def _opens_the_gate(self, look: Look) -> bool:
+        return isinstance(self._gate(look, ()), gates.Open)
+
+    def _gate(self, look: Look, paths: Sequence[Path]) -> gates.Open | gates.Closed:
+        return gates.before_cutover(self._plan, look.way, look.now, look.told, paths)
 
     def _cutover_is_to_be_seen(self) -> bool:
         """Tell from AWS alone, for a run whose journal is lost, whether step 7 has begun."""
@@ -229,12 +242,11 @@ class Runner:
             now.propagates(table.id, old) is Switch.OFF for table in self._plan.propagating_tables
         )
 
-    def _hold_after(self, step: Step) -> None:
-        following = step.number + 1
-        if following == FIRST_OF_CUTOVER:
+    def _hold_after(self, step: int) -> None:
+        if step + 1 == FIRST_OF_CUTOVER:
             message = "everything is staged; the cutover has not begun and nothing is interrupted"
         else:
-            message = f"held after step {step.number}, as asked"
+            message = f"held after step {step}, as asked"
         raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")
 
     def _settle_all(self, steps: Iterable[Step]) -> list[str]:

@@ -6,19 +6,19 @@ This is the only place that waits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from tenacity import RetryCallState, Retrying, retry_if_result
 
 from vpnmigrate.belief import CONSISTENCY_DELAY
-from vpnmigrate.changes import AwsChange, DetachVpnGateway, OperatorTask, PlaceClaim
+from vpnmigrate.changes import AwsChange, DetachVpnGateway, OperatorTask, PlaceClaim, RemoveClaim
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import DidNotSettleError, HeldError, OtherHandError, StepError
 from vpnmigrate.facts import name_of
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look, Looker
-from vpnmigrate.outcomes import Refused
+from vpnmigrate.outcomes import Later, Outcome, Refused
 from vpnmigrate.performing import Done, Performer, refusal
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.ports import Observer
@@ -104,17 +104,22 @@ class Settler:
         )
         return self._conclude(step, poll(turn), limit)
 
-    def look_for_certain(self) -> Look:
+    def look_for_certain(self, suits: Callable[[Look], bool] = lambda _: True) -> Look:
         """Look until every fact may be believed.
+
+        A look that does not suit may have come from a describe that lags, and seen something come
+        that is there: for one consistency delay it is repeated, then it is given all the same.
 
         Raises:
             HeldError: AWS does not come to rest in two consistency delays.
         """
-        deadline = self._clock.now() + 2 * CONSISTENCY_DELAY
+        began = self._clock.now()
+        deadline = began + 2 * CONSISTENCY_DELAY
         while True:
             self._tasks.stop_if_asked()
             look = self._looker.look()
-            if isinstance(look, Look) and look.certain:
+            late = self._clock.now() >= began + CONSISTENCY_DELAY
+            if isinstance(look, Look) and look.certain and (late or suits(look)):
                 return look
             if self._clock.now() >= deadline:
                 message = "AWS could not be read for certain, so nothing was begun"
@@ -147,7 +152,7 @@ class Settler:
             self._acted = True
             self._perform(step, changes, look)
         for task in tasks:
-            self._tasks.hand_out(task, outage=self._outage)
+            self._tasks.hand_out(task, outage=self._may_be_down(step))
 
     def _perform(self, step: Step, changes: Sequence[AwsChange], look: Look) -> None:
         if step.number in INTERRUPTING and not self._outage:
@@ -168,14 +173,15 @@ class Settler:
         taken away by others: it gets one consistency delay to vanish from the describe, too.
         """
         patient = self._performer.patience_left(done)
-        if not isinstance(done.outcome, Refused):
-            return patient
         back = self._logbook.state.direction is Direction.BACK
-        if back and isinstance(done.change, PlaceClaim):
-            self._logbook.write(Noted(f"the claim could not be placed: {done.outcome.message}"))
+        put_off = isinstance(done.outcome, Refused | Later)
+        if back and put_off and isinstance(done.change, PlaceClaim | RemoveClaim):
+            self._logbook.write(Noted(f"AWS would not {done.change}: {_why(done.outcome)}"))
             self._looker.forgo_claim()
             return True
-        if step.phase is Phase.PREPARE or not done.outcome.code.endswith(".NotFound"):
+        if not isinstance(done.outcome, Refused):
+            return patient
+        if step.phase is Phase.PREPARE or not _is_about_something_gone(done.outcome):
             return False
         since = self._refused_since.setdefault(done.change, self._clock.now())
         return self._clock.now() - since < CONSISTENCY_DELAY
@@ -183,7 +189,9 @@ class Settler:
     def _mind_other_hands(self, step: Step, look: Look) -> None:
         """Before the cutover another hand stops the run; later it is left alone and named."""
         forward = self._logbook.state.direction is Direction.FORWARD
-        if forward and step.phase is Phase.PREPARE and look.now.foreign:
+        if not forward or step.phase is not Phase.PREPARE or self._logbook.cutover_is_open:
+            return
+        if look.now.foreign:
             names = "; ".join(
                 sorted(name_of(fact, look.now.value(fact)) for fact in look.now.foreign)
             )
@@ -224,12 +232,20 @@ class Settler:
             case Blocked(why, advice):
                 raise StepError(why, step=step.number, outage=self._outage, advice=advice)
             case NotYet(why):
+                down = self._may_be_down(step)
+                if not down:
+                    self._tasks.hold_if_waiting()
                 message = f"step {step.number} ({step.title}) did not settle in {limit}: {why}"
-                raise DidNotSettleError(message, step=step.number, outage=self._outage)
+                raise DidNotSettleError(message, step=step.number, outage=down)
 
     @property
     def _outage(self) -> bool:
         return self._logbook.state.outage_open
+
+    def _may_be_down(self, step: Step) -> bool:
+        """Tell whether traffic is down or, without the journal of its outage, may well be."""
+        verified = self._logbook.state.told.verified is not None
+        return self._outage or (isinstance(step, SwitchTunnels) and not verified)
 
     def _pace(self) -> timedelta:
         return QUICK_PACE if self._outage or self._acted else PACE
@@ -241,6 +257,15 @@ class Settler:
             if self._tasks.listen():
                 return
             self._clock.sleep(min(left, SLICE))
+
+
+def _why(outcome: Outcome) -> str:
+    return outcome.message if isinstance(outcome, Refused) else getattr(outcome, "why", "")
+
+
+def _is_about_something_gone(refused: Refused) -> bool:
+    """Tell whether others may have deleted what a describe still shows (domain.md 12.2)."""
+    return refused.code.endswith(".NotFound") or "no route defined" in refused.message.lower()
 
 
 def _last_verdict(state: RetryCallState) -> Verdict:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from vpnmigrate.changes import ArchiveConfiguration
+from vpnmigrate.changes import ArchiveConfiguration, DetachVpnGateway, DisablePropagation
 from vpnmigrate.outcomes import Outcome, Performed
 from vpnmigrate.records import (
     Answered,
@@ -39,6 +39,7 @@ from vpnmigrate.states import RunStatus, may_follow
 
 FIRST_OF_CUTOVER = 7
 SWAP = 8
+INTERRUPTING = (7, 8)
 
 
 def replay(entries: Iterable[Entry], start: RunState | None = None) -> RunState:
@@ -189,7 +190,21 @@ def _answered(state: RunState, number: int, outcome: Outcome) -> RunState:
     state = replace(state, intents=intents)
     if isinstance(asked[-1].change, ArchiveConfiguration) and isinstance(outcome, Performed):
         state = _told(state, files={**state.told.files, **outcome.files})
-    return state
+    return _calmed(state)
+
+
+def _calmed(state: RunState) -> RunState:
+    """Take back an outage if AWS refused whatever was to begin it."""
+    since = state.outage_since
+    if since is None or not state.outage_open:
+        return state
+    sent = [i for i in state.intents if i.at >= since and i.step in INTERRUPTING]
+    begins = DisablePropagation | DetachVpnGateway
+    if not all(i.cancelled and isinstance(i.change, begins) for i in sent):
+        return state
+    # Without a baseline others may have begun the outage before this journal.
+    traffic = _leaving(state) if state.told.baseline else Traffic.UNKNOWN
+    return replace(state, outage_since=None, traffic=traffic)
 
 
 def _traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified) -> RunState:
