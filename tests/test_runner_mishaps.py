@@ -19,7 +19,13 @@ from tests.builders import (
 )
 from tests.stage import Lookout, Nobody, Stage
 from vpnmigrate.changes import AskOperator, AttachVpnGateway, DisablePropagation
-from vpnmigrate.errors import ChangeRefusedError, HeldError, InterruptedRunError, StepError
+from vpnmigrate.errors import (
+    ChangeRefusedError,
+    DidNotSettleError,
+    HeldError,
+    InterruptedRunError,
+    StepError,
+)
 from vpnmigrate.model import Attachment
 from vpnmigrate.options import Decisions, TestVpc, Waits
 from vpnmigrate.records import BaselineTaken, Intended, OutageBegan, StepBegun
@@ -96,6 +102,37 @@ class TestHolding:
 
         assert stage.state.status is RunStatus.HELD
         assert stage.state.traffic is Traffic.NEW
+
+
+class TestFalseEnds:
+    def test_traffic_that_ceases_before_the_end_is_not_called_done(self, tmp_path):
+        """Tunnels that go down while the old ones are being disabled keep step 10 from its end."""
+
+        class Clumsy(DeviceEngineer):
+            def ask(self, task):
+                word = super().ask(task)
+                if word is Word.OLD_TUNNELS_DISABLED:
+                    _, new = self._connections()
+                    for connection in new:
+                        stage.world.devices.disable(connection)
+                return word
+
+        stage = Stage(tmp_path)
+
+        with pytest.raises(DidNotSettleError, match="does no more"):
+            stage.forward(people=Clumsy(stage.world))
+
+    def test_each_reason_for_putting_off_has_its_own_patience(self, tmp_path):
+        """Minutes of throttling do not use up the time a gateway has to become known."""
+        enable = "EnableVgwRoutePropagation"
+        not_yet = {"code": "Gateway.NotAttached", "message": "not attached"}
+        faults = [
+            Fault(enable, Kind.THROTTLE, times=300),
+            Fault(enable, Kind.REFUSED, nth=301, times=4, **not_yet),
+        ]
+        stage = Stage(tmp_path, faults=Faults(faults))
+
+        assert stage.forward().status is RunStatus.CUT_OVER
 
 
 class TestOtherHandsAndResuming:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from vpnmigrate.changes import AwsChange, OperatorTask
 from vpnmigrate.clock import Clock
@@ -47,7 +47,7 @@ class Performer:
         self._clock = clock
         self._migration = migration
         self._parallel = parallel
-        self._put_off: dict[Fact, datetime] = {}
+        self._put_off: dict[Fact, dict[timedelta, datetime]] = {}
 
     def perform(self, step: int, changes: Sequence[AwsChange]) -> Sequence[Done]:
         """Perform *changes* together and give what became of each, in the order answers came.
@@ -88,7 +88,9 @@ class Performer:
         """Tell whether a change that was put off may be tried again; its own limit decides."""
         match done.outcome:
             case Later(limit=limit):
-                since = self._put_off.setdefault(done.change.fact, self._clock.now())
+                # Each reason has its own limit, and so its own beginning.
+                reasons = self._put_off.setdefault(done.change.fact, {})
+                since = reasons.setdefault(limit, self._clock.now())
                 return self._clock.now() - since < limit
             case Performed() | InDoubt() | Refused():
                 self._put_off.pop(done.change.fact, None)

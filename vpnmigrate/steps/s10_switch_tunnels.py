@@ -42,14 +42,16 @@ class SwitchTunnels(Step):
             )
 
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        lacking = shortfalls(plan, way, now, told)
+        more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
         if told.verified is None:
-            lacking = shortfalls(plan, way, now, told)
             if not lacking:
                 return NotYet("traffic flows; it has to hold steady")
-            more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
             return NotYet(lacking[0] + more)
         if _must_disable(plan, way) and Word.OLD_TUNNELS_DISABLED not in told.words:
             return NotYet("the old tunnels have to be disabled")
+        if lacking:
+            return NotYet(f"traffic flowed, and does no more: {lacking[0]}{more}")
         lost = lost_connections(plan, way, now)
         return Lost(tuple(f"{old}: somebody deleted it" for old in lost)) if lost else Met()
 
