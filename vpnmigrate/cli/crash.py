@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import traceback
 from collections.abc import Sequence
@@ -26,6 +27,19 @@ def keep(error: BaseException, arguments: Sequence[str]) -> Path | None:
             file.write(entry)
         return path
     return None
+
+
+class Keeping(logging.Handler):
+    """Keeps the traceback of whatever fails behind the scenes; its client is told by an answer."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._arguments = tuple(arguments)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the exception of *record*, if it has one."""
+        if record.exc_info and record.exc_info[1]:
+            keep(record.exc_info[1], self._arguments)
 
 
 def _run_dir(arguments: Sequence[str]) -> Path | None:

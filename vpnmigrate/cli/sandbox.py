@@ -49,12 +49,15 @@ def serve(
     For any client: set what it prints in the client's environment.  It checks no signature, and
     everything in it is gone when it stops.
     """
+    import os
+
     from vpnmigrate.cli import worlds
     from vpnmigrate.cli.desk import results_of
     from vpnmigrate.report import served
 
+    astray = tuple(name for name in served.ASTRAY if name in os.environ)
     with worlds.served(scenario, port=port, speed=speed, attentive=attentive) as server:
-        told = served.Served(scenario, server.url, server.environment)
+        told = served.Served(scenario, server.url, server.environment, astray)
         results_of(printing).give(served.text(told), served.as_json(told))
         server.wait()
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vpnmigrate.cli.crash import Keeping
 from vpnmigrate.errors import UsageError
 from vpnmigrate.files import SCENARIOS, describe_documents, load_plan, scenario_text
 from vpnmigrate.sandbox.scenario import Scenario, scenario_from_describe, scenario_from_survey
@@ -34,19 +39,43 @@ def load(name_or_path: str) -> Scenario:
     return scenario_from_describe(describe_documents(path), name_or_path)
 
 
-def served(name_or_path: str, *, port: int, speed: float, attentive: float | None) -> Server:
-    """Make a server of a scenario's world, whose time passes *speed* times as fast as ours.
+OWNERS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+"""What leads to the operator's own accounts."""
+
+
+@contextmanager
+def served(
+    name_or_path: str, *, port: int, speed: float, attentive: float | None
+) -> Iterator[Server]:
+    """Serve a scenario's world, whose time passes *speed* times as fast as ours.
 
     Raises:
         UsageError: There is no such scenario, or the port cannot be had.
     """
     from vpnmigrate.sandbox.loading import world_of
     from vpnmigrate.sandbox.pace import PacedClock
-    from vpnmigrate.sandbox.serve import serve
 
     world = world_of(load(name_or_path), PacedClock(speed))
     robot = None if attentive is None else timedelta(seconds=attentive)
-    return serve(world, port=port, attentive=robot)
+    logging.getLogger("vpnmigrate.sandbox").addHandler(Keeping(("sandbox", "serve")))
+    with _nobodys_account():
+        from vpnmigrate.sandbox.serve import serve
+
+        with serve(world, port=port, attentive=robot) as server:
+            yield server
+
+
+@contextmanager
+def _nobodys_account() -> Iterator[None]:
+    """Hide the operator's profiles: moto makes sessions, and one that is not there stops it."""
+    hidden = {name: os.environ.pop(name) for name in OWNERS if name in os.environ}
+    os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+    try:
+        yield
+    finally:
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            del os.environ[name]
+        os.environ.update(hidden)
 
 
 def titles() -> dict[str, str]:
