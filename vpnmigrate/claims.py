@@ -56,4 +56,5 @@ def require_not_foreign(claim: Free | Ours | Foreign, gateway: VpnGatewayId) -> 
         raise ClaimedError(
             f"{gateway} is being migrated by {claim.holder}, says its claim tag",
             advice=f"talk to them; to go on in their place: --take-over {claim.holder}",
+            holder=claim.holder,
         )

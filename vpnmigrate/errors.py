@@ -6,7 +6,7 @@
     - ``RefusedError`` (4): nothing was changed, on purpose
         - ``PreflightError``: findings that block
         - ``PlanEditedError``, ``DriftError``, ``WrongAccountError``
-        - ``ClaimedError``, ``LockedError``
+        - ``HeldByOthersError``: ``ClaimedError``, ``LockedError``
     - ``NothingToMigrateError`` (6)
     - ``HeldError`` (3): at a gate or waiting for a person
     - ``InterruptedRunError`` (7): an operator's signal, resumable
@@ -95,11 +95,19 @@ class WrongAccountError(RefusedError):
     """The credentials or Region are not those of the plan."""
 
 
-class ClaimedError(RefusedError):
+class HeldByOthersError(RefusedError):
+    """Somebody else works on it; ``holder`` is the name that ``--take-over`` asks for."""
+
+    def __init__(self, message: str, *, advice: str = "", holder: str = "") -> None:
+        super().__init__(message, advice=advice)
+        self.holder = holder
+
+
+class ClaimedError(HeldByOthersError):
     """Somebody else's claim tag is on the old gateway."""
 
 
-class LockedError(RefusedError):
+class LockedError(HeldByOthersError):
     """Another process of this run directory is at work."""
 
 

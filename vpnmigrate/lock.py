@@ -160,6 +160,7 @@ def _locked(owner: Owner | None, now: datetime, run: Run) -> LockedError:
         f"run {run.id} is being worked on by {_described(owner, now)}{condition}",
         advice=f"wait for it, or end process {owner.process}; "
         f"to go on in its place: --take-over {owner.name}",
+        holder=owner.name,
     )
 
 
@@ -168,6 +169,7 @@ def _elsewhere(owner: Owner, now: datetime, run: Run) -> LockedError:
         f"run {run.id} was last worked on by {_described(owner, now)}, "
         "and from this host nobody can tell whether that process has ended",
         advice=f"make sure that it has; then go on in its place: --take-over {owner.name}",
+        holder=owner.name,
     )
 
 

@@ -93,6 +93,8 @@ RUN_EDGES: Final = frozenset(
         (_R.ROLLED_BACK, _R.ROLLING_BACK),
         # a person is needed to retire
         (_R.RETIRING, _R.HELD),
+        # thought better of before anything was deleted
+        (_R.RETIRING, _R.ROLLING_BACK),
         # the old connections are gone
         (_R.RETIRING, _R.RETIRED),
         # finalize again, for the gateway that the first one left

@@ -18,8 +18,7 @@ STUBBORN = """
 import os, signal
 from vpnmigrate.cli.signals import Interruption, heeding
 from vpnmigrate.report.console import Console
-wish = Interruption(Console(), lambda: True)
-wish.resume = "vpnmigrate apply m-1"
+wish = Interruption(Console(), lambda: True, lambda: "vpnmigrate apply m-1")
 with heeding(wish):
     os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGINT)
@@ -79,6 +78,18 @@ class TestARun:
 
         assert ran.code == 7
         assert "on-premises traffic is down" in " ".join(ran.err.split())
+
+    def test_the_way_on_is_told_for_the_way_that_was_taken(self, terminal):
+        """Who stops a rollback reads how to go on with the rollback, at the first Ctrl-C."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json")
+        terminal.meets(SignalAt(signal.SIGINT, "DetachVpnGateway"))
+
+        ran = terminal.run("rollback", run)
+
+        assert ran.code == 7
+        assert ran.err.count(f"  go on:    vpnmigrate rollback {run}\n") == 2
+        assert "go back:" not in ran.err
 
 
 class TestInterruption:

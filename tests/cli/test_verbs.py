@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import timedelta
 
 import pytest
 
@@ -144,7 +145,7 @@ class TestApply:
 
         assert ran.code == 4
         assert any("team" in line for line in ran.document["error"]["differences"])
-        assert ran.document["run"]["traffic"] == "old"
+        assert ran.document["run"]["direction"] is None
 
     def test_without_a_person_it_holds_and_names_the_word(self, terminal):
         """Off a terminal a device task holds the run; done and apply go on from there."""
@@ -174,6 +175,48 @@ class TestApply:
         assert "CreateVpnGateway" in ran.document["error"]["what"]
         assert ran.document["run"]["traffic"] == "old"
         assert ran.document["run"]["next"] == f"vpnmigrate apply {run}"
+
+
+class TestBackOut:
+    """A cutover that fails, and what the plan had decided for that."""
+
+    def refused_in_step_8(self, terminal, policy):
+        (terminal.place / "p.yaml").write_text(
+            f"name: p\nsummary: s\ndecisions:\n  back_out: {policy}\n"
+        )
+        planned = ["plan", "--vpn-gateway", terminal.gateway, "--playbook", "./p.yaml"]
+        run = terminal.run(*planned, "-o", "plan.json", "--json").document["plan"]["migration"]
+        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.DENIED)]))
+        return run, terminal.run("apply", "plan.json")
+
+    def test_unasked_nothing_is_rolled_back(self, terminal):
+        """While traffic is down the code says that a person must act, and both ways are named."""
+        run, ran = self.refused_in_step_8(terminal, "ask")
+
+        assert ran.code == 5
+        assert "on-premises traffic is down" in " ".join(ran.err.split())
+        assert f"go on:    vpnmigrate apply {run}" in ran.err
+        assert f"go back:  vpnmigrate rollback {run}" in ran.err
+
+    def test_a_policy_takes_it_back(self, terminal):
+        """A failure that was taken back is a failure, with traffic as before and what was kept."""
+        run, ran = self.refused_in_step_8(terminal, "roll-back")
+
+        told = " ".join(ran.err.split())
+        assert ran.code == 1
+        assert "has rolled it back traffic: through the old gateway" in told
+        assert f"try again: vpnmigrate apply {run}" in told
+        assert f"clean up: vpnmigrate rollback {run}" in told
+
+    def test_what_it_kept_can_be_taken_away(self, terminal):
+        """The command for cleaning up leaves nothing of the run, and is not offered again."""
+        run, _ = self.refused_in_step_8(terminal, "roll-back")
+
+        ran = terminal.run("rollback", run)
+
+        assert ran.code == 0
+        assert "delete virtual private gateway" in ran.err
+        assert "clean up" not in ran.out
 
 
 class TestRollback:
@@ -275,7 +318,7 @@ class TestWithoutTheJournal:
 
 class TestFinalize:
     def test_wants_every_connection_by_name(self, terminal):
-        """Nothing is deleted that was not named."""
+        """Case 67: nothing is deleted that was not named."""
         run = terminal.planned()
         terminal.run("apply", "plan.json")
 
@@ -296,7 +339,7 @@ class TestFinalize:
 
     @pytest.mark.parametrize("verb", [[], ["apply", "plan.json", "--until", "cutover"]])
     def test_refuses_what_was_never_verified(self, terminal, verb):
-        """Only a migration whose traffic was verified can be finalized."""
+        """Case 67: only a migration whose traffic was verified can be finalized."""
         run = terminal.planned()
         terminal.run("apply", "plan.json", "--until", "cutover")
 
@@ -319,6 +362,60 @@ class TestFinalize:
         assert terminal.status(run)["next"] == ""
         assert terminal.run("rollback", run).code == 4
         assert terminal.run("apply", run).code == 4
+
+    def test_killed_while_deleting_it_goes_on_by_the_printed_command(self, terminal):
+        """What was asked for beyond the connections is in the next command, and nothing else."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json")
+        finalize = ["finalize", run, "--confirm", terminal.connections[0], "--delete-old-gateway"]
+        terminal.meets(Faults([Fault("DeleteVpnConnection", Kind.KILL_AFTER)]))
+        with pytest.raises(Killed):
+            terminal.run(*finalize)
+        terminal.meets(Faults())
+
+        status = terminal.status(run)
+        back = terminal.run("rollback", run)
+        again = terminal.run(*status["next"].split()[1:])
+
+        assert status["next"].split()[1:] == finalize
+        assert status["way_back"] == ""
+        assert back.code == 4
+        assert again.code == 0
+        assert "delete virtual private gateway" in again.err
+        assert terminal.status(run)["next"] == ""
+
+    def test_as_long_as_nothing_is_deleted_the_way_back_is_open(self, terminal):
+        """A finalize that AWS refused has not passed the point of no return."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json")
+        terminal.meets(Faults([Fault("DeleteVpnConnection", Kind.DENIED)]))
+
+        refused = terminal.run("finalize", run, "--confirm", terminal.connections[0])
+        applied = terminal.run("apply", run)
+        back = terminal.run("rollback", run)
+
+        assert refused.code == 1
+        assert f"go back:  vpnmigrate rollback {run}" in refused.err
+        assert applied.code == 4
+        assert "deleted nothing yet" in applied.err
+        assert back.code == 0
+        assert terminal.status(run)["traffic"] == "old"
+
+    def test_refuses_when_the_new_side_carries_nothing_any_more(self, terminal):
+        """What a journal verified yesterday is looked at again before anything is deleted."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json")
+        with terminal.world.alone() as state:
+            new = set(state.connections) - set(terminal.connections)
+        for connection in new:
+            terminal.world.devices.disable(connection)
+        terminal.clock.sleep(timedelta(hours=1))
+
+        ran = terminal.run("finalize", run, "--confirm", terminal.connections[0])
+
+        assert ran.code == 1
+        assert "delete connection" not in ran.err
+        assert terminal.run("rollback", run).code == 0
 
     def test_yes_is_no_flag_of_it(self, terminal):
         """There is no shortcut around naming."""
@@ -378,6 +475,34 @@ class TestRehearse:
         assert all(leg["differences"] == [] for leg in ran.document["back"])
         assert ran.document["forward"]["outage"] > 0
         assert terminal.clock.now() == calls
+
+
+class TestOthersAtWork:
+    def test_a_claim_leaves_the_traffic_to_its_holder(self, terminal):
+        """A second machine does not say that traffic flows while the first has it down."""
+        run = terminal.planned()
+        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.DENIED)]))
+        terminal.run("apply", "plan.json")
+
+        refused = terminal.run("apply", "plan.json", "--run-dir", "elsewhere")
+        status = terminal.run("status", run, "--run-dir", "elsewhere", "--json").document
+
+        assert refused.code == 4
+        assert "traffic:    not known here" in refused.err
+        assert "through the old gateway" not in refused.err
+        assert status["traffic"] == "unknown"
+
+    def test_the_command_to_take_over_can_be_pasted(self, terminal):
+        """It is the command line that was refused, with the name that it lacked."""
+        terminal.planned()
+        terminal.run("apply", "plan.json", "--until", "cutover")
+
+        refused = terminal.run("rollback", "plan.json", "--run-dir", "elsewhere")
+        told = refused.err.split("take over:")[1].replace("\\\n", " ").split()
+        taken = terminal.run(*told[1:])
+
+        assert told[:3] == ["vpnmigrate", "rollback", "plan.json"]
+        assert taken.code == 0
 
 
 class TestStatus:

@@ -42,6 +42,23 @@ def test_long_text_is_folded_under_itself():
     assert told.splitlines()[1].startswith("    word")
 
 
+@pytest.mark.parametrize(
+    ("line", "under"),
+    [
+        (f"02:14:09Z   create {'vpn-0a100000000000001 ' * 5}", 14),
+        (f"    device files: {'word ' * 30}", 6),
+        (f"step 8 waits {'word ' * 30}", 2),
+    ],
+)
+def test_a_line_of_progress_is_folded_under_its_text(line, under):
+    """The times of day stand alone in their column, and ids can be copied."""
+    first, *rest = words.hanging(line).splitlines()
+
+    assert line.startswith(first)
+    assert all(len(found) - len(found.lstrip()) == under for found in rest)
+    assert max(map(len, (first, *rest))) <= words.WIDTH
+
+
 def test_an_id_is_never_broken():
     """What has to be pasted stays in one piece, however long it is."""
     word = "vpn-" + "0" * 100

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.questions import require_yes
-from vpnmigrate.cli.running import Terms, work_on
+from vpnmigrate.cli.running import Hand, Terms, work_on
 from vpnmigrate.cli.subject import Subject, by_id, by_plan_or_id
 from vpnmigrate.cli.who import new_holder
+from vpnmigrate.cli.wishes import GATEWAY_GOES, GATEWAY_STAYS
 from vpnmigrate.errors import HeldError, RefusedError, UsageError
 from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState
-from vpnmigrate.report.standing import Standing
-from vpnmigrate.runner import Runner
+from vpnmigrate.report.standing import Standing, deletion_begun
 from vpnmigrate.states import RunStatus
 
 LAST_OF_PREPARE = 6
@@ -28,10 +28,10 @@ def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
         f"Steps 7 to 10 interrupt on-premises traffic of {subject.plan.vpc}. Go on?",
     )
 
-    def journey(runner: Runner, before: RunState) -> None:
-        _require_not_retired(subject, before)
-        if before.status is not RunStatus.CUT_OVER:
-            runner.forward()
+    def journey(hand: Hand) -> None:
+        _require_not_retired(subject, hand.before)
+        if hand.before.status is not RunStatus.CUT_OVER:
+            hand.runner.forward()
 
     return work_on(desk, subject, terms, journey)
 
@@ -40,7 +40,8 @@ def stage(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
     """Carry out everything that interrupts nothing, and hold."""
     subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me))
 
-    def journey(runner: Runner, before: RunState) -> None:
+    def journey(hand: Hand) -> None:
+        before = hand.before
         _require_not_retired(subject, before)
         if before.cutover_begun and before.status is not RunStatus.ROLLED_BACK:
             raise RefusedError(
@@ -52,7 +53,7 @@ def stage(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
                 "everything is staged already; the cutover has not begun",
                 advice=f"vpnmigrate apply {subject.run.id}",
             )
-        runner.forward(until=LAST_OF_PREPARE)
+        hand.runner.forward(until=LAST_OF_PREPARE)
 
     return work_on(desk, subject, terms, journey)
 
@@ -67,9 +68,10 @@ def back(desk: Desk, plan_or_run: str, terms: Terms, *, keep_new: bool) -> Stand
         "If the cutover has begun, traffic is interrupted again.",
     )
 
-    def journey(runner: Runner, before: RunState) -> None:
-        _require_not_retired(subject, before)
-        runner.back(keep_new=keep_new)
+    def journey(hand: Hand) -> None:
+        if deletion_begun(hand.before):
+            raise _nothing_leads_back(subject)
+        hand.runner.back(keep_new=keep_new)
 
     return work_on(desk, subject, terms, journey)
 
@@ -81,24 +83,36 @@ def retire(
     subject = by_id(desk, run)
     _require_every_name(subject, named)
 
-    def journey(runner: Runner, before: RunState) -> None:
-        if before.status not in {RunStatus.CUT_OVER, RunStatus.RETIRING, RunStatus.RETIRED}:
+    def journey(hand: Hand) -> None:
+        before = hand.before
+        if before.status is not RunStatus.CUT_OVER and before.direction is not Direction.RETIRE:
             raise RefusedError(
                 f"run {subject.run.id} is {before.status}: only a migration whose traffic was "
                 "verified can be finalized",
                 advice=f"vpnmigrate status {subject.run.id}",
             )
-        runner.retire(delete_old_gateway=delete_old_gateway)
+        hand.note(GATEWAY_GOES if delete_old_gateway else GATEWAY_STAYS)
+        hand.runner.retire(delete_old_gateway=delete_old_gateway)
 
     return work_on(desk, subject, terms, journey)
 
 
 def _require_not_retired(subject: Subject, before: RunState) -> None:
-    if before.status in {RunStatus.RETIRING, RunStatus.RETIRED}:
+    if deletion_begun(before):
+        raise _nothing_leads_back(subject)
+    if before.direction is Direction.RETIRE:
         raise RefusedError(
-            f"run {subject.run.id} was finalized: the old side is deleted and nothing leads back",
+            f"run {subject.run.id} is migrated, and finalize has begun; it has deleted nothing yet",
             advice=f"vpnmigrate status {subject.run.id}",
         )
+
+
+def _nothing_leads_back(subject: Subject) -> RefusedError:
+    return RefusedError(
+        f"run {subject.run.id} was finalized: what was there before is deleted, "
+        "and nothing leads back",
+        advice=f"vpnmigrate status {subject.run.id}",
+    )
 
 
 def _require_every_name(subject: Subject, named: Sequence[str]) -> None:

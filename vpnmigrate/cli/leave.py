@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ def _tell(error: VpnMigrateError, arguments: Sequence[str]) -> int:
     where = " ".join(["vpnmigrate", *takewhile(lambda a: not a.startswith("-"), arguments)])
     if "--json" in arguments:
         JsonResults().give("", failure.as_json(error, where=where))
-    Console().say(failure.text(error))
+    Console().say(failure.text(error, line=shlex.join(["vpnmigrate", *arguments])))
     return failure.exit_code_of(error)
 
 

@@ -7,6 +7,7 @@ import sys
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking
 from vpnmigrate.errors import HeldError
+from vpnmigrate.report.words import wrapped
 
 
 def require_yes(desk: Desk, asking: Asking, question: str) -> None:
@@ -19,6 +20,6 @@ def require_yes(desk: Desk, asking: Asking, question: str) -> None:
     """
     if asking.yes or not desk.parts.attended(asking):
         return
-    desk.console.say(f"{question} [y/N]")
+    desk.console.say(wrapped(f"{question} [y/N]"))
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise HeldError("not begun: nobody said yes", advice="say yes, or give --yes")

@@ -23,7 +23,7 @@ from vpnmigrate.lock import take_lock
 from vpnmigrate.logs import RunLog, log_of
 from vpnmigrate.looking import Claimant
 from vpnmigrate.ports import Observer
-from vpnmigrate.records import Opened, Replanned
+from vpnmigrate.records import Noted, Opened, Replanned
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.failure import StoppedError
@@ -50,7 +50,16 @@ class Records:
     log: RunLog
 
 
-Journey = Callable[[Runner, RunState], object]
+@dataclass(frozen=True)
+class Hand:
+    """A run in hand: its runner, how it stood *before*, and how to *note* a wish durably."""
+
+    runner: Runner
+    before: RunState
+    note: Callable[[str], None]
+
+
+Journey = Callable[[Hand], object]
 
 
 def work_on(desk: Desk, subject: Subject, terms: Terms, journey: Journey) -> Standing:
@@ -65,8 +74,7 @@ def work_on(desk: Desk, subject: Subject, terms: Terms, journey: Journey) -> Sta
         journal = FileJournal.open(subject.run, desk.parts.clock, lock)
 
         def stands() -> Standing:
-            state = replay(journal.entries)
-            return standing(desk, subject.run, subject.plan, state, alive=False)
+            return standing(desk, subject.run, subject.plan, journal.entries, alive=False)
 
         try:
             _put_in_force(subject, journal)
@@ -74,7 +82,7 @@ def work_on(desk: Desk, subject: Subject, terms: Terms, journey: Journey) -> Sta
                 for note in filter(None, (lock.note, journal.notice)):
                     desk.console.say(note)
                     log.notice(note)
-                _go(desk, subject, terms, Records(journal, log), journey)
+                _go(desk, subject, terms, Records(journal, log), journey, stands)
         except VpnMigrateError as error:
             raise StoppedError(error, stands()) from error
         finally:
@@ -97,7 +105,14 @@ def _put_in_force(subject: Subject, journal: FileJournal) -> None:
     journal.write(Replanned(subject.plan.fingerprint))
 
 
-def _go(desk: Desk, subject: Subject, terms: Terms, kept: Records, journey: Journey) -> None:
+def _go(
+    desk: Desk,
+    subject: Subject,
+    terms: Terms,
+    kept: Records,
+    journey: Journey,
+    stands: Callable[[], Standing],
+) -> None:
     plan, run, journal = subject.plan, subject.run, kept.journal
     before = replay(journal.entries)
     clients = desk.parts.clients(terms.aws)
@@ -118,8 +133,7 @@ def _go(desk: Desk, subject: Subject, terms: Terms, kept: Records, journey: Jour
         journal.write(LOST)
     with _progress(desk, before) as (progress, speaker):
         watch = Watch(progress, kept.log)
-        interruption = Interruption(speaker, lambda: watch.cutting)
-        interruption.resume = f"vpnmigrate status {run.id}"
+        interruption = Interruption(speaker, lambda: watch.cutting, lambda: stands().next)
         around = Surroundings(
             ec2=Account(clients, desk.parts.clock, Vault(run.vault)),
             journal=journal,
@@ -132,7 +146,7 @@ def _go(desk: Desk, subject: Subject, terms: Terms, kept: Records, journey: Jour
             blind=is_blind(journal.entries),
         )
         with heeding(interruption):
-            journey(Runner(plan, around), before)
+            journey(Hand(Runner(plan, around), before, lambda what: journal.write(Noted(what))))
 
 
 def _require_region(clients: Clients, region: str) -> None:

@@ -10,6 +10,7 @@ from types import FrameType
 
 from vpnmigrate.errors import Exit
 from vpnmigrate.report.console import Speaker
+from vpnmigrate.report.words import command
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
@@ -18,15 +19,20 @@ class Interruption:
     """What the operator's signals ask of the run; the runner reads it between two changes.
 
     *cutting* tells whether traffic hangs on this process right now: then a lost terminal changes
-    nothing, because the terminal may well run through the VPN that is being cut.
+    nothing, because the terminal may well run through the VPN that is being cut.  *resume* gives
+    the command that goes on from where the run is.
     """
 
-    def __init__(self, console: Speaker, cutting: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        console: Speaker,
+        cutting: Callable[[], bool],
+        resume: Callable[[], str] = lambda: "vpnmigrate status",
+    ) -> None:
         self._console = console
         self._cutting = cutting
+        self._resume = resume
         self._reason: str | None = None
-        self.resume = "vpnmigrate status"
-        """The command that goes on from here; told when the process stops at once."""
 
     @property
     def reason(self) -> str | None:
@@ -40,16 +46,18 @@ class Interruption:
             self._console.say("the terminal is gone; the cutover goes on without it")
         elif self._reason is None:
             self._reason = f"{name} received"
-            self._console.say(
-                f"{name}: stops after the call in flight; once more stops now. "
-                f"Go on later with: {self.resume}"
-            )
+            self._console.say(f"{name}: stops after the call in flight; once more stops now.")
+            self._tell_how_to_go_on()
         elif number == signal.SIGHUP:
             pass  # one wish is enough: a dying terminal may hang up more than once
         else:
-            self._console.say(f"{name} again: stopped. Go on with: {self.resume}")
+            self._console.say(f"{name} again: stopped.")
+            self._tell_how_to_go_on()
             # Nothing may run after the second wish: not a handler, not a retry, not a thread.
             os._exit(Exit.INTERRUPTED)
+
+    def _tell_how_to_go_on(self) -> None:
+        self._console.say(command(self._resume(), first="  go on:    "))
 
 
 @contextmanager

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vpnmigrate.cli.desk import Desk
+from vpnmigrate.cli.wishes import gateway_goes
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.files import load_plan
 from vpnmigrate.journal import read_journal
 from vpnmigrate.lock import owner_at_work
 from vpnmigrate.plan import Plan
-from vpnmigrate.replay import RunState, replay
+from vpnmigrate.records import Entry
+from vpnmigrate.replay import replay
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.rundir import Run
 
@@ -20,22 +24,24 @@ def standing_of(desk: Desk, run: Run) -> Standing:
         JournalError: Its journal is damaged or cannot be read.
         UsageError: Its plan cannot be read.
     """
-    state = replay(read_journal(run).entries)
-    return standing(
-        desk, run, load_plan(run.plan), state, alive=owner_at_work(run, desk.parts.me) is not None
-    )
+    entries = read_journal(run).entries
+    alive = owner_at_work(run, desk.parts.me) is not None
+    return standing(desk, run, load_plan(run.plan), entries, alive=alive)
 
 
-def standing(desk: Desk, run: Run, plan: Plan, state: RunState, *, alive: bool) -> Standing:
+def standing(
+    desk: Desk, run: Run, plan: Plan, entries: Sequence[Entry], *, alive: bool
+) -> Standing:
     """Put together what views need to know about *run*."""
     return Standing(
         run=run.id,
         fingerprint=plan.fingerprint,
-        state=state,
+        state=replay(entries),
         connections=plan.old_connections,
         now=desk.parts.clock.now(),
         folder=str(run.path),
         alive=alive,
+        gateway_goes=gateway_goes(entries),
     )
 
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from vpnmigrate.errors import Exit, VpnMigrateError, exit_code
+from vpnmigrate.errors import (
+    BackedOutError,
+    ClaimedError,
+    Exit,
+    HeldByOthersError,
+    VpnMigrateError,
+    exit_code,
+)
 from vpnmigrate.report import errors, outcome
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.status import fields
+from vpnmigrate.report.words import columns
 
 
 class StoppedError(VpnMigrateError):
@@ -19,21 +27,45 @@ class StoppedError(VpnMigrateError):
         self.stands = stands
 
 
-def text(error: VpnMigrateError) -> str:
-    """Give what happened; for a run also what is true of the traffic now, and both ways on."""
+def text(error: VpnMigrateError, *, line: str) -> str:
+    """Give what happened; for a run also what is true of the traffic now, and both ways on.
+
+    *line* is the command line that failed.
+    """
     match error:
+        case StoppedError(error=HeldByOthersError() as cause):
+            return _in_their_place(cause, line)
+        case HeldByOthersError():
+            return _in_their_place(error, line)
         case StoppedError(error=cause, stands=stands):
-            same = cause.advice == stands.next
-            told = errors.without_advice(cause) if same else errors.text(cause)
+            told_below = isinstance(cause, BackedOutError) or _is_told_by(cause, stands)
+            told = errors.without_advice(cause) if told_below else errors.text(cause)
             return f"{told}\n{outcome.now(stands)}"
         case _:
             return errors.text(error)
+
+
+def _is_told_by(cause: VpnMigrateError, stands: Standing) -> bool:
+    return bool(cause.advice) and stands.next.startswith(cause.advice)
+
+
+def _in_their_place(error: HeldByOthersError, line: str) -> str:
+    """Give who works on it and how to take their place; what they have done is not known here."""
+    if not error.holder:
+        return errors.text(error)
+    take_over = f"{line} --take-over {error.holder}"
+    rows = [("take over:", take_over)]
+    if isinstance(error, ClaimedError):
+        rows.insert(0, ("traffic:", "not known here: ask them, or look at AWS"))
+    return f"{errors.text(error)}\n{columns(rows)}"
 
 
 def as_json(error: VpnMigrateError, *, where: str) -> dict[str, Any]:
     """Give the same as a JSON document."""
     match error:
         case StoppedError(error=cause, stands=stands):
+            if isinstance(cause, HeldByOthersError):
+                stands = stands.seen_from_aside
             return {**errors.as_json(cause, where=where), "run": fields(stands)}
         case _:
             return errors.as_json(error, where=where)

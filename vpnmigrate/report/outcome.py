@@ -31,9 +31,11 @@ def text(stand: Standing) -> str:
 
 def now(stand: Standing) -> str:
     """Give what is true now and what may come next; told after failures too."""
+    back_again = stand.state.status is RunStatus.ROLLED_BACK
     rows = [
         ("traffic:", traffic(stand)),
-        ("go on:", stand.next),
+        ("try again:" if back_again else "go on:", stand.next),
+        ("clean up:", stand.clean_up),
         ("go back:", stand.way_back),
         ("devices:", stand.device_files if stand.state.task is not None else ""),
         ("look:", f"vpnmigrate status {stand.run}"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from vpnmigrate.changes import AskOperator, Change
+from vpnmigrate.changes import AskOperator, Change, CreateVpnConnection
 from vpnmigrate.clock import Clock
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
@@ -92,7 +92,7 @@ class Narrator:
         change = self._intents.get(record.intent)
         match record.outcome:
             case Performed(made=str(made)):
-                yield f"    made {made}"
+                yield f"    made {made}{_successor(change)}"
             case Performed():
                 pass  # the next look tells more than AWS's nod
             case Later(why=why, limit=limit):
@@ -101,6 +101,11 @@ class Narrator:
                 yield f"    REFUSED by AWS, {code}: {message} ({change})"
             case InDoubt(why=why):
                 yield f"    no answer, looks before it repeats anything: {why} ({change})"
+
+
+def _successor(change: Change | None) -> str:
+    """Say whose successor was made: several are made at the same time."""
+    return f", successor of {change.replaces}" if isinstance(change, CreateVpnConnection) else ""
 
 
 class OutageClock:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from vpnmigrate.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.plan import Phase
 from vpnmigrate.records import Direction
-from vpnmigrate.replay import RunState, next_command
+from vpnmigrate.replay import RunState, Traffic, next_command
 from vpnmigrate.states import RunStatus
 
 FIRST_OF_CUTOVER = 7
 RETIRING = 11
+
+
+def deletion_begun(state: RunState) -> bool:
+    """Tell whether finalize may have deleted anything: from then on nothing leads back."""
+    deletions = DeleteVpnConnection | DeleteVpnGateway
+    return any(
+        intent.step == RETIRING and isinstance(intent.change, deletions) and not intent.cancelled
+        for intent in state.intents
+    )
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,8 @@ class Standing:
     """The run's directory; device files lie in its ``vault``."""
     alive: bool
     """Whether a process has the run in hand."""
+    gateway_goes: bool = False
+    """Whether the finalize that is under way is to delete the old gateway too."""
 
     @property
     def phase(self) -> Phase:
@@ -61,13 +73,42 @@ class Standing:
     @property
     def next(self) -> str:
         """The command that goes on from here; empty where nothing is left to do."""
-        return next_command(self.state, self.run, self.connections, alive=self.alive)
+        command = next_command(self.state, self.run, self.connections, alive=self.alive)
+        return f"{command} --delete-old-gateway" if self.gateway_goes else command
+
+    @property
+    def clean_up(self) -> str:
+        """The command that removes what a way back has kept; empty where nothing was kept."""
+        kept = self.state.keep_new and self.state.status is RunStatus.ROLLED_BACK
+        return f"vpnmigrate rollback {self.run}" if kept else ""
+
+    @property
+    def traffic(self) -> Traffic:
+        """Which path traffic takes, as far as this run can know it: one that never set out cannot.
+
+        Another process may be at the cutover, with a journal that is not here.
+        """
+        return Traffic.UNKNOWN if self.state.direction is None else self.state.traffic
+
+    @property
+    def seen_from_aside(self) -> Standing:
+        """Where it stands while others work on it: what they have done is not in this journal."""
+        return replace(self, state=replace(self.state, traffic=Traffic.UNKNOWN))
 
     @property
     def way_back(self) -> str:
-        """The command that brings back what was there before; empty where there is none."""
-        state = self.state
-        back_again = state.status is RunStatus.ROLLED_BACK
-        if state.direction is None or state.direction is Direction.RETIRE or back_again:
-            return ""
-        return f"vpnmigrate rollback {self.run}{' --keep-new' if state.keep_new else ''}"
+        """The command that turns back to what was there before; empty where none does.
+
+        On the way back there is none: that way is gone to its end by ``next``.
+        """
+        return f"vpnmigrate rollback {self.run}" if self._may_turn_back else ""
+
+    @property
+    def _may_turn_back(self) -> bool:
+        match self.state.direction:
+            case Direction.FORWARD:
+                return True
+            case Direction.RETIRE:
+                return not deletion_begun(self.state)
+            case Direction.BACK | None:
+                return False

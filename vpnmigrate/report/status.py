@@ -38,6 +38,7 @@ def one(stand: Standing) -> str:
         ("device files", stand.device_files),
         ("next", stand.next),
         ("way back", stand.way_back),
+        ("clean up", stand.clean_up),
     ]
     return columns([(name, value) for name, value in rows if value], indent=0)
 
@@ -48,8 +49,7 @@ def every(stands: Sequence[Standing], unreadable: Mapping[str, str]) -> str:
         return "No runs here yet. Begin with: vpnmigrate plan --vpn-gateway vgw-..."
     told = [
         wrapped(
-            f"{stand.run}  {_status(stand)}, {_step(stand) or 'not begun'}, "
-            f"traffic {stand.state.traffic.value}",
+            ", ".join(filter(None, (f"{stand.run}  {_status(stand)}", _step(stand), _way(stand)))),
             rest="    ",
         )
         for stand in stands
@@ -77,7 +77,9 @@ def every_as_json(stands: Sequence[Standing], unreadable: Mapping[str, str]) -> 
 def traffic(stand: Standing) -> str:
     """Say which way traffic takes, and how long it was or is down."""
     state = stand.state
-    told = _TRAFFIC[state.traffic]
+    if state.direction is None:
+        return "not known here: this run has not set out, and has touched nothing"
+    told = _TRAFFIC[stand.traffic]
     if state.outage_since is None:
         return told
     if state.outage_open:
@@ -101,7 +103,7 @@ def fields(stand: Standing) -> dict[str, Any]:
         "alive": stand.alive,
         "waiting_for": safe(state.waiting_for),
         "stopped": safe(stand.stopped),
-        "traffic": state.traffic.value,
+        "traffic": stand.traffic.value,
         "outage_since": None if since is None else since.isoformat(),
         "outage": round(stand.outage.total_seconds(), 3),
         "lost": list(state.lost),
@@ -124,7 +126,11 @@ def _status(stand: Standing) -> str:
     return f"{told} (attempt {state.attempt})"
 
 
+def _way(stand: Standing) -> str:
+    return f"traffic {stand.traffic.value}"
+
+
 def _step(stand: Standing) -> str:
-    if not stand.state.step:
+    if not stand.state.step or stand.state.finished:
         return ""
     return f"step {stand.state.step} of 11: {stand.state.title}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from vpnmigrate.report.words import WIDTH, span, wrapped
+from vpnmigrate.report.words import WIDTH, hanging, span, wrapped
 
 SCHEMA = "vpnmigrate/demo/1"
 
@@ -44,10 +44,7 @@ def text(scene: Scene) -> str:
 
 def _folded(line: str) -> str:
     """Fold a log's long line; whatever was made for a terminal fits already."""
-    if len(line) <= WIDTH:
-        return line
-    indent = " " * (len(line) - len(line.lstrip()))
-    return wrapped(line.strip(), first=indent, rest=f"{indent}      ")
+    return line if len(line) <= WIDTH else hanging(line)
 
 
 def closing(scenes: Sequence[Scene]) -> str:

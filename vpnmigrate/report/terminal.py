@@ -14,6 +14,7 @@ from vpnmigrate.clock import Clock
 from vpnmigrate.records import Entry
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, OutageClock
+from vpnmigrate.report.words import hanging
 
 
 class TerminalProgress:
@@ -44,13 +45,13 @@ class TerminalProgress:
         """Print *entry* above the waiting line, and clear that."""
         self._outage.saw(entry)
         for line in self._narrator.lines(entry):
-            self._rich.print(line, soft_wrap=True)
+            self._rich.print(hanging(line), soft_wrap=True)
         self._live.update(Text(), refresh=True)
 
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Redraw the waiting line."""
         line = self._outage.waiting(step, why, waited, limit)
-        self._live.update(Text(line, no_wrap=True, overflow="crop"), refresh=True)
+        self._live.update(Text(hanging(line), overflow="fold"), refresh=True)
 
     def say(self, text: str = "") -> None:
         """Print *text* above the waiting line."""

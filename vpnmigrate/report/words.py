@@ -6,6 +6,7 @@ colour, no box drawing, nothing that depends on the width of the reader's window
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -60,6 +61,16 @@ def wrapped(text: str, *, first: str = "", rest: str | None = None) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def hanging(line: str) -> str:
+    """Fold a line of progress under its text, beside the time of day that it begins with."""
+    lead = _LEAD.match(line)
+    first = lead.group() if lead else ""
+    return wrapped(line[len(first) :], first=first, rest=" " * (len(first) + 2))
+
+
+_LEAD = re.compile(r"(\d\d:\d\d:\d\dZ)? *")
 
 
 def item(text: str, *, indent: int = 2) -> str:
