@@ -98,6 +98,13 @@ class TestText:
         assert "waits for  enable the tunnels of vpn-99" in told
         assert f"next       vpnmigrate done {MIGRATION} 10" in told
 
+    def test_a_process_at_work_is_not_to_be_helped(self):
+        """Nobody is sent to begin a second process that would be refused."""
+        stand = a_standing(*DOWN, alive=True)
+
+        assert stand.next == f"vpnmigrate status {MIGRATION}"
+        assert a_standing(*DOWN).next == f"vpnmigrate apply {MIGRATION}"
+
     def test_a_hold_says_why(self):
         """A run that rests on purpose names its reason once."""
         told = status.one(a_standing(StepSettled(6), Held("everything is staged", 6)))

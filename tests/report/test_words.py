@@ -75,3 +75,15 @@ def test_control_characters_are_replaced(bad):
 def test_counts_agree_with_their_noun():
     """One is not many."""
     assert [words.count(n, "table") for n in (0, 1, 2)] == ["0 tables", "1 table", "2 tables"]
+
+
+def test_an_option_stays_with_its_value():
+    """A long command can be read line by line as well as pasted."""
+    names = [f"vpn-0a30000000000000{n}" for n in range(4)]
+    text = " ".join(["vpnmigrate finalize m-1", *(f"--confirm {n}" for n in names), "--yes"])
+
+    told = words.command(text, first="  go on:  ")
+
+    assert not any(line.endswith("--confirm \\") for line in told.splitlines())
+    assert max(map(len, told.splitlines())) <= words.WIDTH
+    assert " ".join(told.replace("\\\n", " ").split()) == f"go on: {text}"

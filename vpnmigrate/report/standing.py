@@ -72,7 +72,13 @@ class Standing:
 
     @property
     def next(self) -> str:
-        """The command that goes on from here; empty where nothing is left to do."""
+        """The command that goes on from here; empty where nothing is left to do.
+
+        A process that is at work and waits for nobody goes on by itself: all there is to do is
+        to look again.
+        """
+        if self.alive and self.state.task is None:
+            return f"vpnmigrate status {self.run}"
         command = next_command(self.state, self.run, self.connections, alive=self.alive)
         return f"{command} --delete-old-gateway" if self.gateway_goes else command
 

@@ -79,16 +79,22 @@ def item(text: str, *, indent: int = 2) -> str:
 
 
 def command(text: str, *, first: str = "") -> str:
-    """Give a command so that it can be pasted as it stands, however long it is."""
+    """Give a command so that it can be pasted as it stands, however long it is.
+
+    An option and its value stay on one line.
+    """
     lines = textwrap.wrap(
-        safe(text),
+        _VALUE.sub("\\1\0", safe(text)),
         width=WIDTH - len(" \\"),
         initial_indent=first,
         subsequent_indent=" " * (len(first) + 4),
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return " \\\n".join(lines)
+    return " \\\n".join(lines).replace("\0", " ")
+
+
+_VALUE = re.compile(r"(?<= )(--[a-z-]+) (?=[^-])")
 
 
 def is_command(text: str) -> bool:
