@@ -58,7 +58,11 @@ SHELL: dict[str, frozenset[str]] = {
     "looking": frozenset({"belief", "journeys", "steps", "logbook"}),
     "performing": frozenset({"logbook"}),
     "tasks": frozenset({"logbook", "performing"}),
-    "settling": frozenset({"belief", "steps", "logbook", "looking", "performing", "tasks"}),
+    "patience": frozenset({"belief", "steps", "logbook", "looking", "performing"}),
+    "flow": frozenset({"steps", "logbook", "looking"}),
+    "settling": frozenset(
+        {"belief", "steps", "logbook", "looking", "performing", "tasks", "patience", "flow"}
+    ),
     "runner": frozenset(
         {"admission", "claims", "gates", "journeys", "steps"}
         | {"logbook", "looking", "performing", "tasks", "settling"}

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from vpnmigrate.changes import AwsChange, OperatorTask
 from vpnmigrate.clock import Clock
-from vpnmigrate.errors import ChangeRefusedError
-from vpnmigrate.facts import Fact
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model import MigrationId
-from vpnmigrate.outcomes import InDoubt, Later, Outcome, Performed, Refused
+from vpnmigrate.outcomes import Outcome
 from vpnmigrate.ports import Ec2, Mark
 from vpnmigrate.records import Answered, Intended
 
@@ -47,7 +44,6 @@ class Performer:
         self._clock = clock
         self._migration = migration
         self._parallel = parallel
-        self._put_off: dict[Fact, dict[timedelta, datetime]] = {}
 
     def perform(self, step: int, changes: Sequence[AwsChange]) -> Sequence[Done]:
         """Perform *changes* together and give what became of each, in the order answers came.
@@ -83,29 +79,3 @@ class Performer:
             }
             for call in as_completed(calls):
                 yield calls[call], call.result()
-
-    def patience_left(self, done: Done) -> bool:
-        """Tell whether a change that was put off may be tried again; its own limit decides."""
-        match done.outcome:
-            case Later(limit=limit):
-                # Each reason has its own limit, and so its own beginning.
-                reasons = self._put_off.setdefault(done.change.fact, {})
-                since = reasons.setdefault(limit, self._clock.now())
-                return self._clock.now() - since < limit
-            case Performed() | InDoubt() | Refused():
-                self._put_off.pop(done.change.fact, None)
-                return True
-
-
-def refusal(done: Done, *, outage: bool, step: int) -> ChangeRefusedError:
-    """Put a refusal into the words an operator needs."""
-    match done.outcome:
-        case Refused(code=code, message=message, advice=advice):
-            why = f"AWS refused to {done.change}: {code}: {message}"
-            return ChangeRefusedError(why, step=step, outage=outage, advice=advice)
-        case Later(why=why, limit=limit):
-            text = f"AWS has put off for {limit} to {done.change}: {why}"
-            return ChangeRefusedError(text, step=step, outage=outage)
-        case _:
-            message = f"{done.outcome!r} is no refusal"
-            raise AssertionError(message)

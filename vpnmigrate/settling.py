@@ -7,34 +7,31 @@ This is the only place that waits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from tenacity import RetryCallState, Retrying, retry_if_result
 
 from vpnmigrate.belief import CONSISTENCY_DELAY
-from vpnmigrate.changes import AwsChange, DetachVpnGateway, OperatorTask, PlaceClaim, RemoveClaim
+from vpnmigrate.changes import AwsChange, DetachVpnGateway, OperatorTask
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import DidNotSettleError, HeldError, OtherHandError, StepError
 from vpnmigrate.facts import name_of
+from vpnmigrate.flow import Flow
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look, Looker
-from vpnmigrate.outcomes import Later, Outcome, Refused
-from vpnmigrate.performing import Done, Performer, refusal
+from vpnmigrate.patience import Patience
+from vpnmigrate.performing import Performer
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.ports import Observer
 from vpnmigrate.records import (
     Direction,
-    Noted,
     OtherHand,
     OutageBegan,
-    OutageEnded,
     StepBegun,
     StepSettled,
-    TrafficVerified,
 )
 from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
-from vpnmigrate.steps.traffic import shortfalls
 from vpnmigrate.tasks import Tasks
 
 QUICK_PACE = timedelta(seconds=1)
@@ -70,9 +67,9 @@ class Settler:
         self._logbook = logbook
         self._observer = observer
         self._clock = clock
-        self._flowing_since: datetime | None = None
+        self._patience = Patience(logbook, looker, clock)
+        self._flow = Flow(plan, logbook, looker)
         self._acted = False
-        self._refused_since: dict[AwsChange, datetime] = {}
 
     def settle(self, step: Step) -> Sequence[str]:
         """Work on *step* until its goal holds; give what others took away from it.
@@ -84,7 +81,7 @@ class Settler:
         """
         self._logbook.write(StepBegun(step.number, step.title, step.cleaning))
         self._tasks.begin_step()
-        self._flowing_since = None
+        self._flow.forget()
         began = self._clock.now()
         limit = step.limit_for(self._plan)
 
@@ -134,7 +131,7 @@ class Settler:
             return look
         self._mind_other_hands(step, look)
         if isinstance(step, SwitchTunnels):
-            look = self._watch_traffic(look)
+            look = self._flow.watch(look)
         verdict = step.verify(self._plan, look.way, look.now, look.told)
         if isinstance(verdict, NotYet):
             self._act(step, look)
@@ -159,32 +156,11 @@ class Settler:
             self._logbook.write(OutageBegan(self._clock.now()))
         if step.phase is Phase.CUTOVER and any(isinstance(c, DetachVpnGateway) for c in changes):
             self._tasks.announce(enabling_task(self._plan, look.way, look.now))
-        failed: StepError | None = None
-        for done in self._performer.perform(step.number, changes):
-            if not self._bearable(step, done):
-                failed = refusal(done, outage=self._outage, step=step.number)
-        if failed is not None:
-            raise failed
-
-    def _bearable(self, step: Step, done: Done) -> bool:
-        """Tell whether a refusal need not stop the run.
-
-        A way back must not fail for want of a tag.  And what a describe still shows may have been
-        taken away by others: it gets one consistency delay to vanish from the describe, too.
-        """
-        patient = self._performer.patience_left(done)
-        back = self._logbook.state.direction is Direction.BACK
-        put_off = isinstance(done.outcome, Refused | Later)
-        if back and put_off and isinstance(done.change, PlaceClaim | RemoveClaim):
-            self._logbook.write(Noted(f"AWS would not {done.change}: {_why(done.outcome)}"))
-            self._looker.forgo_claim()
-            return True
-        if not isinstance(done.outcome, Refused):
-            return patient
-        if step.phase is Phase.PREPARE or not _is_about_something_gone(done.outcome):
-            return False
-        since = self._refused_since.setdefault(done.change, self._clock.now())
-        return self._clock.now() - since < CONSISTENCY_DELAY
+        # All answers are written before the first failure ends the step.
+        done = self._performer.perform(step.number, changes)
+        judged = [self._patience.judge(step, each, outage=self._outage) for each in done]
+        for failure in filter(None, judged):
+            raise failure
 
     def _mind_other_hands(self, step: Step, look: Look) -> None:
         """Before the cutover another hand stops the run; later it is left alone and named."""
@@ -202,23 +178,6 @@ class Settler:
                 outage=False,
                 advice=f"find out who did; go back: vpnmigrate rollback {self._plan.migration}",
             )
-
-    def _watch_traffic(self, look: Look) -> Look:
-        """Note since when nothing is lacking, and write it down once it has held steady."""
-        if look.told.verified is not None:
-            return look
-        if shortfalls(self._plan, look.way, look.now, look.told):
-            self._flowing_since = None
-            return look
-        since = self._flowing_since = self._flowing_since or look.now.begun
-        if look.now.begun - since < self._plan.decisions.waits.steady:
-            return look
-        began = self._logbook.state.outage_since
-        if self._outage and began is not None:
-            self._logbook.write(TrafficVerified(since), OutageEnded(since, since - began))
-        else:
-            self._logbook.write(TrafficVerified(since))
-        return Look(look.now, look.way, self._looker.told())
 
     def _conclude(self, step: Step, verdict: Verdict, limit: timedelta) -> Sequence[str]:
         match verdict:
@@ -257,15 +216,6 @@ class Settler:
             if self._tasks.listen():
                 return
             self._clock.sleep(min(left, SLICE))
-
-
-def _why(outcome: Outcome) -> str:
-    return outcome.message if isinstance(outcome, Refused) else getattr(outcome, "why", "")
-
-
-def _is_about_something_gone(refused: Refused) -> bool:
-    """Tell whether others may have deleted what a describe still shows (domain.md 12.2)."""
-    return refused.code.endswith(".NotFound") or "no route defined" in refused.message.lower()
 
 
 def _last_verdict(state: RetryCallState) -> Verdict:

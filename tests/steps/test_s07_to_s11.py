@@ -394,6 +394,19 @@ class TestShortfalls:
             f"{PREFIX} is not propagated into rtb-main yet",
         )
 
+    @pytest.mark.parametrize(("up", "enough"), [(2, True), (1, True), (0, False)])
+    def test_on_the_way_back_one_tunnel_will_do(self, up, enough):
+        """A rollback is not held up by an old tunnel that happens to be down; prefixes decide."""
+        reading = Reading(
+            NOON,
+            gateways=(a_gateway(),),
+            connections=(a_connection(up=up),),
+            tables=ordinary_tables(),
+        )
+        now = snapshot_of(reading, a_plan().migration)
+
+        assert (self.lacking(now, way=BACK) == ()) is enough
+
     def test_old_telemetry_right_after_disabling_is_not_believed(self):
         """On the way back UP may be a reading from before the old tunnels were disabled."""
         now = a_snapshot(begun=NOON + minutes(1))

@@ -97,17 +97,29 @@ def _tunnels(
     if record is None:
         yield f"the connection that serves the device of {old} is not there"
         return
-    before = baseline.tunnels_up.get(old, 0)
-    # Forward, a connection must prove itself; on the way back it need not be better than before.
-    needed = before if way.joining == plan.old_gateway else max(1, before)
+    needed = _needed_tunnels(plan, way, baseline.tunnels_up.get(old, 0))
     up = [t for t in record.telemetry if t.up]
     if len(up) < needed:
         down = ", ".join(
             f"{t.outside_ip} {t.message or 'DOWN'}" for t in record.telemetry if not t.up
         )
         yield f"{record.id} has {len(up)} of {needed} tunnels UP ({down or 'no telemetry yet'})"
-    elif up and not record.static_only and not any(t.accepted_routes for t in up):
+    elif _must_advertise(plan, way, record) and not any(t.accepted_routes for t in up):
         yield f"{record.id} is UP, but its device advertises no prefixes"
+
+
+def _needed_tunnels(plan: Plan, way: Way, before: int) -> int:
+    """Give how many tunnels a connection needs.
+
+    Forward it must prove itself: as many as before, and at least one.  On the way back one will
+    do, and none where there was none: what matters then is that the prefixes are back.
+    """
+    return min(1, before) if way.joining == plan.old_gateway else max(1, before)
+
+
+def _must_advertise(plan: Plan, way: Way, record: ConnectionRecord) -> bool:
+    """Tell whether *record*'s device has to announce something; an old one need not begin now."""
+    return not record.static_only and way.joining != plan.old_gateway
 
 
 def _routes(plan: Plan, way: Way, now: Snapshot, baseline: Baseline) -> Iterator[str]:
