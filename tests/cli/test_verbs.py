@@ -295,6 +295,32 @@ class TestWithoutTheJournal:
         assert "load the candidate" not in ran.err
         assert terminal.status(run)["traffic"] == "new"
 
+    def test_and_stopped_before_the_claim_was_ours(self, terminal):
+        """The printed command goes on, though the tag still names whoever was taken over from."""
+        run, holder = self.dead_in_step_8(terminal)
+        terminal.meets(Faults([Fault("CreateTags", Kind.KILL_BEFORE)]))
+        with pytest.raises(Killed):
+            terminal.run("apply", "plan.json", "--take-over", holder)
+        terminal.meets(Faults())
+
+        ran = terminal.run("apply", run)
+
+        assert ran.code == 0
+        assert "please wait" in ran.err
+        assert terminal.status(run)["traffic"] == "new"
+
+    def test_whoever_takes_it_back_is_not_overruled(self, terminal):
+        """Naming a holder counts until the claim is ours, and not for ever."""
+        _, holder = self.dead_in_step_8(terminal)
+        terminal.meets(Faults([Fault("EnableVgwRoutePropagation", Kind.KILL_BEFORE)]))
+        with pytest.raises(Killed):
+            terminal.run("apply", "plan.json", "--take-over", holder)
+        terminal.meets(Faults())
+        tags = [{"Key": "vpnmigrate:claim", "Value": holder}]
+        terminal.world.execute("ec2", "CreateTags", {"Resources": [terminal.gateway], "Tags": tags})
+
+        assert terminal.run("apply", "plan.json").code == 4
+
     def test_and_found_done_already(self, terminal):
         """Who takes over a finished cutover can still go the whole way back, devices included."""
         (terminal.place / "leave.yaml").write_text(

@@ -29,6 +29,14 @@ _OUTPUT = (
     "when it fails, that document has an `error` with `what`, `where` and `next`."
 )
 
+_COMPLETION = (
+    "The tab key completes commands, options and the ids of runs. For bash, put this into "
+    "`~/.bashrc`; for zsh and fish write their names instead.\n\n"
+    "```bash\n"
+    f'eval "$(_{NAME.upper()}_COMPLETE=source_bash {NAME})"\n'
+    "```"
+)
+
 
 def markdown() -> str:
     """Give the page ``docs/reference/cli.md``."""
@@ -38,6 +46,8 @@ def markdown() -> str:
         _OUTPUT,
         "## Exit codes",
         _exit_codes(),
+        "## Completion",
+        _COMPLETION,
     ]
     for path, command in _leaves(typer.main.get_command(app), NAME):
         parts += [f"## {path}", f"```text\n{_help(command, path)}\n```"]

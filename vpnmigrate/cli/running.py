@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import vpnmigrate
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
+from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
-from vpnmigrate.cli.lost import LOST, is_blind
+from vpnmigrate.cli.lost import LOST, is_blind, outranked, taking_over
 from vpnmigrate.cli.signals import Interruption, heeding
 from vpnmigrate.cli.standings import standing
 from vpnmigrate.cli.subject import Subject, require_replannable
@@ -29,8 +30,14 @@ from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.progress import PlainProgress
 from vpnmigrate.report.standing import Standing
+from vpnmigrate.report.words import span, wrapped
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.vault import Vault
+
+BLIND = (
+    "The journal of an earlier process is not here, so what AWS shows is believed only after "
+    f"{span(CONSISTENCY_DELAY)}. Nothing is sent until then; please wait."
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,9 @@ def _go(
             vpnmigrate.__version__,
         )
     )
-    if terms.take_over is not None and before.direction is None:
+    if terms.take_over is not None:
+        journal.write(taking_over(terms.take_over))
+    if outranked(journal.entries) and before.direction is None:
         # A journal that sets out by a take-over is not the first there was.
         journal.write(LOST)
     with _progress(desk, before) as (progress, speaker):
@@ -142,9 +151,11 @@ def _go(
             clock=desk.parts.clock,
             interruption=interruption,
             paths=desk.parts.paths(clients),
-            claimant=Claimant(run.holder, terms.take_over or ""),
+            claimant=Claimant(run.holder, outranked(journal.entries)),
             blind=is_blind(journal.entries),
         )
+        if around.blind:
+            speaker.say(wrapped(BLIND))
         with heeding(interruption):
             journey(Hand(Runner(plan, around), before, lambda what: journal.write(Noted(what))))
 
