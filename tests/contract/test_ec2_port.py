@@ -174,12 +174,15 @@ class TestReading:
             seat.ec2.survey(VpnGatewayId("vgw-0a3000000000000ff"))
 
     def test_a_look_agrees_with_the_survey(self, seat):
-        """What a look reads of the old side is what the survey read."""
+        """What a look reads of the old side is what the survey read, tunnel addresses aside."""
         plan = seat.plan()
         reading = seat.ec2.look(plan)
 
         assert plan.before.gateway in reading.gateways
-        assert reading.connections == plan.before.connections
+        assert reading.connections == tuple(
+            msgspec.structs.replace(connection, tunnels=())
+            for connection in plan.before.connections
+        )
         assert reading.tables == plan.before.route_tables
         assert seat.clock.now() >= reading.begun
 
@@ -209,10 +212,9 @@ class TestPreparing:
         seat.perform(successor_of(WAREHOUSE, plan, gateway, inside_cidrs=inside))
         seat.settle()
 
-        now = seat.look(plan)
         role = connection_role(WAREHOUSE)
-        record = now.connections[VpnConnectionId(now.ours[role])]
-        assert now.state(role) is State.AVAILABLE
+        (record,) = seat.ec2.survey(gateway).connections
+        assert seat.look(plan).state(role) is State.AVAILABLE
         assert (record.category, record.static_only) == (AWS_VPN, True)
         assert sorted(tunnel.inside_cidr for tunnel in record.tunnels) == sorted(inside)
 
