@@ -208,9 +208,9 @@ class Runner:
         begun = self._cutover_is_to_be_seen()
         if not begun:
             require_unchanged(self._plan, self._around.ec2.survey(self._plan.old_gateway))
+        elif not _old_gateway_is_attached(self._plan, self._settler.look_for_certain().now):
+            return  # traffic is down: no gate has to be waited for any more
         look = self._settler.look_for_certain(self._opens_the_gate)
-        if begun and not _old_gateway_is_attached(self._plan, look.now):
-            return
         gate = self._gate(look, self._around.paths.read())
         if isinstance(gate, gates.Closed):
             message = "the cutover may not begin: " + "; ".join(gate.why)

@@ -118,6 +118,9 @@ class Settler:
             late = self._clock.now() >= began + CONSISTENCY_DELAY
             if isinstance(look, Look) and look.certain and (late or suits(look)):
                 return look
+            why = look.why if isinstance(look, NotYet) else "what AWS shows is not certain yet"
+            step = self._logbook.state.step
+            self._observer.waits(step, why, self._clock.now() - began, 2 * CONSISTENCY_DELAY)
             if self._clock.now() >= deadline:
                 message = "AWS could not be read for certain, so nothing was begun"
                 raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 
 
@@ -294,6 +295,18 @@ class TestWithoutTheJournal:
         assert ran.code == 0
         assert "load the candidate" not in ran.err
         assert terminal.status(run)["traffic"] == "new"
+
+    def test_without_waiting_twice_in_the_outage(self, terminal):
+        """What AWS shows is waited for once, visibly, and no gate is asked with traffic down."""
+        _, holder = self.dead_in_step_8(terminal)
+        began = terminal.clock.now()
+
+        ran = terminal.run("apply", "plan.json", "--take-over", holder)
+
+        told = next(line for line in ran.err.splitlines() if "step 7 of 11" in line)
+        taken = datetime.combine(began.date(), time.fromisoformat(told.split("Z")[0]), UTC)
+        assert taken - began < CONSISTENCY_DELAY + timedelta(seconds=30)
+        assert " of 4 min: without a journal" in ran.err
 
     def test_and_stopped_before_the_claim_was_ours(self, terminal):
         """The printed command goes on, though the tag still names whoever was taken over from."""

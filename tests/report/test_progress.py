@@ -98,6 +98,14 @@ class TestPlainProgress:
 
         assert out.getvalue() == "02:00:00Z   step 8 waits 22 s of 45 min: vgw-1 is detaching\n"
 
+    def test_a_wait_before_the_first_step_names_none(self):
+        """What is waited for before a run sets out belongs to no step."""
+        progress, _, out = self.progress()
+
+        progress.waits(0, "not certain yet", timedelta(), timedelta(minutes=4))
+
+        assert out.getvalue() == "02:00:00Z   waits 0 s of 4 min: not certain yet\n"
+
     def test_an_unchanged_wait_is_told_once_a_minute(self):
         """A log of a long detach stays readable."""
         progress, _, out = self.progress()

@@ -128,7 +128,8 @@ class OutageClock:
     def waiting(self, step: int, why: str, waited: timedelta, limit: timedelta) -> str:
         """Say how long *step* has waited of what limit, how long traffic is down, and for what."""
         down = "" if self._since is None else f", outage {span(self._clock.now() - self._since)}"
-        return f"step {step} waits {span(waited)} of {span(limit)}{down}: {safe(why)}"
+        who = f"step {step} waits" if step else "waits"
+        return f"{who} {span(waited)} of {span(limit)}{down}: {safe(why)}"
 
 
 class PlainProgress:
