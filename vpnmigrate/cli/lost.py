@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vpnmigrate.records import Direction, Entry, Finished, Noted, StepSettled
+from vpnmigrate.records import Entry, Finished, Noted, StepSettled
 
 LOST = Noted("begun without the journal of an earlier process; AWS's tags say what it made")
 
@@ -38,16 +38,14 @@ def outranked(entries: Iterable[Entry]) -> str:
 def is_blind(entries: Iterable[Entry]) -> bool:
     """Tell whether this journal cannot know what was done before it.
 
-    It was begun by a take-over, and no way back or retirement was gone to its end since.  Having
-    gone forward is not enough: what the earlier process did of the cutover is not in it, so the
-    way back must still look for itself.
+    It was begun by a take-over, and no journey has been gone to its end since.
     """
     blind = False
     for entry in entries:
         match entry.record:
             case Noted() as note if note == LOST:
                 blind = True
-            case Finished(direction=Direction.BACK | Direction.RETIRE):
+            case Finished():
                 blind = False
             case _:
                 pass  # tells of this journal's own doing
