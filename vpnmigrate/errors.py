@@ -5,7 +5,7 @@
         - ``MalformedFileError``: plan, playbook, scenario or saved describe output
     - ``RefusedError`` (4): nothing was changed, on purpose
         - ``PreflightError``: findings that block
-        - ``PlanEditedError``, ``DriftError``, ``WrongAccountError``
+        - ``PlanEditedError``, ``DriftError``, ``WrongAccountError``, ``NotVerifiedError``
         - ``HeldByOthersError``: ``ClaimedError``, ``LockedError``
     - ``NothingToMigrateError`` (6)
     - ``HeldError`` (3): at a gate or waiting for a person
@@ -101,6 +101,10 @@ class HeldByOthersError(RefusedError):
     def __init__(self, message: str, *, advice: str = "", holder: str = "") -> None:
         super().__init__(message, advice=advice)
         self.holder = holder
+
+
+class NotVerifiedError(RefusedError):
+    """Finalize was asked to delete what may still be the only path."""
 
 
 class ClaimedError(HeldByOthersError):

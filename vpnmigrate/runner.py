@@ -17,6 +17,7 @@ from vpnmigrate.errors import (
     AwsUnreadableError,
     BackedOutError,
     HeldError,
+    NotVerifiedError,
     StepError,
 )
 from vpnmigrate.facts import Claim, Switch
@@ -45,7 +46,7 @@ from vpnmigrate.records import (
 from vpnmigrate.settling import Settler
 from vpnmigrate.snapshot import Snapshot, snapshot_of
 from vpnmigrate.steps.base import Step
-from vpnmigrate.steps.traffic import baseline_of
+from vpnmigrate.steps.traffic import baseline_of, shortfalls
 from vpnmigrate.tasks import Tasks
 
 FIRST_OF_CUTOVER = CUTOVER[0].number
@@ -160,7 +161,12 @@ class Runner:
         """Delete the old connections for good, and with *delete_old_gateway* their gateway.
 
         The caller has had every connection named by the operator and has seen the migration done.
+
+        Raises:
+            NotVerifiedError: Traffic does not flow through the new connections now.
+            StepError: A deletion failed; it can be asked for again.
         """
+        self._require_flow()
         with written_down(self._book):
             self._set_out(Direction.RETIRE)
             steps = RETIRE_WITH_GATEWAY if delete_old_gateway else RETIRE
@@ -178,6 +184,16 @@ class Runner:
         if not same:
             attempt = state.attempt + (direction is Direction.FORWARD)
             self._book.write(DirectionTaken(direction, max(1, attempt), keep_new))
+
+    def _require_flow(self) -> None:
+        """Refuse to delete the old path while the new one lacks anything, whatever was verified."""
+        look = self._settler.look_for_certain()
+        lacking = shortfalls(self._plan, look.way, look.now, look.told)
+        if lacking:
+            message = f"traffic does not flow through the new connections: {'; '.join(lacking)}"
+            raise NotVerifiedError(
+                message, advice="see that it does, then finalize again; until then rollback works"
+            )
 
     def _respect_claims(self) -> None:
         """Refuse to set out on a gateway that somebody else migrates."""

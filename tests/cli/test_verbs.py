@@ -452,7 +452,7 @@ class TestFinalize:
 
         ran = terminal.run("finalize", run, "--confirm", terminal.connections[0])
 
-        assert ran.code == 1
+        assert ran.code == 4
         assert "delete connection" not in ran.err
         assert terminal.run("rollback", run).code == 0
 

@@ -10,7 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from vpnmigrate.ports import Path
 
-HTTPS = 443
+PORTS = {"https": 443, "http": 80}
 
 
 class HostPaths:
@@ -37,13 +37,13 @@ def _first_hop(url: str) -> tuple[str, int]:
     proxy = getproxies().get(parts.scheme)
     if proxy and not proxy_bypass(host):
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    return parts.hostname or "", parts.port or HTTPS
+    return parts.hostname or "", parts.port or PORTS[parts.scheme]
 
 
 def _resolve(host: str, port: int) -> Iterable[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return ()
     return (str(sockaddr[0]).split("%")[0] for *_, sockaddr in found)
 

@@ -67,7 +67,7 @@ class OwnParts:
 
     def paths(self, clients: Clients) -> Paths:
         """Give this host's ways to EC2 and STS."""
-        from vpnmigrate.cli.paths import HostPaths
+        from vpnmigrate.aws.paths import HostPaths
 
         return HostPaths(
             {
