@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from tests.builders import MIGRATION, NOON, OLD, a_plan, a_survey
 from vpnmigrate.aws.account import Account
@@ -31,6 +32,8 @@ from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.snapshot import Snapshot, Word, snapshot_of
 from vpnmigrate.survey import Survey
 from vpnmigrate.vault import Vault
+
+R = TypeVar("R")
 
 OPEN_ROAD = (HostPath("EC2", ("198.51.100.7",), "192.168.1.5"),)
 
@@ -181,7 +184,7 @@ class Stage:
         """Every change intended so far."""
         return [e.record.change for e in self.entries if isinstance(e.record, Intended)]
 
-    def records(self, kind: type[Record]) -> list[Record]:
+    def records(self, kind: type[R]) -> list[R]:
         """Give the records of one kind, oldest first."""
         return [e.record for e in self.entries if isinstance(e.record, kind)]
 

@@ -579,6 +579,18 @@ class TestWithoutJournal:
             asked = [c.word for c in stage.intended if isinstance(c, AskOperator)]
             assert Word.DEVICES_CONFIGURED not in asked
 
+    def test_an_outage_begun_under_a_lost_journal_is_called_at_least_as_long(self, tmp_path):
+        """Nobody knows when the dead laptop's outage began: its length is a lower bound."""
+        stage = Stage(tmp_path)
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=7))
+
+        state = stage.forward(blind=True, holder="bob@spare", outranks="ann@desk")
+
+        assert state.outage_earlier
+        (ended,) = stage.records(OutageEnded)
+        assert ended.earlier
+
     @pytest.mark.parametrize("boundary", [2, 6, 7, 8, 9, 10])
     def test_a_dead_laptops_run_is_taken_over_and_rolled_back(self, tmp_path, boundary):
         """Plan and tags alone are enough to go back."""

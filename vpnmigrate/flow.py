@@ -37,7 +37,7 @@ class Flow:
             return look
         state = self._logbook.state
         if state.outage_open and state.outage_since is not None:
-            ended = OutageEnded(since, since - state.outage_since)
+            ended = OutageEnded(since, since - state.outage_since, state.outage_earlier)
             self._logbook.write(TrafficVerified(since), ended)
         else:
             self._logbook.write(TrafficVerified(since))

@@ -60,6 +60,7 @@ class Looker:
         self._ec2 = ec2
         self._logbook = logbook
         self._claimant = claimant
+        self.blind = blind
         self._sighted_at = clock.now() + CONSISTENCY_DELAY if blind else None
 
     def look(self) -> Look | NotYet:

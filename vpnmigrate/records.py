@@ -109,6 +109,8 @@ class OutageBegan(_Record, frozen=True, tag="outage-began"):
     """The first call that interrupts traffic is about to be sent."""
 
     since: datetime
+    earlier: bool = False
+    """Whether it may have begun earlier, by a process whose journal is lost."""
 
 
 class OutageEnded(_Record, frozen=True, tag="outage-ended"):
@@ -116,6 +118,8 @@ class OutageEnded(_Record, frozen=True, tag="outage-ended"):
 
     at: datetime
     lasted: timedelta
+    earlier: bool = False
+    """Whether it had begun earlier, so that it lasted longer, under a journal that is lost."""
 
 
 class TrafficVerified(_Record, frozen=True, tag="traffic-verified"):

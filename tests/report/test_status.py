@@ -53,6 +53,7 @@ class TestJson:
         assert document["waiting_for"] == ""
         assert document["traffic"] == "none"
         assert document["outage"] == 300.0
+        assert document["outage_earlier"] is False
         assert document["next"] == f"vpnmigrate apply {MIGRATION}"
 
     def test_every_run_is_listed_under_runs(self):

@@ -210,10 +210,16 @@ def _calmed(state: RunState) -> RunState:
 def _traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified) -> RunState:
     joining = Traffic.OLD if state.direction is Direction.BACK else Traffic.NEW
     match about:
-        case OutageBegan(since):
+        case OutageBegan(since, earlier):
             if state.outage_open:
                 return state
-            state = replace(state, traffic=Traffic.NONE, outage_since=since, outage_lasted=None)
+            state = replace(
+                state,
+                traffic=Traffic.NONE,
+                outage_since=since,
+                outage_earlier=earlier,
+                outage_lasted=None,
+            )
             return _told(state, verified=None)
         case OutageEnded(at, lasted):
             if state.outage_since is None:

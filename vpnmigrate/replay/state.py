@@ -78,6 +78,8 @@ class RunState:
     traffic: Traffic = Traffic.OLD
     outage_since: datetime | None = None
     """When the last outage began; it may be over."""
+    outage_earlier: bool = False
+    """Whether it may have begun earlier than that, under a journal that is lost."""
     outage_lasted: timedelta | None = None
     """How long the last outage was, once it is over."""
 

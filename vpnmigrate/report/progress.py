@@ -58,10 +58,10 @@ class Narrator:
                 yield "goes on with the newer plan"
             case Spoken(word=word, who=who):
                 yield f"  {who} said: {word.value}"
-            case OutageBegan():
-                yield "  OUTAGE BEGINS"
-            case OutageEnded(lasted=lasted):
-                yield f"  OUTAGE ENDED after {span(lasted)}"
+            case OutageBegan(earlier=earlier):
+                yield "  TRAFFIC IS DOWN, maybe for longer" if earlier else "  OUTAGE BEGINS"
+            case OutageEnded(lasted=lasted, earlier=earlier):
+                yield f"  OUTAGE ENDED after {'at least ' if earlier else ''}{span(lasted)}"
             case OtherHand(what=what):
                 yield f"  another hand: {what}"
             case Noted(what=what):

@@ -82,9 +82,11 @@ def traffic(stand: Standing) -> str:
     told = _TRAFFIC[stand.traffic]
     if state.outage_since is None:
         return told
+    since = f"{moment(state.outage_since)}{' or earlier' if state.outage_earlier else ''}"
+    lasted = f"{'at least ' if state.outage_earlier else ''}{span(stand.outage)}"
     if state.outage_open:
-        return f"{told} since {moment(state.outage_since)}, {span(stand.outage)} so far"
-    return f"{told}; the outage began {moment(state.outage_since)}, lasted {span(stand.outage)}"
+        return f"{told} since {since}, {lasted} so far"
+    return f"{told}; the outage began {since}, lasted {lasted}"
 
 
 def fields(stand: Standing) -> dict[str, Any]:
@@ -105,6 +107,7 @@ def fields(stand: Standing) -> dict[str, Any]:
         "stopped": safe(stand.stopped),
         "traffic": stand.traffic.value,
         "outage_since": None if since is None else since.isoformat(),
+        "outage_earlier": state.outage_earlier,
         "outage": round(stand.outage.total_seconds(), 3),
         "lost": list(state.lost),
         "other_hands": list(state.other_hands),
