@@ -107,6 +107,7 @@ class TestHolding:
 class TestFalseEnds:
     def test_traffic_that_ceases_before_the_end_is_not_called_done(self, tmp_path):
         """Tunnels that go down while the old ones are being disabled keep step 10 from its end."""
+        stage = Stage(tmp_path)
 
         class Clumsy(DeviceEngineer):
             def ask(self, task):
@@ -116,8 +117,6 @@ class TestFalseEnds:
                     for connection in new:
                         stage.world.devices.disable(connection)
                 return word
-
-        stage = Stage(tmp_path)
 
         with pytest.raises(DidNotSettleError, match="does no more"):
             stage.forward(people=Clumsy(stage.world))
