@@ -24,6 +24,7 @@ from vpnmigrate.errors import (
     DidNotSettleError,
     HeldError,
     InterruptedRunError,
+    NotVerifiedError,
     StepError,
 )
 from vpnmigrate.model import Attachment
@@ -354,7 +355,7 @@ class TestRetiring:
         stage.entries = mine
         stage.clock.sleep(timedelta(minutes=5))
 
-        with pytest.raises(StepError, match=OLD):
+        with pytest.raises(NotVerifiedError, match="is detached"):
             stage.run(lambda runner: runner.retire())
 
         assert stage.look().state(OLD_VPN) == "available"
