@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,20 @@ from hypothesis import settings
 settings.register_profile("same-every-time", derandomize=True, deadline=None, database=None)
 settings.register_profile("explore", max_examples=2000, deadline=None)
 settings.load_profile("same-every-time")
+
+
+def pytest_configure() -> None:
+    """Let signals do what they do for an operator, whoever started the tests in the background.
+
+    A shell has its background jobs ignore SIGINT, and nohup SIGHUP; children inherit that, and the
+    program respects it.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        worker = "PYTEST_XDIST_WORKER" in os.environ
+        if signal.getsignal(number) is signal.SIG_IGN and (worker or number is signal.SIGINT):
+            usual = signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, usual)
+
 
 _AWS_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
