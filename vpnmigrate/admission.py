@@ -6,12 +6,9 @@ from collections.abc import Sequence
 
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import DriftError, WrongAccountError
-from vpnmigrate.plan import Plan
+from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Plan
 from vpnmigrate.records import Direction, DirectionTaken, Entry, Finished, Intended, StepSettled
 from vpnmigrate.survey import Survey
-
-FIRST_OF_CUTOVER = 7
-LAST_OF_CUTOVER = 10
 
 
 def require_account(plan: Plan, account: str, arn: str) -> None:

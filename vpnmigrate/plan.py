@@ -41,6 +41,11 @@ class Phase(StrEnum):
     CLEAN_UP = "clean-up"
 
 
+FIRST_OF_CUTOVER = 7
+LAST_OF_CUTOVER = 10
+"""AWS's numbers of the steps that touch traffic."""
+
+
 class Severity(StrEnum):
     """Whether a finding forbids planning or only warns."""
 

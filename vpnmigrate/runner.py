@@ -35,7 +35,7 @@ from vpnmigrate.looking import Claimant, Look, Looker
 from vpnmigrate.model import Attachment
 from vpnmigrate.options import BackOut
 from vpnmigrate.performing import Performer
-from vpnmigrate.plan import Plan
+from vpnmigrate.plan import FIRST_OF_CUTOVER, Plan
 from vpnmigrate.ports import Ec2, Interruption, Journal, Observer, Path, Paths, People
 from vpnmigrate.records import (
     BaselineTaken,
@@ -48,8 +48,6 @@ from vpnmigrate.snapshot import Snapshot, snapshot_of
 from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.traffic import baseline_of, shortfalls
 from vpnmigrate.tasks import Tasks
-
-FIRST_OF_CUTOVER = CUTOVER[0].number
 
 
 @dataclass(frozen=True)

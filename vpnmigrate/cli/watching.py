@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
 from vpnmigrate.ports import Observer
 from vpnmigrate.records import Entry, Finished, StepBegun
-
-FIRST_OF_CUTOVER = 7
-LAST_OF_CUTOVER = 10
 
 
 class Watch:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from vpnmigrate.changes import ArchiveConfiguration, DetachVpnGateway, DisablePropagation
 from vpnmigrate.outcomes import Outcome, Performed
+from vpnmigrate.plan import FIRST_OF_CUTOVER
 from vpnmigrate.records import (
     Answered,
     BaselineTaken,
@@ -37,7 +38,6 @@ from vpnmigrate.replay.state import Intent, RunState, Traffic
 from vpnmigrate.snapshot import Baseline, Told
 from vpnmigrate.states import RunStatus, may_follow
 
-FIRST_OF_CUTOVER = 7
 SWAP = 8
 INTERRUPTING = (7, 8)
 

@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.plan import Phase
+from vpnmigrate.plan import FIRST_OF_CUTOVER, Phase
 from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState, Traffic, next_command
 from vpnmigrate.states import RunStatus
 
-FIRST_OF_CUTOVER = 7
 RETIRING = 11
 
 
