@@ -12,8 +12,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
-from tests.aws.answering import MARK, Answering
-from vpnmigrate import __version__
+from tests.aws.answering import Answering
 from vpnmigrate.aws.session import Clients, session
 from vpnmigrate.errors import NoCredentialsError, UsageError
 
@@ -99,7 +98,7 @@ class TestClients:
         wire = Wire()
 
         with pytest.raises(ClientError, match="Unavailable"):
-            Clients(wire.session).writer(MARK).create_vpn_gateway(Type="ipsec.1")
+            Clients(wire.session).writer().create_vpn_gateway(Type="ipsec.1")
         assert len(wire.urls) == 1
 
     def test_the_endpoint_is_given_to_every_service(self):
@@ -107,7 +106,7 @@ class TestClients:
         clients = Clients(Answering().session, endpoint_url="http://127.0.0.1:5000")
         made = [
             clients.reader(),
-            clients.writer(MARK),
+            clients.writer(),
             clients.sts(),
             clients.direct_connect(),
             clients.service_quotas(),
@@ -126,23 +125,11 @@ class TestClients:
         with pytest.raises(UsageError, match="not-a-url"):
             Clients(Answering().session, endpoint_url="not-a-url").reader()
 
-    def test_user_agent(self):
-        """CloudTrail shows the program, the run and the step of a change."""
-        answering = Answering()
-        clients = answering.clients()
-
-        clients.reader().describe_vpn_gateways()
-        clients.writer(MARK).attach_vpn_gateway(VpnGatewayId="vgw-1", VpcId="vpc-1")
-
-        look, attach = answering.agents
-        assert look.endswith(f"vpnmigrate/{__version__}")
-        assert attach.endswith(f"vpnmigrate/{__version__} run/mig-1 step/3")
-
     def test_patience(self):
         """Reads are repeated and give up soon; a mutating call is given time to answer."""
         clients = Answering().clients()
         reader: Any = clients.reader().meta.config
-        writer: Any = clients.writer(MARK).meta.config
+        writer: Any = clients.writer().meta.config
 
         assert reader.retries == {"mode": "standard", "total_max_attempts": 5}
         assert writer.retries == {"mode": "standard", "total_max_attempts": 1}
@@ -168,7 +155,7 @@ class TestClients:
     def test_debug_logs_hold_no_bodies(self, caplog):
         """Even with debug logging on, botocore writes no request and no answer."""
         with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger="botocore"):
-            client = Clients(Wire().session).writer(MARK)
+            client = Clients(Wire().session).writer()
             with pytest.raises(ClientError):
                 client.create_vpn_connection(
                     CustomerGatewayId="cgw-1",

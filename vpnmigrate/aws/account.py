@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from vpnmigrate.aws import describing, looking, performing, surveying
 from vpnmigrate.aws.archiving import archive
 from vpnmigrate.aws.failures import FAILURES, Kind, failure_of
+from vpnmigrate.aws.marking import carrying
 from vpnmigrate.aws.reading import configuration_of
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.aws.translate import outcome_of, outcome_of_read
@@ -70,7 +71,7 @@ class Reader:
         that is no reason to give up looking.
         """
         try:
-            with self._renewing():
+            with carrying(plan.migration), self._renewing():
                 return looking.look(self._clients.reader(), plan, self._clock)
         except NoCredentialsError as exc:
             raise CredentialsExpiredError(exc.message, advice=exc.advice) from exc
@@ -95,12 +96,12 @@ class Account(Reader):
     def perform(self, change: AwsChange, mark: Mark) -> Outcome:
         """Send *change* once and say what became of it, as ``ports.Ec2`` says."""
         try:
-            with self._renewing():
+            with carrying(mark.migration, mark.step), self._renewing():
                 match change:
                     case ArchiveConfiguration():
-                        return archive(change, self._clients.reader(mark), self._vault)
+                        return archive(change, self._clients.reader(), self._vault)
                     case CreateVpnConnection(keys=KeyMode.REUSE):
-                        keys = self._old_keys(change, mark)
+                        keys = self._old_keys(change)
                         return self._create_connection(change, mark, keys)
                     case CreateVpnConnection():
                         return self._create_connection(change, mark, ())
@@ -113,7 +114,7 @@ class Account(Reader):
 
     def _send(self, change: performing.Plain, mark: Mark) -> Outcome:
         try:
-            return performing.send(change, mark, self._clients.writer(mark))
+            return performing.send(change, mark, self._clients.writer())
         except FAILURES as exc:
             return self._failed(exc, change, ())
 
@@ -121,7 +122,7 @@ class Account(Reader):
         self, change: CreateVpnConnection, mark: Mark, keys: Sequence[Secret]
     ) -> Outcome:
         try:
-            return performing.send_connection(change, mark, keys, self._clients.writer(mark))
+            return performing.send_connection(change, mark, keys, self._clients.writer())
         except FAILURES as exc:
             return self._failed(exc, change, keys)
 
@@ -131,9 +132,9 @@ class Account(Reader):
             self._clients.renew()
         return outcome_of(failure)
 
-    def _old_keys(self, change: CreateVpnConnection, mark: Mark) -> tuple[Secret, ...]:
+    def _old_keys(self, change: CreateVpnConnection) -> tuple[Secret, ...]:
         """Read the keys of the connection that *change* replaces, by outside address."""
-        row = describing.connection(self._clients.reader(mark), change.replaces)
+        row = describing.connection(self._clients.reader(), change.replaces)
         configuration = configuration_of(row) if row else None
         keys = configuration.keys if configuration else ()
         if configuration is None or len(keys) != len(configuration.tunnels):

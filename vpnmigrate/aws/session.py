@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from vpnmigrate import __version__
+from vpnmigrate.aws.marking import PROGRAM, mark_calls
 from vpnmigrate.errors import NoCredentialsError, UsageError
-from vpnmigrate.ports import Mark
 
 if TYPE_CHECKING:
     import boto3
@@ -92,7 +91,7 @@ class Clients:
         self._endpoint_url = endpoint_url
         self._lock = threading.Lock()
         self._session: boto3.Session | None = None
-        self._made: dict[tuple[_Kind, Mark | None], Any] = {}
+        self._made: dict[_Kind, Any] = {}
 
     @property
     def region(self) -> str:
@@ -100,14 +99,14 @@ class Clients:
         with self._lock:
             return str(self._current().region_name)
 
-    def reader(self, mark: Mark | None = None) -> EC2Client:
+    def reader(self) -> EC2Client:
         """Give EC2 for describe calls, which botocore repeats."""
-        made: EC2Client = self._client(_READER, mark)
+        made: EC2Client = self._client(_READER)
         return made
 
-    def writer(self, mark: Mark) -> EC2Client:
-        """Give EC2 for mutating calls, each of which is sent once and carries *mark*."""
-        made: EC2Client = self._client(_WRITER, mark)
+    def writer(self) -> EC2Client:
+        """Give EC2 for mutating calls, each of which is sent once."""
+        made: EC2Client = self._client(_WRITER)
         return made
 
     def sts(self) -> Any:
@@ -133,24 +132,24 @@ class Clients:
             self._session = self._open_session()
         return self._session
 
-    def _client(self, kind: _Kind, mark: Mark | None = None) -> Any:
+    def _client(self, kind: _Kind) -> Any:
         with self._lock:
-            if (kind, mark) not in self._made:
-                self._made[kind, mark] = self._make(kind, mark)
-            return self._made[kind, mark]
+            if kind not in self._made:
+                self._made[kind] = self._make(kind)
+            return self._made[kind]
 
-    def _make(self, kind: _Kind, mark: Mark | None) -> Any:
+    def _make(self, kind: _Kind) -> Any:
         from botocore.config import Config
 
         _keep_bodies_out_of_logs()
         config = Config(
-            user_agent_extra=user_agent(mark),
+            user_agent_extra=PROGRAM,
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=kind.timeout,
             retries={"mode": "standard", "total_max_attempts": kind.attempts},
         )
         try:
-            return self._current().client(
+            made: Any = self._current().client(
                 kind.service, config=config, endpoint_url=self._endpoint_url
             )
         except ValueError as exc:
@@ -158,13 +157,8 @@ class Clients:
                 f"no client can be made for {kind.service}: {exc}",
                 advice="check --region, --endpoint-url and AWS_ENDPOINT_URL",
             ) from exc
-
-
-def user_agent(mark: Mark | None) -> str:
-    """Give what CloudTrail shows of us: the program, and where it knows them run and step."""
-    if mark is None:
-        return f"vpnmigrate/{__version__}"
-    return f"vpnmigrate/{__version__} run/{mark.migration} step/{mark.step}"
+        mark_calls(made)
+        return made
 
 
 def _keep_bodies_out_of_logs() -> None:

@@ -1,0 +1,45 @@
+"""Whose call it is, in the user agent of each call, where CloudTrail keeps it.
+
+The mark travels with the call, not with the client: a client takes a tenth of a second to make and
+serves every step and thread, while botocore settles a client's user agent when it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+from vpnmigrate import __version__
+from vpnmigrate.model import MigrationId
+
+PROGRAM: Final = f"vpnmigrate/{__version__}"
+"""What every call of ours carries, of a run or not."""
+
+_mark: ContextVar[str] = ContextVar("vpnmigrate-mark", default="")
+"""Each thread sees what it carries itself, and botocore calls its handlers in that thread."""
+
+
+@contextmanager
+def carrying(migration: MigrationId, step: int | None = None) -> Iterator[None]:
+    """Mark the calls made within as those of a run, and of *step* where one makes them."""
+    told = f" run/{migration}" + ("" if step is None else f" step/{step}")
+    before = _mark.set(told)
+    try:
+        yield
+    finally:
+        _mark.reset(before)
+
+
+def mark_calls(client: Any) -> None:
+    """Have every request of *client* carry what the thread that makes it carries."""
+    service = client.meta.service_model.service_id.hyphenize()
+    # botocore writes its user agent in the last place of the same event, so ours comes after it.
+    client.meta.events.register_last(f"request-created.{service}", _add)
+
+
+def _add(request: Any, **_event: Any) -> None:
+    """Add to the user agent of *request*, which is signed already: signatures leave it out."""
+    headers = request.headers
+    headers.replace_header("User-Agent", headers["User-Agent"] + _mark.get())
