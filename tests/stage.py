@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tests.builders import MIGRATION, NOON, OLD, a_plan, a_survey
 from vpnmigrate.aws.account import Account
-from vpnmigrate.aws.session import Clients
+from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.changes import OperatorTask
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.drift import differences
@@ -24,7 +24,7 @@ from vpnmigrate.records import Entry, Intended, Record
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
@@ -106,8 +106,10 @@ class Stage:
         decisions: Decisions | None = None,
         behaviour: Behaviour | None = None,
         faults: FaultSource | None = None,
+        clients_of: Callable[..., ClientSource] = DirectClients,
     ) -> None:
         self.clock = VirtualClock(NOON)
+        self._clients_of = clients_of
         self.world = world_of(scenario_from_survey(before or a_survey()), self.clock, behaviour)
         self._vault = Vault(vault)
         # The plan is made by a client that no fault comes near.
@@ -120,8 +122,7 @@ class Stage:
         self.signal = Signal()
 
     def _account(self, faults: FaultSource | None) -> Account:
-        session = session_for(self.world, faults=faults)
-        return Account(Clients(lambda: session), self.clock, self._vault)
+        return Account(self._clients_of(self.world, faults=faults), self.clock, self._vault)
 
     def runner(
         self,

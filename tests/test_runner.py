@@ -20,6 +20,7 @@ from tests.builders import (
     a_table,
 )
 from tests.stage import Lookout, Nobody, Stage
+from vpnmigrate.aws.session import Clients
 from vpnmigrate.changes import (
     AskOperator,
     AttachVpnGateway,
@@ -57,6 +58,7 @@ from vpnmigrate.records import (
 )
 from vpnmigrate.replay import Traffic
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
+from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 from vpnmigrate.snapshot import Word
 from vpnmigrate.states import RunStatus
@@ -87,6 +89,23 @@ class Fuse:
 @pytest.fixture
 def stage(tmp_path):
     return Stage(tmp_path)
+
+
+class TestDoors:
+    def test_botocore_alters_nothing(self, tmp_path):
+        """A run, its journal and its vault are the same with botocore before the sandbox."""
+
+        def behind_botocore(world, *, faults):
+            session = session_for(world, faults=faults)
+            return Clients(lambda: session)
+
+        plain, real = Stage(tmp_path), Stage(tmp_path, clients_of=behind_botocore)
+        for stage in (plain, real):
+            stage.forward()
+            stage.back()
+
+        assert plain.entries == real.entries
+        assert plain.look() == real.look()
 
 
 class TestForward:

@@ -1,6 +1,6 @@
 """A rehearsal: the production runner on a sandbox that is made from the plan's own survey.
 
-Only the client differs from a real run.  No session but the sandbox's is ever made here, so there
+Only the client differs from a real run.  No session is ever made here and nothing is sent, so there
 is nothing through which a real account could be reached.
 """
 
@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.aws.session import Clients
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import HeldError, VpnMigrateError
@@ -25,7 +24,7 @@ from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.records import Direction, DirectionTaken, Entry, Intended, OutageBegan, OutageEnded
 from vpnmigrate.replay import replay
 from vpnmigrate.runner import Runner, Surroundings
-from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
@@ -137,10 +136,9 @@ class _Stage:
 def _stage(plan: Plan) -> Iterator[_Stage]:
     clock = VirtualClock(plan.before.taken)
     world = world_of(scenario_from_survey(plan.before), clock)
-    session = session_for(world)
     journal = MemoryJournal(clock)
     with TemporaryDirectory(prefix="vpnmigrate-rehearsal-") as vault:
-        account = Account(Clients(lambda: session), clock, Vault(Path(vault)))
+        account = Account(DirectClients(world), clock, Vault(Path(vault)))
         around = Surroundings(
             ec2=account,
             journal=journal,

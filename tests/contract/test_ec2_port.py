@@ -1,12 +1,12 @@
 """What ``ports.Ec2`` promises, asked of the real client.
 
-The sandbox answers it twice: behind the client's own parameter check, and over HTTP, where
-requests are serialised, signed, repeated and parsed as with AWS.
+The sandbox answers it thrice: with no client in between, behind the client's own parameter check,
+and over HTTP, where requests are serialised, signed, repeated and parsed as with AWS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +18,7 @@ import pytest
 
 from tests.sandbox.worlds import bundled
 from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.changes import (
     AddStaticPrefix,
@@ -64,7 +65,9 @@ from vpnmigrate.plan import (
     connection_role,
 )
 from vpnmigrate.ports import Ec2, Mark
+from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.serve import serve
@@ -117,15 +120,22 @@ class Seat:
         return snapshot_of(self.ec2.look(plan), plan.migration)
 
 
-@pytest.fixture(params=["door", "http"])
+DOORS: dict[str, Callable[..., ClientSource]] = {
+    "direct": DirectClients,
+    "client": lambda world, **how: Clients(lambda: session_for(world, **how)),
+}
+each_door = pytest.mark.parametrize("clients_of", DOORS.values(), ids=DOORS.keys())
+
+
+@pytest.fixture(params=[*DOORS, "http"])
 def seat(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seat]:
     """Give a seat before the scenario with three connections."""
     clock = VirtualClock()
     world = world_of(bundled("three-connections"), clock)
     vault = Vault(tmp_path / "devices")
-    if request.param == "door":
-        clients = Clients(lambda: session_for(world))
-        yield Seat(world, clock, Account(clients, clock, vault), vault)
+    if request.param in DOORS:
+        account = Account(DOORS[request.param](world), clock, vault)
+        yield Seat(world, clock, account, vault)
         return
     with serve(world) as server:
         clients = Clients(
@@ -443,14 +453,17 @@ class TestDeleting:
 class TestTrouble:
     """Faults between the client and AWS."""
 
-    def seat_with(self, tmp_path: Path, *faults: Fault) -> Seat:
+    def seat_with(
+        self, tmp_path: Path, clients_of: Callable[..., ClientSource], *faults: Fault
+    ) -> Seat:
         """Give a seat where *faults* strike."""
         clock = VirtualClock()
         world = world_of(bundled("three-connections"), clock)
-        clients = Clients(lambda: session_for(world, faults=Faults(faults)))
+        clients = clients_of(world, faults=Faults(faults))
         vault = Vault(tmp_path / "devices")
         return Seat(world, clock, Account(clients, clock, vault), vault)
 
+    @each_door
     @pytest.mark.parametrize(
         ("kind", "outcome", "gateways"),
         [
@@ -463,9 +476,9 @@ class TestTrouble:
             (Kind.DENIED, Refused, 0),
         ],
     )
-    def test_a_creation_is_sent_once(self, tmp_path, kind, outcome, gateways):
+    def test_a_creation_is_sent_once(self, tmp_path, clients_of, kind, outcome, gateways):
         """Whatever happens, there is never a second gateway, and in doubt is said (case 22)."""
-        seat = self.seat_with(tmp_path, Fault("CreateVpnGateway", kind))
+        seat = self.seat_with(tmp_path, clients_of, Fault("CreateVpnGateway", kind))
         plan = seat.plan()
 
         assert isinstance(seat.ec2.perform(GATEWAY, MARK), outcome)
@@ -483,3 +496,54 @@ class TestTrouble:
 
         assert isinstance(ec2.perform(GATEWAY, MARK), Later)
         assert isinstance(ec2.perform(GATEWAY, MARK), Performed)
+
+
+SETTINGS = {
+    "plain": {},
+    "describes that lag": {"read_lag": timedelta(seconds=90)},
+    "another gateway's way of refusing": {"attach_while_other_detaches": "IncorrectState"},
+}
+
+
+class Listener:
+    """Writes down what a door hands on, and lets some answers get lost."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str, int]] = []
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        self.heard.append((service, action, nth))
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        Faults([Fault("AttachVpnGateway", Kind.LOST_ANSWER)]).after(service, action, nth)
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
+def test_the_doors_of_a_process_do_not_differ(tmp_path, settings):
+    """The same calls in the same order, the same answers and the same moments, door by door."""
+    stories = []
+    for name, clients_of in DOORS.items():
+        clock = VirtualClock()
+        world = world_of(bundled("three-connections"), clock, Behaviour(**settings))
+        ear = Listener()
+        ec2 = Account(clients_of(world, faults=ear), clock, Vault(tmp_path / name))
+        seat = Seat(world, clock, ec2, Vault(tmp_path / name))
+        plan = seat.plan()
+        told: list[object] = [plan.before]
+        changes: tuple[AwsChange, ...] = (
+            GATEWAY,
+            CreateTestVpc(TEST_VPC_ROLE, "10.200.0.0/24"),
+            ArchiveConfiguration(LONDON),
+            *(DisablePropagation(table.id, OLD) for table in plan.propagating_tables),
+            DetachVpnGateway(OLD, plan.vpc),
+            AttachVpnGateway(OLD, plan.vpc),
+            DeleteVpnGateway(GATEWAY_ROLE, VpnGatewayId("vgw-0a3000000000000ff")),
+        )
+        for change in changes:
+            told.append(ec2.perform(change, MARK))
+            told.append(ec2.look(plan))
+            clock.sleep(timedelta(seconds=50))
+        stories.append((told, ear.heard, clock.now()))
+
+    first, second = stories
+    assert first == second

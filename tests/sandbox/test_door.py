@@ -13,9 +13,10 @@ from botocore.exceptions import ClientError, ParamValidationError
 from pytest_socket import SocketBlockedError
 
 from tests.sandbox.worlds import OLD, OLD_VPN, TABLE, VPC, a_world, ask
-from vpnmigrate.sandbox.door import LATENCY, SandboxGapError, session_for
+from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.scenario import Scenario
+from vpnmigrate.sandbox.threshold import LATENCY, SandboxGapError
 
 
 @pytest.fixture

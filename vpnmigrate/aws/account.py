@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from vpnmigrate.aws import describing, looking, performing, surveying
 from vpnmigrate.aws.archiving import archive
+from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.aws.failures import FAILURES, Kind, failure_of
 from vpnmigrate.aws.marking import carrying
 from vpnmigrate.aws.reading import configuration_of
-from vpnmigrate.aws.session import Clients
 from vpnmigrate.aws.translate import outcome_of, outcome_of_read
 from vpnmigrate.aws.unreadable import CredentialsExpiredError, reading
 from vpnmigrate.changes import ArchiveConfiguration, AwsChange, CreateVpnConnection
@@ -30,7 +30,7 @@ from vpnmigrate.vault import Vault, VaultError
 class Reader:
     """The half of an account that cannot alter it: all that planning needs."""
 
-    def __init__(self, clients: Clients, clock: Clock) -> None:
+    def __init__(self, clients: ClientSource, clock: Clock) -> None:
         self._clients = clients
         self._clock = clock
 
@@ -89,7 +89,7 @@ class Reader:
 class Account(Reader):
     """An account that can be altered.  Device files go to *vault*."""
 
-    def __init__(self, clients: Clients, clock: Clock, vault: Vault) -> None:
+    def __init__(self, clients: ClientSource, clock: Clock, vault: Vault) -> None:
         super().__init__(clients, clock)
         self._vault = vault
 

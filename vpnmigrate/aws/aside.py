@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from vpnmigrate.aws.session import Clients
+from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.aws.unreadable import reading
 from vpnmigrate.errors import AwsError, NotFoundError
 from vpnmigrate.survey import DirectConnectAssociation, Quotas, Unread, VirtualInterface
@@ -35,7 +35,7 @@ class DirectConnect:
     unread: tuple[Unread, ...] = ()
 
 
-def direct_connect(clients: Clients, gateway: VpnGatewayId) -> DirectConnect:
+def direct_connect(clients: ClientSource, gateway: VpnGatewayId) -> DirectConnect:
     """Read the private virtual interfaces and gateway associations on *gateway*."""
     try:
         client = clients.direct_connect()
@@ -76,7 +76,7 @@ def _associations(client: Any, gateway: VpnGatewayId) -> Iterator[DirectConnectA
             )
 
 
-def quotas(clients: Clients) -> tuple[Quotas, tuple[Unread, ...]]:
+def quotas(clients: ClientSource) -> tuple[Quotas, tuple[Unread, ...]]:
     """Read the limits in force; AWS's defaults stand in for those that cannot be read."""
     limits = {field: getattr(Quotas(), field) for field in Quotas.__struct_fields__}
     try:

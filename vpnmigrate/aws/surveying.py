@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vpnmigrate.aws import describing
 from vpnmigrate.aws.aside import direct_connect, quotas
+from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.aws.reading import (
     connection_record,
     customer_gateway_record,
@@ -14,7 +15,6 @@ from vpnmigrate.aws.reading import (
     vpc_record,
 )
 from vpnmigrate.aws.reading_tables import table_record
-from vpnmigrate.aws.session import Clients
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import NotFoundError, RefusedError
 from vpnmigrate.model import AccountId, GatewayRecord, VpcId, VpnConnectionId, VpnGatewayId
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 
-def survey(clients: Clients, gateway: VpnGatewayId, who: Identity, clock: Clock) -> Survey:
+def survey(clients: ClientSource, gateway: VpnGatewayId, who: Identity, clock: Clock) -> Survey:
     """Read everything about *gateway* that decides whether and how it can be replaced.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The fast door: a boto3 session whose clients are answered by a World and by nothing else.
+"""The client's door: a boto3 session whose clients are answered by a World and by nothing else.
 
 A call is answered between botocore's parameter check and its transport, so it costs a fraction of
 a call over HTTP and can never reach a socket.  Nothing global is touched: other sessions of the
@@ -8,17 +8,14 @@ process go where they went before.
 from __future__ import annotations
 
 import os
-import threading
-from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from vpnmigrate.clock import VirtualClock
-from vpnmigrate.sandbox.apierror import ApiError
-from vpnmigrate.sandbox.faults import Faults, FaultSource
+from vpnmigrate.sandbox.faults import FaultSource
+from vpnmigrate.sandbox.threshold import LATENCY, SandboxGapError, Threshold
 
 if TYPE_CHECKING:
     import boto3
@@ -30,12 +27,6 @@ if TYPE_CHECKING:
 
 KEY = "SANDBOX"
 """Access key id and secret: nobody checks them."""
-LATENCY = timedelta(seconds=0.2)
-"""What a call to EC2 takes; a guess, for an outage that adds up."""
-
-
-class SandboxGapError(RuntimeError):
-    """A client asked for something that no sandbox answers; nothing was sent anywhere."""
 
 
 def session_for(
@@ -47,14 +38,11 @@ def session_for(
 ) -> boto3.Session:
     """Open a session whose every client is answered by *world*.
 
-    Each call takes *latency*, which *advance* is told; without it a virtual clock is moved on and
-    any other clock is left alone.  *faults* come between client and world, see ``faults``.
+    The rest is ``threshold.Threshold``'s.
     """
     import boto3
 
-    if advance is None:
-        advance = world.clock.sleep if isinstance(world.clock, VirtualClock) else _no_time
-    door = _Door(world, faults or Faults(), lambda: advance(latency))
+    door = _Door(Threshold(world, latency=latency, faults=faults, advance=advance))
     botocore_session = _isolated_session(world.region)
     botocore_session.register("before-parameter-build", door.note, unique_id="sandbox-note")
     # The stubs know only handlers that give nothing back; botocore takes this one's answer.
@@ -72,12 +60,8 @@ def session_for(
 class _Door:
     """The handlers of one session."""
 
-    def __init__(self, world: World, faults: FaultSource, pass_time: Callable[[], None]) -> None:
-        self._world = world
-        self._faults = faults
-        self._pass_time = pass_time
-        self._turn = threading.Lock()
-        self._calls: Counter[tuple[str, str]] = Counter()
+    def __init__(self, threshold: Threshold) -> None:
+        self._threshold = threshold
 
     def note(self, **event: Any) -> None:
         """Keep the parameters as the caller wrote them: later there is only a request's body."""
@@ -87,36 +71,12 @@ class _Door:
         """Give what botocore would have read from AWS: a response and its parsed body."""
         model: OperationModel = event["model"]
         params = deepcopy(dict(event["context"][_PARAMS]))
-        service, action = model.service_model.service_name, model.name
-        if not self._world.handles(service, action):
-            raise SandboxGapError(
-                f"the sandbox has no {service} {action}; the call was not sent anywhere"
-            )
-        number, nth = self._begin(service, action)
-        try:
-            self._faults.before(service, action, nth)
-            parsed = self._world.execute(service, action, params)
-            self._faults.after(service, action, nth)
-            status = 200
-        except ApiError as error:
-            parsed, status = {"Error": {"Code": error.code, "Message": error.message}}, error.status
-        parsed["ResponseMetadata"] = {
-            "RequestId": f"sandbox-{number:06d}",
-            "HTTPStatusCode": status,
-            "HTTPHeaders": {},
-            "RetryAttempts": 0,
-        }
-        return _response(status), parsed
+        parsed = self._threshold.pass_(model.service_model.service_name, model.name, params)
+        return _response(parsed["ResponseMetadata"]["HTTPStatusCode"]), parsed
 
     def refuse(self, **_event: Any) -> NoReturn:
         """Be the wall behind the door."""
         raise SandboxGapError("a sandbox's client was about to open a connection; it was stopped")
-
-    def _begin(self, service: str, action: str) -> tuple[int, int]:
-        with self._turn:
-            self._pass_time()
-            self._calls[service, action] += 1
-            return self._calls.total(), self._calls[service, action]
 
 
 _PARAMS = "vpnmigrate-sandbox-params"
@@ -127,10 +87,6 @@ def _response(status: int) -> object:
 
     headers: Any = {}
     return AWSResponse("https://sandbox.invalid/", status, headers, None)
-
-
-def _no_time(_span: timedelta) -> None:
-    """Let a real clock do as it does."""
 
 
 def _isolated_session(region: str) -> Session:

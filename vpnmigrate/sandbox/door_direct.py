@@ -1,0 +1,128 @@
+"""The direct door: clients that hand their calls to a World with no botocore in between.
+
+A hundred times as quick as the door behind botocore, so rehearsals and simulations use it.  What
+it leaves out is botocore's: parameters are not checked against EC2's model and nothing is
+serialised.  ``tests/contract`` holds every door to the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from vpnmigrate.sandbox.actions import READS, WRITES
+from vpnmigrate.sandbox.faults import FaultSource
+from vpnmigrate.sandbox.threshold import LATENCY, Threshold
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+    from vpnmigrate.sandbox.world import World
+
+_REFUSED = 300
+"""From this HTTP status on botocore raises."""
+
+
+class DirectClients:
+    """Clients of a sandbox (``aws.clients.ClientSource``); there are no credentials to renew."""
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        latency: timedelta = LATENCY,
+        faults: FaultSource | None = None,
+        advance: Callable[[timedelta], None] | None = None,
+    ) -> None:
+        """Open a door to *world*; the rest is ``threshold.Threshold``'s."""
+        threshold = Threshold(world, latency=latency, faults=faults, advance=advance)
+        self.region = world.region
+        self._ec2: Any = _Client("ec2", threshold)
+        self._sts = _Client("sts", threshold)
+        self._direct_connect = _Client("directconnect", threshold)
+        self._service_quotas = _Client("service-quotas", threshold)
+
+    def reader(self) -> EC2Client:
+        """Give EC2; nothing lies between to be repeated."""
+        ec2: EC2Client = self._ec2
+        return ec2
+
+    def writer(self) -> EC2Client:
+        """Give EC2 again: the same calls serve."""
+        return self.reader()
+
+    def sts(self) -> Any:
+        """Give STS."""
+        return self._sts
+
+    def direct_connect(self) -> Any:
+        """Give Direct Connect."""
+        return self._direct_connect
+
+    def service_quotas(self) -> Any:
+        """Give Service Quotas."""
+        return self._service_quotas
+
+    def renew(self) -> None:
+        """Do nothing: a sandbox's credentials do not expire but by a fault."""
+
+
+class _Client:
+    """One service's client: a method for each operation that a world answers."""
+
+    def __init__(self, service: str, threshold: Threshold) -> None:
+        self._calls = {
+            _spoken(action): _call(service, action, threshold)
+            for known, action in (*READS, *WRITES)
+            if known == service
+        }
+
+    def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
+        try:
+            return self._calls[name]
+        except KeyError:
+            raise AttributeError(f"no sandbox answers {name}") from None
+
+    def get_paginator(self, name: str) -> _Pages:
+        """Give what walks through all pages of an operation."""
+        return _Pages(self._calls[name])
+
+
+class _Pages:
+    """A paginator as far as ours are used: all pages, and a size for each."""
+
+    def __init__(self, call: Callable[..., dict[str, Any]]) -> None:
+        self._call = call
+
+    def paginate(self, **params: Any) -> Iterator[dict[str, Any]]:
+        """Ask for page after page."""
+        if config := params.pop("PaginationConfig", None):
+            params["MaxResults"] = config["PageSize"]
+        while True:
+            page = self._call(**params)
+            yield page
+            token = next((name for name in ("NextToken", "nextToken") if page.get(name)), None)
+            if token is None:
+                return
+            params[token] = page[token]
+
+
+def _call(service: str, action: str, threshold: Threshold) -> Callable[..., dict[str, Any]]:
+    def call(**params: Any) -> dict[str, Any]:
+        from botocore.exceptions import ClientError
+
+        answer = threshold.pass_(service, action, params)
+        if answer["ResponseMetadata"]["HTTPStatusCode"] >= _REFUSED:
+            refusal: Any = answer
+            raise ClientError(refusal, action)
+        return answer
+
+    return call
+
+
+def _spoken(action: str) -> str:
+    """Give the name of a client's method for *action*, as botocore forms it."""
+    from botocore import xform_name
+
+    return xform_name(action)
