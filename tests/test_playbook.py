@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -21,6 +21,7 @@ from vpnmigrate.options import (
     TestVpc,
     TunnelOptions,
     Waits,
+    Window,
 )
 from vpnmigrate.playbook import Playbook, duration_from, playbook_from
 
@@ -48,11 +49,13 @@ decisions:
   waits:
     tunnels: 1h30m
     steady: 45s
+    margin: 20m
   exceptions:
     prefixes: [10.9.0.0/16]
     connections: [vpn-2]
   recreate_aws_vpn: true
   direct_connect: absent
+  window: 2026-11-28T23:00/03:00 Europe/Berlin
 """
 
 
@@ -76,10 +79,15 @@ def test_says_everything_a_plan_can_decide() -> None:
             test_vpc=TestVpc("10.255.0.0/24", ("./try", "--now")),
             old_tunnels=OldTunnels.LEAVE,
             back_out=BackOut.ROLL_BACK,
-            waits=Waits(timedelta(minutes=90), timedelta(seconds=45)),
+            waits=Waits(timedelta(minutes=90), timedelta(seconds=45), margin=timedelta(minutes=20)),
             exceptions=Exceptions(("10.9.0.0/16",), ("vpn-2",)),  # type: ignore[arg-type]
             recreate_aws_vpn=True,
             direct_connect=DirectConnect.ABSENT,
+            window=Window(
+                datetime(2026, 11, 28, 22, 0, tzinfo=UTC),
+                datetime(2026, 11, 29, 2, 0, tzinfo=UTC),
+                "2026-11-28T23:00/03:00 Europe/Berlin",
+            ),
         ),
     )
 
@@ -112,6 +120,14 @@ def test_what_is_left_out_has_its_default() -> None:
         ("waits: {tunnels: PT90S}", "decisions.waits.tunnels: not a span", "write it like 30s"),
         ("waits: {stedy: 30s}", "decisions.waits.stedy: no playbook", "fields: tunnels, steady"),
         ("waits: 30s", "decisions.waits: expected a mapping, got text", "fields: tunnels, steady"),
+        ("waits: {margin: {}}", "decisions.waits.margin: not a span", "write it like 30s"),
+        ("window: 02:00/04:00", "decisions.window: '02:00/04:00' is not a window", "write it like"),
+        ("window: {start: 1}", "decisions.window: '' is not a window", "write it like 2026-"),
+        (
+            "window: 2026-03-29T02:30/04:00 Europe/Berlin",
+            "decisions.window: 2026-03-29T02:30 does n",
+            "",
+        ),
         ("test_vpc: {}", "decisions.test_vpc: mapping missing required", "fields: cidr, command"),
         ("test_vpc: {cidr: 5}", "decisions.test_vpc.cidr: expected text, got a whole number", ""),
         ("test_vpc: {comand: x}", "decisions.test_vpc.comand: no playbook", "fields: cidr, com"),
@@ -141,12 +157,12 @@ def test_refuses_what_is_no_playbook(text: str) -> None:
         playbook_from(text, "mine.yaml")
 
 
-@given(st.integers(0, 999), st.integers(0, 999), st.integers(0, 999))
-def test_spans_are_read_as_written(hours: int, minutes: int, seconds: int) -> None:
-    """Hours, minutes and seconds add up."""
-    span = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+@given(st.integers(0, 999), st.integers(0, 999), st.integers(0, 999), st.integers(0, 999))
+def test_spans_are_read_as_written(days: int, hours: int, minutes: int, seconds: int) -> None:
+    """Days, hours, minutes and seconds add up."""
+    span = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
-    assert duration_from(f"{hours}h{minutes}m{seconds}s") == span
+    assert duration_from(f"{days}d{hours}h{minutes}m{seconds}s") == span
 
 
 @pytest.mark.parametrize("said", ["", "30", "s", "1m1h", "-5s", "1.5h", "5 m", "٣s", 30, None])

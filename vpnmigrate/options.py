@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from msgspec import Struct, field
@@ -89,6 +89,22 @@ class Waits(Struct, frozen=True, forbid_unknown_fields=True):
     """Step 10: for a person to enable tunnels and for routes to return."""
     steady: timedelta = timedelta(seconds=30)
     """How long step 10 must stay green: one BGP hold time of AWS's samples (domain.md 9.1)."""
+    margin: timedelta = timedelta(minutes=30)
+    """Kept free before the window ends: what AWS takes to detach on a slow day (domain.md 3.1)."""
+
+
+class Window(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a change may begin: two moments, fixed when the plan is made.
+
+    In a playbook it is one text, see ``windows.written``.
+    """
+
+    start: datetime
+    """The first moment that is in it; UTC."""
+    end: datetime
+    """The first moment that is not."""
+    written: str
+    """As a person wrote it, with the time zone."""
 
 
 class Exceptions(Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,3 +133,5 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     recreate_aws_vpn: bool = False
     """Also re-create connections on the gateway that are AWS VPN already (cases.md 1)."""
     direct_connect: DirectConnect = DirectConnect.CHECK
+    window: Window | None = None
+    """When step 7 may begin; steps 1 to 6 may go days ahead, and a way back at any time."""

@@ -10,13 +10,17 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct, inspect
+from msgspec import Meta, Struct, inspect, structs
 
-from vpnmigrate.options import Decisions, Waits
+from vpnmigrate.errors import UsageError
+from vpnmigrate.options import Decisions, Window
 from vpnmigrate.strict_yaml import Document, Path, document_from, parted
+from vpnmigrate.windows import window_from
 
-DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,5})s)?")
-"""``30s``, ``60m``, ``1h30m``: the only way to write a span of time, never a bare number."""
+DURATION = re.compile(
+    r"(?=[0-9])(?:([0-9]{1,3})d)?(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,5})s)?"
+)
+"""``30s``, ``60m``, ``1h30m``, ``7d``: the only way to write a span, never a bare number."""
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
@@ -39,7 +43,7 @@ def playbook_from(text: str, name: str) -> Playbook:
         MalformedFileError: It says something no playbook can say; names line and field.
     """
     document = document_from(text, name)
-    data = _with_durations(document)
+    data = _understood(document, inspect.type_info(Playbook), document.data, ())
     try:
         return msgspec.convert(data, Playbook, strict=True)
     except msgspec.ValidationError as error:
@@ -52,29 +56,47 @@ def duration_from(text: object) -> timedelta | None:
     found = DURATION.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         return None
-    hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
-def _with_durations(document: Document) -> Any:
-    """Replace the texts of ``decisions.waits`` by what they mean."""
-    data = document.data
-    match data:
-        case {"decisions": {"waits": dict(waits)} as decisions}:
-            read = {key: _span(document, key, said) for key, said in waits.items()}
-            return {**data, "decisions": {**decisions, "waits": read}}
+def _understood(document: Document, kind: inspect.Type | None, said: Any, path: Path) -> Any:
+    """Replace the texts that stand for a span of time or a window by what they mean.
+
+    *kind* is the type that a playbook has at *path*, where *said* stands.
+    """
+    match kind, said:
+        case inspect.UnionType(types=kinds), _:
+            stated = (k for k in kinds if not isinstance(k, inspect.NoneType))
+            return said if said is None else _understood(document, next(stated), said, path)
+        case inspect.TimeDeltaType(), _:
+            return _span(document, path, said)
+        case inspect.StructType(cls=cls), _ if cls is Window:
+            return _window(document, path, said)
+        case inspect.StructType(), dict():
+            return {
+                key: _understood(document, _within(kind, key), inner, (*path, key))
+                for key, inner in said.items()
+            }
         case _:
-            return data
+            return said
 
 
-def _span(document: Document, key: str, said: object) -> object:
-    if key not in Waits.__struct_fields__:
-        return said
+def _span(document: Document, path: Path, said: object) -> timedelta:
     span = duration_from(said)
     if span is None:
-        path = ("decisions", "waits", key)
-        raise document.fault(path, "not a span of time", advice="write it like 30s, 60m or 1h30m")
+        raise document.fault(
+            path, "not a span of time", advice="write it like 30s, 60m, 1h30m or 7d"
+        )
     return span
+
+
+def _window(document: Document, path: Path, said: object) -> dict[str, Any]:
+    try:
+        window = window_from(said if isinstance(said, str) else "")
+    except UsageError as error:
+        raise document.fault(path, error.message, advice=error.advice) from None
+    return structs.asdict(window)
 
 
 def _plain(message: str) -> str:

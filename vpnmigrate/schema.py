@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.playbook import DURATION, Playbook
+from vpnmigrate.windows import FORM, PATTERN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -20,6 +21,12 @@ def playbook_schema() -> dict[str, Any]:
     made = msgspec.json.schema(Playbook)
     named = {"$schema": DIALECT, "title": "vpnmigrate playbook", **made}
     described: dict[str, Any] = _with_durations(named)
+    described["$defs"]["Window"] = {
+        "type": "string",
+        "title": "Window",
+        "description": f"When a change may begin, like {FORM}",
+        "pattern": PATTERN,
+    }
     return described
 
 

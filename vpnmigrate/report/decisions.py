@@ -12,7 +12,7 @@ from vpnmigrate.options import (
     OldTunnels,
     TunnelOptions,
 )
-from vpnmigrate.report.words import columns, span
+from vpnmigrate.report.words import columns, moment, span
 
 _KEYS = {
     KeyMode.NEW: "AWS makes new pre-shared keys; every device needs them",
@@ -58,6 +58,13 @@ def _rows(decisions: Decisions) -> Iterator[tuple[str, str]]:
         yield "test VPC (step 6)", f"{test.cidr}, {judge}"
     yield "old tunnels", _OLD_TUNNELS[decisions.old_tunnels]
     yield "if the cutover fails", _BACK_OUT[decisions.back_out]
+    window = decisions.window
+    if window is None:
+        yield "change window", "none: the cutover may begin at any time"
+    else:
+        yield "change window", window.written
+        yield "", f"{moment(window.start)} to {moment(window.end)}, for the cutover"
+        yield "", f"its last {span(decisions.waits.margin)} are kept free"
     waits = decisions.waits
     yield "wait for tunnels", f"{span(waits.tunnels)}, then steady for {span(waits.steady)}"
     for prefix in decisions.exceptions.prefixes:

@@ -1,0 +1,95 @@
+"""Whether a cutover may begin now, and until when it can still be taken back in time.
+
+A cutover may begin only while it, and after it a whole rollback, would be over a margin before the
+window ends.  So two moments matter: the latest start, and the back-out deadline, by which a
+cutover that is not verified has to turn round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from vpnmigrate.options import Window
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How long a cutover and a rollback are expected to take, and how that is known."""
+
+    cutover: timedelta
+    """From the first call of step 7 until traffic is verified."""
+    rollback: timedelta
+    """From turning round until traffic flows on the old side, from wherever that takes longest."""
+    source: str
+
+
+BY_DEFAULT = Expected(
+    timedelta(minutes=20),
+    timedelta(minutes=20),
+    "not rehearsed: AWS's part after domain.md 12.3, and a quarter of an hour at the devices",
+)
+"""The upper ends of domain.md 12.3 add up to less than six minutes; the rest is a guess."""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """It has not opened yet."""
+
+    opens: datetime
+
+
+@dataclass(frozen=True)
+class Open:
+    """A cutover may begin now, and until ``latest``."""
+
+    latest: datetime
+
+
+@dataclass(frozen=True)
+class Late:
+    """It is open still, but a cutover and a rollback no longer fit."""
+
+    latest: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True)
+class Past:
+    """It is over."""
+
+    ended: datetime
+
+
+@dataclass(frozen=True)
+class Short:
+    """It is too short for a cutover, a rollback and the margin at any time."""
+
+    length: timedelta
+    needs: timedelta
+
+
+Stand = Ahead | Open | Late | Past | Short
+
+
+def back_out_deadline(window: Window, rollback: timedelta, margin: timedelta) -> datetime:
+    """Give the moment by which an unverified cutover has to turn round to be back in time."""
+    return window.end - rollback - margin
+
+
+def latest_start(window: Window, expected: Expected, margin: timedelta) -> datetime:
+    """Give the last moment at which a cutover may begin: it is to be over by the deadline."""
+    return back_out_deadline(window, expected.rollback, margin) - expected.cutover
+
+
+def stand(window: Window, expected: Expected, margin: timedelta, now: datetime) -> Stand:
+    """Say how *now* stands to *window*.  It is open from its start on, and not at its end."""
+    latest = latest_start(window, expected, margin)
+    if now >= window.end:
+        return Past(window.end)
+    if latest < window.start:
+        needs = expected.cutover + expected.rollback + margin
+        return Short(window.end - window.start, needs)
+    if now < window.start:
+        return Ahead(window.start)
+    return Open(latest) if now <= latest else Late(latest, window.end)

@@ -1,0 +1,191 @@
+"""Windows as people write them: ``2026-11-28T02:00/04:00 Europe/Berlin``.
+
+::
+
+    window := start "/" end [" " zone]
+    start  := date "T" time [offset]
+    end    := [date "T"] time [offset]        without a date: the next such time after the start
+    zone   := a name of the IANA database | "UTC" | offset
+    offset := "Z" | "+hh:mm" | "-hh:mm"
+
+A time without an offset is local to the zone.  Where clocks are put back it may come twice, and
+where they are put forward not at all: then it is refused, because a guess would be an hour wrong.
+An offset beside the time says which one is meant.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from difflib import get_close_matches
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from vpnmigrate.errors import UsageError
+from vpnmigrate.options import Window
+
+FORM = "2026-11-28T02:00/04:00 Europe/Berlin"
+"""An example, for messages and help."""
+LONGEST = timedelta(days=7)
+"""Change windows are hours long: more than a week is a slip of the pen."""
+
+_DATE = r"20\d\d-\d\d-\d\d"
+_TIME = r"\d\d:\d\d"
+_OFFSET = r"Z|[+-]\d\d:\d\d"
+PATTERN = rf"^({_DATE})T({_TIME})({_OFFSET})?/(?:({_DATE})T)?({_TIME})({_OFFSET})?(?: +([^ ]+))?$"
+"""What the grammar above allows, for an editor; the rest is in the messages."""
+
+_WINDOW = re.compile(PATTERN, re.ASCII)
+_ALIKE = 0.7
+"""How near a misspelt name has to be to be suggested."""
+
+
+@dataclass(frozen=True)
+class _Said:
+    """One end of a window as it was written."""
+
+    day: date
+    time: time
+    offset: tzinfo | None
+
+    def __str__(self) -> str:
+        return f"{self.day}T{self.time:%H:%M}"
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the clocks hang that show a time."""
+
+    name: str
+    zone: tzinfo
+
+    def shows(self, said: _Said, moment: datetime) -> bool:
+        local = moment.astimezone(self.zone)
+        return (local.date(), local.time()) == (said.day, said.time)
+
+    def told(self, moment: datetime) -> str:
+        return moment.astimezone(self.zone).isoformat(timespec="minutes")
+
+
+def window_from(text: str) -> Window:
+    """Read a window.
+
+    Raises:
+        UsageError: It is none, or a time in it can be read in two ways; with what to write instead.
+    """
+    found = _WINDOW.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"{text!r} is not a window", advice=f"write it like {FORM}")
+    day, at, offset, end_day, end_at, end_offset, name = found.groups()
+    place = _Place(name, _zone(name)) if name else None
+    start = _moment(_said(day, at, offset), place)
+    ends = _said(end_day or day, end_at, end_offset)
+    end = _moment(ends, place) if end_day else _next(ends, start, place)
+    if end <= start:
+        raise UsageError(
+            f"the window {text!r} ends before it begins",
+            advice="leave the second date out for the next such time after the start",
+        )
+    if not end_day and end - start >= timedelta(days=1):
+        raise UsageError(
+            f"the window {text!r} begins and ends at the same time of day",
+            advice="if a whole day is meant, write the second date too",
+        )
+    if end - start > LONGEST:
+        raise UsageError(
+            f"the window {text!r} is longer than {LONGEST.days} days",
+            advice=f"check its dates; write it like {FORM}",
+        )
+    return Window(start, end, " ".join(text.split()))
+
+
+def _said(day: str, at: str, offset: str | None) -> _Said:
+    try:
+        return _Said(
+            date.fromisoformat(day),
+            time.fromisoformat(at),
+            _fixed(offset) if offset else None,
+        )
+    except ValueError as error:
+        raise UsageError(
+            f"{day}T{at}{offset or ''} is no moment: {error}", advice=f"write it like {FORM}"
+        ) from None
+
+
+def _next(said: _Said, start: datetime, place: _Place | None) -> datetime:
+    """Give the first moment after *start* at the time of day that was *said*."""
+    if any(moment > start for moment in _near(said, place)):
+        return _moment(said, place)
+    return _moment(replace(said, day=said.day + timedelta(days=1)), place)
+
+
+def _moment(said: _Said, place: _Place | None) -> datetime:
+    """Give the one moment that *said* means.
+
+    Raises:
+        UsageError: There are two such moments, or none.
+    """
+    near = _near(said, place)
+    meant = [moment for moment in near if place is None or place.shows(said, moment)]
+    if place is None or len(meant) == 1:
+        return near[0]
+    if said.offset is not None:
+        raise UsageError(
+            f"{said} with that offset does not come in {place.name}: "
+            f"clocks show {place.told(near[0])} then",
+            advice="leave out the offset or the time zone",
+        )
+    comes = "comes twice" if meant else "does not come"
+    told = [place.told(moment) for moment in near]
+    instants = [f"{text} ({moment:%H:%M}Z)" for text, moment in zip(told, near, strict=True)]
+    raise UsageError(
+        f"{said} {comes} in {place.name}, because clocks are changed then; "
+        f"it could be {' or '.join(instants)}",
+        advice=f"write which one is meant, with its offset: {' or '.join(told)}",
+    )
+
+
+def _near(said: _Said, place: _Place | None) -> list[datetime]:
+    """Give the moments that *said* may mean: two if clocks are changed over it, else one."""
+    zone = said.offset or (place.zone if place else None)
+    if zone is None:
+        raise UsageError(
+            f"{said} names no time zone", advice=f"write the window like {FORM}, or with offsets"
+        )
+    local = datetime.combine(said.day, said.time, zone)
+    return sorted({local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)})
+
+
+def _zone(name: str) -> tzinfo:
+    if re.fullmatch(_OFFSET, name):
+        return _fixed(name)
+    if name.upper() == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = available_timezones()
+    if not known:
+        raise UsageError(
+            f"{name}: this machine has no time zone database",
+            advice="write offsets, like 2026-11-28T02:00+01:00/04:00+01:00, or install tzdata",
+        )
+    plain = {zone.lower(): zone for zone in known}
+    alike = get_close_matches(name.lower(), plain, n=3, cutoff=_ALIKE)
+    names = ", ".join(plain[one] for one in alike) or "a name like Europe/Berlin, UTC or +01:00"
+    raise UsageError(f"there is no time zone called {name}", advice=f"write {names}")
+
+
+def _fixed(offset: str) -> tzinfo:
+    """Read ``Z`` or ``+01:00``.
+
+    Raises:
+        UsageError: It is no offset that a place on Earth could have.
+    """
+    if offset == "Z":
+        return UTC
+    hours, minutes = int(offset[1:3]), int(offset[4:6])
+    span = timedelta(hours=hours, minutes=minutes)
+    if minutes >= 60 or span > timedelta(hours=14):  # noqa: PLR2004  minutes of an hour; +14:00
+        raise UsageError(f"{offset} is no offset from UTC", advice=f"write it like {FORM}")
+    return timezone(-span if offset.startswith("-") else span)
