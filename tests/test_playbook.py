@@ -53,6 +53,7 @@ decisions:
   exceptions:
     prefixes: [10.9.0.0/16]
     connections: [vpn-2]
+  change: CHG0012345
   recreate_aws_vpn: true
   direct_connect: absent
   window: 2026-11-28T23:00/03:00 Europe/Berlin
@@ -81,6 +82,7 @@ def test_says_everything_a_plan_can_decide() -> None:
             back_out=BackOut.ROLL_BACK,
             waits=Waits(timedelta(minutes=90), timedelta(seconds=45), margin=timedelta(minutes=20)),
             exceptions=Exceptions(("10.9.0.0/16",), ("vpn-2",)),  # type: ignore[arg-type]
+            change="CHG0012345",
             recreate_aws_vpn=True,
             direct_connect=DirectConnect.ABSENT,
             window=Window(
@@ -112,6 +114,7 @@ def test_what_is_left_out_has_its_default() -> None:
 @pytest.mark.parametrize(
     ("line", "told", "advice"),
     [
+        ("change: two words", "decisions.change: expected text matching regex", ""),
         ("keys: old", "decisions.keys: not one of the choices", "choices: new, reuse, "),
         ("colour: red", "decisions.colour: no playbook has such a field", "fields: asn, keys, "),
         ("asn: '64513'", "decisions.asn: expected a whole number, got text", ""),

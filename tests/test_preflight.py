@@ -143,6 +143,12 @@ class TestGateway:
 
         assert ("VPM-B207" in found(a_survey(gateway=a_gateway(tags=tags)))) is refused
 
+    def test_a_change_number_takes_a_tag_too(self) -> None:
+        """With a change number one more tag has to fit."""
+        survey = a_survey(gateway=a_gateway(tags={f"tag-{n}": "" for n in range(47)}))
+
+        assert "VPM-B207" in found(survey, Decisions(change="CHG1"))
+
     def test_tells_of_a_claim(self) -> None:
         """Somebody else's claim is told of at planning already."""
         survey = a_survey(gateway=a_gateway(tags={Tag.CLAIM: "ann@ops"}))

@@ -48,6 +48,7 @@ class Tag(StrEnum):
     MIGRATION = "vpnmigrate:migration"
     ATTEMPT = "vpnmigrate:attempt"
     ROLE = "vpnmigrate:role"
+    CHANGE = "vpnmigrate:change"
     CLAIM = "vpnmigrate:claim"
 
 

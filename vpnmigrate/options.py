@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from vpnmigrate.model import VpnConnectionId
+
+ChangeNumber = Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._:/@+=-]{0,63})?$(?!\n)")]
+"""A change board's number: letters that EC2 takes in a tag and a shell leaves alone; or empty.
+
+Python's ``$`` would let a line's end follow.
+"""
 
 
 class KeyMode(StrEnum):
@@ -130,6 +137,8 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     back_out: BackOut = BackOut.ASK
     waits: Waits = Waits()
     exceptions: Exceptions = Exceptions()
+    change: ChangeNumber = ""
+    """The change board's number for this migration, on everything it makes; ``plan --change``."""
     recreate_aws_vpn: bool = False
     """Also re-create connections on the gateway that are AWS VPN already (cases.md 1)."""
     direct_connect: DirectConnect = DirectConnect.CHECK

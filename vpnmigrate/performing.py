@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from vpnmigrate.changes import AwsChange, OperatorTask
 from vpnmigrate.clock import Clock
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.model import MigrationId
 from vpnmigrate.outcomes import Outcome
+from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Ec2, Mark
 from vpnmigrate.records import Answered, Intended
 
@@ -35,14 +35,14 @@ class Performer:
         ec2: Ec2,
         logbook: Logbook,
         clock: Clock,
-        migration: MigrationId,
+        plan: Plan,
         *,
         parallel: int,
     ) -> None:
         self._ec2 = ec2
         self._logbook = logbook
         self._clock = clock
-        self._migration = migration
+        self._plan = plan
         self._parallel = parallel
 
     def perform(self, step: int, changes: Sequence[AwsChange]) -> Sequence[Done]:
@@ -52,7 +52,8 @@ class Performer:
             JournalError: The intents could not be made durable; nothing was sent.
         """
         first = self.intend(step, changes)
-        mark = Mark(self._migration, self._logbook.state.attempt, step)
+        plan, attempt = self._plan, self._logbook.state.attempt
+        mark = Mark(plan.migration, attempt, step, plan.decisions.change)
         done: list[Done] = []
         for index, outcome in self._send(changes, mark):
             self._logbook.write(Answered(first + index, outcome))

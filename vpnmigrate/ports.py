@@ -31,6 +31,8 @@ class Mark:
     migration: MigrationId
     attempt: int
     step: int
+    change: str = ""
+    """The change board's number, where the plan has one."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ class Opened(_Record, frozen=True, tag="opened"):
     user: str
     process: int
     tool: str
+    change: str = ""
+    """The change board's number, from the plan."""
 
 
 class DirectionTaken(_Record, frozen=True, tag="direction-taken"):

@@ -87,9 +87,7 @@ class Runner:
         self._around = around
         self._book = book = Logbook(around.journal, around.observer)
         looker = Looker(plan, around.ec2, book, around.claimant, around.clock, blind=around.blind)
-        performer = Performer(
-            around.ec2, book, around.clock, plan.migration, parallel=around.parallel
-        )
+        performer = Performer(around.ec2, book, around.clock, plan, parallel=around.parallel)
         who = around.claimant.holder
         tasks = Tasks(plan, around.people, book, performer, around.interruption, who)
         self._settler = Settler(

@@ -21,6 +21,7 @@ ALWAYS = {"--json", "--help"}
 
 FLAGS = {
     "plan": {"--vpn-gateway", "--vpn-connection", "--playbook", "--output", "-o", "--from"}
+    | {"--change"}
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
     "rehearse": set(),

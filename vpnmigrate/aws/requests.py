@@ -35,6 +35,7 @@ def tagging(kind: str, role: Role, mark: Mark, tags: Tags) -> dict[str, Any]:
         Tag.MIGRATION.value: str(mark.migration),
         Tag.ATTEMPT.value: str(mark.attempt),
         Tag.ROLE.value: str(role),
+        **({Tag.CHANGE.value: mark.change} if mark.change else {}),
     }
     every = {**dict(tags), **ours}
     return {

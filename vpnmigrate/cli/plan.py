@@ -34,6 +34,12 @@ def plan(
             "--output", "-o", metavar="FILE", help="Where to write it; plan-<migration>.json."
         ),
     ] = None,
+    change: Annotated[
+        str | None,
+        typer.Option(
+            "--change", metavar="NUMBER", help="The change board's number, kept everywhere."
+        ),
+    ] = None,
     from_run: Annotated[
         str | None,
         typer.Option(
@@ -50,10 +56,10 @@ def plan(
     gateway, or a connection on it, or a run.
     """
     from vpnmigrate.cli.desk import desk_of
-    from vpnmigrate.cli.planning import About, make
+    from vpnmigrate.cli.planning import About, Chosen, make
     from vpnmigrate.report import plan as view
 
     desk = desk_of(context, home, printing)
     about = About(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
-    made, file = make(desk, aws, about, playbook=playbook, output=output)
+    made, file = make(desk, aws, about, Chosen(playbook, change), output=output)
     desk.results.give(view.text(made, file=str(file)), view.as_json(made, file=str(file)))

@@ -6,6 +6,9 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+from msgspec.structs import replace
+
 import vpnmigrate
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.cli.desk import Desk
@@ -15,6 +18,7 @@ from vpnmigrate.errors import UsageError
 from vpnmigrate.files import load_plan, load_playbook, save_plan
 from vpnmigrate.journal import read_journal
 from vpnmigrate.model import MigrationId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.options import ChangeNumber, Decisions
 from vpnmigrate.plan import Plan
 from vpnmigrate.planner import plan_from, replan_from
 from vpnmigrate.replay import replay
@@ -44,8 +48,33 @@ class About:
             )
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What the operator decides: a playbook, and what the command line puts in place of it."""
+
+    playbook: str | None
+    change: str | None
+
+    def over(self, decisions: Decisions) -> Decisions:
+        """Put what the command line says in place of what *decisions* say.
+
+        Raises:
+            UsageError: It says what no plan can hold.
+        """
+        if self.change is None:
+            return decisions
+        try:
+            number = msgspec.convert(self.change, ChangeNumber)
+        except msgspec.ValidationError:
+            raise UsageError(
+                f"--change {self.change!r} cannot be a tag's value",
+                advice="give at most 64 letters, digits and . _ : / @ + = -, without spaces",
+            ) from None
+        return replace(decisions, change=number)
+
+
 def make(
-    desk: Desk, aws: Aws, about: About, *, playbook: str | None, output: Path | None
+    desk: Desk, aws: Aws, about: About, chosen: Chosen, *, output: Path | None
 ) -> tuple[Plan, Path]:
     """Survey, check, plan, and write the plan; makes no call that changes anything.
 
@@ -53,16 +82,15 @@ def make(
         VpnMigrateError: Whatever forbids it; no file is written then.
     """
     about.require_one()
-    plan = (
-        _again(desk, aws, about.run, playbook) if about.run else _afresh(desk, aws, about, playbook)
-    )
+    plan = _again(desk, aws, about.run, chosen) if about.run else _afresh(desk, aws, about, chosen)
     file = output or Path(f"plan-{plan.migration}.json")
     save_plan(plan, file)
     return plan, file
 
 
-def _afresh(desk: Desk, aws: Aws, about: About, playbook: str | None) -> Plan:
-    chosen = load_playbook(playbook or DEFAULT_PLAYBOOK)
+def _afresh(desk: Desk, aws: Aws, about: About, chosen: Chosen) -> Plan:
+    playbook = load_playbook(chosen.playbook or DEFAULT_PLAYBOOK)
+    decisions = chosen.over(playbook.decisions)
     reader = _reader(desk, aws)
     if about.connection:
         gateway = reader.find_gateway(VpnConnectionId(about.connection))
@@ -70,25 +98,32 @@ def _afresh(desk: Desk, aws: Aws, about: About, playbook: str | None) -> Plan:
         gateway = VpnGatewayId(about.gateway or "")
     return plan_from(
         reader.survey(gateway),
-        chosen.decisions,
-        chosen.name,
+        decisions,
+        playbook.name,
         migration=MigrationId(f"m-{secrets.token_hex(4)}"),
         made=desk.parts.clock.now(),
         tool=vpnmigrate.__version__,
     )
 
 
-def _again(desk: Desk, aws: Aws, run_id: str, playbook: str | None) -> Plan:
+def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
     run = desk.runs.find(run_id)
     require_replannable(run, replay(read_journal(run).entries))
     old = load_plan(run.plan)
-    chosen = load_playbook(playbook) if playbook else None
+    name, decisions = old.playbook, old.decisions
+    if chosen.playbook:
+        playbook = load_playbook(chosen.playbook)
+        name, decisions = playbook.name, playbook.decisions
+        if not decisions.change:
+            # The number belongs to the migration, not to the situation that a playbook is for.
+            decisions = replace(decisions, change=old.decisions.change)
+    decisions = chosen.over(decisions)
     reader = _reader(desk, aws)
     return replan_from(
         old,
         reader.survey(old.old_gateway),
-        chosen.decisions if chosen else old.decisions,
-        chosen.name if chosen else old.playbook,
+        decisions,
+        name,
         made=desk.parts.clock.now(),
         tool=vpnmigrate.__version__,
     )

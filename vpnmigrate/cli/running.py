@@ -133,6 +133,7 @@ def _go(
             who.user,
             who.process,
             vpnmigrate.__version__,
+            plan.decisions.change,
         )
     )
     if terms.take_over is not None:

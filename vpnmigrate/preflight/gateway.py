@@ -89,18 +89,19 @@ def nobody_else_migrates(survey: Survey, _decisions: Decisions) -> Findings:
         )
 
 
-def tags_fit(survey: Survey, _decisions: Decisions) -> Findings:
-    """A successor carries its forerunner's tags and three of ours."""
+def tags_fit(survey: Survey, decisions: Decisions) -> Findings:
+    """A successor carries its forerunner's tags and three of ours, four with a change number."""
     things: tuple[GatewayRecord | ConnectionRecord, ...] = (survey.gateway, *survey.living)
+    ours = len(OUR_TAGS) + bool(decisions.change)
     for thing in things:
         copied = [key for key in thing.tags if not key.startswith(("aws:", "vpnmigrate:"))]
-        if len(copied) + len(OUR_TAGS) > TAGS_PER_RESOURCE:
+        if len(copied) + ours > TAGS_PER_RESOURCE:
             yield Finding(
                 "VPM-B207",
                 "too-many-tags",
-                f"{thing.id} has {len(copied)} tags; its successor needs {len(OUR_TAGS)} more "
+                f"{thing.id} has {len(copied)} tags; its successor needs {ours} more "
                 f"and EC2 allows {TAGS_PER_RESOURCE}",
-                f"Remove {len(copied) + len(OUR_TAGS) - TAGS_PER_RESOURCE} of its tags.",
+                f"Remove {len(copied) + ours - TAGS_PER_RESOURCE} of its tags.",
             )
 
 

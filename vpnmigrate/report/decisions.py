@@ -40,6 +40,8 @@ def text(decisions: Decisions) -> str:
 
 
 def _rows(decisions: Decisions) -> Iterator[tuple[str, str]]:
+    if decisions.change:
+        yield "change", decisions.change
     asn = decisions.asn
     yield "Amazon-side ASN", "64512, AWS's default" if asn is None else str(asn)
     yield "pre-shared keys", _KEYS[decisions.keys]
