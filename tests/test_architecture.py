@@ -51,6 +51,7 @@ PURE: dict[str, frozenset[str]] = {
     "planner": frozenset({"preflight", "journeys", "imagine", "drift"}),
     "replay": frozenset({"states"}),
     "admission": frozenset({"drift"}),
+    "requests": frozenset(),
 }
 
 # Deeds: what each part of the shell uses besides the values.
@@ -77,7 +78,7 @@ SHELL: dict[str, frozenset[str]] = {
     "files": frozenset({"rundir", "playbook", "planner"}),
     "logs": frozenset({"rundir", "settings"}),
     "devices": frozenset(),
-    "aws": frozenset({"vault", "devices"}),
+    "aws": frozenset({"vault", "devices", "requests"}),
     "sandbox": frozenset({"aws", "strict_yaml"}),
     "rehearsal": frozenset(
         {"drift", "replay", "journal", "vault", "aws", "looking", "runner", "sandbox"}

@@ -52,6 +52,8 @@ class Tag(StrEnum):
     CLAIM = "vpnmigrate:claim"
 
 
+TUNNELS = 2
+"""Tunnels of a connection: EC2 makes no other number."""
 CLASSIC = "VPN-Classic"
 AWS_VPN = "VPN"
 CREATED_ROUTE = "CreateRoute"

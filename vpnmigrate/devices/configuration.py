@@ -17,6 +17,7 @@ from defusedxml.ElementTree import fromstring
 
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.model import TUNNELS
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 MOST_CHARACTERS: Final = 256 * 1024
 """EC2's document has about 6,000 characters; one forty times as long is something else."""
 
-TUNNELS: Final = 2
 
 _KEY = re.compile(r"[A-Za-z0-9._]{8,64}")  # EC2's own rule for keys (domain.md 6.3)
 _PLACEHOLDERS = frozenset({"redacted"})

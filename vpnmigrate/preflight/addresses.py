@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network, ip_network
 from itertools import combinations
 
-from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.model import TUNNELS, VpnConnectionId
 from vpnmigrate.options import Decisions, InsideMode, OldTunnels
 from vpnmigrate.plan import Finding
 from vpnmigrate.preflight.base import Findings, listed
@@ -27,7 +27,6 @@ RESERVED = frozenset(
     )
 )
 """What EC2 keeps for itself (domain.md 6.2)."""
-TUNNELS = 2
 VPC_SIZES = range(16, 28 + 1)
 """Prefix lengths EC2 takes for a VPC."""
 
