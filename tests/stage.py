@@ -18,8 +18,8 @@ from vpnmigrate.looking import Claimant
 from vpnmigrate.model import VpnGatewayId
 from vpnmigrate.options import Decisions
 from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Journal, People
 from vpnmigrate.ports import Path as HostPath
-from vpnmigrate.ports import People
 from vpnmigrate.records import Entry, Intended, Record
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.runner import Runner, Surroundings
@@ -133,9 +133,12 @@ class Stage:
         holder: str = "ann@desk",
         outranks: str = "",
         blind: bool = False,
+        journal: Journal | None = None,
+        parallel: int = 1,
     ) -> Runner:
-        """Start a process: a runner over the journal so far (over none, if *blind*)."""
-        self.journal = Postbox(self.clock, () if blind else self.entries, self.letters)
+        """Start a process: a runner over *journal*, or the one so far (over none, if *blind*)."""
+        so_far = () if blind else self.entries
+        self.journal: Journal = journal or Postbox(self.clock, so_far, self.letters)
         self.lookout = lookout or Lookout()
         return Runner(
             self.plan,
@@ -148,7 +151,7 @@ class Stage:
                 interruption=self.signal,
                 paths=Roads(paths),
                 claimant=Claimant(holder, outranks),
-                parallel=1,
+                parallel=parallel,
                 blind=blind,
             ),
         )

@@ -127,7 +127,7 @@ class TestHolding:
         assert second.displaced is None
         assert second.note == ""
         second.release()
-        assert not run.owner.exists()
+        assert owner_at_work(run, BOB) is None
 
     def test_only_a_named_owner_is_displaced(self, run: Run, clock: VirtualClock) -> None:
         """Taking over needs the name of who has it now, not of whoever had it once."""
@@ -302,8 +302,8 @@ class TestRealProcesses:
         said = hear(first)
         journal.write(Noted("still here"))
 
-        assert said.startswith("JournalError")
-        assert "taken over" in said
+        assert said.startswith(f"TakenOverError run {run.id} was taken over")
+        assert f"by alice on laptop, process {os.getpid()}, since" in said
         if Path("/proc/self/stat").exists():
             assert "it is stopped" in caught.value.message
         assert [e.record for e in read_journal(run).entries] == [

@@ -14,6 +14,7 @@
         - ``DidNotSettleError``, ``ChangeRefusedError``, ``OtherHandError``
     - ``BackedOutError`` (1): the plan's back-out policy has rolled back
     - ``JournalError`` (1): ``JournalDamagedError``
+        - ``TakenOverError`` (4): somebody else has the run now
     - ``VaultError`` (1, ``vault``), ``ConfigurationError`` (1, ``devices.configuration``)
     - ``AwsError`` (1)
         - ``AwsUnreadableError``: a later try may do better; ``CredentialsExpiredError`` (``aws``)
@@ -173,6 +174,12 @@ class JournalDamagedError(JournalError):
     def __init__(self, message: str, *, line: int, advice: str = "") -> None:
         super().__init__(message, advice=advice)
         self.line = line
+
+
+class TakenOverError(JournalError):
+    """Another process has this run now; this one journals and sends nothing more."""
+
+    exit = Exit.REFUSED
 
 
 class AwsError(VpnMigrateError):

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from filelock import FileLock, Timeout
 
 from vpnmigrate.clock import Clock
-from vpnmigrate.errors import LockedError, VpnMigrateError
+from vpnmigrate.errors import LockedError, TakenOverError, VpnMigrateError
 from vpnmigrate.rundir import FILE_MODE, Run, write_whole
+
+_LONGEST: Final = 4096
+"""Bytes; an owner's names and numbers are a few hundred."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +50,24 @@ class Owner(msgspec.Struct, frozen=True):
         return f"{self.user}@{self.host}/{self.process}"
 
 
+@dataclass(frozen=True)
+class _Signed:
+    """An owner whose name is in the file behind *handle*, whatever becomes of that file's name."""
+
+    owner: Owner
+    handle: int
+
+
 class RunLock:
     """The right to write a run's journal, from ``take_lock`` until ``release``."""
 
-    def __init__(self, run: Run, kernel: FileLock, owner: Owner, displaced: Owner | None) -> None:
+    def __init__(
+        self, run: Run, kernel: FileLock, signed: _Signed, displaced: Owner | None
+    ) -> None:
         self._run = run
         self._kernel = kernel
-        self.owner = owner
+        self._signature = signed.handle
+        self.owner = signed.owner
         self.displaced = displaced
         """The owner before us, who did not release the run and may still be alive."""
 
@@ -68,11 +84,34 @@ class RunLock:
         found = _owner(self._run)
         return found is not None and found.nonce == self.owner.nonce
 
-    def release(self) -> None:
-        """Leave the run to others; harmless if it was taken over."""
+    def require_ours(self, now: datetime) -> None:
+        """Refuse to go on if somebody has taken the run over.
+
+        Raises:
+            TakenOverError: With who has it, where, and for how long.
+        """
         if self.ours:
-            self._run.owner.unlink(missing_ok=True)
-        self._kernel.release()
+            return
+        found = _owner(self._run)
+        by = "" if found is None else f" by {_described(found, now)}"
+        raise TakenOverError(
+            f"run {self._run.id} was taken over from this process{by}; this process stops here, "
+            "and has sent nothing since",
+            advice=f"vpnmigrate status {self._run.id}",
+        )
+
+    def release(self) -> None:
+        """Leave the run to others; harmless if it was taken over, or the disk is gone.
+
+        The name is taken out of the very file that this process wrote: whoever takes the run over
+        in this moment has written another one, which is not touched.
+        """
+        with suppress(OSError):
+            os.ftruncate(self._signature, 0)
+        with suppress(OSError):
+            os.close(self._signature)
+        with suppress(OSError):
+            self._kernel.release()
 
 
 def take_lock(run: Run, clock: Clock, me: Me, take_over: str | None = None) -> RunLock:
@@ -91,23 +130,19 @@ def take_lock(run: Run, clock: Clock, me: Me, take_over: str | None = None) -> R
         if kernel is None:
             if before is None or before.name != take_over:
                 raise _locked(before, clock.now(), run)
-            # The former owner keeps a lock on a file that has no name any more.
-            run.lock.unlink(missing_ok=True)
-            kernel = _kernel_lock(run)
-            if kernel is None:
-                raise _locked(_owner(run), clock.now(), run)
+            kernel = _displace(before, clock.now(), run)
         elif before is not None and before.host != me.host and before.name != take_over:
             # Kernel locks do not reach across every shared disk, and not across copies.
             kernel.release()
             raise _elsewhere(before, clock.now(), run)
         owner = Owner(me.user, me.host, me.process, clock.now(), secrets.token_hex(16))
-        _sign(run, owner, kernel)
+        signed = _sign(run, owner, kernel)
     except OSError as exc:
         raise VpnMigrateError(
             f"run {run.id} cannot be locked: {exc.filename or run.lock}: {exc.strerror}",
             advice="see to the disk and its permissions, and run the same command again",
         ) from exc
-    return RunLock(run, kernel, owner, before)
+    return RunLock(run, kernel, signed, before)
 
 
 def owner_at_work(run: Run, me: Me) -> Owner | None:
@@ -124,12 +159,32 @@ def owner_at_work(run: Run, me: Me) -> Owner | None:
     return owner
 
 
-def _sign(run: Run, owner: Owner, kernel: FileLock) -> None:
+def _displace(before: Owner, now: datetime, run: Run) -> FileLock:
+    """Get the kernel lock in spite of *before*, and of nobody who took its place meanwhile."""
+    # The former owner keeps a lock on a file that has no name any more.
+    run.lock.unlink(missing_ok=True)
+    kernel = _kernel_lock(run)
+    found = _owner(run)
+    if kernel is not None and found in (None, before):
+        return kernel
+    if kernel is not None:
+        kernel.release()
+    raise _locked(found, now, run)
+
+
+def _sign(run: Run, owner: Owner, kernel: FileLock) -> _Signed:
     try:
         write_whole(run.owner, msgspec.json.encode(owner) + b"\n")
+        handle = os.open(run.owner, os.O_RDWR | os.O_NOFOLLOW)
+        found = _read(os.pread(handle, _LONGEST, 0))
     except OSError:
         kernel.release()
         raise
+    if found != owner:  # another one came in between, and has it now
+        os.close(handle)
+        kernel.release()
+        raise _locked(found, owner.since, run)
+    return _Signed(owner, handle)
 
 
 def _kernel_lock(run: Run) -> FileLock | None:
@@ -144,8 +199,16 @@ def _kernel_lock(run: Run) -> FileLock | None:
 
 def _owner(run: Run) -> Owner | None:
     try:
-        return msgspec.json.decode(run.owner.read_bytes(), type=Owner)
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        return _read(run.owner.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _read(text: bytes) -> Owner | None:
+    """Give the owner that *text* names; an owner who left in order has taken the name out."""
+    try:
+        return msgspec.json.decode(text, type=Owner)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

@@ -8,7 +8,13 @@ from collections.abc import Mapping, Sequence
 from vpnmigrate.admission import cutover_is_open
 from vpnmigrate.belief import Intent
 from vpnmigrate.changes import Creation
-from vpnmigrate.errors import HeldError, InterruptedRunError, StepError, VpnMigrateError
+from vpnmigrate.errors import (
+    HeldError,
+    InterruptedRunError,
+    JournalError,
+    StepError,
+    VpnMigrateError,
+)
 from vpnmigrate.facts import Archive, WordGiven
 from vpnmigrate.model import Role
 from vpnmigrate.outcomes import Later, Performed, Refused
@@ -50,6 +56,14 @@ class Logbook:
         if records:
             self._journal.write(*records)
             self._catch_up()
+
+    def require_ours(self) -> None:
+        """Ask whether the run is still this process's; from any thread.
+
+        Raises:
+            JournalError: It was taken over, or nobody can tell: nothing may be sent to AWS.
+        """
+        self._journal.require_ours()
 
     def fold_inbox(self) -> Sequence[str]:
         """Take in what other terminals said, and give their requests."""
@@ -114,6 +128,8 @@ class written_down:  # noqa: N801  reads as a phrase after "with"
         book = self._book
         step = book.state.step
         match error:
+            case JournalError():
+                pass  # there is nowhere to write it
             case HeldError():
                 book.write(Held(error.message, step))
             case InterruptedRunError():

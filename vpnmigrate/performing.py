@@ -49,7 +49,8 @@ class Performer:
         """Perform *changes* together and give what became of each, in the order answers came.
 
         Raises:
-            JournalError: The intents could not be made durable; nothing was sent.
+            JournalError: The intents could not be made durable, and nothing was sent; or the run
+                was taken over meanwhile, and what was not under way by then was not sent.
         """
         first = self.intend(step, changes)
         plan, attempt = self._plan, self._logbook.state.attempt
@@ -71,12 +72,17 @@ class Performer:
     def _send(self, changes: Sequence[AwsChange], mark: Mark) -> Iterable[tuple[int, Outcome]]:
         if len(changes) == 1 or self._parallel == 1:
             for index, change in enumerate(changes):
-                yield index, self._ec2.perform(change, mark)
+                yield index, self._send_one(change, mark)
             return
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="change") as pool:
             calls = {
-                pool.submit(self._ec2.perform, change, mark): index
+                pool.submit(self._send_one, change, mark): index
                 for index, change in enumerate(changes)
             }
             for call in as_completed(calls):
                 yield calls[call], call.result()
+
+    def _send_one(self, change: AwsChange, mark: Mark) -> Outcome:
+        """Send *change* from this very thread, which may have been stopped since the intents."""
+        self._logbook.require_ours()
+        return self._ec2.perform(change, mark)

@@ -99,6 +99,16 @@ class Journal(Protocol):
         """
         ...
 
+    def require_ours(self) -> None:
+        """Return at once if the run is still this process's; asked right before every call.
+
+        Any thread may ask.
+
+        Raises:
+            JournalError: Another process took the run over, or nobody can tell.
+        """
+        ...
+
     def fold_inbox(self) -> Sequence[str]:
         """Write what other terminals left for this run, and give their requests: ``pause``, …."""
         ...

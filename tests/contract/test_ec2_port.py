@@ -43,7 +43,7 @@ from vpnmigrate.changes import (
     ReplaceRoute,
 )
 from vpnmigrate.clock import VirtualClock
-from vpnmigrate.errors import NotFoundError
+from vpnmigrate.errors import NotFoundError, TakenOverError
 from vpnmigrate.facts import ABSENT, Claim, Fact, Prefix, Propagation, Switch, Value
 from vpnmigrate.model import (
     AWS_VPN,
@@ -484,6 +484,37 @@ class TestTrouble:
         assert isinstance(seat.ec2.perform(GATEWAY, MARK), outcome)
         ours = [g for g in seat.ec2.look(plan).gateways if g.id != OLD]
         assert len(ours) == gateways
+
+    @pytest.mark.parametrize("keys", KeyMode)
+    def test_a_process_without_the_run_sends_nothing(self, tmp_path, keys):
+        """What forbids a call is asked when it is signed, after whatever had to be read for it."""
+        clock = VirtualClock()
+        world = world_of(bundled("three-connections"), clock)
+
+        def may_send() -> None:
+            raise TakenOverError("taken over")
+
+        with serve(world) as server:
+            clients = Clients(
+                lambda: boto3.Session("AKIATEST", "no-secret", region_name=world.region),
+                endpoint_url=server.url,
+            )
+            ec2 = Account(clients, clock, Vault(tmp_path / "devices"), may_send)
+            before = ec2.survey(OLD)
+            [london] = [c for c in before.connections if c.id == LONDON]
+            assert london.customer_gateway is not None
+            change = CreateVpnConnection(
+                connection_role(LONDON),
+                OLD,
+                london.customer_gateway,
+                LONDON,
+                static_only=london.static_only,
+                keys=keys,
+            )
+            with pytest.raises(TakenOverError):
+                ec2.perform(change, MARK)
+
+            assert ec2.survey(OLD).connections == before.connections
 
     def test_expired_credentials_come_back(self, tmp_path):
         """After an expiry the next try finds the credentials that were renewed (case 53)."""

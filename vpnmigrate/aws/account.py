@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from vpnmigrate.aws import describing, looking, performing, surveying
 from vpnmigrate.aws.archiving import archive
+from vpnmigrate.aws.asking import Question, always, asking
 from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.aws.failures import FAILURES, Kind, failure_of
 from vpnmigrate.aws.marking import carrying
@@ -87,11 +88,17 @@ class Reader:
 
 
 class Account(Reader):
-    """An account that can be altered.  Device files go to *vault*."""
+    """An account that can be altered.  Device files go to *vault*.
 
-    def __init__(self, clients: ClientSource, clock: Clock, vault: Vault) -> None:
+    *may_send* is asked last of all, when a mutating request is about to leave (``asking``).
+    """
+
+    def __init__(
+        self, clients: ClientSource, clock: Clock, vault: Vault, may_send: Question = always
+    ) -> None:
         super().__init__(clients, clock)
         self._vault = vault
+        self._may_send = may_send
 
     def perform(self, change: AwsChange, mark: Mark) -> Outcome:
         """Send *change* once and say what became of it, as ``ports.Ec2`` says."""
@@ -114,7 +121,8 @@ class Account(Reader):
 
     def _send(self, change: performing.Plain, mark: Mark) -> Outcome:
         try:
-            return performing.send(change, mark, self._clients.writer())
+            with asking(self._may_send):
+                return performing.send(change, mark, self._clients.writer())
         except FAILURES as exc:
             return self._failed(exc, change, ())
 
@@ -122,7 +130,8 @@ class Account(Reader):
         self, change: CreateVpnConnection, mark: Mark, keys: Sequence[Secret]
     ) -> Outcome:
         try:
-            return performing.send_connection(change, mark, keys, self._clients.writer())
+            with asking(self._may_send):
+                return performing.send_connection(change, mark, keys, self._clients.writer())
         except FAILURES as exc:
             return self._failed(exc, change, keys)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from vpnmigrate.aws.asking import ask_before_sending
 from vpnmigrate.aws.marking import PROGRAM, mark_calls
 from vpnmigrate.errors import NoCredentialsError, UsageError
 
@@ -158,6 +159,7 @@ class Clients:
                 advice="check --region, --endpoint-url and AWS_ENDPOINT_URL",
             ) from exc
         mark_calls(made)
+        ask_before_sending(made)
         return made
 
 

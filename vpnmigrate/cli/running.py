@@ -145,7 +145,7 @@ def _go(
         watch = Watch(progress, kept.log)
         interruption = Interruption(speaker, lambda: watch.cutting, lambda: stands().next)
         around = Surroundings(
-            ec2=Account(clients, desk.parts.clock, Vault(run.vault)),
+            ec2=Account(clients, desk.parts.clock, Vault(run.vault), journal.require_ours),
             journal=journal,
             people=desk.parts.people(speaker, run, terms.asking),
             observer=watch,

@@ -1,8 +1,8 @@
 """The journal as a file of its run.
 
 Two things are promised.  What ``write`` has returned from survives a power cut.  And once another
-process has taken the run over, ``write`` fails, so nothing new is sent to AWS.  Calls whose intents
-were durable before that may still go out when a stopped process wakes up.
+process has taken the run over, ``write`` and ``require_ours`` fail, so nothing is sent to AWS but a
+call that was already on its way from the question to the wire.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Self
 
 from vpnmigrate.clock import Clock
-from vpnmigrate.errors import JournalError
+from vpnmigrate.errors import JournalError, TakenOverError
 from vpnmigrate.inbox import Done, Inbox, Letter, Pause
 from vpnmigrate.journal.chain import Contents, lines_of, read_chain
 from vpnmigrate.journal.disk import Disk, SystemDisk
@@ -60,7 +60,7 @@ class FileJournal:
         self._entries = contents.entries
         self._head = contents.head
         self._inbox = Inbox(run)
-        self._broken = ""
+        self._broken: JournalError | None = None
         self.notice = ""
         """What the operator should know about how the journal was found; mostly nothing."""
 
@@ -103,22 +103,38 @@ class FileJournal:
         Raises:
             JournalError: They may or may not be on the disk, or the run was taken over.
         """
-        if self._broken:
-            raise JournalError(f"nothing more is journalled: {self._broken}", advice=_GO_ON)
+        if self._broken is not None:
+            raise self._broken
         now = self._clock.now()
         first = len(self._entries) + 1
         entries = tuple(Entry(first + i, now, record) for i, record in enumerate(records))
         text, head = lines_of(entries, self._head)
         try:
-            self._require_ours()
+            self.require_ours()
             self._append(text)
             # Asked again now that it is durable: whoever took over meanwhile may not have read it.
-            self._require_ours()
+            self.require_ours()
         except JournalError as error:
-            self._broken = error.message
+            self._broken = error
             raise
         self._entries += entries
         self._head = head
+
+    def require_ours(self) -> None:
+        """Return if no other process has taken the run over.
+
+        Raises:
+            TakenOverError: One has, and says so before every call that this process still meant
+                to send.
+            JournalError: The disk does not tell.
+        """
+        with _told(self._run.journal):
+            self._lock.require_ours(self._clock.now())
+            if not os.path.samestat(os.fstat(self._handle), self._run.journal.stat()):
+                raise TakenOverError(
+                    f"{self._run.journal} was moved or replaced; this process stops here",
+                    advice=f"vpnmigrate status {self._run.id}",
+                )
 
     def fold_inbox(self) -> Sequence[str]:
         """Write down what other terminals said, then forget the messages; give their requests.
@@ -142,7 +158,8 @@ class FileJournal:
 
     def close(self) -> None:
         """Give the file back; the lock is its owner's to release."""
-        os.close(self._handle)
+        with suppress(OSError):  # what was written is durable, and nothing more can be
+            os.close(self._handle)
 
     def _take_word(self, letter: Letter, done: Done) -> None:
         if any(
@@ -169,18 +186,9 @@ class FileJournal:
         with _told(self._run.journal):
             written = self._disk.append(self._handle, text)
             if written != len(text):
-                raise OSError(errno.ENOSPC, f"only {written} of {len(text)} bytes were written")
+                short = f"the disk took {written} of {len(text)} bytes; is it full?"
+                raise OSError(errno.ENOSPC, short)
             self._disk.sync(self._handle)
-
-    def _require_ours(self) -> None:
-        with _told(self._run.journal):
-            same_file = os.path.samestat(os.fstat(self._handle), self._run.journal.stat())
-            ours = self._lock.ours and same_file
-        if not ours:
-            raise JournalError(
-                f"run {self._run.id} was taken over from this process, which stops here",
-                advice=f"vpnmigrate status {self._run.id} tells by whom",
-            )
 
 
 def _put_aside(run: Run, torn: bytes) -> Path:

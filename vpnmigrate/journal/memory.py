@@ -26,6 +26,9 @@ class MemoryJournal:
         first = len(self._entries) + 1
         self._entries += tuple(Entry(first + i, now, record) for i, record in enumerate(records))
 
+    def require_ours(self) -> None:
+        """Return: no other process reaches in here."""
+
     def fold_inbox(self) -> Sequence[str]:
         """Give nothing: no other terminal reaches in here."""
         return ()

@@ -9,6 +9,7 @@ from vpnmigrate.errors import (
     ClaimedError,
     Exit,
     HeldByOthersError,
+    TakenOverError,
     VpnMigrateError,
     exit_code,
 )
@@ -16,6 +17,8 @@ from vpnmigrate.report import errors, outcome
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.status import fields
 from vpnmigrate.report.words import columns
+
+_NOT_KNOWN = "not known here: ask them, or look at AWS"
 
 
 class StoppedError(VpnMigrateError):
@@ -37,6 +40,8 @@ def text(error: VpnMigrateError, *, line: str) -> str:
             return _in_their_place(cause, line)
         case HeldByOthersError():
             return _in_their_place(error, line)
+        case StoppedError(error=TakenOverError() as cause):
+            return f"{errors.text(cause)}\n{columns([('traffic:', _NOT_KNOWN)])}"
         case StoppedError(error=cause, stands=stands):
             told_below = isinstance(cause, BackedOutError) or _is_told_by(cause, stands)
             told = errors.without_advice(cause) if told_below else errors.text(cause)
@@ -56,7 +61,7 @@ def _in_their_place(error: HeldByOthersError, line: str) -> str:
     take_over = f"{line} --take-over {error.holder}"
     rows = [("take over:", take_over)]
     if isinstance(error, ClaimedError):
-        rows.insert(0, ("traffic:", "not known here: ask them, or look at AWS"))
+        rows.insert(0, ("traffic:", _NOT_KNOWN))
     return f"{errors.text(error)}\n{columns(rows)}"
 
 
@@ -64,13 +69,22 @@ def as_json(error: VpnMigrateError, *, where: str) -> dict[str, Any]:
     """Give the same as a JSON document."""
     match error:
         case StoppedError(error=cause, stands=stands):
-            if isinstance(cause, HeldByOthersError):
+            if isinstance(cause, HeldByOthersError | TakenOverError):
                 stands = stands.seen_from_aside
-            return {**errors.as_json(cause, where=where), "run": fields(stands)}
+            told = errors.as_json(cause, where=where)
+            told["error"]["exit"] = int(exit_code_of(error))
+            return {**told, "run": fields(stands)}
         case _:
             return errors.as_json(error, where=where)
 
 
 def exit_code_of(error: VpnMigrateError) -> Exit:
-    """Give the exit code that *error* leaves the process with."""
-    return exit_code(error.error if isinstance(error, StoppedError) else error)
+    """Give the exit code that *error* leaves the process with.
+
+    What fails while traffic is down is not merely failed, whatever it is: a person must act now.
+    """
+    if not isinstance(error, StoppedError):
+        return exit_code(error)
+    code = exit_code(error.error)
+    down = code is Exit.FAILED and error.stands.state.outage_open
+    return Exit.STUCK if down else code
