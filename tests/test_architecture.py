@@ -43,7 +43,8 @@ PURE: dict[str, frozenset[str]] = {
     "playbook": frozenset({"strict_yaml", "windows"}),
     "schema": frozenset({"playbook", "windows"}),
     "preflight": frozenset(),
-    "steps": frozenset({"belief"}),
+    "routes": frozenset(),
+    "steps": frozenset({"belief", "routes"}),
     "gates": frozenset({"steps"}),
     "journeys": frozenset({"steps"}),
     "imagine": frozenset({"steps", "journeys"}),
@@ -81,7 +82,7 @@ SHELL: dict[str, frozenset[str]] = {
     "aws": frozenset({"vault", "devices", "requests"}),
     "sandbox": frozenset({"aws", "strict_yaml"}),
     "rehearsal": frozenset(
-        {"drift", "replay", "journal", "vault", "aws", "looking", "runner", "sandbox"}
+        {"drift", "replay", "routes", "journal", "vault", "aws", "looking", "runner", "sandbox"}
     ),
     "report": frozenset({"states", "replay", "rehearsal"}),
 }

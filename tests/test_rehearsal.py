@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,13 +13,16 @@ from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.clock import VirtualClock
-from vpnmigrate.model import MigrationId
+from vpnmigrate.model import MigrationId, RouteTableId
 from vpnmigrate.options import Decisions, TestVpc, Waits
 from vpnmigrate.planner import plan_from
 from vpnmigrate.rehearsal import BOUNDARIES, Made, Passage, Rehearsal, rehearse
 from vpnmigrate.report import rehearsal as view
+from vpnmigrate.routes import Kind, Row, Winner
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.loading import world_of
+
+TO = "10.9.0.0/16"
 
 
 def a_plan_of(scenario, decisions=None):
@@ -48,6 +52,9 @@ class TestRehearse:
 
         assert [passage.failure for passage in found.back] == [""] * len(BOUNDARIES)
         assert [passage.differences for passage in found.back] == [()] * len(BOUNDARIES)
+        assert all(row.same for row in found.forward.routes)
+        assert {row.before.kind for row in found.forward.routes} >= {Kind.STATIC, Kind.PROPAGATED}
+        assert all(p.routes and not p.rerouted for p in (found.forward, *found.back))
         assert found.good
 
     def test_turning_back_before_the_cutover_interrupts_nothing(self):
@@ -131,6 +138,18 @@ class TestView:
         assert "PROBLEM, back from step 3:\n  - left behind: vgw-9 (gateway)" in text
         assert "DIFFERS" in text
         assert "vpnmigrate apply" not in text
+
+    def test_a_destination_that_leads_elsewhere_is_a_problem(self):
+        """A rehearsal that ends with another next hop is not good, and names table and prefix."""
+        old, other = Winner(target="vgw-1", destination=TO), Winner(target="igw-1", destination=TO)
+        row = Row(RouteTableId("rtb-1"), (TO,), old, other, same=False)
+        strayed = Rehearsal(replace(GOOD, routes=(row,)), ())
+
+        text = view.text(strayed, file="plan.json")
+
+        assert not strayed.good
+        assert "10.9.0.0/16: vgw-1 -> igw-1   DIFFERS" in text
+        assert "rtb-1: 10.9.0.0/16 went to vgw-1 before and goes to igw-1 now" in text
 
     def test_json_has_the_same(self, found):
         """A program can judge a rehearsal."""

@@ -19,10 +19,12 @@ from vpnmigrate.drift import differences
 from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.looking import Claimant
-from vpnmigrate.plan import Plan
+from vpnmigrate.model import Attachment, VpnGatewayId
+from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.records import Direction, DirectionTaken, Entry, Intended, OutageBegan, OutageEnded
 from vpnmigrate.replay import replay
+from vpnmigrate.routes import Row, equivalence
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.loading import world_of
@@ -59,11 +61,18 @@ class Passage:
     failure: str = ""
     differences: tuple[str, ...] = ()
     """How the end differs from the beginning; and what was left behind."""
+    routes: tuple[Row, ...] = ()
+    """Every destination of every table with its next hop before and at the end."""
 
     @property
     def good(self) -> bool:
         """Whether it ended as it must."""
-        return not self.failure and not self.differences
+        return not self.failure and not self.differences and not self.rerouted
+
+    @property
+    def rerouted(self) -> tuple[Row, ...]:
+        """The destinations that had a path before and have another, or none, at the end."""
+        return tuple(row for row in self.routes if row.before.leads_somewhere and not row.same)
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,14 @@ def _forward(plan: Plan) -> Passage:
     with _stage(plan) as stage:
         failure = _tried(stage.runner.forward)
         entries = stage.journal.entries
-        return Passage(0, _changes(entries), _down(entries), _length(entries), failure=failure)
+        return Passage(
+            0,
+            _changes(entries),
+            _down(entries),
+            _length(entries),
+            failure=failure,
+            routes=stage.where_it_leads(),
+        )
 
 
 def _back(plan: Plan, boundary: int) -> Passage:
@@ -112,6 +128,7 @@ def _back(plan: Plan, boundary: int) -> Passage:
             _until_restored(return_leg),
             failure,
             stage.what_differs(),
+            stage.where_it_leads(),
         )
 
 
@@ -130,6 +147,21 @@ class _Stage:
         ours = snapshot_of(self.account.look(self.plan), self.plan.migration).ours
         left = (f"left behind: {resource} ({role})" for role, resource in sorted(ours.items()))
         return (*differences(self.plan.before, now), *left)
+
+    def where_it_leads(self) -> tuple[Row, ...]:
+        """Compare every table with the plan's before, whichever gateway is on the VPC now."""
+        reading = self.account.look(self.plan)
+        now = {table.id: table for table in reading.tables}
+        snapshot = snapshot_of(reading, self.plan.migration)
+        ours = VpnGatewayId(snapshot.ours.get(GATEWAY_ROLE, ""))
+        on = snapshot.attachment(ours, self.plan.vpc) is Attachment.ATTACHED
+        joined = ours if on else self.plan.old_gateway
+        return tuple(
+            row
+            for table in self.plan.before.route_tables
+            if table.id in now
+            for row in equivalence(table, now[table.id], {self.plan.old_gateway: joined})
+        )
 
 
 @contextmanager

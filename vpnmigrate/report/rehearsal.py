@@ -20,6 +20,7 @@ def text(rehearsal: Rehearsal, *, file: str) -> str:
         ),
         heading("Forward") + "\n".join(_changes(forward)),
         f"  outage {span(forward.outage)}; {span(forward.took)} in all",
+        heading("Routes, before and after") + "\n".join(_routes(forward)),
         heading("Back, from the end of each step") + "\n".join(_table(rehearsal)),
         *_faults(rehearsal),
         heading("Next") + f"  vpnmigrate apply {file}" if rehearsal.good else "",
@@ -50,6 +51,21 @@ def _changes(passage: Passage) -> list[str]:
     return lines
 
 
+def _routes(passage: Passage) -> list[str]:
+    """Give where each destination leads; a gateway and its successor are the same hop."""
+    lines: list[str] = []
+    table = ""
+    for row in sorted(passage.routes, key=lambda row: row.table):
+        if row.table != table:
+            table = row.table
+            lines.append(f"  {table}")
+        mark = "" if row.same else "   DIFFERS"
+        lines.append(
+            item(f"{row.destination}: {row.before.hop} -> {row.after.hop}{mark}", indent=4)
+        )
+    return lines or [item("no table has a route", indent=2)]
+
+
 def _table(rehearsal: Rehearsal) -> list[str]:
     lines = [f"  {'after step':<12}{'changes':>8}{'traffic back in':>18}{'outage':>14}   end state"]
     lines += [
@@ -64,7 +80,7 @@ def _table(rehearsal: Rehearsal) -> list[str]:
 def _end(passage: Passage) -> str:
     if passage.failure:
         return "FAILED"
-    return "DIFFERS" if passage.differences else "as before"
+    return "DIFFERS" if not passage.good else "as before"
 
 
 def _faults(rehearsal: Rehearsal) -> list[str]:
@@ -73,6 +89,7 @@ def _faults(rehearsal: Rehearsal) -> list[str]:
         title = "forward" if passage.boundary == 0 else f"back from step {passage.boundary}"
         lines = [passage.failure] if passage.failure else []
         lines += passage.differences
+        lines += map(str, passage.rerouted)
         if lines:
             faults.append("\n".join([wrapped(f"PROBLEM, {title}:"), *map(item, lines)]))
     return faults
@@ -87,4 +104,14 @@ def _passage(passage: Passage) -> dict[str, Any]:
         "restored": round(passage.restored.total_seconds(), 3),
         "failure": passage.failure,
         "differences": list(passage.differences),
+        "routes": [
+            {
+                "table": row.table,
+                "destination": list(row.parts),
+                "before": row.before.hop,
+                "after": row.after.hop,
+                "same": row.same,
+            }
+            for row in passage.routes
+        ],
     }

@@ -9,7 +9,7 @@ from vpnmigrate.options import OldTunnels
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way, Word
 from vpnmigrate.steps.base import Changes, Lost, Met, NotYet, Step, Verdict
-from vpnmigrate.steps.traffic import lost_connections, shortfalls
+from vpnmigrate.steps.traffic import destinations, lost_connections, shortfalls
 
 
 class SwitchTunnels(Step):
@@ -52,8 +52,11 @@ class SwitchTunnels(Step):
             return NotYet("the old tunnels have to be disabled")
         if lacking:
             return NotYet(f"traffic flowed, and does no more: {lacking[0]}{more}")
-        lost = lost_connections(plan, way, now)
-        return Lost(tuple(f"{old}: somebody deleted it" for old in lost)) if lost else Met()
+        lost = (
+            *(f"{old}: somebody deleted it" for old in lost_connections(plan, way, now)),
+            *map(str, destinations(plan, way, now, told).taken),
+        )
+        return Lost(lost) if lost else Met()
 
 
 def enabling_task(plan: Plan, way: Way, now: Snapshot) -> AskOperator:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 from vpnmigrate.belief import CONSISTENCY_DELAY
-from vpnmigrate.facts import Propagation, Switch
-from vpnmigrate.model import Attachment, ConnectionRecord, RouteTableId, State, VpnConnectionId
+from vpnmigrate.model import Attachment, ConnectionRecord, State, VpnConnectionId
 from vpnmigrate.plan import Plan, connection_role
 from vpnmigrate.snapshot import Baseline, Snapshot, Told, Way, Word
-
-Network = IPv4Network | IPv6Network
+from vpnmigrate.steps.reach import Reach, reach
 
 
 def baseline_of(plan: Plan, now: Snapshot) -> Baseline:
@@ -53,8 +50,14 @@ def shortfalls(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[str, ..
     return (
         *_words_too_fresh(plan, way, now, told),
         *(line for old in plan.old_connections for line in _tunnels(plan, way, now, old, baseline)),
-        *_routes(plan, way, now, baseline),
+        *destinations(plan, way, now, told).waiting,
     )
+
+
+def destinations(plan: Plan, way: Way, now: Snapshot, told: Told) -> Reach:
+    """Compare where every table leads now with where it led before step 7."""
+    lost = bool(lost_connections(plan, way, now))
+    return reach(plan, way, now, told.baseline or recorded_baseline(plan), incomplete=lost)
 
 
 def _words_too_fresh(plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterator[str]:
@@ -120,40 +123,3 @@ def _needed_tunnels(plan: Plan, way: Way, before: int) -> int:
 def _must_advertise(plan: Plan, way: Way, record: ConnectionRecord) -> bool:
     """Tell whether *record*'s device has to announce something; an old one need not begin now."""
     return not record.static_only and way.joining != plan.old_gateway
-
-
-def _routes(plan: Plan, way: Way, now: Snapshot, baseline: Baseline) -> Iterator[str]:
-    for table in plan.propagating_tables:
-        if now.state(table.id) is State.ABSENT:
-            continue
-        if now.propagates(table.id, way.joining) is not Switch.ON:
-            if not _taken_by_others(table.id, way, now):
-                yield f"propagation from {way.joining} in {table.id} is not to be seen yet"
-            continue
-        if Propagation(table.id, way.joining) in now.stale:
-            yield f"the routes in {table.id} cannot be believed yet"
-            continue
-        found = now.tables[table.id].propagated_from(way.joining)
-        # Nobody knows which of the prefixes a connection that is lost had brought.
-        lost = lost_connections(plan, way, now)
-        wanted = frozenset() if lost else baseline.propagated.get(table.id, frozenset())
-        for prefix in uncovered(wanted - set(plan.decisions.exceptions.prefixes), found):
-            yield f"{prefix} is not propagated into {table.id} yet"
-
-
-def _taken_by_others(table: RouteTableId, way: Way, now: Snapshot) -> bool:
-    return Propagation(table, way.joining) in now.foreign
-
-
-def uncovered(wanted: Iterable[str], found: Iterable[str]) -> tuple[str, ...]:
-    """Give the *wanted* networks that *found* does not cover, exactly, wider or in parts."""
-    v4 = collapse_addresses(n for n in map(ip_network, found) if isinstance(n, IPv4Network))
-    v6 = collapse_addresses(n for n in map(ip_network, found) if isinstance(n, IPv6Network))
-    merged: tuple[Network, ...] = (*v4, *v6)
-    return tuple(prefix for prefix in sorted(wanted) if not _covered(ip_network(prefix), merged))
-
-
-def _covered(wanted: Network, merged: tuple[Network, ...]) -> bool:
-    if isinstance(wanted, IPv4Network):
-        return any(isinstance(n, IPv4Network) and wanted.subnet_of(n) for n in merged)
-    return any(isinstance(n, IPv6Network) and wanted.subnet_of(n) for n in merged)

@@ -1,0 +1,241 @@
+"""Where a route table sends every address, and how two readings of it differ.
+
+Nothing is sampled: the address space is split at every prefix boundary, and each piece is judged.
+The order of preference is AWS's (domain.md 4.3): the longest prefix; among equals a static route,
+then a prefix list's, then a propagated one; and no propagated route, however long, inside a network
+of the VPC itself.  A prefix list whose entries are not known is a destination of its own.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_network, summarize_address_range
+
+from vpnmigrate.model import CREATED_ROUTE, RouteRecord, RouteTableId, RouteTableRecord
+
+NOTHING = "nothing"
+"""Next hop of an address that no route covers."""
+BLACK_HOLE = "a black hole"
+"""Next hop of a route whose target is gone: it drops what it attracts."""
+LOCAL = "local"
+
+SHOWN = 3
+"""Networks that a sentence spells out; the others are counted."""
+
+
+class Kind(IntEnum):
+    """How a route came into its table, the preferred first."""
+
+    LOCAL = 0
+    STATIC = 1
+    LISTED = 2
+    """By a prefix list whose entries are known."""
+    PROPAGATED = 3
+
+
+@dataclass(frozen=True, order=True)
+class Winner:
+    """The route that decides where an address goes; nothing but defaults where none does."""
+
+    kind: Kind = Kind.LOCAL
+    dead: bool = False
+    target: str = ""
+    destination: str = ""
+    """As the table has it: a network, or the id of a prefix list."""
+
+    @property
+    def hop(self) -> str:
+        """Where what it attracts ends up."""
+        if not self.destination:
+            return NOTHING
+        return BLACK_HOLE if self.dead else self.target
+
+    @property
+    def leads_somewhere(self) -> bool:
+        """Whether it is a path at all."""
+        return self.hop not in {NOTHING, BLACK_HOLE}
+
+
+NO_ROUTE = Winner()
+Entries = Mapping[str, Sequence[str]]
+"""Prefix list id to its networks."""
+_UNKNOWN_ENTRIES: Entries = {}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A destination of one table with its effective next hop before and after."""
+
+    table: RouteTableId
+    parts: tuple[str, ...]
+    """The destination of the deciding route, or the networks of that part of it which is meant."""
+    before: Winner
+    after: Winner
+    same: bool
+    """Whether both are the same hop, a gateway and its successor taken for one."""
+
+    @property
+    def destination(self) -> str:
+        """The destination in an operator's words."""
+        more = f" and {len(self.parts) - SHOWN} more" if len(self.parts) > SHOWN else ""
+        return ", ".join(self.parts[:SHOWN]) + more
+
+    def __str__(self) -> str:
+        return (
+            f"{self.table}: {self.destination} went to {self.before.hop} before "
+            f"and goes to {self.after.hop} now"
+        )
+
+
+def equivalence(
+    before: RouteTableRecord,
+    after: RouteTableRecord,
+    successors: Mapping[str, str],
+    entries: Entries = _UNKNOWN_ENTRIES,
+) -> tuple[Row, ...]:
+    """Compare two readings of a table for every destination that either of them knows.
+
+    *successors* maps a target of before to the one that has taken its place since.
+    """
+    here, there = _Space(before.routes, entries), _Space(after.routes, entries)
+    pieces: defaultdict[tuple[Winner, Winner], list[_Piece]] = defaultdict(list)
+    sizes: defaultdict[tuple[bool, Winner], int] = defaultdict(int)
+    for piece, old, new in _pieces(here, there):
+        pieces[old, new].append(piece)
+        sizes[True, old] += piece.size
+        sizes[False, new] += piece.size
+    rows = []
+    for (old, new), found in pieces.items():
+        if old == new == NO_ROUTE:
+            continue
+        lead = old if old.destination else new
+        whole = sum(p.size for p in found) == sizes[lead is old, lead]
+        parts = (lead.destination,) if whole else tuple(n for p in found for n in p.networks())
+        same = successors.get(old.hop, old.hop) == new.hop
+        rows.append(Row(before.id, parts, old, new, same))
+    return tuple(sorted(rows, key=lambda row: (row.same, row.parts)))
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Addresses from *first* to *last* of one family; family 0 holds an opaque destination."""
+
+    family: int
+    first: int
+    last: int
+    name: str = ""
+
+    @property
+    def size(self) -> int:
+        return self.last - self.first + 1
+
+    def networks(self) -> Iterator[str]:
+        match self.family:
+            case 4:
+                ends = (IPv4Address(self.first), IPv4Address(self.last))
+                yield from map(str, summarize_address_range(*ends))
+            case 6:
+                six = (IPv6Address(self.first), IPv6Address(self.last))
+                yield from map(str, summarize_address_range(*six))
+            case _:
+                yield self.name
+
+
+_LAST = {4: 2**32 - 1, 6: 2**128 - 1}
+
+
+class _Space:
+    """The whole address space as one table divides it up."""
+
+    def __init__(self, routes: Iterable[RouteRecord], entries: Entries) -> None:
+        self.opaque: dict[str, Winner] = {}
+        best: dict[tuple[int, int, int], Winner] = {}
+        for route in routes:
+            if route.state == "filtered":
+                continue  # not installed
+            for network in _networks(route, entries):
+                self._offer(best, network, _winner(route))
+        self.steps = {family: _steps(best, family) for family in _LAST}
+        self._starts = {family: sorted(steps) for family, steps in self.steps.items()}
+
+    def _offer(
+        self, best: dict[tuple[int, int, int], Winner], network: str, winner: Winner
+    ) -> None:
+        try:
+            piece = _piece(network)
+        except ValueError:
+            self.opaque[network] = min(winner, self.opaque.get(network, winner))
+            return
+        best[piece] = min(winner, best.get(piece, winner))
+
+    def at(self, family: int, address: int) -> Winner:
+        starts = self._starts[family]
+        return self.steps[family][starts[bisect_right(starts, address) - 1]]
+
+
+def _pieces(here: _Space, there: _Space) -> Iterator[tuple[_Piece, Winner, Winner]]:
+    for family, last in _LAST.items():
+        starts = sorted(here.steps[family].keys() | there.steps[family].keys())
+        for first, end in zip(starts, [*starts[1:], last + 1], strict=True):
+            piece = _Piece(family, first, end - 1)
+            yield piece, here.at(family, first), there.at(family, first)
+    for name in sorted(here.opaque.keys() | there.opaque.keys()):
+        piece = _Piece(0, 0, 0, name)
+        yield piece, here.opaque.get(name, NO_ROUTE), there.opaque.get(name, NO_ROUTE)
+
+
+def _networks(route: RouteRecord, entries: Entries) -> Sequence[str]:
+    return entries.get(route.destination, (route.destination,))
+
+
+def _winner(route: RouteRecord) -> Winner:
+    listed = route.destination.startswith("pl-")
+    if route.target == LOCAL:
+        kind = Kind.LOCAL
+    elif route.origin != CREATED_ROUTE:
+        kind = Kind.PROPAGATED
+    else:
+        kind = Kind.LISTED if listed else Kind.STATIC
+    # A state that nobody knows is no proof of a path.
+    return Winner(kind, route.state != "active", route.target, route.destination)
+
+
+@lru_cache(maxsize=65_536)
+def _piece(network: str) -> tuple[int, int, int]:
+    """Give family, first and last address; tables of one VPC repeat the same few networks."""
+    parsed = ip_network(network)
+    return parsed.version, int(parsed.network_address), int(parsed.broadcast_address)
+
+
+def _steps(best: Mapping[tuple[int, int, int], Winner], family: int) -> dict[int, Winner]:
+    """Give the addresses at which the deciding route changes, each with the one from there on.
+
+    Networks are nested or apart, so the innermost at any address is its longest prefix.
+    """
+    local = [(f, a, z) for (f, a, z), winner in best.items() if winner.kind is Kind.LOCAL]
+    steps = {0: NO_ROUTE}
+    around: list[tuple[int, Winner]] = []
+
+    def close(before: int) -> None:
+        while around and around[-1][0] < before:
+            last, _ = around.pop()
+            if last < _LAST[family]:
+                steps[last + 1] = around[-1][1] if around else NO_ROUTE
+
+    for (of, first, last), winner in sorted(best.items(), key=lambda b: (b[0][1], -b[0][2])):
+        if of != family or (winner.kind is Kind.PROPAGATED and _within(local, of, first, last)):
+            continue
+        close(first)
+        steps[first] = winner
+        around.append((last, winner))
+    close(_LAST[family] + 1)
+    return steps
+
+
+def _within(local: Iterable[tuple[int, int, int]], family: int, first: int, last: int) -> bool:
+    return any(f == family and a <= first and last <= z for f, a, z in local)

@@ -1,0 +1,135 @@
+"""Whether every destination is reached again: the tables now, against the tables before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from msgspec.structs import replace
+
+from vpnmigrate.facts import UNKNOWN, Propagation, RouteTarget, Switch
+from vpnmigrate.model import PROPAGATED_ROUTE, RouteRecord, RouteTableRecord, State
+from vpnmigrate.plan import Plan
+from vpnmigrate.routes import Kind, Row, Winner, equivalence
+from vpnmigrate.snapshot import Baseline, Snapshot, Way
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What of the tables is not as before, by what can be done about it."""
+
+    waiting: tuple[str, ...] = ()
+    """What the cutover itself should still bring."""
+    taken: tuple[Row, ...] = ()
+    """What another hand keeps away: named, and never waited for."""
+    altered: tuple[Row, ...] = ()
+    """Paths that did not lead to the gateway before and lead elsewhere now."""
+
+
+def reach(
+    plan: Plan, way: Way, now: Snapshot, baseline: Baseline, *, incomplete: bool = False
+) -> Reach:
+    """Compare every table of before with *now*, destination by destination.
+
+    *incomplete* says that a connection was lost: nobody knows which propagated prefixes it brought.
+    """
+    waiting: list[str] = []
+    taken: list[Row] = []
+    altered: list[Row] = []
+    for table in plan.before.route_tables:
+        if now.state(table.id) is State.ABSENT or table.id not in now.tables:
+            continue  # step 9 names a table that is gone
+        if doubt := _doubt(plan, way, now, table):
+            waiting.append(doubt)
+            continue
+        before = as_before(plan, baseline, table)
+        known = {(r.destination, r.origin == PROPAGATED_ROUTE) for r in before.routes}
+        foreign = Propagation(table.id, way.joining) in now.foreign or incomplete
+        for row in equivalence(before, now.tables[table.id], {plan.old_gateway: way.joining}):
+            if row.same or excepted(plan, row):
+                continue
+            if row.before.hop != plan.old_gateway:
+                altered += [row] if row.before.leads_somewhere else []
+            elif _is_taken(row, way, now, known) or (foreign and _propagated(row.before)):
+                taken.append(row)
+            else:
+                waiting.append(str(row))
+    return Reach(tuple(waiting), tuple(taken), tuple(altered))
+
+
+def as_before(plan: Plan, baseline: Baseline, table: RouteTableRecord) -> RouteTableRecord:
+    """Give *table* of the before-survey with what was propagated in the last look before step 7."""
+    if plan.old_gateway not in table.propagating or table.id not in baseline.propagated:
+        return table
+    kept = [
+        route
+        for route in table.routes
+        if route.target != plan.old_gateway or route.origin != PROPAGATED_ROUTE
+    ]
+    learned = (
+        RouteRecord(prefix, plan.old_gateway, PROPAGATED_ROUTE)
+        for prefix in sorted(baseline.propagated[table.id])
+    )
+    return replace(table, routes=(*kept, *learned))
+
+
+def excepted(plan: Plan, row: Row) -> bool:
+    """Tell whether the playbook excepts *row*: an exception counts like a route as long as it is.
+
+    So a wide exception does not cover what had a longer prefix of its own.
+    """
+    exceptions = plan.decisions.exceptions.prefixes
+    if not exceptions:
+        return False
+    return all(_covered(part, row.before.destination, exceptions) for part in row.parts)
+
+
+def _covered(part: str, decided_by: str, exceptions: tuple[str, ...]) -> bool:
+    if decided_by in exceptions or part in exceptions:
+        return True
+    if not _is_network(part):
+        return False
+    inner = ip_network(part)
+    least = ip_network(decided_by).prefixlen if _is_network(decided_by) else 0
+    wide = (ip_network(one) for one in exceptions if _is_network(one))
+    return any(
+        one.version == inner.version
+        and one.prefixlen >= least
+        and one.network_address <= inner.network_address  # type: ignore[operator]
+        and inner.broadcast_address <= one.broadcast_address  # type: ignore[operator]
+        for one in wide
+    )
+
+
+def _is_network(destination: str) -> bool:
+    return "/" in destination
+
+
+def _doubt(plan: Plan, way: Way, now: Snapshot, table: RouteTableRecord) -> str:
+    """Say why *table* cannot be judged yet; empty if it can."""
+    propagation = Propagation(table.id, way.joining)
+    if plan.old_gateway in table.propagating:
+        off = now.value(propagation) is not Switch.ON
+        if off and propagation not in now.foreign:
+            return f"propagation from {way.joining} in {table.id} is not to be seen yet"
+    about = {propagation} | {
+        RouteTarget(table.id, route.destination)
+        for route in table.static_routes_to(plan.old_gateway)
+    }
+    if about & now.stale or any(now.value(fact) is UNKNOWN for fact in about):
+        return f"the routes in {table.id} cannot be believed yet"
+    return ""
+
+
+def _is_taken(row: Row, way: Way, now: Snapshot, known: set[tuple[str, bool]]) -> bool:
+    """Tell whether a hand that is not ours decides *row* now."""
+    if not _propagated(row.before):
+        target = now.route(row.table, row.before.destination)
+        if target not in (way.leaving, way.joining):
+            return True
+    after = row.after
+    return bool(after.destination) and (after.destination, _propagated(after)) not in known
+
+
+def _propagated(winner: Winner) -> bool:
+    return winner.kind is Kind.PROPAGATED
