@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -123,6 +124,15 @@ class Stage:
 
     def _account(self, faults: FaultSource | None) -> Account:
         return Account(self._clients_of(self.world, faults=faults), self.clock, self._vault)
+
+    def branch(self, *, behaviour: Behaviour | None = None) -> Stage:
+        """Give a stage that is where this one is, and goes its own way from there."""
+        other = copy(self)
+        other.clock = VirtualClock(self.clock.now())
+        other.world = self.world.fork(other.clock, behaviour)
+        other.plain = other._account(None)
+        other.faults, other.letters, other.signal = None, [], Signal()
+        return other
 
     def runner(
         self,

@@ -66,9 +66,10 @@ SHELL: dict[str, frozenset[str]] = {
     "settling": frozenset(
         {"belief", "steps", "logbook", "looking", "performing", "tasks", "patience", "flow"}
     ),
+    "setting_out": frozenset({"admission", "claims", "logbook", "looking"}),
     "runner": frozenset(
-        {"admission", "claims", "gates", "journeys", "steps"}
-        | {"logbook", "looking", "performing", "tasks", "settling"}
+        {"gates", "journeys", "steps"}
+        | {"logbook", "looking", "performing", "tasks", "settling", "setting_out"}
     ),
     "rundir": frozenset(),
     "settings": frozenset(),

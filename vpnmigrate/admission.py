@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vpnmigrate.drift import differences
-from vpnmigrate.errors import DriftError, WrongAccountError
+from vpnmigrate.errors import AwsUnreadableError, DriftError, WrongAccountError
+from vpnmigrate.options import DirectConnect
 from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Plan
 from vpnmigrate.records import Direction, DirectionTaken, Entry, Finished, Intended, StepSettled
 from vpnmigrate.survey import Survey
@@ -39,6 +40,22 @@ def require_unchanged(plan: Plan, survey: Survey) -> None:
             advice=f"plan again: vpnmigrate plan --from {plan.migration}; "
             "what the run has built is kept",
         )
+
+
+def require_direct_connect_known(plan: Plan, survey: Survey) -> None:
+    """Refuse what can no longer be ruled out: a detach deletes an association for good.
+
+    Raises:
+        AwsUnreadableError: Direct Connect could not be read, and nobody has vouched for it.
+    """
+    vouched_for = plan.decisions.direct_connect is DirectConnect.ABSENT
+    for unread in survey.unread:
+        if unread.what == "direct_connect" and not vouched_for:
+            raise AwsUnreadableError(
+                f"whether {plan.old_gateway} carries Direct Connect cannot be read: {unread.why}",
+                advice="allow directconnect:DescribeVirtualInterfaces and "
+                "directconnect:DescribeDirectConnectGatewayAssociations, then try again",
+            )
 
 
 def cutover_is_open(entries: Sequence[Entry]) -> bool:

@@ -10,17 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vpnmigrate import gates
-from vpnmigrate.admission import require_account, require_unchanged
-from vpnmigrate.claims import claim_of, require_not_foreign
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import (
-    AwsUnreadableError,
     BackedOutError,
     HeldError,
     NotVerifiedError,
     StepError,
 )
-from vpnmigrate.facts import Claim, Switch
+from vpnmigrate.facts import Switch
 from vpnmigrate.journeys import (
     CLAIM,
     CLEAN_UP,
@@ -43,8 +40,9 @@ from vpnmigrate.records import (
     DirectionTaken,
     Finished,
 )
+from vpnmigrate.setting_out import SettingOut
 from vpnmigrate.settling import Settler
-from vpnmigrate.snapshot import Snapshot, snapshot_of
+from vpnmigrate.snapshot import Snapshot
 from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.traffic import baseline_of, shortfalls
 from vpnmigrate.tasks import Tasks
@@ -90,6 +88,7 @@ class Runner:
         performer = Performer(around.ec2, book, around.clock, plan, parallel=around.parallel)
         who = around.claimant.holder
         tasks = Tasks(plan, around.people, book, performer, around.interruption, who)
+        self._setting_out = SettingOut(plan, around.ec2, book, around.claimant)
         self._settler = Settler(
             plan,
             looker=looker,
@@ -169,14 +168,13 @@ class Runner:
             return self._arrive(Direction.RETIRE, self._settle_all(steps))
 
     def _set_out(self, direction: Direction, *, keep_new: bool = False) -> None:
-        identity = self._around.ec2.identity()
-        require_account(self._plan, identity.account, identity.arn)
-        self._respect_claims()
+        self._setting_out.respect_account(direction)
+        self._setting_out.respect_claims()
         state = self._book.state
         same = (state.direction, state.keep_new) == (direction, keep_new) and not state.finished
         untouched = not (self._book.cutover_is_open or self._around.blind)
         if direction is Direction.FORWARD and untouched:
-            require_unchanged(self._plan, self._around.ec2.survey(self._plan.old_gateway))
+            self._setting_out.require_unchanged()
         if not same:
             attempt = state.attempt + (direction is Direction.FORWARD)
             self._book.write(DirectionTaken(direction, max(1, attempt), keep_new))
@@ -190,17 +188,6 @@ class Runner:
             raise NotVerifiedError(
                 message, advice="see that it does, then finalize again; until then rollback works"
             )
-
-    def _respect_claims(self) -> None:
-        """Refuse to set out on a gateway that somebody else migrates."""
-        try:
-            reading = self._around.ec2.look(self._plan)
-        except AwsUnreadableError:
-            return  # step 1 looks again, patiently, and blocks on a foreign claim as well
-        seen = snapshot_of(reading, self._plan.migration).value(Claim(self._plan.old_gateway))
-        claimant = self._around.claimant
-        claim = claim_of(seen, claimant.holder, claimant.outranks)
-        require_not_foreign(claim, self._plan.old_gateway)
 
     def _forward_steps(self) -> Iterable[Step]:
         """Leave out what this attempt has settled, but always renew the claim.
@@ -219,7 +206,7 @@ class Runner:
             return
         begun = self._cutover_is_to_be_seen()
         if not begun:
-            require_unchanged(self._plan, self._around.ec2.survey(self._plan.old_gateway))
+            self._settler.read_for_certain(self._setting_out.require_unchanged)
         elif not _old_gateway_is_attached(self._plan, self._settler.look_for_certain().now):
             return  # traffic is down: no gate has to be waited for any more
         look = self._settler.look_for_certain(self._opens_the_gate)

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_result
 
 from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.changes import AwsChange, DetachVpnGateway, OperatorTask
 from vpnmigrate.clock import Clock
-from vpnmigrate.errors import DidNotSettleError, HeldError, OtherHandError, StepError
+from vpnmigrate.errors import (
+    AwsUnreadableError,
+    DidNotSettleError,
+    HeldError,
+    OtherHandError,
+    StepError,
+)
 from vpnmigrate.facts import name_of
 from vpnmigrate.flow import Flow
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look, Looker
+from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.patience import Patience
-from vpnmigrate.performing import Performer
+from vpnmigrate.performing import Done, Performer
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.ports import Observer
 from vpnmigrate.records import (
@@ -33,6 +41,8 @@ from vpnmigrate.records import (
 from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
 from vpnmigrate.tasks import Tasks
+
+T = TypeVar("T")
 
 QUICK_PACE = timedelta(seconds=1)
 """Between looks while traffic is down, and after an act whose effect mostly shows at once."""
@@ -70,6 +80,7 @@ class Settler:
         self._patience = Patience(logbook, looker, clock)
         self._flow = Flow(plan, logbook, looker)
         self._acted = False
+        self._tried = ""
 
     def settle(self, step: Step) -> Sequence[str]:
         """Work on *step* until its goal holds; give what others took away from it.
@@ -82,12 +93,15 @@ class Settler:
         self._logbook.write(StepBegun(step.number, step.title, step.cleaning))
         self._tasks.begin_step()
         self._flow.forget()
+        self._tried = ""
         began = self._clock.now()
         limit = step.limit_for(self._plan)
 
         def turn() -> Verdict:
             self._acted = False
             verdict = self._turn(step)
+            if isinstance(verdict, NotYet) and self._tried:
+                verdict = NotYet(f"{verdict.why}; the last try: {self._tried}")
             if isinstance(verdict, NotYet) and not self._acted:
                 self._observer.waits(step.number, verdict.why, self._clock.now() - began, limit)
             return verdict
@@ -126,6 +140,28 @@ class Settler:
                 raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")
             self._wait(self._pace())
 
+    def read_for_certain(self, read: Callable[[], T]) -> T:
+        """Give what *read* gives, however often AWS cannot be read at first.
+
+        Raises:
+            HeldError: AWS could not be read for two consistency delays.
+            AwsError: No later try will do better.
+        """
+        began = self._clock.now()
+        while True:
+            self._tasks.stop_if_asked()
+            try:
+                return read()
+            except AwsUnreadableError as error:
+                waited = self._clock.now() - began
+                why = f"AWS cannot be read: {error.message}"
+                if waited >= 2 * CONSISTENCY_DELAY:
+                    raise HeldError(
+                        f"nothing was begun: {why}", advice=self._logbook.going_on(self._plan)
+                    ) from error
+            self._observer.waits(self._logbook.state.step, why, waited, 2 * CONSISTENCY_DELAY)
+            self._wait(self._pace())
+
     def _turn(self, step: Step) -> Verdict:
         self._tasks.stop_if_asked()
         self._tasks.listen()
@@ -161,6 +197,7 @@ class Settler:
             self._tasks.announce(enabling_task(self._plan, look.way, look.now))
         # All answers are written before the first failure ends the step.
         done = self._performer.perform(step.number, changes)
+        self._tried = next(filter(None, map(_unanswered, done)), "")
         judged = [self._patience.judge(step, each, outage=self._outage) for each in done]
         for failure in filter(None, judged):
             raise failure
@@ -219,6 +256,15 @@ class Settler:
             if self._tasks.listen():
                 return
             self._clock.sleep(min(left, SLICE))
+
+
+def _unanswered(done: Done) -> str:
+    """Say why nobody knows yet whether *done* will be; empty if AWS has done or refused it."""
+    match done.outcome:
+        case Later(why=why) | InDoubt(why=why):
+            return why
+        case Performed() | Refused():
+            return ""
 
 
 def _last_verdict(state: RetryCallState) -> Verdict:

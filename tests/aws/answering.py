@@ -40,8 +40,8 @@ def _models() -> Loader:
 class Answering:
     """Answers each operation with what the table has, several in turn; remembers what was asked.
 
-    An operation that is not in the table answers nothing but its request id.  The last answer of
-    several stays.
+    What the table does not say is as AWS says it: lists are there and empty, and so is a quota.
+    The last answer of several stays.
     """
 
     def __init__(self, answers: Mapping[str, Answer | list[Answer]] | None = None) -> None:
@@ -95,9 +95,22 @@ class Answering:
             answer = {"Error": {"Code": answer.code, "Message": answer.text}}
         if isinstance(answer, Exception):
             raise answer
+        if status == 200:
+            answer = {**_hollow(model), **answer}
         meta = {"RequestId": REQUEST_ID, "HTTPStatusCode": status}
         headers: Any = {}
         return (
             AWSResponse("https://answering.invalid/", status, headers, None),
             {**deepcopy(dict(answer)), "ResponseMetadata": meta},
         )
+
+
+def _hollow(model: Any) -> dict[str, Any]:
+    """Give the parts of an answer that AWS never leaves out."""
+    members = model.output_shape.members if model.output_shape else {}
+    nothing: dict[str, Any] = {"list": [], "structure": {}}
+    return {
+        name: nothing[shape.type_name]
+        for name, shape in members.items()
+        if shape.type_name == "list" or name == "Quota"
+    }

@@ -184,7 +184,11 @@ class TestDeviceFolder:
             ),
             (
                 device_folder(),
-                {"GetVpnConnectionDeviceSampleConfiguration": {}},
+                {
+                    "GetVpnConnectionDeviceSampleConfiguration": {
+                        "VpnConnectionDeviceSampleConfiguration": ""
+                    }
+                },
                 "AWS's sample is empty",
             ),
         ],

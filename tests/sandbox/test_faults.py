@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 
 from tests.sandbox.worlds import a_world, ask
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.sandbox.threshold import LATENCY
 
 CREATE = "CreateVpnGateway"
 RAISED: dict[Kind, tuple[type[BaseException], str, bool]] = {
     Kind.UNREACHABLE: (EndpointConnectionError, "", False),
     Kind.THROTTLE: (ClientError, "RequestLimitExceeded", False),
     Kind.SERVER_ERROR: (ClientError, "InternalError", False),
+    Kind.UNAVAILABLE: (ClientError, "ServiceUnavailable", False),
+    Kind.TIMED_OUT: (ReadTimeoutError, "", False),
     Kind.EXPIRED_TOKEN: (ClientError, "RequestExpired", False),
     Kind.DENIED: (ClientError, "UnauthorizedOperation", False),
     Kind.REFUSED: (ClientError, "TagPolicyViolation", False),
     Kind.KILL_BEFORE: (Killed, "", False),
     Kind.LOST_ANSWER: (ReadTimeoutError, "", True),
+    Kind.TRUNCATED: (ResponseParserError, "", True),
     Kind.SERVER_ERROR_AFTER: (ClientError, "InternalError", True),
     Kind.KILL_AFTER: (Killed, "", True),
 }
@@ -34,7 +41,12 @@ def _gateways(world):
     return len(ask(world, "DescribeVpnGateways")["VpnGateways"])
 
 
-@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_but_two_raises():
+    """A late answer is an answer, and so is one that is not AWS's."""
+    assert set(Kind) - set(RAISED) == {Kind.SLOW, Kind.FOREIGN}
+
+
+@pytest.mark.parametrize("kind", RAISED)
 def test_each_kind_raises_what_a_client_would_meet_and_has_its_effect_or_not(kind):
     """Lost answers and late deaths leave the effect behind, everything else does not."""
     raised, code, effect = RAISED[kind]
@@ -45,6 +57,29 @@ def test_each_kind_raises_what_a_client_would_meet_and_has_its_effect_or_not(kin
     if isinstance(caught.value, ClientError):
         assert caught.value.response["Error"]["Code"] == code
     assert _gateways(world) == (2 if effect else 1)
+
+
+def test_a_late_answer_is_the_same_answer():
+    """A slow call takes the longer that it is said to take, and has its effect."""
+    world = a_world()
+    faults = Faults([Fault(CREATE, Kind.SLOW, late=timedelta(seconds=9))], world.clock.sleep)
+    began = world.clock.now()
+
+    session_for(world, faults=faults).client("ec2").create_vpn_gateway(Type="ipsec.1")
+
+    assert world.clock.now() - began == timedelta(seconds=9) + LATENCY
+    assert _gateways(world) == 2
+
+
+def test_an_answer_that_is_not_awss_has_nothing_of_it():
+    """What answers in AWS's place brings no resource, no request id, and has no effect."""
+    world = a_world()
+
+    answer = _client(world, Fault(CREATE, Kind.FOREIGN)).create_vpn_gateway(Type="ipsec.1")
+
+    assert "VpnGateway" not in answer
+    assert "RequestId" not in answer["ResponseMetadata"]
+    assert _gateways(world) == 1
 
 
 def test_it_strikes_the_nth_call_only():

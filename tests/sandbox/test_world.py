@@ -13,6 +13,7 @@ import pytest
 from tests.sandbox.worlds import (
     BUNDLED,
     OLD,
+    OLD_VPN,
     TABLE,
     VPC,
     a_world,
@@ -23,6 +24,7 @@ from tests.sandbox.worlds import (
     refusal,
     wait,
 )
+from vpnmigrate.clock import VirtualClock
 from vpnmigrate.sandbox.actions import READS, WITHOUT_DRY_RUN, WRITES
 from vpnmigrate.sandbox.apierror import ApiError
 from vpnmigrate.sandbox.behaviour import Behaviour
@@ -202,3 +204,36 @@ def _lagging():
     ask(world, "DetachVpnGateway", VpnGatewayId=OLD, VpcId=VPC)
     wait(world, 30)
     return [attachments(world)[VPC] for _ in range(20)]
+
+
+def test_only_the_named_describes_lag():
+    """A world whose gateways lag still tells of its connections as they are."""
+    world = a_world(read_lag=timedelta(minutes=2), lagging=("DescribeVpnGateways",))
+
+    ask(world, "CreateVpnGateway", Type="ipsec.1")
+    ask(world, "DeleteVpnConnection", VpnConnectionId=OLD_VPN)
+
+    assert len(ask(world, "DescribeVpnGateways")["VpnGateways"]) == 1
+    assert ask(world, "DescribeVpnConnections")["VpnConnections"][0]["State"] == "deleting"
+
+
+def test_a_fork_goes_its_own_way():
+    """What is done in a fork is not done in the world it came from, and the other way round."""
+    world = a_world()
+    fork = world.fork(VirtualClock(world.clock.now()))
+
+    ask(fork, "CreateVpnGateway", Type="ipsec.1")
+    wait(world)
+
+    assert len(ask(fork, "DescribeVpnGateways")["VpnGateways"]) == 2
+    assert len(ask(world, "DescribeVpnGateways")["VpnGateways"]) == 1
+
+
+def test_a_fork_draws_what_its_world_would_have_drawn():
+    """The same call after a fork has the same answer in both."""
+    world = a_world()
+    fork = world.fork(VirtualClock(world.clock.now()))
+
+    assert ask(fork, "CreateVpnGateway", Type="ipsec.1") == ask(
+        world, "CreateVpnGateway", Type="ipsec.1"
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnmigrate.aws.clients import ClientSource
+from vpnmigrate.aws.failures import part_of
 from vpnmigrate.aws.unreadable import reading
 from vpnmigrate.errors import AwsError, NotFoundError
 from vpnmigrate.survey import DirectConnectAssociation, Quotas, Unread, VirtualInterface
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _GONE: Final = frozenset({"deleted", "rejected", "disassociated"})
 """Listed for a quarter of an hour longer, and no obstacle (domain.md 7)."""
+
+_ASSOCIATIONS: Final = "directConnectGatewayAssociations"
 
 _CODES: Final = {
     "gateways_per_region": ("ec2", "L-7029FAB6"),
@@ -53,7 +56,8 @@ def _interfaces(client: Any, gateway: VpnGatewayId) -> Iterator[VirtualInterface
     while True:
         with reading("directconnect:DescribeVirtualInterfaces"):
             page = client.describe_virtual_interfaces(**asked)
-        for row in page.get("virtualInterfaces") or ():
+            rows = part_of(page, "virtualInterfaces") or ()
+        for row in rows:
             state = row.get("virtualInterfaceState", "")
             if row.get("virtualGatewayId") == gateway and state not in _GONE:
                 yield VirtualInterface(row.get("virtualInterfaceId", ""), state, gateway)
@@ -67,7 +71,7 @@ def _associations(client: Any, gateway: VpnGatewayId) -> Iterator[DirectConnectA
         pages = client.get_paginator("describe_direct_connect_gateway_associations").paginate(
             virtualGatewayId=gateway
         )
-        rows = [r for p in pages for r in p.get("directConnectGatewayAssociations") or ()]
+        rows = [r for p in pages for r in part_of(p, _ASSOCIATIONS) or ()]
     for row in rows:
         state = row.get("associationState", "")
         if state not in _GONE:
@@ -91,7 +95,8 @@ def _quota(client: Any, service: str, code: str, default: int) -> int:
     try:
         with reading("servicequotas:GetServiceQuota"):
             answer = client.get_service_quota(ServiceCode=service, QuotaCode=code)
+            quota = part_of(answer, "Quota") or {}
     except NotFoundError:
         return default  # never raised for this account
-    value = (answer.get("Quota") or {}).get("Value")
+    value = quota.get("Value")
     return default if value is None else int(value)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from vpnmigrate.aws.failures import part_of
 from vpnmigrate.aws.unreadable import reading
 from vpnmigrate.model import MigrationId, Tag, VpcId, VpnConnectionId, VpnGatewayId
 
@@ -24,33 +25,33 @@ if TYPE_CHECKING:
 def gateways(ec2: EC2Client) -> Sequence[VpnGatewayTypeDef]:
     """Describe every gateway of the Region: five by quota, so no filter can miss one."""
     with reading("ec2:DescribeVpnGateways"):
-        return ec2.describe_vpn_gateways().get("VpnGateways") or ()
+        return _rows(ec2.describe_vpn_gateways(), "VpnGateways")
 
 
 def connections(ec2: EC2Client) -> Sequence[VpnConnectionTypeDef]:
     """Describe every connection of the Region."""
     with reading("ec2:DescribeVpnConnections"):
-        return ec2.describe_vpn_connections().get("VpnConnections") or ()
+        return _rows(ec2.describe_vpn_connections(), "VpnConnections")
 
 
 def connections_on(ec2: EC2Client, on: Sequence[VpnGatewayId]) -> Sequence[VpnConnectionTypeDef]:
     """Describe the connections on the gateways *on*."""
     filters: list[FilterTypeDef] = [{"Name": "vpn-gateway-id", "Values": list(on)}]
     with reading("ec2:DescribeVpnConnections"):
-        return ec2.describe_vpn_connections(Filters=filters).get("VpnConnections") or ()
+        return _rows(ec2.describe_vpn_connections(Filters=filters), "VpnConnections")
 
 
 def connection(ec2: EC2Client, wanted: VpnConnectionId) -> VpnConnectionTypeDef | None:
     """Describe one connection; EC2 may answer with none, or with another, for a while."""
     with reading("ec2:DescribeVpnConnections"):
-        rows = ec2.describe_vpn_connections(VpnConnectionIds=[wanted]).get("VpnConnections") or ()
+        rows = _rows(ec2.describe_vpn_connections(VpnConnectionIds=[wanted]), "VpnConnections")
     return next((row for row in rows if row.get("VpnConnectionId") == wanted), None)
 
 
 def customer_gateways(ec2: EC2Client) -> Sequence[CustomerGatewayTypeDef]:
     """Describe every customer gateway of the Region."""
     with reading("ec2:DescribeCustomerGateways"):
-        return ec2.describe_customer_gateways().get("CustomerGateways") or ()
+        return _rows(ec2.describe_customer_gateways(), "CustomerGateways")
 
 
 def route_tables(ec2: EC2Client, of: Sequence[VpcId]) -> Sequence[RouteTableTypeDef]:
@@ -60,28 +61,32 @@ def route_tables(ec2: EC2Client, of: Sequence[VpcId]) -> Sequence[RouteTableType
         pages = ec2.get_paginator("describe_route_tables").paginate(
             Filters=filters, PaginationConfig={"PageSize": 100}
         )
-        return [row for page in pages for row in page.get("RouteTables") or ()]
+        return [row for page in pages for row in _rows(page, "RouteTables")]
 
 
 def vpcs(ec2: EC2Client) -> Sequence[VpcTypeDef]:
     """Describe every VPC of the Region."""
     with reading("ec2:DescribeVpcs"):
         pages = ec2.get_paginator("describe_vpcs").paginate()
-        return [row for page in pages for row in page.get("Vpcs") or ()]
+        return [row for page in pages for row in _rows(page, "Vpcs")]
 
 
 def vpcs_of(ec2: EC2Client, migration: MigrationId) -> Sequence[VpcTypeDef]:
     """Describe the VPCs that *migration* made."""
     with reading("ec2:DescribeVpcs"):
         pages = ec2.get_paginator("describe_vpcs").paginate(Filters=_made_by(migration))
-        return [row for page in pages for row in page.get("Vpcs") or ()]
+        return [row for page in pages for row in _rows(page, "Vpcs")]
 
 
 def subnets_of(ec2: EC2Client, migration: MigrationId) -> Sequence[SubnetTypeDef]:
     """Describe the subnets that *migration* made."""
     with reading("ec2:DescribeSubnets"):
         pages = ec2.get_paginator("describe_subnets").paginate(Filters=_made_by(migration))
-        return [row for page in pages for row in page.get("Subnets") or ()]
+        return [row for page in pages for row in _rows(page, "Subnets")]
+
+
+def _rows(answer: Mapping[str, Any], name: str) -> Any:
+    return part_of(answer, name) or ()
 
 
 def _made_by(migration: MigrationId) -> list[FilterTypeDef]:

@@ -14,6 +14,26 @@ from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import NoCredentialsError
 
 
+class NotAnAnswerError(Exception):
+    """What came back is none of AWS's answers, although it could be parsed."""
+
+
+def part_of(answer: Mapping[str, Any], name: str) -> Any:
+    """Give the part *name* of *answer*, which AWS never leaves out, be it empty.
+
+    A proxy or a log-in page that answers in AWS's place, with status 200, is parsed into an answer
+    without anything.  Taken for AWS's it would say that nothing exists.
+
+    Raises:
+        NotAnAnswerError: There is no such part.
+    """
+    if name not in answer:
+        raise NotAnAnswerError(
+            f"the answer has no {name}: something between here and AWS answers in its place"
+        )
+    return answer[name]
+
+
 class Kind(Enum):
     """How far a failed call came."""
 
@@ -95,9 +115,14 @@ FAILURES: Final = (
     sdk.BotoCoreError,
     sdk.ClientError,
     ResponseParserError,
+    NotAnAnswerError,
     NoCredentialsError,
 )
 """Everything that a call through a client may raise; anything else is a bug of ours."""
+
+
+STUMBLES: Final = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+"""What botocore's parsers raise over bytes that are no answer (seen: CBOR, the query protocol)."""
 
 
 def is_throttle(code: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from vpnmigrate.aws.failures import part_of
 from vpnmigrate.changes import (
     AddStaticPrefix,
     AssociateEdge,
@@ -86,4 +87,5 @@ def _called(request: Request, ec2: EC2Client) -> Performed:
     made = next(
         (answer[kind].get(name) for kind, name in _CREATED.items() if answer.get(kind)), None
     )
-    return Performed(answer.get("ResponseMetadata", {}).get("RequestId", ""), made)
+    named = part_of(answer.get("ResponseMetadata", {}), "RequestId")
+    return Performed(named, made)

@@ -9,6 +9,7 @@ from typing import Final
 from vpnmigrate.aws.failures import (
     FAILURES,
     NOT_KNOWN,
+    STUMBLES,
     Failure,
     Kind,
     failure_of,
@@ -46,6 +47,11 @@ def reading(action: str) -> Iterator[None]:
     except FAILURES as exc:
         operation = action.partition(":")[2]
         raise error_of(failure_of(exc, operation), action) from exc
+    except STUMBLES as exc:
+        raise AwsUnreadableError(
+            f"{action} failed: what came back cannot be read ({type(exc).__name__})",
+            advice="check what lies between this machine and AWS, then try again",
+        ) from exc
 
 
 def error_of(failure: Failure, action: str) -> AwsError:

@@ -64,6 +64,8 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From IPsec being up to an established BGP session."""
     read_lag: timedelta = timedelta(0)
     """Describes answer from a moment up to this long ago, drawn for each call."""
+    lagging: tuple[str, ...] = ()
+    """Which describes do so, by operation; with none named, all of them."""
 
     # Switches for what nobody could confirm.
     propagation_setting_survives_detach: bool = True

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -12,26 +13,45 @@ from vpnmigrate.sandbox.apierror import ApiError
 
 
 class Kind(StrEnum):
-    """What happens to a call; only the last three come after its effect."""
+    """What happens to a call; only the last four come after its effect."""
 
     UNREACHABLE = "unreachable"
     THROTTLE = "throttle"
     SERVER_ERROR = "server-error"
+    UNAVAILABLE = "unavailable"
+    """Status 503, which is not a throttle."""
+    TIMED_OUT = "timed-out"
+    """No answer in time; the call never arrived."""
+    SLOW = "slow"
+    """Answered as ever, but late."""
+    FOREIGN = "foreign"
+    """Something on the way answers in AWS's place, well-formed and with status 200."""
     EXPIRED_TOKEN = "expired-token"  # noqa: S105 - a name
     DENIED = "denied"
     REFUSED = "refused"
     """With the fault's own code and message."""
     KILL_BEFORE = "kill-before"
     LOST_ANSWER = "lost-answer"
+    """No answer in time; the call had its effect."""
+    TRUNCATED = "truncated"
+    """The answer breaks off in the middle."""
     SERVER_ERROR_AFTER = "server-error-after"
     KILL_AFTER = "kill-after"
 
 
-_AFTER = frozenset({Kind.LOST_ANSWER, Kind.SERVER_ERROR_AFTER, Kind.KILL_AFTER})
+_AFTER = frozenset({Kind.LOST_ANSWER, Kind.TRUNCATED, Kind.SERVER_ERROR_AFTER, Kind.KILL_AFTER})
 
 
 class Killed(BaseException):
     """The process died here; nothing but the top may catch it."""
+
+
+class Instead(Exception):  # noqa: N818  an answer, not an error
+    """What a client reads in place of AWS's answer."""
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        super().__init__("not AWS's answer")
+        self.answer = answer
 
 
 class Fault(Struct, frozen=True):
@@ -39,7 +59,7 @@ class Fault(Struct, frozen=True):
 
     ``action`` is an operation, or ``service:operation`` for one that is not EC2's.  ``nth`` counts
     the calls of that operation through one session from 1; ``times`` is for how many calls from
-    there on, 0 for ever.
+    there on, 0 for ever.  ``late`` is how much longer than usual the call takes.
     """
 
     action: str
@@ -48,6 +68,7 @@ class Fault(Struct, frozen=True):
     times: int = 1
     code: str = ""
     message: str = ""
+    late: timedelta = timedelta(0)
 
     def strikes(self, service: str, action: str, nth: int) -> bool:
         """Tell whether this call is the one, or one of those."""
@@ -69,37 +90,52 @@ class FaultSource(Protocol):
 
 
 class Faults:
-    """Faults that are listed beforehand; none by default."""
+    """Faults that are listed beforehand; none by default.  *sleep* lets their lateness pass."""
 
-    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+    def __init__(
+        self,
+        faults: Iterable[Fault] = (),
+        sleep: Callable[[timedelta], None] = lambda _: None,
+    ) -> None:
         self._faults = tuple(faults)
+        self._sleep = sleep
 
     def before(self, service: str, action: str, nth: int) -> None:
         """Raise what strikes before the effect."""
         for fault in self._faults:
             if fault.kind not in _AFTER and fault.strikes(service, action, nth):
-                raise _raised(fault, service, action)
+                self._sleep(fault.late)
+                if fault.kind is not Kind.SLOW:
+                    raise _raised(fault, service, action)
 
     def after(self, service: str, action: str, nth: int) -> None:
         """Raise what strikes after the effect."""
         for fault in self._faults:
             if fault.kind in _AFTER and fault.strikes(service, action, nth):
+                self._sleep(fault.late)
                 raise _raised(fault, service, action)
 
 
-def _raised(fault: Fault, service: str, action: str) -> BaseException:
+def _raised(fault: Fault, service: str, action: str) -> BaseException:  # noqa: C901  one per kind
     from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+    from botocore.parsers import ResponseParserError
 
     url = f"https://{service}.sandbox.invalid/"
     match fault.kind:
         case Kind.UNREACHABLE:
             return EndpointConnectionError(endpoint_url=url)
-        case Kind.LOST_ANSWER:
+        case Kind.TIMED_OUT | Kind.LOST_ANSWER:
             return ReadTimeoutError(endpoint_url=url)
+        case Kind.TRUNCATED:
+            return ResponseParserError("Unable to parse response (unclosed token)")
+        case Kind.FOREIGN:
+            return Instead({})
         case Kind.THROTTLE:
             return ApiError("RequestLimitExceeded", "Request limit exceeded.", 503)
         case Kind.SERVER_ERROR | Kind.SERVER_ERROR_AFTER:
             return ApiError("InternalError", "An internal error has occurred", 500)
+        case Kind.UNAVAILABLE:
+            return ApiError("ServiceUnavailable", "Service is unavailable. Try again.", 503)
         case Kind.EXPIRED_TOKEN:
             return ApiError("RequestExpired", "Request has expired.")
         case Kind.DENIED:
@@ -112,3 +148,5 @@ def _raised(fault: Fault, service: str, action: str) -> BaseException:
             return ApiError(fault.code, fault.message)
         case Kind.KILL_BEFORE | Kind.KILL_AFTER:
             return Killed(action)
+        case Kind.SLOW:
+            raise AssertionError("a late answer raises nothing")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.sandbox.apierror import ApiError
-from vpnmigrate.sandbox.faults import Faults, FaultSource
+from vpnmigrate.sandbox.faults import Faults, FaultSource, Instead
 
 if TYPE_CHECKING:
     from vpnmigrate.sandbox.world import World
@@ -59,6 +59,7 @@ class Threshold:
                 f"the sandbox has no {service} {action}; the call was not sent anywhere"
             )
         number, nth = self._begin(service, action)
+        named = {"RequestId": f"sandbox-{number:06d}"}
         try:
             self._faults.before(service, action, nth)
             answer = self._world.execute(service, action, params)
@@ -66,8 +67,10 @@ class Threshold:
             status = 200
         except ApiError as error:
             answer, status = {"Error": {"Code": error.code, "Message": error.message}}, error.status
+        except Instead as other:
+            answer, status, named = dict(other.answer), 200, {}
         answer["ResponseMetadata"] = {
-            "RequestId": f"sandbox-{number:06d}",
+            **named,
             "HTTPStatusCode": status,
             "HTTPHeaders": {},
             "RetryAttempts": 0,

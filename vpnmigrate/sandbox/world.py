@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from threading import RLock
 from typing import Any
@@ -73,7 +73,7 @@ class World:
                 )
             state.draw = self._chance(name, params)
             if name in READS:
-                return self._read(READS[name], state, params)
+                return self._read(action, READS[name], state, params)
             return self._write(WRITES[name], state, params)
 
     @contextmanager
@@ -89,10 +89,26 @@ class World:
         with self.alone() as state:
             return frozenset(t.key for c in state.connections.values() for t in c.tunnels)
 
-    def _read(self, action: Action, state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+    def fork(self, clock: Clock, behaviour: Behaviour | None = None) -> World:
+        """Give a world that is as this one is now, and goes its own way from there.
+
+        *clock* shows the same moment; a *behaviour* of its own holds from there on.
+        """
+        world = World(clock, behaviour or self.behaviour, self.account, self.region, self.seed)
+        with self.alone() as state:
+            world._state = deepcopy(state)
+            world._calls = self._calls.copy()
+        world._state.behaviour = world.behaviour
+        return world
+
+    def _read(
+        self, name: str, action: Action, state: State, params: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Answer from the present, or with a read lag from the world of a moment ago."""
         present = state.now
-        moment = present - self.behaviour.read_lag * state.draw.random()
+        lags = not self.behaviour.lagging or name in self.behaviour.lagging
+        lag = self.behaviour.read_lag if lags else timedelta(0)
+        moment = present - lag * state.draw.random()
         seen = next((before for ended, before in self._past if ended > moment), state)
         seen.now, seen.draw = moment, state.draw
         try:

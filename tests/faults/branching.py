@@ -1,0 +1,115 @@
+"""One migration played to each of its boundaries, and branches from there that a test may spoil."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.builders import (
+    OLD,
+    a_connection,
+    a_customer_gateway,
+    a_survey,
+    a_table,
+    minutes,
+    ordinary_tables,
+)
+from tests.stage import Stage
+from vpnmigrate.errors import HeldError
+from vpnmigrate.options import Decisions, TestVpc, Waits
+from vpnmigrate.runner import Runner
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.survey import Survey
+
+STATIC_VPN: Final = "vpn-static"
+EDGE: Final = "rtb-edge"
+
+DECISIONS: Final = Decisions(
+    test_vpc=TestVpc("172.31.0.0/24"),
+    device_types={"default": "Generic/Generic/Vendor Agnostic"},
+    waits=Waits(tunnels=minutes(10)),
+)
+"""A test VPC and AWS's samples, so that everything the program can call is called."""
+
+TEMPER: Final = Behaviour(edge_association_survives_detach=True)
+"""So that an edge association has to be untied."""
+
+Journey = Callable[[Runner], object]
+
+
+def everything() -> Survey:
+    """Build a survey that has one of all: BGP and static, routes of each kind, an edge table."""
+    return a_survey(
+        connections=(
+            a_connection(),
+            a_connection(STATIC_VPN, customer_gateway="cgw-22", prefixes=["10.2.0.0/16"], routes=0),
+        ),
+        customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-22", asn=65010)),
+        route_tables=(*ordinary_tables(), a_table(EDGE, edge_of=OLD)),
+    )
+
+
+class Recorder:
+    """Faults that let everything through, and count the calls."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        self.calls[action if service == "ec2" else f"{service}:{action}"] += 1
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A part of a journey that a process of its own can go: where it starts, and how it ends."""
+
+    name: str
+    start: Stage
+    go: Journey
+    calls: Mapping[str, int]
+    """How often each operation is called on the way, undisturbed."""
+    end: Stage
+
+
+def forward_to(step: int) -> Journey:
+    """Give the journey forward that ends with *step*."""
+    return lambda runner: runner.forward(until=step)
+
+
+def retire(runner: Runner) -> object:
+    """Delete the old connections and their gateway."""
+    return runner.retire(delete_old_gateway=True)
+
+
+def legs(vault: Path) -> dict[str, Leg]:
+    """Play the migration, and give its legs: what touches traffic apart from what does not."""
+    start = Stage(vault, everything(), decisions=DECISIONS, behaviour=TEMPER)
+    prepare = _leg("prepare", start, forward_to(6))
+    begin = _leg("begin", prepare.end, forward_to(7))
+    outage = _leg("outage", begin.end, Runner.forward)
+    back = _leg("back", outage.end, Runner.back)
+    retiring = _leg("retire", outage.end, retire)
+    return {leg.name: leg for leg in (prepare, begin, outage, back, retiring)}
+
+
+def _leg(name: str, start: Stage, go: Journey) -> Leg:
+    stage = start.branch()
+    stage.faults = recorder = Recorder()
+    try:
+        stage.run(go)
+    except HeldError as held:
+        if not is_as_asked(held):
+            raise
+    stage.faults = None
+    return Leg(name, start, go, dict(recorder.calls), stage)
+
+
+def is_as_asked(held: HeldError) -> bool:
+    """Tell whether a run holds where it was asked to."""
+    return "as asked" in held.message or "everything is staged" in held.message
