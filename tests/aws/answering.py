@@ -19,6 +19,9 @@ from vpnmigrate.ports import Mark
 MARK = Mark(MigrationId("mig-1"), attempt=2, step=3)
 REQUEST_ID = "11111111-2222-3333-4444-555555555555"
 
+NOT_THERE = object()
+"""In place of a part that AWS never leaves out: it is left out."""
+
 Params = Mapping[str, Any]
 Answer = Mapping[str, Any] | Exception | Callable[[Params], Any]
 
@@ -96,7 +99,8 @@ class Answering:
         if isinstance(answer, Exception):
             raise answer
         if status == 200:
-            answer = {**_hollow(model), **answer}
+            whole = {**_hollow(model), **answer}
+            answer = {name: part for name, part in whole.items() if part is not NOT_THERE}
         meta = {"RequestId": REQUEST_ID, "HTTPStatusCode": status}
         headers: Any = {}
         return (

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore import exceptions as botocore
 
-from tests.aws.answering import Answering, Params, Refusal
+from tests.aws.answering import NOT_THERE, Answering, Params, Refusal
 from tests.builders import MIGRATION, NEW, OLD, VPC, a_plan
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
@@ -130,6 +130,9 @@ PASSING = [
     (botocore.ConnectTimeoutError(endpoint_url=URL), UnreachableError),
     (botocore.ReadTimeoutError(endpoint_url=URL), AwsUnreadableError),
     (botocore.ConnectionClosedError(endpoint_url=URL), AwsUnreadableError),
+    # What botocore's parsers make of bytes that are no answer.
+    (KeyError("GetCallerIdentityResult"), AwsUnreadableError),
+    (MemoryError(), AwsUnreadableError),
 ]
 
 
@@ -144,6 +147,14 @@ class TestFailures:
 
         assert type(caught.value) is kind
         assert caught.value.advice
+
+    def test_an_answer_without_its_list_is_none(self):
+        """A page that a proxy gives in AWS's place is not taken for an account with nothing in it.
+
+        Its body is well-formed, its status 200, and botocore makes an empty answer of it.
+        """
+        with pytest.raises(AwsUnreadableError, match="no VpnGateways"):
+            look_at(Answering({"DescribeVpnGateways": {"VpnGateways": NOT_THERE}}))
 
     @pytest.mark.parametrize(
         "call", ["DescribeVpnGateways", "DescribeVpnConnections", "DescribeRouteTables"]

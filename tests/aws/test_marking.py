@@ -23,11 +23,15 @@ from vpnmigrate.ports import Mark
 from vpnmigrate.vault import Vault
 
 GATEWAY = VpnGatewayId("vgw-1")
+NOTHING = (
+    "<vpnGatewaySet/><vpnConnectionSet/><routeTableSet/>"
+    "<GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult>"
+)
 PROGRAM = f"vpnmigrate/{__version__}"
 
 
 class Listening(ThreadingHTTPServer):
-    """Answers every request with nothing but its id, and notes who sent what."""
+    """Answers every request with nothing, under an id, and notes who sent what."""
 
     daemon_threads = True
     heard: list[tuple[dict[str, str], str]]
@@ -53,7 +57,7 @@ class Ear(BaseHTTPRequestHandler):
         flat = {name: values[0] for name, values in form.items()}
         self.server.heard.append((flat, self.headers["User-Agent"]))
         about = f"<requestId>for-{flat.get('VpcId', 'all')}</requestId>"
-        answer = f"<R>{about}<GetCallerIdentityResult/></R>".encode()
+        answer = f"<R>{about}{NOTHING}</R>".encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()

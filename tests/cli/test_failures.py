@@ -208,6 +208,21 @@ class TestAws:
         assert "127.0.0.1:9" in ran.document["error"]["what"]
 
 
+class TestTrafficDown:
+    def test_a_permission_that_is_gone_in_the_outage_leaves_the_run_stuck(self, terminal):
+        """Whatever stops a run while traffic is down, its exit code calls for a person at once."""
+        terminal.planned()
+        denied = Fault("DescribeVpnGateways", Kind.DENIED, nth=40, times=0)
+        while_down = Faults([denied, Fault("AttachVpnGateway", Kind.THROTTLE, times=0)])
+        terminal.meets(while_down)
+
+        ran = terminal.run("apply", "plan.json", "--json")
+
+        assert ran.code == ran.document["error"]["exit"] == 5
+        assert ran.document["run"]["traffic"] == "none"
+        assert "ec2:DescribeVpnGateways" in ran.document["error"]["what"]
+
+
 class TestSecondHands:
     def test_a_run_in_other_hands_is_refused(self, terminal: Terminal, tmp_path: Path):
         """Two processes of one run directory do not work on the same run."""
