@@ -125,10 +125,9 @@ class TestFalseEnds:
     def test_each_reason_for_putting_off_has_its_own_patience(self, tmp_path):
         """Minutes of throttling do not use up the time a gateway has to become known."""
         enable = "EnableVgwRoutePropagation"
-        not_yet = {"code": "Gateway.NotAttached", "message": "not attached"}
         faults = [
             Fault(enable, Kind.THROTTLE, times=300),
-            Fault(enable, Kind.REFUSED, nth=301, times=4, **not_yet),
+            Fault(enable, Kind.REFUSED, 301, 4, "Gateway.NotAttached", "not attached"),
         ]
         stage = Stage(tmp_path, faults=Faults(faults))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from vpnmigrate.aws import describing
-from vpnmigrate.aws.failures import part_of
 from vpnmigrate.aws.reading import chosen_options
 from vpnmigrate.aws.unreadable import reading
 from vpnmigrate.changes import ArchiveConfiguration
@@ -27,8 +26,6 @@ CONFIGURATION: Final = "configuration.xml"
 MISSING: Final = "configuration-missing.txt"
 SAMPLE: Final = "sample.txt"
 SHEET: Final = "sheet.md"
-
-_TYPES: Final = "VpnConnectionDeviceTypes"
 
 
 def archive(change: ArchiveConfiguration, ec2: EC2Client, vault: Vault) -> Performed:
@@ -108,7 +105,7 @@ def _sample(change: ArchiveConfiguration, ec2: EC2Client) -> Sample:
                 InternetKeyExchangeVersion=change.ike_version,
                 SampleType=flavour,
             )
-            text = part_of(answer, "VpnConnectionDeviceSampleConfiguration")
+            text = answer["VpnConnectionDeviceSampleConfiguration"]
     except AwsUnreadableError:
         raise
     except AwsError as exc:
@@ -121,7 +118,7 @@ def _device_type_id(named: str, ec2: EC2Client) -> str | None:
     wanted = _folded(*named.split("/", 2))
     with reading("ec2:GetVpnConnectionDeviceTypes"):
         pages = ec2.get_paginator("get_vpn_connection_device_types").paginate()
-        rows = [row for page in pages for row in part_of(page, _TYPES) or ()]
+        rows = [row for page in pages for row in page["VpnConnectionDeviceTypes"]]
     for row in rows:
         if wanted == _folded(
             row.get("Vendor", ""), row.get("Platform", ""), row.get("Software", "")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnmigrate.aws.clients import ClientSource
-from vpnmigrate.aws.failures import part_of
 from vpnmigrate.aws.unreadable import reading
 from vpnmigrate.errors import AwsError, NotFoundError
 from vpnmigrate.survey import DirectConnectAssociation, Quotas, Unread, VirtualInterface
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
 _GONE: Final = frozenset({"deleted", "rejected", "disassociated"})
 """Listed for a quarter of an hour longer, and no obstacle (domain.md 7)."""
-
-_ASSOCIATIONS: Final = "directConnectGatewayAssociations"
 
 _CODES: Final = {
     "gateways_per_region": ("ec2", "L-7029FAB6"),
@@ -56,7 +53,7 @@ def _interfaces(client: Any, gateway: VpnGatewayId) -> Iterator[VirtualInterface
     while True:
         with reading("directconnect:DescribeVirtualInterfaces"):
             page = client.describe_virtual_interfaces(**asked)
-            rows = part_of(page, "virtualInterfaces") or ()
+            rows = page["virtualInterfaces"]
         for row in rows:
             state = row.get("virtualInterfaceState", "")
             if row.get("virtualGatewayId") == gateway and state not in _GONE:
@@ -71,7 +68,7 @@ def _associations(client: Any, gateway: VpnGatewayId) -> Iterator[DirectConnectA
         pages = client.get_paginator("describe_direct_connect_gateway_associations").paginate(
             virtualGatewayId=gateway
         )
-        rows = [r for p in pages for r in part_of(p, _ASSOCIATIONS) or ()]
+        rows = [r for p in pages for r in p["directConnectGatewayAssociations"]]
     for row in rows:
         state = row.get("associationState", "")
         if state not in _GONE:
@@ -95,7 +92,7 @@ def _quota(client: Any, service: str, code: str, default: int) -> int:
     try:
         with reading("servicequotas:GetServiceQuota"):
             answer = client.get_service_quota(ServiceCode=service, QuotaCode=code)
-            quota = part_of(answer, "Quota") or {}
+            quota = answer["Quota"]
     except NotFoundError:
         return default  # never raised for this account
     value = quota.get("Value")

@@ -1,11 +1,14 @@
-"""The describe calls of EC2 that we use, each read to its last page."""
+"""The describe calls of EC2 that we use, each read to its last page.
+
+A list that has nothing in it is there all the same: an answer without it is not EC2's
+(``unreadable``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from vpnmigrate.aws.failures import part_of
 from vpnmigrate.aws.unreadable import reading
 from vpnmigrate.model import MigrationId, Tag, VpcId, VpnConnectionId, VpnGatewayId
 
@@ -25,33 +28,33 @@ if TYPE_CHECKING:
 def gateways(ec2: EC2Client) -> Sequence[VpnGatewayTypeDef]:
     """Describe every gateway of the Region: five by quota, so no filter can miss one."""
     with reading("ec2:DescribeVpnGateways"):
-        return _rows(ec2.describe_vpn_gateways(), "VpnGateways")
+        return ec2.describe_vpn_gateways()["VpnGateways"]
 
 
 def connections(ec2: EC2Client) -> Sequence[VpnConnectionTypeDef]:
     """Describe every connection of the Region."""
     with reading("ec2:DescribeVpnConnections"):
-        return _rows(ec2.describe_vpn_connections(), "VpnConnections")
+        return ec2.describe_vpn_connections()["VpnConnections"]
 
 
 def connections_on(ec2: EC2Client, on: Sequence[VpnGatewayId]) -> Sequence[VpnConnectionTypeDef]:
     """Describe the connections on the gateways *on*."""
     filters: list[FilterTypeDef] = [{"Name": "vpn-gateway-id", "Values": list(on)}]
     with reading("ec2:DescribeVpnConnections"):
-        return _rows(ec2.describe_vpn_connections(Filters=filters), "VpnConnections")
+        return ec2.describe_vpn_connections(Filters=filters)["VpnConnections"]
 
 
 def connection(ec2: EC2Client, wanted: VpnConnectionId) -> VpnConnectionTypeDef | None:
     """Describe one connection; EC2 may answer with none, or with another, for a while."""
     with reading("ec2:DescribeVpnConnections"):
-        rows = _rows(ec2.describe_vpn_connections(VpnConnectionIds=[wanted]), "VpnConnections")
+        rows = ec2.describe_vpn_connections(VpnConnectionIds=[wanted])["VpnConnections"]
     return next((row for row in rows if row.get("VpnConnectionId") == wanted), None)
 
 
 def customer_gateways(ec2: EC2Client) -> Sequence[CustomerGatewayTypeDef]:
     """Describe every customer gateway of the Region."""
     with reading("ec2:DescribeCustomerGateways"):
-        return _rows(ec2.describe_customer_gateways(), "CustomerGateways")
+        return ec2.describe_customer_gateways()["CustomerGateways"]
 
 
 def route_tables(ec2: EC2Client, of: Sequence[VpcId]) -> Sequence[RouteTableTypeDef]:
@@ -61,32 +64,28 @@ def route_tables(ec2: EC2Client, of: Sequence[VpcId]) -> Sequence[RouteTableType
         pages = ec2.get_paginator("describe_route_tables").paginate(
             Filters=filters, PaginationConfig={"PageSize": 100}
         )
-        return [row for page in pages for row in _rows(page, "RouteTables")]
+        return [row for page in pages for row in page["RouteTables"]]
 
 
 def vpcs(ec2: EC2Client) -> Sequence[VpcTypeDef]:
     """Describe every VPC of the Region."""
     with reading("ec2:DescribeVpcs"):
         pages = ec2.get_paginator("describe_vpcs").paginate()
-        return [row for page in pages for row in _rows(page, "Vpcs")]
+        return [row for page in pages for row in page["Vpcs"]]
 
 
 def vpcs_of(ec2: EC2Client, migration: MigrationId) -> Sequence[VpcTypeDef]:
     """Describe the VPCs that *migration* made."""
     with reading("ec2:DescribeVpcs"):
         pages = ec2.get_paginator("describe_vpcs").paginate(Filters=_made_by(migration))
-        return [row for page in pages for row in _rows(page, "Vpcs")]
+        return [row for page in pages for row in page["Vpcs"]]
 
 
 def subnets_of(ec2: EC2Client, migration: MigrationId) -> Sequence[SubnetTypeDef]:
     """Describe the subnets that *migration* made."""
     with reading("ec2:DescribeSubnets"):
         pages = ec2.get_paginator("describe_subnets").paginate(Filters=_made_by(migration))
-        return [row for page in pages for row in _rows(page, "Subnets")]
-
-
-def _rows(answer: Mapping[str, Any], name: str) -> Any:
-    return part_of(answer, name) or ()
+        return [row for page in pages for row in page["Subnets"]]
 
 
 def _made_by(migration: MigrationId) -> list[FilterTypeDef]:

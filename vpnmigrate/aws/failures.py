@@ -15,23 +15,7 @@ from vpnmigrate.errors import NoCredentialsError
 
 
 class NotAnAnswerError(Exception):
-    """What came back is none of AWS's answers, although it could be parsed."""
-
-
-def part_of(answer: Mapping[str, Any], name: str) -> Any:
-    """Give the part *name* of *answer*, which AWS never leaves out, be it empty.
-
-    A proxy or a log-in page that answers in AWS's place, with status 200, is parsed into an answer
-    without anything.  Taken for AWS's it would say that nothing exists.
-
-    Raises:
-        NotAnAnswerError: There is no such part.
-    """
-    if name not in answer:
-        raise NotAnAnswerError(
-            f"the answer has no {name}: something between here and AWS answers in its place"
-        )
-    return answer[name]
+    """What came back could be parsed and is none of AWS's answers."""
 
 
 class Kind(Enum):
@@ -122,7 +106,11 @@ FAILURES: Final = (
 
 
 STUMBLES: Final = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
-"""What botocore's parsers raise over bytes that are no answer (seen: CBOR, the query protocol)."""
+"""Raised over bytes that are no answer: by botocore's parsers, or by us for want of a part.
+
+A proxy or a log-in page that answers in AWS's place, with status 200 and well-formed, is parsed
+into an answer without anything.  Taken for AWS's it would say that nothing exists.
+"""
 
 
 def is_throttle(code: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from vpnmigrate.aws.failures import part_of
+from vpnmigrate.aws.failures import NotAnAnswerError
 from vpnmigrate.changes import (
     AddStaticPrefix,
     AssociateEdge,
@@ -87,5 +87,7 @@ def _called(request: Request, ec2: EC2Client) -> Performed:
     made = next(
         (answer[kind].get(name) for kind, name in _CREATED.items() if answer.get(kind)), None
     )
-    named = part_of(answer.get("ResponseMetadata", {}), "RequestId")
+    named = answer.get("ResponseMetadata", {}).get("RequestId")
+    if not named:
+        raise NotAnAnswerError("the answer has no request id: it is none of AWS's")
     return Performed(named, made)

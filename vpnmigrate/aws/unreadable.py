@@ -49,8 +49,8 @@ def reading(action: str) -> Iterator[None]:
         raise error_of(failure_of(exc, operation), action) from exc
     except STUMBLES as exc:
         raise AwsUnreadableError(
-            f"{action} failed: what came back cannot be read ({type(exc).__name__})",
-            advice="check what lies between this machine and AWS, then try again",
+            f"{action} failed: what came back is no answer of AWS's ({exc!r})",
+            advice="something between this machine and AWS answers in its place: see to that",
         ) from exc
 
 
