@@ -90,10 +90,9 @@ class Postbox(MemoryJournal):
         super().__init__(clock, entries)
         self._letters = letters
 
-    def fold_inbox(self) -> Sequence[str]:
+    def fold_inbox(self) -> None:
         while self._letters:
             self.write(self._letters.pop(0))
-        return ()
 
 
 class Stage:

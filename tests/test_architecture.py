@@ -51,6 +51,7 @@ PURE: dict[str, frozenset[str]] = {
     "drift": frozenset(),
     "planner": frozenset({"preflight", "journeys", "imagine", "drift"}),
     "replay": frozenset({"states"}),
+    "orders": frozenset({"replay"}),
     "admission": frozenset({"drift"}),
     "requests": frozenset(),
 }
@@ -61,21 +62,23 @@ SHELL: dict[str, frozenset[str]] = {
     "looking": frozenset({"belief", "journeys", "steps", "logbook"}),
     "performing": frozenset({"logbook"}),
     "tasks": frozenset({"logbook", "performing"}),
+    "holding": frozenset({"orders", "logbook", "tasks"}),
     "patience": frozenset({"belief", "steps", "logbook", "looking", "performing"}),
     "flow": frozenset({"steps", "logbook", "looking"}),
     "settling": frozenset(
-        {"belief", "steps", "logbook", "looking", "performing", "tasks", "patience", "flow"}
+        {"belief", "steps", "logbook", "looking", "performing", "tasks", "holding"}
+        | {"patience", "flow"}
     ),
     "setting_out": frozenset({"admission", "claims", "logbook", "looking"}),
     "runner": frozenset(
         {"gates", "journeys", "steps"}
-        | {"logbook", "looking", "performing", "tasks", "settling", "setting_out"}
+        | {"logbook", "looking", "performing", "tasks", "holding", "settling", "setting_out"}
     ),
     "rundir": frozenset(),
     "settings": frozenset(),
     "lock": frozenset({"rundir"}),
     "inbox": frozenset({"rundir"}),
-    "journal": frozenset({"rundir", "lock", "inbox", "replay"}),
+    "journal": frozenset({"rundir", "lock", "inbox", "replay", "orders"}),
     "vault": frozenset(),
     "files": frozenset({"rundir", "playbook", "planner"}),
     "logs": frozenset({"rundir", "settings"}),
@@ -85,7 +88,7 @@ SHELL: dict[str, frozenset[str]] = {
     "rehearsal": frozenset(
         {"drift", "replay", "routes", "journal", "vault", "aws", "looking", "runner", "sandbox"}
     ),
-    "report": frozenset({"states", "replay", "rehearsal"}),
+    "report": frozenset({"states", "replay", "orders", "rehearsal"}),
 }
 # The command line puts everything together.
 SHELL["cli"] = frozenset(PURE) | frozenset(SHELL)

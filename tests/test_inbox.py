@@ -14,19 +14,23 @@ from tests.builders import a_run
 from tests.journal.stories import OPENED, ask
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import JournalError, VpnMigrateError
-from vpnmigrate.inbox import Done, Inbox, Pause
+from vpnmigrate.inbox import Continue, Done, Inbox, Pause
 from vpnmigrate.journal import FileJournal, SystemDisk, read_journal
 from vpnmigrate.lock import Me, take_lock
 from vpnmigrate.records import (
+    Continued,
+    Declined,
     Direction,
     DirectionTaken,
     Finished,
     Intended,
     Noted,
+    Paused,
     Record,
     Spoken,
     StepBegun,
     TrafficVerified,
+    Verb,
 )
 from vpnmigrate.replay import replay
 from vpnmigrate.rundir import Run
@@ -104,7 +108,7 @@ def test_a_word_is_written_down_and_forgotten(
     """``done STEP`` becomes a durable word with who said it, and its message is gone."""
     inbox.leave(done(clock, 5))
 
-    assert journal.fold_inbox() == []
+    journal.fold_inbox()
     last = read_journal(run).entries[-1].record
     assert isinstance(last, Spoken)
     assert (last.word, last.who, last.host) == (Word.DEVICES_CONFIGURED, "bob", "desk")
@@ -128,15 +132,43 @@ def test_words_are_taken_in_the_order_they_were_said(
     ]
 
 
-def test_a_request_is_given_to_whoever_folds(
+def test_an_order_is_written_down_once(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
+) -> None:
+    """A pause becomes durable with who asked for it and which message it was, and is no word."""
+    letter = inbox.leave(Pause(at=clock.now(), who="bob", host="desk"))
+
+    journal.fold_inbox()
+    journal.fold_inbox()
+
+    assert read_journal(run).entries[-1].record == Paused("bob", "desk", letter)
+    assert list(run.inbox.iterdir()) == []
+    assert spoken(journal) == []
+
+
+def test_an_order_taken_up_before_a_crash_is_not_taken_up_again(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
+) -> None:
+    """A process that dies between writing and forgetting leaves a message that does no harm."""
+    letter = inbox.leave(Pause(at=clock.now(), who="bob", host="desk"))
+    journal.write(Paused("bob", "desk", letter), Continued("bob", "desk"))
+
+    journal.fold_inbox()
+
+    assert replay(journal.entries).order is None
+    assert list(run.inbox.iterdir()) == []
+
+
+def test_an_order_that_makes_no_sense_is_declined_with_the_reason(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock
 ) -> None:
-    """A wish to pause is handed on with who wished it, once, and is no word."""
-    inbox.leave(Pause(at=clock.now(), who="bob", host="desk"))
+    """Nobody is left to wonder what became of what they said."""
+    letter = inbox.leave(Continue(at=clock.now(), who="bob", host="desk"))
 
-    assert journal.fold_inbox() == ["bob on desk asked to pause"]
-    assert journal.fold_inbox() == []
-    assert spoken(journal) == []
+    journal.fold_inbox()
+
+    why = "it is neither paused nor aborted"
+    assert journal.entries[-1].record == Declined(Verb.CONTINUE, why, "bob", "desk", letter)
 
 
 def test_a_message_survives_a_journal_that_fails(
@@ -262,7 +294,7 @@ def test_half_a_message_is_no_message(run: Run, journal: FileJournal, inbox: Inb
     (run.inbox / ".20260117T020000.000000Z-00000000.json.abcd").write_bytes(b'{"mess')
 
     assert list(inbox.letters()) == []
-    assert journal.fold_inbox() == []
+    journal.fold_inbox()
 
 
 def test_messages_are_private(run: Run, inbox: Inbox, clock: VirtualClock) -> None:

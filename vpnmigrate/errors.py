@@ -12,7 +12,8 @@
     - ``InterruptedRunError`` (7): an operator's signal, resumable
     - ``StepError`` (1, or 5 while traffic is down)
         - ``DidNotSettleError``, ``ChangeRefusedError``, ``OtherHandError``
-    - ``BackedOutError`` (1): the plan's back-out policy has rolled back
+    - ``TurnBackError`` (1): never seen outside: the runner turns back and raises the next one
+    - ``BackedOutError`` (1): the plan's back-out policy, or an abort, has rolled back
     - ``JournalError`` (1): ``JournalDamagedError``
         - ``TakenOverError`` (4): somebody else has the run now
     - ``VaultError`` (1, ``vault``), ``ConfigurationError`` (1, ``devices.configuration``)
@@ -160,8 +161,12 @@ class OtherHandError(StepError):
     """Somebody else alters what this run works on; nothing more is done."""
 
 
+class TurnBackError(VpnMigrateError):
+    """Something other than a failed step asks to turn a cutover back, at a safe point."""
+
+
 class BackedOutError(VpnMigrateError):
-    """The cutover failed and, as the plan had decided, was rolled back; traffic is as before."""
+    """The cutover was rolled back, as the plan or a person decided; traffic is as before."""
 
 
 class JournalError(VpnMigrateError):

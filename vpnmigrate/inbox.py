@@ -37,10 +37,19 @@ class Done(_Message, frozen=True, forbid_unknown_fields=True, tag="done", kw_onl
 
 
 class Pause(_Message, frozen=True, forbid_unknown_fields=True, tag="pause", kw_only=True):
-    """Stop at the next safe point."""
+    """Rest at the next safe point, until somebody says to continue."""
 
 
-Message = Done | Pause
+class Continue(_Message, frozen=True, forbid_unknown_fields=True, tag="continue", kw_only=True):
+    """Rest no longer."""
+
+
+class Abort(_Message, frozen=True, forbid_unknown_fields=True, tag="abort", kw_only=True):
+    """Give the attempt up at the next safe point."""
+
+
+Order = Pause | Continue | Abort
+Message = Done | Order
 
 
 @dataclass(frozen=True)
@@ -63,14 +72,15 @@ class Inbox:
     def __init__(self, run: Run) -> None:
         self._folder = run.inbox
 
-    def leave(self, message: Message) -> None:
-        """Leave *message* for the run's process, durably.
+    def leave(self, message: Message) -> str:
+        """Leave *message* for the run's process, durably, and give its id.
 
         Raises:
             VpnMigrateError: The disk refuses.
         """
         stamp = message.at.strftime("%Y%m%dT%H%M%S.%fZ")
-        path = self._folder / f"{stamp}-{secrets.token_hex(4)}{_SUFFIX}"
+        id_ = f"{stamp}-{secrets.token_hex(4)}"
+        path = self._folder / f"{id_}{_SUFFIX}"
         try:
             self._folder.mkdir(FOLDER_MODE, exist_ok=True)
             write_whole(path, msgspec.json.encode(message) + b"\n")
@@ -79,6 +89,7 @@ class Inbox:
                 f"the message cannot be left in {self._folder}: {exc.strerror}",
                 advice="see to the disk and its permissions, and say it again",
             ) from exc
+        return id_
 
     def letters(self) -> Iterator[Letter]:
         """Give what was left, oldest first."""

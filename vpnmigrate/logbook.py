@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from vpnmigrate.admission import cutover_is_open
 from vpnmigrate.belief import Intent
@@ -13,6 +13,7 @@ from vpnmigrate.errors import (
     InterruptedRunError,
     JournalError,
     StepError,
+    TurnBackError,
     VpnMigrateError,
 )
 from vpnmigrate.facts import Archive, WordGiven
@@ -65,11 +66,10 @@ class Logbook:
         """
         self._journal.require_ours()
 
-    def fold_inbox(self) -> Sequence[str]:
-        """Take in what other terminals said, and give their requests."""
-        requests = self._journal.fold_inbox()
+    def fold_inbox(self) -> None:
+        """Take in what other terminals said."""
+        self._journal.fold_inbox()
         self._catch_up()
-        return requests
 
     def intents(self) -> tuple[Intent, ...]:
         """Give every change that was, or may have been, sent to AWS, in order."""
@@ -134,6 +134,8 @@ class written_down:  # noqa: N801  reads as a phrase after "with"
                 book.write(Held(error.message, step))
             case InterruptedRunError():
                 book.write(Interrupted(error.message))
+            case TurnBackError():
+                pass  # why is in the journal already, and the way back is taken next
             case StepError():
                 book.write(Failed(error.message, error.step, stuck=error.outage))
             case VpnMigrateError() if book.state.direction is not None:

@@ -109,8 +109,12 @@ class Journal(Protocol):
         """
         ...
 
-    def fold_inbox(self) -> Sequence[str]:
-        """Write what other terminals left for this run, and give their requests: ``pause``, …."""
+    def fold_inbox(self) -> None:
+        """Write down what other terminals left for this run, each message once.
+
+        Raises:
+            JournalError: It could not be made durable.
+        """
         ...
 
 

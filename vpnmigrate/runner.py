@@ -16,8 +16,11 @@ from vpnmigrate.errors import (
     HeldError,
     NotVerifiedError,
     StepError,
+    TurnBackError,
+    VpnMigrateError,
 )
 from vpnmigrate.facts import Switch
+from vpnmigrate.holding import Holding
 from vpnmigrate.journeys import (
     CLAIM,
     CLEAN_UP,
@@ -89,11 +92,20 @@ class Runner:
         who = around.claimant.holder
         tasks = Tasks(plan, around.people, book, performer, around.interruption, who)
         self._setting_out = SettingOut(plan, around.ec2, book, around.claimant)
+        self._holding = Holding(
+            plan,
+            logbook=book,
+            tasks=tasks,
+            observer=around.observer,
+            clock=around.clock,
+            again=self._admit,
+        )
         self._settler = Settler(
             plan,
             looker=looker,
             performer=performer,
             tasks=tasks,
+            holding=self._holding,
             logbook=book,
             observer=around.observer,
             clock=around.clock,
@@ -103,22 +115,25 @@ class Runner:
         """Run or resume steps 1 to 10; *until* stops after that step, before the next begins.
 
         Raises:
-            HeldError: *until* was reached, or a person is needed who is not here.
+            HeldError: *until* was reached, a person is needed who is not here, or somebody's order
+                holds the run.
             DriftError: Before the cutover, the world is not as the plan found it.
-            BackedOutError: The cutover failed and the plan's policy took it back.
+            BackedOutError: The cutover failed and the plan's policy took it back, or somebody
+                aborted it.
             StepError: A step failed, and nothing was rolled back.
         """
+        cause: VpnMigrateError
         try:
             return self._go_forward(until)
+        except TurnBackError as turned:
+            cause, who = turned, "it has been rolled back"
         except StepError as failure:
             if not failure.outage or self._plan.decisions.back_out is not BackOut.ROLL_BACK:
                 raise
-            self.back(keep_new=True)
-            message = f"{failure.message}; the plan's back-out policy has rolled it back"
-            advice = (
-                f"traffic is as before; to clean up: vpnmigrate rollback {self._plan.migration}"
-            )
-            raise BackedOutError(message, advice=advice) from failure
+            cause, who = failure, "the plan's back-out policy has rolled it back"
+        self.back(keep_new=True)
+        advice = f"traffic is as before; to clean up: vpnmigrate rollback {self._plan.migration}"
+        raise BackedOutError(f"{cause.message}; {who}", advice=advice) from cause
 
     def _go_forward(self, until: int | None) -> Ended:
         with written_down(self._book):
@@ -129,6 +144,8 @@ class Runner:
                     self._hold_after(until)
                 if step.number == FIRST_OF_CUTOVER:
                     self._cross_into_cutover()
+                    while self._holding.take_in():
+                        self._cross_into_cutover()  # what was seen before the rest is old
                 lost += self._settler.settle(step)
                 if step.number == until:
                     self._hold_after(until)
@@ -168,16 +185,22 @@ class Runner:
             return self._arrive(Direction.RETIRE, self._settle_all(steps))
 
     def _set_out(self, direction: Direction, *, keep_new: bool = False) -> None:
-        self._setting_out.respect_account(direction)
-        self._setting_out.respect_claims()
+        self._book.fold_inbox()
+        if direction is not Direction.BACK:
+            self._holding.require_lifted()
+        self._admit(direction)
         state = self._book.state
         same = (state.direction, state.keep_new) == (direction, keep_new) and not state.finished
+        if not same or state.order is not None:
+            attempt = state.attempt + (direction is Direction.FORWARD)
+            self._book.write(DirectionTaken(direction, max(1, attempt), keep_new))
+
+    def _admit(self, direction: Direction) -> None:
+        self._setting_out.respect_account(direction)
+        self._setting_out.respect_claims()
         untouched = not (self._book.cutover_is_open or self._around.blind)
         if direction is Direction.FORWARD and untouched:
             self._setting_out.require_unchanged()
-        if not same:
-            attempt = state.attempt + (direction is Direction.FORWARD)
-            self._book.write(DirectionTaken(direction, max(1, attempt), keep_new))
 
     def _require_flow(self) -> None:
         """Refuse to delete the old path while the new one lacks anything, whatever was verified."""

@@ -24,6 +24,7 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.facts import name_of
 from vpnmigrate.flow import Flow
+from vpnmigrate.holding import Holding
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look, Looker
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
@@ -66,6 +67,7 @@ class Settler:
         looker: Looker,
         performer: Performer,
         tasks: Tasks,
+        holding: Holding,
         logbook: Logbook,
         observer: Observer,
         clock: Clock,
@@ -74,10 +76,13 @@ class Settler:
         self._looker = looker
         self._performer = performer
         self._tasks = tasks
+        self._holding = holding
         self._logbook = logbook
         self._observer = observer
         self._clock = clock
-        self._patience = Patience(logbook, looker, clock)
+        self._time = holding.time
+        """For limits: it stands still while the run rests."""
+        self._patience = Patience(logbook, looker, self._time)
         self._flow = Flow(plan, logbook, looker)
         self._acted = False
         self._tried = ""
@@ -87,14 +92,15 @@ class Settler:
 
         Raises:
             StepError: It failed, or did not settle in time; nothing is rolled back.
-            HeldError: It needs a person who is not here.
+            HeldError: It needs a person who is not here, or somebody aborted it.
+            TurnBackError: The cutover is to be turned back.
             InterruptedRunError: The operator asked to stop.
         """
         self._logbook.write(StepBegun(step.number, step.title, step.cleaning))
         self._tasks.begin_step()
         self._flow.forget()
         self._tried = ""
-        began = self._clock.now()
+        began = self._time.now()
         limit = step.limit_for(self._plan)
 
         def turn() -> Verdict:
@@ -103,12 +109,12 @@ class Settler:
             if isinstance(verdict, NotYet) and self._tried:
                 verdict = NotYet(f"{verdict.why}; the last try: {self._tried}")
             if isinstance(verdict, NotYet) and not self._acted:
-                self._observer.waits(step.number, verdict.why, self._clock.now() - began, limit)
+                self._observer.waits(step.number, verdict.why, self._time.now() - began, limit)
             return verdict
 
         poll = Retrying(
             retry=retry_if_result(lambda verdict: isinstance(verdict, NotYet)),
-            stop=lambda _: self._clock.now() - began >= limit,
+            stop=lambda _: self._time.now() - began >= limit,
             wait=lambda _: self._pace().total_seconds(),
             sleep=lambda seconds: self._wait(timedelta(seconds=seconds)),
             retry_error_callback=_last_verdict,
@@ -124,18 +130,18 @@ class Settler:
         Raises:
             HeldError: AWS does not come to rest in two consistency delays.
         """
-        began = self._clock.now()
+        began = self._time.now()
         deadline = began + 2 * CONSISTENCY_DELAY
         while True:
             self._tasks.stop_if_asked()
             look = self._looker.look()
-            late = self._clock.now() >= began + CONSISTENCY_DELAY
+            late = self._time.now() >= began + CONSISTENCY_DELAY
             if isinstance(look, Look) and look.certain and (late or suits(look)):
                 return look
             why = look.why if isinstance(look, NotYet) else "what AWS shows is not certain yet"
             step = self._logbook.state.step
-            self._observer.waits(step, why, self._clock.now() - began, 2 * CONSISTENCY_DELAY)
-            if self._clock.now() >= deadline:
+            self._observer.waits(step, why, self._time.now() - began, 2 * CONSISTENCY_DELAY)
+            if self._time.now() >= deadline:
                 message = "AWS could not be read for certain, so nothing was begun"
                 raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")
             self._wait(self._pace())
@@ -147,13 +153,13 @@ class Settler:
             HeldError: AWS could not be read for two consistency delays.
             AwsError: No later try will do better.
         """
-        began = self._clock.now()
+        began = self._time.now()
         while True:
             self._tasks.stop_if_asked()
             try:
                 return read()
             except AwsUnreadableError as error:
-                waited = self._clock.now() - began
+                waited = self._time.now() - began
                 why = f"AWS cannot be read: {error.message}"
                 if waited >= 2 * CONSISTENCY_DELAY:
                     raise HeldError(
@@ -164,7 +170,7 @@ class Settler:
 
     def _turn(self, step: Step) -> Verdict:
         self._tasks.stop_if_asked()
-        self._tasks.listen()
+        self._holding.take_in()
         look = self._looker.look()
         if isinstance(look, NotYet):
             return look
@@ -253,7 +259,7 @@ class Settler:
         until = self._clock.now() + span
         while (left := until - self._clock.now()) > timedelta(0):
             self._tasks.stop_if_asked()
-            if self._tasks.listen():
+            if self._tasks.listen() or self._holding.heed():
                 return
             self._clock.sleep(min(left, SLICE))
 

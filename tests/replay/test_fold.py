@@ -25,7 +25,10 @@ from tests.journal.stories import (
 from vpnmigrate.changes import Change
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
+    AbortAsked,
     Answered,
+    Continued,
+    Declined,
     Direction,
     DirectionTaken,
     Failed,
@@ -36,11 +39,13 @@ from vpnmigrate.records import (
     OtherHand,
     OutageBegan,
     OutageEnded,
+    Paused,
     Record,
     Replanned,
     Spoken,
     StepSettled,
     TrafficVerified,
+    Verb,
 )
 from vpnmigrate.replay import Intent, RunState, Traffic, next_command, replay
 from vpnmigrate.snapshot import Baseline, Word
@@ -443,6 +448,10 @@ def _all_records() -> list[Record]:
     told = Story().migrated().returned(keep_new=True).opened().set_out(attempt=2)
     told.begun(5).intended(5, ask(5, Word.DEVICES_CONFIGURED)).then(
         Spoken(Word.DEVICES_CONFIGURED, "bob", "desk"),
+        Paused("bob", "desk"),
+        Continued("bob", "desk"),
+        AbortAsked("bob", "desk"),
+        Declined(Verb.PAUSE, "no", "bob", "desk"),
         Held("for bob", 5),
         Interrupted("SIGTERM"),
         Failed("no", 8, stuck=True),

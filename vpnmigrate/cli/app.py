@@ -11,6 +11,7 @@ from vpnmigrate.cli import (
     demo,
     done,
     finalize,
+    orders,
     plan,
     playbook,
     rehearse,
@@ -61,19 +62,22 @@ _VERBS: tuple[Verb, ...] = (
     rehearse.rehearse,
     apply.apply,
     done.done,
+    orders.pause,
+    orders.continue_,
+    orders.abort,
     rollback.rollback,
     finalize.finalize,
     status.status,
     demo.demo,
 )
 for _verb in _VERBS:
-    app.command()(with_flags(_verb))
+    # A verb whose name Python already uses ends in an underscore.
+    app.command(_verb.__name__.rstrip("_"))(with_flags(_verb))
 
 
 def _group(name: str, about: str, verbs: Iterable[Verb]) -> None:
     group = typer.Typer(rich_markup_mode=None, help=about, no_args_is_help=True)
     for verb in verbs:
-        # A verb whose name Python already uses ends in an underscore.
         group.command(verb.__name__.rstrip("_"))(with_flags(verb))
     app.add_typer(group, name=name)
 

@@ -17,13 +17,20 @@ from typing import Self
 
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import JournalError, TakenOverError
-from vpnmigrate.inbox import Done, Inbox, Letter, Pause
+from vpnmigrate.inbox import Abort, Continue, Done, Inbox, Letter, Order, Pause
 from vpnmigrate.journal.chain import Contents, lines_of, read_chain
 from vpnmigrate.journal.disk import Disk, SystemDisk
 from vpnmigrate.lock import RunLock
-from vpnmigrate.records import Entry, Noted, Record, Spoken
+from vpnmigrate.orders import answer, answer_to
+from vpnmigrate.records import Entry, Noted, Record, Spoken, Verb
 from vpnmigrate.replay import replay, word_meant
 from vpnmigrate.rundir import FILE_MODE, Run, sync_folder, write_whole
+
+_VERBS: dict[type[Order], Verb] = {
+    Pause: Verb.PAUSE,
+    Continue: Verb.CONTINUE,
+    Abort: Verb.ABORT,
+}
 
 _GO_ON = "see to the disk and its permissions, then run the same command again: it resumes"
 
@@ -136,35 +143,37 @@ class FileJournal:
                     advice=f"vpnmigrate status {self._run.id}",
                 )
 
-    def fold_inbox(self) -> Sequence[str]:
-        """Write down what other terminals said, then forget the messages; give their requests.
+    def fold_inbox(self) -> None:
+        """Write down what other terminals said, and what cannot be heeded; forget the messages.
 
         A crash on the way leaves a message that is taken up again without harm.
 
         Raises:
             JournalError: It could not be written down.
         """
-        requests: list[str] = []
         for letter in self._inbox.letters():
             match letter.message:
-                case Pause(who=who, host=host):
-                    requests.append(f"{who} on {host} asked to pause")
-                    self._inbox.remove(letter)
                 case Done() as done:
                     self._take_word(letter, done)
                 case None:
                     self._reject(letter, f"a message cannot be read: {letter.why}")
-        return requests
+                case order:
+                    self._take_order(letter, order)
 
     def close(self) -> None:
         """Give the file back; the lock is its owner's to release."""
         with suppress(OSError):  # what was written is durable, and nothing more can be
             os.close(self._handle)
 
+    def _take_order(self, letter: Letter, order: Order) -> None:
+        if answer_to(letter.id, self._entries) is None:
+            self.write(
+                answer(_VERBS[type(order)], replay(self._entries), order.who, order.host, letter.id)
+            )
+        self._inbox.remove(letter)
+
     def _take_word(self, letter: Letter, done: Done) -> None:
-        if any(
-            isinstance(e.record, Spoken) and e.record.message == letter.id for e in self._entries
-        ):
+        if answer_to(letter.id, self._entries) is not None:
             self._inbox.remove(letter)
             return
         # A word answers what was asked when it was said, not what has come to be asked since.

@@ -29,6 +29,5 @@ class MemoryJournal:
     def require_ours(self) -> None:
         """Return: no other process reaches in here."""
 
-    def fold_inbox(self) -> Sequence[str]:
-        """Give nothing: no other terminal reaches in here."""
-        return ()
+    def fold_inbox(self) -> None:
+        """Take in nothing: no other terminal reaches in here."""

@@ -2,6 +2,16 @@
 
 from vpnmigrate.replay.fold import replay
 from vpnmigrate.replay.following import going_on, next_command, word_meant
-from vpnmigrate.replay.state import Intent, RunState, Traffic
+from vpnmigrate.replay.state import Intent, Order, RunState, Traffic, Wish
 
-__all__ = ["Intent", "RunState", "Traffic", "going_on", "next_command", "replay", "word_meant"]
+__all__ = [
+    "Intent",
+    "Order",
+    "RunState",
+    "Traffic",
+    "Wish",
+    "going_on",
+    "next_command",
+    "replay",
+    "word_meant",
+]

@@ -13,8 +13,11 @@ from vpnmigrate.changes import ArchiveConfiguration, DetachVpnGateway, DisablePr
 from vpnmigrate.outcomes import Outcome, Performed
 from vpnmigrate.plan import FIRST_OF_CUTOVER
 from vpnmigrate.records import (
+    AbortAsked,
     Answered,
     BaselineTaken,
+    Continued,
+    Declined,
     Direction,
     DirectionTaken,
     Entry,
@@ -28,12 +31,14 @@ from vpnmigrate.records import (
     OtherHand,
     OutageBegan,
     OutageEnded,
+    Paused,
     Replanned,
     Spoken,
     StepBegun,
     StepSettled,
     TrafficVerified,
 )
+from vpnmigrate.replay.ordering import ordered
 from vpnmigrate.replay.state import Intent, RunState, Traffic
 from vpnmigrate.snapshot import Baseline, Told
 from vpnmigrate.states import RunStatus, may_follow
@@ -84,6 +89,10 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return _traffic(state, about)
         case OtherHand(what):
             return replace(state, other_hands=_with(state.other_hands, what))
+        case Paused() | Continued() | AbortAsked() as order:
+            return ordered(state, order, entry.at)
+        case Declined():
+            return state
         case Noted(what):
             return replace(state, notes=_with(state.notes, what))
         case Held(why):
@@ -123,6 +132,9 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             title="",
             cleaning=False,
         )
+    if taken.direction is Direction.BACK:
+        # Connectivity first: whoever goes back goes over a pause, and does what an abort asks.
+        state = replace(state, order=None)
     return _working(
         replace(
             state,

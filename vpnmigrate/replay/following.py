@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vpnmigrate.changes import AskOperator
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.records import Direction
-from vpnmigrate.replay.state import RunState
+from vpnmigrate.replay.state import RunState, Wish
 from vpnmigrate.snapshot import Word
 from vpnmigrate.states import RunStatus
 
@@ -30,6 +30,13 @@ def next_command(
         case _:
             pass
     on = going_on(state, run, confirm)
+    if state.order is not None:
+        lift = f"vpnmigrate continue {run}"
+        match state.order.wish:
+            case Wish.ABORTED:
+                return f"vpnmigrate rollback {run}"
+            case Wish.PAUSED:
+                return lift if alive else f"{lift} && {on}"
     if not isinstance(state.task, AskOperator):
         return on
     done = f"vpnmigrate done {run} {state.task.step}"

@@ -42,6 +42,29 @@ class Intent:
         return isinstance(self.outcome, Refused | Later)
 
 
+class Wish(StrEnum):
+    """What somebody wants of the run until it is lifted."""
+
+    PAUSED = "paused"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True)
+class Order:
+    """A wish in force, with whose it is and since when."""
+
+    wish: Wish
+    who: str
+    host: str
+    since: datetime
+
+    def __str__(self) -> str:
+        """Give it as a person reads it."""
+        lasting = "since" if self.wish is Wish.PAUSED else "at"
+        moment = f"{self.since:%Y-%m-%d %H:%M:%S}Z"
+        return f"{self.wish} by {self.who} on {self.host} {lasting} {moment}"
+
+
 @dataclass(frozen=True)
 class RunState:
     """Everything a journal says, folded.  *Attempt* means the one that is under way or was last."""
@@ -83,6 +106,8 @@ class RunState:
     outage_lasted: timedelta | None = None
     """How long the last outage was, once it is over."""
 
+    order: Order | None = None
+    """What somebody wants of the run from another terminal, until it is lifted."""
     held: str = ""
     """Why the run rests, if it does."""
     error: str = ""
@@ -125,6 +150,8 @@ class RunState:
     @property
     def waiting_for(self) -> str:
         """What the run waits for, in an operator's words; empty if for nobody."""
+        if self.order is not None and self.order.wish is Wish.PAUSED:
+            return str(self.order)
         return str(self.task) if self.task is not None else self.held
 
     @property

@@ -9,7 +9,10 @@ from vpnmigrate.changes import AskOperator, Change, CreateVpnConnection
 from vpnmigrate.clock import Clock
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
+    AbortAsked,
     Answered,
+    Continued,
+    Declined,
     Direction,
     DirectionTaken,
     Entry,
@@ -19,6 +22,7 @@ from vpnmigrate.records import (
     OtherHand,
     OutageBegan,
     OutageEnded,
+    Paused,
     Record,
     Replanned,
     Spoken,
@@ -66,6 +70,8 @@ class Narrator:
                 yield f"  another hand: {what}"
             case Noted(what=what):
                 yield f"  note: {what}"
+            case Paused() | Continued() | AbortAsked() | Declined() as order:
+                yield f"  {_ordered(order)}"
             case Finished(direction=direction):
                 yield f"{direction.value}: finished"
             case record:
@@ -101,6 +107,20 @@ class Narrator:
                 yield f"    REFUSED by AWS, {code}: {message} ({change})"
             case InDoubt(why=why):
                 yield f"    no answer, looks before it repeats anything: {why} ({change})"
+
+
+def _ordered(order: Paused | Continued | AbortAsked | Declined) -> str:
+    """Say who told the run what from another terminal, and whether it is heeded."""
+    who = f"{order.who} on {order.host}"
+    match order:
+        case Paused():
+            return f"PAUSED by {who}: the run rests at the next safe point"
+        case Continued():
+            return f"CONTINUED by {who}"
+        case AbortAsked():
+            return f"ABORTED by {who}"
+        case Declined(verb=verb, why=why):
+            return f"{who} said: {verb.value}; that cannot be heeded: {why}"
 
 
 def _successor(change: Change | None) -> str:

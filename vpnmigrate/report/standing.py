@@ -9,7 +9,7 @@ from vpnmigrate.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.plan import FIRST_OF_CUTOVER, Phase
 from vpnmigrate.records import Direction
-from vpnmigrate.replay import RunState, Traffic, next_command
+from vpnmigrate.replay import RunState, Traffic, Wish, next_command
 from vpnmigrate.states import RunStatus
 
 RETIRING = 11
@@ -76,7 +76,8 @@ class Standing:
         A process that is at work and waits for nobody goes on by itself: all there is to do is
         to look again.
         """
-        if self.alive and self.state.task is None:
+        paused = self.state.order is not None and self.state.order.wish is Wish.PAUSED
+        if self.alive and self.state.task is None and not paused:
             return f"vpnmigrate status {self.run}"
         command = next_command(self.state, self.run, self.connections, alive=self.alive)
         return f"{command} --delete-old-gateway" if self.gateway_goes else command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vpnmigrate.replay import Traffic
+from vpnmigrate.replay import Order, Traffic, Wish
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import columns, moment, safe, span, wrapped
 
@@ -29,7 +29,8 @@ def one(stand: Standing) -> str:
         ("phase", stand.phase.value),
         ("step", _step(stand)),
         ("traffic", traffic(stand)),
-        ("waits for", state.waiting_for),
+        ("ordered", "" if state.order is None else str(state.order)),
+        ("waits for", "" if _is_paused(stand) else state.waiting_for),
         ("stopped", "" if stand.stopped == state.waiting_for else stand.stopped),
         *(("gone", what) for what in state.lost),
         *(("other hand", what) for what in state.other_hands),
@@ -103,6 +104,7 @@ def fields(stand: Standing) -> dict[str, Any]:
         "step": state.step,
         "title": state.title,
         "alive": stand.alive,
+        "order": None if state.order is None else _order(state.order),
         "waiting_for": safe(state.waiting_for),
         "stopped": safe(stand.stopped),
         "traffic": stand.traffic.value,
@@ -117,6 +119,19 @@ def fields(stand: Standing) -> dict[str, Any]:
         "next": stand.next,
         "way_back": stand.way_back,
     }
+
+
+def _order(order: Order) -> dict[str, str]:
+    return {
+        "order": order.wish.value,
+        "by": safe(order.who),
+        "host": safe(order.host),
+        "since": order.since.isoformat(),
+    }
+
+
+def _is_paused(stand: Standing) -> bool:
+    return stand.state.order is not None and stand.state.order.wish is Wish.PAUSED
 
 
 def _status(stand: Standing) -> str:

@@ -1,0 +1,100 @@
+"""Giving a run an order: a message for the process at work, or the journal where there is none."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from vpnmigrate.cli.desk import Desk
+from vpnmigrate.cli.standings import standing_of
+from vpnmigrate.errors import LockedError, RefusedError, UsageError
+from vpnmigrate.inbox import Abort, Continue, Inbox, Order, Pause
+from vpnmigrate.journal import FileJournal, read_journal
+from vpnmigrate.lock import take_lock
+from vpnmigrate.orders import answer_to, why_not
+from vpnmigrate.records import Declined, Record, Verb
+from vpnmigrate.report.ordered import Given
+from vpnmigrate.report.standing import Standing
+from vpnmigrate.rundir import Run
+
+ANSWER_WITHIN = timedelta(seconds=10)
+"""A process at work looks into its inbox every second, but a call to AWS may take its time."""
+
+GLANCE = timedelta(milliseconds=200)
+
+_MESSAGES: dict[Verb, type[Order]] = {
+    Verb.PAUSE: Pause,
+    Verb.CONTINUE: Continue,
+    Verb.ABORT: Abort,
+}
+
+
+def give(desk: Desk, run_id: str, verb: Verb) -> Given:
+    """Give the run an order and wait a moment for what becomes of it.
+
+    Raises:
+        UsageError: There is nothing to continue.
+        RefusedError: It cannot be heeded where the run stands; nothing has changed.
+    """
+    run = desk.runs.find(run_id)
+    stands = standing_of(desk, run)
+    _require_sense(stands, verb, waiting=any(Inbox(run).letters()))
+    who = desk.parts.me
+    message = _MESSAGES[verb](at=desk.parts.clock.now(), who=who.user, host=who.host)
+    letter = Inbox(run).leave(message)
+    if not stands.alive:
+        _take_up(desk, run)
+    answer = _await_answer(desk, run, letter)
+    after = standing_of(desk, run)
+    if isinstance(answer, Declined):
+        raise _refusal(verb, answer.why, after)
+    return Given(verb, answer, after)
+
+
+def _require_sense(stands: Standing, verb: Verb, *, waiting: bool) -> None:
+    why = why_not(verb, stands.state)
+    if verb is Verb.ABORT and not why and not stands.alive and stands.state.cutover_begun:
+        why = "no process has it in hand, so nobody would turn it back"
+    # What still waits in the inbox may be the very pause that is to be lifted.
+    if why and not (verb is Verb.CONTINUE and waiting):
+        raise _refusal(verb, why, stands)
+
+
+def _refusal(verb: Verb, why: str, stands: Standing) -> RefusedError | UsageError:
+    message = f"run {stands.run} cannot {verb}: {why}"
+    if verb is Verb.CONTINUE:
+        return UsageError(message, advice=f"vpnmigrate status {stands.run}")
+    return RefusedError(message, advice=_instead(verb, stands))
+
+
+def _instead(verb: Verb, stands: Standing) -> str:
+    if verb is Verb.PAUSE and stands.alive and stands.way_back:
+        return f"vpnmigrate abort {stands.run}"
+    return stands.way_back or f"vpnmigrate status {stands.run}"
+
+
+def _take_up(desk: Desk, run: Run) -> None:
+    """Write the order into the journal of a run that nobody has in hand."""
+    clock = desk.parts.clock
+    try:
+        lock = take_lock(run, clock, desk.parts.me)
+    except LockedError:
+        return  # somebody has just taken it in hand, or did so elsewhere: they find the message
+    try:
+        journal = FileJournal.open(run, clock, lock)
+        try:
+            journal.fold_inbox()
+        finally:
+            journal.close()
+    finally:
+        lock.release()
+
+
+def _await_answer(desk: Desk, run: Run, letter: str) -> Record | None:
+    """Wait for the record that the message becomes; None if none comes in time."""
+    clock = desk.parts.clock
+    until = clock.now() + ANSWER_WITHIN
+    while True:
+        answer = answer_to(letter, read_journal(run).entries)
+        if answer is not None or clock.now() >= until:
+            return answer
+        clock.sleep(GLANCE)

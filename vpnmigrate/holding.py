@@ -1,0 +1,135 @@
+"""Orders from other terminals, heeded at the safe points of a run: between two looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from vpnmigrate.clock import Clock
+from vpnmigrate.errors import HeldError, TurnBackError
+from vpnmigrate.logbook import Logbook
+from vpnmigrate.orders import Rest, Stop, TurnBack, heed
+from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Observer
+from vpnmigrate.records import Direction
+from vpnmigrate.tasks import Tasks
+
+LONGEST_REST = timedelta(days=1)
+"""Then the process ends and the run stays paused: what it keeps waiting for is no shift's work."""
+
+NOTICE = timedelta(seconds=1)
+"""How soon a resting run notices an order or a signal."""
+
+
+class WorkingTime:
+    """A clock that stands still while the run rests: a pause uses up none of its limits."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rested = timedelta(0)
+
+    def now(self) -> datetime:
+        """Give the moment it would be without the rests."""
+        return self._clock.now() - self._rested
+
+    def sleep(self, span: timedelta) -> None:
+        """Wait; that is work."""
+        self._clock.sleep(span)
+
+    def leave_out(self, rest: timedelta) -> None:
+        """Stand still for *rest*, which has just passed."""
+        self._rested += rest
+
+
+class Holding:
+    """Lets a run rest, stop or turn back, as somebody asked for.
+
+    After a rest *again* raises what forbids going on in that direction, such as drift.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        logbook: Logbook,
+        tasks: Tasks,
+        observer: Observer,
+        clock: Clock,
+        again: Callable[[Direction], None],
+    ) -> None:
+        self._plan = plan
+        self._logbook = logbook
+        self._tasks = tasks
+        self._observer = observer
+        self._clock = clock
+        self._again = again
+        self.time = WorkingTime(clock)
+
+    def take_in(self) -> bool:
+        """Take in what was said meanwhile and heed it; tell whether the run has rested."""
+        self._tasks.listen()
+        return self.heed()
+
+    def heed(self) -> bool:
+        """Do what the order in force asks for; tell whether the run has rested.
+
+        Raises:
+            HeldError: The run is to stop here, or rested for too long; traffic is untouched.
+            TurnBackError: The cutover is to be turned back.
+            InterruptedRunError: A signal ended the rest.
+            VpnMigrateError: After the rest the world is not as it has to be.
+        """
+        match self._asked():
+            case Rest():
+                self._rest()
+                return True
+            case Stop(order):
+                message = f"the run is {order}; nothing is interrupted"
+                raise HeldError(message, advice=f"vpnmigrate rollback {self._plan.migration}")
+            case TurnBack(order):
+                raise TurnBackError(f"the cutover is {order}")
+            case None:
+                return False
+
+    def _rest(self) -> None:
+        began = self._clock.now()
+        run = self._plan.migration
+        while isinstance(asked := self._asked(), Rest):
+            rested = self._clock.now() - began
+            why = f"{asked.order}; to go on: vpnmigrate continue {run}"
+            if rested >= LONGEST_REST:
+                message = f"the run is {asked.order}"
+                raise HeldError(message, advice=self._lifting())
+            self._observer.waits(self._logbook.state.step, why, rested, LONGEST_REST)
+            self._tasks.stop_if_asked()
+            self._clock.sleep(NOTICE)
+            self._tasks.listen()
+        self.time.leave_out(self._clock.now() - began)
+        self.heed()
+        self._again(self._logbook.state.direction or Direction.FORWARD)
+
+    def require_lifted(self) -> None:
+        """Refuse to set out while somebody's order holds the run.
+
+        Raises:
+            HeldError: It does, with whose it is.
+        """
+        match self._asked():
+            case Rest(order):
+                raise HeldError(f"the run is {order}", advice=self._lifting())
+            case Stop(order) | TurnBack(order):
+                run = self._plan.migration
+                message = f"the run is {order}; vpnmigrate continue {run} would take that back"
+                raise HeldError(message, advice=f"vpnmigrate rollback {run}")
+            case None:
+                pass
+
+    def _asked(self) -> Rest | Stop | TurnBack | None:
+        state = self._logbook.state
+        if state.order is None:
+            return None  # asked every second, and the rest reads the whole journal
+        return heed(state, cutover_open=self._logbook.cutover_is_open)
+
+    def _lifting(self) -> str:
+        on = self._logbook.going_on(self._plan)
+        return f"vpnmigrate continue {self._plan.migration} && {on}"

@@ -1,0 +1,115 @@
+"""Orders from other terminals: what each means where a run stands, and what cannot be heeded.
+
+Before the cutover a run can rest for as long as it takes.  In the cutover traffic hangs on it:
+a pause would only keep traffic down, so it is declined, and an abort turns back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
+from vpnmigrate.records import (
+    AbortAsked,
+    Continued,
+    Declined,
+    Direction,
+    Entry,
+    Paused,
+    Record,
+    Verb,
+)
+from vpnmigrate.replay import Order, RunState, Wish
+
+
+@dataclass(frozen=True)
+class Rest:
+    """Start nothing new, and wait here until the order is lifted."""
+
+    order: Order
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End the process; traffic is untouched."""
+
+    order: Order
+
+
+@dataclass(frozen=True)
+class TurnBack:
+    """Bring back what was there before."""
+
+    order: Order
+
+
+def heed(state: RunState, *, cutover_open: bool) -> Rest | Stop | TurnBack | None:
+    """Give what the order in force asks of the process at a safe point; None for nothing.
+
+    *cutover_open* tells that a cutover was begun which no way back has undone.
+    """
+    match state.order:
+        case Order(wish=Wish.PAUSED) as order if not traffic_hangs(state):
+            return Rest(order)
+        case Order(wish=Wish.ABORTED) as order:
+            return TurnBack(order) if cutover_open else Stop(order)
+        case _:
+            return None
+
+
+def traffic_hangs(state: RunState) -> bool:
+    """Tell whether traffic is down, or may be before this process makes another look."""
+    cutting = FIRST_OF_CUTOVER <= state.step <= LAST_OF_CUTOVER and not state.cleaning
+    return state.outage_open or (cutting and not state.finished and state.told.verified is None)
+
+
+def why_not(verb: Verb, state: RunState) -> str:
+    """Say why *verb* cannot be heeded where the run stands; empty if it can."""
+    match verb:
+        case Verb.PAUSE:
+            return _why_no_pause(state)
+        case Verb.CONTINUE:
+            return "" if state.order is not None else "it is neither paused nor aborted"
+        case Verb.ABORT:
+            return _why_no_abort(state)
+
+
+def _why_no_pause(state: RunState) -> str:
+    if state.finished:
+        return f"it is {state.status}, so nothing goes on that could rest"
+    if state.order is not None and state.order.wish is Wish.ABORTED:
+        return f"it is {state.order}"
+    if traffic_hangs(state):
+        return "traffic hangs on this cutover, and a pause would only keep it down"
+    return ""
+
+
+def _why_no_abort(state: RunState) -> str:
+    if state.finished:
+        return f"it is {state.status}, so nothing goes on that could be given up"
+    match state.direction:
+        case Direction.BACK:
+            return "it is going back already"
+        case Direction.RETIRE:
+            return "nothing leads back from finalize; a pause holds it"
+        case Direction.FORWARD | None:
+            return ""
+
+
+def answer(verb: Verb, state: RunState, who: str, host: str, message: str) -> Record:
+    """Give what the journal says of an order that arrives in *state* as *message*."""
+    if why := why_not(verb, state):
+        return Declined(verb, why, who, host, message)
+    match verb:
+        case Verb.PAUSE:
+            return Paused(who, host, message)
+        case Verb.CONTINUE:
+            return Continued(who, host, message)
+        case Verb.ABORT:
+            return AbortAsked(who, host, message)
+
+
+def answer_to(message: str, entries: Iterable[Entry]) -> Record | None:
+    """Find the record that the message of this name led to; None while nobody has taken it up."""
+    return next((e.record for e in entries if getattr(e.record, "message", "") == message), None)
