@@ -54,6 +54,7 @@ PURE: dict[str, frozenset[str]] = {
     "orders": frozenset({"replay"}),
     "admission": frozenset({"drift"}),
     "requests": frozenset(),
+    "evidence": frozenset(),
 }
 
 # Deeds: what each part of the shell uses besides the values.
@@ -88,7 +89,7 @@ SHELL: dict[str, frozenset[str]] = {
     "rehearsal": frozenset(
         {"drift", "replay", "routes", "journal", "vault", "aws", "looking", "runner", "sandbox"}
     ),
-    "report": frozenset({"states", "replay", "orders", "rehearsal"}),
+    "report": frozenset({"states", "replay", "orders", "evidence", "rehearsal"}),
 }
 # The command line puts everything together.
 SHELL["cli"] = frozenset(PURE) | frozenset(SHELL)

@@ -16,6 +16,7 @@ from vpnmigrate.plan import PLAN_FORMAT, Plan
 from vpnmigrate.planner import fingerprint_of
 from vpnmigrate.playbook import Playbook, playbook_from
 from vpnmigrate.rundir import write_whole
+from vpnmigrate.survey import Survey
 
 MEGABYTE = 1024 * 1024
 LARGEST_PLAN = 64 * MEGABYTE
@@ -136,12 +137,43 @@ def save_plan(plan: Plan, path: Path) -> None:
         UsageError: The place cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode(plan, order="sorted"), indent=2)
+    save_text(text.decode() + "\n", path)
+
+
+def save_survey(survey: Survey, path: Path) -> None:
+    """Write *survey*, readable by its owner only.
+
+    Raises:
+        UsageError: The place cannot be written.
+    """
+    text = msgspec.json.format(msgspec.json.encode(survey, order="sorted"), indent=2)
+    save_text(text.decode() + "\n", path)
+
+
+def load_survey(path: Path) -> Survey:
+    """Read a survey that was kept.
+
+    Raises:
+        UsageError: It cannot be read.
+        MalformedFileError: It is no survey.
+    """
     try:
-        write_whole(path, text + b"\n")
+        return msgspec.json.decode(_bytes(path, LARGEST_PLAN), type=Survey)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedFileError(f"{path}: {error}", advice="survey again") from None
+
+
+def save_text(text: str, path: Path) -> None:
+    """Write *text* whole, readable by its owner only.
+
+    Raises:
+        UsageError: The place cannot be written.
+    """
+    try:
+        write_whole(path, text.encode())
     except OSError as error:
         raise UsageError(
-            f"{path}: cannot be written: {error.strerror}",
-            advice="choose another file with -o",
+            f"{path}: cannot be written: {error.strerror}", advice="choose another file with -o"
         ) from error
 
 

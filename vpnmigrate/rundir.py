@@ -10,6 +10,7 @@
         inbox/                  what other terminals said
         vault/                  device files
         log.jsonl
+        after.json              a survey at the end, where a report was asked for one
 """
 
 from __future__ import annotations
@@ -80,6 +81,10 @@ class Run:
     @property
     def log(self) -> Path:
         return self.path / "log.jsonl"
+
+    @property
+    def after(self) -> Path:
+        return self.path / "after.json"
 
     @property
     def holder(self) -> str:

@@ -33,6 +33,7 @@ FLAGS = {
     "rollback": {"--keep-new", "--take-over", "--yes", "--no-input"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "finalize": {"--confirm", "--delete-old-gateway", "--take-over"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "status": GIVEN_TO_RUNS,
+    "report show": {"--output", "-o", "--survey"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "demo": set(),
     "playbook list": set(),
     "playbook show": set(),

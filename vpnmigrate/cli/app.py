@@ -1,9 +1,10 @@
 """The program as Typer sees it: every verb with its help, and nothing that is slow to import."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import vpnmigrate
 from vpnmigrate.cli import (
@@ -15,6 +16,7 @@ from vpnmigrate.cli import (
     plan,
     playbook,
     rehearse,
+    report,
     rollback,
     sandbox,
     status,
@@ -75,13 +77,26 @@ for _verb in _VERBS:
     app.command(_verb.__name__.rstrip("_"))(with_flags(_verb))
 
 
-def _group(name: str, about: str, verbs: Iterable[Verb]) -> None:
-    group = typer.Typer(rich_markup_mode=None, help=about, no_args_is_help=True)
+class RunFirst(TyperGroup):
+    """A group whose verb ``show`` may be left out: what names no other verb is its argument."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the verb in where it is missing."""
+        if args and args[0] not in {*self.commands, "-h", "--help"}:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+def _group(
+    name: str, about: str, verbs: Iterable[Verb], kind: type[TyperGroup] = TyperGroup
+) -> None:
+    group = typer.Typer(rich_markup_mode=None, help=about, no_args_is_help=True, cls=kind)
     for verb in verbs:
         group.command(verb.__name__.rstrip("_"))(with_flags(verb))
     app.add_typer(group, name=name)
 
 
+_group("report", "Tell what a run did, and verify what was told.", (report.show,), RunFirst)
 _group(
     "playbook", "Show ready sets of decisions.", (playbook.list_, playbook.show, playbook.schema)
 )

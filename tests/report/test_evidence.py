@@ -1,0 +1,69 @@
+"""The report of a run as it is read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.report.examples import BEGAN, MIGRATION, a_journal, a_plan
+from vpnmigrate.options import Decisions
+from vpnmigrate.records import OtherHand, OutageBegan, OutageEnded, Spoken
+from vpnmigrate.report.document import Document, text
+from vpnmigrate.report.evidence import After, Evidence, as_json, document
+from vpnmigrate.snapshot import Word
+
+
+def told(*records, after=None, decisions=None) -> Document:
+    evidence = Evidence(MIGRATION, a_plan(decisions), a_journal(*records), after)
+    return document(evidence)
+
+
+def titles(of: Document, *, loud: bool) -> list[str]:
+    return [section.title for section in of.sections if section.loud is loud]
+
+
+def test_the_title_names_the_change():
+    """Whoever files the report sees whose change it was."""
+    assert told(decisions=Decisions(change="CHG7")).title.endswith("change CHG7")
+
+
+def test_other_hands_are_loud():
+    """What somebody else did to the run is under a mark of its own, near the top."""
+    assert titles(told(OtherHand("rtb-1 is gone")), loud=True) == [
+        "Other hands, and what does not add up"
+    ]
+    assert titles(told(), loud=True) == []
+
+
+def test_an_unexpected_end_is_loud_and_an_expected_one_is_not():
+    """Differences that the plan did not predict are not to be overlooked."""
+    differs = After(BEGAN, "the survey before", ("vgw-1: tag team (x) is new",))
+    same = After(BEGAN, "the survey before", ())
+
+    assert titles(told(after=differs), loud=True) == ["Before and after"]
+    assert titles(told(after=same), loud=True) == []
+
+
+def test_people_are_quoted_with_when_and_where():
+    """Each word is told with who said it, on which host, and at which moment."""
+    shown = text(told(Spoken(Word.TEST_PASSED, "bob", "console")))
+
+    assert "2026-01-17 02:00:20Z  bob on console, bob said: test-passed" in shown
+
+
+def test_an_outage_of_unknown_beginning_is_a_least_length():
+    """Where a journal was lost the report does not claim to know more."""
+    minute = timedelta(minutes=1)
+    shown = told(OutageBegan(BEGAN, earlier=True), OutageEnded(BEGAN + minute, minute))
+
+    assert "at least 1 min from" in text(shown)
+
+
+def test_the_documents_agree():
+    """What a program reads has every moment that a person reads."""
+    entries = (OutageBegan(BEGAN), OutageEnded(BEGAN, timedelta()), OtherHand("x"))
+    as_data = as_json(Evidence(MIGRATION, a_plan(), a_journal(*entries)))
+    (timeline,) = [s.table for s in told(*entries).sections if s.title == "Timeline"]
+
+    assert timeline is not None
+    assert [row[1] for row in timeline.rows] == [line["what"] for line in as_data["timeline"]]
+    assert as_data["other_hands"] == ["x"]

@@ -1,0 +1,154 @@
+"""What a journal proves, folded for whoever was not there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.report.examples import BEGAN, ENABLE, NEW, OLD, TABLE, VPC, a_journal, a_plan
+from vpnmigrate.changes import (
+    AttachVpnGateway,
+    CreateVpnGateway,
+    DetachVpnGateway,
+    DisablePropagation,
+)
+from vpnmigrate.evidence import (
+    calls_of,
+    journeys_of,
+    made_by,
+    outages_of,
+    processes_of,
+    voices_of,
+)
+from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
+from vpnmigrate.plan import GATEWAY_ROLE
+from vpnmigrate.records import (
+    Answered,
+    Direction,
+    DirectionTaken,
+    Finished,
+    Intended,
+    OutageBegan,
+    OutageEnded,
+    Spoken,
+)
+from vpnmigrate.snapshot import Word
+
+DETACH = DetachVpnGateway(OLD, VPC)
+CREATE = CreateVpnGateway(GATEWAY_ROLE)
+HOUR = timedelta(hours=1)
+
+
+class TestCalls:
+    def test_every_call_has_its_request_id_whatever_became_of_it(self):
+        """Performed and refused calls have AWS's id; one that nobody answered has none."""
+        entries = a_journal(
+            Intended(1, 8, DETACH),
+            Intended(2, 8, DETACH),
+            Intended(3, 8, DETACH),
+            Intended(4, 8, DETACH),
+            Intended(5, 8, DETACH),
+            Answered(4, InDoubt("no answer")),
+            Answered(2, Later("busy", HOUR, "id-2")),
+            Answered(1, Performed("id-1")),
+            Answered(3, Refused("Code", "no", request_id="id-3")),
+        )
+
+        assert [call.request_id for call in calls_of(entries)] == ["id-1", "id-2", "id-3", "", ""]
+        assert [call.answered is None for call in calls_of(entries)] == [False] * 4 + [True]
+
+    def test_tasks_of_people_are_no_calls(self):
+        """What CloudTrail cannot know of is not listed as if it could."""
+        assert calls_of(a_journal(Intended(1, 10, ENABLE))) == ()
+
+    def test_what_was_made_last_counts(self):
+        """A role whose resource was made twice has the second; a refused creation made nothing."""
+        entries = a_journal(
+            Intended(1, 2, CREATE),
+            Answered(1, Performed("id", "vgw-1")),
+            Intended(2, 2, CREATE),
+            Answered(2, Performed("id", "vgw-2")),
+            Intended(3, 2, CREATE),
+            Answered(3, Refused("Code", "no")),
+        )
+
+        assert made_by(entries) == {GATEWAY_ROLE: "vgw-2"}
+
+
+class TestOutages:
+    def test_as_measured(self):
+        """Each outage has its length, its direction, and whether it may have been longer."""
+        entries = a_journal(
+            OutageBegan(BEGAN),
+            OutageEnded(BEGAN + HOUR, HOUR),
+            DirectionTaken(Direction.BACK, 1),
+            OutageBegan(BEGAN + 2 * HOUR, earlier=True),
+            OutageEnded(BEGAN + 4 * HOUR, 2 * HOUR, earlier=True),
+        )
+
+        told = [(d.direction, d.lasted, d.over, d.earlier) for d in outages_of(entries)]
+        assert told == [
+            (Direction.FORWARD, HOUR, True, False),
+            (Direction.BACK, 2 * HOUR, True, True),
+        ]
+
+    def test_one_that_is_not_over_lasts_to_the_journals_end(self):
+        """What is still going on is measured as far as the journal goes, and said to go on."""
+        entries = a_journal(OutageBegan(BEGAN), OutageBegan(BEGAN + HOUR), Intended(1, 8, DETACH))
+
+        (down,) = outages_of(entries)
+        assert (down.since, down.lasted, down.over) == (BEGAN, entries[-1].at - BEGAN, False)
+
+    def test_an_end_without_a_beginning_still_tells_the_length(self):
+        """A run without the journal of an outage's beginning reports what it knows of it."""
+        (down,) = outages_of(a_journal(OutageEnded(BEGAN + HOUR, HOUR, earlier=True)))
+
+        assert (down.since, down.lasted, down.earlier) == (BEGAN, HOUR, True)
+
+
+class TestJourneys:
+    def test_missing_and_additional_changes_are_counted_by_step(self):
+        """What was planned and not done, and done and not planned, is told, step by step."""
+        entries = a_journal(
+            Intended(1, 7, DisablePropagation(TABLE, OLD)),
+            Answered(1, Performed()),
+            Intended(2, 8, DETACH),
+            Answered(2, Performed()),
+            Intended(3, 8, DETACH),
+            Answered(3, Performed()),
+            Intended(4, 9, AttachVpnGateway(NEW, VPC)),
+            Answered(4, Refused("Code", "no")),
+            Finished(Direction.FORWARD),
+        )
+
+        (journey,) = journeys_of(a_plan(), entries)
+        kept = {
+            step.number: (step.planned - step.made, step.made - step.planned)
+            for step in journey.steps
+        }
+        assert journey.finished
+        assert kept[7] == ({}, {})
+        assert kept[8] == ({"AttachVpnGateway": 1}, {})
+        assert kept[9] == ({"EnablePropagation": 1, "ReplaceRoute": 1}, {})
+
+    def test_each_way_is_measured_against_its_own_plan(self):
+        """The way back is compared with the planned way back, and a cut-off way is not an end."""
+        entries = a_journal(
+            Intended(1, 8, DETACH),
+            DirectionTaken(Direction.BACK, 1),
+            Intended(2, 8, DetachVpnGateway(NEW, VPC)),
+            Finished(Direction.BACK),
+        )
+
+        forward, back = journeys_of(a_plan(), entries)
+        assert (forward.finished, back.finished) == (False, True)
+        assert all(step.to_plan for step in back.steps)
+
+
+def test_people_and_processes():
+    """Everybody whom the journal names is found, with host and moment."""
+    entries = a_journal(Spoken(Word.TEST_PASSED, "bob", "console"))
+
+    assert [(v.who, v.host, v.at) for v in voices_of(entries)] == [
+        ("bob", "console", entries[2].at)
+    ]
+    assert [(at, o.user) for at, o in processes_of(entries)] == [(BEGAN, "ann")]

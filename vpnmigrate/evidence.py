@@ -1,0 +1,232 @@
+"""What a run did, for whoever was not there: its calls, outages, people, and how it kept to plan.
+
+Everything follows from journal and plan, so a report says the same wherever and whenever it is
+made.  What a survey at the end adds is compared elsewhere (``planner.unexpected``, ``drift``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import msgspec
+
+from vpnmigrate.changes import Change, Creation
+from vpnmigrate.model import Role
+from vpnmigrate.outcomes import InDoubt, Later, Outcome, Performed, Refused
+from vpnmigrate.plan import Plan, PlannedStep
+from vpnmigrate.records import (
+    Answered,
+    Direction,
+    DirectionTaken,
+    Entry,
+    Finished,
+    Intended,
+    Opened,
+    OutageBegan,
+    OutageEnded,
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that alters AWS, as it was written down before and after it was sent."""
+
+    at: datetime
+    """When its intent was durable; it was sent right after."""
+    step: int
+    change: Change
+    outcome: Outcome | None = None
+    """None where the process died before it could write down what became of it."""
+    answered: datetime | None = None
+
+    @property
+    def request_id(self) -> str:
+        """What CloudTrail files it under; empty where no answer came."""
+        match self.outcome:
+            case Performed(request_id=given) | Later(request_id=given) | Refused(request_id=given):
+                return given
+            case _:
+                return ""
+
+
+@dataclass(frozen=True)
+class Down:
+    """One outage as the control plane saw it: first interrupting call to traffic seen to flow."""
+
+    since: datetime
+    direction: Direction
+    """Which way the run went when it began."""
+    lasted: timedelta
+    """Until the last entry of the journal where it is not over."""
+    over: bool
+    earlier: bool
+    """Whether it may have begun earlier, under a journal that is lost."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """An entry in which a person is named."""
+
+    seq: int
+    at: datetime
+    who: str
+    host: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How a step of a journey kept to the plan: kinds of change, and how many of each."""
+
+    number: int
+    planned: Counter[str]
+    made: Counter[str]
+
+    @property
+    def to_plan(self) -> bool:
+        """Whether nothing was missing and nothing was added."""
+        return self.planned == self.made
+
+
+@dataclass(frozen=True)
+class Journey:
+    """One way that the run took, from setting out until its end or the next setting out."""
+
+    direction: Direction
+    attempt: int
+    began: datetime
+    ended: datetime
+    finished: bool
+    steps: tuple[Kept, ...]
+
+
+def calls_of(entries: Iterable[Entry]) -> tuple[Call, ...]:
+    """Give every call in the order of their intents; tasks of people are none."""
+    calls: dict[int, Call] = {}
+    for entry in entries:
+        match entry.record:
+            case Intended(intent=number, step=step, change=change) if change.call:
+                calls[number] = Call(entry.at, step, change)
+            case Answered(intent=number, outcome=outcome) if number in calls:
+                calls[number] = replace(calls[number], outcome=outcome, answered=entry.at)
+            case _:
+                pass  # no call
+    return tuple(calls.values())
+
+
+def outages_of(entries: Sequence[Entry]) -> tuple[Down, ...]:
+    """Give every outage, oldest first.
+
+    One whose first call AWS refused has interrupted nothing, but is told: the journal says that it
+    began, and only what ended can be measured.
+    """
+    found: list[Down] = []
+    direction = Direction.FORWARD
+    for entry in entries:
+        match entry.record:
+            case DirectionTaken(direction=taken):
+                direction = taken
+            case OutageBegan(since=since, earlier=earlier) if not (found and not found[-1].over):
+                lasted = entries[-1].at - since
+                found.append(Down(since, direction, lasted, over=False, earlier=earlier))
+            case OutageEnded(lasted=lasted) if found and not found[-1].over:
+                found[-1] = replace(found[-1], lasted=lasted, over=True)
+            case OutageEnded(at=at, lasted=lasted, earlier=earlier):
+                found.append(Down(at - lasted, direction, lasted, over=True, earlier=earlier))
+            case _:
+                pass  # does not touch traffic
+    return tuple(found)
+
+
+def voices_of(entries: Iterable[Entry]) -> tuple[Voice, ...]:
+    """Give every entry in which a person speaks, whatever they say."""
+    return tuple(
+        Voice(entry.seq, entry.at, who, getattr(entry.record, "host", ""))
+        for entry in entries
+        if (who := getattr(entry.record, "who", ""))
+    )
+
+
+def processes_of(entries: Iterable[Entry]) -> tuple[tuple[datetime, Opened], ...]:
+    """Give every process that took the run up, with when."""
+    return tuple((e.at, e.record) for e in entries if isinstance(e.record, Opened))
+
+
+def journeys_of(plan: Plan, entries: Sequence[Entry]) -> tuple[Journey, ...]:
+    """Give every journey with how it kept to *plan*, whose way back begins after step 10."""
+    planned = {
+        Direction.FORWARD: plan.forward,
+        Direction.BACK: plan.back,
+        Direction.RETIRE: plan.retire,
+    }
+    return tuple(
+        _journey(set_out, leg, planned[set_out.direction]) for set_out, leg in _legs(entries)
+    )
+
+
+def made_by(entries: Iterable[Entry]) -> dict[Role, str]:
+    """Give the id that was made last for each role."""
+    return {
+        call.change.role: call.outcome.made
+        for call in calls_of(entries)
+        if isinstance(call.change, Creation)
+        and isinstance(call.outcome, Performed)
+        and call.outcome.made
+    }
+
+
+def _legs(entries: Sequence[Entry]) -> Iterator[tuple[DirectionTaken, Sequence[Entry]]]:
+    starts = [
+        (i, entry.record)
+        for i, entry in enumerate(entries)
+        if isinstance(entry.record, DirectionTaken)
+    ]
+    ends = [*(i for i, _ in starts[1:]), len(entries)]
+    for (start, set_out), end in zip(starts, ends, strict=True):
+        yield set_out, entries[start:end]
+
+
+def _journey(
+    set_out: DirectionTaken, leg: Sequence[Entry], planned: Sequence[PlannedStep]
+) -> Journey:
+    due: dict[int, Counter[str]] = {}
+    for step in planned:
+        due.setdefault(step.number, Counter()).update(_kind(c) for c in step.changes)
+    made = _made(leg)
+    return Journey(
+        set_out.direction,
+        set_out.attempt,
+        began=leg[0].at,
+        ended=leg[-1].at,
+        finished=any(isinstance(entry.record, Finished) for entry in leg),
+        steps=tuple(
+            Kept(number, due.get(number, Counter()), made.get(number, Counter()))
+            for number in sorted(due.keys() | made.keys())
+        ),
+    )
+
+
+def _made(leg: Iterable[Entry]) -> dict[int, Counter[str]]:
+    """Count what was done, by step: a change that was sent twice, or refused, is counted once."""
+    changes: dict[int, tuple[int, Change]] = {}
+    for entry in leg:
+        match entry.record:
+            case Intended(intent=number, step=step, change=change):
+                changes[number] = (step, change)
+            case Answered(intent=number, outcome=Later() | Refused()):
+                changes.pop(number, None)
+            case Answered(outcome=Performed() | InDoubt()):
+                pass  # done, or so it may be
+            case _:
+                pass  # no change
+    once = {(step, msgspec.json.encode(change)): change for step, change in changes.values()}
+    made: dict[int, Counter[str]] = {}
+    for (step, _), change in once.items():
+        made.setdefault(step, Counter())[_kind(change)] += 1
+    return made
+
+
+def _kind(change: Change) -> str:
+    return type(change).__name__

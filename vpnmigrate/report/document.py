@@ -1,0 +1,124 @@
+"""A document of sections, sentences and tables, as text, Markdown and one HTML page.
+
+What is rendered may come from name tags and other hands: each form escapes what it has to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+
+from vpnmigrate.report.words import WIDTH, columns, heading, item, safe, wrapped
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a head; the first column is what a reader looks a row up by."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part under a title: sentences, then a table."""
+
+    title: str
+    says: tuple[str, ...] = ()
+    table: Table | None = None
+    loud: bool = False
+    """Whether nobody must overlook it."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole document."""
+
+    title: str
+    sections: tuple[Section, ...]
+
+
+def text(document: Document) -> str:
+    """Give *document* for a terminal of eighty columns."""
+    return "\n\n".join([wrapped(document.title), *map(_section_text, document.sections)])
+
+
+def _section_text(section: Section) -> str:
+    mark = "!" * WIDTH + "\n" if section.loud else ""
+    lines = [item(sentence) for sentence in section.says]
+    if section.table is not None:
+        lines.append(
+            columns((first, ", ".join(filter(None, rest))) for first, *rest in section.table.rows)
+        )
+    return mark + heading(section.title) + "\n".join(lines)
+
+
+def markdown(document: Document) -> str:
+    """Give *document* as Markdown."""
+    return "\n\n".join([f"# {_md(document.title)}", *map(_section_md, document.sections)]) + "\n"
+
+
+def _section_md(section: Section) -> str:
+    title = f"**{_md(section.title)}**" if section.loud else _md(section.title)
+    parts = [f"## {title}"]
+    if section.says:
+        parts.append("\n".join(f"- {_md(sentence)}" for sentence in section.says))
+    if section.table is not None:
+        parts.append("\n".join(_table_md(section.table)))
+    return "\n\n".join(parts)
+
+
+def _table_md(table: Table) -> Iterator[str]:
+    yield f"| {' | '.join(map(_md, table.head))} |"
+    yield f"| {' | '.join('---' for _ in table.head)} |"
+    for row in table.rows:
+        yield f"| {' | '.join(map(_md, row))} |"
+
+
+def _md(said: str) -> str:
+    """Leave nothing in *said* that Markdown, or HTML within it, would take for its own."""
+    return _MEANS_SOMETHING.sub(r"\\\g<0>", safe(said))
+
+
+_MEANS_SOMETHING = re.compile(r"[\\`*_{}\[\]<>#|~]")
+
+
+def html(document: Document) -> str:
+    """Give *document* as one page that needs nothing else, and runs nothing."""
+    title = escape(safe(document.title))
+    body = "\n".join(map(_section_html, document.sections))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>{title}</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{title}</h1>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _section_html(section: Section) -> str:
+    loud = ' class="loud"' if section.loud else ""
+    parts = [f"<section{loud}>", f"<h2>{escape(safe(section.title))}</h2>"]
+    if section.says:
+        told = "".join(f"<li>{escape(safe(sentence))}</li>" for sentence in section.says)
+        parts.append(f"<ul>{told}</ul>")
+    if section.table is not None:
+        parts += ["<table>", _row_html(section.table.head, "th")]
+        parts += [_row_html(row, "td") for row in section.table.rows]
+        parts.append("</table>")
+    return "\n".join([*parts, "</section>"])
+
+
+def _row_html(row: tuple[str, ...], kind: str) -> str:
+    cells = "".join(f"<{kind}>{escape(safe(cell))}</{kind}>" for cell in row)
+    return f"<tr>{cells}</tr>"
+
+
+_STYLE = """\
+body { font: 15px/1.4 sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em; }
+table { border-collapse: collapse; width: 100%; }
+th, td { border: 1px solid #999; padding: 0.2em 0.5em; text-align: left; vertical-align: top; }
+td { font-family: monospace; overflow-wrap: anywhere; }
+.loud { border: 4px solid #b00; padding: 0 1em; }
+@media print { section { break-inside: avoid-page; } body { margin: 0; } }
+"""
