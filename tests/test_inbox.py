@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.builders import a_run
 from tests.journal.stories import OPENED, ask
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import JournalError, VpnMigrateError
-from vpnmigrate.inbox import Continue, Done, Inbox, Pause
+from vpnmigrate.inbox import Abort, Continue, Done, Inbox, Pause
 from vpnmigrate.journal import FileJournal, SystemDisk, read_journal
 from vpnmigrate.lock import Me, take_lock
 from vpnmigrate.records import (
@@ -325,3 +326,54 @@ def test_a_word_ends_the_waiting(journal: FileJournal, inbox: Inbox, clock: Virt
 
     assert before is not None
     assert replay(journal.entries).task is None
+
+
+def test_a_message_that_cannot_be_removed_is_heard_once(
+    run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock
+) -> None:
+    """A disk that keeps what was heard neither ends the run nor makes it hear twice.
+
+    A folder stands in for a message that cannot be removed, and for one that cannot be read.
+    """
+    inbox.leave(done(clock, 5))
+    stubborn = run.inbox / "20250101T000000.000000Z-00000000.json"
+    stubborn.mkdir()
+    (run.inbox / (stubborn.name + ".rejected")).write_bytes(b"in the way")
+
+    journal.fold_inbox()
+    journal.fold_inbox()
+    told = notes(journal)
+    for _ in range(3):
+        journal.fold_inbox()
+
+    assert spoken(journal) == [Word.DEVICES_CONFIGURED]
+    assert any("cannot be set aside" in note for note in told)
+    assert notes(journal) == told
+
+
+def test_many_terminals_at_once_lose_no_word(run: Run, journal: FileJournal) -> None:
+    """Whatever several terminals say at the same time, while the run listens, is heard once each.
+
+    Messages are left by threads of this process: what tells them apart is the file system alone.
+    """
+    kinds = (Pause, Continue, Abort)
+    moment = journal.entries[-1].at
+
+    def speak(terminal: int) -> list[str]:
+        return [
+            Inbox(run).leave(
+                kinds[(terminal + n) % len(kinds)](at=moment + n * MINUTE, who="bob", host="desk")
+            )
+            for n in range(25)
+        ]
+
+    with ThreadPoolExecutor(8) as pool:
+        talk = [pool.submit(speak, terminal) for terminal in range(8)]
+        while not all(each.done() for each in talk):
+            journal.fold_inbox()
+    journal.fold_inbox()
+
+    said = sorted(letter for each in talk for letter in each.result())
+    heard = [getattr(entry.record, "message", None) for entry in read_journal(run).entries]
+    assert sorted(filter(None, heard)) == said
+    assert list(run.inbox.iterdir()) == []

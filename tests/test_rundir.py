@@ -32,7 +32,13 @@ class TestCreating:
         modes = {p: stat.S_IMODE(p.stat().st_mode) for p in [run.path, *run.path.rglob("*")]}
 
         assert all(mode == (0o700 if p.is_dir() else 0o600) for p, mode in modes.items())
-        assert {p.name for p in run.path.iterdir()} == {"plan.json", "holder", "inbox", "vault"}
+        assert {p.name for p in run.path.iterdir()} == {
+            "plan.json",
+            "holder",
+            "journal.head",
+            "inbox",
+            "vault",
+        }
 
     def test_the_plan_is_copied_in(self, home: Path) -> None:
         """The run keeps the very bytes of its plan file, and who it claims for."""

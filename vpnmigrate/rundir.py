@@ -6,6 +6,7 @@
         plan.json               the plan in force; earlier ones beside it, by fingerprint
         holder                  who this run claims the old gateway for
         journal.jsonl           the run's memory
+        journal.head            how far it was acknowledged, so that a lost end is seen
         lock, owner             one process a run, and which
         inbox/                  what other terminals said
         vault/                  device files
@@ -36,6 +37,9 @@ FILE_MODE: Final = 0o600
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
+_NOTHING_YET: Final = b"%012d %s\n" % (0, b"0" * 64)
+"""A journal's mark before its first line: a run without one had a journal that is lost."""
+
 
 class _Fingerprinted(msgspec.Struct):
     """As much of a plan file as tells one plan from another; the rest is the business of others."""
@@ -61,6 +65,10 @@ class Run:
     @property
     def journal(self) -> Path:
         return self.path / "journal.jsonl"
+
+    @property
+    def head(self) -> Path:
+        return self.path / "journal.head"
 
     @property
     def lock(self) -> Path:
@@ -219,6 +227,7 @@ class Runs:
             folder.mkdir(FOLDER_MODE)
         write_whole(aside / "holder", f"{holder}\n".encode())
         write_whole(aside / "plan.json", text)
+        write_whole(aside / "journal.head", _NOTHING_YET)
         try:
             aside.rename(run.path)
         except OSError:

@@ -122,8 +122,6 @@ def _go(
 ) -> None:
     plan, run, journal = subject.plan, subject.run, kept.journal
     before = replay(journal.entries)
-    clients = desk.parts.clients(terms.aws)
-    _require_region(clients, plan.region)
     who = desk.parts.me
     journal.write(
         Opened(
@@ -136,9 +134,11 @@ def _go(
             plan.decisions.change,
         )
     )
+    clients = desk.parts.clients(terms.aws)
+    _require_region(clients, plan.region)
     if terms.take_over is not None:
         journal.write(taking_over(terms.take_over))
-    if outranked(journal.entries) and before.direction is None:
+    if journal.lost or (outranked(journal.entries) and before.direction is None):
         # A journal that sets out by a take-over is not the first there was.
         journal.write(LOST)
     with _progress(desk, before) as (progress, speaker):

@@ -2,7 +2,8 @@
 
 The first line carries the hash of the migration id, so that a journal belongs to one run.  A chain
 shows that a line was altered, lost, added or moved, by accident or by an editor.  It is no
-signature, and it cannot show that whole lines are missing at the end.
+signature, and by itself it shows neither that whole lines are missing at the end nor that the last
+one was altered: a ``Mark`` beside it does.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import msgspec
 from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.records import JOURNAL_FORMAT, Entry, Record
 
-_RESTORE = (
+RESTORE = (
     "restore the journal from a backup; without one, go on from plan and tags in a new --run-dir: "
     "vpnmigrate apply PLAN --take-over HOLDER, or rollback PLAN --take-over HOLDER"
 )
@@ -54,6 +55,14 @@ class Contents:
     """What follows them: a line that was never finished, so nothing was sent on its strength."""
 
 
+@dataclass(frozen=True)
+class Mark:
+    """How far a journal was acknowledged: its first *lines* lines, up to the one with *hash*."""
+
+    lines: int
+    hash: str
+
+
 def genesis(migration: str) -> str:
     """Give what the first line of *migration*'s journal carries as ``prev``."""
     return _hash(b"vpnmigrate journal of " + migration.encode())
@@ -71,8 +80,12 @@ def lines_of(entries: Iterable[Entry], head: str) -> tuple[bytes, str]:
     return text, head
 
 
-def read_chain(text: bytes, migration: str, name: str = "the journal") -> Contents:
+def read_chain(
+    text: bytes, migration: str, name: str = "the journal", mark: Mark | None = None
+) -> Contents:
     """Read and verify a whole journal; *name* is what messages call it.
+
+    With *mark*, nothing that was acknowledged counts as a line that was never finished.
 
     Raises:
         JournalDamagedError: A line is not the one that was written; says which and why.
@@ -94,6 +107,10 @@ def read_chain(text: bytes, migration: str, name: str = "the journal") -> Conten
             raise _broken(name, number, intact=following == hashes[number])
         if header.seq != number or header.v != JOURNAL_FORMAT:
             raise _damaged(name, number, "its number or format was altered")
+    if mark is not None and mark.lines > len(lines):
+        raise _missing(name, len(lines), mark)
+    if mark is not None and mark.lines and mark.hash != hashes[mark.lines]:
+        raise _damaged(name, mark.lines, "it is not the line that was acknowledged")
     entries = tuple(_entry(line, number, name) for number, line in enumerate(lines, start=1))
     return Contents(entries, hashes[-1], len(text) - len(rest), rest)
 
@@ -122,9 +139,17 @@ def _broken(name: str, number: int, *, intact: bool) -> JournalDamagedError:
     return _damaged(name, number, f"it was altered, or does not follow line {number - 1}")
 
 
+def _missing(name: str, found: int, mark: Mark) -> JournalDamagedError:
+    if not found:
+        return _damaged(name, 1, f"it is gone, with all its {mark.lines} lines")
+    lost = mark.lines - found
+    told = "the last line is" if lost == 1 else f"the last {lost} lines are"
+    return _damaged(name, found + 1, f"{told} cut off or cannot be read any more")
+
+
 def _damaged(name: str, number: int, why: str) -> JournalDamagedError:
     return JournalDamagedError(
-        f"{name} is damaged at line {number}: {why}", line=number, advice=_RESTORE
+        f"{name} is damaged at line {number}: {why}", line=number, advice=RESTORE
     )
 
 

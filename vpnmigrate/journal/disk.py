@@ -1,4 +1,4 @@
-"""The two calls that durability hangs on, as a seam: a test can let them fail or die."""
+"""The calls that durability hangs on, as a seam: a test can let them fail or die."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class Disk(Protocol):
         """Return once everything written is on the medium."""
         ...
 
+    def overwrite(self, handle: int, text: bytes) -> None:
+        """Put *text* at the beginning of a file that has as much already."""
+        ...
+
 
 class SystemDisk:
     """The machine's own disk."""
@@ -28,3 +32,7 @@ class SystemDisk:
     def sync(self, handle: int) -> None:
         """``fsync``."""
         os.fsync(handle)
+
+    def overwrite(self, handle: int, text: bytes) -> None:
+        """``pwrite``; of what is written in place the medium needs no more room."""
+        os.pwrite(handle, text, 0)

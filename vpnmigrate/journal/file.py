@@ -7,30 +7,27 @@ call that was already on its way from the question to the wire.
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Self
 
 from vpnmigrate.clock import Clock
-from vpnmigrate.errors import JournalError, TakenOverError
-from vpnmigrate.inbox import Abort, Continue, Done, Inbox, Letter, Order, Pause
-from vpnmigrate.journal.chain import Contents, lines_of, read_chain
+from vpnmigrate.errors import (
+    JournalDamagedError,
+    JournalError,
+    TakenOverError,
+    VpnMigrateError,
+)
+from vpnmigrate.journal.chain import Contents, Mark, lines_of, read_chain
 from vpnmigrate.journal.disk import Disk, SystemDisk
+from vpnmigrate.journal.head import read_mark
+from vpnmigrate.journal.hearing import Hearing
+from vpnmigrate.journal.medium import Medium
 from vpnmigrate.lock import RunLock
-from vpnmigrate.orders import answer, answer_to
-from vpnmigrate.records import Entry, Noted, Record, Spoken, Verb
-from vpnmigrate.replay import replay, word_meant
-from vpnmigrate.rundir import FILE_MODE, Run, sync_folder, write_whole
-
-_VERBS: dict[type[Order], Verb] = {
-    Pause: Verb.PAUSE,
-    Continue: Verb.CONTINUE,
-    Abort: Verb.ABORT,
-}
+from vpnmigrate.records import Entry, Record
+from vpnmigrate.rundir import Run, write_whole
 
 _GO_ON = "see to the disk and its permissions, then run the same command again: it resumes"
 
@@ -43,11 +40,16 @@ def read_journal(run: Run) -> Contents:
         JournalError: It cannot be read.
     """
     with _told(run.journal):
+        # The mark first: a process that writes meanwhile is further on with both.
+        mark = read_mark(run.head)
         try:
             text = run.journal.read_bytes()
         except FileNotFoundError:
             text = b""
-    return read_chain(text, run.id, str(run.journal))
+    try:
+        return read_chain(text, run.id, str(run.journal), mark)
+    except JournalDamagedError as error:
+        raise JournalDamagedError(error.message, line=error.line, advice=_without(run)) from None
 
 
 class FileJournal:
@@ -57,19 +59,20 @@ class FileJournal:
     """
 
     def __init__(
-        self, run: Run, clock: Clock, lock: RunLock, disk: Disk, handle: int, contents: Contents
+        self, run: Run, clock: Clock, lock: RunLock, medium: Medium, contents: Contents
     ) -> None:
         self._run = run
         self._clock = clock
         self._lock = lock
-        self._disk = disk
-        self._handle = handle
+        self._medium = medium
         self._entries = contents.entries
         self._head = contents.head
-        self._inbox = Inbox(run)
+        self._hearing = Hearing(run, self)
         self._broken: JournalError | None = None
         self.notice = ""
         """What the operator should know about how the journal was found; mostly nothing."""
+        self.lost = False
+        """Whether there was one before, of which nothing is left."""
 
     @classmethod
     def open(cls, run: Run, clock: Clock, lock: RunLock, disk: Disk | None = None) -> Self:
@@ -83,16 +86,14 @@ class FileJournal:
         """
         contents = read_journal(run)
         with _told(run.journal):
+            lost = not contents.entries and read_mark(run.head) is None
             aside = _put_aside(run, contents.torn) if contents.torn else None
-            if contents.torn or lock.displaced is not None:
-                # A new file, because the process before us may be stopped between its last check
-                # and its write: what it writes then must land in a file without a name.
-                whole = run.journal.read_bytes()[: contents.sound] if contents.sound else b""
-                write_whole(run.journal, whole)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-            handle = os.open(run.journal, flags, FILE_MODE)
-            sync_folder(run.path)
-        journal = cls(run, clock, lock, disk or SystemDisk(), handle, contents)
+            # A new file also because the process before us may be stopped between its last check
+            # and its write: what it writes then must land in a file without a name.
+            afresh = bool(contents.torn) or lock.displaced is not None
+            medium = Medium.open(run, contents, disk or SystemDisk(), afresh=afresh)
+        journal = cls(run, clock, lock, medium, contents)
+        journal.lost = lost
         if aside is not None:
             journal.notice = (
                 f"the last line of {run.journal} was never finished; it is kept in {aside}"
@@ -118,9 +119,12 @@ class FileJournal:
         text, head = lines_of(entries, self._head)
         try:
             self.require_ours()
-            self._append(text)
+            with _told(self._run.journal):
+                self._medium.append(text)
             # Asked again now that it is durable: whoever took over meanwhile may not have read it.
             self.require_ours()
+            with _told(self._run.head):
+                self._medium.mark(Mark(len(self._entries) + len(entries), head))
         except JournalError as error:
             self._broken = error
             raise
@@ -137,7 +141,7 @@ class FileJournal:
         """
         with _told(self._run.journal):
             self._lock.require_ours(self._clock.now())
-            if not os.path.samestat(os.fstat(self._handle), self._run.journal.stat()):
+            if not self._medium.is_still_at(self._run):
                 raise TakenOverError(
                     f"{self._run.journal} was moved or replaced; this process stops here",
                     advice=f"vpnmigrate status {self._run.id}",
@@ -146,58 +150,14 @@ class FileJournal:
     def fold_inbox(self) -> None:
         """Write down what other terminals said, and what cannot be heeded; forget the messages.
 
-        A crash on the way leaves a message that is taken up again without harm.
-
         Raises:
             JournalError: It could not be written down.
         """
-        for letter in self._inbox.letters():
-            match letter.message:
-                case Done() as done:
-                    self._take_word(letter, done)
-                case None:
-                    self._reject(letter, f"a message cannot be read: {letter.why}")
-                case order:
-                    self._take_order(letter, order)
+        self._hearing.fold()
 
     def close(self) -> None:
-        """Give the file back; the lock is its owner's to release."""
-        with suppress(OSError):  # what was written is durable, and nothing more can be
-            os.close(self._handle)
-
-    def _take_order(self, letter: Letter, order: Order) -> None:
-        if answer_to(letter.id, self._entries) is None:
-            self.write(
-                answer(_VERBS[type(order)], replay(self._entries), order.who, order.host, letter.id)
-            )
-        self._inbox.remove(letter)
-
-    def _take_word(self, letter: Letter, done: Done) -> None:
-        if answer_to(letter.id, self._entries) is not None:
-            self._inbox.remove(letter)
-            return
-        # A word answers what was asked when it was said, not what has come to be asked since.
-        then = replay(entry for entry in self._entries if entry.at <= done.at)
-        now = replay(self._entries)
-        word = word_meant(done.step, then)
-        if word is None or (then.direction, then.attempt) != (now.direction, now.attempt):
-            said = f"{done.who} on {done.host} said that step {done.step} is done"
-            self._reject(letter, f"{said}, which was not asked at {done.at:%H:%M:%SZ}")
-            return
-        self.write(Spoken(word, done.who, done.host, letter.id))
-        self._inbox.remove(letter)
-
-    def _reject(self, letter: Letter, why: str) -> None:
-        self.write(Noted(f"{why} (kept in {self._run.inbox})"))
-        self._inbox.set_aside(letter)
-
-    def _append(self, text: bytes) -> None:
-        with _told(self._run.journal):
-            written = self._disk.append(self._handle, text)
-            if written != len(text):
-                short = f"the disk took {written} of {len(text)} bytes; is it full?"
-                raise OSError(errno.ENOSPC, short)
-            self._disk.sync(self._handle)
+        """Give the files back; the lock is its owner's to release."""
+        self._medium.close()
 
 
 def _put_aside(run: Run, torn: bytes) -> Path:
@@ -206,6 +166,19 @@ def _put_aside(run: Run, torn: bytes) -> Path:
     aside = run.path / f"journal.torn-{number}"
     write_whole(aside, torn)
     return aside
+
+
+def _without(run: Run) -> str:
+    """Say how to go on if the journal cannot be had back."""
+    try:
+        holder = run.holder
+    except VpnMigrateError:
+        holder = "HOLDER"
+    return (
+        f"restore {run.journal.name} and {run.head.name} from a backup made since; without one, go "
+        f"on from plan and tags: vpnmigrate apply {run.plan} --run-dir NEW --take-over {holder}, "
+        "or the same with rollback"
+    )
 
 
 @contextmanager

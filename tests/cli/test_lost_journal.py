@@ -1,0 +1,71 @@
+"""A run whose journal is gone: missed, told, and gone on from without it."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from vpnmigrate.files import load_plan
+from vpnmigrate.rundir import Runs
+from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+
+
+@pytest.fixture
+def killed(terminal):
+    """A run whose process was killed in the cutover; gives its directory."""
+    run = terminal.planned()
+    terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+    with suppress(Killed):
+        terminal.run("apply", "plan.json")
+    terminal.meets(Faults())
+    return Path(terminal.status(run)["folder"])
+
+
+def with_new_home(advice: str, verb: str) -> list[str]:
+    """Take the command out of *advice*, and give it a new run directory."""
+    command = advice.partition("vpnmigrate apply ")[2].partition(", or")[0]
+    return [verb, *shlex.split(command.replace("NEW", "spare"))]
+
+
+@pytest.mark.parametrize(("verb", "traffic"), [("apply", "new"), ("rollback", "old")])
+def test_a_journal_that_was_removed_is_missed_and_the_advice_works(terminal, killed, verb, traffic):
+    """Nothing is begun anew as if nothing had been done; what the refusal prints goes on."""
+    (killed / "journal.jsonl").unlink()
+
+    refused = terminal.run("apply", killed.name, "--json")
+    gone_on = terminal.run(*with_new_home(refused.document["error"]["next"], verb), "--json")
+
+    assert refused.code == 1
+    assert "it is gone, with all its" in refused.document["error"]["what"]
+    assert gone_on.code == 0, gone_on.err
+    assert gone_on.document["traffic"] == traffic
+
+
+@pytest.mark.parametrize(("verb", "traffic"), [("apply", "new"), ("rollback", "old")])
+def test_a_run_without_journal_and_mark_is_gone_on_with_by_what_aws_shows(
+    terminal, killed, verb, traffic
+):
+    """A directory from which both are gone is a run begun once, not one that never set out."""
+    (killed / "journal.jsonl").unlink()
+    (killed / "journal.head").unlink()
+
+    ran = terminal.run(verb, killed.name)
+
+    assert ran.code == 0, ran.err
+    assert "The journal of an earlier process is not here" in " ".join(ran.err.split())
+    assert terminal.status(killed.name)["traffic"] == traffic
+
+
+def test_a_run_that_was_made_and_never_set_out_has_lost_nothing(terminal):
+    """A process that died before its journal's first line leaves a run like any other."""
+    run = terminal.planned()
+    plan = terminal.place / "plan.json"
+    Runs(terminal.place / "home" / "runs").create(load_plan(plan), plan.read_bytes(), "ann@desk/1")
+
+    ran = terminal.run("apply", run)
+
+    assert ran.code == 0
+    assert "is not here" not in ran.err
