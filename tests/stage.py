@@ -14,6 +14,7 @@ from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.changes import OperatorTask
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.drift import differences
+from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model import VpnGatewayId
@@ -144,6 +145,7 @@ class Stage:
         blind: bool = False,
         journal: Journal | None = None,
         parallel: int = 1,
+        papers: Papers | None = None,
     ) -> Runner:
         """Start a process: a runner over *journal*, or the one so far (over none, if *blind*)."""
         so_far = () if blind else self.entries
@@ -162,6 +164,7 @@ class Stage:
                 claimant=Claimant(holder, outranks),
                 parallel=parallel,
                 blind=blind,
+                papers=papers or Papers("ann"),
             ),
         )
 

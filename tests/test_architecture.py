@@ -23,6 +23,9 @@ VALUES = (
     "model",
     "outcomes",
     "options",
+    "approval",
+    "rehearsed",
+    "go_no_go",
     "survey",
     "facts",
     "snapshot",
@@ -42,10 +45,11 @@ PURE: dict[str, frozenset[str]] = {
     "windows": frozenset(),
     "playbook": frozenset({"strict_yaml", "windows"}),
     "schema": frozenset({"playbook", "windows"}),
-    "preflight": frozenset(),
+    "preflight": frozenset({"windows"}),
     "routes": frozenset(),
     "steps": frozenset({"belief", "routes"}),
-    "gates": frozenset({"steps"}),
+    "approving": frozenset(),
+    "gates": frozenset({"steps", "windows", "approving"}),
     "journeys": frozenset({"steps"}),
     "imagine": frozenset({"steps", "journeys"}),
     "drift": frozenset(),
@@ -71,8 +75,9 @@ SHELL: dict[str, frozenset[str]] = {
         | {"patience", "flow"}
     ),
     "setting_out": frozenset({"admission", "claims", "logbook", "looking"}),
+    "gatekeeping": frozenset({"admission", "drift", "gates", "logbook", "looking", "settling"}),
     "runner": frozenset(
-        {"gates", "journeys", "steps"}
+        {"journeys", "steps", "gatekeeping"}
         | {"logbook", "looking", "performing", "tasks", "holding", "settling", "setting_out"}
     ),
     "rundir": frozenset(),

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.options import (
+    Approvals,
     BackOut,
     Decisions,
     DirectConnect,
     Exceptions,
+    Finalize,
     InsideMode,
     KeyMode,
     OldTunnels,
@@ -57,6 +59,14 @@ decisions:
   recreate_aws_vpn: true
   direct_connect: absent
   window: 2026-11-28T23:00/03:00 Europe/Berlin
+  approvals:
+    required: 2
+    four_eyes: true
+    valid: 3d
+  rehearsed_within: 7d
+  finalize:
+    approved: true
+    window: 2026-12-05T02:00/04:00 UTC
 """
 
 
@@ -89,6 +99,16 @@ def test_says_everything_a_plan_can_decide() -> None:
                 datetime(2026, 11, 28, 22, 0, tzinfo=UTC),
                 datetime(2026, 11, 29, 2, 0, tzinfo=UTC),
                 "2026-11-28T23:00/03:00 Europe/Berlin",
+            ),
+            approvals=Approvals(required=2, four_eyes=True, valid=timedelta(days=3)),
+            rehearsed_within=timedelta(days=7),
+            finalize=Finalize(
+                approved=True,
+                window=Window(
+                    datetime(2026, 12, 5, 2, 0, tzinfo=UTC),
+                    datetime(2026, 12, 5, 4, 0, tzinfo=UTC),
+                    "2026-12-05T02:00/04:00 UTC",
+                ),
             ),
         ),
     )
@@ -131,6 +151,10 @@ def test_what_is_left_out_has_its_default() -> None:
             "decisions.window: 2026-03-29T02:30 does n",
             "",
         ),
+        ("rehearsed_within: 7", "decisions.rehearsed_within: not a span", "write it like 30s"),
+        ("approvals: {required: 10}", "decisions.approvals.required: expected a whole num", ""),
+        ("approvals: {valid: week}", "decisions.approvals.valid: not a span", "write it like"),
+        ("finalize: {window: x}", "decisions.finalize.window: 'x' is not a window", "write it"),
         ("test_vpc: {}", "decisions.test_vpc: mapping missing required", "fields: cidr, command"),
         ("test_vpc: {cidr: 5}", "decisions.test_vpc.cidr: expected text, got a whole number", ""),
         ("test_vpc: {comand: x}", "decisions.test_vpc.comand: no playbook", "fields: cidr, com"),

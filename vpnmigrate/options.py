@@ -121,6 +121,30 @@ class Exceptions(Struct, frozen=True, forbid_unknown_fields=True):
     connections: tuple[VpnConnectionId, ...] = ()
 
 
+class Approvals(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who has to agree to the plan before the cutover."""
+
+    required: Annotated[int, Meta(ge=0, le=9)] = 0
+    """How many different people."""
+    four_eyes: bool = False
+    """Nobody who carries the plan out counts; asks for one approval at least."""
+    valid: timedelta = timedelta(days=7)
+    """How long an approval counts: a change board's week."""
+
+    @property
+    def needed(self) -> int:
+        """How many are needed in the end."""
+        return max(self.required, 1) if self.four_eyes else self.required
+
+
+class Finalize(Struct, frozen=True, forbid_unknown_fields=True):
+    """What finalize, a change of its own, asks for beside verified traffic."""
+
+    approved: bool = False
+    """As many approvals as the cutover, valid on that day."""
+    window: Window | None = None
+
+
 class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything a playbook decides."""
 
@@ -144,3 +168,7 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     direct_connect: DirectConnect = DirectConnect.CHECK
     window: Window | None = None
     """When step 7 may begin; steps 1 to 6 may go days ahead, and a way back at any time."""
+    approvals: Approvals = Approvals()
+    rehearsed_within: timedelta | None = None
+    """How old a rehearsal of this very plan may be; None asks for none."""
+    finalize: Finalize = Finalize()

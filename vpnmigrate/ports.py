@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from vpnmigrate.changes import AwsChange, OperatorTask
@@ -16,12 +17,33 @@ from vpnmigrate.snapshot import Reading, Word
 from vpnmigrate.survey import Survey
 
 
+class Renewal(StrEnum):
+    """What happens when credentials end."""
+
+    NEEDLESS = "needless"
+    """They do not end."""
+    BY_ITSELF = "by-itself"
+    """botocore gets new ones, as long as what it gets them with is good."""
+    BY_A_PERSON = "by-a-person"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How long the credentials in use last; *until* is None where that is not known."""
+
+    renewal: Renewal
+    until: datetime | None = None
+
+
 @dataclass(frozen=True)
 class Identity:
-    """Who AWS takes us for."""
+    """Who AWS takes us for, for how long, and what time it is there."""
 
     account: str
     arn: str
+    credentials: Credentials
+    ahead: timedelta | None
+    """How far our clock is ahead of AWS's, to the second; None where AWS did not say."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from vpnmigrate.approval import Approval
 from vpnmigrate.changes import Change
+from vpnmigrate.go_no_go import Gate, Milestone, Seen
 from vpnmigrate.model import MigrationId, RouteTableId, VpnConnectionId
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.snapshot import Word
@@ -142,6 +144,29 @@ class Declined(_Record, frozen=True, tag="declined"):
     message: str = ""
 
 
+class Approved(_Record, frozen=True, tag="approved"):
+    """An approval was handed in and found good."""
+
+    approval: Approval
+
+
+class GatesSeen(_Record, frozen=True, tag="gates-seen"):
+    """Every gate before a milestone was asked."""
+
+    before: Milestone
+    gates: tuple[Seen, ...]
+
+
+class Forced(_Record, frozen=True, tag="forced"):
+    """The operator goes on although a gate does not pass."""
+
+    before: Milestone
+    gate: Gate
+    reason: str
+    observed: str
+    who: str
+
+
 class BaselineTaken(_Record, frozen=True, tag="baseline-taken"):
     """The last look before step 7."""
 
@@ -226,6 +251,9 @@ Record = (
     | Continued
     | AbortAsked
     | Declined
+    | Approved
+    | GatesSeen
+    | Forced
     | BaselineTaken
     | OutageBegan
     | OutageEnded

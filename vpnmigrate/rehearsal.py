@@ -13,6 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from msgspec.structs import replace
+
 from vpnmigrate.aws.account import Account
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.drift import differences
@@ -20,6 +22,7 @@ from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model import Attachment, VpnGatewayId
+from vpnmigrate.options import Approvals
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.records import Direction, DirectionTaken, Entry, Intended, OutageBegan, OutageEnded
@@ -88,8 +91,15 @@ class Rehearsal:
         return all(passage.good for passage in (self.forward, *self.back))
 
 
+def unbound(plan: Plan) -> Plan:
+    """Give *plan* without what only the hour and people can open: a rehearsal needs neither."""
+    free = replace(plan.decisions, window=None, approvals=Approvals(), rehearsed_within=None)
+    return replace(plan, decisions=free)
+
+
 def rehearse(plan: Plan, tell: Callable[[str], None]) -> Rehearsal:
     """Rehearse *plan* in every direction; *tell* hears what is being tried."""
+    plan = unbound(plan)
     tell("forward, steps 1 to 10")
     forward = _forward(plan)
     back = []

@@ -6,20 +6,19 @@ what AWS and the journal say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from vpnmigrate import gates
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import (
     BackedOutError,
     HeldError,
-    NotVerifiedError,
     StepError,
     TurnBackError,
     VpnMigrateError,
 )
 from vpnmigrate.facts import Switch
+from vpnmigrate.gatekeeping import Gatekeeper, Papers
 from vpnmigrate.holding import Holding
 from vpnmigrate.journeys import (
     CLAIM,
@@ -31,12 +30,12 @@ from vpnmigrate.journeys import (
     RETIRE_WITH_GATEWAY,
 )
 from vpnmigrate.logbook import Logbook, written_down
-from vpnmigrate.looking import Claimant, Look, Looker
+from vpnmigrate.looking import Claimant, Looker
 from vpnmigrate.model import Attachment
 from vpnmigrate.options import BackOut
 from vpnmigrate.performing import Performer
 from vpnmigrate.plan import FIRST_OF_CUTOVER, Plan
-from vpnmigrate.ports import Ec2, Interruption, Journal, Observer, Path, Paths, People
+from vpnmigrate.ports import Ec2, Interruption, Journal, Observer, Paths, People
 from vpnmigrate.records import (
     BaselineTaken,
     Direction,
@@ -47,7 +46,7 @@ from vpnmigrate.setting_out import SettingOut
 from vpnmigrate.settling import Settler
 from vpnmigrate.snapshot import Snapshot
 from vpnmigrate.steps.base import Step
-from vpnmigrate.steps.traffic import baseline_of, shortfalls
+from vpnmigrate.steps.traffic import baseline_of
 from vpnmigrate.tasks import Tasks
 
 
@@ -74,6 +73,7 @@ class Surroundings:
     """Calls under way at once; 1 makes the order of answers, and so the journal, repeatable."""
     blind: bool = False
     """An earlier process worked on this plan and its journal is lost."""
+    papers: Papers = field(default_factory=Papers)
 
 
 class Runner:
@@ -110,13 +110,22 @@ class Runner:
             observer=around.observer,
             clock=around.clock,
         )
+        self._gatekeeper = Gatekeeper(
+            plan,
+            ec2=around.ec2,
+            paths=around.paths,
+            clock=around.clock,
+            settler=self._settler,
+            logbook=book,
+            papers=around.papers,
+        )
 
     def forward(self, *, until: int | None = None) -> Ended:
         """Run or resume steps 1 to 10; *until* stops after that step, before the next begins.
 
         Raises:
-            HeldError: *until* was reached, a person is needed who is not here, or somebody's order
-                holds the run.
+            HeldError: *until* was reached, a gate is closed, a person is needed who is not here, or
+                somebody's order holds the run.
             DriftError: Before the cutover, the world is not as the plan found it.
             BackedOutError: The cutover failed and the plan's policy took it back, or somebody
                 aborted it.
@@ -176,9 +185,10 @@ class Runner:
 
         Raises:
             NotVerifiedError: Traffic does not flow through the new connections now.
+            HeldError: Another gate is closed.
             StepError: A deletion failed; it can be asked for again.
         """
-        self._require_flow()
+        self._gatekeeper.begin_finalize()
         with written_down(self._book):
             self._set_out(Direction.RETIRE)
             steps = RETIRE_WITH_GATEWAY if delete_old_gateway else RETIRE
@@ -202,16 +212,6 @@ class Runner:
         if direction is Direction.FORWARD and untouched:
             self._setting_out.require_unchanged()
 
-    def _require_flow(self) -> None:
-        """Refuse to delete the old path while the new one lacks anything, whatever was verified."""
-        look = self._settler.look_for_certain()
-        lacking = shortfalls(self._plan, look.way, look.now, look.told)
-        if lacking:
-            message = f"traffic does not flow through the new connections: {'; '.join(lacking)}"
-            raise NotVerifiedError(
-                message, advice="see that it does, then finalize again; until then rollback works"
-            )
-
     def _forward_steps(self) -> Iterable[Step]:
         """Leave out what this attempt has settled, but always renew the claim.
 
@@ -224,22 +224,15 @@ class Runner:
         return (step for step in FORWARD if step.number == 1 or step.number not in settled)
 
     def _cross_into_cutover(self) -> None:
-        """Look once more, widely and narrowly, before the first change that traffic can feel."""
+        """Pass the gates before the first change that traffic can feel."""
         if self._book.cutover_is_open:
             return
-        begun = self._cutover_is_to_be_seen()
-        if not begun:
-            self._settler.read_for_certain(self._setting_out.require_unchanged)
-        elif not _old_gateway_is_attached(self._plan, self._settler.look_for_certain().now):
-            return  # traffic is down: no gate has to be waited for any more
-        look = self._settler.look_for_certain(self._opens_the_gate)
-        gate = self._gate(look, self._around.paths.read())
-        if isinstance(gate, gates.Closed):
-            message = "the cutover may not begin: " + "; ".join(gate.why)
-            raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")
-        if begun:
-            return  # the plan's survey is the baseline: what is seen now is the outage
-        baseline = baseline_of(self._plan, look.now)
+        if self._cutover_is_to_be_seen():
+            # Traffic is down, or will be soon: the plan's survey is the baseline.
+            if _old_gateway_is_attached(self._plan, self._settler.look_for_certain().now):
+                self._gatekeeper.continue_cutover()
+            return
+        baseline = baseline_of(self._plan, self._gatekeeper.begin_cutover().now)
         self._book.write(
             BaselineTaken(
                 baseline.taken,
@@ -247,12 +240,6 @@ class Runner:
                 {table: tuple(sorted(p)) for table, p in baseline.propagated.items()},
             )
         )
-
-    def _opens_the_gate(self, look: Look) -> bool:
-        return isinstance(self._gate(look, ()), gates.Open)
-
-    def _gate(self, look: Look, paths: Sequence[Path]) -> gates.Open | gates.Closed:
-        return gates.before_cutover(self._plan, look.way, look.now, look.told, paths)
 
     def _cutover_is_to_be_seen(self) -> bool:
         """Tell from AWS alone, for a run whose journal is lost, whether step 7 has begun."""

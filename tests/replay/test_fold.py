@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import BOTH, MAIN, NEW_VPN, NOON, OLD_VPN, PREFIX
+from tests.builders import BOTH, MAIN, MIGRATION, NEW_VPN, NOON, OLD_VPN, PREFIX
 from tests.journal.stories import (
     ARCHIVE,
     CREATE,
@@ -22,17 +22,23 @@ from tests.journal.stories import (
     ask,
     entries,
 )
+from vpnmigrate.approval import Approval
 from vpnmigrate.changes import Change
+from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
+from vpnmigrate.model import AccountId
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
     AbortAsked,
     Answered,
+    Approved,
     Continued,
     Declined,
     Direction,
     DirectionTaken,
     Failed,
     Finished,
+    Forced,
+    GatesSeen,
     Held,
     Interrupted,
     Noted,
@@ -50,6 +56,18 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import Intent, RunState, Traffic, next_command, replay
 from vpnmigrate.snapshot import Baseline, Word
 from vpnmigrate.states import RunStatus, StepStatus
+
+CLOSED = Seen(Gate.CLOCK, Call.UNKNOWN, "AWS's answer has no date", "within 5 min of AWS's")
+APPROVAL = Approval(
+    fingerprint="f" * 64,
+    migration=MIGRATION,
+    approver="arn:aws:iam::123456789012:user/bob",
+    account=AccountId("123456789012"),
+    user="bob",
+    host="desk",
+    at=NOON,
+    expires=NOON + timedelta(days=7),
+)
 
 
 def test_nothing_written_is_a_planned_run() -> None:
@@ -456,6 +474,9 @@ def _all_records() -> list[Record]:
         Interrupted("SIGTERM"),
         Failed("no", 8, stuck=True),
         Replanned("e" * 64),
+        Approved(APPROVAL),
+        GatesSeen(Milestone.CUTOVER, (CLOSED,)),
+        Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", CLOSED.observed, "ann"),
         OtherHand("x"),
         Noted("y"),
         DirectionTaken(Direction.RETIRE, 2),
@@ -479,3 +500,15 @@ def test_the_stories_use_every_record() -> None:
     told = {type(record) for record in _all_records()}
 
     assert told == set(get_args(Record))
+
+
+def test_gates_approvals_and_forces_are_kept() -> None:
+    """The last round of gates, every approval and every force are there for whoever asks."""
+    once = GatesSeen(Milestone.CUTOVER, (CLOSED,))
+    again = GatesSeen(Milestone.CUTOVER, ())
+    forced = Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", CLOSED.observed, "ann")
+
+    state = replay(Story().staged().then(Approved(APPROVAL), once, forced, again).entries)
+
+    assert (state.gates, state.forced, state.approvals) == (again, (forced,), (APPROVAL,))
+    assert state.status is RunStatus.PREPARING

@@ -8,9 +8,12 @@ from datetime import timedelta
 from tests.report.examples import BEGAN, ENABLE, NEW, OLD, VPC, a_journal
 from vpnmigrate.changes import DetachVpnGateway
 from vpnmigrate.clock import VirtualClock
+from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
     Answered,
+    Forced,
+    GatesSeen,
     Intended,
     Noted,
     OutageBegan,
@@ -77,6 +80,33 @@ class TestNarrator:
         """Who said that a device is ready can be read."""
         assert told(Spoken(Word.DEVICES_CONFIGURED, "ann", "host"))[0].endswith(
             "ann said: devices-configured"
+        )
+
+    def test_gates_are_a_table(self):
+        """Each gate has a line; what is closed says what it asks for and what to do."""
+        closed = Seen(Gate.WINDOW, Call.FAIL, "over", "2 to 4", "plan again")
+        forced = Seen(Gate.CLOCK, Call.UNKNOWN, "no date", "5 min", "", "NTP is late")
+        opened = Seen(Gate.WORLD, Call.PASS, "nothing differs", "as planned")
+
+        lines = told(GatesSeen(Milestone.CUTOVER, (opened, closed, forced)))
+
+        assert [line.removeprefix("02:00:20Z ") for line in lines] == [
+            "gates before the cutover: 1 of 3 closed",
+            "  PASS    world-equals-plan       nothing differs",
+            "  FAIL    window                  over",
+            "          required: 2 to 4",
+            "          to do: plan again",
+            "  FORCED  clock                   no date",
+            "          required: 5 min",
+            "          UNKNOWN, and forced because: NTP is late",
+        ]
+
+    def test_a_force_is_loud(self):
+        """Nobody can overlook that a gate was forced, by whom and why."""
+        (line,) = told(Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", "no date", "ann"))
+
+        assert line.endswith(
+            "FORCED clock before the cutover, by ann, although no date; because: NTP is late"
         )
 
     def test_text_from_outside_is_made_harmless(self):

@@ -8,11 +8,14 @@ from datetime import timedelta
 import pytest
 
 from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, a_journal
+from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
 from vpnmigrate.records import (
     Direction,
     DirectionTaken,
     Failed,
     Finished,
+    Forced,
+    GatesSeen,
     Held,
     Intended,
     OutageBegan,
@@ -162,3 +165,35 @@ class TestOutcome:
         )
 
         assert "gone by another hand: rtb-9 is gone" in told
+
+
+class TestGates:
+    """What the gates said stays visible."""
+
+    CLOSED = Seen(Gate.WINDOW, Call.FAIL, "over since 03:00Z", "2 to 4", "plan again")
+    FORCED = Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", "no date", "ann")
+
+    def stands(self):
+        return a_standing(GatesSeen(Milestone.CUTOVER, (self.CLOSED,)), self.FORCED)
+
+    def test_a_person_sees_the_last_round_and_every_force(self):
+        """Status shows the table of gates, and forces in every view."""
+        text = status.one(self.stands())
+
+        assert "gates before the cutover: 1 of 1 closed, 2026-01-17 02:00:20Z" in text
+        assert "FAIL" in text
+        assert "FORCED clock before the cutover, by ann" in text
+        assert "NTP is late" in outcome.text(self.stands())
+        assert all(len(line) <= 80 for line in text.splitlines())
+
+    def test_a_program_finds_observed_and_required(self):
+        """A monitoring program can read each gate."""
+        document = json.loads(json.dumps(status.one_as_json(self.stands())))
+
+        assert document["gates"]["before"] == "cutover"
+        assert document["gates"]["open"] is False
+        (gate,) = document["gates"]["gates"]
+        assert (gate["gate"], gate["call"]) == ("window", "FAIL")
+        assert (gate["observed"], gate["required"]) == ("over since 03:00Z", "2 to 4")
+        assert document["forced"][0]["reason"] == "NTP is late"
+        assert status.one_as_json(a_standing())["gates"] is None

@@ -10,6 +10,7 @@ from vpnmigrate.aws.archiving import archive
 from vpnmigrate.aws.asking import Question, always, asking
 from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.aws.failures import FAILURES, Kind, failure_of
+from vpnmigrate.aws.lasting import ahead_of
 from vpnmigrate.aws.marking import carrying
 from vpnmigrate.aws.reading import configuration_of
 from vpnmigrate.aws.translate import outcome_of, outcome_of_read
@@ -39,7 +40,12 @@ class Reader:
         """Tell who we are, as ``ports.Ec2`` says."""
         with self._renewing(), reading("sts:GetCallerIdentity"):
             answer = self._clients.sts().get_caller_identity()
-            return Identity(account=answer["Account"], arn=answer.get("Arn", ""))
+            return Identity(
+                account=answer["Account"],
+                arn=answer.get("Arn", ""),
+                credentials=self._clients.credentials(),
+                ahead=ahead_of(answer, self._clock.now()),
+            )
 
     def find_gateway(self, connection: VpnConnectionId) -> VpnGatewayId:
         """Give the virtual private gateway that *connection* ends on.

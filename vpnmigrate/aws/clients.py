@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from vpnmigrate.ports import Credentials
+
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
@@ -37,6 +39,10 @@ class ClientSource(Protocol):
 
     def service_quotas(self) -> Any:
         """Give Service Quotas."""
+        ...
+
+    def credentials(self) -> Credentials:
+        """Tell how long the credentials in use last."""
         ...
 
     def renew(self) -> None:

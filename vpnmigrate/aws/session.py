@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnmigrate.aws.asking import ask_before_sending
+from vpnmigrate.aws.lasting import credentials_of
 from vpnmigrate.aws.marking import PROGRAM, mark_calls
 from vpnmigrate.errors import NoCredentialsError, UsageError
+from vpnmigrate.ports import Credentials
 
 if TYPE_CHECKING:
     import boto3
@@ -121,6 +123,11 @@ class Clients:
     def service_quotas(self) -> Any:
         """Give Service Quotas, which an account may not let us read."""
         return self._client(_SERVICE_QUOTAS)
+
+    def credentials(self) -> Credentials:
+        """Tell how long the credentials in use last."""
+        with self._lock:
+            return credentials_of(self._current().get_credentials())
 
     def renew(self) -> None:
         """Forget the session, so that the next call finds credentials that were renewed."""

@@ -40,6 +40,14 @@ def plan(
             "--change", metavar="NUMBER", help="The change board's number, kept everywhere."
         ),
     ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            "--window",
+            metavar="START/END",
+            help="When step 7 may begin: '2026-11-28T02:00/04:00 Europe/Berlin'.",
+        ),
+    ] = None,
     from_run: Annotated[
         str | None,
         typer.Option(
@@ -61,5 +69,5 @@ def plan(
 
     desk = desk_of(context, home, printing)
     about = About(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
-    made, file = make(desk, aws, about, Chosen(playbook, change), output=output)
+    made, file = make(desk, aws, about, Chosen(playbook, change, window), output=output)
     desk.results.give(view.text(made, file=str(file)), view.as_json(made, file=str(file)))

@@ -22,6 +22,7 @@ from vpnmigrate.options import ChangeNumber, Decisions
 from vpnmigrate.plan import Plan
 from vpnmigrate.planner import plan_from, replan_from
 from vpnmigrate.replay import replay
+from vpnmigrate.windows import FORM, window_from
 
 DEFAULT_PLAYBOOK = "standard"
 
@@ -54,6 +55,7 @@ class Chosen:
 
     playbook: str | None
     change: str | None
+    window: str | None = None
 
     def over(self, decisions: Decisions) -> Decisions:
         """Put what the command line says in place of what *decisions* say.
@@ -61,6 +63,8 @@ class Chosen:
         Raises:
             UsageError: It says what no plan can hold.
         """
+        if self.window is not None:
+            decisions = replace(decisions, window=window_from(self.window))
         if self.change is None:
             return decisions
         try:
@@ -91,6 +95,7 @@ def make(
 def _afresh(desk: Desk, aws: Aws, about: About, chosen: Chosen) -> Plan:
     playbook = load_playbook(chosen.playbook or DEFAULT_PLAYBOOK)
     decisions = chosen.over(playbook.decisions)
+    _require_ahead(desk, decisions, f"vpnmigrate plan --window {FORM!r}")
     reader = _reader(desk, aws)
     if about.connection:
         gateway = reader.find_gateway(VpnConnectionId(about.connection))
@@ -117,7 +122,11 @@ def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
         if not decisions.change:
             # The number belongs to the migration, not to the situation that a playbook is for.
             decisions = replace(decisions, change=old.decisions.change)
+        if not decisions.window:
+            # Nor is a window given up because a playbook does not mention it.
+            decisions = replace(decisions, window=old.decisions.window)
     decisions = chosen.over(decisions)
+    _require_ahead(desk, decisions, f"vpnmigrate plan --from {run_id} --window {FORM!r}")
     reader = _reader(desk, aws)
     return replan_from(
         old,
@@ -127,6 +136,17 @@ def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
         made=desk.parts.clock.now(),
         tool=vpnmigrate.__version__,
     )
+
+
+def _require_ahead(desk: Desk, decisions: Decisions, advice: str) -> None:
+    """Refuse a window in which nothing can be done any more.
+
+    Raises:
+        UsageError: It is over; *advice* shows how to name another one.
+    """
+    for window in filter(None, (decisions.window, decisions.finalize.window)):
+        if window.end <= desk.parts.clock.now():
+            raise UsageError(f"the window {window.written} is over", advice=advice)
 
 
 def _reader(desk: Desk, aws: Aws) -> Reader:

@@ -3,7 +3,7 @@
 A check is a small function.  Its findings have a stable code, VPM-Bnnn where it blocks and
 VPM-Wnnn where it warns, the evidence with ids and values, and what to do.  The hundreds are the
 topic: 1 connections, 2 gateway and VPC, 3 Direct Connect, 4 quotas, 5 ASN, 6 addresses, 7 tunnels
-(B) and routing (W), 8 exceptions.  A code is never given to another finding.
+(B) and routing (W), 8 exceptions, 9 the window.  A code is never given to another finding.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from vpnmigrate.preflight import (
     quotas,
     routing,
     tunnels,
+    window,
 )
 from vpnmigrate.preflight.base import Check
 from vpnmigrate.preflight.connections import nothing_to_migrate
@@ -71,6 +72,7 @@ CHECKS: tuple[Check, ...] = (
     routing.equal_prefixes_are_told,
     exceptions.excepted_connections_exist,
     exceptions.excepted_prefixes_are_canonical,
+    window.the_window_is_long_enough,
 )
 """Every check, in the order in which a reader wants to know."""
 

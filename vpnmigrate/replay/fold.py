@@ -15,6 +15,7 @@ from vpnmigrate.plan import FIRST_OF_CUTOVER
 from vpnmigrate.records import (
     AbortAsked,
     Answered,
+    Approved,
     BaselineTaken,
     Continued,
     Declined,
@@ -23,6 +24,8 @@ from vpnmigrate.records import (
     Entry,
     Failed,
     Finished,
+    Forced,
+    GatesSeen,
     Held,
     Intended,
     Interrupted,
@@ -87,6 +90,12 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return _told(state, baseline=Baseline(taken.taken, taken.tunnels_up, propagated))
         case OutageBegan() | OutageEnded() | TrafficVerified() as about:
             return _traffic(state, about)
+        case Approved(approval):
+            return replace(state, approvals=(*state.approvals, approval))
+        case GatesSeen() as seen:
+            return replace(state, gates=seen, gates_at=entry.at)
+        case Forced() as forced:
+            return replace(state, forced=(*state.forced, forced))
         case OtherHand(what):
             return replace(state, other_hands=_with(state.other_hands, what))
         case Paused() | Continued() | AbortAsked() as order:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from vpnmigrate.approval import Approval
 from vpnmigrate.changes import AskOperator, Change, OperatorTask, RunTest
 from vpnmigrate.facts import Fact
 from vpnmigrate.model import MigrationId
 from vpnmigrate.outcomes import Later, Outcome, Performed, Refused
-from vpnmigrate.records import Direction, Opened
+from vpnmigrate.records import Direction, Forced, GatesSeen, Opened
 from vpnmigrate.snapshot import Told, Word
 from vpnmigrate.states import RunStatus, StepStatus
 
@@ -108,6 +109,14 @@ class RunState:
 
     order: Order | None = None
     """What somebody wants of the run from another terminal, until it is lifted."""
+    approvals: tuple[Approval, ...] = ()
+    """All that were handed in, for whichever plan."""
+    gates: GatesSeen | None = None
+    """What the gates said when they were last asked."""
+    gates_at: datetime | None = None
+    forced: tuple[Forced, ...] = ()
+    """Every gate that was ever forced in this run."""
+
     held: str = ""
     """Why the run rests, if it does."""
     error: str = ""

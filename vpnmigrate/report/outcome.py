@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vpnmigrate.report import gates
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.status import fields, traffic
 from vpnmigrate.report.words import columns, item, wrapped
@@ -33,6 +34,7 @@ def now(stand: Standing) -> str:
     """Give what is true now and what may come next; told after failures too."""
     back_again = stand.state.status is RunStatus.ROLLED_BACK
     rows = [
+        *(("forced:", gates.forced_line(each)) for each in stand.state.forced),
         ("traffic:", traffic(stand)),
         ("try again:" if back_again else "go on:", stand.next),
         ("clean up:", stand.clean_up),

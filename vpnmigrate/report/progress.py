@@ -11,12 +11,15 @@ from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
     AbortAsked,
     Answered,
+    Approved,
     Continued,
     Declined,
     Direction,
     DirectionTaken,
     Entry,
     Finished,
+    Forced,
+    GatesSeen,
     Intended,
     Noted,
     OtherHand,
@@ -29,6 +32,7 @@ from vpnmigrate.records import (
     StepBegun,
     StepSettled,
 )
+from vpnmigrate.report import gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import safe, span, time_of_day
 
@@ -74,6 +78,8 @@ class Narrator:
                 yield f"  {_ordered(order)}"
             case Finished(direction=direction):
                 yield f"{direction.value}: finished"
+            case Approved() | GatesSeen() | Forced() as about:
+                yield from _at_the_gates(about)
             case record:
                 yield from self._work(record)
 
@@ -121,6 +127,17 @@ def _ordered(order: Paused | Continued | AbortAsked | Declined) -> str:
             return f"ABORTED by {who}"
         case Declined(verb=verb, why=why):
             return f"{who} said: {verb.value}; that cannot be heeded: {why}"
+
+
+def _at_the_gates(record: Approved | GatesSeen | Forced) -> Iterator[str]:
+    match record:
+        case Approved(approval=approval):
+            yield f"  approved by {approval.approver} ({approval.user})"
+        case GatesSeen() as seen:
+            yield gates.title(seen)
+            yield from (f"  {line}" for line in gates.lines(seen.gates))
+        case Forced() as forced:
+            yield gates.forced_line(forced)
 
 
 def _successor(change: Change | None) -> str:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from vpnmigrate.approval import Approval
 from vpnmigrate.replay import Order, Traffic, Wish
+from vpnmigrate.report import gates
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import columns, moment, safe, span, wrapped
 
@@ -34,6 +38,8 @@ def one(stand: Standing) -> str:
         ("stopped", "" if stand.stopped == state.waiting_for else stand.stopped),
         *(("gone", what) for what in state.lost),
         *(("other hand", what) for what in state.other_hands),
+        *(("FORCED", gates.forced_line(each)) for each in state.forced),
+        *(("approved", _approval(each)) for each in state.approvals),
         *(("note", what) for what in state.notes),
         *(("puzzle", what) for what in state.puzzles),
         ("device files", stand.device_files),
@@ -41,7 +47,15 @@ def one(stand: Standing) -> str:
         ("way back", stand.way_back),
         ("clean up", stand.clean_up),
     ]
-    return columns([(name, value) for name, value in rows if value], indent=0)
+    told = columns([(name, value) for name, value in rows if value], indent=0)
+    if state.gates is None or state.gates_at is None:
+        return told
+    return f"{told}\n\n{gates.table(state.gates, state.gates_at)}"
+
+
+def _approval(approval: Approval) -> str:
+    until = f"until {moment(approval.expires)}, plan {approval.fingerprint[:12]}"
+    return f"by {approval.approver} ({approval.user}), {until}"
 
 
 def every(stands: Sequence[Standing], unreadable: Mapping[str, str]) -> str:
@@ -114,6 +128,9 @@ def fields(stand: Standing) -> dict[str, Any]:
         "lost": list(state.lost),
         "other_hands": list(state.other_hands),
         "notes": list(state.notes),
+        "gates": gates.as_json(state.gates, state.gates_at),
+        "forced": [msgspec.structs.asdict(each) for each in state.forced],
+        "approvals": [msgspec.to_builtins(each) for each in state.approvals],
         "folder": stand.folder,
         "device_files": stand.device_files,
         "next": stand.next,

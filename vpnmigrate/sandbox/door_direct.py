@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from vpnmigrate.ports import Credentials, Renewal
 from vpnmigrate.sandbox.actions import READS, WRITES
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.threshold import LATENCY, Threshold
@@ -63,6 +64,10 @@ class DirectClients:
     def service_quotas(self) -> Any:
         """Give Service Quotas."""
         return self._service_quotas
+
+    def credentials(self) -> Credentials:
+        """Tell that there are none that could end."""
+        return Credentials(Renewal.NEEDLESS)
 
     def renew(self) -> None:
         """Do nothing: a sandbox's credentials do not expire but by a fault."""

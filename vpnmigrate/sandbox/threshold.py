@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 from vpnmigrate.clock import VirtualClock
@@ -72,7 +73,7 @@ class Threshold:
         answer["ResponseMetadata"] = {
             **named,
             "HTTPStatusCode": status,
-            "HTTPHeaders": {},
+            "HTTPHeaders": {"date": format_datetime(self._world.clock.now(), usegmt=True)},
             "RetryAttempts": 0,
         }
         return answer

@@ -14,6 +14,7 @@ from vpnmigrate.windows.reckoning import (
     Short,
     Stand,
     back_out_deadline,
+    expected,
     latest_start,
     stand,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Short",
     "Stand",
     "back_out_deadline",
+    "expected",
     "latest_start",
     "stand",
     "window_from",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vpnmigrate.options import Window
+from vpnmigrate.rehearsed import Rehearsed
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,15 @@ BY_DEFAULT = Expected(
     "not rehearsed: AWS's part after domain.md 12.3, and a quarter of an hour at the devices",
 )
 """The upper ends of domain.md 12.3 add up to less than six minutes; the rest is a guess."""
+
+
+def expected(fingerprint: str, rehearsed: Rehearsed | None) -> Expected:
+    """Give what is expected of the plan with *fingerprint*: what was rehearsed, or the defaults."""
+    if rehearsed is None or not rehearsed.passed or rehearsed.fingerprint != fingerprint:
+        return BY_DEFAULT
+    return Expected(
+        rehearsed.cutover, rehearsed.rollback, f"rehearsed {rehearsed.at:%Y-%m-%d %H:%M}Z"
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,91 @@
+"""How long credentials last and how far our clock is off, as botocore shows it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.aws.answering import Answering
+from vpnmigrate.aws.account import Reader
+from vpnmigrate.aws.lasting import ahead_of
+from vpnmigrate.aws.session import Clients, session
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.ports import Credentials, Renewal
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+LATER = datetime(2099, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def keys(monkeypatch):
+    """Keys in the environment, and a Region."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "no-secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    return monkeypatch
+
+
+def found():
+    return Clients(lambda: session(None, None)).credentials()
+
+
+def test_keys_of_a_user_do_not_end(keys):
+    """An access key without a session token has no end."""
+    assert found() == Credentials(Renewal.NEEDLESS)
+
+
+def test_a_session_token_ends_nobody_knows_when(keys):
+    """Keys that were copied with their token end, and do not say when."""
+    keys.setenv("AWS_SESSION_TOKEN", "token")
+
+    assert found() == Credentials(Renewal.BY_A_PERSON)
+
+
+def test_an_expiry_beside_the_keys_is_read(keys):
+    """What exports credentials may say until when; read again they are the same."""
+    keys.setenv("AWS_SESSION_TOKEN", "token")
+    keys.setenv("AWS_CREDENTIAL_EXPIRATION", LATER.isoformat())
+
+    assert found() == Credentials(Renewal.BY_A_PERSON, LATER)
+
+
+def test_what_a_command_gives_is_renewed(keys, tmp_path):
+    """Credentials that botocore got from a command are got again when they end."""
+    given = '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s", "SessionToken": "t", '
+    given += f'"Expiration": "{LATER.isoformat()}"}}'
+    (tmp_path / "given.json").write_text(given)
+    (tmp_path / "config").write_text(
+        f"[profile other]\ncredential_process = cat {tmp_path}/given.json\n"
+    )
+    keys.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    keys.setenv("AWS_PROFILE", "other")
+    keys.delenv("AWS_ACCESS_KEY_ID")
+    keys.delenv("AWS_SECRET_ACCESS_KEY")
+
+    assert found() == Credentials(Renewal.BY_ITSELF, LATER)
+
+
+@pytest.mark.parametrize(
+    ("date", "ahead"),
+    [
+        ("Sun, 01 Mar 2026 11:59:00 GMT", timedelta(minutes=1)),
+        ("Sun, 01 Mar 2026 12:07:00 GMT", -timedelta(minutes=7)),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_date_on_an_answer_is_compared(date, ahead):
+    """Our clock is compared with AWS's by the Date of an answer, where it has a good one."""
+    headers = {} if date is None else {"date": date}
+
+    assert ahead_of({"ResponseMetadata": {"HTTPHeaders": headers}}, NOON) == ahead
+
+
+def test_an_answer_without_headers_tells_nothing():
+    """An endpoint that dates nothing leaves the clock unknown."""
+    who = Reader(Answering({"GetCallerIdentity": {}}).clients(), VirtualClock()).identity()
+
+    assert who.ahead is None
+    assert who.credentials == Credentials(Renewal.NEEDLESS)

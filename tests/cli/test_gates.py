@@ -1,0 +1,113 @@
+"""The change window and its gates, as an operator meets them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+TONIGHT = "2026-01-17T23:00/03:00 Europe/Berlin"
+
+
+def plan(terminal, *words):
+    ran = terminal.run(
+        "plan", "--vpn-gateway", terminal.gateway, "-o", "plan.json", "--json", *words
+    )
+    assert ran.code == 0, ran.err
+    return ran.document["plan"]
+
+
+def gates(terminal, run):
+    return {each["gate"]: each for each in terminal.status(run)["gates"]["gates"]}
+
+
+class TestWindow:
+    def test_is_frozen_into_the_plan(self, terminal):
+        """The window is a part of what the fingerprint covers, and the plan shows it."""
+        without = plan(terminal)
+        made = plan(terminal, "--window", TONIGHT)
+
+        assert made["decisions"]["window"] == {
+            "start": "2026-01-17T22:00:00Z",
+            "end": "2026-01-18T02:00:00Z",
+            "written": TONIGHT,
+        }
+        assert made["fingerprint"] != without["fingerprint"]
+        assert (
+            TONIGHT
+            in terminal.run("plan", "--vpn-gateway", terminal.gateway, "--window", TONIGHT).out
+        )
+
+    def test_staging_goes_on_before_it_and_the_cutover_waits(self, terminal):
+        """Steps 1 to 6 are done days ahead; step 7 begins when the window is open."""
+        run = plan(terminal, "--window", TONIGHT)["migration"]
+
+        early = terminal.run("apply", "plan.json")
+        held = terminal.status(run)
+
+        assert early.code == 3
+        assert "opens 2026-01-17 22:00Z" in early.err
+        assert (held["step"], held["status"], held["traffic"]) == (6, "held", "old")
+        assert gates(terminal, run)["window"]["call"] == "FAIL"
+        terminal.clock.sleep(timedelta(hours=20))
+        assert terminal.run("apply", run).code == 0
+        assert {each["call"] for each in gates(terminal, run).values()} == {"PASS"}
+
+    def test_too_late_is_too_late_but_never_for_the_way_back(self, terminal):
+        """When cutover and rollback no longer fit it is no go; a rollback needs no window."""
+        run = plan(terminal, "--window", TONIGHT)["migration"]
+        terminal.run("apply", "plan.json", "--until", "cutover")
+        terminal.clock.sleep(timedelta(hours=23, minutes=30))
+
+        late = terminal.run("apply", run)
+
+        assert late.code == 3
+        assert "could not be taken back by 2026-01-18 02:00Z" in late.err
+        terminal.clock.sleep(timedelta(days=3))
+        assert terminal.run("rollback", run).code == 0
+
+    def test_another_night_is_another_plan(self, terminal):
+        """A held run is planned again for another window, and keeps what it has built."""
+        run = plan(terminal, "--window", TONIGHT)["migration"]
+        terminal.run("apply", "plan.json", "--until", "cutover")
+        terminal.clock.sleep(timedelta(days=2))
+
+        over = terminal.run("plan", "--from", run, "-o", "again.json")
+        assert (over.code, "is over" in over.err) == (2, True)
+        window = "2026-01-19T02:00/06:00 UTC"
+        again = terminal.run("plan", "--from", run, "--window", window, "-o", "again.json")
+        assert again.code == 0, again.err
+        assert terminal.run("apply", "again.json").code == 0
+
+    def test_one_that_is_no_window_is_a_usage_error(self, terminal):
+        """A mistake on the command line is told with what to write."""
+        ran = terminal.run("plan", "--vpn-gateway", terminal.gateway, "--window", "tonight")
+
+        assert ran.code == 2
+        assert "write it like 2026-" in ran.err
+
+    def test_one_into_which_nothing_fits_is_warned_of(self, terminal):
+        """A window that can never open is told when it is planned."""
+        made = plan(terminal, "--window", "2026-01-17T23:00/23:45 UTC")
+
+        assert "VPM-W901" in [finding["code"] for finding in made["findings"]]
+
+    def test_an_outage_under_way_is_not_held_by_a_window(self, terminal):
+        """Once traffic is down the window forbids nothing: both ways restore it."""
+        from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+
+        run = plan(terminal, "--window", TONIGHT)["migration"]
+        terminal.clock.sleep(timedelta(hours=20))
+        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+        try:
+            terminal.run("apply", "plan.json")
+        except Killed:
+            terminal.clock.sleep(timedelta(hours=5))
+
+        assert terminal.status(run)["traffic"] == "none"
+        assert terminal.run("apply", run).code == 0
+
+
+def test_a_rehearsal_waits_for_nobody(terminal):
+    """A rehearsal runs whatever window and approvals the plan asks for."""
+    plan(terminal, "--window", TONIGHT)
+
+    assert terminal.run("rehearse", "plan.json").code == 0

@@ -1,0 +1,107 @@
+"""Approvals judged: which of them count for a plan, and why the others do not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from vpnmigrate.approval import Approval
+from vpnmigrate.errors import RefusedError
+from vpnmigrate.plan import Plan
+
+SKEW = timedelta(minutes=5)
+"""How far two honest clocks may differ: as much as AWS bears at the least (SigV4)."""
+
+_SESSION = re.compile(r"^(arn:[^:]*:sts::\d+:assumed-role/[^/]+)/(.+)$")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody as AWS and their own machine know them."""
+
+    arn: str
+    user: str
+
+    def may_be(self, other: Person) -> bool:
+        """Tell whether both may be one and the same.
+
+        Whoever assumes a role chooses the name of the session.  So two sessions of one role are
+        two people only if their login names differ too.
+        """
+        if self.arn == other.arn:
+            return True
+        mine, theirs = _SESSION.match(self.arn), _SESSION.match(other.arn)
+        same_role = mine is not None and theirs is not None and mine[1] == theirs[1]
+        return same_role and self.user == other.user
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The approvals that count, and what is wrong with the others."""
+
+    good: tuple[Approval, ...]
+    faults: tuple[str, ...]
+
+
+def digest_of(document: Mapping[str, Any]) -> str:
+    """Give the digest of an approval's JSON as decoded: over sorted keys, with an empty digest."""
+    canonical = msgspec.json.encode({**document, "digest": ""}, order="sorted")
+    return sha256(canonical).hexdigest()
+
+
+def sealed(approval: Approval) -> Approval:
+    """Give *approval* with its digest."""
+    return msgspec.structs.replace(approval, digest=digest_of(msgspec.to_builtins(approval)))
+
+
+def require_valid(approval: Approval, plan: Plan, now: datetime) -> None:
+    """Refuse an approval that does not count for *plan*.
+
+    Raises:
+        RefusedError: It is another plan's, expired, or from the future.
+    """
+    if why := _fault(approval, plan, now):
+        raise RefusedError(
+            f"the approval by {approval.approver} {why}",
+            advice="ask them to approve the plan as it is: vpnmigrate approve PLAN",
+        )
+
+
+def counting(plan: Plan, approvals: Iterable[Approval], operator: Person, now: datetime) -> Judged:
+    """Say which *approvals* count: valid, one a person, and by others where four eyes are asked.
+
+    Of several by one person the last one handed in is judged.
+    """
+    latest = {(each.approver, each.user): each for each in approvals}
+    good: list[Approval] = []
+    faults: list[str] = []
+    for each in latest.values():
+        person = Person(each.approver, each.user)
+        why = _fault(each, plan, now)
+        if not why and plan.decisions.approvals.four_eyes and person.may_be(operator):
+            why = "is by whoever carries the plan out"
+        if not why and any(person.may_be(Person(g.approver, g.user)) for g in good):
+            why = "is by somebody who has approved already"
+        if why:
+            faults.append(f"the one by {each.approver} {why}")
+        else:
+            good.append(each)
+    return Judged(tuple(good), tuple(faults))
+
+
+def _fault(approval: Approval, plan: Plan, now: datetime) -> str:
+    if approval.fingerprint != plan.fingerprint:
+        return f"is for another plan ({approval.fingerprint[:12]}, not {plan.fingerprint[:12]})"
+    if approval.at > now + SKEW:
+        return f"is dated {approval.at:%Y-%m-%d %H:%M}Z, which is yet to come"
+    # The plan says how long an approval counts, whatever a file may say.
+    ends = min(approval.expires, approval.at + plan.decisions.approvals.valid)
+    if now >= ends:
+        return f"expired {ends:%Y-%m-%d %H:%M}Z"
+    return ""

@@ -1,0 +1,152 @@
+"""Who stands at the gates of a run: asks them all, writes down what they said, opens or holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vpnmigrate import gates
+from vpnmigrate.admission import require_direct_connect_known, require_unchanged
+from vpnmigrate.clock import Clock
+from vpnmigrate.drift import differences
+from vpnmigrate.errors import HeldError, NotVerifiedError
+from vpnmigrate.gates import Circumstances, ProofOfReturn
+from vpnmigrate.go_no_go import Call, Force, Gate, Milestone, Seen
+from vpnmigrate.logbook import Logbook
+from vpnmigrate.looking import Look
+from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Ec2, Paths
+from vpnmigrate.records import Forced, GatesSeen
+from vpnmigrate.rehearsed import Rehearsed
+from vpnmigrate.settling import Settler
+from vpnmigrate.survey import Survey
+
+
+@dataclass(frozen=True)
+class Papers:
+    """What the operator brings to the gates; approvals are in the journal."""
+
+    user: str = ""
+    """Their login name."""
+    rehearsed: Rehearsed | None = None
+    proof: ProofOfReturn | None = None
+    forces: tuple[Force, ...] = ()
+    """For this process alone: who comes back another day has to say it again."""
+
+
+class Gatekeeper:
+    """Lets a run through, or not; what gates said is in the journal before anything follows."""
+
+    def __init__(  # noqa: PLR0913  the seams it asks
+        self,
+        plan: Plan,
+        *,
+        ec2: Ec2,
+        paths: Paths,
+        clock: Clock,
+        settler: Settler,
+        logbook: Logbook,
+        papers: Papers,
+    ) -> None:
+        self._plan = plan
+        self._ec2 = ec2
+        self._paths = paths
+        self._clock = clock
+        self._settler = settler
+        self._logbook = logbook
+        self._papers = papers
+
+    def begin_cutover(self) -> Look:
+        """Let the cutover begin, and give the look that it begins from.
+
+        Raises:
+            RefusedError: AWS is not configured as the plan found it, or that cannot be told.
+            HeldError: A gate does not pass and was not forced.
+        """
+        survey = self._settler.read_for_certain(self._survey)
+        look = self._settler.look_for_certain(self._suits)
+        around = self._circumstances(differences(self._plan.before, survey))
+        seen = gates.before_cutover(self._plan, look.way, look.now, look.told, around)
+        seen = self._write_down(Milestone.CUTOVER, seen)
+        require_unchanged(self._plan, survey)
+        self._require_open(seen)
+        return look
+
+    def continue_cutover(self) -> None:
+        """Let a cutover go on that was begun under a journal which is lost.
+
+        STS is not asked: no way out of an outage waits for it.
+
+        Raises:
+            HeldError: To go on would make it worse.
+        """
+        look = self._settler.look_for_certain(self._suits)
+        seen = gates.in_the_cutover(self._plan, look.way, look.now, look.told, self._paths.read())
+        self._require_open(self._write_down(Milestone.CUTOVER, seen))
+
+    def begin_finalize(self) -> None:
+        """Let finalize begin.
+
+        Raises:
+            NotVerifiedError: Traffic does not flow through the new connections now.
+            HeldError: Another gate does not pass and was not forced.
+        """
+        look = self._settler.look_for_certain()
+        seen = gates.before_finalize(
+            self._plan, look.way, look.now, look.told, self._circumstances(())
+        )
+        seen = self._write_down(Milestone.FINALIZE, seen)
+        for each in seen:
+            if each.gate is Gate.TRAFFIC and each.call is not Call.PASS:
+                message = f"traffic does not flow through the new connections: {each.observed}"
+                raise NotVerifiedError(message, advice=each.advice)
+        closed = [each for each in seen if not each.lets_through]
+        if closed:
+            raise HeldError(
+                f"finalize may not begin: {_listed(closed)}",
+                advice=closed[0].advice or f"vpnmigrate status {self._plan.migration}",
+            )
+
+    def _survey(self) -> Survey:
+        survey = self._ec2.survey(self._plan.old_gateway)
+        require_direct_connect_known(self._plan, survey)
+        return survey
+
+    def _suits(self, look: Look) -> bool:
+        seen = gates.to_be_seen(self._plan, look.way, look.now, look.told)
+        return all(each.lets_through for each in seen)
+
+    def _circumstances(self, drift: tuple[str, ...]) -> Circumstances:
+        identity = self._settler.read_for_certain(self._ec2.identity)
+        return Circumstances(
+            now=self._clock.now(),
+            identity=identity,
+            user=self._papers.user,
+            differences=drift,
+            paths=self._paths.read(),
+            approvals=self._logbook.state.approvals,
+            rehearsed=self._papers.rehearsed,
+            proof=self._papers.proof,
+        )
+
+    def _write_down(self, before: Milestone, seen: Sequence[Seen]) -> tuple[Seen, ...]:
+        judged = gates.forced(seen, self._papers.forces)
+        forced = (
+            Forced(before, each.gate, each.forced, each.observed, self._papers.user)
+            for each in judged
+            if each.forced
+        )
+        self._logbook.write(GatesSeen(before, judged), *forced)
+        return judged
+
+    def _require_open(self, seen: Sequence[Seen]) -> None:
+        closed = [each for each in seen if not each.lets_through]
+        if closed:
+            raise HeldError(
+                f"the cutover may not begin: {_listed(closed)}",
+                advice=f"vpnmigrate apply {self._plan.migration}",
+            )
+
+
+def _listed(closed: Sequence[Seen]) -> str:
+    return "; ".join(str(each) for each in closed)

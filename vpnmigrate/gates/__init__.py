@@ -1,0 +1,85 @@
+"""Go or no-go: the named gates before the cutover and before finalize.
+
+Pure decisions.  Each gate says what it found, what it asks for, and PASS, FAIL or UNKNOWN; what is
+unknown never passes.  A gate that comes later, such as a calendar or an alarm, is one more
+function here and one more name in ``go_no_go``, with what it needs in ``Circumstances``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vpnmigrate.gates import host, people, retiring, timing, world
+from vpnmigrate.gates.circumstances import Circumstances, ProofOfReturn
+from vpnmigrate.gates.forcing import forced
+from vpnmigrate.go_no_go import Seen
+from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Path
+from vpnmigrate.snapshot import Snapshot, Told, Way
+
+__all__ = [
+    "Circumstances",
+    "ProofOfReturn",
+    "before_cutover",
+    "before_finalize",
+    "forced",
+    "in_the_cutover",
+    "to_be_seen",
+]
+
+
+def before_cutover(
+    plan: Plan, way: Way, now: Snapshot, told: Told, around: Circumstances
+) -> tuple[Seen, ...]:
+    """Ask every gate before step 7, in the order in which a reader wants to know."""
+    return (
+        world.unchanged(around),
+        timing.window(plan, around),
+        people.approvals(plan, around),
+        timing.rehearsal(plan, around),
+        world.way_back(plan, now, around.proof),
+        world.devices(told),
+        world.new_connections(plan, way, now, told),
+        world.new_gateway(way, now),
+        world.old_tunnels(plan, now),
+        host.credentials(plan, around),
+        host.clock(around),
+        host.own_path(plan, around.paths),
+    )
+
+
+def to_be_seen(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[Seen, ...]:
+    """Ask the gates that one look at AWS decides: another look, a little later, may say more."""
+    return (
+        world.way_back(plan, now, None),
+        world.new_connections(plan, way, now, told),
+        world.new_gateway(way, now),
+        world.old_tunnels(plan, now),
+    )
+
+
+def in_the_cutover(
+    plan: Plan, way: Way, now: Snapshot, told: Told, paths: Sequence[Path]
+) -> tuple[Seen, ...]:
+    """Ask what must hold for a cutover that was begun under a lost journal.
+
+    Traffic may be down.  Whatever only people or the time of day could change is not asked.
+    """
+    return (
+        world.way_back(plan, now, None),
+        world.new_connections(plan, way, now, told),
+        world.new_gateway(way, now),
+        host.own_path(plan, paths),
+    )
+
+
+def before_finalize(
+    plan: Plan, way: Way, now: Snapshot, told: Told, around: Circumstances
+) -> tuple[Seen, ...]:
+    """Ask every gate before step 11."""
+    return (
+        retiring.traffic(plan, way, now, told),
+        retiring.archived(plan, now, told),
+        timing.finalize_window(plan, around),
+        people.finalize_approvals(plan, around),
+    )

@@ -1,0 +1,113 @@
+"""Gates about this host: its credentials, its clock, and its own way to AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from vpnmigrate.gates.circumstances import Circumstances
+from vpnmigrate.gates.saying import failed, passed, unknown, unless
+from vpnmigrate.go_no_go import Gate, Seen
+from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Path, Renewal
+from vpnmigrate.windows import expected
+
+DEFAULT_ROUTES = ("0.0.0.0/0", "::/0")
+SKEW = timedelta(minutes=5)
+"""AWS refuses requests signed 5 to 15 minutes off, by service (SigV4; domain.md 2.11)."""
+
+
+def credentials(plan: Plan, around: Circumstances) -> Seen:
+    """Ask that the credentials outlast the window, or without one a cutover and its way back."""
+    needed = _needed_until(plan, around)
+    required = f"good until {needed:%Y-%m-%d %H:%M}Z"
+    held = around.identity.credentials
+    ending = "" if held.until is None else f" {held.until:%Y-%m-%d %H:%M}Z"
+    match held.renewal:
+        case Renewal.NEEDLESS:
+            return passed(Gate.CREDENTIALS, "they do not expire", required)
+        case Renewal.BY_ITSELF:
+            now = f", next at{ending}" if ending else ""
+            return passed(Gate.CREDENTIALS, f"renewed without a person{now}", required)
+        case Renewal.BY_A_PERSON if held.until is None:
+            return unknown(
+                Gate.CREDENTIALS,
+                "temporary, and nothing says until when",
+                required,
+                advice="use a profile, or set AWS_CREDENTIAL_EXPIRATION beside the keys",
+            )
+        case Renewal.BY_A_PERSON if held.until <= needed:
+            return failed(
+                Gate.CREDENTIALS, f"they expire{ending}", required, advice="renew them first"
+            )
+        case Renewal.BY_A_PERSON:
+            return passed(Gate.CREDENTIALS, f"they expire{ending}", required)
+
+
+def _needed_until(plan: Plan, around: Circumstances) -> datetime:
+    window = plan.decisions.window
+    if window is not None:
+        return window.end
+    awaited = expected(plan.fingerprint, around.rehearsed)
+    return around.now + awaited.cutover + awaited.rollback
+
+
+def clock(around: Circumstances) -> Seen:
+    """Ask that AWS would not refuse our signatures, and that windows mean what they say."""
+    required = f"within {SKEW.seconds // 60} min of AWS's"
+    ahead = around.identity.ahead
+    if ahead is None:
+        return unknown(Gate.CLOCK, "AWS's answer has no date", required)
+    seconds = round(ahead.total_seconds())
+    observed = f"{abs(seconds)} s {'behind' if seconds < 0 else 'ahead'}"
+    if abs(ahead) > SKEW:
+        return failed(Gate.CLOCK, observed, required, advice="set this machine's clock (NTP)")
+    return passed(Gate.CLOCK, observed, required)
+
+
+def own_path(plan: Plan, paths: Sequence[Path]) -> Seen:
+    """Refuse to cut the connection that this program itself needs."""
+    services = " and ".join(path.service for path in paths) or "AWS"
+    return unless(
+        Gate.OWN_PATH,
+        _own_path(plan, paths),
+        f"{services} reached by another way",
+        "this host's way to EC2 and STS not through the VPN that is cut",
+        advice="run it from another host",
+    )
+
+
+def _own_path(plan: Plan, paths: Sequence[Path]) -> Iterator[str]:
+    """Say which services are reached through the VPN.
+
+    An endpoint inside the VPC is reached through the VPN; so is every endpoint from a host in the
+    VPC whose default route is the gateway.
+    """
+    vpc = plan.before.vpc
+    inside = [ip_network(cidr) for cidr in vpc.cidrs] if vpc else []
+    for path in paths:
+        if not path.addresses:
+            yield f"how this host reaches {path.service} could not be found out"
+        elif held := [a for a in path.addresses if _is_in(a, inside)]:
+            yield (
+                f"this host reaches {path.service} at {held[0]}, inside {plan.vpc}: "
+                "the cutover would cut the program's own path to AWS"
+            )
+        elif path.local and _is_in(path.local, inside) and _default_route_is_the_gateway(plan):
+            yield (
+                f"this host ({path.local}) is inside {plan.vpc}, whose default route is "
+                f"{plan.old_gateway}: the cutover would cut the program's own path to AWS"
+            )
+
+
+def _is_in(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    return any(ip_address(address) in network for network in networks)
+
+
+def _default_route_is_the_gateway(plan: Plan) -> bool:
+    return any(
+        route.destination in DEFAULT_ROUTES and route.target == plan.old_gateway
+        for table in plan.before.route_tables
+        for route in table.routes
+    )

@@ -1,0 +1,35 @@
+"""Gates before finalize: nothing old is deleted that may still be needed."""
+
+from __future__ import annotations
+
+from vpnmigrate.gates.saying import unless
+from vpnmigrate.go_no_go import Gate, Seen
+from vpnmigrate.model import State
+from vpnmigrate.plan import Plan, connection_role
+from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.steps.traffic import shortfalls
+
+
+def traffic(plan: Plan, way: Way, now: Snapshot, told: Told) -> Seen:
+    """Ask that traffic flows through the new connections now, whatever was verified before."""
+    return unless(
+        Gate.TRAFFIC,
+        shortfalls(plan, way, now, told),
+        "nothing is lacking",
+        "traffic through the new connections, now",
+        advice="see that it does, then finalize again; until then rollback works",
+    )
+
+
+def archived(plan: Plan, now: Snapshot, told: Told) -> Seen:
+    """Ask that the configuration of every connection, old and new, is in the vault."""
+    roles = [connection_role(old) for old in plan.old_connections]
+    new = [now.ours[role] for role in roles if now.state(role) is State.AVAILABLE]
+    wanted = [*plan.old_connections, *new]
+    return unless(
+        Gate.ARCHIVED,
+        [f"no configuration of {each} in the vault" for each in wanted if each not in told.files],
+        f"{len(wanted)} configurations",
+        "the configuration of every connection in the vault",
+        advice="after finalize AWS does not give those of the old connections again",
+    )

@@ -1,0 +1,90 @@
+"""Gates about time: the window, and whether a rehearsal is recent enough to go by."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from vpnmigrate.gates.circumstances import Circumstances
+from vpnmigrate.gates.saying import failed, passed
+from vpnmigrate.go_no_go import Gate, Seen
+from vpnmigrate.options import Window
+from vpnmigrate.plan import Plan
+from vpnmigrate.windows import Ahead, Late, Open, Past, Short, expected, stand
+
+ANOTHER = "plan again: vpnmigrate plan --from RUN --window START/END"
+
+
+def window(plan: Plan, around: Circumstances) -> Seen:
+    """Ask for the window, and for room in it for a cutover and the whole way back."""
+    given = plan.decisions.window
+    if given is None:
+        return passed(Gate.WINDOW, "the plan has none", "nothing")
+    awaited = expected(plan.fingerprint, around.rehearsed)
+    margin = plan.decisions.waits.margin
+    required = (
+        f"{_told(given)}; {_span(awaited.cutover)} for the cutover, {_span(awaited.rollback)} for "
+        f"the way back ({awaited.source}), and a margin of {_span(margin)}"
+    )
+    match stand(given, awaited, margin, around.now):
+        case Open(latest):
+            return passed(Gate.WINDOW, f"open; may begin until {_at(latest)}", required)
+        case Ahead(opens):
+            opening = f"opens {_at(opens)}, in {_span(opens - around.now)}"
+            return failed(Gate.WINDOW, opening, required, advice="apply again then")
+        case Late(latest, ends):
+            observed = f"begun after {_at(latest)} it could not be taken back by {_at(ends)}"
+            return failed(Gate.WINDOW, observed, required, advice=ANOTHER)
+        case Past(ended):
+            return failed(Gate.WINDOW, f"over since {_at(ended)}", required, advice=ANOTHER)
+        case Short(length, needs):
+            observed = f"{_span(length)} long, and {_span(needs)} are needed"
+            return failed(
+                Gate.WINDOW, observed, required, advice=f"rehearse the plan, or {ANOTHER}"
+            )
+
+
+def finalize_window(plan: Plan, around: Circumstances) -> Seen:
+    """Ask for the window of finalize; nothing has to fit into it, for nothing leads back."""
+    given = plan.decisions.finalize.window
+    if given is None:
+        return passed(Gate.WINDOW, "the plan has none for finalize", "nothing")
+    if given.start <= around.now < given.end:
+        return passed(Gate.WINDOW, "open", _told(given))
+    observed = "not open yet" if around.now < given.start else "over"
+    return failed(Gate.WINDOW, observed, _told(given), advice="finalize in the window")
+
+
+def rehearsal(plan: Plan, around: Circumstances) -> Seen:
+    """Ask for a recent rehearsal of this very plan, if the plan does."""
+    within = plan.decisions.rehearsed_within
+    known = around.rehearsed
+    if known is not None and known.fingerprint != plan.fingerprint:
+        known = None
+    if known is None:
+        observed = "none of this plan"
+    else:
+        ended = "passed" if known.passed else "FAILED"
+        observed = f"{ended} {_at(known.at)}"
+    if within is None:
+        return passed(Gate.REHEARSAL, observed, "nothing")
+    required = f"passed in the last {_span(within)}"
+    recent = known is not None and timedelta(0) <= around.now - known.at <= within
+    if known is not None and known.passed and recent:
+        return passed(Gate.REHEARSAL, observed, required)
+    return failed(Gate.REHEARSAL, observed, required, advice="vpnmigrate rehearse PLAN")
+
+
+def _told(window: Window) -> str:
+    return f"{window.written}, which is {_at(window.start)} to {_at(window.end)}"
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}Z"
+
+
+def _span(length: timedelta) -> str:
+    minutes = -(-length // timedelta(minutes=1))
+    days, rest = divmod(minutes, 24 * 60)
+    hours, minutes = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
+    return " ".join(f"{amount} {unit}" for amount, unit in parts if amount) or "0 min"

@@ -1,0 +1,28 @@
+"""Checks of the change window against what has to fit into it."""
+
+from __future__ import annotations
+
+from vpnmigrate.options import Decisions
+from vpnmigrate.plan import Finding
+from vpnmigrate.preflight.base import Findings
+from vpnmigrate.survey import Survey
+from vpnmigrate.windows import BY_DEFAULT, Short, stand
+
+
+def the_window_is_long_enough(_survey: Survey, decisions: Decisions) -> Findings:
+    """A cutover, a rollback and the margin have to fit into the window, or it never opens."""
+    window = decisions.window
+    if window is None:
+        return
+    match stand(window, BY_DEFAULT, decisions.waits.margin, window.start):
+        case Short(length, needs):
+            yield Finding(
+                "VPM-W901",
+                "window-too-short",
+                f"the window {window.written} is {length} long; a cutover, a rollback and the "
+                f"margin need {needs} ({BY_DEFAULT.source})",
+                "Rehearse the plan: what was rehearsed counts instead.  Or take a longer window, "
+                "or a shorter waits.margin.",
+            )
+        case _:
+            return

@@ -1,0 +1,67 @@
+"""What gates said, as a table for a person and as values for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from vpnmigrate.go_no_go import Call, Milestone, Seen
+from vpnmigrate.records import Forced, GatesSeen
+from vpnmigrate.report.words import moment, safe, wrapped
+
+_TITLES = {Milestone.CUTOVER: "before the cutover", Milestone.FINALIZE: "before finalize"}
+_CALL = 8
+_GATE = 24
+"""Widths of the first two columns: the longest word in each, and a gap."""
+
+
+def title(seen: GatesSeen) -> str:
+    """Say which round of gates it is, and how it ended."""
+    closed = sum(not each.lets_through for each in seen.gates)
+    ended = "all open" if not closed else f"{closed} of {len(seen.gates)} closed"
+    return f"gates {_TITLES[seen.before]}: {ended}"
+
+
+def lines(seen: Sequence[Seen]) -> Iterator[str]:
+    """Give a line for each gate; one that is closed also says what it asks for and what to do."""
+    for each in seen:
+        call = "FORCED" if each.forced else each.call.value
+        yield f"{call:<{_CALL}}{each.gate.value:<{_GATE}}{each.observed}"
+        if each.call is not Call.PASS:
+            yield f"{'':<{_CALL}}required: {each.required}"
+            if each.forced:
+                yield f"{'':<{_CALL}}{each.call}, and forced because: {each.forced}"
+            elif each.advice:
+                yield f"{'':<{_CALL}}to do: {each.advice}"
+
+
+def table(seen: GatesSeen, at: datetime) -> str:
+    """Give the whole round."""
+    head = f"{title(seen)}, {moment(at)}"
+    rows = (wrapped(line, first="  ", rest=" " * (_CALL + 4)) for line in lines(seen.gates))
+    return "\n".join([head, *rows])
+
+
+def forced_line(forced: Forced) -> str:
+    """Say loudly that a gate was forced."""
+    return (
+        f"FORCED {forced.gate} {_TITLES[forced.before]}, by {forced.who or 'somebody'}, although "
+        f"{forced.observed}; because: {forced.reason}"
+    )
+
+
+def as_json(seen: GatesSeen | None, at: datetime | None) -> dict[str, Any] | None:
+    """Give the last round as JSON values; None before the first."""
+    if seen is None or at is None:
+        return None
+    return {
+        "before": seen.before.value,
+        "at": at.isoformat(),
+        "open": all(each.lets_through for each in seen.gates),
+        "gates": [
+            {**msgspec.structs.asdict(each), "observed": safe(each.observed)} for each in seen.gates
+        ],
+    }
