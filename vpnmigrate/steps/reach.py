@@ -58,8 +58,13 @@ def reach(
 
 
 def as_before(plan: Plan, baseline: Baseline, table: RouteTableRecord) -> RouteTableRecord:
-    """Give *table* of the before-survey with what was propagated in the last look before step 7."""
-    if plan.old_gateway not in table.propagating or table.id not in baseline.propagated:
+    """Give *table* of the before-survey with what was propagated in the last look before step 7.
+
+    A route that is shown as propagated into a table that takes up nothing is about to vanish:
+    nothing was promised for it.
+    """
+    propagating = plan.old_gateway in table.propagating
+    if propagating and table.id not in baseline.propagated:
         return table
     kept = [
         route
@@ -68,7 +73,7 @@ def as_before(plan: Plan, baseline: Baseline, table: RouteTableRecord) -> RouteT
     ]
     learned = (
         RouteRecord(prefix, plan.old_gateway, PROPAGATED_ROUTE)
-        for prefix in sorted(baseline.propagated[table.id])
+        for prefix in (sorted(baseline.propagated[table.id]) if propagating else ())
     )
     return replace(table, routes=(*kept, *learned))
 
