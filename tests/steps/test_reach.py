@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from tests.builders import BOTH, OLD, a_plan, a_survey, a_table
 from vpnmigrate.snapshot import Baseline
 from vpnmigrate.steps.reach import as_before
@@ -15,7 +17,7 @@ def the_routes(table, baseline):
 
 def test_a_leftover_of_propagation_is_promised_to_nobody():
     """A propagated route in a table that takes up nothing is about to vanish, and is not missed."""
-    leftover = a_table(BOTH, learned=("10.9.0.0/16",))
+    leftover = replace(a_table(BOTH, propagates=OLD, learned=("10.9.0.0/16",)), propagating=())
     nothing_taken = Baseline(taken=a_survey().taken, tunnels_up={}, propagated={})
 
     assert leftover.propagated_from(OLD) == {"10.9.0.0/16"}
