@@ -58,7 +58,9 @@ PURE: dict[str, frozenset[str]] = {
     "orders": frozenset({"replay"}),
     "admission": frozenset({"drift"}),
     "requests": frozenset(),
+    "stopwatch": frozenset(),
     "evidence": frozenset(),
+    "byhand": frozenset({"requests"}),
 }
 
 # Deeds: what each part of the shell uses besides the values.
@@ -92,9 +94,23 @@ SHELL: dict[str, frozenset[str]] = {
     "aws": frozenset({"vault", "devices", "requests"}),
     "sandbox": frozenset({"aws", "strict_yaml"}),
     "rehearsal": frozenset(
-        {"drift", "replay", "routes", "journal", "vault", "aws", "looking", "runner", "sandbox"}
+        {
+            "drift",
+            "replay",
+            "routes",
+            "stopwatch",
+            "journal",
+            "vault",
+            "aws",
+            "looking",
+            "runner",
+            "sandbox",
+        }
     ),
-    "report": frozenset({"states", "replay", "orders", "evidence", "rehearsal"}),
+    "report": frozenset(
+        {"states", "replay", "orders", "evidence", "rehearsal", "stopwatch"}
+        | {"byhand", "journeys", "windows"}
+    ),
 }
 # The command line puts everything together.
 SHELL["cli"] = frozenset(PURE) | frozenset(SHELL)

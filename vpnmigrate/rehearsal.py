@@ -25,7 +25,7 @@ from vpnmigrate.model import Attachment, VpnGatewayId
 from vpnmigrate.options import Approvals
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.ports import Path as HostPath
-from vpnmigrate.records import Direction, DirectionTaken, Entry, Intended, OutageBegan, OutageEnded
+from vpnmigrate.records import Entry, Intended
 from vpnmigrate.replay import replay
 from vpnmigrate.routes import Row, equivalence
 from vpnmigrate.runner import Runner, Surroundings
@@ -34,6 +34,7 @@ from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.snapshot import snapshot_of
+from vpnmigrate.stopwatch import Leg, down, legs, length, since_turning_back, until_restored
 from vpnmigrate.vault import Vault
 
 BOUNDARIES = range(1, 11)
@@ -66,6 +67,8 @@ class Passage:
     """How the end differs from the beginning; and what was left behind."""
     routes: tuple[Row, ...] = ()
     """Every destination of every table with its next hop before and at the end."""
+    legs: tuple[Leg, ...] = ()
+    """The steps that settled, in the order in which they did."""
 
     @property
     def good(self) -> bool:
@@ -116,10 +119,11 @@ def _forward(plan: Plan) -> Passage:
         return Passage(
             0,
             _changes(entries),
-            _down(entries),
-            _length(entries),
+            down(entries),
+            length(entries),
             failure=failure,
             routes=stage.where_it_leads(),
+            legs=legs(entries),
         )
 
 
@@ -129,16 +133,17 @@ def _back(plan: Plan, boundary: int) -> Passage:
         if boundary in replay(stage.journal.entries).settled:
             failure = _tried(stage.runner.back)
         entries = stage.journal.entries
-        return_leg = _since_turning_back(entries)
+        return_leg = since_turning_back(entries)
         return Passage(
             boundary,
             _changes(return_leg),
-            _down(entries),
-            _length(return_leg),
-            _until_restored(return_leg),
+            down(entries),
+            length(return_leg),
+            until_restored(return_leg),
             failure,
             stage.what_differs(),
             stage.where_it_leads(),
+            legs(return_leg),
         )
 
 
@@ -235,43 +240,3 @@ def _changes(entries: Sequence[Entry]) -> tuple[Made, ...]:
         for entry in entries
         if isinstance(entry.record, Intended)
     )
-
-
-def _since_turning_back(entries: Sequence[Entry]) -> Sequence[Entry]:
-    for index, entry in enumerate(entries):
-        match entry.record:
-            case DirectionTaken(direction=Direction.BACK):
-                return entries[index:]
-            case _:
-                pass  # still on the way forward
-    return ()
-
-
-def _down(entries: Sequence[Entry]) -> timedelta:
-    """Add up the time that traffic was down; an outage that lasts counts to the last entry."""
-    total = timedelta(0)
-    since = None
-    for entry in entries:
-        match entry.record:
-            case OutageBegan(since=began):
-                since = since or began
-            case OutageEnded(at=at) if since is not None:
-                total += at - since
-                since = None
-            case _:
-                pass  # does not touch traffic
-    return total if since is None else total + (entries[-1].at - since)
-
-
-def _length(entries: Sequence[Entry]) -> timedelta:
-    return entries[-1].at - entries[0].at if entries else timedelta(0)
-
-
-def _until_restored(return_leg: Sequence[Entry]) -> timedelta:
-    for entry in return_leg:
-        match entry.record:
-            case OutageEnded(at=at):
-                return at - return_leg[0].at
-            case _:
-                pass  # traffic is still down, or never was
-    return timedelta(0)

@@ -103,7 +103,7 @@ class TestUnknownThings:
 
 
 class TestMalformedFiles:
-    @pytest.mark.parametrize("verb", ["apply", "rehearse", "rollback"])
+    @pytest.mark.parametrize("verb", ["apply", "rehearse", "rollback", "runbook"])
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 99}', "\x00"])
     def test_a_file_that_is_no_plan(self, terminal, verb, text):
         """Whatever lies in the file, the message names it, and no run is begun."""

@@ -21,10 +21,11 @@ ALWAYS = {"--json", "--help"}
 
 FLAGS = {
     "plan": {"--vpn-gateway", "--vpn-connection", "--playbook", "--output", "-o", "--from"}
-    | {"--change"}
+    | {"--change", "--window"}
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
     "rehearse": set(),
+    "runbook": {"--output", "-o"},
     "apply": {"--until", "--take-over", "--yes", "--no-input"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "done": GIVEN_TO_RUNS,
     "pause": GIVEN_TO_RUNS,

@@ -18,6 +18,7 @@ from vpnmigrate.cli import (
     rehearse,
     report,
     rollback,
+    runbook,
     sandbox,
     status,
 )
@@ -62,6 +63,7 @@ def root(
 _VERBS: tuple[Verb, ...] = (
     plan.plan,
     rehearse.rehearse,
+    runbook.runbook,
     apply.apply,
     done.done,
     orders.pause,

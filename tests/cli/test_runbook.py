@@ -1,0 +1,39 @@
+"""The change document as a command."""
+
+from __future__ import annotations
+
+
+class TestRunbook:
+    def test_markdown_on_standard_output_is_what_a_file_gets(self, terminal):
+        """Without a file the document is printed; with one it says where it lies."""
+        migration = terminal.planned()
+        calls = terminal.clock.now()
+
+        printed = terminal.run("runbook", "plan.json")
+        written = terminal.run("runbook", "plan.json", "-o", "change.md")
+
+        assert (printed.code, written.code) == (0, 0)
+        assert written.out == "wrote change.md\n"
+        assert (terminal.place / "change.md").read_text(encoding="utf-8") == printed.out
+        assert f"`vpnmigrate apply {migration}`" in printed.out
+        assert terminal.clock.now() == calls
+
+    def test_json_is_one_document(self, terminal):
+        """A program gets the same content, and nothing beside it."""
+        migration = terminal.planned()
+
+        ran = terminal.run("runbook", "plan.json", "--json")
+
+        assert ran.document["schema"] == "vpnmigrate/runbook/1"
+        assert dict(ran.document["cover"])["run"] == migration
+        assert [way["restored"] for way in ran.document["returns"]][:6] == ["not interrupted"] * 6
+
+    def test_another_form_is_refused_with_those_there_are(self, terminal):
+        """A name that asks for no known form is a usage error, before anything is rehearsed."""
+        terminal.planned()
+
+        ran = terminal.run("runbook", "plan.json", "-o", "change.docx")
+
+        assert ran.code == 2
+        assert ".md" in ran.err
+        assert "forward" not in ran.err

@@ -1,0 +1,56 @@
+"""The creation of a connection as shell.  A key that is used again goes through a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vpnmigrate.byhand import waits
+from vpnmigrate.byhand.commands import ONCE, as_json, command, when
+from vpnmigrate.byhand.names import Names
+from vpnmigrate.changes import CreateVpnConnection
+from vpnmigrate.model import AWS_VPN
+from vpnmigrate.options import KeyMode
+from vpnmigrate.ports import Mark
+from vpnmigrate.requests import Request, request_of
+
+_QUERY = "VpnConnection.VpnConnectionId"
+
+
+def create_connection(change: CreateVpnConnection, names: Names, mark: Mark) -> Iterator[str]:
+    """Give the creation of the successor of an old connection."""
+    variable = names.variables[change.role]
+    request = request_of(change, mark)
+    match change.keys:
+        case KeyMode.NEW | KeyMode.SECRETS_MANAGER:
+            made = command(request, names, query=_QUERY)
+            yield when(f'[ -z "${variable}" ]', f"{variable}=$({ONCE}{made})")
+        case KeyMode.REUSE:
+            yield from _with_old_keys(change, request, names, variable)
+    wanted = f"'available {AWS_VPN}'"
+    yield f'until_is {waits.CONNECTION_MADE} {wanted} connection_state "${variable}"'
+
+
+def _with_old_keys(
+    change: CreateVpnConnection, request: Request, names: Names, variable: str
+) -> Iterator[str]:
+    options = request.parameters["Options"]
+    tunnels = [
+        {**tunnel, "PreSharedKey": f"KEY_{number}"}
+        for number, tunnel in enumerate(options["TunnelOptions"], 1)
+    ]
+    keyed = as_json({**options, "TunnelOptions": tunnels})
+    for special in ("\\", "$", "`"):
+        keyed = keyed.replace(special, f"\\{special}")
+    for number in range(1, len(tunnels) + 1):
+        keyed = keyed.replace(f'"KEY_{number}"', f'"$KEY_{number}"')
+    made = command(request, names, query=_QUERY, Options='"file://$OPTIONS"')
+    read = "; ".join(f"read -r KEY_{number}" for number in range(1, len(tunnels) + 1))
+    yield f'if [ -z "${variable}" ]; then'
+    yield "  # The old keys go through a file of mode 0600: a command line is for all to see."
+    yield f"  {{ {read}; }} < <(keys_of {names.word(change.replaces)})"
+    yield "  OPTIONS=$(mktemp)"
+    yield f'  cat >"$OPTIONS" <<JSON\n{keyed}\nJSON'
+    yield f"  {variable}=$({ONCE}{made})"
+    yield '  rm -f "$OPTIONS"'
+    yield f"  unset {' '.join(f'KEY_{number}' for number in range(1, len(tunnels) + 1))}"
+    yield "fi"

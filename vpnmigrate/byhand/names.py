@@ -1,0 +1,71 @@
+"""What a script calls the resources that do not exist yet: shell variables for a plan's roles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from shlex import quote
+
+from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.plan import (
+    GATEWAY_ROLE,
+    TEST_SUBNET_ROLE,
+    TEST_VPC_ROLE,
+    Plan,
+    connection_role,
+)
+
+_MAIN_TABLE = f"main table of {TEST_VPC_ROLE}"
+"""What the imagined world calls the table that EC2 makes with the test VPC."""
+_IN_PROSE = re.compile(rf"\b(?:connection/vpn-\w+|{TEST_VPC_ROLE}\b|(?<=through ){GATEWAY_ROLE}\b)")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Shell words for ids: a variable for what will be made, the quoted id for what is there."""
+
+    plan: Plan
+
+    @cached_property
+    def variables(self) -> Mapping[str, str]:
+        """The variable of each role, in the order in which they are made."""
+        numbered: dict[str, str] = {
+            connection_role(old): f"NEW_VPN_{number}"
+            for number, old in enumerate(self.plan.old_connections, 1)
+        }
+        test: dict[str, str] = {TEST_VPC_ROLE: "TEST_VPC", TEST_SUBNET_ROLE: "TEST_SUBNET"}
+        return {
+            GATEWAY_ROLE: "NEW_VGW",
+            **numbered,
+            **({} if self.plan.decisions.test_vpc is None else test),
+        }
+
+    def word(self, id_: str) -> str:
+        """Give the shell word for an id or a role."""
+        if id_ in self.variables:
+            return f'"${self.variables[id_]}"'
+        if id_ == _MAIN_TABLE:
+            return f'"$(main_table {self.word(TEST_VPC_ROLE)})"'
+        return quote(id_)
+
+    def other(self, gateway: str) -> str:
+        """Give the shell word for the gateway that *gateway* takes over from."""
+        return self.word(
+            GATEWAY_ROLE if gateway == self.plan.old_gateway else self.plan.old_gateway
+        )
+
+    def successor(self, old: VpnConnectionId) -> str:
+        """Give the shell word for the connection that succeeds *old*."""
+        return self.word(connection_role(old))
+
+    def prose(self, text: str) -> str:
+        """Give the shell word for a sentence; the roles in it become the ids they stand for."""
+        parts: list[str] = []
+        end = 0
+        for found in _IN_PROSE.finditer(text):
+            if found.group() in self.variables:
+                parts += [quote(text[end : found.start()]), self.word(found.group())]
+                end = found.end()
+        return "".join([*parts, quote(text[end:])])

@@ -1,0 +1,46 @@
+"""The change document for the command line: which form a file has, and from which rehearsal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from shlex import quote
+
+from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.plan import Plan
+from vpnmigrate.rehearsal import rehearse
+from vpnmigrate.report.runbook import Runbook, runbook_of
+from vpnmigrate.report.runbook.views import markdown
+
+Writer = Callable[[Runbook], str]
+
+_WRITERS: dict[str, Writer] = {".md": markdown}
+
+
+def writer_for(file: Path) -> Writer:
+    """Give what writes the form that *file*'s name asks for.
+
+    Raises:
+        UsageError: It asks for none that there is.
+    """
+    if file.suffix not in _WRITERS:
+        raise UsageError(
+            f"{file}: a runbook is Markdown",
+            advice="give -o a file that ends in .md",
+        )
+    return _WRITERS[file.suffix]
+
+
+def book_of(plan: Plan, file: Path, tell: Callable[[str], None]) -> Runbook:
+    """Rehearse *plan* and write its document; its commands name *file* without a folder.
+
+    Raises:
+        RefusedError: The rehearsal did not come back from everywhere: nobody should carry it out.
+    """
+    rehearsal = rehearse(plan, tell)
+    if not rehearsal.good:
+        raise RefusedError(
+            f"the rehearsal of {file} failed, so there is no runbook for it",
+            advice=f"vpnmigrate rehearse {file}",
+        )
+    return runbook_of(plan, rehearsal, quote(file.name))

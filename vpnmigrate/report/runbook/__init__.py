@@ -1,0 +1,91 @@
+"""The change document of a plan: made of the plan and its rehearsal, and of nothing else.
+
+The same plan gives the same bytes: no clock, no account and no file is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vpnmigrate.byhand import opening
+from vpnmigrate.plan import Plan
+from vpnmigrate.rehearsal import Rehearsal
+from vpnmigrate.report.inventory import named
+from vpnmigrate.report.runbook import checks, rows
+from vpnmigrate.report.runbook.book import Fact, Return, Runbook
+from vpnmigrate.report.runbook.impact import impact_of, longest_return
+from vpnmigrate.report.runbook.people import FAILURES, deadline, messages, people
+from vpnmigrate.report.words import moment, span
+from vpnmigrate.windows import Expected, back_out_deadline, latest_start
+
+__all__ = ["Runbook", "runbook_of"]
+
+
+def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str) -> Runbook:
+    """Write the document; *file* is what the plan's file is called in its commands."""
+    outage, back = span(rehearsal.forward.outage), longest_return(rehearsal)
+    return Runbook(
+        title=f"Replace {plan.old_gateway} on {plan.vpc}",
+        cover=tuple(_cover(plan, file)),
+        people=people(plan),
+        impact=impact_of(plan, rehearsal),
+        warnings=checks.warnings(plan),
+        preconditions=checks.preconditions(plan),
+        pre_checks=checks.pre_checks(plan, file),
+        gates=checks.BEFORE_CUTOVER,
+        opening=opening(plan),
+        staging=rows.staging(plan, rehearsal, file),
+        cutover=rows.cutover(plan, rehearsal),
+        deadline=(*deadline(plan, outage, back), *_moments(plan, rehearsal)),
+        returns=tuple(_returns(rehearsal)),
+        back=rows.way_back(plan, rehearsal),
+        stuck=checks.stuck(plan, file),
+        post_checks=checks.post_checks(plan),
+        messages=messages(plan, outage, back),
+        finalize_first=(
+            "This is another change, with its own approval, days after the cutover.",
+            "Its first call is the point of no return: a Classic connection cannot be made again.",
+            "The old gateway stays, unless finalize gets --delete-old-gateway.",
+        ),
+        finalize_gates=checks.BEFORE_FINALIZE,
+        finalize=rows.retirement(plan),
+        failures=FAILURES,
+    )
+
+
+def _cover(plan: Plan, file: str) -> Iterator[Fact]:
+    vpc = plan.before.vpc
+    yield "change number", plan.decisions.change
+    yield "fingerprint", plan.fingerprint
+    yield "plan", file
+    yield "run", plan.migration
+    yield "account", plan.account
+    yield "Region", plan.region
+    yield "VPC", named(vpc.id, vpc.tags) if vpc else plan.vpc
+    yield "gateway that leaves", named(plan.old_gateway, plan.before.gateway.tags)
+    yield "connections", ", ".join(named(c.id, c.tags) for c in plan.before.living)
+    yield "playbook", plan.playbook
+    yield "surveyed", moment(plan.before.taken)
+    yield "planned", f"{moment(plan.made)} by vpnmigrate {plan.tool}"
+    window = plan.decisions.window
+    yield "window", window.written if window else ""
+
+
+def _moments(plan: Plan, rehearsal: Rehearsal) -> Iterator[Fact]:
+    window, margin = plan.decisions.window, plan.decisions.waits.margin
+    if window is None:
+        return
+    rollback = max(passage.restored for passage in rehearsal.back)
+    expected = Expected(rehearsal.forward.outage, rollback, "rehearsed")
+    yield "latest start", moment(latest_start(window, expected, margin))
+    yield "decision deadline", moment(back_out_deadline(window, rollback, margin))
+
+
+def _returns(rehearsal: Rehearsal) -> Iterator[Return]:
+    for passage in rehearsal.back:
+        yield Return(
+            f"step {passage.boundary}",
+            len(passage.changes),
+            span(passage.restored) if passage.restored else "not interrupted",
+            span(passage.outage),
+        )

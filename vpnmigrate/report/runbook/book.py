@@ -1,0 +1,134 @@
+"""The change document as values, before it is Markdown, HTML or JSON.
+
+Every text is plain: what a view has to escape, it escapes.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from vpnmigrate.go_no_go import Gate
+
+SCHEMA = "vpnmigrate/runbook/1"
+
+Fact = tuple[str, str]
+"""A name and its value; an empty value is for a person to fill in."""
+
+
+class Site(Struct, frozen=True):
+    """A connection and the place behind it, in the words of whoever works there."""
+
+    name: str
+    device: str
+    connection: str
+    routing: str
+    prefixes: tuple[str, ...]
+    tunnels: str
+
+
+class Table(Struct, frozen=True):
+    """A route table and its part in the change."""
+
+    name: str
+    subnets: int
+    part: str
+
+
+class Impact(Struct, frozen=True):
+    """Who notices what, and for how long."""
+
+    summary: tuple[str, ...]
+    sites: tuple[Site, ...]
+    tables: tuple[Table, ...]
+    prefixes: tuple[str, ...]
+    """Everything on premises that is reached through the gateway."""
+
+
+class Check(Struct, frozen=True):
+    """Something to look at: *command* shows it, *expected* is what lets the change go on."""
+
+    what: str
+    command: str
+    expected: str
+    otherwise: str
+
+
+class GoNoGo(Struct, frozen=True):
+    """A gate that the program itself asks before it goes on."""
+
+    gate: Gate
+    required: str
+    otherwise: str
+
+
+class Row(Struct, frozen=True):
+    """One step: what is typed, what is seen, how long at most, and what if not."""
+
+    key: str
+    """Names the row: ``F8`` forward, ``B8`` back, ``R11`` retire."""
+    title: str
+    at: str
+    """When it begins by the rehearsal: ``S+`` staging, ``T+`` from step 7, ``B+`` going back."""
+    command: str
+    changes: tuple[str, ...]
+    expected: tuple[str, ...]
+    limit: str
+    source: str
+    otherwise: str
+    inverse: str
+    by_hand: tuple[str, ...]
+    """Shell, a block at a time; between two of them a person has something to finish."""
+
+
+class Return(Struct, frozen=True):
+    """The way back from the end of a step, as rehearsed."""
+
+    after: str
+    changes: int
+    restored: str
+    outage: str
+
+
+class Message(Struct, frozen=True):
+    """Something to be told to people, with holes."""
+
+    moment: str
+    to: str
+    text: str
+
+
+class Failure(Struct, frozen=True):
+    """A known way to fail."""
+
+    sign: str
+    cause: str
+    act: str
+
+
+class Runbook(Struct, frozen=True, kw_only=True):
+    """The whole document."""
+
+    schema: str = SCHEMA
+    title: str
+    cover: tuple[Fact, ...]
+    people: tuple[Fact, ...]
+    impact: Impact
+    warnings: tuple[Check, ...]
+    """The findings of planning; ``command`` is empty."""
+    preconditions: tuple[str, ...]
+    pre_checks: tuple[Check, ...]
+    gates: tuple[GoNoGo, ...]
+    opening: str
+    """Shell that comes before any block by hand."""
+    staging: tuple[Row, ...]
+    cutover: tuple[Row, ...]
+    deadline: tuple[Fact, ...]
+    returns: tuple[Return, ...]
+    back: tuple[Row, ...]
+    stuck: tuple[Check, ...]
+    post_checks: tuple[Check, ...]
+    messages: tuple[Message, ...]
+    finalize_first: tuple[str, ...]
+    finalize_gates: tuple[GoNoGo, ...]
+    finalize: tuple[Row, ...]
+    failures: tuple[Failure, ...]

@@ -1,0 +1,204 @@
+"""What is looked at before, when stuck, and after; and the gates, in a reader's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vpnmigrate.go_no_go import Gate
+from vpnmigrate.options import OldTunnels
+from vpnmigrate.plan import Plan
+from vpnmigrate.report.runbook.book import Check, GoNoGo
+from vpnmigrate.report.words import count
+
+
+def warnings(plan: Plan) -> tuple[Check, ...]:
+    """Give what planning warned of, for a board to accept."""
+    return tuple(
+        Check(f"{finding.code} {finding.name}", "", finding.evidence, finding.fix)
+        for finding in plan.findings
+    )
+
+
+def preconditions(plan: Plan) -> tuple[str, ...]:
+    """Give what has to be true days before."""
+    keys = "new pre-shared keys" if plan.decisions.keys == "new" else "the pre-shared keys"
+    return (
+        "This document was read by everybody named on its cover, and the plan was rehearsed.",
+        (
+            f"Staging is done: steps 1 to 6 settled, the candidate with {keys} is loaded on "
+            f"{count(len(plan.old_connections), 'device side')}, every new tunnel DISABLED."
+        ),
+        (
+            "Firewalls in front of the devices let the new outside addresses of AWS through: UDP "
+            "500 and 4500, and ESP. Monitoring knows them too."
+        ),
+        (
+            "A freeze holds for the VPC, its route tables and its gateways: no deployment of "
+            "CloudFormation or Terraform runs in the window."
+        ),
+        "Each device can be reached by a path that does not use this VPN.",
+        "The plan file lies in a second place, and a second person can run it.",
+        "The operator's own path to EC2 and STS does not use this VPN.",
+        "The operator's credentials outlast the window.",
+    )
+
+
+def pre_checks(plan: Plan, file: str) -> tuple[Check, ...]:
+    """Give what is looked at when the window opens."""
+    return (
+        Check(
+            "the right account",
+            "aws sts get-caller-identity --query Account --output text",
+            plan.account,
+            "stop: wrong credentials",
+        ),
+        Check(
+            "the plan still leads back from every step",
+            f"vpnmigrate rehearse {file}",
+            "end state: as before, in every row",
+            "stop: plan again",
+        ),
+        Check(
+            "the old gateway is on the VPC",
+            f"aws ec2 describe-vpn-gateways --vpn-gateway-ids {plan.old_gateway} "
+            "--query VpnGateways[0].VpcAttachments",
+            f"{plan.vpc}, attached",
+            "stop: somebody else is at work",
+        ),
+        *_telemetry(plan),
+        Check(
+            "the run is held before the cutover",
+            f"vpnmigrate status {plan.migration}",
+            "held; phase prepare; traffic through the old gateway",
+            "do what its line next says",
+        ),
+    )
+
+
+def _telemetry(plan: Plan) -> Iterator[Check]:
+    for connection in plan.before.living:
+        up = sum(tunnel.up for tunnel in connection.telemetry)
+        yield Check(
+            f"tunnels of {connection.id}",
+            f"aws ec2 describe-vpn-connections --vpn-connection-ids {connection.id} "
+            "--query VpnConnections[0].VgwTelemetry[].Status --output text",
+            f"{up} UP, as when the plan was made",
+            "fewer: mend that first, or nobody can tell the change from it",
+        )
+
+
+BEFORE_CUTOVER: tuple[GoNoGo, ...] = (
+    GoNoGo(Gate.WORLD, "AWS is as the plan's survey found it", "plan again"),
+    GoNoGo(
+        Gate.WINDOW, "now lies in the window, and cutover and rollback still fit", "next window"
+    ),
+    GoNoGo(Gate.APPROVALS, "every approval the plan asks for, for this fingerprint", "get them"),
+    GoNoGo(Gate.REHEARSAL, "this very plan was rehearsed, lately, and came back", "rehearse it"),
+    GoNoGo(Gate.WAY_BACK, "the old gateway is attached, its connections available", "no cutover"),
+    GoNoGo(Gate.DEVICES, "the candidate is on every device, tunnels disabled", "step 5"),
+    GoNoGo(Gate.NEW_CONNECTIONS, "each available, with all its static prefixes", "wait, or step 3"),
+    GoNoGo(Gate.NEW_GATEWAY, "the new gateway is on no VPC", "detach it there first"),
+    GoNoGo(Gate.OLD_TUNNELS, "as many UP as the plan saw", "mend them first"),
+    GoNoGo(Gate.CREDENTIALS, "they outlast the window, where that is known", "renew them"),
+    GoNoGo(Gate.CLOCK, "this host's clock agrees with AWS's", "set the clock"),
+    GoNoGo(Gate.OWN_PATH, "EC2 and STS are reached without this VPN", "another host"),
+)
+BEFORE_FINALIZE: tuple[GoNoGo, ...] = (
+    GoNoGo(Gate.TRAFFIC, "the new side has carried traffic, and still does", "do not"),
+    GoNoGo(Gate.ARCHIVED, "every old configuration lies in the vault", "step 4"),
+)
+
+
+def stuck(plan: Plan, file: str) -> tuple[Check, ...]:
+    """Give what is tried in turn while traffic is down and the run does not go on."""
+    run = plan.migration
+    return (
+        Check(
+            "where does it stand?",
+            f"vpnmigrate status {run}",
+            "step, what is waited for, who has traffic",
+            "no answer: the next line",
+        ),
+        Check(
+            "the process is gone, this host works",
+            f"vpnmigrate apply {run}",
+            "it goes on from where it stands",
+            "or the other way: vpnmigrate rollback",
+        ),
+        Check(
+            "this host is gone",
+            f"vpnmigrate apply {file} --take-over HOLDER",
+            "another host goes on from the plan and the tags",
+            "or: vpnmigrate rollback, with the same flag; HOLDER is in the claim tag",
+        ),
+        Check(
+            "a gateway stays attaching or detaching",
+            f"aws ec2 describe-vpn-gateways --filters Name=attachment.vpc-id,Values={plan.vpc}",
+            "attached or detached within 45 minutes",
+            "AWS Support, severity: production system down; give the ids, the Region, the "
+            "request ids of the log, and the time in UTC",
+        ),
+        Check(
+            "a third gateway is on the VPC",
+            f"aws ec2 describe-vpn-gateways --filters Name=attachment.vpc-id,Values={plan.vpc}",
+            "only the old or the new one",
+            "find who attached it; once it is detached, go on",
+        ),
+        Check(
+            "AWS is as wanted, and traffic does not flow",
+            f"vpnmigrate status {run}",
+            "what is lacking, by connection and tunnel",
+            "it is at the device or its firewall: see Known failures",
+        ),
+        Check(
+            "this program is the trouble",
+            "",
+            "end its process first: two writers are worse than one",
+            "By hand, below: forward or back, from the row where it stands",
+        ),
+    )
+
+
+def post_checks(plan: Plan) -> tuple[Check, ...]:
+    """Give what is looked at once traffic is said to flow."""
+    run = plan.migration
+    left = plan.decisions.old_tunnels is OldTunnels.LEAVE
+    return (
+        Check(
+            "the run says so",
+            f"vpnmigrate status {run}",
+            "traffic through the new gateway; cut over",
+            "read what is lacking",
+        ),
+        Check(
+            "nothing points into the void",
+            f"aws ec2 describe-route-tables --filters Name=vpc-id,Values={plan.vpc} "
+            "Name=route.state,Values=blackhole --query RouteTables[].RouteTableId",
+            "no table that had none before",
+            "vpnmigrate apply again; else the route is somebody's own",
+        ),
+        Check(
+            "each application answers, both ways, from each site",
+            "",
+            "fill in: name, test, by whom",
+            "decide by the deadline",
+        ),
+        Check(
+            "old tunnels",
+            "",
+            "left enabled until finalize" if left else "disabled on every device",
+            "disable them at the device",
+        ),
+        Check(
+            "monitoring, alarms, dashboards, firewall rules",
+            "",
+            "name the new connections, outside addresses and Amazon-side ASN",
+            "change them before finalize",
+        ),
+        Check(
+            "it soaks",
+            "",
+            "24 hours without a flap, a working day with load",
+            "find out why before anything is deleted",
+        ),
+    )

@@ -1,0 +1,131 @@
+"""The timed steps of the change: forward, back and to retire."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from vpnmigrate.byhand import back, blocks
+from vpnmigrate.journeys import CLEAN_UP, FORWARD, RETIRE
+from vpnmigrate.plan import FIRST_OF_CUTOVER, Phase, Plan, PlannedStep
+from vpnmigrate.rehearsal import Passage, Rehearsal
+from vpnmigrate.report.imagined import told
+from vpnmigrate.report.progress import LAST_STEP
+from vpnmigrate.report.runbook.book import Row
+from vpnmigrate.report.runbook.steps import KNOWN, SEEN_BACK
+from vpnmigrate.report.words import span
+from vpnmigrate.stopwatch import Leg
+
+_LIMITS = {(step.number, step.phase): step for step in (*RETIRE, *CLEAN_UP, *FORWARD)}
+
+
+def staging(plan: Plan, rehearsal: Rehearsal, file: str) -> tuple[Row, ...]:
+    """Give steps 1 to 6, which interrupt nothing."""
+    legs = _legs(rehearsal.forward)
+    return tuple(
+        _row(
+            plan,
+            step,
+            key=f"F{step.number}",
+            at=_clock("S", legs.get((step.number, False))),
+            command=f"vpnmigrate apply {file} --until cutover",
+            inverse=f"vpnmigrate rollback {plan.migration}",
+        )
+        for step in plan.forward
+        if step.phase is Phase.PREPARE
+    )
+
+
+def cutover(plan: Plan, rehearsal: Rehearsal) -> tuple[Row, ...]:
+    """Give steps 7 to 10, counted from the beginning of step 7."""
+    legs = _legs(rehearsal.forward)
+    first = legs.get((FIRST_OF_CUTOVER, False))
+    return tuple(
+        _row(
+            plan,
+            step,
+            key=f"F{step.number}",
+            at=_clock("T", legs.get((step.number, False)), first.begun if first else None),
+            command=f"vpnmigrate apply {plan.migration}",
+            inverse=f"vpnmigrate rollback {plan.migration}",
+        )
+        for step in plan.forward
+        if step.phase is Phase.CUTOVER
+    )
+
+
+def way_back(plan: Plan, rehearsal: Rehearsal) -> tuple[Row, ...]:
+    """Give the way back, counted from turning round after step 10."""
+    legs = _legs(rehearsal.back[-1])
+    return tuple(
+        _row(
+            plan,
+            step,
+            key=f"B{step.number}",
+            at=_clock("B", legs.get((step.number, step.phase is Phase.CLEAN_UP))),
+            command=f"vpnmigrate rollback {plan.migration}",
+            inverse=_back_again(plan, step),
+        )
+        for step in back(plan)
+    )
+
+
+def retirement(plan: Plan) -> tuple[Row, ...]:
+    """Give step 11."""
+    named = " ".join(f"--confirm {old}" for old in plan.old_connections)
+    return tuple(
+        _row(
+            plan,
+            step,
+            key=f"R{step.number}",
+            at="days later",
+            command=f"vpnmigrate finalize {plan.migration} {named}",
+            inverse="none: a Classic connection cannot be made again",
+        )
+        for step in plan.retire
+        if step.changes
+    )
+
+
+def _back_again(plan: Plan, step: PlannedStep) -> str:
+    if step.phase is Phase.CUTOVER:
+        return f"vpnmigrate apply {plan.migration}, which goes forward again"
+    return f"vpnmigrate apply {plan.migration}, which makes it anew"
+
+
+def _row(plan: Plan, step: PlannedStep, *, key: str, at: str, command: str, inverse: str) -> Row:
+    known = KNOWN[step.number, step.phase is Phase.CLEAN_UP]
+    cleaning = " (clean-up)" if step.phase is Phase.CLEAN_UP else ""
+    return Row(
+        key,
+        step.title,
+        at,
+        command,
+        tuple(map(told, step.changes)),
+        (
+            f"step {step.number} of {LAST_STEP}: {step.title}{cleaning}",
+            *(SEEN_BACK.get(step.number, ()) if key.startswith("B") else known.seen),
+            f"step {step.number} settled",
+        ),
+        span(_LIMITS[step.number, step.phase].limit_for(plan)),
+        known.source,
+        known.otherwise,
+        inverse,
+        blocks(plan, step),
+    )
+
+
+def _legs(passage: Passage) -> dict[tuple[int, bool], Leg]:
+    return {(leg.step, leg.cleaning): leg for leg in passage.legs}
+
+
+def _clock(letter: str, leg: Leg | None, start: timedelta | None = None) -> str:
+    """Give minutes and seconds since *start*, rounded; the rehearsal is no stop-watch."""
+    if leg is None:
+        return f"{letter}+?"
+    return f"{letter}+{minutes(leg.begun - (start or timedelta(0)))}"
+
+
+def minutes(length: timedelta) -> str:
+    """Give a length as minutes and seconds, ``07:05``."""
+    whole, seconds = divmod(round(length.total_seconds()), 60)
+    return f"{whole:02}:{seconds:02}"

@@ -1,0 +1,78 @@
+"""The change document as Markdown and as a JSON document."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from vpnmigrate.report.runbook.book import Runbook
+from vpnmigrate.report.words import safe
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def markdown(book: Runbook) -> str:
+    """Give the document as Markdown; its shell blocks are fenced, each with way and row."""
+    return _markdown().get_template("runbook.md.j2").render(book=book)
+
+
+def as_json(book: Runbook) -> dict[str, Any]:
+    """Give the document as JSON."""
+    document: dict[str, Any] = msgspec.to_builtins(book)
+    return document
+
+
+class _Written(str):
+    """Markdown already: it is not escaped again."""
+
+    __slots__ = ()
+
+
+@cache
+def _markdown() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # Markdown, not HTML: ``finalize`` escapes what is put into it.
+    environment = Environment(  # noqa: S701
+        loader=PackageLoader("vpnmigrate.report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_escaped,
+    )
+    environment.filters.update(code=_code, fenced=_fenced, written=_Written)
+    environment.globals["blank"] = _Written("\\_" * 16)
+    return environment
+
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
+
+
+def _escaped(value: object) -> object:
+    """Make data plain text; what macros and filters have written is left as it is."""
+    if not isinstance(value, str) or isinstance(value, _Written):
+        return value
+    return _Written(_SPECIAL.sub(r"\\\1", safe(value)))
+
+
+def _code(text: str) -> _Written:
+    """Give a command as code, in a table or out of it; nothing for nothing."""
+    if not text:
+        return _Written()
+    fence = "`" * (_longest_run(text) + 1)
+    return _Written(f"{fence}{safe(text).replace('|', chr(92) + '|')}{fence}")
+
+
+def _fenced(text: str, info: str) -> _Written:
+    """Give a block of code whose fence no line of it can close."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return _Written(f"{fence}{info}\n{text}\n{fence}")
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall(r"`+", text)), default=0)
