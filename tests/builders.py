@@ -42,7 +42,16 @@ from vpnmigrate.model import (
 from vpnmigrate.options import Decisions
 from vpnmigrate.plan import GATEWAY_ROLE, Plan, connection_role
 from vpnmigrate.rundir import Run, Runs
-from vpnmigrate.snapshot import Reading, Snapshot, Told, Way, Word, snapshot_of
+from vpnmigrate.snapshot import (
+    Green,
+    Reading,
+    Snapshot,
+    Streak,
+    Told,
+    Way,
+    Word,
+    snapshot_of,
+)
 from vpnmigrate.survey import Survey
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -239,6 +248,14 @@ def told(*words: Word, files: Iterable[str] = (), **more: object) -> Told:
     plain = Told(words=dict.fromkeys(words, NOON), files=dict.fromkeys(files, "0" * 64))
     return replace(plain, **more)  # type: ignore[arg-type]
 
+
+STEADY = Green(
+    NOON,
+    NOON - timedelta(minutes=5),
+    300,
+    {f"{NEW_VPN} 192.0.2.{number}": Streak(300) for number in (1, 2)},
+)
+"""What a process has seen of two tunnels that have been UP for five minutes, and of every route."""
 
 NOTHING_TOLD = Told()
 """A journal that adds nothing."""

@@ -9,8 +9,12 @@ import pytest
 from tests.stage import Lookout, Stage
 from vpnmigrate.errors import HeldError
 from vpnmigrate.model import AWS_VPN
-from vpnmigrate.records import OutageEnded, StepSettled, TrafficVerified
+from vpnmigrate.options import Decisions, TunnelPolicy, Verification, Waits
+from vpnmigrate.records import Flapped, OutageEnded, StepSettled, TrafficVerified
 from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.robot import DeviceEngineer
+from vpnmigrate.snapshot import Word
+from vpnmigrate.states import RunStatus
 
 
 @pytest.fixture
@@ -64,6 +68,52 @@ def test_a_tunnel_that_idles_out_is_not_yet_stable(stage):
     assert idler.back_up is not None
     assert verified.since > idler.back_up
     assert ended.at == verified.since
+
+
+class Flapper(Idler):
+    """Lets the new tunnels idle out, once, while verified traffic soaks."""
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().waits(step, why if "soaks" in why else "", waited, limit)
+
+
+def test_a_flap_while_it_soaks_begins_the_soak_again(tmp_path):
+    """The outage has ended at the first green; step 10 is done only after an unbroken soak."""
+    soak = timedelta(minutes=5)
+    stage = Stage(tmp_path, decisions=Decisions(waits=Waits(soak=soak)))
+    flapper = Flapper(stage, timedelta(seconds=20))
+
+    stage.forward(lookout=flapper)
+
+    (ended,) = stage.records(OutageEnded)
+    assert flapper.back_up is not None
+    assert ended.at < flapper.back_up
+    assert len(stage.records(Flapped)) == stage.state.flaps == 1
+    (settled,) = [
+        e.at for e in stage.entries if isinstance(e.record, StepSettled) and e.record.number == 10
+    ]
+    assert settled >= flapper.back_up + soak
+
+
+def test_one_tunnel_is_good_enough_if_the_playbook_says_so(tmp_path):
+    """Case 55: with one of two UP the run ends well, and every view says that it is degraded."""
+    content = Verification(tunnels=TunnelPolicy.AT_LEAST_ONE)
+    stage = Stage(tmp_path, decisions=Decisions(verification=content))
+
+    class OneTunnel(DeviceEngineer):
+        """An engineer whose device can run only one tunnel."""
+
+        def ask(self, task):
+            word = super().ask(task)
+            if word is Word.NEW_TUNNELS_ENABLED:
+                stage.world.devices.one_tunnel(new_connection(stage))
+            return word
+
+    stage.forward(people=OneTunnel(stage.world))
+
+    (degraded,) = stage.state.degraded
+    assert "has 1 of 2 tunnels UP" in degraded
+    assert stage.state.status is RunStatus.CUT_OVER
 
 
 @pytest.mark.parametrize("up_while_detached", [True, False])

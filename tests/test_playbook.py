@@ -22,6 +22,8 @@ from vpnmigrate.options import (
     OldTunnels,
     TestVpc,
     TunnelOptions,
+    TunnelPolicy,
+    Verification,
     Waits,
     Window,
 )
@@ -51,7 +53,11 @@ decisions:
   waits:
     tunnels: 1h30m
     steady: 45s
+    soak: 15m
     margin: 20m
+  verification:
+    readings: 5
+    tunnels: at-least-one
   exceptions:
     prefixes: [10.9.0.0/16]
     connections: [vpn-2]
@@ -90,7 +96,13 @@ def test_says_everything_a_plan_can_decide() -> None:
             test_vpc=TestVpc("10.255.0.0/24", ("./try", "--now")),
             old_tunnels=OldTunnels.LEAVE,
             back_out=BackOut.ROLL_BACK,
-            waits=Waits(timedelta(minutes=90), timedelta(seconds=45), margin=timedelta(minutes=20)),
+            waits=Waits(
+                timedelta(minutes=90),
+                timedelta(seconds=45),
+                timedelta(minutes=20),
+                timedelta(minutes=15),
+            ),
+            verification=Verification(5, TunnelPolicy.AT_LEAST_ONE),
             exceptions=Exceptions(("10.9.0.0/16",), ("vpn-2",)),  # type: ignore[arg-type]
             change="CHG0012345",
             recreate_aws_vpn=True,
@@ -141,8 +153,16 @@ def test_what_is_left_out_has_its_default() -> None:
         ("recreate_aws_vpn: maybe", "decisions.recreate_aws_vpn: expected ", "choices: true, fal"),
         ("waits: {tunnels: 90}", "decisions.waits.tunnels: not a span", "write it like 30s"),
         ("waits: {tunnels: PT90S}", "decisions.waits.tunnels: not a span", "write it like 30s"),
-        ("waits: {stedy: 30s}", "decisions.waits.stedy: no playbook", "fields: tunnels, steady"),
-        ("waits: 30s", "decisions.waits: expected a mapping, got text", "fields: tunnels, steady"),
+        (
+            "waits: {stedy: 30s}",
+            "decisions.waits.stedy: no playbook",
+            "fields: tunnels, steady",
+        ),
+        (
+            "waits: 30s",
+            "decisions.waits: expected a mapping, got text",
+            "fields: tunnels, steady",
+        ),
         ("waits: {margin: {}}", "decisions.waits.margin: not a span", "write it like 30s"),
         ("window: 02:00/04:00", "decisions.window: '02:00/04:00' is not a window", "write it like"),
         ("window: {start: 1}", "decisions.window: '' is not a window", "write it like 2026-"),

@@ -1,15 +1,16 @@
-"""Since when traffic flows: seen once is not enough, it has to hold steady."""
+"""Since when traffic flows: seen once is not enough, it has to hold."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look, Looker
 from vpnmigrate.plan import Plan
-from vpnmigrate.records import OutageEnded, TrafficVerified
-from vpnmigrate.steps.traffic import shortfalls
+from vpnmigrate.records import Degraded, Flapped, Noted, OutageEnded, Record, TrafficVerified
+from vpnmigrate.snapshot import Green, Word
+from vpnmigrate.steps.green import holds, seen_again
+from vpnmigrate.steps.traffic import degraded, destinations, shortfalls
 
 
 class Flow:
@@ -19,26 +20,54 @@ class Flow:
         self._plan = plan
         self._logbook = logbook
         self._looker = looker
-        self._since: datetime | None = None
+        self._green: Green | None = None
+        self._held = False
+        self._disabled = False
 
     def forget(self) -> None:
         """Begin to count afresh."""
-        self._since = None
+        self._green = None
+        self._held = False
 
     def watch(self, look: Look) -> Look:
         """Take *look* into account, and give it with what the journal says after that."""
-        if look.told.verified is not None:
+        self._begin_again_after_old_tunnels(look)
+        lacking = shortfalls(self._plan, look.way, look.now, look.told)
+        told = replace(look.told, green=self._green)
+        self._green = seen_again(self._plan, look.way, look.now, told, lacking=bool(lacking))
+        look = replace(look, told=replace(told, green=self._green))
+        verified = look.told.verified is not None
+        if lacking:
+            if self._held and verified:
+                self._logbook.write(Flapped(lacking[0]))
+            self._held = False
             return look
-        if shortfalls(self._plan, look.way, look.now, look.told):
-            self._since = None
+        if not holds(self._plan, look.way, look.now, look.told):
             return look
-        since = self._since = self._since or look.now.begun
-        if look.now.begun - since < self._plan.decisions.waits.steady:
-            return look
-        state = self._logbook.state
-        if state.outage_open and state.outage_since is not None:
-            ended = OutageEnded(since, since - state.outage_since, state.outage_earlier)
-            self._logbook.write(TrafficVerified(since), ended)
-        else:
-            self._logbook.write(TrafficVerified(since))
-        return replace(look, told=self._looker.told())
+        self._held = True
+        self._logbook.write(*(() if verified else self._verified(look)), *self._tunnels(look))
+        return replace(look, told=replace(self._looker.told(), green=self._green))
+
+    def _begin_again_after_old_tunnels(self, look: Look) -> None:
+        """Ask for green anew once the old tunnels are off: a person may have hit the wrong ones."""
+        disabled = Word.OLD_TUNNELS_DISABLED in look.told.words
+        if disabled and not self._disabled:
+            self.forget()
+        self._disabled = disabled
+
+    def _verified(self, look: Look) -> tuple[Record, ...]:
+        green, state = self._green, self._logbook.state
+        if green is None or green.since is None:
+            message = "green that holds has a beginning"
+            raise AssertionError(message)
+        since = green.since
+        elsewhere = destinations(self._plan, look.way, look.now, look.told).altered
+        notes = [Noted(str(row)) for row in elsewhere]
+        if not (state.outage_open and state.outage_since is not None):
+            return (TrafficVerified(since), *notes)
+        ended = OutageEnded(since, since - state.outage_since, state.outage_earlier)
+        return (TrafficVerified(since), ended, *notes)
+
+    def _tunnels(self, look: Look) -> tuple[Record, ...]:
+        few = degraded(self._plan, look.way, look.now, look.told)
+        return () if few == self._logbook.state.degraded else (Degraded(few),)

@@ -47,6 +47,15 @@ class OldTunnels(StrEnum):
     """Leave them enabled until finalize: a rollback then needs nobody at the device."""
 
 
+class TunnelPolicy(StrEnum):
+    """How many tunnels of a connection have to be UP on the way forward."""
+
+    AS_BEFORE = "as-before"
+    """As many as before, and at least one."""
+    AT_LEAST_ONE = "at-least-one"
+    """One will do; fewer than before is told as degraded (cases.md 55)."""
+
+
 class BackOut(StrEnum):
     """What a failed or overdue cutover leads to."""
 
@@ -98,6 +107,22 @@ class Waits(Struct, frozen=True, forbid_unknown_fields=True):
     """How long step 10 must stay green: one BGP hold time of AWS's samples (domain.md 9.1)."""
     margin: timedelta = timedelta(minutes=30)
     """Kept free before the window ends: what AWS takes to detach on a slow day (domain.md 3.1)."""
+    soak: timedelta = timedelta(0)
+    """How long green must hold before step 10 is done; a flap begins it again.
+
+    The outage has ended by then: at the first green.
+    """
+
+
+class Verification(Struct, frozen=True, forbid_unknown_fields=True):
+    """What step 10 calls green."""
+
+    readings: int = 3
+    """Readings in a row, begun one after the other, in which nothing may be lacking.
+
+    At least 2: a single UP may be a stale reading (cases.md 58).
+    """
+    tunnels: TunnelPolicy = TunnelPolicy.AS_BEFORE
 
 
 class Window(Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,6 +185,7 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     old_tunnels: OldTunnels = OldTunnels.DISABLE
     back_out: BackOut = BackOut.ASK
     waits: Waits = Waits()
+    verification: Verification = Verification()
     exceptions: Exceptions = Exceptions()
     change: ChangeNumber = ""
     """The change board's number for this migration, on everything it makes; ``plan --change``."""

@@ -198,6 +198,18 @@ class TrafficVerified(_Record, frozen=True, tag="traffic-verified"):
     since: datetime
 
 
+class Flapped(_Record, frozen=True, tag="flapped"):
+    """Traffic had been verified and lacked something again; what has to hold begins anew."""
+
+    why: str
+
+
+class Degraded(_Record, frozen=True, tag="degraded"):
+    """Connections that carry traffic with fewer tunnels than before; empty once all are back."""
+
+    what: tuple[str, ...] = ()
+
+
 class OtherHand(_Record, frozen=True, tag="other-hand"):
     """Somebody else undid or altered what we did; it is left alone."""
 
@@ -258,6 +270,8 @@ Record = (
     | OutageBegan
     | OutageEnded
     | TrafficVerified
+    | Flapped
+    | Degraded
     | OtherHand
     | Noted
     | Held

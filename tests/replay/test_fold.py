@@ -33,10 +33,12 @@ from vpnmigrate.records import (
     Approved,
     Continued,
     Declined,
+    Degraded,
     Direction,
     DirectionTaken,
     Failed,
     Finished,
+    Flapped,
     Forced,
     GatesSeen,
     Held,
@@ -462,6 +464,17 @@ def test_every_prefix_of_a_life_adds_up(records: tuple[Record, ...], data: st.Da
     assert replay(whole[cut:], state) == replay(whole)
 
 
+def test_what_green_went_through_is_remembered_until_the_way_is_taken_anew() -> None:
+    """Flaps are counted, and a degraded connection is named until its tunnel is back."""
+    few = ("vpn-new has 1 of 2 tunnels UP",)
+    story = Story().staged().cut().begun(10).flowing()
+
+    story.then(Degraded(few), Flapped("down"), Flapped("down"))
+    assert (replay(story.entries).degraded, replay(story.entries).flaps) == (few, 2)
+    assert replay(story.then(Degraded()).entries).degraded == ()
+    assert replay(story.then(DirectionTaken(Direction.BACK, 1)).entries).flaps == 0
+
+
 def _all_records() -> list[Record]:
     told = Story().migrated().returned(keep_new=True).opened().set_out(attempt=2)
     told.begun(5).intended(5, ask(5, Word.DEVICES_CONFIGURED)).then(
@@ -478,6 +491,8 @@ def _all_records() -> list[Record]:
         GatesSeen(Milestone.CUTOVER, (CLOSED,)),
         Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", CLOSED.observed, "ann"),
         OtherHand("x"),
+        Flapped("vpn-new has 0 of 2 tunnels UP"),
+        Degraded(("vpn-new has 1 of 2 tunnels UP",)),
         Noted("y"),
         DirectionTaken(Direction.RETIRE, 2),
         Finished(Direction.RETIRE),

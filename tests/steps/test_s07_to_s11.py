@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from tests.builders import (
     BACK,
@@ -18,6 +19,7 @@ from tests.builders import (
     OLD,
     OLD_VPN,
     PREFIX,
+    STEADY,
     VPC,
     a_connection,
     a_gateway,
@@ -49,16 +51,23 @@ from vpnmigrate.facts import (
     Propagation,
     RouteTarget,
 )
-from vpnmigrate.model import Attachment, RouteTableId, State, VpnGatewayId
-from vpnmigrate.options import Decisions, Exceptions, OldTunnels
+from vpnmigrate.model import Attachment, RouteRecord, RouteTableId, State, VpnGatewayId
+from vpnmigrate.options import (
+    Decisions,
+    Exceptions,
+    OldTunnels,
+    TunnelPolicy,
+    Verification,
+    Waits,
+)
 from vpnmigrate.snapshot import Reading, Word, snapshot_of
 from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet
 from vpnmigrate.steps.s07_stop_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
-from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
+from vpnmigrate.steps.s10_switch_tunnels import HOLD, SwitchTunnels
 from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
-from vpnmigrate.steps.traffic import shortfalls
+from vpnmigrate.steps.traffic import degraded, shortfalls
 
 STATIC = "192.168.0.0/16"
 
@@ -309,14 +318,52 @@ class TestSwitchTunnels:
         (task,) = changes(SwitchTunnels(), self.green(), said=told(verified=NOON))
         assert task.word is Word.OLD_TUNNELS_DISABLED
 
-        done = told(Word.OLD_TUNNELS_DISABLED, verified=NOON)
+        done = told(Word.OLD_TUNNELS_DISABLED, verified=NOON, green=STEADY)
         assert verdict(SwitchTunnels(), self.green(), said=done) == Met()
+
+    def test_is_not_done_before_green_has_held_again(self):
+        """Verified once is not enough: what this process has seen has to hold at the end."""
+        done = told(Word.OLD_TUNNELS_DISABLED, verified=NOON)
+
+        assert verdict(SwitchTunnels(), self.green(), said=done) == NotYet(HOLD)
+
+    def test_soaks_before_the_old_tunnels_are_touched(self):
+        """While the new side soaks nobody is asked to disable what a rollback would need."""
+        plan = a_plan(decisions=Decisions(waits=Waits(soak=minutes(6))))
+        soaking = told(verified=NOON, green=STEADY)
+        soaked = told(verified=NOON, green=replace(STEADY, since=NOON - minutes(6)))
+
+        assert changes(SwitchTunnels(), self.green(), plan=plan, said=soaking) == []
+        assert verdict(SwitchTunnels(), self.green(), plan=plan, said=soaking) == NotYet(
+            f"{HOLD}: it soaks for 0:06:00"
+        )
+        (task,) = changes(SwitchTunnels(), self.green(), plan=plan, said=soaked)
+        assert task.word is Word.OLD_TUNNELS_DISABLED
+
+    def test_the_soak_comes_on_top_of_the_limit(self):
+        """A long soak does not eat the time that people have at the devices."""
+        plan = a_plan(decisions=Decisions(waits=Waits(tunnels=minutes(60), soak=minutes(30))))
+
+        assert SwitchTunnels().limit_for(plan) == minutes(90)
+
+    def test_what_another_hand_decides_is_named_and_not_waited_for(self):
+        """A route that somebody wrote into a prefix of ours is lost, with both next hops."""
+        ours, main = ordinary_tables(NEW)
+        taken = replace_struct(main, routes=(*main.routes, RouteRecord("10.1.1.0/24", "eni-9")))
+        said = told(verified=NOON, green=STEADY)
+        plan = a_plan(decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
+        now = a_snapshot(old="detached", new="attached", tables=(ours, taken), up=2)
+
+        assert verdict(SwitchTunnels(), now, plan=plan, said=said) == Lost(
+            ("rtb-main: 10.1.1.0/24 went to vgw-old before and goes to eni-9 now",)
+        )
 
     def test_old_tunnels_may_be_left(self):
         """A playbook that leaves the old tunnels on needs no further word."""
         plan = a_plan(decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
 
-        assert verdict(SwitchTunnels(), self.green(), plan=plan, said=told(verified=NOON)) == Met()
+        said = told(verified=NOON, green=STEADY)
+        assert verdict(SwitchTunnels(), self.green(), plan=plan, said=said) == Met()
 
     def test_the_way_back_asks_for_the_old_tunnels(self):
         """On the way back the old tunnels have to come up again."""
@@ -365,6 +412,32 @@ class TestShortfalls:
 
         assert "1 of 2" in self.lacking(degraded)[0]
         assert self.lacking(degraded, plan=one_before) == ()
+
+    def test_one_of_two_is_told_as_degraded(self):
+        """Case 55: a policy decides whether one tunnel is waited out or enough; both name it."""
+        one_will_do = Verification(tunnels=TunnelPolicy.AT_LEAST_ONE)
+        content = a_plan(decisions=Decisions(verification=one_will_do))
+        few = self.green(self.successor(up=1))
+
+        (line,) = self.lacking(few)
+        assert line == "DEGRADED: vpn-new has 1 of 2 tunnels UP (192.0.2.2 DOWN)"
+        assert self.lacking(few, plan=content) == ()
+        assert degraded(content, FORWARD, few, NOTHING_TOLD) == (line.removeprefix("DEGRADED: "),)
+        assert degraded(content, FORWARD, self.green(), NOTHING_TOLD) == ()
+
+    @pytest.mark.parametrize(
+        "exception", [PREFIX, "10.0.0.0/15", "10.1.0.0/17, 10.1.128.0/17"], ids=str
+    )
+    def test_an_excepted_prefix_is_not_asked_for(self, exception):
+        """What the playbook excepts by its own prefix, or inside it, is not waited for."""
+        listed = Exceptions(prefixes=tuple(exception.split(", ")))
+        bare = (a_table(MAIN, propagates=NEW), ordinary_tables(NEW)[0])
+
+        lacking = self.lacking(
+            self.green(tables=bare), plan=a_plan(decisions=Decisions(exceptions=listed))
+        )
+
+        assert (lacking == ()) is (exception == PREFIX)
 
     def test_at_least_one_even_if_there_was_none(self):
         """A connection without any tunnel before must prove itself all the same."""

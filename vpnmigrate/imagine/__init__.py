@@ -19,6 +19,7 @@ from vpnmigrate.plan import Plan, PlannedStep
 from vpnmigrate.records import Direction
 from vpnmigrate.snapshot import Snapshot, Told, Way, Word
 from vpnmigrate.steps.base import Blocked, NotYet, Step
+from vpnmigrate.steps.green import assumed
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
 from vpnmigrate.steps.traffic import shortfalls
 
@@ -100,10 +101,15 @@ def _spoken(scene: Scene, word: Word) -> Scene:
 
 
 def _verified(scene: Scene, way: Way, now: Snapshot) -> Scene:
-    """Do as the runner does: traffic that lacks nothing is verified."""
-    if scene.told.verified or shortfalls(scene.plan, way, now, scene.told):
+    """Do as the runner does: traffic that has lacked nothing for long enough is verified."""
+    if shortfalls(scene.plan, way, now, scene.told):
         return scene
-    return replace(scene, told=replace(scene.told, verified=scene.at))
+    told = replace(
+        scene.told,
+        verified=scene.told.verified or scene.at,
+        green=scene.told.green or assumed(scene.plan, now, scene.at),
+    )
+    return replace(scene, told=told)
 
 
 def _unplannable(step: Step, why: str, advice: str) -> RefusedError:

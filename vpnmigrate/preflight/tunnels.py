@@ -26,6 +26,8 @@ ALLOWED: dict[str, Collection[object]] = {
 }
 DPD_ACTIONS = ("clear", "none", "restart")
 SHORTEST_DPD_SECONDS = 30
+FEWEST_READINGS = 2
+"""A single reading may be stale (domain.md 6.6)."""
 
 
 def tunnel_options_are_valid(_survey: Survey, decisions: Decisions) -> Findings:
@@ -70,6 +72,14 @@ def waits_are_possible(_survey: Survey, decisions: Decisions) -> Findings:
             "waits-impossible",
             f"waits.tunnels is {waits.tunnels}, waits.steady is {waits.steady}",
             "Let waits.tunnels be longer than waits.steady, and neither negative.",
+        )
+    if waits.soak < timedelta(0) or decisions.verification.readings < FEWEST_READINGS:
+        yield Finding(
+            "VPM-B705",
+            "verification-proves-nothing",
+            f"waits.soak is {waits.soak}, verification.readings is "
+            f"{decisions.verification.readings}",
+            f"Let the soak not be negative, and ask for at least {FEWEST_READINGS} readings.",
         )
 
 

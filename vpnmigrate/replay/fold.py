@@ -19,11 +19,13 @@ from vpnmigrate.records import (
     BaselineTaken,
     Continued,
     Declined,
+    Degraded,
     Direction,
     DirectionTaken,
     Entry,
     Failed,
     Finished,
+    Flapped,
     Forced,
     GatesSeen,
     Held,
@@ -96,6 +98,10 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(state, gates=seen, gates_at=entry.at)
         case Forced() as forced:
             return replace(state, forced=(*state.forced, forced))
+        case Flapped():
+            return replace(state, flaps=state.flaps + 1)
+        case Degraded(what):
+            return replace(state, degraded=what)
         case OtherHand(what):
             return replace(state, other_hands=_with(state.other_hands, what))
         case Paused() | Continued() | AbortAsked() as order:
@@ -140,6 +146,8 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             step=0,
             title="",
             cleaning=False,
+            flaps=0,
+            degraded=(),
         )
     if taken.direction is Direction.BACK:
         # Connectivity first: whoever goes back goes over a pause, and does what an abort asks.

@@ -116,6 +116,10 @@ class RunState:
     gates_at: datetime | None = None
     forced: tuple[Forced, ...] = ()
     """Every gate that was ever forced in this run."""
+    flaps: int = 0
+    """How often verified traffic lacked something again, since the direction was taken."""
+    degraded: tuple[str, ...] = ()
+    """Connections that carry traffic with fewer tunnels than before."""
 
     held: str = ""
     """Why the run rests, if it does."""

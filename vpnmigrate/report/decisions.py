@@ -11,6 +11,7 @@ from vpnmigrate.options import (
     KeyMode,
     OldTunnels,
     TunnelOptions,
+    TunnelPolicy,
 )
 from vpnmigrate.report.words import columns, moment, span
 
@@ -27,6 +28,10 @@ _INSIDE = {
 _OLD_TUNNELS = {
     OldTunnels.DISABLE: "disabled on the devices once the new ones carry traffic",
     OldTunnels.LEAVE: "left enabled until finalize",
+}
+_TUNNELS = {
+    TunnelPolicy.AS_BEFORE: "as many of each connection as before, and at least one",
+    TunnelPolicy.AT_LEAST_ONE: "one of each connection; fewer than before is told as degraded",
 }
 _BACK_OUT = {
     BackOut.ASK: "stop and ask; nothing is rolled back unasked",
@@ -68,7 +73,12 @@ def _rows(decisions: Decisions) -> Iterator[tuple[str, str]]:
         yield "", f"{moment(window.start)} to {moment(window.end)}, for the cutover"
         yield "", f"its last {span(decisions.waits.margin)} are kept free"
     waits = decisions.waits
-    yield "wait for tunnels", f"{span(waits.tunnels)}, then steady for {span(waits.steady)}"
+    green = decisions.verification
+    often = f"{span(waits.steady)} and {green.readings} readings in a row"
+    yield "wait for tunnels", f"{span(waits.tunnels)}, then steady for {often}"
+    yield "tunnels asked for", _TUNNELS[green.tunnels]
+    if waits.soak:
+        yield "soak", f"{span(waits.soak)} of green before step 10 is done"
     for prefix in decisions.exceptions.prefixes:
         yield "not asked for", f"prefix {prefix}"
     for connection in decisions.exceptions.connections:

@@ -25,6 +25,7 @@ def text(stand: Standing) -> str:
     arrived = _ARRIVED.get(stand.state.status)
     if arrived:
         lines.append(wrapped(arrived))
+    lines.extend(item(f"DEGRADED: {what}") for what in stand.state.degraded)
     lines.extend(item(f"gone by another hand: {what}") for what in stand.state.lost)
     lines.append(now(stand))
     return "\n".join(lines)

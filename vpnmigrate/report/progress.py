@@ -14,10 +14,12 @@ from vpnmigrate.records import (
     Approved,
     Continued,
     Declined,
+    Degraded,
     Direction,
     DirectionTaken,
     Entry,
     Finished,
+    Flapped,
     Forced,
     GatesSeen,
     Intended,
@@ -66,10 +68,8 @@ class Narrator:
                 yield "goes on with the newer plan"
             case Spoken(word=word, who=who):
                 yield f"  {who} said: {word.value}"
-            case OutageBegan(earlier=earlier):
-                yield "  TRAFFIC IS DOWN, maybe for longer" if earlier else "  OUTAGE BEGINS"
-            case OutageEnded(lasted=lasted, earlier=earlier):
-                yield f"  OUTAGE ENDED after {'at least ' if earlier else ''}{span(lasted)}"
+            case OutageBegan() | OutageEnded() | Flapped() | Degraded() as about:
+                yield f"  {_of_traffic(about)}"
             case OtherHand(what=what):
                 yield f"  another hand: {what}"
             case Noted(what=what):
@@ -113,6 +113,19 @@ class Narrator:
                 yield f"    REFUSED by AWS, {code}: {message} ({change})"
             case InDoubt(why=why):
                 yield f"    no answer, looks before it repeats anything: {why} ({change})"
+
+
+def _of_traffic(about: OutageBegan | OutageEnded | Flapped | Degraded) -> str:
+    """Say what has become of traffic."""
+    match about:
+        case OutageBegan(earlier=earlier):
+            return "TRAFFIC IS DOWN, maybe for longer" if earlier else "OUTAGE BEGINS"
+        case OutageEnded(lasted=lasted, earlier=earlier):
+            return f"OUTAGE ENDED after {'at least ' if earlier else ''}{span(lasted)}"
+        case Flapped(why=why):
+            return f"TRAFFIC FLAPPED, what has to hold begins anew: {why}"
+        case Degraded(what=what):
+            return f"DEGRADED: {'; '.join(what)}" if what else "no longer degraded"
 
 
 def _ordered(order: Paused | Continued | AbortAsked | Declined) -> str:

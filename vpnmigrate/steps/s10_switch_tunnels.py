@@ -9,7 +9,10 @@ from vpnmigrate.options import OldTunnels
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way, Word
 from vpnmigrate.steps.base import Changes, Lost, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.green import holds, soaked
 from vpnmigrate.steps.traffic import destinations, lost_connections, shortfalls
+
+HOLD = "traffic flows; it has to hold steady"
 
 
 class SwitchTunnels(Step):
@@ -23,17 +26,21 @@ class SwitchTunnels(Step):
     number = 10
     title = "Switch the tunnels"
     phase = Phase.CUTOVER
-    limit = timedelta(minutes=60)  # the playbook's waits.tunnels
+    limit = timedelta(minutes=60)  # the playbook's waits.tunnels, and waits.soak
 
     def limit_for(self, plan: Plan) -> timedelta:
-        return plan.decisions.waits.tunnels
+        return plan.decisions.waits.tunnels + plan.decisions.waits.soak
 
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
         if told.verified is None:
             task = enabling_task(plan, way, now)
             if shortfalls(plan, way, now, told) and task.word not in told.words:
                 yield task
-        elif _must_disable(plan, way) and Word.OLD_TUNNELS_DISABLED not in told.words:
+        elif (
+            _must_disable(plan, way)
+            and soaked(plan, told)
+            and Word.OLD_TUNNELS_DISABLED not in told.words
+        ):
             old = ", ".join(plan.old_connections)
             yield AskOperator(
                 self.number,
@@ -45,13 +52,15 @@ class SwitchTunnels(Step):
         lacking = shortfalls(plan, way, now, told)
         more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
         if told.verified is None:
-            if not lacking:
-                return NotYet("traffic flows; it has to hold steady")
-            return NotYet(lacking[0] + more)
-        if _must_disable(plan, way) and Word.OLD_TUNNELS_DISABLED not in told.words:
-            return NotYet("the old tunnels have to be disabled")
+            return NotYet(lacking[0] + more if lacking else HOLD)
         if lacking:
             return NotYet(f"traffic flowed, and does no more: {lacking[0]}{more}")
+        if not soaked(plan, told):
+            return NotYet(f"{HOLD}: it soaks for {plan.decisions.waits.soak}")
+        if _must_disable(plan, way) and Word.OLD_TUNNELS_DISABLED not in told.words:
+            return NotYet("the old tunnels have to be disabled")
+        if not holds(plan, way, now, told):
+            return NotYet(HOLD)
         lost = (
             *(f"{old}: somebody deleted it" for old in lost_connections(plan, way, now)),
             *map(str, destinations(plan, way, now, told).taken),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from vpnmigrate.belief import CONSISTENCY_DELAY
-from vpnmigrate.model import Attachment, ConnectionRecord, State, VpnConnectionId
+from vpnmigrate.model import Attachment, ConnectionRecord, State, TunnelReading, VpnConnectionId
+from vpnmigrate.options import TunnelPolicy
 from vpnmigrate.plan import Plan, connection_role
 from vpnmigrate.snapshot import Baseline, Snapshot, Told, Way, Word
 from vpnmigrate.steps.reach import Reach, reach
@@ -100,26 +101,64 @@ def _tunnels(
     if record is None:
         yield f"the connection that serves the device of {old} is not there"
         return
-    needed = _needed_tunnels(plan, way, baseline.tunnels_up.get(old, 0))
-    up = [t for t in record.telemetry if t.up]
-    if len(up) < needed:
-        down = ", ".join(
-            f"{t.outside_ip} {t.message or 'DOWN'}" for t in record.telemetry if not t.up
-        )
-        yield f"{record.id} has {len(up)} of {needed} tunnels UP ({down or 'no telemetry yet'})"
-    elif _must_advertise(plan, way, record) and not any(t.accepted_routes for t in up):
+    needed = needed_tunnels(plan, way, baseline.tunnels_up.get(old, 0))
+    if sum(t.up for t in record.telemetry) < needed:
+        few = _few_tunnels(record, needed)
+        yield f"DEGRADED: {few}" if any(t.up for t in record.telemetry) else few
+    elif not any(carries(plan, way, record, t) for t in record.telemetry):
         yield f"{record.id} is UP, but its device advertises no prefixes"
 
 
-def _needed_tunnels(plan: Plan, way: Way, before: int) -> int:
-    """Give how many tunnels a connection needs.
+def _few_tunnels(record: ConnectionRecord, needed: int) -> str:
+    up = sum(t.up for t in record.telemetry)
+    down = ", ".join(f"{t.outside_ip} {t.message or 'DOWN'}" for t in record.telemetry if not t.up)
+    return f"{record.id} has {up} of {needed} tunnels UP ({down or 'no telemetry yet'})"
 
-    Forward it must prove itself: as many as before, and at least one.  On the way back one will
-    do, and none where there was none: what matters then is that the prefixes are back.
+
+def carries(plan: Plan, way: Way, record: ConnectionRecord, tunnel: TunnelReading) -> bool:
+    """Tell whether *tunnel* does what its routing type asks of it.
+
+    UP is all of a static one; a BGP device has to announce something, but on the way back, where
+    it need not begin now (cases.md 56).
     """
-    return min(1, before) if way.joining == plan.old_gateway else max(1, before)
+    silent = record.static_only or way.joining == plan.old_gateway
+    return tunnel.up and (silent or tunnel.accepted_routes > 0)
 
 
-def _must_advertise(plan: Plan, way: Way, record: ConnectionRecord) -> bool:
-    """Tell whether *record*'s device has to announce something; an old one need not begin now."""
-    return not record.static_only and way.joining != plan.old_gateway
+def asked_for(
+    plan: Plan, way: Way, now: Snapshot
+) -> Iterator[tuple[VpnConnectionId, ConnectionRecord]]:
+    """Give each old connection that step 10 asks for with the one that serves its device."""
+    lost = lost_connections(plan, way, now)
+    for old in plan.old_connections:
+        record = joining_connection(plan, way, now, old)
+        if record and old not in plan.decisions.exceptions.connections and old not in lost:
+            yield old, record
+
+
+def tunnels_before(plan: Plan, told: Told) -> Mapping[VpnConnectionId, int]:
+    """Give how many tunnels of each old connection were UP before step 7."""
+    return (told.baseline or recorded_baseline(plan)).tunnels_up
+
+
+def degraded(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[str, ...]:
+    """Name the connections that carry traffic with fewer tunnels than before (cases.md 55)."""
+    before = tunnels_before(plan, told)
+    return tuple(
+        _few_tunnels(record, before.get(old, 0))
+        for old, record in asked_for(plan, way, now)
+        if 0 < sum(t.up for t in record.telemetry) < before.get(old, 0)
+    )
+
+
+def needed_tunnels(plan: Plan, way: Way, before: int) -> int:
+    """Give how many tunnels a connection needs of which *before* were UP.
+
+    Forward it must prove itself: as many as before, unless the playbook is content with one, and
+    at least one.  On the way back one will do, and none where there was none: what matters then
+    is that the prefixes are back.
+    """
+    if way.joining == plan.old_gateway:
+        return min(1, before)
+    one_will_do = plan.decisions.verification.tunnels is TunnelPolicy.AT_LEAST_ONE
+    return 1 if one_will_do else max(1, before)
