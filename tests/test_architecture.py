@@ -88,6 +88,7 @@ SHELL: dict[str, frozenset[str]] = {
     "inbox": frozenset({"rundir"}),
     "journal": frozenset({"rundir", "lock", "inbox", "replay", "orders"}),
     "vault": frozenset(),
+    "bundle": frozenset(),
     "files": frozenset({"rundir", "playbook", "planner"}),
     "logs": frozenset({"rundir", "settings"}),
     "devices": frozenset(),
@@ -108,7 +109,7 @@ SHELL: dict[str, frozenset[str]] = {
         }
     ),
     "report": frozenset(
-        {"states", "replay", "orders", "evidence", "rehearsal", "stopwatch"}
+        {"states", "replay", "orders", "evidence", "bundle", "rehearsal", "stopwatch"}
         | {"byhand", "journeys", "windows"}
     ),
 }

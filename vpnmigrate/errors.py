@@ -16,6 +16,7 @@
     - ``BackedOutError`` (1): the plan's back-out policy, or an abort, has rolled back
     - ``JournalError`` (1): ``JournalDamagedError``
         - ``TakenOverError`` (4): somebody else has the run now
+    - ``BundleDamagedError`` (1)
     - ``VaultError`` (1, ``vault``), ``ConfigurationError`` (1, ``devices.configuration``)
     - ``AwsError`` (1)
         - ``AwsUnreadableError``: a later try may do better; ``CredentialsExpiredError`` (``aws``)
@@ -179,6 +180,17 @@ class JournalDamagedError(JournalError):
     def __init__(self, message: str, *, line: int, advice: str = "") -> None:
         super().__init__(message, advice=advice)
         self.line = line
+
+
+class BundleDamagedError(VpnMigrateError):
+    """A bundle is not as it was packed; ``place`` is the first place at which that shows."""
+
+    def __init__(self, place: str, why: str) -> None:
+        super().__init__(
+            f"the bundle does not verify: {place}: {why}",
+            advice="do not rely on it: ask for it again from whoever has the run",
+        )
+        self.place = place
 
 
 class TakenOverError(JournalError):

@@ -27,6 +27,7 @@ from vpnmigrate.records import (
     Opened,
     OutageBegan,
     OutageEnded,
+    Replanned,
 )
 
 
@@ -152,6 +153,15 @@ def voices_of(entries: Iterable[Entry]) -> tuple[Voice, ...]:
 def processes_of(entries: Iterable[Entry]) -> tuple[tuple[datetime, Opened], ...]:
     """Give every process that took the run up, with when."""
     return tuple((e.at, e.record) for e in entries if isinstance(e.record, Opened))
+
+
+def plans_of(entries: Iterable[Entry]) -> tuple[tuple[int, str], ...]:
+    """Give the fingerprint of every plan that a process went by, with the entry that says so."""
+    return tuple(
+        (entry.seq, entry.record.fingerprint)
+        for entry in entries
+        if isinstance(entry.record, Opened | Replanned)
+    )
 
 
 def journeys_of(plan: Plan, entries: Sequence[Entry]) -> tuple[Journey, ...]:

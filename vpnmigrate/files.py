@@ -105,8 +105,17 @@ def load_plan(path: Path) -> Plan:
         MalformedFileError: It is no plan, or one of a later version of this program.
         PlanEditedError: Its text no longer matches its fingerprint.
     """
-    raw = _bytes(path, LARGEST_PLAN)
-    document = _json(raw, str(path))
+    return plan_from_text(_bytes(path, LARGEST_PLAN), str(path))
+
+
+def plan_from_text(raw: bytes, path: str) -> Plan:
+    """Read a plan's text, which messages call *path*.
+
+    Raises:
+        MalformedFileError: It is no plan, or one of a later version of this program.
+        PlanEditedError: It no longer matches its fingerprint.
+    """
+    document = _json(raw, path)
     if not isinstance(document, dict) or not isinstance(document.get("format"), int):
         raise MalformedFileError(
             f"{path}: not a plan: field format is missing",
@@ -157,8 +166,17 @@ def load_survey(path: Path) -> Survey:
         UsageError: It cannot be read.
         MalformedFileError: It is no survey.
     """
+    return survey_from_text(_bytes(path, LARGEST_PLAN), str(path))
+
+
+def survey_from_text(raw: bytes, path: str) -> Survey:
+    """Read a survey's text, which messages call *path*.
+
+    Raises:
+        MalformedFileError: It is no survey.
+    """
     try:
-        return msgspec.json.decode(_bytes(path, LARGEST_PLAN), type=Survey)
+        return msgspec.json.decode(raw, type=Survey)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedFileError(f"{path}: {error}", advice="survey again") from None
 
@@ -169,8 +187,27 @@ def save_text(text: str, path: Path) -> None:
     Raises:
         UsageError: The place cannot be written.
     """
+    save_bytes(text.encode(), path)
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Read a file of at most *limit* bytes.
+
+    Raises:
+        UsageError: There is no such file, or it cannot be read.
+        MalformedFileError: It is larger.
+    """
+    return _bytes(path, limit)
+
+
+def save_bytes(content: bytes, path: Path) -> None:
+    """Write *content* whole, readable by its owner only.
+
+    Raises:
+        UsageError: The place cannot be written.
+    """
     try:
-        write_whole(path, text.encode())
+        write_whole(path, content)
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be written: {error.strerror}", advice="choose another file with -o"

@@ -98,7 +98,12 @@ def _group(
     app.add_typer(group, name=name)
 
 
-_group("report", "Tell what a run did, and verify what was told.", (report.show,), RunFirst)
+_group(
+    "report",
+    "Tell what a run did, and verify what was told.",
+    (report.show, report.verify),
+    RunFirst,
+)
 _group(
     "playbook", "Show ready sets of decisions.", (playbook.list_, playbook.show, playbook.schema)
 )

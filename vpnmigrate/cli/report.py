@@ -19,6 +19,10 @@ def show(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write it there: .md or .html."),
     ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="FILE", help="Pack all evidence into one archive."),
+    ] = None,
     survey: Annotated[
         bool,
         typer.Option("--survey", help="Read AWS once more and compare; kept with the run."),
@@ -29,10 +33,12 @@ def show(
     Outages, planned against actual, people, every call with its request id, timeline.  The word
     show may be left out.  Asks AWS nothing without --survey.
     """
+    from vpnmigrate.cli.bundling import write as write_bundle
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.reporting import evidence_of, survey_after, write
     from vpnmigrate.report import document as forms
     from vpnmigrate.report import evidence as view
+    from vpnmigrate.report import packed as bundled
 
     desk = desk_of(context, home, printing)
     found = desk.runs.find(run)
@@ -42,5 +48,35 @@ def show(
     told = view.document(evidence)
     if output is not None:
         write(told, output)
+    if bundle is not None:
+        packed = write_bundle(found, bundle)
+        desk.results.give(bundled.text(packed), bundled.as_json(packed))
+        return
     text = forms.text(told) if output is None else f"Written to {output}."
     desk.results.give(text, view.as_json(evidence))
+
+
+def verify(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", show_default=False, help="A bundle, from anybody.")
+    ],
+    printing: Printing,
+    sha256: Annotated[
+        str | None,
+        typer.Option("--sha256", metavar="HASH", help="What was noted when it was made."),
+    ] = None,
+) -> None:
+    """Say whether a bundle is as it was packed, and what it cannot prove.
+
+    Finds edits, removals and reordering, of files and of the journal's lines, and names the first
+    bad place.  Needs no run, no credentials and no network.
+    """
+    from vpnmigrate.cli.bundling import require_noted
+    from vpnmigrate.cli.bundling import verify as verified
+    from vpnmigrate.cli.desk import results_of
+    from vpnmigrate.report import verified as view
+
+    found = verified(file)
+    if sha256 is not None:
+        require_noted(found, sha256)
+    results_of(printing).give(view.text(found), view.as_json(found))

@@ -1,0 +1,263 @@
+"""``report --bundle`` and ``report verify``: packed, tampered with, found out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.cli.terminal import Terminal
+from vpnmigrate import bundle
+from vpnmigrate.cli.leave import run
+from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.cli.worlds import load
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.journal.chain import lines_of, read_chain
+from vpnmigrate.sandbox.loading import world_of
+
+Files = dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the bundle of a migrated run whose plan was renewed once; for tests that only read."""
+    place = tmp_path_factory.mktemp("bundle")
+    scenario = load("single-static")
+    parts = SandboxParts(world_of(scenario, VirtualClock()))
+    home = ["--run-dir", "runs"]
+    with chdir(place):
+        run(["plan", "--vpn-gateway", scenario.gateways[0].id, "-o", "p.json", *home], parts)
+        run(["apply", "p.json", "--until", "cutover", *home], parts)
+        (id_,) = [path.name for path in Path("runs").iterdir()]
+        run(["plan", "--from", id_, "--change", "CHG1", "-o", "p.json", *home], parts)
+        assert run(["apply", "p.json", *home], parts) == 0
+        assert run(["report", id_, "--survey", "--bundle", "b.zip", *home], parts) == 0
+    return place / "b.zip"
+
+
+@pytest.fixture
+def members(packed: Path) -> Files:
+    return bundle.unpack(packed.read_bytes())
+
+
+def pack_again(members: Files) -> bytes:
+    """Pack *members* as a forger does who knows this program: with a manifest that fits."""
+    about = bundle.manifest_of(members).about
+    return bundle.pack(about, {n: c for n, c in members.items() if n != bundle.MANIFEST})
+
+
+def lines(members: Files) -> list[bytes]:
+    return members["journal.jsonl"].splitlines(keepends=True)
+
+
+def with_lines(members: Files, kept: list[bytes]) -> Files:
+    return {**members, "journal.jsonl": b"".join(kept)}
+
+
+def test_holds_everything_but_secrets(packed, members):
+    """Journal, plans, log, survey and reports are there; vault, inbox and lock are not."""
+    names = sorted(members)
+
+    former = [name for name in names if name.startswith("plan.") and name != "plan.json"]
+    assert len(former) == 1
+    assert sorted({*names} - {*former}) == [
+        "after.json",
+        "journal.jsonl",
+        "log.jsonl",
+        "manifest.json",
+        "plan.json",
+        "report.html",
+        "report.json",
+        "report.md",
+    ]
+    assert packed.stat().st_mode & 0o077 == 0
+
+
+def test_no_key_is_in_it(packed):
+    """Every key that the vault has is searched for in every byte of the archive."""
+    vault = next((packed.parent / "runs").iterdir()) / "vault"
+    texts = "".join(path.read_text() for path in vault.glob("*/*"))
+    keys = {piece.split("<")[0] for piece in texts.split("<pre_shared_key>")[1:]}
+
+    assert len(keys) == 4  # two tunnels of the old connection and two of the new
+    assert [key for key in keys if key.encode() in packed.read_bytes()] == []
+
+
+def test_verifies_and_says_what_it_does_not_prove(terminal: Terminal, packed):
+    """An honest bundle verifies without a run, and its limits are told with it."""
+    ran = terminal.run("report", "verify", str(packed))
+    told = terminal.run("report", "verify", str(packed), "--json").document
+
+    assert ran.code == 0
+    assert "WHAT THIS CANNOT PROVE" in ran.out
+    assert "Nothing is signed" in ran.out
+    assert told["reports_compared"] is True
+    assert told["cannot_prove"]
+
+
+def test_the_hash_that_was_noted_is_compared(terminal: Terminal, packed):
+    """With the hash from the change's record even a whole forgery is found out."""
+    file = str(packed)
+    hash_ = terminal.run("report", "verify", file, "--json").document["sha256"]
+
+    assert terminal.run("report", "verify", file, "--sha256", hash_).code == 0
+    assert terminal.run("report", "verify", file, "--sha256", "0" * 64).code == 1
+
+
+def test_the_same_run_gives_the_same_bundle(terminal: Terminal):
+    """Packing twice gives the same bytes, whatever the time."""
+    id_ = terminal.planned()
+    terminal.run("apply", "plan.json", "--until", "cutover")
+    first = terminal.run("report", id_, "--bundle", "1.zip", "--json").document
+    second = terminal.run("report", id_, "--bundle", "2.zip", "--json").document
+
+    assert first["sha256"] == second["sha256"]
+    assert terminal.run("report", "verify", "1.zip").code == 0
+
+
+def altered(members: Files) -> Files:
+    kept = lines(members)
+    kept[4] = kept[4].replace(b'"at":"2', b'"at":"3')
+    return with_lines(members, kept)
+
+
+def last_altered(members: Files) -> Files:
+    kept = lines(members)
+    kept[-1] = kept[-1].replace(b"forward", b"retire")
+    return with_lines(members, kept)
+
+
+def removed(members: Files) -> Files:
+    return with_lines(members, lines(members)[:6] + lines(members)[7:])
+
+
+def swapped(members: Files) -> Files:
+    kept = lines(members)
+    kept[6], kept[7] = kept[7], kept[6]
+    return with_lines(members, kept)
+
+
+def cut(members: Files) -> Files:
+    return with_lines(members, lines(members)[:-3])
+
+
+def plan_edited(members: Files) -> Files:
+    return {**members, "plan.json": members["plan.json"].replace(b"CHG1", b"CHG2")}
+
+
+def former_plan_removed(members: Files) -> Files:
+    return {n: c for n, c in members.items() if n == "plan.json" or not n.startswith("plan.")}
+
+
+def report_edited(members: Files) -> Files:
+    return {**members, "report.md": members["report.md"].replace(b"CHG1", b"CHG2")}
+
+
+def survey_edited(members: Files) -> Files:
+    survey = json.loads(members["after.json"])
+    survey["gateway"]["tags"]["team"] = "other"
+    return {**members, "after.json": json.dumps(survey).encode()}
+
+
+@pytest.mark.parametrize(
+    ("tamper", "place"),
+    [
+        (altered, "journal.jsonl"),
+        (last_altered, "journal.jsonl, line "),
+        (removed, "journal.jsonl"),
+        (swapped, "journal.jsonl"),
+        (cut, "journal.jsonl, after line "),
+        (plan_edited, "plan.json"),
+        (former_plan_removed, "journal.jsonl, line 1"),
+        (report_edited, "report.md"),
+        (survey_edited, "report.html"),
+    ],
+)
+def test_finds_edits_under_a_manifest_that_fits(
+    terminal: Terminal, members: Files, tamper: Callable[[Files], Files], place: str
+):
+    """Whoever alters a file and all hashes of the archive is found out by what files say."""
+    forged = tamper(members)
+    assert forged != members
+    (terminal.place / "f.zip").write_bytes(pack_again(forged))
+
+    ran = terminal.run("report", "verify", "f.zip", "--json")
+
+    assert ran.code == 1
+    assert f"does not verify: {place}" in ran.document["error"]["what"]
+
+
+def test_a_damaged_line_is_named(terminal: Terminal, members: Files):
+    """The first bad line of the journal is told by its number."""
+    (terminal.place / "f.zip").write_bytes(pack_again(altered(members)))
+
+    assert "line 5" in terminal.run("report", "verify", "f.zip").err
+
+
+def test_a_journal_written_anew_is_not_found_out(terminal: Terminal, members: Files):
+    """What is told as unprovable is so: with every hash made anew a forgery verifies."""
+    about = bundle.manifest_of(members).about
+    contents = read_chain(members["journal.jsonl"], about.run)
+    entries = [
+        msgspec.structs.replace(e, record=msgspec.structs.replace(e.record, user="mallory"))
+        if hasattr(e.record, "user")
+        else e
+        for e in contents.entries
+    ]
+    text, head = lines_of(entries, json.loads(lines(members)[0])["prev"])
+    forged = {**members, "journal.jsonl": text}
+    # The forger has this program, too, and lets it write the reports.
+    del forged[bundle.MANIFEST], forged["report.html"], forged["report.json"], forged["report.md"]
+    folder = terminal.place / "home" / "runs" / about.run
+    for name in ("inbox", "vault"):
+        (folder / name).mkdir(0o700, parents=True)
+    folder.chmod(0o700)
+    for name, content in forged.items():
+        (folder / name).write_bytes(content)
+    assert terminal.run("report", about.run, "--bundle", "f.zip").code == 0
+
+    assert terminal.run("report", "verify", "f.zip").code == 0
+    assert head != about.head
+
+
+def test_another_version_does_not_judge_the_reports(terminal: Terminal, members: Files):
+    """Reports of another version are not called forged; that they were not compared is told."""
+    about = msgspec.structs.replace(bundle.manifest_of(members).about, tool="9.9.9")
+    files = {n: c for n, c in report_edited(members).items() if n != bundle.MANIFEST}
+    (terminal.place / "o.zip").write_bytes(bundle.pack(about, files))
+
+    told = terminal.run("report", "verify", "o.zip", "--json").document
+
+    assert told["reports_compared"] is False
+    assert any("were not compared" in line for line in told["proved"])
+
+
+def test_a_key_that_was_printed_stops_the_packing(terminal: Terminal):
+    """If a hook or a test has printed a key into the log, no archive of it is made."""
+    id_ = terminal.planned()
+    terminal.run("apply", "plan.json", "--until", "cutover")
+    run_ = terminal.place / "home" / "runs" / id_
+    key = min(terminal.world.keys)
+    with (run_ / "log.jsonl").open("a") as log:
+        log.write(json.dumps({"output": f"oops {key}"}) + "\n")
+
+    ran = terminal.run("report", id_, "--bundle", "b.zip")
+
+    assert ran.code == 4
+    assert "log.jsonl" in ran.err
+    assert key not in ran.err
+    assert not (terminal.place / "b.zip").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_bundle_is_told_as_such(terminal: Terminal, content: bytes):
+    """Some other file is no forgery, and an empty archive is no evidence."""
+    (terminal.place / "x.zip").write_bytes(content)
+
+    ran = terminal.run("report", "verify", "x.zip")
+    assert ran.code in {1, 2}
+    assert "Next:" in ran.err

@@ -1,0 +1,198 @@
+"""An archive of evidence: the same files give the same bytes, and a stranger's is opened with care.
+
+It is a zip whose members are stored as they are, sorted, with one time for all, and a manifest of
+their hashes.  Nothing is compressed, so nothing can unfold into more than was read.  There is one
+way to pack given files, so an archive that differs from it was altered, whatever was altered.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zipfile
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from vpnmigrate.errors import BundleDamagedError, MalformedFileError
+
+BUNDLE_FORMAT = 1
+MANIFEST: Final = "manifest.json"
+LARGEST = 256 * 1024 * 1024
+"""Bytes.  A week of looking once a second makes a log of a tenth of it."""
+MOST_FILES = 1000
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99})?")
+"""A name, at most one folder deep: no way leads out of where it is unpacked."""
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The first moment that a zip can tell."""
+_END = struct.Struct("<4s4H2LH")
+"""The end record of a zip (APPNOTE.TXT 4.3.16)."""
+_LOCATOR = b"PK\x06\x07"
+"""What begins a zip's other, larger end record (APPNOTE.TXT 4.3.15), 20 bytes before the end."""
+_LOCATED = 20
+
+
+class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file as the manifest lists it."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a bundle is of."""
+
+    run: str
+    plan: str
+    """Fingerprint of the plan in force."""
+    tool: str
+    """The version of this program that packed it."""
+    entries: int
+    """How many entries the journal had."""
+    head: str
+    """The hash of its last line, which the next one would have carried."""
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What lies in a bundle besides itself."""
+
+    format: int
+    about: About
+    files: tuple[Listed, ...]
+
+
+def pack(about: About, files: Mapping[str, bytes]) -> bytes:
+    """Give the archive of *files*, which is the same for the same files wherever it is made."""
+    listed = tuple(Listed(n, len(files[n]), _hash(files[n])) for n in sorted(files))
+    manifest = msgspec.json.encode(Manifest(BUNDLE_FORMAT, about, listed))
+    return _zip({**files, MANIFEST: msgspec.json.format(manifest, indent=2) + b"\n"})
+
+
+def unpack(raw: bytes) -> dict[str, bytes]:
+    """Give the members of an archive that may come from anybody; their hashes are not looked at.
+
+    Raises:
+        MalformedFileError: It is no bundle.
+        BundleDamagedError: It is one that this program cannot have packed.
+    """
+    _require_honest_end(raw)
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            return _members(archive, len(raw))
+    except zipfile.BadZipFile as exc:
+        raise BundleDamagedError("the archive", str(exc)) from exc
+    except (ValueError, EOFError, OSError, struct.error, NotImplementedError) as exc:
+        raise BundleDamagedError("the archive", "it cannot be taken apart") from exc
+
+
+def manifest_of(members: Mapping[str, bytes]) -> Manifest:
+    """Read the manifest of *members*.
+
+    Raises:
+        BundleDamagedError: There is none, or it says what no manifest can.
+        MalformedFileError: A later version of this program wrote it.
+    """
+    try:
+        manifest = msgspec.json.decode(members[MANIFEST], type=Manifest)
+    except KeyError:
+        raise BundleDamagedError(MANIFEST, "it is missing") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise BundleDamagedError(MANIFEST, str(exc)) from None
+    if manifest.format > BUNDLE_FORMAT:
+        raise MalformedFileError(
+            f"{MANIFEST}: format {manifest.format} was written by a later vpnmigrate",
+            advice="verify it with that version, or a newer one",
+        )
+    return manifest
+
+
+def require_listed(members: Mapping[str, bytes], manifest: Manifest) -> None:
+    """See that *members* are those that *manifest* lists, byte for byte.
+
+    Raises:
+        BundleDamagedError: One is missing, altered, or there beyond the list.
+    """
+    listed = {one.name: one for one in manifest.files}
+    for name in sorted({*listed, *members} - {MANIFEST}):
+        if name not in members:
+            raise BundleDamagedError(name, "it was removed: the manifest lists it")
+        if name not in listed:
+            raise BundleDamagedError(name, "it was added: the manifest does not list it")
+        if (len(members[name]), _hash(members[name])) != (listed[name].size, listed[name].sha256):
+            raise BundleDamagedError(name, "it was altered: the manifest has another hash for it")
+
+
+def require_packed_by_us(raw: bytes, members: Mapping[str, bytes]) -> None:
+    """See that *raw* is the one way to pack *members*: nothing moved, nothing beside them.
+
+    Raises:
+        BundleDamagedError: It is another way.
+    """
+    again = _zip(members)
+    if again == raw:
+        return
+    place = next(
+        (i for i, (a, b) in enumerate(zip(raw, again, strict=False)) if a != b), len(again)
+    )
+    raise BundleDamagedError(
+        f"the archive, byte {place}",
+        "it was packed anew: files were moved, or something lies beside them",
+    )
+
+
+def _zip(files: Mapping[str, bytes]) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            member = zipfile.ZipInfo(name, _EPOCH)
+            member.create_system = 3  # as on a Unix, wherever it is made
+            member.external_attr = 0o600 << 16
+            archive.writestr(member, files[name])
+    return target.getvalue()
+
+
+def _require_honest_end(raw: bytes) -> None:
+    """Look at the end record before a library does: what it says decides how much is read.
+
+    Raises:
+        MalformedFileError: It is no zip at all.
+        BundleDamagedError: The record is not one of ours.
+    """
+    if len(raw) < _END.size or not raw.startswith(b"PK"):
+        raise MalformedFileError(
+            "this is no bundle", advice="make one with: vpnmigrate report RUN --bundle FILE"
+        )
+    begins = len(raw) - _END.size
+    mark, disk, first_disk, here, entries, size, offset, comment = _END.unpack(raw[begins:])
+    larger = raw[begins - _LOCATED :].startswith(_LOCATOR)
+    ours = mark == b"PK\x05\x06" and not (disk or first_disk or comment or larger)
+    if not ours or here != entries or offset + size != begins:
+        raise BundleDamagedError("the archive's end", "it was cut off, or something was added")
+    if entries > MOST_FILES:
+        raise BundleDamagedError("the archive", f"it has {entries} files, more than {MOST_FILES}")
+
+
+def _members(archive: zipfile.ZipFile, room: int) -> dict[str, bytes]:
+    members: dict[str, bytes] = {}
+    for info in archive.infolist():
+        name = ascii(info.filename)[1:-1]
+        if not _PLAIN.fullmatch(info.filename):
+            raise BundleDamagedError(name[:100], "no file of a bundle has such a name")
+        if info.filename in members:
+            raise BundleDamagedError(name, "there are two files of that name")
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits or info.extra:
+            raise BundleDamagedError(name, "it is compressed, encrypted or more than a file")
+        room -= info.file_size
+        if room < 0 or info.compress_size != info.file_size:
+            raise BundleDamagedError(name, "it claims to be larger than the archive")
+        members[info.filename] = archive.read(info)
+    return members
+
+
+def _hash(content: bytes) -> str:
+    return sha256(content).hexdigest()

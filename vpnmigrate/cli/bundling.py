@@ -1,0 +1,210 @@
+"""One archive of everything a run leaves that is no secret, and its verification.
+
+The vault stays where it is.  Before anything is written, every file is searched for its keys: a
+hook or a test command may have printed one into the log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+import vpnmigrate
+from vpnmigrate import bundle
+from vpnmigrate.bundle import About, Manifest
+from vpnmigrate.cli.reporting import compared
+from vpnmigrate.devices.configuration import ConfigurationError, parse
+from vpnmigrate.errors import BundleDamagedError, RefusedError, VpnMigrateError
+from vpnmigrate.evidence import plans_of
+from vpnmigrate.files import (
+    LARGEST_PLAN,
+    plan_from_text,
+    read_bytes,
+    save_bytes,
+    survey_from_text,
+)
+from vpnmigrate.journal import Contents, read_chain
+from vpnmigrate.plan import Plan
+from vpnmigrate.report.document import html, markdown
+from vpnmigrate.report.evidence import Evidence, as_json, document
+from vpnmigrate.report.packed import Packed
+from vpnmigrate.report.verified import Verified
+from vpnmigrate.rundir import Run
+
+JOURNAL, LOG, PLAN, AFTER = "journal.jsonl", "log.jsonl", "plan.json", "after.json"
+REPORTS = ("report.html", "report.json", "report.md")
+_FORMER = re.compile(r"plan\.[0-9a-f]{12}\.json")
+_CONFIGURATIONS = "*/configuration*.xml"
+
+
+def write(run: Run, file: Path) -> Packed:
+    """Pack what *run* leaves into *file*.
+
+    Raises:
+        RefusedError: A file has a key in it.
+        JournalError: The journal is damaged: there is no evidence to pack.
+        UsageError: A file cannot be read, or the bundle cannot be written.
+    """
+    files = dict(_kept(run))
+    contents = read_chain(files[JOURNAL], run.id, str(run.journal))
+    plan = plan_from_text(files[PLAN], str(run.plan))
+    files |= _reports(run.id, plan, contents, files.get(AFTER))
+    _require_no_key(run, files)
+    about = About(
+        run.id, plan.fingerprint, vpnmigrate.__version__, len(contents.entries), contents.head
+    )
+    raw = bundle.pack(about, files)
+    save_bytes(raw, file)
+    return Packed(str(file), sha256(raw).hexdigest(), tuple(sorted(files)))
+
+
+def verify(file: Path) -> Verified:
+    """Say what *file*, a bundle from anybody, proves.
+
+    Raises:
+        UsageError: It cannot be read, or is no bundle.
+        BundleDamagedError: It is not as it was packed; names the first place that shows it.
+    """
+    raw = read_bytes(file, bundle.LARGEST)
+    members = bundle.unpack(raw)
+    manifest = bundle.manifest_of(members)
+    contents = _journal(members, manifest)
+    plan = _plan(members, manifest)
+    _require_every_plan(members, contents)
+    bundle.require_listed(members, manifest)
+    same_tool = manifest.about.tool == vpnmigrate.__version__
+    if same_tool:
+        _require_own_reports(members, manifest, plan, contents)
+    bundle.require_packed_by_us(raw, members)
+    return Verified(
+        file=str(file),
+        sha256=sha256(raw).hexdigest(),
+        about=manifest.about,
+        files=tuple(one.name for one in manifest.files),
+        torn=bool(contents.torn),
+        reports_compared=same_tool,
+    )
+
+
+def require_noted(verified: Verified, noted: str) -> None:
+    """See that the bundle is the very one whose hash was *noted*.
+
+    Raises:
+        BundleDamagedError: It is another, however well it fits together.
+    """
+    if noted.strip().lower() != verified.sha256:
+        raise BundleDamagedError(
+            verified.file, f"its sha256 is {verified.sha256}, and not the one that was noted"
+        )
+
+
+def _kept(run: Run) -> Iterator[tuple[str, bytes]]:
+    """Give the files that are evidence by name; the log first, so that it is behind the journal."""
+    names = [LOG, JOURNAL, PLAN, AFTER]
+    names += sorted(path.name for path in run.path.iterdir() if _FORMER.fullmatch(path.name))
+    for name in names:
+        path = run.path / name
+        if path.exists() or name in {JOURNAL, PLAN}:
+            yield name, read_bytes(path, bundle.LARGEST)
+
+
+def _reports(run: str, plan: Plan, contents: Contents, survey: bytes | None) -> Mapping[str, bytes]:
+    """Give the report in every form, as it follows from the files."""
+    after = None
+    if survey is not None:
+        after = compared(plan, contents.entries, survey_from_text(survey, AFTER))
+    evidence = Evidence(run, plan, contents.entries, after)
+    told = document(evidence)
+    data = msgspec.json.format(msgspec.json.encode(as_json(evidence)), indent=2) + b"\n"
+    forms = (html(told).encode(), data, markdown(told).encode())
+    return dict(zip(REPORTS, forms, strict=True))
+
+
+def _require_no_key(run: Run, files: Mapping[str, bytes]) -> None:
+    keys = {key for path in run.vault.glob(_CONFIGURATIONS) for key in _keys_in(path)}
+    for name, content in files.items():
+        if any(key in content for key in keys):
+            raise RefusedError(
+                f"{name} of run {run.id} holds a pre-shared key of the vault; nothing was packed",
+                advice="find what printed it (a hook, a test command), change that key on both "
+                "sides, and ask for help before anybody sees the file",
+            )
+
+
+def _keys_in(path: Path) -> Iterator[bytes]:
+    text = read_bytes(path, LARGEST_PLAN).decode(errors="replace")
+    try:
+        yield from (key.reveal().encode() for key in parse(text).keys)
+    except ConfigurationError:
+        return  # what cannot be read as a configuration has no key that could be named
+
+
+def _journal(members: Mapping[str, bytes], manifest: Manifest) -> Contents:
+    """Read the journal and see that it ends where it ended."""
+    about = manifest.about
+    if JOURNAL not in members:
+        raise BundleDamagedError(JOURNAL, "it was removed")
+    with _in_place(JOURNAL):
+        contents = read_chain(members[JOURNAL], about.run, JOURNAL)
+    there = len(contents.entries)
+    if there != about.entries:
+        last = min(there, about.entries)
+        raise BundleDamagedError(
+            f"{JOURNAL}, after line {last}",
+            f"it has {there} whole lines, and had {about.entries} when it was packed",
+        )
+    if contents.head != about.head:
+        raise BundleDamagedError(f"{JOURNAL}, line {there}", "it was altered")
+    return contents
+
+
+def _plan(members: Mapping[str, bytes], manifest: Manifest) -> Plan:
+    if PLAN not in members:
+        raise BundleDamagedError(PLAN, "it was removed")
+    with _in_place(PLAN):
+        plan = plan_from_text(members[PLAN], PLAN)
+    if (plan.migration, plan.fingerprint) != (manifest.about.run, manifest.about.plan):
+        raise BundleDamagedError(PLAN, "it is not the plan that the manifest names")
+    return plan
+
+
+def _require_every_plan(members: Mapping[str, bytes], contents: Contents) -> None:
+    """See that each plan that the journal went by is there, whole."""
+    there = set()
+    for name in (PLAN, *filter(_FORMER.fullmatch, sorted(members))):
+        with _in_place(name):
+            there.add(plan_from_text(members[name], name).fingerprint)
+    for number, fingerprint in plans_of(contents.entries):
+        if fingerprint not in there:
+            raise BundleDamagedError(
+                f"{JOURNAL}, line {number}", f"its plan {fingerprint[:12]} is not in the bundle"
+            )
+
+
+def _require_own_reports(
+    members: Mapping[str, bytes], manifest: Manifest, plan: Plan, contents: Contents
+) -> None:
+    with _in_place(AFTER):
+        reports = _reports(manifest.about.run, plan, contents, members.get(AFTER))
+    for name, content in reports.items():
+        if members.get(name) != content:
+            raise BundleDamagedError(name, "it does not say what plan and journal say")
+
+
+class _in_place:  # noqa: N801  reads as a phrase after "with"
+    """Tell whatever is wrong with a file as a fault of the bundle, in its place."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, BundleDamagedError) or not isinstance(error, VpnMigrateError):
+            return
+        raise BundleDamagedError(self._place, error.message) from error
