@@ -145,6 +145,13 @@ def cut(members: Files) -> Files:
     return with_lines(members, lines(members)[:-3])
 
 
+def added(members: Files) -> Files:
+    contents = read_chain(members["journal.jsonl"], bundle.manifest_of(members).about.run)
+    more = msgspec.structs.replace(contents.entries[-1], seq=len(contents.entries) + 1)
+    text, _ = lines_of([more], contents.head)
+    return with_lines(members, [*lines(members), text])
+
+
 def plan_edited(members: Files) -> Files:
     return {**members, "plan.json": members["plan.json"].replace(b"CHG1", b"CHG2")}
 
@@ -167,10 +174,11 @@ def survey_edited(members: Files) -> Files:
     ("tamper", "place"),
     [
         (altered, "journal.jsonl"),
-        (last_altered, "journal.jsonl, line "),
+        (last_altered, "journal.jsonl"),
         (removed, "journal.jsonl"),
         (swapped, "journal.jsonl"),
-        (cut, "journal.jsonl, after line "),
+        (cut, "journal.jsonl"),
+        (added, "journal.jsonl, line "),
         (plan_edited, "plan.json"),
         (former_plan_removed, "journal.jsonl, line 1"),
         (report_edited, "report.md"),

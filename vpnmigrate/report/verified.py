@@ -18,7 +18,8 @@ CANNOT_PROVE = (
     ),
     (
         "that the journal went no further.  Lines that were cut off at its end before the bundle "
-        "was made leave no trace; CloudTrail lists the same calls, by request id."
+        "was made, and from the mark beside it, leave no trace; CloudTrail lists the same calls, "
+        "by request id."
     ),
     "that the clock was right.  Times are those of the host that ran the run.",
     "what was said and done beside the program: devices, telephones, the console.",
