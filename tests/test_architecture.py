@@ -83,6 +83,7 @@ SHELL: dict[str, frozenset[str]] = {
         | {"logbook", "looking", "performing", "tasks", "holding", "settling", "setting_out"}
     ),
     "rundir": frozenset(),
+    "rehearsals": frozenset({"rundir"}),
     "settings": frozenset(),
     "lock": frozenset({"rundir"}),
     "inbox": frozenset({"rundir"}),
@@ -137,7 +138,18 @@ TOUCHES_THE_WORLD = frozenset(
     | {"subprocess", "socket", "ssl", "http", "urllib", "signal", "threading", "time"}
 )
 PRINTS = {"report", "cli"}
-OPENS = {"rundir", "lock", "inbox", "journal", "vault", "files", "settings", "logs", "cli"}
+OPENS = {
+    "rundir",
+    "rehearsals",
+    "lock",
+    "inbox",
+    "journal",
+    "vault",
+    "files",
+    "settings",
+    "logs",
+    "cli",
+}
 
 LONGEST = 300
 

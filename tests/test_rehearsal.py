@@ -16,7 +16,7 @@ from vpnmigrate.clock import VirtualClock
 from vpnmigrate.model import MigrationId, RouteTableId
 from vpnmigrate.options import Decisions, TestVpc, Waits
 from vpnmigrate.planner import plan_from
-from vpnmigrate.rehearsal import BOUNDARIES, Made, Passage, Rehearsal, rehearse
+from vpnmigrate.rehearsal import BOUNDARIES, Made, Passage, Rehearsal, rehearse, result_of
 from vpnmigrate.report import rehearsal as view
 from vpnmigrate.routes import Kind, Row, Winner
 from vpnmigrate.sandbox.door import session_for
@@ -114,10 +114,24 @@ def found():
     return Rehearsal(GOOD, back)
 
 
+def test_what_is_kept_says_how_long_each_way_takes():
+    """The result names the plan, and is good only if every passage was."""
+    plan = a_plan_of("single-bgp")
+    rehearsal = rehearse(plan, silence)
+
+    kept = result_of(rehearsal, plan, BEGAN, "0.1.0")
+
+    assert (kept.fingerprint, kept.at, kept.passed) == (plan.fingerprint, BEGAN, True)
+    assert timedelta(seconds=30) < kept.cutover < rehearsal.forward.took
+    assert kept.rollback == max(passage.restored for passage in rehearsal.back) > timedelta(0)
+    bad = replace(rehearsal, forward=replace(rehearsal.forward, failure="no"))
+    assert not result_of(bad, plan, BEGAN, "0.1.0").passed
+
+
 class TestView:
     def test_shows_changes_outage_and_each_way_back(self, found):
         """The change board reads what was done, how long traffic was down, and the way back."""
-        text = view.text(found, file="plan.json")
+        text = view.text(found, file="plan.json", kept="k.json")
 
         assert "    - create it" in text
         assert "outage 1 min 41 s" in text
@@ -133,7 +147,7 @@ class TestView:
         )
         bad = Rehearsal(found.forward, (*found.back[:2], left, *found.back[3:]))
 
-        text = view.text(bad, file="plan.json")
+        text = view.text(bad, file="plan.json", kept="k.json")
 
         assert "PROBLEM, back from step 3:\n  - left behind: vgw-9 (gateway)" in text
         assert "DIFFERS" in text
@@ -145,7 +159,7 @@ class TestView:
         row = Row(RouteTableId("rtb-1"), (TO,), old, other, same=False)
         strayed = Rehearsal(replace(GOOD, routes=(row,)), ())
 
-        text = view.text(strayed, file="plan.json")
+        text = view.text(strayed, file="plan.json", kept="k.json")
 
         assert not strayed.good
         assert "10.9.0.0/16: vgw-1 -> igw-1   DIFFERS" in text
@@ -153,7 +167,7 @@ class TestView:
 
     def test_json_has_the_same(self, found):
         """A program can judge a rehearsal."""
-        document = json.loads(json.dumps(view.as_json(found, file="plan.json")))
+        document = json.loads(json.dumps(view.as_json(found, file="plan.json", kept="k.json")))
 
         assert document["good"] is True
         assert document["forward"]["outage"] == 101.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +26,7 @@ from vpnmigrate.options import Approvals
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.records import Entry, Intended
+from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import replay
 from vpnmigrate.routes import Row, equivalence
 from vpnmigrate.runner import Runner, Surroundings
@@ -34,7 +35,15 @@ from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.snapshot import snapshot_of
-from vpnmigrate.stopwatch import Leg, down, legs, length, since_turning_back, until_restored
+from vpnmigrate.stopwatch import (
+    Leg,
+    down,
+    legs,
+    length,
+    since_cutting,
+    since_turning_back,
+    until_restored,
+)
 from vpnmigrate.vault import Vault
 
 BOUNDARIES = range(1, 11)
@@ -69,6 +78,8 @@ class Passage:
     """Every destination of every table with its next hop before and at the end."""
     legs: tuple[Leg, ...] = ()
     """The steps that settled, in the order in which they did."""
+    cutover: timedelta = timedelta(0)
+    """From the beginning of step 7 to the end of step 10, if it went forward to the end."""
 
     @property
     def good(self) -> bool:
@@ -92,6 +103,18 @@ class Rehearsal:
     def good(self) -> bool:
         """Whether every passage ended as it must."""
         return all(passage.good for passage in (self.forward, *self.back))
+
+
+def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> Rehearsed:
+    """Give what is kept of the *rehearsal* of *plan*."""
+    return Rehearsed(
+        fingerprint=plan.fingerprint,
+        at=at,
+        tool=tool,
+        passed=rehearsal.good,
+        cutover=rehearsal.forward.cutover,
+        back={passage.boundary: passage.restored for passage in rehearsal.back},
+    )
 
 
 def unbound(plan: Plan) -> Plan:
@@ -124,6 +147,7 @@ def _forward(plan: Plan) -> Passage:
             failure=failure,
             routes=stage.where_it_leads(),
             legs=legs(entries),
+            cutover=length(since_cutting(entries)),
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from vpnmigrate.plan import FIRST_OF_CUTOVER
 from vpnmigrate.records import (
     Direction,
     DirectionTaken,
@@ -25,6 +26,17 @@ class Leg:
     cleaning: bool
     begun: timedelta
     settled: timedelta
+
+
+def since_cutting(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Give the entries from the beginning of step 7 on; none if it never began."""
+    for index, entry in enumerate(entries):
+        match entry.record:
+            case StepBegun(number=number) if number == FIRST_OF_CUTOVER:
+                return entries[index:]
+            case _:
+                pass  # preparing still
+    return ()
 
 
 def since_turning_back(entries: Sequence[Entry]) -> Sequence[Entry]:

@@ -106,8 +106,45 @@ class TestWindow:
         assert terminal.run("apply", run).code == 0
 
 
-def test_a_rehearsal_waits_for_nobody(terminal):
-    """A rehearsal runs whatever window and approvals the plan asks for."""
-    plan(terminal, "--window", TONIGHT)
+class TestRehearsal:
+    def asking(self, terminal):
+        """Plan with a playbook that asks for a rehearsal not older than two days."""
+        (terminal.place / "mine.yaml").write_text(
+            "name: mine\nsummary: s\ndecisions:\n  rehearsed_within: 2d\n"
+        )
+        return plan(terminal, "--window", TONIGHT, "--playbook", "./mine.yaml")["migration"]
 
-    assert terminal.run("rehearse", "plan.json").code == 0
+    def test_a_rehearsal_waits_for_nobody(self, terminal):
+        """A rehearsal runs whatever window and approvals the plan asks for."""
+        self.asking(terminal)
+
+        assert terminal.run("rehearse", "plan.json").code == 0
+
+    def test_is_what_gate_and_window_go_by(self, terminal):
+        """Without a rehearsal of this very plan it is no go; with one its times are expected."""
+        run = self.asking(terminal)
+        terminal.clock.sleep(timedelta(hours=20))
+        assert terminal.run("apply", "plan.json").code == 3
+        without = gates(terminal, run)
+
+        rehearsed = terminal.run("rehearse", "plan.json", "--json")
+        applied = terminal.run("apply", run)
+
+        assert without["rehearsal"]["call"] == "FAIL"
+        assert "not rehearsed" in without["window"]["required"]
+        assert rehearsed.document["kept"].endswith(".json")
+        assert applied.code == 0, applied.err
+        assert "rehearsed 2026-01-1" in gates(terminal, run)["window"]["required"]
+
+    def test_a_damaged_result_counts_as_none(self, terminal):
+        """What cannot be believed is said, and does not pass."""
+        run = self.asking(terminal)
+        terminal.clock.sleep(timedelta(hours=20))
+        kept = terminal.run("rehearse", "plan.json", "--json").document["kept"]
+        with open(kept, "w", encoding="utf-8") as file:  # noqa: PTH123  the path is a text here
+            file.write("{}")
+
+        ran = terminal.run("apply", "plan.json")
+
+        assert (ran.code, "No rehearsal counts" in ran.err) == (3, True)
+        assert gates(terminal, run)["rehearsal"]["call"] == "FAIL"

@@ -24,7 +24,7 @@ FLAGS = {
     | {"--change", "--window"}
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
-    "rehearse": set(),
+    "rehearse": GIVEN_TO_RUNS,
     "runbook": {"--output", "-o"},
     "apply": {"--until", "--take-over", "--yes", "--no-input"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "done": GIVEN_TO_RUNS,

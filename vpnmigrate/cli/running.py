@@ -18,13 +18,17 @@ from vpnmigrate.cli.signals import Interruption, heeding
 from vpnmigrate.cli.standings import standing
 from vpnmigrate.cli.subject import Subject, require_replannable
 from vpnmigrate.cli.watching import Watch
-from vpnmigrate.errors import VpnMigrateError, WrongAccountError
+from vpnmigrate.errors import MalformedFileError, VpnMigrateError, WrongAccountError
+from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.journal import FileJournal
 from vpnmigrate.lock import take_lock
 from vpnmigrate.logs import RunLog, log_of
 from vpnmigrate.looking import Claimant
+from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Observer
 from vpnmigrate.records import Noted, Opened, Replanned
+from vpnmigrate.rehearsals import Rehearsals
+from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.failure import StoppedError
@@ -154,11 +158,21 @@ def _go(
             paths=desk.parts.paths(clients),
             claimant=Claimant(run.holder, outranked(journal.entries)),
             blind=is_blind(journal.entries),
+            papers=Papers(who.user, _rehearsed(desk, plan, speaker)),
         )
         if around.blind:
             speaker.say(wrapped(BLIND))
         with heeding(interruption):
             journey(Hand(Runner(plan, around), before, lambda what: journal.write(Noted(what))))
+
+
+def _rehearsed(desk: Desk, plan: Plan, speaker: Speaker) -> Rehearsed | None:
+    """Give what was kept of a rehearsal; what cannot be believed is said, and counts as none."""
+    try:
+        return Rehearsals(desk.settings.home).of(plan)
+    except MalformedFileError as error:
+        speaker.say(wrapped(f"No rehearsal counts: {error.message}"))
+        return None
 
 
 def _require_region(clients: Clients, region: str) -> None:

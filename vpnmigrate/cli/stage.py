@@ -25,8 +25,6 @@ DEATH = Fault("AttachVpnGateway", Kind.KILL_AFTER)
 """The worst moment: the new gateway is being attached, and nobody hears AWS say so."""
 NOTICING = timedelta(seconds=40)
 """Until somebody sees that the process is gone, and has read what to do."""
-HOMELESS = frozenset({"rehearse"})
-"""Verbs that keep no run."""
 
 
 def scenes() -> Iterator[Scene]:
@@ -121,8 +119,7 @@ class _Stage:
 def _run(command: str, parts: SandboxParts) -> int | None:
     """Run a command line; None if its process was killed."""
     arguments = shlex.split(command)
-    home = [] if arguments[0] in HOMELESS else ["--run-dir", "runs"]
     try:
-        return run([*arguments, *home], parts)
+        return run([*arguments, "--run-dir", "runs"], parts)
     except Killed:
         return None

@@ -10,8 +10,8 @@ from vpnmigrate.report.words import heading, item, span, wrapped
 SCHEMA = "vpnmigrate/rehearsal/1"
 
 
-def text(rehearsal: Rehearsal, *, file: str) -> str:
-    """Give the whole rehearsal; *file* is the plan it was made with."""
+def text(rehearsal: Rehearsal, *, file: str, kept: str) -> str:
+    """Give the whole rehearsal of the plan in *file*; its result is *kept* in another."""
     forward = rehearsal.forward
     parts = [
         wrapped(
@@ -23,16 +23,18 @@ def text(rehearsal: Rehearsal, *, file: str) -> str:
         heading("Routes, before and after") + "\n".join(_routes(forward)),
         heading("Back, from the end of each step") + "\n".join(_table(rehearsal)),
         *_faults(rehearsal),
+        wrapped(f"The result is kept for this plan's gates and deadlines, in {kept}"),
         heading("Next") + f"  vpnmigrate apply {file}" if rehearsal.good else "",
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def as_json(rehearsal: Rehearsal, *, file: str) -> dict[str, Any]:
+def as_json(rehearsal: Rehearsal, *, file: str, kept: str) -> dict[str, Any]:
     """Give the rehearsal as a JSON document."""
     return {
         "schema": SCHEMA,
         "file": file,
+        "kept": kept,
         "good": rehearsal.good,
         "forward": _passage(rehearsal.forward),
         "back": [_passage(passage) for passage in rehearsal.back],
@@ -101,6 +103,7 @@ def _passage(passage: Passage) -> dict[str, Any]:
         "changes": [{"step": made.step, "what": made.what} for made in passage.changes],
         "outage": round(passage.outage.total_seconds(), 3),
         "took": round(passage.took.total_seconds(), 3),
+        "cutover": round(passage.cutover.total_seconds(), 3),
         "restored": round(passage.restored.total_seconds(), 3),
         "failure": passage.failure,
         "differences": list(passage.differences),
