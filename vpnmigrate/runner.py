@@ -46,7 +46,7 @@ from vpnmigrate.setting_out import SettingOut
 from vpnmigrate.settling import Settler
 from vpnmigrate.snapshot import Snapshot
 from vpnmigrate.steps.base import Step
-from vpnmigrate.steps.traffic import baseline_of
+from vpnmigrate.steps.traffic import any_device_is_over, baseline_of
 from vpnmigrate.tasks import Tasks
 
 
@@ -242,13 +242,18 @@ class Runner:
         )
 
     def _cutover_is_to_be_seen(self) -> bool:
-        """Tell from AWS alone, for a run whose journal is lost, whether step 7 has begun."""
+        """Tell from AWS alone, for a run whose journal is lost, whether step 7 has begun.
+
+        It may have been taken back again as far as its step 10, where only tunnels tell.
+        """
         if not self._around.blind:
             return False
-        now = self._settler.look_for_certain().now
-        old = self._plan.old_gateway
-        return not _old_gateway_is_attached(self._plan, now) or any(
-            now.propagates(table.id, old) is Switch.OFF for table in self._plan.propagating_tables
+        look = self._settler.look_for_certain()
+        old, now = self._plan.old_gateway, look.now
+        return (
+            not _old_gateway_is_attached(self._plan, now)
+            or any(now.propagates(t.id, old) is Switch.OFF for t in self._plan.propagating_tables)
+            or any_device_is_over(self._plan, look.way, now)
         )
 
     def _hold_after(self, step: int) -> None:

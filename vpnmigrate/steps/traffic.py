@@ -80,6 +80,23 @@ def lost_connections(plan: Plan, way: Way, now: Snapshot) -> tuple[VpnConnection
     return lost if len(lost) < len(plan.old_connections) else ()
 
 
+def any_device_is_over(plan: Plan, way: Way, now: Snapshot) -> bool:
+    """Tell whether a device has left the old side: none of its tunnels there is UP, new ones are.
+
+    With both gateways where they were, that is how a cutover looks that was being taken back.
+    """
+    return any(
+        _has_tunnel_up(joining_connection(plan, way, now, record.id))
+        and not _has_tunnel_up(now.connections.get(record.id))
+        for record in plan.before.living
+        if _has_tunnel_up(record)
+    )
+
+
+def _has_tunnel_up(record: ConnectionRecord | None) -> bool:
+    return record is not None and any(tunnel.up for tunnel in record.telemetry)
+
+
 def joining_connection(
     plan: Plan, way: Way, now: Snapshot, old: VpnConnectionId
 ) -> ConnectionRecord | None:
