@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.report.examples import BEGAN, MIGRATION, a_journal, a_plan
+from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
 from vpnmigrate.options import Decisions
-from vpnmigrate.records import OtherHand, OutageBegan, OutageEnded, Spoken
+from vpnmigrate.records import Forced, GatesSeen, OtherHand, OutageBegan, OutageEnded, Spoken
 from vpnmigrate.report.document import Document, text
 from vpnmigrate.report.evidence import After, Evidence, as_json, document
 from vpnmigrate.snapshot import Word
@@ -67,3 +68,33 @@ def test_the_documents_agree():
     assert timeline is not None
     assert [row[1] for row in timeline.rows] == [line["what"] for line in as_data["timeline"]]
     assert as_data["other_hands"] == ["x"]
+
+
+SEEN = Seen(Gate.WINDOW, Call.FAIL, "it is over", "inside the window", forced="agreed by phone")
+ROUND = GatesSeen(Milestone.CUTOVER, (Seen(Gate.CLOCK, Call.PASS, "0 s off", "within 60 s"), SEEN))
+FORCED = Forced(Milestone.CUTOVER, Gate.WINDOW, "agreed by phone", "it is over", "bob")
+
+
+def test_forces_are_loud_and_named():
+    """Who went through which closed gate, and why, is told before anything that followed."""
+    report = told(ROUND, FORCED)
+
+    assert titles(report, loud=True) == ["Forced"]
+    shown = text(report)
+    assert "FORCED window before the cutover, by bob" in shown
+    assert shown.index("agreed by phone") < shown.index("OUTAGE")
+
+
+def test_every_round_of_gates_is_told_with_what_was_seen():
+    """Each gate's call stands beside what it found and what it asks for, in both forms."""
+    report = told(ROUND)
+    (gates,) = [s.table for s in report.sections if s.title.startswith("Gates before")]
+    as_data = as_json(Evidence(MIGRATION, a_plan(), a_journal(ROUND, FORCED)))
+
+    assert gates is not None
+    assert gates.rows == (
+        ("clock", "PASS", "0 s off", "required: within 60 s"),
+        ("window", "FORCED (FAIL)", "it is over", "required: inside the window"),
+    )
+    assert [len(round_["gates"]) for round_ in as_data["gates"]] == [2]
+    assert [each["reason"] for each in as_data["forced"]] == ["agreed by phone"]

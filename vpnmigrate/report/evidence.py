@@ -14,6 +14,7 @@ from vpnmigrate.evidence import (
     Down,
     Journey,
     Kept,
+    Voice,
     calls_of,
     journeys_of,
     outages_of,
@@ -24,6 +25,7 @@ from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.plan import Plan
 from vpnmigrate.records import Entry
 from vpnmigrate.replay import replay
+from vpnmigrate.report import admitted
 from vpnmigrate.report.document import Document, Section, Table
 from vpnmigrate.report.progress import Narrator
 from vpnmigrate.report.words import count, moment, safe, span
@@ -84,6 +86,7 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
             {"at": voice.at.isoformat(), "who": voice.who, "host": voice.host, "said": said}
             for voice, said in _spoken(entries)
         ],
+        **admitted.as_json(entries, state),
         "lost": list(state.lost),
         "other_hands": list(state.other_hands),
         "notes": list(state.notes),
@@ -103,6 +106,7 @@ def _sections(evidence: Evidence) -> Iterator[Section]:
     plan, entries = evidence.plan, evidence.entries
     state = replay(entries)
     yield Section("Outcome", tuple(_outcome(evidence)))
+    yield from admitted.forces(state)
     notable = (*state.lost, *state.other_hands, *state.puzzles)
     if notable:
         yield Section("Other hands, and what does not add up", notable, loud=True)
@@ -110,7 +114,8 @@ def _sections(evidence: Evidence) -> Iterator[Section]:
     for journey in journeys_of(plan, entries):
         yield _planned_against_actual(journey)
     yield _after(evidence.after)
-    people = tuple((moment(v.at), f"{v.who} on {v.host}", said) for v, said in _spoken(entries))
+    yield from admitted.rounds(entries, state)
+    people = tuple((moment(v.at), _where(v), said) for v, said in _spoken(entries))
     yield Section(
         "People",
         () if people else ("nobody had to say anything",),
@@ -230,13 +235,17 @@ def _timeline(entries: Sequence[Entry]) -> Iterator[tuple[datetime, str]]:
             yield entry.at, line.partition(" ")[2].strip()
 
 
-def _spoken(entries: Sequence[Entry]) -> Iterator[tuple[Any, str]]:
+def _spoken(entries: Sequence[Entry]) -> Iterator[tuple[Voice, str]]:
     by_number = {voice.seq: voice for voice in voices_of(entries)}
     narrator = Narrator()
     for entry in entries:
         told = [line.partition(" ")[2].strip() for line in narrator.lines(entry)]
         if entry.seq in by_number:
             yield by_number[entry.seq], "; ".join(told)
+
+
+def _where(voice: Voice) -> str:
+    return f"{voice.who} on {voice.host}" if voice.host else voice.who
 
 
 def _outage_json(down: Down) -> dict[str, Any]:
