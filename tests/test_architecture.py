@@ -91,6 +91,7 @@ SHELL: dict[str, frozenset[str]] = {
     "vault": frozenset(),
     "bundle": frozenset(),
     "files": frozenset({"rundir", "playbook", "planner"}),
+    "approval_files": frozenset({"files", "approving"}),
     "logs": frozenset({"rundir", "settings"}),
     "devices": frozenset(),
     "aws": frozenset({"vault", "devices", "requests"}),

@@ -19,6 +19,7 @@ GIVEN_TO_RUNS = {"--run-dir"}
 GIVEN_TO_AWS = {"--endpoint-url", "--profile", "--region"}
 ALWAYS = {"--json", "--help"}
 
+BROUGHT_TO_GATES = {"--approval", "--force", "--reason"}
 FLAGS = {
     "plan": {"--vpn-gateway", "--vpn-connection", "--playbook", "--output", "-o", "--from"}
     | {"--change", "--window"}
@@ -26,13 +27,20 @@ FLAGS = {
     | GIVEN_TO_AWS,
     "rehearse": GIVEN_TO_RUNS,
     "runbook": {"--output", "-o"},
-    "apply": {"--until", "--take-over", "--yes", "--no-input"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
+    "approve": {"--output", "-o", "--yes", "--no-input"} | GIVEN_TO_AWS,
+    "apply": {"--until", "--take-over", "--yes", "--no-input"}
+    | BROUGHT_TO_GATES
+    | GIVEN_TO_RUNS
+    | GIVEN_TO_AWS,
     "done": GIVEN_TO_RUNS,
     "pause": GIVEN_TO_RUNS,
     "continue": GIVEN_TO_RUNS,
     "abort": GIVEN_TO_RUNS,
     "rollback": {"--keep-new", "--take-over", "--yes", "--no-input"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
-    "finalize": {"--confirm", "--delete-old-gateway", "--take-over"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
+    "finalize": {"--confirm", "--delete-old-gateway", "--take-over"}
+    | BROUGHT_TO_GATES
+    | GIVEN_TO_RUNS
+    | GIVEN_TO_AWS,
     "status": GIVEN_TO_RUNS,
     "report show": {"--output", "-o", "--bundle", "--survey"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "demo": set(),

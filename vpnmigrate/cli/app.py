@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 import vpnmigrate
 from vpnmigrate.cli import (
     apply,
+    approve,
     demo,
     done,
     finalize,
@@ -64,6 +65,7 @@ _VERBS: tuple[Verb, ...] = (
     plan.plan,
     rehearse.rehearse,
     runbook.runbook,
+    approve.approve,
     apply.apply,
     done.done,
     orders.pause,

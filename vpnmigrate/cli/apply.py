@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vpnmigrate.cli.flags import Asking, Aws, Home, Printing
+from vpnmigrate.cli.flags import Asking, AtGates, Aws, Home, Printing
 from vpnmigrate.cli.subjects import PlanOrRun, TakeOver
 
 
@@ -21,6 +21,7 @@ def apply(
     aws: Aws,
     home: Home,
     asking: Asking,
+    gates: AtGates,
     printing: Printing,
     until: Annotated[
         Until | None,
@@ -34,12 +35,14 @@ def apply(
     finalize.
     """
     from vpnmigrate.cli import journeys
+    from vpnmigrate.cli.brought import brought_to
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.running import Terms
+    from vpnmigrate.go_no_go import Milestone
     from vpnmigrate.report import outcome
 
     desk = desk_of(context, home, printing)
-    terms = Terms(aws, asking, take_over)
+    terms = Terms(aws, asking, take_over, brought_to(Milestone.CUTOVER, gates))
     go = journeys.stage if until is Until.CUTOVER else journeys.forward
     stands = go(desk, subject, terms)
     desk.results.give(outcome.text(stands), outcome.as_json(stands))

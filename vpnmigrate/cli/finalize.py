@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from vpnmigrate.cli.flags import Asking, Aws, Home, Printing
+from vpnmigrate.cli.flags import Asking, AtGates, Aws, Home, Printing
 from vpnmigrate.cli.subjects import RunId, TakeOver
 
 
@@ -13,6 +13,7 @@ def finalize(
     run: RunId,
     aws: Aws,
     home: Home,
+    gates: AtGates,
     printing: Printing,
     confirm: Annotated[
         list[str] | None,
@@ -33,12 +34,15 @@ def finalize(
     There is no way back.  Every connection has to be named, and nothing else covers that.
     """
     from vpnmigrate.cli import journeys
+    from vpnmigrate.cli.brought import brought_to
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.running import Terms
+    from vpnmigrate.go_no_go import Milestone
     from vpnmigrate.report import outcome
 
     desk = desk_of(context, home, printing)
-    terms = Terms(aws, Asking(no_input=True), take_over)
+    brought = brought_to(Milestone.FINALIZE, gates)
+    terms = Terms(aws, Asking(no_input=True), take_over, brought)
     named = tuple(confirm or ())
     stands = journeys.retire(desk, run, terms, named, delete_old_gateway=delete_old_gateway)
     desk.results.give(outcome.text(stands), outcome.as_json(stands))

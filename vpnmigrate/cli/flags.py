@@ -61,6 +61,39 @@ class Asking:
     ] = False
 
 
+@dataclass(frozen=True)
+class AtGates:
+    """What is brought to the gates."""
+
+    approval: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--approval",
+            metavar="FILE",
+            show_default=False,
+            help="An approval that approve wrote; once for each.",
+        ),
+    ] = None
+    force: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--force",
+            metavar="GATE",
+            show_default=False,
+            help="Go on although this gate does not pass; once for each, with --reason.",
+        ),
+    ] = None
+    reason: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reason",
+            metavar="TEXT",
+            show_default=False,
+            help="Why a gate is forced; one for each, in the same order.",
+        ),
+    ] = None
+
+
 Verb = Callable[..., None]
 
 

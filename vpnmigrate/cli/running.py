@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import vpnmigrate
+from vpnmigrate.approval import Approval
+from vpnmigrate.approving import require_valid
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.belief import CONSISTENCY_DELAY
+from vpnmigrate.cli.brought import Brought
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.cli.lost import LOST, is_blind, outranked, taking_over
@@ -26,7 +29,7 @@ from vpnmigrate.logs import RunLog, log_of
 from vpnmigrate.looking import Claimant
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Observer
-from vpnmigrate.records import Noted, Opened, Replanned
+from vpnmigrate.records import Approved, Noted, Opened, Replanned
 from vpnmigrate.rehearsals import Rehearsals
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState, replay
@@ -51,6 +54,7 @@ class Terms:
     aws: Aws
     asking: Asking
     take_over: str | None = None
+    brought: Brought = field(default_factory=Brought)
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,8 @@ def _go(
 ) -> None:
     plan, run, journal = subject.plan, subject.run, kept.journal
     before = replay(journal.entries)
+    for approval in terms.brought.approvals:
+        require_valid(approval, plan, desk.parts.clock.now())
     who = desk.parts.me
     journal.write(
         Opened(
@@ -140,6 +146,7 @@ def _go(
     )
     clients = desk.parts.clients(terms.aws)
     _require_region(clients, plan.region)
+    journal.write(*(Approved(each) for each in _unknown(terms.brought.approvals, before)))
     if terms.take_over is not None:
         journal.write(taking_over(terms.take_over))
     if journal.lost or (outranked(journal.entries) and before.direction is None):
@@ -158,12 +165,17 @@ def _go(
             paths=desk.parts.paths(clients),
             claimant=Claimant(run.holder, outranked(journal.entries)),
             blind=is_blind(journal.entries),
-            papers=Papers(who.user, _rehearsed(desk, plan, speaker)),
+            papers=Papers(who.user, _rehearsed(desk, plan, speaker), forces=terms.brought.forces),
         )
         if around.blind:
             speaker.say(wrapped(BLIND))
         with heeding(interruption):
             journey(Hand(Runner(plan, around), before, lambda what: journal.write(Noted(what))))
+
+
+def _unknown(approvals: Iterable[Approval], before: RunState) -> list[Approval]:
+    """Leave out what the journal has already: the same file may be given again and again."""
+    return [each for each in approvals if each not in before.approvals]
 
 
 def _rehearsed(desk: Desk, plan: Plan, speaker: Speaker) -> Rehearsed | None:

@@ -7,17 +7,18 @@ function here and one more name in ``go_no_go``, with what it needs in ``Circums
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vpnmigrate.gates import host, people, retiring, timing, world
 from vpnmigrate.gates.circumstances import Circumstances, ProofOfReturn
 from vpnmigrate.gates.forcing import forced
-from vpnmigrate.go_no_go import Seen
+from vpnmigrate.go_no_go import Gate, Milestone, Seen
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Path
 from vpnmigrate.snapshot import Snapshot, Told, Way
 
 __all__ = [
+    "ASKED",
     "Circumstances",
     "ProofOfReturn",
     "before_cutover",
@@ -26,6 +27,13 @@ __all__ = [
     "in_the_cutover",
     "to_be_seen",
 ]
+
+
+ASKED: Mapping[Milestone, tuple[Gate, ...]] = {
+    Milestone.CUTOVER: tuple(gate for gate in Gate if gate not in (Gate.TRAFFIC, Gate.ARCHIVED)),
+    Milestone.FINALIZE: (Gate.TRAFFIC, Gate.ARCHIVED, Gate.WINDOW, Gate.APPROVALS),
+}
+"""Which gates stand before what, in the order in which they are asked."""
 
 
 def before_cutover(

@@ -1,0 +1,291 @@
+"""Approvals and forces, as approver and operator meet them."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.journal import read_journal
+from vpnmigrate.lock import this_process
+from vpnmigrate.records import Approved, Forced
+from vpnmigrate.rundir import Runs
+
+
+class Somebody(SandboxParts):
+    """Another person at their own machine."""
+
+    def __init__(self, world, user):
+        super().__init__(world)
+        self.me = this_process(user, "desk")
+
+
+def plan(terminal, decisions, *words):
+    (terminal.place / "mine.yaml").write_text(f"name: mine\nsummary: s\ndecisions:\n{decisions}")
+    terminal.run(
+        "plan",
+        "--vpn-gateway",
+        terminal.gateway,
+        "-o",
+        "plan.json",
+        "--playbook",
+        "./mine.yaml",
+        *words,
+    )
+    return json.loads((terminal.place / "plan.json").read_text())["migration"]
+
+
+def approved(terminal, user="bob", file="approval.json"):
+    """Let *user* approve plan.json."""
+    mine, terminal.parts = terminal.parts, Somebody(terminal.world, user)
+    ran = terminal.run("approve", "plan.json", "-o", file, "--json")
+    terminal.parts = mine
+    assert ran.code == 0, ran.err
+    return ran.document
+
+
+def records(terminal, run, kind):
+    entries = read_journal(Runs(terminal.place / "home" / "runs").find(run)).entries
+    return [entry.record for entry in entries if isinstance(entry.record, kind)]
+
+
+def gate(terminal, run, name):
+    return next(g for g in terminal.status(run)["gates"]["gates"] if g["gate"] == name)
+
+
+ONE = "  approvals: {required: 1, valid: 2d}\n"
+
+
+class TestApprovals:
+    def test_the_file_names_the_approver_and_the_plan(self, terminal):
+        """What is mailed says who approved which plan and until when, and holds nothing else."""
+        run = plan(terminal, ONE)
+
+        given = approved(terminal)
+
+        fingerprint = json.loads((terminal.place / "plan.json").read_text())["fingerprint"]
+        approval = given["approval"]
+        assert approval["fingerprint"] == fingerprint
+        assert approval["migration"] == run
+        assert approval["approver"].startswith("arn:aws:")
+        assert (approval["user"], approval["host"]) == ("bob", "desk")
+        assert json.loads((terminal.place / "approval.json").read_text()) == approval
+
+    def test_a_plan_that_wants_them_waits_for_them(self, terminal):
+        """Everything is staged and held until an approval is handed in; the journal keeps it."""
+        run = plan(terminal, ONE)
+        held = terminal.run("apply", "plan.json")
+        approved(terminal)
+
+        applied = terminal.run("apply", run, "--approval", "approval.json")
+
+        assert (held.code, "approvals: none" in held.err) == (3, True)
+        assert applied.code == 0, applied.err
+        (record,) = records(terminal, run, Approved)
+        assert record.approval.user == "bob"
+        assert terminal.status(run)["approvals"][0]["user"] == "bob"
+
+    def test_handed_in_once_it_counts_for_the_run(self, terminal):
+        """An approval given while staging need not be given again, and counts once."""
+        run = plan(terminal, ONE)
+        approved(terminal)
+        terminal.run("apply", "plan.json", "--until", "cutover", "--approval", "approval.json")
+        terminal.run("apply", run, "--until", "cutover", "--approval", "approval.json")
+
+        assert terminal.run("apply", run).code == 0
+        assert len(records(terminal, run, Approved)) == 1
+
+    def test_it_expires(self, terminal):
+        """The plan says how long an approval counts; after that it is no go."""
+        run = plan(terminal, ONE)
+        approved(terminal)
+        terminal.run("apply", "plan.json", "--until", "cutover", "--approval", "approval.json")
+        terminal.clock.sleep(timedelta(days=3))
+
+        ran = terminal.run("apply", run)
+        again = terminal.run("apply", run, "--approval", "approval.json")
+
+        assert (ran.code, "expired" in ran.err) == (3, True)
+        assert (again.code, "expired" in again.err) == (4, True)
+
+    def test_another_plans_is_refused(self, terminal):
+        """An approval counts for the plan whose fingerprint it names, and for no other."""
+        plan(terminal, ONE)
+        approved(terminal)
+        plan(terminal, ONE)
+
+        ran = terminal.run("apply", "plan.json", "--approval", "approval.json")
+
+        assert ran.code == 4
+        assert "is for another plan" in ran.err
+
+    def test_a_replanned_run_is_approved_anew(self, terminal):
+        """Whoever approved the first plan has not approved the second."""
+        run = plan(terminal, ONE)
+        approved(terminal)
+        terminal.run("apply", "plan.json", "--until", "cutover", "--approval", "approval.json")
+        terminal.run("plan", "--from", run, "--change", "CHG2", "-o", "again.json")
+
+        ran = terminal.run("apply", "again.json")
+
+        assert (ran.code, "is for another plan" in ran.err) == (3, True)
+
+    @pytest.mark.parametrize(
+        ("before", "after", "code"),
+        [
+            (b'"user": "bob"', b'"user": "eve"', 4),
+            (b'"digest": "', b'"digest": "0', 4),
+            (b'"digest"', b'"digets"', 2),
+            (b"{", b"", 2),
+        ],
+    )
+    def test_an_altered_one_is_refused(self, terminal, before, after, code):
+        """Whatever was altered in the file, it is refused with the file named."""
+        plan(terminal, ONE)
+        approved(terminal)
+        file = terminal.place / "approval.json"
+        file.write_bytes(file.read_bytes().replace(before, after, 1))
+
+        ran = terminal.run("apply", "plan.json", "--approval", "approval.json")
+
+        assert ran.code == code
+        assert "approval.json" in ran.err
+        assert not (terminal.place / "home" / "runs").exists()
+
+    def test_four_eyes_are_two_people(self, terminal):
+        """With four eyes the operator's own approval does not count."""
+        run = plan(terminal, "  approvals: {four_eyes: true}\n")
+        approved(terminal, terminal.parts.me.user, "mine.json")
+
+        ran = terminal.run("apply", "plan.json", "--approval", "mine.json")
+
+        assert ran.code == 3
+        assert "is by whoever carries the plan out" in gate(terminal, run, "approvals")["observed"]
+
+    def test_finalize_may_want_them_as_well(self, terminal):
+        """A plan may ask that the deletion is approved on its own day."""
+        run = plan(terminal, f"{ONE}  finalize: {{approved: true}}\n")
+        approved(terminal)
+        assert terminal.run("apply", "plan.json", "--approval", "approval.json").code == 0
+        terminal.clock.sleep(timedelta(days=7))
+        named = [word for c in terminal.connections for word in ("--confirm", c)]
+
+        late = terminal.run("finalize", run, *named)
+        approved(terminal)
+        done = terminal.run("finalize", run, *named, "--approval", "approval.json")
+
+        assert (late.code, "expired" in late.err) == (3, True)
+        assert done.code == 0, done.err
+
+    def test_an_account_that_cannot_be_asked_gives_none(self, terminal):
+        """Without STS nobody is anybody: no file is written."""
+        from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+
+        plan(terminal, ONE)
+        terminal.meets(Faults([Fault("sts:GetCallerIdentity", Kind.UNAVAILABLE, times=0)]))
+
+        ran = terminal.run("approve", "plan.json", "-o", "approval.json")
+
+        assert ran.code == 1
+        assert not (terminal.place / "approval.json").exists()
+
+
+CLOSED = ("--window", "2026-01-20T02:00/06:00 UTC")
+
+
+class TestForce:
+    def test_opens_one_gate_and_is_told_everywhere(self, terminal):
+        """A forced gate is in the progress, the outcome, the status and the journal."""
+        run = plan(terminal, "  rehearsed_within: 7d\n", *CLOSED)
+        why = "the provider cuts us off tonight"
+
+        one = terminal.run("apply", "plan.json", "--force", "window", "--reason", why)
+        both = terminal.run(
+            "apply",
+            run,
+            "--force",
+            "window",
+            "--reason",
+            why,
+            "--force",
+            "rehearsal",
+            "--reason",
+            "no time",
+        )
+
+        assert (one.code, "rehearsal: none" in one.err) == (3, True)
+        assert both.code == 0, both.err
+        for told in (both.err, both.out, terminal.run("status", run).out):
+            assert "FORCED window" in told
+            assert why in " ".join(told.split())
+        last = records(terminal, run, Forced)[-2:]
+        assert [(each.gate, each.reason) for each in last] == [
+            ("window", why),
+            ("rehearsal", "no time"),
+        ]
+        assert last[0].who == terminal.parts.me.user
+        assert gate(terminal, run, "window")["call"] == "FAIL"
+
+    def test_is_for_this_once(self, terminal):
+        """Who comes back has to force again: an old reason opens nothing."""
+        run = plan(terminal, ONE, *CLOSED)
+        terminal.run("apply", "plan.json", "--force", "window", "--reason", "now")
+        approved(terminal)
+
+        ran = terminal.run("apply", run, "--approval", "approval.json")
+
+        assert (ran.code, "window: opens" in ran.err) == (3, True)
+
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            (["--force", "window"], "needs a --reason of its own"),
+            (["--reason", "x"], "needs a --reason of its own"),
+            (["--force", "window", "--reason", " "], "needs a --reason of its own"),
+            (["--force", "all", "--reason", "x"], "there is no gate"),
+            (["--force", "traffic-verified", "--reason", "x"], "there is no gate"),
+            (["--force", "world-equals-plan", "--reason", "x"], "nobody can force"),
+            (["--force", "new-gateway-unattached", "--reason", "x"], "nobody can force"),
+        ],
+    )
+    def test_what_cannot_be_forced_is_a_usage_error(self, terminal, words, told):
+        """There is no force for everything, none without a reason, and none for some gates."""
+        plan(terminal, ONE)
+
+        ran = terminal.run("apply", "plan.json", *words)
+
+        assert (ran.code, told in " ".join(ran.err.split())) == (2, True)
+
+    def test_finalize_can_be_forced_but_not_without_traffic(self, terminal):
+        """A missing archive can be waved through; traffic cannot."""
+        run = plan(terminal, "  finalize: {approved: true}\n  approvals: {required: 1}\n")
+        approved(terminal)
+        terminal.run("apply", "plan.json", "--approval", "approval.json")
+        terminal.clock.sleep(timedelta(days=30))
+        named = [word for c in terminal.connections for word in ("--confirm", c)]
+
+        hard = terminal.run("finalize", run, *named, "--force", "traffic-verified", "--reason", "x")
+        soft = terminal.run("finalize", run, *named, "--force", "approvals", "--reason", "bob left")
+
+        assert hard.code == 2
+        assert soft.code == 0, soft.err
+        assert "bob left" in soft.out
+
+
+def test_neither_approvals_nor_gates_hold_a_key(terminal):
+    """No pre-shared key gets into what is mailed, journalled, kept or shown of gates."""
+    run = plan(terminal, ONE, "--window", "2026-01-17T00:00/23:00 UTC")
+    approved(terminal)
+    terminal.run("rehearse", "plan.json")
+    applied = terminal.run("apply", "plan.json", "--approval", "approval.json")
+    shown = terminal.run("status", run)
+    kept = [path for path in terminal.place.rglob("*") if path.is_file()]
+    outside = [path.read_text() for path in kept if "vault" not in path.parts]
+
+    assert applied.code == 0, applied.err
+    everything = "".join([applied.out, applied.err, shown.out, *outside])
+    assert "approval.json" in {path.name for path in kept}
+    assert terminal.world.keys
+    assert not [key for key in terminal.world.keys if key in everything]

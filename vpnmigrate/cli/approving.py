@@ -1,0 +1,62 @@
+"""Giving an approval: who gives it, to which plan, and into which file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from vpnmigrate.approval import Approval
+from vpnmigrate.approval_files import save_approval
+from vpnmigrate.approving import sealed
+from vpnmigrate.aws.account import Reader
+from vpnmigrate.cli.desk import Desk
+from vpnmigrate.cli.flags import Asking, Aws
+from vpnmigrate.cli.questions import require_yes
+from vpnmigrate.files import load_plan
+from vpnmigrate.model import AccountId
+from vpnmigrate.plan import Plan
+
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def give(
+    desk: Desk, aws: Aws, asking: Asking, plan_file: Path, output: Path | None
+) -> tuple[Approval, Path]:
+    """Approve the plan in *plan_file*, as whom STS takes us for, and give the file written.
+
+    Raises:
+        HeldError: The person at the terminal does not say yes.
+        AwsError: STS does not tell who they are.
+        UsageError: The plan cannot be read, or the approval not written.
+    """
+    plan = load_plan(plan_file)
+    clients = desk.parts.clients(aws)
+    # Asked before the first call, whose failure would be told as that of the call.
+    _ = clients.region
+    identity = Reader(clients, desk.parts.clock).identity()
+    require_yes(desk, asking, f"{_question(plan)} You are {identity.arn}.")
+    me, now = desk.parts.me, desk.parts.clock.now()
+    given = sealed(
+        Approval(
+            fingerprint=plan.fingerprint,
+            migration=plan.migration,
+            approver=identity.arn,
+            account=AccountId(identity.account),
+            user=me.user,
+            host=me.host,
+            at=now,
+            expires=now + plan.decisions.approvals.valid,
+        )
+    )
+    file = output or Path(f"approval-{plan.migration}-{_ODD.sub('-', me.user)}.json")
+    save_approval(given, file)
+    return given, file
+
+
+def _question(plan: Plan) -> str:
+    window = plan.decisions.window
+    when = f"in the window {window.written}" if window else "at any time"
+    return (
+        f"Approve plan {plan.fingerprint[:12]}: {plan.old_gateway} on {plan.vpc} is replaced, "
+        f"{when}?"
+    )

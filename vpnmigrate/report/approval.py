@@ -1,0 +1,46 @@
+"""An approval that was given: what it says, and what to do with the file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from vpnmigrate.approval import Approval
+from vpnmigrate.report.words import columns, moment, wrapped
+
+SCHEMA = "vpnmigrate/approval/1"
+
+
+def text(approval: Approval, *, file: str) -> str:
+    """Give the approval as whoever receives it may check it."""
+    rows = columns(
+        [
+            ("plan", approval.fingerprint),
+            ("migration", approval.migration),
+            ("approved by", approval.approver),
+            ("user", f"{approval.user} on {approval.host}"),
+            ("at", moment(approval.at)),
+            ("counts until", moment(approval.expires)),
+            ("file", file),
+        ]
+    )
+    said = wrapped(
+        "Give the file to whoever carries the plan out; it holds no secret. It is not signed: it "
+        "shows slips, and stops nobody who forges."
+    )
+    return f"{rows}\n\n{said}\n  {_next(file)}"
+
+
+def as_json(approval: Approval, *, file: str) -> dict[str, Any]:
+    """Give the same as a JSON document."""
+    return {
+        "schema": SCHEMA,
+        "file": file,
+        "approval": msgspec.to_builtins(approval),
+        "next": _next(file),
+    }
+
+
+def _next(file: str) -> str:
+    return f"vpnmigrate apply PLAN --approval {file}"
