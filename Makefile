@@ -15,6 +15,7 @@ demo: .venv/ready ## set up and watch a whole migration on the sandbox; no AWS a
 	@.venv/bin/vpnmigrate demo
 
 test: .tox/tool/ready ## set up and run lint, types, every test and the built wheel
+	@scripts/need-browser
 	.tox/tool/bin/tox run
 
 lint: .tox/tool/ready ## ruff only

@@ -18,6 +18,16 @@ class TestRunbook:
         assert f"`vpnmigrate apply {migration}`" in printed.out
         assert terminal.clock.now() == calls
 
+    def test_the_ending_says_the_form(self, terminal):
+        """A file that ends in .html gets a page."""
+        terminal.planned()
+
+        ran = terminal.run("runbook", "plan.json", "-o", "change.html")
+
+        assert ran.code == 0
+        page = (terminal.place / "change.html").read_text(encoding="utf-8")
+        assert page.startswith("<!DOCTYPE html>")
+
     def test_json_is_one_document(self, terminal):
         """A program gets the same content, and nothing beside it."""
         migration = terminal.planned()

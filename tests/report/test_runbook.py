@@ -4,57 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from html.parser import HTMLParser
 
 import msgspec
 import pytest
-from msgspec.structs import replace
 
-from tests.builders import (
-    MIGRATION,
-    NOON,
-    OLD_VPN,
-    a_connection,
-    a_customer_gateway,
-    a_gateway,
-    a_survey,
-)
+from tests.builders import OLD, OLD_VPN, a_customer_gateway
+from tests.report.books import a_book, a_large_plan, a_plan, a_rehearsal, an_evil_plan
 from vpnmigrate.go_no_go import Gate
 from vpnmigrate.options import Decisions, TestVpc, Window
-from vpnmigrate.planner import plan_from
-from vpnmigrate.rehearsal import BOUNDARIES, Passage, Rehearsal
+from vpnmigrate.report.picture import ROW, WIDTH, Look, Moment, pictures_of
 from vpnmigrate.report.runbook import runbook_of
-from vpnmigrate.report.runbook.views import as_json, markdown
-from vpnmigrate.stopwatch import Leg
-
-EVIL = "<script>alert('x')</script> | `id` [a](b) *c*\n# d ```"
-
-
-def a_rehearsal():
-    """A rehearsal with its times: 90 seconds forward, two minutes back."""
-    forward = tuple(
-        Leg(n, cleaning=False, begun=timedelta(seconds=30 * n), settled=timedelta(seconds=30 * n))
-        for n in range(1, 11)
-    )
-    return Rehearsal(
-        Passage(0, (), timedelta(seconds=90), timedelta(minutes=5), legs=forward),
-        tuple(
-            Passage(n, (), timedelta(minutes=3), timedelta(minutes=4), timedelta(minutes=n))
-            for n in BOUNDARIES
-        ),
-    )
-
-
-def a_book(decisions=None, **survey):
-    plan = plan_from(
-        a_survey(**survey),
-        decisions or Decisions(),
-        "standard",
-        migration=MIGRATION,
-        made=NOON,
-        tool="test",
-    )
-    return runbook_of(plan, a_rehearsal(), "plan.json")
+from vpnmigrate.report.runbook.views import as_json, html, markdown
 
 
 @pytest.fixture
@@ -114,14 +76,7 @@ class TestMarkdown:
 
     def test_data_is_no_markup(self):
         """Tags and names cannot write chapters, links, tables, code or HTML of their own."""
-        evil = {"Name": EVIL, EVIL[:100]: EVIL}
-        text = markdown(
-            a_book(
-                gateway=a_gateway(tags=evil),
-                connections=(a_connection(tags=evil),),
-                customer_gateways=(replace(a_customer_gateway(), tags=evil),),
-            )
-        )
+        text = markdown(runbook_of(an_evil_plan(), a_rehearsal(), "plan.json"))
         prose = re.sub(r"^(`{3,})bash.*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)
 
         assert "<script" not in prose.replace("\\<script", "")
@@ -167,3 +122,112 @@ def test_json_has_the_same_content():
     assert msgspec.convert(document, type(book)) == book
     assert [row["key"] for row in document["cutover"]] == ["F7", "F8", "F9", "F10"]
     assert f"--confirm {OLD_VPN}" in document["finalize"][0]["command"]
+
+
+class Elements(HTMLParser):
+    """Reads a page into its elements and their texts, as a browser would."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.elements = []
+        self.texts = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def named(self, tag):
+        """Give the attributes of every element of that name."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def a_page(plan):
+    return html(runbook_of(plan, a_rehearsal(), "plan.json"), plan)
+
+
+class TestPage:
+    def test_refers_to_nothing_outside_itself(self):
+        """It opens offline: no script, image, style, font or link from anywhere."""
+        page = Elements(a_page(a_plan()))
+
+        assert {tag for tag, _ in page.elements} & {"script", "img", "link", "iframe"} == set()
+        assert all(link["href"].startswith("#") for link in page.named("a"))
+        assert not [a for _, attrs in page.elements for a in attrs if a in {"src", "xlink:href"}]
+        assert "url(" not in a_page(a_plan())
+        policy = next(m["content"] for m in page.named("meta") if "http-equiv" in m)
+        assert policy.startswith("default-src 'none'")
+
+    def test_every_link_leads_to_a_place_on_it(self):
+        """Contents and rows can be jumped to."""
+        page = Elements(a_page(a_plan()))
+        places = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
+
+        assert {link["href"][1:] for link in page.named("a")} <= places
+
+    def test_data_stays_text(self):
+        """Ids, tags and names make no element and no attribute, in prose or in a picture."""
+        ordinary, evil = Elements(a_page(a_plan())), Elements(a_page(an_evil_plan()))
+
+        known = {tag for tag, _ in ordinary.elements}
+        assert {tag for tag, _ in evil.elements} <= known
+        assert not [a for _, attrs in evil.elements for a in attrs if a.startswith("on")]
+        assert any("<script>alert('x')</script>" in text for text in evil.texts)
+
+    def test_has_the_shell_of_the_markdown(self):
+        """Both forms have the same blocks, to the letter."""
+        plan = a_plan()
+        fence = re.compile(r"^```bash .*?\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
+        fenced = fence.findall(markdown(a_book()))
+
+        page = "".join(Elements(a_page(plan)).texts)
+
+        assert fenced
+        assert [block for block in fenced if block not in page] == []
+
+
+class TestPictures:
+    def test_show_which_way_traffic_takes(self):
+        """Before through the old gateway, during through none, after through the new one."""
+        drawn = {p.moment: p for p in pictures_of(a_plan())}
+
+        def gateways(moment):
+            return [(b.lines[0], b.look) for b in drawn[moment].boxes if "gateway" in b.full]
+
+        assert [b.look for b in drawn[Moment.BEFORE].boxes if b.lines[0] == OLD] == [Look.ACTIVE]
+        assert gateways(Moment.DURING) == [("new gateway", Look.IDLE)]
+        assert gateways(Moment.AFTER) == [("new gateway", Look.ACTIVE)]
+        assert not [line for line in drawn[Moment.DURING].lines if line.look is Look.ACTIVE]
+
+    @pytest.mark.parametrize("plan", [a_plan(), a_large_plan()], ids=["small", "large"])
+    def test_no_two_boxes_overlap_and_all_lie_within(self, plan):
+        """From one connection to ten, and up to sixty tables, everything can be read."""
+        for picture in pictures_of(plan):
+            spans = [(box.x, box.y) for box in picture.boxes]
+            assert len(set(spans)) == len(spans)
+            for box in picture.boxes:
+                assert box.x + box.width <= WIDTH
+                assert box.y + ROW <= picture.height
+                below = [b.y for b in picture.boxes if b.x == box.x and b.y > box.y]
+                assert not below or min(below) >= box.y + ROW
+
+    def test_many_tables_are_told_by_what_they_have_in_common(self):
+        """Sixty tables are four boxes, at the same places in every picture."""
+        columns = [
+            [box for box in picture.boxes if box.x < 100] for picture in pictures_of(a_large_plan())
+        ]
+
+        assert [len(boxes) for boxes in columns] == [4, 4, 4]
+        assert {box.y for box in columns[0]} == {box.y for box in columns[1]}
+        assert sum(int(box.lines[0].split()[0]) for box in columns[0]) == 60
+
+    def test_have_words_for_whoever_cannot_see_them(self):
+        """Each picture has a title and a description that say what it shows."""
+        page = a_page(a_plan())
+
+        assert page.count('role="img"') == 3
+        for picture in pictures_of(a_plan()):
+            assert f">{picture.title}</title>" in page
+            assert f">{picture.description}</desc>" in page

@@ -10,11 +10,18 @@ from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.plan import Plan
 from vpnmigrate.rehearsal import rehearse
 from vpnmigrate.report.runbook import Runbook, runbook_of
-from vpnmigrate.report.runbook.views import markdown
+from vpnmigrate.report.runbook.views import html, markdown
 
-Writer = Callable[[Runbook], str]
+Writer = Callable[[Runbook, Plan], str]
 
-_WRITERS: dict[str, Writer] = {".md": markdown}
+
+def as_markdown(book: Runbook, plan: Plan) -> str:
+    """Write Markdown, which has no pictures of *plan*."""
+    del plan
+    return markdown(book)
+
+
+_WRITERS: dict[str, Writer] = {".md": as_markdown, ".html": html}
 
 
 def writer_for(file: Path) -> Writer:
@@ -25,8 +32,8 @@ def writer_for(file: Path) -> Writer:
     """
     if file.suffix not in _WRITERS:
         raise UsageError(
-            f"{file}: a runbook is Markdown",
-            advice="give -o a file that ends in .md",
+            f"{file}: a runbook is Markdown or HTML",
+            advice="give -o a file that ends in .md or .html",
         )
     return _WRITERS[file.suffix]
 

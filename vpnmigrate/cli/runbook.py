@@ -18,7 +18,7 @@ def runbook(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where to write it; its ending says the form: .md.",
+            help="Where to write it; its ending says the form: .md or .html.",
         ),
     ] = None,
 ) -> None:
@@ -29,14 +29,15 @@ def runbook(
     reads no credentials and opens no connection.  The same plan gives the same document.
     """
     from vpnmigrate.cli.desk import results_of
-    from vpnmigrate.cli.documents import book_of, writer_for
+    from vpnmigrate.cli.documents import as_markdown, book_of, writer_for
     from vpnmigrate.files import load_plan, save_text
     from vpnmigrate.report.console import Console
-    from vpnmigrate.report.runbook.views import as_json, markdown
+    from vpnmigrate.report.runbook.views import as_json
 
-    write = markdown if output is None else writer_for(output)
-    book = book_of(load_plan(plan), plan, Console().say)
-    text = write(book)
+    write = as_markdown if output is None else writer_for(output)
+    planned = load_plan(plan)
+    book = book_of(planned, plan, Console().say)
+    text = write(book, planned)
     if output is not None:
         save_text(text, output)
         text = f"wrote {output}"

@@ -53,6 +53,14 @@ class Check(Struct, frozen=True):
     otherwise: str
 
 
+class Warned(Struct, frozen=True):
+    """A finding of planning that a board accepts."""
+
+    finding: str
+    evidence: str
+    fix: str
+
+
 class GoNoGo(Struct, frozen=True):
     """A gate that the program itself asks before it goes on."""
 
@@ -113,8 +121,7 @@ class Runbook(Struct, frozen=True, kw_only=True):
     cover: tuple[Fact, ...]
     people: tuple[Fact, ...]
     impact: Impact
-    warnings: tuple[Check, ...]
-    """The findings of planning; ``command`` is empty."""
+    warnings: tuple[Warned, ...]
     preconditions: tuple[str, ...]
     pre_checks: tuple[Check, ...]
     gates: tuple[GoNoGo, ...]

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from vpnmigrate.go_no_go import Gate
 from vpnmigrate.options import OldTunnels
 from vpnmigrate.plan import Plan
-from vpnmigrate.report.runbook.book import Check, GoNoGo
+from vpnmigrate.report.runbook.book import Check, GoNoGo, Warned
 from vpnmigrate.report.words import count
 
 
-def warnings(plan: Plan) -> tuple[Check, ...]:
+def warnings(plan: Plan) -> tuple[Warned, ...]:
     """Give what planning warned of, for a board to accept."""
     return tuple(
-        Check(f"{finding.code} {finding.name}", "", finding.evidence, finding.fix)
+        Warned(f"{finding.code} {finding.name}", finding.evidence, finding.fix)
         for finding in plan.findings
     )
 

@@ -1,4 +1,4 @@
-"""The change document as Markdown and as a JSON document."""
+"""The change document as Markdown, as a page that needs nothing else, and as a JSON document."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from vpnmigrate.plan import Plan
+from vpnmigrate.report.picture import ROW, WIDTH, pictures_of
 from vpnmigrate.report.runbook.book import Runbook
 from vpnmigrate.report.words import safe
 
@@ -20,6 +22,17 @@ def markdown(book: Runbook) -> str:
     return _markdown().get_template("runbook.md.j2").render(book=book)
 
 
+def html(book: Runbook, plan: Plan) -> str:
+    """Give the document as one page, with pictures of *plan* before, during and after.
+
+    It refers to nothing outside itself, and its policy forbids a browser to fetch anything.
+    """
+    template = _html().get_template("runbook.html.j2")
+    return template.render(
+        book=book, pictures=pictures_of(plan), width=WIDTH, row=ROW, chapters=CHAPTERS
+    )
+
+
 def as_json(book: Runbook) -> dict[str, Any]:
     """Give the document as JSON."""
     document: dict[str, Any] = msgspec.to_builtins(book)
@@ -30,6 +43,51 @@ class _Written(str):
     """Markdown already: it is not escaped again."""
 
     __slots__ = ()
+
+
+CHAPTERS = (
+    "Before, during, after",
+    "Impact",
+    "Preconditions",
+    "Pre-checks",
+    "Go or no-go: cutover",
+    "Without this program",
+    "Staging: steps 1 to 6",
+    "Cutover: steps 7 to 10",
+    "Decision deadline",
+    "Back-out",
+    "Stuck",
+    "Post-checks",
+    "Communications",
+    "Finalize: a change of its own",
+    "Known failures",
+)
+"""Of the page; Markdown has all but the pictures."""
+
+
+@cache
+def _html() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("vpnmigrate.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_visible,
+    )
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def _visible(value: object) -> object:
+    """Replace what HTML cannot say; markup of the templates themselves has none of it."""
+    if isinstance(value, str) and _CONTROL.search(value):
+        return _CONTROL.sub("?", value)
+    return value
 
 
 @cache

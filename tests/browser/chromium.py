@@ -1,0 +1,144 @@
+"""Chromium without a window: a page as it lays it out, as it paints it, and as it prints it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+import zlib
+from collections import Counter
+from pathlib import Path
+
+NAMED = "VPNMIGRATE_TEST_CHROMIUM"
+"""Which program, where it is none of the usual names."""
+REQUIRED = "VPNMIGRATE_TEST_BROWSER"
+"""Set to ``required`` by CI: there a missing browser is a failure."""
+MISSING = (
+    "no Chromium here to look at pages with. On Debian: sudo apt-get install chromium; "
+    f"elsewhere name one: {NAMED}=/path/to/chrome"
+)
+PATIENCE = 240
+"""Seconds of the machine; an idle one takes two."""
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+)
+_PNG = b"\x89PNG\r\n\x1a\n"
+_CHANNELS = {2: 3, 6: 4}
+"""By PNG's colour type: RGB, and RGB with alpha."""
+
+
+def found() -> Path | None:
+    """Find a browser on this machine."""
+    names = (os.environ.get(NAMED), "chromium", "chromium-browser", "google-chrome")
+    return next((Path(p) for name in names if name and (p := shutil.which(name))), None)
+
+
+class Chromium:
+    """The browser, with a profile of its own in *home*."""
+
+    def __init__(self, program: Path, home: Path) -> None:
+        self._program = program
+        self._home = home
+
+    def dom(self, page: Path) -> str:
+        """Give the page's elements as the browser understood them."""
+        return self._run(page, "--dump-dom")
+
+    def painted(self, page: Path, width: int, height: int) -> Image:
+        """Give what a window of this size shows."""
+        file = self._home / "painted.png"
+        self._run(page, f"--window-size={width},{height}", f"--screenshot={file}")
+        return Image(file.read_bytes())
+
+    def printed(self, page: Path) -> bytes:
+        """Give the page as a PDF."""
+        file = self._home / "printed.pdf"
+        self._run(page, "--no-pdf-header-footer", f"--print-to-pdf={file}")
+        return file.read_bytes()
+
+    def _run(self, page: Path, *flags: str) -> str:
+        profile = self._home / "profile"
+        done = subprocess.run(
+            [str(self._program), *_FLAGS, f"--user-data-dir={profile}", *flags, page.as_uri()],
+            env={"PATH": os.environ["PATH"], "HOME": str(self._home), "LANG": "C.UTF-8"},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+class Image:
+    """The pixels of a PNG as Chromium writes it: eight bits a channel, not interlaced."""
+
+    def __init__(self, data: bytes) -> None:
+        assert data.startswith(_PNG)
+        chunks = dict(_chunks(data))
+        self.width, self.height, depth, kind = struct.unpack(">IIBB", chunks[b"IHDR"][:10])
+        assert depth == 8
+        self._step = _CHANNELS[kind]
+        self._rows = list(self._unfiltered(zlib.decompress(chunks[b"IDAT"])))
+
+    def column(self, x: int) -> set[tuple[int, ...]]:
+        """Give the colours in a column of pixels."""
+        at = x * self._step
+        return {tuple(row[at : at + 3]) for row in self._rows}
+
+    def colours(self) -> Counter[tuple[int, ...]]:
+        """Count every colour of every second pixel."""
+        step = self._step
+        return Counter(
+            tuple(row[at : at + 3])
+            for row in self._rows[::2]
+            for at in range(0, self.width * step, 2 * step)
+        )
+
+    def _unfiltered(self, raw: bytes) -> list[bytearray]:
+        length = self.width * self._step
+        rows: list[bytearray] = []
+        above = bytearray(length)
+        for start in range(0, len(raw), length + 1):
+            row = bytearray(raw[start + 1 : start + 1 + length])
+            _undo(raw[start], row, above, self._step)
+            rows.append(row)
+            above = row
+        return rows
+
+
+def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Read the chunks; those of one kind are put together."""
+    found: dict[bytes, bytes] = {}
+    at = len(_PNG)
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        found[kind] = found.get(kind, b"") + data[at + 8 : at + 8 + length]
+        at += length + 12
+    return list(found.items())
+
+
+def _undo(kind: int, row: bytearray, above: bytearray, step: int) -> None:
+    """Undo a row's filter (PNG, chapter 9)."""
+    for at in range(len(row)):
+        left = row[at - step] if at >= step else 0
+        up = above[at]
+        corner = above[at - step] if at >= step else 0
+        row[at] = (row[at] + _predicted(kind, left, up, corner)) & 0xFF
+
+
+def _predicted(kind: int, left: int, up: int, corner: int) -> int:
+    if kind == 4:
+        guess = left + up - corner
+        return min((left, up, corner), key=lambda each: abs(guess - each))
+    return (0, left, up, (left + up) // 2)[kind]

@@ -1,0 +1,70 @@
+"""The runbook's page in a real browser: what it understands, paints and prints."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.browser.chromium import MISSING, REQUIRED, Chromium, found
+from tests.report.books import EVIL, a_large_plan, a_plan, a_rehearsal, an_evil_plan
+from tests.report.test_runbook import Elements
+from vpnmigrate.report.runbook import runbook_of
+from vpnmigrate.report.runbook.views import CHAPTERS, html
+
+WHITE = (255, 255, 255)
+GREEN, RED, GREY = (0x1A, 0x7F, 0x37), (0xB4, 0x23, 0x18), (0xAF, 0xB8, 0xC1)
+"""What carries traffic, what should, and what carries nothing: the colours of the style sheet."""
+
+
+@pytest.fixture
+def chromium(tmp_path: Path) -> Chromium:
+    program = found()
+    if program is None and os.environ.get(REQUIRED) == "required":
+        pytest.fail(MISSING)
+    if program is None:
+        pytest.skip(MISSING)
+    return Chromium(program, tmp_path)
+
+
+@pytest.fixture
+def page(tmp_path: Path):
+    """Give a way to write the page of a plan to a file."""
+
+    def written(plan):
+        file = tmp_path / "change.html"
+        file.write_text(html(runbook_of(plan, a_rehearsal(), "plan.json"), plan), encoding="utf-8")
+        return file
+
+    return written
+
+
+def test_an_account_full_of_markup_shows_as_text(chromium, page):
+    """The browser makes no element of a tag or name, and shows it to the letter."""
+    understood = Elements(chromium.dom(page(an_evil_plan())))
+
+    assert not understood.named("script")
+    assert {tag for tag, _ in understood.elements} <= {
+        tag for tag, _ in Elements(page(a_plan()).read_text(encoding="utf-8")).elements
+    }
+    assert any(EVIL.split("\n", maxsplit=1)[0] in text for text in understood.texts)
+
+
+def test_it_is_painted_without_being_cut_off(chromium, page):
+    """Ten connections and sixty tables: all three pictures are drawn, and nothing sticks out."""
+    image = chromium.painted(page(a_large_plan()), 900, 3600)
+
+    colours = image.colours()
+    assert colours.most_common(1)[0][0] == WHITE
+    assert min(colours[GREEN], colours[RED], colours[GREY]) > 20
+    assert image.column(0) | image.column(image.width - 1) == {WHITE}
+
+
+def test_it_prints(chromium, page):
+    """The document comes out of a printer as pages, each chapter by its name."""
+    printed = chromium.printed(page(a_plan()))
+
+    assert printed.startswith(b"%PDF-")
+    assert len(re.findall(rb"/Type /Page\b", printed)) > len(CHAPTERS)

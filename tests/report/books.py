@@ -1,0 +1,107 @@
+"""Plans with their rehearsals, and the documents that are made of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from tests.builders import (
+    MIGRATION,
+    NOON,
+    OLD,
+    VPC,
+    a_connection,
+    a_customer_gateway,
+    a_gateway,
+    a_survey,
+)
+from vpnmigrate.model import (
+    PROPAGATED_ROUTE,
+    AssociationRecord,
+    RouteRecord,
+    RouteTableId,
+    RouteTableRecord,
+)
+from vpnmigrate.options import Decisions
+from vpnmigrate.planner import plan_from
+from vpnmigrate.rehearsal import BOUNDARIES, Passage, Rehearsal
+from vpnmigrate.report.runbook import runbook_of
+from vpnmigrate.stopwatch import Leg
+
+EVIL = "<script>alert('x')</script> | `id` [a](b) *c*\n# d ```"
+
+
+def a_rehearsal():
+    """A rehearsal with its times: 90 seconds forward, two minutes back."""
+    forward = tuple(
+        Leg(n, cleaning=False, begun=timedelta(seconds=30 * n), settled=timedelta(seconds=30 * n))
+        for n in range(1, 11)
+    )
+    return Rehearsal(
+        Passage(0, (), timedelta(seconds=90), timedelta(minutes=5), legs=forward),
+        tuple(
+            Passage(n, (), timedelta(minutes=3), timedelta(minutes=4), timedelta(minutes=n))
+            for n in BOUNDARIES
+        ),
+    )
+
+
+def a_plan(decisions=None, **survey):
+    """Plan the ordinary migration, but for parts of its survey."""
+    return plan_from(
+        a_survey(**survey),
+        decisions or Decisions(),
+        "standard",
+        migration=MIGRATION,
+        made=NOON,
+        tool="test",
+    )
+
+
+def a_book(decisions=None, **survey):
+    """Write the document of such a plan."""
+    return runbook_of(a_plan(decisions, **survey), a_rehearsal(), "plan.json")
+
+
+def an_evil_plan():
+    """A plan of an account in which every text is an attack on whoever shows it."""
+    evil = {"Name": EVIL, EVIL[:100]: EVIL}
+    return a_plan(
+        gateway=a_gateway(tags=evil),
+        connections=(a_connection(tags=evil),),
+        customer_gateways=(replace(a_customer_gateway(), tags=evil, device_name=EVIL),),
+    )
+
+
+def a_large_plan():
+    """Ten connections and sixty tables, of four kinds: the most that a picture has to hold."""
+    numbers = range(1, 11)
+    return a_plan(
+        connections=tuple(
+            a_connection(
+                f"vpn-{n:017x}",
+                customer_gateway=f"cgw-{n:017x}",
+                prefixes=[f"192.168.{n}.0/24"] if n % 2 else None,
+                tags={"Name": f"site {n}"},
+            )
+            for n in numbers
+        ),
+        customer_gateways=tuple(
+            replace(a_customer_gateway(f"cgw-{n:017x}"), ip=f"203.0.113.{n}") for n in numbers
+        ),
+        route_tables=tuple(_a_table(n) for n in range(60)),
+    )
+
+
+def _a_table(number):
+    propagates = number % 2 == 0
+    static = [RouteRecord(f"10.{number}.0.0/16", OLD)] if number % 3 == 0 else []
+    taken = [RouteRecord("10.1.0.0/16", OLD, PROPAGATED_ROUTE)] if propagates else []
+    return RouteTableRecord(
+        RouteTableId(f"rtb-{number:017x}"),
+        VPC,
+        associations=(AssociationRecord(f"rtbassoc-{number}", main=number == 0),),
+        propagating=(OLD,) if propagates else (),
+        routes=(*static, *taken),
+    )

@@ -1,0 +1,262 @@
+"""Before, during and after as pictures: what there is, how it is joined, which way traffic takes.
+
+Shapes with places, and no markup: the template draws them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vpnmigrate.model import ConnectionRecord, RouteTableRecord
+from vpnmigrate.options import OldTunnels
+from vpnmigrate.plan import Plan
+from vpnmigrate.report.inventory import NAME
+from vpnmigrate.report.runbook.impact import device_of, site_name
+from vpnmigrate.report.words import count
+
+
+class Moment(StrEnum):
+    """What a picture shows."""
+
+    BEFORE = "before"
+    DURING = "during"
+    AFTER = "after"
+
+
+class Look(StrEnum):
+    """How a shape is drawn; also the names of its classes in the template."""
+
+    ACTIVE = "active"
+    """Carries traffic."""
+    IDLE = "idle"
+    """Is there, and carries nothing."""
+    BROKEN = "broken"
+    """Should carry traffic, and does not."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A thing, told in two lines of which *full* is the unshortened text."""
+
+    x: int
+    y: int
+    width: int
+    lines: tuple[str, str]
+    full: str
+    look: Look
+
+    @property
+    def middle(self) -> int:
+        """How far down its edges are met by lines."""
+        return self.y + ROW // 2
+
+
+@dataclass(frozen=True)
+class Line:
+    """What joins two things: a curve from the right edge of one to the left edge of the other."""
+
+    x1: int
+    y1: int
+    x2: int
+    y2: int
+    look: Look
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawing, with a title and a description for whoever cannot see it."""
+
+    moment: Moment
+    title: str
+    description: str
+    height: int
+    vpc: str
+    """What is written on the frame around the route tables."""
+    boxes: tuple[Box, ...]
+    lines: tuple[Line, ...]
+
+
+WIDTH = 1000
+ROW = 46
+"""Height of every box: two lines."""
+_STEP = ROW + 14
+_TOP = 76
+_TABLES, _GATEWAYS, _CONNECTIONS, _SITES = (32, 250), (344, 190), (590, 190), (820, 164)
+"""Left edge and width of each column."""
+_LETTER, _SMALL_LETTER = 7.3, 6.7
+"""Widths of a letter of the template's types, of 12 and 11 pixels, rounded up."""
+_SHOWN_SINGLY = 8
+"""So many tables are drawn one by one; more are drawn by what they have in common."""
+
+_TITLES = {
+    Moment.BEFORE: "Before: through the old gateway",
+    Moment.DURING: "During the cutover: no path",
+    Moment.AFTER: "After: through the new gateway",
+}
+
+
+def pictures_of(plan: Plan) -> tuple[Picture, ...]:
+    """Draw the plan's VPC before, during and after the cutover."""
+    return tuple(_picture(plan, moment) for moment in Moment)
+
+
+def _picture(plan: Plan, moment: Moment) -> Picture:
+    groups = _groups(plan, moment)
+    sites = plan.before.living
+    height = _TOP + max(len(groups), len(sites), 2) * _STEP + 10
+    tables = _column(groups, _TABLES, height)
+    gateways = _column(_gateways(plan, moment), _GATEWAYS, height)
+    connections = _column([_connection(c, moment) for c in sites], _CONNECTIONS, height)
+    devices = _column([_site(c, moment, plan) for c in sites], _SITES, height)
+    joined = gateways[-1] if moment is Moment.AFTER else gateways[0]
+    lines = [_line(t, joined, t.look) for t in tables if t.look is not Look.IDLE]
+    for connection, device in zip(connections, devices, strict=True):
+        lines += [_line(gateway, connection, gateway.look) for gateway in gateways]
+        lines.append(_line(connection, device, connection.look))
+    vpc = plan.before.vpc
+    return Picture(
+        moment,
+        _TITLES[moment],
+        _description(plan, moment),
+        height,
+        _short(f"{plan.vpc} {vpc.tags.get(NAME, '') if vpc else ''}".strip(), _TABLES[1], _LETTER),
+        (*tables, *gateways, *connections, *devices),
+        # What carries traffic lies on top.
+        tuple(sorted(lines, key=lambda line: line.look is not Look.IDLE)),
+    )
+
+
+_Told = tuple[str, str, Look]
+
+
+def _column(things: Sequence[_Told], column: tuple[int, int], height: int) -> list[Box]:
+    """Spread *things* over a column's height."""
+    left, width = column
+    room = (height - _TOP - 10) / max(len(things), 1)
+    return [
+        Box(
+            left,
+            round(_TOP + room * at + (room - _STEP) / 2),
+            width,
+            (_short(first, width, _LETTER), _short(second, width, _SMALL_LETTER)),
+            f"{first}: {second}",
+            look,
+        )
+        for at, (first, second, look) in enumerate(things)
+    ]
+
+
+def _short(text: str, width: int, letter: float) -> str:
+    most = int((width - 16) / letter)
+    return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def _line(start: Box, end: Box, look: Look) -> Line:
+    return Line(start.x + start.width, start.middle, end.x, end.middle, look)
+
+
+def _way(moment: Moment) -> Look:
+    return Look.BROKEN if moment is Moment.DURING else Look.ACTIVE
+
+
+def _gateways(plan: Plan, moment: Moment) -> list[_Told]:
+    old = plan.old_gateway
+    match moment:
+        case Moment.BEFORE:
+            return [(old, "attached", Look.ACTIVE)]
+        case Moment.DURING:
+            return [(old, "being detached", Look.BROKEN), ("new gateway", "waits", Look.IDLE)]
+        case Moment.AFTER:
+            return [(old, "on no VPC, kept", Look.IDLE), ("new gateway", "attached", Look.ACTIVE)]
+
+
+def _connection(connection: ConnectionRecord, moment: Moment) -> _Told:
+    routing = "static" if connection.static_only else "BGP"
+    match moment:
+        case Moment.BEFORE:
+            return connection.id, routing, Look.ACTIVE
+        case Moment.DURING:
+            return connection.id, f"{routing}; successor waits", Look.BROKEN
+        case Moment.AFTER:
+            return f"new connection, {routing}", f"for {connection.id}", Look.ACTIVE
+
+
+def _site(connection: ConnectionRecord, moment: Moment, plan: Plan) -> _Told:
+    device = device_of(connection, plan)
+    return site_name(connection, device), device.ip if device else "", _way(moment)
+
+
+def _groups(plan: Plan, moment: Moment) -> list[_Told]:
+    """Give the tables one by one, or by what they have in common where there are many."""
+    tables = plan.before.route_tables
+    if len(tables) <= _SHOWN_SINGLY:
+        return [(_titled(t), _role(t, plan, moment), _table_look(t, plan, moment)) for t in tables]
+    # By what they were before, so that a group keeps its place from picture to picture.
+    alike: defaultdict[str, list[RouteTableRecord]] = defaultdict(list)
+    for table in tables:
+        alike[_kind(table, plan, Moment.BEFORE)].append(table)
+    return [
+        (
+            _titled(members[0]) if len(members) == 1 else count(len(members), "route table"),
+            _kind(members[0], plan, moment),
+            _table_look(members[0], plan, moment),
+        )
+        for members in alike.values()
+    ]
+
+
+def _titled(table: RouteTableRecord) -> str:
+    name = table.tags.get(NAME, "")
+    return f"{table.id} {name}".rstrip()
+
+
+def _role(table: RouteTableRecord, plan: Plan, moment: Moment) -> str:
+    """Say what a table has to do with the gateway, with how many routes."""
+    static = len(table.static_routes_to(plan.old_gateway))
+    told = _kind(table, plan, moment)
+    for noun in ("static route", "black hole"):
+        told = told.replace(f"{noun}s", count(static, noun))
+    return told
+
+
+def _kind(table: RouteTableRecord, plan: Plan, moment: Moment) -> str:
+    """Say what a table has to do with the gateway, in words that many tables share."""
+    return ", ".join(_parts(table, plan, moment)) or "not touched"
+
+
+def _parts(table: RouteTableRecord, plan: Plan, moment: Moment) -> Iterator[str]:
+    during = moment is Moment.DURING
+    if plan.old_gateway in table.propagating:
+        yield "propagation off" if during else "propagates"
+    if table.static_routes_to(plan.old_gateway):
+        yield "black holes" if during else "static routes"
+    if table.edge_of(plan.old_gateway):
+        yield "edge table"
+
+
+def _table_look(table: RouteTableRecord, plan: Plan, moment: Moment) -> Look:
+    return _way(moment) if any(_parts(table, plan, moment)) else Look.IDLE
+
+
+def _description(plan: Plan, moment: Moment) -> str:
+    sites = ", ".join(site_name(c, device_of(c, plan)) for c in plan.before.living)
+    tables = sum(any(_parts(t, plan, moment)) for t in plan.before.route_tables)
+    ends = f"{count(tables, 'route table')} of {plan.vpc} and {sites}"
+    match moment:
+        case Moment.BEFORE:
+            return f"Traffic between {ends} goes through {plan.old_gateway} and its connections."
+        case Moment.DURING:
+            return (
+                f"No traffic passes between {ends}: {plan.old_gateway} is being detached, and the "
+                "new gateway is not attached yet."
+            )
+        case Moment.AFTER:
+            left = plan.decisions.old_tunnels is OldTunnels.LEAVE
+            return (
+                f"Traffic between {ends} goes through the new gateway and its connections. "
+                f"{plan.old_gateway} and its connections are still there and carry nothing; "
+                f"their tunnels are {'left enabled' if left else 'disabled'}."
+            )
