@@ -43,15 +43,14 @@ from vpnmigrate.options import Decisions
 from vpnmigrate.plan import GATEWAY_ROLE, Plan, connection_role
 from vpnmigrate.rundir import Run, Runs
 from vpnmigrate.snapshot import (
-    Green,
     Reading,
     Snapshot,
-    Streak,
     Told,
     Way,
     Word,
     snapshot_of,
 )
+from vpnmigrate.streaks import Green, Streak
 from vpnmigrate.survey import Survey
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

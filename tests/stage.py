@@ -20,8 +20,9 @@ from vpnmigrate.looking import Claimant
 from vpnmigrate.model import VpnGatewayId
 from vpnmigrate.options import Decisions
 from vpnmigrate.plan import Plan
-from vpnmigrate.ports import Journal, People
+from vpnmigrate.ports import Journal, People, Probes
 from vpnmigrate.ports import Path as HostPath
+from vpnmigrate.probing import NoProbes
 from vpnmigrate.records import Entry, Intended, Record
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.runner import Runner, Surroundings
@@ -146,6 +147,7 @@ class Stage:
         journal: Journal | None = None,
         parallel: int = 1,
         papers: Papers | None = None,
+        probes: Probes | None = None,
     ) -> Runner:
         """Start a process: a runner over *journal*, or the one so far (over none, if *blind*)."""
         so_far = () if blind else self.entries
@@ -165,6 +167,7 @@ class Stage:
                 parallel=parallel,
                 blind=blind,
                 papers=papers or Papers("ann"),
+                probes=probes or NoProbes(),
             ),
         )
 

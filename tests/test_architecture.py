@@ -28,9 +28,11 @@ VALUES = (
     "go_no_go",
     "survey",
     "facts",
+    "streaks",
     "snapshot",
     "changes",
     "plan",
+    "tallies",
     "records",
     "ports",
 )
@@ -43,10 +45,11 @@ PURE: dict[str, frozenset[str]] = {
     "claims": frozenset(),
     "strict_yaml": frozenset(),
     "windows": frozenset(),
-    "playbook": frozenset({"strict_yaml", "windows"}),
+    "playbook": frozenset({"strict_yaml", "windows", "probes"}),
     "schema": frozenset({"playbook", "windows"}),
     "preflight": frozenset({"windows"}),
     "routes": frozenset(),
+    "probes": frozenset(),
     "steps": frozenset({"belief", "routes"}),
     "approving": frozenset(),
     "gates": frozenset({"steps", "windows", "approving"}),
@@ -71,15 +74,17 @@ SHELL: dict[str, frozenset[str]] = {
     "tasks": frozenset({"logbook", "performing"}),
     "holding": frozenset({"orders", "logbook", "tasks"}),
     "patience": frozenset({"belief", "steps", "logbook", "looking", "performing"}),
-    "flow": frozenset({"steps", "logbook", "looking"}),
+    "prober": frozenset({"probes"}),
+    "probing": frozenset({"probes", "logbook"}),
+    "flow": frozenset({"steps", "logbook", "looking", "probing"}),
     "settling": frozenset(
         {"belief", "steps", "logbook", "looking", "performing", "tasks", "holding"}
-        | {"patience", "flow"}
+        | {"patience", "flow", "probing"}
     ),
     "setting_out": frozenset({"admission", "claims", "logbook", "looking"}),
     "gatekeeping": frozenset({"admission", "drift", "gates", "logbook", "looking", "settling"}),
     "runner": frozenset(
-        {"journeys", "steps", "gatekeeping"}
+        {"journeys", "steps", "gatekeeping", "probing"}
         | {"logbook", "looking", "performing", "tasks", "holding", "settling", "setting_out"}
     ),
     "rundir": frozenset(),

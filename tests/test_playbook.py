@@ -61,6 +61,7 @@ decisions:
   exceptions:
     prefixes: [10.9.0.0/16]
     connections: [vpn-2]
+  probes: ["10.1.0.5:22"]
   change: CHG0012345
   recreate_aws_vpn: true
   direct_connect: absent
@@ -104,6 +105,7 @@ def test_says_everything_a_plan_can_decide() -> None:
             ),
             verification=Verification(5, TunnelPolicy.AT_LEAST_ONE),
             exceptions=Exceptions(("10.9.0.0/16",), ("vpn-2",)),  # type: ignore[arg-type]
+            probes=("10.1.0.5:22",),
             change="CHG0012345",
             recreate_aws_vpn=True,
             direct_connect=DirectConnect.ABSENT,

@@ -7,19 +7,22 @@ from dataclasses import replace
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look, Looker
 from vpnmigrate.plan import Plan
+from vpnmigrate.probing import Probing
 from vpnmigrate.records import Degraded, Flapped, Noted, OutageEnded, Record, TrafficVerified
-from vpnmigrate.snapshot import Green, Word
+from vpnmigrate.snapshot import Word
 from vpnmigrate.steps.green import holds, seen_again
 from vpnmigrate.steps.traffic import degraded, destinations, shortfalls
+from vpnmigrate.streaks import Green
 
 
 class Flow:
     """Watches, look by look, whether the joining side lacks anything, and ends the outage."""
 
-    def __init__(self, plan: Plan, logbook: Logbook, looker: Looker) -> None:
+    def __init__(self, plan: Plan, logbook: Logbook, looker: Looker, probing: Probing) -> None:
         self._plan = plan
         self._logbook = logbook
         self._looker = looker
+        self._probing = probing
         self._green: Green | None = None
         self._held = False
         self._disabled = False
@@ -32,8 +35,8 @@ class Flow:
     def watch(self, look: Look) -> Look:
         """Take *look* into account, and give it with what the journal says after that."""
         self._begin_again_after_old_tunnels(look)
-        lacking = shortfalls(self._plan, look.way, look.now, look.told)
-        told = replace(look.told, green=self._green)
+        told = replace(look.told, green=self._green, unanswered=self._probing.unanswered())
+        lacking = shortfalls(self._plan, look.way, look.now, told)
         self._green = seen_again(self._plan, look.way, look.now, told, lacking=bool(lacking))
         look = replace(look, told=replace(told, green=self._green))
         verified = look.told.verified is not None
@@ -46,7 +49,10 @@ class Flow:
             return look
         self._held = True
         self._logbook.write(*(() if verified else self._verified(look)), *self._tunnels(look))
-        return replace(look, told=replace(self._looker.told(), green=self._green))
+        unanswered = look.told.unanswered
+        return replace(
+            look, told=replace(self._looker.told(), green=self._green, unanswered=unanswered)
+        )
 
     def _begin_again_after_old_tunnels(self, look: Look) -> None:
         """Ask for green anew once the old tunnels are off: a person may have hit the wrong ones."""

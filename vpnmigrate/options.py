@@ -187,6 +187,8 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     waits: Waits = Waits()
     verification: Verification = Verification()
     exceptions: Exceptions = Exceptions()
+    probes: tuple[str, ...] = ()
+    """Sent each second in the cutover: ``host:port``, or a command; no secret belongs in one."""
     change: ChangeNumber = ""
     """The change board's number for this migration, on everything it makes; ``plan --change``."""
     recreate_aws_vpn: bool = False

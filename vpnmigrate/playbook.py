@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, inspect, structs
 
 from vpnmigrate.errors import UsageError
 from vpnmigrate.options import Decisions, Window
+from vpnmigrate.probes import probe_from
 from vpnmigrate.strict_yaml import Document, Path, document_from, parted
 from vpnmigrate.windows import window_from
 
@@ -45,10 +46,17 @@ def playbook_from(text: str, name: str) -> Playbook:
     document = document_from(text, name)
     data = _understood(document, inspect.type_info(Playbook), document.data, ())
     try:
-        return msgspec.convert(data, Playbook, strict=True)
+        book = msgspec.convert(data, Playbook, strict=True)
     except msgspec.ValidationError as error:
         message, path = parted(error)
         raise document.fault(path, _plain(message), advice=_advice(message, path)) from None
+    for number, probe in enumerate(book.decisions.probes):
+        try:
+            probe_from(probe)
+        except UsageError as error:
+            at = ("decisions", "probes", number)
+            raise document.fault(at, error.message, advice=error.advice) from None
+    return book
 
 
 def duration_from(text: object) -> timedelta | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +15,7 @@ from vpnmigrate.plan import Plan
 from vpnmigrate.records import Entry, Record
 from vpnmigrate.snapshot import Reading, Word
 from vpnmigrate.survey import Survey
+from vpnmigrate.tallies import Tally
 
 
 class Renewal(StrEnum):
@@ -166,6 +167,26 @@ class Observer(Protocol):
 
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Take notice of one look that found the step's goal not reached."""
+        ...
+
+
+class Probes(Protocol):
+    """Whoever sends an operator's probes, beside the run and never in its way."""
+
+    def begin(self, known: Iterable[Tally]) -> None:
+        """Send these probes once a second from now on, and count on from there."""
+        ...
+
+    def tallies(self) -> tuple[Tally, ...]:
+        """Give how each stands now, without waiting."""
+        ...
+
+    def forget_counts(self) -> None:
+        """Count from zero."""
+        ...
+
+    def end(self) -> None:
+        """Send no more; may be called twice."""
         ...
 
 

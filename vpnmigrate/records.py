@@ -17,6 +17,7 @@ from vpnmigrate.go_no_go import Gate, Milestone, Seen
 from vpnmigrate.model import MigrationId, RouteTableId, VpnConnectionId
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.snapshot import Word
+from vpnmigrate.tallies import Moment, Tally
 
 JOURNAL_FORMAT = 1
 
@@ -210,6 +211,13 @@ class Degraded(_Record, frozen=True, tag="degraded"):
     what: tuple[str, ...] = ()
 
 
+class Probed(_Record, frozen=True, tag="probed"):
+    """What became of probes since step 7; before that, whether they work."""
+
+    moment: Moment
+    tallies: tuple[Tally, ...]
+
+
 class OtherHand(_Record, frozen=True, tag="other-hand"):
     """Somebody else undid or altered what we did; it is left alone."""
 
@@ -272,6 +280,7 @@ Record = (
     | TrafficVerified
     | Flapped
     | Degraded
+    | Probed
     | OtherHand
     | Noted
     | Held

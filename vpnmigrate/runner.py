@@ -35,7 +35,8 @@ from vpnmigrate.model import Attachment
 from vpnmigrate.options import BackOut
 from vpnmigrate.performing import Performer
 from vpnmigrate.plan import FIRST_OF_CUTOVER, Plan
-from vpnmigrate.ports import Ec2, Interruption, Journal, Observer, Paths, People
+from vpnmigrate.ports import Ec2, Interruption, Journal, Observer, Paths, People, Probes
+from vpnmigrate.probing import NoProbes, Probing
 from vpnmigrate.records import (
     BaselineTaken,
     Direction,
@@ -74,6 +75,7 @@ class Surroundings:
     blind: bool = False
     """An earlier process worked on this plan and its journal is lost."""
     papers: Papers = field(default_factory=Papers)
+    probes: Probes = field(default_factory=NoProbes)
 
 
 class Runner:
@@ -91,6 +93,7 @@ class Runner:
         performer = Performer(around.ec2, book, around.clock, plan, parallel=around.parallel)
         who = around.claimant.holder
         tasks = Tasks(plan, around.people, book, performer, around.interruption, who)
+        self._probing = Probing(plan, around.probes, book, around.clock)
         self._setting_out = SettingOut(plan, around.ec2, book, around.claimant)
         self._holding = Holding(
             plan,
@@ -106,6 +109,7 @@ class Runner:
             performer=performer,
             tasks=tasks,
             holding=self._holding,
+            probing=self._probing,
             logbook=book,
             observer=around.observer,
             clock=around.clock,
@@ -145,12 +149,14 @@ class Runner:
         raise BackedOutError(f"{cause.message}; {who}", advice=advice) from cause
 
     def _go_forward(self, until: int | None) -> Ended:
-        with written_down(self._book):
+        with written_down(self._book), self._probing:
             self._set_out(Direction.FORWARD)
             lost: list[str] = []
             for step in self._forward_steps():
                 if until is not None and step.number > until:
                     self._hold_after(until)
+                if step.number >= FIRST_OF_CUTOVER:
+                    self._probing.begin()
                 if step.number == FIRST_OF_CUTOVER:
                     self._cross_into_cutover()
                     while self._holding.take_in():
@@ -168,13 +174,16 @@ class Runner:
         Raises:
             StepError: Something has to be mended by a person first; run it again then.
         """
-        with written_down(self._book):
+        with written_down(self._book), self._probing:
             self._set_out(Direction.BACK, keep_new=keep_new)
             *swap, switch = CUTOVER
+            if self._book.cutover_is_open or self._around.blind:
+                self._probing.begin()
             lost = self._settle_all((*CLAIM, *swap))
             # Asked only now: what another hand did may have made the swap interrupt traffic.
             if self._book.cutover_is_open or self._around.blind:
                 lost += self._settle_all((switch,))
+            self._probing.end()
             lost += self._settle_all(CLEAN_UP_BUT_KEEP if keep_new else CLEAN_UP)
             return self._arrive(Direction.BACK, lost)
 
@@ -233,6 +242,7 @@ class Runner:
                 self._gatekeeper.continue_cutover()
             return
         baseline = baseline_of(self._plan, self._gatekeeper.begin_cutover().now)
+        self._probing.take_baseline()
         self._book.write(
             BaselineTaken(
                 baseline.taken,
@@ -268,6 +278,7 @@ class Runner:
 
     def _arrive(self, direction: Direction, lost: Iterable[str]) -> Ended:
         found = tuple(dict.fromkeys(lost))
+        self._probing.end()
         self._book.write(Finished(direction, found))
         return Ended(found)
 

@@ -32,6 +32,7 @@ from vpnmigrate.patience import Patience
 from vpnmigrate.performing import Done, Performer
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.ports import Observer
+from vpnmigrate.probing import Probing
 from vpnmigrate.records import (
     Direction,
     OtherHand,
@@ -68,6 +69,7 @@ class Settler:
         performer: Performer,
         tasks: Tasks,
         holding: Holding,
+        probing: Probing,
         logbook: Logbook,
         observer: Observer,
         clock: Clock,
@@ -83,7 +85,8 @@ class Settler:
         self._time = holding.time
         """For limits: it stands still while the run rests."""
         self._patience = Patience(logbook, looker, self._time)
-        self._flow = Flow(plan, logbook, looker)
+        self._probing = probing
+        self._flow = Flow(plan, logbook, looker, probing)
         self._acted = False
         self._tried = ""
 
@@ -175,6 +178,7 @@ class Settler:
         if isinstance(look, NotYet):
             return look
         self._mind_other_hands(step, look)
+        self._probing.watch()
         if isinstance(step, SwitchTunnels):
             look = self._flow.watch(look)
         verdict = step.verify(self._plan, look.way, look.now, look.told)

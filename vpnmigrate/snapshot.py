@@ -38,6 +38,7 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
+from vpnmigrate.streaks import Green
 
 
 @dataclass(frozen=True)
@@ -250,28 +251,6 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class Streak:
-    """Readings in a row in which a tunnel was UP, and when AWS says that it last changed."""
-
-    readings: int
-    changed: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Green:
-    """What one process has seen, reading by reading, of step 10's goal."""
-
-    last: datetime
-    """When the latest reading was begun."""
-    since: datetime | None = None
-    """The first of the readings in a row that lacked nothing; None if the latest did."""
-    readings: int = 0
-    """How many in a row lacked nothing."""
-    tunnels: Mapping[str, Streak] = field(default_factory=dict)
-    """By ``green.tunnel_name``; a tunnel that is DOWN has none."""
-
-
-@dataclass(frozen=True)
 class Told:
     """What the journal of this attempt has been told and AWS cannot tell."""
 
@@ -283,6 +262,8 @@ class Told:
     """Since when traffic has been seen to flow on the joining side, once it has held steady."""
     green: Green | None = None
     """What this process has seen of that so far; not in the journal."""
+    unanswered: tuple[str, ...] = ()
+    """Probes that have to work and do not, a sentence each; not in the journal."""
     holder: str = ""
     """Who this run claims the old gateway for."""
     outranks: str = ""

@@ -28,7 +28,7 @@ FLAGS = {
     "rehearse": GIVEN_TO_RUNS,
     "runbook": {"--output", "-o"},
     "approve": {"--output", "-o", "--yes", "--no-input"} | GIVEN_TO_AWS,
-    "apply": {"--until", "--take-over", "--yes", "--no-input"}
+    "apply": {"--until", "--take-over", "--yes", "--no-input", "--probe", "--no-probes"}
     | BROUGHT_TO_GATES
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,

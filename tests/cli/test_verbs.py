@@ -570,3 +570,24 @@ class TestStatus:
         assert listed.document["unreadable"][0]["run"] == run
         assert one.code == 1
         assert one.document["error"]["where"] == "line 3 of the journal"
+
+
+class TestProbes:
+    def test_a_probe_that_cannot_be_sent_is_refused_before_anything_begins(self, terminal):
+        """A mistyped probe is a mistake on the command line, and the run does not set out."""
+        run = terminal.planned()
+
+        piped = terminal.run("apply", "plan.json", "--probe", "ping x | grep y")
+        both = terminal.run("apply", "plan.json", "--probe", "10.1.0.5:22", "--no-probes")
+
+        assert (piped.code, both.code) == (2, 2)
+        assert terminal.run("status", run).code == 2
+
+    def test_going_on_without_probes_is_written_down(self, terminal):
+        """Who forgoes the probes is read in the status afterwards."""
+        run = terminal.planned()
+
+        ran = terminal.run("apply", "plan.json", "--no-probes")
+
+        assert ran.code == 0
+        assert any("--no-probes" in note for note in terminal.status(run)["notes"])

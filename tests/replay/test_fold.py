@@ -48,6 +48,7 @@ from vpnmigrate.records import (
     OutageBegan,
     OutageEnded,
     Paused,
+    Probed,
     Record,
     Replanned,
     Spoken,
@@ -58,6 +59,7 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import Intent, RunState, Traffic, next_command, replay
 from vpnmigrate.snapshot import Baseline, Word
 from vpnmigrate.states import RunStatus, StepStatus
+from vpnmigrate.tallies import Moment, Tally
 
 CLOSED = Seen(Gate.CLOCK, Call.UNKNOWN, "AWS's answer has no date", "within 5 min of AWS's")
 APPROVAL = Approval(
@@ -491,6 +493,7 @@ def _all_records() -> list[Record]:
         GatesSeen(Milestone.CUTOVER, (CLOSED,)),
         Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", CLOSED.observed, "ann"),
         OtherHand("x"),
+        Probed(Moment.BEFORE, (Tally("10.1.0.5:22", 3),)),
         Flapped("vpn-new has 0 of 2 tunnels UP"),
         Degraded(("vpn-new has 1 of 2 tunnels UP",)),
         Noted("y"),

@@ -20,9 +20,10 @@ from tests.builders import (
 )
 from vpnmigrate.model import TunnelReading
 from vpnmigrate.options import Decisions, TunnelPolicy, Verification, Waits
-from vpnmigrate.snapshot import Green, Reading, Snapshot, Told, snapshot_of
+from vpnmigrate.snapshot import Reading, Snapshot, Told, snapshot_of
 from vpnmigrate.steps.green import holds, seen_again, soaked
 from vpnmigrate.steps.traffic import shortfalls
+from vpnmigrate.streaks import Green
 
 SECOND = timedelta(seconds=1)
 LONG_AGO = NOON - timedelta(hours=1)

@@ -27,6 +27,18 @@ def apply(
         Until | None,
         typer.Option("--until", help="Stage everything and hold before the outage."),
     ] = None,
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--probe",
+            metavar="PROBE",
+            help="Sent each second through the cutover: host:port, or a command in quotes. "
+            "What worked before has to work again. Repeatable; no secret belongs in it.",
+        ),
+    ] = None,
+    no_probes: Annotated[
+        bool, typer.Option("--no-probes", help="Send no probe, not even the plan's, and ask none.")
+    ] = False,
     take_over: TakeOver = None,
 ) -> None:
     """Carry a plan out, or go on with a run.
@@ -37,12 +49,13 @@ def apply(
     from vpnmigrate.cli import journeys
     from vpnmigrate.cli.brought import brought_to
     from vpnmigrate.cli.desk import desk_of
-    from vpnmigrate.cli.running import Terms
+    from vpnmigrate.cli.running import Terms, probes_of
     from vpnmigrate.go_no_go import Milestone
     from vpnmigrate.report import outcome
 
     desk = desk_of(context, home, printing)
-    terms = Terms(aws, asking, take_over, brought_to(Milestone.CUTOVER, gates))
+    probes = probes_of(probe or (), none=no_probes)
+    terms = Terms(aws, asking, take_over, brought_to(Milestone.CUTOVER, gates), probes)
     go = journeys.stage if until is Until.CUTOVER else journeys.forward
     stands = go(desk, subject, terms)
     desk.results.give(outcome.text(stands), outcome.as_json(stands))

@@ -10,9 +10,11 @@ from vpnmigrate.clock import Clock, SystemClock
 from vpnmigrate.report.console import Speaker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vpnmigrate.aws.session import Clients
     from vpnmigrate.lock import Me
-    from vpnmigrate.ports import Paths, People
+    from vpnmigrate.ports import Paths, People, Probes
     from vpnmigrate.rundir import Run
 
 
@@ -39,6 +41,10 @@ class Parts(Protocol):
 
     def people(self, console: Speaker, run: Run, asking: Asking) -> People:
         """Give whoever carries out the device tasks of *run*."""
+        ...
+
+    def probes(self, extra: Sequence[str]) -> Probes:
+        """Give who sends a run's probes and the *extra* ones."""
         ...
 
     def attended(self, asking: Asking) -> bool:
@@ -82,6 +88,12 @@ class OwnParts:
 
         prompt = StdinPrompt(sys.stdin) if self.attended(asking) else NoPrompt()
         return TerminalPeople(console, prompt, run)
+
+    def probes(self, extra: Sequence[str]) -> Probes:
+        """Give threads of this process."""
+        from vpnmigrate.prober import Prober
+
+        return Prober(self.clock, extra)
 
     def attended(self, asking: Asking) -> bool:
         """Tell whether stdin is a terminal, and may be read."""

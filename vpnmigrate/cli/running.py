@@ -21,7 +21,12 @@ from vpnmigrate.cli.signals import Interruption, heeding
 from vpnmigrate.cli.standings import standing
 from vpnmigrate.cli.subject import Subject, require_replannable
 from vpnmigrate.cli.watching import Watch
-from vpnmigrate.errors import MalformedFileError, VpnMigrateError, WrongAccountError
+from vpnmigrate.errors import (
+    MalformedFileError,
+    UsageError,
+    VpnMigrateError,
+    WrongAccountError,
+)
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.journal import FileJournal
 from vpnmigrate.lock import take_lock
@@ -29,6 +34,8 @@ from vpnmigrate.logs import RunLog, log_of
 from vpnmigrate.looking import Claimant
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Observer
+from vpnmigrate.probes import probe_from
+from vpnmigrate.probing import NoProbes
 from vpnmigrate.records import Approved, Noted, Opened, Replanned
 from vpnmigrate.rehearsals import Rehearsals
 from vpnmigrate.rehearsed import Rehearsed
@@ -47,6 +54,9 @@ BLIND = (
 )
 
 
+FORGONE = "no probe is sent, and none is asked for, as the operator wanted it (--no-probes)"
+
+
 @dataclass(frozen=True)
 class Terms:
     """How the operator wants a run to be worked on."""
@@ -55,6 +65,8 @@ class Terms:
     asking: Asking
     take_over: str | None = None
     brought: Brought = field(default_factory=Brought)
+    probes: tuple[str, ...] | None = ()
+    """Sent on top of the plan's; None sends none at all and asks for none."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +178,10 @@ def _go(
             claimant=Claimant(run.holder, outranked(journal.entries)),
             blind=is_blind(journal.entries),
             papers=Papers(who.user, _rehearsed(desk, plan, speaker), forces=terms.brought.forces),
+            probes=NoProbes() if terms.probes is None else desk.parts.probes(terms.probes),
         )
+        if terms.probes is None:
+            journal.write(Noted(FORGONE))
         if around.blind:
             speaker.say(wrapped(BLIND))
         with heeding(interruption):
@@ -205,3 +220,17 @@ def _progress(desk: Desk, before: RunState) -> Iterator[tuple[Observer, Speaker]
 
     with TerminalProgress(desk.console, desk.parts.clock, down_since) as progress:
         yield progress, progress
+
+
+def probes_of(texts: Iterable[str], *, none: bool) -> tuple[str, ...] | None:
+    """Read the probes of a command line before anything is begun; None if none are wanted.
+
+    Raises:
+        UsageError: One of them cannot be sent, or some are given and none are wanted.
+    """
+    probes = tuple(texts)
+    for text in probes:
+        probe_from(text)
+    if none and probes:
+        raise UsageError("--probe and --no-probes exclude each other")
+    return None if none else probes

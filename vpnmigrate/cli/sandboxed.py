@@ -9,7 +9,8 @@ from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.clock import Clock
 from vpnmigrate.lock import this_process
-from vpnmigrate.ports import Path, People
+from vpnmigrate.ports import Path, People, Probes
+from vpnmigrate.probing import NoProbes
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.door import session_for
@@ -49,6 +50,11 @@ class SandboxParts:
         """Give an engineer who does every task unasked."""
         del console, run, asking
         return DeviceEngineer(self._world, self._reaction)
+
+    def probes(self, extra: Sequence[str]) -> Probes:
+        """Send none: no packet can reach a world that is in this process."""
+        del extra
+        return NoProbes()
 
     def attended(self, asking: Asking) -> bool:
         """Tell that nobody is to be asked."""

@@ -37,6 +37,7 @@ from vpnmigrate.records import (
     OutageBegan,
     OutageEnded,
     Paused,
+    Probed,
     Replanned,
     Spoken,
     StepBegun,
@@ -44,9 +45,11 @@ from vpnmigrate.records import (
     TrafficVerified,
 )
 from vpnmigrate.replay.ordering import ordered
+from vpnmigrate.replay.probes import probes_after
 from vpnmigrate.replay.state import Intent, RunState, Traffic
 from vpnmigrate.snapshot import Baseline, Told
 from vpnmigrate.states import RunStatus, may_follow
+from vpnmigrate.tallies import Tally
 
 SWAP = 8
 INTERRUPTING = (7, 8)
@@ -102,6 +105,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(state, flaps=state.flaps + 1)
         case Degraded(what):
             return replace(state, degraded=what)
+        case Probed() as probed:
+            return probes_after(state, probed)
         case OtherHand(what):
             return replace(state, other_hands=_with(state.other_hands, what))
         case Paused() | Continued() | AbortAsked() as order:
@@ -130,6 +135,8 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             settled=frozenset(),
             cutover_begun=False,
             told=Told(files=state.told.files),
+            probes={},
+            proven_probes=frozenset(),
             lost=(),
             other_hands=(),
         )
@@ -148,6 +155,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             cleaning=False,
             flaps=0,
             degraded=(),
+            probes={probe: Tally(probe) for probe in state.probes},
         )
     if taken.direction is Direction.BACK:
         # Connectivity first: whoever goes back goes over a pause, and does what an abort asks.

@@ -15,6 +15,7 @@ from vpnmigrate.outcomes import Later, Outcome, Performed, Refused
 from vpnmigrate.records import Direction, Forced, GatesSeen, Opened
 from vpnmigrate.snapshot import Told, Word
 from vpnmigrate.states import RunStatus, StepStatus
+from vpnmigrate.tallies import Tally
 
 
 class Traffic(StrEnum):
@@ -118,6 +119,10 @@ class RunState:
     """Every gate that was ever forced in this run."""
     flaps: int = 0
     """How often verified traffic lacked something again, since the direction was taken."""
+    probes: Mapping[str, Tally] = field(default_factory=dict)
+    """How each probe did when it was last written down."""
+    proven_probes: frozenset[str] = frozenset()
+    """Probes that worked just before step 7."""
     degraded: tuple[str, ...] = ()
     """Connections that carry traffic with fewer tunnels than before."""
 

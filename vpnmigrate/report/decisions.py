@@ -79,6 +79,8 @@ def _rows(decisions: Decisions) -> Iterator[tuple[str, str]]:
     yield "tunnels asked for", _TUNNELS[green.tunnels]
     if waits.soak:
         yield "soak", f"{span(waits.soak)} of green before step 10 is done"
+    for probe in decisions.probes:
+        yield "probe", probe
     for prefix in decisions.exceptions.prefixes:
         yield "not asked for", f"prefix {prefix}"
     for connection in decisions.exceptions.connections:

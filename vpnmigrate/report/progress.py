@@ -28,6 +28,7 @@ from vpnmigrate.records import (
     OutageBegan,
     OutageEnded,
     Paused,
+    Probed,
     Record,
     Replanned,
     Spoken,
@@ -37,6 +38,7 @@ from vpnmigrate.records import (
 from vpnmigrate.report import gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import safe, span, time_of_day
+from vpnmigrate.tallies import Moment, Tally
 
 LAST_STEP = 11
 REMINDER = timedelta(minutes=1)
@@ -70,6 +72,8 @@ class Narrator:
                 yield f"  {who} said: {word.value}"
             case OutageBegan() | OutageEnded() | Flapped() | Degraded() as about:
                 yield f"  {_of_traffic(about)}"
+            case Probed():
+                yield from _of_probes(entry.record)
             case OtherHand(what=what):
                 yield f"  another hand: {what}"
             case Noted(what=what):
@@ -113,6 +117,28 @@ class Narrator:
                 yield f"    REFUSED by AWS, {code}: {message} ({change})"
             case InDoubt(why=why):
                 yield f"    no answer, looks before it repeats anything: {why} ({change})"
+
+
+def _of_probes(probed: Probed) -> Iterator[str]:
+    """Say which probes work before step 7, which change, and what was lost in all."""
+    for tally in probed.tallies:
+        match probed.moment:
+            case Moment.BEFORE:
+                told = "works" if tally.ever_worked else "does not work, so it is only reported"
+                yield f"  probe {tally.probe} {told}"
+            case Moment.NEWS | Moment.END:
+                yield f"  probe {probe_told(tally)}"
+
+
+def probe_told(tally: Tally) -> str:
+    """Say how a probe stands and what it has lost."""
+    stands = {True: "answers", False: "IS LOST", None: "has not answered yet"}[tally.works]
+    if not tally.lost or tally.first_loss is None or tally.last_loss is None:
+        return f"{tally.probe} {stands}, none of {tally.sent} lost"
+    return (
+        f"{tally.probe} {stands}, {tally.lost} of {tally.sent} lost, "
+        f"{time_of_day(tally.first_loss)} to {time_of_day(tally.last_loss)}"
+    )
 
 
 def _of_traffic(about: OutageBegan | OutageEnded | Flapped | Degraded) -> str:

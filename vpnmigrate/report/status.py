@@ -10,6 +10,7 @@ import msgspec
 from vpnmigrate.approval import Approval
 from vpnmigrate.replay import Order, Traffic, Wish
 from vpnmigrate.report import gates
+from vpnmigrate.report.progress import probe_told
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import columns, moment, safe, span, wrapped
 
@@ -36,6 +37,7 @@ def one(stand: Standing) -> str:
         ("ordered", "" if state.order is None else str(state.order)),
         ("waits for", "" if _is_paused(stand) else state.waiting_for),
         ("stopped", "" if stand.stopped == state.waiting_for else stand.stopped),
+        *(("probe", probe_told(tally)) for tally in state.probes.values()),
         *(("degraded", what) for what in state.degraded),
         *(("gone", what) for what in state.lost),
         *(("other hand", what) for what in state.other_hands),
@@ -126,6 +128,7 @@ def fields(stand: Standing) -> dict[str, Any]:
         "outage_since": None if since is None else since.isoformat(),
         "outage_earlier": state.outage_earlier,
         "outage": round(stand.outage.total_seconds(), 3),
+        "probes": [msgspec.to_builtins(tally) for tally in state.probes.values()],
         "degraded": list(state.degraded),
         "flaps": state.flaps,
         "lost": list(state.lost),

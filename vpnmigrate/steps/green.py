@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.model import ConnectionRecord, TunnelReading
 from vpnmigrate.plan import Plan
-from vpnmigrate.snapshot import Green, Snapshot, Streak, Told, Way
+from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.traffic import asked_for, needed_tunnels, tunnels_before
+from vpnmigrate.streaks import Green, Streak
 
 
 def seen_again(plan: Plan, way: Way, now: Snapshot, told: Told, *, lacking: bool) -> Green:

@@ -52,6 +52,7 @@ def shortfalls(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[str, ..
         *_words_too_fresh(plan, way, now, told),
         *(line for old in plan.old_connections for line in _tunnels(plan, way, now, old, baseline)),
         *destinations(plan, way, now, told).waiting,
+        *told.unanswered,
     )
 
 

@@ -1,0 +1,146 @@
+"""Sends an operator's probes, each in a thread of its own, so that none can hold up the run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from vpnmigrate.clock import Clock
+from vpnmigrate.probes import Aim, Command, Connect, counted, probe_from
+from vpnmigrate.tallies import Tally
+
+PACE = timedelta(seconds=1)
+"""Between the beginnings of two attempts, as long as each is answered in time."""
+LIMIT = timedelta(seconds=2)
+"""An attempt that takes longer is lost: TCP repeats a lost SYN after one second (RFC 6298)."""
+
+
+class Prober:
+    """Sends probes until it is told to end; *extra* ones come on top of those it is given.
+
+    *attempt* makes one attempt and tells whether it was answered; it must end by itself soon.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        extra: Sequence[str] = (),
+        attempt: Callable[[Aim], bool] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._extra = tuple(extra)
+        self._senders = _Senders()
+        self._attempt = attempt or self._senders.attempt
+        self._lock = threading.Lock()
+        self._tallies: dict[str, Tally] = {}
+        self._over = threading.Event()
+
+    def begin(self, known: Iterable[Tally]) -> None:
+        """Send the probes of *known*, counting on from there, and the extra ones."""
+        given = {tally.probe: tally for tally in known}
+        extra = {text: Tally(text) for text in self._extra}
+        for text, tally in {**extra, **given}.items():
+            if text in self._tallies:
+                continue
+            self._tallies[text] = tally
+            # A daemon: an attempt that hangs in the resolver must not keep the process.
+            threading.Thread(
+                target=self._send, args=(text, probe_from(text)), name=f"probe {text}", daemon=True
+            ).start()
+
+    def tallies(self) -> tuple[Tally, ...]:
+        """Give how each probe stands now."""
+        with self._lock:
+            return tuple(self._tallies.values())
+
+    def forget_counts(self) -> None:
+        """Count from zero: what has been sent so far was only to see what works."""
+        with self._lock:
+            for text, tally in self._tallies.items():
+                self._tallies[text] = Tally(text, works=tally.works, since=tally.since)
+
+    def end(self) -> None:
+        """Send no more, and end what is under way."""
+        self._over.set()
+        self._senders.end()
+
+    def _send(self, text: str, aim: Aim) -> None:
+        while not self._over.is_set():
+            begun = self._clock.now()
+            answered = self._attempt(aim)
+            if self._over.is_set():
+                return  # cut short, so it proves nothing
+            with self._lock:
+                self._tallies[text] = counted(self._tallies[text], begun, answered=answered)
+            left = PACE - (self._clock.now() - begun)
+            self._over.wait(max(0.0, left.total_seconds()))
+
+
+class _Senders:
+    """Makes single attempts for real, and knows the programs that are under way."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._addresses: dict[Connect, Sequence[tuple[str, int]]] = {}
+
+    def attempt(self, aim: Aim) -> bool:
+        match aim:
+            case Connect():
+                return self._connects(aim)
+            case Command():
+                return self._succeeds(aim)
+
+    def end(self) -> None:
+        with self._lock:
+            for process in self._running:
+                _kill(process)
+
+    def _connects(self, aim: Connect) -> bool:
+        # Resolved once: the way to the name server may be the one that is being cut.
+        try:
+            if aim not in self._addresses:
+                found = socket.getaddrinfo(aim.host, aim.port, type=socket.SOCK_STREAM)
+                self._addresses[aim] = [(str(row[4][0]), aim.port) for row in found]
+            address = self._addresses[aim][0]
+            socket.create_connection(address, timeout=LIMIT.total_seconds()).close()
+        except OSError:
+            return False
+        return True
+
+    def _succeeds(self, aim: Command) -> bool:
+        try:
+            process = subprocess.Popen(  # noqa: S603  the operator's own words; no shell reads them
+                aim.words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                # A Ctrl-C at the terminal is meant for the run, and is no loss.
+                start_new_session=True,
+            )
+        except OSError:
+            return False
+        with self._lock:
+            self._running.add(process)
+        try:
+            return process.wait(LIMIT.total_seconds()) == 0
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            with self._lock:
+                _kill(process)
+                self._running.discard(process)
+            process.wait()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a probe's program with all that it started; what has ended was waited for already."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)

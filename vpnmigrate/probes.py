@@ -1,0 +1,94 @@
+"""Operator probes: what they may say, and how their answers are counted.
+
+A probe is ``host:port``, a TCP connection, or a command whose exit status tells.  No shell reads
+it: what a shell would treat specially is refused, not handed on.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from vpnmigrate.errors import UsageError
+from vpnmigrate.tallies import Tally
+
+
+@dataclass(frozen=True)
+class Connect:
+    """A TCP connection that is opened and closed."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program that is run; status 0 is an answer."""
+
+    words: tuple[str, ...]
+
+
+Aim = Connect | Command
+
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
+_LAST_PORT = 65_535
+_SHELL_ONLY = frozenset({"|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1"})
+_ADVICE = "write host:port, or a command like 'ping -c 1 -W 1 10.1.0.5'; a pipe belongs in a script"
+
+
+def probe_from(text: str) -> Aim:
+    """Read a probe.
+
+    Raises:
+        UsageError: It is neither an address with a port nor a command that runs without a shell.
+    """
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"probe {text!r}: {error}", advice=_ADVICE) from error
+    if not words:
+        raise UsageError("a probe is empty", advice=_ADVICE)
+    if strange := sorted(_SHELL_ONLY.intersection(words)):
+        raise UsageError(f"probe {text!r}: no shell would read {strange[0]}", advice=_ADVICE)
+    found = _ADDRESS.fullmatch(words[0]) if len(words) == 1 else None
+    if found is None:
+        return Command(words)
+    port = int(found["port"])
+    if not 0 < port <= _LAST_PORT:
+        raise UsageError(f"probe {text!r}: {port} is no TCP port", advice=_ADVICE)
+    return Connect(found["host"].strip("[]"), port)
+
+
+def counted(tally: Tally, at: datetime, *, answered: bool) -> Tally:
+    """Give *tally* after one more attempt, sent *at*."""
+    since = tally.since if tally.works is answered else at
+    tally = replace(tally, sent=tally.sent + 1, works=answered, since=since)
+    if answered:
+        return tally
+    return replace(tally, lost=tally.lost + 1, first_loss=tally.first_loss or at, last_loss=at)
+
+
+def missed(tallies: Iterable[Tally], proven: Iterable[str]) -> tuple[str, ...]:
+    """Say which probes do not work that worked before step 7, a sentence each."""
+    required = frozenset(proven)
+    return tuple(
+        f"probe {tally.probe} worked before step 7 and does not now"
+        for tally in tallies
+        if tally.probe in required and not tally.works
+    )
+
+
+def lossy_span(tallies: Iterable[Tally]) -> tuple[datetime, datetime] | None:
+    """Give the data plane's outage: from the first loss of any probe that works to the last."""
+    known = [t for t in tallies if t.ever_worked and t.first_loss and t.last_loss]
+    if not known:
+        return None
+    return (
+        min(t.first_loss for t in known if t.first_loss),
+        max(t.last_loss for t in known if t.last_loss),
+    )

@@ -1,0 +1,19 @@
+"""What the journal knows of probes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vpnmigrate.records import Probed
+from vpnmigrate.replay.state import RunState
+from vpnmigrate.tallies import Moment, Tally
+
+
+def probes_after(state: RunState, probed: Probed) -> RunState:
+    """Take in how probes did; just before step 7 also which of them have to work again."""
+    probes = {**state.probes, **{tally.probe: tally for tally in probed.tallies}}
+    if probed.moment is not Moment.BEFORE:
+        return replace(state, probes=probes)
+    worked = frozenset(tally.probe for tally in probed.tallies if tally.ever_worked)
+    # What was sent before step 7 only showed what works.
+    return replace(state, probes={probe: Tally(probe) for probe in probes}, proven_probes=worked)
