@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.builders import MIGRATION, NOON, OLD, a_plan, a_survey
+from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.changes import OperatorTask
@@ -148,6 +149,7 @@ class Stage:
         parallel: int = 1,
         papers: Papers | None = None,
         probes: Probes | None = None,
+        commit: CommitConfirm | None = None,
     ) -> Runner:
         """Start a process: a runner over *journal*, or the one so far (over none, if *blind*)."""
         so_far = () if blind else self.entries
@@ -165,6 +167,7 @@ class Stage:
                 paths=Roads(paths),
                 claimant=Claimant(holder, outranks),
                 parallel=parallel,
+                commit=commit,
                 blind=blind,
                 papers=papers or Papers("ann"),
                 probes=probes or NoProbes(),

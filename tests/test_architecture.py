@@ -33,6 +33,7 @@ VALUES = (
     "changes",
     "plan",
     "tallies",
+    "spoken",
     "records",
     "ports",
 )
@@ -59,6 +60,7 @@ PURE: dict[str, frozenset[str]] = {
     "planner": frozenset({"preflight", "journeys", "imagine", "drift"}),
     "replay": frozenset({"states"}),
     "orders": frozenset({"replay"}),
+    "confirming": frozenset({"gates", "replay", "windows"}),
     "admission": frozenset({"drift"}),
     "requests": frozenset(),
     "stopwatch": frozenset(),
@@ -72,6 +74,8 @@ SHELL: dict[str, frozenset[str]] = {
     "looking": frozenset({"belief", "journeys", "steps", "logbook"}),
     "performing": frozenset({"logbook"}),
     "tasks": frozenset({"logbook", "performing"}),
+    "arming": frozenset({"confirming", "logbook", "windows"}),
+    "duty": frozenset({"rundir"}),
     "holding": frozenset({"orders", "logbook", "tasks"}),
     "patience": frozenset({"belief", "steps", "logbook", "looking", "performing"}),
     "prober": frozenset({"probes"}),
@@ -82,9 +86,10 @@ SHELL: dict[str, frozenset[str]] = {
         | {"patience", "flow", "probing"}
     ),
     "setting_out": frozenset({"admission", "claims", "logbook", "looking"}),
+    "crossing": frozenset({"steps", "logbook", "settling", "gatekeeping", "holding", "arming"}),
     "gatekeeping": frozenset({"admission", "drift", "gates", "logbook", "looking", "settling"}),
     "runner": frozenset(
-        {"journeys", "steps", "gatekeeping", "probing"}
+        {"journeys", "steps", "replay", "arming", "crossing", "gatekeeping", "probing"}
         | {"logbook", "looking", "performing", "tasks", "holding", "settling", "setting_out"}
     ),
     "rundir": frozenset(),
@@ -135,7 +140,7 @@ ONLY_IN = {
     "jinja2": {"devices", "report"},
     "defusedxml": {"devices"},
     "yaml": {"strict_yaml"},
-    "filelock": {"lock"},
+    "filelock": {"lock", "duty"},
     "platformdirs": {"settings"},
 }
 TOUCHES_THE_WORLD = frozenset(
@@ -148,6 +153,7 @@ OPENS = {
     "rundir",
     "rehearsals",
     "lock",
+    "duty",
     "inbox",
     "journal",
     "vault",

@@ -19,23 +19,20 @@ from vpnmigrate.inbox import Abort, Continue, Done, Inbox, Pause
 from vpnmigrate.journal import FileJournal, SystemDisk, read_journal
 from vpnmigrate.lock import Me, take_lock
 from vpnmigrate.records import (
-    Continued,
-    Declined,
     Direction,
     DirectionTaken,
     Finished,
     Intended,
     Noted,
-    Paused,
     Record,
     Spoken,
     StepBegun,
     TrafficVerified,
-    Verb,
 )
 from vpnmigrate.replay import replay
 from vpnmigrate.rundir import Run
 from vpnmigrate.snapshot import Word
+from vpnmigrate.spoken import Continued, Declined, Paused, Verb
 
 FORWARD = DirectionTaken(Direction.FORWARD, 1)
 TASK = Intended(1, 5, ask(5, Word.DEVICES_CONFIGURED))

@@ -14,21 +14,19 @@ from vpnmigrate.holding import LONGEST_REST
 from vpnmigrate.model import Attachment
 from vpnmigrate.options import Decisions, OldTunnels
 from vpnmigrate.records import (
-    AbortAsked,
     BaselineTaken,
-    Continued,
     Direction,
     DirectionTaken,
     Entry,
     Held,
     Intended,
     OutageBegan,
-    Paused,
     StepBegun,
     StepSettled,
     TrafficVerified,
 )
 from vpnmigrate.replay import Traffic, Wish
+from vpnmigrate.spoken import AbortAsked, Continued, Paused
 from vpnmigrate.states import RunStatus
 
 PAUSE = Paused("bob", "desk")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from vpnmigrate.clock import Clock
@@ -44,10 +44,11 @@ class WorkingTime:
 class Holding:
     """Lets a run rest, stop or turn back, as somebody asked for.
 
-    After a rest *again* raises what forbids going on in that direction, such as drift.
+    *minded* is looked after at each safe point.  After a rest *again* raises what forbids going on
+    in that direction, such as drift.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the parts it puts together
         self,
         plan: Plan,
         *,
@@ -56,6 +57,7 @@ class Holding:
         observer: Observer,
         clock: Clock,
         again: Callable[[Direction], None],
+        minded: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._plan = plan
         self._logbook = logbook
@@ -63,11 +65,14 @@ class Holding:
         self._observer = observer
         self._clock = clock
         self._again = again
+        self._minded = minded
         self.time = WorkingTime(clock)
 
     def take_in(self) -> bool:
         """Take in what was said meanwhile and heed it; tell whether the run has rested."""
         self._tasks.listen()
+        for mind in self._minded:
+            mind()
         return self.heed()
 
     def heed(self) -> bool:

@@ -48,7 +48,11 @@ class Abort(_Message, frozen=True, forbid_unknown_fields=True, tag="abort", kw_o
     """Give the attempt up at the next safe point."""
 
 
-Order = Pause | Continue | Abort
+class Confirm(_Message, frozen=True, forbid_unknown_fields=True, tag="confirm", kw_only=True):
+    """The migration is as it should be; nothing has to go back."""
+
+
+Order = Pause | Continue | Abort | Confirm
 Message = Done | Order
 
 

@@ -11,16 +11,12 @@ from dataclasses import dataclass
 
 from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
 from vpnmigrate.records import (
-    AbortAsked,
-    Continued,
-    Declined,
     Direction,
     Entry,
-    Paused,
     Record,
-    Verb,
 )
 from vpnmigrate.replay import Order, RunState, Wish
+from vpnmigrate.spoken import AbortAsked, Confirmed, Continued, Declined, Paused, Verb
 
 
 @dataclass(frozen=True)
@@ -73,6 +69,21 @@ def why_not(verb: Verb, state: RunState) -> str:
             return "" if state.order is not None else "it is neither paused nor aborted"
         case Verb.ABORT:
             return _why_no_abort(state)
+        case Verb.CONFIRM:
+            return _why_no_confirmation(state)
+
+
+def _why_no_confirmation(state: RunState) -> str:
+    if state.direction is Direction.BACK:
+        gone = "has gone" if state.finished else "is going"
+        return f"it is too late, because the run {gone} back"
+    if state.armed is None:
+        return "nobody waits for that: no apply --confirm-within is open"
+    if state.order is not None and state.order.wish is Wish.ABORTED:
+        return f"it is too late, because the run is {state.order}"
+    if state.unconfirmed_since is None:
+        return "traffic has not been verified yet, so there is nothing to confirm"
+    return ""
 
 
 def _why_no_pause(state: RunState) -> str:
@@ -108,6 +119,8 @@ def answer(verb: Verb, state: RunState, who: str, host: str, message: str) -> Re
             return Continued(who, host, message)
         case Verb.ABORT:
             return AbortAsked(who, host, message)
+        case Verb.CONFIRM:
+            return Confirmed(who, host, message)
 
 
 def answer_to(message: str, entries: Iterable[Entry]) -> Record | None:

@@ -205,3 +205,19 @@ class Paths(Protocol):
     def read(self) -> Sequence[Path]:
         """Resolve the endpoints that the run needs; nothing is sent to them."""
         ...
+
+
+class Watchdog(Protocol):
+    """The process that rolls an unconfirmed migration back, whatever becomes of this one."""
+
+    def start(self) -> int:
+        """Start it, see it on duty, and give its process.
+
+        Raises:
+            RefusedError: It could not be started.
+        """
+        ...
+
+    def on_duty(self) -> bool:
+        """Tell whether one is at its post now."""
+        ...

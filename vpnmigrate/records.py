@@ -17,6 +17,7 @@ from vpnmigrate.go_no_go import Gate, Milestone, Seen
 from vpnmigrate.model import MigrationId, RouteTableId, VpnConnectionId
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.snapshot import Word
+from vpnmigrate.spoken import AbortAsked, Armed, Confirmed, Continued, Declined, Paused
 from vpnmigrate.tallies import Moment, Tally
 
 JOURNAL_FORMAT = 1
@@ -100,49 +101,6 @@ class Spoken(_Record, frozen=True, tag="spoken"):
     host: str
     message: str = ""
     """Name of the inbox message it came in, so that it is taken up once."""
-
-
-class Verb(StrEnum):
-    """What a person can tell a run from another terminal, besides that a task is done."""
-
-    PAUSE = "pause"
-    CONTINUE = "continue"
-    ABORT = "abort"
-
-
-class Paused(_Record, frozen=True, tag="paused"):
-    """Somebody asked the run to rest; it holds until a Continued, over the end of any process."""
-
-    who: str
-    host: str
-    message: str = ""
-    """Name of the inbox message it came in, so that it is taken up once."""
-
-
-class Continued(_Record, frozen=True, tag="continued"):
-    """Somebody lifted a pause, or thought better of an abort."""
-
-    who: str
-    host: str
-    message: str = ""
-
-
-class AbortAsked(_Record, frozen=True, tag="abort-asked"):
-    """Somebody gave the attempt up: before the cutover it stops, in the cutover it turns back."""
-
-    who: str
-    host: str
-    message: str = ""
-
-
-class Declined(_Record, frozen=True, tag="declined"):
-    """Somebody told the run something that cannot be heeded where it stands."""
-
-    verb: Verb
-    why: str
-    who: str
-    host: str
-    message: str = ""
 
 
 class Approved(_Record, frozen=True, tag="approved"):
@@ -270,6 +228,8 @@ Record = (
     | Paused
     | Continued
     | AbortAsked
+    | Armed
+    | Confirmed
     | Declined
     | Approved
     | GatesSeen

@@ -12,6 +12,7 @@
         vault/                  device files
         log.jsonl
         after.json              a survey at the end, where a report was asked for one
+        watchdog, watchdog.*     who goes back if nobody confirms, and what it said
 """
 
 from __future__ import annotations

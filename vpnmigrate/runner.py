@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from vpnmigrate.arming import Arming, CommitConfirm
 from vpnmigrate.clock import Clock
+from vpnmigrate.crossing import Crossing
 from vpnmigrate.errors import (
     BackedOutError,
     HeldError,
@@ -17,7 +19,6 @@ from vpnmigrate.errors import (
     TurnBackError,
     VpnMigrateError,
 )
-from vpnmigrate.facts import Switch
 from vpnmigrate.gatekeeping import Gatekeeper, Papers
 from vpnmigrate.holding import Holding
 from vpnmigrate.journeys import (
@@ -31,23 +32,20 @@ from vpnmigrate.journeys import (
 )
 from vpnmigrate.logbook import Logbook, written_down
 from vpnmigrate.looking import Claimant, Looker
-from vpnmigrate.model import Attachment
 from vpnmigrate.options import BackOut
 from vpnmigrate.performing import Performer
 from vpnmigrate.plan import FIRST_OF_CUTOVER, Plan
 from vpnmigrate.ports import Ec2, Interruption, Journal, Observer, Paths, People, Probes
 from vpnmigrate.probing import NoProbes, Probing
 from vpnmigrate.records import (
-    BaselineTaken,
     Direction,
     DirectionTaken,
     Finished,
 )
+from vpnmigrate.replay import RunState
 from vpnmigrate.setting_out import SettingOut
 from vpnmigrate.settling import Settler
-from vpnmigrate.snapshot import Snapshot
 from vpnmigrate.steps.base import Step
-from vpnmigrate.steps.traffic import any_device_is_over, baseline_of
 from vpnmigrate.tasks import Tasks
 
 
@@ -72,6 +70,8 @@ class Surroundings:
     claimant: Claimant
     parallel: int = 4
     """Calls under way at once; 1 makes the order of answers, and so the journal, repeatable."""
+    commit: CommitConfirm | None = None
+    """Nothing goes back by itself without it."""
     blind: bool = False
     """An earlier process worked on this plan and its journal is lost."""
     papers: Papers = field(default_factory=Papers)
@@ -95,6 +95,15 @@ class Runner:
         tasks = Tasks(plan, around.people, book, performer, around.interruption, who)
         self._probing = Probing(plan, around.probes, book, around.clock)
         self._setting_out = SettingOut(plan, around.ec2, book, around.claimant)
+        self._arming = Arming(
+            plan,
+            ec2=around.ec2,
+            paths=around.paths,
+            clock=around.clock,
+            logbook=book,
+            rehearsed=around.papers.rehearsed,
+            commit=around.commit,
+        )
         self._holding = Holding(
             plan,
             logbook=book,
@@ -102,6 +111,7 @@ class Runner:
             observer=around.observer,
             clock=around.clock,
             again=self._admit,
+            minded=(self._arming.mind,),
         )
         self._settler = Settler(
             plan,
@@ -122,6 +132,16 @@ class Runner:
             settler=self._settler,
             logbook=book,
             papers=around.papers,
+        )
+
+        self._crossing = Crossing(
+            plan,
+            logbook=book,
+            settler=self._settler,
+            gatekeeper=self._gatekeeper,
+            holding=self._holding,
+            arming=self._arming,
+            blind=around.blind,
         )
 
     def forward(self, *, until: int | None = None) -> Ended:
@@ -150,7 +170,9 @@ class Runner:
 
     def _go_forward(self, until: int | None) -> Ended:
         with written_down(self._book), self._probing:
+            self._arming.require_possible()
             self._set_out(Direction.FORWARD)
+            self._arming.take_up()
             lost: list[str] = []
             for step in self._forward_steps():
                 if until is not None and step.number > until:
@@ -158,9 +180,7 @@ class Runner:
                 if step.number >= FIRST_OF_CUTOVER:
                     self._probing.begin()
                 if step.number == FIRST_OF_CUTOVER:
-                    self._cross_into_cutover()
-                    while self._holding.take_in():
-                        self._cross_into_cutover()  # what was seen before the rest is old
+                    self._crossing.cross()
                 lost += self._settler.settle(step)
                 if step.number == until:
                     self._hold_after(until)
@@ -203,6 +223,11 @@ class Runner:
             steps = RETIRE_WITH_GATEWAY if delete_old_gateway else RETIRE
             return self._arrive(Direction.RETIRE, self._settle_all(steps))
 
+    def hear(self) -> RunState:
+        """Take in what other terminals said, and give where the run stands then."""
+        self._book.fold_inbox()
+        return self._book.state
+
     def _set_out(self, direction: Direction, *, keep_new: bool = False) -> None:
         self._book.fold_inbox()
         if direction is not Direction.BACK:
@@ -228,43 +253,9 @@ class Runner:
         even in another attempt.  Without a journal the world has to tell.
         """
         settled = set(self._book.state.settled)
-        if self._book.cutover_is_open or self._cutover_is_to_be_seen():
+        if self._book.cutover_is_open or self._crossing.is_to_be_seen():
             settled |= set(range(2, FIRST_OF_CUTOVER))
         return (step for step in FORWARD if step.number == 1 or step.number not in settled)
-
-    def _cross_into_cutover(self) -> None:
-        """Pass the gates before the first change that traffic can feel."""
-        if self._book.cutover_is_open:
-            return
-        if self._cutover_is_to_be_seen():
-            # Traffic is down, or will be soon: the plan's survey is the baseline.
-            if _old_gateway_is_attached(self._plan, self._settler.look_for_certain().now):
-                self._gatekeeper.continue_cutover()
-            return
-        baseline = baseline_of(self._plan, self._gatekeeper.begin_cutover().now)
-        self._probing.take_baseline()
-        self._book.write(
-            BaselineTaken(
-                baseline.taken,
-                dict(baseline.tunnels_up),
-                {table: tuple(sorted(p)) for table, p in baseline.propagated.items()},
-            )
-        )
-
-    def _cutover_is_to_be_seen(self) -> bool:
-        """Tell from AWS alone, for a run whose journal is lost, whether step 7 has begun.
-
-        It may have been taken back again as far as its step 10, where only tunnels tell.
-        """
-        if not self._around.blind:
-            return False
-        look = self._settler.look_for_certain()
-        old, now = self._plan.old_gateway, look.now
-        return (
-            not _old_gateway_is_attached(self._plan, now)
-            or any(now.propagates(t.id, old) is Switch.OFF for t in self._plan.propagating_tables)
-            or any_device_is_over(self._plan, look.way, now)
-        )
 
     def _hold_after(self, step: int) -> None:
         if step + 1 == FIRST_OF_CUTOVER:
@@ -281,8 +272,3 @@ class Runner:
         self._probing.end()
         self._book.write(Finished(direction, found))
         return Ended(found)
-
-
-def _old_gateway_is_attached(plan: Plan, now: Snapshot) -> bool:
-    """Tell whether the old gateway is on its VPC, believed."""
-    return now.attachment(plan.old_gateway, plan.vpc) is Attachment.ATTACHED

@@ -28,7 +28,15 @@ FLAGS = {
     "rehearse": GIVEN_TO_RUNS,
     "runbook": {"--output", "-o"},
     "approve": {"--output", "-o", "--yes", "--no-input"} | GIVEN_TO_AWS,
-    "apply": {"--until", "--take-over", "--yes", "--no-input", "--probe", "--no-probes"}
+    "apply": {
+        "--until",
+        "--confirm-within",
+        "--take-over",
+        "--yes",
+        "--no-input",
+        "--probe",
+        "--no-probes",
+    }
     | BROUGHT_TO_GATES
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
@@ -36,6 +44,8 @@ FLAGS = {
     "pause": GIVEN_TO_RUNS,
     "continue": GIVEN_TO_RUNS,
     "abort": GIVEN_TO_RUNS,
+    "confirm": GIVEN_TO_RUNS,
+    "watchdog": GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "rollback": {"--keep-new", "--take-over", "--yes", "--no-input"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "finalize": {"--confirm", "--delete-old-gateway", "--take-over"}
     | BROUGHT_TO_GATES

@@ -19,6 +19,8 @@ from vpnmigrate.sandbox.pace import PacedClock
 class SandboxTime(OwnParts):
     """An ordinary process's parts, but for the clock: it agrees with the sandbox's."""
 
+    program = "tests.e2e.quick"
+
     def __init__(self, sandbox: Client) -> None:
         super().__init__()
         state = sandbox.state()

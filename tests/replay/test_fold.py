@@ -28,11 +28,8 @@ from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
 from vpnmigrate.model import AccountId
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
-    AbortAsked,
     Answered,
     Approved,
-    Continued,
-    Declined,
     Degraded,
     Direction,
     DirectionTaken,
@@ -47,17 +44,16 @@ from vpnmigrate.records import (
     OtherHand,
     OutageBegan,
     OutageEnded,
-    Paused,
     Probed,
     Record,
     Replanned,
     Spoken,
     StepSettled,
     TrafficVerified,
-    Verb,
 )
 from vpnmigrate.replay import Intent, RunState, Traffic, next_command, replay
 from vpnmigrate.snapshot import Baseline, Word
+from vpnmigrate.spoken import AbortAsked, Armed, Confirmed, Continued, Declined, Paused, Verb
 from vpnmigrate.states import RunStatus, StepStatus
 from vpnmigrate.tallies import Moment, Tally
 
@@ -484,6 +480,8 @@ def _all_records() -> list[Record]:
         Paused("bob", "desk"),
         Continued("bob", "desk"),
         AbortAsked("bob", "desk"),
+        Armed(timedelta(minutes=15), 7, "desk"),
+        Confirmed("bob", "desk"),
         Declined(Verb.PAUSE, "no", "bob", "desk"),
         Held("for bob", 5),
         Interrupted("SIGTERM"),

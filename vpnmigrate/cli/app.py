@@ -22,6 +22,7 @@ from vpnmigrate.cli import (
     runbook,
     sandbox,
     status,
+    watchdog,
 )
 from vpnmigrate.cli.flags import Verb, with_flags
 
@@ -71,9 +72,11 @@ _VERBS: tuple[Verb, ...] = (
     orders.pause,
     orders.continue_,
     orders.abort,
+    orders.confirm,
     rollback.rollback,
     finalize.finalize,
     status.status,
+    watchdog.watchdog,
     demo.demo,
 )
 for _verb in _VERBS:

@@ -39,6 +39,14 @@ def apply(
     no_probes: Annotated[
         bool, typer.Option("--no-probes", help="Send no probe, not even the plan's, and ask none.")
     ] = False,
+    confirm_within: Annotated[
+        str | None,
+        typer.Option(
+            "--confirm-within",
+            metavar="TIME",
+            help="Roll back by itself, unless confirmed so long after traffic flows: 15m.",
+        ),
+    ] = None,
     take_over: TakeOver = None,
 ) -> None:
     """Carry a plan out, or go on with a run.
@@ -50,12 +58,14 @@ def apply(
     from vpnmigrate.cli.brought import brought_to
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.running import Terms, probes_of
+    from vpnmigrate.cli.watchdogs import span_of
     from vpnmigrate.go_no_go import Milestone
     from vpnmigrate.report import outcome
 
     desk = desk_of(context, home, printing)
     probes = probes_of(probe or (), none=no_probes)
-    terms = Terms(aws, asking, take_over, brought_to(Milestone.CUTOVER, gates), probes)
+    brought = brought_to(Milestone.CUTOVER, gates)
+    terms = Terms(aws, asking, take_over, brought, probes, span_of(confirm_within))
     go = journeys.stage if until is Until.CUTOVER else journeys.forward
     stands = go(desk, subject, terms)
     desk.results.give(outcome.text(stands), outcome.as_json(stands))

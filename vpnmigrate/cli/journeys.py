@@ -32,6 +32,7 @@ def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
         _require_not_retired(subject, hand.before)
         if hand.before.status is not RunStatus.CUT_OVER:
             hand.runner.forward()
+        _require_confirmed(subject, hand.runner.hear())
 
     return work_on(desk, subject, terms, journey)
 
@@ -91,10 +92,26 @@ def retire(
                 "verified can be finalized",
                 advice=f"vpnmigrate status {subject.run.id}",
             )
+        _require_confirmed(subject, hand.runner.hear())
         hand.note(GATEWAY_GOES if delete_old_gateway else GATEWAY_STAYS)
         hand.runner.retire(delete_old_gateway=delete_old_gateway)
 
     return work_on(desk, subject, terms, journey)
+
+
+def _require_confirmed(subject: Subject, now: RunState) -> None:
+    """Hold a run that goes back by itself unless somebody confirms.
+
+    Raises:
+        HeldError: It waits for them.
+    """
+    until = now.unconfirmed_until
+    if until is not None:
+        raise HeldError(
+            f"migrated, and UNCONFIRMED: at {until:%Y-%m-%d %H:%M:%S}Z it is rolled back, "
+            "unless somebody confirms",
+            advice=f"vpnmigrate confirm {subject.run.id}",
+        )
 
 
 def _require_not_retired(subject: Subject, before: RunState) -> None:

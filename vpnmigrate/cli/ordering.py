@@ -7,14 +7,18 @@ from datetime import timedelta
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.standings import standing_of
 from vpnmigrate.errors import LockedError, RefusedError, UsageError
-from vpnmigrate.inbox import Abort, Continue, Inbox, Order, Pause
+from vpnmigrate.inbox import Abort, Confirm, Continue, Inbox, Order, Pause
 from vpnmigrate.journal import FileJournal, read_journal
 from vpnmigrate.lock import take_lock
 from vpnmigrate.orders import answer_to, why_not
-from vpnmigrate.records import Declined, Record, Verb
+from vpnmigrate.records import (
+    Direction,
+    Record,
+)
 from vpnmigrate.report.ordered import Given
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.rundir import Run
+from vpnmigrate.spoken import Declined, Verb
 
 ANSWER_WITHIN = timedelta(seconds=10)
 """A process at work looks into its inbox every second, but a call to AWS may take its time."""
@@ -25,6 +29,7 @@ _MESSAGES: dict[Verb, type[Order]] = {
     Verb.PAUSE: Pause,
     Verb.CONTINUE: Continue,
     Verb.ABORT: Abort,
+    Verb.CONFIRM: Confirm,
 }
 
 
@@ -61,9 +66,14 @@ def _require_sense(stands: Standing, verb: Verb, *, waiting: bool) -> None:
 
 def _refusal(verb: Verb, why: str, stands: Standing) -> RefusedError | UsageError:
     message = f"run {stands.run} cannot {verb}: {why}"
-    if verb is Verb.CONTINUE:
+    if verb is Verb.CONTINUE or (verb is Verb.CONFIRM and _was_never_asked(stands)):
         return UsageError(message, advice=f"vpnmigrate status {stands.run}")
     return RefusedError(message, advice=_instead(verb, stands))
+
+
+def _was_never_asked(stands: Standing) -> bool:
+    """Tell whether there is nothing to be too late for."""
+    return stands.state.armed is None and stands.state.direction is not Direction.BACK
 
 
 def _instead(verb: Verb, stands: Standing) -> str:

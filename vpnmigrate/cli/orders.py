@@ -1,4 +1,4 @@
-"""``vpnmigrate pause``, ``continue``, ``abort``: orders for a run from another terminal."""
+"""Orders for a run from another terminal: ``pause``, ``continue``, ``abort`` and ``confirm``."""
 
 import typer
 
@@ -33,11 +33,20 @@ def abort(context: typer.Context, run: RunId, home: Home, printing: Printing) ->
     _order(context, run, home, printing, "abort")
 
 
+def confirm(context: typer.Context, run: RunId, home: Home, printing: Printing) -> None:
+    """Confirm a migration that would go back by itself.
+
+    What apply --confirm-within waits for.  It counts until the way back has begun, and is refused
+    as too late from then on.
+    """
+    _order(context, run, home, printing, "confirm")
+
+
 def _order(context: typer.Context, run: str, home: Home, printing: Printing, verb: str) -> None:
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.ordering import give
-    from vpnmigrate.records import Verb
     from vpnmigrate.report import ordered
+    from vpnmigrate.spoken import Verb
 
     desk = desk_of(context, home, printing)
     given = give(desk, run, Verb(verb))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from vpnmigrate.aws.session import Clients
     from vpnmigrate.lock import Me
-    from vpnmigrate.ports import Paths, People, Probes
+    from vpnmigrate.ports import Paths, People, Probes, Watchdog
     from vpnmigrate.rundir import Run
 
 
@@ -39,6 +39,10 @@ class Parts(Protocol):
         """Give this host's ways to the services of *clients*."""
         ...
 
+    def watchdog(self, run: Run, aws: Aws) -> Watchdog:
+        """Give who goes back with *run* by itself."""
+        ...
+
     def people(self, console: Speaker, run: Run, asking: Asking) -> People:
         """Give whoever carries out the device tasks of *run*."""
         ...
@@ -54,6 +58,9 @@ class Parts(Protocol):
 
 class OwnParts:
     """The parts of an ordinary process: machine time, AWS, and the person at the terminal."""
+
+    program = "vpnmigrate"
+    """The module that a process beside this one runs."""
 
     def __init__(self) -> None:
         self.clock: Clock = SystemClock()
@@ -81,6 +88,12 @@ class OwnParts:
                 "STS": clients.sts().meta.endpoint_url,
             }
         )
+
+    def watchdog(self, run: Run, aws: Aws) -> Watchdog:
+        """Give a process that goes back with *run* by itself."""
+        from vpnmigrate.cli.watchdogs import WatchdogProcess
+
+        return WatchdogProcess(run, aws, self.clock, self.program)
 
     def people(self, console: Speaker, run: Run, asking: Asking) -> People:
         """Give the person at this terminal, if there is one."""

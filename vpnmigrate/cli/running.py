@@ -6,10 +6,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import vpnmigrate
 from vpnmigrate.approval import Approval
 from vpnmigrate.approving import require_valid
+from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.belief import CONSISTENCY_DELAY
@@ -67,6 +69,7 @@ class Terms:
     brought: Brought = field(default_factory=Brought)
     probes: tuple[str, ...] | None = ()
     """Sent on top of the plan's; None sends none at all and asks for none."""
+    confirm_within: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,9 @@ def _go(
             interruption=interruption,
             paths=desk.parts.paths(clients),
             claimant=Claimant(run.holder, outranked(journal.entries)),
+            commit=CommitConfirm(
+                terms.confirm_within, desk.parts.watchdog(run, terms.aws), who.host
+            ),
             blind=is_blind(journal.entries),
             papers=Papers(who.user, _rehearsed(desk, plan, speaker), forces=terms.brought.forces),
             probes=NoProbes() if terms.probes is None else desk.parts.probes(terms.probes),

@@ -8,8 +8,9 @@ from datetime import timedelta
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.clock import Clock
+from vpnmigrate.errors import RefusedError
 from vpnmigrate.lock import this_process
-from vpnmigrate.ports import Path, People, Probes
+from vpnmigrate.ports import Path, Paths, People, Probes, Watchdog
 from vpnmigrate.probing import NoProbes
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.rundir import Run
@@ -41,10 +42,15 @@ class SandboxParts:
         del aws
         return self._clients
 
-    def paths(self, clients: Clients) -> _NoPaths:
+    def paths(self, clients: Clients) -> Paths:
         """Give no way: the world is in this process."""
         del clients
         return _NoPaths()
+
+    def watchdog(self, run: Run, aws: Aws) -> Watchdog:
+        """Give nobody: another process does not reach this world."""
+        del run, aws
+        return _NoWatchdog()
 
     def people(self, console: Speaker, run: Run, asking: Asking) -> People:
         """Give an engineer who does every task unasked."""
@@ -59,6 +65,15 @@ class SandboxParts:
     def attended(self, asking: Asking) -> bool:
         """Tell that nobody is to be asked."""
         del asking
+        return False
+
+
+class _NoWatchdog:
+    def start(self) -> int:
+        message = "no process reaches a sandbox that is inside another one"
+        raise RefusedError(message, advice="serve one: vpnmigrate sandbox serve")
+
+    def on_duty(self) -> bool:
         return False
 
 

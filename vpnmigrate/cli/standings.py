@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.wishes import gateway_goes
+from vpnmigrate.duty import watchdog_of
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.files import load_plan
 from vpnmigrate.journal import read_journal
@@ -33,14 +34,16 @@ def standing(
     desk: Desk, run: Run, plan: Plan, entries: Sequence[Entry], *, alive: bool
 ) -> Standing:
     """Put together what views need to know about *run*."""
+    state = replay(entries)
     return Standing(
         run=run.id,
         fingerprint=plan.fingerprint,
-        state=replay(entries),
+        state=state,
         connections=plan.old_connections,
         now=desk.parts.clock.now(),
         folder=str(run.path),
         alive=alive,
+        watchdog=None if state.armed is None else watchdog_of(run),
         gateway_goes=gateway_goes(entries),
     )
 

@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vpnmigrate.inbox import Abort, Continue, Done, Inbox, Letter, Order, Pause
+from vpnmigrate.inbox import Abort, Confirm, Continue, Done, Inbox, Letter, Order, Pause
 from vpnmigrate.orders import answer, answer_to
 from vpnmigrate.ports import Journal
-from vpnmigrate.records import Noted, Spoken, Verb
+from vpnmigrate.records import (
+    Noted,
+    Spoken,
+)
 from vpnmigrate.replay import replay, word_meant
 from vpnmigrate.rundir import Run
+from vpnmigrate.spoken import Verb
 
 _VERBS: dict[type[Order], Verb] = {
     Pause: Verb.PAUSE,
     Continue: Verb.CONTINUE,
     Abort: Verb.ABORT,
+    Confirm: Verb.CONFIRM,
 }
 
 

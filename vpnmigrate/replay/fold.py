@@ -13,12 +13,9 @@ from vpnmigrate.changes import ArchiveConfiguration, DetachVpnGateway, DisablePr
 from vpnmigrate.outcomes import Outcome, Performed
 from vpnmigrate.plan import FIRST_OF_CUTOVER
 from vpnmigrate.records import (
-    AbortAsked,
     Answered,
     Approved,
     BaselineTaken,
-    Continued,
-    Declined,
     Degraded,
     Direction,
     DirectionTaken,
@@ -36,7 +33,6 @@ from vpnmigrate.records import (
     OtherHand,
     OutageBegan,
     OutageEnded,
-    Paused,
     Probed,
     Replanned,
     Spoken,
@@ -44,10 +40,11 @@ from vpnmigrate.records import (
     StepSettled,
     TrafficVerified,
 )
-from vpnmigrate.replay.ordering import ordered
+from vpnmigrate.replay.ordering import ordered, unconfirmed
 from vpnmigrate.replay.probes import probes_after
 from vpnmigrate.replay.state import Intent, RunState, Traffic
 from vpnmigrate.snapshot import Baseline, Told
+from vpnmigrate.spoken import AbortAsked, Armed, Confirmed, Continued, Declined, Paused
 from vpnmigrate.states import RunStatus, may_follow
 from vpnmigrate.tallies import Tally
 
@@ -93,7 +90,9 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case BaselineTaken() as taken:
             propagated = {table: frozenset(found) for table, found in taken.propagated.items()}
             return _told(state, baseline=Baseline(taken.taken, taken.tunnels_up, propagated))
-        case OutageBegan() | OutageEnded() | TrafficVerified() as about:
+        case TrafficVerified() as verified:
+            return unconfirmed(_traffic(state, verified), entry.at)
+        case OutageBegan() | OutageEnded() as about:
             return _traffic(state, about)
         case Approved(approval):
             return replace(state, approvals=(*state.approvals, approval))
@@ -109,7 +108,7 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return probes_after(state, probed)
         case OtherHand(what):
             return replace(state, other_hands=_with(state.other_hands, what))
-        case Paused() | Continued() | AbortAsked() as order:
+        case Paused() | Continued() | AbortAsked() | Armed() | Confirmed() as order:
             return ordered(state, order, entry.at)
         case Declined():
             return state
@@ -160,6 +159,8 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
     if taken.direction is Direction.BACK:
         # Connectivity first: whoever goes back goes over a pause, and does what an abort asks.
         state = replace(state, order=None)
+    if taken.direction is Direction.BACK or taken.attempt != state.attempt:
+        state = replace(state, armed=None, unconfirmed_since=None)
     return _working(
         replace(
             state,

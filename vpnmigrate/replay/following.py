@@ -23,6 +23,8 @@ def next_command(
     match state.status:
         case RunStatus.RETIRED:
             return ""
+        case RunStatus.CUT_OVER if state.armed is not None:
+            return f"vpnmigrate confirm {run}"
         case RunStatus.CUT_OVER:
             return _finalize(run, confirm)
         case RunStatus.PLANNED | RunStatus.ROLLED_BACK:

@@ -12,8 +12,14 @@ from vpnmigrate.changes import AskOperator, Change, OperatorTask, RunTest
 from vpnmigrate.facts import Fact
 from vpnmigrate.model import MigrationId
 from vpnmigrate.outcomes import Later, Outcome, Performed, Refused
-from vpnmigrate.records import Direction, Forced, GatesSeen, Opened
+from vpnmigrate.records import (
+    Direction,
+    Forced,
+    GatesSeen,
+    Opened,
+)
 from vpnmigrate.snapshot import Told, Word
+from vpnmigrate.spoken import Armed
 from vpnmigrate.states import RunStatus, StepStatus
 from vpnmigrate.tallies import Tally
 
@@ -108,6 +114,10 @@ class RunState:
     outage_lasted: timedelta | None = None
     """How long the last outage was, once it is over."""
 
+    armed: Armed | None = None
+    """The commit-confirm in force: armed, not confirmed, and not gone back."""
+    unconfirmed_since: datetime | None = None
+    """Since when traffic is verified and somebody is waited for to confirm."""
     order: Order | None = None
     """What somebody wants of the run from another terminal, until it is lifted."""
     approvals: tuple[Approval, ...] = ()
@@ -147,6 +157,13 @@ class RunState:
         if self.outage_since is None or self.outage_lasted is not None:
             return self.outage_lasted
         return now - self.outage_since
+
+    @property
+    def unconfirmed_until(self) -> datetime | None:
+        """When the watchdog goes back unless somebody confirms; None if nobody is waited for."""
+        if self.armed is None or self.unconfirmed_since is None:
+            return None
+        return self.unconfirmed_since + self.armed.within
 
     @property
     def task(self) -> OperatorTask | None:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from vpnmigrate.orders import traffic_hangs
-from vpnmigrate.records import Record, Verb
+from vpnmigrate.records import (
+    Record,
+)
 from vpnmigrate.report.outcome import now
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.status import fields
 from vpnmigrate.report.words import wrapped
+from vpnmigrate.spoken import Verb
 
 SCHEMA = "vpnmigrate/order/1"
 
@@ -56,6 +59,8 @@ def _becomes(given: Given) -> str:
             return f"Run {run} goes on, once it has looked for drift."
         case Verb.CONTINUE:
             return f"Run {run} may go on; no process has it in hand."
+        case Verb.CONFIRM:
+            return f"Run {run} is confirmed: nothing goes back by itself any more."
         case Verb.ABORT if not alive:
             return f"Run {run} is aborted before its cutover: nothing was interrupted."
         case Verb.ABORT if given.stands.state.cutover_begun or traffic_hangs(given.stands.state):

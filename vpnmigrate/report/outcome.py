@@ -37,6 +37,7 @@ def now(stand: Standing) -> str:
     rows = [
         *(("forced:", gates.forced_line(each)) for each in stand.state.forced),
         ("traffic:", traffic(stand)),
+        ("confirm:", stand.unconfirmed),
         ("try again:" if back_again else "go on:", stand.next),
         ("clean up:", stand.clean_up),
         ("go back:", stand.way_back),

@@ -9,11 +9,8 @@ from vpnmigrate.changes import AskOperator, Change, CreateVpnConnection
 from vpnmigrate.clock import Clock
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
-    AbortAsked,
     Answered,
     Approved,
-    Continued,
-    Declined,
     Degraded,
     Direction,
     DirectionTaken,
@@ -27,7 +24,6 @@ from vpnmigrate.records import (
     OtherHand,
     OutageBegan,
     OutageEnded,
-    Paused,
     Probed,
     Record,
     Replanned,
@@ -38,6 +34,7 @@ from vpnmigrate.records import (
 from vpnmigrate.report import gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import safe, span, time_of_day
+from vpnmigrate.spoken import AbortAsked, Armed, Confirmed, Continued, Declined, Paused
 from vpnmigrate.tallies import Moment, Tally
 
 LAST_STEP = 11
@@ -78,7 +75,10 @@ class Narrator:
                 yield f"  another hand: {what}"
             case Noted(what=what):
                 yield f"  note: {what}"
-            case Paused() | Continued() | AbortAsked() | Declined() as order:
+            case Armed(within=within, process=process):
+                yield f"  commit-confirm: process {process} goes back by itself, unless somebody"
+                yield f"  confirms within {span(within)} of the first verified traffic"
+            case Paused() | Continued() | AbortAsked() | Confirmed() | Declined() as order:
                 yield f"  {_ordered(order)}"
             case Finished(direction=direction):
                 yield f"{direction.value}: finished"
@@ -154,7 +154,7 @@ def _of_traffic(about: OutageBegan | OutageEnded | Flapped | Degraded) -> str:
             return f"DEGRADED: {'; '.join(what)}" if what else "no longer degraded"
 
 
-def _ordered(order: Paused | Continued | AbortAsked | Declined) -> str:
+def _ordered(order: Paused | Continued | AbortAsked | Confirmed | Declined) -> str:
     """Say who told the run what from another terminal, and whether it is heeded."""
     who = f"{order.who} on {order.host}"
     match order:
@@ -164,6 +164,8 @@ def _ordered(order: Paused | Continued | AbortAsked | Declined) -> str:
             return f"CONTINUED by {who}"
         case AbortAsked():
             return f"ABORTED by {who}"
+        case Confirmed():
+            return f"CONFIRMED by {who}: nothing goes back by itself any more"
         case Declined(verb=verb, why=why):
             return f"{who} said: {verb.value}; that cannot be heeded: {why}"
 

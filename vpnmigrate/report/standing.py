@@ -39,6 +39,8 @@ class Standing:
     """The run's directory; device files lie in its ``vault``."""
     alive: bool
     """Whether a process has the run in hand."""
+    watchdog: int | None = None
+    """The process that goes back by itself if nobody confirms; None for none."""
     gateway_goes: bool = False
     """Whether the finalize that is under way is to delete the old gateway too."""
 
@@ -63,6 +65,23 @@ class Standing:
         if self.alive or state.finished or state.direction is None:
             return ""
         return state.held or state.error or "its process is no longer there"
+
+    @property
+    def unconfirmed(self) -> str:
+        """What happens if nobody confirms; empty where nobody is waited for."""
+        armed, until = self.state.armed, self.state.unconfirmed_until
+        if armed is None:
+            return ""
+        if self.watchdog is None:
+            return "NOTHING GOES BACK BY ITSELF: the watchdog is gone; confirm or roll back by hand"
+        if until is None:
+            length = int(armed.within.total_seconds())
+            return f"to be confirmed within {length} s of the first verified traffic"
+        left = max(0, int((until - self.now).total_seconds()))
+        return (
+            f"UNCONFIRMED: goes back by itself at {until:%Y-%m-%d %H:%M:%S}Z, in {left} s, "
+            "unless somebody confirms"
+        )
 
     @property
     def device_files(self) -> str:

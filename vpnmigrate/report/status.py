@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -34,6 +35,7 @@ def one(stand: Standing) -> str:
         ("phase", stand.phase.value),
         ("step", _step(stand)),
         ("traffic", traffic(stand)),
+        ("confirm", stand.unconfirmed),
         ("ordered", "" if state.order is None else str(state.order)),
         ("waits for", "" if _is_paused(stand) else state.waiting_for),
         ("stopped", "" if stand.stopped == state.waiting_for else stand.stopped),
@@ -121,6 +123,9 @@ def fields(stand: Standing) -> dict[str, Any]:
         "step": state.step,
         "title": state.title,
         "alive": stand.alive,
+        "unconfirmed_until": _moment(state.unconfirmed_until),
+        "confirm_within": None if state.armed is None else state.armed.within.total_seconds(),
+        "watchdog": stand.watchdog,
         "order": None if state.order is None else _order(state.order),
         "waiting_for": safe(state.waiting_for),
         "stopped": safe(stand.stopped),
@@ -142,6 +147,10 @@ def fields(stand: Standing) -> dict[str, Any]:
         "next": stand.next,
         "way_back": stand.way_back,
     }
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
 
 
 def _order(order: Order) -> dict[str, str]:

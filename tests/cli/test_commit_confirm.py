@@ -1,0 +1,254 @@
+"""``apply --confirm-within``, ``confirm`` and the watchdog, in this process and virtual time."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from tests.cli.terminal import Terminal
+from vpnmigrate.cli.flags import Aws
+from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.inbox import Confirm, Inbox
+from vpnmigrate.lock import Owner
+from vpnmigrate.ports import Path, Paths
+from vpnmigrate.rundir import Run, Runs
+from vpnmigrate.sandbox.faults import Fault, Faults, FaultSource, Killed, Kind
+from vpnmigrate.settings import settings_of
+
+CUTOVER = (
+    "DisableVgwRoutePropagation",
+    "DetachVpnGateway",
+    "AttachVpnGateway",
+    "EnableVgwRoutePropagation",
+)
+
+
+class OpenRoad(SandboxParts):
+    """A sandbox that is reached over a road of its own, with a watchdog that starts when told."""
+
+    there = True
+
+    def paths(self, clients: object) -> Paths:
+        return self
+
+    def read(self) -> list[Path]:
+        return [Path("EC2", ("198.51.100.7",), "192.168.1.5")]
+
+    def watchdog(self, run: Run, aws: Aws) -> OpenRoad:
+        return self
+
+    def start(self) -> int:
+        return os.getpid()
+
+    def on_duty(self) -> bool:
+        return self.there
+
+
+class Committed(Terminal):
+    """A terminal with a plan that may be committed and confirmed."""
+
+    def meets(self, faults: FaultSource) -> None:
+        self.parts = OpenRoad(self.world, faults)
+
+    def planned(self) -> str:
+        self.meets(Faults())
+        words = ("--vpn-gateway", self.gateway, "--playbook", "unattended-return")
+        ran = self.run("plan", *words, "-o", "plan.json", "--json")
+        return str(ran.document["plan"]["migration"])
+
+    def applied(self) -> str:
+        """Apply, with a quarter of an hour to confirm."""
+        run = self.planned()
+        ran = self.run("apply", "plan.json", "--confirm-within", "15m")
+        assert ran.code == 3, ran.err
+        return run
+
+
+@pytest.fixture
+def terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    return Committed(tmp_path, capsys)
+
+
+def run_of(run: str) -> Run:
+    return Runs(settings_of(os.environ).home).find(run)
+
+
+class TestUnconfirmed:
+    def test_apply_ends_held_and_says_so_loudly(self, terminal):
+        """Exit code 3, the moment it goes back, and the command that confirms."""
+        run = terminal.planned()
+
+        ran = terminal.run("apply", "plan.json", "--confirm-within", "15m")
+
+        told = " ".join(ran.err.split())
+        assert ran.code == 3
+        assert "migrated, and UNCONFIRMED" in told
+        assert f"vpnmigrate confirm {run}" in told
+
+    def test_status_has_the_moment_for_programs(self, terminal):
+        """``unconfirmed_until`` is there until somebody confirms."""
+        run = terminal.applied()
+
+        status = terminal.status(run)
+
+        assert status["unconfirmed_until"] > terminal.clock.now().isoformat()
+        assert status["confirm_within"] == 900
+        assert status["next"] == f"vpnmigrate confirm {run}"
+
+    def test_a_watchdog_that_is_gone_is_told_by_status(self, terminal):
+        """Nobody relies on a process that is not there."""
+        run = terminal.applied()
+
+        assert "NOTHING GOES BACK BY ITSELF" in " ".join(terminal.run("status", run).out.split())
+        assert terminal.status(run)["watchdog"] is None
+
+    def test_finalize_waits_for_the_word(self, terminal):
+        """What may go back by itself is not deleted."""
+        run = terminal.applied()
+
+        ran = terminal.run("finalize", run, "--confirm", terminal.connections[0])
+
+        assert ran.code == 3
+        assert terminal.status(run)["status"] == "cut-over"
+
+    def test_apply_again_is_held_again(self, terminal):
+        """The run is where it was, and waits for the same word."""
+        run = terminal.applied()
+
+        assert terminal.run("apply", run).code == 3
+
+
+class TestConfirm:
+    def test_ends_it(self, terminal):
+        """After it nothing goes back, finalize comes next, and the watchdog stands down."""
+        run = terminal.applied()
+
+        confirmed = terminal.run("confirm", run)
+        watched = terminal.run("watchdog", run)
+
+        status = terminal.status(run)
+        assert (confirmed.code, watched.code) == (0, 0)
+        assert status["unconfirmed_until"] is None
+        assert status["next"].startswith(f"vpnmigrate finalize {run}")
+        assert "stands down: the migration is confirmed" in watched.err
+        assert terminal.run("apply", run).code == 0
+
+    def test_too_late_says_so(self, terminal):
+        """Once the run has gone back there is nothing to confirm, and no success is told."""
+        run = terminal.applied()
+        terminal.run("watchdog", run)
+
+        ran = terminal.run("confirm", run)
+
+        assert ran.code == 4
+        assert "too late" in ran.err
+
+    def test_without_the_option_there_is_nothing_to_confirm(self, terminal):
+        """A mistake of the command line, told as one."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json")
+
+        assert terminal.run("confirm", run).code == 2
+
+    def test_before_traffic_flows_there_is_nothing_to_confirm(self, terminal):
+        """Green comes first."""
+        run = terminal.planned()
+        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+        with pytest.raises(Killed):
+            terminal.run("apply", "plan.json", "--confirm-within", "15m")
+
+        ran = terminal.run("confirm", run)
+
+        assert ran.code == 4
+        assert "not been verified" in ran.err
+
+
+class TestWatchdog:
+    def test_goes_back_when_nobody_has_confirmed(self, terminal):
+        """At the told moment, not before it; the new side is kept for another attempt."""
+        run = terminal.applied()
+        until = terminal.status(run)["unconfirmed_until"]
+
+        watched = terminal.run("watchdog", run)
+
+        status = terminal.status(run)
+        assert watched.code == 0
+        assert (status["status"], status["traffic"]) == ("rolled-back", "old")
+        assert status["unconfirmed_until"] is None
+        assert status["outage_since"] >= until
+        assert any("nobody confirmed by" in note for note in status["notes"])
+        assert terminal.run("apply", run).code == 0
+
+    def test_a_word_that_came_before_it_had_the_run_counts(self, terminal):
+        """A confirmation that lies in the inbox stops the way back, however late it is read."""
+        run = terminal.applied()
+        clock = terminal.clock
+        Inbox(run_of(run)).leave(Confirm(at=clock.now(), who="bob", host="desk"))
+        clock.sleep(timedelta(hours=1))
+
+        watched = terminal.run("watchdog", run)
+
+        assert watched.code == 0
+        assert terminal.status(run)["traffic"] == "new"
+
+    def test_a_process_that_hangs_is_told_to_turn_back_and_then_replaced_by_name(self, terminal):
+        """It gets two minutes; from then on it can journal nothing, and so sends nothing."""
+        run = terminal.applied()
+        hangs = Owner("ann", "laptop", os.getppid(), terminal.clock.now(), "n")
+        run_of(run).owner.write_bytes(msgspec.json.encode(hangs) + b"\n")
+
+        watched = terminal.run("watchdog", run)
+
+        assert watched.code == 0
+        assert f"ann@laptop/{hangs.process} has the run in hand and is told to turn back" in (
+            " ".join(watched.err.split())
+        )
+        assert terminal.status(run)["traffic"] == "old"
+
+    @pytest.mark.parametrize("action", CUTOVER)
+    def test_a_cutover_whose_process_died_is_left_to_a_person(self, terminal, action):
+        """Before green it does nothing, says what is wrong, and is there when somebody goes on."""
+        run = terminal.planned()
+        terminal.meets(Faults([Fault(action, Kind.KILL_AFTER)]))
+        with pytest.raises(Killed):
+            terminal.run("apply", "plan.json", "--confirm-within", "15m")
+        terminal.meets(Faults())
+        before = terminal.status(run)["step"]
+
+        watched = terminal.run("watchdog", run)
+
+        assert watched.code == 0
+        assert "a person must act" in watched.err
+        assert terminal.status(run)["step"] == before
+        assert terminal.run("apply", run).code == 3
+        terminal.run("watchdog", run)
+        assert terminal.status(run)["traffic"] == "old"
+
+    @pytest.mark.parametrize("action", CUTOVER)
+    def test_killed_on_its_way_back_it_leaves_a_run_that_anyone_finishes(self, terminal, action):
+        """Its rollback is the ordinary one, so the ordinary command goes on with it."""
+        run = terminal.applied()
+        terminal.meets(Faults([Fault(action, Kind.KILL_AFTER)]))
+        with pytest.raises(Killed):
+            terminal.run("watchdog", run)
+        terminal.meets(Faults())
+
+        command = terminal.status(run)["next"].split()[1:]
+
+        assert command[0] == "rollback"
+        assert terminal.run(*command).code == 0
+        assert terminal.status(run)["traffic"] == "old"
+
+
+def test_a_length_of_time_has_to_be_one(terminal):
+    """What cannot be read is refused before anything is done."""
+    terminal.planned()
+
+    ran = terminal.run("apply", "plan.json", "--confirm-within", "soon")
+
+    assert ran.code == 2
+    assert "15m" in ran.err

@@ -1,0 +1,137 @@
+"""Commit-confirm in a run at work: armed before step 7 or not at all, and its watchdog minded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from vpnmigrate.clock import Clock
+from vpnmigrate.confirming import obstacles
+from vpnmigrate.errors import RefusedError
+from vpnmigrate.logbook import Logbook
+from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Ec2, Paths, Watchdog
+from vpnmigrate.records import (
+    Noted,
+)
+from vpnmigrate.rehearsed import Rehearsed
+from vpnmigrate.spoken import Armed
+from vpnmigrate.windows import expected
+
+GLANCE = timedelta(seconds=10)
+"""Between two looks at whether the watchdog is at its post."""
+
+
+@dataclass(frozen=True)
+class CommitConfirm:
+    """What arming needs: *within* is what the operator asks for, None for nothing new."""
+
+    within: timedelta | None
+    watchdog: Watchdog
+    host: str
+
+
+class Arming:
+    """Arms the commit-confirm of a run; without *commit* it does nothing."""
+
+    def __init__(  # noqa: PLR0913  the seams it asks
+        self,
+        plan: Plan,
+        *,
+        ec2: Ec2,
+        paths: Paths,
+        clock: Clock,
+        logbook: Logbook,
+        rehearsed: Rehearsed | None,
+        commit: CommitConfirm | None,
+    ) -> None:
+        self._plan = plan
+        self._logbook = logbook
+        self._clock = clock
+        self._paths = paths
+        self._ec2 = ec2
+        self._awaited = expected(plan.fingerprint, rehearsed)
+        self._commit = commit
+        self._looked = clock.now()
+        self._missed = False
+
+    def require_possible(self) -> None:
+        """Refuse a wish that could not be kept, before anything is done.
+
+        Raises:
+            RefusedError: With every reason.
+        """
+        commit, state = self._commit, self._logbook.state
+        if commit is None or commit.within is None:
+            return
+        if self._logbook.cutover_is_open:
+            if state.armed is not None and state.armed.within == commit.within:
+                return
+            raise self._refusal("it is armed before step 7, and the cutover has begun")
+        found = obstacles(
+            self._plan,
+            self._paths.read(),
+            self._ec2.identity().credentials,
+            commit.within,
+            self._clock.now(),
+            self._awaited,
+        )
+        if found:
+            raise self._refusal("; ".join(found))
+
+    def arm(self) -> None:
+        """Have a watchdog at its post and in the journal, right before step 7 begins.
+
+        Raises:
+            RefusedError: There is none to be had, so the cutover does not begin.
+        """
+        commit, armed = self._commit, self._logbook.state.armed
+        if commit is None:
+            return
+        within = commit.within or (armed.within if armed is not None else None)
+        if within is None:
+            return
+        if self._logbook.cutover_is_open:
+            return  # see take_up
+        self.require_possible()
+        if armed is None or armed.within != within or not commit.watchdog.on_duty():
+            self._start(commit, within)
+
+    def take_up(self) -> None:
+        """Replace the watchdog of a cutover that is under way, if it is gone."""
+        commit, armed = self._commit, self._logbook.state.armed
+        if commit is None or armed is None or not self._logbook.cutover_is_open:
+            return
+        if commit.watchdog.on_duty():
+            return
+        try:
+            self._start(commit, armed.within)
+        except RefusedError as error:
+            self._miss(error.message)  # the outage waits for no watchdog
+
+    def mind(self) -> None:
+        """Say so, loudly and once, if the watchdog is gone that should be there."""
+        commit, now = self._commit, self._clock.now()
+        if commit is None or self._logbook.state.armed is None or self._missed:
+            return
+        if now - self._looked < GLANCE:
+            return
+        self._looked = now
+        if not commit.watchdog.on_duty():
+            self._miss("the watchdog is gone")
+
+    def _start(self, commit: CommitConfirm, within: timedelta) -> None:
+        process = commit.watchdog.start()
+        self._logbook.write(Armed(within, process, commit.host))
+
+    def _miss(self, why: str) -> None:
+        self._missed = True
+        self._logbook.write(
+            Noted(f"NOTHING GOES BACK BY ITSELF: {why}; confirm or roll back by hand")
+        )
+
+    def _refusal(self, why: str) -> RefusedError:
+        return RefusedError(
+            f"--confirm-within would not work here: {why}",
+            advice=f"without it: vpnmigrate apply {self._plan.migration}",
+        )

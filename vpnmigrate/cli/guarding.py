@@ -1,0 +1,147 @@
+"""What a watchdog does: reads the journal until nobody has confirmed in time, then goes back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from vpnmigrate.admission import require_account
+from vpnmigrate.aws.account import Account
+from vpnmigrate.cli.desk import Desk
+from vpnmigrate.cli.flags import Asking, Aws
+from vpnmigrate.cli.running import Hand, Terms, work_on
+from vpnmigrate.cli.signals import deaf_to_hang_ups
+from vpnmigrate.cli.standings import standing_of
+from vpnmigrate.cli.subject import Subject, by_id
+from vpnmigrate.confirming import GoBack, StandDown, Watching, watch
+from vpnmigrate.duty import on_duty
+from vpnmigrate.errors import LockedError
+from vpnmigrate.inbox import Abort, Inbox
+from vpnmigrate.journal import read_journal
+from vpnmigrate.lock import owner_at_work
+from vpnmigrate.records import Direction, Entry
+from vpnmigrate.replay import RunState, replay
+from vpnmigrate.report.standing import Standing
+from vpnmigrate.report.words import moment
+from vpnmigrate.rundir import Run
+from vpnmigrate.vault import Vault
+
+GLANCE = timedelta(seconds=5)
+"""Between two looks at the journal."""
+SILENCE = timedelta(minutes=2)
+"""A process that was told to turn back and has written nothing since for so long does not do it.
+
+One call to AWS may take a minute, and its answer is written at once.
+"""
+WHO = "the watchdog"
+
+
+def guard(desk: Desk, run_id: str, aws: Aws) -> Standing:
+    """Watch over a run, go back with it if nobody confirms in time, and give where it stands.
+
+    Raises:
+        LockedError: It has a watchdog already.
+        StoppedError: The way back did not get to its end.
+    """
+    subject, me = by_id(desk, run_id), desk.parts.me
+    clients = desk.parts.clients(aws)
+    account = Account(clients, desk.parts.clock, Vault(subject.run.vault))
+    identity = account.identity()
+    require_account(subject.plan, identity.account, identity.arn)
+    with on_duty(subject.run, me.process), deaf_to_hang_ups():
+        _say(desk, f"process {me.process} watches over run {subject.run.id}")
+        end = _wait(desk, subject.run, me.process)
+        match end:
+            case StandDown(why):
+                _say(desk, f"stands down: {why}")
+            case GoBack(until):
+                _say(desk, f"nobody has confirmed by {moment(until)}: goes back")
+                _go_back(desk, subject, aws, until)
+        return standing_of(desk, subject.run)
+
+
+def _wait(desk: Desk, run: Run, process: int) -> StandDown | GoBack:
+    clock = desk.parts.clock
+    began = clock.now()
+    seen = -1
+    entries: tuple[Entry, ...] = ()
+    state = RunState()
+    forsaken = False
+    while True:
+        if (size := _size(run)) != seen:
+            seen, entries = size, read_journal(run).entries
+            state = replay(entries)
+        last, now = _last(entries, began), clock.now()
+        match watch(state, process=process, began=began, last=last, now=now):
+            case Watching():
+                pass
+            case end:
+                return end
+        idle = state.cutover_begun and state.unconfirmed_since is None
+        was, forsaken = forsaken, idle and owner_at_work(run, desk.parts.me) is None
+        if forsaken and not was:
+            _say(desk, "nobody has the run in hand, and traffic is not verified: a person must act")
+        clock.sleep(GLANCE)
+
+
+def _size(run: Run) -> int:
+    """Give how long the journal is: it only grows, and to read it takes more than to ask."""
+    return run.journal.stat().st_size if run.journal.exists() else 0
+
+
+def _go_back(desk: Desk, subject: Subject, aws: Aws, until: datetime) -> None:
+    """Have the process at work turn back, or go back in its place once it cannot.
+
+    Raises:
+        StoppedError: The way back did not get to its end.
+    """
+    clock, me, run = desk.parts.clock, desk.parts.me, subject.run
+    asked: datetime | None = None
+    while True:
+        entries = read_journal(run).entries
+        state = replay(entries)
+        if state.finished and state.direction is Direction.BACK:
+            return
+        if state.armed is None and state.direction is not Direction.BACK:
+            _say(desk, "confirmed in the last moment")
+            return
+        owner = owner_at_work(run, me)
+        if owner is not None and asked is None:
+            asked = clock.now()
+            Inbox(run).leave(Abort(at=asked, who=WHO, host=me.host))
+            _say(desk, f"{owner.name} has the run in hand and is told to turn back")
+        silent = asked is not None and clock.now() - _last(entries, asked) >= SILENCE
+        if owner is None or silent:
+            take_over = owner.name if owner is not None else None
+            if _gone_back(desk, subject, Terms(aws, _UNATTENDED, take_over), until):
+                return
+        clock.sleep(GLANCE)
+
+
+_UNATTENDED = Asking(yes=True, no_input=True)
+
+
+def _gone_back(desk: Desk, subject: Subject, terms: Terms, until: datetime) -> bool:
+    """Go back with the run in this process's hand; tell whether it could be had."""
+
+    def journey(hand: Hand) -> None:
+        now = hand.runner.hear()
+        if now.armed is None and now.direction is not Direction.BACK:
+            return  # confirmed before we had it
+        hand.note(f"nobody confirmed by {moment(until)}: {WHO} goes back")
+        hand.runner.back(keep_new=True)
+
+    try:
+        work_on(desk, subject, terms, journey)
+    except LockedError as error:
+        _say(desk, error.message)
+        return False
+    return True
+
+
+def _last(entries: tuple[Entry, ...], at_least: datetime) -> datetime:
+    """Give when the journal was last written, or *at_least* that."""
+    return max(entries[-1].at, at_least) if entries else at_least
+
+
+def _say(desk: Desk, text: str) -> None:
+    desk.console.say(f"{moment(desk.parts.clock.now())} {text}")

@@ -1,0 +1,92 @@
+"""Starting the process that goes back by itself, so that it outlives this one and its terminal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+from vpnmigrate.cli.flags import Aws
+from vpnmigrate.clock import Clock
+from vpnmigrate.duty import log_of_watchdog, watchdog_of
+from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.playbook import duration_from
+from vpnmigrate.rundir import Run
+
+UP_WITHIN = timedelta(seconds=60)
+"""To start Python, read plan and journal, and ask STS who it is, on a machine that has much to do.
+
+Traffic flows meanwhile.
+"""
+GLANCE = timedelta(milliseconds=100)
+
+
+def span_of(text: str | None) -> timedelta | None:
+    """Read what ``--confirm-within`` says.
+
+    Raises:
+        UsageError: It is no length of time.
+    """
+    if text is None:
+        return None
+    span = duration_from(text)
+    if span is None:
+        raise UsageError(f"{text!r} is no length of time", advice="write 15m, or 1h30m")
+    return span
+
+
+class WatchdogProcess:
+    """A watchdog in a session of its own: no terminal, no hang-up, and a private log.
+
+    Its command line names *program*, the run and how AWS is reached; it inherits the environment.
+    """
+
+    def __init__(self, run: Run, aws: Aws, clock: Clock, program: str) -> None:
+        self._run = run
+        self._clock = clock
+        options = {
+            "--run-dir": str(run.path.parent.absolute()),
+            "--endpoint-url": aws.endpoint_url,
+            "--profile": aws.profile,
+            "--region": aws.region,
+        }
+        given = [word for name, value in options.items() if value for word in (name, value)]
+        self._command = [sys.executable, "-m", program, "watchdog", run.id, *given]
+
+    def start(self) -> int:
+        """Start it and wait until it is at its post."""
+        try:
+            log = log_of_watchdog(self._run)
+            try:
+                process = subprocess.Popen(  # noqa: S603  this very program
+                    self._command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            finally:
+                os.close(log)
+        except OSError as exc:
+            raise self._refusal(f"it cannot be started: {exc.strerror}") from exc
+        until = self._clock.now() + UP_WITHIN
+        while watchdog_of(self._run) != process.pid:
+            if process.poll() is not None:
+                raise self._refusal(f"it ended at once, with exit code {process.returncode}")
+            if self._clock.now() >= until:
+                process.kill()
+                process.wait()
+                raise self._refusal(f"it was not at its post after {UP_WITHIN.seconds} s")
+            self._clock.sleep(GLANCE)
+        return process.pid
+
+    def on_duty(self) -> bool:
+        """Tell whether a watchdog is at its post."""
+        return watchdog_of(self._run) is not None
+
+    def _refusal(self, why: str) -> RefusedError:
+        return RefusedError(
+            f"the cutover does not begin without its watchdog: {why}",
+            advice=f"read {self._run.path / 'watchdog.log'}, and try again",
+        )

@@ -1,0 +1,125 @@
+"""Commit-confirm: where it may be armed, and what its watchdog does when.
+
+A migration that cuts its own operator off goes back by itself, unless somebody confirms in time.
+It is armed only where that can work with nobody there: over a path that is not the VPN's, with
+credentials that last, and with devices whose old tunnels are still enabled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from vpnmigrate.gates.host import own_path
+from vpnmigrate.go_no_go import Call
+from vpnmigrate.options import OldTunnels
+from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Credentials, Path, Renewal
+from vpnmigrate.records import Direction
+from vpnmigrate.replay import RunState
+from vpnmigrate.windows import Expected
+
+SHORTEST = timedelta(minutes=1)
+"""Less is no time to look at anything."""
+LONGEST = timedelta(hours=24)
+"""More is no safety net, and no credentials last that long."""
+LONGEST_QUIET = timedelta(days=1)
+"""A watchdog that has seen nothing written for so long watches over nothing."""
+UNARMED = timedelta(minutes=2)
+"""Whoever started a watchdog writes that down at once, or has died."""
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Nothing to do yet."""
+
+
+@dataclass(frozen=True)
+class GoBack:
+    """Nobody has confirmed in time."""
+
+    until: datetime
+
+
+@dataclass(frozen=True)
+class StandDown:
+    """There is nothing left to watch over."""
+
+    why: str
+
+
+def watch(
+    state: RunState, *, process: int, began: datetime, last: datetime, now: datetime
+) -> Watching | GoBack | StandDown:
+    """Say what the watchdog *process*, on duty since *began*, does now.
+
+    *last* is when the journal was last written.  Before traffic was verified it only watches,
+    also when the process at work has died: whether a half-done cutover goes on or back is for a
+    person, who may be at the device this very moment.
+    """
+    if state.armed is None or state.armed.process != process:
+        awaited = now - began < UNARMED and state.direction is not Direction.BACK
+        return Watching() if awaited else StandDown(_why_nothing(state))
+    until = state.unconfirmed_until
+    if until is not None:
+        return GoBack(until) if now >= until else Watching()
+    if now - last >= LONGEST_QUIET:
+        return StandDown("traffic was not verified, and nothing was written for a day")
+    return Watching()
+
+
+def _why_nothing(state: RunState) -> str:
+    if state.armed is not None:
+        return f"process {state.armed.process} is the watchdog now"
+    if state.direction is Direction.BACK:
+        return "the run goes back already"
+    return "the migration is confirmed, or was never armed"
+
+
+def obstacles(
+    plan: Plan,
+    paths: Sequence[Path],
+    credentials: Credentials,
+    within: timedelta,
+    now: datetime,
+    expected: Expected,
+) -> tuple[str, ...]:
+    """Say why a rollback with nobody there could not work; empty if it can."""
+    return (
+        *_length(within),
+        *_devices(plan),
+        *_path(plan, paths),
+        *_credentials(credentials, now + expected.cutover + within + expected.rollback),
+    )
+
+
+def _length(within: timedelta) -> Iterator[str]:
+    if not SHORTEST <= within <= LONGEST:
+        yield f"{within} is not between {SHORTEST} and {LONGEST}"
+
+
+def _devices(plan: Plan) -> Iterator[str]:
+    if plan.decisions.old_tunnels is not OldTunnels.LEAVE:
+        yield (
+            "the plan has the old tunnels disabled, so a way back needs somebody at the devices; "
+            "it takes a playbook with old_tunnels: leave"
+        )
+
+
+def _path(plan: Plan, paths: Sequence[Path]) -> Iterator[str]:
+    seen = own_path(plan, paths)
+    if seen.call is not Call.PASS:
+        yield seen.observed
+
+
+def _credentials(held: Credentials, until: datetime) -> Iterator[str]:
+    if held.renewal is not Renewal.BY_A_PERSON:
+        return
+    if held.until is None:
+        yield "the credentials are temporary, and nothing here tells until when they last"
+    elif held.until < until:
+        yield (
+            f"the credentials end at {held.until:%Y-%m-%d %H:%M:%S}Z, and a cutover, the time "
+            f"to confirm and a rollback may take until {until:%H:%M:%S}Z"
+        )

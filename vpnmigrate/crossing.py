@@ -1,0 +1,81 @@
+"""From the end of step 6 into step 7: the last look, the gates, the baseline, and a watchdog."""
+
+from __future__ import annotations
+
+from vpnmigrate.arming import Arming
+from vpnmigrate.facts import Switch
+from vpnmigrate.gatekeeping import Gatekeeper
+from vpnmigrate.holding import Holding
+from vpnmigrate.logbook import Logbook
+from vpnmigrate.model import Attachment
+from vpnmigrate.plan import Plan
+from vpnmigrate.records import BaselineTaken
+from vpnmigrate.settling import Settler
+from vpnmigrate.snapshot import Snapshot
+from vpnmigrate.steps.traffic import baseline_of
+
+
+class Crossing:
+    """Lets a run into its cutover; nothing that traffic can feel is done before it has."""
+
+    def __init__(  # noqa: PLR0913  the parts it puts together
+        self,
+        plan: Plan,
+        *,
+        logbook: Logbook,
+        settler: Settler,
+        gatekeeper: Gatekeeper,
+        holding: Holding,
+        arming: Arming,
+        blind: bool,
+    ) -> None:
+        self._plan = plan
+        self._logbook = logbook
+        self._settler = settler
+        self._gatekeeper = gatekeeper
+        self._holding = holding
+        self._arming = arming
+        self._blind = blind
+
+    def cross(self) -> None:
+        """Pass the gates, rest if somebody wants that, and have a watchdog if one was asked for.
+
+        Raises:
+            HeldError: A gate is closed, or somebody aborted the run.
+            RefusedError: The world has drifted, or there is no watchdog to be had.
+        """
+        self._pass_gates()
+        while self._holding.take_in():
+            self._pass_gates()  # what was seen before the rest is old
+        self._arming.arm()
+
+    def _pass_gates(self) -> None:
+        if self._logbook.cutover_is_open:
+            return
+        if self.is_to_be_seen():
+            # Traffic is down, or will be soon: the plan's survey is the baseline.
+            if self._old_gateway_is_attached(self._settler.look_for_certain().now):
+                self._gatekeeper.continue_cutover()
+            return
+        baseline = baseline_of(self._plan, self._gatekeeper.begin_cutover().now)
+        self._logbook.write(
+            BaselineTaken(
+                baseline.taken,
+                dict(baseline.tunnels_up),
+                {table: tuple(sorted(p)) for table, p in baseline.propagated.items()},
+            )
+        )
+
+    def is_to_be_seen(self) -> bool:
+        """Tell from AWS alone, for a run whose journal is lost, whether step 7 has begun."""
+        if not self._blind:
+            return False
+        now = self._settler.look_for_certain().now
+        old = self._plan.old_gateway
+        return not self._old_gateway_is_attached(now) or any(
+            now.propagates(table.id, old) is Switch.OFF for table in self._plan.propagating_tables
+        )
+
+    def _old_gateway_is_attached(self, now: Snapshot) -> bool:
+        attached = now.attachment(self._plan.old_gateway, self._plan.vpc)
+        return attached is Attachment.ATTACHED
