@@ -86,7 +86,9 @@ SHELL: dict[str, frozenset[str]] = {
         | {"patience", "flow", "probing"}
     ),
     "setting_out": frozenset({"admission", "claims", "logbook", "looking"}),
-    "crossing": frozenset({"steps", "logbook", "settling", "gatekeeping", "holding", "arming"}),
+    "crossing": frozenset(
+        {"steps", "logbook", "settling", "gatekeeping", "holding", "arming", "probing"}
+    ),
     "gatekeeping": frozenset({"admission", "drift", "gates", "logbook", "looking", "settling"}),
     "runner": frozenset(
         {"journeys", "steps", "replay", "arming", "crossing", "gatekeeping", "probing"}

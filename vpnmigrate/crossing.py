@@ -9,10 +9,11 @@ from vpnmigrate.holding import Holding
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model import Attachment
 from vpnmigrate.plan import Plan
+from vpnmigrate.probing import Probing
 from vpnmigrate.records import BaselineTaken
 from vpnmigrate.settling import Settler
 from vpnmigrate.snapshot import Snapshot
-from vpnmigrate.steps.traffic import baseline_of
+from vpnmigrate.steps.traffic import any_device_is_over, baseline_of
 
 
 class Crossing:
@@ -27,6 +28,7 @@ class Crossing:
         gatekeeper: Gatekeeper,
         holding: Holding,
         arming: Arming,
+        probing: Probing,
         blind: bool,
     ) -> None:
         self._plan = plan
@@ -35,6 +37,7 @@ class Crossing:
         self._gatekeeper = gatekeeper
         self._holding = holding
         self._arming = arming
+        self._probing = probing
         self._blind = blind
 
     def cross(self) -> None:
@@ -58,6 +61,7 @@ class Crossing:
                 self._gatekeeper.continue_cutover()
             return
         baseline = baseline_of(self._plan, self._gatekeeper.begin_cutover().now)
+        self._probing.take_baseline()
         self._logbook.write(
             BaselineTaken(
                 baseline.taken,
@@ -67,13 +71,18 @@ class Crossing:
         )
 
     def is_to_be_seen(self) -> bool:
-        """Tell from AWS alone, for a run whose journal is lost, whether step 7 has begun."""
+        """Tell from AWS alone, for a run whose journal is lost, whether step 7 has begun.
+
+        It may have been taken back again as far as its step 10, where only tunnels tell.
+        """
         if not self._blind:
             return False
-        now = self._settler.look_for_certain().now
-        old = self._plan.old_gateway
-        return not self._old_gateway_is_attached(now) or any(
-            now.propagates(table.id, old) is Switch.OFF for table in self._plan.propagating_tables
+        look = self._settler.look_for_certain()
+        old, now = self._plan.old_gateway, look.now
+        return (
+            not self._old_gateway_is_attached(now)
+            or any(now.propagates(t.id, old) is Switch.OFF for t in self._plan.propagating_tables)
+            or any_device_is_over(self._plan, look.way, now)
         )
 
     def _old_gateway_is_attached(self, now: Snapshot) -> bool:

@@ -133,7 +133,6 @@ class Runner:
             logbook=book,
             papers=around.papers,
         )
-
         self._crossing = Crossing(
             plan,
             logbook=book,
@@ -141,6 +140,7 @@ class Runner:
             gatekeeper=self._gatekeeper,
             holding=self._holding,
             arming=self._arming,
+            probing=self._probing,
             blind=around.blind,
         )
 
