@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
+import typer
+
+from vpnmigrate.cli.app import app
+
 
 class TestRunbook:
     def test_markdown_on_standard_output_is_what_a_file_gets(self, terminal):
@@ -47,3 +54,39 @@ class TestRunbook:
         assert ran.code == 2
         assert ".md" in ran.err
         assert "forward" not in ran.err
+
+    def test_what_it_says_will_be_seen_is_seen(self, terminal):
+        """Forward and back, every expected line is printed by the command of its row."""
+        run = terminal.planned()
+        book = terminal.run("runbook", "plan.json", "--json").document
+
+        forward = terminal.run("apply", "plan.json").err
+        back = terminal.run("rollback", run).err
+
+        assert unseen(book["staging"] + book["cutover"], forward) == []
+        assert unseen(book["back"], back) == []
+
+    def test_every_command_of_ours_can_be_typed(self, terminal):
+        """The real parser takes each: verbs, flags, and what they need."""
+        terminal.planned()
+        printed = terminal.run("runbook", "plan.json").out
+        group = typer.main.get_group(app)
+
+        commands = set(re.findall(r"`vpnmigrate (.*?)`", printed))
+
+        assert {words.split()[0] for words in commands} >= {
+            *("apply", "rollback", "rehearse", "status", "abort", "finalize")
+        }
+        for words in commands:
+            verb, *rest = shlex.split(words)
+            group.commands[verb].make_context(verb, rest)
+
+
+def unseen(rows, printed):
+    """Give the expected lines that were not printed; three dots stand for anything."""
+    return [
+        line
+        for row in rows
+        for line in row["expected"]
+        if not re.search(".*".join(map(re.escape, line.split(" (unless")[0].split("..."))), printed)
+    ]

@@ -39,7 +39,14 @@ def a_rehearsal():
         for n in range(1, 11)
     )
     return Rehearsal(
-        Passage(0, (), timedelta(seconds=90), timedelta(minutes=5), legs=forward),
+        Passage(
+            0,
+            (),
+            timedelta(seconds=90),
+            timedelta(minutes=5),
+            legs=forward,
+            cutover=timedelta(minutes=2),
+        ),
         tuple(
             Passage(n, (), timedelta(minutes=3), timedelta(minutes=4), timedelta(minutes=n))
             for n in BOUNDARIES

@@ -13,7 +13,7 @@ import pytest
 from tests.builders import OLD, OLD_VPN, a_customer_gateway
 from tests.report.books import a_book, a_large_plan, a_plan, a_rehearsal, an_evil_plan
 from vpnmigrate.go_no_go import Gate
-from vpnmigrate.options import Decisions, TestVpc, Window
+from vpnmigrate.options import Approvals, Decisions, TestVpc, Window
 from vpnmigrate.report.picture import ROW, WIDTH, Look, Moment, pictures_of
 from vpnmigrate.report.runbook import runbook_of
 from vpnmigrate.report.runbook.views import as_json, html, markdown
@@ -94,6 +94,22 @@ def test_every_gate_of_the_program_is_in_it_once():
     assert sorted(asked) == sorted(Gate)
 
 
+def test_a_plan_that_needs_approvals_says_how_they_are_given():
+    """The document asks for each, and its cutover command takes them."""
+    book = a_book(Decisions(approvals=Approvals(required=2)))
+
+    assert "vpnmigrate approve plan.json" in [check.command for check in book.pre_checks]
+    assert book.cutover[0].command.endswith("--approval FILE --approval FILE")
+
+
+def test_gates_that_nobody_can_force_say_so():
+    """Forcing is offered by gate, and not where nothing would lead back."""
+    force = {each.gate: each.force for each in a_book().gates}
+
+    assert force[Gate.WORLD].startswith("never: ")
+    assert force[Gate.CLOCK] == "--force clock --reason TEXT"
+
+
 class TestDeadline:
     def test_with_a_window_is_a_moment(self):
         """The window's end, less the longest rehearsed way back, less the margin."""
@@ -103,7 +119,7 @@ class TestDeadline:
         deadline = dict(a_book(Decisions(window=window)).deadline)
 
         assert deadline["decision deadline"] == "2026-03-07 04:20:00Z"
-        assert deadline["latest start"] == "2026-03-07 04:18:30Z"
+        assert deadline["latest start"] == "2026-03-07 04:18:00Z"
 
     def test_without_one_is_a_formula(self):
         """A person can reckon it on paper."""

@@ -24,6 +24,7 @@ __all__ = ["Runbook", "runbook_of"]
 def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str) -> Runbook:
     """Write the document; *file* is what the plan's file is called in its commands."""
     outage, back = span(rehearsal.forward.outage), longest_return(rehearsal)
+    cutover = span(rehearsal.forward.cutover)
     return Runbook(
         title=f"Replace {plan.old_gateway} on {plan.vpc}",
         cover=tuple(_cover(plan, file)),
@@ -36,7 +37,11 @@ def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str) -> Runbook:
         opening=opening(plan),
         staging=rows.staging(plan, rehearsal, file),
         cutover=rows.cutover(plan, rehearsal),
-        deadline=(*deadline(plan, outage, back), *_moments(plan, rehearsal)),
+        aside=(
+            f"vpnmigrate status {plan.migration}",
+            f"vpnmigrate abort {plan.migration}",
+        ),
+        deadline=(*deadline(plan, cutover, back), *_moments(plan, rehearsal)),
         returns=tuple(_returns(rehearsal)),
         back=rows.way_back(plan, rehearsal),
         stuck=checks.stuck(plan, file),
@@ -76,7 +81,7 @@ def _moments(plan: Plan, rehearsal: Rehearsal) -> Iterator[Fact]:
     if window is None:
         return
     rollback = max(passage.restored for passage in rehearsal.back)
-    expected = Expected(rehearsal.forward.outage, rollback, "rehearsed")
+    expected = Expected(rehearsal.forward.cutover, rollback, "rehearsed")
     yield "latest start", moment(latest_start(window, expected, margin))
     yield "decision deadline", moment(back_out_deadline(window, rollback, margin))
 

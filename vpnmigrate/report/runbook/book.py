@@ -67,6 +67,8 @@ class GoNoGo(Struct, frozen=True):
     gate: Gate
     required: str
     otherwise: str
+    force: str
+    """Whether one person may go on all the same, and how."""
 
 
 class Row(Struct, frozen=True):
@@ -129,6 +131,8 @@ class Runbook(Struct, frozen=True, kw_only=True):
     """Shell that comes before any block by hand."""
     staging: tuple[Row, ...]
     cutover: tuple[Row, ...]
+    aside: tuple[str, str]
+    """Commands for another terminal meanwhile: to look, and to turn back."""
     deadline: tuple[Fact, ...]
     returns: tuple[Return, ...]
     back: tuple[Row, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vpnmigrate.go_no_go import Gate
+from vpnmigrate.go_no_go import UNFORCEABLE, Gate
 from vpnmigrate.options import OldTunnels
 from vpnmigrate.plan import Plan
 from vpnmigrate.report.runbook.book import Check, GoNoGo, Warned
@@ -66,6 +66,7 @@ def pre_checks(plan: Plan, file: str) -> tuple[Check, ...]:
             "stop: somebody else is at work",
         ),
         *_telemetry(plan),
+        *_approvals(plan, file),
         Check(
             "the run is held before the cutover",
             f"vpnmigrate status {plan.migration}",
@@ -73,6 +74,18 @@ def pre_checks(plan: Plan, file: str) -> tuple[Check, ...]:
             "do what its line next says",
         ),
     )
+
+
+def _approvals(plan: Plan, file: str) -> Iterator[Check]:
+    needed = plan.decisions.approvals.needed
+    if needed:
+        who = "none by the operator" if plan.decisions.approvals.four_eyes else "by anybody"
+        yield Check(
+            f"{count(needed, 'approval')} of this fingerprint",
+            f"vpnmigrate approve {file}",
+            f"{count(needed, 'file')} to give to apply, {who}",
+            "no cutover",
+        )
 
 
 def _telemetry(plan: Plan) -> Iterator[Check]:
@@ -87,25 +100,29 @@ def _telemetry(plan: Plan) -> Iterator[Check]:
         )
 
 
+def _gate(gate: Gate, required: str, otherwise: str) -> GoNoGo:
+    if gate in UNFORCEABLE:
+        return GoNoGo(gate, required, otherwise, f"never: {UNFORCEABLE[gate]}")
+    return GoNoGo(gate, required, otherwise, f"--force {gate.value} --reason TEXT")
+
+
 BEFORE_CUTOVER: tuple[GoNoGo, ...] = (
-    GoNoGo(Gate.WORLD, "AWS is as the plan's survey found it", "plan again"),
-    GoNoGo(
-        Gate.WINDOW, "now lies in the window, and cutover and rollback still fit", "next window"
-    ),
-    GoNoGo(Gate.APPROVALS, "every approval the plan asks for, for this fingerprint", "get them"),
-    GoNoGo(Gate.REHEARSAL, "this very plan was rehearsed, lately, and came back", "rehearse it"),
-    GoNoGo(Gate.WAY_BACK, "the old gateway is attached, its connections available", "no cutover"),
-    GoNoGo(Gate.DEVICES, "the candidate is on every device, tunnels disabled", "step 5"),
-    GoNoGo(Gate.NEW_CONNECTIONS, "each available, with all its static prefixes", "wait, or step 3"),
-    GoNoGo(Gate.NEW_GATEWAY, "the new gateway is on no VPC", "detach it there first"),
-    GoNoGo(Gate.OLD_TUNNELS, "as many UP as the plan saw", "mend them first"),
-    GoNoGo(Gate.CREDENTIALS, "they outlast the window, where that is known", "renew them"),
-    GoNoGo(Gate.CLOCK, "this host's clock agrees with AWS's", "set the clock"),
-    GoNoGo(Gate.OWN_PATH, "EC2 and STS are reached without this VPN", "another host"),
+    _gate(Gate.WORLD, "AWS is as the plan's survey found it", "plan again"),
+    _gate(Gate.WINDOW, "now lies in the window, and cutover and rollback still fit", "next window"),
+    _gate(Gate.APPROVALS, "every approval the plan asks for, for this fingerprint", "get them"),
+    _gate(Gate.REHEARSAL, "this very plan was rehearsed, lately, and came back", "rehearse it"),
+    _gate(Gate.WAY_BACK, "the old gateway is attached, its connections available", "no cutover"),
+    _gate(Gate.DEVICES, "the candidate is on every device, tunnels disabled", "step 5"),
+    _gate(Gate.NEW_CONNECTIONS, "each available, with all its static prefixes", "wait, or step 3"),
+    _gate(Gate.NEW_GATEWAY, "the new gateway is on no VPC", "detach it there first"),
+    _gate(Gate.OLD_TUNNELS, "as many UP as the plan saw", "mend them first"),
+    _gate(Gate.CREDENTIALS, "they outlast the window, where that is known", "renew them"),
+    _gate(Gate.CLOCK, "this host's clock agrees with AWS's", "set the clock"),
+    _gate(Gate.OWN_PATH, "EC2 and STS are reached without this VPN", "another host"),
 )
 BEFORE_FINALIZE: tuple[GoNoGo, ...] = (
-    GoNoGo(Gate.TRAFFIC, "the new side has carried traffic, and still does", "do not"),
-    GoNoGo(Gate.ARCHIVED, "every old configuration lies in the vault", "step 4"),
+    _gate(Gate.TRAFFIC, "the new side has carried traffic, and still does", "do not"),
+    _gate(Gate.ARCHIVED, "every old configuration lies in the vault", "step 4"),
 )
 
 

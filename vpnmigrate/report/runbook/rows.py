@@ -39,13 +39,14 @@ def cutover(plan: Plan, rehearsal: Rehearsal) -> tuple[Row, ...]:
     """Give steps 7 to 10, counted from the beginning of step 7."""
     legs = _legs(rehearsal.forward)
     first = legs.get((FIRST_OF_CUTOVER, False))
+    approvals = " --approval FILE" * plan.decisions.approvals.needed
     return tuple(
         _row(
             plan,
             step,
             key=f"F{step.number}",
             at=_clock("T", legs.get((step.number, False)), first.begun if first else None),
-            command=f"vpnmigrate apply {plan.migration}",
+            command=f"vpnmigrate apply {plan.migration}{approvals}",
             inverse=f"vpnmigrate rollback {plan.migration}",
         )
         for step in plan.forward

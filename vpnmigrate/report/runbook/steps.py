@@ -89,7 +89,7 @@ KNOWN: dict[tuple[int, bool], Known] = {
 """By step, and whether it is a clean-up."""
 
 SEEN_BACK: dict[int, tuple[str, ...]] = {
-    7: ("OUTAGE BEGINS, if traffic flowed",),
-    10: ("TO DO: enable the tunnels of ... again ...", "OUTAGE ENDED after ..."),
+    7: ("OUTAGE BEGINS (unless traffic is down already)",),
+    10: ("TO DO: enable the tunnels of ... again, ...", "OUTAGE ENDED after ..."),
 }
 """What steps of the cutover show on the way back, where that is something else."""
