@@ -6,10 +6,10 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types docs readme clean
+.PHONY: help demo test kill-processes full-counts lint types docs readme clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 demo: .venv/ready ## set up and watch a whole migration on the sandbox; no AWS account needed
 	@.venv/bin/vpnmigrate demo
@@ -17,6 +17,14 @@ demo: .venv/ready ## set up and watch a whole migration on the sandbox; no AWS a
 test: .tox/tool/ready ## set up and run lint, types, every test and the built wheel
 	@scripts/need-browser
 	.tox/tool/bin/tox run
+
+KILLS ?= 200
+kill-processes: .tox/tool/ready ## SIGKILL real processes at KILLS=200 random instants, and go on
+	VPNMIGRATE_TEST_KILLS=$(KILLS) .tox/tool/bin/tox run -e tests -- -n 0 --no-cov tests/e2e/test_killed.py
+
+FULL = tests/test_taking_over.py tests/test_disk_fails.py tests/test_journal_gone.py tests/e2e
+full-counts: .tox/tool/ready ## every take-over, failed write and lost journal; test tries a share
+	VPNMIGRATE_TEST_FULL=1 .tox/tool/bin/tox run -e tests -- $(FULL)
 
 lint: .tox/tool/ready ## ruff only
 	.tox/tool/bin/tox run -e lint

@@ -1,6 +1,6 @@
 """How much of a long list a test goes through: a fixed share, or all of it where that is asked for.
 
-``VPNMIGRATE_TEST_FULL=1`` goes through everything; the targets ``full-*`` of the Makefile set it.
+``VPNMIGRATE_TEST_FULL=1`` goes through everything; ``make full-counts`` sets it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,3 @@ FULL: Final = bool(os.environ.get("VPNMIGRATE_TEST_FULL"))
 def share(items: Sequence[T], *, one_in: int) -> Sequence[T]:
     """Give all *items*, or in an ordinary run the first of every *one_in*."""
     return items if FULL else items[::one_in]
-
-
-def number(full: int, ordinary: int) -> int:
-    """Give how often something is tried."""
-    return full if FULL else ordinary

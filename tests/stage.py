@@ -113,12 +113,13 @@ class Stage:
     ) -> None:
         self.clock = VirtualClock(NOON)
         self._clients_of = clients_of
-        self.world = world_of(scenario_from_survey(before or a_survey()), self.clock, behaviour)
+        before = before or a_survey()
+        self.world = world_of(scenario_from_survey(before), self.clock, behaviour)
         self._vault = Vault(vault)
         # The plan is made by a client that no fault comes near.
         self.plain = self._account(None)
         self.faults = faults
-        self.plan: Plan = a_plan(before=self.plain.survey(OLD), decisions=decisions)
+        self.plan: Plan = a_plan(before=self.plain.survey(before.gateway.id), decisions=decisions)
         self.entries: tuple[Entry, ...] = ()
         self.letters: list[Record] = []
         self.lookout = Lookout()

@@ -79,6 +79,15 @@ def a_stage(tmp_path: Path, world: str, began: str) -> Stage:
     return stage
 
 
+def dies(stage: Stage, way: str) -> bool:
+    """Go *way*; tell whether the process was killed."""
+    try:
+        stage.run(JOURNEYS[way])
+    except Killed:
+        return True
+    return False
+
+
 @dataclass(frozen=True)
 class Undisturbed:
     """How many mutating calls each way takes, and what it leaves."""
@@ -120,8 +129,9 @@ def test_killed_at_any_call_and_robbed_of_its_journal(
     for nth, after_effect in share(points, one_in=8):
         stage = a_stage(tmp_path / f"{nth}-{after_effect}", world, began)
         stage.faults = Fuse(nth, after_effect)
-        with pytest.raises(Killed):
-            stage.run(JOURNEYS[began])
+        if not dies(stage, began):
+            assert after_effect, "only a call that EC2 refuses has no effect to die after"
+            continue
         stage.faults = None
 
         state = stage.run(JOURNEYS[goes_on], blind=True, holder="bob@spare/1", outranks="ann@desk")

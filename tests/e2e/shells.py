@@ -78,19 +78,26 @@ class Terminal:
             process.communicate()
         assert process.returncode == leaves, complaint
 
+    def begun(self, *words: str, **how: Any) -> subprocess.Popen[str]:
+        """Begin ``vpnmigrate WORDS`` in the sandbox's time; *how* is Popen's, for its streams."""
+        return self._begun((*_QUICK, *words), **how)
+
     def _finished(self, leaves: int, command: tuple[str, ...]) -> Any:
         with self._begun((*command, "--json")) as process:
             told, complaint = process.communicate(timeout=PATIENCE)
         assert process.returncode == leaves, f"{' '.join(command)}: {complaint}"
         return json.loads(told)
 
-    def _begun(self, command: tuple[str, ...]) -> subprocess.Popen[str]:
+    def _begun(self, command: tuple[str, ...], **how: Any) -> subprocess.Popen[str]:
+        streams = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+        }
         return subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,
             env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
+            **(streams | how),
         )

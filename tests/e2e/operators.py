@@ -1,0 +1,142 @@
+"""Operators before one served sandbox: real processes, real journals, and what they leave."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from tests.e2e.quick import ENGINEER
+from tests.e2e.shells import PATIENCE, Terminal, served
+from tests.shapes import Shape, shape_left, shape_of
+from tests.stage import Stage
+from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.drift import differences
+from vpnmigrate.files import load_plan
+from vpnmigrate.journal import read_journal
+from vpnmigrate.rundir import Run
+from vpnmigrate.sandbox.control import Client
+from vpnmigrate.vault import Vault
+
+GATEWAY = "vgw-0a100000000000001"
+SCENARIO = "single-bgp"
+SPEED = 60
+PLAYBOOK = """
+name: quick
+summary: A clock that races needs patience where a person is waited for.
+decisions:
+  asn: 64600
+  waits:
+    tunnels: 12h
+"""
+TICK = 0.01
+"""Seconds between two looks at a process."""
+
+
+class Migration:
+    """One plan before one sandbox, whose devices a robot attends."""
+
+    def __init__(self, environment: Mapping[str, str], home: Path) -> None:
+        self.environment = {**environment, ENGINEER: "1"}
+        self.home = home
+        self.terminal = Terminal(self.environment, home)
+        self.control = Client(environment["AWS_ENDPOINT_URL"])
+        self.control.attend_after(timedelta(seconds=20))
+        self.plan_file = home / "plan.json"
+        playbook = home / "playbook.yaml"
+        playbook.write_text(PLAYBOOK, encoding="utf-8")
+        words = ("--vpn-gateway", GATEWAY, "--playbook", str(playbook))
+        self.terminal.real("plan", *words, "--output", str(self.plan_file))
+        self.plan = load_plan(self.plan_file)
+        self.run = Run(home / "runs" / self.plan.migration)
+        self._account = Account(
+            Clients(
+                lambda: boto3.Session("SANDBOX", "SANDBOX", region_name=self.plan.region),
+                endpoint_url=environment["AWS_ENDPOINT_URL"],
+            ),
+            VirtualClock(),
+            Vault(home / "no-vault"),
+        )
+
+    def begin(self, verb: str, *words: str, **how: Any) -> subprocess.Popen[str]:
+        """Begin *verb* on the plan, from a terminal that nobody types at."""
+        errors = (self.home / f"{verb}.err").open("a")
+        with errors:
+            streams = {"stdout": subprocess.DEVNULL, "stderr": errors}
+            return self.terminal.begun(verb, str(self.plan_file), *words, **(streams | how))
+
+    def said(self, verb: str) -> str:
+        """Give everything that processes of *verb* have said."""
+        return (self.home / f"{verb}.err").read_text()
+
+    def finish(self, verb: str, *words: str, leaves: int = 0) -> None:
+        """Run *verb* to its end."""
+        ended(self.begin(verb, *words), leaves, lambda: self.said(verb))
+
+    def lines(self) -> int:
+        """Count the journal's lines."""
+        try:
+            return self.run.journal.read_bytes().count(b"\n")
+        except FileNotFoundError:
+            return 0
+
+    def shape(self) -> Shape:
+        """Look at what is there once everything has come to rest."""
+        self.control.advance(timedelta(minutes=10))
+        return shape_of(self._account.look(self.plan), self.plan.migration)
+
+    def expected(self) -> Shape:
+        """Give what an undisturbed apply of this plan leaves, in a world of its own."""
+        stage = Stage(self.home / "stage", self.plan.before, decisions=self.plan.decisions)
+        stage.forward()
+        return shape_left(stage)
+
+    def assert_migrated(self, expected: Shape) -> None:
+        """Everything is where an undisturbed apply leaves it, and the journal is whole."""
+        assert self.shape() == expected
+        read_journal(self.run)
+
+    def assert_returned(self) -> None:
+        """Everything is as it was before, nothing is left, and the journal is whole."""
+        self.control.advance(timedelta(minutes=10))
+        assert differences(self.plan.before, self._account.survey(self.plan.old_gateway)) == ()
+        assert not any(role.startswith(("gateway", "connection/")) for role in self._roles())
+        read_journal(self.run)
+
+    def _roles(self) -> set[str]:
+        shape = shape_of(self._account.look(self.plan), self.plan.migration)
+        return {name for name, _ in shape.gateways} | {name for name, *_ in shape.connections}
+
+
+@contextmanager
+def a_migration(home: Path) -> Iterator[Migration]:
+    """Serve a sandbox and plan its migration."""
+    with served(SCENARIO, SPEED) as environment:
+        yield Migration(environment, home)
+
+
+def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> bool:
+    """Wait until *reached*; tell whether *process* is still there then."""
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and not reached():
+        assert time.monotonic() < deadline, "it neither ended nor got there"
+        time.sleep(TICK)
+    return process.poll() is None
+
+
+def ended(process: subprocess.Popen[str], leaves: int, said: Callable[[], str]) -> None:
+    """Let *process* end by itself, with *leaves*."""
+    try:
+        process.wait(PATIENCE)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == leaves, said()[-3000:]
