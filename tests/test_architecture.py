@@ -87,7 +87,7 @@ SHELL: dict[str, frozenset[str]] = {
     ),
     "setting_out": frozenset({"admission", "claims", "logbook", "looking"}),
     "crossing": frozenset(
-        {"steps", "logbook", "settling", "gatekeeping", "holding", "arming", "probing"}
+        {"steps", "replay", "logbook", "settling", "gatekeeping", "holding", "arming", "probing"}
     ),
     "gatekeeping": frozenset({"admission", "drift", "gates", "logbook", "looking", "settling"}),
     "runner": frozenset(

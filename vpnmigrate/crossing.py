@@ -11,6 +11,7 @@ from vpnmigrate.model import Attachment
 from vpnmigrate.plan import Plan
 from vpnmigrate.probing import Probing
 from vpnmigrate.records import BaselineTaken
+from vpnmigrate.replay import Traffic
 from vpnmigrate.settling import Settler
 from vpnmigrate.snapshot import Snapshot
 from vpnmigrate.steps.traffic import any_device_is_over, baseline_of
@@ -43,18 +44,26 @@ class Crossing:
     def cross(self) -> None:
         """Pass the gates, rest if somebody wants that, and have a watchdog if one was asked for.
 
+        A cutover that was begun and has interrupted nothing, because its first call was refused,
+        or because it was taken back since, has to pass them again.
+
         Raises:
             HeldError: A gate is closed, or somebody aborted the run.
             RefusedError: The world has drifted, or there is no watchdog to be had.
         """
+        if self._is_under_way:
+            return
         self._pass_gates()
         while self._holding.take_in():
             self._pass_gates()  # what was seen before the rest is old
         self._arming.arm()
 
+    @property
+    def _is_under_way(self) -> bool:
+        book = self._logbook
+        return book.cutover_is_open and book.state.traffic is not Traffic.OLD
+
     def _pass_gates(self) -> None:
-        if self._logbook.cutover_is_open:
-            return
         if self.is_to_be_seen():
             # Traffic is down, or will be soon: the plan's survey is the baseline.
             if self._old_gateway_is_attached(self._settler.look_for_certain().now):

@@ -174,12 +174,14 @@ class Runner:
             self._set_out(Direction.FORWARD)
             self._arming.take_up()
             lost: list[str] = []
+            crossed = False
             for step in self._forward_steps():
                 if until is not None and step.number > until:
                     self._hold_after(until)
                 if step.number >= FIRST_OF_CUTOVER:
                     self._probing.begin()
-                if step.number == FIRST_OF_CUTOVER:
+                if step.number >= FIRST_OF_CUTOVER and not crossed:
+                    crossed = True
                     self._crossing.cross()
                 lost += self._settler.settle(step)
                 if step.number == until:

@@ -61,6 +61,8 @@ RUN_EDGES: Final = frozenset(
         (_R.HELD, _R.ROLLING_BACK),
         # a task of the way back, or of retiring, is done
         (_R.HELD, _R.RETIRING),
+        # step 7 was begun and nothing was sent: the next process renews the claim first
+        (_R.CUTTING_OVER, _R.PREPARING),
         # traffic flows already and only the old tunnels wait for a person
         (_R.CUTTING_OVER, _R.HELD),
         # step 10 is settled

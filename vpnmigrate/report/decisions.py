@@ -72,6 +72,7 @@ def _rows(decisions: Decisions) -> Iterator[tuple[str, str]]:
         yield "change window", window.written
         yield "", f"{moment(window.start)} to {moment(window.end)}, for the cutover"
         yield "", f"its last {span(decisions.waits.margin)} are kept free"
+    yield from _people(decisions)
     waits = decisions.waits
     green = decisions.verification
     often = f"{span(waits.steady)} and {green.readings} readings in a row"
@@ -87,6 +88,21 @@ def _rows(decisions: Decisions) -> Iterator[tuple[str, str]]:
         yield "not asked for", f"tunnels of the successor of {connection}"
     if decisions.recreate_aws_vpn:
         yield "AWS VPN connections", "re-created too, although they are not Classic"
+
+
+def _people(decisions: Decisions) -> Iterator[tuple[str, str]]:
+    """Tell who has to agree and what has to be tried, before the cutover and before finalize."""
+    rule = decisions.approvals
+    if rule.needed:
+        others = ", by somebody else than whoever carries it out" if rule.four_eyes else ""
+        yield "approvals", f"{rule.needed}{others}, each good for {span(rule.valid)}"
+    if decisions.rehearsed_within is not None:
+        yield "rehearsal", f"passed within {span(decisions.rehearsed_within)} before the cutover"
+    last = decisions.finalize
+    if last.approved:
+        yield "finalize", "approved again, as often as the cutover"
+    if last.window is not None:
+        yield "finalize window", last.window.written
 
 
 def _options(options: TunnelOptions) -> Iterator[str]:

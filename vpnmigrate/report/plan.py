@@ -30,7 +30,7 @@ def text(plan: Plan, *, file: str) -> str:
         heading("Steps 1 to 10: apply") + "\n".join(_forward(plan)),
         heading("The way back: rollback") + _way_back(plan),
         heading("Step 11: finalize") + _retire(plan),
-        heading("Next") + _next(file),
+        heading("Next") + _next(plan, file),
     ]
     return "\n\n".join(parts)
 
@@ -114,11 +114,12 @@ def _retire(plan: Plan) -> str:
     return "\n".join([said, *_steps(plan.retire)])
 
 
-def _next(file: str) -> str:
-    return columns(
-        [
-            ("try it here first:", f"vpnmigrate rehearse {file}"),
-            ("stage it, no outage:", f"vpnmigrate apply {file} --until cutover"),
-            ("carry it out:", f"vpnmigrate apply {file}"),
-        ]
-    )
+def _next(plan: Plan, file: str) -> str:
+    agree = f"vpnmigrate approve {file}" if plan.decisions.approvals.needed else ""
+    rows = [
+        ("try it here first:", f"vpnmigrate rehearse {file}"),
+        ("have it approved:", agree),
+        ("stage it, no outage:", f"vpnmigrate apply {file} --until cutover"),
+        ("carry it out:", f"vpnmigrate apply {file}"),
+    ]
+    return columns([(name, command) for name, command in rows if command])

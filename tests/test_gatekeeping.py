@@ -1,0 +1,178 @@
+"""Whole runs at the gates: what was said is written down, and nothing slips past."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.builders import MAIN, NOON, OLD, VPC, a_survey, a_table, minutes
+from tests.stage import Lookout, Stage
+from vpnmigrate.errors import DriftError, HeldError, NotVerifiedError, StepError
+from vpnmigrate.gatekeeping import Papers
+from vpnmigrate.gates import ProofOfReturn
+from vpnmigrate.go_no_go import Call, Force, Gate, Milestone
+from vpnmigrate.options import Decisions, Window
+from vpnmigrate.records import BaselineTaken, Forced, GatesSeen, StepSettled
+from vpnmigrate.replay import Traffic
+from vpnmigrate.runner import Runner
+from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.states import RunStatus
+
+TODAY = Window(NOON, NOON + timedelta(hours=6), "noon to six, UTC")
+LATER = timedelta(days=1)
+
+
+def in_the_window(tmp_path, before=None, faults=None):
+    return Stage(tmp_path, before, decisions=Decisions(window=TODAY), faults=faults)
+
+
+def die_once_step_7_is_settled(entry):
+    match entry.record:
+        case StepSettled(number=7):
+            raise Killed("between two steps")
+        case _:
+            pass
+
+
+def test_every_round_is_in_the_journal_before_step_7(tmp_path):
+    """What the gates said is durable before anything follows from it."""
+    stage = Stage(tmp_path)
+    stage.forward()
+
+    (seen,) = stage.records(GatesSeen)
+    kinds = [type(entry.record) for entry in stage.entries]
+    assert seen.before is Milestone.CUTOVER
+    assert {each.call for each in seen.gates} == {Call.PASS}
+    assert kinds.index(GatesSeen) < kinds.index(BaselineTaken)
+
+
+def test_drift_is_written_down_and_refused(tmp_path):
+    """A world that changed while staging is a FAIL in the journal, and no force opens it."""
+    stage = Stage(tmp_path)
+    with pytest.raises(HeldError):
+        stage.run(lambda runner: runner.forward(until=6))
+    stage.do("CreateRoute", RouteTableId=MAIN, DestinationCidrBlock="10.99.0.0/16", GatewayId=OLD)
+    papers = Papers("ann", forces=(Force(Gate.WORLD, "I know"),))
+
+    with pytest.raises(DriftError):
+        stage.run(Runner.forward, papers=papers)
+
+    assert stage.state.status is not RunStatus.CUTTING_OVER
+
+
+def test_a_failed_trial_of_the_way_back_holds(tmp_path):
+    """What somebody found out about the way back is asked before step 7."""
+    stage = Stage(tmp_path)
+    papers = Papers("ann", proof=ProofOfReturn(holds=False, told="may not attach vgw-old"))
+
+    with pytest.raises(HeldError, match="way-back: may not attach vgw-old"):
+        stage.run(Runner.forward, papers=papers)
+    assert stage.state.traffic is Traffic.OLD
+
+
+def test_aws_that_cannot_be_read_for_a_moment_is_waited_for(tmp_path):
+    """A hiccup of STS at the gates costs a wait, and neither an error nor an open gate."""
+    sts = Fault("sts:GetCallerIdentity", Kind.UNAVAILABLE, nth=3, times=2)
+    stage = Stage(tmp_path, faults=Faults([sts]))
+
+    assert stage.forward().status is RunStatus.CUT_OVER
+    assert any("cannot be read" in wait for wait in stage.lookout.waits_seen)
+
+
+def test_a_force_is_written_beside_what_was_seen(tmp_path):
+    """The journal keeps what the gate had observed, who forced it and why."""
+    stage = in_the_window(tmp_path)
+    stage.clock.sleep(LATER)
+    papers = Papers("ann", forces=(Force(Gate.WINDOW, "agreed by phone"),))
+
+    stage.run(Runner.forward, papers=papers)
+
+    (forced,) = stage.records(Forced)
+    assert (forced.gate, forced.reason, forced.who) == (Gate.WINDOW, "agreed by phone", "ann")
+    assert forced.observed.startswith("over since")
+    assert stage.state.forced == (forced,)
+
+
+class TestPassedAgain:
+    """A cutover that was begun and interrupted nothing has to pass the gates once more."""
+
+    def test_after_a_first_call_that_was_refused(self, tmp_path):
+        """If AWS refused to begin the outage, another day's attempt meets the window again."""
+        refusal = Fault("DisableVgwRoutePropagation", Kind.DENIED, times=0)
+        stage = in_the_window(tmp_path, faults=Faults([refusal]))
+        with pytest.raises(StepError):
+            stage.forward()
+        assert stage.state.traffic is Traffic.OLD
+        stage.faults = None
+        stage.clock.sleep(LATER)
+
+        with pytest.raises(HeldError, match="window: over since"):
+            stage.forward()
+
+    def test_where_step_7_had_nothing_to_do(self, tmp_path):
+        """Where nothing propagates the outage begins with step 8, and so do the gates."""
+        static = (a_table(MAIN, main=True, static={"10.1.0.0/16": OLD}),)
+        stage = in_the_window(tmp_path, a_survey(route_tables=static))
+        with pytest.raises(Killed):
+            stage.forward(lookout=Lookout(die_once_step_7_is_settled))
+        stage.clock.sleep(LATER)
+
+        with pytest.raises(HeldError, match="window: over since"):
+            stage.forward()
+        assert stage.state.traffic is Traffic.OLD
+
+    def test_after_it_was_taken_back(self, tmp_path):
+        """A second outage needs an open window of its own."""
+        stage = in_the_window(tmp_path)
+        stage.forward()
+        stage.back()
+        stage.clock.sleep(LATER)
+
+        with pytest.raises(HeldError, match="window: over since"):
+            stage.forward()
+        assert stage.state.traffic is Traffic.OLD
+
+
+def test_an_outage_meets_no_gate(tmp_path):
+    """A process that died with traffic down is resumed whatever the hour and without STS."""
+    stage = in_the_window(tmp_path, faults=Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+    with pytest.raises(Killed):
+        stage.forward()
+    stage.faults = None
+    stage.clock.sleep(LATER)
+
+    assert stage.forward().status is RunStatus.CUT_OVER
+    assert len(stage.records(GatesSeen)) == 1
+
+
+def test_without_a_journal_a_cutover_goes_on_whatever_the_hour(tmp_path):
+    """Under a lost journal only what would make it worse is asked, and STS is not."""
+    stage = in_the_window(tmp_path, faults=Faults([Fault("DetachVpnGateway", Kind.KILL_BEFORE)]))
+    with pytest.raises(Killed):
+        stage.forward()
+    stage.faults = None
+    stage.clock.sleep(LATER)
+
+    state = stage.run(Runner.forward, blind=True, outranks="ann@desk", holder="bob@desk")
+
+    assert state.status is RunStatus.CUT_OVER
+    (seen,) = stage.records(GatesSeen)
+    assert Gate.WINDOW not in {each.gate for each in seen.gates}
+
+
+class TestFinalize:
+    def test_is_asked_too_and_deletes_nothing_while_traffic_is_lacking(self, tmp_path):
+        """Finalize writes its own round down, and stops at traffic whatever else passes."""
+        stage = Stage(tmp_path)
+        stage.forward()
+        stage.do("DetachVpnGateway", VpcId=VPC, VpnGatewayId=stage.new_gateway)
+        stage.clock.sleep(minutes(10))
+
+        with pytest.raises(NotVerifiedError):
+            stage.run(Runner.retire)
+
+        seen = stage.records(GatesSeen)[-1]
+        assert seen.before is Milestone.FINALIZE
+        assert (seen.gates[0].gate, seen.gates[0].call) == (Gate.TRAFFIC, Call.FAIL)
+        assert stage.state.status is RunStatus.CUT_OVER
