@@ -56,6 +56,7 @@ PURE: dict[str, frozenset[str]] = {
     "gates": frozenset({"steps", "windows", "approving"}),
     "journeys": frozenset({"steps"}),
     "imagine": frozenset({"steps", "journeys"}),
+    "proving": frozenset({"imagine", "journeys", "steps"}),
     "drift": frozenset(),
     "planner": frozenset({"preflight", "journeys", "imagine", "drift"}),
     "replay": frozenset({"states"}),

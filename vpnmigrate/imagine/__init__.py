@@ -6,7 +6,7 @@ So a plan's changes are not written a second time: they are what the steps will 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from vpnmigrate.changes import ArchiveConfiguration, AskOperator, Change, RunTest
@@ -23,13 +23,29 @@ from vpnmigrate.steps.green import assumed
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
 from vpnmigrate.steps.traffic import shortfalls
 
-__all__ = ["Scene", "World", "opening", "walked"]
+__all__ = ["Scene", "Turn", "World", "opening", "turned", "walked"]
 
 MOST_LOOKS = 1000
 """More than any step needs; one that needs more would never end."""
 BETWEEN_LOOKS = timedelta(minutes=5)
 """Imagined looks lie further apart than any delay a step allows for."""
 HOLDER = "the run that applies this plan"
+_REPORT = "this is a fault of vpnmigrate: please report it with the survey"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One look of a step whose goal does not hold: the scene, what it asks for there, and why."""
+
+    scene: Scene
+    changes: tuple[Change, ...]
+    """Independent of each other: any of them may be performed without the others."""
+    why: str
+
+    def after(self, changes: Iterable[Change]) -> Scene:
+        """Give the scene a while later, with *changes*, all or some of ours, performed."""
+        later = _after(self.scene, changes)
+        return replace(later, at=later.at + BETWEEN_LOOKS)
 
 
 def opening(plan: Plan, made: Mapping[Role, str]) -> Scene:
@@ -57,27 +73,36 @@ def walked(
     return tuple(planned), scene
 
 
+def turned(scene: Scene, step: Step, direction: Direction, now: Snapshot) -> Turn | None:
+    """Give what *step* asks for when it looks at *scene* and sees *now*; None if its goal holds.
+
+    Raises:
+        RefusedError: It can never reach its goal from here; names the step and why.
+    """
+    way = way_of(direction, scene.plan, now)
+    verdict = step.verify(scene.plan, way, now, scene.told)
+    if isinstance(verdict, Blocked):
+        raise _unplannable(step, verdict.why, verdict.advice)
+    if not isinstance(verdict, NotYet):
+        return None
+    changes = tuple(step.apply(scene.plan, way, now, scene.told))
+    later = _verified(scene, way, now) if isinstance(step, SwitchTunnels) else scene
+    if not changes and later.told == scene.told:
+        raise _unplannable(step, verdict.why, _REPORT)
+    return Turn(later, changes, verdict.why)
+
+
 def _settled(scene: Scene, step: Step, direction: Direction) -> tuple[tuple[Change, ...], Scene]:
     changes: list[Change] = []
     why = "it would look at AWS for ever"
     for _ in range(MOST_LOOKS):
-        now = scene.look()
-        way = way_of(direction, scene.plan, now)
-        verdict = step.verify(scene.plan, way, now, scene.told)
-        if isinstance(verdict, Blocked):
-            raise _unplannable(step, verdict.why, verdict.advice)
-        if not isinstance(verdict, NotYet):
+        turn = turned(scene, step, direction, scene.look())
+        if turn is None:
             return tuple(changes), scene
-        why = verdict.why
-        wanted = tuple(step.apply(scene.plan, way, now, scene.told))
-        later = _after(scene, wanted)
-        if isinstance(step, SwitchTunnels):
-            later = _verified(later, way, now)
-        if not wanted and later.told == scene.told:
-            break
-        changes += wanted
-        scene = replace(later, at=scene.at + BETWEEN_LOOKS)
-    raise _unplannable(step, why, "this is a fault of vpnmigrate: please report it with the survey")
+        why = turn.why
+        changes += turn.changes
+        scene = turn.after(turn.changes)
+    raise _unplannable(step, why, _REPORT)
 
 
 def _after(scene: Scene, changes: Iterable[Change]) -> Scene:
