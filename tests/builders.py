@@ -41,6 +41,7 @@ from vpnmigrate.model import (
 )
 from vpnmigrate.options import Decisions
 from vpnmigrate.plan import GATEWAY_ROLE, Plan, connection_role
+from vpnmigrate.proving import DeadEnd, Length, Proof
 from vpnmigrate.rundir import Run, Runs
 from vpnmigrate.snapshot import (
     Reading,
@@ -198,6 +199,12 @@ def a_plan(*, before: Survey | None = None, decisions: Decisions | None = None) 
         before=before or a_survey(),
         decisions=decisions or Decisions(),
     )
+
+
+def a_proof(*dead_ends: DeadEnd) -> Proof:
+    """Build what a walk through all states has shown."""
+    back = Length(10, timedelta(minutes=135), "step 10, after: disable the old tunnels")
+    return Proof(107, back, Length(12, timedelta(minutes=135), "the beginning"), dead_ends)
 
 
 def new_side(*, on: str | None = None, attachment: str = "attached", up: int = 0) -> Reading:

@@ -113,6 +113,7 @@ SHELL: dict[str, frozenset[str]] = {
         {
             "drift",
             "replay",
+            "proving",
             "routes",
             "stopwatch",
             "journal",
@@ -124,7 +125,7 @@ SHELL: dict[str, frozenset[str]] = {
         }
     ),
     "report": frozenset(
-        {"states", "replay", "orders", "evidence", "bundle", "rehearsal", "stopwatch"}
+        {"states", "replay", "orders", "proving", "evidence", "bundle", "rehearsal", "stopwatch"}
         | {"byhand", "journeys", "windows"}
     ),
 }

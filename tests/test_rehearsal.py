@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.builders import a_proof
 from tests.report.examples import BEGAN
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
@@ -111,7 +112,7 @@ def found():
         )
         for boundary in BOUNDARIES
     )
-    return Rehearsal(GOOD, back)
+    return Rehearsal(GOOD, back, a_proof())
 
 
 def test_what_is_kept_says_how_long_each_way_takes():
@@ -145,7 +146,7 @@ class TestView:
         left = Passage(
             3, (), timedelta(0), timedelta(0), differences=("left behind: vgw-9 (gateway)",)
         )
-        bad = Rehearsal(found.forward, (*found.back[:2], left, *found.back[3:]))
+        bad = Rehearsal(found.forward, (*found.back[:2], left, *found.back[3:]), a_proof())
 
         text = view.text(bad, file="plan.json", kept="k.json")
 
@@ -157,7 +158,7 @@ class TestView:
         """A rehearsal that ends with another next hop is not good, and names table and prefix."""
         old, other = Winner(target="vgw-1", destination=TO), Winner(target="igw-1", destination=TO)
         row = Row(RouteTableId("rtb-1"), (TO,), old, other, same=False)
-        strayed = Rehearsal(replace(GOOD, routes=(row,)), ())
+        strayed = Rehearsal(replace(GOOD, routes=(row,)), (), a_proof())
 
         text = view.text(strayed, file="plan.json", kept="k.json")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vpnmigrate import gates
@@ -29,7 +29,8 @@ class Papers:
     user: str = ""
     """Their login name."""
     rehearsed: Rehearsed | None = None
-    proof: ProofOfReturn | None = None
+    prove: Callable[[], ProofOfReturn] | None = None
+    """Tries the way back out; asked once, before the cutover.  None where nobody does."""
     forces: tuple[Force, ...] = ()
     """For this process alone: who comes back another day has to say it again."""
 
@@ -65,7 +66,7 @@ class Gatekeeper:
         """
         survey = self._settler.read_for_certain(self._survey)
         look = self._settler.look_for_certain(self._suits)
-        around = self._circumstances(differences(self._plan.before, survey))
+        around = self._circumstances(differences(self._plan.before, survey), self._proof())
         seen = gates.before_cutover(self._plan, look.way, look.now, look.told, around)
         seen = self._write_down(Milestone.CUTOVER, seen)
         require_unchanged(self._plan, survey)
@@ -93,7 +94,7 @@ class Gatekeeper:
         """
         look = self._settler.look_for_certain()
         seen = gates.before_finalize(
-            self._plan, look.way, look.now, look.told, self._circumstances(())
+            self._plan, look.way, look.now, look.told, self._circumstances((), None)
         )
         seen = self._write_down(Milestone.FINALIZE, seen)
         for each in seen:
@@ -116,7 +117,10 @@ class Gatekeeper:
         seen = gates.to_be_seen(self._plan, look.way, look.now, look.told)
         return all(each.lets_through for each in seen)
 
-    def _circumstances(self, drift: tuple[str, ...]) -> Circumstances:
+    def _proof(self) -> ProofOfReturn | None:
+        return None if self._papers.prove is None else self._papers.prove()
+
+    def _circumstances(self, drift: tuple[str, ...], proof: ProofOfReturn | None) -> Circumstances:
         identity = self._settler.read_for_certain(self._ec2.identity)
         return Circumstances(
             now=self._clock.now(),
@@ -126,7 +130,7 @@ class Gatekeeper:
             paths=self._paths.read(),
             approvals=self._logbook.state.approvals,
             rehearsed=self._papers.rehearsed,
-            proof=self._papers.proof,
+            proof=proof,
         )
 
     def _write_down(self, before: Milestone, seen: Sequence[Seen]) -> tuple[Seen, ...]:

@@ -25,6 +25,7 @@ from vpnmigrate.model import Attachment, VpnGatewayId
 from vpnmigrate.options import Approvals
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.ports import Path as HostPath
+from vpnmigrate.proving import Proof, prove
 from vpnmigrate.records import Entry, Intended
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import replay
@@ -94,15 +95,16 @@ class Passage:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """The way forward, and the way back from every step."""
+    """The way forward, the way back from every step, and what was proven of those in between."""
 
     forward: Passage
     back: tuple[Passage, ...]
+    proof: Proof
 
     @property
     def good(self) -> bool:
         """Whether every passage ended as it must."""
-        return all(passage.good for passage in (self.forward, *self.back))
+        return self.proof.holds and all(each.good for each in (self.forward, *self.back))
 
 
 def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> Rehearsed:
@@ -132,7 +134,8 @@ def rehearse(plan: Plan, tell: Callable[[str], None]) -> Rehearsal:
     for boundary in BOUNDARIES:
         tell(f"back, from the end of step {boundary}")
         back.append(_back(plan, boundary))
-    return Rehearsal(forward, tuple(back))
+    tell("back and forward, from every state in between")
+    return Rehearsal(forward, tuple(back), prove(plan))
 
 
 def _forward(plan: Plan) -> Passage:

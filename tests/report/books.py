@@ -14,6 +14,7 @@ from tests.builders import (
     a_connection,
     a_customer_gateway,
     a_gateway,
+    a_proof,
     a_survey,
 )
 from vpnmigrate.model import (
@@ -51,6 +52,7 @@ def a_rehearsal():
             Passage(n, (), timedelta(minutes=3), timedelta(minutes=4), timedelta(minutes=n))
             for n in BOUNDARIES
         ),
+        a_proof(),
     )
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
+from tests.builders import a_proof
 from tests.report.examples import a_plan
 from vpnmigrate.options import Decisions, Exceptions, TestVpc, TunnelOptions
 from vpnmigrate.report import plan as view
@@ -14,7 +15,7 @@ from vpnmigrate.report import plan as view
 
 @pytest.fixture
 def text():
-    return view.text(a_plan(), file="plan.json")
+    return view.text(a_plan(), a_proof(), file="plan.json")
 
 
 class TestText:
@@ -86,7 +87,9 @@ class TestText:
         plan = a_plan()
         gateway = replace(plan.before.gateway, tags={"Name": "a\x1b[2Jb"})
 
-        text = view.text(replace(plan, before=replace(plan.before, gateway=gateway)), file="p")
+        text = view.text(
+            replace(plan, before=replace(plan.before, gateway=gateway)), a_proof(), file="p"
+        )
 
         assert '"a?[2Jb"' in text
         assert "\x1b" not in text
@@ -103,7 +106,7 @@ class TestDecisions:
             recreate_aws_vpn=True,
         )
 
-        text = " ".join(view.text(a_plan(decisions), file="p").split())
+        text = " ".join(view.text(a_plan(decisions), a_proof(), file="p").split())
 
         assert "Amazon-side ASN 65001" in text
         assert "10.9.0.0/24, judged by: ping 10.9.0.4" in text
@@ -115,7 +118,7 @@ class TestDecisions:
 class TestJson:
     def test_is_the_plan_itself_and_where_it_lies(self):
         """A program reads the same fields as the file has."""
-        document = json.loads(json.dumps(view.as_json(a_plan(), file="plan.json")))
+        document = json.loads(json.dumps(view.as_json(a_plan(), a_proof(), file="plan.json")))
 
         assert document["schema"] == "vpnmigrate/plan/1"
         assert document["file"] == "plan.json"

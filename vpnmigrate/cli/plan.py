@@ -69,5 +69,7 @@ def plan(
 
     desk = desk_of(context, home, printing)
     about = About(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
-    made, file = make(desk, aws, about, Chosen(playbook, change, window), output=output)
-    desk.results.give(view.text(made, file=str(file)), view.as_json(made, file=str(file)))
+    made, proof, file = make(desk, aws, about, Chosen(playbook, change, window), output=output)
+    desk.results.give(
+        view.text(made, proof, file=str(file)), view.as_json(made, proof, file=str(file))
+    )

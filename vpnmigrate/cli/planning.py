@@ -14,14 +14,16 @@ from vpnmigrate.aws.account import Reader
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.subject import require_replannable
-from vpnmigrate.errors import UsageError
+from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.files import load_plan, load_playbook, save_plan
 from vpnmigrate.journal import read_journal
 from vpnmigrate.model import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.options import ChangeNumber, Decisions
 from vpnmigrate.plan import Plan
 from vpnmigrate.planner import plan_from, replan_from
+from vpnmigrate.proving import Proof, prove
 from vpnmigrate.replay import replay
+from vpnmigrate.report.proof import sentence
 from vpnmigrate.windows import FORM, window_from
 
 DEFAULT_PLAYBOOK = "standard"
@@ -79,8 +81,8 @@ class Chosen:
 
 def make(
     desk: Desk, aws: Aws, about: About, chosen: Chosen, *, output: Path | None
-) -> tuple[Plan, Path]:
-    """Survey, check, plan, and write the plan; makes no call that changes anything.
+) -> tuple[Plan, Proof, Path]:
+    """Survey, check, plan, prove the way back, and write the plan; changes nothing in AWS.
 
     Raises:
         VpnMigrateError: Whatever forbids it; no file is written then.
@@ -88,8 +90,14 @@ def make(
     about.require_one()
     plan = _again(desk, aws, about.run, chosen) if about.run else _afresh(desk, aws, about, chosen)
     file = output or Path(f"plan-{plan.migration}.json")
+    proof = prove(plan)
+    if not proof.holds:
+        raise RefusedError(
+            f"the plan has {sentence(proof)}",
+            advice="this is a fault of vpnmigrate: please report it with the survey",
+        )
     save_plan(plan, file)
-    return plan, file
+    return plan, proof, file
 
 
 def _afresh(desk: Desk, aws: Aws, about: About, chosen: Chosen) -> Plan:

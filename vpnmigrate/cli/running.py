@@ -30,6 +30,7 @@ from vpnmigrate.errors import (
     WrongAccountError,
 )
 from vpnmigrate.gatekeeping import Papers
+from vpnmigrate.gates import ProofOfReturn
 from vpnmigrate.journal import FileJournal
 from vpnmigrate.lock import take_lock
 from vpnmigrate.logs import RunLog, log_of
@@ -38,6 +39,7 @@ from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Observer
 from vpnmigrate.probes import probe_from
 from vpnmigrate.probing import NoProbes
+from vpnmigrate.proving import prove
 from vpnmigrate.records import Approved, Noted, Opened, Replanned
 from vpnmigrate.rehearsals import Rehearsals
 from vpnmigrate.rehearsed import Rehearsed
@@ -45,6 +47,7 @@ from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.progress import PlainProgress
+from vpnmigrate.report.proof import sentence
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import span, wrapped
 from vpnmigrate.runner import Runner, Surroundings
@@ -183,7 +186,12 @@ def _go(
                 terms.confirm_within, desk.parts.watchdog(run, terms.aws), who.host
             ),
             blind=is_blind(journal.entries),
-            papers=Papers(who.user, _rehearsed(desk, plan, speaker), forces=terms.brought.forces),
+            papers=Papers(
+                who.user,
+                _rehearsed(desk, plan, speaker),
+                lambda: _proven(plan),
+                terms.brought.forces,
+            ),
             probes=NoProbes() if terms.probes is None else desk.parts.probes(terms.probes),
         )
         if terms.probes is None:
@@ -206,6 +214,11 @@ def _rehearsed(desk: Desk, plan: Plan, speaker: Speaker) -> Rehearsed | None:
     except MalformedFileError as error:
         speaker.say(wrapped(f"No rehearsal counts: {error.message}"))
         return None
+
+
+def _proven(plan: Plan) -> ProofOfReturn:
+    proof = prove(plan)
+    return ProofOfReturn(proof.holds, sentence(proof))
 
 
 def _require_region(clients: Clients, region: str) -> None:

@@ -9,7 +9,9 @@ import msgspec
 
 from vpnmigrate.changes import AskOperator, Change
 from vpnmigrate.plan import Phase, Plan, PlannedStep
+from vpnmigrate.proving import Proof
 from vpnmigrate.report import decisions, findings, inventory
+from vpnmigrate.report import proof as proofs
 from vpnmigrate.report.imagined import told
 from vpnmigrate.report.words import columns, count, heading, item, moment, wrapped
 from vpnmigrate.snapshot import Word
@@ -20,8 +22,8 @@ _FLOWS_AGAIN = "tunnels are up and routes are back"
 _TRAFFIC_RETURNS = frozenset({Word.NEW_TUNNELS_ENABLED, Word.TUNNELS_RETURNED})
 
 
-def text(plan: Plan, *, file: str) -> str:
-    """Give the whole plan; *file* is where it lies, for the commands that may come next."""
+def text(plan: Plan, proof: Proof, *, file: str) -> str:
+    """Give the whole plan with its *proof* of return; *file* is where it lies, for what is next."""
     parts = [
         _title(plan),
         heading("What is there now") + inventory.text(plan.before),
@@ -29,19 +31,21 @@ def text(plan: Plan, *, file: str) -> str:
         heading("Decisions") + decisions.text(plan.decisions),
         heading("Steps 1 to 10: apply") + "\n".join(_forward(plan)),
         heading("The way back: rollback") + _way_back(plan),
+        heading("Proof of return") + proofs.text(proof),
         heading("Step 11: finalize") + _retire(plan),
         heading("Next") + _next(plan, file),
     ]
     return "\n\n".join(parts)
 
 
-def as_json(plan: Plan, *, file: str) -> dict[str, Any]:
+def as_json(plan: Plan, proof: Proof, *, file: str) -> dict[str, Any]:
     """Give the plan as a JSON document: the file's own fields, and where it lies."""
     return {
         "schema": SCHEMA,
         "file": file,
         "findings": findings.as_json(plan.findings),
         "plan": msgspec.to_builtins(plan),
+        "proof": proofs.as_json(proof),
         "next": [f"vpnmigrate rehearse {file}", f"vpnmigrate apply {file}"],
     }
 

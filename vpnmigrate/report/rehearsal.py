@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vpnmigrate.rehearsal import Passage, Rehearsal
+from vpnmigrate.report import proof
 from vpnmigrate.report.words import heading, item, span, wrapped
 
 SCHEMA = "vpnmigrate/rehearsal/1"
@@ -22,6 +23,7 @@ def text(rehearsal: Rehearsal, *, file: str, kept: str) -> str:
         f"  outage {span(forward.outage)}; {span(forward.took)} in all",
         heading("Routes, before and after") + "\n".join(_routes(forward)),
         heading("Back, from the end of each step") + "\n".join(_table(rehearsal)),
+        heading("Proof of return") + proof.text(rehearsal.proof),
         *_faults(rehearsal),
         wrapped(f"The result is kept for this plan's gates and deadlines, in {kept}"),
         heading("Next") + f"  vpnmigrate apply {file}" if rehearsal.good else "",
@@ -38,6 +40,7 @@ def as_json(rehearsal: Rehearsal, *, file: str, kept: str) -> dict[str, Any]:
         "good": rehearsal.good,
         "forward": _passage(rehearsal.forward),
         "back": [_passage(passage) for passage in rehearsal.back],
+        "proof": proof.as_json(rehearsal.proof),
         "next": f"vpnmigrate apply {file}" if rehearsal.good else "",
     }
 

@@ -13,21 +13,20 @@ one look is cut short at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
-
-import msgspec
 
 from vpnmigrate.changes import AwsChange, Change
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.imagine import Scene, Turn, World, opening, turned
+from vpnmigrate.imagine import Turn, opening, turned
 from vpnmigrate.journeys import CLAIM, CLEAN_UP, CUTOVER, FORWARD
-from vpnmigrate.model import CREATED_ROUTE, RouteTableRecord
 from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Plan
+from vpnmigrate.proving.proof import DeadEnd, Length, Proof
+from vpnmigrate.proving.stand import Stand, outline
 from vpnmigrate.records import Direction
-from vpnmigrate.snapshot import Told
 from vpnmigrate.steps.base import Step
+
+__all__ = ["BACK", "FEW", "DeadEnd", "Length", "Proof", "prove"]
 
 BACK: tuple[Step, ...] = (*CLAIM, *CUTOVER, *CLEAN_UP)
 """The whole way back; its step 10 is for a cutover that has begun."""
@@ -36,122 +35,16 @@ FEW = 12
 """Changes of one look of which every one is left out once; more would only cost time."""
 
 
-@dataclass(frozen=True)
-class Length:
-    """How long a way is at most."""
-
-    changes: int = 0
-    """Calls that alter AWS."""
-    cutover: timedelta = timedelta(0)
-    """The limits of those steps 7 to 10 that still have something to do, added up."""
-    begins: str = ""
-    """The state at its beginning, in an operator's words."""
-
-
-@dataclass(frozen=True)
-class DeadEnd:
-    """A state from which there is no way to an end."""
-
-    state: str
-    way: Direction
-    why: str
-
-    def __str__(self) -> str:
-        way = "back" if self.way is Direction.BACK else "forward"
-        return f"no way {way} from {self.state}: {self.why}"
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What the walk through all states has shown."""
-
-    states: int
-    back: Length
-    """The longest way back from any state."""
-    forward: Length
-    """The longest way forward from any state."""
-    dead_ends: tuple[DeadEnd, ...] = ()
-
-    @property
-    def holds(self) -> bool:
-        """Whether every state has a way back and a way forward."""
-        return not self.dead_ends
-
-
 def prove(plan: Plan, forward: Sequence[Step] = FORWARD, back: Sequence[Step] = BACK) -> Proof:
     """Walk every state that *plan* can reach by the steps *forward* and *back*; never raises."""
     return _Walk(plan, tuple(forward), tuple(back)).prove()
-
-
-@dataclass(frozen=True)
-class _Stand:
-    """A state a run can be left in: the moment in AWS, and where its journal stands."""
-
-    scene: Scene
-    direction: Direction
-    settled: frozenset[str] = frozenset()
-    """Steps that are not looked at again, by title."""
-    cutting: bool = False
-    """Whether a cutover was begun that no way back has undone."""
-    whole: bool = True
-    """Whether every look so far was carried out whole."""
-    story: str = "the beginning"
-
-    @cached_property
-    def key(self) -> bytes:
-        """What tells this state from others: everything but the time and the story."""
-        world, told = self.scene.world, self.scene.told
-        records = [
-            world.gateways,
-            world.connections,
-            world.tables,
-            world.vpcs,
-            world.subnets,
-            sorted(told.words),
-            sorted(told.files),
-            told.verified is not None,
-            (self.direction, sorted(self.settled), self.cutting),
-        ]
-        return msgspec.json.encode(records, order="sorted")
-
-    def after(self, step: Step, turn: Turn, changes: Sequence[Change]) -> _Stand:
-        """Give the state in which *changes*, all or some of the turn's, have been performed."""
-        whole = len(changes) == len(turn.changes)
-        in_cutover = FIRST_OF_CUTOVER <= step.number <= LAST_OF_CUTOVER and not step.cleaning
-        done = [str(change) for change in changes]
-        some = "" if whole else f" ({len(done)} of {len(turn.changes)} changes)"
-        back = "on the way back, " if self.direction is Direction.BACK else ""
-        story = f"{back}step {step.number}{some}"
-        return replace(
-            self,
-            scene=turn.after(changes),
-            cutting=self.cutting or (in_cutover and bool(done)),
-            whole=self.whole and whole,
-            story=f"{story}, after: {done[-1]}" if done else story,
-        )
-
-    def resumed(self) -> _Stand:
-        """Give the state as another process finds it: the way back is gone from its beginning."""
-        return self if self.direction is Direction.FORWARD else replace(self, settled=frozenset())
-
-    def turned_back(self) -> _Stand:
-        """Give the state in which a rollback begins here."""
-        told = replace(self.scene.told, verified=None)
-        scene = replace(self.scene, told=told)
-        return replace(self, scene=scene, direction=Direction.BACK, settled=frozenset())
-
-    def tried_again(self) -> _Stand:
-        """Give the state in which another attempt forward begins here."""
-        told = Told(files=self.scene.told.files, holder=self.scene.told.holder)
-        scene = replace(self.scene, told=told)
-        return replace(self, scene=scene, direction=Direction.FORWARD, settled=frozenset())
 
 
 class _Walk:
     def __init__(self, plan: Plan, forward: Sequence[Step], back: Sequence[Step]) -> None:
         self._plan = plan
         self._steps = {Direction.FORWARD: forward, Direction.BACK: back}
-        self._start = _Stand(opening(plan, {}), Direction.FORWARD)
+        self._start = Stand(opening(plan, {}), Direction.FORWARD)
         self._lengths: dict[bytes, Length | DeadEnd] = {}
         self._under_way: set[bytes] = set()
 
@@ -168,7 +61,7 @@ class _Walk:
             dead_ends=tuple(ends),
         )
 
-    def _longest(self, stands: Sequence[_Stand]) -> Length:
+    def _longest(self, stands: Sequence[Stand]) -> Length:
         lengths = [
             replace(length, begins=stand.story)
             for stand in stands
@@ -176,7 +69,7 @@ class _Walk:
         ]
         return max(lengths, key=lambda each: (each.cutover, each.changes), default=Length())
 
-    def _reached(self, stands: Sequence[_Stand]) -> Iterator[_Stand]:
+    def _reached(self, stands: Sequence[Stand]) -> Iterator[Stand]:
         """Give *stands* and every state that a run can be left in on their way."""
         # Whole looks first: a state that is reached both ways is gone on from as whole.
         whole = [stand for stand in stands if stand.whole]
@@ -198,7 +91,7 @@ class _Walk:
                 for left in (begun.after(step, turn, some).resumed() for some in parts):
                     (whole if left.whole else cut).append(left)
 
-    def _length(self, stand: _Stand) -> Length | DeadEnd:
+    def _length(self, stand: Stand) -> Length | DeadEnd:
         """Give how long the way from *stand* to the end of its direction is."""
         key = stand.key
         if key in self._lengths:
@@ -210,7 +103,7 @@ class _Walk:
         self._under_way.remove(key)
         return length
 
-    def _measured(self, stand: _Stand) -> Length | DeadEnd:
+    def _measured(self, stand: Stand) -> Length | DeadEnd:
         try:
             following = self._next(stand)
         except RefusedError as error:
@@ -225,7 +118,7 @@ class _Walk:
         sent = sum(isinstance(change, AwsChange) for change in turn.changes)
         return Length(rest.changes + sent, rest.cutover + self._limit(stand, step, turn))
 
-    def _limit(self, stand: _Stand, step: Step, turn: Turn) -> timedelta:
+    def _limit(self, stand: Stand, step: Step, turn: Turn) -> timedelta:
         """Give the limit of *step*, once: where the look after this one finds its goal reached."""
         if step.cleaning or step.number < FIRST_OF_CUTOVER:
             return timedelta(0)
@@ -233,7 +126,7 @@ class _Walk:
         over = turned(later, step, stand.direction, later.look()) is None
         return step.limit_for(self._plan) if over else timedelta(0)
 
-    def _next(self, stand: _Stand) -> tuple[_Stand, Step, Turn] | None:
+    def _next(self, stand: Stand) -> tuple[Stand, Step, Turn] | None:
         """Give the first step that still lacks something, with what it asks for; None at the end.
 
         Raises:
@@ -254,7 +147,7 @@ class _Walk:
             )
         return None
 
-    def _is_history(self, stand: _Stand, step: Step) -> bool:
+    def _is_history(self, stand: Stand, step: Step) -> bool:
         """Tell whether the runner would leave *step* out here."""
         if step.title in stand.settled:
             return True
@@ -262,10 +155,10 @@ class _Walk:
             return step.number == LAST_OF_CUTOVER and not stand.cutting
         return stand.cutting and 1 < step.number < FIRST_OF_CUTOVER
 
-    def _left(self, stand: _Stand) -> Iterator[str]:
+    def _left(self, stand: Stand) -> Iterator[str]:
         """Say how the end of a way back differs from how it was before."""
         if stand.direction is Direction.BACK:
-            before, now = _outline(self._start.scene.world), _outline(stand.scene.world)
+            before, now = outline(self._start.scene.world), outline(stand.scene.world)
             yield from (f"{each} is missing" for each in sorted(before - now))
             yield from (f"{each} is left" for each in sorted(now - before))
 
@@ -281,25 +174,3 @@ def _subsets(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
 
 def _is_telling(number: int, count: int) -> bool:
     return count <= FEW or number in (count // 2, count - 1)
-
-
-def _outline(world: World) -> frozenset[str]:
-    """Give what must be as before when all is taken back; ids of associations may differ."""
-    things: list[str] = [*world.connections, *world.vpcs, *world.subnets]
-    for gateway in world.gateways.values():
-        things.append(gateway.id)
-        things += (f"{gateway.id} on {a.vpc}" for a in gateway.attachments if a.state == "attached")
-        things += (f"tag {key} of {gateway.id}" for key in gateway.tags)
-    for table in world.tables.values():
-        things += _lines(table)
-    return frozenset(things)
-
-
-def _lines(table: RouteTableRecord) -> Iterator[str]:
-    yield from (f"propagation from {each} in {table.id}" for each in table.propagating)
-    for route in table.routes:
-        if route.origin == CREATED_ROUTE:
-            yield f"the route {route.destination} in {table.id} to {route.target}"
-    for tie in table.associations:
-        if tie.gateway:
-            yield f"the edge association of {table.id} with {tie.gateway}"

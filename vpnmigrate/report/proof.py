@@ -1,0 +1,59 @@
+"""What the proof of return has shown, for a reader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vpnmigrate.proving import Length, Proof
+from vpnmigrate.report.words import count, item, span, wrapped
+
+SHOWN = 5
+"""Dead ends that are spelled out; mostly they have one cause."""
+
+
+def sentence(proof: Proof) -> str:
+    """Give it in a sentence, for a gate or a plan."""
+    if not proof.holds:
+        return f"{count(len(proof.dead_ends), 'dead end')}, first: {proof.dead_ends[0]}"
+    return (
+        f"from each of {proof.states} states that this plan can reach there is a way back, "
+        f"at most {_told(proof.back)}; and until finalize a way forward, "
+        f"at most {_told(proof.forward)}"
+    )
+
+
+def text(proof: Proof) -> str:
+    """Give it in full: the longest way back with its beginning, and every kind of dead end."""
+    lines = [wrapped(f"{sentence(proof)}.", first="  ")]
+    if proof.back.begins:
+        lines.append(item(f"the longest way back begins at {proof.back.begins}"))
+    lines += [item(f"DEAD END: {end}") for end in proof.dead_ends[:SHOWN]]
+    if len(proof.dead_ends) > SHOWN:
+        lines.append(item(f"and {len(proof.dead_ends) - SHOWN} more"))
+    return "\n".join(lines)
+
+
+def as_json(proof: Proof) -> dict[str, Any]:
+    """Give it as a part of a JSON document."""
+    return {
+        "holds": proof.holds,
+        "states": proof.states,
+        "back": _length(proof.back),
+        "forward": _length(proof.forward),
+        "dead_ends": [
+            {"state": end.state, "way": end.way.value, "why": end.why} for end in proof.dead_ends
+        ],
+    }
+
+
+def _told(length: Length) -> str:
+    limit = f", with traffic back within {span(length.cutover)}" if length.cutover else ""
+    return f"{count(length.changes, 'change')}{limit}"
+
+
+def _length(length: Length) -> dict[str, Any]:
+    return {
+        "changes": length.changes,
+        "cutover": round(length.cutover.total_seconds(), 3),
+        "begins": length.begins,
+    }
