@@ -64,7 +64,8 @@ def test_drift_is_written_down_and_refused(tmp_path):
 def test_a_failed_trial_of_the_way_back_holds(tmp_path):
     """What somebody found out about the way back is asked before step 7."""
     stage = Stage(tmp_path)
-    papers = Papers("ann", proof=ProofOfReturn(holds=False, told="may not attach vgw-old"))
+    failed = ProofOfReturn(holds=False, told="may not attach vgw-old")
+    papers = Papers("ann", prove=lambda: failed)
 
     with pytest.raises(HeldError, match="way-back: may not attach vgw-old"):
         stage.run(Runner.forward, papers=papers)
