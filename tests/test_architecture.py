@@ -66,6 +66,7 @@ PURE: dict[str, frozenset[str]] = {
     "requests": frozenset(),
     "stopwatch": frozenset(),
     "evidence": frozenset(),
+    "hooks": frozenset({"replay"}),
     "byhand": frozenset({"requests"}),
 }
 

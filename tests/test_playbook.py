@@ -17,6 +17,7 @@ from vpnmigrate.options import (
     DirectConnect,
     Exceptions,
     Finalize,
+    HookMoment,
     InsideMode,
     KeyMode,
     OldTunnels,
@@ -63,6 +64,8 @@ decisions:
     connections: [vpn-2]
   probes: ["10.1.0.5:22"]
   change: CHG0012345
+  hooks:
+    held: [./tell, --now]
   recreate_aws_vpn: true
   direct_connect: absent
   window: 2026-11-28T23:00/03:00 Europe/Berlin
@@ -107,6 +110,7 @@ def test_says_everything_a_plan_can_decide() -> None:
             exceptions=Exceptions(("10.9.0.0/16",), ("vpn-2",)),  # type: ignore[arg-type]
             probes=("10.1.0.5:22",),
             change="CHG0012345",
+            hooks={HookMoment.HELD: ("./tell", "--now")},
             recreate_aws_vpn=True,
             direct_connect=DirectConnect.ABSENT,
             window=Window(
@@ -149,6 +153,8 @@ def test_what_is_left_out_has_its_default() -> None:
     ("line", "told", "advice"),
     [
         ("change: two words", "decisions.change: expected text matching regex", ""),
+        ("hooks: {lunch: [x]}", "decisions.hooks: not one of the choices", "choices: before-cut"),
+        ("hooks: {held: []}", "decisions.hooks: expected a list of length >= 1", ""),
         ("keys: old", "decisions.keys: not one of the choices", "choices: new, reuse, "),
         ("colour: red", "decisions.colour: no playbook has such a field", "fields: asn, keys, "),
         ("asn: '64513'", "decisions.asn: expected a whole number, got text", ""),

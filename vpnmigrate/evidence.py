@@ -23,6 +23,7 @@ from vpnmigrate.records import (
     DirectionTaken,
     Entry,
     Finished,
+    HookRan,
     Intended,
     Opened,
     OutageBegan,
@@ -205,11 +206,13 @@ def _journey(
     for step in planned:
         due.setdefault(step.number, Counter()).update(_kind(c) for c in step.changes)
     made = _made(leg)
+    # Hooks end after what they were told of, and the next process opens the journal any day.
+    last = [entry for entry in leg if not isinstance(entry.record, HookRan | Opened)][-1]
     return Journey(
         set_out.direction,
         set_out.attempt,
         began=leg[0].at,
-        ended=leg[-1].at,
+        ended=last.at,
         finished=any(isinstance(entry.record, Finished) for entry in leg),
         steps=tuple(
             Kept(number, due.get(number, Counter()), made.get(number, Counter()))

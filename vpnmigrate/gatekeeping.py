@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vpnmigrate import gates
 from vpnmigrate.admission import require_direct_connect_known, require_unchanged
@@ -14,8 +14,9 @@ from vpnmigrate.gates import Circumstances, ProofOfReturn
 from vpnmigrate.go_no_go import Call, Force, Gate, Milestone, Seen
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look
+from vpnmigrate.options import HookMoment
 from vpnmigrate.plan import Plan
-from vpnmigrate.ports import Ec2, Paths
+from vpnmigrate.ports import Ec2, Hooks, NoHooks, Paths
 from vpnmigrate.records import Forced, GatesSeen
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.settling import Settler
@@ -33,6 +34,7 @@ class Papers:
     """Tries the way back out; asked once, before the cutover.  None where nobody does."""
     forces: tuple[Force, ...] = ()
     """For this process alone: who comes back another day has to say it again."""
+    hooks: Hooks = field(default_factory=NoHooks)
 
 
 class Gatekeeper:
@@ -64,11 +66,13 @@ class Gatekeeper:
             RefusedError: AWS is not configured as the plan found it, or that cannot be told.
             HeldError: A gate does not pass and was not forced.
         """
+        # First, because it may take its time, and what the others see must be fresh.
+        hook = self._hook(HookMoment.BEFORE_CUTOVER)
         survey = self._settler.read_for_certain(self._survey)
         look = self._settler.look_for_certain(self._suits)
         around = self._circumstances(differences(self._plan.before, survey), self._proof())
         seen = gates.before_cutover(self._plan, look.way, look.now, look.told, around)
-        seen = self._write_down(Milestone.CUTOVER, seen)
+        seen = self._write_down(Milestone.CUTOVER, (*seen, *hook))
         require_unchanged(self._plan, survey)
         self._require_open(seen)
         return look
@@ -92,11 +96,12 @@ class Gatekeeper:
             NotVerifiedError: Traffic does not flow through the new connections now.
             HeldError: Another gate does not pass and was not forced.
         """
+        hook = self._hook(HookMoment.BEFORE_FINALIZE)
         look = self._settler.look_for_certain()
         seen = gates.before_finalize(
             self._plan, look.way, look.now, look.told, self._circumstances((), None)
         )
-        seen = self._write_down(Milestone.FINALIZE, seen)
+        seen = self._write_down(Milestone.FINALIZE, (*seen, *hook))
         for each in seen:
             if each.gate is Gate.TRAFFIC and each.call is not Call.PASS:
                 message = f"traffic does not flow through the new connections: {each.observed}"
@@ -107,6 +112,10 @@ class Gatekeeper:
                 f"finalize may not begin: {_listed(closed)}",
                 advice=closed[0].advice or f"vpnmigrate status {self._plan.migration}",
             )
+
+    def _hook(self, moment: HookMoment) -> Sequence[Seen]:
+        judged = self._papers.hooks.ask(moment)
+        return () if judged is None else (gates.hook(moment, judged),)
 
     def _survey(self) -> Survey:
         survey = self._ec2.survey(self._plan.old_gateway)

@@ -31,6 +31,7 @@ class Gate(StrEnum):
     OWN_PATH = "own-path"
     TRAFFIC = "traffic-verified"
     ARCHIVED = "configuration-archived"
+    HOOK = "hook"
 
 
 class Call(StrEnum):

@@ -38,6 +38,7 @@ class Event(StrEnum):
 
     JOURNALLED = "journal.written"
     WAITED = "step.waited"
+    PRINTED = "hook.printed"
     NOTICED = "run.noticed"
     """About this process itself: a torn line, a take-over."""
 
@@ -62,6 +63,10 @@ class RunLog:
             waited=waited.total_seconds(),
             limit=limit.total_seconds(),
         )
+
+    def printed(self, moment: str, program: str, output: str) -> None:
+        """Log what a hook printed, as far as it was kept."""
+        self._say(Event.PRINTED, moment=moment, program=program, output=output)
 
     def notice(self, text: str) -> None:
         """Log what the operator was told about this process."""

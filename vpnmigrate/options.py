@@ -112,6 +112,8 @@ class Waits(Struct, frozen=True, forbid_unknown_fields=True):
 
     The outage has ended by then: at the first green.
     """
+    hook: timedelta = timedelta(seconds=30)
+    """After which a hook is killed, with all that it started.  A webhook takes a second or two."""
 
 
 class Verification(Struct, frozen=True, forbid_unknown_fields=True):
@@ -170,6 +172,30 @@ class Finalize(Struct, frozen=True, forbid_unknown_fields=True):
     window: Window | None = None
 
 
+class HookMoment(StrEnum):
+    """When a hook is run; ``hooks.ABOUT`` says what each means."""
+
+    BEFORE_CUTOVER = "before-cutover"
+    BEFORE_FINALIZE = "before-finalize"
+    OUTAGE_BEGAN = "outage-began"
+    OUTAGE_ENDED = "outage-ended"
+    STEP_SETTLED = "step-settled"
+    NEEDS_PERSON = "needs-person"
+    VERIFIED = "verified"
+    FORCED = "forced"
+    HELD = "held"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+    TURNED_BACK = "turned-back"
+    ROLLED_BACK = "rolled-back"
+    FINISHED = "finished"
+    RETIRED = "retired"
+
+
+Hook = Annotated[tuple[str, ...], Meta(min_length=1)]
+"""A program with its arguments, run without a shell."""
+
+
 class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything a playbook decides."""
 
@@ -191,6 +217,8 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     """Sent each second in the cutover: ``host:port``, or a command; no secret belongs in one."""
     change: ChangeNumber = ""
     """The change board's number for this migration, on everything it makes; ``plan --change``."""
+    hooks: dict[HookMoment, Hook] = field(default_factory=dict)
+    """What is run when; each is told on standard input what has happened."""
     recreate_aws_vpn: bool = False
     """Also re-create connections on the gateway that are AWS VPN already (cases.md 1)."""
     direct_connect: DirectConnect = DirectConnect.CHECK

@@ -137,7 +137,7 @@ def _advice(message: str, path: Path) -> str:
     match _type_at(around):
         case inspect.StructType(fields=fields):
             return f"fields: {', '.join(one.encode_name for one in fields)}"
-        case inspect.EnumType(cls=cls):
+        case inspect.EnumType(cls=cls) | inspect.DictType(key_type=inspect.EnumType(cls=cls)):
             return f"choices: {', '.join(str(choice) for choice in cls)}"
         case inspect.BoolType():
             return "choices: true, false"

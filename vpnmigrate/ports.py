@@ -10,6 +10,7 @@ from typing import Protocol
 
 from vpnmigrate.changes import AwsChange, OperatorTask
 from vpnmigrate.model import MigrationId, VpnGatewayId
+from vpnmigrate.options import HookMoment
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.plan import Plan
 from vpnmigrate.records import Entry, Record
@@ -188,6 +189,36 @@ class Probes(Protocol):
     def end(self) -> None:
         """Send no more; may be called twice."""
         ...
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a hook that was asked has answered."""
+
+    program: str
+    exit: int | None
+    """None where it was killed, or could not be run."""
+    fault: str = ""
+    """Why it does not agree, or has not said so; empty where it does."""
+
+
+class Hooks(Protocol):
+    """The plan's hooks, as far as the run waits for them."""
+
+    def ask(self, moment: HookMoment) -> Judged | None:
+        """Run the hook of *moment* and wait for it, for as long as the plan allows.
+
+        None where the plan has none, or where hooks are not run, as in a rehearsal.
+        """
+        ...
+
+
+class NoHooks:
+    """No hook is run: in rehearsals, simulations and most tests."""
+
+    def ask(self, moment: HookMoment) -> Judged | None:
+        """Ask nobody."""
+        return None
 
 
 class Interruption(Protocol):

@@ -15,6 +15,7 @@ from vpnmigrate.approval import Approval
 from vpnmigrate.changes import Change
 from vpnmigrate.go_no_go import Gate, Milestone, Seen
 from vpnmigrate.model import MigrationId, RouteTableId, VpnConnectionId
+from vpnmigrate.options import HookMoment
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.snapshot import Word
 from vpnmigrate.spoken import AbortAsked, Armed, Confirmed, Continued, Declined, Paused
@@ -188,6 +189,16 @@ class Noted(_Record, frozen=True, tag="noted"):
     what: str
 
 
+class HookRan(_Record, frozen=True, tag="hook-ran"):
+    """A hook came to an end, or ``fault`` says to which; what it printed is in the log."""
+
+    moment: HookMoment
+    program: str
+    took: timedelta
+    about: int = 0  # the entry it was told of; 0 where it was asked
+    fault: str = ""
+
+
 class Held(_Record, frozen=True, tag="held"):
     """The run stops here on purpose, at a gate or for a person."""
 
@@ -243,6 +254,7 @@ Record = (
     | Probed
     | OtherHand
     | Noted
+    | HookRan
     | Held
     | Interrupted
     | Failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import get_args
 
@@ -26,6 +27,7 @@ from vpnmigrate.approval import Approval
 from vpnmigrate.changes import Change
 from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
 from vpnmigrate.model import AccountId
+from vpnmigrate.options import HookMoment
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
     Answered,
@@ -39,6 +41,7 @@ from vpnmigrate.records import (
     Forced,
     GatesSeen,
     Held,
+    HookRan,
     Interrupted,
     Noted,
     OtherHand,
@@ -495,6 +498,7 @@ def _all_records() -> list[Record]:
         Flapped("vpn-new has 0 of 2 tunnels UP"),
         Degraded(("vpn-new has 1 of 2 tunnels UP",)),
         Noted("y"),
+        HookRan(HookMoment.HELD, "tell", timedelta(seconds=1), fault="failed with exit status 1"),
         DirectionTaken(Direction.RETIRE, 2),
         Finished(Direction.RETIRE),
     )
@@ -516,6 +520,19 @@ def test_the_stories_use_every_record() -> None:
     told = {type(record) for record in _all_records()}
 
     assert told == set(get_args(Record))
+
+
+def test_a_hook_that_failed_is_noted_and_no_more() -> None:
+    """What a hook came to changes nothing of where the run stands; a fault is told."""
+    held = Story().opened().set_out().then(Held("for bob", 5))
+    before = replay(held.entries)
+    good = HookRan(HookMoment.HELD, "tell", timedelta(seconds=1))
+    bad = HookRan(HookMoment.HELD, "tell", timedelta(seconds=1), fault="failed with exit status 1")
+
+    after = replay(held.then(good, bad).entries)
+
+    assert after.notes == ("the hook of held failed with exit status 1",)
+    assert replace(after, notes=()) == before
 
 
 def test_gates_approvals_and_forces_are_kept() -> None:

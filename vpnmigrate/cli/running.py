@@ -18,6 +18,7 @@ from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.cli.brought import Brought
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
+from vpnmigrate.cli.hooks import CommandHooks, HookedJournal, attended
 from vpnmigrate.cli.lost import LOST, is_blind, outranked, taking_over
 from vpnmigrate.cli.signals import Interruption, heeding
 from vpnmigrate.cli.standings import standing
@@ -171,11 +172,12 @@ def _go(
         # A journal that sets out by a take-over is not the first there was.
         journal.write(LOST)
     with _progress(desk, before) as (progress, speaker):
-        watch = Watch(progress, kept.log)
+        hooks = CommandHooks(plan, journal.entries, desk.parts.clock, kept.log)
+        watch = Watch(progress, kept.log, hooks)
         interruption = Interruption(speaker, lambda: watch.cutting, lambda: stands().next)
         around = Surroundings(
             ec2=Account(clients, desk.parts.clock, Vault(run.vault), journal.require_ours),
-            journal=journal,
+            journal=HookedJournal(journal, hooks),
             people=desk.parts.people(speaker, run, terms.asking),
             observer=watch,
             clock=desk.parts.clock,
@@ -191,6 +193,7 @@ def _go(
                 _rehearsed(desk, plan, speaker),
                 lambda: _proven(plan),
                 terms.brought.forces,
+                hooks,
             ),
             probes=NoProbes() if terms.probes is None else desk.parts.probes(terms.probes),
         )
@@ -198,7 +201,7 @@ def _go(
             journal.write(Noted(FORGONE))
         if around.blind:
             speaker.say(wrapped(BLIND))
-        with heeding(interruption):
+        with attended(hooks, journal), heeding(interruption):
             journey(Hand(Runner(plan, around), before, lambda what: journal.write(Noted(what))))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from vpnmigrate.gates import host, people, retiring, timing, world
 from vpnmigrate.gates.circumstances import Circumstances, ProofOfReturn
 from vpnmigrate.gates.forcing import forced
+from vpnmigrate.gates.people import hook
 from vpnmigrate.go_no_go import Gate, Milestone, Seen
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Path
@@ -24,6 +25,7 @@ __all__ = [
     "before_cutover",
     "before_finalize",
     "forced",
+    "hook",
     "in_the_cutover",
     "to_be_seen",
 ]
@@ -31,7 +33,13 @@ __all__ = [
 
 ASKED: Mapping[Milestone, tuple[Gate, ...]] = {
     Milestone.CUTOVER: tuple(gate for gate in Gate if gate not in (Gate.TRAFFIC, Gate.ARCHIVED)),
-    Milestone.FINALIZE: (Gate.TRAFFIC, Gate.ARCHIVED, Gate.WINDOW, Gate.APPROVALS),
+    Milestone.FINALIZE: (
+        Gate.TRAFFIC,
+        Gate.ARCHIVED,
+        Gate.WINDOW,
+        Gate.APPROVALS,
+        Gate.HOOK,
+    ),
 }
 """Which gates stand before what, in the order in which they are asked."""
 

@@ -1,12 +1,14 @@
-"""Gates about people: who agreed to this plan."""
+"""Gates about people: who agreed to this plan, and what their own program says."""
 
 from __future__ import annotations
 
 from vpnmigrate.approving import Person, counting
 from vpnmigrate.gates.circumstances import Circumstances
-from vpnmigrate.gates.saying import failed, passed
+from vpnmigrate.gates.saying import failed, passed, unknown
 from vpnmigrate.go_no_go import Gate, Seen
+from vpnmigrate.options import HookMoment
 from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Judged
 
 
 def approvals(plan: Plan, around: Circumstances) -> Seen:
@@ -31,3 +33,13 @@ def finalize_approvals(plan: Plan, around: Circumstances) -> Seen:
     if plan.decisions.finalize.approved:
         return approvals(plan, around)
     return passed(Gate.APPROVALS, "the plan asks for none before finalize", "nothing")
+
+
+def hook(moment: HookMoment, judged: Judged) -> Seen:
+    """Ask the plan's own program; one that was killed, or cannot be run, has said nothing."""
+    required = f"{judged.program} exits 0 ({moment})"
+    if not judged.fault:
+        return passed(Gate.HOOK, "it agrees", required)
+    advice = f"what {judged.program} printed is in the run's log"
+    say = unknown if judged.exit is None else failed
+    return say(Gate.HOOK, f"{judged.program} {judged.fault}", required, advice=advice)

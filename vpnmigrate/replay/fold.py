@@ -26,6 +26,7 @@ from vpnmigrate.records import (
     Forced,
     GatesSeen,
     Held,
+    HookRan,
     Intended,
     Interrupted,
     Noted,
@@ -112,6 +113,9 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return ordered(state, order, entry.at)
         case Declined():
             return state
+        case HookRan(moment, fault=fault):
+            told = (f"the hook of {moment} {fault}",) if fault else ()
+            return replace(state, notes=_with(state.notes, *told))
         case Noted(what):
             return replace(state, notes=_with(state.notes, what))
         case Held(why):

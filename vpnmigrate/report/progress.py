@@ -19,6 +19,7 @@ from vpnmigrate.records import (
     Flapped,
     Forced,
     GatesSeen,
+    HookRan,
     Intended,
     Noted,
     OtherHand,
@@ -101,6 +102,8 @@ class Narrator:
                 yield f"  {mark}{change}"
             case Answered():
                 yield from self._answer(record)
+            case HookRan(moment=moment, fault=fault):
+                yield f"  hook of {moment}: {fault or 'done'}"
             case _:
                 pass  # told by the outcome, or of no use to a person
 

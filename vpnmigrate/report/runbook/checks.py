@@ -119,6 +119,7 @@ BEFORE_CUTOVER: tuple[GoNoGo, ...] = (
     _gate(Gate.CREDENTIALS, "they outlast the window, where that is known", "renew them"),
     _gate(Gate.CLOCK, "this host's clock agrees with AWS's", "set the clock"),
     _gate(Gate.OWN_PATH, "EC2 and STS are reached without this VPN", "another host"),
+    _gate(Gate.HOOK, "the plan's own program agrees, where it names one", "do as it says"),
 )
 BEFORE_FINALIZE: tuple[GoNoGo, ...] = (
     _gate(Gate.TRAFFIC, "the new side has carried traffic, and still does", "do not"),

@@ -1,0 +1,130 @@
+"""Programs of others, kept within bounds: real processes, which do what they should not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from vpnmigrate.cli.bounded import MOST_OUTPUT, Bounds, Ended, run_bounded, without_aws_secrets
+
+PATIENT = Bounds(timedelta(seconds=60))
+SHORT = Bounds(timedelta(seconds=0.3))
+
+
+def python(text: str, bounds: Bounds = PATIENT, told: bytes = b"") -> Ended:
+    return run_bounded([sys.executable, "-c", text], told, bounds)
+
+
+def test_what_it_is_told_and_what_it_says():
+    """It reads its standard input to the end, and both its outputs are kept, as text."""
+    ended = python(
+        "import sys; print(sys.stdin.read()[::-1], flush=True); print('x', file=sys.stderr)",
+        told=b"abc",
+    )
+
+    assert (ended.exit, ended.fault, ended.output.split()) == (0, "", ["cba", "x"])
+
+
+@pytest.mark.parametrize(
+    ("text", "exit_", "fault"),
+    [
+        ("raise SystemExit(3)", 3, "failed with exit status 3"),
+        ("import os; os.kill(os.getpid(), 9)", None, "was killed by signal 9"),
+    ],
+)
+def test_how_it_ends_badly(text, exit_, fault):
+    """An exit status and a signal are told apart."""
+    ended = python(text)
+
+    assert (ended.exit, ended.fault) == (exit_, fault)
+
+
+@pytest.mark.parametrize("command", [["no-such-program-anywhere"], [str(Path(__file__))], ["a\0b"]])
+def test_what_cannot_be_run_is_no_exception(command):
+    """A missing program, one without permission, and what is no name, are faults of the hook."""
+    ended = run_bounded(command, b"", PATIENT)
+
+    assert ended.exit is None
+    assert ended.fault.startswith("could not be run: ")
+
+
+def test_one_that_does_not_end_is_killed_with_all_it_started(tmp_path):
+    """When its time is over nothing of it is left, children included."""
+    note = tmp_path / "pid"
+    ended = python(
+        "import os, time\n"
+        "child = os.fork()\n"
+        f"open({str(note)!r}, 'w').write(str(child)) if child else None\n"
+        "time.sleep(600)",
+        Bounds(timedelta(seconds=2)),
+    )
+    child = int(note.read_text())
+
+    assert (ended.exit, ended.fault) == (None, "took over 2 s and was killed")
+    assert _gone(child)
+
+
+def _gone(pid: int) -> bool:
+    """Tell whether nothing of *pid* runs; one whose parent died may wait to be buried."""
+    for _ in range(200):
+        try:
+            os.kill(pid, 0)
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        Event().wait(0.05)  # the kernel may take a moment
+    return False
+
+
+def test_one_that_deafens_itself_is_killed_all_the_same():
+    """Neither ignored signals nor closed outputs keep a program alive beyond its time."""
+    ended = python(
+        f"import os, signal, time\nsignal.signal({int(signal.SIGTERM)}, signal.SIG_IGN)\n"
+        "os.close(1); os.close(2); time.sleep(600)",
+        SHORT,
+    )
+
+    assert ended.exit is None
+
+
+def test_a_flood_of_output_is_capped_and_blocks_nobody():
+    """Megabytes are read, and the beginning is kept."""
+    ended = python("print('x' * 5_000_000)")
+
+    assert ended.exit == 0
+    assert ended.output == "x" * MOST_OUTPUT
+
+
+def test_a_child_that_keeps_the_pipe_does_not_keep_us():
+    """The program's own end counts, not that of a child which inherited its output."""
+    ended = python(
+        "import os, time\nif os.fork() == 0: time.sleep(1); os._exit(0)\nprint('bye', flush=True)"
+    )
+
+    assert (ended.exit, ended.output) == (0, "bye\n")
+
+
+def test_it_does_not_have_to_listen():
+    """One that ends without reading what it is told is not at fault."""
+    assert python("pass", told=b"x" * 1_000_000).fault == ""
+
+
+def test_output_that_is_no_text_is_shown_all_the_same():
+    """Bytes that are no UTF-8 are spelt out."""
+    ended = python("import os; os.write(1, bytes([255, 65]))")
+
+    assert ended.output == "\\xffA"
+
+
+def test_aws_credentials_stay_here():
+    """A hook inherits the environment without AWS's credentials."""
+    given = {"AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t", "AWS_PROFILE": "p", "A": "1"}
+
+    assert without_aws_secrets(given) == {"AWS_PROFILE": "p", "A": "1"}

@@ -1,0 +1,210 @@
+"""Hooks of whole runs: real programs, a sandbox's AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.cli.terminal import Terminal
+from vpnmigrate.records import HookRan
+from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+
+EXAMPLE = Path(__file__).parents[2] / "playbooks" / "hooks" / "notify_webhook.py"
+TAKES_NOTE = "import sys, os; open({!r}, 'a').write(sys.stdin.read()); print(dict(os.environ))"
+
+
+def plan_with(terminal: Terminal, limit: str = "60s", **hooks: list[str]) -> str:
+    """Plan with *hooks*, and give the migration id."""
+    lines = [f"    {name.replace('_', '-')}: {json.dumps(hook)}" for name, hook in hooks.items()]
+    playbook = ["name: mine", "summary: s", "decisions:", "  hooks:" if hooks else "", *lines]
+    playbook += ["  waits:", f"    hook: {limit}", "  back_out: roll-back"]
+    (terminal.place / "mine.yaml").write_text("\n".join(playbook))
+    words = ["--playbook", "mine.yaml", "-o", "plan.json", "--change", "CHG7", "--json"]
+    ran = terminal.run("plan", "--vpn-gateway", terminal.gateway, *words)
+    assert ran.code == 0, ran.err
+    migration: str = ran.document["plan"]["migration"]
+    return migration
+
+
+def python(text: str) -> list[str]:
+    return [sys.executable, "-c", text]
+
+
+def folder(terminal: Terminal, run: str) -> Path:
+    return terminal.place / "home" / "runs" / run
+
+
+def records(terminal: Terminal, run: str) -> list[dict[str, str]]:
+    """Give what the journal says of hooks."""
+    lines = (folder(terminal, run) / "journal.jsonl").read_text().splitlines()
+    told = [json.loads(line)["record"] for line in lines]
+    return [each for each in told if each["record"] == HookRan.__struct_config__.tag]
+
+
+def test_the_hook_that_is_asked_is_a_gate(terminal: Terminal):
+    """Until it exits 0 the cutover does not begin, and traffic stays where it is."""
+    verdict = terminal.place / "verdict"
+    verdict.write_text("3")
+    asks = python(f"raise SystemExit(int(open({str(verdict)!r}).read()))")
+    run = plan_with(terminal, before_cutover=asks)
+
+    refused = terminal.run("apply", "plan.json")
+    before = terminal.status(run)
+    verdict.write_text("0")
+    agreed = terminal.run("apply", run)
+
+    assert (refused.code, agreed.code) == (3, 0)
+    assert "failed with exit status 3" in refused.err
+    assert (before["traffic"], before["outage_since"]) == ("old", None)
+    assert [each.get("fault", "") for each in records(terminal, run)] == [
+        "failed with exit status 3",
+        "",
+    ]
+
+
+def test_finalize_asks_too(terminal: Terminal):
+    """A hook before finalize that cannot be run leaves the old connections alone."""
+    run = plan_with(terminal, before_finalize=["no-such-program-anywhere"])
+    terminal.run("apply", "plan.json")
+
+    ran = terminal.run("finalize", run, "--confirm", terminal.connections[0])
+
+    assert ran.code == 3
+    assert "UNKNOWN" in ran.err
+    assert terminal.status(run)["status"] == "cut-over"
+
+
+def gone_back(terminal: Terminal, **hooks: list[str]) -> tuple[str, Any]:
+    """Let a cutover fail and go back by itself; give the run and where it stands then."""
+    terminal.scenario("single-bgp")
+    run = plan_with(terminal, "1s", **hooks)
+    broken = Fault("AttachVpnGateway", Kind.REFUSED, code="InvalidParameterValue", message="no")
+    terminal.meets(Faults([broken]))
+    assert terminal.run("apply", "plan.json").code == 1
+    status = terminal.status(run)
+    assert (status["status"], status["traffic"]) == ("rolled-back", "old")
+    return run, status
+
+
+def test_hooks_that_hang_or_fail_delay_no_way_back(terminal: Terminal):
+    """With hooks that hang at every moment of it, a failed cutover goes back in the same time."""
+    hangs, fails = python("import time; time.sleep(600)"), python("raise SystemExit(1)")
+
+    _, plain = gone_back(terminal)
+    run, status = gone_back(
+        terminal,
+        outage_began=hangs,
+        failed=hangs,
+        turned_back=fails,
+        outage_ended=hangs,
+        rolled_back=["no-such-program-anywhere"],
+    )
+
+    faults = {each["moment"]: each["fault"] for each in records(terminal, run)}
+    assert status["outage"] == plain["outage"]
+    assert faults == {
+        "outage-began": "took over 1 s and was killed",
+        "failed": "took over 1 s and was killed",
+        "turned-back": "failed with exit status 1",
+        "outage-ended": "took over 1 s and was killed",
+        "rolled-back": "could not be run: No such file or directory",
+    }
+    assert any("the hook of turned-back failed" in note for note in status["notes"])
+
+
+def test_no_hook_is_given_a_key(terminal: Terminal, monkeypatch: pytest.MonkeyPatch):
+    """Whatever hooks read at any moment, keys and AWS's credentials are not in it."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret-of-the-environment")
+    note = terminal.place / "told"
+    takes = python(TAKES_NOTE.format(str(note)))
+    run = plan_with(
+        terminal,
+        before_cutover=takes,
+        step_settled=takes,
+        needs_person=takes,
+        outage_began=takes,
+        outage_ended=takes,
+        finished=takes,
+    )
+    assert terminal.run("apply", "plan.json").code == 0
+
+    told = note.read_text()
+    log = (folder(terminal, run) / "log.jsonl").read_text()
+    seen = {json.loads(line)["moment"] for line in told.splitlines()}
+    assert len(seen) == 6
+    assert all(json.loads(line)["change"] == "CHG7" for line in told.splitlines())
+    assert "hook.printed" in log
+    assert [key for key in terminal.world.keys if key in told or key in log] == []
+    assert "the-secret-of-the-environment" not in told + log
+
+
+def test_a_rehearsal_runs_no_hook(terminal: Terminal):
+    """Trying a plan tells nobody that an outage has begun, and asks nobody."""
+    note = terminal.place / "told"
+    takes = python(TAKES_NOTE.format(str(note)))
+    plan_with(terminal, before_cutover=takes, outage_began=takes)
+
+    assert terminal.run("rehearse", "plan.json").code == 0
+    assert not note.exists()
+
+
+class Chat(ThreadingHTTPServer):
+    """A chat with a webhook."""
+
+    posted: list[dict[str, object]]
+
+
+class Poster(BaseHTTPRequestHandler):
+    """One message to the chat."""
+
+    server: Chat
+
+    def do_POST(self) -> None:
+        """Take the message."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.posted.append(json.loads(body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its base's name
+        """Keep the terminal quiet."""
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    with Chat(("127.0.0.1", 0), Poster) as server:
+        server.posted = []
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_example_posts_to_a_webhook(
+    terminal: Terminal, chat: Chat, monkeypatch: pytest.MonkeyPatch
+):
+    """The example as it is shipped tells a chat when the outage begins and ends."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("VPNMIGRATE_WEBHOOK_URL", f"http://127.0.0.1:{chat.server_port}/hook")
+    hook = [sys.executable, str(EXAMPLE)]
+    run = plan_with(terminal, outage_began=hook, outage_ended=hook)
+
+    assert terminal.run("apply", "plan.json").code == 0
+
+    texts = sorted(str(message["text"]) for message in chat.posted)
+    assert len(texts) == 2
+    assert texts[0].startswith(f"{run} (CHG7): outage began; step 7: Stop propagation")
+    assert "traffic: new" in texts[1]
+    assert [each.get("fault", "") for each in records(terminal, run)] == ["", ""]

@@ -1,0 +1,134 @@
+"""A program that is run within bounds: so long, so much output, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from vpnmigrate.report.words import span
+
+MOST_OUTPUT = 16 * 1024
+"""Bytes of output that are kept; the rest is read and dropped, so that nobody waits on a pipe."""
+_SLICE = 0.1
+"""Seconds between two looks whether the program has ended or is to be stopped."""
+_PIECE = 64 * 1024
+_AWS_SECRETS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended.  ``exit`` is None where it was killed, or could not be run."""
+
+    exit: int | None
+    fault: str
+    """Empty where it exited 0."""
+    took: timedelta
+    output: str
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How long a program may take, and how it is told to stop before that."""
+
+    limit: timedelta
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+def without_aws_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give *environment* without AWS's credentials, which a hook has no use for."""
+    return {name: value for name, value in environment.items() if name not in _AWS_SECRETS}
+
+
+def run_bounded(command: Sequence[str], told: bytes, bounds: Bounds) -> Ended:
+    """Run *command* with *told* on its standard input; it and all it started end within *bounds*.
+
+    Never raises for what the program does.
+    """
+    began = time.monotonic()
+
+    def ended(exit_: int | None, fault: str, output: bytes = b"") -> Ended:
+        took = timedelta(seconds=round(time.monotonic() - began, 3))
+        return Ended(exit_, fault, took, output.decode(errors="backslashreplace"))
+
+    try:
+        process = _start(command, told)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no command"
+        return ended(None, f"could not be run: {why}")
+    with process:
+        in_time, output = _attend(process, bounds, began)
+        if not in_time:
+            _kill(process)
+            stopped = "was stopped" if bounds.stop.is_set() else f"took over {span(bounds.limit)}"
+            return ended(None, f"{stopped} and was killed", output)
+        code = process.wait()
+    if code < 0:
+        return ended(None, f"was killed by signal {-code}", output)
+    return ended(code, f"failed with exit status {code}" if code else "", output)
+
+
+def _start(command: Sequence[str], told: bytes) -> subprocess.Popen[bytes]:
+    # A file, not a pipe: nobody waits for a program that does not read.
+    with tempfile.TemporaryFile() as file:
+        file.write(told)
+        file.seek(0)
+        return subprocess.Popen(  # noqa: S603  the plan's own command, shown and approved
+            command,
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=without_aws_secrets(os.environ),
+            # A group of its own: it can be killed whole, and no Ctrl-C of the operator's hits it.
+            start_new_session=True,
+        )
+
+
+def _attend(process: subprocess.Popen[bytes], bounds: Bounds, began: float) -> tuple[bool, bytes]:
+    """Hear it, and say whether it ended in time, with what it printed.
+
+    What it started may hold its pipes open longer than it lives: its end alone counts.
+    """
+    kept = b""
+    deadline = began + bounds.limit.total_seconds()
+    if process.stdout is None:
+        message = "it was asked to be a pipe"
+        raise AssertionError(message)
+    os.set_blocking(process.stdout.fileno(), False)
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            gone = process.poll() is not None
+            for _ in selector.select(0 if gone else _SLICE):
+                piece = os.read(process.stdout.fileno(), _PIECE)
+                kept += piece[: MOST_OUTPUT - len(kept)]
+                if not piece:
+                    selector.unregister(process.stdout)
+                    break
+                gone = False  # there may be more of what it printed before it ended
+            if gone:
+                return True, kept
+            if not selector.get_map():
+                bounds.stop.wait(_SLICE)
+            if bounds.stop.is_set() or time.monotonic() >= deadline:
+                return False, kept
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End it and everything that it started and that has not left its group."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
