@@ -77,6 +77,7 @@ SHELL: dict[str, frozenset[str]] = {
     "performing": frozenset({"logbook"}),
     "tasks": frozenset({"logbook", "performing"}),
     "arming": frozenset({"confirming", "logbook", "windows"}),
+    "deciding": frozenset({"logbook", "replay", "windows"}),
     "duty": frozenset({"rundir"}),
     "holding": frozenset({"orders", "logbook", "tasks"}),
     "patience": frozenset({"belief", "steps", "logbook", "looking", "performing"}),
@@ -89,11 +90,12 @@ SHELL: dict[str, frozenset[str]] = {
     ),
     "setting_out": frozenset({"admission", "claims", "logbook", "looking"}),
     "crossing": frozenset(
-        {"steps", "replay", "logbook", "settling", "gatekeeping", "holding", "arming", "probing"}
+        {"steps", "replay", "logbook", "settling", "gatekeeping", "holding"}
+        | {"arming", "deciding", "probing"}
     ),
     "gatekeeping": frozenset({"admission", "drift", "gates", "logbook", "looking", "settling"}),
     "runner": frozenset(
-        {"journeys", "steps", "replay", "arming", "crossing", "gatekeeping", "probing"}
+        {"journeys", "steps", "replay", "arming", "crossing", "deciding", "gatekeeping", "probing"}
         | {"logbook", "looking", "performing", "tasks", "holding", "settling", "setting_out"}
     ),
     "rundir": frozenset(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vpnmigrate.arming import Arming
+from vpnmigrate.deciding import Deciding
 from vpnmigrate.facts import Switch
 from vpnmigrate.gatekeeping import Gatekeeper
 from vpnmigrate.holding import Holding
@@ -30,6 +31,7 @@ class Crossing:
         holding: Holding,
         arming: Arming,
         probing: Probing,
+        deciding: Deciding,
         blind: bool,
     ) -> None:
         self._plan = plan
@@ -39,6 +41,7 @@ class Crossing:
         self._holding = holding
         self._arming = arming
         self._probing = probing
+        self._deciding = deciding
         self._blind = blind
 
     def cross(self) -> None:
@@ -56,6 +59,7 @@ class Crossing:
         self._pass_gates()
         while self._holding.take_in():
             self._pass_gates()  # what was seen before the rest is old
+        self._deciding.begin()
         self._arming.arm()
 
     @property

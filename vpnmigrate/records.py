@@ -135,6 +135,21 @@ class BaselineTaken(_Record, frozen=True, tag="baseline-taken"):
     propagated: dict[RouteTableId, tuple[str, ...]]
 
 
+class DecideBy(_Record, frozen=True, tag="decide-by"):
+    """The back-out deadline: a cutover that is not verified at ``at`` has to turn round."""
+
+    at: datetime
+    rollback: timedelta
+    """How long the way back is expected to take, which is what is left then beside the margin."""
+    source: str
+
+
+class DeadlinePassed(_Record, frozen=True, tag="deadline-passed"):
+    """The back-out deadline passed without verified traffic."""
+
+    at: datetime
+
+
 class OutageBegan(_Record, frozen=True, tag="outage-began"):
     """The first call that interrupts traffic is about to be sent."""
 
@@ -246,6 +261,8 @@ Record = (
     | GatesSeen
     | Forced
     | BaselineTaken
+    | DecideBy
+    | DeadlinePassed
     | OutageBegan
     | OutageEnded
     | TrafficVerified

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from vpnmigrate.arming import Arming, CommitConfirm
 from vpnmigrate.clock import Clock
 from vpnmigrate.crossing import Crossing
+from vpnmigrate.deciding import Deciding
 from vpnmigrate.errors import (
     BackedOutError,
     HeldError,
@@ -104,6 +105,7 @@ class Runner:
             rehearsed=around.papers.rehearsed,
             commit=around.commit,
         )
+        deciding = Deciding(plan, book, around.clock, around.papers.rehearsed)
         self._holding = Holding(
             plan,
             logbook=book,
@@ -111,7 +113,7 @@ class Runner:
             observer=around.observer,
             clock=around.clock,
             again=self._admit,
-            minded=(self._arming.mind,),
+            minded=(self._arming.mind, deciding.mind),
         )
         self._settler = Settler(
             plan,
@@ -141,6 +143,7 @@ class Runner:
             holding=self._holding,
             arming=self._arming,
             probing=self._probing,
+            deciding=deciding,
             blind=around.blind,
         )
 

@@ -32,6 +32,8 @@ from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
     Answered,
     Approved,
+    DeadlinePassed,
+    DecideBy,
     Degraded,
     Direction,
     DirectionTaken,
@@ -483,6 +485,8 @@ def _all_records() -> list[Record]:
         Paused("bob", "desk"),
         Continued("bob", "desk"),
         AbortAsked("bob", "desk"),
+        DecideBy(NOON, timedelta(minutes=20), "a guess"),
+        DeadlinePassed(NOON),
         Armed(timedelta(minutes=15), 7, "desk"),
         Confirmed("bob", "desk"),
         Declined(Verb.PAUSE, "no", "bob", "desk"),

@@ -16,6 +16,8 @@ from vpnmigrate.records import (
     Answered,
     Approved,
     BaselineTaken,
+    DeadlinePassed,
+    DecideBy,
     Degraded,
     Direction,
     DirectionTaken,
@@ -41,6 +43,7 @@ from vpnmigrate.records import (
     StepSettled,
     TrafficVerified,
 )
+from vpnmigrate.replay.deadline import deadline_after
 from vpnmigrate.replay.ordering import ordered, unconfirmed
 from vpnmigrate.replay.probes import probes_after
 from vpnmigrate.replay.state import Intent, RunState, Traffic
@@ -111,6 +114,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(state, other_hands=_with(state.other_hands, what))
         case Paused() | Continued() | AbortAsked() | Armed() | Confirmed() as order:
             return ordered(state, order, entry.at)
+        case DecideBy() | DeadlinePassed() as about:
+            return deadline_after(state, about)
         case Declined():
             return state
         case HookRan(moment, fault=fault):
@@ -164,7 +169,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
         # Connectivity first: whoever goes back goes over a pause, and does what an abort asks.
         state = replace(state, order=None)
     if taken.direction is Direction.BACK or taken.attempt != state.attempt:
-        state = replace(state, armed=None, unconfirmed_since=None)
+        state = replace(state, deadline=None, armed=None, unconfirmed_since=None)
     return _working(
         replace(
             state,

@@ -50,6 +50,14 @@ class Intent:
         return isinstance(self.outcome, Refused | Later)
 
 
+@dataclass(frozen=True)
+class Deadline:
+    """By when a cutover has to be verified, or turn round."""
+
+    at: datetime
+    passed: bool = False
+
+
 class Wish(StrEnum):
     """What somebody wants of the run until it is lifted."""
 
@@ -114,6 +122,8 @@ class RunState:
     outage_lasted: timedelta | None = None
     """How long the last outage was, once it is over."""
 
+    deadline: Deadline | None = None
+    """The back-out deadline of this attempt's cutover, where its plan has a window."""
     armed: Armed | None = None
     """The commit-confirm in force: armed, not confirmed, and not gone back."""
     unconfirmed_since: datetime | None = None

@@ -11,6 +11,8 @@ from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
     Answered,
     Approved,
+    DeadlinePassed,
+    DecideBy,
     Degraded,
     Direction,
     DirectionTaken,
@@ -32,7 +34,7 @@ from vpnmigrate.records import (
     StepBegun,
     StepSettled,
 )
-from vpnmigrate.report import gates
+from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import safe, span, time_of_day
 from vpnmigrate.spoken import AbortAsked, Armed, Confirmed, Continued, Declined, Paused
@@ -76,9 +78,8 @@ class Narrator:
                 yield f"  another hand: {what}"
             case Noted(what=what):
                 yield f"  note: {what}"
-            case Armed(within=within, process=process):
-                yield f"  commit-confirm: process {process} goes back by itself, unless somebody"
-                yield f"  confirms within {span(within)} of the first verified traffic"
+            case DecideBy() | DeadlinePassed() | Armed() as about:
+                yield from (f"  {line}" for line in deadline.lines(about))
             case Paused() | Continued() | AbortAsked() | Confirmed() | Declined() as order:
                 yield f"  {_ordered(order)}"
             case Finished(direction=direction):
@@ -195,6 +196,7 @@ class OutageClock:
     def __init__(self, clock: Clock, since: datetime | None) -> None:
         self._clock = clock
         self._since = since
+        self._decide_by: datetime | None = None
 
     def saw(self, entry: Entry) -> None:
         """Start or stop the clock if *entry* says so."""
@@ -203,12 +205,18 @@ class OutageClock:
                 self._since = since
             case OutageEnded():
                 self._since = None
+            case DecideBy(at=at):
+                self._decide_by = at
+            case DirectionTaken():
+                self._decide_by = None
             case _:
                 pass  # the others do not touch traffic
 
     def waiting(self, step: int, why: str, waited: timedelta, limit: timedelta) -> str:
         """Say how long *step* has waited of what limit, how long traffic is down, and for what."""
         down = "" if self._since is None else f", outage {span(self._clock.now() - self._since)}"
+        if self._since is not None and self._decide_by is not None:
+            down += f", {deadline.left(self._decide_by, self._clock.now())}"
         who = f"step {step} waits" if step else "waits"
         return f"{who} {span(waited)} of {span(limit)}{down}: {safe(why)}"
 

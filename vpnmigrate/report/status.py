@@ -10,7 +10,7 @@ import msgspec
 
 from vpnmigrate.approval import Approval
 from vpnmigrate.replay import Order, Traffic, Wish
-from vpnmigrate.report import gates
+from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.progress import probe_told
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import columns, moment, safe, span, wrapped
@@ -35,6 +35,7 @@ def one(stand: Standing) -> str:
         ("phase", stand.phase.value),
         ("step", _step(stand)),
         ("traffic", traffic(stand)),
+        ("decide by", _deadline(stand)),
         ("confirm", stand.unconfirmed),
         ("ordered", "" if state.order is None else str(state.order)),
         ("waits for", "" if _is_paused(stand) else state.waiting_for),
@@ -123,6 +124,7 @@ def fields(stand: Standing) -> dict[str, Any]:
         "step": state.step,
         "title": state.title,
         "alive": stand.alive,
+        "back_out_deadline": None if state.deadline is None else state.deadline.at.isoformat(),
         "unconfirmed_until": _moment(state.unconfirmed_until),
         "confirm_within": None if state.armed is None else state.armed.within.total_seconds(),
         "watchdog": stand.watchdog,
@@ -147,6 +149,14 @@ def fields(stand: Standing) -> dict[str, Any]:
         "next": stand.next,
         "way_back": stand.way_back,
     }
+
+
+def _deadline(stand: Standing) -> str:
+    """Say by when to decide, while there is something to decide."""
+    state = stand.state
+    if state.deadline is None or state.finished or state.told.verified is not None:
+        return ""
+    return f"{moment(state.deadline.at)}: {deadline.left(state.deadline.at, stand.now)}"
 
 
 def _moment(at: datetime | None) -> str | None:

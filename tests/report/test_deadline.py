@@ -1,0 +1,92 @@
+"""The back-out deadline and the commit-confirm as every view tells them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.report.examples import BEGAN, a_journal
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.records import DeadlinePassed, DecideBy, OutageBegan, StepBegun, TrafficVerified
+from vpnmigrate.replay import replay
+from vpnmigrate.report import deadline, status
+from vpnmigrate.report.progress import Narrator, OutageClock
+from vpnmigrate.report.standing import Standing
+from vpnmigrate.spoken import Armed, Confirmed, Paused
+
+AT = BEGAN + timedelta(minutes=90)
+SET = DecideBy(AT, timedelta(minutes=12), "rehearsed 2026-01-16 12:00Z")
+DOWN = (SET, StepBegun(7, "Stop propagation"), OutageBegan(BEGAN + timedelta(minutes=1)))
+ARMED = Armed(timedelta(minutes=15), 7, "desk")
+
+
+def stand(*records: object, minutes: int = 30, watchdog: int | None = None) -> Standing:
+    """Stand where *records* lead to, *minutes* after the beginning."""
+    return Standing(
+        run="m-7f3c",
+        fingerprint="f",
+        state=replay(a_journal(*records)),  # type: ignore[arg-type]
+        connections=(),
+        now=BEGAN + timedelta(minutes=minutes),
+        folder="runs/m-7f3c",
+        alive=True,
+        watchdog=watchdog,
+    )
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [(30, "decide within 1 h"), (95, "PAST THE BACK-OUT DEADLINE for 5 min")],
+)
+def test_status_counts_down_to_the_deadline_and_past_it(minutes, told):
+    """Whoever looks from another terminal reads by when to decide."""
+    assert told in status.one(stand(*DOWN, minutes=minutes))
+    assert status.fields(stand(*DOWN))["back_out_deadline"] == AT.isoformat()
+
+
+def test_green_has_decided():
+    """Once traffic is verified there is nothing left to decide."""
+    assert "decide" not in status.one(stand(*DOWN, TrafficVerified(BEGAN)))
+
+
+def test_the_waiting_line_counts_down_while_traffic_is_down():
+    """Who waits in the outage sees how long they still may."""
+    clock = VirtualClock(BEGAN + timedelta(minutes=80))
+    outage = OutageClock(clock, None)
+    for entry in a_journal(*DOWN):
+        outage.saw(entry)
+
+    assert "decide within 10 min" in outage.waiting(8, "x", timedelta(0), timedelta(minutes=45))
+
+
+def test_progress_says_that_the_deadline_has_passed():
+    """It is loud, and says what follows."""
+    narrator = Narrator()
+
+    told = [line for e in a_journal(SET, DeadlinePassed(AT)) for line in narrator.lines(e)]
+
+    assert any("to be green, or going back, by 2026-01-17 03:30:00Z" in line for line in told)
+    assert any("THE BACK-OUT DEADLINE, 03:30:00Z, HAS PASSED" in line for line in told)
+
+
+def test_the_span_left_never_says_less_than_nothing():
+    """At the deadline itself it has passed."""
+    assert deadline.left(AT, AT) == "PAST THE BACK-OUT DEADLINE for 0 s"
+
+
+def test_an_unconfirmed_run_shouts_until_when():
+    """The status of a migration that goes back by itself says so, and that nobody else will."""
+    green = (*DOWN, ARMED, TrafficVerified(BEGAN))
+
+    assert "UNCONFIRMED: goes back by itself at 2026-01-17" in status.one(stand(*green, watchdog=7))
+    assert "NOTHING GOES BACK BY ITSELF" in " ".join(status.one(stand(*green)).split())
+    assert "UNCONFIRMED" not in status.one(stand(*green, Confirmed("bob", "desk")))
+
+
+def test_a_pause_is_told_with_whose_it_is():
+    """A paused run says by whom and since when, and what lifts it."""
+    paused = stand(StepBegun(3, "x"), Paused("bob", "desk"))
+
+    assert "paused by bob on desk since 2026-01-17" in status.one(paused)
+    assert paused.next == "vpnmigrate continue m-7f3c"

@@ -1,0 +1,31 @@
+"""The moments by which somebody has to decide, in the words of every view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from vpnmigrate.records import DeadlinePassed, DecideBy
+from vpnmigrate.report.words import moment, span, time_of_day
+from vpnmigrate.spoken import Armed
+
+
+def lines(about: DecideBy | DeadlinePassed | Armed) -> Iterator[str]:
+    """Say by when to decide, and what happens then."""
+    match about:
+        case DecideBy(at, rollback, source):
+            yield f"to be green, or going back, by {moment(at)}:"
+            yield f"the way back takes {span(rollback)} ({source})"
+        case DeadlinePassed(at):
+            yield f"THE BACK-OUT DEADLINE, {time_of_day(at)}, HAS PASSED without verified traffic:"
+            yield "a way back that begins now may not end in the window"
+        case Armed(within, process):
+            yield f"commit-confirm: process {process} goes back by itself, unless somebody"
+            yield f"confirms within {span(within)} of the first verified traffic"
+
+
+def left(at: datetime, now: datetime) -> str:
+    """Say how long there is to decide."""
+    if now >= at:
+        return f"PAST THE BACK-OUT DEADLINE for {span(now - at)}"
+    return f"decide within {span(at - now)}"
