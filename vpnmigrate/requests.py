@@ -65,8 +65,10 @@ _Altering = (
 )
 _Creating = CreateVpnGateway | CreateVpnConnection | CreateTestVpc | CreateTestSubnet
 _Deleting = DeleteVpnConnection | DeleteVpnGateway | DeleteTestSubnet | DeleteTestVpc
-Sent = _Altering | _Creating | _Deleting
-"""The changes that are a call which alters AWS."""
+Plain = _Altering | _Deleting | CreateVpnGateway | CreateTestVpc | CreateTestSubnet
+"""The changes that are one call and nothing else."""
+Sent = Plain | CreateVpnConnection
+"""The changes that are a call which alters AWS; that of a connection may need keys as well."""
 
 
 @dataclass(frozen=True)

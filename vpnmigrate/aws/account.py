@@ -24,6 +24,7 @@ from vpnmigrate.options import KeyMode
 from vpnmigrate.outcomes import Outcome, Refused
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Identity, Mark
+from vpnmigrate.requests import Plain
 from vpnmigrate.snapshot import Reading
 from vpnmigrate.survey import Survey
 from vpnmigrate.vault import Vault, VaultError
@@ -125,7 +126,7 @@ class Account(Reader):
         except VaultError as exc:
             return Refused("Vault", exc.message, exc.advice)
 
-    def _send(self, change: performing.Plain, mark: Mark) -> Outcome:
+    def _send(self, change: Plain, mark: Mark) -> Outcome:
         try:
             with asking(self._may_send):
                 return performing.send(change, mark, self._clients.writer())

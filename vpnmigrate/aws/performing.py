@@ -6,56 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnmigrate.aws.failures import NotAnAnswerError
-from vpnmigrate.changes import (
-    AddStaticPrefix,
-    AssociateEdge,
-    AttachVpnGateway,
-    CreateTestSubnet,
-    CreateTestVpc,
-    CreateVpnConnection,
-    CreateVpnGateway,
-    DeleteTestSubnet,
-    DeleteTestVpc,
-    DeleteVpnConnection,
-    DeleteVpnGateway,
-    DetachVpnGateway,
-    DisablePropagation,
-    DisassociateEdge,
-    EnablePropagation,
-    PlaceClaim,
-    RemoveClaim,
-    ReplaceRoute,
-)
+from vpnmigrate.changes import CreateVpnConnection
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.outcomes import Performed
 from vpnmigrate.ports import Mark
-from vpnmigrate.requests import Request, request_of
+from vpnmigrate.requests import Plain, Request, request_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 Answer = Mapping[str, Any]
-Plain = (
-    CreateVpnGateway
-    | CreateTestVpc
-    | CreateTestSubnet
-    | AddStaticPrefix
-    | EnablePropagation
-    | DisablePropagation
-    | ReplaceRoute
-    | AssociateEdge
-    | DisassociateEdge
-    | AttachVpnGateway
-    | DetachVpnGateway
-    | PlaceClaim
-    | RemoveClaim
-    | DeleteVpnConnection
-    | DeleteVpnGateway
-    | DeleteTestSubnet
-    | DeleteTestVpc
-)
-"""The changes that are one call and nothing else."""
-
 _CREATED: Final = {
     "VpnGateway": "VpnGatewayId",
     "VpnConnection": "VpnConnectionId",
