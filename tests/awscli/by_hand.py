@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _BLOCK = re.compile(r"^(`{3,})bash (\w+) ?(\w*)\n(.*?)\n\1$", re.DOTALL | re.MULTILINE)
-PATIENCE = 300
-"""Seconds of the machine for one way; on an idle one it takes half a minute."""
+PATIENCE = 1200
+"""Seconds of the machine for one way: half a minute if it is idle, ten times that if busy."""
 SPY = """#!/bin/sh
 { printf '%s\\n' "$@"; env; } >>"$SPY_LOG"
 exec "$SPY_PROGRAM" "$@"

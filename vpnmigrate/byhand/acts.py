@@ -56,12 +56,13 @@ def lines(change: Change, names: Names, step: int) -> Iterator[str]:
             yield f"until_is {waits.PREFIX} available prefix_state {at}"
         case AttachVpnGateway(gateway, vpc):
             at = f"{names.word(gateway)} {names.word(vpc)}"
-            call = f"{_call(change, names, mark)} >/dev/null"
+            call = f"again {waits.REFUSED} {_call(change, names, mark)} >/dev/null"
             yield when(f'[ "$(attachment {at})" = detached ]', call)
             yield f"until_is {waits.ATTACHED} attached attachment {at}"
         case DetachVpnGateway(gateway, vpc):
             at = f"{names.word(gateway)} {names.word(vpc)}"
-            yield when(f'[ "$(attachment {at})" = attached ]', _call(change, names, mark))
+            call = f"again {waits.REFUSED} {_call(change, names, mark)}"
+            yield when(f'[ "$(attachment {at})" = attached ]', call)
             yield f"until_is {waits.DETACHED} detached attachment {at}"
         case (
             EnablePropagation()
