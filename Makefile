@@ -6,7 +6,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test kill-processes full-counts lint types docs readme clean
+.PHONY: help demo test kill-processes full-counts lint types docs readme simulate clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -34,6 +34,9 @@ types: .tox/tool/ready ## mypy only
 
 docs: .venv/ready ## write the pages that are generated from the program
 	.venv/bin/python scripts/write_docs.py
+
+simulate: .venv/ready ## look for simulated runs that end wrong: SEEDS=100000 KILLS=40 PAIRS=40, or SEED=17 again
+	.venv/bin/python scripts/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --kills $(or $(KILLS),0) --pairs $(or $(PAIRS),0))
 
 readme: .venv/ready ## put what `vpnmigrate demo` prints into the README
 	.venv/bin/python scripts/write_readme.py

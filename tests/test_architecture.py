@@ -72,8 +72,8 @@ PURE: dict[str, frozenset[str]] = {
 
 # Deeds: what each part of the shell uses besides the values.
 SHELL: dict[str, frozenset[str]] = {
-    "logbook": frozenset({"belief", "replay", "admission"}),
-    "looking": frozenset({"belief", "journeys", "steps", "logbook"}),
+    "logbook": frozenset({"belief", "replay"}),
+    "looking": frozenset({"belief", "journeys", "steps", "replay", "logbook"}),
     "performing": frozenset({"logbook"}),
     "tasks": frozenset({"logbook", "performing"}),
     "arming": frozenset({"confirming", "logbook", "windows"}),
@@ -130,6 +130,9 @@ SHELL: dict[str, frozenset[str]] = {
     "report": frozenset(
         {"states", "replay", "orders", "proving", "evidence", "bundle", "rehearsal", "stopwatch"}
         | {"byhand", "journeys", "windows"}
+    ),
+    "simulation": frozenset(
+        {"planner", "replay", "journal", "aws", "looking", "runner", "sandbox", "steps"}
     ),
 }
 # The command line puts everything together.

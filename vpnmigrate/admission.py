@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import AwsUnreadableError, DriftError, WrongAccountError
 from vpnmigrate.options import DirectConnect
-from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Plan
-from vpnmigrate.records import Direction, DirectionTaken, Entry, Finished, Intended, StepSettled
+from vpnmigrate.plan import Plan
 from vpnmigrate.survey import Survey
 
 
@@ -56,24 +53,3 @@ def require_direct_connect_known(plan: Plan, survey: Survey) -> None:
                 advice="allow directconnect:DescribeVirtualInterfaces and "
                 "directconnect:DescribeDirectConnectGatewayAssociations, then try again",
             )
-
-
-def cutover_is_open(entries: Sequence[Entry]) -> bool:
-    """Tell whether this journal ever began a cutover that no way back has brought to its end.
-
-    That end is step 10: the clean-up after it touches no traffic.
-    """
-    begun = back = False
-    for entry in entries:
-        match entry.record:
-            case DirectionTaken(direction=direction):
-                back = direction is Direction.BACK
-            case Intended(step=step) if FIRST_OF_CUTOVER <= step <= LAST_OF_CUTOVER:
-                begun = True
-            case StepSettled(number=number, cleaning=False) if back and number == LAST_OF_CUTOVER:
-                begun = False
-            case Finished(direction=Direction.BACK):
-                begun = False
-            case _:
-                pass
-    return begun

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from vpnmigrate.admission import cutover_is_open
 from vpnmigrate.belief import Intent
 from vpnmigrate.changes import Creation
 from vpnmigrate.errors import (
@@ -33,11 +32,13 @@ class Logbook:
         self._observer = observer
         self._told = len(journal.entries)
         self._state = replay(journal.entries)
+        self._intents: tuple[Intent, ...] | None = None
+        self._made: Mapping[Role, frozenset[str]] | None = None
 
     @property
     def cutover_is_open(self) -> bool:
         """Whether a cutover was ever begun that no finished rollback has undone."""
-        return cutover_is_open(self._journal.entries)
+        return self._state.cutover_open
 
     @property
     def state(self) -> RunState:
@@ -73,6 +74,11 @@ class Logbook:
 
     def intents(self) -> tuple[Intent, ...]:
         """Give every change that was, or may have been, sent to AWS, in order."""
+        if self._intents is None:
+            self._intents = self._sent()
+        return self._intents
+
+    def _sent(self) -> tuple[Intent, ...]:
         return tuple(
             Intent(
                 intent.change.fact,
@@ -92,6 +98,11 @@ class Logbook:
 
     def made(self) -> Mapping[Role, frozenset[str]]:
         """Give the ids that were made for each role, but for roles with a creation in doubt."""
+        if self._made is None:
+            self._made = self._known_to_be_made()
+        return self._made
+
+    def _known_to_be_made(self) -> Mapping[Role, frozenset[str]]:
         made: defaultdict[Role, set[str]] = defaultdict(set)
         doubtful: set[Role] = set()
         for intent in self._state.intents:
@@ -110,6 +121,7 @@ class Logbook:
             return
         fresh = entries[self._told :]
         self._state = replay(fresh, self._state)
+        self._intents = self._made = None
         for entry in fresh:
             self._observer.saw(entry)
         self._told = len(entries)

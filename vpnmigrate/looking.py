@@ -13,7 +13,8 @@ from vpnmigrate.logbook import Logbook
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Ec2
 from vpnmigrate.records import Direction
-from vpnmigrate.snapshot import Snapshot, Told, Way, snapshot_of
+from vpnmigrate.replay import RunState
+from vpnmigrate.snapshot import Reading, Snapshot, Told, Way, snapshot_of
 from vpnmigrate.steps.base import NotYet
 
 
@@ -39,6 +40,25 @@ class Look:
         return UNKNOWN not in self.now.facts.values()
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What was made of a reading, and all that it was made of."""
+
+    reading: Reading
+    state: RunState
+    recent: tuple[bool, ...]
+    now: Snapshot
+
+    def holds_for(self, reading: Reading, state: RunState, recent: tuple[bool, ...]) -> bool:
+        """Tell whether another look comes to the same, but for its moment."""
+        return (
+            self.recent == recent
+            and self.state.intents is state.intents
+            and self.state.attempt_since == state.attempt_since
+            and self.reading.shows_the_same_as(reading)
+        )
+
+
 class Looker:
     """Looks at AWS for a run.
 
@@ -61,6 +81,7 @@ class Looker:
         self._logbook = logbook
         self._claimant = claimant
         self.blind = blind
+        self._kept: _Kept | None = None
         self._sighted_at = clock.now() + CONSISTENCY_DELAY if blind else None
 
     def look(self) -> Look | NotYet:
@@ -75,11 +96,23 @@ class Looker:
             return NotYet(f"AWS cannot be read: {error.message}")
         if self._sighted_at is not None and reading.begun < self._sighted_at:
             return NotYet("without a journal, what AWS shows is believed only after a while")
-        book = self._logbook
-        now = trusted(snapshot_of(reading, self._plan.migration, book.made()), book.intents())
-        now = replace(now, foreign=foreign(now, book.attempt_intents()))
-        direction = book.state.direction or Direction.FORWARD
+        now = self._believed(reading)
+        direction = self._logbook.state.direction or Direction.FORWARD
         return Look(now, way_of(direction, self._plan, now), self.told())
+
+    def _believed(self, reading: Reading) -> Snapshot:
+        """Give what may be believed of *reading*; most looks read what the look before did."""
+        book = self._logbook
+        intents = book.intents()
+        # Time alone alters belief only by ageing intents.
+        recent = tuple(intent.at + CONSISTENCY_DELAY > reading.begun for intent in intents)
+        kept = self._kept
+        if kept is not None and kept.holds_for(reading, book.state, recent):
+            return replace(kept.now, begun=reading.begun)
+        now = trusted(snapshot_of(reading, self._plan.migration, book.made()), intents)
+        now = replace(now, foreign=foreign(now, book.attempt_intents()))
+        self._kept = _Kept(reading, book.state, recent, now)
+        return now
 
     def forgo_claim(self) -> None:
         """Go on without the claim tag."""

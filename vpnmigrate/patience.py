@@ -35,6 +35,8 @@ class Patience:
             case Performed() | InDoubt():
                 self._put_off.pop(done.change.fact, None)
                 return None
+            case Later(limit=limit) if self._is_in_no_hurry(done.change, limit):
+                return None
             case Later(why=why) | Refused(message=why) if self._can_do_without(done.change):
                 self._logbook.write(Noted(f"AWS would not {done.change}: {why}"))
                 self._looker.forgo_claim()
@@ -55,6 +57,10 @@ class Patience:
         """Tell whether the way back goes on all the same: it must not fail for want of a tag."""
         back = self._logbook.state.direction is Direction.BACK
         return back and isinstance(change, PlaceClaim | RemoveClaim)
+
+    def _is_in_no_hurry(self, change: AwsChange, limit: timedelta) -> bool:
+        """Tell whether to ask once more to take our claim off: traffic flows, and it would stay."""
+        return isinstance(change, RemoveClaim) and self._may_still_pass(change, limit)
 
     def _may_still_pass(self, change: AwsChange, limit: timedelta) -> bool:
         since = self._put_off.setdefault(change.fact, {}).setdefault(limit, self._clock.now())

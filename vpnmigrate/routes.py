@@ -102,7 +102,22 @@ def equivalence(
 
     *successors* maps a target of before to the one that has taken its place since.
     """
-    here, there = _Space(before.routes, entries), _Space(after.routes, entries)
+    listed = tuple((name, tuple(networks)) for name, networks in sorted(entries.items()))
+    replaced = tuple(sorted(successors.items()))
+    return _equivalence(before.id, before.routes, after.routes, replaced, listed)
+
+
+@lru_cache(maxsize=4096)
+def _equivalence(
+    table: RouteTableId,
+    before: tuple[RouteRecord, ...],
+    after: tuple[RouteRecord, ...],
+    replaced: tuple[tuple[str, str], ...],
+    listed: tuple[tuple[str, tuple[str, ...]], ...],
+) -> tuple[Row, ...]:
+    """Compare; most looks of a run ask about the same routes as the look before."""
+    successors, entries = dict(replaced), dict(listed)
+    here, there = _Space(before, entries), _Space(after, entries)
     pieces: defaultdict[tuple[Winner, Winner], list[_Piece]] = defaultdict(list)
     sizes: defaultdict[tuple[bool, Winner], int] = defaultdict(int)
     for piece, old, new in _pieces(here, there):
@@ -117,7 +132,7 @@ def equivalence(
         whole = sum(p.size for p in found) == sizes[lead is old, lead]
         parts = (lead.destination,) if whole else tuple(n for p in found for n in p.networks())
         same = successors.get(old.hop, old.hop) == new.hop
-        rows.append(Row(before.id, parts, old, new, same))
+        rows.append(Row(table, parts, old, new, same))
     return tuple(sorted(rows, key=lambda row: (row.same, row.parts)))
 
 

@@ -195,7 +195,6 @@ class Settler:
             else:
                 changes.append(change)
         if changes:
-            self._acted = True
             self._perform(step, changes, look)
         for task in tasks:
             self._tasks.hand_out(task, outage=self._may_be_down(step))
@@ -207,6 +206,8 @@ class Settler:
             self._tasks.announce(enabling_task(self._plan, look.way, look.now))
         # All answers are written before the first failure ends the step.
         done = self._performer.perform(step.number, changes)
+        # What AWS puts off is no act: asking again every second only makes it put off more.
+        self._acted = not all(isinstance(each.outcome, Later) for each in done)
         self._tried = next(filter(None, map(_unanswered, done)), "")
         judged = [self._patience.judge(step, each, outage=self._outage) for each in done]
         for failure in filter(None, judged):

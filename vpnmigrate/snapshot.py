@@ -53,6 +53,16 @@ class Reading:
     vpcs: tuple[VpcRecord, ...] = ()
     subnets: tuple[SubnetRecord, ...] = ()
 
+    def shows_the_same_as(self, other: Reading) -> bool:
+        """Tell whether *other*, which was read at another moment, says the same of everything."""
+        return (
+            self.gateways == other.gateways
+            and self.connections == other.connections
+            and self.tables == other.tables
+            and self.vpcs == other.vpcs
+            and self.subnets == other.subnets
+        )
+
 
 @dataclass(frozen=True)
 class Snapshot:

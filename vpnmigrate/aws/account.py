@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from vpnmigrate.aws import describing, looking, performing, surveying
-from vpnmigrate.aws.archiving import archive
+from vpnmigrate.aws.archiving import Keeps, archive
 from vpnmigrate.aws.asking import Question, always, asking
 from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.aws.failures import FAILURES, Kind, failure_of
@@ -27,7 +27,7 @@ from vpnmigrate.ports import Identity, Mark
 from vpnmigrate.requests import Plain
 from vpnmigrate.snapshot import Reading
 from vpnmigrate.survey import Survey
-from vpnmigrate.vault import Vault, VaultError
+from vpnmigrate.vault import VaultError
 
 
 class Reader:
@@ -101,7 +101,7 @@ class Account(Reader):
     """
 
     def __init__(
-        self, clients: ClientSource, clock: Clock, vault: Vault, may_send: Question = always
+        self, clients: ClientSource, clock: Clock, vault: Keeps, may_send: Question = always
     ) -> None:
         super().__init__(clients, clock)
         self._vault = vault

@@ -5,7 +5,7 @@ What is read here holds keys.  It goes into the vault as it comes and nowhere el
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnmigrate.aws import describing
 from vpnmigrate.aws.reading import chosen_options
@@ -16,7 +16,6 @@ from vpnmigrate.devices.sheet import Sample, Side, sheet
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotFoundError
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.outcomes import Performed
-from vpnmigrate.vault import Vault
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -28,7 +27,19 @@ SAMPLE: Final = "sample.txt"
 SHEET: Final = "sheet.md"
 
 
-def archive(change: ArchiveConfiguration, ec2: EC2Client, vault: Vault) -> Performed:
+class Keeps(Protocol):
+    """Where device files go (``vault.Vault``)."""
+
+    def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
+        """Write *text* durably and give its SHA-256.
+
+        Raises:
+            VaultError: It could not be written.
+        """
+        ...
+
+
+def archive(change: ArchiveConfiguration, ec2: EC2Client, vault: Keeps) -> Performed:
     """Write the device files that *change* asks for.
 
     A sample that is denied, and a configuration that EC2 does not show, are told in the files and
@@ -52,7 +63,7 @@ def archive(change: ArchiveConfiguration, ec2: EC2Client, vault: Vault) -> Perfo
 
 
 def _keep_configuration(
-    connection: VpnConnectionId, row: VpnConnectionTypeDef, vault: Vault
+    connection: VpnConnectionId, row: VpnConnectionTypeDef, vault: Keeps
 ) -> str:
     text = row.get("CustomerGatewayConfiguration")
     if text:

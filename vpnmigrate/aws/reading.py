@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from msgspec.structs import replace
@@ -50,6 +51,7 @@ _Record = TypeVar("_Record", bound=_Identified)
 _ELSEWHERE: Final = ("TransitGatewayId", "CoreNetworkArn", "VpnConcentratorId")
 
 
+@lru_cache(maxsize=4096)
 def canonical(cidr: str) -> str:
     """Write a network as EC2 does, without host bits; what is no network stays as it is."""
     text = cidr.strip()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import zip_longest
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -62,31 +63,40 @@ class Row:
 
 def sheet(old: Side, new: Side, sample: Sample, blocks: Sequence[Block] = ()) -> str:
     """Write the sheet for moving a device from *old* to *new*."""
+    pairs = list(zip_longest(old.tunnels, new.tunnels))
+    return (
+        _environment()
+        .get_template("sheet.md.j2")
+        .render(
+            old=old,
+            new=new,
+            sample=sample,
+            names=fixed_names(sample.text),
+            openers=opening_lines(sample.text),
+            tables=[list(_rows(before, after, new.choices)) for before, after in pairs],
+            static=bool(new.configuration and new.configuration.static),
+            same_inside=sorted(
+                {t.amazon.inside_cidr for t in old.tunnels if t.amazon.inside_cidr}
+                & {t.amazon.inside_cidr for t in new.tunnels}
+            ),
+            new_asn=_when_changed(
+                [t.amazon.asn for t in old.tunnels], [t.amazon.asn for t in new.tunnels]
+            ),
+            blocks=blocks,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    """Make the one environment: a template is compiled in tens of milliseconds, and then kept."""
     # Markdown, not HTML: escaping would alter the keys.
-    environment = Environment(  # noqa: S701
+    return Environment(  # noqa: S701
         loader=PackageLoader("vpnmigrate.devices"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-    )
-    pairs = list(zip_longest(old.tunnels, new.tunnels))
-    return environment.get_template("sheet.md.j2").render(
-        old=old,
-        new=new,
-        sample=sample,
-        names=fixed_names(sample.text),
-        openers=opening_lines(sample.text),
-        tables=[list(_rows(before, after, new.choices)) for before, after in pairs],
-        static=bool(new.configuration and new.configuration.static),
-        same_inside=sorted(
-            {t.amazon.inside_cidr for t in old.tunnels if t.amazon.inside_cidr}
-            & {t.amazon.inside_cidr for t in new.tunnels}
-        ),
-        new_asn=_when_changed(
-            [t.amazon.asn for t in old.tunnels], [t.amazon.asn for t in new.tunnels]
-        ),
-        blocks=blocks,
     )
 
 

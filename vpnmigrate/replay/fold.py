@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from vpnmigrate.changes import ArchiveConfiguration, DetachVpnGateway, DisablePropagation
+from vpnmigrate.changes import ArchiveConfiguration
 from vpnmigrate.outcomes import Outcome, Performed
-from vpnmigrate.plan import FIRST_OF_CUTOVER
+from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
 from vpnmigrate.records import (
     Answered,
     Approved,
@@ -47,13 +47,13 @@ from vpnmigrate.replay.deadline import deadline_after
 from vpnmigrate.replay.ordering import ordered, unconfirmed
 from vpnmigrate.replay.probes import probes_after
 from vpnmigrate.replay.state import Intent, RunState, Traffic
+from vpnmigrate.replay.traffic import calmed, informed, leaving, traffic
 from vpnmigrate.snapshot import Baseline, Told
 from vpnmigrate.spoken import AbortAsked, Armed, Confirmed, Continued, Declined, Paused
 from vpnmigrate.states import RunStatus, may_follow
 from vpnmigrate.tallies import Tally
 
 SWAP = 8
-INTERRUPTING = (7, 8)
 
 
 def replay(entries: Iterable[Entry], start: RunState | None = None) -> RunState:
@@ -85,19 +85,25 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case Intended(number, step, change):
             intent = Intent(number, entry.at, step, change)
             begun = state.cutover_begun or step >= FIRST_OF_CUTOVER
-            state = replace(state, intents=(*state.intents, intent), cutover_begun=begun)
+            cutting = FIRST_OF_CUTOVER <= step <= LAST_OF_CUTOVER
+            state = replace(
+                state,
+                intents=(*state.intents, intent),
+                cutover_begun=begun,
+                cutover_open=state.cutover_open or cutting,
+            )
             return _working(state)
         case Answered(number, outcome):
             return _answered(state, number, outcome)
         case Spoken(word):
-            return _told(state, words={**state.told.words, word: entry.at})
+            return informed(state, words={**state.told.words, word: entry.at})
         case BaselineTaken() as taken:
             propagated = {table: frozenset(found) for table, found in taken.propagated.items()}
-            return _told(state, baseline=Baseline(taken.taken, taken.tunnels_up, propagated))
+            return informed(state, baseline=Baseline(taken.taken, taken.tunnels_up, propagated))
         case TrafficVerified() as verified:
-            return unconfirmed(_traffic(state, verified), entry.at)
+            return unconfirmed(traffic(state, verified), entry.at)
         case OutageBegan() | OutageEnded() as about:
-            return _traffic(state, about)
+            return traffic(state, about)
         case Approved(approval):
             return replace(state, approvals=(*state.approvals, approval))
         case GatesSeen() as seen:
@@ -183,7 +189,9 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
 
 def _working(state: RunState) -> RunState:
     """Note that work goes on: what stopped the process before no longer does."""
-    return _move(replace(state, held="", error=""), _at_work(state))
+    if state.held or state.error:
+        state = replace(state, held="", error="")
+    return _move(state, _at_work(state))
 
 
 def _at_work(state: RunState) -> RunStatus:
@@ -210,16 +218,24 @@ _ARRIVALS = {
 
 def _arrived(state: RunState, finished: Finished) -> RunState:
     state = _move(_working(state), _ARRIVALS[finished.direction])
-    return replace(state, finished=True, lost=_with(state.lost, *finished.lost))
+    return replace(
+        state,
+        finished=True,
+        cutover_open=state.cutover_open and finished.direction is not Direction.BACK,
+        lost=_with(state.lost, *finished.lost),
+    )
 
 
 def _settled(state: RunState, settled: StepSettled) -> RunState:
     forward = state.direction is Direction.FORWARD and not settled.cleaning
-    if settled.number == SWAP and state.traffic is _leaving(state):
+    if settled.number == SWAP and state.traffic is leaving(state):
         # Swapped by somebody whom this journal has not seen begin the outage.
         state = replace(state, traffic=Traffic.UNKNOWN)
+    back = state.direction is Direction.BACK and not settled.cleaning
+    undone = back and settled.number == LAST_OF_CUTOVER
     return replace(
         _working(state),
+        cutover_open=state.cutover_open and not undone,
         settled=state.settled | {settled.number} if forward else state.settled,
         settled_here=state.settled_here | {(settled.number, settled.cleaning)},
         lost=_with(state.lost, *settled.lost),
@@ -227,62 +243,28 @@ def _settled(state: RunState, settled: StepSettled) -> RunState:
 
 
 def _answered(state: RunState, number: int, outcome: Outcome) -> RunState:
-    asked = [intent for intent in state.intents if intent.number == number]
-    if not asked:
+    index = _index_of(number, state)
+    if index is None:
         return _puzzled(state, f"intent {number} was answered and never written")
-    intents = tuple(
-        replace(intent, outcome=outcome) if intent.number == number else intent
-        for intent in state.intents
-    )
-    state = replace(state, intents=intents)
-    if isinstance(asked[-1].change, ArchiveConfiguration) and isinstance(outcome, Performed):
-        state = _told(state, files={**state.told.files, **outcome.files})
-    return _calmed(state)
+    asked = state.intents[index]
+    answered = replace(asked, outcome=outcome)
+    state = replace(state, intents=(*state.intents[:index], answered, *state.intents[index + 1 :]))
+    if isinstance(asked.change, ArchiveConfiguration) and isinstance(outcome, Performed):
+        state = informed(state, files={**state.told.files, **outcome.files})
+    return calmed(state)
 
 
-def _calmed(state: RunState) -> RunState:
-    """Take back an outage if AWS refused whatever was to begin it."""
-    since = state.outage_since
-    if since is None or not state.outage_open:
-        return state
-    sent = [i for i in state.intents if i.at >= since and i.step in INTERRUPTING]
-    begins = DisablePropagation | DetachVpnGateway
-    if not all(i.cancelled and isinstance(i.change, begins) for i in sent):
-        return state
-    # Without a baseline others may have begun the outage before this journal.
-    traffic = _leaving(state) if state.told.baseline else Traffic.UNKNOWN
-    return replace(state, outage_since=None, traffic=traffic)
-
-
-def _traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified) -> RunState:
-    joining = Traffic.OLD if state.direction is Direction.BACK else Traffic.NEW
-    match about:
-        case OutageBegan(since, earlier):
-            if state.outage_open:
-                return state
-            state = replace(
-                state,
-                traffic=Traffic.NONE,
-                outage_since=since,
-                outage_earlier=earlier,
-                outage_lasted=None,
-            )
-            return _told(state, verified=None)
-        case OutageEnded(at, lasted):
-            if state.outage_since is None:
-                state = replace(state, outage_since=at - lasted)
-            state = replace(state, traffic=joining, outage_lasted=lasted)
-            return _told(state, verified=state.told.verified or at)
-        case TrafficVerified(since):
-            # With an outage open its end is written beside this, and says the same.
-            return _told(replace(state, traffic=joining), verified=since)
-
-
-def _leaving(state: RunState) -> Traffic:
-    return Traffic.NEW if state.direction is Direction.BACK else Traffic.OLD
+def _index_of(number: int, state: RunState) -> int | None:
+    """Find the intent of that *number*, from the end: an answer mostly follows its intent."""
+    for index in range(len(state.intents) - 1, -1, -1):
+        if state.intents[index].number == number:
+            return index
+    return None
 
 
 def _move(state: RunState, to: RunStatus) -> RunState:
+    if state.status is to:
+        return state
     if may_follow(state.status, to):
         return replace(state, status=to)
     return replace(_puzzled(state, f"a run that is {state.status} became {to}"), status=to)
@@ -290,10 +272,6 @@ def _move(state: RunState, to: RunStatus) -> RunState:
 
 def _puzzled(state: RunState, what: str) -> RunState:
     return replace(state, traffic=Traffic.UNKNOWN, puzzles=_with(state.puzzles, what))
-
-
-def _told(state: RunState, **news: object) -> RunState:
-    return replace(state, told=replace(state.told, **news))  # type: ignore[arg-type]
 
 
 def _with(known: tuple[str, ...], *more: str) -> tuple[str, ...]:

@@ -108,6 +108,11 @@ class RunState:
     cleaning: bool = False
     cutover_begun: bool = False
     """Whether this attempt ever intended a change of step 7 or later."""
+    cutover_open: bool = False
+    """Whether a cutover was ever begun that no way back has brought to the end of step 10.
+
+    The clean-up after that touches no traffic.
+    """
 
     intents: tuple[Intent, ...] = ()
     """Of all attempts, in the order they were written."""

@@ -71,7 +71,9 @@ class _Door:
         """Give what botocore would have read from AWS: a response and its parsed body."""
         model: OperationModel = event["model"]
         params = deepcopy(dict(event["context"][_PARAMS]))
-        parsed = self._threshold.pass_(model.service_model.service_name, model.name, params)
+        service = model.service_model.service_name
+        # The world may give the same answer again: what its caller does to this one is his own.
+        parsed = deepcopy(self._threshold.pass_(service, model.name, params))
         return _response(parsed["ResponseMetadata"]["HTTPStatusCode"]), parsed
 
     def refuse(self, **_event: Any) -> NoReturn:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import translate
-from re import compile as pattern
+from functools import lru_cache
+from re import Pattern
+from re import compile as compile_pattern
 from typing import Any
 
 from vpnmigrate.sandbox.apierror import invalid_value
@@ -24,7 +26,7 @@ def selected(rows: Iterable[Row], params: Params, fields: Mapping[str, Field]) -
     for each in params.get("Filters") or ():
         name, patterns = each.get("Name", ""), each.get("Values") or ()
         read = _reader(name, fields)
-        matches = [pattern(_regular(text)).fullmatch for text in patterns]
+        matches = [_pattern(text).fullmatch for text in patterns]
         chosen = [
             row for row in chosen if any(match(value) for value in read(row) for match in matches)
         ]
@@ -57,6 +59,7 @@ def _values(value: Any, path: Sequence[str]) -> Iterable[str]:
         yield str(value)
 
 
-def _regular(text: str) -> str:
+@lru_cache(maxsize=1024)
+def _pattern(text: str) -> Pattern[str]:
     """Turn a filter's value into a regular expression: only ``*`` and ``?`` are special."""
-    return translate(text.replace("[", "[[]"))
+    return compile_pattern(translate(text.replace("[", "[[]")))

@@ -42,14 +42,24 @@ def disable_propagation(state: State, params: Params) -> Result:
     return {}
 
 
-def propagated_routes(state: State, table: RouteTable) -> list[Route]:
-    """Work out the routes that *table* has from gateways now."""
+Brought = dict[str, set[str]]
+"""Gateway to the prefixes that its connections bring now: the same for every table."""
+
+
+def propagated_routes(
+    state: State, table: RouteTable, brought: Brought | None = None
+) -> list[Route]:
+    """Work out the routes that *table* has from gateways now.
+
+    What is worked out for all tables is kept in *brought*, which serves for one moment.
+    """
+    brought = {} if brought is None else brought
     routes: dict[tuple[str, str], Route] = {}
     for setting in table.propagating(state.now):
         gateway = state.gateways.get(setting.gateway)
         if gateway is None or setting.since is None:
             continue
-        condition, destinations = _offer(state, table, gateway, setting)
+        condition, destinations = _offer(state, table, gateway, setting, brought)
         for destination in destinations:
             routes[destination, gateway.id] = Route(
                 destination, gateway.id, PROPAGATED_ROUTE, condition
@@ -58,20 +68,29 @@ def propagated_routes(state: State, table: RouteTable) -> list[Route]:
 
 
 def _offer(
-    state: State, table: RouteTable, gateway: Gateway, setting: Propagation
+    state: State, table: RouteTable, gateway: Gateway, setting: Propagation, brought: Brought
 ) -> tuple[str, set[str]]:
-    connections = [c for c in state.connections.values() if c.gateway == gateway.id]
     since = gateway.attached_since(state.now)
     if since is None or gateway.vpc(state.now) != table.vpc:
         if state.behaviour.propagated_routes_of_detached == "vanish":
             return "blackhole", set()
-        had = [c for c in connections if state.devices.get(c.id) and state.devices[c.id].enabled]
+        had = [
+            c
+            for c in _ending_on(state, gateway)
+            if state.devices.get(c.id) and state.devices[c.id].enabled
+        ]
         return "blackhole", {p for c in had for p in prefixes_of(state, c)}
     settled = state.now - state.behaviour.propagation_delay
     if max(since, setting.since or since) > settled:
         return "active", set()
-    up = [c for c in connections if _was_up(state, c)]
-    return "active", {p for c in up for p in prefixes_of(state, c)}
+    if gateway.id not in brought:
+        up = [c for c in _ending_on(state, gateway) if _was_up(state, c)]
+        brought[gateway.id] = {p for c in up for p in prefixes_of(state, c)}
+    return "active", brought[gateway.id]
+
+
+def _ending_on(state: State, gateway: Gateway) -> list[Connection]:
+    return [c for c in state.connections.values() if c.gateway == gateway.id]
 
 
 def _was_up(state: State, connection: Connection) -> bool:

@@ -8,7 +8,7 @@ from vpnmigrate.sandbox.gateways import is_ready
 from vpnmigrate.sandbox.ids import ASSOCIATION, ROUTE_TABLE
 from vpnmigrate.sandbox.lookups import asked_for, the_subnet, the_table, the_vpc
 from vpnmigrate.sandbox.params import Params, Result, Row, page, required
-from vpnmigrate.sandbox.propagation import propagated_routes
+from vpnmigrate.sandbox.propagation import Brought, propagated_routes
 from vpnmigrate.sandbox.routes import LOCAL, route_row
 from vpnmigrate.sandbox.state import Association, Route, RouteTable, State, Vpc
 from vpnmigrate.sandbox.tags import tag_rows, tags_at_creation
@@ -116,7 +116,8 @@ _FILTERS: dict[str, Field] = {
 
 def describe_route_tables(state: State, params: Params) -> Result:
     """DescribeRouteTables, in pages of at most 100."""
-    rows = {table.id: _row(state, table) for table in state.tables.values()}
+    brought: Brought = {}
+    rows = {table.id: _row(state, table, brought) for table in state.tables.values()}
     if params.get("RouteTableIds") and params.get("MaxResults"):
         raise ApiError(
             "InvalidParameterCombination",
@@ -126,8 +127,8 @@ def describe_route_tables(state: State, params: Params) -> Result:
     return page(selected(named, params, _FILTERS), params, "RouteTables", bounds=(5, 100), size=100)
 
 
-def _row(state: State, table: RouteTable) -> Row:
-    routes = [*table.routes, *propagated_routes(state, table)]
+def _row(state: State, table: RouteTable, brought: Brought | None = None) -> Row:
+    routes = [*table.routes, *propagated_routes(state, table, brought)]
     return {
         "RouteTableId": table.id,
         "VpcId": table.vpc,

@@ -62,8 +62,7 @@ def replace_route(state: State, params: Params) -> Result:
             f"There is no route defined for '{destination}' in the route table. "
             "Use CreateRoute instead."
         )
-    route.target = _target(state, table, params)
-    route.state = "active"
+    table.routes[table.routes.index(route)] = Route(destination, _target(state, table, params))
     return {}
 
 

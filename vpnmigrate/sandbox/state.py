@@ -114,7 +114,7 @@ class Connection:
     key_storage: str = "Standard"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Route:
     """A route that somebody wrote, or the local one."""
 

@@ -22,7 +22,10 @@ class Timeline:
 
     def at(self, now: datetime) -> str:
         """Give the state at *now*."""
-        return next((state for since, state in reversed(self.moments) if since <= now), UNBORN)
+        for since, state in reversed(self.moments):
+            if since <= now:
+                return state
+        return UNBORN
 
     def since(self, now: datetime) -> datetime:
         """Give the moment at which the state of *now* began."""

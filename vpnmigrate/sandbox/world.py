@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from random import Random
 from threading import RLock
 from typing import Any
@@ -20,9 +20,33 @@ from vpnmigrate.sandbox.actions import READS, WITHOUT_DRY_RUN, WRITES, Action
 from vpnmigrate.sandbox.apierror import ApiError
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.devices import Devices
+from vpnmigrate.sandbox.horizon import next_change
+from vpnmigrate.sandbox.past import kept
 from vpnmigrate.sandbox.state import State
 
 __all__ = ["ApiError", "World"]
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass
+class _Memory:
+    """The answers of a state that nobody alters, good from a moment until another."""
+
+    state: State
+    since: datetime = NEVER
+    until: datetime = NEVER
+    answers: dict[tuple[Action, str], dict[str, Any]] = field(default_factory=dict)
+
+    def answer(self, action: Action, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Work *action* out, unless it was asked before and nothing can have changed since."""
+        if not self.since <= self.state.now < self.until:
+            self.answers.clear()
+            self.since, self.until = self.state.now, next_change(self.state) or NEVER
+        asked = (action, _canonical(params))
+        if asked not in self.answers:
+            self.answers[asked] = action(self.state, params)
+        return dict(self.answers[asked])
 
 
 class World:
@@ -50,13 +74,16 @@ class World:
         self._lock = RLock()
         self._calls: Counter[str] = Counter()
         self._past: list[tuple[datetime, State]] = []
+        self._answers: dict[int, _Memory] = {}
+        self._changed = clock.now()
+        self._next_change: datetime | None = self._changed
 
     def handles(self, service: str, action: str) -> bool:
         """Tell whether *action* of *service*, both as boto3 names them, is the world's."""
         return (service, action) in READS or (service, action) in WRITES
 
     def execute(self, service: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out *action* and give its answer.
+        """Carry out *action* and give its answer, which may be given again and is only to be read.
 
         Raises:
             ApiError: As AWS would refuse it; nothing has changed then.
@@ -64,7 +91,7 @@ class World:
         name = (service, action)
         if not self.handles(*name):
             raise ApiError("InvalidAction", f"The sandbox has no {service} {action}.")
-        with self.alone() as state:
+        with self.to_be_read() as state:
             if service == "ec2" and action not in WITHOUT_DRY_RUN and params.get("DryRun"):
                 raise ApiError(
                     "DryRunOperation",
@@ -78,15 +105,41 @@ class World:
 
     @contextmanager
     def alone(self) -> Iterator[State]:
-        """Give the state, at the clock's moment, to this thread alone."""
+        """Give the state, at the clock's moment, to this thread alone, to be altered by hand."""
+        with self.to_be_read() as state:
+            try:
+                yield state
+            finally:
+                self._altered(state)
+
+    @contextmanager
+    def to_be_read(self) -> Iterator[State]:
+        """Give the state as ``alone`` does, but to be read only."""
         with self._lock:
             self._state.now = self.clock.now()
             yield self._state
 
+    def _altered(self, state: State) -> None:
+        self._changed = self._next_change = state.now
+        self._answers.clear()
+
+    def changed(self) -> datetime:
+        """Give a moment since which every answer that does not lag has been the same."""
+        with self.to_be_read() as state:
+            if self._next_change is not None and self._next_change <= state.now:
+                self._changed = state.now
+                self._next_change = next_change(state)
+            return self._changed
+
+    def rests_until(self, moment: datetime) -> bool:
+        """Tell whether nothing changes by itself until *moment*, that included."""
+        self.changed()
+        return self._next_change is None or moment < self._next_change
+
     @property
     def keys(self) -> frozenset[str]:
         """Every tunnel key there is, so that a test can search for leaks."""
-        with self.alone() as state:
+        with self.to_be_read() as state:
             return frozenset(t.key for c in state.connections.values() for t in c.tunnels)
 
     def fork(self, clock: Clock, behaviour: Behaviour | None = None) -> World:
@@ -95,8 +148,8 @@ class World:
         *clock* shows the same moment; a *behaviour* of its own holds from there on.
         """
         world = World(clock, behaviour or self.behaviour, self.account, self.region, self.seed)
-        with self.alone() as state:
-            world._state = deepcopy(state)
+        with self.to_be_read() as state:
+            world._state = kept(state)
             world._calls = self._calls.copy()
         world._state.behaviour = world.behaviour
         return world
@@ -112,7 +165,9 @@ class World:
         seen = next((before for ended, before in self._past if ended > moment), state)
         seen.now, seen.draw = moment, state.draw
         try:
-            return action(seen, params)
+            if id(seen) not in self._answers:
+                self._answers[id(seen)] = _Memory(seen)
+            return self._answers[id(seen)].answer(action, params)
         finally:
             state.now = present
 
@@ -121,7 +176,8 @@ class World:
         lag = self.behaviour.read_lag
         if lag:
             self._past = [entry for entry in self._past if entry[0] > state.now - lag]
-            self._past.append((state.now, deepcopy(state)))
+            self._past.append((state.now, kept(state)))
+        self._altered(state)
         return action(state, params)
 
     def _chance(self, name: tuple[str, str], params: Mapping[str, Any]) -> Random:

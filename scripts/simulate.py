@@ -1,0 +1,159 @@
+"""Look for a simulated migration that ends wrong: ``make simulate SEEDS=100000``.
+
+    simulate.py --seeds 1000            worlds and mishaps drawn from seeds, all at once
+    simulate.py --kills 40              every kill point of the first 40 worlds
+    simulate.py --pairs 40              two kills: all pairs in small worlds, a sample in large ones
+    simulate.py --seed 17               one seed again, with its story
+    simulate.py --seed 17 --course turned --kill 12 "before sending"
+                                        one kill point again, with its story
+    simulate.py --digest 20             the hash of 20 journals: the same on every Python
+
+It ends with status 1 if any trial ended wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from multiprocessing import Pool
+
+from vpnmigrate.errors import PreflightError
+from vpnmigrate.journal import read_chain
+from vpnmigrate.simulation.schedule import Course, Kill, Moment, Schedule
+from vpnmigrate.simulation.search import (
+    Failure,
+    Tally,
+    enumerate_kills,
+    schedule_of,
+    try_seed,
+    wrong_with,
+)
+from vpnmigrate.simulation.topology import topology
+from vpnmigrate.simulation.trial import setting_of, try_out
+
+Search = Callable[[int, Tally], None]
+PROGRESS = 10
+"""Seconds between two lines of progress."""
+
+
+def main() -> int:
+    """Search, or show one trial."""
+    asked = _asked()
+    if asked.digest:
+        return _digest(asked.digest)
+    if asked.seed is not None:
+        return _show(asked)
+    searches: list[tuple[str, Search, int]] = [
+        ("seeds", try_seed, asked.seeds),
+        ("kill points", enumerate_kills, asked.kills),
+        ("pairs of kills", partial(enumerate_kills, pairs=True), asked.pairs),
+    ]
+    failed = False
+    for name, search, number in searches:
+        if number:
+            failed |= _search(name, search, range(asked.first, asked.first + number), asked.jobs)
+    return int(failed)
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=0)
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--pairs", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="the seed to begin with")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--digest", type=int, default=0)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--course", type=Course, default=Course.FORWARD)
+    parser.add_argument("--kill", nargs=2, action="append", metavar=("DEED", "MOMENT"))
+    return parser.parse_args()
+
+
+def _search(name: str, search: Search, seeds: range, jobs: int) -> bool:
+    """Search among *seeds* in *jobs* processes; tell whether anything ended wrong."""
+    began = told = time.monotonic()
+    total = Tally()
+    with Pool(jobs) as pool:
+        for tally in pool.imap_unordered(partial(_one, search), seeds, chunksize=4):
+            total.add(tally)
+            for failure in tally.failures:
+                print(f"FAILED {failure}\n  again: {_again(failure, drawn=search is try_seed)}")
+            if time.monotonic() - told > PROGRESS:
+                told = time.monotonic()
+                print(f"{name}: {_summary(total, told - began, jobs)}", flush=True)
+    print(f"{name}: {_summary(total, time.monotonic() - began, jobs)}", flush=True)
+    return bool(total.failures)
+
+
+def _one(search: Search, seed: int) -> Tally:
+    tally = Tally()
+    search(seed, tally)
+    return tally
+
+
+def _summary(tally: Tally, seconds: float, jobs: int) -> str:
+    return (
+        f"{tally.worlds} worlds, {tally.trials} trials, {tally.deeds} deeds, "
+        f"{tally.deaths} kills, {tally.strikes} calls astray, {tally.looks} looks judged, "
+        f"{len(tally.failures)} failures; {60 * tally.trials / max(seconds, 0.001):.0f} trials "
+        f"a minute in {jobs} processes"
+    )
+
+
+def _again(failure: Failure, *, drawn: bool) -> str:
+    """Give the one command that shows a failure again."""
+    if drawn:
+        return f"make simulate SEED={failure.world}"
+    kills = " ".join(f'--kill {k.deed} "{k.moment}"' for k in failure.schedule.kills)
+    course = failure.schedule.course
+    return f".venv/bin/python scripts/simulate.py --seed {failure.world} --course {course} {kills}"
+
+
+def _digest(number: int) -> int:
+    """Print the hash of the journals of the first *number* worlds, there and back."""
+    digest = hashlib.sha256()
+    for seed in range(number):
+        world = topology(seed)
+        if not world.stops:
+            digest.update(try_out(setting_of(world), Schedule(Course.RETURN)).journal)
+    print(digest.hexdigest())
+    return 0
+
+
+def _show(asked: argparse.Namespace) -> int:
+    """Go through one trial again and tell its story."""
+    world = topology(asked.seed)
+    schedule = schedule_of(asked.seed)
+    if asked.kill:
+        kills = tuple(Kill(int(deed), Moment(moment)) for deed, moment in asked.kill)
+        schedule = Schedule(asked.course, kills)
+    print(f"world {world.seed}: {world}\n{schedule}\n{schedule.mishaps}")
+    try:
+        setting = setting_of(world)
+    except PreflightError as refusal:
+        print(f"planning refuses: {refusal.message}")
+        return 0 if world.stops else 1
+    outcome = try_out(setting, schedule)
+    for line in _story(outcome.journal, setting.plan.migration):
+        print(line)
+    wrong = wrong_with(outcome, world)
+    for what in wrong:
+        print(f"WRONG: {what}")
+    print(f"{outcome.deeds} deeds, {outcome.deaths} kills, outage {outcome.outage}")
+    return int(bool(wrong))
+
+
+def _story(journal: bytes, migration: str) -> Iterator[str]:
+    for entry in read_chain(journal, migration).entries:
+        yield f"{entry.at:%H:%M:%S} {entry.record}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The judge of simulated worlds: shown something wrong, it says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from vpnmigrate.plan import GATEWAY_ROLE
+from vpnmigrate.records import (
+    Direction,
+    Entry,
+    Finished,
+    Record,
+    StepSettled,
+    TrafficVerified,
+)
+from vpnmigrate.replay import RunState
+from vpnmigrate.simulation.invariants import Judge
+from vpnmigrate.simulation.topology import OLD, topology
+from vpnmigrate.simulation.trial import Setting, setting_of
+from vpnmigrate.simulation.truth import Truth, configuration, truth_of
+
+NEW = "vgw-new"
+
+
+@pytest.fixture(scope="module")
+def setting() -> Setting:
+    return setting_of(topology(5))
+
+
+@pytest.fixture(scope="module")
+def before(setting: Setting) -> Truth:
+    with setting.world().to_be_read() as state:
+        return truth_of(state, setting.plan.vpc, setting.plan.migration)
+
+
+WRONG = {
+    "two gateways are attached": lambda t: replace(t, attached=t.attached | {NEW}),
+    "no gateway is attached": lambda t: replace(t, attached=frozenset()),
+    "no path outside": lambda t: replace(t, paths=frozenset()),
+    "vpn-0a00 was available and is deleting": lambda t: replace(
+        t, lives={**t.lives, "vpn-0a00": "deleting"}
+    ),
+    "vpn-0a00 was available and is gone": lambda t: replace(
+        t, lives={k: v for k, v in t.lives.items() if k != "vpn-0a00"}
+    ),
+    "2 resources are in the role gateway": lambda t: replace(
+        t, roles={GATEWAY_ROLE: ("vgw-1", "vgw-2")}
+    ),
+}
+
+
+@pytest.mark.parametrize("complaint", WRONG)
+def test_a_broken_world_is_seen(setting, before, complaint):
+    """Each invariant has a world that breaks it, and is told by name."""
+    judge = Judge(setting.plan, before)
+
+    told = list(judge.of_look(WRONG[complaint](before), Direction.FORWARD, announced=False))
+
+    assert any(complaint in line for line in told)
+    assert list(judge.of_look(before, Direction.FORWARD, announced=False)) == []
+
+
+def test_an_announced_outage_may_be_one(setting, before):
+    """Within the announced outage there may be no gateway and no path."""
+    down = replace(before, attached=frozenset(), paths=frozenset())
+
+    assert list(Judge(setting.plan, before).of_look(down, None, announced=True)) == []
+
+
+UNTRUE: dict[str, tuple[Direction, Record]] = {
+    "traffic": (Direction.FORWARD, TrafficVerified(topology(5).scenario.taken)),  # type: ignore[arg-type]
+    "gateway": (Direction.FORWARD, StepSettled(2)),
+    "successors": (Direction.FORWARD, StepSettled(3)),
+    "propagation": (Direction.FORWARD, StepSettled(7)),
+    "swap": (Direction.FORWARD, StepSettled(8)),
+    "routing": (Direction.FORWARD, StepSettled(9)),
+    "tunnels": (Direction.FORWARD, StepSettled(10)),
+    "forward": (Direction.FORWARD, Finished(Direction.FORWARD)),
+    "retired": (Direction.RETIRE, Finished(Direction.RETIRE)),
+}
+
+
+@pytest.mark.parametrize("case", UNTRUE)
+def test_what_the_journal_claims_is_checked(setting, before, case):
+    """In a world where nothing was done yet, no claim of the way forward is let pass."""
+    direction, record = UNTRUE[case]
+    entry = Entry(1, setting.plan.made + timedelta(minutes=1), record)
+    run = RunState(direction=direction)
+
+    assert list(Judge(setting.plan, before).of_entry(entry, before, run))
+
+
+def test_a_way_back_must_leave_everything_as_before(setting, before):
+    """One route that points elsewhere keeps a rollback from being true."""
+    entry = Entry(1, setting.plan.made, Finished(Direction.BACK))
+    run = RunState(direction=Direction.BACK)
+    judge = Judge(setting.plan, before)
+    route = next(iter(before.routes))
+
+    assert list(judge.of_entry(entry, before, run)) == []
+    altered = replace(before, routes={**before.routes, route: NEW})
+    assert list(judge.of_entry(entry, altered, run))
+
+
+def test_configurations_are_compared_by_role(before):
+    """Two worlds whose new resources differ only in their ids are configured alike."""
+
+    def with_new(id_: str) -> Truth:
+        altered: Truth = replace(
+            before,
+            attached=frozenset({id_}),
+            roles={GATEWAY_ROLE: (id_,)},
+            lives={**before.lives, id_: "available"},
+        )
+        return altered
+
+    assert configuration(with_new("vgw-1")) == configuration(with_new("vgw-2"))
+    assert configuration(with_new("vgw-1")) != configuration(before)
+    assert OLD in before.attached

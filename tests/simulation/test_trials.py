@@ -1,0 +1,174 @@
+"""The production runner in simulated worlds: killed, faulted, and judged after every look."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from vpnmigrate.errors import PreflightError
+from vpnmigrate.journal import read_chain
+from vpnmigrate.records import Intended
+from vpnmigrate.sandbox.behaviour import Behaviour, seconds
+from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
+from vpnmigrate.simulation.search import KillPoints, Tally, try_one, try_seed
+from vpnmigrate.simulation.topology import STOPS_IN_STEP_3, STOPS_PLANNING, Topology, topology
+from vpnmigrate.simulation.trial import Outcome, Setting, setting_of, try_out
+
+ROOT = Path(__file__).parents[2]
+QUICK = Behaviour(
+    gateway_creation=seconds(1),
+    attach=seconds(4),
+    detach=seconds(4),
+    connection_creation=seconds(10),
+    connection_deletion=seconds(10),
+)
+
+
+def small(seed: int, **behaviour: object) -> Topology:
+    """Draw a world and keep one connection and two tables of it, with a quick temper."""
+    drawn = topology(seed)
+    scenario = drawn.scenario
+    wanted = {scenario.connections[0].id}
+    temper = {name: getattr(QUICK, name) for name in QUICK.__struct_fields__} | behaviour
+    kept = type(scenario)(
+        **{name: getattr(scenario, name) for name in scenario.__struct_fields__}
+        | {
+            "connections": tuple(c for c in scenario.connections if c.id in wanted),
+            "route_tables": scenario.route_tables[:2],
+            "gateways": scenario.gateways[:1],
+        }
+    )
+    return replace(drawn, scenario=kept, behaviour=Behaviour(**temper), stops="")
+
+
+def run(world: Topology, schedule: Schedule) -> Outcome:
+    """Try one schedule in *world*."""
+    return try_out(setting_of(world), schedule)
+
+
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.no_cover
+def test_whatever_goes_wrong_the_end_is_right(seed):
+    """In a drawn world, with drawn kills and calls gone astray, nothing is broken or untrue."""
+    tally = Tally()
+    try_seed(seed, tally)
+
+    assert tally.failures == []
+
+
+@pytest.mark.parametrize("lag", [0, 20], ids=["fresh", "stale"])
+@pytest.mark.no_cover
+def test_a_run_ends_alike_wherever_it_is_killed(lag):
+    """From every kill point, the next process ends where an undisturbed run does; rollback too."""
+    points = KillPoints(setting_of(small(5, read_lag=timedelta(seconds=lag))))
+    wrong = [
+        (str(schedule), why)
+        for schedule in points.once()
+        if (why := points.wrong(schedule, try_out(points.setting, schedule)))
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("lag", [0, 60, 119])
+@pytest.mark.no_cover
+def test_lost_answers_to_creates_leave_no_twin_and_no_orphan(lag):
+    """However often answers to creates get lost while the tag search lags, one of each lives."""
+    world = small(2, read_lag=timedelta(seconds=lag))
+    lost = 0
+    for seed in range(8):
+        outcome = run(world, Schedule(mishaps=Mishaps(seed, lost_creates=0.6)))
+        lost += outcome.strikes
+        assert (outcome.error, outcome.broken) == ("", ())
+
+    assert lost > 4
+
+
+def test_a_journal_that_is_lost_with_its_process_is_not_needed():
+    """A process that knows only plan and tags takes a half-done cutover to its end, or back."""
+    world = small(3)
+    for course in (Course.FORWARD, Course.TURNED):
+        for deed in (2, 4, 6):
+            kill = Kill(deed, Moment.BEFORE_ANSWER)
+            outcome = run(world, Schedule(course, (kill,), memory_lost=True))
+
+            assert (outcome.deaths, outcome.error, outcome.broken) == (1, "", ())
+
+
+def intended(outcome: Outcome, setting: Setting) -> list[str]:
+    """Give every change that a trial's journal says was intended."""
+    entries = read_chain(outcome.journal, setting.plan.migration).entries
+    return [str(e.record.change) for e in entries if isinstance(e.record, Intended)]
+
+
+class TestVerdicts:
+    def test_a_category_that_nobody_tells_stops_planning(self):
+        """Where EC2 leaves out the category, planning refuses."""
+        world = replace(small(1, category_absent=True), stops=STOPS_PLANNING)
+        tally = Tally()
+        try_one(world, Schedule(), tally)
+
+        assert tally.failures == []
+        with pytest.raises(PreflightError):
+            setting_of(world)
+
+    def test_a_customer_gateway_that_cannot_be_reused_stops_step_3(self):
+        """Step 3 is refused and says so, traffic is untouched, and the way back is clean."""
+        world = replace(small(1, classic_customer_gateway_reusable=False), stops=STOPS_IN_STEP_3)
+        outcome = run(world, Schedule(Course.RETURN))
+
+        assert "DuplicateIpAddress" in outcome.error
+        assert outcome.broken == ()
+        assert outcome.end == run(replace(world, behaviour=QUICK), Schedule(Course.RETURN)).end
+
+
+class TestHarness:
+    """A harness that finds nothing has to be shown something to find."""
+
+    def test_a_torn_line_is_read_as_torn(self):
+        """A process killed in the middle of a line leaves half of it; the next one reads on."""
+        setting = setting_of(small(0))
+        whole = try_out(setting, Schedule())
+        torn = try_out(setting, Schedule(kills=(Kill(4, Moment.TORN_LINE),)))
+
+        assert torn.deaths == 1
+        assert torn.end == whole.end
+        assert len(intended(torn, setting)) >= len(intended(whole, setting))
+
+    def test_equal_seeds_give_equal_bytes(self):
+        """A seed's journal is the same bytes in another process, whatever its hash seed is."""
+        told = {
+            subprocess.run(
+                [sys.executable, str(ROOT / "scripts/simulate.py"), "--digest", "3"],
+                env={**os.environ, "PYTHONHASHSEED": seed},
+                capture_output=True,
+                check=True,
+            ).stdout
+            for seed in ("1", "2")
+        }
+
+        assert len(told) == 1
+
+    def test_equal_seeds_give_equal_worlds(self):
+        """What is drawn from a seed is the same on every Python and every machine."""
+        drawn = [topology(seed) for seed in range(50)]
+        text = msgspec.json.encode(
+            [
+                (w.scenario.connections, w.scenario.route_tables, w.scenario.advertised)
+                for w in drawn
+            ]
+        )
+
+        assert hashlib.sha256(text).hexdigest() == WORLDS
+
+
+WORLDS = "789136d31ab877a2e68f85345d2b37987bd8aef05fb8756f6e93c76ee7c0f947"
+"""Of the generator's first worlds; another generator has another."""

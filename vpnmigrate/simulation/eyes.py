@@ -1,0 +1,71 @@
+"""A run's connection to its world, watched: deeds are counted, repeated looks are spared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from vpnmigrate.aws.account import Account
+from vpnmigrate.changes import AwsChange
+from vpnmigrate.model import VpnGatewayId
+from vpnmigrate.outcomes import Outcome
+from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Identity, Mark
+from vpnmigrate.sandbox.world import World
+from vpnmigrate.simulation.schedule import Fate
+from vpnmigrate.snapshot import Reading
+from vpnmigrate.survey import Survey
+
+
+class WatchedEc2:
+    """An account (``ports.Ec2``) whose every look and deed somebody hears of.
+
+    A look in a world that has not changed since the look before, nor for as long as a describe may
+    lag, is answered by that one's reading: every call would be answered alike, and takes as long.
+    """
+
+    def __init__(
+        self, account: Account, world: World, fate: Fate, looked: Callable[[], None]
+    ) -> None:
+        self._account = account
+        self._world = world
+        self._fate = fate
+        self._looked = looked
+        self._last: Reading | None = None
+        self._took = timedelta(0)
+
+    def identity(self) -> Identity:
+        """Tell who we are."""
+        return self._account.identity()
+
+    def survey(self, gateway: VpnGatewayId) -> Survey:
+        """Read widely."""
+        return self._account.survey(gateway)
+
+    def look(self, plan: Plan) -> Reading:
+        """Read narrowly, then let the world be judged."""
+        begun = self._world.clock.now()
+        last = self._last
+        if last is not None and self._would_repeat(last):
+            self._world.clock.sleep(self._took)
+            reading = replace(last, begun=begun)
+        else:
+            reading = self._last = self._account.look(plan)
+            self._took = self._world.clock.now() - begun
+        self._looked()
+        return reading
+
+    def perform(self, change: AwsChange, mark: Mark) -> Outcome:
+        """Send *change*, unless the process dies before."""
+        self._fate.sends()
+        outcome = self._account.perform(change, mark)
+        self._fate.sent()
+        return outcome
+
+    def _would_repeat(self, last: Reading) -> bool:
+        world = self._world
+        steady = world.changed() < last.begun - world.behaviour.read_lag
+        return (
+            steady and self._fate.spares_reads and world.rests_until(world.clock.now() + self._took)
+        )

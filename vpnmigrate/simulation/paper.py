@@ -1,0 +1,64 @@
+"""A journal on a disk of its own, in memory: real lines, really torn, really read again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vpnmigrate.clock import Clock
+from vpnmigrate.journal.chain import lines_of, read_chain
+from vpnmigrate.model import MigrationId
+from vpnmigrate.records import Entry, Record
+from vpnmigrate.sandbox.faults import Killed
+from vpnmigrate.simulation.schedule import Fate
+
+
+class Paper:
+    """What is on the disk: it outlives the processes."""
+
+    def __init__(self) -> None:
+        self.text = bytearray()
+
+
+class PaperJournal:
+    """The journal of one process (``ports.Journal``); *fate* may end the process while it writes.
+
+    A last line that was never finished is dropped when the journal is opened, as ``FileJournal``
+    puts it aside.
+    """
+
+    def __init__(self, paper: Paper, migration: MigrationId, clock: Clock, fate: Fate) -> None:
+        contents = read_chain(bytes(paper.text), migration)
+        del paper.text[contents.sound :]
+        self._paper = paper
+        self._clock = clock
+        self._fate = fate
+        self._entries = list(contents.entries)
+        self._head = contents.head
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """Everything written so far."""
+        return self._entries
+
+    def write(self, *records: Record) -> None:
+        """Append *records*.
+
+        Raises:
+            Killed: The process died in the middle; half of the text is on the disk.
+        """
+        now = self._clock.now()
+        first = len(self._entries) + 1
+        entries = [Entry(first + i, now, record) for i, record in enumerate(records)]
+        text, head = lines_of(entries, self._head)
+        if self._fate.answers(records) or self._fate.intends(records):
+            self._paper.text += text[: len(text) // 2]
+            raise Killed("in the middle of a line")
+        self._paper.text += text
+        self._entries += entries
+        self._head = head
+
+    def require_ours(self) -> None:
+        """Do nothing: nobody else takes the run over."""
+
+    def fold_inbox(self) -> None:
+        """Do nothing: no other terminal reaches in here."""

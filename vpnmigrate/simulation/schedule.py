@@ -1,0 +1,185 @@
+"""What goes wrong in a trial: where its processes die, and which calls go astray."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from vpnmigrate.records import Answered, Intended, Record
+from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.simulation.topology import Dice
+
+
+class Moment(StrEnum):
+    """An instant of one deed: a change that is intended, sent, answered and written down."""
+
+    TORN_INTENT = "in the middle of writing its intent"
+    BEFORE_SENDING = "before sending"
+    BEFORE_ANSWER = "after sending, before the answer"
+    BEFORE_LINE = "after the answer, before its line"
+    TORN_LINE = "in the middle of writing its line"
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Where a process dies: at a *moment* of the deed of that number, over all processes."""
+
+    deed: int
+    moment: Moment
+
+
+class Course(StrEnum):
+    """Which way a trial goes."""
+
+    FORWARD = "forward"
+    """Apply, and apply again after a death."""
+    TURNED = "turned"
+    """Apply; after the first death roll back."""
+    RETURN = "return"
+    """Apply to the end, then roll back."""
+    RETIRE = "retire"
+    """Apply to the end, then finalize."""
+
+
+@dataclass(frozen=True)
+class Mishaps:
+    """Calls that go astray, drawn from a seed.  The chances are of a call, between 0 and 1."""
+
+    seed: int = 0
+    lost_creates: float = 0.0
+    """Answers to creates that get lost."""
+    lost: float = 0.0
+    """Answers to other mutating calls that get lost, or are a server error after the effect."""
+    refused: float = 0.0
+    """Mutating calls that are throttled, fail at the server or do not reach it."""
+    unread: float = 0.0
+    """Describe calls that fail, in any of those ways."""
+    in_a_row: int = 2
+    """How often at most the same operation goes astray one time after the other: a call in doubt
+    costs a consistency delay, and the shortest limit of a step is that of two and a retry."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """All that goes wrong in one trial."""
+
+    course: Course = Course.FORWARD
+    kills: tuple[Kill, ...] = ()
+    mishaps: Mishaps = Mishaps()
+    restart: timedelta = timedelta(seconds=1)
+    """From a death until the next process starts."""
+    memory_lost: bool = False
+    """Whether the first death takes the journal with it, so that the next process is blind."""
+
+    def __str__(self) -> str:
+        kills = "; ".join(f"killed at deed {k.deed}, {k.moment}" for k in self.kills)
+        return f"{self.course}; {kills or 'nobody killed'}"
+
+
+READS = ("Describe", "Get")
+_BEFORE = (Kind.THROTTLE, Kind.SERVER_ERROR, Kind.UNREACHABLE)
+_AFTER = (Kind.LOST_ANSWER, Kind.SERVER_ERROR_AFTER)
+
+
+class Fate:
+    """Carries a schedule out: the fault source of a trial's clients, and the reaper.
+
+    One fate serves all processes of a trial; deeds are counted through.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.deeds = 0
+        self.strikes = 0
+        """How many calls went astray so far."""
+        self._kills = list(schedule.kills)
+        self._mishaps = schedule.mishaps
+        self._dice = Dice(f"mishaps/{schedule.mishaps.seed}")
+        self._row: dict[str, int] = {}
+        self._sending = False
+
+    @property
+    def spares_reads(self) -> bool:
+        """Whether no describe call goes astray."""
+        return not self._mishaps.unread
+
+    def intends(self, records: Sequence[Record]) -> bool:
+        """Tell whether the process dies while it writes *records*, half of which reach the disk."""
+        deeds = [r for r in records if isinstance(r, Intended) and hasattr(r.change, "call")]
+        numbers = range(self.deeds + 1, self.deeds + len(deeds) + 1)
+        return any(self._due(Kill(number, Moment.TORN_INTENT)) for number in numbers)
+
+    def answers(self, records: Sequence[Record]) -> bool:
+        """Tell the same of the line that says what became of a deed; dies before it, if it is due.
+
+        Raises:
+            Killed: Not a byte was written.
+        """
+        if not (self._sending and any(isinstance(r, Answered) for r in records)):
+            return False
+        self._sending = False
+        self._die(Moment.BEFORE_LINE)
+        return self._due(Kill(self.deeds, Moment.TORN_LINE))
+
+    def sends(self) -> None:
+        """Be told that a change is about to be sent.
+
+        Raises:
+            Killed: It was not.
+        """
+        self.deeds += 1
+        self._die(Moment.BEFORE_SENDING)
+        self._sending = True
+
+    def sent(self) -> None:
+        """Be told that a change was answered.
+
+        Raises:
+            Killed: Nobody heard the answer.
+        """
+        self._die(Moment.BEFORE_ANSWER)
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        """Let a call go astray before its effect, as ``faults.FaultSource`` says."""
+        reads = action.startswith(READS)
+        chance = self._mishaps.unread if reads else self._mishaps.refused
+        if self._astray(action, chance):
+            Faults([Fault(_named(service, action), self._dice.one(_BEFORE), nth)]).before(
+                service, action, nth
+            )
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        """Let an answer get lost, as ``faults.FaultSource`` says."""
+        if action.startswith(READS):
+            return
+        self._die(Moment.BEFORE_ANSWER)
+        creates = action.startswith("Create") and action != "CreateTags"
+        chance = self._mishaps.lost_creates if creates else self._mishaps.lost
+        if self._astray(action, chance):
+            Faults([Fault(_named(service, action), self._dice.one(_AFTER), nth)]).after(
+                service, action, nth
+            )
+
+    def _astray(self, what: str, chance: float) -> bool:
+        if not chance:
+            return False
+        strikes = self._dice.chance(chance) and self._row.get(what, 0) < self._mishaps.in_a_row
+        self._row[what] = self._row.get(what, 0) + 1 if strikes else 0
+        self.strikes += strikes
+        return strikes
+
+    def _die(self, moment: Moment) -> None:
+        if self._due(Kill(self.deeds, moment)):
+            self._sending = False
+            raise Killed(str(moment))
+
+    def _due(self, kill: Kill) -> bool:
+        if kill not in self._kills:
+            return False
+        self._kills.remove(kill)
+        return True
+
+
+def _named(service: str, action: str) -> str:
+    return action if service == "ec2" else f"{service}:{action}"

@@ -1,0 +1,191 @@
+"""Where to look for a trial that ends wrong: kill points by enumeration, whole trials by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from itertools import combinations
+
+from vpnmigrate.errors import PreflightError
+from vpnmigrate.model import ConnectionRecord
+from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
+from vpnmigrate.simulation.topology import (
+    STOPS_IN_STEP_3,
+    STOPS_PLANNING,
+    Dice,
+    Topology,
+    topology,
+)
+from vpnmigrate.simulation.trial import Outcome, Setting, setting_of, try_out
+
+SMALL = 25
+"""Up to so many deeds all pairs of kills are tried; beyond, a sample."""
+SAMPLED_PAIRS = 200
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A trial that did not end as it must, with what it takes to see it again."""
+
+    world: int
+    schedule: Schedule
+    why: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"world {self.world}: {self.schedule}: {'; '.join(self.why[:4])}"
+
+
+@dataclass
+class Tally:
+    """What a search has done so far."""
+
+    worlds: int = 0
+    trials: int = 0
+    deaths: int = 0
+    strikes: int = 0
+    """Calls that went astray."""
+    deeds: int = 0
+    looks: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+    def count(self, outcome: Outcome) -> None:
+        """Add one trial."""
+        self.trials += 1
+        self.deaths += outcome.deaths
+        self.strikes += outcome.strikes
+        self.deeds += outcome.deeds
+        self.looks += outcome.looks
+
+    def add(self, other: Tally) -> None:
+        """Add what another search has done."""
+        for each in fields(Tally):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+
+def schedule_of(seed: int) -> Schedule:
+    """Draw what goes wrong in the trial of *seed*."""
+    dice = Dice(f"schedule/{seed}")
+    course = dice.one(tuple(Course))
+    killed = course is Course.TURNED or dice.chance(0.8)
+    moments = tuple(Moment)
+    deeds = sorted(dice.number(1, 30) for _ in range(dice.number(1, 3) if killed else 0))
+    rough = dice.chance(0.6)
+    return Schedule(
+        course,
+        kills=tuple(Kill(deed, dice.one(moments)) for deed in deeds),
+        mishaps=Mishaps(
+            seed,
+            lost_creates=dice.one((0.0, 0.3, 0.6)) if rough else 0.0,
+            lost=dice.one((0.0, 0.1, 0.3)) if rough else 0.0,
+            refused=dice.one((0.0, 0.1, 0.3)) if rough else 0.0,
+            unread=dice.one((0.0, 0.0, 0.0, 0.05)) if rough else 0.0,
+        ),
+        restart=timedelta(seconds=dice.one((0, 1, 1, 30, 119, 600))),
+        memory_lost=course in (Course.FORWARD, Course.TURNED) and dice.chance(0.15),
+    )
+
+
+def try_seed(seed: int, tally: Tally) -> None:
+    """Try the world and the schedule of *seed*."""
+    try_one(topology(seed), schedule_of(seed), tally)
+
+
+def try_one(world: Topology, schedule: Schedule, tally: Tally) -> None:
+    """Try one schedule in a drawn world, whose temper may forbid the migration by design."""
+    tally.worlds += 1
+    why: tuple[str, ...]
+    try:
+        setting = setting_of(world)
+    except PreflightError as refusal:
+        tally.trials += 1
+        why = () if world.stops == STOPS_PLANNING else (f"planning refuses: {refusal.message}",)
+    else:
+        outcome = try_out(setting, schedule)
+        tally.count(outcome)
+        why = wrong_with(outcome, world)
+    if why:
+        tally.failures.append(Failure(world.seed, schedule, why))
+
+
+def wrong_with(outcome: Outcome, world: Topology) -> tuple[str, ...]:
+    """Say what is wrong with how a trial ended, apart from where."""
+    if world.stops == STOPS_PLANNING:
+        return ("it was planned, and may not be", *outcome.broken)
+    if world.stops == STOPS_IN_STEP_3:
+        stopped = "DuplicateIpAddress" in outcome.error or not outcome.error
+        return outcome.broken if stopped else (outcome.error, *outcome.broken)
+    return (outcome.error, *outcome.broken) if outcome.error else outcome.broken
+
+
+class KillPoints:
+    """Every schedule with one kill, or with two, and the end that each must come to.
+
+    Raises:
+        PreflightError: Planning refuses the world.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self._ends = {
+            course: try_out(setting, Schedule(course))
+            for course in (Course.FORWARD, Course.RETURN, Course.RETIRE)
+        }
+        self.forward = self._ends[Course.FORWARD].deeds
+        """How many deeds an undisturbed apply takes."""
+
+    def once(self) -> Iterator[Schedule]:
+        """Give every schedule with one kill: in apply, rollback and finalize."""
+        for course in Course:
+            for kill in self._kills(course):
+                yield Schedule(course, (kill,))
+
+    def twice(self) -> Iterator[Schedule]:
+        """Give the schedules with two kills, all of them where there are few deeds."""
+        for course in (Course.FORWARD, Course.TURNED):
+            pairs = list(combinations(self._kills(course), 2))
+            if self.forward > SMALL:
+                dice = Dice(f"pairs/{self.setting.topology.seed}/{course}")
+                pairs = [dice.one(pairs) for _ in range(SAMPLED_PAIRS)]
+            for pair in pairs:
+                yield Schedule(course, pair)
+
+    def wrong(self, schedule: Schedule, outcome: Outcome) -> tuple[str, ...]:
+        """Say how *outcome* differs from what an undisturbed trial comes to."""
+        course = Course.RETURN if schedule.course is Course.TURNED else schedule.course
+        wanted = self._ends[course]
+        told = [*wrong_with(outcome, self.setting.topology)]
+        more, less = outcome.end - wanted.end, wanted.end - outcome.end
+        # An engineer who was sent home before the cutover has enabled no tunnel more than before.
+        less -= {f"{c.id} is up" for c in self.setting.plan.before.living if not _was_up(c)}
+        if (more or less) and outcome.deaths:
+            told.append(f"the end differs: more {sorted(more)[:3]}, less {sorted(less)[:3]}")
+        if not outcome.deaths:
+            told.append("nobody was killed")
+        return tuple(told)
+
+    def _kills(self, course: Course) -> Iterator[Kill]:
+        whole = self._ends.get(course)
+        begin = 1 if course in (Course.FORWARD, Course.TURNED) else self.forward + 1
+        end = self.forward if whole is None else whole.deeds
+        for deed in range(begin, end + 1):
+            for moment in Moment:
+                yield Kill(deed, moment)
+
+
+def _was_up(connection: ConnectionRecord) -> bool:
+    return any(tunnel.up for tunnel in connection.telemetry)
+
+
+def enumerate_kills(seed: int, tally: Tally, *, pairs: bool = False) -> None:
+    """Try every kill point of the world of *seed*, or every pair; a world that stops has none."""
+    world = topology(seed)
+    if world.stops:
+        return
+    tally.worlds += 1
+    points = KillPoints(setting_of(world))
+    for schedule in points.twice() if pairs else points.once():
+        outcome = try_out(points.setting, schedule)
+        tally.count(outcome)
+        if why := points.wrong(schedule, outcome):
+            tally.failures.append(Failure(seed, schedule, why))

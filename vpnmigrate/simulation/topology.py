@@ -1,0 +1,288 @@
+"""From a seed to a world worth migrating: networks, devices, EC2's temper, and what was decided.
+
+Only ``random()`` is drawn from, whose sequence Python promises to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import TypeVar
+
+from vpnmigrate.model import (
+    CLASSIC,
+    AssociationRecord,
+    Attached,
+    ConnectionRecord,
+    CustomerGatewayId,
+    CustomerGatewayRecord,
+    GatewayRecord,
+    RouteRecord,
+    RouteTableId,
+    RouteTableRecord,
+    StaticPrefixRecord,
+    SubnetRecord,
+    TunnelReading,
+    TunnelRecord,
+    VpcId,
+    VpcRecord,
+    VpnConnectionId,
+    VpnGatewayId,
+)
+from vpnmigrate.options import Decisions, InsideMode, KeyMode, OldTunnels, TestVpc
+from vpnmigrate.sandbox.behaviour import Behaviour, seconds
+from vpnmigrate.sandbox.scenario import Scenario
+from vpnmigrate.survey import Quotas
+
+VPC = VpcId("vpc-0a51")
+OLD = VpnGatewayId("vgw-0a51")
+STOPS_PLANNING = "planning"
+STOPS_IN_STEP_3 = "step 3"
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A world to be, and what its operator decided."""
+
+    seed: int
+    scenario: Scenario
+    behaviour: Behaviour
+    decisions: Decisions
+    reaction: timedelta
+    """How long the engineer at the devices takes."""
+    stops: str = ""
+    """Where the world's temper makes a migration stop, by design; empty if nowhere."""
+
+    def __str__(self) -> str:
+        scenario = self.scenario
+        return (
+            f"{len(scenario.connections)} connections, {len(scenario.route_tables)} tables, "
+            f"lag up to {self.behaviour.read_lag.total_seconds():.0f} s"
+        )
+
+
+class Dice:
+    """Draws from a seed."""
+
+    def __init__(self, seed: object) -> None:
+        self._random = Random(str(seed))  # noqa: S311 - repeatable on purpose
+
+    def chance(self, of: float) -> bool:
+        """Tell whether something happens that happens with probability *of*."""
+        return self._random.random() < of
+
+    def number(self, least: int, most: int) -> int:
+        """Draw a whole number between *least* and *most*, both included."""
+        return least + int(self._random.random() * (most - least + 1))
+
+    def few(self, least: int, most: int) -> int:
+        """Draw a whole number, small ones being far more likely: the mean is a seventh on."""
+        return least + int(self._random.random() ** 6 * (most - least + 1))
+
+    def one(self, of: Sequence[_T]) -> _T:
+        """Draw one of several."""
+        return of[self.number(0, len(of) - 1)]
+
+
+def topology(seed: int) -> Topology:
+    """Draw the world of *seed*."""
+    dice = Dice(f"world/{seed}")
+    devices = tuple(_device(dice, n) for n in range(dice.number(1, 3) + dice.few(0, 7)))
+    connections = tuple(_connection(dice, n, device) for n, device in enumerate(devices))
+    tables, subnets = _tables(dice)
+    behaviour = _behaviour(dice)
+    decisions = _decisions(dice)
+    stops = ""
+    if behaviour.category_absent:
+        stops = STOPS_PLANNING
+    elif not behaviour.classic_customer_gateway_reusable:
+        stops = STOPS_IN_STEP_3
+    others, other_connections = _others(dice, devices)
+    return Topology(
+        seed,
+        Scenario(
+            name=f"simulated-{seed}",
+            vpcs=(
+                VpcRecord(VPC, cidrs=("10.0.0.0/16", "2001:db8:a::/56")),
+                VpcRecord(VpcId("vpc-0b52")),
+            ),
+            subnets=subnets,
+            gateways=(
+                GatewayRecord(
+                    OLD,
+                    "available",
+                    asn=7224,
+                    attachments=(Attached(VPC, "attached"),),
+                    tags={"Name": "office"} if dice.chance(0.5) else {},
+                ),
+                *others,
+            ),
+            customer_gateways=devices,
+            connections=(*connections, *other_connections),
+            route_tables=tables,
+            quotas=Quotas(connections_per_gateway=dice.one((10, 20))),
+            advertised={
+                d.id: tuple(f"172.{16 + n}.{k}.0/24" for k in range(dice.number(1, 4)))
+                for n, d in enumerate(devices)
+            },
+        ),
+        behaviour,
+        decisions,
+        reaction=timedelta(seconds=dice.one((0, 5, 20, 20, 90, 400))),
+        stops=stops,
+    )
+
+
+def _device(dice: Dice, number: int) -> CustomerGatewayRecord:
+    return CustomerGatewayRecord(
+        CustomerGatewayId(f"cgw-0a{number:02d}"),
+        "available",
+        asn=dice.one((65000, 65010, 4200000010)),
+        ip=f"203.0.113.{number + 1}",
+    )
+
+
+def _connection(dice: Dice, number: int, device: CustomerGatewayRecord) -> ConnectionRecord:
+    static = dice.chance(0.4)
+    up = dice.one((2, 2, 2, 1, 0 if number else 2))
+    outside = (f"192.0.2.{2 * number + 1}", f"192.0.2.{2 * number + 2}")
+    prefixes = tuple(
+        StaticPrefixRecord(f"192.168.{8 * number + k}.0/24", "available")
+        for k in range(dice.number(1, 4))
+    )
+    return ConnectionRecord(
+        VpnConnectionId(f"vpn-0a{number:02d}"),
+        "available",
+        category=CLASSIC,
+        customer_gateway=device.id,
+        vpn_gateway=OLD,
+        static_only=static,
+        prefixes=prefixes if static else (),
+        tunnels=tuple(
+            TunnelRecord(ip, f"169.254.{number + 10}.{4 * k}/30") for k, ip in enumerate(outside)
+        ),
+        telemetry=tuple(TunnelReading(ip, up=k < up) for k, ip in enumerate(outside)),
+        tags={"Name": f"site {number}"} if dice.chance(0.3) else {},
+    )
+
+
+def _others(
+    dice: Dice, devices: Sequence[CustomerGatewayRecord]
+) -> tuple[tuple[GatewayRecord, ...], tuple[ConnectionRecord, ...]]:
+    """Draw a gateway of somebody else's, which may serve one of our devices, too."""
+    if dice.chance(0.7):
+        return (), ()
+    gateway = GatewayRecord(
+        VpnGatewayId("vgw-0b52"),
+        "available",
+        asn=64999,
+        attachments=(Attached(VpcId("vpc-0b52"), "attached"),) if dice.chance(0.5) else (),
+    )
+    shared = ConnectionRecord(
+        VpnConnectionId("vpn-0b99"),
+        "available",
+        category="VPN",
+        customer_gateway=dice.one(devices).id,
+        vpn_gateway=gateway.id,
+        static_only=True,
+    )
+    return (gateway,), ((shared,) if dice.chance(0.5) else ())
+
+
+def _tables(dice: Dice) -> tuple[tuple[RouteTableRecord, ...], tuple[SubnetRecord, ...]]:
+    number = dice.few(0, 60)
+    tables: list[RouteTableRecord] = []
+    subnets: list[SubnetRecord] = []
+    for n in range(number):
+        id_ = RouteTableId(f"rtb-0a{n:02d}")
+        if n == 1 and dice.chance(0.3):
+            edge = AssociationRecord(f"rtbassoc-edge-{n}", gateway=OLD)
+            tables.append(RouteTableRecord(id_, VPC, associations=(edge,)))
+            continue
+        ties = [AssociationRecord(f"rtbassoc-main-{n}", main=True)] if n == 0 else []
+        if dice.chance(0.3):
+            subnet = SubnetRecord(f"subnet-0a{n:02d}", VPC, cidr=f"10.0.{n}.0/24")
+            subnets.append(subnet)
+            ties.append(AssociationRecord(f"rtbassoc-0a{n:02d}", subnet=subnet.id))
+        tables.append(
+            RouteTableRecord(
+                id_,
+                VPC,
+                associations=tuple(ties),
+                propagating=(OLD,) if dice.chance(0.6) else (),
+                routes=tuple(_routes(dice)),
+            )
+        )
+    return tuple(tables), tuple(subnets)
+
+
+_TO_US = ("192.168.0.0/16", "10.44.0.0/16", "2001:db8:99::/48", "pl-0a51", "0.0.0.0/0")
+_TO_OTHERS = (
+    ("10.44.7.0/24", "tgw-0a51"),
+    ("172.16.0.0/12", "pcx-0a51"),
+    ("0.0.0.0/0", "igw-0a51"),
+    ("192.168.1.0/24", "eni-0a51"),
+    ("::/0", "eigw-0a51"),
+)
+
+
+def _routes(dice: Dice) -> list[RouteRecord]:
+    routes = {to: OLD for to in _TO_US if dice.chance(0.15)}
+    others = {to: target for to, target in _TO_OTHERS if to not in routes and dice.chance(0.15)}
+    return [RouteRecord(to, target) for to, target in (*routes.items(), *others.items())]
+
+
+def _behaviour(dice: Dice) -> Behaviour:
+    slow = dice.one((1, 1, 1, 2, 8))
+    late = dice.one((0, 0, 15))
+    return Behaviour(
+        gateway_creation=seconds(0, 3 * slow),
+        gateway_deletion=seconds(5, 30 * slow),
+        attach=seconds(2, 45 * slow),
+        attachment_visible_after=seconds(0, late),
+        gateway_ready_after=timedelta(seconds=dice.one((0, 0, 3, 20))),
+        detach=seconds(5, 45 * slow),
+        connection_creation=seconds(20, 90 * slow),
+        connection_deletion=seconds(10, 60 * slow),
+        prefix_change=seconds(0, 5),
+        propagation_delay=timedelta(seconds=dice.one((0, 2, 2, 30))),
+        detached_lingers=timedelta(seconds=dice.one((0, 60, 3600))),
+        deleted_lingers=timedelta(seconds=dice.one((0, 60, 3600))),
+        ike=timedelta(seconds=dice.one((1, 8, 30))),
+        bgp=timedelta(seconds=dice.one((1, 7, 40))),
+        # Both together are the lag of an attachment, of which rule 2 bears two minutes.
+        read_lag=timedelta(seconds=dice.one((0, 0, 0, 2, 15, 60, 119 - late))),
+        propagation_setting_survives_detach=dice.chance(0.5),
+        propagated_routes_of_detached="vanish" if dice.chance(0.5) else "blackhole",
+        reattach_restores_propagation=dice.chance(0.5),
+        edge_association_survives_detach=dice.chance(0.5),
+        tunnels_up_while_detached=dice.chance(0.5),
+        classic_customer_gateway_reusable=not dice.chance(0.03),
+        same_pair_returns_existing=dice.chance(0.5),
+        beside_classic=dice.one(("VPN", "VPN-Classic", "refuse")),
+        attach_while_other_detaches=dice.one(
+            ("InvalidVpcState", "IncorrectState", "InvalidParameterValue")
+        ),
+        category_absent=dice.chance(0.02),
+        classic_tunnel_options_listed=dice.chance(0.5),
+        quota_counts_deleting=dice.chance(0.5),
+        mutating_objects=dice.number(1, 5),
+        xml_follows_options=dice.chance(0.5),
+    )
+
+
+def _decisions(dice: Dice) -> Decisions:
+    inside = InsideMode.KEEP if dice.chance(0.2) else InsideMode.AMAZON
+    # Planning refuses to have one address on two tunnels.
+    leave = dice.chance(0.3) and inside is InsideMode.AMAZON
+    return Decisions(
+        asn=dice.one((None, None, 64600)),
+        keys=dice.one((KeyMode.NEW, KeyMode.NEW, KeyMode.REUSE, KeyMode.SECRETS_MANAGER)),
+        inside=inside,
+        old_tunnels=OldTunnels.LEAVE if leave else OldTunnels.DISABLE,
+        test_vpc=TestVpc("10.250.0.0/24") if dice.chance(0.15) else None,
+    )

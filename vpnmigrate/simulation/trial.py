@@ -1,0 +1,248 @@
+"""One trial: a world, a plan, and as many processes as die on the way to the journey's end."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from vpnmigrate.aws.account import Account
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.errors import AwsUnreadableError, VpnMigrateError
+from vpnmigrate.looking import Claimant
+from vpnmigrate.model import MigrationId, VpnConnectionId
+from vpnmigrate.plan import Plan
+from vpnmigrate.planner import plan_from
+from vpnmigrate.ports import Path
+from vpnmigrate.records import Entry
+from vpnmigrate.replay import RunState, replay
+from vpnmigrate.runner import Runner, Surroundings
+from vpnmigrate.sandbox.door_direct import DirectClients
+from vpnmigrate.sandbox.faults import Killed
+from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.robot import DeviceEngineer
+from vpnmigrate.sandbox.world import World
+from vpnmigrate.simulation.eyes import WatchedEc2
+from vpnmigrate.simulation.invariants import CLAIMS, Judge
+from vpnmigrate.simulation.paper import Paper, PaperJournal
+from vpnmigrate.simulation.schedule import Course, Fate, Schedule
+from vpnmigrate.simulation.topology import OLD, Topology
+from vpnmigrate.simulation.truth import Truth, configuration, truth_of
+
+START = datetime(2026, 1, 17, 2, 0, tzinfo=UTC)
+MIGRATION = MigrationId("mig-20260117-5131ed")
+HOLDER = "ann@simulation"
+TOO_OFTEN = 50
+"""Deaths and errors after which a trial is called endless."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended, as a value."""
+
+    end: frozenset[str]
+    """What is configured at the end, with roles for what the run made."""
+    error: str = ""
+    """What stopped the last process, its class first; empty if the journey was gone to its end."""
+    broken: tuple[str, ...] = ()
+    """Invariants that did not hold, and what the journal said and was not true."""
+    deeds: int = 0
+    deaths: int = 0
+    strikes: int = 0
+    looks: int = 0
+    took: timedelta = timedelta(0)
+    outage: timedelta = timedelta(0)
+    """The longest time that traffic was announced down in one piece."""
+    journal: bytes = b""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A topology with the plan that was made of it, for any number of trials."""
+
+    topology: Topology
+    plan: Plan
+
+    def world(self) -> World:
+        """Make the world afresh."""
+        return world_of(
+            self.topology.scenario,
+            VirtualClock(self.plan.before.taken),
+            self.topology.behaviour,
+            seed=self.topology.seed,
+        )
+
+
+def setting_of(topology: Topology) -> Setting:
+    """Plan the migration of *topology*.
+
+    Raises:
+        PreflightError: Planning refuses it.
+    """
+    clock = VirtualClock(START)
+    world = world_of(topology.scenario, clock, topology.behaviour, seed=topology.seed)
+    before = _account(world, None).survey(OLD)
+    plan = plan_from(
+        before,
+        topology.decisions,
+        "simulated",
+        migration=MIGRATION,
+        made=START,
+        tool="simulation",
+    )
+    return Setting(topology, plan)
+
+
+def try_out(setting: Setting, schedule: Schedule) -> Outcome:
+    """Go the way that *schedule* says, from the first process to the last."""
+    return _Trial(setting, schedule).go()
+
+
+@dataclass
+class _Trial:
+    setting: Setting
+    schedule: Schedule
+    broken: dict[str, None] = field(default_factory=dict)
+    deaths: int = 0
+    looks: int = 0
+    outage: timedelta = timedelta(0)
+
+    def __post_init__(self) -> None:
+        self.world = self.setting.world()
+        self.clock = self.world.clock
+        self.fate = Fate(self.schedule)
+        self.paper = Paper()
+        self.blind = False
+        self.run = RunState()
+        self._seen_at: datetime | None = None
+        self._truth = self._look_up()
+        self.judge = Judge(self.setting.plan, self._truth)
+        self._judged: object = None
+
+    def go(self) -> Outcome:
+        began = self.clock.now()
+        errors = [self._travel(journey) for journey in self._journeys()]
+        took = self.clock.now() - began
+        self.clock.sleep(timedelta(hours=1))
+        return Outcome(
+            end=configuration(self._look_up()),
+            error="; then ".join(filter(None, errors)),
+            broken=tuple(self.broken),
+            deeds=self.fate.deeds,
+            deaths=self.deaths,
+            strikes=self.fate.strikes,
+            looks=self.looks,
+            took=took,
+            outage=self.outage,
+            journal=bytes(self.paper.text),
+        )
+
+    def _journeys(self) -> Sequence[Callable[[Runner], object]]:
+        match self.schedule.course:
+            case Course.FORWARD | Course.TURNED:
+                return (Runner.forward,)
+            case Course.RETURN:
+                return (Runner.forward, Runner.back)
+            case Course.RETIRE:
+                return (Runner.forward, Runner.retire)
+
+    def _travel(self, journey: Callable[[Runner], object]) -> str:
+        """Go on a journey, however many processes it takes; give what stopped it."""
+        for _ in range(TOO_OFTEN):
+            try:
+                journey(self._process())
+            except Killed:
+                self.deaths += 1
+                self.clock.sleep(self.schedule.restart)
+                if self.schedule.course is Course.TURNED:
+                    journey = Runner.back
+                if self.schedule.memory_lost and not self.blind:
+                    self.blind, self.paper = True, Paper()
+            except AwsUnreadableError:
+                # Nothing was begun; the operator runs the same command again.
+                self.clock.sleep(self.schedule.restart)
+            except VpnMigrateError as error:
+                return f"{type(error).__name__}: {error.message}"
+            else:
+                return ""
+        return "Endless: no process comes to the end"
+
+    def _process(self) -> Runner:
+        """Start a process: nothing but the journal's text is left of those before it."""
+        plan = self.setting.plan
+        journal = PaperJournal(self.paper, plan.migration, self.clock, self.fate)
+        self.run = replay(journal.entries)
+        account = _account(self.world, self.fate)
+        around = Surroundings(
+            ec2=WatchedEc2(account, self.world, self.fate, self.looked),
+            journal=journal,
+            people=DeviceEngineer(self.world, self.setting.topology.reaction),
+            observer=self,
+            clock=self.clock,
+            interruption=_Nobody(),
+            paths=_NoPaths(),
+            claimant=Claimant(HOLDER),
+            parallel=1,
+            blind=self.blind,
+        )
+        return Runner(plan, around)
+
+    def looked(self) -> None:
+        """Judge the world after a look."""
+        self.looks += 1
+        truth = self._look_up()
+        # A process without the journal cannot announce again what was announced in it.
+        announced = self.run.outage_open or (self.blind and self.run.told.verified is None)
+        judged = (id(truth), announced, self.run.direction)
+        if judged != self._judged:
+            self._judged = judged
+            self._note(self.judge.of_look(truth, self.run.direction, announced=announced))
+
+    def saw(self, entry: Entry) -> None:
+        """Judge what the journal says (``ports.Observer``)."""
+        self.run = replay((entry,), self.run)
+        self.outage = max(self.outage, self.run.outage(entry.at) or timedelta(0))
+        if isinstance(entry.record, CLAIMS):
+            self._note(self.judge.of_entry(entry, self._look_up(), self.run))
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        """Take no notice (``ports.Observer``)."""
+
+    def _note(self, broken: Iterable[str]) -> None:
+        for what in broken:
+            self.broken.setdefault(f"{self.clock.now():%H:%M:%S} {what}")
+
+    def _look_up(self) -> Truth:
+        changed = self.world.changed()
+        if changed != self._seen_at:
+            plan = self.setting.plan
+            with self.world.to_be_read() as state:
+                self._truth = truth_of(state, plan.vpc, plan.migration)
+            self._seen_at = changed
+        return self._truth
+
+
+class _Nobody:
+    """Nobody wants a trial to stop between two changes (``ports.Interruption``)."""
+
+    reason = None
+
+
+class _NoPaths:
+    """The world is in this process: no way leads there (``ports.Paths``)."""
+
+    def read(self) -> Sequence[Path]:
+        return ()
+
+
+class _HashesOnly:
+    """A vault that keeps nothing but what the journal keeps of a file: its hash."""
+
+    def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
+        del connection, name
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _account(world: World, fate: Fate | None) -> Account:
+    return Account(DirectClients(world, faults=fate), world.clock, _HashesOnly())

@@ -1,0 +1,143 @@
+"""What is true in a world, read from its state and not through any call that may lag."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from vpnmigrate.model import MigrationId, Tag
+from vpnmigrate.sandbox.propagation import Brought, propagated_routes
+from vpnmigrate.sandbox.state import LIVING, RouteTable, State
+from vpnmigrate.sandbox.tunnels import read_tunnel
+
+_OVER = frozenset({"unborn", "gone", "deleted"})
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A world at one moment, as far as a migration has to do with it."""
+
+    lives: Mapping[str, str]
+    """Everything that is there, by id, with its state."""
+    attached: frozenset[str]
+    """The gateways that are attached to the VPC."""
+    roles: Mapping[str, tuple[str, ...]]
+    """Roles of the migration to what lives in them; more than one is a duplicate."""
+    propagating: frozenset[tuple[str, str]]
+    """Tables with the gateways whose routes they take up."""
+    routes: Mapping[tuple[str, str], str]
+    """Tables and destinations of the routes that people wrote, to their targets."""
+    edges: frozenset[tuple[str, str]]
+    prefixes: frozenset[tuple[str, str]]
+    """Connections with the static prefixes that are available on them."""
+    up: frozenset[str]
+    """Connections with a tunnel up."""
+    paths: frozenset[tuple[str, str]]
+    """Tables and destinations whose traffic arrives at a device."""
+    tags: Mapping[str, Mapping[str, str]]
+
+
+def truth_of(state: State, vpc: str, migration: MigrationId) -> Truth:
+    """Read *state* as it is now; *vpc* is the one that is migrated."""
+    lives = dict(_lives(state))
+    up = frozenset(
+        c.id
+        for c in state.connections.values()
+        if any(read_tunnel(state, c, n).up for n in range(len(c.tunnels)))
+    )
+    attached = frozenset(g.id for g in state.gateways.values() if g.vpc(state.now) == vpc)
+    carrying = {str(state.connections[c].gateway) for c in up} & attached
+    brought: Brought = {}
+    tables = [t for t in state.tables.values() if t.vpc == vpc]
+    return Truth(
+        lives=lives,
+        attached=attached,
+        roles=_roles(state, lives, migration),
+        propagating=frozenset((t.id, p.gateway) for t in tables for p in t.propagating(state.now)),
+        routes={
+            (t.id, r.destination): r.target
+            for t in tables
+            for r in t.routes
+            if r.origin == "CreateRoute"
+        },
+        edges=frozenset((t.id, a.gateway) for t in tables for a in t.tied(state.now) if a.gateway),
+        prefixes=frozenset(
+            (c.id, cidr)
+            for c in state.connections.values()
+            for cidr, life in c.prefixes.items()
+            if life.at(state.now) == "available" and c.id in lives
+        ),
+        up=up,
+        paths=frozenset(path for t in tables for path in _paths(state, t, carrying, brought)),
+        tags={id_: dict(state.tags.get(id_, {})) for id_ in lives},
+    )
+
+
+def _lives(state: State) -> Iterator[tuple[str, str]]:
+    for things in (
+        state.gateways,
+        state.connections,
+        state.customer_gateways,
+        state.vpcs,
+        state.subnets,
+    ):
+        for thing in things.values():
+            life = state.life(thing)
+            if life not in _OVER:
+                yield thing.id, life
+    for table in state.tables:
+        yield table, "available"
+
+
+def _roles(
+    state: State, lives: Mapping[str, str], migration: MigrationId
+) -> Mapping[str, tuple[str, ...]]:
+    roles: dict[str, tuple[str, ...]] = {}
+    for id_ in sorted(state.tags):
+        tags = state.tags[id_]
+        if tags.get(Tag.MIGRATION) == migration and lives.get(id_) in LIVING:
+            role = tags.get(Tag.ROLE, "")
+            roles[role] = (*roles.get(role, ()), id_)
+    return roles
+
+
+def _paths(
+    state: State, table: RouteTable, carrying: set[str], brought: Brought
+) -> Iterator[tuple[str, str]]:
+    for route in table.routes:
+        if route.target in carrying:
+            yield table.id, route.destination
+    for route in propagated_routes(state, table, brought):
+        if route.state == "active":
+            yield table.id, route.destination
+
+
+def configuration(truth: Truth) -> frozenset[str]:
+    """Say what is configured, with roles for the ids of what the migration made.
+
+    Two worlds of one topology are configured alike if and only if this is equal.
+    """
+    role = {id_: f"<{name}>" for name, ids in truth.roles.items() for id_ in ids}
+
+    def named(id_: str) -> str:
+        return role.get(id_, id_)
+
+    return frozenset(
+        (
+            *(f"{named(id_)} is {life}" for id_, life in truth.lives.items()),
+            *(f"{named(gateway)} is attached" for gateway in truth.attached),
+            *(f"{table} propagates {named(gateway)}" for table, gateway in truth.propagating),
+            *(
+                f"{table} routes {destination} to {named(target)}"
+                for (table, destination), target in truth.routes.items()
+            ),
+            *(f"{table} is the edge table of {named(gateway)}" for table, gateway in truth.edges),
+            *(f"{named(connection)} has {cidr}" for connection, cidr in truth.prefixes),
+            *(f"{named(connection)} is up" for connection in truth.up),
+            *(
+                f"{named(id_)} is tagged {key}={value}"
+                for id_, tags in truth.tags.items()
+                for key, value in tags.items()
+            ),
+        )
+    )
