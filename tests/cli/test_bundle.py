@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import chdir
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -16,10 +17,26 @@ from vpnmigrate.cli.leave import run
 from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.clock import VirtualClock
+from vpnmigrate.files import load_plan
 from vpnmigrate.journal.chain import lines_of, read_chain
+from vpnmigrate.records import OutageBegan, OutageEnded
+from vpnmigrate.rehearsals import Rehearsals
+from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.sandbox.loading import world_of
 
 Files = dict[str, bytes]
+
+
+def rehearsed(fingerprint: str) -> Rehearsed:
+    minute = timedelta(minutes=1)
+    return Rehearsed(
+        fingerprint=fingerprint,
+        at=datetime(2026, 1, 16, tzinfo=UTC),
+        tool="0.1.0",
+        passed=True,
+        cutover=minute,
+        back={7: minute},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +51,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run(["apply", "p.json", "--until", "cutover", *home], parts)
         (id_,) = [path.name for path in Path("runs").iterdir()]
         run(["plan", "--from", id_, "--change", "CHG1", "-o", "p.json", *home], parts)
+        Rehearsals(Path("runs")).keep(rehearsed(load_plan(Path("p.json")).fingerprint))
         assert run(["apply", "p.json", *home], parts) == 0
         assert run(["report", id_, "--survey", "--bundle", "b.zip", *home], parts) == 0
     return place / "b.zip"
@@ -70,6 +88,7 @@ def test_holds_everything_but_secrets(packed, members):
         "log.jsonl",
         "manifest.json",
         "plan.json",
+        "rehearsal.json",
         "report.html",
         "report.json",
         "report.md",
@@ -164,6 +183,37 @@ def report_edited(members: Files) -> Files:
     return {**members, "report.md": members["report.md"].replace(b"CHG1", b"CHG2")}
 
 
+def rehearsal_edited(members: Files) -> Files:
+    text = members["rehearsal.json"].replace(b"PT60S", b"PT90S").replace(b"PT1M", b"PT90S")
+    return {**members, "rehearsal.json": text}
+
+
+def rehearsal_of_another_plan(members: Files) -> Files:
+    return {**members, "rehearsal.json": msgspec.json.encode(rehearsed("0" * 64))}
+
+
+def values_that_cannot_be(members: Files) -> Files:
+    contents = read_chain(members["journal.jsonl"], bundle.manifest_of(members).about.run)
+    ages = timedelta(days=900_000)
+    forged = [
+        msgspec.structs.replace(e, record=msgspec.structs.replace(e.record, lasted=ages))
+        if isinstance(e.record, OutageEnded)
+        else e
+        for e in contents.entries
+        if not isinstance(e.record, OutageBegan)
+    ]
+    entries = [msgspec.structs.replace(e, seq=number + 1) for number, e in enumerate(forged)]
+    text, head = lines_of(entries, json.loads(lines(members)[0])["prev"])
+    about = bundle.manifest_of(members).about
+    about = msgspec.structs.replace(about, entries=len(entries), head=head)
+    again = bundle.pack(about, {**members, "journal.jsonl": text})
+    return {
+        **members,
+        "journal.jsonl": text,
+        bundle.MANIFEST: bundle.unpack(again)[bundle.MANIFEST],
+    }
+
+
 def survey_edited(members: Files) -> Files:
     survey = json.loads(members["after.json"])
     survey["gateway"]["tags"]["team"] = "other"
@@ -183,6 +233,9 @@ def survey_edited(members: Files) -> Files:
         (former_plan_removed, "journal.jsonl, line 1"),
         (report_edited, "report.md"),
         (survey_edited, "report.html"),
+        (rehearsal_edited, "report.html"),
+        (rehearsal_of_another_plan, "rehearsal.json"),
+        (values_that_cannot_be, "what the reports are made of: it says what cannot be"),
     ],
 )
 def test_finds_edits_under_a_manifest_that_fits(

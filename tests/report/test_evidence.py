@@ -7,10 +7,22 @@ from datetime import timedelta
 from tests.report.examples import BEGAN, MIGRATION, a_journal, a_plan
 from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
 from vpnmigrate.options import Decisions
-from vpnmigrate.records import Forced, GatesSeen, OtherHand, OutageBegan, OutageEnded, Spoken
+from vpnmigrate.records import (
+    Direction,
+    DirectionTaken,
+    Forced,
+    GatesSeen,
+    OtherHand,
+    OutageBegan,
+    OutageEnded,
+    Probed,
+    Spoken,
+)
+from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.report.document import Document, text
 from vpnmigrate.report.evidence import After, Evidence, as_json, document
 from vpnmigrate.snapshot import Word
+from vpnmigrate.tallies import Moment, Tally
 
 
 def told(*records, after=None, decisions=None) -> Document:
@@ -98,3 +110,34 @@ def test_every_round_of_gates_is_told_with_what_was_seen():
     )
     assert [len(round_["gates"]) for round_ in as_data["gates"]] == [2]
     assert [each["reason"] for each in as_data["forced"]] == ["agreed by phone"]
+
+
+MINUTE = timedelta(minutes=1)
+REHEARSED = Rehearsed(
+    fingerprint="a1b2c3d4", at=BEGAN, tool="0", passed=True, cutover=MINUTE, back={8: 2 * MINUTE}
+)
+
+
+def test_the_outage_is_compared_with_the_rehearsal():
+    """Each way is measured against the time that the rehearsal took for it."""
+    entries = a_journal(
+        OutageBegan(BEGAN),
+        OutageEnded(BEGAN + 3 * MINUTE, 3 * MINUTE),
+        DirectionTaken(Direction.BACK, 1),
+        OutageBegan(BEGAN + 5 * MINUTE),
+        OutageEnded(BEGAN + 6 * MINUTE, MINUTE),
+    )
+    shown = text(document(Evidence(MIGRATION, a_plan(), entries, rehearsed=REHEARSED)))
+
+    assert "2 min longer than that" in shown
+    assert "1 min shorter than that" in shown
+    assert "not rehearsed here" in text(told())
+
+
+def test_what_probes_felt_stands_beside_what_ec2_showed():
+    """Lost probes are told with the outage; without any, that nothing is known of packets."""
+    tally = Tally("10.0.0.1:443", 300, 12, True, BEGAN, BEGAN, BEGAN + MINUTE)
+    outage = (OutageBegan(BEGAN), OutageEnded(BEGAN + MINUTE, MINUTE))
+
+    assert "12 of 300 lost" in text(told(*outage, Probed(Moment.END, (tally,))))
+    assert "nothing was probed" in text(told(*outage))

@@ -29,6 +29,7 @@ from vpnmigrate.files import (
 )
 from vpnmigrate.journal import Contents, Mark, read_chain, read_mark
 from vpnmigrate.plan import Plan
+from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.report.document import html, markdown
 from vpnmigrate.report.evidence import Evidence, as_json, document
 from vpnmigrate.report.packed import Packed
@@ -36,13 +37,14 @@ from vpnmigrate.report.verified import Verified
 from vpnmigrate.rundir import Run
 
 JOURNAL, LOG, PLAN, AFTER = "journal.jsonl", "log.jsonl", "plan.json", "after.json"
+REHEARSAL = "rehearsal.json"
 REPORTS = ("report.html", "report.json", "report.md")
 _FORMER = re.compile(r"plan\.[0-9a-f]{12}\.json")
 _CONFIGURATIONS = "*/configuration*.xml"
 
 
-def write(run: Run, file: Path) -> Packed:
-    """Pack what *run* leaves into *file*.
+def write(run: Run, rehearsed: Rehearsed | None, file: Path) -> Packed:
+    """Pack what *run* and the rehearsal of its plan leave into *file*.
 
     Raises:
         RefusedError: A file has a key in it.
@@ -54,7 +56,10 @@ def write(run: Run, file: Path) -> Packed:
     files = dict(_kept(run))
     contents = read_chain(files[JOURNAL], run.id, str(run.journal), mark)
     plan = plan_from_text(files[PLAN], str(run.plan))
-    files |= _reports(run.id, plan, contents, files.get(AFTER))
+    if rehearsed is not None:
+        text = msgspec.json.encode(rehearsed)
+        files[REHEARSAL] = msgspec.json.format(text, indent=2) + b"\n"
+    files |= _reports(run.id, plan, contents, files)
     _require_no_key(run, files)
     about = About(
         run.id, plan.fingerprint, vpnmigrate.__version__, len(contents.entries), contents.head
@@ -114,16 +119,30 @@ def _kept(run: Run) -> Iterator[tuple[str, bytes]]:
             yield name, read_bytes(path, bundle.LARGEST)
 
 
-def _reports(run: str, plan: Plan, contents: Contents, survey: bytes | None) -> Mapping[str, bytes]:
-    """Give the report in every form, as it follows from the files."""
-    after = None
-    if survey is not None:
-        after = compared(plan, contents.entries, survey_from_text(survey, AFTER))
-    evidence = Evidence(run, plan, contents.entries, after)
+def _reports(
+    run: str, plan: Plan, contents: Contents, files: Mapping[str, bytes]
+) -> Mapping[str, bytes]:
+    """Give the report in every form, as it follows from *files*."""
+    after, rehearsed = None, None
+    if AFTER in files:
+        after = compared(plan, contents.entries, survey_from_text(files[AFTER], AFTER))
+    if REHEARSAL in files:
+        rehearsed = _rehearsed(files[REHEARSAL], plan)
+    evidence = Evidence(run, plan, contents.entries, after, rehearsed)
     told = document(evidence)
     data = msgspec.json.format(msgspec.json.encode(as_json(evidence)), indent=2) + b"\n"
     forms = (html(told).encode(), data, markdown(told).encode())
     return dict(zip(REPORTS, forms, strict=True))
+
+
+def _rehearsed(text: bytes, plan: Plan) -> Rehearsed:
+    try:
+        found = msgspec.json.decode(text, type=Rehearsed)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BundleDamagedError(REHEARSAL, str(error)) from None
+    if found.fingerprint != plan.fingerprint:
+        raise BundleDamagedError(REHEARSAL, "it is of another plan")
+    return found
 
 
 def _require_no_key(run: Run, files: Mapping[str, bytes]) -> None:
@@ -186,8 +205,8 @@ def _require_every_plan(members: Mapping[str, bytes], contents: Contents) -> Non
 def _require_own_reports(
     members: Mapping[str, bytes], manifest: Manifest, plan: Plan, contents: Contents
 ) -> None:
-    with _in_place(AFTER):
-        reports = _reports(manifest.about.run, plan, contents, members.get(AFTER))
+    with _in_place("what the reports are made of"):
+        reports = _reports(manifest.about.run, plan, contents, members)
     for name, content in reports.items():
         if members.get(name) != content:
             raise BundleDamagedError(name, "it does not say what plan and journal say")
@@ -203,6 +222,13 @@ class _in_place:  # noqa: N801  reads as a phrase after "with"
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, BundleDamagedError) or not isinstance(error, VpnMigrateError):
-            return
-        raise BundleDamagedError(self._place, error.message) from error
+        match error:
+            case BundleDamagedError():
+                return
+            case VpnMigrateError():
+                raise BundleDamagedError(self._place, error.message) from error
+            case ArithmeticError() | ValueError() | LookupError() | RecursionError():
+                # Values that a run never has: a forger's, who is told no more than that.
+                raise BundleDamagedError(self._place, "it says what cannot be") from error
+            case _:
+                return

@@ -44,12 +44,12 @@ def show(
     found = desk.runs.find(run)
     if survey:
         survey_after(desk, aws, found)
-    evidence = evidence_of(found)
+    evidence = evidence_of(desk, found)
     told = view.document(evidence)
     if output is not None:
         write(told, output)
     if bundle is not None:
-        packed = write_bundle(found, bundle)
+        packed = write_bundle(found, evidence.rehearsed, bundle)
         desk.results.give(bundled.text(packed), bundled.as_json(packed))
         return
     text = forms.text(told) if output is None else f"Written to {output}."

@@ -8,7 +8,7 @@ from vpnmigrate.aws.account import Reader
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.drift import differences
-from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError
 from vpnmigrate.evidence import made_by
 from vpnmigrate.files import load_plan, load_survey, save_survey, save_text
 from vpnmigrate.journal import read_journal
@@ -16,9 +16,12 @@ from vpnmigrate.model import VpnGatewayId
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.planner import unexpected
 from vpnmigrate.records import Entry
+from vpnmigrate.rehearsals import Rehearsals
+from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import replay
 from vpnmigrate.report.document import Document, html, markdown
 from vpnmigrate.report.evidence import After, Evidence
+from vpnmigrate.report.words import wrapped
 from vpnmigrate.rundir import Run
 from vpnmigrate.states import RunStatus
 from vpnmigrate.survey import Survey
@@ -26,7 +29,7 @@ from vpnmigrate.survey import Survey
 FORMS = {".md": markdown, ".html": html}
 
 
-def evidence_of(run: Run) -> Evidence:
+def evidence_of(desk: Desk, run: Run) -> Evidence:
     """Read what a report of *run* is made of; asks AWS nothing.
 
     Raises:
@@ -36,7 +39,16 @@ def evidence_of(run: Run) -> Evidence:
     plan, entries = load_plan(run.plan), read_journal(run).entries
     after = load_survey(run.after) if run.after.exists() else None
     comparison = None if after is None else compared(plan, entries, after)
-    return Evidence(run.id, plan, entries, comparison)
+    return Evidence(run.id, plan, entries, comparison, rehearsed_for(desk, plan))
+
+
+def rehearsed_for(desk: Desk, plan: Plan) -> Rehearsed | None:
+    """Give what is kept of a rehearsal; what cannot be believed is said, and counts as none."""
+    try:
+        return Rehearsals(desk.settings.home).of(plan)
+    except MalformedFileError as error:
+        desk.console.say(wrapped(f"No rehearsal counts: {error.message}"))
+        return None
 
 
 def survey_after(desk: Desk, aws: Aws, run: Run) -> None:

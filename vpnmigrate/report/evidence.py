@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from vpnmigrate import __version__
 from vpnmigrate.evidence import (
     Call,
-    Down,
     Journey,
     Kept,
     Voice,
     calls_of,
     journeys_of,
-    outages_of,
     processes_of,
     voices_of,
 )
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.plan import Plan
 from vpnmigrate.records import Entry
+from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import replay
-from vpnmigrate.report import admitted
+from vpnmigrate.report import admitted, measured
 from vpnmigrate.report.document import Document, Section, Table
 from vpnmigrate.report.progress import Narrator
 from vpnmigrate.report.words import count, moment, safe, span
@@ -51,6 +50,8 @@ class Evidence:
     plan: Plan
     entries: Sequence[Entry]
     after: After | None = None
+    rehearsed: Rehearsed | None = None
+    """What is kept of the last rehearsal of this very plan."""
 
 
 def document(evidence: Evidence) -> Document:
@@ -80,7 +81,7 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
             {"at": at.isoformat(), "user": o.user, "host": o.host, "tool": o.tool}
             for at, o in processes_of(entries)
         ],
-        "outages": [_outage_json(down) for down in outages_of(entries)],
+        **measured.as_json(entries, state, evidence.rehearsed),
         "journeys": [_journey_json(journey) for journey in journeys_of(plan, entries)],
         "people": [
             {"at": voice.at.isoformat(), "who": voice.who, "host": voice.host, "said": said}
@@ -110,7 +111,7 @@ def _sections(evidence: Evidence) -> Iterator[Section]:
     notable = (*state.lost, *state.other_hands, *state.puzzles)
     if notable:
         yield Section("Other hands, and what does not add up", notable, loud=True)
-    yield Section("Outage", tuple(_outages(outages_of(entries))))
+    yield measured.section(entries, state, evidence.rehearsed)
     for journey in journeys_of(plan, entries):
         yield _planned_against_actual(journey)
     yield _after(evidence.after)
@@ -142,21 +143,6 @@ def _outcome(evidence: Evidence) -> Iterator[str]:
     others = {o.fingerprint for _, o in processes_of(entries)} - {plan.fingerprint}
     for fingerprint in sorted(others):
         yield f"an earlier process went by plan {fingerprint}"
-
-
-def _outages(outages: Sequence[Down]) -> Iterator[str]:
-    if not outages:
-        yield "none: no call that interrupts traffic was sent"
-    for down in outages:
-        least = "at least " if down.earlier or not down.over else ""
-        ending = "" if down.over else "; it was not over when the journal ends"
-        yield (
-            f"{least}{span(down.lasted)} from {moment(down.since)}, on the way "
-            f"{down.direction.value}: from before the first interrupting call until tunnels and "
-            f"routes were seen to carry traffic{ending}"
-        )
-    if len(outages) > 1:
-        yield f"{span(sum((d.lasted for d in outages), start=timedelta()))} in all"
 
 
 def _planned_against_actual(journey: Journey) -> Section:
@@ -246,16 +232,6 @@ def _spoken(entries: Sequence[Entry]) -> Iterator[tuple[Voice, str]]:
 
 def _where(voice: Voice) -> str:
     return f"{voice.who} on {voice.host}" if voice.host else voice.who
-
-
-def _outage_json(down: Down) -> dict[str, Any]:
-    return {
-        "since": down.since.isoformat(),
-        "direction": down.direction.value,
-        "lasted": round(down.lasted.total_seconds(), 3),
-        "over": down.over,
-        "earlier": down.earlier,
-    }
 
 
 def _journey_json(journey: Journey) -> dict[str, Any]:
