@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import NOON, VPC, a_plan
-from tests.stage import OPEN_ROAD, Lookout, Stage
+from tests.stage import OPEN_ROAD, Lookout, Nobody, Stage
 from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.confirming import (
     LONGEST_QUIET,
@@ -19,7 +19,7 @@ from vpnmigrate.confirming import (
     obstacles,
     watch,
 )
-from vpnmigrate.errors import RefusedError
+from vpnmigrate.errors import HeldError, RefusedError
 from vpnmigrate.options import Decisions, OldTunnels
 from vpnmigrate.ports import Credentials, Renewal
 from vpnmigrate.ports import Path as HostPath
@@ -244,6 +244,28 @@ class TestARun:
 
         with pytest.raises(RefusedError, match="the cutover has begun"):
             stage.forward(commit=committed(Dog()))
+
+    def test_a_wish_outlives_the_process_that_was_given_it(self, stage):
+        """Held for a person at the devices, the run is armed by whichever process goes on."""
+        dog = Dog()
+        with pytest.raises(HeldError):
+            stage.forward(people=Nobody(), commit=committed(dog))
+
+        state = stage.forward(commit=committed(dog, None))
+
+        assert state.armed is not None
+        assert state.armed.within == WITHIN
+
+    def test_a_wish_can_be_taken_back(self, stage):
+        """Off is off, and nothing goes back by itself."""
+        dog = Dog()
+        with pytest.raises(HeldError):
+            stage.forward(people=Nobody(), commit=committed(dog))
+
+        state = stage.forward(commit=committed(dog, timedelta(0)))
+
+        assert state.armed is None
+        assert dog.started == 0
 
     def test_going_back_ends_it(self, stage):
         """Once the old side is to come back, nobody is waited for to confirm."""

@@ -15,7 +15,7 @@ from vpnmigrate.records import (
     Noted,
 )
 from vpnmigrate.rehearsed import Rehearsed
-from vpnmigrate.spoken import Armed
+from vpnmigrate.spoken import Armed, ConfirmWished
 from vpnmigrate.windows import expected
 
 GLANCE = timedelta(seconds=10)
@@ -24,7 +24,10 @@ GLANCE = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class CommitConfirm:
-    """What arming needs: *within* is what the operator asks for, None for nothing new."""
+    """What arming needs.
+
+    *within* is what the operator asks for: None for nothing new, zero to take a wish back.
+    """
 
     within: timedelta | None
     watchdog: Watchdog
@@ -62,22 +65,41 @@ class Arming:
             RefusedError: With every reason.
         """
         commit, state = self._commit, self._logbook.state
-        if commit is None or commit.within is None:
+        if commit is None or (within := self._within) is None:
             return
         if self._logbook.cutover_is_open:
-            if state.armed is not None and state.armed.within == commit.within:
+            if commit.within is None or (state.armed and state.armed.within == within):
                 return
             raise self._refusal("it is armed before step 7, and the cutover has begun")
         found = obstacles(
             self._plan,
             self._paths.read(),
             self._ec2.identity().credentials,
-            commit.within,
+            within,
             self._clock.now(),
             self._awaited,
         )
         if found:
             raise self._refusal("; ".join(found))
+
+    def take_up(self) -> None:
+        """Keep a wish for whichever process comes to step 7, and a promise that was made.
+
+        A cutover that is under way gets another watchdog if its own is gone.
+        """
+        commit, armed = self._commit, self._logbook.state.armed
+        if commit is None:
+            return
+        if not self._logbook.cutover_is_open:
+            if self._within != self._logbook.state.confirm_within:
+                self._logbook.write(ConfirmWished(self._within))
+            return
+        if armed is None or commit.watchdog.on_duty():
+            return
+        try:
+            self._start(commit, armed.within)
+        except RefusedError as error:
+            self._miss(error.message)  # the outage waits for no watchdog
 
     def arm(self) -> None:
         """Have a watchdog at its post and in the journal, right before step 7 begins.
@@ -86,28 +108,18 @@ class Arming:
             RefusedError: There is none to be had, so the cutover does not begin.
         """
         commit, armed = self._commit, self._logbook.state.armed
-        if commit is None:
+        if commit is None or (within := self._within) is None:
             return
-        within = commit.within or (armed.within if armed is not None else None)
-        if within is None:
-            return
-        if self._logbook.cutover_is_open:
-            return  # see take_up
         self.require_possible()
         if armed is None or armed.within != within or not commit.watchdog.on_duty():
             self._start(commit, within)
 
-    def take_up(self) -> None:
-        """Replace the watchdog of a cutover that is under way, if it is gone."""
-        commit, armed = self._commit, self._logbook.state.armed
-        if commit is None or armed is None or not self._logbook.cutover_is_open:
-            return
-        if commit.watchdog.on_duty():
-            return
-        try:
-            self._start(commit, armed.within)
-        except RefusedError as error:
-            self._miss(error.message)  # the outage waits for no watchdog
+    @property
+    def _within(self) -> timedelta | None:
+        """What is wanted: by this process's operator, or else by one before."""
+        if self._commit is None or self._commit.within is None:
+            return self._logbook.state.confirm_within
+        return self._commit.within or None
 
     def mind(self) -> None:
         """Say so, loudly and once, if the watchdog is gone that should be there."""
@@ -133,5 +145,5 @@ class Arming:
     def _refusal(self, why: str) -> RefusedError:
         return RefusedError(
             f"--confirm-within would not work here: {why}",
-            advice=f"without it: vpnmigrate apply {self._plan.migration}",
+            advice=f"vpnmigrate apply {self._plan.migration} --confirm-within off",
         )

@@ -18,7 +18,15 @@ from vpnmigrate.model import MigrationId, RouteTableId, VpnConnectionId
 from vpnmigrate.options import HookMoment
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.snapshot import Word
-from vpnmigrate.spoken import AbortAsked, Armed, Confirmed, Continued, Declined, Paused
+from vpnmigrate.spoken import (
+    AbortAsked,
+    Armed,
+    Confirmed,
+    ConfirmWished,
+    Continued,
+    Declined,
+    Paused,
+)
 from vpnmigrate.tallies import Moment, Tally
 
 JOURNAL_FORMAT = 1
@@ -254,6 +262,7 @@ Record = (
     | Paused
     | Continued
     | AbortAsked
+    | ConfirmWished
     | Armed
     | Confirmed
     | Declined

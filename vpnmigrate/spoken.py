@@ -49,6 +49,15 @@ class AbortAsked(_Record, frozen=True, tag="abort-asked"):
     message: str = ""
 
 
+class ConfirmWished(_Record, frozen=True, tag="confirm-wished"):
+    """Somebody wants the cutover of this attempt to be confirmed within a time; None takes it back.
+
+    It holds until the cutover arms it, whichever process comes there.
+    """
+
+    within: timedelta | None
+
+
 class Armed(_Record, frozen=True, tag="armed"):
     """From the first verified traffic on somebody has *within* to confirm, or it is rolled back.
 

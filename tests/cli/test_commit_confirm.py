@@ -115,6 +115,22 @@ class TestUnconfirmed:
         assert ran.code == 3
         assert terminal.status(run)["status"] == "cut-over"
 
+    def test_cannot_be_asked_for_afterwards(self, terminal):
+        """A migration that is through is not silently left without its net."""
+        run = terminal.planned()
+        terminal.run("apply", "plan.json")
+
+        assert terminal.run("apply", run, "--confirm-within", "15m").code == 4
+
+    def test_asked_for_while_staging_it_holds_for_the_cutover(self, terminal):
+        """Whoever stages with it need not remember it in the night."""
+        run = terminal.planned()
+        words = ("--confirm-within", "15m")
+        assert terminal.run("apply", "plan.json", "--until", "cutover", *words).code == 3
+
+        assert terminal.run("apply", run).code == 3
+        assert terminal.status(run)["confirm_within"] == 900
+
     def test_apply_again_is_held_again(self, terminal):
         """The run is where it was, and waits for the same word."""
         run = terminal.applied()

@@ -44,7 +44,7 @@ TICK = 0.01
 class Migration:
     """One plan before one sandbox, whose devices a robot attends."""
 
-    def __init__(self, environment: Mapping[str, str], home: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], home: Path, decided: str = PLAYBOOK) -> None:
         self.environment = {**environment, ENGINEER: "1"}
         self.home = home
         self.terminal = Terminal(self.environment, home)
@@ -52,7 +52,7 @@ class Migration:
         self.control.attend_after(timedelta(seconds=20))
         self.plan_file = home / "plan.json"
         playbook = home / "playbook.yaml"
-        playbook.write_text(PLAYBOOK, encoding="utf-8")
+        playbook.write_text(decided, encoding="utf-8")
         words = ("--vpn-gateway", GATEWAY, "--playbook", str(playbook))
         self.terminal.real("plan", *words, "--output", str(self.plan_file))
         self.plan = load_plan(self.plan_file)
@@ -117,10 +117,10 @@ class Migration:
 
 
 @contextmanager
-def a_migration(home: Path) -> Iterator[Migration]:
-    """Serve a sandbox and plan its migration."""
+def a_migration(home: Path, decided: str = PLAYBOOK) -> Iterator[Migration]:
+    """Serve a sandbox and plan its migration, with the playbook that says what is *decided*."""
     with served(SCENARIO, SPEED) as environment:
-        yield Migration(environment, home)
+        yield Migration(environment, home, decided)
 
 
 def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> bool:

@@ -58,7 +58,16 @@ from vpnmigrate.records import (
 )
 from vpnmigrate.replay import Intent, RunState, Traffic, next_command, replay
 from vpnmigrate.snapshot import Baseline, Word
-from vpnmigrate.spoken import AbortAsked, Armed, Confirmed, Continued, Declined, Paused, Verb
+from vpnmigrate.spoken import (
+    AbortAsked,
+    Armed,
+    Confirmed,
+    ConfirmWished,
+    Continued,
+    Declined,
+    Paused,
+    Verb,
+)
 from vpnmigrate.states import RunStatus, StepStatus
 from vpnmigrate.tallies import Moment, Tally
 
@@ -487,6 +496,7 @@ def _all_records() -> list[Record]:
         AbortAsked("bob", "desk"),
         DecideBy(NOON, timedelta(minutes=20), "a guess"),
         DeadlinePassed(NOON),
+        ConfirmWished(timedelta(minutes=15)),
         Armed(timedelta(minutes=15), 7, "desk"),
         Confirmed("bob", "desk"),
         Declined(Verb.PAUSE, "no", "bob", "desk"),

@@ -44,7 +44,8 @@ def apply(
         typer.Option(
             "--confirm-within",
             metavar="TIME",
-            help="Roll back by itself, unless confirmed so long after traffic flows: 15m.",
+            help="Roll back by itself, unless confirmed so long after traffic flows: 15m. "
+            "It holds for the cutover of this attempt; off takes it back.",
         ),
     ] = None,
     take_over: TakeOver = None,

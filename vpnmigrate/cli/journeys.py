@@ -32,6 +32,11 @@ def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
         _require_not_retired(subject, hand.before)
         if hand.before.status is not RunStatus.CUT_OVER:
             hand.runner.forward()
+        elif terms.confirm_within and hand.before.armed is None:
+            raise RefusedError(
+                f"run {subject.run.id} is migrated: --confirm-within is armed before the cutover",
+                advice=f"vpnmigrate status {subject.run.id}",
+            )
         _require_confirmed(subject, hand.runner.hear())
 
     return work_on(desk, subject, terms, journey)

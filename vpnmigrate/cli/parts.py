@@ -93,7 +93,8 @@ class OwnParts:
         """Give a process that goes back with *run* by itself."""
         from vpnmigrate.cli.watchdogs import WatchdogProcess
 
-        return WatchdogProcess(run, aws, self.clock, self.program)
+        # A process takes the machine's time to start, whatever time this one lives in.
+        return WatchdogProcess(run, aws, SystemClock(), self.program)
 
     def people(self, console: Speaker, run: Run, asking: Asking) -> People:
         """Give the person at this terminal, if there is one."""

@@ -23,13 +23,15 @@ GLANCE = timedelta(milliseconds=100)
 
 
 def span_of(text: str | None) -> timedelta | None:
-    """Read what ``--confirm-within`` says.
+    """Read what ``--confirm-within`` says; zero takes an earlier wish back.
 
     Raises:
         UsageError: It is no length of time.
     """
     if text is None:
         return None
+    if text == "off":
+        return timedelta(0)
     span = duration_from(text)
     if span is None:
         raise UsageError(f"{text!r} is no length of time", advice="write 15m, or 1h30m")

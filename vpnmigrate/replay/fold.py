@@ -16,8 +16,6 @@ from vpnmigrate.records import (
     Answered,
     Approved,
     BaselineTaken,
-    DeadlinePassed,
-    DecideBy,
     Degraded,
     Direction,
     DirectionTaken,
@@ -43,13 +41,11 @@ from vpnmigrate.records import (
     StepSettled,
     TrafficVerified,
 )
-from vpnmigrate.replay.deadline import deadline_after
-from vpnmigrate.replay.ordering import ordered, unconfirmed
+from vpnmigrate.replay.ordering import Wanted, unconfirmed, unwanted, wanted
 from vpnmigrate.replay.probes import probes_after
 from vpnmigrate.replay.state import Intent, RunState, Traffic
 from vpnmigrate.replay.traffic import calmed, informed, leaving, traffic
 from vpnmigrate.snapshot import Baseline, Told
-from vpnmigrate.spoken import AbortAsked, Armed, Confirmed, Continued, Declined, Paused
 from vpnmigrate.states import RunStatus, may_follow
 from vpnmigrate.tallies import Tally
 
@@ -65,6 +61,8 @@ def replay(entries: Iterable[Entry], start: RunState | None = None) -> RunState:
 
 
 def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  one case per record
+    if isinstance(entry.record, Wanted):
+        return wanted(state, entry.record, entry.at)
     match entry.record:
         case Opened() as opened:
             return replace(
@@ -118,12 +116,6 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return probes_after(state, probed)
         case OtherHand(what):
             return replace(state, other_hands=_with(state.other_hands, what))
-        case Paused() | Continued() | AbortAsked() | Armed() | Confirmed() as order:
-            return ordered(state, order, entry.at)
-        case DecideBy() | DeadlinePassed() as about:
-            return deadline_after(state, about)
-        case Declined():
-            return state
         case HookRan(moment, fault=fault):
             told = (f"the hook of {moment} {fault}",) if fault else ()
             return replace(state, notes=_with(state.notes, *told))
@@ -175,7 +167,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
         # Connectivity first: whoever goes back goes over a pause, and does what an abort asks.
         state = replace(state, order=None)
     if taken.direction is Direction.BACK or taken.attempt != state.attempt:
-        state = replace(state, deadline=None, armed=None, unconfirmed_since=None)
+        state = unwanted(state)
     return _working(
         replace(
             state,

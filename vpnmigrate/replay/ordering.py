@@ -1,31 +1,56 @@
-"""What other terminals told a run, folded into its state."""
+"""What is wanted of a run, and by when, folded into its state."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
 
-from vpnmigrate.replay.state import Order, RunState, Wish
-from vpnmigrate.spoken import AbortAsked, Armed, Confirmed, Continued, Paused
+from vpnmigrate.records import DeadlinePassed, DecideBy
+from vpnmigrate.replay.state import Deadline, Order, RunState, Wish
+from vpnmigrate.spoken import (
+    AbortAsked,
+    Armed,
+    Confirmed,
+    ConfirmWished,
+    Continued,
+    Declined,
+    Paused,
+)
+
+Wanted = (
+    Paused
+    | Continued
+    | AbortAsked
+    | Declined
+    | ConfirmWished
+    | Armed
+    | Confirmed
+    | DecideBy
+    | DeadlinePassed
+)
 
 
-def ordered(
-    state: RunState, told: Paused | Continued | AbortAsked | Armed | Confirmed, at: datetime
-) -> RunState:
-    """Put what was *told* in force; the first pause counts, and an abort is more than a pause."""
-    match told:
-        case Continued():
-            return replace(state, order=None)
-        case Paused(who, host) if state.order is None:
-            return replace(state, order=Order(Wish.PAUSED, who, host, at))
+def wanted(state: RunState, record: Wanted, at: datetime) -> RunState:
+    """Put what *record* says in force; the first pause counts, and an abort is more than one."""
+    match record:
+        case Paused(who, host):
+            return replace(state, order=state.order or Order(Wish.PAUSED, who, host, at))
         case AbortAsked(who, host):
             return replace(state, order=Order(Wish.ABORTED, who, host, at))
-        case Armed():
-            return replace(state, armed=told)
-        case Confirmed():
-            return replace(state, armed=None, unconfirmed_since=None)
-        case Paused():
+        case Continued():
+            return replace(state, order=None)
+        case Declined():
             return state
+        case ConfirmWished(within):
+            return replace(state, confirm_within=within)
+        case Armed():
+            return replace(state, armed=record)
+        case Confirmed():
+            return replace(state, confirm_within=None, armed=None, unconfirmed_since=None)
+        case DecideBy(by):
+            return replace(state, deadline=Deadline(by))
+        case DeadlinePassed(by):
+            return replace(state, deadline=Deadline(by, passed=True))
 
 
 def unconfirmed(state: RunState, at: datetime) -> RunState:
@@ -33,3 +58,8 @@ def unconfirmed(state: RunState, at: datetime) -> RunState:
     if state.armed is None or state.unconfirmed_since is not None:
         return state
     return replace(state, unconfirmed_since=at)
+
+
+def unwanted(state: RunState) -> RunState:
+    """Forget what was wanted of a cutover that is not to be, or not this one."""
+    return replace(state, deadline=None, confirm_within=None, armed=None, unconfirmed_since=None)

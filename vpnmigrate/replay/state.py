@@ -129,6 +129,8 @@ class RunState:
 
     deadline: Deadline | None = None
     """The back-out deadline of this attempt's cutover, where its plan has a window."""
+    confirm_within: timedelta | None = None
+    """What somebody wants of the cutover of this attempt."""
     armed: Armed | None = None
     """The commit-confirm in force: armed, not confirmed, and not gone back."""
     unconfirmed_since: datetime | None = None

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from vpnmigrate.records import DeadlinePassed, DecideBy
 from vpnmigrate.report.words import moment, span, time_of_day
-from vpnmigrate.spoken import Armed
+from vpnmigrate.spoken import Armed, ConfirmWished
 
 
-def lines(about: DecideBy | DeadlinePassed | Armed) -> Iterator[str]:
+def lines(about: DecideBy | DeadlinePassed | ConfirmWished | Armed) -> Iterator[str]:
     """Say by when to decide, and what happens then."""
     match about:
         case DecideBy(at, rollback, source):
@@ -19,6 +19,11 @@ def lines(about: DecideBy | DeadlinePassed | Armed) -> Iterator[str]:
         case DeadlinePassed(at):
             yield f"THE BACK-OUT DEADLINE, {time_of_day(at)}, HAS PASSED without verified traffic:"
             yield "a way back that begins now may not end in the window"
+        case ConfirmWished(within):
+            if within is None:
+                yield "the cutover is not to be confirmed: nothing goes back by itself"
+            else:
+                yield f"the cutover is to be confirmed within {span(within)}"
         case Armed(within, process):
             yield f"commit-confirm: process {process} goes back by itself, unless somebody"
             yield f"confirms within {span(within)} of the first verified traffic"

@@ -37,7 +37,15 @@ from vpnmigrate.records import (
 from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import safe, span, time_of_day
-from vpnmigrate.spoken import AbortAsked, Armed, Confirmed, Continued, Declined, Paused
+from vpnmigrate.spoken import (
+    AbortAsked,
+    Armed,
+    Confirmed,
+    ConfirmWished,
+    Continued,
+    Declined,
+    Paused,
+)
 from vpnmigrate.tallies import Moment, Tally
 
 LAST_STEP = 11
@@ -78,7 +86,7 @@ class Narrator:
                 yield f"  another hand: {what}"
             case Noted(what=what):
                 yield f"  note: {what}"
-            case DecideBy() | DeadlinePassed() | Armed() as about:
+            case DecideBy() | DeadlinePassed() | ConfirmWished() | Armed() as about:
                 yield from (f"  {line}" for line in deadline.lines(about))
             case Paused() | Continued() | AbortAsked() | Confirmed() | Declined() as order:
                 yield f"  {_ordered(order)}"

@@ -181,6 +181,10 @@ def _status(stand: Standing) -> str:
     told = state.status.value.replace("-", " ")
     if stand.stopped and not state.held:
         told += ", stopped"
+    if state.order is not None:
+        told += f", {state.order.wish}"
+    if state.unconfirmed_until is not None:
+        told += ", UNCONFIRMED"
     if state.direction is None:
         return told
     return f"{told} (attempt {state.attempt})"

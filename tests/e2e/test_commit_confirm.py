@@ -1,0 +1,89 @@
+"""The watchdog as a process of its own: it outlives the terminal, and is missed when it is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.operators import TICK, Migration, a_migration, ended, until
+from tests.e2e.shells import PATIENCE
+from vpnmigrate.duty import watchdog_of
+from vpnmigrate.journal import read_journal
+from vpnmigrate.replay import RunState, Traffic, replay
+from vpnmigrate.states import RunStatus
+
+PLAYBOOK = """
+name: quick
+summary: Old tunnels stay enabled, so that nobody is needed to go back.
+decisions:
+  asn: 64600
+  old_tunnels: leave
+  waits:
+    tunnels: 12h
+"""
+COMMITTED = ("--confirm-within", "10m")
+
+
+def state(migration: Migration) -> RunState:
+    """Read where the run stands."""
+    return replay(read_journal(migration.run).entries)
+
+
+def applied(migration: Migration, meanwhile: Callable[[int], None] = lambda _: None) -> None:
+    """Apply in a session of its own, and do something once traffic is down."""
+    process = migration.begin("apply", *COMMITTED, start_new_session=True)
+    until(process, lambda: migration.lines() > 0 and state(migration).outage_open)
+    meanwhile(process.pid)
+    ended(process, 3, lambda: migration.said("apply"))
+
+
+@contextmanager
+def nobody_left(migration: Migration) -> Iterator[None]:
+    """End a watchdog that a failed test leaves behind."""
+    try:
+        yield
+    finally:
+        if (watchdog := watchdog_of(migration.run)) is not None:
+            os.kill(watchdog, signal.SIGKILL)
+
+
+def gone(migration: Migration) -> None:
+    """Wait until the watchdog has left its post."""
+    deadline = time.monotonic() + PATIENCE
+    while watchdog_of(migration.run) is not None:
+        assert time.monotonic() < deadline, "it neither went back nor stood down"
+        time.sleep(TICK)
+
+
+@pytest.mark.no_cover
+def test_a_lost_terminal_is_outlived_and_a_lost_watchdog_is_missed(tmp_path: Path) -> None:
+    """Unconfirmed it goes back although its session hung up; without its watchdog it stays."""
+    with a_migration(tmp_path, PLAYBOOK) as migration, nobody_left(migration):
+        applied(migration, lambda process: os.killpg(process, signal.SIGHUP))
+
+        watchdog = watchdog_of(migration.run)
+        assert watchdog is not None
+        assert os.getsid(watchdog) == watchdog
+        gone(migration)
+        assert state(migration).status is RunStatus.ROLLED_BACK
+        log = migration.run.path / "watchdog.log"
+        assert "nobody has confirmed by" in log.read_text()
+        assert log.stat().st_mode & 0o077 == 0
+
+        applied(migration)
+        watchdog = watchdog_of(migration.run)
+        assert watchdog is not None
+        os.kill(watchdog, signal.SIGKILL)
+        migration.control.advance(timedelta(minutes=30))
+        told = migration.terminal.quick("status", migration.plan.migration)
+        assert (told["watchdog"], told["traffic"]) == (None, "new")
+        told = migration.terminal.quick("confirm", migration.plan.migration)
+        assert told["unconfirmed_until"] is None
+        assert state(migration).traffic is Traffic.NEW
