@@ -29,7 +29,13 @@ def html(book: Runbook, plan: Plan) -> str:
     """
     template = _html().get_template("runbook.html.j2")
     return template.render(
-        book=book, pictures=pictures_of(plan), width=WIDTH, row=ROW, chapters=CHAPTERS
+        book=book,
+        pictures=pictures_of(plan),
+        width=WIDTH,
+        row=ROW,
+        chapters=CHAPTERS,
+        # The only value in the style sheet, where no escaping helps: it is a number in hex.
+        fingerprint=f"{int(plan.fingerprint or '0', 16):064x}",
     )
 
 
