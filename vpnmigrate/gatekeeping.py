@@ -35,6 +35,8 @@ class Papers:
     forces: tuple[Force, ...] = ()
     """For this process alone: who comes back another day has to say it again."""
     hooks: Hooks = field(default_factory=NoHooks)
+    plan_file: str = "PLAN"
+    """Where the plan in force lies, for commands to paste."""
 
 
 class Gatekeeper:
@@ -143,7 +145,10 @@ class Gatekeeper:
         )
 
     def _write_down(self, before: Milestone, seen: Sequence[Seen]) -> tuple[Seen, ...]:
-        judged = gates.forced(seen, self._papers.forces)
+        named = gates.ready_to_paste(
+            seen, run=self._plan.migration, plan_file=self._papers.plan_file
+        )
+        judged = gates.forced(named, self._papers.forces)
         forced = (
             Forced(before, each.gate, each.forced, each.observed, self._papers.user)
             for each in judged

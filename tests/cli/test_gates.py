@@ -131,6 +131,9 @@ class TestRehearsal:
         applied = terminal.run("apply", run)
 
         assert without["rehearsal"]["call"] == "FAIL"
+        advice = without["rehearsal"]["advice"]
+        assert advice.startswith("vpnmigrate rehearse ")
+        assert advice.endswith(f"{run}/plan.json")
         assert "not rehearsed" in without["window"]["required"]
         assert rehearsed.document["kept"].endswith(".json")
         assert applied.code == 0, applied.err

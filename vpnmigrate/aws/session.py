@@ -53,7 +53,7 @@ def session(profile: str | None, region: str | None) -> boto3.Session:
         ) from exc
     if not named:
         raise NoCredentialsError(
-            "no AWS Region is set", advice="give --region, or set AWS_REGION, and try again"
+            "no AWS Region is set", advice="give --region, or set AWS_DEFAULT_REGION, and try again"
         )
     if known is None:
         raise NoCredentialsError(

@@ -194,11 +194,14 @@ def _go(
                 lambda: _proven(plan),
                 terms.brought.forces,
                 hooks,
+                str(run.plan),
             ),
             probes=NoProbes() if terms.probes is None else desk.parts.probes(terms.probes),
         )
         if terms.probes is None:
             journal.write(Noted(FORGONE))
+        for approval in terms.brought.approvals:
+            speaker.say(wrapped(f"Approved by {approval.approver} ({approval.user})."))
         if around.blind:
             speaker.say(wrapped(BLIND))
         with attended(hooks, journal), heeding(interruption):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vpnmigrate.gates import host, people, retiring, timing, world
+from vpnmigrate.gates.advising import ready_to_paste
 from vpnmigrate.gates.circumstances import Circumstances, ProofOfReturn
 from vpnmigrate.gates.forcing import forced
 from vpnmigrate.gates.people import hook
@@ -27,6 +28,7 @@ __all__ = [
     "forced",
     "hook",
     "in_the_cutover",
+    "ready_to_paste",
     "to_be_seen",
 ]
 
