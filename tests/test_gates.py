@@ -41,7 +41,7 @@ from vpnmigrate.gates import (
 )
 from vpnmigrate.go_no_go import UNFORCEABLE, Call, Force, Gate
 from vpnmigrate.model import Attachment, State, VpcId
-from vpnmigrate.options import Approvals, Decisions, Exceptions, Finalize, Window
+from vpnmigrate.options import Approvals, Decisions, Exceptions, Finalize, Waits, Window
 from vpnmigrate.plan import GATEWAY_ROLE
 from vpnmigrate.ports import Credentials, Identity, Path, Renewal
 from vpnmigrate.rehearsed import Rehearsed
@@ -168,6 +168,12 @@ class TestWindow:
         for other in ({"fingerprint": "0" * 64}, {"passed": False}):
             rehearsed = msgspec.structs.replace(REHEARSED, **other)
             assert "13:50Z" in asked(Gate.WINDOW, plan=plan, rehearsed=rehearsed).observed
+
+    def test_a_soak_takes_its_time_too(self):
+        """Without a rehearsal the soak that the plan asks for comes on top of the defaults."""
+        plan = plan_with(window=NIGHT, waits=Waits(soak=minutes(30)))
+
+        assert "until 2026-03-01 13:20Z" in asked(Gate.WINDOW, plan=plan).observed
 
     def test_a_window_that_is_too_short_says_what_is_needed(self):
         """Nobody has to wait for a window in which it would be too late at once."""
@@ -371,8 +377,12 @@ class TestOwnPath:
         assert asked(Gate.OWN_PATH, paths=inside).call is Call.PASS
 
     def test_an_unknown_path_does_not_pass(self):
-        """A name that does not resolve keeps the gate closed."""
-        assert asked(Gate.OWN_PATH, paths=(Path("EC2", (), ""),)).call is Call.FAIL
+        """A name that does not resolve keeps the gate closed, and hides no path that is known."""
+        lost = Path("EC2", (), "")
+        through = Path("STS", ("10.0.3.4",), "192.168.1.5")
+
+        assert asked(Gate.OWN_PATH, paths=(lost, OUTSIDE)).call is Call.UNKNOWN
+        assert asked(Gate.OWN_PATH, paths=(lost, through)).call is Call.FAIL
 
 
 class TestOtherRounds:

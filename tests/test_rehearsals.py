@@ -25,7 +25,8 @@ RESULT = Rehearsed(
 
 def test_what_is_kept_is_found_by_the_plan(tmp_path):
     """The last result of a plan is found again, in a file that only its owner can read."""
-    shelf = Rehearsals(tmp_path)
+    home = tmp_path / "elsewhere" / "runs"
+    shelf = Rehearsals(home)
     assert shelf.of(PLAN) is None
 
     shelf.keep(msgspec.structs.replace(RESULT, passed=False))
@@ -33,7 +34,8 @@ def test_what_is_kept_is_found_by_the_plan(tmp_path):
 
     assert shelf.of(PLAN) == RESULT
     assert shelf.of(msgspec.structs.replace(PLAN, fingerprint="0" * 64)) is None
-    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    modes = [each.stat().st_mode & 0o777 for each in (path, path.parent, home)]
+    assert modes == [0o600, 0o700, 0o700]
 
 
 @pytest.mark.parametrize(

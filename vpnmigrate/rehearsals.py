@@ -41,7 +41,9 @@ class Rehearsals:
         path = self._path(rehearsed.fingerprint)
         text = msgspec.json.format(msgspec.json.encode(rehearsed), indent=2)
         try:
-            self._folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+            # Each on its own: parents made along the way would be open to everybody.
+            self._folder.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+            self._folder.mkdir(FOLDER_MODE, exist_ok=True)
             write_whole(path, text + b"\n")
         except OSError as error:
             raise VpnMigrateError(

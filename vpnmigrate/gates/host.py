@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from vpnmigrate.gates.circumstances import Circumstances
-from vpnmigrate.gates.saying import failed, passed, unknown, unless
+from vpnmigrate.gates.saying import failed, passed, unknown
 from vpnmigrate.go_no_go import Gate, Seen
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Path, Renewal
@@ -68,17 +68,21 @@ def clock(around: Circumstances) -> Seen:
 
 def own_path(plan: Plan, paths: Sequence[Path]) -> Seen:
     """Refuse to cut the connection that this program itself needs."""
-    services = " and ".join(path.service for path in paths) or "AWS"
-    return unless(
-        Gate.OWN_PATH,
-        _own_path(plan, paths),
-        f"{services} reached by another way",
-        "this host's way to EC2 and STS not through the VPN that is cut",
-        advice="run it from another host",
-    )
+    required = "this host's way to EC2 and STS not through the VPN that is cut"
+    elsewhere = "run it from another host"
+    lost = [path.service for path in paths if not path.addresses]
+    through = "; ".join(_through_the_vpn(plan, paths))
+    if lost and not through:
+        observed = f"how this host reaches {' and '.join(lost)} could not be found out"
+        return unknown(Gate.OWN_PATH, observed, required, advice=f"see to its DNS, or {elsewhere}")
+    if through:
+        return failed(Gate.OWN_PATH, through, required, advice=elsewhere)
+    services = " and ".join(path.service for path in paths)
+    observed = f"{services} reached by another way" if services else "no network lies in between"
+    return passed(Gate.OWN_PATH, observed, required)
 
 
-def _own_path(plan: Plan, paths: Sequence[Path]) -> Iterator[str]:
+def _through_the_vpn(plan: Plan, paths: Sequence[Path]) -> Iterator[str]:
     """Say which services are reached through the VPN.
 
     An endpoint inside the VPC is reached through the VPN; so is every endpoint from a host in the
@@ -87,9 +91,7 @@ def _own_path(plan: Plan, paths: Sequence[Path]) -> Iterator[str]:
     vpc = plan.before.vpc
     inside = [ip_network(cidr) for cidr in vpc.cidrs] if vpc else []
     for path in paths:
-        if not path.addresses:
-            yield f"how this host reaches {path.service} could not be found out"
-        elif held := [a for a in path.addresses if _is_in(a, inside)]:
+        if held := [a for a in path.addresses if _is_in(a, inside)]:
             yield (
                 f"this host reaches {path.service} at {held[0]}, inside {plan.vpc}: "
                 "the cutover would cut the program's own path to AWS"

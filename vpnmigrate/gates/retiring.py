@@ -31,5 +31,6 @@ def archived(plan: Plan, now: Snapshot, told: Told) -> Seen:
         [f"no configuration of {each} in the vault" for each in wanted if each not in told.files],
         f"{len(wanted)} configurations",
         "the configuration of every connection in the vault",
-        advice="after finalize AWS does not give those of the old connections again",
+        advice="keep them yourself (aws ec2 describe-vpn-connections), for after finalize AWS does "
+        f"not give them again; then go on with --force {Gate.ARCHIVED} --reason TEXT",
     )

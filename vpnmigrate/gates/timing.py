@@ -9,7 +9,7 @@ from vpnmigrate.gates.saying import failed, passed
 from vpnmigrate.go_no_go import Gate, Seen
 from vpnmigrate.options import Window
 from vpnmigrate.plan import Plan
-from vpnmigrate.windows import Ahead, Late, Open, Past, Short, expected, stand
+from vpnmigrate.windows import Ahead, Late, Open, Past, Short, expected, stand, with_soak
 
 ANOTHER = "plan again: vpnmigrate plan --from RUN --window START/END"
 
@@ -19,8 +19,9 @@ def window(plan: Plan, around: Circumstances) -> Seen:
     given = plan.decisions.window
     if given is None:
         return passed(Gate.WINDOW, "the plan has none", "nothing")
-    awaited = expected(plan.fingerprint, around.rehearsed)
-    margin = plan.decisions.waits.margin
+    waits = plan.decisions.waits
+    awaited = with_soak(expected(plan.fingerprint, around.rehearsed), waits)
+    margin = waits.margin
     required = (
         f"{_told(given)}; {_span(awaited.cutover)} for the cutover, {_span(awaited.rollback)} for "
         f"the way back ({awaited.source}), and a margin of {_span(margin)}"

@@ -6,7 +6,7 @@ from vpnmigrate.options import Decisions
 from vpnmigrate.plan import Finding
 from vpnmigrate.preflight.base import Findings
 from vpnmigrate.survey import Survey
-from vpnmigrate.windows import BY_DEFAULT, Short, stand
+from vpnmigrate.windows import BY_DEFAULT, Short, stand, with_soak
 
 
 def the_window_is_long_enough(_survey: Survey, decisions: Decisions) -> Findings:
@@ -14,7 +14,8 @@ def the_window_is_long_enough(_survey: Survey, decisions: Decisions) -> Findings
     window = decisions.window
     if window is None:
         return
-    match stand(window, BY_DEFAULT, decisions.waits.margin, window.start):
+    awaited = with_soak(BY_DEFAULT, decisions.waits)
+    match stand(window, awaited, decisions.waits.margin, window.start):
         case Short(length, needs):
             yield Finding(
                 "VPM-W901",

@@ -17,6 +17,7 @@ from vpnmigrate.windows.reckoning import (
     expected,
     latest_start,
     stand,
+    with_soak,
 )
 from vpnmigrate.windows.written import FORM, PATTERN, window_from
 
@@ -36,4 +37,5 @@ __all__ = [
     "latest_start",
     "stand",
     "window_from",
+    "with_soak",
 ]

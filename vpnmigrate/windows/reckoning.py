@@ -7,10 +7,10 @@ cutover that is not verified has to turn round.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from vpnmigrate.options import Window
+from vpnmigrate.options import Waits, Window
 from vpnmigrate.rehearsed import Rehearsed
 
 
@@ -40,6 +40,13 @@ def expected(fingerprint: str, rehearsed: Rehearsed | None) -> Expected:
     return Expected(
         rehearsed.cutover, rehearsed.rollback, f"rehearsed {rehearsed.at:%Y-%m-%d %H:%M}Z"
     )
+
+
+def with_soak(awaited: Expected, waits: Waits) -> Expected:
+    """Add the soak of a plan to what is expected of it; what was rehearsed has it already."""
+    if awaited is not BY_DEFAULT:
+        return awaited
+    return replace(awaited, cutover=awaited.cutover + waits.soak)
 
 
 @dataclass(frozen=True)
