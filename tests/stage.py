@@ -33,6 +33,7 @@ from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
+from vpnmigrate.sights import Sight
 from vpnmigrate.snapshot import Snapshot, Word, snapshot_of
 from vpnmigrate.survey import Survey
 from vpnmigrate.vault import Vault
@@ -66,6 +67,9 @@ class Lookout:
 
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         self.waits_seen.append(f"{step}: {why}")
+
+    def sees(self, sight: Sight) -> None:
+        pass
 
 
 class Signal:

@@ -35,6 +35,7 @@ VALUES = (
     "tallies",
     "spoken",
     "records",
+    "sights",
     "ports",
 )
 _VALUES = frozenset(VALUES)
@@ -109,6 +110,7 @@ SHELL: dict[str, frozenset[str]] = {
     "files": frozenset({"rundir", "playbook", "planner"}),
     "approval_files": frozenset({"files", "approving"}),
     "logs": frozenset({"rundir", "settings"}),
+    "live": frozenset({"rundir"}),
     "devices": frozenset(),
     "aws": frozenset({"vault", "devices", "requests"}),
     "sandbox": frozenset({"aws", "strict_yaml"}),
@@ -161,6 +163,7 @@ TOUCHES_THE_WORLD = frozenset(
 PRINTS = {"report", "cli"}
 OPENS = {
     "rundir",
+    "live",
     "rehearsals",
     "lock",
     "duty",

@@ -117,6 +117,9 @@ class Quiet:
     def waits(self, *what: object) -> None:
         pass
 
+    def sees(self, sight: object) -> None:
+        pass
+
 
 def test_an_undisturbed_run_sends_as_many_calls_as_are_tried_below(tmp_path: Path) -> None:
     """The table of the next test leaves no mutating call of apply out."""

@@ -23,6 +23,7 @@ from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.records import Entry
 from vpnmigrate.rundir import FILE_MODE, Run
 from vpnmigrate.settings import LogTo
+from vpnmigrate.sights import Sight
 
 REDACTED = "(redacted)"
 
@@ -63,6 +64,9 @@ class RunLog:
             waited=waited.total_seconds(),
             limit=limit.total_seconds(),
         )
+
+    def sees(self, sight: Sight) -> None:
+        """Log nothing: what is lacking is in the wait that follows."""
 
     def printed(self, moment: str, program: str, output: str) -> None:
         """Log what a hook printed, as far as it was kept."""

@@ -14,6 +14,7 @@ from vpnmigrate.options import HookMoment
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.plan import Plan
 from vpnmigrate.records import Entry, Record
+from vpnmigrate.sights import Sight
 from vpnmigrate.snapshot import Reading, Word
 from vpnmigrate.survey import Survey
 from vpnmigrate.tallies import Tally
@@ -168,6 +169,10 @@ class Observer(Protocol):
 
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Take notice of one look that found the step's goal not reached."""
+        ...
+
+    def sees(self, sight: Sight) -> None:
+        """Take notice of what one look in the cutover saw."""
         ...
 
 

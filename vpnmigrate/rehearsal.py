@@ -35,6 +35,7 @@ from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
+from vpnmigrate.sights import Sight
 from vpnmigrate.snapshot import snapshot_of
 from vpnmigrate.stopwatch import (
     Leg,
@@ -234,6 +235,9 @@ class _Nobody:
         pass
 
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        pass
+
+    def sees(self, sight: Sight) -> None:
         pass
 
 

@@ -11,6 +11,7 @@
         inbox/                  what other terminals said
         vault/                  device files
         log.jsonl
+        live.json               while a process is at work: what it waits for right now
         after.json              a survey at the end, where a report was asked for one
         watchdog, watchdog.*     who goes back if nobody confirms, and what it said
 """
@@ -86,6 +87,10 @@ class Run:
     @property
     def vault(self) -> Path:
         return self.path / "vault"
+
+    @property
+    def live(self) -> Path:
+        return self.path / "live.json"
 
     @property
     def log(self) -> Path:

@@ -42,6 +42,7 @@ from vpnmigrate.records import (
 )
 from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
+from vpnmigrate.steps.sighting import sight_of
 from vpnmigrate.tasks import Tasks
 
 T = TypeVar("T")
@@ -181,6 +182,10 @@ class Settler:
         self._probing.watch()
         if isinstance(step, SwitchTunnels):
             look = self._flow.watch(look)
+        if step.phase is Phase.CUTOVER:
+            self._observer.sees(
+                sight_of(self._plan, look.way, look.now, look.told, self._probing.tallies)
+            )
         verdict = step.verify(self._plan, look.way, look.now, look.told)
         if isinstance(verdict, NotYet):
             self._act(step, look)

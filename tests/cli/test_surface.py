@@ -51,7 +51,7 @@ FLAGS = {
     | BROUGHT_TO_GATES
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
-    "status": GIVEN_TO_RUNS,
+    "status": {"--watch"} | GIVEN_TO_RUNS,
     "report show": {"--output", "-o", "--bundle", "--survey"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "demo": set(),
     "report verify": {"--sha256"},

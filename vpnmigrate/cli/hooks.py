@@ -22,6 +22,7 @@ from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Journal, Judged
 from vpnmigrate.records import Entry, HookRan, Record
 from vpnmigrate.replay import replay
+from vpnmigrate.sights import Sight
 
 AT_ONCE = 8
 """Hooks under way at once; of one more only a note is made.  Moments are minutes apart, mostly."""
@@ -74,6 +75,9 @@ class CommandHooks:
 
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Take no notice: no moment is a wait."""
+
+    def sees(self, sight: Sight) -> None:
+        """Nothing: a look is no moment either."""
 
     def ended(self) -> Sequence[Record]:
         """Give what came of hooks since this was asked last, and log what they printed."""

@@ -100,7 +100,10 @@ class TerminalPeople:
 
     def _answer(self, *known: str) -> str:
         """Give what was typed if it is *known*; nothing else counts."""
-        answer = (self._prompt.answer() or "").strip().lower()
+        typed = self._prompt.answer()
+        if typed is not None:
+            self._console.heard()
+        answer = (typed or "").strip().lower()
         if answer and answer not in known:
             self._console.say(f"    the answers are: {', '.join(known)}")
         return answer

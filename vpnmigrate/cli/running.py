@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import vpnmigrate
 from vpnmigrate.approval import Approval
@@ -19,6 +19,7 @@ from vpnmigrate.cli.brought import Brought
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.cli.hooks import CommandHooks, HookedJournal, attended
+from vpnmigrate.cli.looking_on import can_draw
 from vpnmigrate.cli.lost import LOST, is_blind, outranked, taking_over
 from vpnmigrate.cli.signals import Interruption, heeding
 from vpnmigrate.cli.standings import standing
@@ -33,6 +34,7 @@ from vpnmigrate.errors import (
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.gates import ProofOfReturn
 from vpnmigrate.journal import FileJournal
+from vpnmigrate.live import LiveFile
 from vpnmigrate.lock import take_lock
 from vpnmigrate.logs import RunLog, log_of
 from vpnmigrate.looking import Claimant
@@ -51,8 +53,10 @@ from vpnmigrate.report.progress import PlainProgress
 from vpnmigrate.report.proof import sentence
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import span, wrapped
+from vpnmigrate.rundir import Run
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.vault import Vault
+from vpnmigrate.windows import back_out_deadline
 
 BLIND = (
     "The journal of an earlier process is not here, so what AWS shows is believed only after "
@@ -171,9 +175,14 @@ def _go(
     if journal.lost or (outranked(journal.entries) and before.direction is None):
         # A journal that sets out by a take-over is not the first there was.
         journal.write(LOST)
-    with _progress(desk, before) as (progress, speaker):
+    rehearsed = _rehearsed(desk, plan, desk.console)
+    deadline = _deadline(plan, rehearsed)
+    with (
+        _progress(desk, run, before, deadline) as (progress, speaker),
+        closing(LiveFile(run, desk.parts.clock, deadline)) as live,
+    ):
         hooks = CommandHooks(plan, journal.entries, desk.parts.clock, kept.log)
-        watch = Watch(progress, kept.log, hooks)
+        watch = Watch(progress, kept.log, live, hooks)
         interruption = Interruption(speaker, lambda: watch.cutting, lambda: stands().next)
         around = Surroundings(
             ec2=Account(clients, desk.parts.clock, Vault(run.vault), journal.require_ours),
@@ -190,7 +199,7 @@ def _go(
             blind=is_blind(journal.entries),
             papers=Papers(
                 who.user,
-                _rehearsed(desk, plan, speaker),
+                rehearsed,
                 lambda: _proven(plan),
                 terms.brought.forces,
                 hooks,
@@ -236,15 +245,25 @@ def _require_region(clients: Clients, region: str) -> None:
 
 
 @contextmanager
-def _progress(desk: Desk, before: RunState) -> Iterator[tuple[Observer, Speaker]]:
-    down_since = before.outage_since if before.outage_open else None
-    if not desk.console.stream.isatty():
+def _progress(
+    desk: Desk, run: Run, before: RunState, deadline: datetime | None
+) -> Iterator[tuple[Observer, Speaker]]:
+    if not can_draw(desk.console):
+        down_since = before.outage_since if before.outage_open else None
         yield PlainProgress(desk.console, desk.parts.clock, down_since), desk.console
         return
     from vpnmigrate.report.terminal import TerminalProgress
 
-    with TerminalProgress(desk.console, desk.parts.clock, down_since) as progress:
+    with TerminalProgress(desk.console, desk.parts.clock, run.id, before, deadline) as progress:
         yield progress, progress
+
+
+def _deadline(plan: Plan, rehearsed: Rehearsed | None) -> datetime | None:
+    """Give the moment to turn back by, where window and rehearsal tell it."""
+    window = plan.decisions.window
+    if window is None or rehearsed is None:
+        return None
+    return back_out_deadline(window, rehearsed.rollback, plan.decisions.waits.margin)
 
 
 def probes_of(texts: Iterable[str], *, none: bool) -> tuple[str, ...] | None:

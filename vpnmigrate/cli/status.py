@@ -18,6 +18,13 @@ def status(
             metavar="[RUN]", show_default=False, autocompletion=runs, help="One run, in full."
         ),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Show a run's screen until nobody works on it; ends with that run's exit code.",
+        ),
+    ] = False,
 ) -> None:
     """Tell where runs stand.
 
@@ -29,6 +36,13 @@ def status(
     from vpnmigrate.report import status as view
 
     desk = desk_of(context, home, printing)
+    if watch:
+        from vpnmigrate.cli.looking_on import look_on, the_run_at_work
+
+        found = desk.runs.find(run) if run else the_run_at_work(desk)
+        stand, code = look_on(desk, found)
+        desk.results.give(view.one(stand), view.one_as_json(stand))
+        raise typer.Exit(code)
     if run is None:
         stands, unreadable = standings_of(desk)
         text = view.every(stands, unreadable)

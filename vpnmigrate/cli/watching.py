@@ -7,6 +7,7 @@ from datetime import timedelta
 from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
 from vpnmigrate.ports import Observer
 from vpnmigrate.records import Entry, Finished, StepBegun
+from vpnmigrate.sights import Sight
 
 
 class Watch:
@@ -32,3 +33,8 @@ class Watch:
         """Take notice of a look that found the goal not reached."""
         for observer in self._observers:
             observer.waits(step, why, waited, limit)
+
+    def sees(self, sight: Sight) -> None:
+        """Take notice of what a look in the cutover saw."""
+        for observer in self._observers:
+            observer.sees(sight)

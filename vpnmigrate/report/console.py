@@ -24,6 +24,10 @@ class Speaker(Protocol):
         """Print *text* and a line's end, at once."""
         ...
 
+    def heard(self) -> None:
+        """Take notice of a line that a person typed: the cursor has moved down with it."""
+        ...
+
 
 class Stream:
     """A text stream whose reader may go away: what nobody reads is dropped, and nothing fails.
@@ -79,6 +83,9 @@ class Console:
         """Print *text* and a line's end, at once."""
         self.stream.write(f"{text}\n")
         self.stream.flush()
+
+    def heard(self) -> None:
+        """Go on: nothing here is drawn in place."""
 
 
 class TextResults:

@@ -37,6 +37,7 @@ from vpnmigrate.records import (
 from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import safe, span, time_of_day
+from vpnmigrate.sights import Sight
 from vpnmigrate.spoken import (
     AbortAsked,
     Armed,
@@ -257,3 +258,6 @@ class PlainProgress:
         self._told = step, why, waited
         line = self._outage.waiting(step, why, waited, limit)
         self._console.say(f"{time_of_day(self._clock.now())}   {line}")
+
+    def sees(self, sight: Sight) -> None:
+        """Print nothing: what is lacking is in the wait that follows, changes are journalled."""

@@ -1,33 +1,52 @@
-"""Progress on a terminal: the lines of a log, and under them one that changes in place."""
+"""Progress on a terminal: the lines of a log, and under them a screen that changes in place."""
 
 from __future__ import annotations
 
+import select
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self, TextIO, cast
 
 from rich.console import Console as RichConsole
+from rich.control import Control
 from rich.live import Live
 from rich.text import Text
 
 from vpnmigrate.clock import Clock
-from vpnmigrate.records import Entry
+from vpnmigrate.records import Entry, StepBegun
+from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.console import Console
-from vpnmigrate.report.progress import Narrator, OutageClock
+from vpnmigrate.report.progress import Narrator
+from vpnmigrate.report.screen import Shown, screen
 from vpnmigrate.report.words import hanging
+from vpnmigrate.sights import Sight, Waiting
+
+PACE = 1.0
+"""Seconds between two redraws: faster is not read, and a slow line to the terminal fills up."""
+HEARD = 0.5
+"""Seconds that ``say`` waits to be seen before the run goes on regardless."""
+LEAVING = 2.0
+"""Seconds that the last lines have to reach a terminal that may be gone."""
 
 
-class TerminalProgress:
-    """What is waited for stays on the last line, redrawn with every look.
+class Screen:
+    """A part of the window that is drawn over in place, under the lines that stay."""
 
-    Nothing is drawn from a thread: a terminal that dies must not be able to hurt the run.
-    """
-
-    def __init__(self, console: Console, clock: Clock, down_since: datetime | None = None) -> None:
-        self._narrator = Narrator()
-        self._outage = OutageClock(clock, down_since)
+    def __init__(self, console: Console) -> None:
         self._rich = RichConsole(file=cast("TextIO", console.stream), highlight=False, markup=False)
-        self._live = Live(console=self._rich, auto_refresh=False, transient=True)
+        self._live = Live(
+            console=self._rich,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -41,18 +60,165 @@ class TerminalProgress:
     ) -> None:
         self._live.stop()
 
+    def draw(self, shown: Shown, above: list[str]) -> None:
+        """Print the lines *above*, and draw *shown* under them as wide as the window is now."""
+        width, height = self._rich.size
+        # The last line is left for what a person types.
+        lines = [*screen(shown, width, height), ""]
+        self._live.update(Text("\n".join(lines), no_wrap=True, overflow="crop"))
+        if above:
+            self._rich.print("\n".join(above), soft_wrap=True)
+        else:
+            self._live.refresh()
+
+    def move_up(self) -> None:
+        """Follow the cursor, which went down when somebody typed a line."""
+        self._rich.control(Control.move(0, -1))
+
+    def leave(self, above: list[str]) -> None:
+        """Print the lines *above* in the place of the screen."""
+        self._live.update(Text())
+        if above:
+            self._rich.print("\n".join(above), soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class _Said:
+    text: str
+    seen: threading.Event = field(default_factory=threading.Event)
+
+
+class _Heard:
+    pass
+
+
+class _End:
+    pass
+
+
+_Item = Entry | Waiting | Sight | _Said | _Heard | _End
+
+
+class TerminalProgress:
+    """Shows a run on a terminal, once a second, from a thread of its own.
+
+    A terminal can stop reading at any moment: Ctrl-S, or a connection through the VPN that is being
+    cut.  Whoever writes to it then hangs; that may be this thread, and never the run.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        clock: Clock,
+        run: str = "",
+        before: RunState | None = None,
+        deadline: datetime | None = None,
+    ) -> None:
+        self._screen = Screen(console)
+        self._clock = clock
+        self._run = run
+        self._state = before or RunState()
+        self._deadline = deadline
+        self._waiting: Waiting | None = None
+        self._sight: Sight | None = None
+        self._narrator = Narrator()
+        self._above: list[str] = []
+        self._unread = False
+        # Putting into this queue never blocks, and a signal handler may do it too.
+        self._post: SimpleQueue[_Item] = SimpleQueue()
+        self._thread = threading.Thread(target=self._draw_on, name="screen", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._post.put(_End())
+        self._thread.join(LEAVING)
+
     def saw(self, entry: Entry) -> None:
-        """Print *entry* above the waiting line, and clear that."""
-        self._outage.saw(entry)
-        for line in self._narrator.lines(entry):
-            self._rich.print(hanging(line), soft_wrap=True)
-        self._live.update(Text(), refresh=True)
+        """Have *entry* printed above the screen."""
+        self._post.put(entry)
 
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        """Redraw the waiting line."""
-        line = self._outage.waiting(step, why, waited, limit)
-        self._live.update(Text(hanging(line), overflow="fold"), refresh=True)
+        """Have the wait shown."""
+        self._post.put(Waiting(self._clock.now(), step, why, waited, limit))
+
+    def sees(self, sight: Sight) -> None:
+        """Have what a look saw shown."""
+        self._post.put(sight)
 
     def say(self, text: str = "") -> None:
-        """Print *text* above the waiting line."""
-        self._rich.print(text, soft_wrap=True)
+        """Have *text* printed above the screen now; goes on without, if nobody reads."""
+        said = _Said(text)
+        self._post.put(said)
+        said.seen.wait(HEARD)
+
+    def heard(self) -> None:
+        """Have the cursor followed."""
+        self._post.put(_Heard())
+
+    def _draw_on(self) -> None:
+        # Whatever a terminal does to its writer is the screen's trouble, and never the run's.
+        with suppress(Exception), self._screen:
+            due = time.monotonic()
+            while True:
+                item = self._next(due)
+                if isinstance(item, _End):
+                    self._screen.leave(self._above)
+                    return
+                if isinstance(item, _Said) or time.monotonic() >= due:
+                    self._draw()
+                    due = time.monotonic() + PACE
+                if isinstance(item, _Said):
+                    item.seen.set()
+
+    def _next(self, due: float) -> _Item | None:
+        try:
+            item = self._post.get(timeout=max(0.0, due - time.monotonic()))
+        except Empty:
+            return None
+        match item:
+            case Entry():
+                self._state = replay([item], self._state)
+                self._above += map(hanging, self._narrator.lines(item))
+                if isinstance(item.record, StepBegun):
+                    self._waiting = None
+            case Waiting():
+                self._waiting = item
+            case Sight():
+                self._sight = item
+            case _Said():
+                self._above.append(item.text)
+            case _Heard() if self._unread:
+                self._unread = False  # seen before it was read
+            case _Heard():
+                self._screen.move_up()
+            case _End():
+                pass
+        return item
+
+    def _follow_cursor(self) -> None:
+        """Notice a line that was typed and not read yet, before drawing over the wrong lines."""
+        if not self._unread and _line_is_waiting():
+            self._unread = True
+            self._screen.move_up()
+
+    def _draw(self) -> None:
+        self._follow_cursor()
+        above, self._above = self._above, []
+        now = self._clock.now()
+        shown = Shown(self._run, self._state, now, self._waiting, self._sight, self._deadline)
+        self._screen.draw(shown, above)
+
+
+def _line_is_waiting() -> bool:
+    """Tell whether a whole line has been typed on this terminal and nobody has read it."""
+    with suppress(OSError, ValueError, AttributeError):
+        return sys.stdin.isatty() and bool(select.select([sys.stdin], [], [], 0)[0])
+    return False

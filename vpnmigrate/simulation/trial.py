@@ -23,6 +23,7 @@ from vpnmigrate.sandbox.faults import Killed
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.world import World
+from vpnmigrate.sights import Sight
 from vpnmigrate.simulation.eyes import WatchedEc2
 from vpnmigrate.simulation.invariants import CLAIMS, Judge
 from vpnmigrate.simulation.paper import Paper, PaperJournal
@@ -208,6 +209,9 @@ class _Trial:
 
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Take no notice (``ports.Observer``)."""
+
+    def sees(self, sight: Sight) -> None:
+        """Take no notice: the invariants look at the world itself."""
 
     def _note(self, broken: Iterable[str]) -> None:
         for what in broken:

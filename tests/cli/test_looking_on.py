@@ -1,0 +1,86 @@
+"""``status --watch``: the screen of a run from another terminal, and how it ends."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import pytest
+
+from vpnmigrate.cli.leave import run
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.live import LiveFile
+from vpnmigrate.lock import take_lock
+from vpnmigrate.rundir import Runs
+from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.settings import settings_of
+
+
+class TestEnds:
+    def test_with_the_run_and_its_exit_code(self, terminal):
+        """Done is 0, held is 3: a script that waits for a run learns how it ended."""
+        migration = terminal.planned()
+        terminal.run("apply", "plan.json", "--until", "cutover")
+        held = terminal.run("status", "--watch", migration)
+        terminal.run("apply", migration)
+        done = terminal.run("status", "--watch", migration, "--json")
+
+        assert held.code == 3
+        assert "status" in held.out
+        assert done.code == 0
+        assert done.document["run"] == migration
+        assert "forward: finished" in done.err
+
+    def test_when_a_process_died_with_traffic_down_somebody_must_act(self, terminal):
+        """Nobody is at work and the outage is open: 5, as for a run that is stuck."""
+        migration = terminal.planned()
+        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+        with pytest.raises(Killed):
+            terminal.run("apply", "plan.json")
+
+        assert terminal.run("status", "--watch", migration).code == 5
+
+    def test_a_run_has_to_be_named_unless_one_is_at_work(self, terminal):
+        """Without a name the only run at work is meant; with none there is nothing to watch."""
+        terminal.planned()
+
+        ran = terminal.run("status", "--watch")
+
+        assert ran.code == 2
+        assert "vpnmigrate status --watch RUN" in ran.err
+
+
+class Impatient(VirtualClock):
+    """Lets its reader wait three times, and then press Ctrl-C."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(clock.now())
+        self._left = 3
+
+    def sleep(self, span: timedelta) -> None:
+        super().sleep(span)
+        self._left -= 1
+        if not self._left:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_ends_the_looking_on_and_not_the_run(terminal, capsys):
+    """Off a terminal what is new comes line by line; Ctrl-C is exit code 7 and disturbs nobody."""
+    migration = terminal.planned()
+    terminal.run("apply", "plan.json", "--until", "cutover")
+    found = Runs(settings_of(os.environ, None).home).find(migration)
+    lock = take_lock(found, terminal.clock, terminal.parts.me, None)
+    live = LiveFile(found, terminal.clock)
+    live.waits(8, "vgw-1 is detaching", timedelta(seconds=22), timedelta(minutes=45))
+    capsys.readouterr()
+    terminal.parts.clock = Impatient(terminal.clock)
+    try:
+        code = run(["status", "--watch"], terminal.parts)
+    finally:
+        lock.release()
+
+    told = capsys.readouterr().err
+    assert code == 7
+    assert "step 8 waits 22 s of 45 min: vgw-1 is detaching" in told
+    assert f"run {migration} goes on" in told
+    assert f"vpnmigrate status --watch {migration}" in told

@@ -1,0 +1,156 @@
+"""The live screen: values in, lines out, for any window."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from tests.report.examples import BEGAN, ENABLE, a_journal
+from vpnmigrate.records import (
+    Degraded,
+    Intended,
+    OutageBegan,
+    OutageEnded,
+    StepBegun,
+    TrafficVerified,
+)
+from vpnmigrate.replay import replay
+from vpnmigrate.report.screen import Shown, screen
+from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
+from vpnmigrate.tallies import Tally
+
+SECOND = timedelta(seconds=1)
+NOW = BEGAN + 101 * SECOND
+NEW = "vpn-0b0606ace732ef4a7"
+LONG = f"{NEW} has 0 of 2 tunnels UP (198.18.2.6 IPSEC IS DOWN, 198.19.1.2 IPSEC IS DOWN)"
+
+SIGHT = Sight(
+    tunnels=(
+        TunnelSight(NEW, "198.18.149.59", up=True, told="3 routes", readings=7),
+        TunnelSight(NEW, "198.18.41.170", up=False, told="IPSEC IS UP"),
+    ),
+    tables=(TableSight("rtb-1", 5, 5), TableSight("rtb-2", 4, 7, "172.16.0.0/16")),
+    probes=(
+        Tally("10.1.0.5:22", 60, 12, False, BEGAN, BEGAN, BEGAN + 90 * SECOND),
+        Tally("10.1.0.6:22", 60, 0, True, BEGAN),
+    ),
+)
+DOWN = replay(
+    a_journal(OutageBegan(BEGAN), StepBegun(10, "Switch the tunnels"), Intended(1, 10, ENABLE))
+)
+WAITING = Waiting(NOW - 2 * SECOND, 10, LONG, timedelta(seconds=20), timedelta(minutes=60))
+SHOWN = Shown("m-7f3c", DOWN, NOW, WAITING, SIGHT, deadline=NOW + timedelta(minutes=72))
+
+AT_80 = """\
+OUTAGE 1 min 41 s  step 10 of 11: Switch the tunnels                   02:01:41Z
+waits 22 s of 1 h: vpn-0b0606ace732ef4a7 has 0 of 2 tunnels UP (198.18.2.6 IPSEC
+    IS DOWN, 198.19.1.2 IPSEC IS DOWN)
+TO DO: enable the tunnels of vpn-99
+  when done: vpnmigrate done m-7f3c 10
+back out by 03:13:41Z, in 1 h 12 min
+tunnels  1 of 2 UP
+  vpn-0b0606ace732ef4a7 198.18.41.170   DOWN IPSEC IS UP
+  vpn-0b0606ace732ef4a7 198.18.149.59   UP   3 routes, 7 readings
+routes   9 of 12 destinations lead where they did
+  rtb-2 4 of 7, lacks 172.16.0.0/16
+  rtb-1 5 of 5
+probes   12 of 120 lost
+  10.1.0.5:22 IS LOST, 12 of 60 lost, 02:00:00Z to 02:01:30Z
+  10.1.0.6:22 answers, none of 60 lost"""
+
+
+def test_says_everything_at_80_columns():
+    """Outage, step, wait with its limit, task, deadline, tunnels, routes and probes."""
+    assert "\n".join(screen(SHOWN, 80, 24)) == AT_80
+
+
+def test_uses_the_room_of_120_columns():
+    """What had to be folded at 80 columns stands on one line."""
+    lines = screen(SHOWN, 120, 40)
+
+    assert lines[0].endswith("02:01:41Z")
+    assert len(lines[0]) == 120
+    assert lines[1] == f"waits 22 s of 1 h: {LONG}"
+
+
+@pytest.mark.parametrize("width", [1, 5, 12, 20, 40, 80, 120, 300])
+@pytest.mark.parametrize("height", [1, 2, 3, 5, 10, 24, 60])
+def test_fits_any_window_and_always_shows_the_outage(width, height):
+    """No line is too long, no window too small, and the clock is first whatever happens."""
+    lines = screen(SHOWN, width, height)
+
+    assert 1 <= len(lines) <= max(1, min(height - 2, 16))
+    assert all(len(line) <= width for line in lines)
+    assert lines[0].startswith("OUTAGE 1 min 41 s"[: min(width, 9)])
+
+
+def test_what_is_not_well_is_shown_first_and_no_kind_of_thing_is_crowded_out():
+    """With ten connections the tunnels do not push routes and probes off the screen."""
+    many = tuple(
+        TunnelSight(f"vpn-{n}", f"192.0.2.{n}", up=n != 17, told="2 routes") for n in range(20)
+    )
+    shown = replace(SHOWN, sight=Sight(many, SIGHT.tables, probes=SIGHT.probes))
+
+    lines = screen(shown, 80, 24)
+
+    assert "  vpn-17 192.0.2.17      DOWN 2 routes" in lines
+    assert "  rtb-2 4 of 7, lacks 172.16.0.0/16" in lines
+    assert any("10.1.0.5:22 IS LOST" in line for line in lines)
+
+
+def test_is_plain_ascii():
+    """A message in any script, or one that would steer the terminal, leaves the screen readable."""
+    odd = msgspec.structs.replace(
+        WAITING, why="g\u00fcnstig \u2192 \x1b[2J \U0001f4a5 " + "\u4e2d" * 100
+    )
+
+    text = "\n".join(screen(replace(SHOWN, waiting=odd), 80, 24))
+
+    assert text.isascii()
+    assert text.replace("\n", "").isprintable()
+
+
+def test_the_wait_goes_on_between_two_looks():
+    """The clock of a wait runs with the time, not with AWS's answers."""
+    later = replace(SHOWN, now=NOW + 30 * SECOND)
+
+    assert screen(later, 80, 24)[1].startswith("waits 52 s of 1 h")
+
+
+def test_a_deadline_that_has_passed_is_loud():
+    """Who looks up too late sees how late it is."""
+    late = replace(SHOWN, deadline=NOW - 90 * SECOND)
+
+    assert "BACK-OUT DEADLINE PASSED 1 min 30 s AGO (02:00:11Z)" in screen(late, 80, 24)
+
+
+def test_after_the_outage_green_and_soak_are_shown():
+    """Once traffic flows the screen tells how long it was down, and how long green has held."""
+    state = replay(
+        a_journal(
+            OutageBegan(BEGAN),
+            StepBegun(10, "Switch the tunnels"),
+            TrafficVerified(NOW),
+            OutageEnded(NOW, 101 * SECOND),
+            Degraded(("vpn-9 has 1 of 2 tunnels UP",)),
+        )
+    )
+    soaking = Sight(
+        green=timedelta(minutes=2), holds_for=timedelta(minutes=10), readings=14, readings_asked=3
+    )
+
+    lines = screen(Shown("m-7f3c", state, NOW, sight=soaking, deadline=NOW), 80, 24)
+
+    assert lines[0].startswith("traffic new (outage was 1 min 41 s)  step 10 of 11")
+    assert lines[1:] == [
+        "green for 2 min of 10 min, 14 readings in a row of 3",
+        "DEGRADED: vpn-9 has 1 of 2 tunnels UP",
+    ]
+
+
+def test_before_the_first_step_there_is_a_screen_too():
+    """A run that sets out shows that."""
+    assert screen(Shown("m-7f3c", replay([]), NOW), 40, 10) == ["sets out" + " " * 23 + "02:01:41Z"]

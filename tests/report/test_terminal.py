@@ -1,0 +1,94 @@
+"""A real terminal, as the kernel has it: how often it is drawn, and what if nobody reads it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TextIO
+
+import pytest
+
+from tests.report.examples import a_journal
+from vpnmigrate.clock import SystemClock
+from vpnmigrate.records import Noted, OutageBegan, StepBegun
+from vpnmigrate.report.console import Console
+from vpnmigrate.report.terminal import HEARD, LEAVING, TerminalProgress
+
+WATCHED = 2.2
+"""Seconds for which the first test looks at the screen."""
+
+
+class Window:
+    """A terminal of 80 columns and 24 lines; *read* collects what was written to it."""
+
+    def __init__(self) -> None:
+        self._ours, theirs = pty.openpty()
+        self.stream: TextIO = os.fdopen(theirs, "w", encoding="utf-8")
+        self.shown = b""
+
+    def read(self) -> None:
+        while True:
+            try:
+                self.shown += os.read(self._ours, 65_536)
+            except OSError:
+                return
+
+    def close(self) -> None:
+        os.close(self._ours)
+
+
+@pytest.fixture
+def window(monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    window = Window()
+    yield window
+    window.stream.close()
+
+
+def test_draws_once_a_second_however_much_happens(window):
+    """Looks may come as fast as they like; the screen is drawn once a second, without colour."""
+    reader = threading.Thread(target=window.read, daemon=True)
+    reader.start()
+    began = time.monotonic()
+
+    with TerminalProgress(Console(window.stream), SystemClock(), "m-1") as progress:
+        for entry in a_journal(OutageBegan(SystemClock().now()), StepBegun(10, "Switch")):
+            progress.saw(entry)
+        while time.monotonic() - began < WATCHED:
+            progress.waits(10, "not yet", timedelta(seconds=1), timedelta(minutes=60))
+            threading.Event().wait(0.01)
+        took = time.monotonic() - began
+    window.stream.flush()
+    time_to_read = time.monotonic() + HEARD
+    while time.monotonic() < time_to_read:
+        threading.Event().wait(0.05)
+    window.close()
+
+    drawn = window.shown.count(b"waits ")
+    assert 1 <= drawn <= took + 1
+    assert b"OUTAGE" in window.shown
+    assert b"\x1b[3" not in window.shown.replace(b"\x1b[3J", b"")
+
+
+def test_a_terminal_that_nobody_reads_does_not_hold_up_the_run(window):
+    """Ctrl-S, or a connection that died with the VPN: what is shown waits, the run goes on."""
+    began = time.monotonic()
+
+    with TerminalProgress(Console(window.stream), SystemClock(), "m-1") as progress:
+        for entry in a_journal(*(Noted("x" * 200) for _ in range(400))):
+            progress.saw(entry)
+            progress.waits(8, "not yet", timedelta(), timedelta(minutes=45))
+        told = time.monotonic() - began
+        progress.say("still there?")
+
+    # Everything was handed over, and leaving took no longer than it may.
+    assert told < LEAVING
+    assert time.monotonic() - began < told + HEARD + 2 * LEAVING
+    window.close()

@@ -1,0 +1,80 @@
+"""The latest look of a run in a small file, so that another terminal can show it.
+
+It tells what the journal does not: what is waited for right now.  Nothing is decided from it, so
+it is neither durable nor chained, and a disk that refuses it does not disturb the run.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import msgspec
+
+from vpnmigrate.clock import Clock
+from vpnmigrate.records import Entry, StepBegun
+from vpnmigrate.rundir import FILE_MODE, Run
+from vpnmigrate.sights import Sight, Waiting
+
+PACE = timedelta(seconds=1)
+"""Between two writes; nobody looks more often."""
+
+
+class Now(msgspec.Struct, frozen=True):
+    """What a run is waiting for, and what it last saw."""
+
+    waiting: Waiting | None = None
+    sight: Sight | None = None
+    deadline: datetime | None = None
+
+
+class LiveFile:
+    """Observes a run and keeps its file up to date; the process that made it removes it."""
+
+    def __init__(self, run: Run, clock: Clock, deadline: datetime | None = None) -> None:
+        self._path = run.live
+        self._aside = run.live.with_name(f".{run.live.name}")
+        self._clock = clock
+        self._now = Now(deadline=deadline)
+        self._written: datetime | None = None
+
+    def saw(self, entry: Entry) -> None:
+        """Forget what the last step was waiting for when another begins."""
+        if isinstance(entry.record, StepBegun):
+            self._now = msgspec.structs.replace(self._now, waiting=None)
+            self._write()
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        """Write down the wait."""
+        waiting = Waiting(self._clock.now(), step, why, waited, limit)
+        self._now = msgspec.structs.replace(self._now, waiting=waiting)
+        self._write()
+
+    def sees(self, sight: Sight) -> None:
+        """Remember the look; it is written with the wait that follows."""
+        self._now = msgspec.structs.replace(self._now, sight=sight)
+
+    def close(self) -> None:
+        """Remove the file: nobody is at work any more."""
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        now = self._clock.now()
+        if self._written is not None and now - self._written < PACE:
+            return
+        self._written = now
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with suppress(OSError):
+            with os.fdopen(os.open(self._aside, flags, FILE_MODE), "wb") as file:
+                file.write(msgspec.json.encode(self._now))
+            self._aside.replace(self._path)
+
+
+def read_live(run: Run) -> Now:
+    """Give what the process at work wrote last; nothing where it has not, or nobody can read it."""
+    try:
+        return msgspec.json.decode(run.live.read_bytes(), type=Now)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return Now()

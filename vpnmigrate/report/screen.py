@@ -1,0 +1,182 @@
+"""The live screen of a run as lines of text: values in, lines out, for any width and height.
+
+Plain ASCII without colour, so that it reads the same on every terminal.  The first line always
+begins with the outage clock while traffic is down: however small the window, that is seen.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from vpnmigrate.changes import AskOperator
+from vpnmigrate.replay import RunState
+from vpnmigrate.report.progress import LAST_STEP, probe_told
+from vpnmigrate.report.words import safe, span, time_of_day
+from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
+
+TALLEST = 16
+"""Lines of the screen at most: what happened stands above it, and is to be read too."""
+LEFT_OVER = 2
+"""Lines of a window that are not the screen's: where people type."""
+LEAST = 1
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is on the screen."""
+
+    run: str
+    state: RunState
+    now: datetime
+    waiting: Waiting | None = None
+    sight: Sight | None = None
+    deadline: datetime | None = None
+    """When a cutover that is not green has to be turned back; None where nobody has said."""
+    alive: bool = True
+
+
+def screen(shown: Shown, width: int, height: int) -> list[str]:
+    """Give the screen's lines, none longer than *width*, for a window of that size."""
+    room = max(LEAST, min(TALLEST, height - LEFT_OVER))
+    head = [_first(shown, width), *_waiting(shown, width, room), *_to_do(shown), *_deadline(shown)]
+    lines = [*head, *_details(shown, room - len(head))]
+    return [cut(line, width) for line in lines[:room]]
+
+
+def cut(text: str, width: int) -> str:
+    """Shorten *text* to *width*, visibly, in characters that every terminal has."""
+    plain = safe(text).encode("ascii", "replace").decode("ascii").rstrip()
+    if len(plain) <= width:
+        return plain
+    return plain[: width - 3] + "..." if width > 8 else plain[:width]  # noqa: PLR2004
+
+
+def _first(shown: Shown, width: int) -> str:
+    state = shown.state
+    parts = [_clock(shown), _step(state)]
+    left = "  ".join(part for part in parts if part)
+    right = f"  {time_of_day(shown.now)}"
+    return left.ljust(width - len(right)) + right if len(left) + len(right) <= width else left
+
+
+def _clock(shown: Shown) -> str:
+    """Give the outage: running, over, or not begun."""
+    state = shown.state
+    lasted = state.outage(shown.now)
+    if lasted is None:
+        return ""
+    least = "at least " if state.outage_earlier else ""
+    if state.outage_open:
+        return f"OUTAGE {least}{span(lasted)}"
+    return f"traffic {state.traffic.value} (outage was {least}{span(lasted)})"
+
+
+def _step(state: RunState) -> str:
+    if not state.step:
+        return "sets out"
+    clean = " (clean-up)" if state.cleaning else ""
+    return f"step {state.step} of {LAST_STEP}: {state.title}{clean}"
+
+
+def _waiting(shown: Shown, width: int, room: int) -> Iterator[str]:
+    """Say what is waited for; a long reason may have a second line where there is room."""
+    waiting = shown.waiting
+    if waiting is None:
+        return
+    waited = waiting.waited + max(timedelta(0), shown.now - waiting.at)
+    text = f"waits {span(waited)} of {span(waiting.limit)}: {waiting.why}"
+    if room < TALLEST // 2:
+        yield text
+        return
+    first, *rest = textwrap.wrap(text, max(LEAST, width), break_on_hyphens=False) or [text]
+    yield first
+    if rest:
+        yield f"    {' '.join(rest)}"
+
+
+def _to_do(shown: Shown) -> Iterator[str]:
+    """Say which task waits for a person, and the command that says it is done."""
+    if (task := shown.state.task) is not None:
+        yield f"TO DO: {task}"
+        if isinstance(task, AskOperator):
+            yield f"  when done: vpnmigrate done {shown.run} {task.step}"
+
+
+def _deadline(shown: Shown) -> Iterator[str]:
+    if shown.deadline is None or not shown.state.outage_open:
+        return
+    left = shown.deadline - shown.now
+    if left > timedelta(0):
+        yield f"back out by {time_of_day(shown.deadline)}, in {span(left)}"
+    else:
+        yield f"BACK-OUT DEADLINE PASSED {span(-left)} AGO ({time_of_day(shown.deadline)})"
+
+
+def _details(shown: Shown, room: int) -> list[str]:
+    """Give a line for each kind of thing, and what is not well one by one as far as room goes."""
+    sight = shown.sight
+    if sight is None or room <= 0:
+        return []
+    groups = [g for g in (_tunnels(sight.tunnels), _tables(sight.tables), _probes(sight)) if g]
+    summaries = [*_green(sight), *_degraded(shown.state)]
+    shares = _shares([len(g) - 1 for g in groups], room - len(summaries) - len(groups))
+    return [
+        *summaries,
+        *(line for group, rows in zip(groups, shares, strict=True) for line in group[: 1 + rows]),
+    ]
+
+
+def _shares(wanted: Sequence[int], room: int) -> list[int]:
+    """Divide *room* lines among groups that want so many each: in turns, until it is used up."""
+    shares = [0] * len(wanted)
+    while room > 0 and shares != list(wanted):
+        for index, wants in enumerate(wanted):
+            if shares[index] < wants and room > 0:
+                shares[index] += 1
+                room -= 1
+    return shares
+
+
+def _green(sight: Sight) -> list[str]:
+    if sight.green is None:
+        return []
+    often = f"{sight.readings} readings in a row of {sight.readings_asked}"
+    return [f"green for {span(sight.green)} of {span(sight.holds_for)}, {often}"]
+
+
+def _degraded(state: RunState) -> list[str]:
+    return [f"DEGRADED: {'; '.join(state.degraded)}"] if state.degraded else []
+
+
+def _tunnels(tunnels: Sequence[TunnelSight]) -> list[str]:
+    if not tunnels:
+        return []
+    up = sum(t.up for t in tunnels)
+    rows = [
+        f"  {t.connection} {t.outside_ip:<15} {'UP  ' if t.up else 'DOWN'} {t.told}"
+        + (f", {t.readings} readings" if t.readings else "")
+        for t in sorted(tunnels, key=lambda t: t.up)
+    ]
+    return [f"tunnels  {up} of {len(tunnels)} UP", *rows]
+
+
+def _tables(tables: Sequence[TableSight]) -> list[str]:
+    if not tables:
+        return []
+    reached, asked = sum(t.reached for t in tables), sum(t.asked for t in tables)
+    rows = [
+        f"  {t.table} {t.reached} of {t.asked}" + (f", lacks {t.lacking}" if t.lacking else "")
+        for t in sorted(tables, key=lambda t: t.reached == t.asked)
+    ]
+    return [f"routes   {reached} of {asked} destinations lead where they did", *rows]
+
+
+def _probes(sight: Sight) -> list[str]:
+    if not sight.probes:
+        return []
+    lost, sent = sum(p.lost for p in sight.probes), sum(p.sent for p in sight.probes)
+    rows = [f"  {probe_told(p)}" for p in sorted(sight.probes, key=lambda p: bool(p.works))]
+    return [f"probes   {lost} of {sent} lost", *rows]

@@ -1,0 +1,76 @@
+"""A look of the cutover in few words, for a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from vpnmigrate.facts import Switch
+from vpnmigrate.model import ConnectionRecord, RouteTableRecord, TunnelReading
+from vpnmigrate.plan import Plan
+from vpnmigrate.routes import equivalence
+from vpnmigrate.sights import Sight, TableSight, TunnelSight
+from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.steps.green import tunnel_name
+from vpnmigrate.steps.reach import as_before, excepted
+from vpnmigrate.steps.traffic import asked_for, recorded_baseline
+from vpnmigrate.streaks import Streak
+from vpnmigrate.tallies import Tally
+
+
+def sight_of(
+    plan: Plan, way: Way, now: Snapshot, told: Told, probes: Iterable[Tally] = ()
+) -> Sight:
+    """Sum up what *now* shows of the joining side."""
+    green, waits = told.green, plan.decisions.waits
+    since = green.since if green else None
+    verified = told.verified is not None
+    return Sight(
+        tunnels=tuple(_tunnels(plan, way, now, told)),
+        tables=tuple(_tables(plan, way, now, told)),
+        green=None if green is None or since is None else green.last - since,
+        holds_for=max(waits.steady, waits.soak) if verified else waits.steady,
+        readings=green.readings if green else 0,
+        readings_asked=plan.decisions.verification.readings,
+        probes=tuple(probes),
+    )
+
+
+def _tunnels(plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterator[TunnelSight]:
+    for _, record in asked_for(plan, way, now):
+        for tunnel in record.telemetry:
+            streaks = told.green.tunnels if told.green else {}
+            seen = streaks.get(tunnel_name(record, tunnel), Streak(0))
+            yield TunnelSight(
+                record.id, tunnel.outside_ip, tunnel.up, _says(record, tunnel), seen.readings
+            )
+
+
+def _says(record: ConnectionRecord, tunnel: TunnelReading) -> str:
+    if not tunnel.up:
+        return tunnel.message
+    routes = tunnel.accepted_routes
+    return "static" if record.static_only else f"{routes} route{'' if routes == 1 else 's'}"
+
+
+def _tables(plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterator[TableSight]:
+    baseline = told.baseline or recorded_baseline(plan)
+    for table in plan.before.route_tables:
+        if (current := now.tables.get(table.id)) is None:
+            continue
+        rows = [
+            row
+            for row in equivalence(
+                as_before(plan, baseline, table), current, {plan.old_gateway: way.joining}
+            )
+            if row.before.hop == plan.old_gateway and not excepted(plan, row)
+        ]
+        if rows:
+            reached = sum(row.same for row in rows)
+            lacking = next((row.destination for row in rows if not row.same), "")
+            off = _is_off(plan, way, now, table)
+            yield TableSight(table.id, reached, len(rows), "propagation is off" if off else lacking)
+
+
+def _is_off(plan: Plan, way: Way, now: Snapshot, table: RouteTableRecord) -> bool:
+    propagates = plan.old_gateway in table.propagating
+    return propagates and now.propagates(table.id, way.joining) is not Switch.ON
