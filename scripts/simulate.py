@@ -1,6 +1,7 @@
 """Look for a simulated migration that ends wrong: ``make simulate SEEDS=100000``.
 
     simulate.py --seeds 1000            worlds and mishaps drawn from seeds, all at once
+    simulate.py --lost 1000             most answers to creates lost, the tag search lagging
     simulate.py --kills 40              every kill point of the first 40 worlds
     simulate.py --pairs 40              two kills: all pairs in small worlds, a sample in large ones
     simulate.py --seed 17               one seed again, with its story
@@ -30,6 +31,7 @@ from vpnmigrate.simulation.search import (
     Tally,
     enumerate_kills,
     schedule_of,
+    try_lost_answers,
     try_seed,
     wrong_with,
 )
@@ -50,6 +52,7 @@ def main() -> int:
         return _show(asked)
     searches: list[tuple[str, Search, int]] = [
         ("seeds", try_seed, asked.seeds),
+        ("lost answers to creates", try_lost_answers, asked.lost),
         ("kill points", enumerate_kills, asked.kills),
         ("pairs of kills", partial(enumerate_kills, pairs=True), asked.pairs),
     ]
@@ -65,6 +68,7 @@ def _asked() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=0)
+    parser.add_argument("--lost", type=int, default=0)
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--pairs", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="the seed to begin with")

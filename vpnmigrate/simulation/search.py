@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from itertools import combinations
+
+from msgspec import structs
 
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.model import ConnectionRecord
@@ -22,6 +24,8 @@ from vpnmigrate.simulation.trial import Outcome, Setting, setting_of, try_out
 SMALL = 25
 """Up to so many deeds all pairs of kills are tried; beyond, a sample."""
 SAMPLED_PAIRS = 200
+LEAST_LAG = timedelta(seconds=60)
+"""Of the tag search where answers to creates get lost."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,17 @@ def schedule_of(seed: int) -> Schedule:
 def try_seed(seed: int, tally: Tally) -> None:
     """Try the world and the schedule of *seed*."""
     try_one(topology(seed), schedule_of(seed), tally)
+
+
+def try_lost_answers(seed: int, tally: Tally) -> None:
+    """Lose most answers to creates in the world of *seed*, and let its tag search lag."""
+    world = topology(seed)
+    if world.stops:
+        return
+    lag = max(world.behaviour.read_lag, LEAST_LAG)
+    behaviour = structs.replace(world.behaviour, read_lag=lag)
+    schedule = Schedule(mishaps=Mishaps(seed, lost_creates=0.8))
+    try_one(replace(world, behaviour=behaviour), schedule, tally)
 
 
 def try_one(world: Topology, schedule: Schedule, tally: Tally) -> None:

@@ -132,7 +132,7 @@ def topology(seed: int) -> Topology:
         ),
         behaviour,
         decisions,
-        reaction=timedelta(seconds=dice.one((0, 5, 20, 20, 90, 400))),
+        reaction=timedelta(seconds=dice.one((0, 5, 5, 20, 20, 20, 90, 400))),
         stops=stops,
     )
 
@@ -237,7 +237,7 @@ def _routes(dice: Dice) -> list[RouteRecord]:
 
 
 def _behaviour(dice: Dice) -> Behaviour:
-    slow = dice.one((1, 1, 1, 2, 8))
+    slow = dice.one((1, 1, 1, 1, 1, 1, 2, 2, 8))
     late = dice.one((0, 0, 15))
     return Behaviour(
         gateway_creation=seconds(0, 3 * slow),
@@ -249,7 +249,7 @@ def _behaviour(dice: Dice) -> Behaviour:
         connection_creation=seconds(20, 90 * slow),
         connection_deletion=seconds(10, 60 * slow),
         prefix_change=seconds(0, 5),
-        propagation_delay=timedelta(seconds=dice.one((0, 2, 2, 30))),
+        propagation_delay=timedelta(seconds=dice.one((0, 2, 2, 2, 30))),
         detached_lingers=timedelta(seconds=dice.one((0, 60, 3600))),
         deleted_lingers=timedelta(seconds=dice.one((0, 60, 3600))),
         ike=timedelta(seconds=dice.one((1, 8, 30))),
