@@ -467,6 +467,18 @@ class TestShortfalls:
             f"rtb-main: {PREFIX} went to vgw-old before and goes to nothing now",
         )
 
+    def test_a_way_back_asks_nothing_of_what_was_down_before(self):
+        """An old BGP connection without a tunnel before holds no rollback up, UP or not."""
+        idle = a_plan(before=a_survey(connections=(a_connection(up=0),)))
+        reading = Reading(
+            NOON,
+            gateways=(a_gateway(),),
+            connections=(a_connection(up=0),),
+            tables=ordinary_tables(),
+        )
+
+        assert self.lacking(snapshot_of(reading, idle.migration), plan=idle, way=BACK) == ()
+
     @pytest.mark.parametrize(("up", "enough"), [(2, True), (1, True), (0, False)])
     def test_on_the_way_back_one_tunnel_will_do(self, up, enough):
         """A rollback is not held up by an old tunnel that happens to be down; prefixes decide."""

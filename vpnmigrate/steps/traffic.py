@@ -123,7 +123,7 @@ def _tunnels(
     if sum(t.up for t in record.telemetry) < needed:
         few = _few_tunnels(record, needed)
         yield f"DEGRADED: {few}" if any(t.up for t in record.telemetry) else few
-    elif not any(carries(plan, way, record, t) for t in record.telemetry):
+    elif needed and not any(carries(plan, way, record, t) for t in record.telemetry):
         yield f"{record.id} is UP, but its device advertises no prefixes"
 
 
