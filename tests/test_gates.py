@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path as FilePath
 
 import msgspec
 import pytest
@@ -31,6 +33,7 @@ from vpnmigrate.approval import Approval
 from vpnmigrate.approving import sealed
 from vpnmigrate.facts import UNKNOWN, AttachmentOf, Existence
 from vpnmigrate.gates import (
+    ASKED,
     Circumstances,
     ProofOfReturn,
     before_cutover,
@@ -39,7 +42,7 @@ from vpnmigrate.gates import (
     in_the_cutover,
     to_be_seen,
 )
-from vpnmigrate.go_no_go import UNFORCEABLE, Call, Force, Gate
+from vpnmigrate.go_no_go import UNFORCEABLE, Call, Force, Gate, Milestone
 from vpnmigrate.model import Attachment, State, VpcId
 from vpnmigrate.options import Approvals, Decisions, Exceptions, Finalize, Waits, Window
 from vpnmigrate.plan import GATEWAY_ROLE
@@ -47,6 +50,7 @@ from vpnmigrate.ports import Credentials, Identity, Path, Renewal
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.snapshot import Word
 
+ROOT = FilePath(__file__).parents[1]
 OUTSIDE = Path("EC2", ("198.51.100.7",), "192.168.1.5")
 PLAN = msgspec.structs.replace(a_plan(), fingerprint="f" * 64)
 OPERATOR = "arn:aws:iam::123456789012:user/ann"
@@ -471,3 +475,12 @@ class TestForcing:
 
         assert not [each for each in judged if each.gate is gate and each.lets_through]
         assert UNFORCEABLE[gate]
+
+
+def test_the_page_on_the_change_window_lists_every_gate():
+    """An operator finds each gate on the page, and whether it can be forced."""
+    page = (ROOT / "docs" / "how-to" / "change-window.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z-]+)` \| .* \| (yes|no)\b[^|]* \|$", page, re.MULTILINE)
+
+    asked = [gate for milestone in Milestone for gate in ASKED[milestone]]
+    assert rows == [(gate, "no" if gate in UNFORCEABLE else "yes") for gate in asked]

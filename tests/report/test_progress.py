@@ -91,7 +91,7 @@ class TestNarrator:
         lines = told(GatesSeen(Milestone.CUTOVER, (opened, closed, forced)))
 
         assert [line.removeprefix("02:00:20Z ") for line in lines] == [
-            "gates before the cutover: 1 of 3 closed",
+            "gates before the cutover: 1 of 3 closed, 1 FORCED",
             "  PASS    world-equals-plan       nothing differs",
             "  FAIL    window                  over",
             "          required: 2 to 4",

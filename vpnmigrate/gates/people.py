@@ -24,7 +24,7 @@ def approvals(plan: Plan, around: Circumstances) -> Seen:
         required += f", by somebody else than {operator.arn}"
     if len(judged.good) >= rule.needed:
         return passed(Gate.APPROVALS, observed, required)
-    advice = "vpnmigrate approve PLAN; then go on with --approval FILE"
+    advice = "let somebody approve it, and go on with --approval FILE: vpnmigrate approve PLAN"
     return failed(Gate.APPROVALS, observed, required, advice=advice)
 
 

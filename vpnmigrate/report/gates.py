@@ -21,7 +21,10 @@ _GATE = 24
 def title(seen: GatesSeen) -> str:
     """Say which round of gates it is, and how it ended."""
     closed = sum(not each.lets_through for each in seen.gates)
+    forced = sum(bool(each.forced) for each in seen.gates)
     ended = "all open" if not closed else f"{closed} of {len(seen.gates)} closed"
+    if forced:
+        ended += f", {forced} FORCED"
     return f"gates {_TITLES[seen.before]}: {ended}"
 
 
