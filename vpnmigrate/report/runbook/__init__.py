@@ -40,6 +40,7 @@ def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str) -> Runbook:
         aside=(
             f"vpnmigrate status {plan.migration}",
             f"vpnmigrate abort {plan.migration}",
+            f"vpnmigrate confirm {plan.migration}",
         ),
         deadline=(*deadline(plan, cutover, back), *_moments(plan, rehearsal)),
         returns=tuple(_returns(rehearsal)),

@@ -131,8 +131,8 @@ class Runbook(Struct, frozen=True, kw_only=True):
     """Shell that comes before any block by hand."""
     staging: tuple[Row, ...]
     cutover: tuple[Row, ...]
-    aside: tuple[str, str]
-    """Commands for another terminal meanwhile: to look, and to turn back."""
+    aside: tuple[str, str, str]
+    """Commands for another terminal meanwhile: to look, to turn back, to confirm."""
     deadline: tuple[Fact, ...]
     returns: tuple[Return, ...]
     back: tuple[Row, ...]
