@@ -98,7 +98,7 @@ def test_holds_everything_but_secrets(packed, members):
 
 def test_no_key_is_in_it(packed):
     """Every key that the vault has is searched for in every byte of the archive."""
-    vault = next((packed.parent / "runs").iterdir()) / "vault"
+    (vault,) = (packed.parent / "runs").glob("*/vault")
     texts = "".join(path.read_text() for path in vault.glob("*/*"))
     keys = {piece.split("<")[0] for piece in texts.split("<pre_shared_key>")[1:]}
 
@@ -252,11 +252,18 @@ def test_finds_edits_under_a_manifest_that_fits(
     assert f"does not verify: {place}" in ran.document["error"]["what"]
 
 
-def test_a_damaged_line_is_named(terminal: Terminal, members: Files):
-    """The first bad line of the journal is told by its number."""
-    (terminal.place / "f.zip").write_bytes(pack_again(altered(members)))
+def test_a_damaged_line_is_named(terminal: Terminal, packed: Path, members: Files):
+    """The first bad line of the journal is told by its number, even if nothing was made to fit."""
+    raw = packed.read_bytes()
+    line = lines(members)[4]
+    forged = raw.replace(line, line.replace(b'"at":"2', b'"at":"3'))
+    assert forged != raw
+    (terminal.place / "f.zip").write_bytes(forged)
 
-    assert "line 5" in terminal.run("report", "verify", "f.zip").err
+    ran = terminal.run("report", "verify", "f.zip")
+
+    assert ran.code == 1
+    assert "line 5" in ran.err
 
 
 def test_a_journal_written_anew_is_not_found_out(terminal: Terminal, members: Files):
