@@ -66,7 +66,7 @@ PURE: dict[str, frozenset[str]] = {
     "admission": frozenset({"drift"}),
     "requests": frozenset(),
     "stopwatch": frozenset(),
-    "evidence": frozenset(),
+    "evidence": frozenset({"replay"}),
     "hooks": frozenset({"replay"}),
     "byhand": frozenset({"requests"}),
 }

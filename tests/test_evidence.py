@@ -23,6 +23,7 @@ from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.plan import GATEWAY_ROLE
 from vpnmigrate.records import (
     Answered,
+    BaselineTaken,
     Direction,
     DirectionTaken,
     Finished,
@@ -97,6 +98,24 @@ class TestOutages:
 
         (down,) = outages_of(entries)
         assert (down.since, down.lasted, down.over) == (BEGAN, entries[-1].at - BEGAN, False)
+
+    def test_one_that_aws_refused_to_begin_was_none(self):
+        """Where every such call was refused nothing is measured, and no later outage is hidden."""
+        stop = DisablePropagation(TABLE, OLD)
+        entries = a_journal(
+            BaselineTaken(BEGAN, {}, {}),
+            OutageBegan(BEGAN),
+            Intended(1, 7, stop),
+            Answered(1, Refused("Code", "no")),
+            OutageBegan(BEGAN + HOUR),
+            Intended(2, 7, stop),
+            Answered(2, Performed("id")),
+            OutageEnded(BEGAN + 2 * HOUR, HOUR),
+        )
+
+        (down,) = outages_of(entries)
+        assert (down.since, down.lasted, down.over) == (BEGAN + HOUR, HOUR, True)
+        assert outages_of(entries[:6]) == ()
 
     def test_an_end_without_a_beginning_still_tells_the_length(self):
         """A run without the journal of an outage's beginning reports what it knows of it."""

@@ -30,6 +30,7 @@ from vpnmigrate.records import (
     OutageEnded,
     Replanned,
 )
+from vpnmigrate.replay import RunState, replay
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,12 @@ def calls_of(entries: Iterable[Entry]) -> tuple[Call, ...]:
 
 
 def outages_of(entries: Sequence[Entry]) -> tuple[Down, ...]:
-    """Give every outage, oldest first.
-
-    One whose first call AWS refused has interrupted nothing, but is told: the journal says that it
-    began, and only what ended can be measured.
-    """
+    """Give every outage, oldest first; one that AWS refused to begin has been none."""
     found: list[Down] = []
     direction = Direction.FORWARD
+    state = RunState()
     for entry in entries:
+        state = replay((entry,), state)
         match entry.record:
             case DirectionTaken(direction=taken):
                 direction = taken
@@ -137,6 +136,8 @@ def outages_of(entries: Sequence[Entry]) -> tuple[Down, ...]:
                 found[-1] = replace(found[-1], lasted=lasted, over=True)
             case OutageEnded(at=at, lasted=lasted, earlier=earlier):
                 found.append(Down(at - lasted, direction, lasted, over=True, earlier=earlier))
+            case Answered() if found and not found[-1].over and not state.outage_open:
+                found.pop()
             case _:
                 pass  # does not touch traffic
     return tuple(found)

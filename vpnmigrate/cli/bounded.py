@@ -21,6 +21,8 @@ MOST_OUTPUT = 16 * 1024
 _SLICE = 0.1
 """Seconds between two looks whether the program has ended or is to be stopped."""
 _PIECE = 64 * 1024
+_DYING = 5
+"""Seconds for a killed program to be gone; the run goes on without it after that."""
 _AWS_SECRETS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -70,13 +72,11 @@ def run_bounded(command: Sequence[str], told: bytes, bounds: Bounds) -> Ended:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no command"
         return ended(None, f"could not be run: {why}")
-    with process:
-        in_time, output = _attend(process, bounds, began)
-        if not in_time:
-            _kill(process)
-            stopped = "was stopped" if bounds.stop.is_set() else f"took over {span(bounds.limit)}"
-            return ended(None, f"{stopped} and was killed", output)
-        code = process.wait()
+    in_time, output = _attend(process, bounds, began)
+    if not in_time:
+        stopped = "was stopped" if bounds.stop.is_set() else f"took over {span(bounds.limit)}"
+        return ended(None, f"{stopped} and {_kill(process)}", output)
+    code = process.wait()
     if code < 0:
         return ended(None, f"was killed by signal {-code}", output)
     return ended(code, f"failed with exit status {code}" if code else "", output)
@@ -109,7 +109,7 @@ def _attend(process: subprocess.Popen[bytes], bounds: Bounds, began: float) -> t
         message = "it was asked to be a pipe"
         raise AssertionError(message)
     os.set_blocking(process.stdout.fileno(), False)
-    with selectors.DefaultSelector() as selector:
+    with process.stdout, selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while True:
             gone = process.poll() is not None
@@ -128,7 +128,12 @@ def _attend(process: subprocess.Popen[bytes], bounds: Bounds, began: float) -> t
                 return False, kept
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End it and everything that it started and that has not left its group."""
+def _kill(process: subprocess.Popen[bytes]) -> str:
+    """End it and everything that it started and that has not left its group; say whether it did."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    try:
+        process.wait(_DYING)
+    except subprocess.TimeoutExpired:
+        return "could not be killed"  # it runs as somebody else, or hangs in the kernel
+    return "was killed"
