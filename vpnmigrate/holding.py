@@ -11,8 +11,12 @@ from vpnmigrate.logbook import Logbook
 from vpnmigrate.orders import Rest, Stop, TurnBack, heed
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Observer
-from vpnmigrate.records import Direction
+from vpnmigrate.records import Direction, Noted
 from vpnmigrate.tasks import Tasks
+
+AWAY = timedelta(minutes=15)
+"""Longer than a test command may take (10 min), and than any look with all its time-outs and
+repeats: a process that came by no safe point for so long was stopped, or its machine slept."""
 
 LONGEST_REST = timedelta(days=1)
 """Then the process ends and the run stays paused: what it keeps waiting for is no shift's work."""
@@ -66,6 +70,7 @@ class Holding:
         self._clock = clock
         self._again = again
         self._minded = minded
+        self._seen = clock.now()
         self.time = WorkingTime(clock)
 
     def take_in(self) -> bool:
@@ -84,6 +89,7 @@ class Holding:
             InterruptedRunError: A signal ended the rest.
             VpnMigrateError: After the rest the world is not as it has to be.
         """
+        self.mind_absence()
         match self._asked():
             case Rest():
                 self._rest()
@@ -95,6 +101,27 @@ class Holding:
                 raise TurnBackError(f"the cutover is {order}")
             case None:
                 return False
+
+    def mind_absence(self) -> None:
+        """Notice that this process did not run for a while; no limit counts that time.
+
+        Raises:
+            HeldError: It was away between the gates of the cutover and the first interruption.
+        """
+        now, before = self._clock.now(), self._seen
+        self._seen = now
+        if now - before <= AWAY:
+            return
+        self.time.leave_out(now - before)
+        away = f"this process did not run from {before:%H:%M:%S}Z to {now:%H:%M:%S}Z"
+        self._logbook.write(Noted(f"{away}: it was stopped, or its machine slept"))
+        state = self._logbook.state
+        passed = state.direction is Direction.FORWARD and state.told.baseline is not None
+        if passed and not state.outage_open and state.told.verified is None:
+            raise HeldError(
+                f"{away}, since the gates before the cutover were passed; nothing is interrupted",
+                advice=self._logbook.going_on(self._plan),
+            )
 
     def _rest(self) -> None:
         began = self._clock.now()
@@ -109,7 +136,8 @@ class Holding:
             self._tasks.stop_if_asked()
             self._clock.sleep(NOTICE)
             self._tasks.listen()
-        self.time.leave_out(self._clock.now() - began)
+        self._seen = self._clock.now()
+        self.time.leave_out(self._seen - began)
         self.heed()
         self._again(self._logbook.state.direction or Direction.FORWARD)
 

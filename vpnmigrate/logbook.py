@@ -73,7 +73,11 @@ class Logbook:
         self._catch_up()
 
     def intents(self) -> tuple[Intent, ...]:
-        """Give every change that was, or may have been, sent to AWS, in order."""
+        """Give every change that was, or may have been, sent to AWS, in order.
+
+        Each with the last moment at which it may have had its effect: a call that took a minute
+        to be answered is no minute old.
+        """
         if self._intents is None:
             self._intents = self._sent()
         return self._intents
@@ -83,7 +87,7 @@ class Logbook:
             Intent(
                 intent.change.fact,
                 intent.change.arrived,
-                intent.at,
+                intent.answered or intent.at,
                 performed=isinstance(intent.outcome, Performed),
             )
             for intent in self._state.intents

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from vpnmigrate.changes import AwsChange, OperatorTask
 from vpnmigrate.clock import Clock
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.outcomes import Outcome
+from vpnmigrate.outcomes import Later, Outcome
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Ec2, Mark
 from vpnmigrate.records import Answered, Intended
+
+FRESH = timedelta(seconds=30)
+"""Older intents are not sent: belief counts the consistency delay of a call in doubt from its
+intent.  A process that slept on the way to its call looks again first, and so does a batch whose
+calls are answered slowly; a quarter of that delay leaves belief most of it."""
+
+PATIENCE = timedelta(hours=1)
+"""How long a change may be put off in that way, since each new look writes a fresh intent."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,8 @@ class Performer:
         plan, attempt = self._plan, self._logbook.state.attempt
         mark = Mark(plan.migration, attempt, step, plan.decisions.change)
         done: list[Done] = []
-        for index, outcome in self._send(changes, mark):
+        intended = self._logbook.state.intents[-1].at
+        for index, outcome in self._send(changes, mark, intended):
             self._logbook.write(Answered(first + index, outcome))
             done.append(Done(changes[index], outcome))
         return done
@@ -69,20 +79,26 @@ class Performer:
         )
         return first
 
-    def _send(self, changes: Sequence[AwsChange], mark: Mark) -> Iterable[tuple[int, Outcome]]:
+    def _send(
+        self, changes: Sequence[AwsChange], mark: Mark, intended: datetime
+    ) -> Iterable[tuple[int, Outcome]]:
         if len(changes) == 1 or self._parallel == 1:
             for index, change in enumerate(changes):
-                yield index, self._send_one(change, mark)
+                yield index, self._send_one(change, mark, intended)
             return
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="change") as pool:
             calls = {
-                pool.submit(self._send_one, change, mark): index
+                pool.submit(self._send_one, change, mark, intended): index
                 for index, change in enumerate(changes)
             }
             for call in as_completed(calls):
                 yield calls[call], call.result()
 
-    def _send_one(self, change: AwsChange, mark: Mark) -> Outcome:
+    def _send_one(self, change: AwsChange, mark: Mark, intended: datetime) -> Outcome:
         """Send *change* from this very thread, which may have been stopped since the intents."""
         self._logbook.require_ours()
+        age = self._clock.now() - intended
+        if age > FRESH:
+            why = f"not sent: that it would be was written down {age.total_seconds():.0f} s ago"
+            return Later(why, PATIENCE)
         return self._ec2.perform(change, mark)

@@ -110,6 +110,7 @@ class Settler:
         def turn() -> Verdict:
             self._acted = False
             verdict = self._turn(step)
+            self._holding.mind_absence()
             if isinstance(verdict, NotYet) and self._tried:
                 verdict = NotYet(f"{verdict.why}; the last try: {self._tried}")
             if isinstance(verdict, NotYet) and not self._acted:

@@ -314,7 +314,7 @@ class TestIntents:
         at = [entry.at for entry in story.entries]
 
         assert replay(story.entries).intents == (
-            Intent(1, at[3], 8, LEAVE, Performed("req-1")),
+            Intent(1, at[3], 8, LEAVE, Performed("req-1"), answered=at[4]),
             Intent(2, at[5], 8, JOIN),
         )
 

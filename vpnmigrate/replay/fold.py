@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from vpnmigrate.changes import ArchiveConfiguration
 from vpnmigrate.outcomes import Outcome, Performed
@@ -92,7 +93,7 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             )
             return _working(state)
         case Answered(number, outcome):
-            return _answered(state, number, outcome)
+            return _answered(state, number, outcome, entry.at)
         case Spoken(word):
             return informed(state, words={**state.told.words, word: entry.at})
         case BaselineTaken() as taken:
@@ -234,12 +235,12 @@ def _settled(state: RunState, settled: StepSettled) -> RunState:
     )
 
 
-def _answered(state: RunState, number: int, outcome: Outcome) -> RunState:
+def _answered(state: RunState, number: int, outcome: Outcome, at: datetime) -> RunState:
     index = _index_of(number, state)
     if index is None:
         return _puzzled(state, f"intent {number} was answered and never written")
     asked = state.intents[index]
-    answered = replace(asked, outcome=outcome)
+    answered = replace(asked, outcome=outcome, answered=at)
     state = replace(state, intents=(*state.intents[:index], answered, *state.intents[index + 1 :]))
     if isinstance(asked.change, ArchiveConfiguration) and isinstance(outcome, Performed):
         state = informed(state, files={**state.told.files, **outcome.files})

@@ -43,6 +43,8 @@ class Intent:
     step: int
     change: Change
     outcome: Outcome | None = None
+    answered: datetime | None = None
+    """When its outcome was written: what it did, it had done by then."""
 
     @property
     def cancelled(self) -> bool:
