@@ -42,7 +42,7 @@ class Terminal:
     """Where ``vpnmigrate`` is typed, with nothing in its environment that leads to AWS."""
 
     def __init__(self, environment: Mapping[str, str], home: Path) -> None:
-        self._environment = {
+        self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "VPNMIGRATE_HOME": str(home / "runs"),
@@ -97,7 +97,7 @@ class Terminal:
         return subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,
-            env=self._environment,
+            env=self.environment,
             text=True,
             **(streams | how),
         )
