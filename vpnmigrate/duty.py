@@ -40,7 +40,10 @@ def on_duty(run: Run, process: int) -> Iterator[None]:
 
 
 def watchdog_of(run: Run) -> int | None:
-    """Give the process that is on watch over *run* on this machine; None for none."""
+    """Give the process that is on watch over *run* on this machine.
+
+    None for none, or where the disk does not tell: nobody relies on a watchdog that may not be.
+    """
     if not _post(run).exists():
         return None
     lock = FileLock(_post(run), timeout=0, mode=FILE_MODE)
@@ -48,6 +51,8 @@ def watchdog_of(run: Run) -> int | None:
         lock.acquire()
     except Timeout:
         return _named(run)
+    except OSError:
+        return None
     lock.release()
     return None
 

@@ -60,6 +60,13 @@ def test_the_waiting_line_counts_down_while_traffic_is_down():
     assert "decide within 10 min" in outage.waiting(8, "x", timedelta(0), timedelta(minutes=45))
 
 
+def test_a_resumed_cutover_counts_down_as_well():
+    """The deadline of the process before is that of the one that goes on."""
+    outage = OutageClock(VirtualClock(AT), BEGAN, AT)
+
+    assert "PAST THE BACK-OUT DEADLINE" in outage.waiting(8, "x", timedelta(0), timedelta(hours=1))
+
+
 def test_progress_says_that_the_deadline_has_passed():
     """It is loud, and says what follows."""
     narrator = Narrator()

@@ -250,7 +250,8 @@ def _progress(
 ) -> Iterator[tuple[Observer, Speaker]]:
     if not can_draw(desk.console):
         down_since = before.outage_since if before.outage_open else None
-        yield PlainProgress(desk.console, desk.parts.clock, down_since), desk.console
+        decide_by = None if before.deadline is None else before.deadline.at
+        yield PlainProgress(desk.console, desk.parts.clock, down_since, decide_by), desk.console
         return
     from vpnmigrate.report.terminal import TerminalProgress
 

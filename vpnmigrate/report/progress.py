@@ -202,10 +202,12 @@ def _successor(change: Change | None) -> str:
 class OutageClock:
     """How long traffic has been down: since *since* to begin with, then by the journal's marks."""
 
-    def __init__(self, clock: Clock, since: datetime | None) -> None:
+    def __init__(
+        self, clock: Clock, since: datetime | None, decide_by: datetime | None = None
+    ) -> None:
         self._clock = clock
         self._since = since
-        self._decide_by: datetime | None = None
+        self._decide_by = decide_by
 
     def saw(self, entry: Entry) -> None:
         """Start or stop the clock if *entry* says so."""
@@ -233,14 +235,21 @@ class OutageClock:
 class PlainProgress:
     """Progress for a log or a pipe: whole lines, and an unchanged wait only now and then.
 
-    *down_since* is when an outage began that an earlier process left open.
+    *down_since* is when an outage began that an earlier process left open, *decide_by* its
+    back-out deadline.
     """
 
-    def __init__(self, console: Console, clock: Clock, down_since: datetime | None = None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        clock: Clock,
+        down_since: datetime | None = None,
+        decide_by: datetime | None = None,
+    ) -> None:
         self._console = console
         self._clock = clock
         self._narrator = Narrator()
-        self._outage = OutageClock(clock, down_since)
+        self._outage = OutageClock(clock, down_since, decide_by)
         self._told: tuple[int, str, timedelta] | None = None
 
     def saw(self, entry: Entry) -> None:
