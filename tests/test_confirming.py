@@ -12,10 +12,13 @@ from tests.stage import OPEN_ROAD, Lookout, Nobody, Stage
 from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.confirming import (
     LONGEST_QUIET,
+    SILENCE,
     UNARMED,
     GoBack,
+    Move,
     StandDown,
     Watching,
+    move,
     obstacles,
     watch,
 )
@@ -82,6 +85,33 @@ class TestWatch:
         state = replace(ARMED, armed=Armed(WITHIN, 6, "desk"))
 
         assert watch(state, process=7, began=NOON, last=NOON, now=NOON) == Watching()
+
+
+BACK = RunState(direction=Direction.BACK)
+
+
+class TestMove:
+    @pytest.mark.parametrize(
+        ("state", "at_work", "asked", "quiet", "said"),
+        [
+            (GREEN, False, False, timedelta(0), Move.TAKE),
+            (GREEN, True, False, timedelta(0), Move.ASK),
+            (GREEN, True, True, SILENCE - timedelta(seconds=1), Move.WAIT),
+            (GREEN, True, True, SILENCE, Move.TAKE),
+            (BACK, True, True, timedelta(hours=3), Move.WAIT),
+            (BACK, True, True, LONGEST_QUIET, Move.LEAVE),
+            (BACK, False, True, timedelta(0), Move.TAKE),
+            (replace(BACK, finished=True), False, True, timedelta(0), Move.LEAVE),
+            (RunState(direction=Direction.FORWARD), True, True, timedelta(0), Move.LEAVE),
+        ],
+    )
+    def test_asks_first_and_takes_only_what_nobody_brings_back(
+        self, state, at_work, asked, quiet, said
+    ):
+        """One that goes back is left alone however little it writes; one that died is replaced."""
+        told = NOON if asked else None
+
+        assert said is move(state, at_work=at_work, asked=told, last=NOON, now=NOON + quiet)
 
 
 class TestObstacles:

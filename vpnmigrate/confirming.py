@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from vpnmigrate.gates.host import own_path
 from vpnmigrate.go_no_go import Call
@@ -26,6 +27,11 @@ LONGEST = timedelta(hours=24)
 """More is no safety net, and no credentials last that long."""
 LONGEST_QUIET = timedelta(days=1)
 """A watchdog that has seen nothing written for so long watches over nothing."""
+SILENCE = timedelta(minutes=2)
+"""A process that was told to turn back and has written nothing since for so long does not do it.
+
+One call to AWS may take a minute, and its answer is written at once.
+"""
 UNARMED = timedelta(minutes=2)
 """Whoever started a watchdog writes that down at once, or has died."""
 
@@ -67,6 +73,38 @@ def watch(
     if now - last >= LONGEST_QUIET:
         return StandDown("traffic was not verified, and nothing was written for a day")
     return Watching()
+
+
+class Move(StrEnum):
+    """What a watchdog does once nobody has confirmed in time."""
+
+    ASK = "ask"
+    """Tell the process at work to turn back."""
+    TAKE = "take"
+    """Take the run in hand and go back with it."""
+    WAIT = "wait"
+    LEAVE = "leave"
+    """It is confirmed, has gone back, or is beyond what a watchdog can do."""
+
+
+def move(
+    state: RunState, *, at_work: bool, asked: datetime | None, last: datetime, now: datetime
+) -> Move:
+    """Say how to bring a run back that may be *at_work* in another process.
+
+    *asked* is when that process was told to turn back.  One that has turned is left alone however
+    little it writes: a gateway may take half an hour to detach.
+    """
+    turned = state.direction is Direction.BACK
+    if (turned and state.finished) or (state.armed is None and not turned):
+        return Move.LEAVE
+    if not at_work:
+        return Move.TAKE
+    if not turned and asked is None:
+        return Move.ASK
+    if not turned and asked is not None and now - max(asked, last) >= SILENCE:
+        return Move.TAKE
+    return Move.LEAVE if now - last >= LONGEST_QUIET else Move.WAIT
 
 
 def _why_nothing(state: RunState) -> str:

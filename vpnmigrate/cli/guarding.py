@@ -12,7 +12,7 @@ from vpnmigrate.cli.running import Hand, Terms, work_on
 from vpnmigrate.cli.signals import deaf_to_hang_ups
 from vpnmigrate.cli.standings import standing_of
 from vpnmigrate.cli.subject import Subject, by_id
-from vpnmigrate.confirming import GoBack, StandDown, Watching, watch
+from vpnmigrate.confirming import GoBack, Move, StandDown, Watching, move, watch
 from vpnmigrate.duty import on_duty
 from vpnmigrate.errors import LockedError
 from vpnmigrate.inbox import Abort, Inbox
@@ -27,11 +27,6 @@ from vpnmigrate.vault import Vault
 
 GLANCE = timedelta(seconds=5)
 """Between two looks at the journal."""
-SILENCE = timedelta(minutes=2)
-"""A process that was told to turn back and has written nothing since for so long does not do it.
-
-One call to AWS may take a minute, and its answer is written at once.
-"""
 WHO = "the watchdog"
 
 
@@ -97,23 +92,25 @@ def _go_back(desk: Desk, subject: Subject, aws: Aws, until: datetime) -> None:
     clock, me, run = desk.parts.clock, desk.parts.me, subject.run
     asked: datetime | None = None
     while True:
-        entries = read_journal(run).entries
-        state = replay(entries)
-        if state.finished and state.direction is Direction.BACK:
-            return
-        if state.armed is None and state.direction is not Direction.BACK:
-            _say(desk, "confirmed in the last moment")
-            return
-        owner = owner_at_work(run, me)
-        if owner is not None and asked is None:
-            asked = clock.now()
-            Inbox(run).leave(Abort(at=asked, who=WHO, host=me.host))
-            _say(desk, f"{owner.name} has the run in hand and is told to turn back")
-        silent = asked is not None and clock.now() - _last(entries, asked) >= SILENCE
-        if owner is None or silent:
-            take_over = owner.name if owner is not None else None
-            if _gone_back(desk, subject, Terms(aws, _UNATTENDED, take_over), until):
+        entries, owner = read_journal(run).entries, owner_at_work(run, me)
+        state, now = replay(entries), clock.now()
+        match move(
+            state, at_work=owner is not None, asked=asked, last=_last(entries, until), now=now
+        ):
+            case Move.LEAVE:
+                _say(desk, f"leaves the run as it is: {state.status}")
                 return
+            case Move.ASK:
+                asked = now
+                Inbox(run).leave(Abort(at=now, who=WHO, host=me.host))
+                at_work = owner.name if owner is not None else "a process"
+                _say(desk, f"{at_work} has the run in hand and is told to turn back")
+            case Move.TAKE:
+                take_over = owner.name if owner is not None else None
+                if _gone_back(desk, subject, Terms(aws, _UNATTENDED, take_over), until):
+                    return
+            case Move.WAIT:
+                pass
         clock.sleep(GLANCE)
 
 
