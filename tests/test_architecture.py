@@ -131,7 +131,7 @@ SHELL: dict[str, frozenset[str]] = {
     ),
     "report": frozenset(
         {"states", "replay", "orders", "proving", "evidence", "bundle", "rehearsal", "stopwatch"}
-        | {"byhand", "journeys", "windows"}
+        | {"byhand", "journeys", "windows", "simulation"}
     ),
     "simulation": frozenset(
         {"planner", "replay", "journal", "aws", "looking", "runner", "sandbox", "steps"}

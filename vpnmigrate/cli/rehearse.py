@@ -1,5 +1,7 @@
 """``vpnmigrate rehearse``."""
 
+from typing import Annotated
+
 import typer
 
 from vpnmigrate.cli.flags import Home, Printing
@@ -7,28 +9,53 @@ from vpnmigrate.cli.subjects import PlanFile
 from vpnmigrate.errors import Exit
 
 
-def rehearse(context: typer.Context, plan: PlanFile, home: Home, printing: Printing) -> None:
+def rehearse(
+    context: typer.Context,
+    plan: PlanFile,
+    home: Home,
+    printing: Printing,
+    faults: Annotated[
+        int,
+        typer.Option(
+            "--faults",
+            min=0,
+            metavar="N",
+            help="Rehearse N times more, with kills, lost answers and stale reads.",
+        ),
+    ] = 0,
+    seed: Annotated[
+        int,
+        typer.Option("--seed", min=0, metavar="S", help="Which faults; the same seed, the same."),
+    ] = 0,
+) -> None:
     """Try a plan on a sandbox of its own survey, both ways.
 
     Runs the program's own runner on a model of EC2 in this process: forward, then back from the
-    end of every step.  It reads no credentials and opens no connection.  Times are the model's.
-    The result is kept for the gates and deadlines of this very plan.
+    end of every step; and proves a way back from every state in between.  It reads no credentials
+    and opens no connection.  Times are the model's.  The result is kept for the gates and
+    deadlines of this very plan.
     """
     from vpnmigrate import __version__
     from vpnmigrate.cli.desk import desk_of
+    from vpnmigrate.cli.rehearsing import tried
     from vpnmigrate.files import load_plan
-    from vpnmigrate.rehearsal import rehearse as tried
-    from vpnmigrate.rehearsal import result_of
     from vpnmigrate.rehearsals import Rehearsals
+    from vpnmigrate.report import hardship
     from vpnmigrate.report import rehearsal as view
 
     desk = desk_of(context, home, printing)
-    loaded = load_plan(plan)
-    found = tried(loaded, desk.console.say)
-    result = result_of(found, loaded, desk.parts.clock.now(), __version__)
-    file, kept = str(plan), str(Rehearsals(desk.settings.home).keep(result))
-    desk.results.give(
-        view.text(found, file=file, kept=kept), view.as_json(found, file=file, kept=kept)
+    found, hard, result = tried(
+        load_plan(plan),
+        faults,
+        seed,
+        at=desk.parts.clock.now(),
+        tool=__version__,
+        tell=desk.console.say,
     )
-    if not found.good:
+    file, kept = str(plan), str(Rehearsals(desk.settings.home).keep(result))
+    parts = [view.text(found, file=file, kept=kept), *(hardship.text(each) for each in hard)]
+    document = view.as_json(found, file=file, kept=kept)
+    told = [hardship.as_json(each) for each in hard]
+    desk.results.give("\n\n".join(parts), {**document, "hardship": told[0] if told else None})
+    if not result.passed:
         raise typer.Exit(Exit.FAILED)

@@ -1,0 +1,179 @@
+"""A plan's own world under hardship: killed, faulted and turned back, a number of times.
+
+Each trial is the production runner on a sandbox of the plan's survey, with what a seed draws:
+which way it goes, where its processes die, which calls go astray, how fast EC2 is and how far its
+describes lag.  What goes wrong is drawn by ``search.schedule_of``, as in every other simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from vpnmigrate.journal import read_chain
+from vpnmigrate.plan import Plan
+from vpnmigrate.records import Direction, DirectionTaken, Entry, OutageEnded
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.scenario import scenario_from_survey
+from vpnmigrate.simulation.schedule import Course, Schedule
+from vpnmigrate.simulation.search import schedule_of, wrong_with
+from vpnmigrate.simulation.topology import Topology, topology
+from vpnmigrate.simulation.trial import Outcome, Setting, try_out
+
+TOLD_EVERY = 100
+"""Trials between two words about progress."""
+_TEMPER = (
+    "gateway_creation",
+    "gateway_deletion",
+    "attach",
+    "attachment_visible_after",
+    "gateway_ready_after",
+    "detach",
+    "connection_creation",
+    "connection_deletion",
+    "prefix_change",
+    "propagation_delay",
+    "read_lag",
+    "propagation_setting_survives_detach",
+    "propagated_routes_of_detached",
+    "reattach_restores_propagation",
+    "edge_association_survives_detach",
+    "tunnels_up_while_detached",
+    "attach_while_other_detaches",
+    "mutating_objects",
+)
+"""What is drawn of EC2's temper: paces, and switches that no plan is refused for."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run under hardship."""
+
+    seed: int
+    schedule: Schedule
+    deaths: int
+    strikes: int
+    """Calls that went astray."""
+    outage: timedelta
+    """The longest time that traffic was down in one piece."""
+    restored: timedelta | None
+    """From turning back until traffic flowed on the old side; None if it did not have to."""
+    wrong: tuple[str, ...]
+    """How it did not end safely; empty for a good one."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How a duration is distributed over trials; all zero over none."""
+
+    trials: int
+    least: timedelta
+    median: timedelta
+    most_often_below: timedelta
+    """Nineteen of twenty stay below."""
+    most: timedelta
+
+
+@dataclass(frozen=True)
+class Hardship:
+    """What many trials have shown."""
+
+    seed: int
+    trials: tuple[Trial, ...]
+    worst: Trial | None
+    """The one with the longest outage; None without trials."""
+    story: tuple[Entry, ...]
+    """What the journal of the worst one says."""
+
+    @property
+    def unsafe(self) -> tuple[Trial, ...]:
+        """Every trial that did not end safely."""
+        return tuple(trial for trial in self.trials if trial.wrong)
+
+    @property
+    def outage(self) -> Spread:
+        """How long traffic was down, where it was."""
+        return spread_of(trial.outage for trial in self.trials if trial.outage)
+
+    @property
+    def restored(self) -> Spread:
+        """How long it took to restore traffic, where a run turned back in the outage."""
+        return spread_of(trial.restored for trial in self.trials if trial.restored is not None)
+
+
+def undergo(plan: Plan, trials: int, seed: int, tell: Callable[[str], None]) -> Hardship:
+    """Try *plan* in *trials* worlds of its own survey, drawn from *seed* on; *tell* hears how far.
+
+    *plan* has no window and needs no approval: see ``rehearsal.unbound``.
+    """
+    done: list[Trial] = []
+    worst: tuple[Trial, Outcome] | None = None
+    for number in range(trials):
+        if number and number % TOLD_EVERY == 0:
+            tell(f"under hardship: {number} of {trials} runs")
+        setting, schedule = _drawn(plan, seed + number)
+        outcome = try_out(setting, schedule)
+        trial = _judged(plan, seed + number, schedule, setting, outcome)
+        done.append(trial)
+        if worst is None or _badness(trial) > _badness(worst[0]):
+            worst = trial, outcome
+    story = () if worst is None else read_chain(worst[1].journal, plan.migration).entries
+    return Hardship(seed, tuple(done), worst and worst[0], story)
+
+
+def spread_of(lengths: Iterable[timedelta]) -> Spread:
+    """Give how *lengths* are distributed."""
+    found = sorted(lengths)
+    if not found:
+        return Spread(0, *[timedelta(0)] * 4)
+    below = found[min(len(found) - 1, len(found) * 19 // 20)]
+    return Spread(len(found), found[0], found[len(found) // 2], below, found[-1])
+
+
+def _drawn(plan: Plan, seed: int) -> tuple[Setting, Schedule]:
+    """Draw a temper and a schedule; finalize is left out, for nothing leads back from it."""
+    drawn = topology(seed)
+    temper = Behaviour(**{name: getattr(drawn.behaviour, name) for name in _TEMPER})
+    world = Topology(
+        seed=seed,
+        scenario=scenario_from_survey(plan.before),
+        behaviour=temper,
+        decisions=plan.decisions,
+        reaction=drawn.reaction,
+    )
+    schedule = schedule_of(seed)
+    if schedule.course is Course.RETIRE:
+        schedule = replace(schedule, course=Course.RETURN)
+    return Setting(world, plan), schedule
+
+
+def _judged(plan: Plan, seed: int, schedule: Schedule, setting: Setting, outcome: Outcome) -> Trial:
+    entries = read_chain(outcome.journal, plan.migration).entries
+    return Trial(
+        seed=seed,
+        schedule=schedule,
+        deaths=outcome.deaths,
+        strikes=outcome.strikes,
+        outage=outcome.outage,
+        restored=_restored(entries),
+        wrong=wrong_with(outcome, setting.topology),
+    )
+
+
+def _badness(trial: Trial) -> tuple[bool, timedelta]:
+    return bool(trial.wrong), trial.outage
+
+
+def _restored(entries: Sequence[Entry]) -> timedelta | None:
+    """Measure from turning back, or from the outage that this began, until traffic flowed."""
+    turned: datetime | None = None
+    for entry in entries:
+        match entry.record:
+            case DirectionTaken(direction=Direction.BACK):
+                turned = turned or entry.at
+            case OutageEnded(at=at) if turned is not None:
+                return at - turned
+            case _:
+                pass  # neither turns back nor ends an outage
+    return None
