@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import subprocess
+from functools import cache
 
 import botocore.session
 import pytest
@@ -40,6 +41,12 @@ MARK = Mark(MigrationId("mig-1"), attempt=2, step=0)
 _AWS = re.compile(r"\baws ec2 (?:[^\\\n]|\\\n)*")
 
 
+@cache
+def ec2_model():
+    """Load EC2's model, which takes a moment."""
+    return botocore.session.get_session().get_service_model("ec2")
+
+
 def members_of(model, operation):
     """Give the parameters of an operation, by name."""
     shape = model.operation_model(operation).input_shape
@@ -58,7 +65,7 @@ def value_of(word, kind):
 def parameters_of(line):
     """Read a command back into the operation and the parameters that boto3 would take."""
     _, _, verb, *words = shlex.split(line.replace("\\\n", " "))
-    model = botocore.session.get_session().get_service_model("ec2")
+    model = ec2_model()
     operation = {xform_name(name, "-"): name for name in model.operation_names}[verb]
     members = members_of(model, operation)
     names = {f"--{xform_name(name, '-')}": name for name in members}
@@ -124,7 +131,7 @@ def test_every_script_is_shell_and_every_call_exists(decisions):
     )
 
     assert (read.returncode, read.stderr) == (0, "")
-    model = botocore.session.get_session().get_service_model("ec2")
+    model = ec2_model()
     verbs = {xform_name(name, "-"): name for name in model.operation_names}
     for call in _AWS.findall(script):
         verb = call.split()[2]
