@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -18,7 +19,12 @@ from tests.builders import (
     a_survey,
 )
 from tests.stage import Lookout, Nobody, Stage
-from vpnmigrate.changes import AskOperator, AttachVpnGateway, DisablePropagation
+from vpnmigrate.changes import (
+    AskOperator,
+    AttachVpnGateway,
+    CreateVpnGateway,
+    DisablePropagation,
+)
 from vpnmigrate.errors import (
     ChangeRefusedError,
     DidNotSettleError,
@@ -27,6 +33,7 @@ from vpnmigrate.errors import (
     NotVerifiedError,
     StepError,
 )
+from vpnmigrate.facts import ABSENT, Claim
 from vpnmigrate.model import Attachment
 from vpnmigrate.options import Decisions, TestVpc, Waits
 from vpnmigrate.records import BaselineTaken, Intended, OutageBegan, StepBegun
@@ -132,6 +139,37 @@ class TestFalseEnds:
         stage = Stage(tmp_path, faults=Faults(faults))
 
         assert stage.forward().status is RunStatus.CUT_OVER
+
+
+class TestPutOff:
+    def test_is_asked_for_again_at_the_pace_of_a_wait(self, tmp_path):
+        """Outside the outage, what AWS puts off is not sent again every second."""
+        fault = Fault(
+            "CreateVpnGateway",
+            Kind.REFUSED,
+            times=5,
+            code="VpnGatewayLimitExceeded",
+            message="maximum number of mutating objects",
+        )
+        stage = Stage(tmp_path, faults=Faults([fault]))
+        held_after(stage, 2)
+
+        asked = [
+            entry.at
+            for entry in stage.entries
+            if isinstance(entry.record, Intended)
+            and isinstance(entry.record.change, CreateVpnGateway)
+        ]
+        assert len(asked) == 6
+        assert all(b - a >= timedelta(seconds=10) for a, b in pairwise(asked))
+
+    def test_a_throttled_claim_is_taken_off_all_the_same(self, stage):
+        """A rollback leaves no claim behind because AWS was busy for a moment."""
+        stage.forward()
+        stage.faults = Faults([Fault("DeleteTags", Kind.THROTTLE, times=3)])
+
+        assert stage.back().status is RunStatus.ROLLED_BACK
+        assert stage.look().value(Claim(OLD)) == ABSENT
 
 
 class TestOtherHandsAndResuming:

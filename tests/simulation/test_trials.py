@@ -20,7 +20,13 @@ from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
 from vpnmigrate.simulation.search import KillPoints, Tally, try_one, try_seed
 from vpnmigrate.simulation.topology import STOPS_IN_STEP_3, STOPS_PLANNING, Topology, topology
-from vpnmigrate.simulation.trial import Outcome, Setting, setting_of, try_out
+from vpnmigrate.simulation.trial import (
+    Outcome,
+    Setting,
+    setting_of,
+    setting_of_plan,
+    try_out,
+)
 
 ROOT = Path(__file__).parents[2]
 QUICK = Behaviour(
@@ -107,6 +113,16 @@ def intended(outcome: Outcome, setting: Setting) -> list[str]:
     """Give every change that a trial's journal says was intended."""
     entries = read_chain(outcome.journal, setting.plan.migration).entries
     return [str(e.record.change) for e in entries if isinstance(e.record, Intended)]
+
+
+def test_a_plan_is_simulated_in_the_world_that_it_saw():
+    """A plan alone is enough: its survey is the world, and killed runs of it end as planned."""
+    setting = setting_of_plan(setting_of(small(4)).plan)
+    whole = try_out(setting, Schedule())
+    killed = try_out(setting, Schedule(kills=(Kill(5, Moment.BEFORE_ANSWER),)))
+
+    assert (whole.error, whole.broken, killed.deaths) == ("", (), 1)
+    assert killed.end == whole.end
 
 
 class TestVerdicts:

@@ -18,10 +18,12 @@ from vpnmigrate.ports import Path
 from vpnmigrate.records import Entry
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.runner import Runner, Surroundings
+from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.faults import Killed
 from vpnmigrate.sandbox.loading import world_of
-from vpnmigrate.sandbox.robot import DeviceEngineer
+from vpnmigrate.sandbox.robot import REACTION, DeviceEngineer
+from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.sandbox.world import World
 from vpnmigrate.sights import Sight
 from vpnmigrate.simulation.eyes import WatchedEc2
@@ -93,6 +95,13 @@ def setting_of(topology: Topology) -> Setting:
         tool="simulation",
     )
     return Setting(topology, plan)
+
+
+def setting_of_plan(plan: Plan, behaviour: Behaviour | None = None) -> Setting:
+    """Give the world that *plan*'s own survey saw, for a simulation of what a user has planned."""
+    scenario = scenario_from_survey(plan.before)
+    temper = behaviour or Behaviour()
+    return Setting(Topology(0, scenario, temper, plan.decisions, REACTION), plan)
 
 
 def try_out(setting: Setting, schedule: Schedule) -> Outcome:

@@ -1,0 +1,55 @@
+"""Answers that are given again: never one that a world would no longer give."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from vpnmigrate.sandbox.actions import READS
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.past import kept
+from vpnmigrate.sandbox.world import World
+from vpnmigrate.simulation.topology import OLD, topology
+from vpnmigrate.simulation.trial import setting_of
+
+ASKED = ("DescribeVpnGateways", "DescribeVpnConnections", "DescribeRouteTables")
+
+
+def afresh(world: World, action: str) -> dict[str, object]:
+    """Work an answer out from a copy of the state, which nobody has asked anything yet."""
+    with world.to_be_read() as state:
+        return READS["ec2", action](kept(state), {})
+
+
+@pytest.mark.parametrize("seed", [4, 5, 9, 11])
+def test_a_kept_answer_is_the_one_that_would_be_worked_out(seed):
+    """Through a swap of gateways, second by second, kept answers are those of the moment."""
+    setting = setting_of(topology(seed))
+    world, plan = setting.world(), setting.plan
+    lagless = world.fork(world.clock, behaviour_without_lag(world))
+    deeds: dict[int, tuple[str, dict[str, object]]] = {
+        3: ("DetachVpnGateway", {"VpnGatewayId": OLD, "VpcId": plan.vpc}),
+        5: ("CreateVpnGateway", {"Type": "ipsec.1", "AmazonSideAsn": 64700}),
+        400: ("AttachVpnGateway", {"VpnGatewayId": OLD, "VpcId": plan.vpc}),
+    }
+    for second in range(900):
+        if second in deeds:
+            action, params = deeds[second]
+            lagless.execute("ec2", action, params)
+        if second == 600:
+            for connection in plan.old_connections:
+                lagless.devices.disable(connection)
+        if second == 610:
+            for connection in plan.old_connections:
+                lagless.devices.enable(connection)
+        for action in ASKED:
+            told = lagless.execute("ec2", action, {})
+            assert told == afresh(lagless, action), (second, action)
+        lagless.clock.sleep(timedelta(seconds=1))
+
+
+def behaviour_without_lag(world: World) -> Behaviour:
+    """Give the world's temper with describes that are of the moment."""
+    return replace(world.behaviour, read_lag=timedelta(0))
