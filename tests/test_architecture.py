@@ -89,7 +89,7 @@ SHELL: dict[str, frozenset[str]] = {
         {"belief", "steps", "logbook", "looking", "performing", "tasks", "holding"}
         | {"patience", "flow", "probing"}
     ),
-    "setting_out": frozenset({"admission", "claims", "logbook", "looking"}),
+    "setting_out": frozenset({"admission", "claims", "drift", "planner", "logbook", "looking"}),
     "crossing": frozenset(
         {"steps", "replay", "logbook", "settling", "gatekeeping", "holding"}
         | {"arming", "deciding", "probing"}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from vpnmigrate.belief import Intent
-from vpnmigrate.changes import Creation
+from vpnmigrate.changes import AttachVpnGateway, Creation, EnablePropagation
 from vpnmigrate.errors import (
     HeldError,
     InterruptedRunError,
@@ -15,12 +15,12 @@ from vpnmigrate.errors import (
     TurnBackError,
     VpnMigrateError,
 )
-from vpnmigrate.facts import Archive, WordGiven
-from vpnmigrate.model import Role
+from vpnmigrate.facts import Archive, Fact, Propagation, WordGiven
+from vpnmigrate.model import Role, RouteTableRecord, VpnGatewayId
 from vpnmigrate.outcomes import Later, Performed, Refused
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Journal, Observer
-from vpnmigrate.records import Failed, Held, Interrupted, Record
+from vpnmigrate.records import Failed, Held, Interrupted, OtherHand, Record
 from vpnmigrate.replay import RunState, going_on, replay
 
 
@@ -67,6 +67,10 @@ class Logbook:
         """
         self._journal.require_ours()
 
+    def name(self, *deeds: str) -> None:
+        """Write down what other hands did, each once."""
+        self.write(*(OtherHand(what) for what in deeds if what not in self._state.other_hands))
+
     def fold_inbox(self) -> None:
         """Take in what other terminals said."""
         self._journal.fold_inbox()
@@ -99,6 +103,28 @@ class Logbook:
         """Give the intents since this attempt set out: what it did and may find undone."""
         since = self._state.attempt_since
         return tuple(i for i in self.intents() if since is not None and i.at >= since)
+
+    def touched(self) -> frozenset[Fact]:
+        """Give the facts that this run has changed, or may have."""
+        return frozenset(intent.fact for intent in self.intents())
+
+    def idle(self, tables: Iterable[RouteTableRecord]) -> frozenset[Fact]:
+        """Give the propagation settings of *tables* that may do nothing, although they are listed.
+
+        They are those of a gateway that was attached and for which they were not switched on since.
+        """
+        attached: dict[VpnGatewayId, int] = {}
+        enabled: dict[Fact, int] = {}
+        for intent in self._state.intents:
+            match intent.change:
+                case AttachVpnGateway(gateway) if not intent.cancelled:
+                    attached[gateway] = intent.number
+                case EnablePropagation() as change if not intent.cancelled:
+                    enabled[change.fact] = intent.number
+                case _:
+                    pass
+        settings = {Propagation(t.id, g): since for t in tables for g, since in attached.items()}
+        return frozenset(s for s, since in settings.items() if enabled.get(s, 0) < since)
 
     def made(self) -> Mapping[Role, frozenset[str]]:
         """Give the ids that were made for each role, but for roles with a creation in doubt."""

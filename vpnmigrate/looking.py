@@ -10,7 +10,8 @@ from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.facts import UNKNOWN
 from vpnmigrate.journeys import way_of
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.plan import Plan
+from vpnmigrate.model import VpnGatewayId
+from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.ports import Ec2
 from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState
@@ -98,7 +99,12 @@ class Looker:
             return NotYet("without a journal, what AWS shows is believed only after a while")
         now = self._believed(reading)
         direction = self._logbook.state.direction or Direction.FORWARD
-        return Look(now, way_of(direction, self._plan, now), self.told())
+        way = way_of(direction, self._plan, now)
+        lost = self._logbook.made().get(GATEWAY_ROLE, frozenset())
+        if direction is Direction.BACK and GATEWAY_ROLE not in now.ours and len(lost) == 1:
+            # Others deleted it; routes of ours may still point at it.
+            way = replace(way, leaving=VpnGatewayId(*lost))
+        return Look(now, way, self.told())
 
     def _believed(self, reading: Reading) -> Snapshot:
         """Give what may be believed of *reading*; most looks read what the look before did."""
@@ -122,6 +128,8 @@ class Looker:
         """Give what the journal adds to a look."""
         return replace(
             self._logbook.state.told,
+            idle=self._logbook.idle(self._plan.propagating_tables),
+            touched=None if self.blind else self._logbook.touched(),
             holder=self._claimant.holder,
             outranks=self._claimant.outranks,
         )

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.changes import AwsChange, PlaceClaim, RemoveClaim
 from vpnmigrate.clock import Clock
-from vpnmigrate.errors import ChangeRefusedError
+from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, StepError
 from vpnmigrate.facts import Fact
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Looker
@@ -16,6 +16,9 @@ from vpnmigrate.performing import Done
 from vpnmigrate.plan import Phase
 from vpnmigrate.records import Direction, Noted
 from vpnmigrate.steps.base import Step
+
+UNHEARD_LIMIT = timedelta(minutes=15)
+"""For a call that is sent again and again, and never answered: as long as for throttling."""
 
 
 class Patience:
@@ -28,19 +31,26 @@ class Patience:
         # Each reason has its own limit, and so its own beginning.
         self._put_off: dict[Fact, dict[timedelta, datetime]] = {}
         self._gone_since: dict[AwsChange, datetime] = {}
+        self._unheard: dict[AwsChange, datetime] = {}
 
-    def judge(self, step: Step, done: Done, *, outage: bool) -> ChangeRefusedError | None:
+    def judge(self, step: Step, done: Done, *, outage: bool) -> StepError | None:
         """Give the error that *done* has to end *step* with, or nothing if the run can bear it."""
         match done.outcome:
-            case Performed() | InDoubt():
+            case Performed():
                 self._put_off.pop(done.change.fact, None)
+                self._unheard.pop(done.change, None)
                 return None
-            case Later(limit=limit) if self._is_in_no_hurry(done.change, limit):
-                return None
-            case Later(why=why) | Refused(message=why) if self._can_do_without(done.change):
+            case Later(why) | Refused(message=why) | InDoubt(why) if self._can_do_without(done):
                 self._logbook.write(Noted(f"AWS would not {done.change}: {why}"))
                 self._looker.forgo_claim()
                 return None
+            case InDoubt(why):
+                self._put_off.pop(done.change.fact, None)
+                since = self._unheard.setdefault(done.change, self._clock.now())
+                if self._clock.now() - since < UNHEARD_LIMIT:
+                    return None
+                text = f"for {UNHEARD_LIMIT} no answer has come to {done.change}: {why}"
+                return DidNotSettleError(text, step=step.number, outage=outage)
             case Later(why=why, limit=limit):
                 if self._may_still_pass(done.change, limit):
                     return None
@@ -53,14 +63,18 @@ class Patience:
                 text = f"AWS refused to {done.change}: {code}: {message}"
                 return ChangeRefusedError(text, step=step.number, outage=outage, advice=advice)
 
-    def _can_do_without(self, change: AwsChange) -> bool:
-        """Tell whether the way back goes on all the same: it must not fail for want of a tag."""
-        back = self._logbook.state.direction is Direction.BACK
-        return back and isinstance(change, PlaceClaim | RemoveClaim)
+    def _can_do_without(self, done: Done) -> bool:
+        """Tell whether the way back goes on all the same: it must not fail for want of a tag.
 
-    def _is_in_no_hurry(self, change: AwsChange, limit: timedelta) -> bool:
-        """Tell whether to ask once more to take our claim off: traffic flows, and it would stay."""
-        return isinstance(change, RemoveClaim) and self._may_still_pass(change, limit)
+        To take the claim off it tries a little longer, because traffic flows by then.
+        """
+        change, back = done.change, self._logbook.state.direction is Direction.BACK
+        if not back or not isinstance(change, PlaceClaim | RemoveClaim):
+            return False
+        if isinstance(change, PlaceClaim) or isinstance(done.outcome, Refused):
+            return True
+        since = self._unheard.setdefault(change, self._clock.now())
+        return self._clock.now() - since >= 2 * CONSISTENCY_DELAY
 
     def _may_still_pass(self, change: AwsChange, limit: timedelta) -> bool:
         since = self._put_off.setdefault(change.fact, {}).setdefault(limit, self._clock.now())

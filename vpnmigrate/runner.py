@@ -275,5 +275,6 @@ class Runner:
     def _arrive(self, direction: Direction, lost: Iterable[str]) -> Ended:
         found = tuple(dict.fromkeys(lost))
         self._probing.end()
+        self._setting_out.name_what_changed(direction)
         self._book.write(Finished(direction, found))
         return Ended(found)

@@ -1,16 +1,21 @@
-"""Before a journey: whose account this is, who else migrates the gateway, what has changed."""
+"""Before a journey, and after it: whose account this is, who else is at work, what has changed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from vpnmigrate.admission import require_account, require_direct_connect_known, require_unchanged
 from vpnmigrate.claims import claim_of, require_not_foreign
-from vpnmigrate.errors import AwsUnreadableError
+from vpnmigrate.drift import differences
+from vpnmigrate.errors import AwsError, AwsUnreadableError
 from vpnmigrate.facts import Claim
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Claimant
-from vpnmigrate.plan import Plan
+from vpnmigrate.model import VpnGatewayId
+from vpnmigrate.plan import GATEWAY_ROLE, Plan
+from vpnmigrate.planner import unexpected
 from vpnmigrate.ports import Ec2
-from vpnmigrate.records import Direction, Noted
+from vpnmigrate.records import Direction, Noted, OtherHand
 from vpnmigrate.snapshot import snapshot_of
 
 
@@ -66,3 +71,44 @@ class SettingOut:
         survey = self._ec2.survey(self._plan.old_gateway)
         require_unchanged(self._plan, survey)
         require_direct_connect_known(self._plan, survey)
+
+    def name_what_changed(self, direction: Direction) -> None:
+        """Name, field by field, what others changed meanwhile, as far as it can be read.
+
+        Back, everything is as the plan found it but for that; forward, as the plan predicts it.
+        """
+        plan, before = self._plan, self._book.state.other_hands
+        try:
+            match direction:
+                case Direction.BACK:
+                    found = differences(plan.before, self._ec2.survey(plan.old_gateway))
+                case Direction.FORWARD:
+                    found = self._unexpected()
+                case Direction.RETIRE:
+                    found = ()
+        except AwsError as error:
+            self._book.write(Noted(f"what others changed could not be read: {error.message}"))
+            return
+        named = (f"meanwhile, and not by this run: {line}" for line in found)
+        self._book.write(*(OtherHand(line) for line in named if line not in before))
+
+    def _unexpected(self) -> tuple[str, ...]:
+        plan = self._plan
+        made = snapshot_of(self._ec2.look(plan), plan.migration, self._book.made()).ours
+        after = self._ec2.survey(VpnGatewayId(made[GATEWAY_ROLE]))
+        if after.vpc is None or after.vpc.id != plan.vpc:
+            return (f"{after.gateway.id} is no longer on {plan.vpc}",)
+        return (*unexpected(plan, made, after), *self._old_side(plan.old_gateway))
+
+    def _old_side(self, gateway: VpnGatewayId) -> Iterator[str]:
+        """Tell what is not with the old side as it was, but for where its gateway is."""
+        survey = self._ec2.survey(gateway)
+        living = {connection.id for connection in survey.living}
+        for old in self._plan.old_connections:
+            if old not in living:
+                yield f"{old} is gone, and with it the way back over it"
+        for line in differences(self._plan.before, survey):
+            subject, _, what = line.partition(": ")
+            moved = subject == gateway and what.startswith("attachment")
+            if subject in {gateway, *living} and not moved:
+                yield line

@@ -147,7 +147,7 @@ class Settler:
             step = self._logbook.state.step
             self._observer.waits(step, why, self._time.now() - began, 2 * CONSISTENCY_DELAY)
             if self._time.now() >= deadline:
-                message = "AWS could not be read for certain, so nothing was begun"
+                message = f"AWS could not be read for certain, so nothing was begun: {why}"
                 raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")
             self._wait(self._pace())
 
@@ -201,6 +201,7 @@ class Settler:
             else:
                 changes.append(change)
         if changes:
+            self._logbook.name(*step.undoes(self._plan, look.way, look.now, look.told))
             self._perform(step, changes, look)
         for task in tasks:
             self._tasks.hand_out(task, outage=self._may_be_down(step))
@@ -221,14 +222,15 @@ class Settler:
 
     def _mind_other_hands(self, step: Step, look: Look) -> None:
         """Before the cutover another hand stops the run; later it is left alone and named."""
+        deeds = [f"somebody took this run's tags off {id_}" for id_ in look.now.stripped]
         forward = self._logbook.state.direction is Direction.FORWARD
         if not forward or step.phase is not Phase.PREPARE or self._logbook.cutover_is_open:
+            copies = (f"{id_} carries a copy of this run's tags" for _, id_ in look.now.twins)
+            self._logbook.name(*deeds, *copies)
             return
-        if look.now.foreign:
-            names = "; ".join(
-                sorted(name_of(fact, look.now.value(fact)) for fact in look.now.foreign)
-            )
-            message = f"somebody else changed what this run had done: {names}"
+        deeds += sorted(name_of(fact, look.now.value(fact)) for fact in look.now.foreign)
+        if deeds:
+            message = f"somebody else changed what this run had done: {'; '.join(deeds)}"
             raise OtherHandError(
                 message,
                 step=step.number,

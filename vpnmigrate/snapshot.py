@@ -75,6 +75,8 @@ class Snapshot:
     """Live resources that carry this migration's tags, and no others."""
     twins: tuple[tuple[Role, str], ...] = ()
     """Further live resources that carry the tags of a role: somebody copied our tags."""
+    stripped: tuple[str, ...] = ()
+    """What we made, as the journal knows, and whose tags of ours somebody took off."""
     contested: frozenset[Role] = frozenset()
     """Roles with twins in which nobody knows which resource is ours."""
     connections: Mapping[VpnConnectionId, ConnectionRecord] = field(default_factory=dict)
@@ -148,16 +150,22 @@ def snapshot_of(
 ) -> Snapshot:
     """Turn a reading into facts.  Roles are filled by tag; the first id in order wins a role.
 
-    Where the journal knows what was *made* for a role, nothing else fills it.
+    Where the journal knows what was *made* for a role, nothing else fills it, and that does even
+    without its tags.
     """
     facts: dict[Fact, Value] = {}
     ours: dict[Role, str] = {}
     twins: list[tuple[Role, str]] = []
+    known = {id_: role for role, ids in made.items() for id_ in ids}
+    stripped: list[str] = []
     for resource in _living_first(reading):
         life = life_of(resource.state)
         facts[Existence(resource.id)] = life
-        role = Role(resource.tags.get(Tag.ROLE, ""))
-        if resource.tags.get(Tag.MIGRATION) != migration or not role or life is State.ABSENT:
+        role = _role_by_tag(resource, migration)
+        if not role and resource.id in known and life is not State.ABSENT:
+            role = known[resource.id]
+            stripped.append(resource.id)
+        if not role or life is State.ABSENT:
             continue
         if role not in ours and resource.id in made.get(role, (resource.id,)):
             ours[role] = resource.id
@@ -176,10 +184,16 @@ def snapshot_of(
         facts=facts,
         ours=ours,
         twins=tuple(twins),
+        stripped=tuple(stripped),
         contested=frozenset(role for role, _ in twins if role not in made),
         connections={c.id: c for c in reading.connections},
         tables={t.id: t for t in reading.tables},
     )
+
+
+def _role_by_tag(resource: _Resource, migration: MigrationId) -> Role:
+    ours = resource.tags.get(Tag.MIGRATION) == migration
+    return Role(resource.tags.get(Tag.ROLE, "") if ours else "")
 
 
 def _living_first(reading: Reading) -> list[_Resource]:
@@ -274,6 +288,13 @@ class Told:
     """What this process has seen of that so far; not in the journal."""
     unanswered: tuple[str, ...] = ()
     """Probes that have to work and do not, a sentence each; not in the journal."""
+    idle: frozenset[Fact] = frozenset()
+    """Settings of a gateway that this run has not switched on since it attached that gateway.
+
+    One that is listed all the same may be left over from before, and do nothing.
+    """
+    touched: frozenset[Fact] | None = None
+    """What this attempt has changed or tried to; None where a journal that is lost may have."""
     holder: str = ""
     """Who this run claims the old gateway for."""
     outranks: str = ""

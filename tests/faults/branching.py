@@ -26,6 +26,8 @@ from vpnmigrate.survey import Survey
 
 STATIC_VPN: Final = "vpn-static"
 EDGE: Final = "rtb-edge"
+SPARE: Final = "rtb-spare"
+"""A table that has nothing to do with the gateways."""
 
 DECISIONS: Final = Decisions(
     test_vpc=TestVpc("172.31.0.0/24"),
@@ -48,7 +50,7 @@ def everything() -> Survey:
             a_connection(STATIC_VPN, customer_gateway="cgw-22", prefixes=["10.2.0.0/16"], routes=0),
         ),
         customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-22", asn=65010)),
-        route_tables=(*ordinary_tables(), a_table(EDGE, edge_of=OLD)),
+        route_tables=(*ordinary_tables(), a_table(EDGE, edge_of=OLD), a_table(SPARE)),
     )
 
 

@@ -21,7 +21,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Done:
-    """What the call asked for is so already; the step's look has the last word."""
+    """What the call asked for seems to be so already; a look has the last word."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
-from vpnmigrate.outcomes import InDoubt, Later, Outcome, Performed, Refused
+from vpnmigrate.outcomes import InDoubt, Later, Outcome, Refused
 
 CREDENTIALS_LIMIT: Final = timedelta(minutes=60)
 """For a person to log in again; a run waits as long for one at a device (``options.Waits``)."""
@@ -83,7 +83,8 @@ def _answered(failure: Failure) -> Outcome:
         case Wait(limit):
             return Later(f"{code}: {message}", limit, failure.request_id)
         case Done():
-            return Performed(request_id=failure.request_id)
+            # Of what was made a moment ago EC2 says so too: only a look can tell.
+            return InDoubt(f"{code}: {message}")
         case Stop(advice):
             return Refused(code, message, advice, failure.request_id)
 

@@ -69,6 +69,11 @@ class Step(ABC):
         """Whether this removes what the step of the same number made."""
         return self.phase is Phase.CLEAN_UP
 
+    def undoes(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterable[str]:
+        """Name what others did and this step has to undo, so that it is not undone silently."""
+        del plan, way, now, told
+        return ()
+
     @abstractmethod
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
         """Yield what is missing."""
@@ -95,6 +100,11 @@ class Want:
         """Tell whether *change* is due: the fact is believed, is not as wanted, and is ours."""
         seen = now.value(self.fact)
         return not self.gone and seen not in (self.value, UNKNOWN) and self.fact not in now.foreign
+
+
+def is_others_doing(fact: Fact, now: Snapshot, told: Told) -> bool:
+    """Tell whether somebody else brought *fact* to the value it has, and not this run."""
+    return fact in now.foreign or (told.touched is not None and fact not in told.touched)
 
 
 def missing(wants: Iterable[Want], now: Snapshot) -> Changes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from vpnmigrate.changes import PlaceClaim, RemoveClaim
@@ -23,6 +24,11 @@ class RecordBefore(Step):
     title = "Record before"
     phase = Phase.PREPARE
     limit = timedelta(minutes=5)  # two propagation windows and a retry (domain.md 3.1)
+
+    def undoes(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterable[str]:
+        claim = Claim(plan.old_gateway)
+        if claim in now.foreign and now.value(claim) == ABSENT:
+            yield f"the claim on {plan.old_gateway} was taken off by somebody else; it is put back"
 
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
         holder = now.value(Claim(plan.old_gateway))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from vpnmigrate.changes import DisablePropagation
 from vpnmigrate.facts import Propagation, Switch
-from vpnmigrate.model import Attachment
+from vpnmigrate.model import Attachment, RouteTableId
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Blocked, Changes, Step, Verdict, Want, judge, missing
@@ -25,6 +25,15 @@ class StopPropagation(Step):
     title = "Stop propagation"
     phase = Phase.CUTOVER
     limit = timedelta(minutes=15)  # 2 a call (domain.md 3.1), many tables and throttling
+
+    def undoes(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterable[str]:
+        known = {table.id for table in plan.propagating_tables}
+        for table in sorted(_taking_up(plan, way, now) - known):
+            if now.propagates(table, way.leaving) is Switch.ON:
+                yield (
+                    f"{table} takes up the routes of {way.leaving}, which the plan does not say: "
+                    "somebody switched that on, and it goes off as the gateway leaves"
+                )
 
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
         yield from missing(_wants(plan, way, now), now)
@@ -62,13 +71,14 @@ def _hindrance(plan: Plan, way: Way, now: Snapshot) -> str:
 
 def _wants(plan: Plan, way: Way, now: Snapshot) -> Iterator[Want]:
     recorded = {t.id for t in plan.propagating_tables}
-    found = {
-        t.id for t in now.tables.values() if t.vpc == plan.vpc and way.leaving in t.propagating
-    }
-    for table in sorted(recorded | found):
+    for table in sorted(recorded | _taking_up(plan, way, now)):
         yield Want(
             f"propagation from {way.leaving} in {table}",
             Propagation(table, way.leaving),
             Switch.OFF,
             DisablePropagation(table, way.leaving),
         )
+
+
+def _taking_up(plan: Plan, way: Way, now: Snapshot) -> set[RouteTableId]:
+    return {t.id for t in now.tables.values() if t.vpc == plan.vpc and way.leaving in t.propagating}

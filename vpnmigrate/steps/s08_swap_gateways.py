@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from vpnmigrate.changes import AttachVpnGateway, DetachVpnGateway
+from vpnmigrate.facts import AttachmentOf, EdgeAssociation, Switch
 from vpnmigrate.model import Attachment, State, VpcId, VpnGatewayId
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict, is_others_doing
 
 GONE = (State.ABSENT, State.DELETING)
 """Believed states of what will not carry traffic again."""
@@ -25,6 +27,14 @@ class SwapGateways(Step):
     title = "Swap the virtual private gateways"
     phase = Phase.CUTOVER
     limit = timedelta(minutes=45)  # slow days: 30 to detach, 15 to attach (domain.md 3.1)
+
+    def undoes(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterable[str]:
+        place = AttachmentOf(plan.old_gateway, plan.vpc)
+        gone = now.value(place) is Attachment.DETACHED
+        if way.joining == plan.old_gateway and gone and is_others_doing(place, now, told):
+            yield f"{plan.old_gateway} was taken off {plan.vpc} by somebody else; it is put back"
+        if now.attachment(way.leaving, plan.vpc) is Attachment.ATTACHED:
+            yield from untied(plan, way.leaving, now, told)
 
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
         if _stranger(plan.vpc, way, now) or is_gone(way.joining, now):
@@ -52,15 +62,49 @@ class SwapGateways(Step):
                 f"{way.joining} is gone: it cannot be put on {plan.vpc}",
                 "go the other way: roll back if it was the new one; else resume forward",
             )
-        elsewhere = [vpc for vpc in now.attachments(way.joining) if vpc != plan.vpc]
-        if elsewhere:
-            return NotYet(f"{way.joining} is still on {elsewhere[0]}")
+        for vpc, attachment in now.attachments(way.joining).items():
+            if vpc != plan.vpc and attachment is Attachment.ATTACHED:
+                return Blocked(
+                    f"{way.joining} is attached to {vpc}, and this run did not put it there",
+                    f"detach it, then go on or back (aws ec2 detach-vpn-gateway "
+                    f"--vpn-gateway-id {way.joining} --vpc-id {vpc})",
+                )
+            if vpc != plan.vpc:
+                return NotYet(f"{way.joining} is still on {vpc}")
         return NotYet(f"{way.joining} is {there}, {way.leaving} is {gone}")
 
 
 def _stranger(vpc: VpcId, way: Way, now: Snapshot) -> VpnGatewayId | None:
     others = (g for g in now.occupants(vpc) if g not in (way.leaving, way.joining))
     return next(iter(sorted(others)), None)
+
+
+def taken_off(plan: Plan, way: Way, now: Snapshot) -> Blocked | None:
+    """Stop where somebody took the joining gateway off again: waiting does not bring it back."""
+    place = AttachmentOf(way.joining, plan.vpc)
+    if place not in now.foreign or now.value(place) is not Attachment.DETACHED:
+        return None
+    return Blocked(
+        f"{way.joining} was taken off {plan.vpc} by somebody else",
+        f"roll back, or put it back and go on (aws ec2 attach-vpn-gateway "
+        f"--vpn-gateway-id {way.joining} --vpc-id {plan.vpc})",
+    )
+
+
+def untied(plan: Plan, gateway: VpnGatewayId, now: Snapshot, told: Told) -> Iterable[str]:
+    """Name the edge tables that others untied from *gateway*, which was on the VPC all the time."""
+    for table in plan.edge_tables:
+        tie = EdgeAssociation(table.id, gateway)
+        off = now.value(tie) is Switch.OFF and table.id in now.tables
+        if off and is_others_doing(tie, now, told) and _is_or_was_tied(plan, tie, told):
+            yield (
+                f"edge table {table.id} was untied from {gateway} by somebody else; "
+                "it is tied again"
+            )
+
+
+def _is_or_was_tied(plan: Plan, tie: EdgeAssociation, told: Told) -> bool:
+    return tie.gateway == plan.old_gateway or (told.touched is not None and tie in told.touched)
 
 
 def is_gone(gateway: VpnGatewayId, now: Snapshot) -> bool:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from vpnmigrate.changes import AssociateEdge, DisassociateEdge, EnablePropagation, ReplaceRoute
-from vpnmigrate.facts import UNKNOWN, EdgeAssociation, Propagation, RouteTarget, Switch
+from vpnmigrate.facts import (
+    UNKNOWN,
+    AttachmentOf,
+    EdgeAssociation,
+    Propagation,
+    RouteTarget,
+    Switch,
+)
 from vpnmigrate.model import RouteTableId, RouteTableRecord, State
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
@@ -17,9 +24,11 @@ from vpnmigrate.steps.base import (
     Step,
     Verdict,
     Want,
+    is_others_doing,
     judge,
     missing,
 )
+from vpnmigrate.steps.s08_swap_gateways import taken_off, untied
 
 
 class RestoreRouting(Step):
@@ -35,10 +44,26 @@ class RestoreRouting(Step):
     phase = Phase.CUTOVER
     limit = timedelta(minutes=15)  # 2 to 5 a call (domain.md 3.1), many tables and throttling
 
+    def undoes(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterable[str]:
+        for table in plan.propagating_tables if way.joining == plan.old_gateway else ():
+            setting = Propagation(table.id, way.joining)
+            off = now.value(setting) is Switch.OFF and setting not in now.foreign
+            if off and is_others_doing(setting, now, told):
+                yield (
+                    f"propagation from {way.joining} in {table.id} was switched off by somebody "
+                    "else; it is switched on again"
+                )
+        place = AttachmentOf(way.joining, plan.vpc)
+        if way.joining == plan.old_gateway and place not in (told.touched or {place}):
+            yield from untied(plan, way.joining, now, told)
+
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
         yield from missing(_wants(plan, way, now), now)
+        yield from (EnablePropagation(t, way.joining) for t in _idle(plan, way, now, told))
 
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        if taken := taken_off(plan, way, now):
+            return taken
         wants = tuple(_wants(plan, way, now))
         verdict = judge(wants, now)
         if isinstance(verdict, NotYet):
@@ -50,9 +75,27 @@ class RestoreRouting(Step):
                         return NotYet(f"the route {destination} in {table} is a black hole")
                 case _:
                     pass
+        if idle := _idle(plan, way, now, told):
+            return NotYet(
+                f"propagation from {way.joining} in {idle[0]} was on before it was attached, "
+                "which may mean nothing: it is switched on again"
+            )
         if left := tuple(_left_behind(plan, way, now)):
             return Lost((*(verdict.what if isinstance(verdict, Lost) else ()), *left))
         return verdict
+
+
+def _idle(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[RouteTableId, ...]:
+    """Give the tables whose setting outlived a detach: listed, and perhaps without any effect.
+
+    Nobody knows what AWS does with such a setting once the gateway is back (domain.md 4.1).
+    """
+    settings = ((t.id, Propagation(t.id, way.joining)) for t in plan.propagating_tables)
+    return tuple(
+        table
+        for table, setting in settings
+        if now.value(setting) is Switch.ON and setting in told.idle and setting not in now.foreign
+    )
 
 
 def _left_behind(plan: Plan, way: Way, now: Snapshot) -> Iterator[str]:

@@ -10,6 +10,7 @@ from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way, Word
 from vpnmigrate.steps.base import Changes, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.green import holds, soaked
+from vpnmigrate.steps.s08_swap_gateways import taken_off
 from vpnmigrate.steps.traffic import destinations, lost_connections, shortfalls
 
 HOLD = "traffic flows; it has to hold steady"
@@ -49,6 +50,8 @@ class SwitchTunnels(Step):
             )
 
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        if taken := taken_off(plan, way, now):
+            return taken
         lacking = shortfalls(plan, way, now, told)
         more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
         if told.verified is None:

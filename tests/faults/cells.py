@@ -1,0 +1,241 @@
+"""What a cell of the fault matrix is tried with, and what is true afterwards."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from tests.builders import MIGRATION, OLD, VPC, minutes
+from tests.faults.branching import TEMPER, Journey, Leg, is_as_asked, retire
+from tests.stage import Lookout, Stage
+from vpnmigrate.errors import Exit, HeldError, RefusedError, VpnMigrateError
+from vpnmigrate.journal import MemoryJournal
+from vpnmigrate.logbook import Logbook
+from vpnmigrate.model import Tag, VpnGatewayId
+from vpnmigrate.outcomes import InDoubt
+from vpnmigrate.plan import GATEWAY_ROLE
+from vpnmigrate.replay import Traffic
+from vpnmigrate.report.failure import StoppedError, exit_code_of
+from vpnmigrate.report.standing import Standing
+from vpnmigrate.runner import Runner
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+from vpnmigrate.snapshot import Told, Way, snapshot_of
+from vpnmigrate.steps.traffic import shortfalls
+
+A_WHILE: Final = 2
+"""Calls that a fault spoils before it passes."""
+FOR_EVER: Final = 0
+LATENCY: Final = timedelta(seconds=0.2)
+
+NOT_KNOWN_YET: Final = {
+    "AttachVpnGateway": "InvalidVpnGatewayID.NotFound",
+    "DetachVpnGateway": "InvalidVpnGatewayID.NotFound",
+    "CreateVpnConnection": "InvalidVpnGatewayID.NotFound",
+    "CreateVpnConnectionRoute": "InvalidVpnConnectionID.NotFound",
+    "CreateSubnet": "InvalidVpcID.NotFound",
+    "DeleteSubnet": "InvalidSubnetID.NotFound",
+    "DeleteVpc": "InvalidVpcID.NotFound",
+    "DeleteVpnConnection": "InvalidVpnConnectionID.NotFound",
+    "DeleteVpnGateway": "InvalidVpnGatewayID.NotFound",
+    "EnableVgwRoutePropagation": "Gateway.NotAttached",
+    "DisableVgwRoutePropagation": "Gateway.NotAttached",
+    "ReplaceRoute": "InvalidGatewayID.NotFound",
+    "AssociateRouteTable": "InvalidGatewayID.NotFound",
+    "DisassociateRouteTable": "InvalidAssociationID.NotFound",
+    "GetVpnConnectionDeviceSampleConfiguration": "InvalidVpnConnectionID.NotFound",
+}
+"""What EC2 says of something that was made or attached a moment ago, by operation."""
+
+INCORRECT_STATE: Final = {
+    "AttachVpnGateway": "InvalidVpcState",
+    "CreateVpnConnection": "InvalidVpnGatewayState",
+    "CreateVpnConnectionRoute": "InvalidVpnConnection.InvalidState",
+    "GetVpnConnectionDeviceSampleConfiguration": "InvalidVpnConnection.InvalidState",
+}
+"""EC2's own code for it, where it has one."""
+
+QUOTA: Final = {
+    "CreateVpnGateway": "VpnGatewayLimitExceeded",
+    "CreateVpnConnection": "VpnConnectionLimitExceeded",
+    "CreateVpnConnectionRoute": "RouteLimitExceeded",
+    "CreateVpc": "VpcLimitExceeded",
+    "CreateSubnet": "SubnetLimitExceeded",
+    "CreateTags": "TagLimitExceeded",
+}
+
+
+def _code(codes: Mapping[str, str], default: str = "") -> Callable[[str], tuple[str, str]]:
+    return lambda operation: (codes.get(operation, default), "not now")
+
+
+def _none(operation: str) -> tuple[str, str]:
+    return "", ""
+
+
+def _mutating(operation: str) -> tuple[str, str]:
+    kind = "VpnConnection" if "VpnConnection" in operation else "VpnGateway"
+    return f"{kind}LimitExceeded", "The maximum number of mutating objects has been reached."
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A column of the matrix: how the sandbox makes it, and what has to be told of it."""
+
+    kind: Kind
+    tells: str = ""
+    """What the message of a run that it stops must have, if it is not the code."""
+    refusal: Callable[[str], tuple[str, str]] = _none
+    late: timedelta = timedelta(0)
+
+
+TROUBLES: Final[Mapping[str, Trouble]] = {
+    "throttled": Trouble(Kind.THROTTLE, "RequestLimitExceeded"),
+    "500": Trouble(Kind.SERVER_ERROR, "internal error"),
+    "503": Trouble(Kind.UNAVAILABLE, "unavailable"),
+    "time-out before": Trouble(Kind.TIMED_OUT, "timeout"),
+    "time-out after": Trouble(Kind.LOST_ANSWER, "timeout"),
+    "no connection": Trouble(Kind.UNREACHABLE, "connect"),
+    "truncated": Trouble(Kind.TRUNCATED, "parse"),
+    "foreign answer": Trouble(Kind.FOREIGN, "AWS's"),
+    "ten times slower": Trouble(Kind.SLOW, late=9 * LATENCY),
+    "stale": Trouble(Kind.SLOW),
+    "not known yet": Trouble(Kind.REFUSED, refusal=_code(NOT_KNOWN_YET)),
+    "incorrect state": Trouble(Kind.REFUSED, refusal=_code(INCORRECT_STATE, "IncorrectState")),
+    "dependency": Trouble(Kind.REFUSED, refusal=_code({}, "DependencyViolation")),
+    "quota": Trouble(Kind.REFUSED, refusal=_code(QUOTA)),
+    "mutating objects": Trouble(Kind.REFUSED, "mutating objects", refusal=_mutating),
+    "permission gone": Trouble(Kind.DENIED, "not authorized"),
+    "expired": Trouble(Kind.EXPIRED_TOKEN, "expired"),
+}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a spoilt leg ended."""
+
+    stage: Stage
+    error: VpnMigrateError | None
+
+    @property
+    def verdict(self) -> str:
+        """The word of the matrix for it."""
+        match self.error:
+            case None if self.stage.state.notes:
+                return "carry on and name it"
+            case None:
+                return "carry on"
+            case HeldError():
+                return "hold"
+            case RefusedError():
+                return "refuse"
+            case _:
+                return "stop"
+
+    @property
+    def standing(self) -> Standing:
+        """Where the run says it stands."""
+        stage = self.stage
+        return Standing(
+            run=MIGRATION,
+            fingerprint=stage.plan.fingerprint,
+            state=stage.state,
+            connections=stage.plan.old_connections,
+            now=stage.clock.now(),
+            folder="",
+            alive=False,
+        )
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code of the process."""
+        if self.error is None:
+            return Exit.DONE
+        return exit_code_of(StoppedError(self.error, self.standing))
+
+
+def spoil(leg: Leg, operation: str, trouble: str, *, nth: int, times: int) -> Ending:
+    """Go *leg* with *trouble* on the *nth* call of *operation* and, *times* in all, those after."""
+    made = TROUBLES[trouble]
+    lags = trouble == "stale"
+    temper = Behaviour(
+        edge_association_survives_detach=TEMPER.edge_association_survives_detach,
+        read_lag=minutes(2) if lags else minutes(0),
+        lagging=(operation,) if lags else (),
+    )
+    stage = leg.start.branch(behaviour=temper)
+    code, message = made.refusal(operation)
+    fault = Fault(operation, made.kind, nth, times, code, message, made.late)
+    stage.faults = Faults([fault], stage.clock.sleep)
+    return Ending(stage, went(stage, leg.go))
+
+
+def went(stage: Stage, go: Journey) -> VpnMigrateError | None:
+    """Let a process go its way, and give what stopped it; holding where asked is no stop."""
+    try:
+        stage.run(go)
+    except HeldError as held:
+        return None if is_as_asked(held) else held
+    except VpnMigrateError as error:
+        return error
+    return None
+
+
+def heal(ending: Ending, leg: Leg) -> VpnMigrateError | None:
+    """Let the fault pass, and paste the command that the run names as the next."""
+    stage = ending.stage
+    stage.faults = None
+    stage.clock.sleep(minutes(1))
+    verb = shlex.split(ending.standing.next)[1]
+    return went(stage, {"apply": leg.go, "rollback": Runner.back, "finalize": retire}[verb])
+
+
+def portrait(stage: Stage) -> list[str]:
+    """Say how the world is once everything has settled, with roles for the ids of what was made."""
+    stage.clock.sleep(minutes(20))
+    seen = stage.plain.look(stage.plan)
+    roles = {
+        row.id: row.tags[Tag.ROLE]
+        for row in (*seen.gateways, *seen.connections, *seen.vpcs, *seen.subnets)
+        if Tag.ROLE in row.tags and row.state != "deleted"
+    }
+
+    def name(id_: object) -> str:
+        return roles.get(str(id_), str(id_))
+
+    told = [f"claim {g.tags.get(Tag.CLAIM)}" for g in seen.gateways if g.id == OLD]
+    for g in (g for g in seen.gateways if g.state != "deleted"):
+        on = sorted(name(a.vpc) for a in g.attachments if a.state != "detached")
+        told.append(f"{name(g.id)} is {g.state} on {on}")
+    for c in (c for c in seen.connections if c.state != "deleted"):
+        prefixes = sorted((p.cidr, p.state) for p in c.prefixes)
+        told.append(f"{name(c.id)} is {c.state} from {name(c.vpn_gateway)} with {prefixes}")
+    for t in (t for t in seen.tables if t.vpc == VPC):
+        edges = sorted(name(a.gateway) for a in t.associations if a.gateway)
+        routes = sorted((r.destination, name(r.target), r.state) for r in t.routes)
+        told.append(f"{t.id}: {sorted(map(name, t.propagating))} {edges} {routes}")
+    told += [f"{name(thing.id)} lives" for thing in (*seen.vpcs, *seen.subnets)]
+    return sorted(told)
+
+
+def lies(stage: Stage) -> str:
+    """Say what the journal claims of traffic that is not so; nothing if it is true or unknown."""
+    claimed = stage.state.traffic
+    made = Logbook(MemoryJournal(stage.clock, stage.entries), Lookout()).made()
+    now = snapshot_of(stage.plain.look(stage.plan), MIGRATION, made)
+    new = VpnGatewayId(now.ours.get(GATEWAY_ROLE, ""))
+    flows = {
+        Traffic.OLD: not shortfalls(stage.plan, Way(new, OLD), now, Told()),
+        Traffic.NEW: bool(new) and not shortfalls(stage.plan, Way(OLD, new), now, Told()),
+    }
+    doubtful = any(isinstance(i.outcome, InDoubt) for i in stage.state.intents)
+    match claimed:
+        case Traffic.OLD | Traffic.NEW if not flows[claimed]:
+            return f"{claimed} is claimed, and does not flow"
+        case Traffic.NONE if any(flows.values()) and not doubtful:
+            return f"traffic is said to be down, and flows: {flows}"
+        case _:
+            return ""

@@ -1,0 +1,242 @@
+"""What other hands may do to a migration, at every boundary of it, and what the run says to that.
+
+A row is a deed, a column the boundary at which it is done.  ``3`` is after step 3, going on;
+``8<`` after step 8, turning back; ``b8`` after step 8 of the way back, and ``bc6`` after its
+clean-up of step 6, both going on back.  A cell is what the next process does:
+
+====  =================================================================================
+d     refuse: the difference is told field by field (DriftError); exit code 4
+c     refuse: it names who claims the gateway, and how to take over; exit code 4
+o     stop before step 7, and name the other hand (OtherHandError); exit code 1
+h     hold before step 7, and name what is in the way; exit code 3
+b     stop, and say what a person has to mend first; exit code 1, or 5 while traffic is down
+n     go to the end, leave the deed alone or put it right, and name it either way
+m     go to the end, which is the same with the deed as without it
+-     AWS does not let anybody do that there, or there is nothing yet to do it to
+====  =================================================================================
+"""
+
+# ruff: noqa: E501  the table is wider than code may be
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from tests.builders import BOTH, MAIN, MIGRATION, OLD, OLD_VPN, VPC, minutes
+from tests.faults.branching import EDGE, SPARE, STATIC_VPN
+from tests.stage import Stage
+from vpnmigrate.model import Role, Tag
+from vpnmigrate.snapshot import snapshot_of
+
+ELSEWHERE: Final = "10.77.0.0/16"
+ROUTE: Final = "192.168.0.0/16"
+
+WORDS: Final = {
+    "d": "refuse, field by field",
+    "c": "refuse, naming the holder",
+    "o": "stop, naming the other hand",
+    "h": "hold before step 7",
+    "b": "stop for a person",
+    "n": "go on and name it",
+    "m": "go on",
+}
+
+GRID: Final = """
+                                     0  1  2  3  4  5  6  7  8  9 10 6< 7< 8< 9< 10< b7 b8 b9 b10 bc6 bc3
+delete a route table                d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+delete a route                      d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+point a route elsewhere             d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+add a route to the gateway          d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+switch propagation off              d  d  d  d  d  d  d  m  m  n  n  n  m  m  m  m   m  m  n  n   n   n
+switch propagation on elsewhere     d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+untie the edge table                d  d  d  d  d  d  d  n  -  n  n  n  n  -  n  n   n  -  n  n   n   n
+detach the gateway from the VPC     d  d  d  d  d  d  d  m  b  b  n  n  n  m  m  m   m  n  n  n   n   n
+put a foreign gateway on the VPC    d  d  d  d  d  d  d  b  b  b  n  b  b  b  b  b   b  b  b  b   b   b
+put the new gateway on another VPC  -  -  h  h  h  h  h  b  -  -  -  b  b  -  -  -   -  b  b  b   b   b
+delete the old connection           d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+delete the new connection           -  -  -  o  o  o  o  b  b  b  n  m  m  m  m  m   m  m  m  m   m   -
+delete the old gateway              -  -  -  -  -  -  -  -  n  n  n  -  -  b  b  b   b  -  -  -   -   -
+delete the new gateway              -  -  o  o  o  o  o  b  -  -  -  m  m  -  -  -   -  m  m  m   m   m
+put another claim on it             c  c  c  c  c  c  c  c  c  c  c  c  c  c  c  c   c  c  c  c   c   c
+take the claim off                  -  o  o  o  o  o  o  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+take the new gateway's role tag off -  -  o  o  o  o  o  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+copy our tags to another gateway    m  m  b  h  h  h  h  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+edit a tag of the old gateway       d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+add a static prefix                 d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+"""
+
+
+def cells() -> tuple[tuple[str, str, str], ...]:
+    """Give every deed with its boundary and the letter of its verdict."""
+    head, *rows = GRID.strip("\n").split("\n")
+    columns = head.split()
+    told = ((row[:36].strip(), row[36:].split()) for row in rows)
+    return tuple(
+        (deed, column, letter)
+        for deed, letters in told
+        for column, letter in zip(columns, letters, strict=True)
+    )
+
+
+def _ours(stage: Stage, role: str) -> str:
+    """Give the id of what the run made; LookupError where that is nothing."""
+    return snapshot_of(stage.plain.look(stage.plan), MIGRATION).ours[Role(role)]
+
+
+def _placed(stage: Stage) -> str:
+    """Give the gateway that is on the VPC."""
+    gateways = stage.plain.look(stage.plan).gateways
+    on = (g.id for g in gateways for a in g.attachments if (a.vpc, a.state) == (VPC, "attached"))
+    return next(on)
+
+
+def _delete_table(stage: Stage) -> str:
+    stage.do("DeleteRouteTable", RouteTableId=BOTH)
+    return BOTH
+
+
+def _delete_route(stage: Stage) -> str:
+    stage.do("DeleteRoute", RouteTableId=BOTH, DestinationCidrBlock=ROUTE)
+    return ROUTE
+
+
+def _point_elsewhere(stage: Stage) -> str:
+    stage.do("ReplaceRoute", RouteTableId=BOTH, DestinationCidrBlock=ROUTE, GatewayId="local")
+    return ROUTE
+
+
+def _add_route(stage: Stage) -> str:
+    to = _placed(stage)
+    stage.do("CreateRoute", RouteTableId=MAIN, DestinationCidrBlock="10.9.0.0/16", GatewayId=to)
+    return "10.9.0.0/16"
+
+
+def _propagation_off(stage: Stage) -> str:
+    stage.do("DisableVgwRoutePropagation", RouteTableId=MAIN, GatewayId=_placed(stage))
+    return MAIN
+
+
+def _propagation_on(stage: Stage) -> str:
+    stage.do("EnableVgwRoutePropagation", RouteTableId=SPARE, GatewayId=_placed(stage))
+    return SPARE
+
+
+def _untie(stage: Stage) -> str:
+    tables = stage.plain.look(stage.plan).tables
+    ties = (a.id for t in tables if t.id == EDGE for a in t.associations if a.gateway)
+    stage.do("DisassociateRouteTable", AssociationId=next(ties))
+    return EDGE
+
+
+def _detach(stage: Stage) -> str:
+    gateway = _placed(stage)
+    stage.do("DetachVpnGateway", VpnGatewayId=gateway, VpcId=VPC)
+    return gateway
+
+
+def _foreign(stage: Stage) -> str:
+    left = _detach(stage)
+    made = stage.do("CreateVpnGateway", Type="ipsec.1")["VpnGateway"]
+    stranger: str = made["VpnGatewayId"]  # type: ignore[index]
+    stage.clock.sleep(minutes(2))
+    stage.do("AttachVpnGateway", VpnGatewayId=stranger, VpcId=VPC)
+    return left
+
+
+def _elsewhere(stage: Stage) -> str:
+    new = _ours(stage, "gateway")
+    vpc = stage.do("CreateVpc", CidrBlock=ELSEWHERE)["Vpc"]["VpcId"]  # type: ignore[index]
+    stage.clock.sleep(minutes(1))
+    stage.do("AttachVpnGateway", VpnGatewayId=new, VpcId=vpc)
+    return new
+
+
+def _delete_connection(stage: Stage, id_: str) -> str:
+    stage.do("DeleteVpnConnection", VpnConnectionId=id_)
+    return id_
+
+
+def _delete_gateway(stage: Stage, gateway: str) -> str:
+    if gateway == _placed_or_none(stage):
+        raise LookupError(gateway)
+    for connection in stage.plain.look(stage.plan).connections:
+        if connection.vpn_gateway == gateway and connection.state == "available":
+            _delete_connection(stage, connection.id)
+    stage.clock.sleep(minutes(5))
+    stage.do("DeleteVpnGateway", VpnGatewayId=gateway)
+    return gateway
+
+
+def _placed_or_none(stage: Stage) -> str:
+    try:
+        return _placed(stage)
+    except StopIteration:
+        return ""
+
+
+def _claim(stage: Stage) -> str:
+    stage.do("CreateTags", Resources=[OLD], Tags=[{"Key": Tag.CLAIM, "Value": "eve@desk"}])
+    return "eve@desk"
+
+
+def _unclaim(stage: Stage) -> str:
+    old = next(g for g in stage.plain.look(stage.plan).gateways if g.id == OLD)
+    old.tags[Tag.CLAIM]  # there must be one to take
+    stage.do("DeleteTags", Resources=[OLD], Tags=[{"Key": Tag.CLAIM}])
+    return "claim"
+
+
+def _strip(stage: Stage) -> str:
+    new = _ours(stage, "gateway")
+    stage.do("DeleteTags", Resources=[new], Tags=[{"Key": Tag.ROLE}])
+    return new
+
+
+def _copy(stage: Stage) -> str:
+    made = stage.do("CreateVpnGateway", Type="ipsec.1")["VpnGateway"]
+    twin: str = made["VpnGatewayId"]  # type: ignore[index]
+    tags = {Tag.MIGRATION: MIGRATION, Tag.ROLE: "gateway"}
+    stage.do("CreateTags", Resources=[twin], Tags=[{"Key": k, "Value": v} for k, v in tags.items()])
+    return twin
+
+
+def _rename(stage: Stage) -> str:
+    stage.do("CreateTags", Resources=[OLD], Tags=[{"Key": "Name", "Value": "renamed"}])
+    return "renamed"
+
+
+def _add_prefix(stage: Stage) -> str:
+    stage.do(
+        "CreateVpnConnectionRoute",
+        VpnConnectionId=STATIC_VPN,
+        DestinationCidrBlock="10.55.0.0/16",
+    )
+    return "10.55.0.0/16"
+
+
+SUCCESSOR: Final = f"connection/{OLD_VPN}"
+
+DEEDS: Final[Mapping[str, Callable[[Stage], str]]] = {
+    "delete a route table": _delete_table,
+    "delete a route": _delete_route,
+    "point a route elsewhere": _point_elsewhere,
+    "add a route to the gateway": _add_route,
+    "switch propagation off": _propagation_off,
+    "switch propagation on elsewhere": _propagation_on,
+    "untie the edge table": _untie,
+    "detach the gateway from the VPC": _detach,
+    "put a foreign gateway on the VPC": _foreign,
+    "put the new gateway on another VPC": _elsewhere,
+    "delete the old connection": lambda stage: _delete_connection(stage, OLD_VPN),
+    "delete the new connection": lambda stage: _delete_connection(stage, _ours(stage, SUCCESSOR)),
+    "delete the old gateway": lambda stage: _delete_gateway(stage, OLD),
+    "delete the new gateway": lambda stage: _delete_gateway(stage, _ours(stage, "gateway")),
+    "put another claim on it": _claim,
+    "take the claim off": _unclaim,
+    "take the new gateway's role tag off": _strip,
+    "copy our tags to another gateway": _copy,
+    "edit a tag of the old gateway": _rename,
+    "add a static prefix": _add_prefix,
+}
+"""Each does its deed and gives what has to be named; LookupError where there is nothing to do."""

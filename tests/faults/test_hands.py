@@ -1,0 +1,172 @@
+"""Other hands at every boundary: refused before step 7, later left alone and named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from tests.builders import OLD, OLD_VPN, minutes
+from tests.faults.branching import STATIC_VPN, everything, forward_to, is_as_asked
+from tests.faults.cells import Ending, lies, portrait, went
+from tests.faults.hands import DEEDS, cells
+from tests.stage import Lookout, Stage
+from vpnmigrate.errors import (
+    ClaimedError,
+    DriftError,
+    HeldError,
+    InterruptedRunError,
+    OtherHandError,
+    VpnMigrateError,
+)
+from vpnmigrate.options import Decisions, Waits
+from vpnmigrate.records import Direction, DirectionTaken, Entry, StepSettled
+from vpnmigrate.runner import Runner
+from vpnmigrate.sandbox.apierror import ApiError
+from vpnmigrate.sandbox.robot import DeviceEngineer
+
+CUTS = re.compile("delete|point|switch propagation off|detach|put a foreign")
+"""Deeds that cut traffic themselves, which a run that has not set out does not know."""
+
+SETTLED: timedelta = minutes(5)
+"""Until a deed shows in every describe."""
+
+
+class Engineer(DeviceEngineer):
+    """Somebody at the devices who knows which tunnels were there before."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage.world)
+        self._old = {OLD_VPN, STATIC_VPN}
+
+
+@pytest.fixture(scope="session")
+def boundaries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Stage]:
+    """Play the migration, and keep the world and the journal at each boundary."""
+    decisions = Decisions(waits=Waits(tunnels=minutes(6)))
+    stage = Stage(tmp_path_factory.mktemp("hands"), everything(), decisions=decisions)
+    found = {"0": stage}
+    for step in range(1, 11):
+        stage = stage.branch()
+        assert went(stage, forward_to(step)) is None
+        found[str(step)] = stage
+    found |= {f"{step}<": found[str(step)] for step in range(6, 11)}
+    for step in (7, 8, 9, 10):
+        found[f"b{step}"] = _on_the_way_back(stage, StepSettled(step))
+    for step in (6, 3):
+        found[f"bc{step}"] = _on_the_way_back(stage, StepSettled(step, cleaning=True))
+    return found
+
+
+def _on_the_way_back(start: Stage, until: StepSettled) -> Stage:
+    stage = start.branch()
+    back = False
+
+    def watch(entry: Entry) -> None:
+        nonlocal back
+        back = back or entry.record == DirectionTaken(Direction.BACK, 1)
+        if back and isinstance(entry.record, StepSettled):
+            here = (entry.record.number, entry.record.cleaning)
+            if here == (until.number, until.cleaning):
+                stage.signal.reason = "stopped at a boundary"
+
+    with pytest.raises(InterruptedRunError):
+        stage.back(lookout=Lookout(watch))
+    stage.signal.reason = None
+    return stage
+
+
+@pytest.fixture(scope="session")
+def ends(boundaries: dict[str, Stage]) -> dict[bool, list[str]]:
+    """Say how the world is at the end of either way, without other hands."""
+    back = boundaries["10"].branch()
+    back.back()
+    return {True: portrait(back), False: portrait(boundaries["10"].branch())}
+
+
+def _is_back(boundary: str) -> bool:
+    return boundary.startswith("b") or boundary.endswith("<")
+
+
+def _go(stage: Stage, boundary: str) -> VpnMigrateError | None:
+    go: Callable[[Runner], object] = Runner.back if _is_back(boundary) else Runner.forward
+    try:
+        stage.run(go, people=Engineer(stage))
+    except HeldError as held:
+        return None if is_as_asked(held) else held
+    except VpnMigrateError as error:
+        return error
+    return None
+
+
+def _letter(error: VpnMigrateError | None, named: str) -> str:
+    match error:
+        case None:
+            return "n" if named else "m"
+        case DriftError():
+            return "d"
+        case ClaimedError():
+            return "c"
+        case OtherHandError():
+            return "o"
+        case HeldError():
+            return "h"
+        case _:
+            return "b"
+
+
+def _said(error: VpnMigrateError | None) -> str:
+    more = error.differences if isinstance(error, DriftError) else ()
+    return " ".join((error.message, *more)) if error else ""
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize(("deed", "boundary", "letter"), [c for c in cells() if c[2] != "-"])
+def test_other_hands_meet_the_stated_verdict(deed, boundary, letter, boundaries, ends):
+    """The deed is refused, stopped for, or left alone; whichever it is, it is named.
+
+    Nothing is said of traffic that is not so, and where the deed changes nothing the end is the
+    one without it.
+    """
+    stage = boundaries[boundary].branch()
+    stage.clock.sleep(SETTLED)
+    subject = DEEDS[deed](stage)
+    stage.clock.sleep(SETTLED)
+    before = (*stage.state.lost, *stage.state.other_hands)
+
+    error = _go(stage, boundary)
+
+    after = (*stage.state.lost, *stage.state.other_hands)
+    named = " ".join(line for line in after if line not in before)
+    assert _letter(error, named) == letter, _said(error) or named
+    if not CUTS.match(deed):
+        assert not lies(stage)
+    if letter == "m":
+        if not deed.startswith("copy"):
+            assert portrait(stage) == ends[_is_back(boundary)]
+    elif letter in "doc":
+        assert subject in _said(error) or "absent" in _said(error)
+    elif letter == "n":
+        assert subject in named or OLD in named or f"connection: {OLD_VPN}" in named
+    if error is not None:
+        assert error.advice or Ending(stage, error).standing.next
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize(("deed", "boundary", "letter"), [c for c in cells() if c[2] == "-"])
+def test_what_cannot_be_done_there_cannot_be_done_in_the_sandbox(
+    deed, boundary, letter, boundaries
+):
+    """Where the table has no verdict, AWS refuses the deed or there is nothing to do it to."""
+    stage = boundaries[boundary].branch()
+    stage.clock.sleep(SETTLED)
+
+    with pytest.raises((ApiError, LookupError, StopIteration)):
+        DEEDS[deed](stage)
+
+
+def test_every_deed_has_a_row():
+    """The table and the deeds are the same."""
+    assert {deed for deed, _, _ in cells()} == set(DEEDS)

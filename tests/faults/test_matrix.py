@@ -1,0 +1,163 @@
+"""The fault matrix, cell by cell: each call, each trouble, on the production runner.
+
+``VPNMIGRATE_TEST_MATRIX=all`` tries every cell on every leg of a migration, which takes minutes.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import get_args
+
+import pytest
+
+from tests.faults.branching import Leg, legs
+from tests.faults.cells import (
+    A_WHILE,
+    FOR_EVER,
+    TROUBLES,
+    heal,
+    lies,
+    portrait,
+    spoil,
+)
+from tests.faults.verdicts import CANNOT, COLUMNS, OCCASIONS, Cell, cells
+from vpnmigrate import changes
+from vpnmigrate.errors import Exit
+from vpnmigrate.sandbox.actions import READS, WRITES
+
+ALL = os.environ.get("VPNMIGRATE_TEST_MATRIX") == "all"
+
+CHEAPEST = ("begin", "retire", "outage", "prepare", "back")
+"""Legs, the shortest first: one of them serves where not all are tried."""
+ALIKE = {"500", "503", "foreign answer"}
+"""For a change they are what a time-out before its effect is: nobody knows what became of it."""
+
+CELLS = [cell for cell in cells() if cell.occurs]
+
+
+def tries() -> list[object]:
+    """Give every cell with the time its trouble lasts; whole runs are not traced for coverage."""
+    return [
+        pytest.param(cell, lasts, marks=pytest.mark.no_cover, id=_id(cell, lasts))
+        for cell in CELLS
+        for lasts in (A_WHILE, FOR_EVER)
+        if ALL or not (lasts == FOR_EVER and cell.trouble in ALIKE and _is_change(cell.operation))
+    ]
+
+
+def _id(cell: Cell, lasts: int) -> str:
+    words = (
+        cell.occasion,
+        cell.operation,
+        cell.trouble,
+        "stays" if lasts == FOR_EVER else "passes",
+    )
+    return "-".join(words).replace(" ", "_")
+
+
+def _is_change(operation: str) -> bool:
+    return ("ec2", operation) in WRITES
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Leg]:
+    """Play one migration there, back, and to its retirement."""
+    return legs(tmp_path_factory.mktemp("matrix"))
+
+
+@pytest.fixture(scope="session")
+def ends(played: dict[str, Leg]) -> dict[str, list[str]]:
+    """Say how the world is at the end of each leg, undisturbed."""
+    return {name: portrait(leg.end.branch()) for name, leg in played.items()}
+
+
+def nth_of(cell: Cell) -> int:
+    """Give the first call that is of the cell's occasion; a survey asks for four quotas."""
+    match cell.occasion, cell.operation:
+        case "setting out", "DescribeVpnGateways":
+            return 2  # the first, for claims, is forgiven
+        case "setting out", _:
+            return 1
+        case "before step 7", "service-quotas:GetServiceQuota":
+            return 5
+        case "before step 7", "sts:GetCallerIdentity":
+            return 3
+        case "before step 7", _:
+            return 2
+        case _, "DescribeSubnets":
+            return 2  # no survey asks for it
+        case _, operation if operation.startswith("Describe"):
+            return 3
+        case _:
+            return 1
+
+
+def on_which(cell: Cell, played: dict[str, Leg]) -> list[Leg]:
+    """Give the legs that a cell is tried on."""
+    match cell.occasion:
+        case "setting out":
+            return [played["prepare"]]
+        case "before step 7":
+            return [played["begin"]]
+        case _:
+            fit = [n for n in CHEAPEST if played[n].calls.get(cell.operation, 0) >= nth_of(cell)]
+            return [played[name] for name in (fit if ALL else fit[:1])]
+
+
+class TestEveryCell:
+    @pytest.mark.parametrize(("cell", "lasts"), tries())
+    def test_ends_as_the_matrix_says(self, cell, lasts, played, ends):
+        """The verdict is the stated one, told with its cause and the truth about traffic.
+
+        And whatever stopped, the next command it names ends where an undisturbed run ends, with
+        nothing made twice and nothing left behind.
+        """
+        for leg in on_which(cell, played):
+            ending = spoil(leg, cell.operation, cell.trouble, nth=nth_of(cell), times=lasts)
+            error = ending.error
+            trouble = TROUBLES[cell.trouble]
+
+            told = error.message if error else " ".join(ending.stage.state.notes)
+            assert ending.verdict == (cell.stays if lasts == FOR_EVER else cell.passes), told
+            if ending.verdict != "carry on":
+                assert (trouble.tells or trouble.refusal(cell.operation)[0]) in told
+            if error is not None:
+                down = ending.stage.state.outage_open
+                stopped = Exit.STUCK if down else Exit.FAILED
+                assert ending.exit is (Exit.HELD if ending.verdict == "hold" else stopped)
+            if cell.trouble != "stale":
+                assert not lies(ending.stage)
+            if error is not None:
+                assert heal(ending, leg) is None
+            left = {"claim ann@desk"} if ending.verdict == "carry on and name it" else set()
+            assert set(portrait(ending.stage)) - left == set(ends[leg.name]) - (
+                {"claim None"} if left else set()
+            )
+            assert ending.stage.state.lost == ending.stage.state.other_hands == ()
+
+
+class TestNothingIsLeftOut:
+    def test_every_call_that_a_migration_makes_has_a_row(self, played):
+        """What was recorded on every leg, there, back and to retirement, is in the matrix."""
+        called = {operation for leg in played.values() for operation in leg.calls}
+
+        assert called == {cell.operation for cell in cells()}
+
+    def test_every_call_of_a_change_has_a_row(self, played):
+        """Each change there is names an operation, or none, and that is in the matrix."""
+        calls = {kind.__name__ for kind in get_args(changes.AwsChange)}
+        known = {name for name in calls if ("ec2", name) in {*READS, *WRITES}}
+
+        assert known <= {cell.operation for cell in cells()}
+
+    def test_every_trouble_has_a_column_in_the_same_order_everywhere(self):
+        """No grid lacks a column, and no column lacks its making."""
+        assert set(COLUMNS) == set(TROUBLES)
+        assert len(cells()) % len(COLUMNS) == 0
+        for grid in OCCASIONS.values():
+            heads = grid.split("\n")[1].split()
+            assert len(heads) == len(COLUMNS)
+
+    def test_what_cannot_occur_has_its_reason(self):
+        """A cell is empty only where a reason is given for its column."""
+        assert {cell.trouble for cell in cells() if not cell.occurs} == set(CANNOT)

@@ -1,0 +1,149 @@
+"""The fault matrix: what a run does about everything that can befall every call it makes.
+
+A row is an operation, a column a trouble of ``cells.TROUBLES``, a cell two letters: what the run
+does if the trouble passes after a while, and what if it stays for ever.
+
+====  =================================================================================
+C     carry on: the run arrives, and nobody is asked
+N     carry on and name it: the run arrives, and its report says what was left undone
+H     hold: nothing was begun; exit code 3
+S     stop, and tell what is true of the traffic: exit code 1 while it flows, 5 while not
+R     refuse: nothing was changed; exit code 4
+-     cannot occur, for the reason in ``CANNOT``
+====  =================================================================================
+
+After H and S the next command that the run names ends where an undisturbed run ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+WORDS: Final = {
+    "C": "carry on",
+    "N": "carry on and name it",
+    "H": "hold",
+    "S": "stop",
+    "R": "refuse",
+}
+
+COLUMNS: Final = (
+    *("throttled", "500", "503", "no connection", "time-out before", "time-out after"),
+    *("truncated", "foreign answer", "ten times slower", "stale", "not known yet"),
+    *("incorrect state", "dependency", "quota", "mutating objects", "permission gone", "expired"),
+)
+
+IN_A_RUN: Final = """
+                              thr 500 503 con t-o t+o cut for slo sta nky inc dep quo mut per exp
+DescribeVpnGateways           CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   SS  CS
+DescribeVpnConnections        CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   SS  CS
+DescribeRouteTables           CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   SS  CS
+DescribeVpcs                  CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   SS  CS
+DescribeSubnets               CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   SS  CS
+GetVpnConnectionDeviceTypes   CS  CS  CS  CS  CS  CS  CS  CS  CC  -   -   -   -   -   -   CC  CS
+GetVpnConnectionDeviceSampleConfiguration \
+                              CS  CS  CS  CS  CS  CS  CS  CS  CC  -   CC  CC  -   -   -   CC  CS
+CreateTags                    CS  CS  CS  CS  CS  CC  CC  CS  CC  -   -   CS  -   SS  -   SS  CS
+CreateVpnGateway              CS  CS  CS  CS  CS  CC  CC  CS  CC  -   -   -   -   SS  CS  SS  CS
+CreateVpnConnection           CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   SS  CS  SS  CS
+CreateVpnConnectionRoute      CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   SS  -   SS  CS
+CreateVpc                     CS  CS  CS  CS  CS  CC  CC  CS  CC  -   -   -   -   SS  -   SS  CS
+CreateSubnet                  CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  -   -   SS  -   SS  CS
+DeleteSubnet                  CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   SS  CS
+DeleteVpc                     CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   SS  CS
+AttachVpnGateway              CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   -   CS  SS  CS
+DetachVpnGateway              CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   CS  SS  CS
+DisableVgwRoutePropagation    CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   -   -   SS  CS
+EnableVgwRoutePropagation     CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   -   -   SS  CS
+ReplaceRoute                  CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   -   -   SS  CS
+AssociateRouteTable           CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   -   -   SS  CS
+DisassociateRouteTable        CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   SS  CS
+DeleteVpnConnection           CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   CS  SS  CS
+DeleteVpnGateway              CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   CS  SS  CS
+DeleteTags                    CN  CN  CN  CN  CN  CC  CC  CN  CC  -   -   CN  -   -   -   NN  CN
+"""
+"""From step 1's first look on, on any leg of a journey."""
+
+BEFORE_STEP_7: Final = """
+                              thr 500 503 con t-o t+o cut for slo sta nky inc dep quo mut per exp
+sts:GetCallerIdentity         CH  CH  CH  CH  CH  CH  CH  CH  CC  -   -   -   -   -   -   -   CH
+DescribeCustomerGateways      CH  CH  CH  CH  CH  CH  CH  CH  CC  CC  -   -   -   -   -   SS  CH
+directconnect:DescribeVirtualInterfaces \
+                              CH  CH  CH  CH  CH  CH  CH  CH  CC  -   -   -   -   -   -   CH  CH
+directconnect:DescribeDirectConnectGatewayAssociations \
+                              CH  CH  CH  CH  CH  CH  CH  CH  CC  -   -   -   -   -   -   CH  CH
+service-quotas:GetServiceQuota \
+                              CC  CC  CC  CC  CC  CC  CC  CC  CC  -   -   -   -   -   -   CC  CC
+"""
+"""The last wide look: what only planning and drift ask for."""
+
+SETTING_OUT: Final = """
+                              thr 500 503 con t-o t+o cut for slo sta nky inc dep quo mut per exp
+sts:GetCallerIdentity         SS  SS  SS  SS  SS  SS  SS  SS  CC  -   -   -   -   -   -   -   SS
+DescribeVpnGateways           SS  SS  SS  SS  SS  SS  SS  SS  CC  CC  -   -   -   -   -   SS  SS
+DescribeCustomerGateways      SS  SS  SS  SS  SS  SS  SS  SS  CC  CC  -   -   -   -   -   SS  SS
+directconnect:DescribeVirtualInterfaces \
+                              SS  SS  SS  SS  SS  SS  SS  SS  CC  -   -   -   -   -   -   SS  SS
+directconnect:DescribeDirectConnectGatewayAssociations \
+                              SS  SS  SS  SS  SS  SS  SS  SS  CC  -   -   -   -   -   -   SS  SS
+service-quotas:GetServiceQuota \
+                              CC  CC  CC  CC  CC  CC  CC  CC  CC  -   -   -   -   -   -   CC  CC
+"""
+"""The first look of a run that has begun nothing: whoever types is told at once."""
+
+OCCASIONS: Final = {
+    "in a run": IN_A_RUN,
+    "before step 7": BEFORE_STEP_7,
+    "setting out": SETTING_OUT,
+}
+
+CANNOT: Final[Mapping[str, str]] = {
+    "stale": (
+        "a change is not a read; an identity, a quota, Direct Connect's lists and a device sample "
+        "are altered by nothing that the run does"
+    ),
+    "not known yet": (
+        "it names nothing that was made or attached a moment ago; lists are asked for by filter"
+    ),
+    "incorrect state": "it needs nothing in a state: a list, an identity, or a thing of its own",
+    "dependency": "it ends nothing that something else could hang on",
+    "quota": "it adds nothing that counts",
+    "mutating objects": "EC2 counts gateways and connections that are changing, and nothing else",
+    "permission gone": "nobody can be forbidden to ask who they are",
+}
+"""Why a cell with ``-`` cannot be."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: the verdicts are words, or empty where the trouble cannot occur."""
+
+    occasion: str
+    operation: str
+    trouble: str
+    passes: str
+    stays: str
+
+    @property
+    def occurs(self) -> bool:
+        """Whether it can occur."""
+        return bool(self.passes)
+
+
+def cells() -> tuple[Cell, ...]:
+    """Give every cell of the matrix."""
+    return tuple(
+        Cell(occasion, operation, trouble, *_verdicts(letters))
+        for occasion, grid in OCCASIONS.items()
+        for operation, *row in map(str.split, grid.strip().splitlines()[1:])
+        for trouble, letters in zip(COLUMNS, row, strict=True)
+    )
+
+
+def _verdicts(letters: str) -> tuple[str, str]:
+    if letters == "-":
+        return "", ""
+    passes, stays = letters
+    return WORDS[passes], WORDS[stays]
