@@ -28,6 +28,7 @@ VALUES = (
     "go_no_go",
     "survey",
     "facts",
+    "readings",
     "streaks",
     "snapshot",
     "changes",

@@ -78,14 +78,13 @@ class SettingOut:
         Back, everything is as the plan found it but for that; forward, as the plan predicts it.
         """
         plan, before = self._plan, self._book.state.other_hands
+        if direction is Direction.RETIRE:
+            return
         try:
-            match direction:
-                case Direction.BACK:
-                    found = differences(plan.before, self._ec2.survey(plan.old_gateway))
-                case Direction.FORWARD:
-                    found = self._unexpected()
-                case Direction.RETIRE:
-                    found = ()
+            if direction is Direction.BACK:
+                found = differences(plan.before, self._ec2.survey(plan.old_gateway))
+            else:
+                found = self._unexpected()
         except AwsError as error:
             self._book.write(Noted(f"what others changed could not be read: {error.message}"))
             return

@@ -38,6 +38,7 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
+from vpnmigrate.readings import attachment_of, life_of, prefix_of
 from vpnmigrate.streaks import Green
 
 
@@ -176,7 +177,7 @@ def snapshot_of(
         facts.update(_facts_of_gateway(gateway))
     for connection in reading.connections:
         for prefix in connection.prefixes:
-            facts[Prefix(connection.id, prefix.cidr)] = _prefix(prefix.state)
+            facts[Prefix(connection.id, prefix.cidr)] = prefix_of(prefix.state)
     for table in reading.tables:
         facts.update(_facts_of_table(table))
     return Snapshot(
@@ -223,33 +224,6 @@ def _facts_of_table(table: RouteTableRecord) -> Iterator[tuple[Fact, Value]]:
     for association in table.associations:
         if association.gateway:
             yield EdgeAssociation(table.id, VpnGatewayId(association.gateway)), Switch.ON
-
-
-_LIVES = {
-    "available": State.AVAILABLE,
-    "deleting": State.DELETING,
-    "deleted": State.ABSENT,
-}
-
-
-def life_of(state: str) -> State:
-    """Read an EC2 state; one we do not know, such as ``modifying``, is work in progress."""
-    return _LIVES.get(state, State.PENDING)
-
-
-_ATTACHMENTS = {a.value: a for a in Attachment}
-
-
-def attachment_of(state: str) -> Attachment:
-    """Read an attachment's state; one we do not know is neither there nor gone: DETACHING."""
-    return _ATTACHMENTS.get(state, Attachment.DETACHING)
-
-
-_PREFIXES = {"available": Switch.ON, "deleted": Switch.OFF, "deleting": Switch.OFF}
-
-
-def _prefix(state: str) -> Switch:
-    return _PREFIXES.get(state, Switch.CHANGING)
 
 
 class Word(StrEnum):

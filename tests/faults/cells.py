@@ -14,7 +14,14 @@ from tests.stage import Lookout, Stage
 from vpnmigrate.errors import Exit, HeldError, RefusedError, VpnMigrateError
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.model import Tag, VpnGatewayId
+from vpnmigrate.model import (
+    ConnectionRecord,
+    GatewayRecord,
+    SubnetRecord,
+    Tag,
+    VpcRecord,
+    VpnGatewayId,
+)
 from vpnmigrate.outcomes import InDoubt
 from vpnmigrate.plan import GATEWAY_ROLE
 from vpnmigrate.replay import Traffic
@@ -197,9 +204,15 @@ def portrait(stage: Stage) -> list[str]:
     """Say how the world is once everything has settled, with roles for the ids of what was made."""
     stage.clock.sleep(minutes(20))
     seen = stage.plain.look(stage.plan)
-    roles = {
+    made: tuple[GatewayRecord | ConnectionRecord | VpcRecord | SubnetRecord, ...] = (
+        *seen.gateways,
+        *seen.connections,
+        *seen.vpcs,
+        *seen.subnets,
+    )
+    roles: dict[str, str] = {
         row.id: row.tags[Tag.ROLE]
-        for row in (*seen.gateways, *seen.connections, *seen.vpcs, *seen.subnets)
+        for row in made
         if Tag.ROLE in row.tags and row.state != "deleted"
     }
 
@@ -217,7 +230,8 @@ def portrait(stage: Stage) -> list[str]:
         edges = sorted(name(a.gateway) for a in t.associations if a.gateway)
         routes = sorted((r.destination, name(r.target), r.state) for r in t.routes)
         told.append(f"{t.id}: {sorted(map(name, t.propagating))} {edges} {routes}")
-    told += [f"{name(thing.id)} lives" for thing in (*seen.vpcs, *seen.subnets)]
+    told += [f"{name(vpc.id)} lives" for vpc in seen.vpcs]
+    told += [f"{name(subnet.id)} lives" for subnet in seen.subnets]
     return sorted(told)
 
 

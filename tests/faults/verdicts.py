@@ -145,5 +145,4 @@ def cells() -> tuple[Cell, ...]:
 def _verdicts(letters: str) -> tuple[str, str]:
     if letters == "-":
         return "", ""
-    passes, stays = letters
-    return WORDS[passes], WORDS[stays]
+    return WORDS[letters[0]], WORDS[letters[1]]
