@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import fault_page
+
 from vpnmigrate.cli.reference import markdown
 
 ROOT = Path(__file__).parents[1]
@@ -117,6 +119,7 @@ def pages() -> dict[Path, str]:
     cases, reference = ROOT / "docs" / "cases.md", ROOT / "docs" / "reference"
     return {
         reference / "cli.md": markdown(),
+        ROOT / "docs" / "faults.md": fault_page.page(),
         reference / "findings.md": findings_page(ROOT / "vpnmigrate" / "preflight"),
         cases: cases_page(cases.read_text(encoding="utf-8"), tests_by_case(ROOT / "tests")),
     }
