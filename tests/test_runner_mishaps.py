@@ -17,6 +17,8 @@ from tests.builders import (
     a_connection,
     a_customer_gateway,
     a_survey,
+    a_table,
+    ordinary_tables,
 )
 from tests.stage import Lookout, Nobody, Stage
 from vpnmigrate.changes import (
@@ -233,6 +235,36 @@ class TestOtherHandsAndResuming:
         state = stage.back()
 
         assert any("10.9.0.0/16" in line for line in state.lost)
+
+    def test_a_setting_that_outlived_a_detach_is_switched_on_again(self, stage):
+        """Propagation that is listed and dead, because others took the gateway off, works again.
+
+        That they did is named; and nobody waits for routes until step 10's limit.
+        """
+        held_after(stage, 6)
+        stage.do("DetachVpnGateway", VpnGatewayId=OLD, VpcId=VPC)
+        stage.clock.sleep(timedelta(minutes=5))
+        began = stage.clock.now()
+
+        state = stage.back()
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert f"{OLD} was taken off {VPC} by somebody else; it is put back" in state.other_hands
+        assert stage.clock.now() - began < timedelta(minutes=10)
+        assert stage.differences() == ()
+
+    def test_a_table_that_others_made_take_up_routes_is_named_when_it_goes_off(self, tmp_path):
+        """A rollback switches off what hangs on the leaving gateway, and says whose it was."""
+        spare = a_table("rtb-spare")
+        stage = Stage(tmp_path, a_survey(route_tables=(*ordinary_tables(), spare)))
+        stage.forward()
+        stage.do("EnableVgwRoutePropagation", RouteTableId="rtb-spare", GatewayId=stage.new_gateway)
+        stage.clock.sleep(timedelta(minutes=5))
+
+        state = stage.back()
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert any("rtb-spare" in deed for deed in state.other_hands)
 
 
 class TestTwins:
