@@ -17,15 +17,15 @@ SIGHT = Sight(tunnels=(TunnelSight("vpn-1", "192.0.2.1", up=True),))
 
 
 def test_tells_the_wait_and_the_look(tmp_path):
-    """What the process sees is what another one reads, down to the deadline."""
+    """What the process sees is what another one reads."""
     run, clock = a_run(tmp_path), VirtualClock(BEGAN)
-    live = LiveFile(run, clock, deadline=BEGAN + LIMIT)
+    live = LiveFile(run, clock)
 
     live.sees(SIGHT)
     live.waits(10, "not yet", timedelta(seconds=3), LIMIT)
 
     waiting = Waiting(BEGAN, 10, "not yet", timedelta(seconds=3), LIMIT)
-    assert read_live(run) == Now(waiting, SIGHT, BEGAN + LIMIT)
+    assert read_live(run) == Now(waiting, SIGHT)
     assert stat.S_IMODE(run.live.stat().st_mode) == 0o600
 
 

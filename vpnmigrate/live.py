@@ -26,17 +26,16 @@ class Now(msgspec.Struct, frozen=True):
 
     waiting: Waiting | None = None
     sight: Sight | None = None
-    deadline: datetime | None = None
 
 
 class LiveFile:
     """Observes a run and keeps its file up to date; the process that made it removes it."""
 
-    def __init__(self, run: Run, clock: Clock, deadline: datetime | None = None) -> None:
+    def __init__(self, run: Run, clock: Clock) -> None:
         self._path = run.live
         self._aside = run.live.with_name(f".{run.live.name}")
         self._clock = clock
-        self._now = Now(deadline=deadline)
+        self._now = Now()
         self._written: datetime | None = None
 
     def saw(self, entry: Entry) -> None:

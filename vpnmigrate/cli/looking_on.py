@@ -109,9 +109,7 @@ def _window(desk: Desk, run: Run) -> Iterator[Window]:
                 fresh = _fresh(entries, told)
                 above = [hanging(line) for entry in fresh for line in narrator.lines(entry)]
                 live = read_live(run)
-                shown = Shown(
-                    run.id, stand.state, stand.now, live.waiting, live.sight, live.deadline
-                )
+                shown = Shown(run.id, stand.state, stand.now, live.waiting, live.sight)
                 screen.draw(shown, above)
 
         yield Drawn()

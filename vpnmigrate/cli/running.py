@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import vpnmigrate
 from vpnmigrate.approval import Approval
@@ -56,7 +56,6 @@ from vpnmigrate.report.words import span, wrapped
 from vpnmigrate.rundir import Run
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.vault import Vault
-from vpnmigrate.windows import back_out_deadline
 
 BLIND = (
     "The journal of an earlier process is not here, so what AWS shows is believed only after "
@@ -176,10 +175,9 @@ def _go(
         # A journal that sets out by a take-over is not the first there was.
         journal.write(LOST)
     rehearsed = _rehearsed(desk, plan, desk.console)
-    deadline = _deadline(plan, rehearsed)
     with (
-        _progress(desk, run, before, deadline) as (progress, speaker),
-        closing(LiveFile(run, desk.parts.clock, deadline)) as live,
+        _progress(desk, run, before) as (progress, speaker),
+        closing(LiveFile(run, desk.parts.clock)) as live,
     ):
         hooks = CommandHooks(plan, journal.entries, desk.parts.clock, kept.log)
         watch = Watch(progress, kept.log, live, hooks)
@@ -245,9 +243,7 @@ def _require_region(clients: Clients, region: str) -> None:
 
 
 @contextmanager
-def _progress(
-    desk: Desk, run: Run, before: RunState, deadline: datetime | None
-) -> Iterator[tuple[Observer, Speaker]]:
+def _progress(desk: Desk, run: Run, before: RunState) -> Iterator[tuple[Observer, Speaker]]:
     if not can_draw(desk.console):
         down_since = before.outage_since if before.outage_open else None
         decide_by = None if before.deadline is None else before.deadline.at
@@ -255,16 +251,8 @@ def _progress(
         return
     from vpnmigrate.report.terminal import TerminalProgress
 
-    with TerminalProgress(desk.console, desk.parts.clock, run.id, before, deadline) as progress:
+    with TerminalProgress(desk.console, desk.parts.clock, run.id, before) as progress:
         yield progress, progress
-
-
-def _deadline(plan: Plan, rehearsed: Rehearsed | None) -> datetime | None:
-    """Give the moment to turn back by, where window and rehearsal tell it."""
-    window = plan.decisions.window
-    if window is None or rehearsed is None:
-        return None
-    return back_out_deadline(window, rehearsed.rollback, plan.decisions.waits.margin)
 
 
 def probes_of(texts: Iterable[str], *, none: bool) -> tuple[str, ...] | None:

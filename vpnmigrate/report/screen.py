@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.changes import AskOperator
 from vpnmigrate.replay import RunState
+from vpnmigrate.report.deadline import left
 from vpnmigrate.report.progress import LAST_STEP, probe_told
 from vpnmigrate.report.words import safe, span, time_of_day
 from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
@@ -33,8 +34,6 @@ class Shown:
     now: datetime
     waiting: Waiting | None = None
     sight: Sight | None = None
-    deadline: datetime | None = None
-    """When a cutover that is not green has to be turned back; None where nobody has said."""
     alive: bool = True
 
 
@@ -71,7 +70,10 @@ def _clock(shown: Shown) -> str:
     least = "at least " if state.outage_earlier else ""
     if state.outage_open:
         return f"OUTAGE {least}{span(lasted)}"
-    return f"traffic {state.traffic.value} (outage was {least}{span(lasted)})"
+    # Verified once, and lacking something again: that is no outage yet, and not to be overlooked.
+    lacking = shown.sight is not None and shown.sight.green is None and not state.finished
+    told = f"{state.traffic.value}{', LACKING' if lacking else ''}"
+    return f"traffic {told} (outage was {least}{span(lasted)})"
 
 
 def _step(state: RunState) -> str:
@@ -106,13 +108,13 @@ def _to_do(shown: Shown) -> Iterator[str]:
 
 
 def _deadline(shown: Shown) -> Iterator[str]:
-    if shown.deadline is None or not shown.state.outage_open:
-        return
-    left = shown.deadline - shown.now
-    if left > timedelta(0):
-        yield f"back out by {time_of_day(shown.deadline)}, in {span(left)}"
-    else:
-        yield f"BACK-OUT DEADLINE PASSED {span(-left)} AGO ({time_of_day(shown.deadline)})"
+    """Say by when to turn back while traffic is down, and by when to confirm once it flows."""
+    state = shown.state
+    if state.outage_open and state.deadline is not None:
+        yield f"{left(state.deadline.at, shown.now)}: {time_of_day(state.deadline.at)}"
+    if (until := state.unconfirmed_until) is not None:
+        rest = span(until - shown.now)
+        yield f"UNCONFIRMED: goes back in {rest} unless: vpnmigrate confirm {shown.run}"
 
 
 def _details(shown: Shown, room: int) -> list[str]:

@@ -8,7 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self, TextIO, cast
@@ -112,13 +112,11 @@ class TerminalProgress:
         clock: Clock,
         run: str = "",
         before: RunState | None = None,
-        deadline: datetime | None = None,
     ) -> None:
         self._screen = Screen(console)
         self._clock = clock
         self._run = run
         self._state = before or RunState()
-        self._deadline = deadline
         self._waiting: Waiting | None = None
         self._sight: Sight | None = None
         self._narrator = Narrator()
@@ -213,7 +211,7 @@ class TerminalProgress:
         self._follow_cursor()
         above, self._above = self._above, []
         now = self._clock.now()
-        shown = Shown(self._run, self._state, now, self._waiting, self._sight, self._deadline)
+        shown = Shown(self._run, self._state, now, self._waiting, self._sight)
         self._screen.draw(shown, above)
 
 
