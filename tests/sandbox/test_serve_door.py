@@ -120,6 +120,18 @@ def test_other_services_are_served_in_their_own_protocols(service, call, action,
     assert world.asked == [(service, action, sent)]
 
 
+def test_every_answer_has_a_request_id_of_its_own():
+    """Evidence names each call by its request id, so no two answers share one."""
+    ec2 = ec2_before(CannedWorld(CreateTags={}))
+
+    ids = {
+        ec2.create_tags(Resources=["vgw-1"], Tags=[])["ResponseMetadata"]["RequestId"]
+        for _ in range(3)
+    }
+
+    assert len(ids) == 3
+
+
 @pytest.mark.parametrize(
     ("code", "status"),
     [
