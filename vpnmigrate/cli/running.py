@@ -22,7 +22,7 @@ from vpnmigrate.cli.hooks import CommandHooks, HookedJournal, attended
 from vpnmigrate.cli.looking_on import can_draw
 from vpnmigrate.cli.lost import LOST, is_blind, outranked, taking_over
 from vpnmigrate.cli.signals import Interruption, heeding
-from vpnmigrate.cli.standings import standing
+from vpnmigrate.cli.standings import standing, telling_where_it_stands
 from vpnmigrate.cli.subject import Subject, require_replannable
 from vpnmigrate.cli.watching import Watch
 from vpnmigrate.errors import (
@@ -106,9 +106,11 @@ def work_on(desk: Desk, subject: Subject, terms: Terms, journey: Journey) -> Sta
         LockedError: Somebody else has the run.
         StoppedError: Anything that went wrong once it was in hand.
     """
-    lock = take_lock(subject.run, desk.parts.clock, desk.parts.me, terms.take_over)
+    with telling_where_it_stands(desk, subject.run):
+        lock = take_lock(subject.run, desk.parts.clock, desk.parts.me, terms.take_over)
     try:
-        journal = FileJournal.open(subject.run, desk.parts.clock, lock)
+        with telling_where_it_stands(desk, subject.run):
+            journal = FileJournal.open(subject.run, desk.parts.clock, lock)
 
         def stands() -> Standing:
             return standing(desk, subject.run, subject.plan, journal.entries, alive=False)

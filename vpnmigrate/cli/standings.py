@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.wishes import gateway_goes
 from vpnmigrate.duty import watchdog_of
-from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
 from vpnmigrate.files import load_plan
 from vpnmigrate.journal import read_journal
 from vpnmigrate.lock import owner_at_work
 from vpnmigrate.plan import Plan
 from vpnmigrate.records import Entry
 from vpnmigrate.replay import replay
+from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.rundir import Run
 
@@ -61,3 +63,21 @@ def standings_of(desk: Desk) -> tuple[list[Standing], dict[str, str]]:
         except VpnMigrateError as error:
             unreadable[run.id] = error.message
     return stands, unreadable
+
+
+@contextmanager
+def telling_where_it_stands(desk: Desk, run: Run) -> Iterator[None]:
+    """Let what keeps *run* from being taken in hand tell how it stands, if that can be read.
+
+    A disk that is full in an outage must not hide that traffic is down.
+    """
+    try:
+        yield
+    except HeldByOthersError:
+        raise
+    except VpnMigrateError as error:
+        try:
+            stands = standing_of(desk, run)
+        except VpnMigrateError:
+            raise error from None
+        raise StoppedError(error, stands) from error
