@@ -17,7 +17,7 @@ from vpnmigrate.clock import SystemClock
 from vpnmigrate.errors import UsageError
 from vpnmigrate.options import Decisions, Waits
 from vpnmigrate.prober import Prober
-from vpnmigrate.probes import Command, Connect, counted, lossy_span, missed, probe_from
+from vpnmigrate.probes import Command, Connect, counted, missed, probe_from
 from vpnmigrate.records import OutageBegan, OutageEnded, Probed
 from vpnmigrate.runner import Runner
 from vpnmigrate.states import RunStatus
@@ -68,14 +68,6 @@ class TestCounting:
 
         assert missed([down], []) == ()
         assert missed([down], ["p"]) == ("probe p worked before step 7 and does not now",)
-
-    def test_the_data_planes_outage_is_from_first_to_last_loss(self):
-        """A probe that never worked says nothing about the outage."""
-        dead = Tally("dead", 9, 9, False, NOON, NOON, NOON + 9 * SECOND)
-        works = Tally("p", 9, 3, True, NOON, NOON + SECOND, NOON + 4 * SECOND)
-
-        assert lossy_span([dead, works]) == (NOON + SECOND, NOON + 4 * SECOND)
-        assert lossy_span([dead]) is None
 
 
 def until(prober: Prober, sent: int) -> tuple[Tally, ...]:

@@ -81,14 +81,3 @@ def missed(tallies: Iterable[Tally], proven: Iterable[str]) -> tuple[str, ...]:
         for tally in tallies
         if tally.probe in required and not tally.works
     )
-
-
-def lossy_span(tallies: Iterable[Tally]) -> tuple[datetime, datetime] | None:
-    """Give the data plane's outage: from the first loss of any probe that works to the last."""
-    known = [t for t in tallies if t.ever_worked and t.first_loss and t.last_loss]
-    if not known:
-        return None
-    return (
-        min(t.first_loss for t in known if t.first_loss),
-        max(t.last_loss for t in known if t.last_loss),
-    )

@@ -1,0 +1,64 @@
+"""A whole migration on the command line leaves its keys in the vault and nowhere else."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from vpnmigrate.files import load_playbook
+from vpnmigrate.options import KeyMode
+
+REUSING = """
+name: reusing
+summary: The old connections' keys are used again, and a command is a probe.
+decisions:
+  keys: {keys}
+  device_types: {{default: "Cisco Systems, Inc./CSRv AMI/IOS 12.4+"}}
+"""
+
+
+@pytest.mark.parametrize("keys", list(KeyMode))
+def test_every_artefact_but_the_vault_is_free_of_keys(terminal, keys):
+    """Plan, journal, live file, log, reports, runbook, bundle and all that is said hold no key."""
+    terminal.scenario("three-connections")
+    (terminal.place / "p.yaml").write_text(REUSING.format(keys=keys.value), encoding="utf-8")
+    gateway, olds = terminal.gateway, terminal.connections[:3]
+    said: list[str] = []
+
+    def ran(*words: str) -> None:
+        told = terminal.run(*words)
+        assert told.code == 0, (words, told.err)
+        said.extend((told.out, told.err))
+
+    assert load_playbook(str(terminal.place / "p.yaml")).decisions.keys is keys
+    ran("plan", "--vpn-gateway", gateway, "--playbook", "p.yaml", "-o", "plan.json")
+    run = msgspec.json.decode((terminal.place / "plan.json").read_bytes())["migration"]
+    ran("rehearse", "plan.json", "--faults", "2")
+    ran("runbook", "plan.json", "-o", "book.md")
+    ran("runbook", "plan.json", "-o", "book.html")
+    ran("approve", "plan.json", "-o", "yes.json")
+    ran("apply", "plan.json", "--approval", "yes.json", "--yes")
+    ran("status", run)
+    ran("rollback", run, "--yes", "--keep-new")
+    ran("apply", run, "--yes")
+    ran("report", run, "-o", "report.html")
+    ran("report", run, "--bundle", "evidence.zip")
+    ran("report", "verify", "evidence.zip")
+    confirmed = [word for old in olds for word in ("--confirm", old)]
+    ran("finalize", run, *confirmed)
+
+    files = [path for path in terminal.place.rglob("*") if path.is_file()]
+    vault = [path for path in files if "vault" in path.parts]
+    open_to_others = [path for path in files if path not in vault]
+    found = [
+        str(path.relative_to(terminal.place))
+        for path in open_to_others
+        if any(key.encode() in path.read_bytes() for key in terminal.world.keys)
+    ]
+    assert found == []
+    assert [key for key in terminal.world.keys if any(key in text for text in said)] == []
+    assert {"journal.jsonl", "plan.json", "book.html", "evidence.zip"} <= {p.name for p in files}
+    if keys is not KeyMode.SECRETS_MANAGER:
+        # Else the search above proves nothing.
+        kept = b"".join(path.read_bytes() for path in vault)
+        assert any(key.encode() in kept for key in terminal.world.keys)
