@@ -19,6 +19,7 @@ from vpnmigrate.options import Decisions, Waits
 from vpnmigrate.prober import Prober
 from vpnmigrate.probes import Command, Connect, counted, missed, probe_from
 from vpnmigrate.records import OutageBegan, OutageEnded, Probed
+from vpnmigrate.replay import replay
 from vpnmigrate.runner import Runner
 from vpnmigrate.states import RunStatus
 from vpnmigrate.tallies import Moment, Tally
@@ -120,6 +121,19 @@ class TestProber:
 
         assert (tally.sent >= 61, tally.lost, tally.last_loss) == (True, 12, NOON + SECOND)
 
+    def test_a_way_back_in_the_same_process_is_probed_too(self):
+        """Begun again after its end, it sends again, and adds to what it is given."""
+        prober = Prober(SystemClock(), attempt=lambda _: True)
+        prober.begin([Tally("10.1.0.5:22")])
+        until(prober, 1)
+        prober.end()
+
+        prober.begin([Tally("10.1.0.5:22", 60, 12)])
+        (tally,) = until(prober, 61)
+        prober.end()
+
+        assert (tally.sent >= 61, tally.lost, tally.works) == (True, 12, True)
+
 
 class Scripted:
     """Probes that work while traffic flows, sent once for each time that somebody asks."""
@@ -183,6 +197,16 @@ class TestInARun:
         assert stage.state.proven_probes == {self.PROBE}
         assert stage.state.probes[self.PROBE].lost > 0
         assert probes.ended
+
+    def test_what_worked_before_step_7_is_not_forgotten_with_its_counts(self, tmp_path):
+        """Until there is news, the journal says how a probe stood when the cutover began."""
+        stage = self.stage(tmp_path)
+        stage.forward(probes=Scripted(stage), lookout=Mender())
+
+        before = next(e.seq for e in stage.journal.entries if isinstance(e.record, Probed))
+        tally = replay(stage.journal.entries[:before]).probes[self.PROBE]
+
+        assert (tally.works, tally.sent) == (True, 0)
 
     def test_a_probe_that_worked_must_work_again(self, tmp_path):
         """Green waits for it, names it, and without it the step does not end."""

@@ -42,7 +42,13 @@ class Prober:
         self._over = threading.Event()
 
     def begin(self, known: Iterable[Tally]) -> None:
-        """Send the probes of *known*, counting on from there, and the extra ones."""
+        """Send the probes of *known*, counting on from there, and the extra ones.
+
+        It may be begun again once it was ended: a way back follows a cutover in one process.
+        """
+        if self._over.is_set():
+            self._over = threading.Event()
+            self._tallies = {}
         given = {tally.probe: tally for tally in known}
         extra = {text: Tally(text) for text in self._extra}
         for text, tally in {**extra, **given}.items():
@@ -51,7 +57,10 @@ class Prober:
             self._tallies[text] = tally
             # A daemon: an attempt that hangs in the resolver must not keep the process.
             threading.Thread(
-                target=self._send, args=(text, probe_from(text)), name=f"probe {text}", daemon=True
+                target=self._send,
+                args=(text, probe_from(text), self._over),
+                name=f"probe {text}",
+                daemon=True,
             ).start()
 
     def tallies(self) -> tuple[Tally, ...]:
@@ -70,16 +79,16 @@ class Prober:
         self._over.set()
         self._senders.end()
 
-    def _send(self, text: str, aim: Aim) -> None:
-        while not self._over.is_set():
+    def _send(self, text: str, aim: Aim, over: threading.Event) -> None:
+        while not over.is_set():
             begun = self._clock.now()
             answered = self._attempt(aim)
-            if self._over.is_set():
+            if over.is_set():
                 return  # cut short, so it proves nothing
             with self._lock:
                 self._tallies[text] = counted(self._tallies[text], begun, answered=answered)
             left = PACE - (self._clock.now() - begun)
-            self._over.wait(max(0.0, left.total_seconds()))
+            over.wait(max(0.0, left.total_seconds()))
 
 
 class _Senders:

@@ -16,4 +16,5 @@ def probes_after(state: RunState, probed: Probed) -> RunState:
         return replace(state, probes=probes)
     worked = frozenset(tally.probe for tally in probed.tallies if tally.ever_worked)
     # What was sent before step 7 only showed what works.
-    return replace(state, probes={probe: Tally(probe) for probe in probes}, proven_probes=worked)
+    uncounted = {name: Tally(name, works=t.works, since=t.since) for name, t in probes.items()}
+    return replace(state, probes=uncounted, proven_probes=worked)

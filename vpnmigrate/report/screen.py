@@ -15,7 +15,7 @@ from vpnmigrate.changes import AskOperator
 from vpnmigrate.replay import RunState
 from vpnmigrate.report.deadline import left
 from vpnmigrate.report.progress import LAST_STEP, probe_told
-from vpnmigrate.report.words import safe, span, time_of_day
+from vpnmigrate.report.words import count, safe, span, time_of_day
 from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
 
 TALLEST = 16
@@ -159,7 +159,7 @@ def _tunnels(tunnels: Sequence[TunnelSight]) -> list[str]:
     up = sum(t.up for t in tunnels)
     rows = [
         f"  {t.connection} {t.outside_ip:<15} {'UP  ' if t.up else 'DOWN'} {t.told}"
-        + (f", {t.readings} readings" if t.readings else "")
+        + (f", {count(t.readings, 'reading')}" if t.readings else "")
         for t in sorted(tunnels, key=lambda t: t.up)
     ]
     return [f"tunnels  {up} of {len(tunnels)} UP", *rows]
