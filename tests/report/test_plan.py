@@ -8,8 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from tests.builders import a_proof
-from tests.report.examples import a_plan
+from tests.report.examples import NEW, a_plan
+from vpnmigrate.changes import DeleteVpnGateway
 from vpnmigrate.options import Decisions, Exceptions, TestVpc, TunnelOptions
+from vpnmigrate.plan import LAST_OF_CUTOVER, Phase, PlannedStep
 from vpnmigrate.report import plan as view
 
 
@@ -68,6 +70,19 @@ class TestText:
         assert lines[begins + 2] == "- disable propagation from vgw-11aa22bb in rtb-1111aaaa"
         assert lines[ends - 1] == "- enable the tunnels of vpn-99"
         assert "when 2 of 2 tunnels are UP" in lines[ends]
+
+    def test_a_way_back_that_asks_nobody_ends_its_outage_before_the_clean_up(self):
+        """Where old tunnels stay enabled traffic returns in step 10, not with the last deletion."""
+        plan = a_plan()
+        interrupted = next(step for step in plan.back if step.phase is Phase.CUTOVER)
+        last = PlannedStep(LAST_OF_CUTOVER, "Switch the tunnels", Phase.CUTOVER)
+        clean_up = PlannedStep(2, "Delete", Phase.CLEAN_UP, (DeleteVpnGateway(NEW),))
+
+        text = view.text(replace(plan, back=(interrupted, last, clean_up)), a_proof(), file="p")
+
+        way_back = text[text.index("THE WAY BACK") : text.index("STEP 11")]
+        assert way_back.count("THE OUTAGE ENDS") == 1
+        assert way_back.index("THE OUTAGE ENDS") < way_back.index("(clean-up)")
 
     def test_shows_every_change(self, text):
         """The board approves what will be done, and nothing else is done."""

@@ -75,6 +75,9 @@ def _forward(plan: Plan) -> Iterator[str]:
 def _steps(steps: Iterable[PlannedStep], ends_when: str = _FLOWS_AGAIN) -> Iterator[str]:
     down, up = False, False
     for step in steps:
+        if down and not up and step.phase is not Phase.CUTOVER:
+            up = True  # nobody is asked to bring traffic back: it returns by itself
+            yield _mark(f"THE OUTAGE ENDS when {ends_when}")
         interrupts = step.phase is Phase.CUTOVER and bool(step.changes)
         if interrupts and not down:
             down = True
