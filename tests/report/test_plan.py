@@ -76,7 +76,7 @@ class TestText:
         plan = a_plan()
         interrupted = next(step for step in plan.back if step.phase is Phase.CUTOVER)
         last = PlannedStep(LAST_OF_CUTOVER, "Switch the tunnels", Phase.CUTOVER)
-        clean_up = PlannedStep(2, "Delete", Phase.CLEAN_UP, (DeleteVpnGateway(NEW),))
+        clean_up = PlannedStep(2, "Delete", Phase.CLEAN_UP, (DeleteVpnGateway(NEW, NEW),))
 
         text = view.text(replace(plan, back=(interrupted, last, clean_up)), a_proof(), file="p")
 

@@ -38,6 +38,29 @@ def test_a_client_needs_only_the_environment_it_prints(server, world, monkeypatc
     assert boto3.client("ec2").describe_vpn_gateways()["VpnGateways"] == []
 
 
+@pytest.mark.parametrize(
+    ("key", "user"),
+    [
+        ("SANDBOX_BOB", "bob"),
+        ("SANDBOX", "sandbox"),
+        ("SANDBOX_", "sandbox"),
+        ("SANDBOX_bob.x", "sandbox"),
+        ("AKIAIOSFODNN7EXAMPLE", "sandbox"),
+    ],
+)
+def test_a_key_id_can_name_its_user(server, world, key, user):
+    """Two people are two ARNs to STS, so four eyes can be tried; any other key is one user's."""
+    sts = boto3.client(
+        "sts",
+        endpoint_url=server.url,
+        region_name=world.region,
+        aws_access_key_id=key,
+        aws_secret_access_key="x",
+    )
+
+    assert sts.get_caller_identity()["Arn"] == f"arn:aws:iam::{world.account}:user/{user}"
+
+
 def test_another_region_is_empty(server, world):
     """What is in the World's Region is not to be seen in another one."""
     here, there = (

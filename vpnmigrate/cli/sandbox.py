@@ -46,8 +46,8 @@ def serve(
 ) -> None:
     """Serve the EC2 API on loopback until interrupted.
 
-    For any client: set what it prints in the client's environment.  It checks no signature, and
-    everything in it is gone when it stops.
+    For any client: set what it prints in the client's environment.  It checks no signature:
+    AWS_ACCESS_KEY_ID=SANDBOX_BOB makes you the user bob.  Everything in it is gone when it stops.
     """
     import os
 

@@ -21,6 +21,7 @@ from vpnmigrate.sandbox import (
 )
 from vpnmigrate.sandbox.params import Params, Result
 from vpnmigrate.sandbox.state import State
+from vpnmigrate.sandbox.users import NOBODY_IN_PARTICULAR, USER
 
 Action = Callable[[State, Params], Result]
 Name = tuple[str, str]
@@ -28,12 +29,12 @@ Name = tuple[str, str]
 
 
 def get_caller_identity(state: State, params: Params) -> Result:
-    """GetCallerIdentity, of the only user there is."""
-    del params
+    """GetCallerIdentity, of whom the door has recognised."""
+    user = params.get(USER, NOBODY_IN_PARTICULAR)
     return {
         "Account": state.account,
-        "Arn": f"arn:aws:iam::{state.account}:user/sandbox",
-        "UserId": "AIDASANDBOX",
+        "Arn": f"arn:aws:iam::{state.account}:user/{user}",
+        "UserId": f"AIDA{user.upper()}",
     }
 
 

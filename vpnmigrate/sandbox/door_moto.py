@@ -30,6 +30,7 @@ from moto.sts.responses import TokenResponse
 from werkzeug.wrappers import Response
 
 from vpnmigrate.sandbox.apierror import ApiError
+from vpnmigrate.sandbox.users import USER, user_of
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -103,7 +104,11 @@ class _Door(BaseResponse):
         world = self.regions.world(self.region)
         if not world.handles(self.boto3_service_name, action):
             return super().call_action()
-        result = world.execute(self.boto3_service_name, action, self.params)
+        params = self.params
+        key, *_ = _credential(self.headers.get("Authorization", ""))
+        if action == "GetCallerIdentity" and (user := user_of(key)):
+            params = {**params, USER: user}
+        result = world.execute(self.boto3_service_name, action, params)
         status, headers, body = self.serialized(ActionResult(result))
         return status, headers, _told_apart(body)
 
@@ -169,10 +174,14 @@ def _refusal(environ: WSGIEnvironment, status: int, code: str, message: str) -> 
 
 
 def _service(environ: WSGIEnvironment) -> str:
-    """Read the service out of a credential scope: KEY/DATE/REGION/SERVICE/aws4_request."""
-    _, _, scope = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")
-    parts = scope.partition(",")[0].split("/")
+    parts = _credential(environ.get("HTTP_AUTHORIZATION", ""))
     return parts[-2] if len(parts) > 1 else ""
+
+
+def _credential(authorization: str) -> list[str]:
+    """Read a credential and its scope: KEY/DATE/REGION/SERVICE/aws4_request."""
+    _, _, scope = authorization.partition("Credential=")
+    return scope.partition(",")[0].split("/")
 
 
 @contextmanager
