@@ -99,6 +99,15 @@ class TestUnconfirmed:
         assert status["confirm_within"] == 900
         assert status["next"] == f"vpnmigrate confirm {run}"
 
+    def test_who_looks_on_is_told_that_it_waits_for_somebody(self, terminal):
+        """The watched run ends as apply does: 3 until it is confirmed, and 0 from then on."""
+        run = terminal.applied()
+        unconfirmed = terminal.run("status", "--watch", run)
+        terminal.run("confirm", run)
+        confirmed = terminal.run("status", "--watch", run)
+
+        assert (unconfirmed.code, confirmed.code) == (3, 0)
+
     def test_a_watchdog_that_is_gone_is_told_by_status(self, terminal):
         """Nobody relies on a process that is not there."""
         run = terminal.applied()

@@ -71,6 +71,8 @@ def look_on(desk: Desk, run: Run) -> tuple[Standing, Exit]:
 
 def _ended(stand: Standing, entries: tuple[Entry, ...]) -> Exit:
     """Give the exit code that the run's process left with, as far as its journal tells."""
+    if stand.state.unconfirmed_until is not None:
+        return Exit.HELD
     if stand.state.finished:
         return Exit.DONE
     last = entries[-1].record if entries else None
