@@ -53,7 +53,7 @@ def closing(scenes: Sequence[Scene]) -> str:
         [
             "-" * WIDTH,
             wrapped(
-                f"That were {len(scenes)} commands on a model of EC2, in this process alone. "
+                f"These were {len(scenes)} commands on a model of EC2, in this process alone. "
                 "On your account it begins the same way, and planning changes nothing:"
             ),
             "",
