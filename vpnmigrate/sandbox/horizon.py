@@ -8,17 +8,14 @@ from datetime import datetime, timedelta
 from vpnmigrate.sandbox.state import State
 
 
-def next_change(state: State) -> datetime | None:
-    """Give the first moment after the state's own at which any answer may change by itself.
+def changes(state: State) -> list[datetime]:
+    """Give, in order, every moment at which any answer of *state* may change by itself.
 
     It may name a moment at which nothing changes, and never misses one at which something does:
     whatever the model works out from time is a stored moment plus one of ``_delays``.
     """
     delays = _delays(state)
-    longest = max(delays)
-    recent = {moment for moment in _moments(state) if moment + longest > state.now}
-    to_come = (moment + delay for moment in recent for delay in delays)
-    return min((moment for moment in to_come if moment > state.now), default=None)
+    return sorted({moment + delay for moment in set(_moments(state)) for delay in delays})
 
 
 def _delays(state: State) -> set[timedelta]:

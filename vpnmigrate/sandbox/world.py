@@ -6,11 +6,13 @@ caller writes and reads them, through one of the doors (``door``, ``door_moto``)
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cached_property
 from random import Random
 from threading import RLock
 from typing import Any
@@ -20,30 +22,42 @@ from vpnmigrate.sandbox.actions import READS, WITHOUT_DRY_RUN, WRITES, Action
 from vpnmigrate.sandbox.apierror import ApiError
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.devices import Devices
-from vpnmigrate.sandbox.horizon import next_change
+from vpnmigrate.sandbox.horizon import changes
 from vpnmigrate.sandbox.past import kept
 from vpnmigrate.sandbox.state import State
 
 __all__ = ["ApiError", "World"]
 
-NEVER = datetime.max.replace(tzinfo=UTC)
-
 
 @dataclass
 class _Memory:
-    """The answers of a state that nobody alters, good from a moment until another."""
+    """A state that nobody alters, with its answers: each holds between two of its changes."""
 
     state: State
-    since: datetime = NEVER
-    until: datetime = NEVER
-    answers: dict[tuple[Action, str], dict[str, Any]] = field(default_factory=dict)
+    answers: dict[tuple[int, Action, str], dict[str, Any]] = field(default_factory=dict)
 
-    def answer(self, action: Action, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Work *action* out, unless it was asked before and nothing can have changed since."""
-        if not self.since <= self.state.now < self.until:
-            self.answers.clear()
-            self.since, self.until = self.state.now, next_change(self.state) or NEVER
-        asked = (action, _canonical(params))
+    @cached_property
+    def changes(self) -> list[datetime]:
+        """When the state changes by itself; worked out when first asked for."""
+        return changes(self.state)
+
+    def kept(self) -> _Memory:
+        """Give a memory of what the state is now, for when it is altered."""
+        past = _Memory(kept(self.state), self.answers)
+        past.changes = self.changes
+        return past
+
+    def next_change(self) -> datetime | None:
+        """Give the first moment after the state's own at which any answer may change."""
+        come = bisect_right(self.changes, self.state.now)
+        return self.changes[come] if come < len(self.changes) else None
+
+    def answer(self, action: Action, params: Mapping[str, Any], written: str) -> dict[str, Any]:
+        """Work *action* out, unless it was asked before and nothing has changed between.
+
+        *written* is ``_canonical`` of *params*.
+        """
+        asked = (bisect_right(self.changes, self.state.now), action, written)
         if asked not in self.answers:
             self.answers[asked] = action(self.state, params)
         return dict(self.answers[asked])
@@ -70,11 +84,10 @@ class World:
         self.region = region
         self.seed = seed
         self.devices = Devices(self.alone)
-        self._state = State(clock.now(), self.behaviour, account, region, seed)
+        self._present = _Memory(State(clock.now(), self.behaviour, account, region, seed))
         self._lock = RLock()
         self._calls: Counter[str] = Counter()
-        self._past: list[tuple[datetime, State]] = []
-        self._answers: dict[int, _Memory] = {}
+        self._past: list[tuple[datetime, _Memory]] = []
         self._changed = clock.now()
         self._next_change: datetime | None = self._changed
 
@@ -98,9 +111,12 @@ class World:
                     "Request would have succeeded, but DryRun flag is set.",
                     412,
                 )
-            state.draw = self._chance(name, params)
+            written = _canonical(params)
+            call = f"{self.seed}/{service}/{action}/{written}"
+            self._calls[call] += 1
+            state.draw = Random(f"{call}/{self._calls[call]}")  # noqa: S311 - repeatable on purpose
             if name in READS:
-                return self._read(action, READS[name], state, params)
+                return self._read(name, params, written)
             return self._write(WRITES[name], state, params)
 
     @contextmanager
@@ -116,19 +132,20 @@ class World:
     def to_be_read(self) -> Iterator[State]:
         """Give the state as ``alone`` does, but to be read only."""
         with self._lock:
-            self._state.now = self.clock.now()
-            yield self._state
+            state = self._present.state
+            state.now = self.clock.now()
+            yield state
 
     def _altered(self, state: State) -> None:
         self._changed = self._next_change = state.now
-        self._answers.clear()
+        self._present = _Memory(state)
 
     def changed(self) -> datetime:
         """Give a moment since which every answer that does not lag has been the same."""
         with self.to_be_read() as state:
             if self._next_change is not None and self._next_change <= state.now:
                 self._changed = state.now
-                self._next_change = next_change(state)
+                self._next_change = self._present.next_change()
             return self._changed
 
     def rests_until(self, moment: datetime) -> bool:
@@ -149,25 +166,23 @@ class World:
         """
         world = World(clock, behaviour or self.behaviour, self.account, self.region, self.seed)
         with self.to_be_read() as state:
-            world._state = kept(state)
+            world._present = _Memory(replace(kept(state), behaviour=world.behaviour))
             world._calls = self._calls.copy()
-        world._state.behaviour = world.behaviour
         return world
 
     def _read(
-        self, name: str, action: Action, state: State, params: Mapping[str, Any]
+        self, name: tuple[str, str], params: Mapping[str, Any], written: str
     ) -> dict[str, Any]:
         """Answer from the present, or with a read lag from the world of a moment ago."""
+        state = self._present.state
         present = state.now
-        lags = not self.behaviour.lagging or name in self.behaviour.lagging
+        lags = not self.behaviour.lagging or name[1] in self.behaviour.lagging
         lag = self.behaviour.read_lag if lags else timedelta(0)
         moment = present - lag * state.draw.random()
-        seen = next((before for ended, before in self._past if ended > moment), state)
-        seen.now, seen.draw = moment, state.draw
+        seen = next((before for ended, before in self._past if ended > moment), self._present)
+        seen.state.now = moment
         try:
-            if id(seen) not in self._answers:
-                self._answers[id(seen)] = _Memory(seen)
-            return self._answers[id(seen)].answer(action, params)
+            return seen.answer(READS[name], params, written)
         finally:
             state.now = present
 
@@ -176,14 +191,9 @@ class World:
         lag = self.behaviour.read_lag
         if lag:
             self._past = [entry for entry in self._past if entry[0] > state.now - lag]
-            self._past.append((state.now, kept(state)))
+            self._past.append((state.now, self._present.kept()))
         self._altered(state)
         return action(state, params)
-
-    def _chance(self, name: tuple[str, str], params: Mapping[str, Any]) -> Random:
-        call = f"{self.seed}/{'/'.join(name)}/{_canonical(params)}"
-        self._calls[call] += 1
-        return Random(f"{call}/{self._calls[call]}")  # noqa: S311 - repeatable on purpose
 
 
 def _canonical(value: Any) -> str:
