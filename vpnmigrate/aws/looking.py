@@ -12,7 +12,7 @@ from vpnmigrate.aws.reading import (
     subnet_record,
     vpc_record,
 )
-from vpnmigrate.aws.reading_tables import table_record
+from vpnmigrate.aws.reading_tables import Tables
 from vpnmigrate.clock import Clock
 from vpnmigrate.model import SubnetRecord, Tag, VpcRecord
 from vpnmigrate.plan import Plan
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 
-def look(ec2: EC2Client, plan: Plan, clock: Clock) -> Reading:
+def look(ec2: EC2Client, plan: Plan, clock: Clock, tables: Tables) -> Reading:
     """Read what *plan* touches, gateways first: what they name is asked for next.
+
+    *tables* knows the tables of the look before.
 
     Raises:
         AwsError: A describe call failed.
@@ -39,12 +41,11 @@ def look(ec2: EC2Client, plan: Plan, clock: Clock) -> Reading:
         vpcs = in_order(map(vpc_record, describing.vpcs_of(ec2, plan.migration)))
         subnets = in_order(map(subnet_record, describing.subnets_of(ec2, plan.migration)))
     holding = sorted({plan.vpc, *(vpc.id for vpc in vpcs)})
-    tables = in_order(map(table_record, describing.route_tables(ec2, holding)))
     return Reading(
         begun=begun,
         gateways=gateways,
         connections=connections,
-        tables=tables,
+        tables=tables.read(describing.route_tables(ec2, holding)),
         vpcs=vpcs,
         subnets=subnets,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_network
 
 from msgspec.structs import replace
@@ -26,6 +27,39 @@ class Reach:
     """Paths that did not lead to the gateway before and lead elsewhere now."""
 
 
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """All that a comparison of tables rests on, but for the moment, on which it does not depend.
+
+    Equal where every part is the very same object: most looks of a cutover read what the look
+    before did, and are given its snapshot with another moment (``looking``).
+    """
+
+    plan: Plan
+    way: Way
+    now: Snapshot
+    baseline: Baseline
+    incomplete: bool = False
+    """A connection was lost: nobody knows which propagated prefixes it brought."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Basis) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def _parts(self) -> tuple[object, ...]:
+        now = self.now
+        read = (id(now.facts), id(now.tables), id(now.foreign), id(now.stale))
+        return id(self.plan), self.way, read, id(self.baseline), self.incomplete
+
+    def rows(self, table: RouteTableRecord) -> tuple[Row, ...]:
+        """Compare *table* of before with what it is now, destination by destination."""
+        before = as_before(self.plan, self.baseline, table)
+        successors: dict[str, str] = {self.plan.old_gateway: self.way.joining}
+        return equivalence(before, self.now.tables[table.id], successors)
+
+
 def reach(
     plan: Plan, way: Way, now: Snapshot, baseline: Baseline, *, incomplete: bool = False
 ) -> Reach:
@@ -33,6 +67,12 @@ def reach(
 
     *incomplete* says that a connection was lost: nobody knows which propagated prefixes it brought.
     """
+    return _reach(Basis(plan, way, now, baseline, incomplete))
+
+
+@lru_cache(maxsize=4)
+def _reach(basis: Basis) -> Reach:
+    plan, way, now = basis.plan, basis.way, basis.now
     waiting: list[str] = []
     taken: list[Row] = []
     altered: list[Row] = []
@@ -42,10 +82,10 @@ def reach(
         if doubt := _doubt(plan, way, now, table):
             waiting.append(doubt)
             continue
-        before = as_before(plan, baseline, table)
+        before = as_before(plan, basis.baseline, table)
         known = {(r.destination, r.origin == PROPAGATED_ROUTE) for r in before.routes}
-        foreign = Propagation(table.id, way.joining) in now.foreign or incomplete
-        for row in equivalence(before, now.tables[table.id], {plan.old_gateway: way.joining}):
+        foreign = Propagation(table.id, way.joining) in now.foreign or basis.incomplete
+        for row in basis.rows(table):
             if row.same or excepted(plan, row):
                 continue
             if row.before.hop != plan.old_gateway:

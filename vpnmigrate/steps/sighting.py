@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from vpnmigrate.facts import Switch
 from vpnmigrate.model import ConnectionRecord, RouteTableRecord, TunnelReading
 from vpnmigrate.plan import Plan
-from vpnmigrate.routes import equivalence
 from vpnmigrate.sights import Sight, TableSight, TunnelSight
 from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.green import tunnel_name
-from vpnmigrate.steps.reach import as_before, excepted
+from vpnmigrate.steps.reach import Basis, excepted
 from vpnmigrate.steps.traffic import asked_for, recorded_baseline
 from vpnmigrate.streaks import Streak
 from vpnmigrate.tallies import Tally
@@ -26,7 +26,7 @@ def sight_of(
     verified = told.verified is not None
     return Sight(
         tunnels=tuple(_tunnels(plan, way, now, told)),
-        tables=tuple(_tables(plan, way, now, told)),
+        tables=_tables(Basis(plan, way, now, told.baseline or recorded_baseline(plan))),
         green=None if green is None or since is None else green.last - since,
         holds_for=max(waits.steady, waits.soak) if verified else waits.steady,
         readings=green.readings if green else 0,
@@ -52,22 +52,25 @@ def _says(record: ConnectionRecord, tunnel: TunnelReading) -> str:
     return "static" if record.static_only else f"{routes} route{'' if routes == 1 else 's'}"
 
 
-def _tables(plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterator[TableSight]:
-    baseline = told.baseline or recorded_baseline(plan)
+@lru_cache(maxsize=4)
+def _tables(basis: Basis) -> tuple[TableSight, ...]:
+    return tuple(_sights(basis))
+
+
+def _sights(basis: Basis) -> Iterator[TableSight]:
+    plan = basis.plan
     for table in plan.before.route_tables:
-        if (current := now.tables.get(table.id)) is None:
+        if table.id not in basis.now.tables:
             continue
         rows = [
             row
-            for row in equivalence(
-                as_before(plan, baseline, table), current, {plan.old_gateway: way.joining}
-            )
+            for row in basis.rows(table)
             if row.before.hop == plan.old_gateway and not excepted(plan, row)
         ]
         if rows:
             reached = sum(row.same for row in rows)
             lacking = next((row.destination for row in rows if not row.same), "")
-            off = _is_off(plan, way, now, table)
+            off = _is_off(plan, basis.way, basis.now, table)
             yield TableSight(table.id, reached, len(rows), "propagation is off" if off else lacking)
 
 
