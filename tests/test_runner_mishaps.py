@@ -24,6 +24,7 @@ from tests.stage import Lookout, Nobody, Stage
 from vpnmigrate.changes import (
     AskOperator,
     AttachVpnGateway,
+    CreateVpnConnection,
     CreateVpnGateway,
     DisablePropagation,
 )
@@ -141,6 +142,26 @@ class TestFalseEnds:
         stage = Stage(tmp_path, faults=Faults(faults))
 
         assert stage.forward().status is RunStatus.CUT_OVER
+
+    def test_a_call_that_was_answered_meanwhile_was_not_unheard_all_the_time(self, tmp_path):
+        """Two lost calls with a quarter of an hour of refusals between do not end a run."""
+        create = "CreateVpnConnection"
+        busy = ("VpnConnectionLimitExceeded", "maximum number of mutating objects")
+        faults = [
+            Fault(create, Kind.TIMED_OUT),
+            Fault(create, Kind.REFUSED, 2, 100, *busy),
+            Fault(create, Kind.TIMED_OUT, 102),
+        ]
+        stage = Stage(tmp_path, faults=Faults(faults))
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+        asked = [
+            entry.at
+            for entry in stage.entries
+            if isinstance(entry.record, Intended)
+            and isinstance(entry.record.change, CreateVpnConnection)
+        ]
+        assert asked[-1] - asked[0] > timedelta(minutes=15)
 
 
 class TestPutOff:

@@ -32,6 +32,7 @@ class Patience:
         self._put_off: dict[Fact, dict[timedelta, datetime]] = {}
         self._gone_since: dict[AwsChange, datetime] = {}
         self._unheard: dict[AwsChange, datetime] = {}
+        self._dispensable: dict[AwsChange, datetime] = {}
 
     def judge(self, step: Step, done: Done, *, outage: bool) -> StepError | None:
         """Give the error that *done* has to end *step* with, or nothing if the run can bear it."""
@@ -39,6 +40,7 @@ class Patience:
             case Performed():
                 self._put_off.pop(done.change.fact, None)
                 self._unheard.pop(done.change, None)
+                self._dispensable.pop(done.change, None)
                 return None
             case Later(why) | Refused(message=why) | InDoubt(why) if self._can_do_without(done):
                 self._logbook.write(Noted(f"AWS would not {done.change}: {why}"))
@@ -51,7 +53,9 @@ class Patience:
                     return None
                 text = f"for {UNHEARD_LIMIT} no answer has come to {done.change}: {why}"
                 return DidNotSettleError(text, step=step.number, outage=outage)
-            case Later(why=why, limit=limit):
+            case Later(why=why, limit=limit, request_id=answer):
+                if answer:
+                    self._unheard.pop(done.change, None)
                 if self._may_still_pass(done.change, limit):
                     return None
                 text = f"AWS has put off for {limit} to {done.change}: {why}"
@@ -73,7 +77,7 @@ class Patience:
             return False
         if isinstance(change, PlaceClaim) or isinstance(done.outcome, Refused):
             return True
-        since = self._unheard.setdefault(change, self._clock.now())
+        since = self._dispensable.setdefault(change, self._clock.now())
         return self._clock.now() - since >= 2 * CONSISTENCY_DELAY
 
     def _may_still_pass(self, change: AwsChange, limit: timedelta) -> bool:
