@@ -137,3 +137,22 @@ class TestInterruption:
         assert ended.returncode == 7
         assert "still here" not in ended.stdout
         assert ended.stderr.count("vpnmigrate apply m-1") == 2
+
+
+HASTY = """
+import os, signal, sys
+from vpnmigrate.cli.signals import to_the_end
+def work():
+    os.kill(os.getpid(), signal.SIGINT)
+    return 0
+code = to_the_end(work)
+os.kill(os.getpid(), signal.SIGINT)
+sys.exit(code)
+"""
+
+
+def test_a_late_ctrl_c_does_not_replace_the_exit_code():
+    """Ctrl-C while a process says its farewell leaves with 7, not as if a signal had killed it."""
+    left = subprocess.run([sys.executable, "-c", HASTY], check=False)
+
+    assert left.returncode == 7

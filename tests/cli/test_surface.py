@@ -25,7 +25,7 @@ FLAGS = {
     | {"--change", "--window"}
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
-    "rehearse": GIVEN_TO_RUNS,
+    "rehearse": {"--faults", "--seed"} | GIVEN_TO_RUNS,
     "runbook": {"--output", "-o"},
     "approve": {"--output", "-o", "--yes", "--no-input"} | GIVEN_TO_AWS,
     "apply": {

@@ -18,6 +18,7 @@ from vpnmigrate.changes import AskOperator, OperatorTask
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.cli.leave import run
 from vpnmigrate.cli.parts import OwnParts
+from vpnmigrate.cli.signals import to_the_end
 from vpnmigrate.ports import People
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.rundir import Run
@@ -69,4 +70,5 @@ class Willing:
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:], SandboxTime(Client(os.environ["AWS_ENDPOINT_URL"]))))
+    parts = SandboxTime(Client(os.environ["AWS_ENDPOINT_URL"]))
+    sys.exit(to_the_end(lambda: run(sys.argv[1:], parts)))

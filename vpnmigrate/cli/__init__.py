@@ -8,6 +8,8 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Run the command line of this process and leave with one of the exit codes."""
-    from vpnmigrate.cli.leave import run  # keeps ``import vpnmigrate.cli`` free of Typer
+    # Inside, because ``import vpnmigrate.cli`` is to be free of Typer.
+    from vpnmigrate.cli.leave import run
+    from vpnmigrate.cli.signals import to_the_end
 
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(to_the_end(lambda: run(sys.argv[1:])))

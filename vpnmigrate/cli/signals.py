@@ -78,6 +78,19 @@ def heeding(interruption: Interruption) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def to_the_end(work: Callable[[], int]) -> int:
+    """Give the exit code of *work*; no late Ctrl-C puts a signal in its place.
+
+    The first one has been heeded by then, and another may come while the farewell is said.
+    """
+    try:
+        code = work()
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return code
+
+
 @contextmanager
 def deaf_to_hang_ups() -> Iterator[None]:
     """Let no terminal that goes away end this process."""
