@@ -47,6 +47,7 @@ from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.records import (
     Answered,
     BaselineTaken,
+    Entry,
     Finished,
     Held,
     Intended,
@@ -567,6 +568,24 @@ class TestBackOut:
         assert stage.state.traffic is Traffic.OLD
         assert stage.differences() == ()
         assert stage.new_gateway
+
+    def test_what_others_took_away_is_told_with_the_way_back(self, tmp_path):
+        """A cutover that turned back by itself does not say that all is as before if it is not."""
+        stage = Stage(
+            tmp_path,
+            decisions=Decisions(back_out=BackOut.ROLL_BACK, old_tunnels=OldTunnels.LEAVE),
+            faults=Faults([Fault("AttachVpnGateway", Kind.DENIED)]),
+        )
+
+        def table_of_others(entry: Entry) -> None:
+            if isinstance(entry.record, OutageBegan):
+                stage.do("DeleteRouteTable", RouteTableId=BOTH)
+
+        with pytest.raises(BackedOutError) as caught:
+            stage.forward(lookout=Lookout(table_of_others))
+
+        assert "gone by another hand" in caught.value.advice
+        assert BOTH in caught.value.advice
 
     def test_a_failure_before_the_outage_only_stops(self, tmp_path):
         """The policy is about the cutover: a run that failed in preparation just stops."""

@@ -167,8 +167,9 @@ class Runner:
             if not failure.outage or self._plan.decisions.back_out is not BackOut.ROLL_BACK:
                 raise
             cause, who = failure, "the plan's back-out policy has rolled it back"
-        self.back(keep_new=True)
-        advice = f"traffic is as before; to clean up: vpnmigrate rollback {self._plan.migration}"
+        lost = self.back(keep_new=True).lost
+        now = f"gone by another hand: {'; '.join(lost)}" if lost else "traffic is as before"
+        advice = f"{now}; to clean up: vpnmigrate rollback {self._plan.migration}"
         raise BackedOutError(f"{cause.message}; {who}", advice=advice) from cause
 
     def _go_forward(self, until: int | None) -> Ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import timedelta
 
 import pytest
@@ -86,6 +87,15 @@ class TestApprovals:
         (record,) = records(terminal, run, Approved)
         assert record.approval.user == "bob"
         assert terminal.status(run)["approvals"][0]["user"] == "bob"
+
+    def test_the_command_that_approve_prints_works_as_it_stands(self, terminal):
+        """Whoever has plan and approval at hand can paste it: nothing in it has to be filled in."""
+        plan(terminal, ONE)
+        given = terminal.run("approve", "plan.json", "--json")
+
+        applied = terminal.run(*shlex.split(json.loads(given.out)["next"])[1:])
+
+        assert applied.code == 0, applied.err
 
     def test_handed_in_once_it_counts_for_the_run(self, terminal):
         """An approval given while staging need not be given again, and counts once."""

@@ -67,15 +67,15 @@ class TestWithoutAProcess:
         assert ran.code == 2
         assert "neither paused nor aborted" in ran.err
 
-    @pytest.mark.parametrize("verb", ["pause", "abort"])
-    def test_a_run_at_its_end_is_refused(self, terminal, staged, verb):
-        """What has arrived cannot rest, and is given up by rollback."""
+    @pytest.mark.parametrize(("verb", "instead"), [("pause", "status"), ("abort", "rollback")])
+    def test_a_run_at_its_end_is_refused(self, terminal, staged, verb, instead):
+        """What has arrived cannot rest, and is given up by rollback, which no pause suggests."""
         terminal.run("apply", staged)
 
         ran = terminal.run(verb, staged)
 
         assert ran.code == 4
-        assert f"vpnmigrate rollback {staged}" in ran.err
+        assert f"Next: vpnmigrate {instead} {staged}" in ran.err
         assert terminal.status(staged)["order"] is None
 
     @pytest.mark.parametrize("verb", ["pause", "abort"])

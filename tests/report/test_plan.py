@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.builders import a_proof
 from tests.report.examples import NEW, a_plan
 from vpnmigrate.changes import DeleteVpnGateway
-from vpnmigrate.options import Decisions, Exceptions, TestVpc, TunnelOptions
+from vpnmigrate.options import Decisions, Exceptions, HookMoment, TestVpc, TunnelOptions
 from vpnmigrate.plan import LAST_OF_CUTOVER, Phase, PlannedStep
 from vpnmigrate.report import plan as view
 
@@ -119,6 +119,7 @@ class TestDecisions:
             tunnel_options=TunnelOptions(ike_versions=("ikev2",), dpd_timeout_seconds=40),
             exceptions=Exceptions(prefixes=("10.1.0.0/16",)),
             recreate_aws_vpn=True,
+            hooks={HookMoment.BEFORE_CUTOVER: ("/usr/bin/ask", "may we")},
         )
 
         text = " ".join(view.text(a_plan(decisions), a_proof(), file="p").split())
@@ -128,6 +129,7 @@ class TestDecisions:
         assert "IKE ikev2, DPD after 40 s" in text
         assert "not asked for prefix 10.1.0.0/16" in text
         assert "re-created too" in text
+        assert "hook before-cutover: /usr/bin/ask 'may we'" in text
 
 
 class TestJson:

@@ -12,6 +12,8 @@ from tests.report.examples import BEGAN, ENABLE, a_journal
 from vpnmigrate.records import (
     DecideBy,
     Degraded,
+    Direction,
+    DirectionTaken,
     Intended,
     OutageBegan,
     OutageEnded,
@@ -42,6 +44,7 @@ SIGHT = Sight(
 )
 DOWN = replay(
     a_journal(
+        DirectionTaken(Direction.FORWARD, 1),
         DecideBy(NOW + timedelta(minutes=72), timedelta(minutes=8), "rehearsed"),
         OutageBegan(BEGAN),
         StepBegun(10, "Switch the tunnels"),
@@ -128,10 +131,13 @@ def test_the_wait_goes_on_between_two_looks():
 
 
 def test_a_deadline_that_has_passed_is_loud():
-    """Who looks up too late sees how late it is."""
+    """Who looks up too late sees how late it is, and how to turn back."""
     late = replace(SHOWN, now=NOW + timedelta(minutes=73, seconds=30))
 
-    assert "PAST THE BACK-OUT DEADLINE for 1 min 30 s: 03:13:41Z" in screen(late, 80, 24)
+    lines = screen(late, 80, 24)
+
+    assert "PAST THE BACK-OUT DEADLINE for 1 min 30 s: 03:13:41Z" in lines
+    assert "  to turn back: vpnmigrate abort m-7f3c" in lines
 
 
 def test_a_cutover_that_is_not_confirmed_says_so():

@@ -41,6 +41,7 @@ def a_standing(*records, alive=False, after=timedelta(minutes=5)):
 
 
 DOWN = (StepBegun(8, "Swap gateways"), OutageBegan(BEGAN))
+SET_OUT = DirectionTaken(Direction.FORWARD, 1)
 MIGRATED = (*DOWN, OutageEnded(BEGAN, timedelta(seconds=101)), Finished(Direction.FORWARD))
 
 
@@ -146,6 +147,16 @@ class TestOutcome:
         assert "NONE" in told
         assert f"vpnmigrate apply {MIGRATION}" in told
         assert f"vpnmigrate rollback {MIGRATION}" in told
+
+    @pytest.mark.parametrize(
+        ("records", "alive", "verb"),
+        [(DOWN, True, "abort"), (DOWN, False, "rollback"), (MIGRATED, True, "rollback")],
+    )
+    def test_the_way_back_is_a_command_that_is_not_refused(self, records, alive, verb):
+        """A process at work is told to turn back: a rollback beside it would find the run taken."""
+        stand = a_standing(SET_OUT, *records, alive=alive)
+
+        assert stand.way_back == f"vpnmigrate {verb} {MIGRATION}"
 
     def test_after_a_rollback_there_is_no_way_back_to_offer(self):
         """What is back need not be brought back."""

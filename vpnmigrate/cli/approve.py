@@ -33,4 +33,5 @@ def approve(
 
     desk = desk_of(context, Home(), printing)
     given, file = give(desk, aws, asking, plan, output)
-    desk.results.give(view.text(given, file=str(file)), view.as_json(given, file=str(file)))
+    text = view.text(given, file=file, plan=plan)
+    desk.results.give(text, view.as_json(given, file=file, plan=plan))

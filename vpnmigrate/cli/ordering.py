@@ -77,9 +77,11 @@ def _was_never_asked(stands: Standing) -> bool:
 
 
 def _instead(verb: Verb, stands: Standing) -> str:
-    if verb is Verb.PAUSE and stands.alive and stands.way_back:
-        return f"vpnmigrate abort {stands.run}"
-    return stands.way_back or f"vpnmigrate status {stands.run}"
+    """Say what to do; nobody who wanted a rest at the end of a run meant to take it back."""
+    look = f"vpnmigrate status {stands.run}"
+    if verb is Verb.PAUSE and stands.state.finished:
+        return look
+    return stands.way_back or look
 
 
 def _take_up(desk: Desk, run: Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +14,7 @@ from vpnmigrate.report.words import columns, moment, wrapped
 SCHEMA = "vpnmigrate/approval/1"
 
 
-def text(approval: Approval, *, file: str) -> str:
+def text(approval: Approval, *, file: Path, plan: Path) -> str:
     """Give the approval as whoever receives it may check it."""
     rows = columns(
         [
@@ -22,25 +24,25 @@ def text(approval: Approval, *, file: str) -> str:
             ("user", f"{approval.user} on {approval.host}"),
             ("at", moment(approval.at)),
             ("counts until", moment(approval.expires)),
-            ("file", file),
+            ("file", str(file)),
         ]
     )
     said = wrapped(
         "Give the file to whoever carries the plan out; it holds no secret. It is not signed: it "
         "shows slips, and stops nobody who forges."
     )
-    return f"{rows}\n\n{said}\n  {_next(file)}"
+    return f"{rows}\n\n{said}\n  {_next(file, plan)}"
 
 
-def as_json(approval: Approval, *, file: str) -> dict[str, Any]:
+def as_json(approval: Approval, *, file: Path, plan: Path) -> dict[str, Any]:
     """Give the same as a JSON document."""
     return {
         "schema": SCHEMA,
-        "file": file,
+        "file": str(file),
         "approval": msgspec.to_builtins(approval),
-        "next": _next(file),
+        "next": _next(file, plan),
     }
 
 
-def _next(file: str) -> str:
-    return f"vpnmigrate apply PLAN --approval {file}"
+def _next(file: Path, plan: Path) -> str:
+    return f"vpnmigrate apply {shlex.quote(str(plan))} --approval {shlex.quote(str(file))}"

@@ -18,7 +18,7 @@ def lines(about: DecideBy | DeadlinePassed | ConfirmWished | Armed) -> Iterator[
             yield f"the way back takes {span(rollback)} ({source})"
         case DeadlinePassed(at):
             yield f"THE BACK-OUT DEADLINE, {time_of_day(at)}, HAS PASSED without verified traffic:"
-            yield "a way back that begins now may not end in the window"
+            yield "a way back that vpnmigrate abort begins now may not end in the window"
         case ConfirmWished(within):
             if within is None:
                 yield "the cutover is not to be confirmed: nothing goes back by itself"

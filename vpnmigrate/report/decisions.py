@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from vpnmigrate.options import (
@@ -80,14 +81,21 @@ def _rows(decisions: Decisions) -> Iterator[tuple[str, str]]:
     yield "tunnels asked for", _TUNNELS[green.tunnels]
     if waits.soak:
         yield "soak", f"{span(waits.soak)} of green before step 10 is done"
-    for probe in decisions.probes:
-        yield "probe", probe
+    yield from _programs(decisions)
     for prefix in decisions.exceptions.prefixes:
         yield "not asked for", f"prefix {prefix}"
     for connection in decisions.exceptions.connections:
         yield "not asked for", f"tunnels of the successor of {connection}"
     if decisions.recreate_aws_vpn:
         yield "AWS VPN connections", "re-created too, although they are not Classic"
+
+
+def _programs(decisions: Decisions) -> Iterator[tuple[str, str]]:
+    """Tell what is sent and run beside the migration."""
+    for probe in decisions.probes:
+        yield "probe", probe
+    for when, hook in sorted(decisions.hooks.items()):
+        yield "hook", f"{when}: {shlex.join(hook)}"
 
 
 def _people(decisions: Decisions) -> Iterator[tuple[str, str]]:

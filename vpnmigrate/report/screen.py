@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vpnmigrate.changes import AskOperator
+from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState
 from vpnmigrate.report.deadline import left
 from vpnmigrate.report.progress import LAST_STEP, probe_told
@@ -112,6 +113,8 @@ def _deadline(shown: Shown) -> Iterator[str]:
     state = shown.state
     if state.outage_open and state.deadline is not None:
         yield f"{left(state.deadline.at, shown.now)}: {time_of_day(state.deadline.at)}"
+        if shown.now >= state.deadline.at and state.direction is Direction.FORWARD:
+            yield f"  to turn back: vpnmigrate abort {shown.run}"
     if (until := state.unconfirmed_until) is not None:
         rest = span(until - shown.now)
         yield f"UNCONFIRMED: goes back in {rest} unless: vpnmigrate confirm {shown.run}"

@@ -124,9 +124,14 @@ class Standing:
     def way_back(self) -> str:
         """The command that turns back to what was there before; empty where none does.
 
-        On the way back there is none: that way is gone to its end by ``next``.
+        On the way back there is none: that way is gone to its end by ``next``.  A process that is
+        at work has to be told; a second one would be refused.
         """
-        return f"vpnmigrate rollback {self.run}" if self._may_turn_back else ""
+        if not self._may_turn_back:
+            return ""
+        at_work = self.alive and self.state.direction is Direction.FORWARD
+        verb = "abort" if at_work and not self.state.finished else "rollback"
+        return f"vpnmigrate {verb} {self.run}"
 
     @property
     def _may_turn_back(self) -> bool:
