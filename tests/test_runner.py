@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tests.builders import (
     BOTH,
     MAIN,
+    MIGRATION,
     OLD,
     OLD_VPN,
     VPC,
@@ -57,7 +58,7 @@ from vpnmigrate.records import (
     Spoken,
     TrafficVerified,
 )
-from vpnmigrate.replay import Traffic
+from vpnmigrate.replay import Traffic, going_on
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
@@ -212,6 +213,27 @@ class TestHolds:
         assert stage.state.traffic is Traffic.OLD
         assert stage.differences() == ()
         assert stage.forward().status is RunStatus.CUT_OVER
+
+    def test_what_is_being_staged_is_not_pasted_into_the_cutover(self, stage):
+        """A hold on the way to staging goes on to staging, and only then to the cutover."""
+        with pytest.raises(HeldError) as held:
+            stage.run(lambda runner: runner.forward(until=6), people=Nobody())
+        assert held.value.advice.endswith(f"vpnmigrate apply {MIGRATION} --until cutover")
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=6))
+
+        assert going_on(stage.state, MIGRATION, ()) == f"vpnmigrate apply {MIGRATION}"
+        assert stage.state.attempt == 1
+
+    def test_who_goes_on_without_staging_is_not_held_to_it(self, stage):
+        """The last command counts: apply without --until means the whole way."""
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=6), people=Nobody())
+        with pytest.raises(HeldError) as held:
+            stage.forward(people=Nobody())
+
+        assert held.value.advice.endswith(f"vpnmigrate apply {MIGRATION}")
+        assert stage.state.attempt == 1
 
     def test_a_device_task_holds_the_run_when_nobody_is_there(self, stage):
         """Without a person at hand step 5 holds with the command that goes on."""

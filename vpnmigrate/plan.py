@@ -41,9 +41,10 @@ class Phase(StrEnum):
     CLEAN_UP = "clean-up"
 
 
+LAST_OF_PREPARE = 6
 FIRST_OF_CUTOVER = 7
 LAST_OF_CUTOVER = 10
-"""AWS's numbers of the steps that touch traffic."""
+"""AWS's numbers of the last step before, and of those that touch traffic."""
 
 
 class Severity(StrEnum):

@@ -63,6 +63,8 @@ class DirectionTaken(_Record, frozen=True, tag="direction-taken"):
     direction: Direction
     attempt: int
     keep_new: bool = False
+    until: int | None = None
+    """The step after which the operator wants it to hold; None for the end."""
 
 
 class Replanned(_Record, frozen=True, tag="replanned"):

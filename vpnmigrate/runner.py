@@ -175,7 +175,7 @@ class Runner:
     def _go_forward(self, until: int | None) -> Ended:
         with written_down(self._book), self._probing:
             self._arming.require_possible()
-            self._set_out(Direction.FORWARD)
+            self._set_out(Direction.FORWARD, until=until)
             self._arming.take_up()
             lost: list[str] = []
             crossed = False
@@ -234,7 +234,9 @@ class Runner:
         self._book.fold_inbox()
         return self._book.state
 
-    def _set_out(self, direction: Direction, *, keep_new: bool = False) -> None:
+    def _set_out(
+        self, direction: Direction, *, keep_new: bool = False, until: int | None = None
+    ) -> None:
         self._book.fold_inbox()
         if direction is not Direction.BACK:
             self._holding.require_lifted()
@@ -243,7 +245,9 @@ class Runner:
         same = (state.direction, state.keep_new) == (direction, keep_new) and not state.finished
         if not same or state.order is not None:
             attempt = state.attempt + (direction is Direction.FORWARD)
-            self._book.write(DirectionTaken(direction, max(1, attempt), keep_new))
+            self._book.write(DirectionTaken(direction, max(1, attempt), keep_new, until))
+        elif state.until != until:
+            self._book.write(DirectionTaken(direction, state.attempt, keep_new, until))
 
     def _admit(self, direction: Direction) -> None:
         self._setting_out.respect_account(direction)

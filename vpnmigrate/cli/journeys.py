@@ -11,12 +11,11 @@ from vpnmigrate.cli.subject import Subject, by_id, by_plan_or_id
 from vpnmigrate.cli.who import new_holder
 from vpnmigrate.cli.wishes import GATEWAY_GOES, GATEWAY_STAYS
 from vpnmigrate.errors import HeldError, RefusedError, UsageError
+from vpnmigrate.plan import LAST_OF_PREPARE
 from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState
 from vpnmigrate.report.standing import Standing, deletion_begun
 from vpnmigrate.states import RunStatus
-
-LAST_OF_PREPARE = 6
 
 
 def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:

@@ -53,9 +53,12 @@ def rehearse(
         tell=desk.console.say,
     )
     file, kept = str(plan), str(Rehearsals(desk.settings.home).keep(result))
-    parts = [view.text(found, file=file, kept=kept), *(hardship.text(each) for each in hard)]
+    more = [hardship.text(each) for each in hard]
     document = view.as_json(found, file=file, kept=kept)
     told = [hardship.as_json(each) for each in hard]
-    desk.results.give("\n\n".join(parts), {**document, "hardship": told[0] if told else None})
+    desk.results.give(
+        view.text(found, file=file, kept=kept, more=more),
+        {**document, "hardship": told[0] if told else None},
+    )
     if not result.passed:
         raise typer.Exit(Exit.FAILED)

@@ -50,7 +50,7 @@ from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.progress import PlainProgress
-from vpnmigrate.report.proof import sentence
+from vpnmigrate.report.proof import brief
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import span, wrapped
 from vpnmigrate.rundir import Run
@@ -233,7 +233,7 @@ def _rehearsed(desk: Desk, plan: Plan, speaker: Speaker) -> Rehearsed | None:
 
 def _proven(plan: Plan) -> ProofOfReturn:
     proof = prove(plan)
-    return ProofOfReturn(proof.holds, sentence(proof))
+    return ProofOfReturn(proof.holds, brief(proof))
 
 
 def _require_region(clients: Clients, region: str) -> None:

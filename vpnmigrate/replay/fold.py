@@ -175,6 +175,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             direction=taken.direction,
             attempt=taken.attempt,
             keep_new=taken.keep_new,
+            until=taken.until,
             finished=False,
         )
     )

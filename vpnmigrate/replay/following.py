@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from vpnmigrate.changes import AskOperator
 from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.plan import LAST_OF_PREPARE
 from vpnmigrate.records import Direction
 from vpnmigrate.replay.state import RunState, Wish
 from vpnmigrate.snapshot import Word
@@ -53,7 +54,12 @@ def going_on(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> s
         case Direction.RETIRE:
             return _finalize(run, confirm)
         case Direction.FORWARD | None:
-            return f"vpnmigrate apply {run}"
+            return f"vpnmigrate apply {run}" + (" --until cutover" if _stages(state) else "")
+
+
+def _stages(state: RunState) -> bool:
+    """Tell whether what was begun is to hold before the cutover: pasting must not go further."""
+    return state.until == LAST_OF_PREPARE and LAST_OF_PREPARE not in state.settled
 
 
 def _finalize(run: str, confirm: Sequence[VpnConnectionId]) -> str:

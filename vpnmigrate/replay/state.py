@@ -98,6 +98,8 @@ class RunState:
     finished: bool = False
     """Whether the direction taken was gone to its end."""
     keep_new: bool = False
+    until: int | None = None
+    """The step after which the operator wants the way forward to hold."""
     attempt: int = 0
     attempt_since: datetime | None = None
     settled: frozenset[int] = frozenset()

@@ -8,6 +8,8 @@ from vpnmigrate.report.progress import Narrator
 from vpnmigrate.report.words import columns, count, heading, item, safe, span, wrapped
 from vpnmigrate.simulation.hardship import Hardship, Spread, Trial
 
+TELLING = 20
+"""With fewer runs, a part of them is no figure."""
 SHOWN = 5
 """Unsafe runs that are spelled out; each can be seen again by its seed."""
 
@@ -39,7 +41,8 @@ def _summary(hardship: Hardship) -> str:
     trials = hardship.trials
     said = wrapped(
         f"{count(len(trials), 'run')} of this plan on its own survey, from seed {hardship.seed} "
-        f"on: {sum(t.deaths for t in trials)} times a process was killed, "
+        "on, with its window and approvals left out: "
+        f"{sum(t.deaths for t in trials)} times a process was killed, "
         f"{sum(t.strikes for t in trials)} calls went astray. "
         + (
             f"{len(hardship.unsafe)} DID NOT END SAFELY."
@@ -56,8 +59,11 @@ def _summary(hardship: Hardship) -> str:
 def _told(spread: Spread) -> str:
     if not spread.trials:
         return "no run had any"
+    ends = f"{span(spread.least)} to {span(spread.most)}"
+    if spread.trials < TELLING:
+        return f"{ends} ({count(spread.trials, 'run')})"
     return (
-        f"{span(spread.least)} to {span(spread.most)}, half below {span(spread.median)}, "
+        f"{ends}, half below {span(spread.median)}, "
         f"19 of 20 below {span(spread.most_often_below)} ({count(spread.trials, 'run')})"
     )
 

@@ -12,7 +12,7 @@ SHOWN = 5
 
 
 def sentence(proof: Proof) -> str:
-    """Give it in a sentence, for a gate or a plan."""
+    """Give it in a sentence."""
     if not proof.holds:
         return f"{count(len(proof.dead_ends), 'dead end')}, first: {proof.dead_ends[0]}"
     return (
@@ -20,6 +20,13 @@ def sentence(proof: Proof) -> str:
         f"at most {_told(proof.back)}; and until finalize a way forward, "
         f"at most {_told(proof.forward)}"
     )
+
+
+def brief(proof: Proof) -> str:
+    """Give it for a cell of a table."""
+    if not proof.holds:
+        return sentence(proof)
+    return f"a way back from each of {proof.states} states, at most {_told(proof.back)}"
 
 
 def text(proof: Proof) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from vpnmigrate.rehearsal import Passage, Rehearsal
@@ -11,8 +12,11 @@ from vpnmigrate.report.words import heading, item, span, wrapped
 SCHEMA = "vpnmigrate/rehearsal/1"
 
 
-def text(rehearsal: Rehearsal, *, file: str, kept: str) -> str:
-    """Give the whole rehearsal of the plan in *file*; its result is *kept* in another."""
+def text(rehearsal: Rehearsal, *, file: str, kept: str, more: Sequence[str] = ()) -> str:
+    """Give the whole rehearsal of the plan in *file*; its result is *kept* in another.
+
+    *more* is what else was tried, told before what comes next.
+    """
     forward = rehearsal.forward
     parts = [
         wrapped(
@@ -25,6 +29,7 @@ def text(rehearsal: Rehearsal, *, file: str, kept: str) -> str:
         heading("Back, from the end of each step") + "\n".join(_table(rehearsal)),
         heading("Proof of return") + proof.text(rehearsal.proof),
         *_faults(rehearsal),
+        *more,
         wrapped(f"The result is kept for this plan's gates and deadlines, in {kept}"),
         heading("Next") + f"  vpnmigrate apply {file}" if rehearsal.good else "",
     ]
