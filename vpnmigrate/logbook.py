@@ -34,6 +34,7 @@ class Logbook:
         self._state = replay(journal.entries)
         self._intents: tuple[Intent, ...] | None = None
         self._made: Mapping[Role, frozenset[str]] | None = None
+        self._touched: frozenset[Fact] | None = None
 
     @property
     def cutover_is_open(self) -> bool:
@@ -106,7 +107,9 @@ class Logbook:
 
     def touched(self) -> frozenset[Fact]:
         """Give the facts that this run has changed, or may have."""
-        return frozenset(intent.fact for intent in self.intents())
+        if self._touched is None:
+            self._touched = frozenset(intent.fact for intent in self.intents())
+        return self._touched
 
     def idle(self, tables: Iterable[RouteTableRecord]) -> frozenset[Fact]:
         """Give the propagation settings of *tables* that may do nothing, although they are listed.
@@ -151,7 +154,7 @@ class Logbook:
             return
         fresh = entries[self._told :]
         self._state = replay(fresh, self._state)
-        self._intents = self._made = None
+        self._intents = self._made = self._touched = None
         for entry in fresh:
             self._observer.saw(entry)
         self._told = len(entries)

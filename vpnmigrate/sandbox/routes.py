@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_network
 
 from vpnmigrate.model import CREATED_ROUTE
@@ -90,13 +91,17 @@ def route_row(state: State, table: RouteTable, route: Route) -> Row:
         name = "DestinationIpv6CidrBlock"
     else:
         name = "DestinationCidrBlock"
-    parameter = next((TARGETS[p] for p in TARGETS if route.target.startswith(p)), "GatewayId")
     return {
         name: route.destination,
-        parameter: route.target,
+        _parameter(route.target): route.target,
         "Origin": route.origin,
         "State": _condition(state, table, route),
     }
+
+
+@lru_cache(maxsize=4096)
+def _parameter(target: str) -> str:
+    return next((TARGETS[p] for p in TARGETS if target.startswith(p)), "GatewayId")
 
 
 def _condition(state: State, table: RouteTable, route: Route) -> str:
