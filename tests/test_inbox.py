@@ -15,7 +15,7 @@ from tests.builders import a_run
 from tests.journal.stories import OPENED, ask
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import JournalError, VpnMigrateError
-from vpnmigrate.inbox import Abort, Continue, Done, Inbox, Pause
+from vpnmigrate.inbox import Abort, Confirm, Continue, Done, Inbox, Pause
 from vpnmigrate.journal import FileJournal, SystemDisk, read_journal
 from vpnmigrate.lock import Me, take_lock
 from vpnmigrate.records import (
@@ -32,7 +32,7 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import replay
 from vpnmigrate.rundir import Run
 from vpnmigrate.snapshot import Word
-from vpnmigrate.spoken import Continued, Declined, Paused, Verb
+from vpnmigrate.spoken import AbortAsked, Armed, Continued, Declined, Paused, Verb
 
 FORWARD = DirectionTaken(Direction.FORWARD, 1)
 TASK = Intended(1, 5, ask(5, Word.DEVICES_CONFIGURED))
@@ -167,6 +167,24 @@ def test_an_order_that_makes_no_sense_is_declined_with_the_reason(
 
     why = "it is neither paused nor aborted"
     assert journal.entries[-1].record == Declined(Verb.CONTINUE, why, "bob", "desk", letter)
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_who_confirms_in_the_last_second_is_not_turned_back(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock, confirmed: bool
+) -> None:
+    """The watchdog's word that overtakes a confirmation on its way is declined."""
+    journal.write(Armed(15 * MINUTE, 1, "desk"), TrafficVerified(clock.now()))
+    if confirmed:
+        inbox.leave(Confirm(at=clock.now(), who="bob", host="desk"))
+    clock.sleep(timedelta(seconds=1))
+    inbox.leave(Abort(at=clock.now(), who="dog", host="desk", unless_confirmed=True))
+
+    journal.fold_inbox()
+
+    state = replay(journal.entries)
+    assert (state.order is None, state.armed is None) == (confirmed, confirmed)
+    assert isinstance(journal.entries[-1].record, Declined if confirmed else AbortAsked)
 
 
 def test_a_message_survives_a_journal_that_fails(

@@ -47,6 +47,9 @@ class Continue(_Message, frozen=True, forbid_unknown_fields=True, tag="continue"
 class Abort(_Message, frozen=True, forbid_unknown_fields=True, tag="abort", kw_only=True):
     """Give the attempt up at the next safe point."""
 
+    unless_confirmed: bool = False
+    """Said because nobody had confirmed, which somebody may have done in that very moment."""
+
 
 class Confirm(_Message, frozen=True, forbid_unknown_fields=True, tag="confirm", kw_only=True):
     """The migration is as it should be; nothing has to go back."""

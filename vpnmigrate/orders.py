@@ -108,6 +108,9 @@ def _why_no_abort(state: RunState) -> str:
             return ""
 
 
+CONFIRMED_AFTER_ALL = "somebody has confirmed after all"
+
+
 def answer(verb: Verb, state: RunState, who: str, host: str, message: str) -> Record:
     """Give what the journal says of an order that arrives in *state* as *message*."""
     if why := why_not(verb, state):

@@ -102,7 +102,8 @@ def _go_back(desk: Desk, subject: Subject, aws: Aws, until: datetime) -> None:
                 return
             case Move.ASK:
                 asked = now
-                Inbox(run).leave(Abort(at=now, who=WHO, host=me.host))
+                abort = Abort(at=now, who=WHO, host=me.host, unless_confirmed=True)
+                Inbox(run).leave(abort)
                 at_work = owner.name if owner is not None else "a process"
                 _say(desk, f"{at_work} has the run in hand and is told to turn back")
             case Move.TAKE:

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vpnmigrate.inbox import Abort, Confirm, Continue, Done, Inbox, Letter, Order, Pause
-from vpnmigrate.orders import answer, answer_to
+from vpnmigrate.orders import CONFIRMED_AFTER_ALL, answer, answer_to
 from vpnmigrate.ports import Journal
 from vpnmigrate.records import (
     Noted,
+    Record,
     Spoken,
 )
 from vpnmigrate.replay import replay, word_meant
 from vpnmigrate.rundir import Run
-from vpnmigrate.spoken import Verb
+from vpnmigrate.spoken import Declined, Verb
 
 _VERBS: dict[type[Order], Verb] = {
     Pause: Verb.PAUSE,
@@ -59,7 +60,12 @@ class Hearing:
         journal = self._journal
         if answer_to(letter.id, journal.entries) is None:
             state = replay(journal.entries)
-            journal.write(answer(_VERBS[type(order)], state, order.who, order.host, letter.id))
+            if isinstance(order, Abort) and order.unless_confirmed and state.armed is None:
+                why = CONFIRMED_AFTER_ALL
+                record: Record = Declined(Verb.ABORT, why, order.who, order.host, letter.id)
+            else:
+                record = answer(_VERBS[type(order)], state, order.who, order.host, letter.id)
+            journal.write(record)
         self._forget(letter)
 
     def _take_word(self, letter: Letter, done: Done) -> None:
