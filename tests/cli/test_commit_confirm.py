@@ -220,6 +220,17 @@ class TestWatchdog:
         assert watched.code == 0
         assert terminal.status(run)["traffic"] == "new"
 
+    def test_a_confirmed_run_in_nobodys_hand_raises_no_alarm(self, terminal):
+        """Traffic was verified and somebody confirmed: nobody has to act."""
+        run = terminal.applied()
+        assert terminal.run("confirm", run).code == 0
+
+        watched = terminal.run("watchdog", run)
+
+        assert watched.code == 0
+        assert "stands down" in watched.err
+        assert "a person must act" not in watched.err
+
     def test_a_process_that_hangs_is_told_to_turn_back_and_then_replaced_by_name(self, terminal):
         """It gets two minutes; from then on it can journal nothing, and so sends nothing."""
         run = terminal.applied()

@@ -71,7 +71,7 @@ def _wait(desk: Desk, run: Run, process: int) -> StandDown | GoBack:
                 pass
             case end:
                 return end
-        idle = state.cutover_begun and state.unconfirmed_since is None
+        idle = state.cutover_begun and state.told.verified is None
         was, forsaken = forsaken, idle and owner_at_work(run, desk.parts.me) is None
         if forsaken and not was:
             _say(desk, "nobody has the run in hand, and traffic is not verified: a person must act")
