@@ -38,7 +38,17 @@ _AWS_ENVIRONMENT = {
 
 
 # Each row of their tables is a whole run, and tracing nearly doubles what that takes.
-WHOLE_RUNS = {"test_runner", "test_runner_mishaps"}
+WHOLE_RUNS = {
+    "test_bad_input",
+    "test_commit_confirm",
+    "test_confirming",
+    "test_orders",
+    "test_proving",
+    "test_rehearsal",
+    "test_runner",
+    "test_runner_mishaps",
+    "test_verbs",
+}
 
 
 @pytest.hookimpl(trylast=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -37,6 +38,9 @@ from vpnmigrate.options import Decisions, InsideMode, OldTunnels, TestVpc
 from vpnmigrate.plan import Plan
 from vpnmigrate.planner import expected_end, fingerprint, plan_from
 from vpnmigrate.survey import Survey
+
+# Their lines are measured by the tests that say what each is for.
+pytestmark = pytest.mark.no_cover
 
 some = settings(max_examples=50)
 """Enough: every kind of table and connection comes up in fewer."""
