@@ -517,6 +517,19 @@ class TestClaims:
         assert state.status is RunStatus.ROLLED_BACK
         assert any("claim" in note for note in state.notes)
 
+    def test_one_that_was_placed_unheard_is_taken_off(self, stage):
+        """A claim that a rollback goes on without may be there: then it is taken off at the end."""
+        stage.faults = Faults([Fault("CreateTags", Kind.KILL_BEFORE)])
+        with pytest.raises(Killed):
+            stage.forward()
+        stage.faults = Faults([Fault("CreateTags", Kind.SERVER_ERROR_AFTER)])
+
+        state = stage.back()
+
+        assert any("would not claim" in note for note in state.notes)
+        assert state.status is RunStatus.ROLLED_BACK
+        assert stage.look().value(Claim(OLD)) == ABSENT
+
 
 class TestNextCommand:
     def test_an_interrupted_rollback_says_how_to_go_on_back(self, stage):

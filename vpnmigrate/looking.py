@@ -82,6 +82,7 @@ class Looker:
         self._logbook = logbook
         self._claimant = claimant
         self.blind = blind
+        self._forgone = False
         self._kept: _Kept | None = None
         self._sighted_at = clock.now() + CONSISTENCY_DELAY if blind else None
 
@@ -121,15 +122,20 @@ class Looker:
         return now
 
     def forgo_claim(self) -> None:
-        """Go on without the claim tag."""
-        self._claimant = Claimant("")
+        """Go on without the claim tag for the rest of a step."""
+        self._forgone = True
+
+    def mind_claim(self) -> None:
+        """Ask for the claim tag again: one set unheard has yet to be taken off."""
+        self._forgone = False
 
     def told(self) -> Told:
         """Give what the journal adds to a look."""
+        claimant = Claimant("") if self._forgone else self._claimant
         return replace(
             self._logbook.state.told,
             idle=self._logbook.idle(self._plan.propagating_tables),
             touched=None if self.blind else self._logbook.touched(),
-            holder=self._claimant.holder,
-            outranks=self._claimant.outranks,
+            holder=claimant.holder,
+            outranks=claimant.outranks,
         )

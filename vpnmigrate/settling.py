@@ -102,6 +102,7 @@ class Settler:
         """
         self._logbook.write(StepBegun(step.number, step.title, step.cleaning))
         self._tasks.begin_step()
+        self._looker.mind_claim()
         self._flow.forget()
         self._tried = ""
         began = self._time.now()
