@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 
+import pytest
+
+from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.report.console import Console, JsonResults, TextResults
 
 
@@ -18,6 +22,19 @@ def test_a_reader_that_left_is_no_failure():
     for results in (TextResults(Gone()), JsonResults(Gone())):
         results.give("text", {"a": 1})
     Console(Gone()).say("message")
+
+
+class Full(io.StringIO):
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_result_that_a_full_disk_cut_off_is_a_failure():
+    """``report > FILE`` does not end well with half a report; a message lost is no failure."""
+    for results in (TextResults(Full()), JsonResults(Full())):
+        with pytest.raises(VpnMigrateError, match="No space left"):
+            results.give("text", {"a": 1})
+    Console(Full()).say("message")
 
 
 def test_results_are_text_or_one_document():

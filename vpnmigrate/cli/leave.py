@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,8 @@ def _tell(error: VpnMigrateError, arguments: Sequence[str]) -> int:
 
     where = " ".join(["vpnmigrate", *takewhile(lambda a: not a.startswith("-"), arguments)])
     if "--json" in arguments:
-        JsonResults().give("", failure.as_json(error, where=where))
+        with suppress(VpnMigrateError):  # a full disk: the message below tells all the same
+            JsonResults().give("", failure.as_json(error, where=where))
     Console().say(failure.text(error, line=shlex.join(["vpnmigrate", *arguments])))
     return failure.exit_code_of(error)
 
@@ -70,6 +72,7 @@ def _admit(error: Exception, arguments: Sequence[str]) -> int:
 
     kept = keep(error, arguments)
     if "--json" in arguments:
-        JsonResults().give("", bug_as_json(error, kept=kept))
+        with suppress(VpnMigrateError):
+            JsonResults().give("", bug_as_json(error, kept=kept))
     Console().say(bug(error, kept=kept))
     return Exit.FAILED

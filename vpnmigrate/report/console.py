@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
+
+from vpnmigrate.errors import VpnMigrateError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a disk says that takes no more: there the reader is still to come."""
 
 
 class Results(Protocol):
@@ -37,21 +43,23 @@ class Stream:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.full = ""
+        """Why a file took no more; empty as long as nothing is missing in one."""
 
     def write(self, text: str) -> int:
         """Write *text*, or drop it."""
         try:
             return self._stream.write(_encodable(text, self._stream.encoding))
-        except (OSError, ValueError):
-            self._silence()
+        except (OSError, ValueError) as error:
+            self._drop(error)
             return len(text)
 
     def flush(self) -> None:
         """Push out what was written, or drop it."""
         try:
             self._stream.flush()
-        except (OSError, ValueError):
-            self._silence()
+        except (OSError, ValueError) as error:
+            self._drop(error)
 
     def isatty(self) -> bool:
         """Tell whether a person reads along."""
@@ -60,7 +68,9 @@ class Stream:
         except ValueError:
             return False
 
-    def _silence(self) -> None:
+    def _drop(self, error: OSError | ValueError) -> None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            self.full = error.strerror or "it takes no more"
         # The interpreter flushes its streams at exit, which would complain a second time.
         try:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
@@ -88,6 +98,21 @@ class Console:
         """Go on: nothing here is drawn in place."""
 
 
+def _hand_over(stream: Stream, text: str) -> None:
+    """Write a result.
+
+    Raises:
+        VpnMigrateError: Standard output is a file that did not take all of it.
+    """
+    stream.write(f"{text}\n")
+    stream.flush()
+    if stream.full:
+        raise VpnMigrateError(
+            f"the result could not be written to standard output: {stream.full}",
+            advice="make room, and look: vpnmigrate status",
+        )
+
+
 class TextResults:
     """Results for a person."""
 
@@ -96,8 +121,7 @@ class TextResults:
 
     def give(self, text: str, document: Mapping[str, Any]) -> None:
         """Print *text*."""
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
+        _hand_over(self._stream, text)
 
 
 class JsonResults:
@@ -108,5 +132,4 @@ class JsonResults:
 
     def give(self, text: str, document: Mapping[str, Any]) -> None:
         """Print *document*."""
-        self._stream.write(f"{json.dumps(document, indent=2, sort_keys=False)}\n")
-        self._stream.flush()
+        _hand_over(self._stream, json.dumps(document, indent=2, sort_keys=False))
