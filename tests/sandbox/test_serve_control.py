@@ -108,6 +108,18 @@ def test_a_device_does_what_it_is_told(control, sides):
     assert devices(control, sides) == ["disabled", "disabled"]
 
 
+def test_a_device_can_run_one_tunnel_of_two(control, sides):
+    """The first tunnel comes UP, the second goes DOWN if it was UP."""
+    connection = sides.connections[0]
+    for turn in (control.enable, control.one_tunnel):
+        turn(connection)
+        control.advance(timedelta(minutes=10))
+
+    tunnels = control.state()["connections"][connection]["tunnels"]
+
+    assert list(tunnels.values()) == ["UP", "DOWN"]
+
+
 def test_time_is_put_forward(control, sides):
     """The World's clock moves by exactly what was asked for."""
     before = sides.clock.now()

@@ -13,6 +13,12 @@ class Turn(StrEnum):
 
     ENABLE = "enable"
     DISABLE = "disable"
+    ONE_TUNNEL = "one-tunnel"
+
+    @property
+    def done(self) -> str:
+        """Say what the tunnels are afterwards."""
+        return "one of two enabled" if self is Turn.ONE_TUNNEL else f"{self.value}d"
 
 
 DEFAULT_SCENARIO = "three-connections"
@@ -90,11 +96,19 @@ def device(
 ) -> None:
     """Enable or disable tunnels on a served sandbox's device.
 
-    It is what an engineer would do at the router.
+    It is what an engineer would do at the router; one-tunnel is a router
+    that can run only the first.
     """
     from vpnmigrate.cli import worlds
     from vpnmigrate.cli.desk import results_of
 
-    worlds.turn(endpoint_url, connection, on=turn is Turn.ENABLE)
+    sandbox = worlds.control(endpoint_url)
+    match turn:
+        case Turn.ENABLE:
+            sandbox.enable(connection)
+        case Turn.DISABLE:
+            sandbox.disable(connection)
+        case Turn.ONE_TUNNEL:
+            sandbox.one_tunnel(connection)
     document = {"schema": "vpnmigrate/device/1", "connection": connection, "tunnels": turn.value}
-    results_of(printing).give(f"tunnels of {connection}: {turn.value}d", document)
+    results_of(printing).give(f"tunnels of {connection}: {turn.done}", document)

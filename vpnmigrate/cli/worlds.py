@@ -18,6 +18,7 @@ from vpnmigrate.sandbox.scenario import Scenario, scenario_from_describe, scenar
 from vpnmigrate.sandbox.scenario_file import scenario_from_text
 
 if TYPE_CHECKING:
+    from vpnmigrate.sandbox.control import Client
     from vpnmigrate.sandbox.serve import Server
 
 
@@ -83,12 +84,11 @@ def titles() -> dict[str, str]:
     return {name: load(name).title for name in SCENARIOS.names}
 
 
-def turn(endpoint_url: str | None, connection: str, *, on: bool) -> None:
-    """Enable (*on*) or disable the tunnels of *connection* on a served sandbox's device.
+def control(endpoint_url: str | None) -> Client:
+    """Give what turns the devices of the sandbox that is served at *endpoint_url*.
 
     Raises:
-        UsageError: No sandbox was named, or it has no such connection.
-        UnreachableError: Nothing answers there.
+        UsageError: No sandbox was named.
     """
     from vpnmigrate.sandbox.control import Client
 
@@ -97,8 +97,7 @@ def turn(endpoint_url: str | None, connection: str, *, on: bool) -> None:
             "which sandbox?",
             advice="give --endpoint-url, or set AWS_ENDPOINT_URL as sandbox serve prints it",
         )
-    client = Client(endpoint_url)
-    (client.enable if on else client.disable)(connection)
+    return Client(endpoint_url)
 
 
 def _is_plan(path: Path) -> bool:

@@ -40,6 +40,10 @@ class Client:
         """Shut the tunnels of *connection* on its device."""
         self._ask(f"devices/{connection}/disable", {})
 
+    def one_tunnel(self, connection: str) -> None:
+        """Enable the first tunnel of *connection* on its device, and shut the second."""
+        self._ask(f"devices/{connection}/one-tunnel", {})
+
     def attend_after(self, delay: timedelta) -> None:
         """Put a robot at the devices that follows every swap of gateways after *delay*."""
         self._ask("devices", {"mode": "attentive", "seconds": delay.total_seconds()})

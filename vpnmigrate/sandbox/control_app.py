@@ -2,7 +2,7 @@
 
 =====  ==============================  ==============================================
 GET    state                           time and its pace, gateways, connections, behaviour
-POST   devices/CONNECTION/enable       also disable
+POST   devices/CONNECTION/enable       also disable, one-tunnel
 POST   devices                         {"mode": "manual"} or
                                        {"mode": "attentive", "seconds": N}
 POST   time/advance                    {"seconds": N}
@@ -67,7 +67,7 @@ class WithControl:
         match request.method, path:
             case "GET", ["state"]:
                 pass
-            case "POST", ["devices", connection, "enable" | "disable" as action]:
+            case "POST", ["devices", connection, "enable" | "disable" | "one-tunnel" as action]:
                 self._move(connection, action)
             case "POST", ["devices"]:
                 self._attend(_object(request))
@@ -80,8 +80,13 @@ class WithControl:
 
     def _move(self, connection: str, action: str) -> None:
         devices = self._world.devices
+        turn = {
+            "enable": devices.enable,
+            "disable": devices.disable,
+            "one-tunnel": devices.one_tunnel,
+        }
         try:
-            {"enable": devices.enable, "disable": devices.disable}[action](connection)
+            turn[action](connection)
         except UnknownConnectionError as error:
             raise _RefusedError(str(error), 404) from error
 
