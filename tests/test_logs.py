@@ -64,6 +64,7 @@ def test_everything_journalled_is_logged(run: Run, clock: VirtualClock) -> None:
         "direction": "forward",
         "attempt": 1,
         "keep_new": False,
+        "until": None,
     }
 
 
