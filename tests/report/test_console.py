@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -56,3 +57,28 @@ def test_what_a_terminal_cannot_show_is_spelled_out():
     Console(stream).say("B\u00fcro")
 
     assert raw.getvalue() == b"B\\xfcro\n"
+
+
+class Interrupted(io.FileIO):
+    """A descriptor at which a signal arrives in the middle of the first write."""
+
+    handler: Callable[[], None] | None = None
+
+    def write(self, text: object) -> int:
+        handler, self.handler = self.handler, None
+        if handler is not None:
+            handler()
+        return super().write(text)  # type: ignore[arg-type]
+
+
+def test_a_signal_in_the_middle_of_a_write_is_told_and_ends_nothing(tmp_path):
+    """A handler that speaks while a line is being written must not end a run in its outage."""
+    raw = Interrupted(tmp_path / "said", "w")
+    with io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", line_buffering=True) as stderr:
+        console = Console(stderr)
+        raw.handler = lambda: console.say("SIGINT: stops after the call in flight")
+
+        console.say("step 8 of 11")
+
+    told = (tmp_path / "said").read_text(encoding="utf-8").splitlines()
+    assert sorted(told) == ["SIGINT: stops after the call in flight", "step 8 of 11"]

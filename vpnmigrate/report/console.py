@@ -53,6 +53,10 @@ class Stream:
         except (OSError, ValueError) as error:
             self._drop(error)
             return len(text)
+        except RuntimeError:
+            # A signal came in the middle of a write, and its handler has something to say.
+            self._write_past_the_buffer(text)
+            return len(text)
 
     def flush(self) -> None:
         """Push out what was written, or drop it."""
@@ -60,6 +64,8 @@ class Stream:
             self._stream.flush()
         except (OSError, ValueError) as error:
             self._drop(error)
+        except RuntimeError:
+            return  # standard error holds nothing back, and was written past its buffer
 
     def isatty(self) -> bool:
         """Tell whether a person reads along."""
@@ -67,6 +73,12 @@ class Stream:
             return self._stream.isatty()
         except ValueError:
             return False
+
+    def _write_past_the_buffer(self, text: str) -> None:
+        try:
+            os.write(self._stream.fileno(), text.encode(errors="backslashreplace"))
+        except (OSError, ValueError) as error:
+            self._drop(error)
 
     def _drop(self, error: OSError | ValueError) -> None:
         if isinstance(error, OSError) and error.errno in _FULL:
