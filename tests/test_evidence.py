@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.report.examples import BEGAN, ENABLE, NEW, OLD, TABLE, VPC, a_journal, a_plan
+from tests.report.examples import BEGAN, BGP, ENABLE, NEW, OLD, TABLE, VPC, a_journal, a_plan
 from vpnmigrate.changes import (
+    ArchiveConfiguration,
     AttachVpnGateway,
+    CreateVpnConnection,
     CreateVpnGateway,
     DetachVpnGateway,
     DisablePropagation,
@@ -19,8 +21,9 @@ from vpnmigrate.evidence import (
     processes_of,
     voices_of,
 )
+from vpnmigrate.model import CustomerGatewayId, VpnConnectionId
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
-from vpnmigrate.plan import GATEWAY_ROLE
+from vpnmigrate.plan import GATEWAY_ROLE, connection_role
 from vpnmigrate.records import (
     Answered,
     BaselineTaken,
@@ -36,6 +39,9 @@ from vpnmigrate.snapshot import Word
 
 DETACH = DetachVpnGateway(OLD, VPC)
 CREATE = CreateVpnGateway(GATEWAY_ROLE)
+CREATE_VPN = CreateVpnConnection(
+    connection_role(BGP), NEW, CustomerGatewayId("cgw-1"), BGP, static_only=False
+)
 HOUR = timedelta(hours=1)
 
 
@@ -73,6 +79,18 @@ class TestCalls:
         )
 
         assert made_by(entries) == {GATEWAY_ROLE: "vgw-2"}
+
+    def test_what_was_made_without_an_answer_is_known_by_what_was_done_with_it(self):
+        """A lost answer hides no id: connections are made on the gateway, and then archived."""
+        entries = a_journal(
+            Intended(1, 2, CREATE),
+            Answered(1, InDoubt("no answer")),
+            Intended(2, 3, CREATE_VPN),
+            Answered(2, InDoubt("no answer")),
+            Intended(3, 4, ArchiveConfiguration(VpnConnectionId("vpn-99"), BGP)),
+        )
+
+        assert made_by(entries) == {GATEWAY_ROLE: NEW, connection_role(BGP): "vpn-99"}
 
 
 class TestOutages:

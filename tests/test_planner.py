@@ -31,7 +31,14 @@ from vpnmigrate.changes import (
 from vpnmigrate.drift import configuration
 from vpnmigrate.errors import Exit, NothingToMigrateError, PreflightError, RefusedError, exit_code
 from vpnmigrate.model import Role, RouteTableId, Tag, VpcId, VpcRecord, VpnConnectionId
-from vpnmigrate.options import Decisions, KeyMode, OldTunnels, TestVpc
+from vpnmigrate.options import (
+    Decisions,
+    KeyMode,
+    OldTunnels,
+    TestVpc,
+    TunnelPolicy,
+    Verification,
+)
 from vpnmigrate.plan import GATEWAY_ROLE, Phase, Plan, PlannedStep
 from vpnmigrate.planner import expected_end, fingerprint, plan_from, replan_from, unexpected
 from vpnmigrate.snapshot import Word
@@ -96,6 +103,16 @@ class TestPlan:
         assert (outage.begins_in, outage.ends_in) == (7, 10)
         assert outage.begins_with == DisablePropagation(RouteTableId("rtb-both"), OLD)
         assert "10.1.0.0/16" in outage.ends_when
+
+    def test_the_outage_ends_with_what_the_plan_asks_for(self) -> None:
+        """Where one tunnel of two will do, the sentence does not promise two."""
+        one = Decisions(verification=Verification(tunnels=TunnelPolicy.AT_LEAST_ONE))
+        both, single = planned().outage, planned(decisions=one).outage
+
+        assert both is not None
+        assert single is not None
+        assert "vpn-old has as many tunnels UP as before" in both.ends_when
+        assert "vpn-old has at least one tunnel UP" in single.ends_when
 
     def test_without_propagation_the_outage_begins_with_the_detach(self) -> None:
         """Where no table propagates, step 7 interrupts nothing."""
@@ -219,6 +236,16 @@ class TestExpectedEnd:
             "rtb-static: route 172.16.0.0/12 pointed at vgw-new, now at vgw-old",
             "rtb-static: route pl-1 pointed at vgw-new, now at vgw-old",
         )
+
+    def test_a_successor_that_is_gone_is_told_once_and_by_its_id(self) -> None:
+        """Not by its old connection, nor field by field; without an id, by what it succeeded."""
+        gone = msgspec.structs.replace(self.survey_after(), connections=())
+        nameless = {role: id_ for role, id_ in MADE.items() if role == "gateway"}
+
+        assert unexpected(planned(), MADE, gone) == (
+            "vpn-new, the successor of vpn-old, is gone",
+        )
+        assert unexpected(planned(), nameless, gone) == ("the successor of vpn-old is gone",)
 
     def test_without_ids_roles_stand_for_them(self) -> None:
         """Before anything is made, the end speaks of roles."""

@@ -19,6 +19,7 @@ from tests.builders import (
     a_survey,
     a_table,
     ordinary_tables,
+    role_of,
 )
 from tests.stage import Lookout, Nobody, Stage
 from vpnmigrate.changes import (
@@ -39,7 +40,14 @@ from vpnmigrate.errors import (
 from vpnmigrate.facts import ABSENT, Claim
 from vpnmigrate.model import Attachment
 from vpnmigrate.options import Decisions, TestVpc, Waits
-from vpnmigrate.records import BaselineTaken, Intended, OutageBegan, StepBegun
+from vpnmigrate.records import (
+    BaselineTaken,
+    Entry,
+    Intended,
+    OutageBegan,
+    StepBegun,
+    StepSettled,
+)
 from vpnmigrate.replay import Traffic
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
@@ -429,6 +437,22 @@ class TestNothingToGoBackTo:
 
         assert state.status is RunStatus.ROLLED_BACK
         assert any("vpn-a" in line for line in state.lost)
+
+
+def test_a_successor_that_others_deleted_at_the_end_is_named_by_its_own_id(stage):
+    """What is there no more carries no tags; the journal knows what it was called."""
+    made: list[str] = []
+
+    def delete(entry: Entry) -> None:
+        if isinstance(entry.record, StepSettled) and entry.record.number == 10:
+            made.append(stage.look().ours[role_of(OLD_VPN)])
+            stage.do("DeleteVpnConnection", VpnConnectionId=made[0])
+            stage.clock.sleep(timedelta(minutes=10))
+
+    state = stage.forward(lookout=Lookout(delete))
+
+    named = f"meanwhile, and not by this run: {made[0]}, the successor of {OLD_VPN}, is gone"
+    assert named in state.other_hands
 
 
 class TestRetiring:

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from vpnmigrate.changes import Change, Creation
-from vpnmigrate.model import Role
+from vpnmigrate.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
+from vpnmigrate.model import Role, VpnConnectionId
 from vpnmigrate.outcomes import InDoubt, Later, Outcome, Performed, Refused
-from vpnmigrate.plan import Plan, PlannedStep
+from vpnmigrate.plan import GATEWAY_ROLE, Plan, PlannedStep, connection_role
 from vpnmigrate.records import (
     Answered,
     Direction,
@@ -29,6 +29,7 @@ from vpnmigrate.records import (
     OutageBegan,
     OutageEnded,
     Replanned,
+    StepBegun,
 )
 from vpnmigrate.replay import RunState, replay
 
@@ -179,14 +180,54 @@ def journeys_of(plan: Plan, entries: Sequence[Entry]) -> tuple[Journey, ...]:
 
 
 def made_by(entries: Iterable[Entry]) -> dict[Role, str]:
-    """Give the id that was made last for each role."""
-    return {
-        call.change.role: call.outcome.made
-        for call in calls_of(entries)
-        if isinstance(call.change, Creation)
-        and isinstance(call.outcome, Performed)
-        and call.outcome.made
-    }
+    """Give the id that was made last for each role.
+
+    One whose creation was never answered is known from what was then done with it.
+    """
+    made: dict[Role, str] = {}
+    asked: dict[int, Role] = {}
+    for entry in entries:
+        match entry.record:
+            case Intended(intent=number, change=change) if isinstance(change, Creation):
+                asked[number] = change.role
+                if isinstance(change, CreateVpnConnection):
+                    made[GATEWAY_ROLE] = change.gateway
+            case Intended(change=ArchiveConfiguration(connection=new, replaces=str(old))):
+                made[connection_role(VpnConnectionId(old))] = new
+            case Answered(intent=number, outcome=Performed(made=str(id_))) if number in asked:
+                made[asked[number]] = id_
+            case _:
+                pass  # names nothing that was made
+    return made
+
+
+def turned_back(entries: Iterable[Entry]) -> bool:
+    """Tell whether the last process went back although nobody had called rollback.
+
+    It had gone forward, and an abort, a deadline or a failure turned it round; or it was the
+    watchdog, whom nobody had confirmed.
+    """
+    went_forward = turned = False
+    state = RunState()
+    for entry in entries:
+        before, state = state, replay((entry,), state)
+        match entry.record:
+            case Opened():
+                went_forward = turned = False
+            case StepBegun():
+                went_forward |= state.direction is Direction.FORWARD
+            case DirectionTaken(direction=Direction.BACK):
+                turned = went_forward or _is_watchdog(before)
+            case _:
+                pass  # takes no way
+    return turned
+
+
+def _is_watchdog(state: RunState) -> bool:
+    """Tell whether the process that has the run is the one that was armed to take it back."""
+    armed, opened = state.armed, state.opened
+    same = armed and opened and (armed.process, armed.host) == (opened.process, opened.host)
+    return bool(same)
 
 
 def _legs(entries: Sequence[Entry]) -> Iterator[tuple[DirectionTaken, Sequence[Entry]]]:

@@ -17,8 +17,16 @@ from vpnmigrate.drift import compared, configuration
 from vpnmigrate.errors import NothingToMigrateError, PreflightError, RefusedError
 from vpnmigrate.imagine import Scene, opening, walked
 from vpnmigrate.journeys import CLEAN_UP, CUTOVER, FORWARD, RETIRE
-from vpnmigrate.model import ConnectionRecord, GatewayRecord, MigrationId, Role, Tag, VpnGatewayId
-from vpnmigrate.options import Decisions
+from vpnmigrate.model import (
+    ConnectionRecord,
+    GatewayRecord,
+    MigrationId,
+    Role,
+    Tag,
+    VpnConnectionId,
+    VpnGatewayId,
+)
+from vpnmigrate.options import Decisions, TunnelPolicy
 from vpnmigrate.plan import (
     GATEWAY_ROLE,
     Finding,
@@ -131,19 +139,36 @@ def expected_end(plan: Plan, made: Mapping[Role, str]) -> dict[str, str]:
     *made* has the ids of what was created; without them a role stands for its own id.  Tunnel
     addresses that Amazon chooses are not in it.
     """
-    _, there = walked(opening(plan, made), FORWARD, Direction.FORWARD)
-    return {
-        path: value
-        for path, value in configuration(_survey_of(there, made)).items()
-        if not _is_amazons(path)
-    }
+    return _chosen_here(_end(plan, made))
 
 
 def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str, ...]:
-    """Say how *after*, a survey of the new gateway, differs from the expected end."""
-    found = configuration(after)
-    chosen_here = {path: value for path, value in found.items() if not _is_amazons(path)}
-    return compared(expected_end(plan, made), chosen_here)
+    """Say how *after*, a survey of the new gateway, differs from the expected end.
+
+    A successor that is gone is one sentence; without its id it is told by whose successor it was.
+    """
+    end, living = _end(plan, made), {connection.id for connection in after.living}
+    gone = [connection.id for connection in end.living if connection.id not in living]
+    roles = {old: connection_role(old) for old in plan.old_connections}
+    whose = {made.get(role, role): old for old, role in roles.items()}
+    theirs = tuple(f"{id_}/" for id_ in gone)
+    others = {p: v for p, v in _chosen_here(end).items() if not p.startswith(theirs)}
+    told = (_is_gone(id_, whose[id_]) for id_ in sorted(gone))
+    return (*told, *compared(others, _chosen_here(after)))
+
+
+def _end(plan: Plan, made: Mapping[Role, str]) -> Survey:
+    _, there = walked(opening(plan, made), FORWARD, Direction.FORWARD)
+    return _survey_of(there, made)
+
+
+def _chosen_here(survey: Survey) -> dict[str, str]:
+    return {path: value for path, value in configuration(survey).items() if not _is_amazons(path)}
+
+
+def _is_gone(successor: str, old: VpnConnectionId) -> str:
+    known = "" if successor == connection_role(old) else f"{successor}, "
+    return f"{known}the successor of {old}{',' if known else ''} is gone"
 
 
 def _blocked(gateway: VpnGatewayId, findings: Sequence[Finding]) -> PreflightError:
@@ -164,11 +189,13 @@ def _outage_of(plan: Plan, forward: Sequence[PlannedStep]) -> Outage:
     connections = ", ".join(plan.old_connections)
     prefixes = {p for t in plan.propagating_tables for p in t.propagated_from(plan.old_gateway)}
     routes = f", and the routes to {', '.join(sorted(prefixes))} are back" if prefixes else ""
+    one_will_do = plan.decisions.verification.tunnels is TunnelPolicy.AT_LEAST_ONE
+    tunnels = "at least one tunnel UP" if one_will_do else "as many tunnels UP as before"
     return Outage(
         begins.number,
         begins.changes[0],
         TRAFFIC_STEP,
-        f"each successor of {connections} has as many tunnels UP as before{routes}",
+        f"each successor of {connections} has {tunnels}{routes}",
     )
 
 

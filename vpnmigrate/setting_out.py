@@ -93,7 +93,10 @@ class SettingOut:
 
     def _unexpected(self) -> tuple[str, ...]:
         plan = self._plan
-        made = snapshot_of(self._ec2.look(plan), plan.migration, self._book.made()).ours
+        known = self._book.made()
+        ours = snapshot_of(self._ec2.look(plan), plan.migration, known).ours
+        # What is there no more is told by the id that it had.
+        made = {**{role: max(ids) for role, ids in known.items()}, **ours}
         after = self._ec2.survey(VpnGatewayId(made[GATEWAY_ROLE]))
         if after.vpc is None or after.vpc.id != plan.vpc:
             return (f"{after.gateway.id} is no longer on {plan.vpc}",)

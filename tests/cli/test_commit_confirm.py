@@ -206,6 +206,7 @@ class TestWatchdog:
         assert status["unconfirmed_until"] is None
         assert status["outage_since"] >= until
         assert any("nobody confirmed by" in note for note in status["notes"])
+        assert terminal.run("status", "--watch", run).code == 1
         assert terminal.run("apply", run).code == 0
 
     def test_a_word_that_came_before_it_had_the_run_counts(self, terminal):

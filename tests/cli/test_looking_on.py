@@ -31,6 +31,22 @@ class TestEnds:
         assert done.document["run"] == migration
         assert "forward: finished" in done.err
 
+    def test_one_that_turned_back_failed_and_one_that_was_sent_back_did_not(self, terminal):
+        """The plan's policy took it back: 1, as apply says; a rollback did what it was asked: 0."""
+        (terminal.place / "p.yaml").write_text(
+            "name: p\nsummary: s\ndecisions: {back_out: roll-back}\n"
+        )
+        words = ("--vpn-gateway", terminal.gateway, "--playbook", "./p.yaml", "-o", "plan.json")
+        terminal.run("plan", *words)
+        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.DENIED)]))
+        applied = terminal.run("apply", "plan.json", "--json")
+        run = applied.document["run"]["run"]
+        turned_back = terminal.run("status", "--watch", run)
+        terminal.run("rollback", run)
+        sent_back = terminal.run("status", "--watch", run)
+
+        assert (applied.code, turned_back.code, sent_back.code) == (1, 1, 0)
+
     def test_when_a_process_died_with_traffic_down_somebody_must_act(self, terminal):
         """Nobody is at work and the outage is open: 5, as for a run that is stuck."""
         migration = terminal.planned()

@@ -47,7 +47,7 @@ FLAGS = {
     "confirm": GIVEN_TO_RUNS,
     "watchdog": GIVEN_TO_RUNS | GIVEN_TO_AWS,
     "rollback": {"--keep-new", "--take-over", "--yes", "--no-input"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
-    "finalize": {"--confirm", "--delete-old-gateway", "--take-over"}
+    "finalize": {"--confirm", "--delete-old-gateway", "--take-over", "--no-input"}
     | BROUGHT_TO_GATES
     | GIVEN_TO_RUNS
     | GIVEN_TO_AWS,
@@ -145,10 +145,11 @@ def test_json_is_one_document_and_nothing_else(terminal, words):
     assert ran.err == ""
 
 
-def process(*words, **environment):
+def process(*words, out=subprocess.PIPE, **environment):
     return subprocess.run(
         [sys.executable, *words],
-        capture_output=True,
+        stdout=out,
+        stderr=subprocess.PIPE,
         text=True,
         check=False,
         env={**os.environ, **environment},
@@ -194,6 +195,21 @@ def test_a_reader_that_leaves_early_is_no_failure():
     ended = process("-c", script)
 
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", [["--version"], [], ["apply", "--help"]])
+def test_help_that_cannot_be_written_is_no_defect(words):
+    """A full disk is told as it is for every result, and a reader that left is not told at all."""
+    with open("/dev/full", "w") as full:
+        cut_off = process("-m", "vpnmigrate", *words, out=full)
+    reading, writing = os.pipe()
+    os.close(reading)
+    left = process("-m", "vpnmigrate", *words, out=writing)
+    os.close(writing)
+
+    assert (cut_off.returncode, left.returncode) == (1, 0)
+    assert cut_off.stderr.startswith("the result could not be written to standard output")
+    assert left.stderr == ""
 
 
 def test_a_shell_can_complete_verbs_and_runs(terminal, tmp_path):

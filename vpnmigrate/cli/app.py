@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 import vpnmigrate
 from vpnmigrate.cli import (
@@ -28,8 +28,45 @@ from vpnmigrate.cli.flags import Verb, with_flags
 
 NAME = "vpnmigrate"
 
+
+def _give(text: str) -> None:
+    """Print *text* as results are: a reader that leaves is no failure, and a full disk is one."""
+    from vpnmigrate.report.console import TextResults
+
+    TextResults().give(text, {})
+
+
+def _help(context: typer.Context, _option: Any, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        _give(context.get_help())
+        raise typer.Exit
+
+
+class Command(TyperCommand):
+    """A verb whose help is a result."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Give the option that prints the help."""
+        return _ours(super().get_help_option(ctx))
+
+
+class Group(TyperGroup):
+    """Verbs under a common name, whose help is a result."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Give the option that prints the help."""
+        return _ours(super().get_help_option(ctx))
+
+
+def _ours(option: Any) -> Any:
+    """Let the help *option* print as everything else here does."""
+    option.callback = _help
+    return option
+
+
 app = typer.Typer(
     name=NAME,
+    cls=Group,
     help="Move a VPC from AWS Classic VPN to AWS VPN in eleven steps, with a way back.",
     epilog=(
         "Exit codes: 0 done, 1 failed, 2 usage, 3 held or waiting for a person, 4 refused, "
@@ -44,7 +81,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"{NAME} {vpnmigrate.__version__}")
+        _give(f"{NAME} {vpnmigrate.__version__}")
         raise typer.Exit
 
 
@@ -59,7 +96,7 @@ def root(
     """Move a VPC from AWS Classic VPN to AWS VPN in eleven steps, with a way back."""
     del version  # its callback has printed it
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        _give(context.get_help())
 
 
 _VERBS: tuple[Verb, ...] = (
@@ -81,10 +118,10 @@ _VERBS: tuple[Verb, ...] = (
 )
 for _verb in _VERBS:
     # A verb whose name Python already uses ends in an underscore.
-    app.command(_verb.__name__.rstrip("_"))(with_flags(_verb))
+    app.command(_verb.__name__.rstrip("_"), cls=Command)(with_flags(_verb))
 
 
-class RunFirst(TyperGroup):
+class RunFirst(Group):
     """A group whose verb ``show`` may be left out: what names no other verb is its argument."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -95,11 +132,11 @@ class RunFirst(TyperGroup):
 
 
 def _group(
-    name: str, about: str, verbs: Iterable[Verb], kind: type[TyperGroup] = TyperGroup
+    name: str, about: str, verbs: Iterable[Verb], kind: type[Group] = Group
 ) -> None:
     group = typer.Typer(rich_markup_mode=None, help=about, no_args_is_help=True, cls=kind)
     for verb in verbs:
-        group.command(verb.__name__.rstrip("_"))(with_flags(verb))
+        group.command(verb.__name__.rstrip("_"), cls=Command)(with_flags(verb))
     app.add_typer(group, name=name)
 
 

@@ -27,6 +27,10 @@ def finalize(
     delete_old_gateway: Annotated[
         bool, typer.Option("--delete-old-gateway", help="Delete the old gateway too.")
     ] = False,
+    no_input: Annotated[
+        bool,
+        typer.Option("--no-input", help="Never read stdin; finalize never does anyway."),
+    ] = False,
     take_over: TakeOver = None,
 ) -> None:
     """Delete the old connections of a verified migration.
@@ -42,6 +46,7 @@ def finalize(
 
     desk = desk_of(context, home, printing)
     brought = brought_to(Milestone.FINALIZE, gates)
+    del no_input  # every connection is named on the command line, so there is nothing to ask
     terms = Terms(aws, Asking(no_input=True), take_over, brought)
     named = tuple(confirm or ())
     stands = journeys.retire(desk, run, terms, named, delete_old_gateway=delete_old_gateway)

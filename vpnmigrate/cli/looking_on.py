@@ -11,6 +11,7 @@ from typing import Protocol
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.standings import standing_of, standings_of
 from vpnmigrate.errors import Exit, InterruptedRunError, UsageError
+from vpnmigrate.evidence import turned_back
 from vpnmigrate.journal import read_journal
 from vpnmigrate.live import read_live
 from vpnmigrate.records import Entry, Failed, Held
@@ -74,7 +75,7 @@ def _ended(stand: Standing, entries: tuple[Entry, ...]) -> Exit:
     if stand.state.unconfirmed_until is not None:
         return Exit.HELD
     if stand.state.finished:
-        return Exit.DONE
+        return Exit.FAILED if turned_back(entries) else Exit.DONE
     last = entries[-1].record if entries else None
     match last:
         case Held():
