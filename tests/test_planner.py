@@ -242,9 +242,7 @@ class TestExpectedEnd:
         gone = msgspec.structs.replace(self.survey_after(), connections=())
         nameless = {role: id_ for role, id_ in MADE.items() if role == "gateway"}
 
-        assert unexpected(planned(), MADE, gone) == (
-            "vpn-new, the successor of vpn-old, is gone",
-        )
+        assert unexpected(planned(), MADE, gone) == ("vpn-new, the successor of vpn-old, is gone",)
         assert unexpected(planned(), nameless, gone) == ("the successor of vpn-old is gone",)
 
     def test_without_ids_roles_stand_for_them(self) -> None:

@@ -87,7 +87,7 @@ def request_of(change: Sent, mark: Mark) -> Request:
         case DeleteVpnConnection() | DeleteVpnGateway() | DeleteTestSubnet() | DeleteTestVpc():
             return Request(change.call, _deleting(change))
         case _:
-            return Request(change.call, _altering(change))
+            return Request(change.call, _altering(change, mark))
 
 
 def _creating(change: _Creating, mark: Mark) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _creating(change: _Creating, mark: Mark) -> dict[str, Any]:
             return {"VpcId": vpc, "CidrBlock": cidr, **_tagging("subnet", role, mark, ())}
 
 
-def _altering(change: _Altering) -> dict[str, Any]:
+def _altering(change: _Altering, mark: Mark) -> dict[str, Any]:
     match change:
         case AddStaticPrefix(connection, cidr):
             return {"VpnConnectionId": connection, "DestinationCidrBlock": cidr}
@@ -116,10 +116,18 @@ def _altering(change: _Altering) -> dict[str, Any]:
             return {"RouteTableId": table, "GatewayId": gateway}
         case DisassociateEdge(association=association):
             return {"AssociationId": association}
-        case PlaceClaim(gateway, holder) | RemoveClaim(gateway, holder):
-            # With a value, EC2 deletes a tag only if it still has that value.
-            tag = {"Key": Tag.CLAIM.value, "Value": holder}
-            return {"Resources": [gateway], "Tags": [tag]}
+        case PlaceClaim(gateway, holder):
+            number = [{"Key": Tag.CHANGE.value, "Value": mark.change}] if mark.change else []
+            return {"Resources": [gateway], "Tags": [_claim(holder), *number]}
+        case RemoveClaim(gateway, holder):
+            # The number goes with the claim, whichever plan of this migration has put it there.
+            number = [{"Key": Tag.CHANGE.value}] if mark.change else []
+            return {"Resources": [gateway], "Tags": [_claim(holder), *number]}
+
+
+def _claim(holder: str) -> dict[str, str]:
+    """Give the tag of a claim; with a value, EC2 deletes a tag only if it still has that value."""
+    return {"Key": Tag.CLAIM.value, "Value": holder}
 
 
 def _deleting(change: _Deleting) -> dict[str, Any]:

@@ -161,6 +161,14 @@ class TestBlocks:
         assert block.startswith(': "${NEW_VGW:?')
         assert not blocks(plan, replace(stop, changes=()))
 
+    def test_the_claim_comes_and_goes_with_the_change_number(self):
+        """A person who carries the plan out leaves the same tags, and takes the same away."""
+        script = everything(planned(Decisions(change="CHG1")))
+
+        assert '"Key=vpnmigrate:claim,Value=$HOLDER" Key=vpnmigrate:change,Value=CHG1' in script
+        assert "--tags Key=vpnmigrate:claim Key=vpnmigrate:change\n" in script
+        assert "vpnmigrate:change" not in everything(planned())
+
     def test_the_way_back_takes_away_a_test_vpc_half_built(self):
         """Going back by hand from within step 6 leaves nothing there."""
         plan = planned(Decisions(test_vpc=TestVpc("10.255.0.0/24")))

@@ -17,6 +17,13 @@ def tags_made(terminal):
     return {(made.partition("-")[0], numbered.get(made, "")) for made in ours}
 
 
+def tags_of(terminal, resource):
+    """Give the tags of ours on *resource*."""
+    rows = terminal.world.execute("ec2", "DescribeTags", {})["Tags"]
+    ours = ((r["Key"], r["Value"]) for r in rows if r["ResourceId"] == resource)
+    return {key: value for key, value in ours if key.startswith("vpnmigrate:")}
+
+
 def plan_file(terminal, name):
     return json.loads((terminal.place / name).read_text())
 
@@ -31,6 +38,33 @@ def test_everything_made_and_written_names_the_change(terminal):
     assert tags_made(terminal) == {("vgw", "CHG0012345"), ("vpn", "CHG0012345")}
     (journal,) = (terminal.place / "home" / "runs").glob("*/journal.jsonl")
     assert json.loads(journal.read_text().splitlines()[0])["record"]["change"] == "CHG0012345"
+
+
+def test_the_claim_on_the_old_gateway_has_the_number_and_takes_it_along(terminal):
+    """Whoever finds the claim finds the change board's papers; a way back leaves nothing."""
+    words = ["--vpn-gateway", terminal.gateway, "-o", "plan.json", "--change"]
+    terminal.run("plan", *words, "CHG1")
+    terminal.run("apply", "plan.json", "--until", "cutover")
+    run = plan_file(terminal, "plan.json")["migration"]
+    claimed = tags_of(terminal, terminal.gateway)
+    terminal.run("plan", "--from", run, "--change", "CHG2", "-o", "again.json")
+    terminal.run("rollback", "again.json")
+
+    assert claimed.pop(Tag.CHANGE) == "CHG1"
+    assert set(claimed) == {Tag.CLAIM}
+    assert tags_of(terminal, terminal.gateway) == {}
+
+
+def test_status_names_the_change(terminal):
+    """Two runs are told apart by the numbers that the people around them know."""
+    words = ["--vpn-gateway", terminal.gateway, "-o", "plan.json", "--change", "CHG0012345"]
+    terminal.run("plan", *words)
+    terminal.run("apply", "plan.json", "--until", "cutover")
+    run = plan_file(terminal, "plan.json")["migration"]
+
+    assert "change        CHG0012345" in terminal.run("status", run).out
+    assert "change CHG0012345" in " ".join(terminal.run("status").out.split())
+    assert terminal.status(run)["change"] == "CHG0012345"
 
 
 def test_without_a_number_no_tag_is_made(terminal):

@@ -200,7 +200,7 @@ def test_a_reader_that_leaves_early_is_no_failure():
 @pytest.mark.parametrize("words", [["--version"], [], ["apply", "--help"]])
 def test_help_that_cannot_be_written_is_no_defect(words):
     """A full disk is told as it is for every result, and a reader that left is not told at all."""
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         cut_off = process("-m", "vpnmigrate", *words, out=full)
     reading, writing = os.pipe()
     os.close(reading)

@@ -34,6 +34,7 @@ from vpnmigrate.changes import (
     ReplaceRoute,
     RunTest,
 )
+from vpnmigrate.model import Tag
 from vpnmigrate.ports import Mark
 from vpnmigrate.requests import Sent, request_of
 
@@ -88,11 +89,14 @@ def _claim(change: PlaceClaim | RemoveClaim, names: Names, mark: Mark) -> Iterat
     request = request_of(change, mark)
     match change:
         case PlaceClaim():
-            placed = command(request, names, Tags='"Key=vpnmigrate:claim,Value=$HOLDER"')
+            number = f" Key={Tag.CHANGE},Value={mark.change}" if mark.change else ""
+            tags = f'"Key={Tag.CLAIM},Value=$HOLDER"{number}'
+            placed = command(request, names, Tags=tags)
             yield when('[ "$(claim)" = None ]', placed)
             yield 'echo "claimed by $(claim): go on only if that is you, or if it has ended"'
         case RemoveClaim():
-            removed = command(request, names, Tags="Key=vpnmigrate:claim")
+            number = f" Key={Tag.CHANGE}" if mark.change else ""
+            removed = command(request, names, Tags=f"Key={Tag.CLAIM}{number}")
             yield when('[ "$(claim)" != None ]', removed)
 
 

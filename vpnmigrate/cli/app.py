@@ -131,9 +131,7 @@ class RunFirst(Group):
         return super().parse_args(ctx, args)
 
 
-def _group(
-    name: str, about: str, verbs: Iterable[Verb], kind: type[Group] = Group
-) -> None:
+def _group(name: str, about: str, verbs: Iterable[Verb], kind: type[Group] = Group) -> None:
     group = typer.Typer(rich_markup_mode=None, help=about, no_args_is_help=True, cls=kind)
     for verb in verbs:
         group.command(verb.__name__.rstrip("_"), cls=Command)(with_flags(verb))

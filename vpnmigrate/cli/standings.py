@@ -46,6 +46,7 @@ def standing(
         folder=str(run.path),
         alive=alive,
         watchdog=None if state.armed is None else watchdog_of(run),
+        change=plan.decisions.change,
         gateway_goes=gateway_goes(entries),
     )
 

@@ -41,6 +41,8 @@ class Standing:
     """Whether a process has the run in hand."""
     watchdog: int | None = None
     """The process that goes back by itself if nobody confirms; None for none."""
+    change: str = ""
+    """The change board's number, from the plan."""
     gateway_goes: bool = False
     """Whether the finalize that is under way is to delete the old gateway too."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,7 @@ def one(stand: Standing) -> str:
     rows = [
         ("run", stand.run),
         ("plan", stand.fingerprint),
+        ("change", stand.change),
         ("status", _status(stand)),
         ("phase", stand.phase.value),
         ("step", _step(stand)),
@@ -70,7 +71,7 @@ def every(stands: Sequence[Standing], unreadable: Mapping[str, str]) -> str:
         return "No runs here yet. Begin with: vpnmigrate plan --vpn-gateway vgw-..."
     told = [
         wrapped(
-            ", ".join(filter(None, (f"{stand.run}  {_status(stand)}", _step(stand), _way(stand)))),
+            ", ".join(filter(None, _brief(stand))),
             rest="    ",
         )
         for stand in stands
@@ -79,6 +80,13 @@ def every(stands: Sequence[Standing], unreadable: Mapping[str, str]) -> str:
         wrapped(f"{run}  CANNOT BE READ: {why}", rest="    ") for run, why in unreadable.items()
     ]
     return "\n".join([*told, *broken])
+
+
+def _brief(stand: Standing) -> Iterator[str]:
+    yield f"{stand.run}  {_status(stand)}"
+    yield _step(stand)
+    yield f"traffic {stand.traffic.value}"
+    yield f"change {stand.change}" if stand.change else ""
 
 
 def one_as_json(stand: Standing) -> dict[str, Any]:
@@ -117,6 +125,7 @@ def fields(stand: Standing) -> dict[str, Any]:
     return {
         "run": stand.run,
         "plan": stand.fingerprint,
+        "change": stand.change,
         "status": state.status.value,
         "direction": None if state.direction is None else state.direction.value,
         "attempt": state.attempt,
@@ -188,10 +197,6 @@ def _status(stand: Standing) -> str:
     if state.direction is None:
         return told
     return f"{told} (attempt {state.attempt})"
-
-
-def _way(stand: Standing) -> str:
-    return f"traffic {stand.traffic.value}"
 
 
 def _step(stand: Standing) -> str:
