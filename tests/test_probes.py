@@ -20,6 +20,7 @@ from vpnmigrate.prober import Prober
 from vpnmigrate.probes import Command, Connect, counted, missed, probe_from
 from vpnmigrate.records import OutageBegan, OutageEnded, Probed
 from vpnmigrate.replay import replay
+from vpnmigrate.report.progress import probes_told
 from vpnmigrate.runner import Runner
 from vpnmigrate.states import RunStatus
 from vpnmigrate.tallies import Moment, Tally
@@ -236,6 +237,21 @@ class TestInARun:
 
         assert stage.state.status is RunStatus.ROLLED_BACK
         assert stage.state.probes[self.PROBE].works is False
+
+    def test_each_way_keeps_its_own_counts(self, tmp_path):
+        """After a way back both are told, and clearing away or finalizing forgets neither."""
+        stage = self.stage(tmp_path)
+        forward = stage.forward(probes=Scripted(stage), lookout=Mender())
+        back = stage.run(lambda r: r.back(keep_new=True), probes=Scripted(stage))
+        cleaned = stage.run(Runner.back, probes=Scripted(stage))
+
+        told = "; ".join(probes_told(cleaned))
+        assert back.probes_forward == forward.probes
+        assert back.probes[self.PROBE].sent > 0
+        assert (cleaned.probes_forward, cleaned.probes) == (forward.probes, back.probes)
+        assert told.startswith(f"on the way forward: {self.PROBE}")
+        assert f"on the way back: {self.PROBE}" in told
+        assert "on the way" not in "; ".join(probes_told(forward))
 
     def test_nothing_is_sent_before_the_cutover(self, tmp_path):
         """Staging days ahead sends no probe."""

@@ -43,10 +43,15 @@ class Person:
 
 @dataclass(frozen=True)
 class Judged:
-    """The approvals that count, and what is wrong with the others."""
+    """The approvals that count, and the others, each with what is wrong with it."""
 
     good: tuple[Approval, ...]
-    faults: tuple[str, ...]
+    void: tuple[tuple[Approval, str], ...]
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with those that do not count, a clause each."""
+        return tuple(f"the one by {each.approver} {why}" for each, why in self.void)
 
 
 def digest_of(document: Mapping[str, Any]) -> str:
@@ -80,7 +85,7 @@ def counting(plan: Plan, approvals: Iterable[Approval], operator: Person, now: d
     """
     latest = {(each.approver, each.user): each for each in approvals}
     good: list[Approval] = []
-    faults: list[str] = []
+    void: list[tuple[Approval, str]] = []
     for each in latest.values():
         person = Person(each.approver, each.user)
         why = _fault(each, plan, now)
@@ -89,10 +94,10 @@ def counting(plan: Plan, approvals: Iterable[Approval], operator: Person, now: d
         if not why and any(person.may_be(Person(g.approver, g.user)) for g in good):
             why = "is by somebody who has approved already"
         if why:
-            faults.append(f"the one by {each.approver} {why}")
+            void.append((each, why))
         else:
             good.append(each)
-    return Judged(tuple(good), tuple(faults))
+    return Judged(tuple(good), tuple(void))
 
 
 def _fault(approval: Approval, plan: Plan, now: datetime) -> str:

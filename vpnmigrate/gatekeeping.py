@@ -74,7 +74,7 @@ class Gatekeeper:
         look = self._settler.look_for_certain(self._suits)
         around = self._circumstances(differences(self._plan.before, survey), self._proof())
         seen = gates.before_cutover(self._plan, look.way, look.now, look.told, around)
-        seen = self._write_down(Milestone.CUTOVER, (*seen, *hook))
+        seen = self._write_down(Milestone.CUTOVER, (*seen, *hook), around.identity.arn)
         require_unchanged(self._plan, survey)
         self._require_open(seen)
         return look
@@ -100,10 +100,9 @@ class Gatekeeper:
         """
         hook = self._hook(HookMoment.BEFORE_FINALIZE)
         look = self._settler.look_for_certain()
-        seen = gates.before_finalize(
-            self._plan, look.way, look.now, look.told, self._circumstances((), None)
-        )
-        seen = self._write_down(Milestone.FINALIZE, (*seen, *hook))
+        around = self._circumstances((), None)
+        seen = gates.before_finalize(self._plan, look.way, look.now, look.told, around)
+        seen = self._write_down(Milestone.FINALIZE, (*seen, *hook), around.identity.arn)
         for each in seen:
             if each.gate is Gate.TRAFFIC and each.call is not Call.PASS:
                 message = f"traffic does not flow through the new connections: {each.observed}"
@@ -144,7 +143,9 @@ class Gatekeeper:
             proof=proof,
         )
 
-    def _write_down(self, before: Milestone, seen: Sequence[Seen]) -> tuple[Seen, ...]:
+    def _write_down(
+        self, before: Milestone, seen: Sequence[Seen], operator: str = ""
+    ) -> tuple[Seen, ...]:
         named = gates.ready_to_paste(
             seen, run=self._plan.migration, plan_file=self._papers.plan_file
         )
@@ -154,7 +155,7 @@ class Gatekeeper:
             for each in judged
             if each.forced
         )
-        self._logbook.write(GatesSeen(before, judged), *forced)
+        self._logbook.write(GatesSeen(before, judged, operator), *forced)
         return judged
 
     def _require_open(self, seen: Sequence[Seen]) -> None:

@@ -125,6 +125,8 @@ class GatesSeen(_Record, frozen=True, tag="gates-seen"):
 
     before: Milestone
     gates: tuple[Seen, ...]
+    operator: str = ""
+    """Whom AWS knew the asking process as; empty where it was not asked."""
 
 
 class Forced(_Record, frozen=True, tag="forced"):

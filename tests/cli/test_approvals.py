@@ -87,6 +87,7 @@ class TestApprovals:
         (record,) = records(terminal, run, Approved)
         assert record.approval.user == "bob"
         assert terminal.status(run)["approvals"][0]["user"] == "bob"
+        assert terminal.status(run)["approvals"][0]["void"] == ""
 
     def test_the_command_that_approve_prints_works_as_it_stands(self, terminal):
         """Whoever has plan and approval at hand can paste it: nothing in it has to be filled in."""
@@ -173,6 +174,22 @@ class TestApprovals:
 
         assert ran.code == 3
         assert "is by whoever carries the plan out" in gate(terminal, run, "approvals")["observed"]
+
+    def test_status_tells_which_ones_do_not_count(self, terminal):
+        """An operator's own approval is listed with what is wrong with it, before the gate too."""
+        run = plan(terminal, "  approvals: {four_eyes: true}\n")
+        approved(terminal, terminal.parts.me.user, "mine.json")
+        staging = ["apply", "plan.json", "--until", "cutover", "--approval", "mine.json"]
+        terminal.run(*staging)
+        before = terminal.status(run)["approvals"][0]["void"]
+        terminal.run("apply", run)
+
+        told = " ".join(terminal.run("status", run).out.split())
+        assert before.startswith("if AWS knows them as whoever carries the plan out")
+        assert "DOES NOT COUNT: it is by whoever carries the plan out" in told
+        assert terminal.status(run)["approvals"][0]["void"] == (
+            "it is by whoever carries the plan out"
+        )
 
     def test_finalize_may_want_them_as_well(self, terminal):
         """A plan may ask that the deletion is approved on its own day."""

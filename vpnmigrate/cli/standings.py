@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
+from vpnmigrate.approving import Person, counting
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.wishes import gateway_goes
 from vpnmigrate.duty import watchdog_of
@@ -14,10 +16,12 @@ from vpnmigrate.journal import read_journal
 from vpnmigrate.lock import owner_at_work
 from vpnmigrate.plan import Plan
 from vpnmigrate.records import Entry
-from vpnmigrate.replay import replay
+from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.rundir import Run
+
+UNSURE = "if AWS knows them as whoever carries the plan out, whose login name is the same"
 
 
 def standing_of(desk: Desk, run: Run) -> Standing:
@@ -47,8 +51,25 @@ def standing(
         alive=alive,
         watchdog=None if state.armed is None else watchdog_of(run),
         change=plan.decisions.change,
+        void=_void(plan, state, desk.parts.clock.now()),
         gateway_goes=gateway_goes(entries),
     )
+
+
+def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
+    """Say which approvals do not count, as far as the journal knows who carries the plan out.
+
+    Once the gates have let the cutover begin, what counted then is told, and not what has
+    expired since.
+    """
+    user = state.opened.user if state.opened else ""
+    asked = state.gates
+    if asked is None or not asked.operator:
+        mine = {a.digest for a in state.approvals if a.user == user}
+        return dict.fromkeys(mine if plan.decisions.approvals.four_eyes else (), UNSURE)
+    at = state.gates_at if state.cutover_begun and state.gates_at else now
+    judged = counting(plan, state.approvals, Person(asked.operator, user), at)
+    return {approval.digest: f"it {why}" for approval, why in judged.void}
 
 
 def standings_of(desk: Desk) -> tuple[list[Standing], dict[str, str]]:

@@ -43,12 +43,11 @@ from vpnmigrate.records import (
     TrafficVerified,
 )
 from vpnmigrate.replay.ordering import Wanted, unconfirmed, unwanted, wanted
-from vpnmigrate.replay.probes import probes_after
+from vpnmigrate.replay.probes import counted_anew, probes_after
 from vpnmigrate.replay.state import Intent, RunState, Traffic
 from vpnmigrate.replay.traffic import calmed, informed, leaving, traffic
 from vpnmigrate.snapshot import Baseline, Told
 from vpnmigrate.states import RunStatus, may_follow
-from vpnmigrate.tallies import Tally
 
 SWAP = 8
 
@@ -143,6 +142,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             cutover_begun=False,
             told=Told(files=state.told.files),
             probes={},
+            probes_forward={},
             proven_probes=frozenset(),
             lost=(),
             other_hands=(),
@@ -162,8 +162,8 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             cleaning=False,
             flaps=0,
             degraded=(),
-            probes={probe: Tally(probe) for probe in state.probes},
         )
+        state = counted_anew(state, taken)
     if taken.direction is Direction.BACK:
         # Connectivity first: whoever goes back goes over a pause, and does what an abort asks.
         state = replace(state, order=None)

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vpnmigrate.records import Probed
+from vpnmigrate.records import Direction, DirectionTaken, Probed
 from vpnmigrate.replay.state import RunState
 from vpnmigrate.tallies import Moment, Tally
+
+
+def counted_anew(state: RunState, taken: DirectionTaken) -> RunState:
+    """Let each way have its own counts; *taken* is another one than before, or the same anew.
+
+    A way back that only clears away sends nothing, and nor does finalize: what was counted stays.
+    """
+    if taken.direction is Direction.RETIRE or not (state.cutover_open or state.outage_open):
+        return state
+    if taken.direction is Direction.BACK and state.direction is not Direction.BACK:
+        state = replace(state, probes_forward=state.probes)
+    return replace(state, probes={probe: Tally(probe) for probe in state.probes})
 
 
 def probes_after(state: RunState, probed: Probed) -> RunState:

@@ -150,6 +150,8 @@ class RunState:
     """Every gate that was ever forced in this run."""
     flaps: int = 0
     """How often verified traffic lacked something again, since the direction was taken."""
+    probes_forward: Mapping[str, Tally] = field(default_factory=dict)
+    """How probes did on the way forward, once the run has turned back."""
     probes: Mapping[str, Tally] = field(default_factory=dict)
     """How each probe did when it was last written down."""
     proven_probes: frozenset[str] = frozenset()

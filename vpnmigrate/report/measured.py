@@ -13,7 +13,7 @@ from vpnmigrate.records import Direction, Entry
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState
 from vpnmigrate.report.document import Section
-from vpnmigrate.report.progress import probe_told
+from vpnmigrate.report.progress import probes_told
 from vpnmigrate.report.words import moment, span
 
 
@@ -38,6 +38,7 @@ def as_json(
             "rollback": round(rehearsed.rollback.total_seconds(), 3),
         },
         "probes": [msgspec.to_builtins(tally) for tally in state.probes.values()],
+        "probes_forward": [msgspec.to_builtins(tally) for tally in state.probes_forward.values()],
     }
 
 
@@ -74,8 +75,8 @@ def _planned(outages: Sequence[Down], rehearsed: Rehearsed | None) -> Iterator[s
 
 
 def _probes(state: RunState, outages: Sequence[Down]) -> Iterator[str]:
-    for tally in state.probes.values():
-        yield f"probe {probe_told(tally)}"
+    for told in probes_told(state):
+        yield f"probe {told}"
     if outages and not state.probes:
         yield "nothing was probed, so what packets felt is not known: apply --probe does it"
 

@@ -34,6 +34,7 @@ from vpnmigrate.records import (
     StepBegun,
     StepSettled,
 )
+from vpnmigrate.replay import RunState
 from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import safe, span, time_of_day
@@ -152,6 +153,15 @@ def probe_told(tally: Tally) -> str:
         f"{tally.probe} {stands}, {tally.lost} of {tally.sent} lost, "
         f"{time_of_day(tally.first_loss)} to {time_of_day(tally.last_loss)}"
     )
+
+
+def probes_told(state: RunState) -> Iterator[str]:
+    """Say how probes did, each way by itself where the run has gone both."""
+    both = bool(state.probes_forward)
+    for tally in state.probes_forward.values():
+        yield f"on the way forward: {probe_told(tally)}"
+    for tally in state.probes.values():
+        yield f"on the way back: {probe_told(tally)}" if both else probe_told(tally)
 
 
 def _of_traffic(about: OutageBegan | OutageEnded | Flapped | Degraded) -> str:

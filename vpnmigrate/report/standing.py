@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from vpnmigrate.changes import DeleteVpnConnection, DeleteVpnGateway
@@ -43,6 +44,8 @@ class Standing:
     """The process that goes back by itself if nobody confirms; None for none."""
     change: str = ""
     """The change board's number, from the plan."""
+    void: Mapping[str, str] = field(default_factory=dict)
+    """What is wrong with approvals that do not count, by their digests."""
     gateway_goes: bool = False
     """Whether the finalize that is under way is to delete the old gateway too."""
 

@@ -11,7 +11,7 @@ import msgspec
 from vpnmigrate.approval import Approval
 from vpnmigrate.replay import Order, Traffic, Wish
 from vpnmigrate.report import deadline, gates
-from vpnmigrate.report.progress import probe_told
+from vpnmigrate.report.progress import probes_told
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import columns, moment, safe, span, wrapped
 
@@ -41,12 +41,12 @@ def one(stand: Standing) -> str:
         ("ordered", "" if state.order is None else str(state.order)),
         ("waits for", "" if _is_paused(stand) else state.waiting_for),
         ("stopped", "" if stand.stopped == state.waiting_for else stand.stopped),
-        *(("probe", probe_told(tally)) for tally in state.probes.values()),
+        *(("probe", told) for told in probes_told(state)),
         *(("degraded", what) for what in state.degraded),
         *(("gone", what) for what in state.lost),
         *(("other hand", what) for what in state.other_hands),
         *(("FORCED", gates.forced_line(each)) for each in state.forced),
-        *(("approved", _approval(each)) for each in state.approvals),
+        *(("approved", _approval(each, stand)) for each in state.approvals),
         *(("note", what) for what in state.notes),
         *(("puzzle", what) for what in state.puzzles),
         ("device files", stand.device_files),
@@ -60,9 +60,11 @@ def one(stand: Standing) -> str:
     return f"{told}\n\n{gates.table(state.gates, state.gates_at)}"
 
 
-def _approval(approval: Approval) -> str:
+def _approval(approval: Approval, stand: Standing) -> str:
     until = f"until {moment(approval.expires)}, plan {approval.fingerprint[:12]}"
-    return f"by {approval.approver} ({approval.user}), {until}"
+    why = stand.void.get(approval.digest, "")
+    void = f"; DOES NOT COUNT: {why}" if why else ""
+    return f"by {approval.approver} ({approval.user}), {until}{void}"
 
 
 def every(stands: Sequence[Standing], unreadable: Mapping[str, str]) -> str:
@@ -145,6 +147,7 @@ def fields(stand: Standing) -> dict[str, Any]:
         "outage_earlier": state.outage_earlier,
         "outage": round(stand.outage.total_seconds(), 3),
         "probes": [msgspec.to_builtins(tally) for tally in state.probes.values()],
+        "probes_forward": [msgspec.to_builtins(tally) for tally in state.probes_forward.values()],
         "degraded": list(state.degraded),
         "flaps": state.flaps,
         "lost": list(state.lost),
@@ -152,7 +155,10 @@ def fields(stand: Standing) -> dict[str, Any]:
         "notes": list(state.notes),
         "gates": gates.as_json(state.gates, state.gates_at),
         "forced": [msgspec.structs.asdict(each) for each in state.forced],
-        "approvals": [msgspec.to_builtins(each) for each in state.approvals],
+        "approvals": [
+            {**msgspec.to_builtins(each), "void": stand.void.get(each.digest, "")}
+            for each in state.approvals
+        ],
         "folder": stand.folder,
         "device_files": stand.device_files,
         "next": stand.next,
