@@ -26,6 +26,7 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import replay
 from vpnmigrate.report import outcome, status
 from vpnmigrate.report.standing import Standing
+from vpnmigrate.spoken import AbortAsked
 
 
 def a_standing(*records, alive=False, after=timedelta(minutes=5)):
@@ -157,6 +158,24 @@ class TestOutcome:
         stand = a_standing(SET_OUT, *records, alive=alive)
 
         assert stand.way_back == f"vpnmigrate {verb} {MIGRATION}"
+
+    @pytest.mark.parametrize("task", [(), (Intended(1, 10, ENABLE),)])
+    def test_an_abort_that_is_under_way_is_not_asked_for_again(self, task):
+        """Its process turns back by itself: no rollback beside it, no second abort, no task."""
+        down = (SET_OUT, StepBegun(10, "Switch"), OutageBegan(BEGAN), *task)
+        told = outcome.now(a_standing(*down, AbortAsked("bob", "desk"), alive=True))
+
+        assert "go on" not in told
+        assert "go back" not in told
+        assert "done" not in told
+        assert f"look:     vpnmigrate status {MIGRATION}" in told
+
+    def test_an_abort_before_the_cutover_leads_one_way(self):
+        """Once its process has stopped, the command that clears away is told once, by its name."""
+        told = outcome.now(a_standing(SET_OUT, StepBegun(3, "Create"), AbortAsked("bob", "desk")))
+
+        assert "go on" not in told
+        assert f"go back:  vpnmigrate rollback {MIGRATION}" in told
 
     def test_after_a_rollback_there_is_no_way_back_to_offer(self):
         """What is back need not be brought back."""

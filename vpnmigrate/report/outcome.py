@@ -34,15 +34,17 @@ def text(stand: Standing) -> str:
 def now(stand: Standing) -> str:
     """Give what is true now and what may come next; told after failures too."""
     back_again = stand.state.status is RunStatus.ROLLED_BACK
+    look = f"vpnmigrate status {stand.run}"
+    on = "" if stand.next in {look, stand.way_back} else stand.next
     rows = [
         *(("forced:", gates.forced_line(each)) for each in stand.state.forced),
         ("traffic:", traffic(stand)),
         ("confirm:", stand.unconfirmed),
-        ("try again:" if back_again else "go on:", stand.next),
+        ("try again:" if back_again else "go on:", on),
         ("clean up:", stand.clean_up),
         ("go back:", stand.way_back),
         ("devices:", stand.device_files if stand.state.task is not None else ""),
-        ("look:", f"vpnmigrate status {stand.run}"),
+        ("look:", look),
     ]
     return columns([(name, value) for name, value in rows if value])
 

@@ -100,11 +100,18 @@ class Standing:
         A process that is at work and waits for nobody goes on by itself: all there is to do is
         to look again.
         """
-        paused = self.state.order is not None and self.state.order.wish is Wish.PAUSED
-        if self.alive and self.state.task is None and not paused:
+        order = self.state.order
+        paused = order is not None and order.wish is Wish.PAUSED
+        if self.alive and (self.turning or (self.state.task is None and not paused)):
             return f"vpnmigrate status {self.run}"
         command = next_command(self.state, self.run, self.connections, alive=self.alive)
         return f"{command} --delete-old-gateway" if self.gateway_goes else command
+
+    @property
+    def turning(self) -> bool:
+        """Whether somebody aborted it and its process is about to stop, or to turn back."""
+        order = self.state.order
+        return self.alive and order is not None and order.wish is Wish.ABORTED
 
     @property
     def clean_up(self) -> str:
@@ -132,7 +139,7 @@ class Standing:
         On the way back there is none: that way is gone to its end by ``next``.  A process that is
         at work has to be told; a second one would be refused.
         """
-        if not self._may_turn_back:
+        if not self._may_turn_back or self.turning:
             return ""
         at_work = self.alive and self.state.direction is Direction.FORWARD
         verb = "abort" if at_work and not self.state.finished else "rollback"
