@@ -132,7 +132,7 @@ def test_what_is_kept_says_how_long_each_way_takes():
 class TestView:
     def test_shows_changes_outage_and_each_way_back(self, found):
         """The change board reads what was done, how long traffic was down, and the way back."""
-        text = view.text(found, file="plan.json", kept="k.json")
+        text = view.text(found, file="plan.json", kept="k.json", passed=True)
 
         assert "    - create it" in text
         assert "outage 1 min 41 s" in text
@@ -148,11 +148,20 @@ class TestView:
         )
         bad = Rehearsal(found.forward, (*found.back[:2], left, *found.back[3:]), a_proof())
 
-        text = view.text(bad, file="plan.json", kept="k.json")
+        text = view.text(bad, file="plan.json", kept="k.json", passed=bad.good)
 
         assert "PROBLEM, back from step 3:\n  - left behind: vgw-9 (gateway)" in text
         assert "DIFFERS" in text
         assert "vpnmigrate apply" not in text
+
+    def test_a_plan_that_hardship_found_unsafe_is_not_recommended(self, found):
+        """A good rehearsal is not enough where a run with faults did not end safely."""
+        hard = ["1 DID NOT END SAFELY"]
+        text = view.text(found, file="plan.json", kept="k.json", passed=False, more=hard)
+        document = view.as_json(found, file="plan.json", kept="k.json", passed=False)
+
+        assert "vpnmigrate apply" not in text
+        assert document["next"] == ""
 
     def test_a_destination_that_leads_elsewhere_is_a_problem(self):
         """A rehearsal that ends with another next hop is not good, and names table and prefix."""
@@ -160,7 +169,7 @@ class TestView:
         row = Row(RouteTableId("rtb-1"), (TO,), old, other, same=False)
         strayed = Rehearsal(replace(GOOD, routes=(row,)), (), a_proof())
 
-        text = view.text(strayed, file="plan.json", kept="k.json")
+        text = view.text(strayed, file="plan.json", kept="k.json", passed=strayed.good)
 
         assert not strayed.good
         assert "10.9.0.0/16: vgw-1 -> igw-1   DIFFERS" in text
@@ -168,7 +177,9 @@ class TestView:
 
     def test_json_has_the_same(self, found):
         """A program can judge a rehearsal."""
-        document = json.loads(json.dumps(view.as_json(found, file="plan.json", kept="k.json")))
+        document = json.loads(
+            json.dumps(view.as_json(found, file="plan.json", kept="k.json", passed=True))
+        )
 
         assert document["good"] is True
         assert document["forward"]["outage"] == 101.0

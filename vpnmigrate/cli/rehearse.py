@@ -54,10 +54,10 @@ def rehearse(
     )
     file, kept = str(plan), str(Rehearsals(desk.settings.home).keep(result))
     more = [hardship.text(each) for each in hard]
-    document = view.as_json(found, file=file, kept=kept)
+    document = view.as_json(found, file=file, kept=kept, passed=result.passed)
     told = [hardship.as_json(each) for each in hard]
     desk.results.give(
-        view.text(found, file=file, kept=kept, more=more),
+        view.text(found, file=file, kept=kept, passed=result.passed, more=more),
         {**document, "hardship": told[0] if told else None},
     )
     if not result.passed:

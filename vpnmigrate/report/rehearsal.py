@@ -12,10 +12,12 @@ from vpnmigrate.report.words import heading, item, span, wrapped
 SCHEMA = "vpnmigrate/rehearsal/1"
 
 
-def text(rehearsal: Rehearsal, *, file: str, kept: str, more: Sequence[str] = ()) -> str:
+def text(
+    rehearsal: Rehearsal, *, file: str, kept: str, passed: bool, more: Sequence[str] = ()
+) -> str:
     """Give the whole rehearsal of the plan in *file*; its result is *kept* in another.
 
-    *more* is what else was tried, told before what comes next.
+    *more* is what else was tried, and *passed* whether all of it may be followed by apply.
     """
     forward = rehearsal.forward
     parts = [
@@ -31,12 +33,12 @@ def text(rehearsal: Rehearsal, *, file: str, kept: str, more: Sequence[str] = ()
         *_faults(rehearsal),
         *more,
         wrapped(f"The result is kept for this plan's gates and deadlines, in {kept}"),
-        heading("Next") + f"  vpnmigrate apply {file}" if rehearsal.good else "",
+        heading("Next") + f"  {_next(file)}" if passed else "",
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def as_json(rehearsal: Rehearsal, *, file: str, kept: str) -> dict[str, Any]:
+def as_json(rehearsal: Rehearsal, *, file: str, kept: str, passed: bool) -> dict[str, Any]:
     """Give the rehearsal as a JSON document."""
     return {
         "schema": SCHEMA,
@@ -46,8 +48,12 @@ def as_json(rehearsal: Rehearsal, *, file: str, kept: str) -> dict[str, Any]:
         "forward": _passage(rehearsal.forward),
         "back": [_passage(passage) for passage in rehearsal.back],
         "proof": proof.as_json(rehearsal.proof),
-        "next": f"vpnmigrate apply {file}" if rehearsal.good else "",
+        "next": _next(file) if passed else "",
     }
+
+
+def _next(file: str) -> str:
+    return f"vpnmigrate apply {file}"
 
 
 def _changes(passage: Passage) -> list[str]:
