@@ -136,6 +136,7 @@ SHELL: dict[str, frozenset[str]] = {
     ),
     "simulation": frozenset(
         {"planner", "replay", "journal", "aws", "looking", "runner", "sandbox", "steps"}
+        | {"stopwatch"}
     ),
 }
 # The command line puts everything together.

@@ -167,7 +167,7 @@ def _back(plan: Plan, boundary: int) -> Passage:
             _changes(return_leg),
             down(entries),
             length(return_leg),
-            until_restored(return_leg),
+            until_restored(return_leg) or timedelta(0),
             failure,
             stage.what_differs(),
             stage.where_it_leads(),

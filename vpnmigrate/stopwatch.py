@@ -88,12 +88,12 @@ def length(entries: Sequence[Entry]) -> timedelta:
     return entries[-1].at - entries[0].at if entries else timedelta(0)
 
 
-def until_restored(return_leg: Sequence[Entry]) -> timedelta:
-    """Give the time until an outage ended; nothing if none did."""
+def until_restored(return_leg: Sequence[Entry]) -> timedelta | None:
+    """Give the time from turning back until an outage ended; None if none did."""
     for entry in return_leg:
         match entry.record:
             case OutageEnded(at=at):
                 return at - return_leg[0].at
             case _:
                 pass  # traffic is still down, or never was
-    return timedelta(0)
+    return None

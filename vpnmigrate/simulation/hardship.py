@@ -7,19 +7,19 @@ describes lag.  What goes wrong is drawn by ``search.schedule_of``, as in every 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from vpnmigrate.journal import read_chain
 from vpnmigrate.plan import Plan
-from vpnmigrate.records import Direction, DirectionTaken, Entry, OutageEnded
+from vpnmigrate.records import Entry
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.simulation.schedule import Course, Schedule
 from vpnmigrate.simulation.search import schedule_of, wrong_with
-from vpnmigrate.simulation.topology import Topology, topology
-from vpnmigrate.simulation.trial import Outcome, Setting, try_out
+from vpnmigrate.simulation.topology import topology
+from vpnmigrate.simulation.trial import Outcome, Setting, setting_of_plan, try_out
+from vpnmigrate.stopwatch import since_turning_back, until_restored
 
 TOLD_EVERY = 100
 """Trials between two words about progress."""
@@ -135,17 +135,10 @@ def _drawn(plan: Plan, seed: int) -> tuple[Setting, Schedule]:
     """Draw a temper and a schedule; finalize is left out, for nothing leads back from it."""
     drawn = topology(seed)
     temper = Behaviour(**{name: getattr(drawn.behaviour, name) for name in _TEMPER})
-    world = Topology(
-        seed=seed,
-        scenario=scenario_from_survey(plan.before),
-        behaviour=temper,
-        decisions=plan.decisions,
-        reaction=drawn.reaction,
-    )
     schedule = schedule_of(seed)
     if schedule.course is Course.RETIRE:
         schedule = replace(schedule, course=Course.RETURN)
-    return Setting(world, plan), schedule
+    return setting_of_plan(plan, temper, seed=seed, reaction=drawn.reaction), schedule
 
 
 def _judged(plan: Plan, seed: int, schedule: Schedule, setting: Setting, outcome: Outcome) -> Trial:
@@ -156,24 +149,10 @@ def _judged(plan: Plan, seed: int, schedule: Schedule, setting: Setting, outcome
         deaths=outcome.deaths,
         strikes=outcome.strikes,
         outage=outcome.outage,
-        restored=_restored(entries),
+        restored=until_restored(since_turning_back(entries)),
         wrong=wrong_with(outcome, setting.topology),
     )
 
 
 def _badness(trial: Trial) -> tuple[bool, timedelta]:
     return bool(trial.wrong), trial.outage
-
-
-def _restored(entries: Sequence[Entry]) -> timedelta | None:
-    """Measure from turning back, or from the outage that this began, until traffic flowed."""
-    turned: datetime | None = None
-    for entry in entries:
-        match entry.record:
-            case DirectionTaken(direction=Direction.BACK):
-                turned = turned or entry.at
-            case OutageEnded(at=at) if turned is not None:
-                return at - turned
-            case _:
-                pass  # neither turns back nor ends an outage
-    return None

@@ -97,11 +97,17 @@ def setting_of(topology: Topology) -> Setting:
     return Setting(topology, plan)
 
 
-def setting_of_plan(plan: Plan, behaviour: Behaviour | None = None) -> Setting:
+def setting_of_plan(
+    plan: Plan,
+    behaviour: Behaviour | None = None,
+    *,
+    seed: int = 0,
+    reaction: timedelta = REACTION,
+) -> Setting:
     """Give the world that *plan*'s own survey saw, for a simulation of what a user has planned."""
     scenario = scenario_from_survey(plan.before)
     temper = behaviour or Behaviour()
-    return Setting(Topology(0, scenario, temper, plan.decisions, REACTION), plan)
+    return Setting(Topology(seed, scenario, temper, plan.decisions, reaction), plan)
 
 
 def try_out(setting: Setting, schedule: Schedule) -> Outcome:
