@@ -21,7 +21,7 @@ from vpnmigrate.looking import Claimant
 from vpnmigrate.model import VpnGatewayId
 from vpnmigrate.options import Decisions
 from vpnmigrate.plan import Plan
-from vpnmigrate.ports import Journal, People, Probes
+from vpnmigrate.ports import Choice, Journal, Overdue, People, Probes
 from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.probing import NoProbes
 from vpnmigrate.records import Entry, Intended, Record
@@ -53,6 +53,9 @@ class Nobody:
 
     def announce(self, task: OperatorTask) -> None:
         pass
+
+    def decide(self, overdue: Overdue | None) -> Choice | None:
+        return None
 
 
 class Lookout:

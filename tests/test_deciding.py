@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,19 +10,33 @@ import pytest
 from msgspec.structs import replace as with_fields
 
 from tests.builders import NOON, a_plan
+from tests.report.examples import a_journal
 from tests.stage import Lookout, Stage
 from vpnmigrate.changes import AskOperator, OperatorTask
 from vpnmigrate.deciding import deadline_of, is_overdue
-from vpnmigrate.errors import BackedOutError
+from vpnmigrate.errors import BackedOutError, InterruptedRunError
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.go_no_go import Force, Gate
 from vpnmigrate.options import BackOut, Decisions, OldTunnels, Waits, Window
-from vpnmigrate.records import DeadlinePassed, DecideBy, Direction, Entry, Noted, OutageBegan
+from vpnmigrate.orders import why_not
+from vpnmigrate.ports import Choice, Overdue
+from vpnmigrate.records import (
+    DeadlinePassed,
+    DecideBy,
+    Direction,
+    DirectionTaken,
+    Entry,
+    Noted,
+    OutageBegan,
+    TrafficVerified,
+)
 from vpnmigrate.rehearsed import Rehearsed
-from vpnmigrate.replay import RunState, Traffic
+from vpnmigrate.replay import RunState, Traffic, replay
 from vpnmigrate.replay.state import Deadline
 from vpnmigrate.sandbox.robot import DeviceEngineer
+from vpnmigrate.sandbox.world import World
 from vpnmigrate.snapshot import Told, Word
+from vpnmigrate.spoken import AbortAsked, Continued, Declined, Verb
 from vpnmigrate.states import RunStatus
 
 MINUTE = timedelta(minutes=1)
@@ -101,6 +116,61 @@ class Sleeper(DeviceEngineer):
         return super().ask(task)
 
 
+class Boss(Sleeper):
+    """Asleep at the devices, and decides when asked for the *after*-th time; None is no answer."""
+
+    def __init__(
+        self, world: World, choice: Choice | None, *, after: int = 0, wakes: int | None = None
+    ) -> None:
+        super().__init__(world)
+        self._choice, self._after, self._wakes = choice, after, wakes
+        self._calls = 0
+        self.asked: list[Overdue] = []
+
+    def decide(self, overdue: Overdue | None) -> Choice | None:
+        self._calls += 1
+        self.asleep = self._wakes is None or self._calls < self._wakes
+        if overdue is None:
+            return None
+        self.asked.append(overdue)
+        return self._choice if len(self.asked) > self._after else None
+
+
+class TestWhatIsAsked:
+    """Whether a deadline that has passed still asks somebody."""
+
+    DOWN = (
+        DirectionTaken(Direction.FORWARD, 1),
+        DecideBy(NOON, MINUTE, "rehearsed"),
+        OutageBegan(NOON),
+    )
+    PASSED = (*DOWN, DeadlinePassed(NOON, asks=True))
+
+    @pytest.mark.parametrize(
+        ("then", "asks"),
+        [
+            ((), True),
+            ((Declined(Verb.PAUSE, "no", "bob", "desk"),), True),
+            ((Continued("bob", "desk"),), False),
+            ((AbortAsked("bob", "desk"),), False),
+            ((AbortAsked("bob", "desk"), Continued("bob", "desk")), False),
+            ((TrafficVerified(NOON),), False),
+            ((DirectionTaken(Direction.BACK, 1, keep_new=True),), False),
+        ],
+    )
+    def test_until_somebody_answers_or_nothing_is_left_to_decide(self, then, asks):
+        """Continue is an answer exactly as long as the question stands."""
+        state = replay(a_journal(*self.PASSED, *then))
+
+        assert state.asks_to_decide is asks
+        assert (why_not(Verb.CONTINUE, state) == "") is (asks or state.order is not None)
+
+    @pytest.mark.parametrize("records", [DOWN, (*DOWN, DeadlinePassed(NOON))])
+    def test_not_before_it_has_passed_nor_where_the_plan_has_decided(self, records):
+        """A journal of an earlier version, which did not ask, reads the same way."""
+        assert not replay(a_journal(*records)).asks_to_decide
+
+
 class TestARun:
     def test_writes_its_deadline_down_before_the_outage(self, tmp_path):
         """Every other terminal can read by when somebody has to decide."""
@@ -139,6 +209,93 @@ class TestARun:
 
         assert len(stage.records(DeadlinePassed)) == 1
         assert state.status is RunStatus.CUT_OVER
+
+    @pytest.mark.parametrize("looks", [0, 90])
+    def test_whoever_is_asked_may_roll_back(self, tmp_path, looks):
+        """The run watches on until somebody answers, and then turns back as after any abort."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
+        boss = Boss(stage.world, Choice.ROLL_BACK, after=looks)
+
+        with pytest.raises(BackedOutError, match=r"aborted by ann.*has been rolled back"):
+            stage.forward(people=boss, papers=Papers("ann", REHEARSED))
+
+        passed, aborted = (
+            next(e.at for e in stage.entries if isinstance(e.record, kind))
+            for kind in (DeadlinePassed, AbortAsked)
+        )
+        assert timedelta(seconds=looks) <= aborted - passed <= timedelta(seconds=2 * looks)
+        assert stage.records(DeadlinePassed) == [DeadlinePassed(boss.asked[0].since, asks=True)]
+        assert stage.state.status is RunStatus.ROLLED_BACK
+        assert stage.state.traffic is Traffic.OLD
+
+    def test_who_is_asked_hears_how_much_time_is_left(self, tmp_path):
+        """The way back as it was rehearsed, and the rest of the window, second by second."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
+        boss = Boss(stage.world, Choice.ROLL_BACK, after=30)
+
+        with pytest.raises(BackedOutError):
+            stage.forward(people=boss, papers=Papers("ann", REHEARSED))
+
+        assert {overdue.rollback for overdue in boss.asked} == {4 * MINUTE}
+        lefts = [overdue.left for overdue in boss.asked]
+        assert lefts[0] <= 5 * MINUTE
+        assert sorted(lefts, reverse=True) == lefts
+
+    def test_whoever_is_asked_may_go_on_and_is_not_asked_again(self, tmp_path):
+        """It is written down who wanted that; the run goes green when it can."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
+        boss = Boss(stage.world, Choice.GO_ON, after=5, wakes=600)
+
+        state = stage.forward(people=boss, papers=Papers("ann", REHEARSED))
+
+        assert stage.records(Continued) == [Continued("ann", "")]
+        assert len(boss.asked) == 6
+        assert state.status is RunStatus.CUT_OVER
+
+    @pytest.mark.parametrize("order", [Continued("bob", "desk"), AbortAsked("bob", "desk")])
+    def test_another_terminal_answers_as_well(self, tmp_path, order):
+        """Who is asked here is asked no longer once somebody has answered there."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
+        boss = Boss(stage.world, None, wakes=600)
+
+        def answer(entry: Entry) -> None:
+            if isinstance(entry.record, DeadlinePassed):
+                stage.letters.append(order)
+
+        with suppress(BackedOutError):
+            stage.forward(people=boss, lookout=Lookout(answer), papers=Papers("ann", REHEARSED))
+
+        assert len(boss.asked) == 1
+        assert stage.state.finished
+
+    def test_the_question_outlives_its_process(self, tmp_path):
+        """What nobody answered the next process asks again, and writes no second deadline."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
+
+        def leave(entry: Entry) -> None:
+            if isinstance(entry.record, DeadlinePassed):
+                stage.signal.reason = "SIGINT received"
+
+        first = Boss(stage.world, None)
+        with pytest.raises(InterruptedRunError):
+            stage.forward(people=first, lookout=Lookout(leave), papers=Papers("ann", REHEARSED))
+        stage.signal.reason = None
+        second = Boss(stage.world, Choice.GO_ON, after=1, wakes=600)
+        stage.forward(people=second, papers=Papers("ann", REHEARSED))
+
+        assert first.asked[0] == second.asked[0]
+        assert len(stage.records(DeadlinePassed)) == 1
+
+    def test_a_plan_that_rolls_back_asks_nobody(self, tmp_path):
+        """It was decided beforehand."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ROLL_BACK))
+        boss = Boss(stage.world, Choice.GO_ON)
+
+        with pytest.raises(BackedOutError):
+            stage.forward(people=boss, papers=Papers("ann", REHEARSED))
+
+        assert boss.asked == []
+        assert stage.records(DeadlinePassed)[0].asks is False
 
     def test_a_forced_window_sets_no_deadline_that_has_passed(self, tmp_path):
         """Who begins too late on purpose is not turned round at once."""

@@ -9,9 +9,11 @@ from vpnmigrate.errors import TurnBackError
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.options import BackOut
 from vpnmigrate.plan import Plan
+from vpnmigrate.ports import Choice, Overdue, People
 from vpnmigrate.records import DeadlinePassed, DecideBy, Direction, Noted
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState
+from vpnmigrate.spoken import AbortAsked, Continued
 from vpnmigrate.windows import back_out_deadline, expected
 
 
@@ -44,12 +46,21 @@ class Deciding:
     """Sets the deadline when a cutover begins, and does what the plan says once it has passed."""
 
     def __init__(
-        self, plan: Plan, logbook: Logbook, clock: Clock, rehearsed: Rehearsed | None
+        self,
+        plan: Plan,
+        *,
+        logbook: Logbook,
+        people: People,
+        clock: Clock,
+        rehearsed: Rehearsed | None,
+        user: str,
     ) -> None:
         self._plan = plan
         self._logbook = logbook
+        self._people = people
         self._clock = clock
         self._rehearsed = rehearsed
+        self._user = user
 
     def begin(self) -> None:
         """Write down until when the cutover that begins now has to be green."""
@@ -66,19 +77,43 @@ class Deciding:
             self._logbook.write(Noted(f"begun after its back-out deadline, which was {moment}"))
 
     def mind(self) -> None:
-        """Say once that the deadline has passed; turn back where the plan says so.
+        """Say once that the deadline has passed; turn back where the plan says so, or else ask.
+
+        Whoever answers gives an order like any other.  The run does not wait for it: as long as
+        nobody has answered, it watches on.
 
         Raises:
-            TurnBackError: It says so.
+            TurnBackError: The plan says so.
         """
         state = self._logbook.state
-        if not is_overdue(state, self._clock.now()) or state.deadline is None:
+        if state.deadline is None or not is_overdue(state, self._clock.now()):
+            self._people.decide(None)
             return
-        at = state.deadline.at
+        at, asks = state.deadline.at, self._plan.decisions.back_out is BackOut.ASK
         if not state.deadline.passed:
-            self._logbook.write(DeadlinePassed(at))
-        if self._plan.decisions.back_out is BackOut.ROLL_BACK:
+            self._logbook.write(DeadlinePassed(at, asks))
+        if not asks:
             raise TurnBackError(
                 f"the back-out deadline, {at:%Y-%m-%d %H:%M:%S}Z, has passed without verified "
                 "traffic, and the plan's back-out policy is to roll back"
             )
+        match self._people.decide(self._to_decide()):
+            case Choice.ROLL_BACK:
+                self._logbook.write(AbortAsked(self._user, self._host))
+            case Choice.GO_ON:
+                self._logbook.write(Continued(self._user, self._host))
+            case None:
+                pass
+
+    def _to_decide(self) -> Overdue | None:
+        state, window = self._logbook.state, self._plan.decisions.window
+        if window is None or state.deadline is None or not state.asks_to_decide:
+            return None
+        at = state.deadline.at
+        rollback = window.end - self._plan.decisions.waits.margin - at
+        return Overdue(at, rollback, window.end - self._clock.now())
+
+    @property
+    def _host(self) -> str:
+        opened = self._logbook.state.opened
+        return "" if opened is None else opened.host

@@ -66,7 +66,7 @@ def why_not(verb: Verb, state: RunState) -> str:
         case Verb.PAUSE:
             return _why_no_pause(state)
         case Verb.CONTINUE:
-            return "" if state.order is not None else "it is neither paused nor aborted"
+            return _why_no_continue(state)
         case Verb.ABORT:
             return _why_no_abort(state)
         case Verb.CONFIRM:
@@ -84,6 +84,12 @@ def _why_no_confirmation(state: RunState) -> str:
     if state.unconfirmed_since is None:
         return "traffic has not been verified yet, so there is nothing to confirm"
     return ""
+
+
+def _why_no_continue(state: RunState) -> str:
+    if state.order is not None or state.asks_to_decide:
+        return ""
+    return "it is neither paused nor aborted"
 
 
 def _why_no_pause(state: RunState) -> str:

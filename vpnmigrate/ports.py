@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -58,6 +58,24 @@ class Mark:
     step: int
     change: str = ""
     """The change board's number, where the plan has one."""
+
+
+class Choice(StrEnum):
+    """What a person can say of a cutover that is past its back-out deadline, as they type it."""
+
+    ROLL_BACK = "roll back"
+    GO_ON = "go on"
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """A cutover past its back-out deadline, as somebody has to know it who decides."""
+
+    since: datetime
+    rollback: timedelta
+    """How long a way back is expected to take."""
+    left: timedelta = field(compare=False)
+    """Until the window ends; below zero once it is over."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +175,13 @@ class People(Protocol):
 
     def announce(self, task: OperatorTask) -> None:
         """Say that *task* comes up soon, so that its person is ready."""
+        ...
+
+    def decide(self, overdue: Overdue | None) -> Choice | None:
+        """Ask what is to become of a cutover if that is new, and give the answer if there is one.
+
+        None where nothing is to be decided, or not any more.  Never blocks.
+        """
         ...
 
 

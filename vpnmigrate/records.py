@@ -63,8 +63,7 @@ class DirectionTaken(_Record, frozen=True, tag="direction-taken"):
     direction: Direction
     attempt: int
     keep_new: bool = False
-    until: int | None = None
-    """The step after which the operator wants it to hold; None for the end."""
+    until: int | None = None  # the step after which the operator wants it to hold
 
 
 class Replanned(_Record, frozen=True, tag="replanned"):
@@ -157,9 +156,10 @@ class DecideBy(_Record, frozen=True, tag="decide-by"):
 
 
 class DeadlinePassed(_Record, frozen=True, tag="deadline-passed"):
-    """The back-out deadline passed without verified traffic."""
+    """The back-out deadline passed without verified traffic; ``asks`` has somebody decide."""
 
     at: datetime
+    asks: bool = False
 
 
 class OutageBegan(_Record, frozen=True, tag="outage-began"):

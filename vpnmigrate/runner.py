@@ -105,7 +105,14 @@ class Runner:
             rehearsed=around.papers.rehearsed,
             commit=around.commit,
         )
-        deciding = Deciding(plan, book, around.clock, around.papers.rehearsed)
+        deciding = Deciding(
+            plan,
+            logbook=book,
+            people=around.people,
+            clock=around.clock,
+            rehearsed=around.papers.rehearsed,
+            user=around.papers.user,
+        )
         self._holding = Holding(
             plan,
             logbook=book,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import os
 import sys
+from datetime import timedelta
 
 import pytest
 
+from tests.builders import NOON
 from vpnmigrate.changes import AskOperator, RunTest
-from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople
+from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
+from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.report.console import Console
 from vpnmigrate.rundir import Run
 from vpnmigrate.snapshot import Word
@@ -39,6 +42,10 @@ def screen():
 
 def people(screen, prompt, tmp_path):
     return TerminalPeople(Console(screen), prompt, Run(tmp_path / "m-1"))
+
+
+def overdue(minutes):
+    return Overdue(NOON, timedelta(minutes=4), timedelta(minutes=minutes))
 
 
 class TestDeviceTasks:
@@ -93,6 +100,81 @@ class TestTheTest:
 
         assert answers == [None, None, None, Word.TEST_PASSED]
         assert screen.getvalue().count("exit status 3") == 2
+
+
+class TestTheDecision:
+    def test_is_asked_for_once_and_given_when_typed(self, screen, tmp_path):
+        """What is at stake is on the screen once; asking never waits for an answer."""
+        them = people(screen, Typed("\n", "Go  ON\n"), tmp_path)
+
+        answers = [them.decide(overdue(minutes)) for minutes in (13, 12, 11)]
+
+        assert answers == [None, Choice.GO_ON, None]
+        assert screen.getvalue().splitlines() == [
+            "    the window ends in 13 min; a way back takes about 4 min",
+            "    type 'roll back' or 'go on'; until then the run watches on",
+        ]
+
+    def test_says_so_where_the_window_is_over(self, screen, tmp_path):
+        """A span below zero is no time left."""
+        people(screen, Typed(), tmp_path).decide(overdue(-1))
+
+        assert "the window has ended; a way back" in screen.getvalue()
+
+    def test_shares_the_keyboard_with_a_task(self, screen, tmp_path):
+        """Whichever of the two looks first, neither takes the other's answer."""
+        them = people(screen, Typed("\n", "roll back\n", "done\n"), tmp_path)
+        them.decide(overdue(13))
+
+        heard = [(them.ask(TASK), them.decide(overdue(13))) for _ in range(3)]
+
+        assert heard == [
+            (None, Choice.ROLL_BACK),
+            (Word.DEVICES_CONFIGURED, None),
+            (None, None),
+        ]
+        assert "the answers are" not in screen.getvalue()
+
+    def test_no_answer_to_either_names_the_answers_to_both(self, screen, tmp_path):
+        """A slip of the finger decides nothing, and shows what would."""
+        them = people(screen, Typed("\n", "yes\n"), tmp_path)
+        them.decide(overdue(13))
+
+        heard = [(them.ask(TASK), them.decide(overdue(13))) for _ in range(3)]
+
+        assert heard == [(None, None)] * 3
+        assert screen.getvalue().count("the answers are: roll back, go on, done\n") == 1
+
+    def test_what_answers_neither_is_refused_although_the_task_is_over(self, screen, tmp_path):
+        """A task that nobody asks about any more leaves no line lying."""
+        them = people(screen, Typed("done\n", "done\n", "roll back\n"), tmp_path)
+
+        assert them.ask(TASK) is Word.DEVICES_CONFIGURED
+        answers = [them.decide(overdue(13)) for _ in range(3)]
+
+        assert answers == [None, None, Choice.ROLL_BACK]
+        assert "the answers are" in screen.getvalue()
+
+    def test_is_over_once_nothing_is_to_be_decided(self, screen, tmp_path):
+        """An answer that comes too late is no answer to the task that is still open."""
+        them = people(screen, Typed("\n", "go on\n"), tmp_path)
+        them.decide(overdue(13))
+        them.decide(None)
+
+        assert them.ask(TASK) is None
+        assert "the answers are: done\n" in screen.getvalue()
+
+    def test_is_asked_of_nobody_without_a_terminal(self, screen, tmp_path):
+        """A log says what the journal says, and is not read by who could answer."""
+        assert people(screen, NoPrompt(), tmp_path).decide(overdue(13)) is None
+        assert screen.getvalue() == ""
+
+    def test_is_not_asked_of_who_said_yes_beforehand(self, screen, tmp_path):
+        """With --yes a person may do tasks, and is asked nothing."""
+        them = UnaskedPeople(Console(screen), Typed("roll back\n"), Run(tmp_path / "m-1"))
+
+        assert them.decide(overdue(13)) is None
+        assert screen.getvalue() == ""
 
 
 class TestStdinPrompt:

@@ -19,7 +19,7 @@ from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.cli.leave import run
 from vpnmigrate.cli.parts import OwnParts
 from vpnmigrate.cli.signals import to_the_end
-from vpnmigrate.ports import People
+from vpnmigrate.ports import Choice, Overdue, People
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.control import Client
@@ -67,6 +67,9 @@ class Willing:
 
     def announce(self, task: OperatorTask) -> None:
         pass
+
+    def decide(self, overdue: Overdue | None) -> Choice | None:
+        return None
 
 
 if __name__ == "__main__":

@@ -77,6 +77,22 @@ def test_progress_says_that_the_deadline_has_passed():
     assert any("THE BACK-OUT DEADLINE, 03:30:00Z, HAS PASSED" in line for line in told)
 
 
+@pytest.mark.parametrize(
+    ("run", "asks", "told"), [("m-7", True, 4), ("m-7", False, 2), ("", True, 2)]
+)
+def test_who_has_to_decide_reads_the_commands_that_do(run, asks, told):
+    """They name the run; where nobody is asked, and in a report, there are none to paste."""
+    passed = DeadlinePassed(AT, asks)
+
+    lines = [line for e in a_journal(passed) for line in Narrator(run).lines(e)][1:]
+
+    assert len(lines) == told
+    assert any(line.endswith("to roll back: vpnmigrate abort m-7") for line in lines) is (told == 4)
+    assert any(line.endswith("to go on:     vpnmigrate continue m-7") for line in lines) is (
+        told == 4
+    )
+
+
 def test_the_span_left_never_says_less_than_nothing():
     """At the deadline itself it has passed."""
     assert deadline.left(AT, AT) == "PAST THE BACK-OUT DEADLINE for 0 s"

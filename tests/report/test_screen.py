@@ -21,6 +21,7 @@ from vpnmigrate.records import (
     TrafficVerified,
 )
 from vpnmigrate.replay import replay
+from vpnmigrate.replay.state import Deadline
 from vpnmigrate.report.screen import Shown, screen
 from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
 from vpnmigrate.spoken import Armed
@@ -138,6 +139,18 @@ def test_a_deadline_that_has_passed_is_loud():
 
     assert "PAST THE BACK-OUT DEADLINE for 1 min 30 s: 03:13:41Z" in lines
     assert "  to turn back: vpnmigrate abort m-7f3c" in lines
+
+
+def test_a_deadline_that_asks_shows_both_answers():
+    """From whichever terminal the screen is looked at, the commands decide."""
+    asks = Deadline(NOW, passed=True, asks=True)
+    late = replace(SHOWN, state=replace(DOWN, deadline=asks), now=NOW + timedelta(minutes=73))
+
+    lines = screen(late, 80, 24)
+
+    assert "  to roll back: vpnmigrate abort m-7f3c" in lines
+    assert "  to go on:     vpnmigrate continue m-7f3c" in lines
+    assert not [line for line in lines if "turn back" in line]
 
 
 def test_a_cutover_that_is_not_confirmed_says_so():

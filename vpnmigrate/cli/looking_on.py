@@ -104,7 +104,7 @@ def _window(desk: Desk, run: Run) -> Iterator[Window]:
     from vpnmigrate.report.terminal import Screen
 
     with Screen(desk.console) as screen:
-        narrator = Narrator()
+        narrator = Narrator(run.id)
         told: list[int] = []
 
         class Drawn:
@@ -122,7 +122,7 @@ class _Lines:
     """A log or a pipe: what is new, line by line."""
 
     def __init__(self, desk: Desk, run: Run) -> None:
-        self._progress = PlainProgress(desk.console, desk.parts.clock)
+        self._progress = PlainProgress(desk.console, desk.parts.clock, run=run.id)
         self._run = run
         self._told: list[int] = []
 

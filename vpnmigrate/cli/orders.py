@@ -19,7 +19,8 @@ def continue_(context: typer.Context, run: RunId, home: Home, printing: Printing
     """Let a paused run go on.
 
     It looks for drift again before it does anything.  Takes an abort back as well, if the run has
-    not turned back yet.
+    not turned back yet; and it answers a run that asks, past its back-out deadline, whether to go
+    on.
     """
     _order(context, run, home, printing, "continue")
 

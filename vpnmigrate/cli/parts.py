@@ -98,10 +98,11 @@ class OwnParts:
 
     def people(self, console: Speaker, run: Run, asking: Asking) -> People:
         """Give the person at this terminal, if there is one."""
-        from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople
+        from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
 
         prompt = StdinPrompt(sys.stdin) if self.attended(asking) else NoPrompt()
-        return TerminalPeople(console, prompt, run)
+        kind = UnaskedPeople if asking.yes else TerminalPeople
+        return kind(console, prompt, run)
 
     def probes(self, extra: Sequence[str]) -> Probes:
         """Give threads of this process."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Protocol, TextIO
 
 from vpnmigrate.changes import AskOperator, OperatorTask, RunTest
+from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import span, wrapped
 from vpnmigrate.rundir import Run
@@ -60,6 +61,48 @@ class StdinPrompt:
         return line
 
 
+class Hearing:
+    """One keyboard for several questions: what is no answer to one is kept for the others."""
+
+    def __init__(self, console: Speaker, prompt: Prompt) -> None:
+        self._console = console
+        self._prompt = prompt
+        self._open: dict[tuple[str, ...], bool] = {}
+        """The answers to every open question, and whether the line was not one of them."""
+        self._line = ""
+
+    def answer(self, *known: str) -> str:
+        """Give what was typed if it is *known*; nothing else counts."""
+        self._open.setdefault(known, False)
+        if not self._line:
+            self._read()
+        if self._line in known:
+            typed, self._line = self._line, ""
+            return typed
+        if self._line:
+            self._refuse(known)
+        return ""
+
+    def close(self, *known: str) -> None:
+        """Expect these answers no longer."""
+        self._open.pop(known, None)
+
+    def _read(self) -> None:
+        typed = self._prompt.answer()
+        if typed is not None:
+            self._console.heard()
+        self._line = " ".join((typed or "").lower().split())
+        self._open = dict.fromkeys(self._open, False)
+
+    def _refuse(self, known: tuple[str, ...]) -> None:
+        """Leave the line to the other questions, once; what suits none of them is no answer."""
+        seen_before, self._open[known] = self._open[known], True
+        if seen_before or all(self._open.values()):
+            answers = ", ".join(word for words in self._open for word in words)
+            self._console.say(f"    the answers are: {answers}")
+            self._line = ""
+
+
 class TerminalPeople:
     """Tells once how to answer a task, hears ``done``, and runs the test command if there is one.
 
@@ -70,7 +113,9 @@ class TerminalPeople:
         self._console = console
         self._prompt = prompt
         self._run = run
+        self._hearing = Hearing(console, prompt)
         self._shown: set[OperatorTask] = set()
+        self._overdue: Overdue | None = None
 
     @property
     def patient(self) -> bool:
@@ -87,26 +132,38 @@ class TerminalPeople:
             case AskOperator():
                 if new:
                     self._explain(task)
-                return task.word if self._answer("done") == "done" else None
+                return task.word if self._hearing.answer("done") == "done" else None
 
     def announce(self, task: OperatorTask) -> None:
         """Say that *task* comes up soon."""
         self._console.say(wrapped(str(task), first="  COMING UP: "))
 
+    def decide(self, overdue: Overdue | None) -> Choice | None:
+        """Ask once, at a terminal, and give what was typed since."""
+        asked_before, self._overdue = self._overdue, overdue
+        if overdue is None:
+            self._hearing.close(*Choice)
+            return None
+        if not self.patient:
+            return None
+        if overdue != asked_before:
+            self._explain_choice(overdue)
+        typed = self._hearing.answer(*Choice)
+        return Choice(typed) if typed else None
+
+    def _explain_choice(self, overdue: Overdue) -> None:
+        ends = (
+            f"the window ends in {span(overdue.left)}"
+            if overdue.left > timedelta(0)
+            else "the window has ended"
+        )
+        self._console.say(f"    {ends}; a way back takes about {span(overdue.rollback)}")
+        self._console.say("    type 'roll back' or 'go on'; until then the run watches on")
+
     def _explain(self, task: AskOperator) -> None:
         self._console.say(f"    device files: {self._run.vault}")
         typed = "type 'done' here, or run" if self.patient else "when done, run"
         self._console.say(f"    {typed}: vpnmigrate done {self._run.id} {task.step}")
-
-    def _answer(self, *known: str) -> str:
-        """Give what was typed if it is *known*; nothing else counts."""
-        typed = self._prompt.answer()
-        if typed is not None:
-            self._console.heard()
-        answer = (typed or "").strip().lower()
-        if answer and answer not in known:
-            self._console.say(f"    the answers are: {', '.join(known)}")
-        return answer
 
     def _try(self, task: RunTest) -> Word | None:
         """Run the test; it may take its time, because traffic is untouched while it runs."""
@@ -133,10 +190,19 @@ class TerminalPeople:
         return None
 
     def _hear_again(self, task: RunTest) -> Word | None:
-        match self._answer("again", "done"):
+        match self._hearing.answer("again", "done"):
             case "again":
                 return self._try(task)
             case "done":
                 return Word.TEST_PASSED
             case _:
                 return None
+
+
+class UnaskedPeople(TerminalPeople):
+    """Whoever said yes beforehand: they do their tasks, and no decision is asked of them."""
+
+    def decide(self, overdue: Overdue | None) -> Choice | None:
+        """Leave it to other terminals."""
+        del overdue
+        return None

@@ -249,7 +249,8 @@ def _progress(desk: Desk, run: Run, before: RunState) -> Iterator[tuple[Observer
     if not can_draw(desk.console):
         down_since = before.outage_since if before.outage_open else None
         decide_by = None if before.deadline is None else before.deadline.at
-        yield PlainProgress(desk.console, desk.parts.clock, down_since, decide_by), desk.console
+        plain = PlainProgress(desk.console, desk.parts.clock, down_since, decide_by, run=run.id)
+        yield plain, desk.console
         return
     from vpnmigrate.report.terminal import TerminalProgress
 

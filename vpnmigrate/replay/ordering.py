@@ -36,9 +36,9 @@ def wanted(state: RunState, record: Wanted, at: datetime) -> RunState:
         case Paused(who, host):
             return replace(state, order=state.order or Order(Wish.PAUSED, who, host, at))
         case AbortAsked(who, host):
-            return replace(state, order=Order(Wish.ABORTED, who, host, at))
+            return replace(_decided(state), order=Order(Wish.ABORTED, who, host, at))
         case Continued():
-            return replace(state, order=None)
+            return replace(_decided(state), order=None)
         case Declined():
             return state
         case ConfirmWished(within):
@@ -49,8 +49,15 @@ def wanted(state: RunState, record: Wanted, at: datetime) -> RunState:
             return replace(state, confirm_within=None, armed=None, unconfirmed_since=None)
         case DecideBy(by):
             return replace(state, deadline=Deadline(by))
-        case DeadlinePassed(by):
-            return replace(state, deadline=Deadline(by, passed=True))
+        case DeadlinePassed(by, asks):
+            return replace(state, deadline=Deadline(by, passed=True, asks=asks))
+
+
+def _decided(state: RunState) -> RunState:
+    """Ask nobody any more what follows from a deadline that has passed."""
+    if state.deadline is None:
+        return state
+    return replace(state, deadline=replace(state.deadline, asks=False))
 
 
 def unconfirmed(state: RunState, at: datetime) -> RunState:

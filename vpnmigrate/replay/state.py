@@ -58,6 +58,8 @@ class Deadline:
 
     at: datetime
     passed: bool = False
+    asks: bool = False
+    """Whether nobody has said yet what follows from that."""
 
 
 class Wish(StrEnum):
@@ -180,6 +182,17 @@ class RunState:
         if self.outage_since is None or self.outage_lasted is not None:
             return self.outage_lasted
         return now - self.outage_since
+
+    @property
+    def asks_to_decide(self) -> bool:
+        """Whether somebody is asked to roll back or to go on, past the back-out deadline."""
+        return (
+            self.deadline is not None
+            and self.deadline.asks
+            and self.direction is Direction.FORWARD
+            and not self.finished
+            and self.told.verified is None
+        )
 
     @property
     def unconfirmed_until(self) -> datetime | None:

@@ -10,15 +10,17 @@ from vpnmigrate.report.words import moment, span, time_of_day
 from vpnmigrate.spoken import Armed, ConfirmWished
 
 
-def lines(about: DecideBy | DeadlinePassed | ConfirmWished | Armed) -> Iterator[str]:
-    """Say by when to decide, and what happens then."""
+def lines(about: DecideBy | DeadlinePassed | ConfirmWished | Armed, run: str) -> Iterator[str]:
+    """Say by when to decide, and what happens then; with commands where *run* is known."""
     match about:
         case DecideBy(at, rollback, source):
             yield f"to be green, or going back, by {moment(at)}:"
             yield f"the way back takes {span(rollback)} ({source})"
-        case DeadlinePassed(at):
+        case DeadlinePassed(at, asks):
             yield f"THE BACK-OUT DEADLINE, {time_of_day(at)}, HAS PASSED without verified traffic:"
-            yield "a way back that vpnmigrate abort begins now may not end in the window"
+            yield "a way back that begins now may not end in the window"
+            if asks and run:
+                yield from choices(run)
         case ConfirmWished(within):
             if within is None:
                 yield "the cutover is not to be confirmed: nothing goes back by itself"
@@ -27,6 +29,12 @@ def lines(about: DecideBy | DeadlinePassed | ConfirmWished | Armed) -> Iterator[
         case Armed(within, process):
             yield f"commit-confirm: process {process} goes back by itself, unless somebody"
             yield f"confirms within {span(within)} of the first verified traffic"
+
+
+def choices(run: str) -> Iterator[str]:
+    """Give the commands that decide, from any terminal."""
+    yield f"to roll back: vpnmigrate abort {run}"
+    yield f"to go on:     vpnmigrate continue {run}"
 
 
 def left(at: datetime, now: datetime) -> str:

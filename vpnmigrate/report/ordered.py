@@ -9,6 +9,7 @@ from vpnmigrate.orders import traffic_hangs
 from vpnmigrate.records import (
     Record,
 )
+from vpnmigrate.replay import RunState
 from vpnmigrate.report.outcome import now
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.status import fields
@@ -55,6 +56,8 @@ def _becomes(given: Given) -> str:
             return f"Run {run} is paused: its process finishes what is under way, and rests."
         case Verb.PAUSE:
             return f"Run {run} is paused: apply and finalize are refused until it is continued."
+        case Verb.CONTINUE if alive and _past_deadline(given.stands.state):
+            return f"Run {run} goes on past its back-out deadline; abort still turns it back."
         case Verb.CONTINUE if alive:
             return f"Run {run} goes on, once it has looked for drift."
         case Verb.CONTINUE:
@@ -67,3 +70,7 @@ def _becomes(given: Given) -> str:
             return f"Run {run} is aborted: its process turns back at the next safe point."
         case Verb.ABORT:
             return f"Run {run} is aborted: its process stops at the next safe point."
+
+
+def _past_deadline(state: RunState) -> bool:
+    return state.deadline is not None and state.deadline.passed

@@ -62,9 +62,13 @@ _SETS_OUT = {
 
 
 class Narrator:
-    """Turns journal entries into lines, and remembers which change an answer is about."""
+    """Turns journal entries into lines, and remembers which change an answer is about.
 
-    def __init__(self) -> None:
+    With *run*, lines that ask for a decision have the commands that decide.
+    """
+
+    def __init__(self, run: str = "") -> None:
+        self._run = run
         self._intents: dict[int, Change] = {}
 
     def lines(self, entry: Entry) -> Iterator[str]:
@@ -89,7 +93,7 @@ class Narrator:
             case Noted(what=what):
                 yield f"  note: {what}"
             case DecideBy() | DeadlinePassed() | ConfirmWished() | Armed() as about:
-                yield from (f"  {line}" for line in deadline.lines(about))
+                yield from (f"  {line}" for line in deadline.lines(about, self._run))
             case Paused() | Continued() | AbortAsked() | Confirmed() | Declined() as order:
                 yield f"  {_ordered(order)}"
             case Finished(direction=direction):
@@ -255,10 +259,12 @@ class PlainProgress:
         clock: Clock,
         down_since: datetime | None = None,
         decide_by: datetime | None = None,
+        *,
+        run: str = "",
     ) -> None:
         self._console = console
         self._clock = clock
-        self._narrator = Narrator()
+        self._narrator = Narrator(run)
         self._outage = OutageClock(clock, down_since, decide_by)
         self._told: tuple[int, str, timedelta] | None = None
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from vpnmigrate.changes import AskOperator
 from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState
-from vpnmigrate.report.deadline import left
+from vpnmigrate.report.deadline import choices, left
 from vpnmigrate.report.progress import LAST_STEP, probe_told
 from vpnmigrate.report.words import count, safe, span, time_of_day
 from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
@@ -113,7 +113,9 @@ def _deadline(shown: Shown) -> Iterator[str]:
     state = shown.state
     if state.outage_open and state.deadline is not None:
         yield f"{left(state.deadline.at, shown.now)}: {time_of_day(state.deadline.at)}"
-        if shown.now >= state.deadline.at and state.direction is Direction.FORWARD:
+        if state.asks_to_decide:
+            yield from (f"  {line}" for line in choices(shown.run))
+        elif shown.now >= state.deadline.at and state.direction is Direction.FORWARD:
             yield f"  to turn back: vpnmigrate abort {shown.run}"
     if (until := state.unconfirmed_until) is not None:
         rest = span(until - shown.now)

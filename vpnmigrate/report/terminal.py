@@ -119,7 +119,7 @@ class TerminalProgress:
         self._state = before or RunState()
         self._waiting: Waiting | None = None
         self._sight: Sight | None = None
-        self._narrator = Narrator()
+        self._narrator = Narrator(run)
         self._above: list[str] = []
         self._unread = False
         # Putting into this queue never blocks, and a signal handler may do it too.

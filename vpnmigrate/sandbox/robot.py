@@ -8,6 +8,7 @@ from typing import Any
 
 from vpnmigrate.changes import OperatorTask, RunTest
 from vpnmigrate.model import Tag
+from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.sandbox.world import World
 from vpnmigrate.snapshot import Word
 
@@ -47,6 +48,11 @@ class DeviceEngineer:
         del self._known_since[word]
         self._do(word)
         return word
+
+    def decide(self, overdue: Overdue | None) -> Choice | None:
+        """Decide nothing: that is the operator's."""
+        del overdue
+        return None
 
     def _do(self, word: Word) -> None:
         devices = self._world.devices
