@@ -20,6 +20,7 @@ from vpnmigrate.confirming import (
     Watching,
     move,
     obstacles,
+    was_armed,
     watch,
 )
 from vpnmigrate.errors import HeldError, RefusedError
@@ -48,6 +49,11 @@ ARMED = RunState(armed=Armed(WITHIN, 7, "desk"), direction=Direction.FORWARD)
 GREEN = replace(ARMED, unconfirmed_since=NOON)
 
 
+def watching(state, after, *, named=False):
+    """Ask the watchdog 7, on duty since noon, *after* some time in which nothing was written."""
+    return watch(state, process=7, named=named, began=NOON, last=NOON, now=NOON + after)
+
+
 class TestWatch:
     @pytest.mark.parametrize(
         ("state", "after", "said"),
@@ -62,7 +68,7 @@ class TestWatch:
     )
     def test_goes_back_when_the_time_has_passed_and_not_before(self, state, after, said):
         """The time counts from the first verified traffic; until then a watchdog only reads."""
-        assert said == watch(state, process=7, began=NOON, last=NOON, now=NOON + after)
+        assert said == watching(state, after)
 
     @pytest.mark.parametrize(
         ("state", "why"),
@@ -75,7 +81,7 @@ class TestWatch:
     )
     def test_stands_down_when_nothing_is_left_to_watch_over(self, state, why):
         """Confirmed, gone back, replaced, or forgotten: each with its own words."""
-        said = watch(state, process=7, began=NOON, last=NOON, now=NOON + LONGEST_QUIET)
+        said = watching(state, LONGEST_QUIET)
 
         assert isinstance(said, StandDown)
         assert why in said.why
@@ -84,7 +90,19 @@ class TestWatch:
         """A new watchdog is at its post before the journal names it instead of the old one."""
         state = replace(ARMED, armed=Armed(WITHIN, 6, "desk"))
 
-        assert watch(state, process=7, began=NOON, last=NOON, now=NOON) == Watching()
+        assert watching(state, timedelta(0)) == Watching()
+
+    def test_one_that_was_armed_leaves_its_post_as_soon_as_it_is_confirmed(self):
+        """The next cutover can be armed at once: its watchdog finds the post free."""
+        entries = [Entry(1, NOON, Armed(WITHIN, 7, "desk"))]
+        confirmed = RunState(direction=Direction.FORWARD)
+
+        said = watching(confirmed, timedelta(seconds=5), named=was_armed(entries, 7, NOON))
+
+        assert isinstance(said, StandDown)
+        assert "confirmed" in said.why
+        assert not was_armed(entries, 8, NOON)
+        assert not was_armed(entries, 7, NOON + UNARMED)
 
 
 BACK = RunState(direction=Direction.BACK)

@@ -7,7 +7,7 @@ credentials that last, and with devices whose old tunnels are still enabled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,8 +17,9 @@ from vpnmigrate.go_no_go import Call
 from vpnmigrate.options import OldTunnels
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Credentials, Path, Renewal
-from vpnmigrate.records import Direction
+from vpnmigrate.records import Direction, Entry
 from vpnmigrate.replay import RunState
+from vpnmigrate.spoken import Armed
 from vpnmigrate.windows import Expected
 
 SHORTEST = timedelta(minutes=1)
@@ -56,16 +57,17 @@ class StandDown:
 
 
 def watch(
-    state: RunState, *, process: int, began: datetime, last: datetime, now: datetime
+    state: RunState, *, process: int, named: bool, began: datetime, last: datetime, now: datetime
 ) -> Watching | GoBack | StandDown:
     """Say what the watchdog *process*, on duty since *began*, does now.
 
-    *last* is when the journal was last written.  Before traffic was verified it only watches,
-    also when the process at work has died: whether a half-done cutover goes on or back is for a
-    person, who may be at the device this very moment.
+    *named* says whether the journal has ever armed it, and *last* is when that was last written.
+    One that was armed and is no more leaves its post to the next at once.  Before traffic was
+    verified it only watches, also when the process at work has died: whether a half-done cutover
+    goes on or back is for a person, who may be at the device this very moment.
     """
     if state.armed is None or state.armed.process != process:
-        awaited = now - began < UNARMED and state.direction is not Direction.BACK
+        awaited = not named and now - began < UNARMED and state.direction is not Direction.BACK
         return Watching() if awaited else StandDown(_why_nothing(state))
     until = state.unconfirmed_until
     if until is not None:
@@ -105,6 +107,19 @@ def move(
     if not turned and asked is not None and now - max(asked, last) >= SILENCE:
         return Move.TAKE
     return Move.LEAVE if now - last >= LONGEST_QUIET else Move.WAIT
+
+
+def was_armed(entries: Iterable[Entry], process: int, began: datetime) -> bool:
+    """Tell whether a journal has named *process*, on duty since *began*, as the watchdog.
+
+    It may do so a moment before that; an earlier process of the same number did not live so late.
+    """
+    return any(
+        isinstance(entry.record, Armed)
+        and entry.record.process == process
+        and entry.at > began - UNARMED
+        for entry in entries
+    )
 
 
 def _why_nothing(state: RunState) -> str:

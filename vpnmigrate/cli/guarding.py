@@ -12,7 +12,7 @@ from vpnmigrate.cli.running import Hand, Terms, work_on
 from vpnmigrate.cli.signals import deaf_to_hang_ups
 from vpnmigrate.cli.standings import standing_of
 from vpnmigrate.cli.subject import Subject, by_id
-from vpnmigrate.confirming import GoBack, Move, StandDown, Watching, move, watch
+from vpnmigrate.confirming import GoBack, Move, StandDown, Watching, move, was_armed, watch
 from vpnmigrate.duty import on_duty
 from vpnmigrate.errors import LockedError
 from vpnmigrate.inbox import Abort, Inbox
@@ -66,7 +66,8 @@ def _wait(desk: Desk, run: Run, process: int) -> StandDown | GoBack:
             seen, entries = size, read_journal(run).entries
             state = replay(entries)
         last, now = _last(entries, began), clock.now()
-        match watch(state, process=process, began=began, last=last, now=now):
+        named = was_armed(entries, process, began)
+        match watch(state, process=process, named=named, began=began, last=last, now=now):
             case Watching():
                 pass
             case end:
