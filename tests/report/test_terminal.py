@@ -7,7 +7,7 @@ import pty
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TextIO
 
 import pytest
@@ -88,3 +88,37 @@ def test_a_terminal_that_nobody_reads_does_not_hold_up_the_run(window):
     # The run has come this far; the terminal's writer has not, until somebody reads.
     assert any(thread.name == "screen" for thread in threading.enumerate())
     window.close()
+
+
+class Hiccup(SystemClock):
+    """A clock that fails whoever draws for the first time."""
+
+    failed = False
+
+    def now(self) -> datetime:
+        if threading.current_thread().name == "screen" and not self.failed:
+            self.failed = True
+            raise OverflowError("date value out of range")
+        return super().now()
+
+
+def test_a_screen_that_cannot_be_drawn_gives_way_to_lines_and_says_so_once(window):
+    """Nobody is left in front of a window that stands still while the run goes on."""
+    reader = threading.Thread(target=window.read, daemon=True)
+    reader.start()
+
+    with TerminalProgress(Console(window.stream), Hiccup(), "m-1") as progress:
+        progress.say("begun")
+        progress.waits(8, "vgw-1 is detaching", timedelta(), timedelta(minutes=45))
+        for entry in a_journal(StepBegun(9, "Restore routing")):
+            progress.saw(entry)
+        progress.say("still there")
+    window.stream.flush()
+    window.close()
+    reader.join(2)
+
+    shown = window.shown.decode()
+    assert shown.count("cannot be drawn any more") == 1
+    assert "OverflowError: date value out of range" in " ".join(shown.split())
+    told = [shown.index(t) for t in ("begun", "step 8 waits 0 s", "Restore routing", "still there")]
+    assert told == sorted(told)

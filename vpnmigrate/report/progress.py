@@ -250,7 +250,7 @@ class PlainProgress:
     """Progress for a log or a pipe: whole lines, and an unchanged wait only now and then.
 
     *down_since* is when an outage began that an earlier process left open, *decide_by* its
-    back-out deadline.
+    back-out deadline; *narrator* is one that has told the beginning.
     """
 
     def __init__(
@@ -261,10 +261,11 @@ class PlainProgress:
         decide_by: datetime | None = None,
         *,
         run: str = "",
+        narrator: Narrator | None = None,
     ) -> None:
         self._console = console
         self._clock = clock
-        self._narrator = Narrator(run)
+        self._narrator = narrator or Narrator(run)
         self._outage = OutageClock(clock, down_since, decide_by)
         self._told: tuple[int, str, timedelta] | None = None
 

@@ -22,9 +22,9 @@ from vpnmigrate.clock import Clock
 from vpnmigrate.records import Entry, StepBegun
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.console import Console
-from vpnmigrate.report.progress import Narrator
+from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import Shown, screen
-from vpnmigrate.report.words import hanging
+from vpnmigrate.report.words import hanging, wrapped
 from vpnmigrate.sights import Sight, Waiting
 
 PACE = 1.0
@@ -113,6 +113,7 @@ class TerminalProgress:
         run: str = "",
         before: RunState | None = None,
     ) -> None:
+        self._console = console
         self._screen = Screen(console)
         self._clock = clock
         self._run = run
@@ -122,6 +123,7 @@ class TerminalProgress:
         self._narrator = Narrator(run)
         self._above: list[str] = []
         self._unread = False
+        self._ended = False
         # Putting into this queue never blocks, and a signal handler may do it too.
         self._post: SimpleQueue[_Item] = SimpleQueue()
         self._thread = threading.Thread(target=self._draw_on, name="screen", daemon=True)
@@ -163,18 +165,58 @@ class TerminalProgress:
 
     def _draw_on(self) -> None:
         # Whatever a terminal does to its writer is the screen's trouble, and never the run's.
-        with suppress(Exception), self._screen:
-            due = time.monotonic()
-            while True:
-                item = self._next(due)
-                if isinstance(item, _End):
-                    self._screen.leave(self._above)
-                    return
-                if isinstance(item, _Said) or time.monotonic() >= due:
-                    self._draw()
-                    due = time.monotonic() + PACE
-                if isinstance(item, _Said):
-                    item.seen.set()
+        try:
+            with self._screen:
+                self._draw_to_the_end()
+        except Exception as error:  # noqa: BLE001  nobody may be left without a word
+            self._tell_on(error)
+
+    def _draw_to_the_end(self) -> None:
+        due = time.monotonic()
+        while True:
+            item = self._next(due)
+            if isinstance(item, _End):
+                self._screen.leave(self._above)
+                return
+            if isinstance(item, _Said) or time.monotonic() >= due:
+                self._draw()
+                due = time.monotonic() + PACE
+            if isinstance(item, _Said):
+                item.seen.set()
+
+    def _tell_on(self, error: Exception) -> None:
+        """Tell line by line what cannot be drawn any more, as in a log; say so once."""
+        why = f"{type(error).__name__}: {error}"
+        self._console.say(
+            wrapped(f"The screen cannot be drawn any more ({why}); line by line now.")
+        )
+        for line in self._above:
+            self._console.say(line)
+        state = self._state
+        plain = PlainProgress(
+            self._console,
+            self._clock,
+            state.outage_since if state.outage_open else None,
+            None if state.deadline is None else state.deadline.at,
+            narrator=self._narrator,
+        )
+        while not self._ended:
+            with suppress(Exception):  # the next one may be told better
+                self._tell(self._post.get(), plain)
+
+    def _tell(self, item: _Item, plain: PlainProgress) -> None:
+        match item:
+            case Entry():
+                plain.saw(item)
+            case Waiting(step=step, why=why, waited=waited, limit=limit):
+                plain.waits(step, why, waited, limit)
+            case _Said():
+                self._console.say(item.text)
+                item.seen.set()
+            case _End():
+                self._ended = True
+            case Sight() | _Heard():
+                pass  # nothing is drawn over
 
     def _next(self, due: float) -> _Item | None:
         try:
@@ -198,7 +240,7 @@ class TerminalProgress:
             case _Heard():
                 self._screen.move_up()
             case _End():
-                pass
+                self._ended = True
         return item
 
     def _follow_cursor(self) -> None:
@@ -209,10 +251,10 @@ class TerminalProgress:
 
     def _draw(self) -> None:
         self._follow_cursor()
-        above, self._above = self._above, []
         now = self._clock.now()
         shown = Shown(self._run, self._state, now, self._waiting, self._sight)
-        self._screen.draw(shown, above)
+        self._screen.draw(shown, self._above)
+        self._above = []
 
 
 def _line_is_waiting() -> bool:
