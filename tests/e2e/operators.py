@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,23 +14,28 @@ from typing import Any
 
 import boto3
 
-from tests.e2e.quick import ENGINEER
-from tests.e2e.shells import PATIENCE, Terminal, served
+from tests.e2e.quick import AHEAD, ENGINEER
+from tests.e2e.shells import PATIENCE, Terminal
 from tests.shapes import Shape, shape_left, shape_of
 from tests.stage import Stage
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
+from vpnmigrate.cli.worlds import load
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.drift import differences
 from vpnmigrate.files import load_plan
 from vpnmigrate.journal import read_journal
 from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.control import Client
+from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.pace import PacedClock
+from vpnmigrate.sandbox.serve import serve
 from vpnmigrate.vault import Vault
 
 GATEWAY = "vgw-0a100000000000001"
 SCENARIO = "single-bgp"
-SPEED = 60
+SPEED = 120
+"""A step may take five minutes at least: two and a half seconds of a busy machine."""
 PLAYBOOK = """
 name: quick
 summary: A clock that races needs patience where a person is waited for.
@@ -45,7 +52,9 @@ class Migration:
     """One plan before one sandbox, whose devices a robot attends."""
 
     def __init__(self, environment: Mapping[str, str], home: Path, decided: str = PLAYBOOK) -> None:
-        self.environment = {**environment, ENGINEER: "1"}
+        self._slept = timedelta(0)
+        self._ahead = home / "ahead"
+        self.environment = {**environment, ENGINEER: "1", AHEAD: str(self._ahead)}
         self.home = home
         self.terminal = Terminal(self.environment, home)
         self.control = Client(environment["AWS_ENDPOINT_URL"])
@@ -80,6 +89,19 @@ class Migration:
     def finish(self, verb: str, *words: str, leaves: int = 0) -> None:
         """Run *verb* to its end."""
         ended(self.begin(verb, *words), leaves, lambda: self.said(verb))
+
+    def stop(self, process: subprocess.Popen[str]) -> None:
+        """Put *process* to sleep."""
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+
+    def sleeps(self, process: subprocess.Popen[str], span: timedelta) -> None:
+        """Let *span* pass for EC2 and all clocks while *process* sleeps, and wake it up."""
+        self.stop(process)
+        self.control.advance(span)
+        self._slept += span
+        self._ahead.write_text(str(self._slept.total_seconds()), encoding="ascii")
+        process.send_signal(signal.SIGCONT)
 
     def lines(self) -> int:
         """Count the journal's lines."""
@@ -118,9 +140,12 @@ class Migration:
 
 @contextmanager
 def a_migration(home: Path, decided: str = PLAYBOOK) -> Iterator[Migration]:
-    """Serve a sandbox and plan its migration, with the playbook that says what is *decided*."""
-    with served(SCENARIO, SPEED) as environment:
-        yield Migration(environment, home, decided)
+    """Serve a sandbox and plan its migration, with the playbook that says what is *decided*.
+
+    A thread of this process serves it, for a process of its own takes seconds to begin.
+    """
+    with serve(world_of(load(SCENARIO), PacedClock(SPEED))) as server:
+        yield Migration(server.environment, home, decided)
 
 
 def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> bool:

@@ -3,14 +3,16 @@
 EC2's consistency delay alone is two minutes, and a run waits for it more than once.  Everything
 but the clock, and above all the way to EC2, is that of ``python -m vpnmigrate``.  Where
 ``VPNMIGRATE_TEST_ENGINEER`` is set somebody sits here who says at once that a device task is done.
+What ``VPNMIGRATE_TEST_AHEAD`` names is how many seconds the clocks were put forward meanwhile.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 from vpnmigrate.aws.session import Clients
@@ -27,6 +29,36 @@ from vpnmigrate.sandbox.pace import PacedClock
 from vpnmigrate.snapshot import Word
 
 ENGINEER = "VPNMIGRATE_TEST_ENGINEER"
+AHEAD = "VPNMIGRATE_TEST_AHEAD"
+
+
+class Ahead:
+    """How far somebody has put the clocks forward since this process began."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._then = self._seconds()
+
+    def now(self) -> timedelta:
+        """Read it again."""
+        return timedelta(seconds=self._seconds() - self._then)
+
+    def _seconds(self) -> float:
+        try:
+            return float(self._file.read_text(encoding="ascii") or 0)
+        except FileNotFoundError:
+            return 0.0
+
+
+class SandboxClock(PacedClock):
+    """The sandbox's pace, and each jump of its clock."""
+
+    def __init__(self, speed: float, ahead: Ahead) -> None:
+        super().__init__(speed)
+        self._jumps = ahead
+
+    def now(self) -> datetime:
+        return super().now() + self._jumps.now()
 
 
 class SandboxTime(OwnParts):
@@ -37,7 +69,7 @@ class SandboxTime(OwnParts):
     def __init__(self, sandbox: Client) -> None:
         super().__init__()
         state = sandbox.state()
-        clock = PacedClock(state["speed"])
+        clock = SandboxClock(state["speed"], Ahead(Path(os.environ.get(AHEAD, os.devnull))))
         clock.advance(datetime.fromisoformat(state["time"]) - clock.now())
         self.clock = clock
 

@@ -17,7 +17,7 @@ from vpnmigrate.sandbox.control import Client
 
 GATEWAY = "vgw-0a300000000000001"
 OLD = ("vpn-0a300000000000001", "vpn-0a300000000000002", "vpn-0a300000000000003")
-SPEED = 60
+SPEED = 120
 PLAYBOOK = """
 name: quick
 summary: A clock that races needs patience where a person is waited for.

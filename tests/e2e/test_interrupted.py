@@ -15,14 +15,13 @@ from pathlib import Path
 import pytest
 
 from tests.counts import share
-from tests.e2e.operators import SPEED, Migration, a_migration, ended, until
+from tests.e2e.operators import Migration, a_migration, ended, until
 from tests.e2e.shells import PATIENCE
 from vpnmigrate.journal import read_journal
 from vpnmigrate.records import Noted
 
 INTERRUPTED = 7
 ASLEEP = timedelta(minutes=20)
-"""Of the sandbox's time, which is the process's own."""
 KINDS = {
     "Ctrl-C": (signal.SIGINT,),
     "Ctrl-C twice": (signal.SIGINT, signal.SIGINT),
@@ -126,10 +125,7 @@ def test_a_machine_that_sleeps_in_the_outage_wakes_up_and_goes_on(migration: Mig
     expected = migration.expected()
     process = migration.begin("apply")
     assert until(process, lambda: "step 8 of 11" in migration.said("apply"))
-    process.send_signal(signal.SIGSTOP)
-    os.waitpid(process.pid, os.WUNTRACED)
-    time.sleep(ASLEEP.total_seconds() / SPEED)
-    process.send_signal(signal.SIGCONT)
+    migration.sleeps(process, ASLEEP)
 
     ended(process, 0, lambda: migration.said("apply"))
 

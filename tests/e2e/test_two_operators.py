@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -94,8 +93,7 @@ def test_a_stopped_holder_wakes_up_to_a_run_that_is_another_s(migration: Migrati
     expected = migration.expected()
     first = migration.begin("apply")
     assert until(first, lambda: "OUTAGE BEGINS" in migration.said("apply"))
-    first.send_signal(signal.SIGSTOP)
-    os.waitpid(first.pid, os.WUNTRACED)
+    migration.stop(first)
 
     refused, document, _ = told(aloud(migration, "apply", migration.run.id))
     holder = document["error"]["next"].rpartition("--take-over ")[2]
