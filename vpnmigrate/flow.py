@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look, Looker
+from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.plan import Plan
 from vpnmigrate.probing import Probing
 from vpnmigrate.records import Degraded, Flapped, Noted, OutageEnded, Record, TrafficVerified
 from vpnmigrate.snapshot import Word
+from vpnmigrate.spoken import Acceptable
 from vpnmigrate.steps.green import holds, seen_again
-from vpnmigrate.steps.traffic import degraded, destinations, shortfalls
+from vpnmigrate.steps.traffic import acceptable, degraded, destinations, shortfalls
 from vpnmigrate.streaks import Green
 
 
@@ -26,11 +29,14 @@ class Flow:
         self._green: Green | None = None
         self._held = False
         self._disabled = False
+        self._short: frozenset[VpnConnectionId] = frozenset()
+        self._short_since: datetime | None = None
 
     def forget(self) -> None:
         """Begin to count afresh."""
         self._green = None
         self._held = False
+        self._short = frozenset()
 
     def watch(self, look: Look) -> Look:
         """Take *look* into account, and give it with what the journal says after that."""
@@ -40,6 +46,7 @@ class Flow:
         self._green = seen_again(self._plan, look.way, look.now, told, lacking=bool(lacking))
         look = replace(look, told=replace(told, green=self._green))
         verified = look.told.verified is not None
+        self._offer(look)
         if lacking:
             if self._held and verified:
                 self._logbook.write(Flapped(lacking[0]))
@@ -53,6 +60,20 @@ class Flow:
         return replace(
             look, told=replace(self._looker.told(), green=self._green, unanswered=unanswered)
         )
+
+    def _offer(self, look: Look) -> None:
+        """Write down what somebody may accept, once that has been all that is lacking for a while.
+
+        As long as green would have to hold: the second tunnel may come up right after the first.
+        """
+        found = acceptable(self._plan, look.way, look.now, look.told)
+        short = frozenset(each.replaces for each in found)
+        if short != self._short or self._short_since is None:
+            self._short, self._short_since = short, look.now.begun
+        offered = frozenset(each.replaces for each in self._logbook.state.acceptable)
+        held = look.now.begun - self._short_since >= self._plan.decisions.waits.steady
+        if short != offered and (held or not short):
+            self._logbook.write(Acceptable(found))
 
     def _begin_again_after_old_tunnels(self, look: Look) -> None:
         """Ask for green anew once the old tunnels are off: a person may have hit the wrong ones."""

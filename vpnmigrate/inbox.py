@@ -55,8 +55,16 @@ class Confirm(_Message, frozen=True, forbid_unknown_fields=True, tag="confirm", 
     """The migration is as it should be; nothing has to go back."""
 
 
+class Accept(_Message, frozen=True, forbid_unknown_fields=True, tag="accept", kw_only=True):
+    """Be content with fewer tunnels of these connections, new or old ones by id."""
+
+    degraded: tuple[str, ...]
+    reason: str
+
+
 Order = Pause | Continue | Abort | Confirm
-Message = Done | Order
+"""What says nothing but itself."""
+Message = Done | Order | Accept
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ a pause would only keep traffic down, so it is declined, and an abort turns back
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
 from vpnmigrate.records import (
@@ -16,7 +17,10 @@ from vpnmigrate.records import (
     Record,
 )
 from vpnmigrate.replay import Order, RunState, Wish
-from vpnmigrate.spoken import AbortAsked, Confirmed, Continued, Declined, Paused, Verb
+from vpnmigrate.spoken import AbortAsked, Accepted, Confirmed, Continued, Declined, Paused, Verb
+
+Bare = Literal[Verb.PAUSE, Verb.CONTINUE, Verb.ABORT, Verb.CONFIRM]
+"""The orders that say nothing but themselves."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,21 @@ def why_not(verb: Verb, state: RunState) -> str:
             return _why_no_abort(state)
         case Verb.CONFIRM:
             return _why_no_confirmation(state)
+        case Verb.ACCEPT:
+            return _why_no_acceptance(state)
+
+
+def _why_no_acceptance(state: RunState) -> str:
+    if state.direction is Direction.BACK:
+        return "it goes back, and there one tunnel will do"
+    if state.order is not None and state.order.wish is Wish.ABORTED:
+        return f"it is {state.order}"
+    if not state.acceptable:
+        return (
+            "that is for when fewer tunnels than before are all that is lacking: one of each "
+            "connection UP, and every destination leading where it did"
+        )
+    return ""
 
 
 def _why_no_confirmation(state: RunState) -> str:
@@ -117,7 +136,7 @@ def _why_no_abort(state: RunState) -> str:
 CONFIRMED_AFTER_ALL = "somebody has confirmed after all"
 
 
-def answer(verb: Verb, state: RunState, who: str, host: str, message: str) -> Record:
+def answer(verb: Bare, state: RunState, who: str, host: str, message: str) -> Record:
     """Give what the journal says of an order that arrives in *state* as *message*."""
     if why := why_not(verb, state):
         return Declined(verb, why, who, host, message)
@@ -130,6 +149,28 @@ def answer(verb: Verb, state: RunState, who: str, host: str, message: str) -> Re
             return AbortAsked(who, host, message)
         case Verb.CONFIRM:
             return Confirmed(who, host, message)
+
+
+def acceptance(
+    named: Sequence[str], state: RunState, reason: str, who: str, host: str, message: str
+) -> tuple[Record, ...]:
+    """Give what the journal says when somebody accepts the shortage of *named* connections."""
+    why = why_not(Verb.ACCEPT, state) or _stray(named, state)
+    if why:
+        return (Declined(Verb.ACCEPT, why, who, host, message),)
+    return tuple(
+        Accepted(each, reason, who, host, message)
+        for each in state.acceptable
+        if {each.connection, each.replaces} & set(named)
+    )
+
+
+def _stray(named: Sequence[str], state: RunState) -> str:
+    """Say what of *named* is not lacking; a new connection may be called by its old one's id."""
+    known = {id_ for each in state.acceptable for id_ in (each.connection, each.replaces)}
+    stray = [name for name in named if name not in known]
+    told = "; ".join(each.told for each in state.acceptable)
+    return f"nothing waits for tunnels of {', '.join(stray)}, but: {told}" if stray else ""
 
 
 def answer_to(message: str, entries: Iterable[Entry]) -> Record | None:

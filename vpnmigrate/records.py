@@ -18,15 +18,7 @@ from vpnmigrate.model import MigrationId, RouteTableId, VpnConnectionId
 from vpnmigrate.options import HookMoment
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.snapshot import Word
-from vpnmigrate.spoken import (
-    AbortAsked,
-    Armed,
-    Confirmed,
-    ConfirmWished,
-    Continued,
-    Declined,
-    Paused,
-)
+from vpnmigrate.spoken import Ordered
 from vpnmigrate.tallies import Moment, Tally
 
 JOURNAL_FORMAT = 1
@@ -263,13 +255,7 @@ Record = (
     | Intended
     | Answered
     | Spoken
-    | Paused
-    | Continued
-    | AbortAsked
-    | ConfirmWished
-    | Armed
-    | Confirmed
-    | Declined
+    | Ordered
     | Approved
     | GatesSeen
     | Forced

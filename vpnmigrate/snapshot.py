@@ -260,6 +260,8 @@ class Told:
     """Since when traffic has been seen to flow on the joining side, once it has held steady."""
     green: Green | None = None
     """What this process has seen of that so far; not in the journal."""
+    accepted: frozenset[VpnConnectionId] = frozenset()
+    """Old connections whose successors may have fewer tunnels, because somebody has accepted it."""
     unanswered: tuple[str, ...] = ()
     """Probes that have to work and do not, a sentence each; not in the journal."""
     idle: frozenset[Fact] = frozenset()

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from vpnmigrate.model import VpnConnectionId
+
 
 class _Record(Struct, frozen=True, tag_field="record"):
     pass
@@ -22,6 +24,7 @@ class Verb(StrEnum):
     CONTINUE = "continue"
     ABORT = "abort"
     CONFIRM = "confirm"
+    ACCEPT = "accept"
 
 
 class Paused(_Record, frozen=True, tag="paused"):
@@ -85,3 +88,41 @@ class Declined(_Record, frozen=True, tag="declined"):
     who: str
     host: str
     message: str = ""
+
+
+class Shortage(Struct, frozen=True):
+    """A connection that carries traffic with fewer tunnels than the plan asks of it."""
+
+    replaces: VpnConnectionId
+    connection: VpnConnectionId
+    told: str
+    """How many tunnels it has, in an operator's words."""
+
+
+class Acceptable(_Record, frozen=True, tag="acceptable"):
+    """Nothing is lacking but tunnels of these connections; empty once that is not so any more."""
+
+    what: tuple[Shortage, ...] = ()
+
+
+class Accepted(_Record, frozen=True, tag="accepted"):
+    """Somebody lets the cutover be green although a connection has fewer tunnels than before."""
+
+    what: Shortage
+    reason: str
+    who: str
+    host: str
+    message: str = ""
+
+
+Ordered = (
+    Paused
+    | Continued
+    | AbortAsked
+    | ConfirmWished
+    | Armed
+    | Confirmed
+    | Declined
+    | Acceptable
+    | Accepted
+)

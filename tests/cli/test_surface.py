@@ -42,7 +42,7 @@ FLAGS = {
     | GIVEN_TO_AWS,
     "done": GIVEN_TO_RUNS,
     "pause": GIVEN_TO_RUNS,
-    "continue": GIVEN_TO_RUNS,
+    "continue": {"--accept-degraded", "--reason"} | GIVEN_TO_RUNS,
     "abort": GIVEN_TO_RUNS,
     "confirm": GIVEN_TO_RUNS,
     "watchdog": GIVEN_TO_RUNS | GIVEN_TO_AWS,

@@ -60,18 +60,22 @@ from vpnmigrate.replay import Intent, RunState, Traffic, next_command, replay
 from vpnmigrate.snapshot import Baseline, Word
 from vpnmigrate.spoken import (
     AbortAsked,
+    Acceptable,
+    Accepted,
     Armed,
     Confirmed,
     ConfirmWished,
     Continued,
     Declined,
     Paused,
+    Shortage,
     Verb,
 )
 from vpnmigrate.states import RunStatus, StepStatus
 from vpnmigrate.tallies import Moment, Tally
 
 CLOSED = Seen(Gate.CLOCK, Call.UNKNOWN, "AWS's answer has no date", "within 5 min of AWS's")
+SHORT = Shortage(OLD_VPN, NEW_VPN, "vpn-new has 1 of 2 tunnels UP")
 APPROVAL = Approval(
     fingerprint="f" * 64,
     migration=MIGRATION,
@@ -499,6 +503,8 @@ def _all_records() -> list[Record]:
         ConfirmWished(timedelta(minutes=15)),
         Armed(timedelta(minutes=15), 7, "desk"),
         Confirmed("bob", "desk"),
+        Acceptable((SHORT,)),
+        Accepted(SHORT, "one will do", "bob", "desk"),
         Declined(Verb.PAUSE, "no", "bob", "desk"),
         Held("for bob", 5),
         Interrupted("SIGTERM"),

@@ -8,7 +8,8 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from tests.report.examples import BEGAN, ENABLE, a_journal
+from tests.report.examples import BEGAN, BGP, ENABLE, a_journal
+from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.records import (
     DecideBy,
     Degraded,
@@ -24,7 +25,7 @@ from vpnmigrate.replay import replay
 from vpnmigrate.replay.state import Deadline
 from vpnmigrate.report.screen import Shown, screen
 from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
-from vpnmigrate.spoken import Armed
+from vpnmigrate.spoken import Acceptable, Armed, Shortage
 from vpnmigrate.tallies import Tally
 
 SECOND = timedelta(seconds=1)
@@ -183,6 +184,24 @@ def test_after_the_outage_green_and_soak_are_shown():
     assert lines[1:] == [
         "green for 2 min of 10 min, 14 readings in a row of 3",
         "DEGRADED: vpn-9 has 1 of 2 tunnels UP",
+    ]
+
+
+def test_what_may_be_accepted_comes_with_a_command_that_can_be_pasted():
+    """Eighty columns are enough for it, with ids as long as EC2's."""
+    new = VpnConnectionId("vpn-0b0606ace732ef4a7")
+    short = Shortage(BGP, new, f"{new} has 1 of 2 tunnels UP (198.18.2.6 IPSEC IS DOWN)")
+    state = replay(
+        a_journal(OutageBegan(BEGAN), StepBegun(10, "Switch the tunnels"), Acceptable((short,)))
+    )
+
+    lines = screen(Shown("m-7f3c9a1b", state, NOW), 80, 24)
+
+    assert lines[1].startswith(f"ONLY TUNNELS ARE LACKING: {new} has 1 of 2 tunnels UP")
+    command = "\n".join(lines[2:4]).replace("\\\n", "").split()
+    assert command == [
+        *("to", "accept:", "vpnmigrate", "continue", "m-7f3c9a1b"),
+        *("--accept-degraded", new, "--reason", "TEXT"),
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, a_journal
 from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
+from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.records import (
     Direction,
     DirectionTaken,
@@ -26,7 +27,7 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import replay
 from vpnmigrate.report import outcome, status
 from vpnmigrate.report.standing import Standing
-from vpnmigrate.spoken import AbortAsked
+from vpnmigrate.spoken import AbortAsked, Acceptable, Accepted, Shortage
 
 
 def a_standing(*records, alive=False, after=timedelta(minutes=5)):
@@ -43,6 +44,7 @@ def a_standing(*records, alive=False, after=timedelta(minutes=5)):
 
 DOWN = (StepBegun(8, "Swap gateways"), OutageBegan(BEGAN))
 SET_OUT = DirectionTaken(Direction.FORWARD, 1)
+SHORT = Shortage(BGP, VpnConnectionId("vpn-99"), "vpn-99 has 1 of 2 tunnels UP")
 MIGRATED = (*DOWN, OutageEnded(BEGAN, timedelta(seconds=101)), Finished(Direction.FORWARD))
 
 
@@ -129,6 +131,19 @@ class TestText:
 
         assert len(told.splitlines()) >= 2
         assert all(len(line) <= 80 for line in told.splitlines())
+
+    def test_what_is_all_that_is_lacking_comes_with_the_command_that_accepts_it(self):
+        """Until somebody has; from then on who did, and why."""
+        lacks = (SET_OUT, *DOWN, Acceptable((SHORT,)))
+        accepted = Accepted(SHORT, "one will do", "ann", "laptop")
+        offered = " ".join(status.one(a_standing(*lacks)).split())
+        taken = " ".join(status.one(a_standing(*lacks, accepted)).split())
+
+        assert "lacks only vpn-99 has 1 of 2 tunnels UP" in offered
+        assert f"continue {MIGRATION} --accept-degraded vpn-99 --reason TEXT" in offered
+        assert "lacks only" not in taken
+        assert "--accept-degraded" not in taken
+        assert "ACCEPTED DEGRADED, by ann on laptop" in taken
 
 
 class TestOutcome:

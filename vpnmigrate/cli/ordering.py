@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.standings import standing_of
 from vpnmigrate.errors import LockedError, RefusedError, UsageError
-from vpnmigrate.inbox import Abort, Confirm, Continue, Inbox, Order, Pause
+from vpnmigrate.inbox import Abort, Accept, Confirm, Continue, Inbox, Order, Pause
 from vpnmigrate.journal import FileJournal, read_journal
 from vpnmigrate.lock import take_lock
 from vpnmigrate.orders import answer_to, why_not
@@ -40,11 +41,39 @@ def give(desk: Desk, run_id: str, verb: Verb) -> Given:
         UsageError: There is nothing to continue.
         RefusedError: It cannot be heeded where the run stands; nothing has changed.
     """
+    who = desk.parts.me
+    message = _MESSAGES[verb](at=desk.parts.clock.now(), who=who.user, host=who.host)
+    return _given(desk, run_id, verb, message)
+
+
+def accept(desk: Desk, run_id: str, degraded: Sequence[str], reasons: Sequence[str]) -> Given:
+    """Let the run be content with fewer tunnels of the *degraded* connections.
+
+    Raises:
+        UsageError: There is no reason, or more than one.
+        RefusedError: That is not all that is lacking; nothing has changed.
+    """
+    told = [reason.strip() for reason in reasons]
+    if not degraded or len(told) != 1 or not all(told):
+        raise UsageError(
+            "--accept-degraded needs one --reason, and --reason an --accept-degraded",
+            advice="--accept-degraded vpn-... --reason 'why fewer tunnels will do'",
+        )
+    who = desk.parts.me
+    message = Accept(
+        at=desk.parts.clock.now(),
+        who=who.user,
+        host=who.host,
+        degraded=tuple(degraded),
+        reason=told[0],
+    )
+    return _given(desk, run_id, Verb.ACCEPT, message)
+
+
+def _given(desk: Desk, run_id: str, verb: Verb, message: Order | Accept) -> Given:
     run = desk.runs.find(run_id)
     stands = standing_of(desk, run)
     _require_sense(stands, verb, waiting=any(Inbox(run).letters()))
-    who = desk.parts.me
-    message = _MESSAGES[verb](at=desk.parts.clock.now(), who=who.user, host=who.host)
     letter = Inbox(run).leave(message)
     if not stands.alive:
         _take_up(desk, run)

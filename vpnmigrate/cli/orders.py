@@ -1,5 +1,7 @@
 """Orders for a run from another terminal: ``pause``, ``continue``, ``abort`` and ``confirm``."""
 
+from typing import Annotated
+
 import typer
 
 from vpnmigrate.cli.flags import Home, Printing
@@ -15,14 +17,44 @@ def pause(context: typer.Context, run: RunId, home: Home, printing: Printing) ->
     _order(context, run, home, printing, "pause")
 
 
-def continue_(context: typer.Context, run: RunId, home: Home, printing: Printing) -> None:
+def continue_(
+    context: typer.Context,
+    run: RunId,
+    home: Home,
+    printing: Printing,
+    accept_degraded: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept-degraded",
+            metavar="vpn-...",
+            show_default=False,
+            help="Be content with fewer tunnels of it than before; once for each, with --reason.",
+        ),
+    ] = None,
+    reason: Annotated[
+        list[str] | None,
+        typer.Option("--reason", metavar="TEXT", show_default=False, help="Why; kept for good."),
+    ] = None,
+) -> None:
     """Let a paused run go on.
 
     It looks for drift again before it does anything.  Takes an abort back as well, if the run has
     not turned back yet; and it answers a run that asks, past its back-out deadline, whether to go
     on.
+
+    With --accept-degraded it does nothing of that, but lets the cutover be green although a
+    connection has fewer tunnels than before, where those are all that is lacking.
     """
-    _order(context, run, home, printing, "continue")
+    if accept_degraded is None and reason is None:
+        _order(context, run, home, printing, "continue")
+        return
+    from vpnmigrate.cli.desk import desk_of
+    from vpnmigrate.cli.ordering import accept
+    from vpnmigrate.report import ordered
+
+    desk = desk_of(context, home, printing)
+    given = accept(desk, run, accept_degraded or (), reason or ())
+    desk.results.give(ordered.text(given), ordered.as_json(given))
 
 
 def abort(context: typer.Context, run: RunId, home: Home, printing: Printing) -> None:

@@ -7,15 +7,16 @@ from vpnmigrate.go_no_go import Gate, Seen
 from vpnmigrate.model import State
 from vpnmigrate.plan import Plan, connection_role
 from vpnmigrate.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.traffic import shortfalls
+from vpnmigrate.steps.traffic import degraded, shortfalls
 
 
 def traffic(plan: Plan, way: Way, now: Snapshot, told: Told) -> Seen:
     """Ask that traffic flows through the new connections now, whatever was verified before."""
+    few = "".join(f"; DEGRADED: {what}" for what in degraded(plan, way, now, told))
     return unless(
         Gate.TRAFFIC,
         shortfalls(plan, way, now, told),
-        "nothing is lacking",
+        f"nothing is lacking{few}",
         "traffic through the new connections, now",
         advice="see that it does, then finalize again; until then rollback works",
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vpnmigrate.inbox import Abort, Confirm, Continue, Done, Inbox, Letter, Order, Pause
-from vpnmigrate.orders import CONFIRMED_AFTER_ALL, answer, answer_to
+from vpnmigrate.inbox import Abort, Accept, Confirm, Continue, Done, Inbox, Letter, Order, Pause
+from vpnmigrate.orders import CONFIRMED_AFTER_ALL, Bare, acceptance, answer, answer_to
 from vpnmigrate.ports import Journal
 from vpnmigrate.records import (
     Noted,
@@ -21,7 +21,7 @@ from vpnmigrate.replay import replay, word_meant
 from vpnmigrate.rundir import Run
 from vpnmigrate.spoken import Declined, Verb
 
-_VERBS: dict[type[Order], Verb] = {
+_VERBS: dict[type[Order], Bare] = {
     Pause: Verb.PAUSE,
     Continue: Verb.CONTINUE,
     Abort: Verb.ABORT,
@@ -51,6 +51,8 @@ class Hearing:
                 match letter.message:
                     case Done() as done:
                         self._take_word(letter, done)
+                    case Accept() as accept:
+                        self._take_acceptance(letter, accept)
                     case None:
                         self._reject(letter, f"a message cannot be read: {letter.why}")
                     case order:
@@ -66,6 +68,14 @@ class Hearing:
             else:
                 record = answer(_VERBS[type(order)], state, order.who, order.host, letter.id)
             journal.write(record)
+        self._forget(letter)
+
+    def _take_acceptance(self, letter: Letter, said: Accept) -> None:
+        journal = self._journal
+        if answer_to(letter.id, journal.entries) is None:
+            state = replay(journal.entries)
+            told = (said.reason, said.who, said.host, letter.id)
+            journal.write(*acceptance(said.degraded, state, *told))
         self._forget(letter)
 
     def _take_word(self, letter: Letter, done: Done) -> None:

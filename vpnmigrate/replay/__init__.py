@@ -1,7 +1,7 @@
 """What a journal amounts to: where the run stands, what it was told, and what comes next."""
 
 from vpnmigrate.replay.fold import replay
-from vpnmigrate.replay.following import going_on, next_command, word_meant
+from vpnmigrate.replay.following import accepting, going_on, next_command, word_meant
 from vpnmigrate.replay.state import Intent, Order, RunState, Traffic, Wish
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "RunState",
     "Traffic",
     "Wish",
+    "accepting",
     "going_on",
     "next_command",
     "replay",

@@ -162,6 +162,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             cleaning=False,
             flaps=0,
             degraded=(),
+            acceptable=(),
         )
         state = counted_anew(state, taken)
     if taken.direction is Direction.BACK:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from vpnmigrate.changes import AskOperator
 from vpnmigrate.model import VpnConnectionId
@@ -10,6 +10,7 @@ from vpnmigrate.plan import LAST_OF_PREPARE
 from vpnmigrate.records import Direction
 from vpnmigrate.replay.state import RunState, Wish
 from vpnmigrate.snapshot import Word
+from vpnmigrate.spoken import Shortage
 from vpnmigrate.states import RunStatus
 
 
@@ -55,6 +56,12 @@ def going_on(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> s
             return _finalize(run, confirm)
         case Direction.FORWARD | None:
             return f"vpnmigrate apply {run}" + (" --until cutover" if _stages(state) else "")
+
+
+def accepting(what: Iterable[Shortage], run: str) -> str:
+    """Give the command that accepts *what*; empty for nothing."""
+    named = " ".join(f"--accept-degraded {each.connection}" for each in what)
+    return f"vpnmigrate continue {run} {named} --reason TEXT" if named else ""
 
 
 def _stages(state: RunState) -> bool:

@@ -9,6 +9,8 @@ from vpnmigrate.records import DeadlinePassed, DecideBy
 from vpnmigrate.replay.state import Deadline, Order, RunState, Wish
 from vpnmigrate.spoken import (
     AbortAsked,
+    Acceptable,
+    Accepted,
     Armed,
     Confirmed,
     ConfirmWished,
@@ -27,6 +29,8 @@ Wanted = (
     | Confirmed
     | DecideBy
     | DeadlinePassed
+    | Acceptable
+    | Accepted
 )
 
 
@@ -47,10 +51,25 @@ def wanted(state: RunState, record: Wanted, at: datetime) -> RunState:
             return replace(state, armed=record)
         case Confirmed():
             return replace(state, confirm_within=None, armed=None, unconfirmed_since=None)
+        case Acceptable(what):
+            return replace(state, acceptable=what)
+        case Accepted() as accepted:
+            return _accepted(state, accepted)
         case DecideBy(by):
             return replace(state, deadline=Deadline(by))
         case DeadlinePassed(by, asks):
             return replace(state, deadline=Deadline(by, passed=True, asks=asks))
+
+
+def _accepted(state: RunState, accepted: Accepted) -> RunState:
+    """Ask for one tunnel of that connection only, for as long as this attempt lasts."""
+    old = accepted.what.replaces
+    return replace(
+        state,
+        acceptable=tuple(each for each in state.acceptable if each.replaces != old),
+        accepted=(*state.accepted, accepted),
+        told=replace(state.told, accepted=state.told.accepted | {old}),
+    )
 
 
 def _decided(state: RunState) -> RunState:

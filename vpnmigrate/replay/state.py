@@ -19,7 +19,7 @@ from vpnmigrate.records import (
     Opened,
 )
 from vpnmigrate.snapshot import Told, Word
-from vpnmigrate.spoken import Armed
+from vpnmigrate.spoken import Accepted, Armed, Shortage
 from vpnmigrate.states import RunStatus, StepStatus
 from vpnmigrate.tallies import Tally
 
@@ -143,6 +143,10 @@ class RunState:
     """Since when traffic is verified and somebody is waited for to confirm."""
     order: Order | None = None
     """What somebody wants of the run from another terminal, until it is lifted."""
+    acceptable: tuple[Shortage, ...] = ()
+    """What is all that is lacking, so that somebody may accept it."""
+    accepted: tuple[Accepted, ...] = ()
+    """All that was ever accepted in this run."""
     approvals: tuple[Approval, ...] = ()
     """All that were handed in, for whichever plan."""
     gates: GatesSeen | None = None

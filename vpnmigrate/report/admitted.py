@@ -16,9 +16,11 @@ from vpnmigrate.report.words import moment
 
 
 def forces(state: RunState) -> Iterator[Section]:
-    """Give the gates that somebody went through by force, if any: loud."""
+    """Give the gates that somebody went through by force, and what they put up with: loud."""
     if state.forced:
         yield Section("Forced", tuple(map(gates.forced_line, state.forced)), loud=True)
+    if state.accepted:
+        yield Section("Accepted", tuple(map(gates.accepted_line, state.accepted)), loud=True)
 
 
 def rounds(entries: Sequence[Entry], state: RunState) -> Iterator[Section]:
@@ -49,6 +51,7 @@ def as_json(entries: Sequence[Entry], state: RunState) -> dict[str, Any]:
             if isinstance(entry.record, GatesSeen)
         ],
         "forced": [msgspec.to_builtins(each) for each in state.forced],
+        "accepted": [msgspec.to_builtins(each) for each in state.accepted],
         "approvals": [msgspec.to_builtins(each) for each in state.approvals],
     }
 

@@ -10,7 +10,9 @@ import msgspec
 
 from vpnmigrate.go_no_go import Call, Milestone, Seen
 from vpnmigrate.records import Forced, GatesSeen
+from vpnmigrate.replay import accepting
 from vpnmigrate.report.words import moment, safe, wrapped
+from vpnmigrate.spoken import Accepted, Shortage
 
 _TITLES = {Milestone.CUTOVER: "before the cutover", Milestone.FINALIZE: "before finalize"}
 _CALL = 8
@@ -53,6 +55,22 @@ def forced_line(forced: Forced) -> str:
     return (
         f"FORCED {forced.gate} {_TITLES[forced.before]}, by {forced.who or 'somebody'}, although "
         f"{forced.observed}; because: {forced.reason}"
+    )
+
+
+def acceptable_lines(what: Sequence[Shortage], run: str) -> Iterator[str]:
+    """Say what is all that is lacking; with the command that accepts it where *run* is known."""
+    yield "ONLY TUNNELS ARE LACKING, and every destination leads where it did:"
+    yield from (f"  {each.told}" for each in what)
+    if run:
+        yield f"  to accept that: {accepting(what, run)}"
+
+
+def accepted_line(accepted: Accepted) -> str:
+    """Say loudly that somebody was content with less than before."""
+    return (
+        f"ACCEPTED DEGRADED, by {accepted.who} on {accepted.host}, although {accepted.what.told}; "
+        f"because: {accepted.reason}"
     )
 
 

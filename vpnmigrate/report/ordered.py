@@ -45,31 +45,50 @@ def as_json(given: Given) -> dict[str, Any]:
 
 
 def _becomes(given: Given) -> str:
-    run, alive = given.stands.run, given.stands.alive
     if given.answer is None:
         return (
-            f"Left for run {run}: its process has not taken it up yet. It does so when the call "
-            "that it is in has ended; if it never does, its process hangs or is on another host."
+            f"Left for run {given.stands.run}: its process has not taken it up yet. It does so "
+            "when the call that it is in has ended; if it never does, its process hangs or is on "
+            "another host."
         )
+    told = _to_a_process(given) if given.stands.alive else _to_nobody(given)
+    return f"Run {given.stands.run} {told}"
+
+
+def _to_a_process(given: Given) -> str:
+    state = given.stands.state
     match given.verb:
-        case Verb.PAUSE if alive:
-            return f"Run {run} is paused: its process finishes what is under way, and rests."
         case Verb.PAUSE:
-            return f"Run {run} is paused: apply and finalize are refused until it is continued."
-        case Verb.CONTINUE if alive and _past_deadline(given.stands.state):
-            return f"Run {run} goes on past its back-out deadline; abort still turns it back."
-        case Verb.CONTINUE if alive:
-            return f"Run {run} goes on, once it has looked for drift."
+            return "is paused: its process finishes what is under way, and rests."
+        case Verb.CONTINUE if _past_deadline(state):
+            return "goes on past its back-out deadline; abort still turns it back."
         case Verb.CONTINUE:
-            return f"Run {run} may go on; no process has it in hand."
+            return "goes on, once it has looked for drift."
         case Verb.CONFIRM:
-            return f"Run {run} is confirmed: nothing goes back by itself any more."
-        case Verb.ABORT if not alive:
-            return f"Run {run} is aborted before its cutover: nothing was interrupted."
-        case Verb.ABORT if given.stands.state.cutover_begun or traffic_hangs(given.stands.state):
-            return f"Run {run} is aborted: its process turns back at the next safe point."
+            return _CONFIRMED
+        case Verb.ACCEPT:
+            return "is content with the tunnels that are UP, once all that is there has held."
+        case Verb.ABORT if state.cutover_begun or traffic_hangs(state):
+            return "is aborted: its process turns back at the next safe point."
         case Verb.ABORT:
-            return f"Run {run} is aborted: its process stops at the next safe point."
+            return "is aborted: its process stops at the next safe point."
+
+
+def _to_nobody(given: Given) -> str:
+    match given.verb:
+        case Verb.PAUSE:
+            return "is paused: apply and finalize are refused until it is continued."
+        case Verb.CONTINUE:
+            return "may go on; no process has it in hand."
+        case Verb.CONFIRM:
+            return _CONFIRMED
+        case Verb.ACCEPT:
+            return "will be content with the tunnels that are UP; no process has it in hand."
+        case Verb.ABORT:
+            return "is aborted before its cutover: nothing was interrupted."
+
+
+_CONFIRMED = "is confirmed: nothing goes back by itself any more."
 
 
 def _past_deadline(state: RunState) -> bool:

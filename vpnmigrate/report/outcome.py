@@ -38,9 +38,11 @@ def now(stand: Standing) -> str:
     on = "" if stand.next in {look, stand.way_back} else stand.next
     rows = [
         *(("forced:", gates.forced_line(each)) for each in stand.state.forced),
+        *(("accepted:", gates.accepted_line(each)) for each in stand.state.accepted),
         ("traffic:", traffic(stand)),
         ("confirm:", stand.unconfirmed),
         ("try again:" if back_again else "go on:", on),
+        ("accept:", stand.accepting),
         ("clean up:", stand.clean_up),
         ("go back:", stand.way_back),
         ("devices:", stand.device_files if stand.state.task is not None else ""),

@@ -41,6 +41,8 @@ from vpnmigrate.report.words import safe, span, time_of_day
 from vpnmigrate.sights import Sight
 from vpnmigrate.spoken import (
     AbortAsked,
+    Acceptable,
+    Accepted,
     Armed,
     Confirmed,
     ConfirmWished,
@@ -94,7 +96,9 @@ class Narrator:
                 yield f"  note: {what}"
             case DecideBy() | DeadlinePassed() | ConfirmWished() | Armed() as about:
                 yield from (f"  {line}" for line in deadline.lines(about, self._run))
-            case Paused() | Continued() | AbortAsked() | Confirmed() | Declined() as order:
+            case (
+                Paused() | Continued() | AbortAsked() | Confirmed() | Declined() | Accepted()
+            ) as order:
                 yield f"  {_ordered(order)}"
             case Finished(direction=direction):
                 yield f"{direction.value}: finished"
@@ -117,6 +121,8 @@ class Narrator:
                 yield f"  {mark}{change}"
             case Answered():
                 yield from self._answer(record)
+            case Acceptable(what=what) if what:
+                yield from (f"  {line}" for line in gates.acceptable_lines(what, self._run))
             case HookRan(moment=moment, fault=fault):
                 yield f"  hook of {moment}: {fault or 'done'}"
             case _:
@@ -181,7 +187,9 @@ def _of_traffic(about: OutageBegan | OutageEnded | Flapped | Degraded) -> str:
             return f"DEGRADED: {'; '.join(what)}" if what else "no longer degraded"
 
 
-def _ordered(order: Paused | Continued | AbortAsked | Confirmed | Declined) -> str:
+def _ordered(
+    order: Paused | Continued | AbortAsked | Confirmed | Declined | Accepted,
+) -> str:
     """Say who told the run what from another terminal, and whether it is heeded."""
     who = f"{order.who} on {order.host}"
     match order:
@@ -193,6 +201,8 @@ def _ordered(order: Paused | Continued | AbortAsked | Confirmed | Declined) -> s
             return f"ABORTED by {who}"
         case Confirmed():
             return f"CONFIRMED by {who}: nothing goes back by itself any more"
+        case Accepted():
+            return gates.accepted_line(order)
         case Declined(verb=verb, why=why):
             return f"{who} said: {verb.value}; that cannot be heeded: {why}"
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.changes import AskOperator
 from vpnmigrate.records import Direction
-from vpnmigrate.replay import RunState
+from vpnmigrate.replay import RunState, accepting
 from vpnmigrate.report.deadline import choices, left
 from vpnmigrate.report.progress import LAST_STEP, probe_told
 from vpnmigrate.report.words import count, safe, span, time_of_day
@@ -41,7 +41,13 @@ class Shown:
 def screen(shown: Shown, width: int, height: int) -> list[str]:
     """Give the screen's lines, none longer than *width*, for a window of that size."""
     room = max(LEAST, min(TALLEST, height - LEFT_OVER))
-    head = [_first(shown, width), *_waiting(shown, width, room), *_to_do(shown), *_deadline(shown)]
+    head = [
+        _first(shown, width),
+        *_waiting(shown, width, room),
+        *_to_do(shown),
+        *_acceptable(shown),
+        *_deadline(shown),
+    ]
     lines = [*head, *_details(shown, room - len(head))]
     return [cut(line, width) for line in lines[:room]]
 
@@ -108,6 +114,17 @@ def _to_do(shown: Shown) -> Iterator[str]:
             yield f"  when done: vpnmigrate done {shown.run} {task.step}"
 
 
+def _acceptable(shown: Shown) -> Iterator[str]:
+    """Say what is all that is lacking, and the command that is content with it."""
+    what = shown.state.acceptable
+    if what:
+        yield f"ONLY TUNNELS ARE LACKING: {'; '.join(each.told for each in what)}"
+        command, *named = accepting(what, shown.run).split(" --accept-degraded ")
+        yield f"  to accept: {command} \\"
+        yield from (f"    --accept-degraded {each} \\" for each in named[:-1])
+        yield f"    --accept-degraded {named[-1]}"
+
+
 def _deadline(shown: Shown) -> Iterator[str]:
     """Say by when to turn back while traffic is down, and by when to confirm once it flows."""
     state = shown.state
@@ -155,7 +172,10 @@ def _green(sight: Sight) -> list[str]:
 
 
 def _degraded(state: RunState) -> list[str]:
-    return [f"DEGRADED: {'; '.join(state.degraded)}"] if state.degraded else []
+    if not state.degraded:
+        return []
+    accepted = " (accepted)" if state.told.accepted else ""
+    return [f"DEGRADED{accepted}: {'; '.join(state.degraded)}"]
 
 
 def _tunnels(tunnels: Sequence[TunnelSight]) -> list[str]:

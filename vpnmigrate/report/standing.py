@@ -10,7 +10,7 @@ from vpnmigrate.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.plan import FIRST_OF_CUTOVER, Phase
 from vpnmigrate.records import Direction
-from vpnmigrate.replay import RunState, Traffic, Wish, next_command
+from vpnmigrate.replay import RunState, Traffic, Wish, accepting, next_command
 from vpnmigrate.states import RunStatus
 
 RETIRING = 11
@@ -106,6 +106,11 @@ class Standing:
             return f"vpnmigrate status {self.run}"
         command = next_command(self.state, self.run, self.connections, alive=self.alive)
         return f"{command} --delete-old-gateway" if self.gateway_goes else command
+
+    @property
+    def accepting(self) -> str:
+        """The command that accepts fewer tunnels where they are all that is lacking; or empty."""
+        return "" if self.turning else accepting(self.state.acceptable, self.run)
 
     @property
     def turning(self) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from vpnmigrate.model import ConnectionRecord, TunnelReading
 from vpnmigrate.plan import Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.traffic import asked_for, needed_tunnels, tunnels_before
+from vpnmigrate.steps.traffic import asked_for, needed_tunnels
 from vpnmigrate.streaks import Green, Streak
 
 
@@ -22,7 +22,6 @@ def seen_again(plan: Plan, way: Way, now: Snapshot, told: Told, *, lacking: bool
     if seen is not None and now.begun <= seen.last:
         return seen  # no fresh reading
     streaks: dict[str, Streak] = {}
-    before = tunnels_before(plan, told)
     broken = False
     for old, record in asked_for(plan, way, now):
         unbroken = 0
@@ -37,7 +36,7 @@ def seen_again(plan: Plan, way: Way, now: Snapshot, told: Told, *, lacking: bool
                 unbroken += 1
             row = 1 + (known.readings if known else 0)
             streaks[name] = Streak(row, tunnel.since)
-        broken |= unbroken < needed_tunnels(plan, way, before.get(old, 0))
+        broken |= unbroken < needed_tunnels(plan, way, told, old)
     if lacking:
         return Green(now.begun, tunnels=streaks)
     if seen is None or seen.since is None or broken:
@@ -57,13 +56,12 @@ def holds(plan: Plan, way: Way, now: Snapshot, told: Told) -> bool:
         return False
     if green.last - green.since < plan.decisions.waits.steady:
         return False
-    before = tunnels_before(plan, told)
     return all(
         sum(
             green.tunnels.get(tunnel_name(record, tunnel), Streak(0)).readings >= asked
             for tunnel in record.telemetry
         )
-        >= needed_tunnels(plan, way, before.get(old, 0))
+        >= needed_tunnels(plan, way, told, old)
         for old, record in asked_for(plan, way, now)
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from vpnmigrate.belief import CONSISTENCY_DELAY
@@ -10,6 +11,7 @@ from vpnmigrate.model import Attachment, ConnectionRecord, State, TunnelReading,
 from vpnmigrate.options import TunnelPolicy
 from vpnmigrate.plan import Plan, connection_role
 from vpnmigrate.snapshot import Baseline, Snapshot, Told, Way, Word
+from vpnmigrate.spoken import Shortage
 from vpnmigrate.steps.reach import Reach, reach
 
 
@@ -44,13 +46,12 @@ def shortfalls(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[str, ..
 
     Each is a sentence that names the connection or table, worst first.
     """
-    baseline = told.baseline or recorded_baseline(plan)
     attached = now.attachment(way.joining, plan.vpc)
     if attached is not Attachment.ATTACHED:
         return (f"{way.joining} is {attached}",)
     return (
         *_words_too_fresh(plan, way, now, told),
-        *(line for old in plan.old_connections for line in _tunnels(plan, way, now, old, baseline)),
+        *(line for old in plan.old_connections for line in _tunnels(plan, way, now, old, told)),
         *destinations(plan, way, now, told).waiting,
         *told.unanswered,
     )
@@ -111,7 +112,7 @@ def joining_connection(
 
 
 def _tunnels(
-    plan: Plan, way: Way, now: Snapshot, old: VpnConnectionId, baseline: Baseline
+    plan: Plan, way: Way, now: Snapshot, old: VpnConnectionId, told: Told
 ) -> Iterator[str]:
     if old in plan.decisions.exceptions.connections or old in lost_connections(plan, way, now):
         return
@@ -119,7 +120,7 @@ def _tunnels(
     if record is None:
         yield f"the connection that serves the device of {old} is not there"
         return
-    needed = needed_tunnels(plan, way, baseline.tunnels_up.get(old, 0))
+    needed = needed_tunnels(plan, way, told, old)
     if sum(t.up for t in record.telemetry) < needed:
         few = _few_tunnels(record, needed)
         yield f"DEGRADED: {few}" if any(t.up for t in record.telemetry) else few
@@ -169,14 +170,33 @@ def degraded(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[str, ...]
     )
 
 
-def needed_tunnels(plan: Plan, way: Way, before: int) -> int:
-    """Give how many tunnels a connection needs of which *before* were UP.
+def acceptable(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[Shortage, ...]:
+    """Give the connections whose tunnels are all that is lacking, each of which has one UP.
 
-    Forward it must prove itself: as many as before, unless the playbook is content with one, and
-    at least one.  On the way back one will do, and none where there was none: what matters then
-    is that the prefixes are back.
+    Every destination leads where it did then, over what is there: somebody may accept it.
     """
+    few = {
+        old: record
+        for old, record in asked_for(plan, way, now)
+        if 0 < sum(t.up for t in record.telemetry) < needed_tunnels(plan, way, told, old)
+    }
+    if not few or shortfalls(plan, way, now, replace(told, accepted=told.accepted | few.keys())):
+        return ()
+    return tuple(
+        Shortage(old, record.id, _few_tunnels(record, needed_tunnels(plan, way, told, old)))
+        for old, record in few.items()
+    )
+
+
+def needed_tunnels(plan: Plan, way: Way, told: Told, old: VpnConnectionId) -> int:
+    """Give how many tunnels the connection needs that serves *old*'s device.
+
+    Forward it must prove itself: as many as before, unless the playbook, or somebody since, is
+    content with one, and at least one.  On the way back one will do, and none where there was
+    none: what matters then is that the prefixes are back.
+    """
+    before = tunnels_before(plan, told).get(old, 0)
     if way.joining == plan.old_gateway:
         return min(1, before)
     one_will_do = plan.decisions.verification.tunnels is TunnelPolicy.AT_LEAST_ONE
-    return 1 if one_will_do else max(1, before)
+    return 1 if one_will_do or old in told.accepted else max(1, before)

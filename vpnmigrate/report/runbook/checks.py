@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vpnmigrate.go_no_go import UNFORCEABLE, Gate
-from vpnmigrate.options import OldTunnels
+from vpnmigrate.options import OldTunnels, TunnelPolicy
 from vpnmigrate.plan import Plan
 from vpnmigrate.report.runbook.book import Check, GoNoGo, Warned
 from vpnmigrate.report.words import count
@@ -168,6 +168,7 @@ def stuck(plan: Plan, file: str) -> tuple[Check, ...]:
             "what is lacking, by connection and tunnel",
             "it is at the device or its firewall: see Known failures",
         ),
+        *_accepting(plan),
         Check(
             "this program is the trouble",
             "",
@@ -175,6 +176,17 @@ def stuck(plan: Plan, file: str) -> tuple[Check, ...]:
             "By hand, below: forward or back, from the row where it stands",
         ),
     )
+
+
+def _accepting(plan: Plan) -> Iterator[Check]:
+    """Give what can be accepted, unless the plan is content with it anyway."""
+    if plan.decisions.verification.tunnels is TunnelPolicy.AS_BEFORE:
+        yield Check(
+            "only tunnels are lacking, one of two is UP",
+            f"vpnmigrate continue {plan.migration} --accept-degraded vpn-NEW --reason TEXT",
+            "traffic verified once what is there has held; DEGRADED, by name, in every report",
+            "refused while more is lacking; then mend that, or go back",
+        )
 
 
 def post_checks(plan: Plan) -> tuple[Check, ...]:

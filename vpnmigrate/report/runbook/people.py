@@ -112,7 +112,8 @@ FAILURES: tuple[Failure, ...] = (
     Failure(
         "one of two tunnels up",
         "as many as before are asked for",
-        "mend the second; where the device runs one only, one was up before and is enough",
+        "mend the second, or accept it by name: see Stuck; where the device runs one only, one "
+        "was up before and is enough",
     ),
     Failure(
         "traffic one way only",
