@@ -11,7 +11,7 @@ from vpnmigrate.errors import AwsError, AwsUnreadableError
 from vpnmigrate.facts import Claim
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Claimant
-from vpnmigrate.model import VpnGatewayId
+from vpnmigrate.model import State, VpnGatewayId
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.planner import unexpected
 from vpnmigrate.ports import Ec2
@@ -50,6 +50,8 @@ class SettingOut:
     def respect_claims(self) -> None:
         """Refuse to set out on a gateway that somebody else migrates.
 
+        EC2 shows a deleted gateway for a while, with its tags; nobody migrates what is gone.
+
         Raises:
             ClaimedError: Their claim is on it.
         """
@@ -57,9 +59,11 @@ class SettingOut:
             reading = self._ec2.look(self._plan)
         except AwsUnreadableError:
             return  # step 1 looks again, patiently, and blocks on a foreign claim as well
-        seen = snapshot_of(reading, self._plan.migration).value(Claim(self._plan.old_gateway))
-        claim = claim_of(seen, self._claimant.holder, self._claimant.outranks)
-        require_not_foreign(claim, self._plan.old_gateway)
+        old, now = self._plan.old_gateway, snapshot_of(reading, self._plan.migration)
+        if now.state(old) in (State.DELETING, State.ABSENT):
+            return
+        claim = claim_of(now.value(Claim(old)), self._claimant.holder, self._claimant.outranks)
+        require_not_foreign(claim, old)
 
     def require_unchanged(self) -> None:
         """Refuse a world that is not as the plan found it.
