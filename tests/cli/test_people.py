@@ -135,6 +135,17 @@ class TestTheDecision:
         ]
         assert "the answers are" not in screen.getvalue()
 
+    def test_is_not_lost_on_a_task_that_is_asked_about_more_often(self, screen, tmp_path):
+        """A run that waits asks about its task each second, and for a decision at each look."""
+        them = people(screen, Typed("\n", "go on\n"), tmp_path)
+        them.decide(overdue(13))
+
+        for _ in range(5):
+            assert them.ask(TASK) is None
+
+        assert them.decide(overdue(13)) is Choice.GO_ON
+        assert "the answers are" not in screen.getvalue()
+
     def test_no_answer_to_either_names_the_answers_to_both(self, screen, tmp_path):
         """A slip of the finger decides nothing, and shows what would."""
         them = people(screen, Typed("\n", "yes\n"), tmp_path)

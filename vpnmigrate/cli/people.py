@@ -14,6 +14,9 @@ from vpnmigrate.report.words import span, wrapped
 from vpnmigrate.rundir import Run
 from vpnmigrate.snapshot import Word
 
+_DONE = ("done",)
+_TEST = ("again", "done")
+
 TEST_LIMIT = timedelta(minutes=10)
 """A test that takes longer than this has failed: the engineer who wrote it meant minutes."""
 
@@ -68,7 +71,7 @@ class Hearing:
         self._console = console
         self._prompt = prompt
         self._open: dict[tuple[str, ...], bool] = {}
-        """The answers to every open question, and whether the line was not one of them."""
+        """The answers to every open question, and whether the line was found to be none of them."""
         self._line = ""
 
     def answer(self, *known: str) -> str:
@@ -79,8 +82,11 @@ class Hearing:
         if self._line in known:
             typed, self._line = self._line, ""
             return typed
-        if self._line:
-            self._refuse(known)
+        self._open[known] = True
+        if self._line and all(self._open.values()):
+            answers = ", ".join(word for words in self._open for word in words)
+            self._console.say(f"    the answers are: {answers}")
+            self._line = ""
         return ""
 
     def close(self, *known: str) -> None:
@@ -93,14 +99,6 @@ class Hearing:
             self._console.heard()
         self._line = " ".join((typed or "").lower().split())
         self._open = dict.fromkeys(self._open, False)
-
-    def _refuse(self, known: tuple[str, ...]) -> None:
-        """Leave the line to the other questions, once; what suits none of them is no answer."""
-        seen_before, self._open[known] = self._open[known], True
-        if seen_before or all(self._open.values()):
-            answers = ", ".join(word for words in self._open for word in words)
-            self._console.say(f"    the answers are: {answers}")
-            self._line = ""
 
 
 class TerminalPeople:
@@ -115,6 +113,9 @@ class TerminalPeople:
         self._run = run
         self._hearing = Hearing(console, prompt)
         self._shown: set[OperatorTask] = set()
+        self._task: tuple[str, ...] = ()
+        """The answers to the task that was asked about last, while that is not over."""
+        self._asked_about_task = False
         self._overdue: Overdue | None = None
 
     @property
@@ -132,7 +133,7 @@ class TerminalPeople:
             case AskOperator():
                 if new:
                     self._explain(task)
-                return task.word if self._hearing.answer("done") == "done" else None
+                return task.word if self._hear(_DONE) == "done" else None
 
     def announce(self, task: OperatorTask) -> None:
         """Say that *task* comes up soon."""
@@ -141,6 +142,7 @@ class TerminalPeople:
     def decide(self, overdue: Overdue | None) -> Choice | None:
         """Ask once, at a terminal, and give what was typed since."""
         asked_before, self._overdue = self._overdue, overdue
+        self._notice_the_end_of_a_task()
         if overdue is None:
             self._hearing.close(*Choice)
             return None
@@ -150,6 +152,16 @@ class TerminalPeople:
             self._explain_choice(overdue)
         typed = self._hearing.answer(*Choice)
         return Choice(typed) if typed else None
+
+    def _hear(self, answers: tuple[str, ...]) -> str:
+        self._task, self._asked_about_task = answers, True
+        return self._hearing.answer(*answers)
+
+    def _notice_the_end_of_a_task(self) -> None:
+        """Expect no word for a task that the run has not asked about since the last time."""
+        if not self._asked_about_task:
+            self._hearing.close(*self._task)
+        self._asked_about_task = False
 
     def _explain_choice(self, overdue: Overdue) -> None:
         ends = (
@@ -190,7 +202,7 @@ class TerminalPeople:
         return None
 
     def _hear_again(self, task: RunTest) -> Word | None:
-        match self._hearing.answer("again", "done"):
+        match self._hear(_TEST):
             case "again":
                 return self._try(task)
             case "done":
