@@ -5,8 +5,9 @@
     simulate.py --kills 40              every kill point of the first 40 worlds
     simulate.py --pairs 40              two kills: all pairs in small worlds, a sample in large ones
     simulate.py --seed 17               one seed again, with its story
-    simulate.py --seed 17 --course turned --kill 12 "before sending"
-                                        one kill point again, with its story
+    simulate.py --lost-in 17            the lost answers of one world again
+    simulate.py --world 17 --late 9 --course turned --kill 12 "before sending"
+                                        one kill point again
     simulate.py --digest 20             the hash of 20 journals: the same on every Python
 
 It ends with status 1 if any trial ended wrong.
@@ -15,11 +16,13 @@ It ends with status 1 if any trial ended wrong.
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from multiprocessing import Pool
 
@@ -27,15 +30,19 @@ from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal import read_chain
 from vpnmigrate.simulation.schedule import Course, Kill, Moment, Schedule
 from vpnmigrate.simulation.search import (
+    TRIES,
     Failure,
     Tally,
     enumerate_kills,
+    laggard,
+    lost_answers,
     schedule_of,
+    topology_of,
     try_lost_answers,
     try_seed,
     wrong_with,
 )
-from vpnmigrate.simulation.topology import topology
+from vpnmigrate.simulation.topology import Topology, topology
 from vpnmigrate.simulation.trial import setting_of, try_out
 
 Search = Callable[[int, Tally], None]
@@ -49,7 +56,13 @@ def main() -> int:
     if asked.digest:
         return _digest(asked.digest)
     if asked.seed is not None:
-        return _show(asked)
+        return _show(topology_of(asked.seed), schedule_of(asked.seed))
+    if asked.lost_in is not None:
+        return _show(laggard(asked.lost_in), lost_answers(asked.lost_in))
+    if asked.world is not None:
+        kills = tuple(Kill(int(deed), Moment(moment)) for deed, moment in asked.kill)
+        late = timedelta(seconds=asked.late)
+        return _show(topology(asked.world), Schedule(asked.course, kills, late=late))
     searches: list[tuple[str, Search, int]] = [
         ("seeds", try_seed, asked.seeds),
         ("lost answers to creates", try_lost_answers, asked.lost),
@@ -75,8 +88,11 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--digest", type=int, default=0)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--lost-in", type=int)
+    parser.add_argument("--world", type=int)
+    parser.add_argument("--late", type=int, default=0)
     parser.add_argument("--course", type=Course, default=Course.FORWARD)
-    parser.add_argument("--kill", nargs=2, action="append", metavar=("DEED", "MOMENT"))
+    parser.add_argument("--kill", nargs=2, action="append", metavar=("DEED", "MOMENT"), default=[])
     return parser.parse_args()
 
 
@@ -84,16 +100,22 @@ def _search(name: str, search: Search, seeds: range, jobs: int) -> bool:
     """Search among *seeds* in *jobs* processes; tell whether anything ended wrong."""
     began = told = time.monotonic()
     total = Tally()
-    with Pool(jobs) as pool:
-        for tally in pool.imap_unordered(partial(_one, search), seeds, chunksize=4):
+    with Pool(jobs, _collect_little) as pool:
+        for tally in pool.imap_unordered(partial(_one, search), seeds, chunksize=TRIES):
             total.add(tally)
             for failure in tally.failures:
-                print(f"FAILED {failure}\n  again: {_again(failure, drawn=search is try_seed)}")
+                print(f"FAILED {failure}\n  again: {_again(failure, search)}")
             if time.monotonic() - told > PROGRESS:
                 told = time.monotonic()
                 print(f"{name}: {_summary(total, told - began, jobs)}", flush=True)
     print(f"{name}: {_summary(total, time.monotonic() - began, jobs)}", flush=True)
     return bool(total.failures)
+
+
+def _collect_little() -> None:
+    """Let a worker look for garbage seldom: what a trial leaves is mostly no cycle."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 def _one(search: Search, seed: int) -> Tally:
@@ -111,33 +133,32 @@ def _summary(tally: Tally, seconds: float, jobs: int) -> str:
     )
 
 
-def _again(failure: Failure, *, drawn: bool) -> str:
+def _again(failure: Failure, search: Search) -> str:
     """Give the one command that shows a failure again."""
-    if drawn:
-        return f"make simulate SEED={failure.world}"
-    kills = " ".join(f'--kill {k.deed} "{k.moment}"' for k in failure.schedule.kills)
-    course = failure.schedule.course
-    return f".venv/bin/python scripts/simulate.py --seed {failure.world} --course {course} {kills}"
+    if search is try_seed:
+        return f"make simulate SEED={failure.seed}"
+    script = ".venv/bin/python scripts/simulate.py"
+    if search is try_lost_answers:
+        return f"{script} --lost-in {failure.seed}"
+    schedule = failure.schedule
+    late = f"--late {schedule.late.total_seconds():.0f}"
+    kills = " ".join(f'--kill {k.deed} "{k.moment}"' for k in schedule.kills)
+    return f"{script} --world {failure.seed} {late} --course {schedule.course} {kills}"
 
 
 def _digest(number: int) -> int:
-    """Print the hash of the journals of the first *number* worlds, there and back."""
+    """Print the hash of the journals of the first *number* seeds."""
     digest = hashlib.sha256()
     for seed in range(number):
-        world = topology(seed)
+        world = topology_of(seed)
         if not world.stops:
-            digest.update(try_out(setting_of(world), Schedule(Course.RETURN)).journal)
+            digest.update(try_out(setting_of(world), schedule_of(seed)).journal)
     print(digest.hexdigest())
     return 0
 
 
-def _show(asked: argparse.Namespace) -> int:
+def _show(world: Topology, schedule: Schedule) -> int:
     """Go through one trial again and tell its story."""
-    world = topology(asked.seed)
-    schedule = schedule_of(asked.seed)
-    if asked.kill:
-        kills = tuple(Kill(int(deed), Moment(moment)) for deed, moment in asked.kill)
-        schedule = Schedule(asked.course, kills)
     print(f"world {world.seed}: {world}\n{schedule}\n{schedule.mishaps}")
     try:
         setting = setting_of(world)

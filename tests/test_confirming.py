@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from tests.builders import NOON, VPC, a_plan
 from tests.stage import OPEN_ROAD, Lookout, Nobody, Stage

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from msgspec.structs import replace as with_fields
+from msgspec.structs import replace
 
 from tests.builders import NOON, a_plan
 from tests.report.examples import a_journal
@@ -62,7 +61,7 @@ def decided(back_out: BackOut) -> Decisions:
 class TestWhen:
     def test_is_the_end_less_the_way_back_less_the_margin(self):
         """What was rehearsed of this very plan is reckoned with."""
-        plan = with_fields(a_plan(decisions=decided(BackOut.ASK)), fingerprint="f")
+        plan = replace(a_plan(decisions=decided(BackOut.ASK)), fingerprint="f")
         rehearsed = Rehearsed(
             fingerprint="f",
             at=NOON,

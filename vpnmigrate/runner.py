@@ -236,6 +236,11 @@ class Runner:
             steps = RETIRE_WITH_GATEWAY if delete_old_gateway else RETIRE
             return self._arrive(Direction.RETIRE, self._settle_all(steps))
 
+    @property
+    def state(self) -> RunState:
+        """Where the run stands, as far as this process has read and written."""
+        return self._book.state
+
     def hear(self) -> RunState:
         """Take in what other terminals said, and give where the run stands then."""
         self._book.fold_inbox()

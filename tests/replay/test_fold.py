@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.builders import BOTH, MAIN, MIGRATION, NEW_VPN, NOON, OLD_VPN, PREFIX
 from tests.journal.stories import (

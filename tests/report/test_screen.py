@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from msgspec.structs import replace as altered
 
 from tests.report.examples import BEGAN, BGP, ENABLE, a_journal
 from vpnmigrate.model import VpnConnectionId
@@ -145,7 +146,7 @@ def test_a_deadline_that_has_passed_is_loud():
 def test_a_deadline_that_asks_shows_both_answers():
     """From whichever terminal the screen is looked at, the commands decide."""
     asks = Deadline(NOW, passed=True, asks=True)
-    late = replace(SHOWN, state=replace(DOWN, deadline=asks), now=NOW + timedelta(minutes=73))
+    late = replace(SHOWN, state=altered(DOWN, deadline=asks), now=NOW + timedelta(minutes=73))
 
     lines = screen(late, 80, 24)
 
@@ -156,7 +157,7 @@ def test_a_deadline_that_asks_shows_both_answers():
 
 def test_a_cutover_that_is_not_confirmed_says_so():
     """With commit-confirm the screen counts down, and shows what to type."""
-    state = replace(DOWN, armed=Armed(timedelta(minutes=15), 1, "desk"), unconfirmed_since=NOW)
+    state = altered(DOWN, armed=Armed(timedelta(minutes=15), 1, "desk"), unconfirmed_since=NOW)
 
     lines = screen(replace(SHOWN, state=state), 80, 24)
 

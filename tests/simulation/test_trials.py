@@ -17,6 +17,7 @@ from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal import read_chain
 from vpnmigrate.records import Intended
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
+from vpnmigrate.simulation.drowsy import NAP, DrowsyClock
 from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
 from vpnmigrate.simulation.search import KillPoints, Tally, try_one, try_seed
 from vpnmigrate.simulation.topology import STOPS_IN_STEP_3, STOPS_PLANNING, Topology, topology
@@ -160,18 +161,42 @@ class TestHarness:
         assert len(intended(torn, setting)) >= len(intended(whole, setting))
 
     def test_equal_seeds_give_equal_bytes(self):
-        """A seed's journal is the same bytes in another process, whatever its hash seed is."""
+        """A seed's journal is the same bytes on every Python, whatever its hash seed is."""
         told = {
             subprocess.run(
-                [sys.executable, str(ROOT / "scripts/simulate.py"), "--digest", "3"],
+                [sys.executable, str(ROOT / "scripts/simulate.py"), "--digest", "8"],
                 env={**os.environ, "PYTHONHASHSEED": seed},
                 capture_output=True,
+                text=True,
                 check=True,
-            ).stdout
+            ).stdout.strip()
             for seed in ("1", "2")
         }
 
-        assert len(told) == 1
+        assert told == {JOURNALS}
+
+    def test_who_wakes_late_looks_less_often_and_ends_alike(self):
+        """A process whose waits take longer than it asked for ends where a punctual one does."""
+        setting = setting_of(small(4, read_lag=timedelta(seconds=15)))
+        punctual = try_out(setting, Schedule(Course.RETURN))
+        late = try_out(setting, Schedule(Course.RETURN, late=timedelta(seconds=19)))
+
+        assert (late.error, late.broken, late.end) == ("", (), punctual.end)
+        assert late.looks < punctual.looks / 2
+
+    def test_nobody_sleeps_over_a_change_of_the_world(self):
+        """Where nothing new can be seen a wait lasts until something may, and no longer."""
+        world = setting_of(small(4, gateway_creation=seconds(10))).world()
+        clock = DrowsyClock(world, timedelta(seconds=2))
+        world.execute("ec2", "CreateVpnGateway", {"Type": "ipsec.1"})
+        ready = clock.now() + timedelta(seconds=10)
+        woken = []
+        while clock.now() < ready + timedelta(minutes=1):
+            clock.sleep(timedelta(0))
+            woken.append(clock.now())
+
+        assert ready in woken
+        assert woken[-1] - woken[-2] == NAP
 
     def test_equal_seeds_give_equal_worlds(self):
         """What is drawn from a seed is the same on every Python and every machine."""
@@ -186,5 +211,7 @@ class TestHarness:
         assert hashlib.sha256(text).hexdigest() == WORLDS
 
 
-WORLDS = "789136d31ab877a2e68f85345d2b37987bd8aef05fb8756f6e93c76ee7c0f947"
+WORLDS = "b40fefb0fa36bed5360341e587047c04ddd7d8de045d89a6b33175c6607b2c0d"
 """Of the generator's first worlds; another generator has another."""
+JOURNALS = "cb4c23b7233d9b1051461f66b8c4b2f497201b3fe42e11aeb57a5fd130b6343e"
+"""What `scripts/simulate.py --digest 8` prints; a runner that does anything else has another."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import ParseError
 
@@ -119,6 +120,12 @@ def parse(text: str) -> Configuration:
         raise ConfigurationError(
             f"the configuration has {len(text)} characters, more than {MOST_CHARACTERS}"
         )
+    return _parsed(text)
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Configuration:
+    """Read what is short enough; every survey asks again, and it hardly ever changes."""
     try:
         root = fromstring(text, forbid_dtd=True)
     except (ParseError, ValueError, LookupError) as exc:

@@ -7,8 +7,9 @@ What does not add up becomes a puzzle in the state.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from vpnmigrate.changes import ArchiveConfiguration
 from vpnmigrate.outcomes import Outcome, Performed
@@ -148,7 +149,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             other_hands=(),
         )
     elif taken.direction is not state.direction or state.finished:
-        state = replace(state, told=replace(state.told, verified=None))
+        state = informed(state, verified=None)
         if state.direction is None:
             # A way back as the first thing a journal knows: what it leads back from is lost.
             state = replace(state, traffic=Traffic.UNKNOWN)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from vpnmigrate.records import DeadlinePassed, DecideBy
 from vpnmigrate.replay.state import Deadline, Order, RunState, Wish
+from vpnmigrate.replay.traffic import informed
 from vpnmigrate.spoken import (
     AbortAsked,
     Acceptable,
@@ -65,10 +67,9 @@ def _accepted(state: RunState, accepted: Accepted) -> RunState:
     """Ask for one tunnel of that connection only, for as long as this attempt lasts."""
     old = accepted.what.replaces
     return replace(
-        state,
+        informed(state, accepted=state.told.accepted | {old}),
         acceptable=tuple(each for each in state.acceptable if each.replaces != old),
         accepted=(*state.accepted, accepted),
-        told=replace(state.told, accepted=state.told.accepted | {old}),
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from vpnmigrate.approval import Approval
 from vpnmigrate.changes import AskOperator, Change, OperatorTask, RunTest
@@ -34,8 +36,7 @@ class Traffic(StrEnum):
     """The journal does not tell, because it began late or does not add up: look at AWS."""
 
 
-@dataclass(frozen=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """A change that was about to be performed, with what became of it; None is in doubt."""
 
     number: int
@@ -52,8 +53,7 @@ class Intent:
         return isinstance(self.outcome, Refused | Later)
 
 
-@dataclass(frozen=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """By when a cutover has to be verified, or turn round."""
 
     at: datetime
@@ -85,9 +85,11 @@ class Order:
         return f"{self.wish} by {self.who} on {self.host} {lasting} {moment}"
 
 
-@dataclass(frozen=True)
-class RunState:
-    """Everything a journal says, folded.  *Attempt* means the one that is under way or was last."""
+class RunState(Struct, frozen=True):
+    """Everything a journal says, folded.  *Attempt* means the one that is under way or was last.
+
+    A struct, because folding makes a new one of every entry.
+    """
 
     status: RunStatus = RunStatus.PLANNED
     migration: MigrationId | None = None

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace as altered
+
 from vpnmigrate.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.plan import FIRST_OF_CUTOVER, Phase
@@ -135,7 +137,7 @@ class Standing:
     @property
     def seen_from_aside(self) -> Standing:
         """Where it stands while others work on it: what they have done is not in this journal."""
-        return replace(self, state=replace(self.state, traffic=Traffic.UNKNOWN))
+        return replace(self, state=altered(self.state, traffic=Traffic.UNKNOWN))
 
     @property
     def way_back(self) -> str:

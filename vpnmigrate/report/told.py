@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace as altered
+
 from vpnmigrate.changes import AskOperator
 from vpnmigrate.outcomes import Performed
 from vpnmigrate.replay import Intent
@@ -38,5 +40,5 @@ def as_json(stands: Standing, task: AskOperator) -> dict[str, Any]:
 def _next(stands: Standing) -> str:
     """Give the command that goes on once the word counts."""
     *others, last = stands.state.intents
-    heard: Intent = replace(last, outcome=Performed())
-    return replace(stands, state=replace(stands.state, intents=(*others, heard))).next
+    heard: Intent = altered(last, outcome=Performed())
+    return replace(stands, state=altered(stands.state, intents=(*others, heard))).next

@@ -104,7 +104,8 @@ class World:
         name = (service, action)
         if not self.handles(*name):
             raise ApiError("InvalidAction", f"The sandbox has no {service} {action}.")
-        with self.to_be_read() as state:
+        with self._lock:
+            state = self._now()
             if service == "ec2" and action not in WITHOUT_DRY_RUN and params.get("DryRun"):
                 raise ApiError(
                     "DryRunOperation",
@@ -112,9 +113,10 @@ class World:
                     412,
                 )
             written = _canonical(params)
-            call = f"{self.seed}/{service}/{action}/{written}"
-            self._calls[call] += 1
-            state.draw = Random(f"{call}/{self._calls[call]}")  # noqa: S311 - repeatable on purpose
+            if name in WRITES or self.behaviour.read_lag:
+                call = f"{self.seed}/{service}/{action}/{written}"
+                self._calls[call] += 1
+                state.draw = Random(f"{call}/{self._calls[call]}")  # noqa: S311 - repeatable on purpose
             if name in READS:
                 return self._read(name, params, written)
             return self._write(WRITES[name], state, params)
@@ -132,9 +134,13 @@ class World:
     def to_be_read(self) -> Iterator[State]:
         """Give the state as ``alone`` does, but to be read only."""
         with self._lock:
-            state = self._present.state
-            state.now = self.clock.now()
-            yield state
+            yield self._now()
+
+    def _now(self) -> State:
+        """Give the state at the clock's moment; the lock is held."""
+        state = self._present.state
+        state.now = self.clock.now()
+        return state
 
     def _altered(self, state: State) -> None:
         self._changed = self._next_change = state.now
@@ -142,16 +148,22 @@ class World:
 
     def changed(self) -> datetime:
         """Give a moment since which every answer that does not lag has been the same."""
-        with self.to_be_read() as state:
+        with self._lock:
+            state = self._now()
             if self._next_change is not None and self._next_change <= state.now:
                 self._changed = state.now
                 self._next_change = self._present.next_change()
             return self._changed
 
+    def next_change(self) -> datetime | None:
+        """Give the first moment to come at which anything may change by itself; None if never."""
+        self.changed()
+        return self._next_change
+
     def rests_until(self, moment: datetime) -> bool:
         """Tell whether nothing changes by itself until *moment*, that included."""
-        self.changed()
-        return self._next_change is None or moment < self._next_change
+        next_change = self.next_change()
+        return next_change is None or moment < next_change
 
     @property
     def keys(self) -> frozenset[str]:
@@ -175,6 +187,8 @@ class World:
     ) -> dict[str, Any]:
         """Answer from the present, or with a read lag from the world of a moment ago."""
         state = self._present.state
+        if not self.behaviour.read_lag:
+            return self._present.answer(READS[name], params, written)
         present = state.now
         lags = not self.behaviour.lagging or name[1] in self.behaviour.lagging
         lag = self.behaviour.read_lag if lags else timedelta(0)

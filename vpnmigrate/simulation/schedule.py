@@ -70,6 +70,8 @@ class Schedule:
     mishaps: Mishaps = Mishaps()
     restart: timedelta = timedelta(seconds=1)
     """From a death until the next process starts."""
+    late: timedelta = timedelta(0)
+    """How much longer than it asked for every wait of a process takes: see ``drowsy``."""
     memory_lost: bool = False
     """Whether the first death takes the journal with it, so that the next process is blind."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
+from functools import lru_cache
 from itertools import combinations
 
 from msgspec import structs
@@ -24,6 +25,8 @@ from vpnmigrate.simulation.trial import Outcome, Setting, setting_of, try_out
 SMALL = 25
 """Up to so many deeds all pairs of kills are tried; beyond, a sample."""
 SAMPLED_PAIRS = 200
+TRIES = 4
+"""How many seeds share one world: planning it costs as much as half a trial."""
 LEAST_LAG = timedelta(seconds=60)
 """Of the tag search where answers to creates get lost."""
 
@@ -32,12 +35,21 @@ LEAST_LAG = timedelta(seconds=60)
 class Failure:
     """A trial that did not end as it must, with what it takes to see it again."""
 
-    world: int
+    seed: int
+    """The trial's own if that was drawn, else the world's."""
     schedule: Schedule
     why: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"world {self.world}: {self.schedule}: {'; '.join(self.why[:4])}"
+        return f"seed {self.seed}: {self.schedule}: {'; '.join(self.why[:4])}"
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Why there is no plan for a world."""
+
+    topology: Topology
+    why: str
 
 
 @dataclass
@@ -86,41 +98,78 @@ def schedule_of(seed: int) -> Schedule:
             unread=dice.one((0.0, 0.0, 0.0, 0.05)) if rough else 0.0,
         ),
         restart=timedelta(seconds=dice.one((0, 1, 1, 30, 119, 600))),
+        late=_lateness(dice),
         memory_lost=course in (Course.FORWARD, Course.TURNED) and dice.chance(0.15),
     )
 
 
+def _lateness(dice: Dice) -> timedelta:
+    """Draw how late a process wakes up; one that never is takes ten times the looks."""
+    return timedelta(seconds=0 if dice.chance(0.04) else dice.one((14, 19, 24)))
+
+
+def topology_of(seed: int) -> Topology:
+    """Draw the world in which the trial of *seed* takes place."""
+    return topology(seed // TRIES)
+
+
 def try_seed(seed: int, tally: Tally) -> None:
     """Try the world and the schedule of *seed*."""
-    try_one(topology(seed), schedule_of(seed), tally)
+    tally.worlds += seed % TRIES == 0
+    why = _tried(_planned(seed // TRIES), schedule_of(seed), tally)
+    if why:
+        tally.failures.append(Failure(seed, schedule_of(seed), why))
 
 
 def try_lost_answers(seed: int, tally: Tally) -> None:
     """Lose most answers to creates in the world of *seed*, and let its tag search lag."""
+    world = laggard(seed)
+    if not world.stops:
+        try_one(world, lost_answers(seed), tally)
+
+
+def laggard(seed: int) -> Topology:
+    """Draw the world of *seed*, with describes that lag in any case."""
     world = topology(seed)
-    if world.stops:
-        return
     lag = max(world.behaviour.read_lag, LEAST_LAG)
-    behaviour = structs.replace(world.behaviour, read_lag=lag)
-    schedule = Schedule(mishaps=Mishaps(seed, lost_creates=0.8))
-    try_one(replace(world, behaviour=behaviour), schedule, tally)
+    return replace(world, behaviour=structs.replace(world.behaviour, read_lag=lag))
+
+
+def lost_answers(seed: int) -> Schedule:
+    """Lose most answers to creates; everybody may be late."""
+    return Schedule(mishaps=Mishaps(seed, lost_creates=0.8), late=_lateness(Dice(f"late/{seed}")))
 
 
 def try_one(world: Topology, schedule: Schedule, tally: Tally) -> None:
     """Try one schedule in a drawn world, whose temper may forbid the migration by design."""
     tally.worlds += 1
-    why: tuple[str, ...]
-    try:
-        setting = setting_of(world)
-    except PreflightError as refusal:
-        tally.trials += 1
-        why = () if world.stops == STOPS_PLANNING else (f"planning refuses: {refusal.message}",)
-    else:
-        outcome = try_out(setting, schedule)
-        tally.count(outcome)
-        why = wrong_with(outcome, world)
+    why = _tried(_plan(world), schedule, tally)
     if why:
         tally.failures.append(Failure(world.seed, schedule, why))
+
+
+@lru_cache(maxsize=1)
+def _planned(number: int) -> Setting | _Refusal:
+    """Plan the world of that *number* once for all seeds that share it."""
+    return _plan(topology(number))
+
+
+def _plan(world: Topology) -> Setting | _Refusal:
+    try:
+        return setting_of(world)
+    except PreflightError as refusal:
+        return _Refusal(world, refusal.message)
+
+
+def _tried(planned: Setting | _Refusal, schedule: Schedule, tally: Tally) -> tuple[str, ...]:
+    """Try *schedule*, if there is a plan; say what is wrong with what came of it."""
+    if isinstance(planned, _Refusal):
+        tally.trials += 1
+        due = planned.topology.stops == STOPS_PLANNING
+        return () if due else (f"planning refuses: {planned.why}",)
+    outcome = try_out(planned, schedule)
+    tally.count(outcome)
+    return wrong_with(outcome, planned.topology)
 
 
 def wrong_with(outcome: Outcome, world: Topology) -> tuple[str, ...]:
@@ -136,14 +185,14 @@ def wrong_with(outcome: Outcome, world: Topology) -> tuple[str, ...]:
 class KillPoints:
     """Every schedule with one kill, or with two, and the end that each must come to.
 
-    Raises:
-        PreflightError: Planning refuses the world.
+    All their processes are *late* alike.
     """
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, late: timedelta = timedelta(0)) -> None:
         self.setting = setting
+        self._late = late
         self._ends = {
-            course: try_out(setting, Schedule(course))
+            course: try_out(setting, Schedule(course, late=late))
             for course in (Course.FORWARD, Course.RETURN, Course.RETIRE)
         }
         self.forward = self._ends[Course.FORWARD].deeds
@@ -153,7 +202,7 @@ class KillPoints:
         """Give every schedule with one kill: in apply, rollback and finalize."""
         for course in Course:
             for kill in self._kills(course):
-                yield Schedule(course, (kill,))
+                yield Schedule(course, (kill,), late=self._late)
 
     def twice(self) -> Iterator[Schedule]:
         """Give the schedules with two kills, all of them where there are few deeds."""
@@ -163,7 +212,7 @@ class KillPoints:
                 dice = Dice(f"pairs/{self.setting.topology.seed}/{course}")
                 pairs = [dice.one(pairs) for _ in range(SAMPLED_PAIRS)]
             for pair in pairs:
-                yield Schedule(course, pair)
+                yield Schedule(course, pair, late=self._late)
 
     def wrong(self, schedule: Schedule, outcome: Outcome) -> tuple[str, ...]:
         """Say how *outcome* differs from what an undisturbed trial comes to."""
@@ -198,7 +247,7 @@ def enumerate_kills(seed: int, tally: Tally, *, pairs: bool = False) -> None:
     if world.stops:
         return
     tally.worlds += 1
-    points = KillPoints(setting_of(world))
+    points = KillPoints(setting_of(world), _lateness(Dice(f"late/{seed}")))
     for schedule in points.twice() if pairs else points.once():
         outcome = try_out(points.setting, schedule)
         tally.count(outcome)

@@ -79,9 +79,12 @@ class Dice:
         """Draw a whole number between *least* and *most*, both included."""
         return least + int(self._random.random() * (most - least + 1))
 
-    def few(self, least: int, most: int) -> int:
-        """Draw a whole number, small ones being far more likely: the mean is a seventh on."""
-        return least + int(self._random.random() ** 6 * (most - least + 1))
+    def size(self, few: Sequence[int], most: int) -> int:
+        """Draw one of *few*; one time in twenty any number from the first of them to *most*.
+
+        Small worlds have the same ways of going wrong, and twenty fit into a large one's time.
+        """
+        return self.number(few[0], most) if self.chance(0.05) else self.one(few)
 
     def one(self, of: Sequence[_T]) -> _T:
         """Draw one of several."""
@@ -91,7 +94,7 @@ class Dice:
 def topology(seed: int) -> Topology:
     """Draw the world of *seed*."""
     dice = Dice(f"world/{seed}")
-    devices = tuple(_device(dice, n) for n in range(dice.number(1, 3) + dice.few(0, 7)))
+    devices = tuple(_device(dice, n) for n in range(dice.size((1, 1, 1, 2, 2, 3), 10)))
     connections = tuple(_connection(dice, n, device) for n, device in enumerate(devices))
     tables, subnets = _tables(dice)
     behaviour = _behaviour(dice)
@@ -194,7 +197,7 @@ def _others(
 
 
 def _tables(dice: Dice) -> tuple[tuple[RouteTableRecord, ...], tuple[SubnetRecord, ...]]:
-    number = dice.few(0, 60)
+    number = dice.size((0, 1, 1, 2, 2, 3, 4, 6), 60)
     tables: list[RouteTableRecord] = []
     subnets: list[SubnetRecord] = []
     for n in range(number):

@@ -16,7 +16,7 @@ from vpnmigrate.plan import Plan
 from vpnmigrate.planner import plan_from
 from vpnmigrate.ports import Path
 from vpnmigrate.records import Entry
-from vpnmigrate.replay import RunState, replay
+from vpnmigrate.replay import RunState
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.door_direct import DirectClients
@@ -26,6 +26,7 @@ from vpnmigrate.sandbox.robot import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.sandbox.world import World
 from vpnmigrate.sights import Sight
+from vpnmigrate.simulation.drowsy import DrowsyClock
 from vpnmigrate.simulation.eyes import WatchedEc2
 from vpnmigrate.simulation.invariants import CLAIMS, Judge
 from vpnmigrate.simulation.paper import Paper, PaperJournal
@@ -130,7 +131,7 @@ class _Trial:
         self.fate = Fate(self.schedule)
         self.paper = Paper()
         self.blind = False
-        self.run = RunState()
+        self.runner: Runner | None = None
         self._seen_at: datetime | None = None
         self._truth = self._look_up()
         self.judge = Judge(self.setting.plan, self._truth)
@@ -167,7 +168,8 @@ class _Trial:
         """Go on a journey, however many processes it takes; give what stopped it."""
         for _ in range(TOO_OFTEN):
             try:
-                journey(self._process())
+                self.runner = self._process()
+                journey(self.runner)
             except Killed:
                 self.deaths += 1
                 self.clock.sleep(self.schedule.restart)
@@ -188,14 +190,13 @@ class _Trial:
         """Start a process: nothing but the journal's text is left of those before it."""
         plan = self.setting.plan
         journal = PaperJournal(self.paper, plan.migration, self.clock, self.fate)
-        self.run = replay(journal.entries)
         account = _account(self.world, self.fate)
         around = Surroundings(
             ec2=WatchedEc2(account, self.world, self.fate, self.looked),
             journal=journal,
             people=DeviceEngineer(self.world, self.setting.topology.reaction),
             observer=self,
-            clock=self.clock,
+            clock=DrowsyClock(self.world, self.schedule.late),
             interruption=_Nobody(),
             paths=_NoPaths(),
             claimant=Claimant(HOLDER),
@@ -204,23 +205,29 @@ class _Trial:
         )
         return Runner(plan, around)
 
+    @property
+    def run(self) -> RunState:
+        """Where the run stands for the process at work; nowhere before the first."""
+        return self.runner.state if self.runner else RunState()
+
     def looked(self) -> None:
         """Judge the world after a look."""
         self.looks += 1
         truth = self._look_up()
         # A process without the journal cannot announce again what was announced in it.
-        announced = self.run.outage_open or (self.blind and self.run.told.verified is None)
-        judged = (id(truth), announced, self.run.direction)
+        run = self.run
+        announced = run.outage_open or (self.blind and run.told.verified is None)
+        judged = (id(truth), announced, run.direction)
         if judged != self._judged:
             self._judged = judged
-            self._note(self.judge.of_look(truth, self.run.direction, announced=announced))
+            self._note(self.judge.of_look(truth, run.direction, announced=announced))
 
     def saw(self, entry: Entry) -> None:
         """Judge what the journal says (``ports.Observer``)."""
-        self.run = replay((entry,), self.run)
-        self.outage = max(self.outage, self.run.outage(entry.at) or timedelta(0))
+        run = self.run
+        self.outage = max(self.outage, run.outage(entry.at) or timedelta(0))
         if isinstance(entry.record, CLAIMS):
-            self._note(self.judge.of_entry(entry, self._look_up(), self.run))
+            self._note(self.judge.of_entry(entry, self._look_up(), run))
 
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Take no notice (``ports.Observer``)."""

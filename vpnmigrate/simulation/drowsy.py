@@ -1,0 +1,36 @@
+"""A process that is woken late, as on a busy machine: fewer looks, none of them spared by hand."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from vpnmigrate.sandbox.world import World
+
+NAP = timedelta(seconds=25)
+"""The longest that a process is left asleep because there is nothing new to be seen.  Two calls in
+doubt, a consistency delay each, and a late awakening after each fit into the shortest limit of a
+step, which is five minutes."""
+
+
+class DrowsyClock:
+    """A world's clock for one process (``clock.Clock``), which every wait of its outlasts.
+
+    A wait takes *late* longer than was asked for.  If then nothing new can have come into any
+    describe, it lasts until something may, or for a nap.  With no lateness it is the world's clock.
+    """
+
+    def __init__(self, world: World, late: timedelta) -> None:
+        self._world = world
+        self._late = late
+
+    def now(self) -> datetime:
+        """Give the world's moment."""
+        return self._world.clock.now()
+
+    def sleep(self, span: timedelta) -> None:
+        """Wait for *span*, and longer."""
+        clock = self._world.clock
+        nap = clock.now() + NAP
+        clock.sleep(span + self._late)
+        if self._late and self._world.changed() + self._world.behaviour.read_lag < clock.now():
+            clock.sleep(min(self._world.next_change() or nap, nap) - clock.now())
