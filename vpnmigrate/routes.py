@@ -3,7 +3,10 @@
 Nothing is sampled: the address space is split at every prefix boundary, and each piece is judged.
 The order of preference is AWS's (domain.md 4.3): the longest prefix; among equals a static route,
 then a prefix list's, then a propagated one; and no propagated route, however long, inside a network
-of the VPC itself.  A prefix list whose entries are not known is a destination of its own.
+of the VPC itself.  A prefix list whose entries are not known is a destination of its own: the same
+list leads the same addresses in both readings, whatever they are.  But it may overlap with any
+other destination, so where one of those is decided by another route than before, or the route of a
+list has changed, nobody can tell from here, and the two readings are not called the same.
 """
 
 from __future__ import annotations
@@ -77,7 +80,9 @@ class Row:
     before: Winner
     after: Winner
     same: bool
-    """Whether both are the same hop, a gateway and its successor taken for one."""
+    """Whether both are surely the same hop, a gateway and its successor taken for one."""
+    unread: tuple[str, ...] = ()
+    """Prefix lists that may decide it instead, before or now: then nobody can compare it."""
 
     @property
     def destination(self) -> str:
@@ -86,10 +91,12 @@ class Row:
         return ", ".join(self.parts[:SHOWN]) + more
 
     def __str__(self) -> str:
-        return (
-            f"{self.table}: {self.destination} went to {self.before.hop} before "
-            f"and goes to {self.after.hop} now"
-        )
+        went = f"{self.table}: {self.destination} went to {self.before.hop} before"
+        goes = f"goes to {self.after.hop} now"
+        if self.unread:
+            lists = ", ".join(self.unread)
+            return f"{went}, {goes}, but is not compared: it may be in {lists}, which is not read"
+        return f"{went} and {goes}"
 
 
 def equivalence(
@@ -131,9 +138,30 @@ def _equivalence(
         lead = old if old.destination else new
         whole = sum(p.size for p in found) == sizes[lead is old, lead]
         parts = (lead.destination,) if whole else tuple(n for p in found for n in p.networks())
-        same = successors.get(old.hop, old.hop) == new.hop
-        rows.append(Row(table, parts, old, new, same))
+        unread = _unread(here, there, old, new, successors)
+        same = successors.get(old.hop, old.hop) == new.hop and not unread
+        rows.append(Row(table, parts, old, new, same, unread))
     return tuple(sorted(rows, key=lambda row: (row.same, row.parts)))
+
+
+def _unread(
+    here: _Space, there: _Space, old: Winner, new: Winner, successors: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Name the lists that may decide for *old* or *new*, and not alike before and now.
+
+    Against the same route as before a list wins and loses in the same places as before.
+    """
+
+    def led(name: str) -> set[str]:
+        before, after = here.opaque.get(name, NO_ROUTE), there.opaque.get(name, NO_ROUTE)
+        return {successors.get(before.hop, before.hop), after.hop}
+
+    names = sorted((here.opaque.keys() | there.opaque.keys()) - {old.destination, new.destination})
+    if (old.kind, old.destination) == (new.kind, new.destination):
+        names = [name for name in names if len(led(name)) > 1]
+    hops = {successors.get(old.hop, old.hop), new.hop}
+    hops = hops.union(*(led(name) - {NOTHING} for name in names))
+    return tuple(names) if len(hops) > 1 else ()
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def _routes(passage: Passage) -> list[str]:
         if row.table != table:
             table = row.table
             lines.append(f"  {table}")
-        mark = "" if row.same else "   DIFFERS"
+        mark = "" if row.same else "   NOT COMPARED" if row.unread else "   DIFFERS"
         lines.append(
             item(f"{row.destination}: {row.before.hop} -> {row.after.hop}{mark}", indent=4)
         )

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 
 from msgspec.structs import replace
 
-from vpnmigrate.facts import UNKNOWN, Propagation, RouteTarget, Switch
+from vpnmigrate.facts import ABSENT, UNKNOWN, Propagation, RouteTarget, Switch
 from vpnmigrate.model import PROPAGATED_ROUTE, RouteRecord, RouteTableRecord, State
 from vpnmigrate.plan import Plan
 from vpnmigrate.routes import Kind, Row, Winner, equivalence
@@ -89,8 +89,12 @@ def _reach(basis: Basis) -> Reach:
             if row.same or excepted(plan, row):
                 continue
             if row.before.hop != plan.old_gateway:
-                altered += [row] if row.before.leads_somewhere else []
-            elif _is_taken(row, way, now, known) or (foreign and _propagated(row.before)):
+                altered += [row] if row.before.leads_somewhere or row.unread else []
+            elif (
+                _is_taken(row, way, now, known)
+                or (foreign and _propagated(row.before))
+                or _is_hidden(row, way, now, before)
+            ):
                 taken.append(row)
             else:
                 waiting.append(str(row))
@@ -174,6 +178,15 @@ def _is_taken(row: Row, way: Way, now: Snapshot, known: set[tuple[str, bool]]) -
             return True
     after = row.after
     return bool(after.destination) and (after.destination, _propagated(after)) not in known
+
+
+def _is_hidden(row: Row, way: Way, now: Snapshot, before: RouteTableRecord) -> bool:
+    """Tell whether a hand that is not ours has moved, added or removed what may decide it."""
+    then = {route.destination: route.target for route in before.routes}
+    ours = (way.leaving, way.joining, UNKNOWN)
+    return any(
+        now.route(row.table, name) not in (then.get(name, ABSENT), *ours) for name in row.unread
+    )
 
 
 def _propagated(winner: Winner) -> bool:
