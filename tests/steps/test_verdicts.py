@@ -1,0 +1,409 @@
+"""What a step says: why it waits, why it stops and what a person can do, and what was lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.builders import (
+    BACK,
+    BOTH,
+    FORWARD,
+    MAIN,
+    NEW,
+    NOON,
+    NOTHING_TOLD,
+    OLD,
+    OLD_VPN,
+    STEADY,
+    VPC,
+    a_plan,
+    a_snapshot,
+    a_table,
+    new_side,
+    ordinary_tables,
+    our_tags,
+    told,
+)
+from vpnmigrate.facts import (
+    AttachmentOf,
+    Claim,
+    Existence,
+    Propagation,
+)
+from vpnmigrate.model import Attachment, State, VpcId, VpcRecord, VpnGatewayId
+from vpnmigrate.options import Decisions, TestVpc
+from vpnmigrate.plan import GATEWAY_ROLE, TEST_VPC_ROLE
+from vpnmigrate.snapshot import Reading, Word, snapshot_of
+from vpnmigrate.steps.base import Blocked, Lost, NotYet
+from vpnmigrate.steps.s01_record_before import RecordBefore, RemoveOurClaim
+from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway
+from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
+from vpnmigrate.steps.s04_fetch_configuration import FetchConfiguration
+from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
+from vpnmigrate.steps.s06_try_in_test_vpc import RemoveTestVpc, TryInTestVpc
+from vpnmigrate.steps.s07_stop_propagation import StopPropagation
+from vpnmigrate.steps.s08_swap_gateways import SwapGateways
+from vpnmigrate.steps.s09_restore_routing import RestoreRouting
+from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
+from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
+
+STATIC = "192.168.0.0/16"
+OTHER = VpcId("vpc-2")
+THIRD = VpnGatewayId("vgw-third")
+OURS = told(holder="ann@desk/1")
+EMPTY = replace(a_snapshot(), facts={}, ours={}, connections={}, tables={})
+SWAPPED = a_snapshot(old="detached", new="attached", tables=ordinary_tables(NEW), up=2)
+TESTED = a_plan(decisions=Decisions(test_vpc=TestVpc(cidr="10.99.0.0/24")))
+IN_TEST = snapshot_of(
+    Reading(
+        NOON,
+        gateways=new_side(on="vpc-test").gateways,
+        vpcs=(VpcRecord(VpcId("vpc-test"), cidrs=("10.99.0.0/24",), tags=our_tags(TEST_VPC_ROLE)),),
+    ),
+    a_plan().migration,
+)
+
+
+def but(fact, value, base=None):
+    """Give an ordinary look, or *base*, but for one fact."""
+    base = base or a_snapshot()
+    return replace(base, facts={**base.facts, fact: value})
+
+
+def swapped(tables, **more):
+    return a_snapshot(old="detached", new="attached", tables=tables, up=2, **more)
+
+
+SAID = [
+    (
+        RecordBefore(),
+        FORWARD,
+        a_snapshot(),
+        OURS,
+        NotYet("the claim on vgw-old is not to be seen yet"),
+    ),
+    (
+        RecordBefore(),
+        FORWARD,
+        but(Claim(OLD), "bob@lab/2"),
+        OURS,
+        Blocked(
+            "vgw-old is claimed by bob@lab/2",
+            "talk to them; to go on in their place: --take-over bob@lab/2",
+        ),
+    ),
+    (
+        RemoveOurClaim(),
+        BACK,
+        but(Claim(OLD), "ann@desk/1"),
+        OURS,
+        NotYet("the claim is still on vgw-old"),
+    ),
+    (
+        CreateGateway(),
+        FORWARD,
+        but(Existence(GATEWAY_ROLE), State.PENDING),
+        NOTHING_TOLD,
+        NotYet("the new virtual private gateway is pending"),
+    ),
+    (
+        RemoveGateway(),
+        BACK,
+        a_snapshot(),
+        NOTHING_TOLD,
+        NotYet("the new virtual private gateway is available"),
+    ),
+    (
+        CreateConnections(),
+        FORWARD,
+        EMPTY,
+        NOTHING_TOLD,
+        NotYet("the successor of vpn-old is absent"),
+    ),
+    (
+        RemoveConnections(),
+        BACK,
+        a_snapshot(),
+        NOTHING_TOLD,
+        NotYet("the successor of vpn-old is available"),
+    ),
+    (
+        FetchConfiguration(),
+        FORWARD,
+        EMPTY,
+        NOTHING_TOLD,
+        NotYet("the successor of vpn-old is not there"),
+    ),
+    (
+        FetchConfiguration(),
+        FORWARD,
+        a_snapshot(),
+        NOTHING_TOLD,
+        NotYet("the configuration of vpn-old is not archived"),
+    ),
+    (
+        FetchConfiguration(),
+        FORWARD,
+        a_snapshot(),
+        told(files=[OLD_VPN]),
+        NotYet("the configuration of vpn-new is not archived"),
+    ),
+    (
+        ConfigureDevices(),
+        FORWARD,
+        a_snapshot(),
+        NOTHING_TOLD,
+        NotYet("the devices have to be configured"),
+    ),
+    (
+        StopPropagation(),
+        FORWARD,
+        a_snapshot(),
+        NOTHING_TOLD,
+        NotYet("propagation from vgw-old in rtb-both is on (and 1 more)"),
+    ),
+    (
+        StopPropagation(),
+        BACK,
+        but(Existence(OLD), State.DELETING, SWAPPED),
+        NOTHING_TOLD,
+        Blocked(
+            ("vgw-old is gone: it cannot take over from vgw-new, which stays where it is"),
+            (
+                "mend that, then try again; what is there now is as vpnmigrate status "
+                "mig-20260301-abc123 says"
+            ),
+        ),
+    ),
+    (
+        StopPropagation(),
+        FORWARD,
+        but(AttachmentOf(NEW, OTHER), Attachment.ATTACHED),
+        NOTHING_TOLD,
+        Blocked(
+            (
+                "vgw-new is attached to vpc-2: it cannot take over from vgw-old, which "
+                "stays where it is"
+            ),
+            (
+                "mend that, then try again; what is there now is as vpnmigrate status "
+                "mig-20260301-abc123 says"
+            ),
+        ),
+    ),
+    (
+        StopPropagation(),
+        BACK,
+        but(Existence(OLD_VPN), State.ABSENT, SWAPPED),
+        NOTHING_TOLD,
+        Blocked(
+            (
+                "vgw-old has lost its connections (vpn-old): it cannot take over from "
+                "vgw-new, which stays where it is"
+            ),
+            (
+                "mend that, then try again; what is there now is as vpnmigrate status "
+                "mig-20260301-abc123 says"
+            ),
+        ),
+    ),
+    (
+        SwapGateways(),
+        FORWARD,
+        a_snapshot(),
+        NOTHING_TOLD,
+        NotYet("vgw-new is detached, vgw-old is attached"),
+    ),
+    (
+        SwapGateways(),
+        FORWARD,
+        but(AttachmentOf(THIRD, VPC), Attachment.ATTACHED),
+        NOTHING_TOLD,
+        Blocked(
+            "vgw-third is on vpc-1, and this run did not put it there",
+            (
+                "find out who did; once it is detached, resume or roll back (aws ec2 "
+                "detach-vpn-gateway --vpn-gateway-id vgw-third --vpc-id vpc-1)"
+            ),
+        ),
+    ),
+    (
+        SwapGateways(),
+        BACK,
+        but(Existence(OLD), State.ABSENT, SWAPPED),
+        NOTHING_TOLD,
+        Blocked(
+            "vgw-old is gone: it cannot be put on vpc-1",
+            ("go the other way: roll back if it was the new one; else resume forward"),
+        ),
+    ),
+    (
+        SwapGateways(),
+        FORWARD,
+        but(AttachmentOf(NEW, OTHER), Attachment.ATTACHED),
+        NOTHING_TOLD,
+        Blocked(
+            "vgw-new is attached to vpc-2, and this run did not put it there",
+            (
+                "detach it, then go on or back (aws ec2 detach-vpn-gateway "
+                "--vpn-gateway-id vgw-new --vpc-id vpc-2)"
+            ),
+        ),
+    ),
+    (
+        SwapGateways(),
+        FORWARD,
+        but(AttachmentOf(NEW, OTHER), Attachment.DETACHING),
+        NOTHING_TOLD,
+        NotYet("vgw-new is still on vpc-2"),
+    ),
+    (
+        RestoreRouting(),
+        FORWARD,
+        swapped(ordinary_tables()),
+        NOTHING_TOLD,
+        NotYet("propagation from vgw-new in rtb-both is off (and 2 more)"),
+    ),
+    (
+        RestoreRouting(),
+        FORWARD,
+        a_snapshot(old="detached", foreign=[AttachmentOf(NEW, VPC)]),
+        NOTHING_TOLD,
+        Blocked(
+            "vgw-new was taken off vpc-1 by somebody else",
+            (
+                "roll back, or put it back and go on (aws ec2 attach-vpn-gateway "
+                "--vpn-gateway-id vgw-new --vpc-id vpc-1)"
+            ),
+        ),
+    ),
+    (
+        RestoreRouting(),
+        FORWARD,
+        SWAPPED,
+        told(idle=frozenset({Propagation(BOTH, NEW), Propagation(MAIN, NEW)})),
+        NotYet(
+            "propagation from vgw-new in rtb-both was on before it was attached, "
+            "which may mean nothing: it is switched on again"
+        ),
+    ),
+    (
+        RestoreRouting(),
+        FORWARD,
+        swapped(
+            (
+                *ordinary_tables(NEW)[:1],
+                a_table(MAIN, main=True, propagates=NEW, static={"10.9.0.0/16": OLD}),
+            )
+        ),
+        NOTHING_TOLD,
+        Lost(
+            (("the route 10.9.0.0/16 in rtb-main: somebody pointed it at vgw-old, which has left"),)
+        ),
+    ),
+    (
+        SwitchTunnels(),
+        FORWARD,
+        swapped(
+            (a_table(BOTH, propagates=NEW, static={STATIC: NEW}), a_table(MAIN, propagates=NEW))
+        ),
+        NOTHING_TOLD,
+        NotYet("rtb-both: 10.1.0.0/16 went to vgw-old before and goes to nothing now (and 1 more)"),
+    ),
+    (
+        SwitchTunnels(),
+        FORWARD,
+        swapped((a_table(BOTH, propagates=NEW, static={STATIC: NEW}), ordinary_tables(NEW)[1])),
+        NOTHING_TOLD,
+        NotYet("rtb-both: 10.1.0.0/16 went to vgw-old before and goes to nothing now"),
+    ),
+    (
+        SwitchTunnels(),
+        FORWARD,
+        swapped(
+            (a_table(BOTH, propagates=NEW, static={STATIC: NEW}), a_table(MAIN, propagates=NEW))
+        ),
+        told(verified=NOON),
+        NotYet(
+            "traffic flowed, and does no more: rtb-both: 10.1.0.0/16 went to "
+            "vgw-old before and goes to nothing now (and 1 more)"
+        ),
+    ),
+    (
+        SwitchTunnels(),
+        FORWARD,
+        SWAPPED,
+        told(verified=NOON, green=STEADY),
+        NotYet("the old tunnels have to be disabled"),
+    ),
+    (
+        SwitchTunnels(),
+        FORWARD,
+        a_snapshot(old="detached", foreign=[AttachmentOf(NEW, VPC)]),
+        NOTHING_TOLD,
+        Blocked(
+            "vgw-new was taken off vpc-1 by somebody else",
+            (
+                "roll back, or put it back and go on (aws ec2 attach-vpn-gateway "
+                "--vpn-gateway-id vgw-new --vpc-id vpc-1)"
+            ),
+        ),
+    ),
+    (DeleteClassic(), FORWARD, SWAPPED, NOTHING_TOLD, NotYet("vpn-old is available")),
+    (
+        DeleteClassic(),
+        FORWARD,
+        a_snapshot(),
+        NOTHING_TOLD,
+        Blocked(
+            (
+                "vgw-new is detached from vpc-1: the connections of vgw-old may be all "
+                "there is, and are not deleted"
+            ),
+            ("see that traffic flows through the new connections, then finalize again"),
+        ),
+    ),
+    (
+        DeleteClassic(),
+        FORWARD,
+        a_snapshot(old="detached", new="attached"),
+        NOTHING_TOLD,
+        Blocked(
+            (
+                "the successor of vpn-old has no tunnel UP: the connections of vgw-old "
+                "may be all there is, and are not deleted"
+            ),
+            ("see that traffic flows through the new connections, then finalize again"),
+        ),
+    ),
+    (
+        DeleteOldGateway(),
+        FORWARD,
+        a_snapshot(),
+        NOTHING_TOLD,
+        NotYet("vgw-old is attached to vpc-1"),
+    ),
+    (DeleteOldGateway(), FORWARD, SWAPPED, NOTHING_TOLD, NotYet("vgw-old is available")),
+]
+
+
+@pytest.mark.parametrize(("step", "way", "now", "said", "verdict"), SAID)
+def test_a_step_says_why(step, way, now, said, verdict):
+    """Whatever a step waits for, stops at or loses is told by name, with what a person can do."""
+    assert step.verify(a_plan(), way, now, said) == verdict
+
+
+def test_a_test_vpc_says_what_is_left_of_it():
+    """Built or coming down, what stands in the way is named."""
+    passed = told(Word.TEST_PASSED)
+    left = NotYet(
+        "vpc-test is still there; whatever else is in the test VPC must go first",
+    )
+
+    assert TryInTestVpc().verify(TESTED, FORWARD, IN_TEST, NOTHING_TOLD) == NotYet(
+        "the test VPC is being built, or its test has not passed"
+    )
+    assert TryInTestVpc().verify(TESTED, FORWARD, IN_TEST, passed) == left
+    assert RemoveTestVpc().verify(TESTED, BACK, IN_TEST, NOTHING_TOLD) == left
