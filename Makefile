@@ -6,7 +6,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test kill-processes full-counts lint types docs readme simulate clean
+.PHONY: help demo test kill-processes full-counts mutate lint types docs readme simulate clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -26,6 +26,9 @@ FULL = tests/test_taking_over.py tests/test_disk_fails.py tests/test_journal_gon
 full-counts: .tox/tool/ready ## every take-over, failed write and lost journal; test tries a share
 	VPNMIGRATE_TEST_FULL=1 .tox/tool/bin/tox run -e tests -- $(FULL)
 
+mutate: .tox/tool/ready ## change a line and see whether a test fails: SAMPLE=300 of all, AGAIN=1 for survivors
+	.tox/tool/bin/tox run -e mutate -- $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(AGAIN),--again)
+
 lint: .tox/tool/ready ## ruff only
 	.tox/tool/bin/tox run -e lint
 
@@ -42,7 +45,7 @@ readme: .venv/ready ## put what `vpnmigrate demo` prints into the README
 	.venv/bin/python scripts/write_readme.py
 
 clean: ## remove everything that was built here
-	rm -rf .venv .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* dist build
+	rm -rf .venv .tox .mutation .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* dist build
 
 .venv/ready: pyproject.toml scripts/make-venv
 	scripts/make-venv .venv
