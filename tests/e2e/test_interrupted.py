@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,8 @@ import pytest
 from tests.counts import share
 from tests.e2e.operators import Migration, a_migration, ended, until
 from tests.e2e.shells import PATIENCE
-from vpnmigrate.journal import read_journal
-from vpnmigrate.records import Noted
 
 INTERRUPTED = 7
-ASLEEP = timedelta(minutes=20)
 KINDS = {
     "Ctrl-C": (signal.SIGINT,),
     "Ctrl-C twice": (signal.SIGINT, signal.SIGINT),
@@ -116,19 +112,4 @@ def test_a_terminal_that_is_closed_stops_the_preparation_and_not_the_cutover(
     read_until(terminal, IN_THE_OUTAGE)
     os.close(terminal)
     assert process.wait(PATIENCE) == 0
-    migration.assert_migrated(expected)
-
-
-@pytest.mark.no_cover
-def test_a_machine_that_sleeps_in_the_outage_wakes_up_and_goes_on(migration: Migration) -> None:
-    """Stopped in the outage for a third of an hour, the process says so and finishes."""
-    expected = migration.expected()
-    process = migration.begin("apply")
-    assert until(process, lambda: "step 8 of 11" in migration.said("apply"))
-    migration.sleeps(process, ASLEEP)
-
-    ended(process, 0, lambda: migration.said("apply"))
-
-    notes = [e.record for e in read_journal(migration.run).entries if isinstance(e.record, Noted)]
-    assert any("did not run from" in note.what for note in notes)
     migration.assert_migrated(expected)

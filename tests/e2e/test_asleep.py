@@ -1,0 +1,105 @@
+"""A real process that sleeps through the end of its change window: a closed laptop."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.operators import Migration, a_migration, ended, until
+from vpnmigrate.clock import SystemClock
+from vpnmigrate.journal import read_journal
+from vpnmigrate.options import BackOut
+from vpnmigrate.records import Noted
+from vpnmigrate.replay import RunState, Traffic, replay
+from vpnmigrate.states import RunStatus
+
+HELD = 3
+FAILED = 1
+NIGHT = timedelta(hours=6)
+"""Longer than what is left of the window."""
+WITH_A_WINDOW = """
+name: quick
+summary: A window that is open now, and over after a night.
+decisions:
+  asn: 64600
+  back_out: {back_out}
+  window: {start}/{end}
+  waits:
+    tunnels: 12h
+"""
+
+
+def decided(back_out: BackOut) -> str:
+    """Give a playbook whose window has begun an hour ago, and ends in five."""
+    now = SystemClock().now()
+
+    def written(moment: datetime) -> str:
+        return f"{moment:%Y-%m-%dT%H:%MZ}"
+
+    start, end = now - timedelta(hours=1), now + timedelta(hours=5)
+    return WITH_A_WINDOW.format(back_out=back_out, start=written(start), end=written(end))
+
+
+def state(migration: Migration) -> RunState:
+    """Read where the run stands."""
+    return replay(read_journal(migration.run).entries)
+
+
+def was_away(migration: Migration) -> bool:
+    """Tell whether the journal says that its process did not run for a while."""
+    notes = [e.record for e in read_journal(migration.run).entries if isinstance(e.record, Noted)]
+    return any("did not run from" in note.what for note in notes)
+
+
+@pytest.mark.no_cover
+def test_a_machine_that_slept_over_the_end_of_its_window_does_not_cut_over(tmp_path: Path) -> None:
+    """Stopped while it stages and awake after the window's end, it stages on, says so, and holds.
+
+    Nothing is interrupted.
+    """
+    with a_migration(tmp_path, decided(BackOut.ASK)) as migration:
+        process = migration.begin("apply")
+        assert until(process, lambda: "step 3 of 11" in migration.said("apply"))
+        migration.sleeps(process, NIGHT)
+
+        ended(process, HELD, lambda: migration.said("apply"))
+
+        assert was_away(migration)
+        said = " ".join(migration.said("apply").split())
+        assert "the cutover may not begin: window: over since" in said
+        assert state(migration).traffic is Traffic.OLD
+        assert state(migration).outage_since is None
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize(
+    ("back_out", "leaves", "status"),
+    [
+        (BackOut.ASK, 0, RunStatus.CUT_OVER),
+        (BackOut.ROLL_BACK, FAILED, RunStatus.ROLLED_BACK),
+    ],
+)
+def test_a_machine_that_slept_in_the_outage_goes_on_or_back_as_was_decided(
+    tmp_path: Path, back_out: BackOut, leaves: int, status: RunStatus
+) -> None:
+    """Awake in the outage after the window's end, the process says so and does as the plan says.
+
+    It finishes where somebody would be asked and nobody is there, and goes back where the plan
+    wants that past its back-out deadline.  A rollback after the window's end is asked about none.
+    """
+    with a_migration(tmp_path, decided(back_out)) as migration:
+        expected = migration.expected()
+        process = migration.begin("apply")
+        assert until(process, lambda: "step 8 of 11" in migration.said("apply"))
+        migration.sleeps(process, NIGHT)
+
+        ended(process, leaves, lambda: migration.said("apply"))
+
+        assert was_away(migration)
+        assert state(migration).status is status
+        if status is RunStatus.CUT_OVER:
+            migration.assert_migrated(expected)
+            migration.finish("rollback")
+            migration.assert_returned()
