@@ -146,8 +146,14 @@ def take_lock(run: Run, clock: Clock, me: Me, take_over: str | None = None) -> R
 
 
 def owner_at_work(run: Run, me: Me) -> Owner | None:
-    """Tell who seems to work on *run* now, for whoever only looks; it takes no lock."""
-    owner = _owner(run)
+    """Tell who seems to work on *run* now, for whoever only looks; it takes no lock.
+
+    None where the disk does not tell: whoever takes the run learns why.
+    """
+    try:
+        owner = _owner(run)
+    except OSError:
+        return None
     if owner is None or owner.host != me.host:
         return owner
     try:

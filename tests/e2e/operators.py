@@ -77,15 +77,17 @@ class Migration:
         )
 
     def begin(self, verb: str, *words: str, **how: Any) -> subprocess.Popen[str]:
-        """Begin *verb* on the plan, from a terminal that nobody types at."""
+        """Begin *verb*, from a terminal that nobody types at."""
+        subject = self.run.id if verb == "finalize" else str(self.plan_file)
         errors = (self.home / f"{verb}.err").open("a")
         with errors:
             streams = {"stdout": subprocess.DEVNULL, "stderr": errors}
-            return self.terminal.begun(verb, str(self.plan_file), *words, **(streams | how))
+            return self.terminal.begun(verb, subject, *words, **(streams | how))
 
     def said(self, verb: str) -> str:
         """Give everything that processes of *verb* have said."""
-        return (self.home / f"{verb}.err").read_text()
+        errors = self.home / f"{verb}.err"
+        return errors.read_text() if errors.exists() else ""
 
     def finish(self, verb: str, *words: str, leaves: int = 0) -> None:
         """Run *verb* to its end."""
@@ -133,6 +135,13 @@ class Migration:
         self.control.advance(timedelta(minutes=10))
         assert differences(self.plan.before, self._account.survey(self.plan.old_gateway)) == ()
         assert not any(role.startswith(("gateway", "connection/")) for role in self._roles())
+        read_journal(self.run)
+
+    def assert_finalized(self) -> None:
+        """Nothing that was there before is left of what finalize deletes."""
+        shape = self.shape()
+        assert GATEWAY not in {name for name, _ in shape.gateways}
+        assert not {name for name, *_ in shape.connections} & set(self.plan.old_connections)
         read_journal(self.run)
 
     def _roles(self) -> set[str]:

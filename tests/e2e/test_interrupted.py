@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.counts import share
-from tests.e2e.operators import Migration, a_migration, ended, until
+from tests.e2e.operators import Migration, a_migration, until
 from tests.e2e.shells import PATIENCE
 
 INTERRUPTED = 7
+BETWEEN = 0.05
+"""Seconds from the first signal to the second."""
+LEGS = 12
+"""Ways forward, at most; in three each signal meets each step if none comes late."""
 KINDS = {
     "Ctrl-C": (signal.SIGINT,),
     "Ctrl-C twice": (signal.SIGINT, signal.SIGINT),
@@ -33,31 +38,60 @@ def migration(tmp_path: Path) -> Iterator[Migration]:
         yield migration
 
 
-@pytest.mark.no_cover
-def test_a_signal_at_any_step_leaves_a_run_that_resumes(migration: Migration) -> None:
-    """Interrupted once in every step, the run ends with 7 each time and gets to the same end.
+def interrupted(
+    migration: Migration, verb: str, steps: set[int], signals: Sequence[int], *words: str
+) -> int | None:
+    """Run *verb*, and signal in the first of *steps* that is reached; give the step that was hit.
 
-    Once and twice Ctrl-C and SIGTERM take turns; an ordinary run tries every other step, a full
-    count each of them in every step.
+    None if the process came to its end.
+    """
+    here = len(migration.said(verb))
+    process = migration.begin(verb, *words)
+    marks = [f"step {step} of 11" for step in steps]
+    if until(process, lambda: any(mark in migration.said(verb)[here:] for mark in marks)):
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(BETWEEN)
+    if process.wait(PATIENCE) == 0:
+        return None
+    assert process.returncode == INTERRUPTED, migration.said(verb)[-3000:]
+    heard = f"{signal.Signals(signals[0]).name}: stops"
+    before, heard, _ = migration.said(verb)[here:].partition(heard)
+    assert heard, before[-3000:]
+    return int(re.findall(r"step (\d+) of 11", before)[-1])
+
+
+@pytest.mark.no_cover
+def test_a_signal_in_any_step_leaves_a_run_that_resumes(migration: Migration) -> None:
+    """Interrupted in every step, the run ends with 7 each time and gets to the same end.
+
+    With one Ctrl-C, two, and SIGTERM in each of steps 1 to 10, and in step 11 of the finalize that
+    follows; an ordinary run tries a share.  A step counts where its own line was the last one
+    before the process heard the signal.
     """
     expected = migration.expected()
-    turns = list(KINDS.values())
-    for first in range(len(share(turns, one_in=len(turns)))):
-        for step in share(range(1, 11), one_in=2):
-            process = migration.begin("apply")
-            here = len(migration.said("apply"))
-            mark = f"step {step} of 11"
-            if not until(process, lambda: mark in migration.said("apply")[here:]):  # noqa: B023
-                assert process.wait() == 0  # it was at its end
-                break
-            for number in turns[(first + step) % len(turns)]:
-                process.send_signal(number)
-                time.sleep(0.05)
-            ended(process, INTERRUPTED, lambda: migration.said("apply"))
+    everywhere = [(step, kind) for step in range(1, 11) for kind in KINDS]
+    left = set(share(everywhere, one_in=7))
+    for _ in range(LEGS):
+        at: int | None = 0
+        while at is not None and (ahead := sorted(each for each in left if each[0] > at)):
+            kind = ahead[0][1]
+            steps = {step for step, another in ahead if another == kind}
+            at = interrupted(migration, "apply", steps, KINDS[kind])
+            left.discard((at or 0, kind))
         migration.finish("apply")
         migration.assert_migrated(expected)
+        if not left:
+            break
         migration.finish("rollback")
         migration.assert_returned()
+    assert not left
+
+    words = ("--confirm", *migration.plan.old_connections, "--delete-old-gateway")
+    for signals in share(list(KINDS.values()), one_in=len(KINDS)):
+        assert interrupted(migration, "finalize", {11}, signals, *words) == 11
+    migration.finish("finalize", *words)
+    migration.assert_finalized()
 
 
 ON_A_TERMINAL = """
