@@ -1,0 +1,177 @@
+"""Run directories on file systems that are read-only, from the start or from one moment on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.counts import share
+from tests.e2e.operators import Migration, a_migration, ended, until
+from tests.e2e.shells import PATIENCE, ROOT
+from vpnmigrate.changes import CreateVpnConnection, CreateVpnGateway
+from vpnmigrate.journal import read_journal
+from vpnmigrate.records import Intended
+
+OWN_MOUNTS = ("unshare", "--map-root-user", "--mount", "--propagation", "private")
+"""A mount namespace that even an ordinary user may have, where the kernel lets them."""
+
+
+def may_mount() -> bool:
+    """Tell whether this machine lets us bind a directory read-only, for one process alone."""
+    if shutil.which("unshare") is None:
+        return False
+    tried = subprocess.run(
+        [*OWN_MOUNTS, "sh", "-c", "mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp"],
+        capture_output=True,
+        check=False,
+    )
+    return tried.returncode == 0
+
+
+needs_mounts = pytest.mark.skipif(
+    not may_mount(), reason="this machine lets no test mount anything: neither root nor namespaces"
+)
+
+
+@pytest.fixture
+def migration(tmp_path: Path) -> Iterator[Migration]:
+    with a_migration(tmp_path) as migration:
+        yield migration
+
+
+@needs_mounts
+@pytest.mark.no_cover
+def test_a_read_only_run_directory_is_refused_before_any_call_to_aws(
+    migration: Migration, tmp_path: Path
+) -> None:
+    """Each verb that would write says which file it cannot, exit code 1; nobody is called.
+
+    So for a run that is to be begun and for one that is staged.  ``status`` only reads, and works.
+    """
+    migration.finish("apply", "--until", "cutover", leaves=3)
+    run, plan = migration.run.id, str(migration.plan_file)
+    named = ("--confirm", *migration.plan.old_connections)
+    (tmp_path / "empty").mkdir(0o700)
+    with socket.create_server(("127.0.0.1", 0)) as aws:
+        aws.settimeout(0)
+        endpoint = f"http://127.0.0.1:{aws.getsockname()[1]}"
+
+        def refused(*words: str, home: str = "runs") -> str:
+            there = tmp_path / home
+            done = subprocess.run(
+                [
+                    *(*OWN_MOUNTS, "sh", "-c"),
+                    'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"',
+                    *(str(there), sys.executable, "-m", "vpnmigrate", *words),
+                    *("--run-dir", str(there)),
+                ],
+                cwd=ROOT,
+                env={**migration.terminal.environment, "AWS_ENDPOINT_URL": endpoint},
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+            assert "Traceback" not in done.stderr
+            return f"{done.returncode} {' '.join(done.stderr.split())}{done.stdout}"
+
+        for verb, *words in (["apply", "--yes"], ["rollback", "--yes"], ["finalize", *named]):
+            told = refused(verb, run, *words)
+            assert told.startswith(f"1 run {run} cannot be locked: "), told
+            assert "Read-only file system" in told
+        for told in (refused("apply", plan, "--yes", home="empty"), refused("pause", run)):
+            assert told.startswith("1 "), told
+            assert "Read-only file system" in told
+        assert refused("status", run).startswith("0 ")
+        with pytest.raises(BlockingIOError):
+            aws.accept()
+    migration.finish("apply")
+
+
+@contextmanager
+def a_file_system(image: Path, at: Path) -> Iterator[list[str]]:
+    """Mount a file system at *at*; give the words before a command that is to see it.
+
+    It ends with the process that holds its mount namespace, and is seen by nobody else.
+    """
+    made = ["mkfs.ext4", "-q", "-F", str(image)]
+    image.touch()
+    with image.open("r+b") as file:
+        file.truncate(8 << 20)
+    if os.geteuid() != 0 or shutil.which(made[0]) is None:
+        pytest.skip("only root can mount an ext4 file system, and it takes mkfs.ext4")
+    subprocess.run(made, check=True)
+    at.mkdir(0o700)
+    script = 'mount -o loop,errors=remount-ro "$0" "$1" && chmod 700 "$1" && echo mounted && read _'
+    with subprocess.Popen(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(image), str(at)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        mounted = holder.stdout.readline()
+        try:
+            if not mounted:
+                pytest.skip("this machine lets its root mount no ext4 file system")
+            yield ["nsenter", "--mount", "--target", str(holder.pid), "--wd=" + str(ROOT)]
+        finally:
+            holder.stdin.close()
+
+
+PLACES = {"step 3 of 11": 1, "step 8 of 11": 5}
+"""Where the disk goes, with what the process leaves with: 5 while traffic is down."""
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize(("mark", "leaves"), share([*PLACES.items()], one_in=2))
+def test_a_disk_that_turns_read_only_stops_the_run_before_its_next_change(
+    migration: Migration, tmp_path: Path, mark: str, leaves: int
+) -> None:
+    """As after an I/O error under ext4: what was written so far is there, and nothing else is sent.
+
+    One message names the file.  A copy of the directory on a good disk gets to the same end.
+    """
+    expected = migration.expected()
+    runs, errors = tmp_path / "mounted", tmp_path / "apply.err"
+    with a_file_system(tmp_path / "image", runs) as inside:
+        with errors.open("w") as said:
+            words = ("-m", "tests.e2e.quick", "apply", str(migration.plan_file), "--yes")
+            process = subprocess.Popen(
+                [*inside, sys.executable, *words, "--run-dir", str(runs)],
+                env=migration.terminal.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                text=True,
+            )
+        assert until(process, lambda: mark in errors.read_text())
+        subprocess.run([*inside, "mount", "-o", "remount,abort", str(runs)], check=True)
+        ended(process, leaves, errors.read_text)
+        kept = tmp_path / "runs"
+        subprocess.run([*inside, "cp", "-a", f"{runs}/.", str(kept)], check=True)
+
+    told = " ".join(errors.read_text().split())
+    assert "Read-only file system" in told
+    assert "Traceback" not in told
+    assert "This is a bug" not in told
+    intents = [
+        e.record.change
+        for e in read_journal(migration.run).entries
+        if isinstance(e.record, Intended)
+    ]
+    made = migration.made()
+    assert len(made) <= sum(
+        isinstance(change, (CreateVpnGateway, CreateVpnConnection)) for change in intents
+    )
+    migration.finish("apply")
+    migration.assert_migrated(expected)
