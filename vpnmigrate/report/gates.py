@@ -15,6 +15,7 @@ from vpnmigrate.report.words import moment, safe, wrapped
 from vpnmigrate.spoken import Accepted, Shortage
 
 _TITLES = {Milestone.CUTOVER: "before the cutover", Milestone.FINALIZE: "before finalize"}
+_ACCEPT = " --accept-degraded "
 _CALL = 8
 _GATE = 24
 """Widths of the first two columns: the longest word in each, and a gap."""
@@ -63,7 +64,15 @@ def acceptable_lines(what: Sequence[Shortage], run: str) -> Iterator[str]:
     yield "ONLY TUNNELS ARE LACKING, and every destination leads where it did:"
     yield from (f"  {each.told}" for each in what)
     if run:
-        yield f"  to accept that: {accepting(what, run)}"
+        yield from (f"  {line}" for line in accepting_lines(what, run))
+
+
+def accepting_lines(what: Sequence[Shortage], run: str) -> Iterator[str]:
+    """Give the command that accepts *what* so that it can be pasted from eighty columns."""
+    command, *named = accepting(what, run).split(_ACCEPT)
+    yield f"to accept: {command} \\"
+    yield from (f" {_ACCEPT}{each} \\" for each in named[:-1])
+    yield f" {_ACCEPT}{named[-1]}"
 
 
 def accepted_line(accepted: Accepted) -> str:

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.changes import AskOperator
 from vpnmigrate.records import Direction
-from vpnmigrate.replay import RunState, accepting
+from vpnmigrate.replay import RunState
 from vpnmigrate.report.deadline import choices, left
+from vpnmigrate.report.gates import accepting_lines
 from vpnmigrate.report.progress import LAST_STEP, probe_told
 from vpnmigrate.report.words import count, safe, span, time_of_day
 from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
@@ -119,10 +120,7 @@ def _acceptable(shown: Shown) -> Iterator[str]:
     what = shown.state.acceptable
     if what:
         yield f"ONLY TUNNELS ARE LACKING: {'; '.join(each.told for each in what)}"
-        command, *named = accepting(what, shown.run).split(" --accept-degraded ")
-        yield f"  to accept: {command} \\"
-        yield from (f"    --accept-degraded {each} \\" for each in named[:-1])
-        yield f"    --accept-degraded {named[-1]}"
+        yield from (f"  {line}" for line in accepting_lines(what, shown.run))
 
 
 def _deadline(shown: Shown) -> Iterator[str]:
