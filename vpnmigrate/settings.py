@@ -13,6 +13,7 @@ from vpnmigrate.errors import UsageError
 
 HOME_VARIABLE = "VPNMIGRATE_HOME"
 LOG_VARIABLE = "VPNMIGRATE_LOG"
+CLOCK_VARIABLE = "VPNMIGRATE_CLOCK"
 
 
 class LogTo(StrEnum):
@@ -31,6 +32,8 @@ class Settings:
     home: Path
     """Where runs live."""
     log: LogTo = LogTo.FILE
+    clock: str = ""
+    """The served sandbox whose time it is for us; empty for the machine's."""
 
 
 def settings_of(environment: Mapping[str, str], run_dir: Path | None = None) -> Settings:
@@ -52,4 +55,5 @@ def settings_of(environment: Mapping[str, str], run_dir: Path | None = None) -> 
             f"{LOG_VARIABLE}={wanted!r} is not one of {', '.join(LogTo)}",
             advice=f"unset {LOG_VARIABLE}, or set it to one of these",
         )
-    return Settings(home.expanduser().absolute(), LogTo(wanted))
+    clock = environment.get(CLOCK_VARIABLE, "")
+    return Settings(home.expanduser().absolute(), LogTo(wanted), clock)

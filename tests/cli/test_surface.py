@@ -61,6 +61,7 @@ FLAGS = {
     "sandbox serve": {"--scenario", "--port", "--speed", "--attentive"},
     "sandbox scenarios": set(),
     "sandbox device": {"--endpoint-url"},
+    "sandbox advance": {"--endpoint-url"},
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 import msgspec
 
-from tests.e2e.quick import AHEAD, ENGINEER
+from tests.e2e.quick import ENGINEER
 from tests.e2e.shells import PATIENCE, Terminal
 from tests.shapes import Shape, shape_left, shape_of
 from tests.stage import Stage
@@ -53,9 +53,7 @@ class Migration:
     """One plan before one sandbox, whose devices a robot attends."""
 
     def __init__(self, environment: Mapping[str, str], home: Path, decided: str = PLAYBOOK) -> None:
-        self._slept = timedelta(0)
-        self._ahead = home / "ahead"
-        self.environment = {**environment, ENGINEER: "1", AHEAD: str(self._ahead)}
+        self.environment = {**environment, ENGINEER: "1"}
         self.home = home
         self.terminal = Terminal(self.environment, home)
         self.control = Client(environment["AWS_ENDPOINT_URL"])
@@ -102,8 +100,6 @@ class Migration:
         """Let *span* pass for EC2 and all clocks while *process* sleeps, and wake it up."""
         self.stop(process)
         self.control.advance(span)
-        self._slept += span
-        self._ahead.write_text(str(self._slept.total_seconds()), encoding="ascii")
         process.send_signal(signal.SIGCONT)
 
     def lines(self) -> int:

@@ -150,5 +150,5 @@ _group(
 _group(
     "sandbox",
     "Run EC2's VPN behaviour on this machine.",
-    (sandbox.serve, sandbox.scenarios, sandbox.device),
+    (sandbox.serve, sandbox.scenarios, sandbox.device, sandbox.advance),
 )

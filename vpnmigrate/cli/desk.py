@@ -31,12 +31,22 @@ class Desk:
 
 def desk_of(context: typer.Context, home: Home, printing: Printing) -> Desk:
     """Set up a verb's place; the context carries other parts in a demo or a test."""
+    settings = settings_of(os.environ, home.run_dir)
     return Desk(
-        parts=context.obj or OwnParts(),
+        parts=context.obj or own_parts(settings),
         console=Console(),
         results=results_of(printing),
-        settings=settings_of(os.environ, home.run_dir),
+        settings=settings,
     )
+
+
+def own_parts(settings: Settings) -> Parts:
+    """Give an ordinary process's parts, in the machine's time if no other was asked for."""
+    if not settings.clock:
+        return OwnParts()
+    from vpnmigrate.cli.in_sandbox_time import InSandboxTime
+
+    return InSandboxTime(settings.clock)
 
 
 def results_of(printing: Printing) -> Results:

@@ -53,17 +53,20 @@ def serve(
     """Serve the EC2 API on loopback until interrupted.
 
     For any client: set what it prints in the client's environment.  It checks no signature:
-    AWS_ACCESS_KEY_ID=SANDBOX_BOB makes you the user bob.  Everything in it is gone when it stops.
+    AWS_ACCESS_KEY_ID=SANDBOX_BOB makes you the user bob.  With VPNMIGRATE_CLOCK this program lives
+    in the sandbox's time.  Everything in it is gone when it stops.
     """
     import os
 
     from vpnmigrate.cli import worlds
     from vpnmigrate.cli.desk import results_of
     from vpnmigrate.report import served
+    from vpnmigrate.settings import CLOCK_VARIABLE
 
     astray = tuple(name for name in served.ASTRAY if name in os.environ)
     with worlds.served(scenario, port=port, speed=speed, attentive=attentive) as server:
-        told = served.Served(scenario, server.url, server.environment, astray)
+        environment = {**server.environment, CLOCK_VARIABLE: server.url}
+        told = served.Served(scenario, server.url, environment, astray)
         results_of(printing).give(served.text(told), served.as_json(told))
         server.wait()
 
@@ -78,21 +81,24 @@ def scenarios(printing: Printing) -> None:
     results_of(printing).give(shelf.text(named), shelf.as_json("scenarios", named))
 
 
+EndpointUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint-url",
+        metavar="URL",
+        envvar="AWS_ENDPOINT_URL",
+        help="Where the sandbox is served.",
+    ),
+]
+
+
 def device(
     turn: Annotated[Turn, typer.Argument(show_default=False, help="What to do to its tunnels.")],
     connection: Annotated[
         str, typer.Argument(metavar="CONNECTION", show_default=False, help="vpn-...")
     ],
     printing: Printing,
-    endpoint_url: Annotated[
-        str | None,
-        typer.Option(
-            "--endpoint-url",
-            metavar="URL",
-            envvar="AWS_ENDPOINT_URL",
-            help="Where the sandbox is served.",
-        ),
-    ] = None,
+    endpoint_url: EndpointUrl = None,
 ) -> None:
     """Enable or disable tunnels on a served sandbox's device.
 
@@ -112,3 +118,26 @@ def device(
             sandbox.one_tunnel(connection)
     document = {"schema": "vpnmigrate/device/1", "connection": connection, "tunnels": turn.value}
     results_of(printing).give(f"tunnels of {connection}: {turn.done}", document)
+
+
+def advance(
+    span: Annotated[str, typer.Argument(metavar="TIME", show_default=False, help="Such as 3h.")],
+    printing: Printing,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Put a served sandbox's clock forward.
+
+    Whoever lives in its time, as with VPNMIGRATE_CLOCK, is there at once.
+    """
+    from vpnmigrate.cli import worlds
+    from vpnmigrate.cli.desk import results_of
+    from vpnmigrate.errors import UsageError
+    from vpnmigrate.playbook import duration_from
+    from vpnmigrate.report.words import moment
+
+    wanted = duration_from(span)
+    if wanted is None:
+        raise UsageError(f"{span!r} is no length of time", advice="write 15m, or 1h30m")
+    time = worlds.control(endpoint_url).advance(wanted)
+    document = {"schema": "vpnmigrate/advance/1", "time": time.isoformat()}
+    results_of(printing).give(f"the sandbox's time is {moment(time)}", document)

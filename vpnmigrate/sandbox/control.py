@@ -6,7 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from vpnmigrate.errors import UnreachableError, UsageError
@@ -52,9 +52,10 @@ class Client:
         """Send the robot away: devices do only what they are told."""
         self._ask("devices", {"mode": "manual"})
 
-    def advance(self, span: timedelta) -> None:
-        """Put the sandbox's clock forward by *span*."""
-        self._ask("time/advance", {"seconds": span.total_seconds()})
+    def advance(self, span: timedelta) -> datetime:
+        """Put the sandbox's clock forward by *span*, and give its moment then."""
+        told = self._ask("time/advance", {"seconds": span.total_seconds()})
+        return datetime.fromisoformat(told["time"])
 
     def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         data = None if body is None else json.dumps(body).encode()

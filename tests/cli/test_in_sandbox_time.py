@@ -1,0 +1,134 @@
+"""Whose time it is for a process: the machine's, unless the operator names a served sandbox."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from vpnmigrate.aws.account import Account
+from vpnmigrate.cli.desk import own_parts
+from vpnmigrate.cli.flags import Aws
+from vpnmigrate.cli.in_sandbox_time import InSandboxTime
+from vpnmigrate.cli.leave import run
+from vpnmigrate.clock import SystemClock
+from vpnmigrate.errors import UsageError
+from vpnmigrate.sandbox.pace import PacedClock
+from vpnmigrate.sandbox.serve import Server, serve
+from vpnmigrate.sandbox.world import World
+from vpnmigrate.settings import settings_of
+from vpnmigrate.vault import Vault
+
+YEAR = timedelta(days=365)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    clock = PacedClock()
+    clock.advance(YEAR)
+    with serve(World(clock)) as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+class _Stranger(BaseHTTPRequestHandler):
+    """An EC2-compatible server that knows what a sandbox would say of the time."""
+
+    def do_GET(self) -> None:
+        self.send_response(404)
+        self.end_headers()
+        self.wfile.write(b"<Response><Errors/></Response>")
+
+    def log_message(self, *_line: object) -> None:
+        pass
+
+
+@pytest.fixture
+def stranger() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), _Stranger) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_is_that_of_the_sandbox_and_so_is_awss(server, tmp_path):
+    """A process that lives there takes no harm from AWS's time being another."""
+    parts = InSandboxTime(server.url)
+    account = Account(parts.clients(Aws()), parts.clock, Vault(tmp_path))
+
+    assert parts.clock.now() - datetime.now(UTC) > YEAR - timedelta(minutes=1)
+    ahead = account.identity().ahead
+    assert ahead is not None
+    assert ahead < timedelta(seconds=2)
+
+
+@pytest.mark.usefixtures("server")
+def test_is_the_machines_in_front_of_a_sandbox_that_was_not_named():
+    """No server moves a clock on its own, not even a sandbox of ours that is a year ahead."""
+    parts = own_parts(settings_of(os.environ))
+    parts.clients(Aws())
+
+    assert isinstance(parts.clock, SystemClock)
+
+
+@pytest.mark.parametrize("endpoint", [None, "https://ec2.example.org"])
+def test_a_call_to_anybody_else_is_refused_before_it_is_sent(server, monkeypatch, endpoint):
+    """With the variable left over from a tutorial nothing in a real account lives in its time."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    parts = InSandboxTime(server.url)
+
+    with pytest.raises(UsageError, match="in whose time we are not") as refused:
+        parts.clients(Aws(endpoint_url=endpoint, region="eu-west-1"))
+
+    assert refused.value.advice.startswith("unset VPNMIGRATE_CLOCK")
+
+
+def test_one_service_elsewhere_is_enough_to_refuse(server, monkeypatch):
+    """Endpoints of single services go before the one for all."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "https://example.org")
+
+    with pytest.raises(UsageError, match=r"calls go to https://example\.org"):
+        InSandboxTime(server.url).clients(Aws())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://198.51.100.7:5055",
+        "https://127.0.0.1:5055",
+        "http://sandbox.example.org",
+        "127.0.0.1:5055",
+        "file:///etc/passwd",
+        "http://[::1",
+        "1",
+    ],
+)
+def test_is_taken_from_this_machine_alone(url):
+    """Another machine's word on the time is not even asked for."""
+    with pytest.raises(UsageError, match="listens on loopback only"):
+        InSandboxTime(url)
+
+
+def test_is_taken_from_a_sandbox_alone(stranger):
+    """Another EC2-compatible server has no say, whatever it answers."""
+    with pytest.raises(UsageError, match="is not a vpnmigrate sandbox"):
+        InSandboxTime(stranger)
+
+
+def test_a_sandbox_that_has_gone_ends_the_command(monkeypatch, capsys, tmp_path):
+    """Nobody gets the machine's time who asked for another; the message says what to unset."""
+    monkeypatch.setenv("VPNMIGRATE_CLOCK", "http://127.0.0.1:9")
+
+    code = run(("status", "--run-dir", str(tmp_path)))
+
+    told = " ".join(capsys.readouterr().err.split())
+    assert code == 2
+    assert "VPNMIGRATE_CLOCK=http://127.0.0.1:9 gives no time: no sandbox answers" in told
+    assert "unset VPNMIGRATE_CLOCK" in told

@@ -1,0 +1,147 @@
+"""The time of a served sandbox as a program in front of it has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.errors import UnreachableError, UsageError
+from vpnmigrate.sandbox.control import Client
+from vpnmigrate.sandbox.following import FRESH, SHORTEST, FollowingClock
+from vpnmigrate.sandbox.pace import PacedClock
+
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+SPEED = 60
+
+
+class Sandbox(Client):
+    """A sandbox's control endpoint; an answer takes the machine *slow* in all."""
+
+    def __init__(self, machine: VirtualClock, speed: float | None = SPEED) -> None:
+        super().__init__("http://127.0.0.1:1")
+        self.clock = PacedClock(speed or 1, machine)
+        self.asked = 0
+        self.gone = False
+        self.slow = timedelta(0)
+        self._machine = machine
+        self._speed = speed
+
+    def state(self) -> Mapping[str, Any]:
+        self.asked += 1
+        if self.gone:
+            message = "connection refused"
+            raise UnreachableError(message)
+        self._machine.sleep(self.slow / 2)
+        told = {"time": self.clock.now().isoformat(), "speed": self._speed}
+        self._machine.sleep(self.slow / 2)
+        return told
+
+
+@pytest.fixture
+def machine() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def sandbox(machine: VirtualClock) -> Sandbox:
+    return Sandbox(machine)
+
+
+@pytest.fixture
+def clock(sandbox: Sandbox, machine: VirtualClock) -> FollowingClock:
+    return FollowingClock(sandbox, machine)
+
+
+def test_agrees_with_the_sandbox(clock, sandbox, machine):
+    """Whatever time it is there, and at the pace at which it passes there."""
+    for _ in range(10):
+        machine.sleep(0.7 * SECOND)
+
+        assert clock.now() == sandbox.clock.now()
+
+
+def test_follows_a_leap_within_a_second_of_the_machine(clock, sandbox, machine):
+    """Who puts the sandbox's clock forward takes the program along."""
+    sandbox.clock.advance(3 * HOUR)
+    machine.sleep(FRESH)
+
+    assert clock.now() == sandbox.clock.now()
+
+
+def test_a_sleep_is_the_sandboxs(clock, sandbox, machine):
+    """An hour there is a minute here."""
+    before = machine.now()
+
+    clock.sleep(HOUR)
+
+    assert machine.now() - before == HOUR / SPEED
+    assert clock.now() == sandbox.clock.now()
+
+
+def test_a_short_sleep_is_one_of_the_machines(clock, machine):
+    """A second there is too short here for a look at EC2, so that nobody looks in vain."""
+    before = machine.now()
+
+    clock.sleep(SECOND)
+
+    assert machine.now() - before == SHORTEST
+
+
+def test_asks_no_oftener_than_it_has_to(clock, sandbox, machine):
+    """A run asks for the time at every turn; the sandbox has other things to do."""
+    for _ in range(1000):
+        machine.sleep(timedelta(milliseconds=10))
+        clock.now()
+
+    assert sandbox.asked <= 11
+
+
+def test_a_slow_answer_is_no_leap(clock, sandbox, machine):
+    """Spans measured on a busy machine are as long as they were."""
+    ahead = sandbox.clock.now() - clock.now()
+
+    for slow in (2 * SECOND, 0.2 * SECOND, 7 * SECOND):
+        sandbox.slow = slow
+        machine.sleep(FRESH)
+        clock.now()
+
+        assert sandbox.clock.now() - clock.now() == ahead
+
+
+def test_never_goes_back(clock, sandbox, machine):
+    """Not even where another sandbox, whose clock is behind, answers in the place of the first."""
+    machine.sleep(HOUR)
+    before = clock.now()
+    sandbox.clock = PacedClock(1, VirtualClock())
+    machine.sleep(FRESH)
+
+    assert clock.now() >= before
+
+
+def test_passes_on_when_the_sandbox_has_gone(clock, sandbox, machine):
+    """That it has gone is for the calls to EC2 to tell, in words that help."""
+    before = clock.now()
+    sandbox.gone = True
+    machine.sleep(5 * SECOND)
+
+    assert clock.now() - before == 5 * SECOND * SPEED
+
+
+@pytest.mark.parametrize(
+    ("made", "error"),
+    [
+        (lambda machine: Sandbox(machine, speed=None), UsageError),
+        (lambda _: Client("http://127.0.0.1:1"), UnreachableError),
+    ],
+)
+def test_begins_with_no_time_at_all_where_none_is_given(
+    machine: VirtualClock, made: Callable[[VirtualClock], Client], error: type[Exception]
+) -> None:
+    """A guess would be worse than nothing."""
+    with pytest.raises(error):
+        FollowingClock(made(machine), machine)
