@@ -67,9 +67,9 @@ class Screen:
         lines = [*screen(shown, width, height), ""]
         self._live.update(Text("\n".join(lines), no_wrap=True, overflow="crop"))
         if above:
+            # Rich draws the screen under them as it was.
             self._rich.print("\n".join(above), soft_wrap=True)
-        else:
-            self._live.refresh()
+        self._live.refresh()
 
     def move_up(self) -> None:
         """Follow the cursor, which went down when somebody typed a line."""
