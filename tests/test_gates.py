@@ -40,6 +40,7 @@ from vpnmigrate.gates import (
     before_finalize,
     forced,
     in_the_cutover,
+    tells_of_traffic,
     to_be_seen,
 )
 from vpnmigrate.go_no_go import UNFORCEABLE, Call, Force, Gate, Milestone
@@ -416,6 +417,17 @@ class TestOtherRounds:
         assert "no configuration of vpn-old" in missing[1].observed
         down = before_finalize(PLAN, FORWARD, a_snapshot(), archived, around())
         assert down[0].call is Call.FAIL
+
+    def test_so_soon_after_the_cutover_a_tunnel_may_be_seen_as_it_was(self):
+        """Within a consistency delay of the verification DOWN is no last word; later it is."""
+        flows = a_snapshot(old="detached", new="attached", up=2, tables=_moved())
+        early, late = (a_snapshot(begun=NOON + minutes(n)) for n in (1, 2))
+        verified = told(verified=NOON)
+
+        assert tells_of_traffic(PLAN, FORWARD, flows, verified)
+        assert not tells_of_traffic(PLAN, FORWARD, early, verified)
+        assert tells_of_traffic(PLAN, FORWARD, late, verified)
+        assert tells_of_traffic(PLAN, FORWARD, early, told())
 
     @pytest.mark.parametrize(
         ("after", "call"),

@@ -99,7 +99,7 @@ class Gatekeeper:
             HeldError: Another gate does not pass and was not forced.
         """
         hook = self._hook(HookMoment.BEFORE_FINALIZE)
-        look = self._settler.look_for_certain()
+        look = self._settler.look_for_certain(self._tells)
         around = self._circumstances((), None)
         seen = gates.before_finalize(self._plan, look.way, look.now, look.told, around)
         seen = self._write_down(Milestone.FINALIZE, (*seen, *hook), around.identity.arn)
@@ -126,6 +126,9 @@ class Gatekeeper:
     def _suits(self, look: Look) -> bool:
         seen = gates.to_be_seen(self._plan, look.way, look.now, look.told)
         return all(each.lets_through for each in seen)
+
+    def _tells(self, look: Look) -> bool:
+        return gates.tells_of_traffic(self._plan, look.way, look.now, look.told)
 
     def _proof(self) -> ProofOfReturn | None:
         return None if self._papers.prove is None else self._papers.prove()

@@ -340,6 +340,17 @@ class TestIntents:
         assert state.intents[0].cancelled is cancelled
         assert state.seen == ({STOP.fact} if isinstance(outcome, Performed) else frozenset())
 
+    def test_what_was_verified_holds_while_the_old_side_is_deleted(self) -> None:
+        """Finalize moves nothing, so it keeps since when traffic flows; a way back begins anew."""
+        since = replay(Story().migrated().entries).told.verified
+        retiring, back = (
+            replay(Story().migrated().opened().set_out(direction).entries).told.verified
+            for direction in (Direction.RETIRE, Direction.BACK)
+        )
+
+        assert since is not None
+        assert (retiring, back) == (since, None)
+
     def test_retiring_is_no_cutover_of_an_earlier_kind(self) -> None:
         """Before step 7 nothing that traffic can feel was intended."""
         assert not replay(Story().staged().entries).cutover_begun

@@ -513,17 +513,34 @@ class TestShortfalls:
 
 
 class TestDeleteClassic:
+    FLOWING = a_snapshot(old="detached", new="attached", up=2)
+
     def test_deletes_the_old_connections_and_no_others(self):
         """Case 69: connections go, customer gateways and the new side stay."""
         archived = told(files=[OLD_VPN])
 
-        assert changes(DeleteClassic(), a_snapshot(), said=archived) == [
+        assert changes(DeleteClassic(), self.FLOWING, said=archived) == [
             DeleteVpnConnection(OLD_VPN, OLD_VPN)
         ]
 
     def test_never_deletes_what_is_not_archived(self):
         """Case 70: a configuration is archived first; it vanishes with the connection."""
-        assert changes(DeleteClassic(), a_snapshot()) == [ArchiveConfiguration(OLD_VPN)]
+        assert changes(DeleteClassic(), self.FLOWING) == [ArchiveConfiguration(OLD_VPN)]
+
+    @pytest.mark.parametrize(("minute", "kept"), [(1, NotYet), (2, Blocked)])
+    def test_keeps_what_may_be_the_only_path(self, minute, kept):
+        """While the new tunnels are seen DOWN nothing is deleted, and no stale reading stops it."""
+        down = a_snapshot(old="detached", new="attached", begun=NOON + minutes(minute))
+        said = told(files=[OLD_VPN], verified=NOON)
+
+        assert changes(DeleteClassic(), down, said=said) == []
+        assert isinstance(verdict(DeleteClassic(), down, said=said), kept)
+
+    def test_what_is_being_deleted_is_not_kept_any_more(self):
+        """Once nothing is left to be kept, a tunnel that is seen DOWN stops nobody."""
+        down = a_snapshot(facts={Existence(OLD_VPN): State.DELETING})
+
+        assert verdict(DeleteClassic(), down) == NotYet(f"{OLD_VPN} is deleting")
 
     def test_the_old_gateway_goes_only_when_it_is_free(self):
         """The old gateway is deleted when it is on no VPC."""

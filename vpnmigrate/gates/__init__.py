@@ -18,6 +18,7 @@ from vpnmigrate.go_no_go import Gate, Milestone, Seen
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Path
 from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.steps.traffic import verified_lately
 
 __all__ = [
     "ASKED",
@@ -29,6 +30,7 @@ __all__ = [
     "hook",
     "in_the_cutover",
     "ready_to_paste",
+    "tells_of_traffic",
     "to_be_seen",
 ]
 
@@ -89,6 +91,12 @@ def in_the_cutover(
         world.new_gateway(way, now),
         host.own_path(plan, paths),
     )
+
+
+def tells_of_traffic(plan: Plan, way: Way, now: Snapshot, told: Told) -> bool:
+    """Tell whether no look a little later can show traffic flow that does not in this one."""
+    flows = retiring.traffic(plan, way, now, told).lets_through
+    return flows or not verified_lately(now, told)
 
 
 def before_finalize(

@@ -149,7 +149,9 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             other_hands=(),
         )
     elif taken.direction is not state.direction or state.finished:
-        state = informed(state, verified=None)
+        # Nothing moves while the old side is deleted: what was verified still is.
+        if taken.direction is not Direction.RETIRE:
+            state = informed(state, verified=None)
         if state.direction is None:
             # A way back as the first thing a journal knows: what it leads back from is lost.
             state = replace(state, traffic=Traffic.UNKNOWN)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from vpnmigrate.changes import ArchiveConfiguration, DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.facts import UNKNOWN, standing
-from vpnmigrate.model import Attachment, State
+from vpnmigrate.model import Attachment, State, VpnConnectionId
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
-from vpnmigrate.steps.traffic import joining_connection
+from vpnmigrate.steps.traffic import joining_connection, verified_lately
 
 
 class DeleteClassic(Step):
@@ -26,36 +27,47 @@ class DeleteClassic(Step):
     limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the belief delay
 
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
-        for old in plan.old_connections:
-            if now.state(old) not in (State.AVAILABLE, State.PENDING):
-                continue
+        if _still_needed(plan, way, now):
+            return
+        for old in _left(plan, now):
             if old in told.files:
                 yield DeleteVpnConnection(old, old)
             else:
                 yield ArchiveConfiguration(old)
 
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+        if _left(plan, now) and (why := _still_needed(plan, way, now)):
+            return _kept(plan, now, told, why)
         for old in plan.old_connections:
             state = now.state(old)
-            if state is State.ABSENT:
-                continue
-            return _still_needed(plan, way, now) or NotYet(f"{old} is {state}")
+            if state is not State.ABSENT:
+                return NotYet(f"{old} is {state}")
         return Met()
 
 
-def _still_needed(plan: Plan, way: Way, now: Snapshot) -> Blocked | None:
-    """Refuse to delete what may be the only path, whatever a journal says that was verified."""
-    why = ""
+def _left(plan: Plan, now: Snapshot) -> Sequence[VpnConnectionId]:
+    """Give the old connections that nobody has asked AWS to delete."""
+    living = (State.AVAILABLE, State.PENDING)
+    return [old for old in plan.old_connections if now.state(old) in living]
+
+
+def _still_needed(plan: Plan, way: Way, now: Snapshot) -> str:
+    """Say why the old side may be the only path, whatever a journal says that was verified."""
     attached = now.attachment(way.joining, plan.vpc)
     if attached not in (Attachment.ATTACHED, UNKNOWN):
-        why = f"{way.joining} is {standing(attached, plan.vpc)}"
+        return f"{way.joining} is {standing(attached, plan.vpc)}"
     for old in plan.old_connections:
         new = joining_connection(plan, way, now, old)
         excepted = old in plan.decisions.exceptions.connections
         if not excepted and (new is None or not any(t.up for t in new.telemetry)):
-            why = why or f"the successor of {old} has no tunnel UP"
-    if not why:
-        return None
+            return f"the successor of {old} has no tunnel UP"
+    return ""
+
+
+def _kept(plan: Plan, now: Snapshot, told: Told, why: str) -> NotYet | Blocked:
+    """Keep the old side: at once, and for good if no describe can show what was before."""
+    if verified_lately(now, told):
+        return NotYet(why)
     return Blocked(
         f"{why}: the connections of {plan.old_gateway} may be all there is, and are not deleted",
         "see that traffic flows through the new connections, then finalize again",

@@ -70,6 +70,11 @@ def _words_too_fresh(plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterato
         yield "the old tunnels were disabled too recently for their telemetry to be believed"
 
 
+def verified_lately(now: Snapshot, told: Told) -> bool:
+    """Tell whether a describe may still show tunnels as they were before traffic was verified."""
+    return told.verified is not None and now.begun < told.verified + CONSISTENCY_DELAY
+
+
 def lost_connections(plan: Plan, way: Way, now: Snapshot) -> tuple[VpnConnectionId, ...]:
     """Give the old connections that others deleted, which a way back goes on without.
 
