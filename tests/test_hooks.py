@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.report.examples import BEGAN, ENABLE, OLD, VPC, a_journal, a_plan
+from tests.report.examples import BEGAN, BGP, ENABLE, OLD, VPC, a_journal, a_plan
 from vpnmigrate.changes import DetachVpnGateway
 from vpnmigrate.go_no_go import Gate, Milestone
 from vpnmigrate.hooks import ABOUT, ASKED, Telling, moment_of, telling
+from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.options import Decisions, HookMoment
 from vpnmigrate.records import (
     Direction,
@@ -32,14 +33,22 @@ from vpnmigrate.records import (
     TrafficVerified,
 )
 from vpnmigrate.replay import replay
+from vpnmigrate.spoken import Acceptable, Accepted, Shortage
 
 DOCS = Path(__file__).parents[1] / "docs"
 
+SHORT = Shortage(BGP, VpnConnectionId("vpn-99"), "vpn-99 has 1 of 2 tunnels UP")
 MARKED: list[tuple[Record, HookMoment, str]] = [
     (OutageBegan(BEGAN), HookMoment.OUTAGE_BEGAN, ""),
     (OutageEnded(BEGAN, timedelta()), HookMoment.OUTAGE_ENDED, ""),
     (StepSettled(8), HookMoment.STEP_SETTLED, ""),
     (Intended(1, 10, ENABLE), HookMoment.NEEDS_PERSON, "enable the tunnels of vpn-99"),
+    (Acceptable((SHORT,)), HookMoment.NEEDS_PERSON, "vpn-99 has 1 of 2 tunnels UP"),
+    (
+        Accepted(SHORT, "known", "bob", "desk"),
+        HookMoment.FORCED,
+        "vpn-99 has 1 of 2 tunnels UP: known",
+    ),
     (TrafficVerified(BEGAN), HookMoment.VERIFIED, ""),
     (
         Forced(Milestone.CUTOVER, Gate.CLOCK, "known", "off", "bob"),

@@ -29,6 +29,7 @@ from vpnmigrate.records import (
     TrafficVerified,
 )
 from vpnmigrate.replay import RunState
+from vpnmigrate.spoken import Acceptable, Accepted
 
 SCHEMA = "vpnmigrate/hook/1"
 
@@ -41,9 +42,9 @@ ABOUT: dict[HookMoment, str] = {
     HookMoment.OUTAGE_BEGAN: "The first call that interrupts traffic is about to be sent.",
     HookMoment.OUTAGE_ENDED: "Traffic flows again, and has held steady.",
     HookMoment.STEP_SETTLED: "A step's goal was seen to hold.",
-    HookMoment.NEEDS_PERSON: "A task for a person was handed out.",
+    HookMoment.NEEDS_PERSON: "A task for a person, or something they may accept.",
     HookMoment.VERIFIED: "The joining side was verified to carry traffic.",
-    HookMoment.FORCED: "Somebody went on although a gate did not pass.",
+    HookMoment.FORCED: "Somebody forced a gate, or accepted fewer tunnels.",
     HookMoment.HELD: "The run rests, at a gate or for a person.",
     HookMoment.INTERRUPTED: "An operator's signal stopped the run; it can be resumed.",
     HookMoment.FAILED: "The run stopped short; `stuck` says whether traffic is down.",
@@ -102,11 +103,11 @@ def moment_of(record: Record) -> HookMoment | None:
             return HookMoment.OUTAGE_ENDED
         case StepSettled():
             return HookMoment.STEP_SETTLED
-        case Intended(change=AskOperator()):
+        case Intended(change=AskOperator()) | Acceptable(what=(_, *_)):
             return HookMoment.NEEDS_PERSON
         case TrafficVerified():
             return HookMoment.VERIFIED
-        case Forced():
+        case Forced() | Accepted():
             return HookMoment.FORCED
         case Held():
             return HookMoment.HELD
@@ -163,8 +164,12 @@ def _why(record: Record | None) -> str:
     match record:
         case Intended(change=change):
             return str(change)
+        case Acceptable(what=what):
+            return "; ".join(each.told for each in what)
         case Forced(gate=gate, reason=reason):
             return f"{gate}: {reason}"
+        case Accepted(what=what, reason=reason):
+            return f"{what.told}: {reason}"
         case Held(why=why) | Interrupted(why=why) | Failed(why=why):
             return why
         case _:
