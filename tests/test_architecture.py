@@ -135,7 +135,7 @@ SHELL: dict[str, frozenset[str]] = {
         | {"byhand", "journeys", "windows", "simulation"}
     ),
     "simulation": frozenset(
-        {"planner", "replay", "journal", "aws", "looking", "runner", "sandbox", "steps"}
+        {"planner", "replay", "orders", "journal", "aws", "looking", "runner", "sandbox", "steps"}
         | {"stopwatch"}
     ),
 }

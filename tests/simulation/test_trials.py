@@ -213,5 +213,5 @@ class TestHarness:
 
 WORLDS = "b40fefb0fa36bed5360341e587047c04ddd7d8de045d89a6b33175c6607b2c0d"
 """Of the generator's first worlds; another generator has another."""
-JOURNALS = "cb4c23b7233d9b1051461f66b8c4b2f497201b3fe42e11aeb57a5fd130b6343e"
+JOURNALS = "834fbbf24a09a8968202f0f364376092fe82042e30dec7e5145212b03df74592"
 """What `scripts/simulate.py --digest 8` prints; a runner that does anything else has another."""

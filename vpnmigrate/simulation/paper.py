@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from vpnmigrate.clock import Clock
 from vpnmigrate.journal.chain import lines_of, read_chain
 from vpnmigrate.model import MigrationId
+from vpnmigrate.orders import answer
 from vpnmigrate.records import Entry, Record
+from vpnmigrate.replay import replay
 from vpnmigrate.sandbox.faults import Killed
 from vpnmigrate.simulation.schedule import Fate
 
@@ -61,4 +63,6 @@ class PaperJournal:
         """Do nothing: nobody else takes the run over."""
 
     def fold_inbox(self) -> None:
-        """Do nothing: no other terminal reaches in here."""
+        """Take in what the other terminal says."""
+        for verb in self._fate.says(self._clock.now()):
+            self.write(answer(verb, replay(self._entries), "bob", "elsewhere", ""))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 
 from vpnmigrate.records import Answered, Intended, Record
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 from vpnmigrate.simulation.topology import Dice
+from vpnmigrate.spoken import Verb
 
 
 class Moment(StrEnum):
@@ -62,6 +64,16 @@ class Mishaps:
 
 
 @dataclass(frozen=True)
+class Order:
+    """What another terminal says once so many deeds were sent, over all processes."""
+
+    deed: int
+    verb: Literal[Verb.PAUSE, Verb.ABORT]
+    rest: timedelta = timedelta(0)
+    """How long after a pause it says to continue."""
+
+
+@dataclass(frozen=True)
 class Schedule:
     """All that goes wrong in one trial."""
 
@@ -74,10 +86,12 @@ class Schedule:
     """How much longer than it asked for every wait of a process takes: see ``drowsy``."""
     memory_lost: bool = False
     """Whether the first death takes the journal with it, so that the next process is blind."""
+    orders: tuple[Order, ...] = ()
 
     def __str__(self) -> str:
         kills = "; ".join(f"killed at deed {k.deed}, {k.moment}" for k in self.kills)
-        return f"{self.course}; {kills or 'nobody killed'}"
+        orders = "".join(f"; {order.verb} after deed {order.deed}" for order in self.orders)
+        return f"{self.course}; {kills or 'nobody killed'}{orders}"
 
 
 READS = ("Describe", "Get")
@@ -100,6 +114,8 @@ class Fate:
         self._dice = Dice(f"mishaps/{schedule.mishaps.seed}")
         self._row: dict[str, int] = {}
         self._sending = False
+        self._orders = list(schedule.orders)
+        self._lifts: datetime | None = None
 
     @property
     def spares_reads(self) -> bool:
@@ -141,6 +157,17 @@ class Fate:
             Killed: Nobody heard the answer.
         """
         self._die(Moment.BEFORE_ANSWER)
+
+    def says(self, now: datetime) -> Iterator[Literal[Verb.PAUSE, Verb.CONTINUE, Verb.ABORT]]:
+        """Give what another terminal has said by *now*, each once."""
+        while self._orders and self._orders[0].deed <= self.deeds:
+            order = self._orders.pop(0)
+            yield order.verb
+            if order.verb is Verb.PAUSE:
+                self._lifts = now + order.rest
+        if self._lifts is not None and self._lifts <= now:
+            self._lifts = None
+            yield Verb.CONTINUE
 
     def before(self, service: str, action: str, nth: int) -> None:
         """Let a call go astray before its effect, as ``faults.FaultSource`` says."""

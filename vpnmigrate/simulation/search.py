@@ -12,7 +12,7 @@ from msgspec import structs
 
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.model import ConnectionRecord
-from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
+from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Order, Schedule
 from vpnmigrate.simulation.topology import (
     STOPS_IN_STEP_3,
     STOPS_PLANNING,
@@ -21,6 +21,7 @@ from vpnmigrate.simulation.topology import (
     topology,
 )
 from vpnmigrate.simulation.trial import Outcome, Setting, setting_of, try_out
+from vpnmigrate.spoken import Verb
 
 SMALL = 25
 """Up to so many deeds all pairs of kills are tried; beyond, a sample."""
@@ -100,7 +101,18 @@ def schedule_of(seed: int) -> Schedule:
         restart=timedelta(seconds=dice.one((0, 1, 1, 30, 119, 600))),
         late=_lateness(dice),
         memory_lost=course in (Course.FORWARD, Course.TURNED) and dice.chance(0.15),
+        orders=_orders(dice, course),
     )
+
+
+def _orders(dice: Dice, course: Course) -> tuple[Order, ...]:
+    """Draw what another terminal says; nobody aborts what is to be finished in any case."""
+    if not dice.chance(0.3):
+        return ()
+    deed = dice.number(0, 25)
+    if course in (Course.FORWARD, Course.TURNED) and dice.chance(0.5):
+        return (Order(deed, Verb.ABORT),)
+    return (Order(deed, Verb.PAUSE, timedelta(seconds=dice.one((20, 1200, 26 * 3600)))),)
 
 
 def _lateness(dice: Dice) -> timedelta:

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 from vpnmigrate.aws.account import Account
 from vpnmigrate.clock import VirtualClock
-from vpnmigrate.errors import AwsUnreadableError, VpnMigrateError
+from vpnmigrate.errors import AwsUnreadableError, BackedOutError, VpnMigrateError
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model import MigrationId, VpnConnectionId
 from vpnmigrate.plan import Plan
 from vpnmigrate.planner import plan_from
 from vpnmigrate.ports import Path
-from vpnmigrate.records import Entry
-from vpnmigrate.replay import RunState
+from vpnmigrate.records import Direction, Entry
+from vpnmigrate.replay import RunState, Wish
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.door_direct import DirectClients
@@ -37,6 +37,8 @@ from vpnmigrate.simulation.truth import Truth, configuration, truth_of
 START = datetime(2026, 1, 17, 2, 0, tzinfo=UTC)
 MIGRATION = MigrationId("mig-20260117-5131ed")
 HOLDER = "ann@simulation"
+SHIFT = timedelta(hours=8)
+"""From one try to set out on a paused run to the next."""
 TOO_OFTEN = 50
 """Deaths and errors after which a trial is called endless."""
 
@@ -173,7 +175,8 @@ class _Trial:
             except Killed:
                 self.deaths += 1
                 self.clock.sleep(self.schedule.restart)
-                if self.schedule.course is Course.TURNED:
+                # What is printed to go on with a run that has turned back is rollback.
+                if self.schedule.course is Course.TURNED or self._has_turned:
                     journey = Runner.back
                 if self.schedule.memory_lost and not self.blind:
                     self.blind, self.paper = True, Paper()
@@ -181,10 +184,28 @@ class _Trial:
                 # Nothing was begun; the operator runs the same command again.
                 self.clock.sleep(self.schedule.restart)
             except VpnMigrateError as error:
-                return f"{type(error).__name__}: {error.message}"
+                # As the operator does: what was aborted is cleared away, a pause is sat out.
+                if self._was_aborted(error):
+                    journey = Runner.back
+                elif self._is(Wish.PAUSED):
+                    self.clock.sleep(SHIFT)
+                else:
+                    return f"{type(error).__name__}: {error.message}"
             else:
                 return ""
         return "Endless: no process comes to the end"
+
+    def _was_aborted(self, error: VpnMigrateError) -> bool:
+        """Tell whether *error* is that somebody's abort has stopped or turned back the run."""
+        turned = bool(self.schedule.orders) and isinstance(error, BackedOutError)
+        return turned or self._is(Wish.ABORTED)
+
+    @property
+    def _has_turned(self) -> bool:
+        return bool(self.schedule.orders) and self.run.direction is Direction.BACK
+
+    def _is(self, wish: Wish) -> bool:
+        return self.run.order is not None and self.run.order.wish is wish
 
     def _process(self) -> Runner:
         """Start a process: nothing but the journal's text is left of those before it."""
