@@ -64,12 +64,14 @@ class Lookout:
     def __init__(self, on_entry: Callable[[Entry], None] = lambda _: None) -> None:
         self._on_entry = on_entry
         self.waits_seen: list[str] = []
+        self.waits_timed: list[tuple[str, timedelta, timedelta]] = []
 
     def saw(self, entry: Entry) -> None:
         self._on_entry(entry)
 
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         self.waits_seen.append(f"{step}: {why}")
+        self.waits_timed.append((why, waited, limit))
 
     def sees(self, sight: Sight) -> None:
         pass

@@ -81,6 +81,20 @@ def test_aws_that_cannot_be_read_for_a_moment_is_waited_for(tmp_path):
     assert any("cannot be read" in wait for wait in stage.lookout.waits_seen)
 
 
+def test_aws_that_cannot_be_read_for_long_holds(tmp_path):
+    """After two consistency delays without an answer the gates stay closed, and say why."""
+    sts = Fault("sts:GetCallerIdentity", Kind.UNAVAILABLE, nth=3, times=0)
+    stage = Stage(tmp_path, faults=Faults([sts]))
+    with pytest.raises(HeldError, match="nothing was begun: AWS cannot be read: ") as caught:
+        stage.forward()
+
+    waits = [w[1:] for w in stage.lookout.waits_timed if "cannot be read" in w[0]]
+    (first, limit), (last, _) = waits[0], waits[-1]
+    assert first < timedelta(seconds=1)
+    assert minutes(4) - timedelta(seconds=15) < last < minutes(4) == limit
+    assert caught.value.advice.startswith("vpnmigrate apply ")
+
+
 def test_a_force_is_written_beside_what_was_seen(tmp_path):
     """The journal keeps what the gate had observed, who forced it and why."""
     stage = in_the_window(tmp_path)
@@ -91,6 +105,7 @@ def test_a_force_is_written_beside_what_was_seen(tmp_path):
 
     (forced,) = stage.records(Forced)
     assert (forced.gate, forced.reason, forced.who) == (Gate.WINDOW, "agreed by phone", "ann")
+    assert forced.before is Milestone.CUTOVER
     assert forced.observed.startswith("over since")
     assert stage.state.forced == (forced,)
 

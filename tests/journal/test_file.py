@@ -191,7 +191,7 @@ class TestRefusing:
             FailingDisk(good=1, code=errno.ENOSPC, at="half"),
         )
         full.write(OPENED)
-        with pytest.raises(JournalError):
+        with pytest.raises(JournalError, match=r"the disk took \d+ of \d+ bytes; is it full\?"):
             full.write(Noted("half of this"))
         full.close()
         first.release()

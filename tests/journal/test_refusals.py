@@ -105,6 +105,14 @@ def test_a_line_that_is_no_line_of_a_journal_is_told_with_its_fault():
     assert error.line == 2
 
 
+def test_a_last_line_that_another_ran_into_is_no_torn_one():
+    """What holds more than one line's JSON was written whole, and altered since."""
+    error = refused([*LINES[:3], LINES[3].rstrip() + LINES[3].rstrip()])
+
+    assert isinstance(error, JournalDamagedError)
+    assert error.line == 4
+
+
 def test_without_a_name_it_is_the_journal():
     """Whoever reads a journal from elsewhere than its file need not name it."""
     with pytest.raises(JournalError, match=r"^the journal is damaged at line 1: "):
