@@ -12,6 +12,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import json
+import math
 import os
 import resource
 import shutil
@@ -98,7 +99,12 @@ class Suite:
             known |= {file: [wanted[file], found[file]] for file in stale}
             memory.write_text(json.dumps(known), "utf-8")
         self._tests = [
-            Test(name, seconds, seconds * row, {p: frozenset(n) for p, n in executed.items()})
+            Test(
+                name,
+                seconds,
+                seconds * math.sqrt(row),
+                {p: frozenset(n) for p, n in executed.items()},
+            )
             for file in files
             for row, (name, (seconds, executed)) in _rows(known[file][1].items())
         ]
