@@ -264,7 +264,10 @@ class TestHolds:
         with pytest.raises(DidNotSettleError) as late:
             stage.forward(people=Nobody())
 
-        assert late.value.outage
+        assert (late.value.step, late.value.outage) == (10, True)
+        assert late.value.message.startswith(
+            "step 10 (Switch the tunnels) did not settle in 0:05:00: "
+        )
         assert stage.state.status is RunStatus.STUCK
         assert stage.state.traffic is Traffic.NONE
 
@@ -429,8 +432,11 @@ class TestOtherHands:
         stage.do("DeleteVpnGateway", VpnGatewayId=stage.new_gateway)
         stage.clock.sleep(timedelta(minutes=5))
 
-        with pytest.raises(OtherHandError, match="somebody else"):
+        with pytest.raises(OtherHandError, match="somebody else changed what this run") as found:
             stage.forward()
+
+        assert (found.value.step, found.value.outage) == (1, False)
+        assert found.value.advice == f"find out who did; go back: vpnmigrate rollback {MIGRATION}"
 
     def test_in_the_cutover_they_are_left_alone_and_named(self, stage):
         """A route that somebody deletes in the cutover is named; the rest is finished."""

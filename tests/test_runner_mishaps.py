@@ -137,8 +137,22 @@ class TestFalseEnds:
                         stage.world.devices.disable(connection)
                 return word
 
-        with pytest.raises(DidNotSettleError, match="does no more"):
+        with pytest.raises(DidNotSettleError, match="does no more") as late:
             stage.forward(people=Clumsy(stage.world))
+
+        assert (late.value.step, late.value.outage) == (10, False)
+
+    def test_a_gateway_that_others_took_off_ends_the_step_in_the_outage(self, stage):
+        """Nothing brings it back by waiting: the run stops, stuck, and says what to call."""
+        held_after(stage, 8)
+        stage.do("DetachVpnGateway", VpnGatewayId=stage.new_gateway, VpcId=VPC)
+        stage.clock.sleep(timedelta(minutes=10))
+
+        with pytest.raises(StepError, match="was taken off vpc-1 by somebody else") as blocked:
+            stage.forward()
+
+        assert (blocked.value.step, blocked.value.outage) == (9, True)
+        assert "aws ec2 attach-vpn-gateway" in blocked.value.advice
 
     def test_each_reason_for_putting_off_has_its_own_patience(self, tmp_path):
         """Minutes of throttling do not use up the time a gateway has to become known."""
@@ -412,9 +426,11 @@ class TestNothingToGoBackTo:
         stage.do("AttachVpnGateway", VpnGatewayId=OLD, VpcId=other)
         stage.clock.sleep(timedelta(minutes=5))
 
-        with pytest.raises(StepError, match=other):
+        with pytest.raises(StepError, match=other) as blocked:
             stage.back()
 
+        assert (blocked.value.step, blocked.value.outage) == (7, False)
+        assert blocked.value.advice.startswith("mend that, then try again; ")
         assert stage.look().propagates(MAIN, stage.new_gateway) == "on"
 
     def test_one_old_connection_that_is_gone_does_not_stop_a_rollback(self, tmp_path):
