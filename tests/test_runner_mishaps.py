@@ -471,6 +471,26 @@ def test_a_successor_that_others_deleted_at_the_end_is_named_by_its_own_id(stage
     assert named in state.other_hands
 
 
+def test_what_others_changed_on_the_old_side_is_named_at_the_end(stage):
+    """But for where its gateway is, the old side has to be as the plan found it: the way back.
+
+    Its gateway has left, by this run, and so have the settings that named it: that is not told.
+    """
+
+    def meddle(entry: Entry) -> None:
+        if isinstance(entry.record, StepSettled) and entry.record.number == 10:
+            for subject in (OLD, OLD_VPN):
+                stage.do("CreateTags", Resources=[subject], Tags=[{"Key": "Owner", "Value": "bob"}])
+
+    state = stage.forward(lookout=Lookout(meddle))
+
+    meanwhile = "meanwhile, and not by this run"
+    assert state.other_hands == (
+        f"{meanwhile}: {OLD}: tag Owner (bob) is new",
+        f"{meanwhile}: {OLD_VPN}: tag Owner (bob) is new",
+    )
+
+
 class TestRetiring:
     def test_an_old_side_that_is_in_use_again_is_not_deleted(self, stage):
         """What another machine has rolled back since is not finalized by this one's journal."""
