@@ -51,7 +51,7 @@ class Contents:
     """What the next line has to carry as ``prev``."""
     sound: int
     """How many bytes hold ``entries``."""
-    torn: bytes = b""
+    torn: bytes
     """What follows them: a line that was never finished, so nothing was sent on its strength."""
 
 
