@@ -44,7 +44,7 @@ from vpnmigrate.gates import (
     hook,
     ready_to_paste,
 )
-from vpnmigrate.go_no_go import Call, Gate, Seen
+from vpnmigrate.go_no_go import UNFORCEABLE, Call, Gate, Seen
 from vpnmigrate.model import AccountId, Attachment, State
 from vpnmigrate.options import Approvals, Decisions, Finalize, HookMoment, Window
 from vpnmigrate.plan import GATEWAY_ROLE
@@ -226,3 +226,15 @@ def test_a_name_of_the_run_is_put_only_where_the_advice_asks_for_one():
     assert ready == Seen(
         Gate.WINDOW, Call.FAIL, "RUN", "PLAN", "mig-1 and p.json, PLANS, mig-1 again"
     )
+
+
+def test_why_a_gate_cannot_be_forced_is_read_as_well():
+    """Whoever tries to force one of these reads the reason."""
+    assert UNFORCEABLE == {
+        Gate.WORLD: "the way back is worked out from the plan's survey: plan again instead",
+        Gate.WAY_BACK: "without what was there before nothing leads back",
+        Gate.DEVICES: "the word is given with: vpnmigrate done RUN 5",
+        Gate.NEW_CONNECTIONS: ("the outage could not end; a playbook's exceptions leave one out"),
+        Gate.NEW_GATEWAY: "a gateway can be on one VPC, so EC2 would refuse it in the outage",
+        Gate.TRAFFIC: "finalize would delete what may be the only path",
+    }

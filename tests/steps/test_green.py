@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec.structs import replace as replace_struct
 
 from tests.builders import (
     FORWARD,
@@ -119,6 +120,18 @@ def test_a_flap_of_a_tunnel_to_spare_restarts_nothing():
     watcher.looks(tunnel(1), tunnel(2, since=NOON))
 
     assert watcher.looks(tunnel(1), tunnel(2, up=False))
+
+
+def test_where_both_are_needed_a_flap_of_one_restarts_the_count():
+    """A plan that wants as many as before wants each of them unbroken."""
+    wanting = deciding(3)
+    both = replace_struct(wanting.verification, tunnels=TunnelPolicy.AS_BEFORE)
+    watcher = Watcher(replace_struct(wanting, verification=both))
+    watcher.looks(tunnel(1), tunnel(2))
+    watcher.looks(tunnel(1), tunnel(2))
+
+    assert not watcher.looks(tunnel(1), tunnel(2, since=NOON))
+    assert watcher.green.readings == 1
 
 
 def test_two_tunnels_that_take_turns_are_not_one_that_holds():

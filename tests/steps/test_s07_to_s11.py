@@ -48,8 +48,10 @@ from vpnmigrate.facts import (
     UNKNOWN,
     AttachmentOf,
     Existence,
+    Fact,
     Propagation,
     RouteTarget,
+    Value,
 )
 from vpnmigrate.model import Attachment, RouteRecord, RouteTableId, State, VpnGatewayId
 from vpnmigrate.options import (
@@ -67,7 +69,7 @@ from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import HOLD, SwitchTunnels
 from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
-from vpnmigrate.steps.traffic import degraded, shortfalls
+from vpnmigrate.steps.traffic import degraded, lost_connections, shortfalls
 
 STATIC = "192.168.0.0/16"
 
@@ -372,6 +374,34 @@ class TestSwitchTunnels:
         (task,) = changes(SwitchTunnels(), now, way=BACK)
 
         assert task.word is Word.TUNNELS_RETURNED
+
+
+class TestLostConnections:
+    """Old connections that others deleted, which a way back goes on without."""
+
+    TWO = a_plan(
+        before=a_survey(
+            connections=(a_connection(), a_connection("vpn-b", customer_gateway="cgw-2"))
+        )
+    )
+
+    @pytest.mark.parametrize(
+        ("states", "lost"),
+        [
+            ((State.AVAILABLE, State.AVAILABLE), ()),
+            ((State.DELETING, State.AVAILABLE), (OLD_VPN,)),
+            ((State.AVAILABLE, State.ABSENT), ("vpn-b",)),
+            ((State.ABSENT, State.DELETING), ()),
+        ],
+    )
+    def test_are_named_as_long_as_one_is_left(self, states, lost):
+        """If none is left there is nothing to go back to, and that is another matter."""
+        old, other = states
+        facts: dict[Fact, Value] = {Existence(OLD_VPN): old, Existence("vpn-b"): other}
+        now = a_snapshot(facts=facts)
+
+        assert lost_connections(self.TWO, BACK, now) == lost
+        assert lost_connections(self.TWO, FORWARD, now) == ()
 
 
 class TestShortfalls:

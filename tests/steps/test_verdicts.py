@@ -36,7 +36,7 @@ from vpnmigrate.model import Attachment, State, VpcId, VpcRecord, VpnGatewayId
 from vpnmigrate.options import Decisions, TestVpc
 from vpnmigrate.plan import GATEWAY_ROLE, TEST_VPC_ROLE
 from vpnmigrate.snapshot import Reading, Word, snapshot_of
-from vpnmigrate.steps.base import Blocked, Lost, NotYet
+from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet
 from vpnmigrate.steps.s01_record_before import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway
 from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
@@ -407,3 +407,11 @@ def test_a_test_vpc_says_what_is_left_of_it():
     )
     assert TryInTestVpc().verify(TESTED, FORWARD, IN_TEST, passed) == left
     assert RemoveTestVpc().verify(TESTED, BACK, IN_TEST, NOTHING_TOLD) == left
+
+
+def test_a_route_of_another_vpc_is_not_ours_to_name():
+    """A black hole that another VPC holds was not left behind by this cutover."""
+    elsewhere = a_table("rtb-far", vpc=OTHER, static={"10.9.0.0/16": OLD})
+    now = swapped((*ordinary_tables(NEW), elsewhere))
+
+    assert RestoreRouting().verify(a_plan(), FORWARD, now, NOTHING_TOLD) == Met()
