@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -32,12 +36,46 @@ class Sandbox:
         self._clock.sleep(timedelta(**span))
 
 
-@pytest.fixture
-def aws_program() -> Path:
-    """Give the AWS CLI; tox installs one, and without it there is nothing to test with."""
+@pytest.fixture(scope="session")
+def aws_program() -> Iterator[Path]:
+    """Give the AWS CLI; tox installs one, and without it there is nothing to test with.
+
+    It is started once for all commands (``warm_server``).
+    """
     if VARIABLE not in os.environ:
         pytest.skip(f"{VARIABLE} does not say where the AWS CLI is; tox sets it")
-    return Path(os.environ[VARIABLE])
+    own_python = Path(os.environ[VARIABLE]).with_name("python")
+    # Not in pytest's directory: the name of a socket must be short.
+    with TemporaryDirectory() as place, warm(own_python, Path(place)) as program:
+        yield program
+
+
+@contextmanager
+def warm(own_python: Path, place: Path) -> Iterator[Path]:
+    """Start the CLI of *own_python* in *place*, and give the program that stands for it."""
+    here = Path(__file__).parent
+    address = place / "socket"
+    program = place / "aws"
+    program.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -IS "{here / "warm_client.py"}" "{address}" "$@"\n',
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    nobody = {"PATH": os.environ["PATH"], "HOME": str(place), "PYTHONUTF8": "1"}
+    with subprocess.Popen(
+        [str(own_python), str(here / "warm_server.py"), str(address)],
+        cwd=place,
+        env=nobody,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+        try:
+            yield program
+        finally:
+            server.terminate()
 
 
 @pytest.fixture
