@@ -12,7 +12,7 @@ from vpnmigrate.errors import DriftError, HeldError, NotVerifiedError, StepError
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.gates import ProofOfReturn
 from vpnmigrate.go_no_go import Call, Force, Gate, Milestone
-from vpnmigrate.options import Decisions, Window
+from vpnmigrate.options import Decisions, Finalize, Window
 from vpnmigrate.records import BaselineTaken, Forced, GatesSeen, StepSettled
 from vpnmigrate.replay import Traffic
 from vpnmigrate.runner import Runner
@@ -174,7 +174,13 @@ def test_without_a_journal_a_cutover_goes_on_whatever_the_hour(tmp_path):
 
     assert state.status is RunStatus.CUT_OVER
     (seen,) = stage.records(GatesSeen)
-    assert Gate.WINDOW not in {each.gate for each in seen.gates}
+    assert seen.before is Milestone.CUTOVER
+    assert [each.gate for each in seen.gates] == [
+        Gate.WAY_BACK,
+        Gate.NEW_CONNECTIONS,
+        Gate.NEW_GATEWAY,
+        Gate.OWN_PATH,
+    ]
 
 
 class TestFinalize:
@@ -192,3 +198,19 @@ class TestFinalize:
         assert seen.before is Milestone.FINALIZE
         assert (seen.gates[0].gate, seen.gates[0].call) == (Gate.TRAFFIC, Call.FAIL)
         assert stage.state.status is RunStatus.CUT_OVER
+
+    @pytest.mark.parametrize(
+        ("window", "why"),
+        [(TODAY, "over"), (Window(NOON + LATER, NOON + 2 * LATER, "x"), "not open yet")],
+    )
+    def test_holds_where_another_gate_is_closed(self, tmp_path, window, why):
+        """A closed gate of finalize is named with what to do about it, and nothing is deleted."""
+        stage = Stage(tmp_path, decisions=Decisions(finalize=Finalize(window=window)))
+        stage.forward()
+        stage.clock.sleep(timedelta(hours=7))
+
+        with pytest.raises(HeldError, match=f"^finalize may not begin: window: {why}$") as held:
+            stage.run(Runner.retire)
+
+        assert held.value.advice == "finalize in the window"
+        assert "DeleteVpnConnection" not in stage.calls

@@ -69,7 +69,7 @@ from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import HOLD, SwitchTunnels
 from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
-from vpnmigrate.steps.traffic import degraded, lost_connections, shortfalls
+from vpnmigrate.steps.traffic import degraded, destinations, lost_connections, shortfalls
 
 STATIC = "192.168.0.0/16"
 
@@ -402,6 +402,18 @@ class TestLostConnections:
 
         assert lost_connections(self.TWO, BACK, now) == lost
         assert lost_connections(self.TWO, FORWARD, now) == ()
+
+    def test_take_what_they_may_have_brought_along(self):
+        """Which propagated prefix came over which connection nobody knows: none is waited for."""
+        tables = (a_table(BOTH, propagates=OLD, static={STATIC: OLD}), ordinary_tables()[1])
+        there: dict[Fact, Value] = {Existence("vpn-b"): State.AVAILABLE}
+        gone = a_snapshot(tables=tables, facts={**there, Existence(OLD_VPN): State.ABSENT})
+
+        found = destinations(self.TWO, BACK, gone, NOTHING_TOLD)
+        whole = destinations(self.TWO, BACK, a_snapshot(tables=tables, facts=there), NOTHING_TOLD)
+
+        assert (len(found.taken), len(found.waiting)) == (1, 0)
+        assert (len(whole.taken), len(whole.waiting)) == (0, 1)
 
 
 class TestShortfalls:
