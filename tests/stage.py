@@ -64,6 +64,7 @@ class Lookout:
     def __init__(self, on_entry: Callable[[Entry], None] = lambda _: None) -> None:
         self._on_entry = on_entry
         self.waits_seen: list[str] = []
+        self.sights: list[Sight] = []
         self.waits_timed: list[tuple[str, timedelta, timedelta]] = []
 
     def saw(self, entry: Entry) -> None:
@@ -74,7 +75,7 @@ class Lookout:
         self.waits_timed.append((why, waited, limit))
 
     def sees(self, sight: Sight) -> None:
-        pass
+        self.sights.append(sight)
 
 
 class Signal:

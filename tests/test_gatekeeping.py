@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.builders import MAIN, NOON, OLD, VPC, a_survey, a_table, minutes
+from tests.builders import MAIN, MIGRATION, NOON, OLD, VPC, a_survey, a_table, minutes
 from tests.stage import Lookout, Stage
 from vpnmigrate.errors import DriftError, HeldError, NotVerifiedError, StepError
 from vpnmigrate.gatekeeping import Papers
@@ -67,8 +67,9 @@ def test_a_failed_trial_of_the_way_back_holds(tmp_path):
     failed = ProofOfReturn(holds=False, told="may not attach vgw-old")
     papers = Papers("ann", prove=lambda: failed)
 
-    with pytest.raises(HeldError, match="way-back: may not attach vgw-old"):
+    with pytest.raises(HeldError, match="way-back: may not attach vgw-old") as held:
         stage.run(Runner.forward, papers=papers)
+    assert held.value.advice == f"vpnmigrate apply {MIGRATION}"
     assert stage.state.traffic is Traffic.OLD
 
 

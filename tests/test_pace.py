@@ -1,4 +1,4 @@
-"""How soon a run looks again: quickly after an act and in the outage, else every ten seconds."""
+"""How soon a run looks again, and what it shows of each look."""
 
 from __future__ import annotations
 
@@ -60,3 +60,18 @@ def test_in_the_outage_it_looks_every_second(tmp_path):
 
     assert len(waits) > 3
     assert all(after - before < 3 * SECOND for before, after in pairwise(waits))
+
+
+def test_every_look_of_the_cutover_is_shown(tmp_path):
+    """A screen has something to draw from step 7 on, and before that nothing has changed."""
+    stage = Stage(tmp_path)
+    staged_until(stage, 6)
+    assert stage.lookout.sights == []
+
+    stage.forward()
+
+    first, last = stage.lookout.sights[0], stage.lookout.sights[-1]
+    assert [table.reached for table in first.tables] == [0, 0]
+    assert all(table.reached == table.asked for table in last.tables)
+    assert all(tunnel.up for tunnel in last.tunnels)
+    assert last.green is not None

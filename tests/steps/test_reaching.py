@@ -19,7 +19,7 @@ from tests.builders import (
     a_table,
     ordinary_tables,
 )
-from vpnmigrate.facts import UNKNOWN, Propagation, RouteTarget
+from vpnmigrate.facts import UNKNOWN, Existence, Propagation, RouteTarget, Switch
 from vpnmigrate.options import Decisions, Exceptions
 from vpnmigrate.steps.reach import Reach, reach
 from vpnmigrate.steps.traffic import recorded_baseline
@@ -156,6 +156,16 @@ class TestReach:
     def test_a_table_that_is_gone_is_left_to_step_9(self):
         """A table that somebody deleted is named where routes are restored, not here."""
         assert reached(ordinary_tables(NEW)[1:]) == Reach()
+
+    def test_a_table_that_is_not_listed_for_now_is_not_judged(self):
+        """A table whose life is not known, and that no look shows, says nothing of its routes."""
+        hidden = {
+            Existence(BOTH): UNKNOWN,
+            Propagation(BOTH, NEW): Switch.ON,
+            RouteTarget(BOTH, STATIC): NEW,
+        }
+
+        assert reached(ordinary_tables(NEW)[1:], facts=hidden) == Reach()
 
 
 class TestExcepted:

@@ -32,13 +32,13 @@ from vpnmigrate.facts import (
     Existence,
     Propagation,
 )
-from vpnmigrate.model import Attachment, State, VpcId, VpcRecord, VpnGatewayId
+from vpnmigrate.model import Attachment, Role, State, VpcId, VpcRecord, VpnGatewayId
 from vpnmigrate.options import Decisions, TestVpc
 from vpnmigrate.plan import GATEWAY_ROLE, TEST_VPC_ROLE
 from vpnmigrate.snapshot import Reading, Word, snapshot_of
 from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet
 from vpnmigrate.steps.s01_record_before import RecordBefore, RemoveOurClaim
-from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway
+from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway, new_gateway
 from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
 from vpnmigrate.steps.s04_fetch_configuration import FetchConfiguration
 from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
@@ -415,3 +415,32 @@ def test_a_route_of_another_vpc_is_not_ours_to_name():
     now = swapped((*ordinary_tables(NEW), elsewhere))
 
     assert RestoreRouting().verify(a_plan(), FORWARD, now, NOTHING_TOLD) == Met()
+
+
+@pytest.mark.parametrize(
+    ("ours", "named"),
+    [({GATEWAY_ROLE: NEW}, "vgw-new and vgw-copy both"), ({}, "nothing of ours and vgw-copy both")],
+)
+def test_a_copy_of_our_tags_stops_what_creates(ours, named):
+    """Which of two is a stranger's nobody knows: a person has to take the tags off one."""
+    now = replace(a_snapshot(), ours=ours, twins=((Role(GATEWAY_ROLE), "vgw-copy"),))
+    blocked = Blocked(
+        f"{named} carry this migration's tags for 'gateway'",
+        "find out which one is a copy and take the vpnmigrate: tags off it "
+        "(aws ec2 delete-tags --resources vgw-copy --tags Key=vpnmigrate:role)",
+    )
+
+    assert CreateGateway().verify(a_plan(), FORWARD, now, NOTHING_TOLD) == blocked
+    assert CreateConnections().verify(a_plan(), FORWARD, now, NOTHING_TOLD) == blocked
+
+
+def test_a_clean_up_that_finds_nothing_has_lost_nothing():
+    """Where nothing carries our tags there is nothing to name."""
+    assert RemoveGateway().verify(a_plan(), BACK, EMPTY, NOTHING_TOLD) == Met()
+    assert RemoveConnections().verify(a_plan(), BACK, EMPTY, NOTHING_TOLD) == Met()
+
+
+def test_a_gateway_that_is_not_there_yet_goes_by_its_role():
+    """Before step 2 the new gateway has a name all the same, for messages."""
+    assert str(new_gateway(EMPTY)) == "gateway"
+    assert new_gateway(a_snapshot()) == NEW
