@@ -48,6 +48,8 @@ from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.records import (
     Answered,
     BaselineTaken,
+    Direction,
+    DirectionTaken,
     Entry,
     Finished,
     Held,
@@ -234,6 +236,16 @@ class TestHolds:
 
         assert held.value.advice.endswith(f"vpnmigrate apply {MIGRATION}")
         assert stage.state.attempt == 1
+
+    def test_the_step_to_stop_after_is_written_down_with_each_command(self, stage):
+        """Who comes back stops where this command says, in the same attempt."""
+        for until in (2, 3):
+            with pytest.raises(HeldError, match=f"held after step {until}, as asked"):
+                stage.run(lambda runner, until=until: runner.forward(until=until))
+
+        assert stage.records(DirectionTaken) == [
+            DirectionTaken(Direction.FORWARD, 1, keep_new=False, until=until) for until in (2, 3)
+        ]
 
     def test_a_device_task_holds_the_run_when_nobody_is_there(self, stage):
         """Without a person at hand step 5 holds with the command that goes on."""

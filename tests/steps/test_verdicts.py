@@ -18,6 +18,7 @@ from tests.builders import (
     OLD_VPN,
     STEADY,
     VPC,
+    a_connection,
     a_plan,
     a_snapshot,
     a_table,
@@ -66,6 +67,14 @@ IN_TEST = snapshot_of(
 )
 
 
+STRANGER = a_connection("vpn-strange", on=NEW)
+STRANGE = a_snapshot()
+STRANGE = replace(
+    STRANGE,
+    connections={**STRANGE.connections, STRANGER.id: STRANGER},
+)
+
+
 def but(fact, value, base=None):
     """Give an ordinary look, or *base*, but for one fact."""
     base = base or a_snapshot()
@@ -77,6 +86,23 @@ def swapped(tables, **more):
 
 
 SAID = [
+    (
+        StopPropagation(),
+        FORWARD,
+        a_snapshot(tables=[a_table(BOTH), ordinary_tables()[1]]),
+        NOTHING_TOLD,
+        NotYet("propagation from vgw-old in rtb-main is on"),
+    ),
+    (
+        CreateConnections(),
+        FORWARD,
+        STRANGE,
+        NOTHING_TOLD,
+        Blocked(
+            "vpn-strange already joins vgw-new and cgw-1, and this run did not create it",
+            "ask who made it; delete it, or tag nothing and plan again",
+        ),
+    ),
     (
         RecordBefore(),
         FORWARD,
