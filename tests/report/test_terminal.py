@@ -18,6 +18,8 @@ from vpnmigrate.records import Noted, OutageBegan, StepBegun
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.terminal import HEARD, TerminalProgress
 
+PATIENCE = 0.9
+"""Seconds for what was drawn to be read; a second later it is drawn anew in any case."""
 WATCHED = 2.2
 """Seconds for which the first test looks at the screen."""
 
@@ -122,3 +124,28 @@ def test_a_screen_that_cannot_be_drawn_gives_way_to_lines_and_says_so_once(windo
     assert "OverflowError: date value out of range" in " ".join(shown.split())
     told = [shown.index(t) for t in ("begun", "step 8 waits 0 s", "Restore routing", "still there")]
     assert told == sorted(told)
+
+
+def test_the_screen_under_new_lines_is_as_new_as_they_are(window):
+    """What a line has overtaken is not said any more below it."""
+    reader = threading.Thread(target=window.read, daemon=True)
+    reader.start()
+
+    with TerminalProgress(Console(window.stream), SystemClock(), "m-1") as progress:
+        for step in (7, 10):
+            for entry in a_journal(StepBegun(step, "Switch")):
+                progress.saw(entry)
+            progress.say(f"begun: {step}")
+        window.stream.flush()
+        until = time.monotonic() + PATIENCE
+        while b"step 10 of 11" not in _last_screen(window) and time.monotonic() < until:
+            threading.Event().wait(0.01)
+        last = _last_screen(window)
+    window.close()
+
+    assert b"step 10 of 11: Switch" in last
+
+
+def _last_screen(window: Window) -> bytes:
+    """Give what was drawn since the last line that stays."""
+    return window.shown.rpartition(b"begun: 10")[2].rpartition(b"\x1b[2K")[2]
