@@ -112,6 +112,15 @@ def test_without_a_verb_the_program_explains_itself(terminal):
         assert f"{code.value} " in ran.out.split("Exit codes:")[1].replace("\n  ", " ")
 
 
+@pytest.mark.parametrize("group", ["report", "playbook", "sandbox"])
+def test_half_a_command_leads_to_its_help(terminal, group):
+    """A group without a verb is a slip of the hand, told in a line and not in a folded page."""
+    ran = terminal.run(group)
+
+    assert ran.code == 2
+    assert ran.err.splitlines() == ["Missing command.", f"  Next: vpnmigrate {group} --help"]
+
+
 def test_each_line_of_the_verb_list_is_a_whole_sentence(terminal):
     """No summary is cut off."""
     assert "..." not in terminal.run().out.split("Commands:")[1]

@@ -132,7 +132,7 @@ class RunFirst(Group):
 
 
 def _group(name: str, about: str, verbs: Iterable[Verb], kind: type[Group] = Group) -> None:
-    group = typer.Typer(rich_markup_mode=None, help=about, no_args_is_help=True, cls=kind)
+    group = typer.Typer(rich_markup_mode=None, help=about, cls=kind)
     for verb in verbs:
         group.command(verb.__name__.rstrip("_"), cls=Command)(with_flags(verb))
     app.add_typer(group, name=name)
