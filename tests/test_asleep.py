@@ -42,6 +42,39 @@ class Sleeper(Lookout):
             self._stage.clock.sleep(NIGHT)
 
 
+class Nap(Lookout):
+    """Puts the machine to sleep for a night, once, while it says what step *number* waits for."""
+
+    def __init__(self, stage: Stage, number: int) -> None:
+        super().__init__()
+        self._stage = stage
+        self._number = number
+        self.slept = False
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().waits(step, why, waited, limit)
+        if step == self._number and not self.slept:
+            self.slept = True
+            self._stage.clock.sleep(NIGHT)
+
+
+class SleepsInALook:
+    """Puts the machine to sleep for a night in the first look of the first step of the cutover."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.slept = False
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        journal = Logbook(self._stage.journal, Lookout()).state
+        if not self.slept and journal.step == 7 and action.startswith("Describe"):
+            self.slept = True
+            self._stage.clock.sleep(NIGHT)
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        pass
+
+
 def attaches(entry: Entry) -> bool:
     """Tell whether the new gateway is about to be attached: traffic is down."""
     return isinstance(entry.record, Intended) and isinstance(entry.record.change, AttachVpnGateway)
@@ -100,6 +133,33 @@ def test_a_cutover_does_not_begin_on_gates_of_the_night_before(
     assert stage.state.traffic is Traffic.OLD
     assert stage.differences() == ()
     assert stage.forward().status is RunStatus.CUT_OVER
+
+
+def test_a_cutover_does_not_begin_after_a_night_in_its_first_look(tmp_path: Path) -> None:
+    """Nor on what was read before the night: the run holds, and asks its gates again."""
+    stage = Stage(tmp_path)
+    stage.faults = sleeper = SleepsInALook(stage)
+
+    with pytest.raises(HeldError, match="nothing is interrupted"):
+        stage.forward()
+
+    assert sleeper.slept
+    assert stage.state.traffic is Traffic.OLD
+    assert not any(isinstance(change, DisablePropagation) for change in stage.intended)
+    assert stage.forward().status is RunStatus.CUT_OVER
+
+
+@pytest.mark.parametrize("step", [2, 3, 8, 10])
+def test_a_night_asleep_between_two_looks_uses_up_no_limit(tmp_path: Path, step: int) -> None:
+    """Wherever the machine sleeps: also while the run says what it waits for."""
+    stage = Stage(tmp_path)
+    nap = Nap(stage, step)
+
+    state = stage.forward(lookout=nap)
+
+    assert nap.slept
+    assert state.status is RunStatus.CUT_OVER
+    assert any("did not run from" in note for note in state.notes)
 
 
 def test_a_run_that_works_is_not_said_to_have_slept(tmp_path: Path) -> None:

@@ -26,23 +26,40 @@ NOTICE = timedelta(seconds=1)
 
 
 class WorkingTime:
-    """A clock that stands still while the run rests: a pause uses up none of its limits."""
+    """A clock that stands still while the run rests or its process sleeps: neither uses up limits.
+
+    Whoever reads it notices that the process was away, so that no reading counts that time.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._rested = timedelta(0)
+        self._left_out = timedelta(0)
+        self._seen = clock.now()
+        self._absences: list[tuple[datetime, datetime]] = []
 
     def now(self) -> datetime:
-        """Give the moment it would be without the rests."""
-        return self._clock.now() - self._rested
+        """Give the moment it would be without rests and absences."""
+        before, now = self._seen, self._clock.now()
+        self._seen = now
+        if now - before > AWAY:
+            self._absences.append((before, now))
+            self._left_out += now - before
+        return now - self._left_out
 
     def sleep(self, span: timedelta) -> None:
         """Wait; that is work."""
         self._clock.sleep(span)
 
-    def leave_out(self, rest: timedelta) -> None:
-        """Stand still for *rest*, which has just passed."""
-        self._rested += rest
+    def leave_out_since(self, began: datetime) -> None:
+        """Stand still for a rest that *began* then and has just passed."""
+        self._seen = self._clock.now()
+        self._left_out += self._seen - began
+
+    def absences(self) -> Sequence[tuple[datetime, datetime]]:
+        """Give from when to when the process was away, each time once."""
+        self.now()
+        found, self._absences = self._absences, []
+        return found
 
 
 class Holding:
@@ -70,7 +87,6 @@ class Holding:
         self._clock = clock
         self._again = again
         self._minded = minded
-        self._seen = clock.now()
         self.time = WorkingTime(clock)
 
     def take_in(self) -> bool:
@@ -108,13 +124,12 @@ class Holding:
         Raises:
             HeldError: It was away between the gates of the cutover and the first interruption.
         """
-        now, before = self._clock.now(), self._seen
-        self._seen = now
-        if now - before <= AWAY:
+        away = ""
+        for before, now in self.time.absences():
+            away = f"this process did not run from {before:%H:%M:%S}Z to {now:%H:%M:%S}Z"
+            self._logbook.write(Noted(f"{away}: it was stopped, or its machine slept"))
+        if not away:
             return
-        self.time.leave_out(now - before)
-        away = f"this process did not run from {before:%H:%M:%S}Z to {now:%H:%M:%S}Z"
-        self._logbook.write(Noted(f"{away}: it was stopped, or its machine slept"))
         state = self._logbook.state
         passed = state.direction is Direction.FORWARD and state.told.baseline is not None
         if passed and not state.outage_open and state.told.verified is None:
@@ -136,8 +151,7 @@ class Holding:
             self._tasks.stop_if_asked()
             self._clock.sleep(NOTICE)
             self._tasks.listen()
-        self._seen = self._clock.now()
-        self.time.leave_out(self._seen - began)
+        self.time.leave_out_since(began)
         self.heed()
         self._again(self._logbook.state.direction or Direction.FORWARD)
 

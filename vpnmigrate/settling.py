@@ -209,6 +209,7 @@ class Settler:
 
     def _perform(self, step: Step, changes: Sequence[AwsChange], look: Look) -> None:
         if step.number in INTERRUPTING and not self._outage:
+            self._holding.mind_absence()  # the look may have taken a night
             self._logbook.write(OutageBegan(self._clock.now(), self._looker.blind))
         if step.phase is Phase.CUTOVER and any(isinstance(c, DetachVpnGateway) for c in changes):
             self._tasks.announce(enabling_task(self._plan, look.way, look.now))
