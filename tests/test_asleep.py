@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -97,7 +98,10 @@ def test_a_night_asleep_in_the_swap_uses_up_none_of_its_limit(tmp_path: Path) ->
     state = stage.forward(lookout=Sleeper(stage, detached_and_answered(stage)))
 
     assert state.status is RunStatus.CUT_OVER
-    assert any("did not run from" in note for note in state.notes)
+    notes = [note for note in state.notes if "did not run from" in note]
+    days = re.findall(r"\d{4}-\d\d-\d\d", notes[0])
+    assert len(notes) == 1
+    assert days == ["2026-03-01"] * 2
 
 
 def test_a_call_that_was_written_down_before_a_night_is_not_sent_after_it(tmp_path: Path) -> None:

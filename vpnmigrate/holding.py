@@ -126,7 +126,7 @@ class Holding:
         """
         away = ""
         for before, now in self.time.absences():
-            away = f"this process did not run from {before:%H:%M:%S}Z to {now:%H:%M:%S}Z"
+            away = f"this process did not run from {_moment(before)} to {_moment(now)}"
             self._logbook.write(Noted(f"{away}: it was stopped, or its machine slept"))
         if not away:
             return
@@ -180,3 +180,7 @@ class Holding:
     def _lifting(self) -> str:
         on = self._logbook.going_on(self._plan)
         return f"vpnmigrate continue {self._plan.migration} && {on}"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}Z"
