@@ -93,7 +93,6 @@ def test_a_read_only_run_directory_is_refused_before_any_call_to_aws(
         assert refused("status", run).startswith("0 ")
         with pytest.raises(BlockingIOError):
             aws.accept()
-    migration.finish("apply")
 
 
 @contextmanager
