@@ -8,7 +8,7 @@ from vpnmigrate.journeys import CLAIM, CLEAN_UP, CLEAN_UP_BUT_KEEP, FORWARD, RET
 from vpnmigrate.plan import Phase
 
 LISTED = [
-    (1, "Record before", Phase.PREPARE, timedelta(minutes=5)),
+    (1, "Record before", Phase.PREPARE, timedelta(minutes=10)),
     (2, "Create the virtual private gateway", Phase.PREPARE, timedelta(minutes=15)),
     (3, "Create the VPN connections", Phase.PREPARE, timedelta(minutes=200)),
     (4, "Fetch the configuration", Phase.PREPARE, timedelta(minutes=10)),
@@ -23,7 +23,7 @@ CLEANED = [
     (6, "Remove the test VPC", Phase.CLEAN_UP, timedelta(minutes=45)),
     (3, "Delete the new VPN connections", Phase.CLEAN_UP, timedelta(minutes=40)),
     (2, "Delete the new virtual private gateway", Phase.CLEAN_UP, timedelta(minutes=15)),
-    (1, "Take the claim off", Phase.CLEAN_UP, timedelta(minutes=5)),
+    (1, "Take the claim off", Phase.CLEAN_UP, timedelta(minutes=10)),
 ]
 RETIRED = [
     (11, "Delete the old connections", Phase.RETIRE, timedelta(minutes=40)),

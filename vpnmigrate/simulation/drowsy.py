@@ -9,7 +9,7 @@ from vpnmigrate.sandbox.world import World
 NAP = timedelta(seconds=25)
 """The longest that a process is left asleep because there is nothing new to be seen.  Two calls in
 doubt, a consistency delay each, and a late awakening after each fit into the shortest limit of a
-step, which is five minutes."""
+step, which is ten minutes."""
 
 
 class DrowsyClock:

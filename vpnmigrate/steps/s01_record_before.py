@@ -23,7 +23,7 @@ class RecordBefore(Step):
     number = 1
     title = "Record before"
     phase = Phase.PREPARE
-    limit = timedelta(minutes=5)  # two propagation windows and a retry (domain.md 3.1)
+    limit = timedelta(minutes=10)  # four propagation windows of 2 min, and retries (domain.md 3.1)
 
     def undoes(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterable[str]:
         claim = Claim(plan.old_gateway)
