@@ -455,6 +455,22 @@ class TestNothingToGoBackTo:
         assert any("vpn-a" in line for line in state.lost)
 
 
+def test_a_turn_back_that_is_turned_again_prepares_nothing_anew(stage):
+    """Once the cutover has begun steps 2 to 6 are history, in another attempt as well."""
+    held_after(stage, 8)
+    stage.faults = Faults([Fault("DetachVpnGateway", Kind.KILL_BEFORE)])
+    with pytest.raises(Killed):
+        stage.back()
+    stage.faults = None
+    known = len(stage.records(StepBegun))
+
+    state = stage.forward()
+
+    assert (state.status, state.attempt) == (RunStatus.CUT_OVER, 2)
+    begun = [step.number for step in stage.records(StepBegun)[known:]]
+    assert begun == [1, 7, 8, 9, 10]
+
+
 def test_a_successor_that_others_deleted_at_the_end_is_named_by_its_own_id(stage):
     """What is there no more carries no tags; the journal knows what it was called."""
     made: list[str] = []
