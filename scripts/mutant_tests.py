@@ -41,7 +41,9 @@ LIBRARIES = (
     *("rich.console", "structlog", "tenacity", "typer", "yaml"),
 )
 PATIENCE = 10
-"""A test of a mutant may take so many times its time, and seconds on top, before it is ended."""
+"""A test of a mutant may use so many times its seconds, and so many more, before it is ended."""
+STARVED = 30
+"""How much longer that may be by the clock, on a machine with other work; ends what waits."""
 MEMORY = 4 << 30
 """Bytes for a mutant that fills a list for ever."""
 
@@ -199,7 +201,7 @@ class _Chosen(_Marked):
         most = PATIENCE * (1 + self._tests[item.nodeid].seconds)
         until = int(used.ru_utime + used.ru_stime + most) + 1
         resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
-        signal.setitimer(signal.ITIMER_REAL, 3 * most)
+        signal.setitimer(signal.ITIMER_REAL, STARVED * most)
 
 
 class _Traced(_Marked):
