@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from tests.builders import BOTH, MAIN, NEW, NOON, OLD, VPC, a_snapshot, a_table, minutes
+from tests.stage import Lookout
 from vpnmigrate.belief import Intent, foreign, trusted
-from vpnmigrate.facts import UNKNOWN, AttachmentOf, Existence, Propagation, Switch, Value
-from vpnmigrate.model import Attachment, Role, State
+from vpnmigrate.changes import AssociateEdge, AttachVpnGateway
+from vpnmigrate.clock import VirtualClock
+from vpnmigrate.facts import (
+    UNKNOWN,
+    AttachmentOf,
+    EdgeAssociation,
+    Existence,
+    Propagation,
+    Switch,
+    Value,
+)
+from vpnmigrate.journal import MemoryJournal
+from vpnmigrate.logbook import Logbook
+from vpnmigrate.model import Attachment, Role, RouteTableId, State
+from vpnmigrate.outcomes import Performed
+from vpnmigrate.records import Answered, Intended
 
 OLD_ON_VPC = AttachmentOf(OLD, VPC)
 NEW_ON_VPC = AttachmentOf(NEW, VPC)
@@ -147,3 +162,35 @@ class TestForeign:
         ]
 
         assert foreign(trusted(a_snapshot(old="attached"), intents), intents) == frozenset()
+
+
+class TestEdgeTables:
+    """Case 14: what a detach did to them, no answer tells."""
+
+    TABLE = RouteTableId("rtb-edge")
+    TIE = EdgeAssociation(TABLE, OLD)
+
+    def seen(self, book: Logbook, *, tied: bool, minute: float = 0) -> Value:
+        """Give what is believed of the tie when a describe shows it, or does not."""
+        edge = a_table(self.TABLE, edge_of=OLD)
+        tables = [edge if tied else a_table(self.TABLE)]
+        now = a_snapshot(tables=tables, begun=NOON + minutes(minute))
+        return trusted(now, book.doubts([edge])).value(self.TIE)
+
+    def test_a_tie_that_is_listed_may_be_a_reading_from_before_the_detach(self):
+        """So soon after the gateway was attached again only its absence is believed."""
+        book = Logbook(MemoryJournal(VirtualClock(NOON)), Lookout())
+        book.write(Intended(1, 8, AttachVpnGateway(OLD, VPC)), Answered(1, Performed("req-1")))
+
+        assert self.seen(book, tied=True) is UNKNOWN
+        assert self.seen(book, tied=False) is Switch.OFF
+        assert self.seen(book, tied=True, minute=2) is Switch.ON
+
+    def test_a_tie_that_was_made_since_counts_at_once(self):
+        """Our own association after the attach is believed as soon as it shows."""
+        book = Logbook(MemoryJournal(VirtualClock(NOON)), Lookout())
+        book.write(Intended(1, 8, AttachVpnGateway(OLD, VPC)), Answered(1, Performed("req-1")))
+        book.write(Intended(2, 9, AssociateEdge(self.TABLE, OLD)), Answered(2, Performed("req-2")))
+
+        assert self.seen(book, tied=True) is Switch.ON
+        assert self.seen(book, tied=False) is UNKNOWN

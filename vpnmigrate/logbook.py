@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from vpnmigrate.belief import Intent
 from vpnmigrate.changes import AttachVpnGateway, Creation, EnablePropagation
@@ -15,7 +15,7 @@ from vpnmigrate.errors import (
     TurnBackError,
     VpnMigrateError,
 )
-from vpnmigrate.facts import Archive, Fact, Propagation, WordGiven
+from vpnmigrate.facts import Archive, EdgeAssociation, Fact, Propagation, Switch, WordGiven
 from vpnmigrate.model import Role, RouteTableRecord, VpnGatewayId
 from vpnmigrate.outcomes import Later, Performed, Refused
 from vpnmigrate.plan import Plan
@@ -128,6 +128,28 @@ class Logbook:
                     pass
         settings = {Propagation(t.id, g): since for t in tables for g, since in attached.items()}
         return frozenset(s for s, since in settings.items() if enabled.get(s, 0) < since)
+
+    def doubts(self, edge_tables: Iterable[RouteTableRecord]) -> Sequence[Intent]:
+        """Give the intents with, among them, what detaching a gateway may have done by itself.
+
+        It may untie *edge_tables*, at a moment that no answer tells, but before the gateway was
+        attached again.
+        """
+        untied = self._untied(edge_tables)
+        return sorted((*untied, *self.intents()), key=lambda intent: intent.at)
+
+    def _untied(self, tables: Iterable[RouteTableRecord]) -> tuple[Intent, ...]:
+        return tuple(
+            Intent(
+                EdgeAssociation(table.id, intent.change.gateway),
+                frozenset({Switch.OFF}),
+                intent.answered or intent.at,
+                performed=isinstance(intent.outcome, Performed),
+            )
+            for intent in self._state.intents
+            if isinstance(intent.change, AttachVpnGateway) and not intent.cancelled
+            for table in tables
+        )
 
     def made(self) -> Mapping[Role, frozenset[str]]:
         """Give the ids that were made for each role, but for roles with a creation in doubt."""

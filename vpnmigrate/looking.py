@@ -116,7 +116,8 @@ class Looker:
         kept = self._kept
         if kept is not None and kept.holds_for(reading, book.state, recent):
             return replace(kept.now, begun=reading.begun)
-        now = trusted(snapshot_of(reading, self._plan.migration, book.made()), intents)
+        doubts = book.doubts(self._plan.edge_tables)
+        now = trusted(snapshot_of(reading, self._plan.migration, book.made()), doubts)
         now = replace(now, foreign=foreign(now, book.attempt_intents()))
         self._kept = _Kept(reading, book.state, recent, now)
         return now
