@@ -44,6 +44,11 @@ def test_the_same_seed_gives_the_same_runs(plan, found):
     assert again.trials == found.trials[:3]
 
 
+def test_no_outage_is_longer_for_want_of_punctuality(found):
+    """What a board is shown is measured at the run's own pace, which no process oversleeps."""
+    assert {trial.schedule.late for trial in found.trials} == {timedelta(0)}
+
+
 def test_finalize_is_never_a_part_of_it(found):
     """Nothing leads back from finalize, so a rehearsal with faults goes forward and back only."""
     assert Course.RETIRE not in {trial.schedule.course for trial in found.trials}

@@ -134,11 +134,12 @@ def spread_of(lengths: Iterable[timedelta]) -> Spread:
 def _drawn(plan: Plan, seed: int) -> tuple[Setting, Schedule]:
     """Draw a temper and a schedule, without orders: this is about what nobody wants to happen.
 
-    Finalize is left out, for nothing leads back from it.
+    Processes are punctual, because a board is shown how long outages last.  Finalize is left out,
+    for nothing leads back from it.
     """
     drawn = topology(seed)
     temper = Behaviour(**{name: getattr(drawn.behaviour, name) for name in _TEMPER})
-    schedule = replace(schedule_of(seed), orders=())
+    schedule = replace(schedule_of(seed), orders=(), late=timedelta(0))
     if schedule.course is Course.RETIRE:
         schedule = replace(schedule, course=Course.RETURN)
     return setting_of_plan(plan, temper, seed=seed, reaction=drawn.reaction), schedule
