@@ -148,12 +148,12 @@ class Migration:
 
 
 @contextmanager
-def a_migration(home: Path, decided: str = PLAYBOOK) -> Iterator[Migration]:
+def a_migration(home: Path, decided: str = PLAYBOOK, speed: float = SPEED) -> Iterator[Migration]:
     """Serve a sandbox and plan its migration, with the playbook that says what is *decided*.
 
     A thread of this process serves it, for a process of its own takes seconds to begin.
     """
-    with serve(world_of(load(SCENARIO), PacedClock(SPEED))) as server:
+    with serve(world_of(load(SCENARIO), PacedClock(speed))) as server:
         yield Migration(server.environment, home, decided)
 
 

@@ -60,13 +60,12 @@ def _wait(desk: Desk, run: Run, process: int) -> StandDown | GoBack:
     seen = -1
     entries: tuple[Entry, ...] = ()
     state = RunState()
-    forsaken = False
+    named = forsaken = False
     while True:
         if (size := _size(run)) != seen:
             seen, entries = size, read_journal(run).entries
-            state = replay(entries)
+            state, named = replay(entries), was_armed(entries, process, began)
         last, now = _last(entries, began), clock.now()
-        named = was_armed(entries, process, began)
         match watch(state, process=process, named=named, began=began, last=last, now=now):
             case Watching():
                 pass
