@@ -252,7 +252,7 @@ def a_snapshot(
 def told(*words: Word, files: Iterable[str] = (), **more: object) -> Told:
     """Build what the journal adds: words given at noon, archives of *files*."""
     plain = Told(words=dict.fromkeys(words, NOON), files=dict.fromkeys(files, "0" * 64))
-    return replace(plain, **more)  # type: ignore[arg-type]
+    return msgspec.structs.replace(plain, **more)
 
 
 STEADY = Green(

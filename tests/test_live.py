@@ -21,7 +21,7 @@ def test_tells_the_wait_and_the_look(tmp_path):
     run, clock = a_run(tmp_path), VirtualClock(BEGAN)
     live = LiveFile(run, clock)
 
-    live.sees(SIGHT)
+    live.sees(lambda: SIGHT)
     live.waits(10, "not yet", timedelta(seconds=3), LIMIT)
 
     waiting = Waiting(BEGAN, 10, "not yet", timedelta(seconds=3), LIMIT)

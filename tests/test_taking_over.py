@@ -117,7 +117,7 @@ class Quiet:
     def waits(self, *what: object) -> None:
         pass
 
-    def sees(self, sight: object) -> None:
+    def sees(self, glance: object) -> None:
         pass
 
 

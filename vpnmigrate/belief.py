@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from vpnmigrate.facts import (
     UNKNOWN,
@@ -37,8 +39,7 @@ CONSISTENCY_DELAY = timedelta(minutes=2)
 _ALTERED_BEFORE_THE_ANSWER = Propagation | RouteTarget | EdgeAssociation | Prefix | Claim
 
 
-@dataclass(frozen=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """A change that was, or may have been, sent.  Definite refusals are no intents."""
 
     fact: Fact

@@ -6,9 +6,10 @@ roles for what we create and ids for what was there before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from vpnmigrate.model import (
     Attachment,
@@ -41,69 +42,60 @@ Value = State | Attachment | Switch | Unknown | str
 """A plain ``str`` is the target of a route, or the holder of a claim."""
 
 
-@dataclass(frozen=True, slots=True)
-class Existence:
+class Existence(Struct, frozen=True, gc=False):
     """Whether a resource lives: a role of ours, or the id of something that was there before."""
 
     subject: Role | str
 
 
-@dataclass(frozen=True, slots=True)
-class AttachmentOf:
+class AttachmentOf(Struct, frozen=True, gc=False):
     """How a virtual private gateway stands to a VPC."""
 
     gateway: VpnGatewayId
     vpc: VpcId
 
 
-@dataclass(frozen=True, slots=True)
-class Propagation:
+class Propagation(Struct, frozen=True, gc=False):
     """Whether a table takes up the routes of a gateway."""
 
     table: RouteTableId
     gateway: VpnGatewayId
 
 
-@dataclass(frozen=True, slots=True)
-class RouteTarget:
+class RouteTarget(Struct, frozen=True, gc=False):
     """Where a table's static route for a destination points; ``absent`` where there is none."""
 
     table: RouteTableId
     destination: str
 
 
-@dataclass(frozen=True, slots=True)
-class EdgeAssociation:
+class EdgeAssociation(Struct, frozen=True, gc=False):
     """Whether a table routes the traffic that enters through a gateway."""
 
     table: RouteTableId
     gateway: VpnGatewayId
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(Struct, frozen=True, gc=False):
     """Whether a connection routes a static prefix to the device."""
 
     connection: VpnConnectionId
     cidr: str
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True, gc=False):
     """Who says they are migrating a gateway: its claim tag, or ``absent``."""
 
     gateway: VpnGatewayId
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(Struct, frozen=True, gc=False):
     """Whether a connection's configuration lies in the vault; only the journal knows."""
 
     connection: VpnConnectionId
 
 
-@dataclass(frozen=True, slots=True)
-class WordGiven:
+class WordGiven(Struct, frozen=True, gc=False):
     """Whether a person, or a command, has said something; only the journal knows."""
 
     word: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from msgspec.structs import replace as altered
+
 from vpnmigrate.belief import CONSISTENCY_DELAY, foreign, trusted
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import AwsUnreadableError
@@ -133,7 +135,7 @@ class Looker:
     def told(self) -> Told:
         """Give what the journal adds to a look."""
         claimant = Claimant("") if self._forgone else self._claimant
-        return replace(
+        return altered(
             self._logbook.state.told,
             idle=self._logbook.idle(self._plan.propagating_tables),
             touched=None if self.blind else self._logbook.touched(),

@@ -156,6 +156,8 @@ def _unread(
         before, after = here.opaque.get(name, NO_ROUTE), there.opaque.get(name, NO_ROUTE)
         return {successors.get(before.hop, before.hop), after.hop}
 
+    if not (here.opaque or there.opaque):
+        return ()
     names = sorted((here.opaque.keys() | there.opaque.keys()) - {old.destination, new.destination})
     if (old.kind, old.destination) == (new.kind, new.destination):
         names = [name for name in names if len(led(name)) > 1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_result
@@ -186,7 +187,7 @@ class Settler:
             look = self._flow.watch(look)
         if step.phase is Phase.CUTOVER:
             self._observer.sees(
-                sight_of(self._plan, look.way, look.now, look.told, self._probing.tallies)
+                partial(sight_of, self._plan, look.way, look.now, look.told, self._probing.tallies)
             )
         verdict = step.verify(self._plan, look.way, look.now, look.told)
         if isinstance(verdict, NotYet):

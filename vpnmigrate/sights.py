@@ -5,6 +5,7 @@ Made for a screen and for a small file beside the journal; nothing is ever decid
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -48,6 +49,10 @@ class Sight(Struct, frozen=True):
     readings: int = 0
     readings_asked: int = 0
     probes: tuple[Tally, ...] = ()
+
+
+Glance = Callable[[], Sight]
+"""A look that is summed up for who wants to know; most runs in a simulation are watched by none."""
 
 
 class Waiting(Struct, frozen=True):

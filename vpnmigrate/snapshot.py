@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from msgspec import Struct
+
 from vpnmigrate.facts import (
     ABSENT,
     AttachmentOf,
@@ -248,12 +250,11 @@ class Baseline:
     """Table to the destinations the leaving gateway propagated into it."""
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(Struct, frozen=True):
     """What the journal of this attempt has been told and AWS cannot tell."""
 
-    words: Mapping[Word, datetime] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[Word, datetime] = {}
+    files: Mapping[str, str] = {}
     """Archived connection id to the SHA-256 of its configuration in the vault."""
     baseline: Baseline | None = None
     verified: datetime | None = None

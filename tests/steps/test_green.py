@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import msgspec
@@ -68,7 +67,7 @@ class Watcher:
         now = reading(self.at, *tunnels)
         lacking = bool(shortfalls(self.plan, FORWARD, now, self.told))
         green = seen_again(self.plan, FORWARD, now, self.told, lacking=lacking)
-        self.told = replace(self.told, green=green)
+        self.told = replace_struct(self.told, green=green)
         return holds(self.plan, FORWARD, now, self.told)
 
     @property

@@ -7,7 +7,7 @@ from datetime import timedelta
 from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
 from vpnmigrate.ports import Observer
 from vpnmigrate.records import Entry, Finished, StepBegun
-from vpnmigrate.sights import Sight
+from vpnmigrate.sights import Glance
 
 
 class Watch:
@@ -34,7 +34,7 @@ class Watch:
         for observer in self._observers:
             observer.waits(step, why, waited, limit)
 
-    def sees(self, sight: Sight) -> None:
+    def sees(self, glance: Glance) -> None:
         """Take notice of what a look in the cutover saw."""
         for observer in self._observers:
-            observer.sees(sight)
+            observer.sees(glance)

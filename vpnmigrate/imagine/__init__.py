@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from msgspec.structs import replace as altered
+
 from vpnmigrate.changes import ArchiveConfiguration, AskOperator, Change, RunTest
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.imagine.scene import Scene
@@ -66,7 +68,7 @@ def walked(
         RefusedError: A step can never reach its goal; names the step and why.
     """
     planned: list[PlannedStep] = []
-    scene = replace(scene, told=replace(scene.told, verified=None))
+    scene = replace(scene, told=altered(scene.told, verified=None))
     for step in steps:
         changes, scene = _settled(scene, step, direction)
         planned.append(PlannedStep(step.number, step.title, step.phase, changes))
@@ -114,7 +116,7 @@ def _after(scene: Scene, changes: Iterable[Change]) -> Scene:
                 scene = _spoken(scene, Word.TEST_PASSED)
             case ArchiveConfiguration(connection):
                 files = {**scene.told.files, connection: "archived"}
-                scene = replace(scene, told=replace(scene.told, files=files))
+                scene = replace(scene, told=altered(scene.told, files=files))
             case _:
                 scene = replace(scene, world=scene.world.after(change))
     return scene
@@ -122,14 +124,14 @@ def _after(scene: Scene, changes: Iterable[Change]) -> Scene:
 
 def _spoken(scene: Scene, word: Word) -> Scene:
     words = {**scene.told.words, word: scene.at}
-    return replace(scene, told=replace(scene.told, words=words))
+    return replace(scene, told=altered(scene.told, words=words))
 
 
 def _verified(scene: Scene, way: Way, now: Snapshot) -> Scene:
     """Do as the runner does: traffic that has lacked nothing for long enough is verified."""
     if shortfalls(scene.plan, way, now, scene.told):
         return scene
-    told = replace(
+    told = altered(
         scene.told,
         verified=scene.told.verified or scene.at,
         green=scene.told.green or assumed(scene.plan, now, scene.at),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import msgspec
+from msgspec.structs import replace as altered
 
 from vpnmigrate.changes import Change
 from vpnmigrate.imagine import Scene, Turn, World
@@ -70,7 +71,7 @@ class Stand:
 
     def turned_back(self) -> Stand:
         """Give the state in which a rollback begins here."""
-        told = replace(self.scene.told, verified=None)
+        told = altered(self.scene.told, verified=None)
         scene = replace(self.scene, told=told)
         return replace(self, scene=scene, direction=Direction.BACK, settled=frozenset())
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace as told_anew
-
 from msgspec.structs import replace
 
 from vpnmigrate.changes import DetachVpnGateway, DisablePropagation
@@ -59,4 +57,4 @@ def leaving(state: RunState) -> Traffic:
 
 def informed(state: RunState, **news: object) -> RunState:
     """Add *news* to what the journal has been told."""
-    return replace(state, told=told_anew(state.told, **news))  # type: ignore[arg-type]
+    return replace(state, told=replace(state.told, **news))

@@ -38,7 +38,7 @@ from vpnmigrate.replay import RunState
 from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import safe, span, time_of_day
-from vpnmigrate.sights import Sight
+from vpnmigrate.sights import Glance
 from vpnmigrate.spoken import (
     AbortAsked,
     Acceptable,
@@ -295,5 +295,5 @@ class PlainProgress:
         line = self._outage.waiting(step, why, waited, limit)
         self._console.say(f"{time_of_day(self._clock.now())}   {line}")
 
-    def sees(self, sight: Sight) -> None:
+    def sees(self, glance: Glance) -> None:
         """Print nothing: what is lacking is in the wait that follows, changes are journalled."""

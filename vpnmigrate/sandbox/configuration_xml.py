@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from msgspec import Struct
 
 from vpnmigrate.sandbox.state import Connection, State, Tunnel
 
@@ -68,14 +69,12 @@ def in_xml_order(state: State, connection: Connection) -> list[Tunnel]:
     return connection.tunnels
 
 
-@dataclass(frozen=True)
-class _End:
+class _End(Struct, frozen=True):
     id: str
     asn: int | None
 
 
-@dataclass(frozen=True)
-class _Facts:
+class _Facts(Struct, frozen=True):
     """Everything that a configuration depends on."""
 
     connection: str

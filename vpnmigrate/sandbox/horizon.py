@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from vpnmigrate.sandbox.state import State
+from vpnmigrate.sandbox.timeline import Timeline
+
+_AT_ONCE = (timedelta(0),)
 
 
 def changes(state: State) -> list[datetime]:
     """Give, in order, every moment at which any answer of *state* may change by itself.
 
     It may name a moment at which nothing changes, and never misses one at which something does:
-    whatever the model works out from time is a stored moment plus one of ``_delays``.
+    whatever the model works out from time is a stored moment plus one of the delays that it has.
     """
-    delays = _delays(state)
-    return sorted({moment + delay for moment in set(_moments(state)) for delay in delays})
+    return sorted({*_of_tunnels(state), *_of_routes(state), *_of_the_rest(state)})
 
 
-def _delays(state: State) -> set[timedelta]:
-    """Give every time by which something may follow a stored moment (``tunnels``, …)."""
+def _of_tunnels(state: State) -> Iterator[datetime]:
+    """A tunnel rises, and later brings its routes, after the last of three (``tunnels``)."""
     behaviour = state.behaviour
-    tunnel = {timedelta(0), behaviour.ike, behaviour.ike + behaviour.bgp}
-    routes = {delay + behaviour.propagation_delay for delay in tunnel}
-    return tunnel | routes | {behaviour.gateway_ready_after}
-
-
-def _moments(state: State) -> Iterator[datetime]:
+    rises = {timedelta(0), behaviour.ike, behaviour.ike + behaviour.bgp}
+    delays = rises | {delay + behaviour.propagation_delay for delay in rises}
     for gateway in state.gateways.values():
-        for life in (gateway.life, *(row.life for row in gateway.attachments)):
-            yield from (moment for moment, _ in life.moments)
+        for row in gateway.attachments:
+            # Propagation can be enabled a while after an attachment (``gateways.is_ready``).
+            yield from _after(row.life, "attached", {*delays, behaviour.gateway_ready_after})
     for connection in state.connections.values():
-        for life in (connection.life, *connection.prefixes.values()):
-            yield from (moment for moment, _ in life.moments)
+        yield from _after(connection.life, "available", delays)
+    for device in state.devices.values():
+        yield from {moment + delay for moment in device.enabled.values() for delay in delays}
+
+
+def _of_routes(state: State) -> Iterator[datetime]:
+    """A setting to propagate brings routes a while after it was made."""
+    delay = state.behaviour.propagation_delay
+    for table in state.tables.values():
+        for setting in table.propagations:
+            if setting.since is not None:
+                yield from (setting.since, setting.since + delay)
+            if setting.until is not None:
+                yield setting.until
+        yield from (tie.until for tie in table.associations if tie.until)
+
+
+def _of_the_rest(state: State) -> Iterator[datetime]:
     lives = (
+        *(gateway.life for gateway in state.gateways.values()),
+        *(life for each in state.connections.values() for life in each.prefixes.values()),
         *(vpc.life for vpc in state.vpcs.values()),
         *(subnet.life for subnet in state.subnets.values()),
         *(customer.life for customer in state.customer_gateways.values()),
     )
     for life in lives:
         yield from (moment for moment, _ in life.moments)
-    for device in state.devices.values():
-        yield from device.enabled.values()
-    for table in state.tables.values():
-        for setting in table.propagations:
-            yield from (moment for moment in (setting.since, setting.until) if moment)
-        yield from (tie.until for tie in table.associations if tie.until)
+
+
+def _after(life: Timeline, state: str, delays: Collection[timedelta]) -> Iterator[datetime]:
+    """Give the moments of *life*, and those that follow where it comes to be in *state*."""
+    for moment, begins in life.moments:
+        yield from (moment + delay for delay in (delays if begins == state else _AT_ONCE))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from vpnmigrate.clock import VirtualClock
@@ -73,7 +74,7 @@ class Threshold:
         answer["ResponseMetadata"] = {
             **named,
             "HTTPStatusCode": status,
-            "HTTPHeaders": {"date": format_datetime(self._world.clock.now(), usegmt=True)},
+            "HTTPHeaders": {"date": _http_date(self._world.clock.now().replace(microsecond=0))},
             "RetryAttempts": 0,
         }
         return answer
@@ -84,6 +85,12 @@ class Threshold:
             self._calls[service, action] += 1
             self._total += 1
             return self._total, self._calls[service, action]
+
+
+@lru_cache(maxsize=16)
+def _http_date(second: datetime) -> str:
+    """Write *second* as HTTP does; a look's calls share one."""
+    return format_datetime(second, usegmt=True)
 
 
 def _no_time(_span: timedelta) -> None:

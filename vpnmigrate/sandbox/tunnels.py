@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from typing import Any
+
+from msgspec import Struct
 
 from vpnmigrate.sandbox.apierror import invalid_value
 from vpnmigrate.sandbox.state import Connection, Device, State, Tunnel
@@ -101,8 +102,7 @@ def _inside_cidr(state: State, text: str | None, taken: set[str]) -> str:
     return str(inside)
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What telemetry says of one tunnel."""
 
     up: bool

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
+from hashlib import blake2b
 from random import Random
 from threading import RLock
 from typing import Any
@@ -87,6 +88,7 @@ class World:
         self._present = _Memory(State(clock.now(), self.behaviour, account, region, seed))
         self._lock = RLock()
         self._calls: Counter[str] = Counter()
+        self._questions: dict[str, str] = {}
         self._past: list[tuple[datetime, _Memory]] = []
         self._changed = clock.now()
         self._next_change: datetime | None = self._changed
@@ -112,14 +114,11 @@ class World:
                     "Request would have succeeded, but DryRun flag is set.",
                     412,
                 )
-            written = _canonical(params)
-            if name in WRITES or self.behaviour.read_lag:
-                call = f"{self.seed}/{service}/{action}/{written}"
-                self._calls[call] += 1
-                state.draw = Random(f"{call}/{self._calls[call]}")  # noqa: S311 - repeatable on purpose
-            if name in READS:
-                return self._read(name, params, written)
-            return self._write(WRITES[name], state, params)
+            if name in WRITES:
+                call = self._once(name, _canonical(params))
+                state.draw = Random(call)  # noqa: S311 - repeatable on purpose
+                return self._write(WRITES[name], state, params)
+            return self._read(name, params, self._asked(params))
 
     @contextmanager
     def alone(self) -> Iterator[State]:
@@ -182,6 +181,19 @@ class World:
             world._calls = self._calls.copy()
         return world
 
+    def _asked(self, params: Mapping[str, Any]) -> str:
+        """Give ``_canonical`` of a read's *params*; the same few reads come again and again."""
+        spoken = repr(params)
+        if spoken not in self._questions:
+            self._questions[spoken] = _canonical(params)
+        return self._questions[spoken]
+
+    def _once(self, name: tuple[str, str], written: str) -> str:
+        """Name a call so that no other of this world has that name, however alike they are."""
+        call = f"{self.seed}/{'/'.join(name)}/{written}"
+        self._calls[call] += 1
+        return f"{call}/{self._calls[call]}"
+
     def _read(
         self, name: tuple[str, str], params: Mapping[str, Any], written: str
     ) -> dict[str, Any]:
@@ -189,10 +201,9 @@ class World:
         state = self._present.state
         if not self.behaviour.read_lag:
             return self._present.answer(READS[name], params, written)
-        present = state.now
-        lags = not self.behaviour.lagging or name[1] in self.behaviour.lagging
-        lag = self.behaviour.read_lag if lags else timedelta(0)
-        moment = present - lag * state.draw.random()
+        present = moment = state.now
+        if not self.behaviour.lagging or name[1] in self.behaviour.lagging:
+            moment -= self.behaviour.read_lag * _fraction(self._once(name, written))
         seen = next((before for ended, before in self._past if ended > moment), self._present)
         seen.state.now = moment
         try:
@@ -210,10 +221,17 @@ class World:
         return action(state, params)
 
 
+def _fraction(text: str) -> float:
+    """Draw from 0 up to 1, the same for the same *text*; a generator of its own would cost more."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=4).digest()) / 2**32
+
+
 def _canonical(value: Any) -> str:
     """Write *value* so that equal parameters give equal text."""
+    if isinstance(value, str):
+        return repr(value)
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{k}:{_canonical(value[k])}" for k in sorted(value)) + "}"
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_canonical, value)) + "]"
     return repr(value)

@@ -115,7 +115,8 @@ class Fate:
         self._row: dict[str, int] = {}
         self._sending = False
         self._orders = list(schedule.orders)
-        self._lifts: datetime | None = None
+        self.lifts: datetime | None = None
+        """When the pause in force is lifted."""
 
     @property
     def spares_reads(self) -> bool:
@@ -164,9 +165,9 @@ class Fate:
             order = self._orders.pop(0)
             yield order.verb
             if order.verb is Verb.PAUSE:
-                self._lifts = now + order.rest
-        if self._lifts is not None and self._lifts <= now:
-            self._lifts = None
+                self.lifts = now + order.rest
+        if self.lifts is not None and self.lifts <= now:
+            self.lifts = None
             yield Verb.CONTINUE
 
     def before(self, service: str, action: str, nth: int) -> None:

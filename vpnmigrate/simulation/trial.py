@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,10 +10,10 @@ from vpnmigrate.aws.account import Account
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import AwsUnreadableError, BackedOutError, VpnMigrateError
 from vpnmigrate.looking import Claimant
-from vpnmigrate.model import MigrationId, VpnConnectionId
+from vpnmigrate.model import MigrationId
+from vpnmigrate.orders import traffic_hangs
 from vpnmigrate.plan import Plan
 from vpnmigrate.planner import plan_from
-from vpnmigrate.ports import Path
 from vpnmigrate.records import Direction, Entry
 from vpnmigrate.replay import RunState, Wish
 from vpnmigrate.runner import Runner, Surroundings
@@ -25,7 +24,8 @@ from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.sights import Sight
+from vpnmigrate.sights import Glance
+from vpnmigrate.simulation.absent import HashesOnly, Nobody, NoPaths
 from vpnmigrate.simulation.drowsy import DrowsyClock
 from vpnmigrate.simulation.eyes import WatchedEc2
 from vpnmigrate.simulation.invariants import CLAIMS, Judge
@@ -217,14 +217,19 @@ class _Trial:
             journal=journal,
             people=DeviceEngineer(self.world, self.setting.topology.reaction),
             observer=self,
-            clock=DrowsyClock(self.world, self.schedule.late),
-            interruption=_Nobody(),
-            paths=_NoPaths(),
+            clock=DrowsyClock(self.world, self.schedule.late, self._rests_until),
+            interruption=Nobody(),
+            paths=NoPaths(),
             claimant=Claimant(HOLDER),
             parallel=1,
             blind=self.blind,
         )
         return Runner(plan, around)
+
+    def _rests_until(self) -> datetime | None:
+        """Give when the pause that the run rests in is lifted; None if it does not rest."""
+        rests = self._is(Wish.PAUSED) and not traffic_hangs(self.run)
+        return self.fate.lifts if rests else None
 
     @property
     def run(self) -> RunState:
@@ -253,7 +258,7 @@ class _Trial:
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Take no notice (``ports.Observer``)."""
 
-    def sees(self, sight: Sight) -> None:
+    def sees(self, glance: Glance) -> None:
         """Take no notice: the invariants look at the world itself."""
 
     def _note(self, broken: Iterable[str]) -> None:
@@ -270,26 +275,5 @@ class _Trial:
         return self._truth
 
 
-class _Nobody:
-    """Nobody wants a trial to stop between two changes (``ports.Interruption``)."""
-
-    reason = None
-
-
-class _NoPaths:
-    """The world is in this process: no way leads there (``ports.Paths``)."""
-
-    def read(self) -> Sequence[Path]:
-        return ()
-
-
-class _HashesOnly:
-    """A vault that keeps nothing but what the journal keeps of a file: its hash."""
-
-    def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
-        del connection, name
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _account(world: World, fate: Fate | None) -> Account:
-    return Account(DirectClients(world, faults=fate), world.clock, _HashesOnly())
+    return Account(DirectClients(world, faults=fate), world.clock, HashesOnly())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.model import Attachment, ConnectionRecord, State, TunnelReading, VpnConnectionId
