@@ -100,7 +100,7 @@ def _search(name: str, search: Search, seeds: range, jobs: int) -> bool:
     """Search among *seeds* in *jobs* processes; tell whether anything ended wrong."""
     began = told = time.monotonic()
     total = Tally()
-    with Pool(jobs, _collect_little) as pool:
+    with Pool(jobs, _collect_after_trials_only) as pool:
         for tally in pool.imap_unordered(partial(_one, search), seeds, chunksize=TRIES):
             total.add(tally)
             for failure in tally.failures:
@@ -112,10 +112,10 @@ def _search(name: str, search: Search, seeds: range, jobs: int) -> bool:
     return bool(total.failures)
 
 
-def _collect_little() -> None:
-    """Let a worker look for garbage seldom: what a trial leaves is mostly no cycle."""
+def _collect_after_trials_only() -> None:
+    """Let a worker look for garbage when a search asks for it, which is after each trial."""
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    gc.disable()
 
 
 def _one(search: Search, seed: int) -> Tally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
@@ -179,9 +180,19 @@ def _tried(planned: Setting | _Refusal, schedule: Schedule, tally: Tally) -> tup
         tally.trials += 1
         due = planned.topology.stops == STOPS_PLANNING
         return () if due else (f"planning refuses: {planned.why}",)
-    outcome = try_out(planned, schedule)
-    tally.count(outcome)
+    outcome = _gone_through(planned, schedule, tally)
     return wrong_with(outcome, planned.topology)
+
+
+def _gone_through(setting: Setting, schedule: Schedule, tally: Tally) -> Outcome:
+    """Go through one trial and count it.
+
+    Its parts hold each other, and die together: while they are young they are cheap to collect.
+    """
+    outcome = try_out(setting, schedule)
+    tally.count(outcome)
+    gc.collect(0)
+    return outcome
 
 
 def wrong_with(outcome: Outcome, world: Topology) -> tuple[str, ...]:
@@ -261,7 +272,6 @@ def enumerate_kills(seed: int, tally: Tally, *, pairs: bool = False) -> None:
     tally.worlds += 1
     points = KillPoints(setting_of(world), _lateness(Dice(f"late/{seed}")))
     for schedule in points.twice() if pairs else points.once():
-        outcome = try_out(points.setting, schedule)
-        tally.count(outcome)
+        outcome = _gone_through(points.setting, schedule, tally)
         if why := points.wrong(schedule, outcome):
             tally.failures.append(Failure(seed, schedule, why))
