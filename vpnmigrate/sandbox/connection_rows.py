@@ -20,18 +20,15 @@ _ELSEWHERE = {"tgw-": "TransitGatewayId", "arn:": "CoreNetworkArn"}
 
 def describe_vpn_connections(state: State, params: Params) -> Result:
     """DescribeVpnConnections; it has no pages, and shows keys to whoever may call it."""
-    rows = {
-        c.id: connection_row(state, c, configuration=state.life(c) in LIVING)
-        for c in state.connections.values()
-        if state.is_there(c)
-    }
+    there = {c.id: c for c in state.connections.values() if state.is_there(c)}
+    named = asked_for(there, params, "VpnConnectionIds", CONNECTION)
+    rows = [connection_row(state, c, configuration=state.life(c) in LIVING) for c in named]
 
     def asn(row: Row) -> Iterable[str]:
         customer = state.customer_gateways.get(row.get("CustomerGatewayId", ""))
         return [str(customer.asn)] if customer else []
 
-    named = asked_for(rows, params, "VpnConnectionIds", CONNECTION)
-    return {"VpnConnections": selected(named, params, _FILTERS | {"bgp-asn": asn})}
+    return {"VpnConnections": selected(rows, params, _FILTERS | {"bgp-asn": asn})}
 
 
 _FILTERS: dict[str, Field] = {

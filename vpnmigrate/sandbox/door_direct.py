@@ -7,8 +7,9 @@ serialised.  ``tests/contract`` holds every door to the same answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from vpnmigrate.ports import Credentials, Renewal
@@ -77,21 +78,21 @@ class _Client:
     """One service's client: a method for each operation that a world answers."""
 
     def __init__(self, service: str, threshold: Threshold) -> None:
-        self._calls = {
-            _spoken(action): _call(service, action, threshold)
-            for known, action in (*READS, *WRITES)
-            if known == service
-        }
+        self._service = service
+        self._threshold = threshold
 
     def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
         try:
-            return self._calls[name]
+            action = _actions(self._service)[name]
         except KeyError:
             raise AttributeError(f"no sandbox answers {name}") from None
+        call = _call(self._service, action, self._threshold)
+        setattr(self, name, call)
+        return call
 
     def get_paginator(self, name: str) -> _Pages:
         """Give what walks through all pages of an operation."""
-        return _Pages(self._calls[name])
+        return _Pages(getattr(self, name))
 
 
 class _Pages:
@@ -126,8 +127,9 @@ def _call(service: str, action: str, threshold: Threshold) -> Callable[..., dict
     return call
 
 
-def _spoken(action: str) -> str:
-    """Give the name of a client's method for *action*, as botocore forms it."""
+@cache
+def _actions(service: str) -> Mapping[str, str]:
+    """Give what *service* answers by the names of a client's methods, as botocore forms them."""
     from botocore import xform_name
 
-    return xform_name(action)
+    return {xform_name(action): action for known, action in (*READS, *WRITES) if known == service}

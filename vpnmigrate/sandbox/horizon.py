@@ -11,28 +11,33 @@ from vpnmigrate.sandbox.timeline import Timeline
 _AT_ONCE = (timedelta(0),)
 
 
-def changes(state: State) -> list[datetime]:
-    """Give, in order, every moment at which any answer of *state* may change by itself.
+def changes(state: State, since: datetime) -> list[datetime]:
+    """Give, in order, every moment from *since* at which an answer of *state* may change by itself.
 
     It may name a moment at which nothing changes, and never misses one at which something does:
     whatever the model works out from time is a stored moment plus one of the delays that it has.
     """
-    return sorted({*_of_tunnels(state), *_of_routes(state), *_of_the_rest(state)})
+    found = {*_of_tunnels(state, since), *_of_routes(state), *_of_the_rest(state)}
+    return sorted(moment for moment in found if moment >= since)
 
 
-def _of_tunnels(state: State) -> Iterator[datetime]:
+def _of_tunnels(state: State, since: datetime) -> Iterator[datetime]:
     """A tunnel rises, and later brings its routes, after the last of three (``tunnels``)."""
     behaviour = state.behaviour
     rises = {timedelta(0), behaviour.ike, behaviour.ike + behaviour.bgp}
     delays = rises | {delay + behaviour.propagation_delay for delay in rises}
+    # Most of what there is has been there for long, and follows nothing any more.
+    early = since - max(*delays, behaviour.gateway_ready_after)
     for gateway in state.gateways.values():
         for row in gateway.attachments:
             # Propagation can be enabled a while after an attachment (``gateways.is_ready``).
-            yield from _after(row.life, "attached", {*delays, behaviour.gateway_ready_after})
+            ready = {*delays, behaviour.gateway_ready_after}
+            yield from _after(row.life, "attached", ready, early)
     for connection in state.connections.values():
-        yield from _after(connection.life, "available", delays)
+        yield from _after(connection.life, "available", delays, early)
     for device in state.devices.values():
-        yield from {moment + delay for moment in device.enabled.values() for delay in delays}
+        for moment in {enabled for enabled in device.enabled.values() if enabled >= early}:
+            yield from (moment + delay for delay in delays)
 
 
 def _of_routes(state: State) -> Iterator[datetime]:
@@ -59,7 +64,10 @@ def _of_the_rest(state: State) -> Iterator[datetime]:
         yield from (moment for moment, _ in life.moments)
 
 
-def _after(life: Timeline, state: str, delays: Collection[timedelta]) -> Iterator[datetime]:
-    """Give the moments of *life*, and those that follow where it comes to be in *state*."""
+def _after(
+    life: Timeline, state: str, delays: Collection[timedelta], early: datetime
+) -> Iterator[datetime]:
+    """Give the moments of *life*, not too *early*, and what follows where *state* begins."""
     for moment, begins in life.moments:
-        yield from (moment + delay for delay in (delays if begins == state else _AT_ONCE))
+        if moment >= early:
+            yield from (moment + delay for delay in (delays if begins == state else _AT_ONCE))

@@ -15,7 +15,7 @@ from vpnmigrate.sandbox.ids import (
     VPC,
     Kind,
 )
-from vpnmigrate.sandbox.params import Params, Row, required
+from vpnmigrate.sandbox.params import Params, required
 from vpnmigrate.sandbox.state import (
     Connection,
     CustomerGateway,
@@ -26,6 +26,7 @@ from vpnmigrate.sandbox.state import (
     Vpc,
 )
 
+_T = TypeVar("_T")
 _Living = TypeVar("_Living", Gateway, Connection, CustomerGateway, Vpc, Subnet)
 
 
@@ -73,17 +74,17 @@ def available_gateway(state: State, identifier: str) -> Gateway:
     return gateway
 
 
-def asked_for(rows: Mapping[str, Row], params: Params, name: str, kind: Kind) -> list[Row]:
-    """Give the rows whose ids *params* list under *name*, or all of them.
+def asked_for(there: Mapping[str, _T], params: Params, name: str, kind: Kind) -> list[_T]:
+    """Give what is *there* under the ids that *params* list under *name*, or all of it.
 
     Raises:
-        ApiError: One of the ids is not among the rows.
+        ApiError: One of the ids is not there.
     """
     wanted: Iterable[str] = params.get(name) or ()
     for identifier in wanted:
-        if identifier not in rows:
+        if identifier not in there:
             raise kind.unknown(identifier)
-    return [rows[identifier] for identifier in (sorted(set(wanted)) or sorted(rows))]
+    return [there[identifier] for identifier in (sorted(set(wanted)) or sorted(there))]
 
 
 def _living(state: State, things: Mapping[str, _Living], identifier: str, kind: Kind) -> _Living:

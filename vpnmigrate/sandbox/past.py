@@ -8,11 +8,14 @@ from vpnmigrate.sandbox.state import (
     Association,
     Attachment,
     Connection,
+    CustomerGateway,
     Device,
     Gateway,
     Propagation,
     RouteTable,
     State,
+    Subnet,
+    Vpc,
 )
 from vpnmigrate.sandbox.timeline import Timeline
 
@@ -25,13 +28,10 @@ def kept(state: State) -> State:
     """
     return replace(
         state,
-        vpcs={id_: replace(vpc, life=_life(vpc.life)) for id_, vpc in state.vpcs.items()},
-        subnets={id_: replace(each, life=_life(each.life)) for id_, each in state.subnets.items()},
+        vpcs={id_: _vpc(vpc) for id_, vpc in state.vpcs.items()},
+        subnets={id_: _subnet(subnet) for id_, subnet in state.subnets.items()},
         gateways={id_: _gateway(gateway) for id_, gateway in state.gateways.items()},
-        customer_gateways={
-            id_: replace(each, life=_life(each.life))
-            for id_, each in state.customer_gateways.items()
-        },
+        customer_gateways={id_: _customer(each) for id_, each in state.customer_gateways.items()},
         connections={id_: _connection(each) for id_, each in state.connections.items()},
         tables={id_: _table(table) for id_, table in state.tables.items()},
         tags={id_: dict(tags) for id_, tags in state.tags.items()},
@@ -46,6 +46,25 @@ def _life(life: Timeline) -> Timeline:
     return Timeline(life.moments)
 
 
+def _vpc(vpc: Vpc) -> Vpc:
+    return Vpc(vpc.id, vpc.cidrs, vpc.owner, _life(vpc.life))
+
+
+def _subnet(subnet: Subnet) -> Subnet:
+    return Subnet(subnet.id, subnet.vpc, subnet.cidr, _life(subnet.life))
+
+
+def _customer(customer: CustomerGateway) -> CustomerGateway:
+    return CustomerGateway(
+        customer.id,
+        _life(customer.life),
+        customer.asn,
+        customer.ip,
+        customer.device_name,
+        customer.certificate,
+    )
+
+
 def _gateway(gateway: Gateway) -> Gateway:
     return Gateway(
         gateway.id,
@@ -57,10 +76,17 @@ def _gateway(gateway: Gateway) -> Gateway:
 
 
 def _connection(connection: Connection) -> Connection:
-    return replace(
-        connection,
-        life=_life(connection.life),
-        prefixes={cidr: _life(life) for cidr, life in connection.prefixes.items()},
+    return Connection(
+        connection.id,
+        _life(connection.life),
+        connection.category,
+        connection.customer_gateway,
+        connection.gateway,
+        connection.static_only,
+        connection.tunnels,
+        connection.elsewhere,
+        {cidr: _life(life) for cidr, life in connection.prefixes.items()},
+        connection.key_storage,
     )
 
 

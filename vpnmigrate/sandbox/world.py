@@ -37,10 +37,16 @@ class _Memory:
     state: State
     answers: dict[tuple[int, Action, str], dict[str, Any]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._since = self.state.now - self.state.behaviour.read_lag
+
     @cached_property
     def changes(self) -> list[datetime]:
-        """When the state changes by itself; worked out when first asked for."""
-        return changes(self.state)
+        """When the state changes by itself; worked out when first asked for.
+
+        No read sees what was longer ago than it may lag.
+        """
+        return changes(self.state, self._since)
 
     def kept(self) -> _Memory:
         """Give a memory of what the state is now, for when it is altered."""
