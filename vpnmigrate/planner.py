@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from vpnmigrate.drift import compared, configuration
 from vpnmigrate.errors import NothingToMigrateError, PreflightError, RefusedError
-from vpnmigrate.imagine import Scene, opening, walked
+from vpnmigrate.imagine import opening, walked
+from vpnmigrate.imagine.ending import end_of
 from vpnmigrate.journeys import CLEAN_UP, CUTOVER, FORWARD, RETIRE
 from vpnmigrate.model import (
     ConnectionRecord,
@@ -139,7 +140,7 @@ def expected_end(plan: Plan, made: Mapping[Role, str]) -> dict[str, str]:
     *made* has the ids of what was created; without them a role stands for its own id.  Tunnel
     addresses that Amazon chooses are not in it.
     """
-    return _chosen_here(_end(plan, made))
+    return _chosen_here(end_of(plan, made))
 
 
 def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str, ...]:
@@ -147,7 +148,7 @@ def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str
 
     A successor that is gone is one sentence; without its id it is told by whose successor it was.
     """
-    end, living = _end(plan, made), {connection.id for connection in after.living}
+    end, living = end_of(plan, made), {connection.id for connection in after.living}
     gone = [connection.id for connection in end.living if connection.id not in living]
     roles = {old: connection_role(old) for old in plan.old_connections}
     whose = {made.get(role, role): old for old, role in roles.items()}
@@ -155,11 +156,6 @@ def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str
     others = {p: v for p, v in _chosen_here(end).items() if not p.startswith(theirs)}
     told = (_is_gone(id_, whose[id_]) for id_ in sorted(gone))
     return (*told, *compared(others, _chosen_here(after)))
-
-
-def _end(plan: Plan, made: Mapping[Role, str]) -> Survey:
-    _, there = walked(opening(plan, made), FORWARD, Direction.FORWARD)
-    return _survey_of(there, made)
 
 
 def _chosen_here(survey: Survey) -> dict[str, str]:
@@ -251,17 +247,6 @@ def _without_ours(survey: Survey, migration: MigrationId) -> Survey:
         other_gateways=tuple(g for g in survey.other_gateways if foreign(g.tags)),
         other_connections=tuple(c for c in survey.other_connections if foreign(c.tags)),
         vpcs=tuple(v for v in survey.vpcs if foreign(v.tags)),
-    )
-
-
-def _survey_of(there: Scene, made: Mapping[Role, str]) -> Survey:
-    before, world = there.plan.before, there.world
-    new = VpnGatewayId(made.get(GATEWAY_ROLE, GATEWAY_ROLE))
-    return replace(
-        before,
-        gateway=world.gateways[new],
-        connections=tuple(c for c in world.connections.values() if c.vpn_gateway == new),
-        route_tables=tuple(world.tables.values()),
     )
 
 
