@@ -213,5 +213,5 @@ class TestHarness:
 
 WORLDS = "b40fefb0fa36bed5360341e587047c04ddd7d8de045d89a6b33175c6607b2c0d"
 """Of the generator's first worlds; another generator has another."""
-JOURNALS = "2f87b8a7398568ab8ddb0aca046d765c35e49f946c6c784540ca6e810a0ce99e"
+JOURNALS = "d6259dce49f958c27d954c44d2f1386861c1ecc516e629ae95becd2f0f4c67af"
 """What `scripts/simulate.py --digest 8` prints; a runner that does anything else has another."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.sandbox.world import World
 
-NAP = timedelta(seconds=25)
+NAP = timedelta(seconds=40)
 """The longest that a process is left asleep because there is nothing new to be seen.  Two calls in
 doubt, a consistency delay each, and a late awakening after each fit into the shortest limit of a
 step, which is ten minutes."""
