@@ -105,11 +105,16 @@ def test_a_line_that_is_no_line_of_a_journal_is_told_with_its_fault():
     assert error.line == 2
 
 
-def test_a_last_line_that_another_ran_into_is_no_torn_one():
-    """What holds more than one line's JSON was written whole, and altered since."""
-    error = refused([*LINES[:3], LINES[3].rstrip() + LINES[3].rstrip()])
+@pytest.mark.parametrize("behind", [LINES[3].rstrip(), b" ", b"\r"], ids=["line", "blank", "cr"])
+def test_a_last_line_that_something_ran_into_is_no_torn_one(behind):
+    """What holds more than one line's JSON was written whole, and altered since.
+
+    Whoever went on from it would write the next line into the same one.
+    """
+    error = refused([*LINES[:3], LINES[3].rstrip() + behind])
 
     assert isinstance(error, JournalDamagedError)
+    assert error.message == "the book is damaged at line 4: something stands behind its end"
     assert error.line == 4
 
 

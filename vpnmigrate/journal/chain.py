@@ -95,8 +95,8 @@ def read_chain(
     if not rest and lines and _is_torn(lines[-1]):
         rest = lines.pop() + b"\n"
     elif rest and _is_more_than_json(rest):
-        lines.append(rest)  # no torn line looks like that; it will be found damaged
-        rest = b""
+        # No torn line looks like that, and the next one would be written into it.
+        raise _damaged(name, len(lines) + 1, "something stands behind its end")
     hashes = [genesis(migration), *map(_hash, lines)]
     headers = [_header(line, number, name) for number, line in enumerate(lines, start=1)]
     for number, header in enumerate(headers, start=1):
