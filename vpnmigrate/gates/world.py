@@ -73,8 +73,7 @@ def new_connections(plan: Plan, way: Way, now: Snapshot, told: Told) -> Seen:
     if isinstance(verdict, Met):
         observed = f"{len(plan.old_connections)} available, no prefix missing"
         return passed(Gate.NEW_CONNECTIONS, observed, _PREFIXES)
-    why = getattr(verdict, "why", "the new connections are not as the plan wants them")
-    return failed(Gate.NEW_CONNECTIONS, why, _PREFIXES)
+    return failed(Gate.NEW_CONNECTIONS, verdict.why, _PREFIXES)
 
 
 def new_gateway(way: Way, now: Snapshot) -> Seen:

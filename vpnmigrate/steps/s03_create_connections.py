@@ -47,7 +47,7 @@ class CreateConnections(Step):
                     if now.value(Prefix(new, cidr)) is Switch.OFF:
                         yield AddStaticPrefix(new, cidr)
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Met | NotYet | Blocked:
         if blocked := twins_in(now):
             return blocked
         for old in plan.before.living:
@@ -142,7 +142,7 @@ def _stranger(old: ConnectionRecord, now: Snapshot) -> Blocked | None:
     return None
 
 
-def _is_ready(old: ConnectionRecord, now: Snapshot) -> Verdict:
+def _is_ready(old: ConnectionRecord, now: Snapshot) -> Met | NotYet | Blocked:
     role = connection_role(old.id)
     state = now.state(role)
     if state is not State.AVAILABLE:
