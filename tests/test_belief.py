@@ -89,9 +89,8 @@ class TestTrusted:
     def test_absence_is_not_believed_too_soon_either(self):
         """A creation that is not listed yet is unknown, so nothing is created twice."""
         role = Role("test-vpc")
-        intent = Intent(
-            Existence(role), frozenset({State.PENDING, State.AVAILABLE}), NOON - minutes(1)
-        )
+        come = frozenset({State.PENDING, State.AVAILABLE})
+        intent = Intent(Existence(role), come, NOON - minutes(1), performed=False)
 
         seen = trusted(a_snapshot(), [intent])
 

@@ -45,7 +45,7 @@ class Intent(Struct, frozen=True):
     fact: Fact
     arrived: frozenset[Value]
     at: datetime
-    performed: bool = False
+    performed: bool
     """Whether EC2 confirmed it; if not, it is in doubt."""
 
 
