@@ -37,13 +37,15 @@ ROOMS = {
 TESTS = (
     *("steps", "journal", "imagine", "replay", "report", "faults", "simulation/test_trials.py"),
     *(
+        "cli/test_accepting.py",
         "cli/test_approvals.py",
         "cli/test_gates.py",
         "cli/test_hooks.py",
         "cli/test_lost_journal.py",
     ),
-    *("test_asleep.py", "test_batches.py", "test_belief.py", "test_cases_*.py", "test_claims.py"),
-    *("test_confirming.py", "test_deciding.py", "test_disk_fails.py", "test_drift.py"),
+    *("test_accepting.py", "test_asleep.py", "test_batches.py", "test_belief.py"),
+    *("test_cases_*.py", "test_claims.py", "test_confirming.py", "test_deciding.py"),
+    *("test_disk_fails.py", "test_drift.py"),
     *("test_evidence.py", "test_gate_words.py", "test_gatekeeping.py", "test_gates.py"),
     *("test_hooks.py", "test_inbox.py", "test_journal_gone.py", "test_orders.py", "test_pace.py"),
     *("test_patience.py", "test_planner.py", "test_plans_come_true.py", "test_probes.py"),

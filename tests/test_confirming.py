@@ -24,6 +24,7 @@ from vpnmigrate.confirming import (
     watch,
 )
 from vpnmigrate.errors import HeldError, RefusedError
+from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.options import Decisions, OldTunnels
 from vpnmigrate.ports import Credentials, Renewal
 from vpnmigrate.ports import Path as HostPath
@@ -35,7 +36,9 @@ from vpnmigrate.records import (
     OutageBegan,
     StepBegun,
 )
+from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState
+from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.spoken import Armed
 from vpnmigrate.states import RunStatus
 from vpnmigrate.windows import BY_DEFAULT
@@ -197,6 +200,13 @@ class Dog:
         return self.there
 
 
+class HalfAnHour(DirectClients):
+    """Clients with credentials that end at half past noon."""
+
+    def credentials(self) -> Credentials:
+        return Credentials(TEMPORARY, NOON + 30 * MINUTES)
+
+
 @pytest.fixture
 def stage(tmp_path):
     return Stage(tmp_path, decisions=LEAVE)
@@ -292,6 +302,24 @@ class TestARun:
 
         with pytest.raises(RefusedError, match="the cutover has begun"):
             stage.forward(commit=committed(Dog()))
+
+    def test_credentials_have_to_last_as_long_as_was_rehearsed(self, tmp_path):
+        """A rehearsal shows how long a cutover and its way back take; without one it is assumed."""
+        stage = Stage(tmp_path, decisions=LEAVE, clients_of=HalfAnHour)
+        rehearsed = Rehearsed(
+            fingerprint=stage.plan.fingerprint,
+            at=NOON,
+            tool="test",
+            passed=True,
+            cutover=2 * MINUTES,
+            back={9: 4 * MINUTES},
+        )
+        with pytest.raises(RefusedError, match="the credentials end at"):
+            stage.forward(commit=committed(Dog()))
+
+        state = stage.forward(commit=committed(Dog()), papers=Papers("ann", rehearsed))
+
+        assert state.armed is not None
 
     def test_a_wish_outlives_the_process_that_was_given_it(self, stage):
         """Held for a person at the devices, the run is armed by whichever process goes on."""

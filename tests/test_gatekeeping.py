@@ -6,13 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from tests.builders import MAIN, MIGRATION, NOON, OLD, VPC, a_survey, a_table, minutes
+from tests.builders import MAIN, MIGRATION, NOON, OLD, OLD_VPN, VPC, a_survey, a_table, minutes
 from tests.stage import Lookout, Stage
 from vpnmigrate.errors import DriftError, HeldError, NotVerifiedError, StepError
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.gates import ProofOfReturn
 from vpnmigrate.go_no_go import Call, Force, Gate, Milestone
-from vpnmigrate.options import Decisions, Finalize, Window
+from vpnmigrate.options import Approvals, Decisions, Finalize, Window
+from vpnmigrate.ports import Judged
 from vpnmigrate.records import BaselineTaken, Forced, GatesSeen, StepSettled
 from vpnmigrate.replay import Traffic
 from vpnmigrate.runner import Runner
@@ -96,6 +97,23 @@ def test_aws_that_cannot_be_read_for_long_holds(tmp_path):
     assert caught.value.advice.startswith("vpnmigrate apply ")
 
 
+def test_what_would_close_a_gate_is_looked_at_for_one_delay_and_told(tmp_path):
+    """A describe may lag: whoever waits for another look reads why, for how long, and how long."""
+    stage = Stage(tmp_path)
+    with pytest.raises(HeldError):
+        stage.run(lambda runner: runner.forward(until=6))
+    stage.world.devices.disable(OLD_VPN)
+    stage.clock.sleep(minutes(10))
+
+    with pytest.raises(HeldError, match="old-tunnels: vpn-old has 0 UP, 2 when planned"):
+        stage.forward()
+
+    whys, waited, limits = zip(*stage.lookout.waits_timed, strict=True)
+    assert set(whys) == {"what AWS shows is not certain yet"}
+    assert minutes(2) - timedelta(seconds=15) < waited[-1] < minutes(2)
+    assert set(limits) == {minutes(4)}
+
+
 def test_a_force_is_written_beside_what_was_seen(tmp_path):
     """The journal keeps what the gate had observed, who forced it and why."""
     stage = in_the_window(tmp_path)
@@ -109,6 +127,38 @@ def test_a_force_is_written_beside_what_was_seen(tmp_path):
     assert forced.before is Milestone.CUTOVER
     assert forced.observed.startswith("over since")
     assert stage.state.forced == (forced,)
+
+
+class Agreeable:
+    """Hooks that agree to everything."""
+
+    def ask(self, moment):
+        return Judged("ask", 0)
+
+
+def test_a_hook_is_written_down_with_its_moment(tmp_path):
+    """Whoever reads the journal sees what the plan's program was asked before, and its answer."""
+    stage = Stage(tmp_path)
+    papers = Papers("ann", hooks=Agreeable())
+    stage.run(Runner.forward, papers=papers)
+    stage.run(Runner.retire, papers=papers)
+
+    hooks = [e for seen in stage.records(GatesSeen) for e in seen.gates if e.gate is Gate.HOOK]
+    assert [(each.call, each.required) for each in hooks] == [
+        (Call.PASS, "ask exits 0 (before-cutover)"),
+        (Call.PASS, "ask exits 0 (before-finalize)"),
+    ]
+
+
+def test_where_no_plan_file_is_known_the_advice_leaves_its_name_open(tmp_path):
+    """A command for somebody to paste stands there with the word of the usage in its place."""
+    stage = Stage(tmp_path, decisions=Decisions(approvals=Approvals(required=1)))
+    with pytest.raises(HeldError, match="approvals: none"):
+        stage.forward()
+
+    (seen,) = stage.records(GatesSeen)
+    (closed,) = (each for each in seen.gates if each.call is Call.FAIL)
+    assert closed.advice.endswith(": vpnmigrate approve PLAN")
 
 
 class TestPassedAgain:

@@ -110,6 +110,7 @@ def test_all_open_when_everything_is_ready():
         (Gate.NEW_CONNECTIONS, {Existence(role_of(OLD_VPN)): State.PENDING}, OLD_VPN),
         (Gate.WAY_BACK, {Existence(OLD_VPN): State.DELETING}, "no way back"),
         (Gate.WAY_BACK, {Existence(MAIN): State.ABSENT}, MAIN),
+        (Gate.WAY_BACK, {Existence(MAIN): UNKNOWN}, "rtb-main is unknown"),
         (Gate.WAY_BACK, {AttachmentOf(OLD, VpcId("vpc-1")): Attachment.DETACHED}, "detached"),
     ],
 )
@@ -305,6 +306,16 @@ class TestOldTunnels:
         assert (seen.call, seen.observed) == (
             Call.FAIL,
             "vpn-old has 1 UP, 2 when planned",
+        )
+
+    def test_every_old_connection_is_told(self):
+        """With more than one, whoever reads the gate sees how each of them stands."""
+        two = (a_connection(), a_connection("vpn-b", customer_gateway="cgw-2", up=1))
+        plan = msgspec.structs.replace(PLAN, before=a_survey(connections=two))
+        now = replace(a_snapshot(), connections={record.id: record for record in two})
+
+        assert asked(Gate.OLD_TUNNELS, now, plan=plan).observed == (
+            "vpn-old has 2 UP, 2 when planned; vpn-b has 1 UP, 1 when planned"
         )
 
     def test_a_site_that_the_plan_excepts_may_be_down(self):

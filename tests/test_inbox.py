@@ -15,7 +15,7 @@ from tests.builders import a_run
 from tests.journal.stories import OPENED, ask
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import JournalError, VpnMigrateError
-from vpnmigrate.inbox import Abort, Confirm, Continue, Done, Inbox, Pause
+from vpnmigrate.inbox import Abort, Accept, Confirm, Continue, Done, Inbox, Pause
 from vpnmigrate.journal import FileJournal, SystemDisk, read_journal
 from vpnmigrate.lock import Me, take_lock
 from vpnmigrate.orders import CONFIRMED_AFTER_ALL
@@ -155,6 +155,25 @@ def test_an_order_taken_up_before_a_crash_is_not_taken_up_again(
     journal.fold_inbox()
 
     assert replay(journal.entries).order is None
+    assert list(run.inbox.iterdir()) == []
+
+
+def test_an_acceptance_is_answered_once(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
+) -> None:
+    """A process that dies between answering and forgetting leaves a message that does no harm."""
+    few = Accept(at=clock.now(), who="bob", host="desk", degraded=("vpn-new",), reason="it will do")
+    inbox.leave(few)
+    (message,) = (letter.path for letter in inbox.letters())
+    text = message.read_bytes()
+    journal.fold_inbox()
+    answered = journal.entries
+    message.write_bytes(text)
+
+    journal.fold_inbox()
+
+    assert isinstance(answered[-1].record, Declined)
+    assert journal.entries == answered
     assert list(run.inbox.iterdir()) == []
 
 

@@ -8,7 +8,9 @@ from itertools import pairwise
 import pytest
 
 from tests.stage import Stage
-from vpnmigrate.errors import HeldError
+from tests.test_accepting import OneTunnel
+from vpnmigrate.errors import DidNotSettleError, HeldError
+from vpnmigrate.options import Decisions, Waits
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 
 SECOND = timedelta(seconds=1)
@@ -60,6 +62,21 @@ def test_in_the_outage_it_looks_every_second(tmp_path):
 
     assert len(waits) > 3
     assert all(after - before < 3 * SECOND for before, after in pairwise(waits))
+
+
+def test_a_limit_is_over_when_it_is_reached(tmp_path):
+    """The look that falls on a step's limit is its last one."""
+
+    def looks(limit: timedelta) -> list[timedelta]:
+        stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=limit)))
+        with pytest.raises(DidNotSettleError):
+            stage.forward(people=OneTunnel(stage.world))
+        return waits_for(stage, "DEGRADED")
+
+    *_, before, last = looks(timedelta(minutes=5))
+
+    assert last > timedelta(minutes=5)
+    assert looks(before)[-1] == before
 
 
 def test_every_look_of_the_cutover_is_shown(tmp_path):

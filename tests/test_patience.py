@@ -186,6 +186,17 @@ class TestWayBack:
         assert run.bears(UNHEARD, change)
         assert run.claimant.forgone
 
+    def test_a_claim_that_came_off_begins_its_patience_afresh(self):
+        """What AWS has done in between is no silence: the next one has its two delays again."""
+        run = Bearing(Direction.BACK)
+        change = RemoveClaim(OLD, "ann@desk/1")
+        run.bears(UNHEARD, change)
+        run.bears(Performed("req-1"), change)
+        run.clock.sleep(minutes(4))
+
+        assert run.bears(UNHEARD, change)
+        assert not run.claimant.forgone
+
     def test_a_refusal_to_take_its_claim_off_is_final(self):
         """Where AWS refuses for good there is nothing to wait for."""
         run = Bearing(Direction.BACK)

@@ -460,6 +460,7 @@ class TestOtherHands:
 
         assert state.status is RunStatus.CUT_OVER
         assert any("192.168.0.0/16" in line for line in state.lost)
+        assert state.settled == frozenset(range(1, 11))
         assert not any(isinstance(c, ReplaceRoute) for c in stage.intended)
 
 
@@ -653,6 +654,9 @@ class TestWithoutJournal:
 
         assert state.status is RunStatus.CUT_OVER
         assert stage.calls.count("CreateVpnGateway") == 0
+        assert stage.lookout.waits_seen[0] == (
+            "0: without a journal, what AWS shows is believed only after a while"
+        )
         if boundary >= 8:
             asked = [c.word for c in stage.intended if isinstance(c, AskOperator)]
             assert Word.DEVICES_CONFIGURED not in asked

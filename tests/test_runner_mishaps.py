@@ -296,6 +296,23 @@ class TestOtherHandsAndResuming:
         assert stage.clock.now() - began < timedelta(minutes=10)
         assert stage.differences() == ()
 
+    def test_a_route_to_a_new_gateway_that_others_deleted_is_brought_back(self, stage):
+        """What this run pointed at it is still this run's to move, and all is as before."""
+        engineer = DeviceEngineer(stage.world)
+        stage.forward(people=engineer)
+        new, connection = stage.new_gateway, stage.look().ours[role_of(OLD_VPN)]
+        stage.do("DetachVpnGateway", VpnGatewayId=new, VpcId=VPC)
+        stage.clock.sleep(timedelta(minutes=10))
+        stage.do("DeleteVpnConnection", VpnConnectionId=connection)
+        stage.clock.sleep(timedelta(minutes=10))
+        stage.do("DeleteVpnGateway", VpnGatewayId=new)
+        stage.clock.sleep(timedelta(minutes=10))
+
+        state = stage.back(people=engineer)
+
+        assert (state.status, state.lost) == (RunStatus.ROLLED_BACK, ())
+        assert stage.differences() == ()
+
     def test_a_table_that_others_made_take_up_routes_is_named_when_it_goes_off(self, tmp_path):
         """A rollback switches off what hangs on the leaving gateway, and says whose it was."""
         spare = a_table("rtb-spare")

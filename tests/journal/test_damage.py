@@ -131,6 +131,7 @@ class TestTheMark:
         journal = opening()
 
         assert len(journal.entries) == 3
+        assert not journal.lost
         assert written.head.exists()
 
     @pytest.mark.parametrize("text", [b"", b"garbage", b"000000000003 " + b"g" * 64 + b"\n"])
@@ -141,7 +142,9 @@ class TestTheMark:
         with pytest.raises(JournalError, match=r"journal\.head is damaged") as caught:
             opening()
 
-        assert "remove that file" in caught.value.advice
+        assert caught.value.advice == (
+            "if you know that it has not, remove that file and run the same command again"
+        )
 
     def test_an_older_mark_contradicts_nothing(self, written: Run, opening: Opening) -> None:
         """A power cut may leave a mark of a moment before: it proves less, and stops nobody."""

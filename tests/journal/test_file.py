@@ -175,7 +175,9 @@ class TestRefusing:
             journal.write(Noted("never tried"))
 
         assert str(run.journal) in caught.value.message
-        assert caught.value.advice
+        assert caught.value.advice == (
+            "see to the disk and its permissions, then run the same command again: it resumes"
+        )
         assert again.value is caught.value
         assert [entry.record for entry in journal.entries] == [OPENED]
         assert run.journal.stat().st_size == size
@@ -232,9 +234,12 @@ class TestRefusing:
         damaged = run.journal.read_bytes().replace(b"alice", b"mallo", 1)
         run.journal.write_bytes(damaged)
 
-        with pytest.raises(JournalDamagedError, match=r"journal\.jsonl is damaged at line 1"):
+        with pytest.raises(
+            JournalDamagedError, match=r"journal\.jsonl is damaged at line 1"
+        ) as caught:
             opening()
 
+        assert caught.value.line == 1
         assert run.journal.read_bytes() == damaged
 
     def test_an_unreadable_journal_is_an_error(self, run: Run) -> None:

@@ -96,6 +96,16 @@ def test_what_a_newer_program_wrote_is_told(lines, number, why):
     assert error.advice == "use the vpnmigrate that wrote it, or a newer one"
 
 
+def test_a_newer_format_may_chain_its_lines_otherwise():
+    """Lines of a format that has neither hashes nor numbers are a newer program's, not damaged."""
+    line = b'{"v":%d}\n' % (JOURNAL_FORMAT + 1)
+
+    error = refused([*LINES[:2], line, line])
+
+    assert not isinstance(error, JournalDamagedError)
+    assert error.advice == "use the vpnmigrate that wrote it, or a newer one"
+
+
 def test_a_line_that_is_no_line_of_a_journal_is_told_with_its_fault():
     """What cannot be read at all is damage, and the decoder's own reason stands in the message."""
     error = refused([LINES[0], b"[]\n", *LINES[2:]])

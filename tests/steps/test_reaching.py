@@ -192,6 +192,14 @@ class TestExcepted:
 
         assert len(reached(late, plan=plan).waiting) == waited
 
+    def test_what_led_nowhere_before_needs_no_exception(self):
+        """A path that somebody has added since was decided by nothing before, and is not asked."""
+        plan = a_plan(decisions=Decisions(exceptions=Exceptions(prefixes=("10.8.0.0/15",))))
+        both, main = ordinary_tables(NEW)
+        added = a_table(MAIN, propagates=NEW, learned=[PREFIX], static={"10.9.0.0/16": "eni-9"})
+
+        assert reached((both, main), plan=plan) == reached((both, added), plan=plan) == Reach()
+
     def test_a_prefix_list_is_excepted_by_its_name(self):
         """What is no network is excepted by its own name alone."""
         before = a_survey(route_tables=(a_table(BOTH, static={"pl-1": OLD}),))

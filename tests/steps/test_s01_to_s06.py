@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import msgspec
+import pytest
 
 from tests.builders import (
     FORWARD,
@@ -224,6 +225,13 @@ class TestCreateConnections:
         assert isinstance(blocked, Blocked)
         assert "vpn-stranger" in blocked.why
 
+    def test_one_that_is_still_being_made_is_a_strangers_too(self):
+        """Case 25: EC2 may hand back what somebody else has just asked for."""
+        young = a_connection("vpn-young", on=NEW, category=AWS_VPN, state="pending")
+        now = snapshot_of(replace(new_side(), connections=(young,)), a_plan().migration)
+
+        assert changes(CreateConnections(), a_plan(), now) == []
+
     def test_deleted_ones_between_the_same_gateways_do_not_matter(self):
         """Case 25: only deleted connections for the pair: create."""
         ghost = a_connection("vpn-ghost", on=NEW, category=AWS_VPN, state="deleted")
@@ -274,6 +282,15 @@ class TestFetchConfiguration:
             ArchiveConfiguration(OLD_VPN),
             ArchiveConfiguration(NEW_VPN, OLD_VPN, "Cisco/ISR/IOS", "ikev1"),
         ]
+
+    @pytest.mark.parametrize("versions", [(), ("ikev2",), ("ikev1", "ikev2")], ids=str)
+    def test_the_sample_is_for_ikev2_wherever_that_may_be_spoken(self, versions):
+        """Only a plan that allows nothing but IKEv1 gets a device's sample for that."""
+        plan = a_plan(decisions=Decisions(tunnel_options=TunnelOptions(ike_versions=versions)))
+
+        *_, folder = changes(FetchConfiguration(), plan, a_snapshot())
+
+        assert folder == ArchiveConfiguration(NEW_VPN, OLD_VPN, ike_version="ikev2")
 
     def test_what_is_archived_is_not_fetched_again(self):
         """The journal's word for an archived file is enough."""

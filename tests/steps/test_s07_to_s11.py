@@ -62,7 +62,7 @@ from vpnmigrate.options import (
     Verification,
     Waits,
 )
-from vpnmigrate.snapshot import Reading, Word, snapshot_of
+from vpnmigrate.snapshot import Baseline, Reading, Word, snapshot_of
 from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet
 from vpnmigrate.steps.s07_stop_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
@@ -293,6 +293,16 @@ class TestRestoreRouting:
         assert changes(RestoreRouting(), dropped, plan=plan) == [AssociateEdge(edge, NEW)]
         assert verdict(RestoreRouting(), tied, plan=plan) == Met()
 
+    def test_an_edge_table_that_is_gone_is_named(self):
+        """An edge table that somebody deleted is tied to nothing, and holds nothing up."""
+        plan = a_plan(before=a_survey(route_tables=(a_table("rtb-edge", edge_of=OLD),)))
+        now = self.swapped([])
+
+        assert changes(RestoreRouting(), now, plan=plan) == []
+        assert verdict(RestoreRouting(), now, plan=plan) == Lost(
+            ("the edge association of rtb-edge with vgw-new: the table was deleted",)
+        )
+
 
 class TestSwitchTunnels:
     def green(self, *, up=2, **more):
@@ -499,6 +509,30 @@ class TestShortfalls:
 
         assert "advertises no prefixes" in line
 
+    def test_a_static_connection_has_nothing_to_advertise(self):
+        """Where routes are written by hand, UP is all that is asked of a tunnel."""
+        static = self.green(self.successor(prefixes=[PREFIX], routes=0))
+
+        assert self.lacking(static) == ()
+
+    def test_a_connection_that_shows_no_tunnel_yet_is_told_so(self):
+        """A new connection has no telemetry at first, which is not the same as DOWN."""
+        young = replace_struct(self.successor(), telemetry=())
+
+        assert self.lacking(self.green(young)) == (
+            "vpn-new has 0 of 2 tunnels UP (no telemetry yet)",
+        )
+
+    @pytest.mark.parametrize(("up", "lacks"), [(0, 1), (1, 0)])
+    def test_of_what_was_not_to_be_seen_before_step_7_one_tunnel_is_needed(self, up, lacks):
+        """A connection that the last look before the outage did not list must prove itself."""
+        propagated = dict.fromkeys((MAIN, BOTH), frozenset({PREFIX}))
+        unseen = told(baseline=Baseline(NOON, tunnels_up={}, propagated=propagated))
+        now = self.green(self.successor(up=up))
+
+        assert len(self.lacking(now, said=unseen)) == lacks
+        assert degraded(a_plan(), FORWARD, now, unseen) == ()
+
     def test_a_missing_prefix_is_named_with_its_table(self):
         """Every prefix of before must be there again, table by table."""
         tables = (a_table(MAIN, propagates=NEW, learned=[PREFIX]), ordinary_tables(NEW)[0])
@@ -533,6 +567,17 @@ class TestShortfalls:
         now = snapshot_of(reading, a_plan().migration)
 
         assert (self.lacking(now, way=BACK) == ()) is enough
+
+    def test_on_the_way_back_nothing_need_be_advertised_now(self):
+        """Case 56: an old device that announces nothing at this moment holds no rollback up."""
+        reading = Reading(
+            NOON,
+            gateways=(a_gateway(),),
+            connections=(a_connection(routes=0),),
+            tables=ordinary_tables(),
+        )
+
+        assert self.lacking(snapshot_of(reading, a_plan().migration), way=BACK) == ()
 
     def test_old_telemetry_right_after_disabling_is_not_believed(self):
         """On the way back UP may be a reading from before the old tunnels were disabled."""
