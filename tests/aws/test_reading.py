@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.devices.documents import OLD_ENDS, OLD_KEYS, a_document
 from vpnmigrate.aws import reading
-from vpnmigrate.aws.reading_tables import Tables, table_record
+from vpnmigrate.aws.reading_tables import table_record
 from vpnmigrate.model import (
     AssociationRecord,
     Attached,
@@ -206,20 +206,6 @@ class TestTable:
 
         destinations = [route.destination for route in table_record(row).routes]
         assert destinations == ["10.1.0.0/16", "2001:db8::/32", "pl-1"]
-
-    def test_look_after_look(self):
-        """A table that says something new is read anew, and all others are what they were."""
-
-        def row(id_: str, target: str) -> Any:
-            return {"RouteTableId": id_, "Routes": [{"GatewayId": target}]}
-
-        tables = Tables()
-        first, second = tables.read([row("rtb-1", "vgw-1"), row("rtb-2", "vgw-1")])
-        again, changed = tables.read([row("rtb-2", "vgw-2"), row("rtb-1", "vgw-1")])
-
-        assert again is first
-        assert (second.routes[0].target, changed.routes[0].target) == ("vgw-1", "vgw-2")
-        assert tables.read([row("rtb-2", "vgw-2")]) == (changed,)
 
     @pytest.mark.parametrize(
         "field",

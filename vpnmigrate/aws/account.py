@@ -13,7 +13,7 @@ from vpnmigrate.aws.failures import FAILURES, Kind, failure_of
 from vpnmigrate.aws.lasting import ahead_of
 from vpnmigrate.aws.marking import carrying
 from vpnmigrate.aws.reading import configuration_of
-from vpnmigrate.aws.reading_tables import Tables
+from vpnmigrate.aws.remembering import Memory
 from vpnmigrate.aws.translate import outcome_of, outcome_of_read
 from vpnmigrate.aws.unreadable import CredentialsExpiredError, reading
 from vpnmigrate.changes import ArchiveConfiguration, AwsChange, CreateVpnConnection
@@ -37,7 +37,7 @@ class Reader:
     def __init__(self, clients: ClientSource, clock: Clock) -> None:
         self._clients = clients
         self._clock = clock
-        self._tables = Tables()
+        self._memory = Memory()
 
     def identity(self) -> Identity:
         """Tell who we are, as ``ports.Ec2`` says."""
@@ -82,7 +82,7 @@ class Reader:
         """
         try:
             with carrying(plan.migration), self._renewing():
-                return looking.look(self._clients.reader(), plan, self._clock, self._tables)
+                return looking.look(self._clients.reader(), plan, self._clock, self._memory)
         except NoCredentialsError as exc:
             raise CredentialsExpiredError(exc.message, advice=exc.advice) from exc
 

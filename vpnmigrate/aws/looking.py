@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 from vpnmigrate.aws import describing
 from vpnmigrate.aws.reading import (
-    connection_at_a_glance,
-    gateway_record,
     in_order,
     subnet_record,
     vpc_record,
 )
-from vpnmigrate.aws.reading_tables import Tables
+from vpnmigrate.aws.remembering import Memory
 from vpnmigrate.clock import Clock
 from vpnmigrate.model import SubnetRecord, Tag, VpcRecord
 from vpnmigrate.plan import Plan
@@ -22,19 +20,19 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 
-def look(ec2: EC2Client, plan: Plan, clock: Clock, tables: Tables) -> Reading:
+def look(ec2: EC2Client, plan: Plan, clock: Clock, memory: Memory) -> Reading:
     """Read what *plan* touches, gateways first: what they name is asked for next.
 
-    *tables* knows the tables of the look before.
+    *memory* is of the look before.
 
     Raises:
         AwsError: A describe call failed.
     """
     begun = clock.now()
-    gateways = in_order(map(gateway_record, describing.gateways(ec2)))
+    gateways = memory.gateways.read(describing.gateways(ec2))
     ours = [g.id for g in gateways if g.tags.get(Tag.MIGRATION) == plan.migration]
     on = sorted({plan.old_gateway, *ours})
-    connections = in_order(map(connection_at_a_glance, describing.connections_on(ec2, on)))
+    connections = memory.connections.read(describing.connections_on(ec2, on))
     vpcs: tuple[VpcRecord, ...] = ()
     subnets: tuple[SubnetRecord, ...] = ()
     if plan.decisions.test_vpc:
@@ -45,7 +43,7 @@ def look(ec2: EC2Client, plan: Plan, clock: Clock, tables: Tables) -> Reading:
         begun=begun,
         gateways=gateways,
         connections=connections,
-        tables=tables.read(describing.route_tables(ec2, holding)),
+        tables=memory.tables.read(describing.route_tables(ec2, holding)),
         vpcs=vpcs,
         subnets=subnets,
     )

@@ -42,12 +42,16 @@ if TYPE_CHECKING:
     )
 
 
-class _Identified(Protocol):
+class Identified(Protocol):
+    """Whatever has an id."""
+
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Its id."""
+        ...
 
 
-_Record = TypeVar("_Record", bound=_Identified)
+_Record = TypeVar("_Record", bound=Identified)
 _ELSEWHERE: Final = ("TransitGatewayId", "CoreNetworkArn", "VpnConcentratorId")
 
 

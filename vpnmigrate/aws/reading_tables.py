@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from vpnmigrate.aws.reading import canonical, in_order, tags_of
+from vpnmigrate.aws.reading import canonical, tags_of
 from vpnmigrate.model import (
     AssociationRecord,
     RouteRecord,
@@ -43,29 +42,6 @@ _TARGETS: Final = (
     "IpAddress",
 )
 _UNTIED: Final = ("disassociating", "disassociated", "failed")
-
-
-class Tables:
-    """Reads the route tables of look after look, and what says the same as before only once.
-
-    A table is known by its id; two answers are compared whole, which is much less than to read one.
-    """
-
-    def __init__(self) -> None:
-        self._last: dict[str, tuple[RouteTableTypeDef, RouteTableRecord]] = {}
-
-    def read(self, rows: Iterable[RouteTableTypeDef]) -> tuple[RouteTableRecord, ...]:
-        """Give the records of *rows* by id, the very same where a row is as it was."""
-        last, self._last = self._last, {}
-        records = []
-        for row in rows:
-            id_ = row.get("RouteTableId", "")
-            known, record = last.get(id_, (None, None))
-            if record is None or known != row:
-                record = table_record(row)
-            self._last[id_] = row, record
-            records.append(record)
-        return in_order(records)
 
 
 def table_record(row: RouteTableTypeDef) -> RouteTableRecord:

@@ -1,0 +1,67 @@
+"""Rows of look after look, read once as long as they say the same: a look comes by every second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from vpnmigrate.aws.reading import Identified, connection_at_a_glance, gateway_record, in_order
+from vpnmigrate.aws.reading_tables import table_record
+from vpnmigrate.model import ConnectionRecord, GatewayRecord, RouteTableRecord
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import RouteTableTypeDef, VpnConnectionTypeDef, VpnGatewayTypeDef
+
+_Row = TypeVar("_Row", bound=Mapping[str, Any])
+_Record = TypeVar("_Record", bound=Identified)
+
+
+class Remembered(Generic[_Row, _Record]):
+    """Reads rows of one kind with *read*, each again only if one of its *parts* has changed.
+
+    *id_* is the key of a row's id, and what is left out of *parts* never changes under one id.
+    Comparing them costs much less than to read them, and nothing else of a row is kept.
+    """
+
+    def __init__(self, read: Callable[[_Row], _Record], id_: str, *parts: str) -> None:
+        self._read = read
+        self._id = id_
+        self._parts = parts
+        self._last: dict[str, tuple[tuple[Any, ...], _Record]] = {}
+
+    def read(self, rows: Iterable[_Row]) -> tuple[_Record, ...]:
+        """Give the records of *rows* by id, the very same where a row is as it was."""
+        last, self._last = self._last, {}
+        records = []
+        for row in rows:
+            id_, parts = str(row.get(self._id)), tuple(map(row.get, self._parts))
+            known, record = last.get(id_, (None, None))
+            if record is None or known != parts:
+                record = self._read(row)
+            self._last[id_] = parts, record
+            records.append(record)
+        return in_order(records)
+
+
+class Memory:
+    """What a reader remembers of the look before."""
+
+    def __init__(self) -> None:
+        self.gateways: Remembered[VpnGatewayTypeDef, GatewayRecord] = Remembered(
+            gateway_record,
+            "VpnGatewayId",
+            *("State", "AmazonSideAsn", "Type", "VpcAttachments", "Tags"),
+        )
+        # Its options and its configuration hold keys, and a glance takes from them only whether
+        # its routing is static, which is settled when it is made.
+        self.connections: Remembered[VpnConnectionTypeDef, ConnectionRecord] = Remembered(
+            connection_at_a_glance,
+            "VpnConnectionId",
+            *("State", "Category", "CustomerGatewayId", "VpnGatewayId", "TransitGatewayId"),
+            *("CoreNetworkArn", "VpnConcentratorId", "Routes", "VgwTelemetry", "Tags"),
+        )
+        self.tables: Remembered[RouteTableTypeDef, RouteTableRecord] = Remembered(
+            table_record,
+            "RouteTableId",
+            *("VpcId", "OwnerId", "Associations", "PropagatingVgws", "Routes", "Tags"),
+        )
