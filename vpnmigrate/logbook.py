@@ -35,6 +35,7 @@ class Logbook:
         self._intents: tuple[Intent, ...] | None = None
         self._made: Mapping[Role, frozenset[str]] | None = None
         self._touched: frozenset[Fact] | None = None
+        self._switched: tuple[Mapping[VpnGatewayId, int], Mapping[Fact, int]] | None = None
 
     @property
     def cutover_is_open(self) -> bool:
@@ -116,6 +117,14 @@ class Logbook:
 
         They are those of a gateway that was attached and for which they were not switched on since.
         """
+        if self._switched is None:
+            self._switched = self._attached_and_enabled()
+        attached, enabled = self._switched
+        settings = {Propagation(t.id, g): since for t in tables for g, since in attached.items()}
+        return frozenset(s for s, since in settings.items() if enabled.get(s, 0) < since)
+
+    def _attached_and_enabled(self) -> tuple[Mapping[VpnGatewayId, int], Mapping[Fact, int]]:
+        """Number the latest intent to attach each gateway, and to enable each propagation."""
         attached: dict[VpnGatewayId, int] = {}
         enabled: dict[Fact, int] = {}
         for intent in self._state.intents:
@@ -126,8 +135,7 @@ class Logbook:
                     enabled[change.fact] = intent.number
                 case _:
                     pass
-        settings = {Propagation(t.id, g): since for t in tables for g, since in attached.items()}
-        return frozenset(s for s, since in settings.items() if enabled.get(s, 0) < since)
+        return attached, enabled
 
     def doubts(self, edge_tables: Iterable[RouteTableRecord]) -> Sequence[Intent]:
         """Give the intents with, among them, what detaching a gateway may have done by itself.
@@ -175,8 +183,9 @@ class Logbook:
         if len(entries) == self._told:
             return
         fresh = entries[self._told :]
-        self._state = replay(fresh, self._state)
-        self._intents = self._made = self._touched = None
+        known, self._state = self._state.intents, replay(fresh, self._state)
+        if self._state.intents is not known:
+            self._intents = self._made = self._touched = self._switched = None
         for entry in fresh:
             self._observer.saw(entry)
         self._told = len(entries)

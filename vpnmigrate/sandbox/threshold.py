@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from vpnmigrate.clock import VirtualClock
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 LATENCY = timedelta(seconds=0.2)
 """What a call to EC2 takes; a guess, for an outage that adds up."""
+
+_SECOND = timedelta(seconds=1)
 
 
 class SandboxGapError(RuntimeError):
@@ -49,6 +50,7 @@ class Threshold:
         self._turn = threading.Lock()
         self._calls: Counter[tuple[str, str]] = Counter()
         self._total = 0
+        self._dated = datetime.min.replace(tzinfo=UTC), ""
 
     def pass_(self, service: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out *action* and give its answer, or AWS's refusal in the form of one.
@@ -74,10 +76,20 @@ class Threshold:
         answer["ResponseMetadata"] = {
             **named,
             "HTTPStatusCode": status,
-            "HTTPHeaders": {"date": _http_date(self._world.clock.now().replace(microsecond=0))},
+            "HTTPHeaders": {"date": self._date()},
             "RetryAttempts": 0,
         }
         return answer
+
+    def _date(self) -> str:
+        """Write the moment as HTTP does, to the second, which the calls of a look share."""
+        now = self._world.clock.now()
+        second, written = self._dated
+        if not second <= now < second + _SECOND:
+            second = now.replace(microsecond=0)
+            written = format_datetime(second, usegmt=True)
+            self._dated = second, written
+        return written
 
     def _begin(self, service: str, action: str) -> tuple[int, int]:
         with self._turn:
@@ -85,12 +97,6 @@ class Threshold:
             self._calls[service, action] += 1
             self._total += 1
             return self._total, self._calls[service, action]
-
-
-@lru_cache(maxsize=16)
-def _http_date(second: datetime) -> str:
-    """Write *second* as HTTP does; a look's calls share one."""
-    return format_datetime(second, usegmt=True)
 
 
 def _no_time(_span: timedelta) -> None:
