@@ -63,10 +63,14 @@ def customer_gateway_configuration(state: State, connection: Connection) -> str:
 
 def in_xml_order(state: State, connection: Connection) -> list[Tunnel]:
     """Give the tunnels in the order of the configuration."""
-    swapped = sha256(f"{state.seed}/{connection.id}".encode()).digest()[0] % 2
-    if swapped and not state.behaviour.xml_follows_options:
-        return connection.tunnels[::-1]
-    return connection.tunnels
+    if state.behaviour.xml_follows_options or not _is_swapped(state.seed, connection.id):
+        return connection.tunnels
+    return connection.tunnels[::-1]
+
+
+@lru_cache(maxsize=1024)
+def _is_swapped(seed: int, connection: str) -> bool:
+    return sha256(f"{seed}/{connection}".encode()).digest()[0] % 2 == 1
 
 
 class _End(Struct, frozen=True):

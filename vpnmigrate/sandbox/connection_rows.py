@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 
 from vpnmigrate.model import CLASSIC
@@ -116,7 +117,6 @@ _DESCRIBED = {
 def _telemetry(state: State, connection: Connection) -> list[Row]:
     if state.life(connection) not in {"available", "modifying"}:
         return []
-    # AWS sorts telemetry by its own lights; by address is as good as any, and never by number.
     rows = []
     for number, tunnel in enumerate(connection.tunnels):
         reading = read_tunnel(state, connection, number)
@@ -129,4 +129,10 @@ def _telemetry(state: State, connection: Connection) -> list[Row]:
                 "LastStatusChange": reading.since,
             }
         )
-    return sorted(rows, key=lambda row: sha256(str(row["OutsideIpAddress"]).encode()).digest())
+    return sorted(rows, key=lambda row: _place(row["OutsideIpAddress"]))
+
+
+@lru_cache(maxsize=1024)
+def _place(address: str) -> bytes:
+    """Give a place among tunnels: AWS sorts by its own lights, and never by number."""
+    return sha256(address.encode()).digest()
