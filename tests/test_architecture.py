@@ -37,6 +37,7 @@ VALUES = (
     "spoken",
     "records",
     "sights",
+    "times",
     "ports",
 )
 _VALUES = frozenset(VALUES)

@@ -111,7 +111,7 @@ class TestHolding:
         name = f"alice@laptop/{os.getpid()}"
         assert caught.value.message == (
             f"run {run.id} is being worked on by alice on laptop, process {os.getpid()}, "
-            "since 2026-01-17 02:00:00Z (1:35:00)"
+            "since 2026-01-17 02:00:00Z (1 h 35 min)"
         )
         assert "wait" in caught.value.advice
         assert f"--take-over {name}" in caught.value.advice

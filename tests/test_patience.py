@@ -70,7 +70,7 @@ def test_what_is_put_off_is_borne_up_to_its_limit():
     error = run.error(PUT_OFF)
 
     assert isinstance(error, ChangeRefusedError)
-    assert error.message == f"AWS has put off for 0:03:00 to {CHANGE}: throttled"
+    assert error.message == f"AWS has put off for 3 min to {CHANGE}: throttled"
     assert (error.step, error.outage) == (7, True)
 
 

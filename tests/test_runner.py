@@ -278,7 +278,7 @@ class TestHolds:
 
         assert (late.value.step, late.value.outage) == (10, True)
         assert late.value.message.startswith(
-            "step 10 (Switch the tunnels) did not settle in 0:05:00: "
+            "step 10 (Switch the tunnels) did not settle in 5 min: "
         )
         assert stage.state.status is RunStatus.STUCK
         assert stage.state.traffic is Traffic.NONE

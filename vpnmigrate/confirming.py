@@ -20,6 +20,7 @@ from vpnmigrate.ports import Credentials, Path, Renewal
 from vpnmigrate.records import Direction, Entry
 from vpnmigrate.replay import RunState
 from vpnmigrate.spoken import Armed
+from vpnmigrate.times import moment, span, time_of_day
 from vpnmigrate.windows import Expected
 
 SHORTEST = timedelta(minutes=1)
@@ -149,7 +150,7 @@ def obstacles(
 
 def _length(within: timedelta) -> Iterator[str]:
     if not SHORTEST <= within <= LONGEST:
-        yield f"{within} is not between {SHORTEST} and {LONGEST}"
+        yield f"{span(within)} is not between {span(SHORTEST)} and {span(LONGEST)}"
 
 
 def _devices(plan: Plan) -> Iterator[str]:
@@ -173,6 +174,6 @@ def _credentials(held: Credentials, until: datetime) -> Iterator[str]:
         yield "the credentials are temporary, and nothing here tells until when they last"
     elif held.until < until:
         yield (
-            f"the credentials end at {held.until:%Y-%m-%d %H:%M:%S}Z, and a cutover, the time "
-            f"to confirm and a rollback may take until {until:%H:%M:%S}Z"
+            f"the credentials end at {moment(held.until)}, and a cutover, the time "
+            f"to confirm and a rollback may take until {time_of_day(until)}"
         )

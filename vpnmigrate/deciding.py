@@ -14,6 +14,7 @@ from vpnmigrate.records import DeadlinePassed, DecideBy, Direction, Noted
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState
 from vpnmigrate.spoken import AbortAsked, Continued
+from vpnmigrate.times import moment
 from vpnmigrate.windows import back_out_deadline, expected
 
 
@@ -73,8 +74,8 @@ class Deciding:
             self._logbook.write(deadline)
         else:
             # Somebody has forced the window: to turn round at once would be no cutover at all.
-            moment = f"{deadline.at:%Y-%m-%d %H:%M:%S}Z"
-            self._logbook.write(Noted(f"begun after its back-out deadline, which was {moment}"))
+            by = moment(deadline.at)
+            self._logbook.write(Noted(f"begun after its back-out deadline, which was {by}"))
 
     def mind(self) -> None:
         """Say once that the deadline has passed; turn back where the plan says so, or else ask.
@@ -94,7 +95,7 @@ class Deciding:
             self._logbook.write(DeadlinePassed(at, asks))
         if not asks:
             raise TurnBackError(
-                f"the back-out deadline, {at:%Y-%m-%d %H:%M:%S}Z, has passed without verified "
+                f"the back-out deadline, {moment(at)}, has passed without verified "
                 "traffic, and the plan's back-out policy is to roll back"
             )
         match self._people.decide(self._to_decide()):

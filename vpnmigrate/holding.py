@@ -13,6 +13,7 @@ from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Observer
 from vpnmigrate.records import Direction, Noted
 from vpnmigrate.tasks import Tasks
+from vpnmigrate.times import moment
 
 AWAY = timedelta(minutes=15)
 """Longer than a test command may take (10 min), and than any look with all its time-outs and
@@ -126,7 +127,7 @@ class Holding:
         """
         away = ""
         for before, now in self.time.absences():
-            away = f"this process did not run from {_moment(before)} to {_moment(now)}"
+            away = f"this process did not run from {moment(before)} to {moment(now)}"
             self._logbook.write(Noted(f"{away}: it was stopped, or its machine slept"))
         if not away:
             return
@@ -180,7 +181,3 @@ class Holding:
     def _lifting(self) -> str:
         on = self._logbook.going_on(self._plan)
         return f"vpnmigrate continue {self._plan.migration} && {on}"
-
-
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}Z"

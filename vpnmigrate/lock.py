@@ -11,7 +11,7 @@ import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import LockedError, TakenOverError, VpnMigrateError
 from vpnmigrate.rundir import FILE_MODE, Run, write_whole
+from vpnmigrate.times import moment, span
 
 _LONGEST: Final = 4096
 """Bytes; an owner's names and numbers are a few hundred."""
@@ -243,9 +244,8 @@ def _elsewhere(owner: Owner, now: datetime, run: Run) -> LockedError:
 
 
 def _described(owner: Owner, now: datetime) -> str:
-    age = timedelta(seconds=max(0, int((now - owner.since).total_seconds())))
-    since = owner.since.strftime("%Y-%m-%d %H:%M:%SZ")
-    return f"{owner.user} on {owner.host}, process {owner.process}, since {since} ({age})"
+    since = f"since {moment(owner.since)} ({span(now - owner.since)})"
+    return f"{owner.user} on {owner.host}, process {owner.process}, {since}"
 
 
 def _condition(process: int) -> str:

@@ -16,6 +16,7 @@ from vpnmigrate.performing import Done
 from vpnmigrate.plan import Phase
 from vpnmigrate.records import Direction, Noted
 from vpnmigrate.steps.base import Step
+from vpnmigrate.times import span
 
 UNHEARD_LIMIT = timedelta(minutes=15)
 """For a call that is sent again and again, and never answered: as long as for throttling."""
@@ -58,7 +59,7 @@ class Patience:
                     self._unheard.pop(done.change, None)
                 if self._may_still_pass(done.change, limit):
                     return None
-                text = f"AWS has put off for {limit} to {done.change}: {why}"
+                text = f"AWS has put off for {span(limit)} to {done.change}: {why}"
                 return ChangeRefusedError(text, step=step.number, outage=outage)
             case Refused(code=code, message=message, advice=advice) as refused:
                 self._put_off.pop(done.change.fact, None)

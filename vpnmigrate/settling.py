@@ -45,6 +45,7 @@ from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
 from vpnmigrate.steps.sighting import sight_of
 from vpnmigrate.tasks import Tasks
+from vpnmigrate.times import span
 
 T = TypeVar("T")
 
@@ -256,7 +257,8 @@ class Settler:
                 down = self._may_be_down(step)
                 if not down:
                     self._tasks.hold_if_waiting()
-                message = f"step {step.number} ({step.title}) did not settle in {limit}: {why}"
+                named = f"step {step.number} ({step.title})"
+                message = f"{named} did not settle in {span(limit)}: {why}"
                 raise DidNotSettleError(message, step=step.number, outage=down)
 
     @property

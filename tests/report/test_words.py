@@ -2,36 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
 from vpnmigrate.report import words
-
-
-@pytest.mark.parametrize(
-    ("length", "told"),
-    [
-        (timedelta(0), "0 s"),
-        (timedelta(seconds=-3), "0 s"),
-        (timedelta(seconds=59), "59 s"),
-        (timedelta(seconds=101), "1 min 41 s"),
-        (timedelta(minutes=45), "45 min"),
-        (timedelta(hours=1, seconds=5), "1 h"),
-        (timedelta(days=2, hours=3, minutes=4), "2 d 3 h"),
-    ],
-)
-def test_a_span_has_the_two_units_that_matter(length, told):
-    """Nobody reads seconds behind hours."""
-    assert words.span(length) == told
-
-
-def test_moments_are_utc_to_the_second():
-    """Every moment that is shown says that it is UTC."""
-    at = datetime(2026, 1, 17, 2, 14, 9, 999, tzinfo=UTC)
-
-    assert words.moment(at) == "2026-01-17 02:14:09Z"
-    assert words.time_of_day(at) == "02:14:09Z"
 
 
 def test_long_text_is_folded_under_itself():

@@ -347,7 +347,7 @@ class TestSwitchTunnels:
 
         assert changes(SwitchTunnels(), self.green(), plan=plan, said=soaking) == []
         assert verdict(SwitchTunnels(), self.green(), plan=plan, said=soaking) == NotYet(
-            f"{HOLD}: it soaks for 0:06:00"
+            f"{HOLD}: it soaks for 6 min"
         )
         (task,) = changes(SwitchTunnels(), self.green(), plan=plan, said=soaked)
         assert task.word is Word.OLD_TUNNELS_DISABLED

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from vpnmigrate.report.words import span
+from vpnmigrate.times import span
 
 MOST_OUTPUT = 16 * 1024
 """Bytes of output that are kept; the rest is read and dropped, so that nobody waits on a pipe."""

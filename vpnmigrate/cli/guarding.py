@@ -21,8 +21,8 @@ from vpnmigrate.lock import owner_at_work
 from vpnmigrate.records import Direction, Entry
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.standing import Standing
-from vpnmigrate.report.words import moment
 from vpnmigrate.rundir import Run
+from vpnmigrate.times import moment
 from vpnmigrate.vault import Vault
 
 GLANCE = timedelta(seconds=5)

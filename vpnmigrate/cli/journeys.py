@@ -16,6 +16,7 @@ from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState
 from vpnmigrate.report.standing import Standing, deletion_begun
 from vpnmigrate.states import RunStatus
+from vpnmigrate.times import moment
 
 
 def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
@@ -112,7 +113,7 @@ def _require_confirmed(subject: Subject, now: RunState) -> None:
     until = now.unconfirmed_until
     if until is not None:
         raise HeldError(
-            f"migrated, and UNCONFIRMED: at {until:%Y-%m-%d %H:%M:%S}Z it is rolled back, "
+            f"migrated, and UNCONFIRMED: at {moment(until)} it is rolled back, "
             "unless somebody confirms",
             advice=f"vpnmigrate confirm {subject.run.id}",
         )

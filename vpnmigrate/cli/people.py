@@ -10,9 +10,10 @@ from typing import Protocol, TextIO
 from vpnmigrate.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.report.console import Speaker
-from vpnmigrate.report.words import span, wrapped
+from vpnmigrate.report.words import wrapped
 from vpnmigrate.rundir import Run
 from vpnmigrate.snapshot import Word
+from vpnmigrate.times import span
 
 _DONE = ("done",)
 _TEST = ("again", "done")

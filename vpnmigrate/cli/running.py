@@ -52,9 +52,10 @@ from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.progress import PlainProgress
 from vpnmigrate.report.proof import brief
 from vpnmigrate.report.standing import Standing
-from vpnmigrate.report.words import span, wrapped
+from vpnmigrate.report.words import wrapped
 from vpnmigrate.rundir import Run
 from vpnmigrate.runner import Runner, Surroundings
+from vpnmigrate.times import span
 from vpnmigrate.vault import Vault
 
 BLIND = (

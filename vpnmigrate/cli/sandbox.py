@@ -133,7 +133,7 @@ def advance(
     from vpnmigrate.cli.desk import results_of
     from vpnmigrate.errors import UsageError
     from vpnmigrate.playbook import duration_from
-    from vpnmigrate.report.words import moment
+    from vpnmigrate.times import moment
 
     wanted = duration_from(span)
     if wanted is None:

@@ -20,6 +20,7 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import replay, word_meant
 from vpnmigrate.rundir import Run
 from vpnmigrate.spoken import Declined, Verb
+from vpnmigrate.times import time_of_day
 
 _VERBS: dict[type[Order], Bare] = {
     Pause: Verb.PAUSE,
@@ -89,7 +90,7 @@ class Hearing:
         word = word_meant(done.step, then)
         if word is None or (then.direction, then.attempt) != (now.direction, now.attempt):
             said = f"{done.who} on {done.host} said that step {done.step} is done"
-            self._reject(letter, f"{said}, which was not asked at {done.at:%H:%M:%SZ}")
+            self._reject(letter, f"{said}, which was not asked at {time_of_day(done.at)}")
             return
         journal.write(Spoken(word, done.who, done.host, letter.id))
         self._forget(letter)

@@ -24,6 +24,7 @@ from vpnmigrate.snapshot import Told, Word
 from vpnmigrate.spoken import Accepted, Armed, Shortage
 from vpnmigrate.states import RunStatus, StepStatus
 from vpnmigrate.tallies import Tally
+from vpnmigrate.times import moment
 
 
 class Traffic(StrEnum):
@@ -81,8 +82,7 @@ class Order:
     def __str__(self) -> str:
         """Give it as a person reads it."""
         lasting = "since" if self.wish is Wish.PAUSED else "at"
-        moment = f"{self.since:%Y-%m-%d %H:%M:%S}Z"
-        return f"{self.wish} by {self.who} on {self.host} {lasting} {moment}"
+        return f"{self.wish} by {self.who} on {self.host} {lasting} {moment(self.since)}"
 
 
 class RunState(Struct, frozen=True):

@@ -12,7 +12,7 @@ from vpnmigrate.records import Entry, GatesSeen
 from vpnmigrate.replay import RunState
 from vpnmigrate.report import gates
 from vpnmigrate.report.document import Section, Table
-from vpnmigrate.report.words import moment
+from vpnmigrate.times import moment
 
 
 def forces(state: RunState) -> Iterator[Section]:

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.approval import Approval
-from vpnmigrate.report.words import columns, moment, wrapped
+from vpnmigrate.report.words import columns, wrapped
+from vpnmigrate.times import moment
 
 SCHEMA = "vpnmigrate/approval/1"
 

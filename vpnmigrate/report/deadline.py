@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from vpnmigrate.records import DeadlinePassed, DecideBy
-from vpnmigrate.report.words import moment, span, time_of_day
 from vpnmigrate.spoken import Armed, ConfirmWished
+from vpnmigrate.times import moment, span, time_of_day
 
 
 def lines(about: DecideBy | DeadlinePassed | ConfirmWished | Armed, run: str) -> Iterator[str]:

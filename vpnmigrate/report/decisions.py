@@ -14,7 +14,8 @@ from vpnmigrate.options import (
     TunnelOptions,
     TunnelPolicy,
 )
-from vpnmigrate.report.words import columns, moment, span
+from vpnmigrate.report.words import columns
+from vpnmigrate.times import moment, span
 
 _KEYS = {
     KeyMode.NEW: "AWS makes new pre-shared keys; every device needs them",

@@ -27,7 +27,8 @@ from vpnmigrate.replay import replay
 from vpnmigrate.report import admitted, measured
 from vpnmigrate.report.document import Document, Section, Table
 from vpnmigrate.report.progress import Narrator
-from vpnmigrate.report.words import count, moment, safe, span
+from vpnmigrate.report.words import count, safe
+from vpnmigrate.times import moment, span
 
 SCHEMA = "vpnmigrate/report/1"
 

@@ -11,8 +11,9 @@ import msgspec
 from vpnmigrate.go_no_go import Call, Milestone, Seen
 from vpnmigrate.records import Forced, GatesSeen
 from vpnmigrate.replay import accepting
-from vpnmigrate.report.words import moment, safe, wrapped
+from vpnmigrate.report.words import safe, wrapped
 from vpnmigrate.spoken import Accepted, Shortage
+from vpnmigrate.times import moment
 
 _TITLES = {Milestone.CUTOVER: "before the cutover", Milestone.FINALIZE: "before finalize"}
 _ACCEPT = " --accept-degraded "

@@ -14,7 +14,7 @@ from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState
 from vpnmigrate.report.document import Section
 from vpnmigrate.report.progress import probes_told
-from vpnmigrate.report.words import moment, span
+from vpnmigrate.times import moment, span
 
 
 def section(entries: Sequence[Entry], state: RunState, rehearsed: Rehearsed | None) -> Section:

@@ -13,8 +13,9 @@ from vpnmigrate.proving import Proof
 from vpnmigrate.report import decisions, findings, inventory
 from vpnmigrate.report import proof as proofs
 from vpnmigrate.report.imagined import told
-from vpnmigrate.report.words import columns, count, heading, item, moment, wrapped
+from vpnmigrate.report.words import columns, count, heading, item, wrapped
 from vpnmigrate.snapshot import Word
+from vpnmigrate.times import moment
 
 SCHEMA = "vpnmigrate/plan/1"
 

@@ -37,7 +37,7 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import RunState
 from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.console import Console
-from vpnmigrate.report.words import safe, span, time_of_day
+from vpnmigrate.report.words import safe
 from vpnmigrate.sights import Glance
 from vpnmigrate.spoken import (
     AbortAsked,
@@ -51,6 +51,7 @@ from vpnmigrate.spoken import (
     Paused,
 )
 from vpnmigrate.tallies import Moment, Tally
+from vpnmigrate.times import span, time_of_day
 
 LAST_STEP = 11
 REMINDER = timedelta(minutes=1)

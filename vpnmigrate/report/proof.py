@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from vpnmigrate.proving import Length, Proof
-from vpnmigrate.report.words import count, item, span, wrapped
+from vpnmigrate.report.words import count, item, wrapped
+from vpnmigrate.times import span
 
 SHOWN = 5
 """Dead ends that are spelled out; mostly they have one cause."""

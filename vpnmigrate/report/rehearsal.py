@@ -7,7 +7,8 @@ from typing import Any
 
 from vpnmigrate.rehearsal import Passage, Rehearsal
 from vpnmigrate.report import proof
-from vpnmigrate.report.words import heading, item, span, wrapped
+from vpnmigrate.report.words import heading, item, wrapped
+from vpnmigrate.times import span
 
 SCHEMA = "vpnmigrate/rehearsal/1"
 

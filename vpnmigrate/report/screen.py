@@ -17,8 +17,9 @@ from vpnmigrate.replay import RunState
 from vpnmigrate.report.deadline import choices, left
 from vpnmigrate.report.gates import accepting_lines
 from vpnmigrate.report.progress import LAST_STEP, probe_told
-from vpnmigrate.report.words import count, safe, span, time_of_day
+from vpnmigrate.report.words import count, safe
 from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
+from vpnmigrate.times import span, time_of_day
 
 TALLEST = 16
 """Lines of the screen at most: what happened stands above it, and is to be read too."""

@@ -13,7 +13,8 @@ from vpnmigrate.replay import Order, Traffic, Wish
 from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.progress import probes_told
 from vpnmigrate.report.standing import Standing
-from vpnmigrate.report.words import columns, moment, safe, span, wrapped
+from vpnmigrate.report.words import columns, safe, wrapped
+from vpnmigrate.times import moment, span
 
 SCHEMA = "vpnmigrate/status/1"
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from vpnmigrate.report.words import WIDTH, hanging, span, wrapped
+from vpnmigrate.report.words import WIDTH, hanging, wrapped
+from vpnmigrate.times import span
 
 SCHEMA = "vpnmigrate/demo/1"
 

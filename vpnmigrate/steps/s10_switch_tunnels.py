@@ -12,6 +12,7 @@ from vpnmigrate.steps.base import Changes, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.green import holds, soaked
 from vpnmigrate.steps.s08_swap_gateways import taken_off
 from vpnmigrate.steps.traffic import destinations, lost_connections, shortfalls
+from vpnmigrate.times import span
 
 HOLD = "traffic flows; it has to hold steady"
 
@@ -59,7 +60,7 @@ class SwitchTunnels(Step):
         if lacking:
             return NotYet(f"traffic flowed, and does no more: {lacking[0]}{more}")
         if not soaked(plan, told):
-            return NotYet(f"{HOLD}: it soaks for {plan.decisions.waits.soak}")
+            return NotYet(f"{HOLD}: it soaks for {span(plan.decisions.waits.soak)}")
         if _must_disable(plan, way) and Word.OLD_TUNNELS_DISABLED not in told.words:
             return NotYet("the old tunnels have to be disabled")
         if not holds(plan, way, now, told):

@@ -13,6 +13,8 @@ from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.traffic import joining_connection, verified_lately
 
+_LIVING = (State.AVAILABLE, State.PENDING)
+
 
 class DeleteClassic(Step):
     """Delete the old connections: the point of no return.
@@ -47,8 +49,7 @@ class DeleteClassic(Step):
 
 def _left(plan: Plan, now: Snapshot) -> Sequence[VpnConnectionId]:
     """Give the old connections that nobody has asked AWS to delete."""
-    living = (State.AVAILABLE, State.PENDING)
-    return [old for old in plan.old_connections if now.state(old) in living]
+    return [old for old in plan.old_connections if now.state(old) in _LIVING]
 
 
 def _still_needed(plan: Plan, way: Way, now: Snapshot) -> str:
@@ -84,7 +85,7 @@ class DeleteOldGateway(Step):
 
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
         old = plan.old_gateway
-        alive = now.state(old) in (State.AVAILABLE, State.PENDING)
+        alive = now.state(old) in _LIVING
         if alive and not now.attachments(old):
             yield DeleteVpnGateway(old, old)
 

@@ -66,14 +66,18 @@ def destinations(plan: Plan, way: Way, now: Snapshot, told: Told) -> Reach:
 
 def _words_too_fresh(plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterator[str]:
     """Distrust telemetry of old tunnels that were just disabled: UP may be a stale reading."""
-    said: datetime | None = told.words.get(Word.OLD_TUNNELS_DISABLED)
-    if way.joining == plan.old_gateway and said and now.begun < said + CONSISTENCY_DELAY:
+    said = told.words.get(Word.OLD_TUNNELS_DISABLED)
+    if way.joining == plan.old_gateway and _lately(said, now):
         yield "the old tunnels were disabled too recently for their telemetry to be believed"
 
 
 def verified_lately(now: Snapshot, told: Told) -> bool:
     """Tell whether a describe may still show tunnels as they were before traffic was verified."""
-    return told.verified is not None and now.begun < told.verified + CONSISTENCY_DELAY
+    return _lately(told.verified, now)
+
+
+def _lately(at: datetime | None, now: Snapshot) -> bool:
+    return at is not None and now.begun < at + CONSISTENCY_DELAY
 
 
 def lost_connections(plan: Plan, way: Way, now: Snapshot) -> tuple[VpnConnectionId, ...]:

@@ -15,7 +15,7 @@ from vpnmigrate.report.runbook import checks, rows
 from vpnmigrate.report.runbook.book import Fact, Return, Runbook
 from vpnmigrate.report.runbook.impact import impact_of, longest_return
 from vpnmigrate.report.runbook.people import FAILURES, deadline, messages, people
-from vpnmigrate.report.words import moment, span
+from vpnmigrate.times import moment, span
 from vpnmigrate.windows import Expected, back_out_deadline, latest_start
 
 __all__ = ["Runbook", "runbook_of"]

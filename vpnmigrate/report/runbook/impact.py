@@ -9,7 +9,8 @@ from vpnmigrate.plan import Plan
 from vpnmigrate.rehearsal import Rehearsal
 from vpnmigrate.report.inventory import NAME, named
 from vpnmigrate.report.runbook.book import Impact, Site, Table
-from vpnmigrate.report.words import count, span
+from vpnmigrate.report.words import count
+from vpnmigrate.times import span
 
 
 def impact_of(plan: Plan, rehearsal: Rehearsal) -> Impact:

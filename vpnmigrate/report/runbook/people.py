@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vpnmigrate.plan import Plan
 from vpnmigrate.report.runbook.book import Fact, Failure, Message
 from vpnmigrate.report.runbook.impact import device_of, site_name
-from vpnmigrate.report.words import moment, span
+from vpnmigrate.times import moment, span
 
 
 def people(plan: Plan) -> tuple[Fact, ...]:

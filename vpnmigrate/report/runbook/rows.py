@@ -12,8 +12,8 @@ from vpnmigrate.report.imagined import told
 from vpnmigrate.report.progress import LAST_STEP
 from vpnmigrate.report.runbook.book import Row
 from vpnmigrate.report.runbook.steps import KNOWN, SEEN_BACK
-from vpnmigrate.report.words import span
 from vpnmigrate.stopwatch import Leg
+from vpnmigrate.times import span
 
 _LIMITS = {(step.number, step.phase): step for step in (*RETIRE, *CLEAN_UP, *FORWARD)}
 
