@@ -52,7 +52,8 @@ class Identified(Protocol):
 
 
 _Record = TypeVar("_Record", bound=Identified)
-_ELSEWHERE: Final = ("TransitGatewayId", "CoreNetworkArn", "VpnConcentratorId")
+ELSEWHERE: Final = ("TransitGatewayId", "CoreNetworkArn", "VpnConcentratorId")
+"""What a connection ends on if not on a virtual private gateway."""
 
 
 @lru_cache(maxsize=4096)
@@ -111,7 +112,7 @@ def connection_at_a_glance(row: VpnConnectionTypeDef) -> ConnectionRecord:
         category=row.get("Category") or None,
         customer_gateway=CustomerGatewayId(row.get("CustomerGatewayId") or "") or None,
         vpn_gateway=VpnGatewayId(row.get("VpnGatewayId") or "") or None,
-        elsewhere=next((str(row[key]) for key in _ELSEWHERE if row.get(key)), None),
+        elsewhere=next((str(row[key]) for key in ELSEWHERE if row.get(key)), None),
         static_only=bool((row.get("Options") or {}).get("StaticRoutesOnly")),
         prefixes=tuple(
             sorted(

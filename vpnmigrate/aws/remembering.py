@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from vpnmigrate.aws.reading import Identified, connection_at_a_glance, gateway_record, in_order
+from vpnmigrate.aws.reading import (
+    ELSEWHERE,
+    Identified,
+    connection_at_a_glance,
+    gateway_record,
+    in_order,
+)
 from vpnmigrate.aws.reading_tables import table_record
 from vpnmigrate.model import ConnectionRecord, GatewayRecord, RouteTableRecord
 
@@ -19,11 +25,13 @@ _Record = TypeVar("_Record", bound=Identified)
 class Remembered(Generic[_Row, _Record]):
     """Reads rows of one kind with *read*, each again only if one of its *parts* has changed.
 
-    *id_* is the key of a row's id, and what is left out of *parts* never changes under one id.
+    *id_* is the key of a row's id, and *parts* gives all else that *read* takes from a row.
     Comparing them costs much less than to read them, and nothing else of a row is kept.
     """
 
-    def __init__(self, read: Callable[[_Row], _Record], id_: str, *parts: str) -> None:
+    def __init__(
+        self, read: Callable[[_Row], _Record], id_: str, parts: Callable[[_Row], tuple[Any, ...]]
+    ) -> None:
         self._read = read
         self._id = id_
         self._parts = parts
@@ -34,7 +42,7 @@ class Remembered(Generic[_Row, _Record]):
         last, self._last = self._last, {}
         records = []
         for row in rows:
-            id_, parts = str(row.get(self._id)), tuple(map(row.get, self._parts))
+            id_, parts = str(row.get(self._id)), self._parts(row)
             known, record = last.get(id_, (None, None))
             if record is None or known != parts:
                 record = self._read(row)
@@ -48,20 +56,32 @@ class Memory:
 
     def __init__(self) -> None:
         self.gateways: Remembered[VpnGatewayTypeDef, GatewayRecord] = Remembered(
-            gateway_record,
-            "VpnGatewayId",
-            *("State", "AmazonSideAsn", "Type", "VpcAttachments", "Tags"),
+            gateway_record, "VpnGatewayId", _of_gateway
         )
-        # Its options and its configuration hold keys, and a glance takes from them only whether
-        # its routing is static, which is settled when it is made.
         self.connections: Remembered[VpnConnectionTypeDef, ConnectionRecord] = Remembered(
-            connection_at_a_glance,
-            "VpnConnectionId",
-            *("State", "Category", "CustomerGatewayId", "VpnGatewayId", "TransitGatewayId"),
-            *("CoreNetworkArn", "VpnConcentratorId", "Routes", "VgwTelemetry", "Tags"),
+            connection_at_a_glance, "VpnConnectionId", _of_connection
         )
         self.tables: Remembered[RouteTableTypeDef, RouteTableRecord] = Remembered(
-            table_record,
-            "RouteTableId",
-            *("VpcId", "OwnerId", "Associations", "PropagatingVgws", "Routes", "Tags"),
+            table_record, "RouteTableId", _of_table
         )
+
+
+_GATEWAY = ("State", "AmazonSideAsn", "Type", "VpcAttachments", "Tags")
+_TABLE = ("VpcId", "OwnerId", "Associations", "PropagatingVgws", "Routes", "Tags")
+_CONNECTION = (
+    *("State", "Category", "CustomerGatewayId", "VpnGatewayId", *ELSEWHERE),
+    *("Routes", "VgwTelemetry", "Tags"),
+)
+
+
+def _of_gateway(row: VpnGatewayTypeDef) -> tuple[Any, ...]:
+    return tuple(map(row.get, _GATEWAY))
+
+
+def _of_connection(row: VpnConnectionTypeDef) -> tuple[Any, ...]:
+    """Leave out the configuration, and but for one thing the options: they hold keys."""
+    return *map(row.get, _CONNECTION), (row.get("Options") or {}).get("StaticRoutesOnly")
+
+
+def _of_table(row: RouteTableTypeDef) -> tuple[Any, ...]:
+    return tuple(map(row.get, _TABLE))
