@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.counts import share
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal import read_chain
 from vpnmigrate.records import Intended
@@ -82,6 +83,21 @@ def test_a_run_ends_alike_wherever_it_is_killed(lag):
         if (why := points.wrong(schedule, try_out(points.setting, schedule)))
     ]
 
+    assert wrong == []
+
+
+@pytest.mark.no_cover
+def test_a_run_that_is_killed_twice_ends_alike():
+    """From any two kill points of apply, rollback or finalize, the end is an undisturbed run's."""
+    points = KillPoints(setting_of(small(13)), timedelta(seconds=19))
+    pairs = share(list(points.twice()), one_in=16)
+    wrong = [
+        (str(schedule), why)
+        for schedule in pairs
+        if (why := points.wrong(schedule, try_out(points.setting, schedule)))
+    ]
+
+    assert {schedule.course for schedule in pairs} == {*Course}
     assert wrong == []
 
 

@@ -228,8 +228,11 @@ class KillPoints:
                 yield Schedule(course, (kill,), late=self._late)
 
     def twice(self) -> Iterator[Schedule]:
-        """Give the schedules with two kills, all of them where there are few deeds."""
-        for course in (Course.FORWARD, Course.TURNED):
+        """Give the schedules with two kills, all of them where there are few deeds.
+
+        Both are in apply, in rollback or in finalize, or one in apply and one on the way back.
+        """
+        for course in Course:
             pairs = list(combinations(self._kills(course), 2))
             if self.forward > SMALL:
                 dice = Dice(f"pairs/{self.setting.topology.seed}/{course}")
