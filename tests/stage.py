@@ -33,7 +33,7 @@ from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
-from vpnmigrate.sights import Glance, Sight
+from vpnmigrate.sights import Sight, Sighting
 from vpnmigrate.snapshot import Snapshot, Word, snapshot_of
 from vpnmigrate.survey import Survey
 from vpnmigrate.vault import Vault
@@ -74,8 +74,8 @@ class Lookout:
         self.waits_seen.append(f"{step}: {why}")
         self.waits_timed.append((why, waited, limit))
 
-    def sees(self, glance: Glance) -> None:
-        self.sights.append(glance())
+    def sees(self, sighting: Sighting) -> None:
+        self.sights.append(sighting())
 
 
 class Signal:

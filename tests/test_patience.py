@@ -107,7 +107,7 @@ def test_silence_is_borne_for_a_quarter_of_an_hour():
     error = run.error(UNHEARD)
 
     assert isinstance(error, DidNotSettleError)
-    assert error.message == f"for 0:15:00 no answer has come to {CHANGE}: the line was cut"
+    assert error.message == f"for 15 min no answer has come to {CHANGE}: the line was cut"
     assert (error.step, error.outage) == (7, True)
 
 

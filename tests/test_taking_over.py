@@ -117,7 +117,7 @@ class Quiet:
     def waits(self, *what: object) -> None:
         pass
 
-    def sees(self, glance: object) -> None:
+    def sees(self, sighting: object) -> None:
         pass
 
 

@@ -149,8 +149,10 @@ def obstacles(
 
 
 def _length(within: timedelta) -> Iterator[str]:
-    if not SHORTEST <= within <= LONGEST:
-        yield f"{span(within)} is not between {span(SHORTEST)} and {span(LONGEST)}"
+    if within < SHORTEST:
+        yield f"the time to confirm is shorter than {span(SHORTEST)}"
+    if within > LONGEST:
+        yield f"the time to confirm is longer than {span(LONGEST)}"
 
 
 def _devices(plan: Plan) -> Iterator[str]:

@@ -15,7 +15,7 @@ import msgspec
 from vpnmigrate.clock import Clock
 from vpnmigrate.records import Entry, StepBegun
 from vpnmigrate.rundir import FILE_MODE, Run
-from vpnmigrate.sights import Glance, Sight, Waiting
+from vpnmigrate.sights import Sight, Sighting, Waiting
 
 PACE = timedelta(seconds=1)
 """Between two writes; nobody looks more often."""
@@ -50,9 +50,9 @@ class LiveFile:
         self._now = msgspec.structs.replace(self._now, waiting=waiting)
         self._write()
 
-    def sees(self, glance: Glance) -> None:
+    def sees(self, sighting: Sighting) -> None:
         """Remember the look; it is written with the wait that follows."""
-        self._now = msgspec.structs.replace(self._now, sight=glance())
+        self._now = msgspec.structs.replace(self._now, sight=sighting())
 
     def close(self) -> None:
         """Remove the file: nobody is at work any more."""

@@ -23,7 +23,7 @@ from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.records import Entry
 from vpnmigrate.rundir import FILE_MODE, Run
 from vpnmigrate.settings import LogTo
-from vpnmigrate.sights import Glance
+from vpnmigrate.sights import Sighting
 
 REDACTED = "(redacted)"
 
@@ -65,7 +65,7 @@ class RunLog:
             limit=limit.total_seconds(),
         )
 
-    def sees(self, glance: Glance) -> None:
+    def sees(self, sighting: Sighting) -> None:
         """Log nothing: what is lacking is in the wait that follows."""
 
     def printed(self, moment: str, program: str, output: str) -> None:

@@ -52,7 +52,7 @@ class Patience:
                 since = self._unheard.setdefault(done.change, self._clock.now())
                 if self._clock.now() - since < UNHEARD_LIMIT:
                     return None
-                text = f"for {UNHEARD_LIMIT} no answer has come to {done.change}: {why}"
+                text = f"for {span(UNHEARD_LIMIT)} no answer has come to {done.change}: {why}"
                 return DidNotSettleError(text, step=step.number, outage=outage)
             case Later(why=why, limit=limit, request_id=answer):
                 if answer:

@@ -14,7 +14,7 @@ from vpnmigrate.options import HookMoment
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.plan import Plan
 from vpnmigrate.records import Entry, Record
-from vpnmigrate.sights import Glance
+from vpnmigrate.sights import Sighting
 from vpnmigrate.snapshot import Reading, Word
 from vpnmigrate.survey import Survey
 from vpnmigrate.tallies import Tally
@@ -196,8 +196,8 @@ class Observer(Protocol):
         """Take notice of one look that found the step's goal not reached."""
         ...
 
-    def sees(self, glance: Glance) -> None:
-        """Take notice of one look in the cutover, which *glance* sums up."""
+    def sees(self, sighting: Sighting) -> None:
+        """Take notice of one look in the cutover, which *sighting* sums up."""
         ...
 
 

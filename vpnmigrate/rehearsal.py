@@ -35,7 +35,7 @@ from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
-from vpnmigrate.sights import Glance
+from vpnmigrate.sights import Sighting
 from vpnmigrate.snapshot import snapshot_of
 from vpnmigrate.stopwatch import (
     Leg,
@@ -237,7 +237,7 @@ class _Nobody:
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         pass
 
-    def sees(self, glance: Glance) -> None:
+    def sees(self, sighting: Sighting) -> None:
         pass
 
 

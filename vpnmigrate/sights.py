@@ -51,7 +51,7 @@ class Sight(Struct, frozen=True):
     probes: tuple[Tally, ...] = ()
 
 
-Glance = Callable[[], Sight]
+Sighting = Callable[[], Sight]
 """A look that is summed up for who wants to know; most runs in a simulation are watched by none."""
 
 

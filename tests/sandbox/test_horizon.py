@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from vpnmigrate.sandbox.actions import READS
 from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.horizon import changes
 from vpnmigrate.sandbox.past import kept
 from vpnmigrate.sandbox.world import World
 from vpnmigrate.simulation.topology import OLD, topology
@@ -48,6 +49,29 @@ def test_a_kept_answer_is_the_one_that_would_be_worked_out(seed):
             told = lagless.execute("ec2", action, {})
             assert told == afresh(lagless, action), (second, action)
         lagless.clock.sleep(timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("seed", [4, 9])
+def test_no_moment_is_missed_at_which_an_answer_changes(seed):
+    """Seen from before and after, a world's answers change only at moments that are named."""
+    setting = setting_of(topology(seed))
+    world, plan = setting.world(), setting.plan
+    begun = world.clock.now()
+    world.execute("ec2", "DetachVpnGateway", {"VpnGatewayId": OLD, "VpcId": plan.vpc})
+    world.execute("ec2", "CreateVpnGateway", {"Type": "ipsec.1", "AmazonSideAsn": 64700})
+    world.clock.sleep(timedelta(seconds=60))
+    for connection in plan.old_connections:
+        world.devices.disable(connection)
+    with world.to_be_read() as state:
+        seen, named = kept(state), changes(state, begun)
+    before = None
+    for second in range(240):
+        seen.now = begun + timedelta(seconds=second)
+        told = [READS["ec2", action](seen, {}) for action in ASKED]
+        changed = before is not None and told != before
+        before = told
+        due = any(seen.now - timedelta(seconds=1) < moment <= seen.now for moment in named)
+        assert due or not changed, second
 
 
 def behaviour_without_lag(world: World) -> Behaviour:

@@ -22,7 +22,7 @@ from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Journal, Judged
 from vpnmigrate.records import Entry, HookRan, Record
 from vpnmigrate.replay import replay
-from vpnmigrate.sights import Glance
+from vpnmigrate.sights import Sighting
 
 AT_ONCE = 8
 """Hooks under way at once; of one more only a note is made.  Moments are minutes apart, mostly."""
@@ -76,7 +76,7 @@ class CommandHooks:
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Take no notice: no moment is a wait."""
 
-    def sees(self, glance: Glance) -> None:
+    def sees(self, sighting: Sighting) -> None:
         """Nothing: a look is no moment either."""
 
     def ended(self) -> Sequence[Record]:

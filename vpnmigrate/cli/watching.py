@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cache
 
 from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
 from vpnmigrate.ports import Observer
 from vpnmigrate.records import Entry, Finished, StepBegun
-from vpnmigrate.sights import Glance
+from vpnmigrate.sights import Sighting
 
 
 class Watch:
@@ -34,7 +35,8 @@ class Watch:
         for observer in self._observers:
             observer.waits(step, why, waited, limit)
 
-    def sees(self, glance: Glance) -> None:
+    def sees(self, sighting: Sighting) -> None:
         """Take notice of what a look in the cutover saw."""
+        once = cache(sighting)
         for observer in self._observers:
-            observer.sees(glance)
+            observer.sees(once)

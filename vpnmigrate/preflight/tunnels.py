@@ -9,6 +9,7 @@ from vpnmigrate.options import Decisions
 from vpnmigrate.plan import Finding
 from vpnmigrate.preflight.base import Findings, listed
 from vpnmigrate.survey import Survey
+from vpnmigrate.times import span
 
 _ENCRYPTION = ("AES128", "AES256", "AES128-GCM-16", "AES256-GCM-16")
 _INTEGRITY = ("SHA1", "SHA2-256", "SHA2-384", "SHA2-512")
@@ -70,17 +71,22 @@ def waits_are_possible(_survey: Survey, decisions: Decisions) -> Findings:
         yield Finding(
             "VPM-B704",
             "waits-impossible",
-            f"waits.tunnels is {waits.tunnels}, waits.steady is {waits.steady}",
+            f"waits.tunnels is {_signed(waits.tunnels)}, waits.steady is {_signed(waits.steady)}",
             "Let waits.tunnels be longer than waits.steady, and neither negative.",
         )
     if waits.soak < timedelta(0) or decisions.verification.readings < FEWEST_READINGS:
         yield Finding(
             "VPM-B705",
             "verification-proves-nothing",
-            f"waits.soak is {waits.soak}, verification.readings is "
+            f"waits.soak is {_signed(waits.soak)}, verification.readings is "
             f"{decisions.verification.readings}",
             f"Let the soak not be negative, and ask for at least {FEWEST_READINGS} readings.",
         )
+
+
+def _signed(length: timedelta) -> str:
+    """Tell a length that may be negative, which is the fault."""
+    return f"-{span(-length)}" if length < timedelta(0) else span(length)
 
 
 def _faults(decisions: Decisions) -> Iterator[tuple[str, str]]:

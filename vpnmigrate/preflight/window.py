@@ -6,6 +6,7 @@ from vpnmigrate.options import Decisions
 from vpnmigrate.plan import Finding
 from vpnmigrate.preflight.base import Findings
 from vpnmigrate.survey import Survey
+from vpnmigrate.times import span
 from vpnmigrate.windows import BY_DEFAULT, Short, stand, with_soak
 
 
@@ -20,8 +21,8 @@ def the_window_is_long_enough(_survey: Survey, decisions: Decisions) -> Findings
             yield Finding(
                 "VPM-W901",
                 "window-too-short",
-                f"the window {window.written} is {length} long; a cutover, a rollback and the "
-                f"margin need {needs} ({BY_DEFAULT.source})",
+                f"the window {window.written} is {span(length)} long; a cutover, a rollback and "
+                f"the margin need {span(needs)} ({BY_DEFAULT.source})",
                 "Rehearse the plan: what was rehearsed counts instead.  Or take a longer window, "
                 "or a shorter waits.margin.",
             )

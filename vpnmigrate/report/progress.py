@@ -38,7 +38,7 @@ from vpnmigrate.replay import RunState
 from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import safe
-from vpnmigrate.sights import Glance
+from vpnmigrate.sights import Sighting
 from vpnmigrate.spoken import (
     AbortAsked,
     Acceptable,
@@ -296,5 +296,5 @@ class PlainProgress:
         line = self._outage.waiting(step, why, waited, limit)
         self._console.say(f"{time_of_day(self._clock.now())}   {line}")
 
-    def sees(self, glance: Glance) -> None:
+    def sees(self, sighting: Sighting) -> None:
         """Print nothing: what is lacking is in the wait that follows, changes are journalled."""

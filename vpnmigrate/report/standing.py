@@ -14,6 +14,7 @@ from vpnmigrate.plan import FIRST_OF_CUTOVER, Phase
 from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState, Traffic, Wish, accepting, next_command
 from vpnmigrate.states import RunStatus
+from vpnmigrate.times import moment, span
 
 RETIRING = 11
 
@@ -82,11 +83,9 @@ class Standing:
         if self.watchdog is None:
             return "NOTHING GOES BACK BY ITSELF: the watchdog is gone; confirm or roll back by hand"
         if until is None:
-            length = int(armed.within.total_seconds())
-            return f"to be confirmed within {length} s of the first verified traffic"
-        left = max(0, int((until - self.now).total_seconds()))
+            return f"to be confirmed within {span(armed.within)} of the first verified traffic"
         return (
-            f"UNCONFIRMED: goes back by itself at {until:%Y-%m-%d %H:%M:%S}Z, in {left} s, "
+            f"UNCONFIRMED: goes back by itself at {moment(until)}, in {span(until - self.now)}, "
             "unless somebody confirms"
         )
 

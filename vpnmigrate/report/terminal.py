@@ -25,7 +25,7 @@ from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import Shown, screen
 from vpnmigrate.report.words import hanging, wrapped
-from vpnmigrate.sights import Glance, Sight, Waiting
+from vpnmigrate.sights import Sight, Sighting, Waiting
 
 PACE = 1.0
 """Seconds between two redraws: faster is not read, and a slow line to the terminal fills up."""
@@ -149,9 +149,9 @@ class TerminalProgress:
         """Have the wait shown."""
         self._post.put(Waiting(self._clock.now(), step, why, waited, limit))
 
-    def sees(self, glance: Glance) -> None:
+    def sees(self, sighting: Sighting) -> None:
         """Have what a look saw shown."""
-        self._post.put(glance())
+        self._post.put(sighting())
 
     def say(self, text: str = "") -> None:
         """Have *text* printed above the screen now; goes on without, if nobody reads."""

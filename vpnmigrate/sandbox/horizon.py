@@ -38,6 +38,7 @@ def _of_tunnels(state: State, since: datetime) -> Iterator[datetime]:
     for device in state.devices.values():
         for moment in {enabled for enabled in device.enabled.values() if enabled >= early}:
             yield from (moment + delay for delay in delays)
+        yield from device.disabled.values()
 
 
 def _of_routes(state: State) -> Iterator[datetime]:

@@ -150,6 +150,7 @@ class World:
     def _altered(self, state: State) -> None:
         self._changed = self._next_change = state.now
         self._present = _Memory(state)
+        self._questions.clear()
 
     def changed(self) -> datetime:
         """Give a moment since which every answer that does not lag has been the same."""
@@ -188,7 +189,7 @@ class World:
         return world
 
     def _asked(self, params: Mapping[str, Any]) -> str:
-        """Give ``_canonical`` of a read's *params*; the same few reads come again and again."""
+        """Give ``_canonical`` of a read's *params*; the same few come again until a change."""
         spoken = repr(params)
         if spoken not in self._questions:
             self._questions[spoken] = _canonical(params)

@@ -12,7 +12,8 @@ NAP = timedelta(seconds=40)
 doubt, a consistency delay each, and a late awakening after each fit into the shortest limit of a
 step, which is ten minutes."""
 LONG_NAP = timedelta(hours=1)
-"""That of a run that rests: it asks every second for an order that others give when they please."""
+"""The longest of a run that rests.  It would ask every second, and nothing is decided by that; a
+day's pause still has the many looks in which its end, or its longest time, is noticed."""
 
 
 class DrowsyClock:

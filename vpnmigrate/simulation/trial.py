@@ -24,7 +24,7 @@ from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.sights import Glance
+from vpnmigrate.sights import Sighting
 from vpnmigrate.simulation.absent import HashesOnly, Nobody, NoPaths
 from vpnmigrate.simulation.drowsy import DrowsyClock
 from vpnmigrate.simulation.eyes import WatchedEc2
@@ -258,7 +258,7 @@ class _Trial:
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Take no notice (``ports.Observer``)."""
 
-    def sees(self, glance: Glance) -> None:
+    def sees(self, sighting: Sighting) -> None:
         """Take no notice: the invariants look at the world itself."""
 
     def _note(self, broken: Iterable[str]) -> None:
