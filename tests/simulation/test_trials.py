@@ -142,6 +142,18 @@ def test_a_plan_is_simulated_in_the_world_that_it_saw():
     assert killed.end == whole.end
 
 
+def test_a_run_that_held_because_aws_was_not_readable_goes_on():
+    """Where no survey succeeds for minutes the run holds, and the same command goes on later."""
+    tally = Tally()
+    try_seed(UNREADABLE, tally)
+
+    assert tally.failures == []
+
+
+UNREADABLE = 161345
+"""Its describes fail so often that the survey before the cutover is given up once."""
+
+
 class TestVerdicts:
     def test_a_category_that_nobody_tells_stops_planning(self):
         """Where EC2 leaves out the category, planning refuses."""

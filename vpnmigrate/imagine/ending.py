@@ -36,7 +36,7 @@ class _Of:
 
 
 def end_of(plan: Plan, made: Mapping[Role, str]) -> Survey:
-    """Give what a survey of the new gateway would show after step 10.
+    """Give what a survey of the new gateway would show of its configuration after step 10.
 
     *made* has the ids of what was created; without them a role stands for its own id.
     """

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from vpnmigrate.aws.account import Account
 from vpnmigrate.clock import VirtualClock
-from vpnmigrate.errors import AwsUnreadableError, BackedOutError, VpnMigrateError
+from vpnmigrate.errors import AwsUnreadableError, BackedOutError, HeldError, VpnMigrateError
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model import MigrationId
 from vpnmigrate.orders import traffic_hangs
@@ -189,6 +189,11 @@ class _Trial:
                     journey = Runner.back
                 elif self._is(Wish.PAUSED):
                     self.clock.sleep(SHIFT)
+                elif isinstance(error, HeldError) and isinstance(
+                    error.__cause__, AwsUnreadableError
+                ):
+                    # It held before the cutover, because AWS could not be read for minutes.
+                    self.clock.sleep(self.schedule.restart)
                 else:
                     return f"{type(error).__name__}: {error.message}"
             else:
