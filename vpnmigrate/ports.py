@@ -268,6 +268,14 @@ class Paths(Protocol):
         ...
 
 
+class NoPaths:
+    """The sandbox is in this process or on this machine: no way leads there."""
+
+    def read(self) -> Sequence[Path]:
+        """Resolve nothing."""
+        return ()
+
+
 class Watchdog(Protocol):
     """The process that rolls an unconfirmed migration back, whatever becomes of this one."""
 

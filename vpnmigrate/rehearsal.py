@@ -24,7 +24,7 @@ from vpnmigrate.looking import Claimant
 from vpnmigrate.model import Attachment, VpnGatewayId
 from vpnmigrate.options import Approvals
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
-from vpnmigrate.ports import Path as HostPath
+from vpnmigrate.ports import NoPaths
 from vpnmigrate.proving import Proof, prove
 from vpnmigrate.records import Entry, Intended
 from vpnmigrate.rehearsed import Rehearsed
@@ -221,7 +221,7 @@ def _stage(plan: Plan) -> Iterator[_Stage]:
             observer=_Nobody(),
             clock=clock,
             interruption=_NoInterruption(),
-            paths=_NoPaths(),
+            paths=NoPaths(),
             claimant=Claimant("rehearsal"),
             parallel=1,
         )
@@ -245,13 +245,6 @@ class _NoInterruption:
     """Nobody wants a rehearsal to stop between two changes; the whole of it can be stopped."""
 
     reason = None
-
-
-class _NoPaths:
-    """The sandbox is in this process: no way leads there."""
-
-    def read(self) -> Sequence[HostPath]:
-        return ()
 
 
 def _tried(journey: Callable[[], object]) -> str:

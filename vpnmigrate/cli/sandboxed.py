@@ -10,7 +10,7 @@ from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.lock import this_process
-from vpnmigrate.ports import Path, Paths, People, Probes, Watchdog
+from vpnmigrate.ports import NoPaths, Paths, People, Probes, Watchdog
 from vpnmigrate.probing import NoProbes
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.rundir import Run
@@ -45,7 +45,7 @@ class SandboxParts:
     def paths(self, clients: Clients) -> Paths:
         """Give no way: the world is in this process."""
         del clients
-        return _NoPaths()
+        return NoPaths()
 
     def watchdog(self, run: Run, aws: Aws) -> Watchdog:
         """Give nobody: another process does not reach this world."""
@@ -75,8 +75,3 @@ class _NoWatchdog:
 
     def on_duty(self) -> bool:
         return False
-
-
-class _NoPaths:
-    def read(self) -> Sequence[Path]:
-        return ()

@@ -26,12 +26,12 @@ def _of_tunnels(state: State, since: datetime) -> Iterator[datetime]:
     behaviour = state.behaviour
     rises = {timedelta(0), behaviour.ike, behaviour.ike + behaviour.bgp}
     delays = rises | {delay + behaviour.propagation_delay for delay in rises}
+    # Propagation can be enabled a while after an attachment (``gateways.is_ready``).
+    ready = delays | {behaviour.gateway_ready_after}
     # Most of what there is has been there for long, and follows nothing any more.
-    early = since - max(*delays, behaviour.gateway_ready_after)
+    early = since - max(ready)
     for gateway in state.gateways.values():
         for row in gateway.attachments:
-            # Propagation can be enabled a while after an attachment (``gateways.is_ready``).
-            ready = {*delays, behaviour.gateway_ready_after}
             yield from _after(row.life, "attached", ready, early)
     for connection in state.connections.values():
         yield from _after(connection.life, "available", delays, early)
