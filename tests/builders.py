@@ -7,7 +7,6 @@ tables, ``rtb-main`` that propagates and ``rtb-both`` that propagates and holds 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -246,7 +245,7 @@ def a_snapshot(
     )
     snapshot = snapshot_of(reading, MIGRATION)
     merged = {**snapshot.facts, **(facts or {})}
-    return replace(snapshot, facts=merged, foreign=frozenset(foreign))
+    return msgspec.structs.replace(snapshot, facts=merged, foreign=frozenset(foreign))
 
 
 def told(*words: Word, files: Iterable[str] = (), **more: object) -> Told:

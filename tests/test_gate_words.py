@@ -107,7 +107,7 @@ def plan_for(decisions: Decisions | None = None, before: Survey | None = None):
 
 def with_facts(facts):
     now = a_snapshot()
-    return replace(now, facts={**now.facts, **facts})
+    return msgspec.structs.replace(now, facts={**now.facts, **facts})
 
 
 def cutover(decisions=None, look=None, said: Told = READY, *, before=None, **circumstances):
@@ -137,9 +137,11 @@ BAD = with_facts(
         Existence(GATEWAY_ROLE): State.PENDING,
     }
 )
-UNSEEN = replace(with_facts({Existence(GATEWAY_ROLE): UNKNOWN}), connections={})
+UNSEEN = msgspec.structs.replace(with_facts({Existence(GATEWAY_ROLE): UNKNOWN}), connections={})
 WORSE = a_snapshot()
-WORSE = replace(WORSE, connections={**WORSE.connections, OLD_VPN: a_connection(up=1)})
+WORSE = msgspec.structs.replace(
+    WORSE, connections={**WORSE.connections, OLD_VPN: a_connection(up=1)}
+)
 HELD = with_facts({AttachmentOf(NEW, VPC): Attachment.DETACHING})
 INSIDE = (WayOut("EC2", ("10.0.3.4",), ""), WayOut("STS", ("10.0.3.5",), ""))
 

@@ -84,7 +84,7 @@ def asked(gate, now=None, *, plan=PLAN, said=SAID, later=NOW, **circumstances):
 
 def with_facts(facts):
     now = a_snapshot()
-    return replace(now, facts={**now.facts, **facts})
+    return msgspec.structs.replace(now, facts={**now.facts, **facts})
 
 
 def test_all_open_when_everything_is_ready():
@@ -297,7 +297,7 @@ class TestOldTunnels:
     def now(self, up):
         snapshot = a_snapshot()
         old = a_connection(up=up)
-        return replace(snapshot, connections={**snapshot.connections, OLD_VPN: old})
+        return msgspec.structs.replace(snapshot, connections={**snapshot.connections, OLD_VPN: old})
 
     def test_a_tunnel_that_went_down_since_closes_it(self):
         """What is down before is not asked for after: a cutover would hide the fault."""
@@ -312,7 +312,9 @@ class TestOldTunnels:
         """With more than one, whoever reads the gate sees how each of them stands."""
         two = (a_connection(), a_connection("vpn-b", customer_gateway="cgw-2", up=1))
         plan = msgspec.structs.replace(PLAN, before=a_survey(connections=two))
-        now = replace(a_snapshot(), connections={record.id: record for record in two})
+        now = msgspec.structs.replace(
+            a_snapshot(), connections={record.id: record for record in two}
+        )
 
         assert asked(Gate.OLD_TUNNELS, now, plan=plan).observed == (
             "vpn-old has 2 UP, 2 when planned; vpn-b has 1 UP, 1 when planned"
@@ -326,7 +328,7 @@ class TestOldTunnels:
 
     def test_no_telemetry_is_unknown(self):
         """A connection that a look does not show is neither up nor down."""
-        blank = replace(a_snapshot(), connections={})
+        blank = msgspec.structs.replace(a_snapshot(), connections={})
 
         assert asked(Gate.OLD_TUNNELS, blank).call is Call.UNKNOWN
 

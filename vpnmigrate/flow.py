@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
-from msgspec.structs import replace as altered
+from msgspec.structs import replace
 
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look, Looker
@@ -43,10 +42,10 @@ class Flow:
     def watch(self, look: Look) -> Look:
         """Take *look* into account, and give it with what the journal says after that."""
         self._begin_again_after_old_tunnels(look)
-        told = altered(look.told, green=self._green, unanswered=self._probing.unanswered())
+        told = replace(look.told, green=self._green, unanswered=self._probing.unanswered())
         lacking = shortfalls(self._plan, look.way, look.now, told)
         self._green = seen_again(self._plan, look.way, look.now, told, lacking=bool(lacking))
-        look = replace(look, told=altered(told, green=self._green))
+        look = replace(look, told=replace(told, green=self._green))
         verified = look.told.verified is not None
         self._offer(look)
         if lacking:
@@ -60,7 +59,7 @@ class Flow:
         self._logbook.write(*(() if verified else self._verified(look)), *self._tunnels(look))
         unanswered = look.told.unanswered
         return replace(
-            look, told=altered(self._looker.told(), green=self._green, unanswered=unanswered)
+            look, told=replace(self._looker.told(), green=self._green, unanswered=unanswered)
         )
 
     def _offer(self, look: Look) -> None:

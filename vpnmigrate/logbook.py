@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from vpnmigrate.belief import Intent
 from vpnmigrate.changes import AttachVpnGateway, Creation, EnablePropagation
@@ -144,7 +145,7 @@ class Logbook:
         attached again.
         """
         untied = self._untied(edge_tables)
-        return sorted((*untied, *self.intents()), key=lambda intent: intent.at)
+        return sorted((*untied, *self.intents()), key=attrgetter("at"))
 
     def _untied(self, tables: Iterable[RouteTableRecord]) -> tuple[Intent, ...]:
         return tuple(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from msgspec.structs import replace as altered
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vpnmigrate.belief import CONSISTENCY_DELAY, foreign, trusted
 from vpnmigrate.clock import Clock
@@ -21,16 +22,14 @@ from vpnmigrate.snapshot import Reading, Snapshot, Told, Way, snapshot_of
 from vpnmigrate.steps.base import NotYet
 
 
-@dataclass(frozen=True)
-class Claimant:
+class Claimant(Struct, frozen=True):
     """Who runs this: the holder for the claim tag, and whom they were told to outrank."""
 
     holder: str
     outranks: str = ""
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Struct, frozen=True):
     """A believed snapshot, the way that holds in it, and what the journal adds."""
 
     now: Snapshot
@@ -49,10 +48,10 @@ class _Kept:
 
     reading: Reading
     state: RunState
-    recent: tuple[bool, ...]
+    recent: list[bool]
     now: Snapshot
 
-    def holds_for(self, reading: Reading, state: RunState, recent: tuple[bool, ...]) -> bool:
+    def holds_for(self, reading: Reading, state: RunState, recent: list[bool]) -> bool:
         """Tell whether another look comes to the same, but for its moment."""
         return (
             self.recent == recent
@@ -114,7 +113,8 @@ class Looker:
         book = self._logbook
         intents = book.intents()
         # Time alone alters belief only by ageing intents.
-        recent = tuple(intent.at + CONSISTENCY_DELAY > reading.begun for intent in intents)
+        believed_from = reading.begun - CONSISTENCY_DELAY
+        recent = [intent.at > believed_from for intent in intents]
         kept = self._kept
         if kept is not None and kept.holds_for(reading, book.state, recent):
             return replace(kept.now, begun=reading.begun)
@@ -135,7 +135,7 @@ class Looker:
     def told(self) -> Told:
         """Give what the journal adds to a look."""
         claimant = Claimant("") if self._forgone else self._claimant
-        return altered(
+        return replace(
             self._logbook.state.told,
             idle=self._logbook.idle(self._plan.propagating_tables),
             touched=None if self.blind else self._logbook.touched(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -89,8 +90,11 @@ class Outage(Struct, frozen=True):
     """What has to be seen for that, a sentence."""
 
 
-class Plan(Struct, frozen=True, kw_only=True):
-    """A migration, decided.  Holds no secret; the fingerprint covers every other field."""
+class Plan(Struct, frozen=True, kw_only=True, dict=True):
+    """A migration, decided.  Holds no secret; the fingerprint covers every other field.
+
+    What follows from the fields is asked for at every look, and worked out once.
+    """
 
     format: int = PLAN_FORMAT
     tool: str
@@ -113,7 +117,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
     """SHA-256 over the canonical JSON of this plan with an empty fingerprint."""
 
-    @property
+    @cached_property
     def vpc(self) -> VpcId:
         """The VPC whose gateway is replaced; preflight refuses a survey without one."""
         vpc = self.before.vpc
@@ -122,22 +126,22 @@ class Plan(Struct, frozen=True, kw_only=True):
             raise AssertionError(message)
         return vpc.id
 
-    @property
+    @cached_property
     def old_gateway(self) -> VpnGatewayId:
         """The gateway that is on the VPC before."""
         return self.before.gateway.id
 
-    @property
+    @cached_property
     def old_connections(self) -> tuple[VpnConnectionId, ...]:
         """The connections that get successors, sorted."""
         return tuple(c.id for c in self.before.living)
 
-    @property
+    @cached_property
     def propagating_tables(self) -> tuple[RouteTableRecord, ...]:
         """The tables that took up the old gateway's routes before."""
         return tuple(t for t in self.before.route_tables if self.old_gateway in t.propagating)
 
-    @property
+    @cached_property
     def edge_tables(self) -> tuple[RouteTableRecord, ...]:
         """The tables that were associated with the old gateway before."""
         return tuple(t for t in self.before.route_tables if t.edge_of(self.old_gateway))

@@ -14,10 +14,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network, summarize_address_range
+
+from msgspec import Struct
 
 from vpnmigrate.model import CREATED_ROUTE, RouteRecord, RouteTableId, RouteTableRecord
 
@@ -41,8 +42,7 @@ class Kind(IntEnum):
     PROPAGATED = 3
 
 
-@dataclass(frozen=True, order=True)
-class Winner:
+class Winner(Struct, frozen=True, order=True):
     """The route that decides where an address goes; nothing but defaults where none does."""
 
     kind: Kind = Kind.LOCAL
@@ -70,8 +70,7 @@ Entries = Mapping[str, Sequence[str]]
 _UNKNOWN_ENTRIES: Entries = {}
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """A destination of one table with its effective next hop before and after."""
 
     table: RouteTableId
@@ -166,8 +165,7 @@ def _unread(
     return tuple(names) if len(hops) > 1 else ()
 
 
-@dataclass(frozen=True)
-class _Piece:
+class _Piece(Struct, frozen=True):
     """Addresses from *first* to *last* of one family; family 0 holds an opaque destination."""
 
     family: int

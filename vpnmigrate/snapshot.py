@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -44,8 +43,7 @@ from vpnmigrate.readings import attachment_of, life_of, prefix_of
 from vpnmigrate.streaks import Green
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What the describe calls said, parsed and nothing more."""
 
     begun: datetime
@@ -67,14 +65,13 @@ class Reading:
         )
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """One reading as facts.  A fact that is not listed has the value ``when_unlisted`` gives."""
 
     begun: datetime
-    facts: Mapping[Fact, Value] = field(default_factory=dict)
+    facts: Mapping[Fact, Value] = {}
     """UNKNOWN where ``belief`` does not trust the reading."""
-    ours: Mapping[Role, str] = field(default_factory=dict)
+    ours: Mapping[Role, str] = {}
     """Live resources that carry this migration's tags, and no others."""
     twins: tuple[tuple[Role, str], ...] = ()
     """Further live resources that carry the tags of a role: somebody copied our tags."""
@@ -82,8 +79,8 @@ class Snapshot:
     """What we made, as the journal knows, and whose tags of ours somebody took off."""
     contested: frozenset[Role] = frozenset()
     """Roles with twins in which nobody knows which resource is ours."""
-    connections: Mapping[VpnConnectionId, ConnectionRecord] = field(default_factory=dict)
-    tables: Mapping[RouteTableId, RouteTableRecord] = field(default_factory=dict)
+    connections: Mapping[VpnConnectionId, ConnectionRecord] = {}
+    tables: Mapping[RouteTableId, RouteTableRecord] = {}
     foreign: frozenset[Fact] = frozenset()
     """Facts that another hand changed after our effect was seen; left alone and named."""
     stale: frozenset[Fact] = frozenset()
@@ -91,7 +88,8 @@ class Snapshot:
 
     def value(self, fact: Fact) -> Value:
         """Give the believed value of *fact*; UNKNOWN where nothing may be believed yet."""
-        return self.facts.get(fact, when_unlisted(fact))
+        listed = self.facts.get(fact)
+        return when_unlisted(fact) if listed is None else listed
 
     def state(self, subject: Role | str) -> Value:
         """Give the life of a role's resource, or of a resource by id."""
@@ -239,8 +237,7 @@ class Word(StrEnum):
     """Rollback's step 10: the old tunnels are on again."""
 
 
-@dataclass(frozen=True)
-class Baseline:
+class Baseline(Struct, frozen=True):
     """The last look before step 7: what has to work again when the cutover is done."""
 
     taken: datetime
@@ -278,8 +275,7 @@ class Told(Struct, frozen=True):
     """The holder this run was told to take over from."""
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(Struct, frozen=True):
     """Which gateway a cutover takes off the VPC and which one it puts there."""
 
     leaving: VpnGatewayId

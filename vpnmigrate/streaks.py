@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class Streak:
+
+class Streak(Struct, frozen=True):
     """Readings in a row in which a tunnel was UP, and when AWS says that it last changed."""
 
     readings: int
     changed: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Green:
+class Green(Struct, frozen=True):
     """What one process has seen, reading by reading, of step 10's goal."""
 
     last: datetime
@@ -25,5 +24,5 @@ class Green:
     """The first of the readings in a row that lacked nothing; None if the latest did."""
     readings: int = 0
     """How many in a row lacked nothing."""
-    tunnels: Mapping[str, Streak] = field(default_factory=dict)
+    tunnels: Mapping[str, Streak] = {}
     """By ``green.tunnel_name``; a tunnel that is DOWN has none."""

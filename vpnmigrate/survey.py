@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -50,8 +51,11 @@ class Quotas(Struct, frozen=True):
     vpcs_per_region: int = 5
 
 
-class Survey(Struct, frozen=True):
-    """One wide reading.  Every tuple is sorted by id, so equal worlds give equal surveys."""
+class Survey(Struct, frozen=True, dict=True):
+    """One wide reading.  Every tuple is sorted by id, so equal worlds give equal surveys.
+
+    What follows from the fields is asked for at every look, and worked out once.
+    """
 
     taken: datetime
     account: AccountId
@@ -75,13 +79,13 @@ class Survey(Struct, frozen=True):
     quotas: Quotas = Quotas()
     unread: tuple[Unread, ...] = ()
 
-    @property
+    @cached_property
     def vpc(self) -> VpcRecord | None:
         """The VPC that holds the gateway, or None while it is on no VPC."""
         held = {a.vpc for a in self.gateway.attachments if a.state == "attached"}
         return next((vpc for vpc in self.vpcs if vpc.id in held), None)
 
-    @property
+    @cached_property
     def living(self) -> tuple[ConnectionRecord, ...]:
         """The connections that still exist: EC2 lists deleted ones for a while (domain.md 2.3)."""
         return tuple(c for c in self.connections if c.state != "deleted")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
-from msgspec.structs import replace as replace_struct
+from msgspec.structs import replace
 
 from tests.builders import (
     BACK,
@@ -361,7 +359,7 @@ class TestSwitchTunnels:
     def test_what_another_hand_decides_is_named_and_not_waited_for(self):
         """A route that somebody wrote into a prefix of ours is lost, with both next hops."""
         ours, main = ordinary_tables(NEW)
-        taken = replace_struct(main, routes=(*main.routes, RouteRecord("10.1.1.0/24", "eni-9")))
+        taken = replace(main, routes=(*main.routes, RouteRecord("10.1.1.0/24", "eni-9")))
         said = told(verified=NOON, green=STEADY)
         plan = a_plan(decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
         now = a_snapshot(old="detached", new="attached", tables=(ours, taken), up=2)
@@ -517,7 +515,7 @@ class TestShortfalls:
 
     def test_a_connection_that_shows_no_tunnel_yet_is_told_so(self):
         """A new connection has no telemetry at first, which is not the same as DOWN."""
-        young = replace_struct(self.successor(), telemetry=())
+        young = replace(self.successor(), telemetry=())
 
         assert self.lacking(self.green(young)) == (
             "vpn-new has 0 of 2 tunnels UP (no telemetry yet)",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from msgspec.structs import replace as replace_struct
+from msgspec.structs import replace
 
 from tests.builders import (
     BACK,
@@ -127,10 +125,8 @@ def test_a_tunnel_says_what_aws_says_of_it():
         TunnelReading("192.0.2.2", up=True, accepted_routes=2),
     )
     tags = our_tags(role_of(OLD_VPN))
-    bgp = replace_struct(
-        a_connection(NEW_VPN, on=NEW, category="VPN", tags=tags), telemetry=readings
-    )
-    static = replace_struct(bgp, static_only=True)
+    bgp = replace(a_connection(NEW_VPN, on=NEW, category="VPN", tags=tags), telemetry=readings)
+    static = replace(bgp, static_only=True)
 
     for record, said in (
         (bgp, ["IPSEC IS DOWN", "2 routes"]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from msgspec.structs import replace
@@ -68,7 +69,7 @@ def canonical(cidr: str) -> str:
 
 def in_order(records: Iterable[_Record]) -> tuple[_Record, ...]:
     """Sort *records* by id, so that equal worlds give equal readings."""
-    return tuple(sorted(records, key=lambda record: record.id))
+    return tuple(sorted(records, key=attrgetter("id")))
 
 
 def tags_of(rows: Iterable[TagTypeDef] | None) -> dict[str, str]:

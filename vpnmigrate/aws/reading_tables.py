@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from vpnmigrate.aws.reading import canonical, tags_of
@@ -57,7 +58,7 @@ def table_record(row: RouteTableTypeDef) -> RouteTableRecord:
                     for association in row.get("Associations") or ()
                     if (association.get("AssociationState") or {}).get("State") not in _UNTIED
                 ),
-                key=lambda association: association.id,
+                key=attrgetter("id"),
             )
         ),
         propagating=tuple(
@@ -69,7 +70,7 @@ def table_record(row: RouteTableTypeDef) -> RouteTableRecord:
         routes=tuple(
             sorted(
                 map(_route, row.get("Routes") or ()),
-                key=lambda route: (route.destination, route.origin, route.target),
+                key=attrgetter("destination", "origin", "target"),
             )
         ),
         tags=tags_of(row.get("Tags")),
@@ -95,4 +96,7 @@ def _route(row: RouteTypeDef) -> RouteRecord:
 
 
 def _first(row: RouteTypeDef, keys: tuple[str, ...]) -> str:
-    return next((str(row.get(key)) for key in keys if row.get(key)), "")
+    for key in keys:
+        if value := row.get(key):
+            return str(value)
+    return ""

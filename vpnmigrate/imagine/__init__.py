@@ -6,10 +6,10 @@ So a plan's changes are not written a second time: they are what the steps will 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from msgspec.structs import replace as altered
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vpnmigrate.changes import ArchiveConfiguration, AskOperator, Change, RunTest
 from vpnmigrate.errors import RefusedError
@@ -35,8 +35,7 @@ HOLDER = "the run that applies this plan"
 _REPORT = "this is a fault of vpnmigrate: please report it with the survey"
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """One look of a step whose goal does not hold: the scene, what it asks for there, and why."""
 
     scene: Scene
@@ -68,7 +67,7 @@ def walked(
         RefusedError: A step can never reach its goal; names the step and why.
     """
     planned: list[PlannedStep] = []
-    scene = replace(scene, told=altered(scene.told, verified=None))
+    scene = replace(scene, told=replace(scene.told, verified=None))
     for step in steps:
         changes, scene = _settled(scene, step, direction)
         planned.append(PlannedStep(step.number, step.title, step.phase, changes))
@@ -116,7 +115,7 @@ def _after(scene: Scene, changes: Iterable[Change]) -> Scene:
                 scene = _spoken(scene, Word.TEST_PASSED)
             case ArchiveConfiguration(connection):
                 files = {**scene.told.files, connection: "archived"}
-                scene = replace(scene, told=altered(scene.told, files=files))
+                scene = replace(scene, told=replace(scene.told, files=files))
             case _:
                 scene = replace(scene, world=scene.world.after(change))
     return scene
@@ -124,14 +123,14 @@ def _after(scene: Scene, changes: Iterable[Change]) -> Scene:
 
 def _spoken(scene: Scene, word: Word) -> Scene:
     words = {**scene.told.words, word: scene.at}
-    return replace(scene, told=altered(scene.told, words=words))
+    return replace(scene, told=replace(scene.told, words=words))
 
 
 def _verified(scene: Scene, way: Way, now: Snapshot) -> Scene:
     """Do as the runner does: traffic that has lacked nothing for long enough is verified."""
     if shortfalls(scene.plan, way, now, scene.told):
         return scene
-    told = altered(
+    told = replace(
         scene.told,
         verified=scene.told.verified or scene.at,
         green=scene.told.green or assumed(scene.plan, now, scene.at),

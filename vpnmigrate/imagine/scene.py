@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
-from msgspec.structs import replace as altered
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vpnmigrate.imagine.world import World
 from vpnmigrate.model import (
@@ -23,14 +23,13 @@ from vpnmigrate.plan import Plan
 from vpnmigrate.snapshot import Reading, Snapshot, Told, Word, snapshot_of
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """A moment of an imagined migration.  Devices do what they are asked, at once."""
 
     plan: Plan
     world: World
     at: datetime
-    told: Told = field(default_factory=Told)
+    told: Told = Told()
 
     def look(self) -> Snapshot:
         """Give what describe calls would say now."""
@@ -51,7 +50,7 @@ class Scene:
             TunnelReading(f"tunnel {number}", up, accepted_routes=int(up), since=self.at)
             for number in (1, 2)
         )
-        return altered(connection, telemetry=readings)
+        return replace(connection, telemetry=readings)
 
     def _is_up(self, connection: ConnectionRecord) -> bool:
         words = self.told.words
@@ -76,14 +75,14 @@ class Scene:
             if self._is_on(gateway, table.vpc) and self._carries(gateway)
             for destination in sorted(self._behind(table.id))
         )
-        return altered(table, routes=(*written, *propagated))
+        return replace(table, routes=(*written, *propagated))
 
     def _with_state(self, route: RouteRecord, table: RouteTableRecord) -> RouteRecord:
         gateway = VpnGatewayId(route.target)
         if route.origin != CREATED_ROUTE or gateway not in self.world.gateways:
             return route
         state = "active" if self._is_on(gateway, table.vpc) else "blackhole"
-        return altered(route, state=state)
+        return route if route.state == state else replace(route, state=state)
 
     def _carries(self, gateway: VpnGatewayId) -> bool:
         mine = (c for c in self.world.connections.values() if c.vpn_gateway == gateway)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from msgspec.structs import replace as altered
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vpnmigrate.changes import (
     AddStaticPrefix,
@@ -61,8 +61,7 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
-@dataclass(frozen=True)
-class World:
+class World(Struct, frozen=True):
     """What there would be.  A change gives the world after it.
 
     What is made gets the id that ``made`` has for its role, or else the role's own name.
@@ -88,7 +87,7 @@ class World:
             case AddStaticPrefix(connection, cidr):
                 there = self.connections[connection]
                 prefix = StaticPrefixRecord(cidr, "available")
-                grown = altered(there, prefixes=(*there.prefixes, prefix))
+                grown = replace(there, prefixes=(*there.prefixes, prefix))
                 return replace(self, connections={**self.connections, connection: grown})
             case EnablePropagation() | DisablePropagation() | ReplaceRoute():
                 return self._routing(change)
@@ -151,7 +150,7 @@ class World:
         gateway = self.gateways[change.gateway]
         others = tuple(a for a in gateway.attachments if a.vpc != change.vpc)
         now = Attached(change.vpc, str(change.becomes))
-        moved = altered(gateway, attachments=(*others, now))
+        moved = replace(gateway, attachments=(*others, now))
         return replace(self, gateways={**self.gateways, gateway.id: moved})
 
     def _claim(self, change: PlaceClaim | RemoveClaim) -> World:
@@ -159,7 +158,7 @@ class World:
         tags = {key: value for key, value in gateway.tags.items() if key != Tag.CLAIM}
         if isinstance(change, PlaceClaim):
             tags[Tag.CLAIM.value] = change.holder
-        tagged = altered(gateway, tags=tags)
+        tagged = replace(gateway, tags=tags)
         return replace(self, gateways={**self.gateways, gateway.id: tagged})
 
     def _routing(
@@ -179,7 +178,7 @@ def world_of(survey: Survey, migration: MigrationId, made: Mapping[Role, str]) -
     unclaimed = {key: value for key, value in survey.gateway.tags.items() if key != Tag.CLAIM}
     return World(
         migration,
-        gateways={survey.gateway.id: altered(survey.gateway, tags=unclaimed)},
+        gateways={survey.gateway.id: replace(survey.gateway, tags=unclaimed)},
         connections={c.id: c for c in survey.living},
         tables={t.id: t for t in survey.route_tables},
         vpcs={v.id: v for v in (survey.vpc,) if v is not None},
@@ -199,14 +198,14 @@ def _routed(
     match change:
         case EnablePropagation(_, gateway):
             sources = {*table.propagating, gateway}
-            return altered(table, propagating=tuple(sorted(sources)))
+            return replace(table, propagating=tuple(sorted(sources)))
         case DisablePropagation(_, gateway):
-            return altered(table, propagating=tuple(g for g in table.propagating if g != gateway))
+            return replace(table, propagating=tuple(g for g in table.propagating if g != gateway))
         case ReplaceRoute(_, destination, gateway):
-            return altered(
+            return replace(
                 table,
                 routes=tuple(
-                    altered(route, target=gateway)
+                    replace(route, target=gateway)
                     if route.destination == destination and route.origin == CREATED_ROUTE
                     else route
                     for route in table.routes
@@ -214,10 +213,10 @@ def _routed(
             )
         case AssociateEdge(_, gateway):
             tie = AssociationRecord(f"association of {gateway}", gateway=gateway)
-            return altered(table, associations=(*table.associations, tie))
+            return replace(table, associations=(*table.associations, tie))
         case DisassociateEdge(_, _, association):
             kept = tuple(a for a in table.associations if a.id != association)
-            return altered(table, associations=kept)
+            return replace(table, associations=kept)
 
 
 def _without(records: Mapping[_K, _V], id_: _K) -> dict[_K, _V]:

@@ -139,12 +139,7 @@ class _Walk:
             turn = turned(stand.scene, step, stand.direction, now)
             if turn is not None:
                 return stand, step, turn
-            over = stand.direction is Direction.BACK and step.number == LAST_OF_CUTOVER
-            stand = replace(
-                stand,
-                settled=stand.settled | {step.title},
-                cutting=stand.cutting and not over,
-            )
+            stand = stand.past(step)
         return None
 
     def _is_history(self, stand: Stand, step: Step) -> bool:

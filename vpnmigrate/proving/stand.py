@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 import msgspec
-from msgspec.structs import replace as altered
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vpnmigrate.changes import Change
 from vpnmigrate.imagine import Scene, Turn, World
@@ -18,8 +18,7 @@ from vpnmigrate.snapshot import Told
 from vpnmigrate.steps.base import Step
 
 
-@dataclass(frozen=True)
-class Stand:
+class Stand(Struct, frozen=True, dict=True):
     """A state a run can be left in: the moment in AWS, and where its journal stands."""
 
     scene: Scene
@@ -65,13 +64,18 @@ class Stand:
             story=f"{story}, after: {done[-1]}" if done else story,
         )
 
+    def past(self, step: Step) -> Stand:
+        """Give the state in which the goal of *step* has been seen to hold."""
+        over = self.direction is Direction.BACK and step.number == LAST_OF_CUTOVER
+        return replace(self, settled=self.settled | {step.title}, cutting=self.cutting and not over)
+
     def resumed(self) -> Stand:
         """Give the state as another process finds it: the way back is gone from its beginning."""
         return self if self.direction is Direction.FORWARD else replace(self, settled=frozenset())
 
     def turned_back(self) -> Stand:
         """Give the state in which a rollback begins here."""
-        told = altered(self.scene.told, verified=None)
+        told = replace(self.scene.told, verified=None)
         scene = replace(self.scene, told=told)
         return replace(self, scene=scene, direction=Direction.BACK, settled=frozenset())
 

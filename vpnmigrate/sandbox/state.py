@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
+from msgspec import Struct
+
 from vpnmigrate.sandbox.behaviour import Behaviour, Span
 from vpnmigrate.sandbox.ids import Kind
 from vpnmigrate.sandbox.timeline import Timeline, always
@@ -67,13 +69,19 @@ class Gateway:
 
     def attached_since(self, now: datetime) -> datetime | None:
         """Give since when the gateway is attached, or None while it is not."""
-        return next(
-            (r.life.since(now) for r in self.attachments if r.life.at(now) == "attached"), None
-        )
+        row = self._attached(now)
+        return row.life.since(now) if row else None
 
     def vpc(self, now: datetime) -> str | None:
         """Give the VPC that the gateway is attached to."""
-        return next((r.vpc for r in self.attachments if r.life.at(now) == "attached"), None)
+        row = self._attached(now)
+        return row.vpc if row else None
+
+    def _attached(self, now: datetime) -> Attachment | None:
+        for row in self.attachments:
+            if row.life.at(now) == "attached":
+                return row
+        return None
 
 
 @dataclass
@@ -114,8 +122,7 @@ class Connection:
     key_storage: str = "Standard"
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(Struct, frozen=True):
     """A route that somebody wrote, or the local one."""
 
     destination: str

@@ -29,7 +29,10 @@ class Timeline:
 
     def since(self, now: datetime) -> datetime:
         """Give the moment at which the state of *now* began."""
-        return next((since for since, _ in reversed(self.moments) if since <= now), LONG_AGO)
+        for since, _ in reversed(self.moments):
+            if since <= now:
+                return since
+        return LONG_AGO
 
     def then(self, now: datetime, *stages: tuple[timedelta, str]) -> None:
         """Forget what was to come after *now*, and go through *stages*.
@@ -44,7 +47,10 @@ class Timeline:
 
     def reaches(self, state: str) -> datetime | None:
         """Give the moment at which *state* begins for the last time, past or to come."""
-        return next((since for since, each in reversed(self.moments) if each == state), None)
+        for since, each in reversed(self.moments):
+            if each == state:
+                return since
+        return None
 
     def is_there(self, now: datetime) -> bool:
         """Tell whether a call may still show the resource."""

@@ -25,6 +25,7 @@ CANARY = "CANARY"
 """Every key that the sandbox makes begins with it, so that a leak is found by a search."""
 _KEY = re.compile(r"[A-Za-z1-9._][A-Za-z0-9._]{7,63}")
 _INSIDE_PREFIX = 30
+_NO_DEVICE = Device()
 
 
 def canary_key(seed: int, connection: str, number: int) -> str:
@@ -113,7 +114,7 @@ class Reading(Struct, frozen=True):
 
 def read_tunnel(state: State, connection: Connection, number: int) -> Reading:
     """Work out what a tunnel is doing now from what happened to its device and its gateway."""
-    device = state.devices.get(connection.id, Device())
+    device = state.devices.get(connection.id, _NO_DEVICE)
     began = _begins(state, connection, device, number)
     if began is None:
         return Reading(

@@ -200,7 +200,7 @@ class Fate:
         return strikes
 
     def _die(self, moment: Moment) -> None:
-        if self._due(Kill(self.deeds, moment)):
+        if self._kills and self._due(Kill(self.deeds, moment)):
             self._sending = False
             raise Killed(str(moment))
 

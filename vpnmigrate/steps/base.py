@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
+
+from msgspec import Struct
 
 from vpnmigrate.changes import Change
 from vpnmigrate.facts import UNKNOWN, Fact, Value
@@ -16,27 +17,23 @@ from vpnmigrate.snapshot import Snapshot, Told, Way
 Changes = Iterator[Change]
 
 
-@dataclass(frozen=True)
-class Met:
+class Met(Struct, frozen=True):
     """The goal holds."""
 
 
-@dataclass(frozen=True)
-class NotYet:
+class NotYet(Struct, frozen=True):
     """The goal does not hold, for a reason an operator understands."""
 
     why: str
 
 
-@dataclass(frozen=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """The goal holds but for things that somebody took away; each is named."""
 
     what: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Blocked:
+class Blocked(Struct, frozen=True):
     """Neither waiting nor this program reaches the goal; *advice* says what a person can do."""
 
     why: str
@@ -83,8 +80,7 @@ class Step(ABC):
         """Say whether the goal holds."""
 
 
-@dataclass(frozen=True)
-class Want:
+class Want(Struct, frozen=True):
     """One piece of a goal: the value a fact must have, and the change that brings it there."""
 
     name: str
