@@ -62,7 +62,7 @@ PURE: dict[str, frozenset[str]] = {
     "proving": frozenset({"imagine", "journeys", "steps"}),
     "drift": frozenset(),
     "planner": frozenset({"preflight", "journeys", "imagine", "drift"}),
-    "replay": frozenset({"states"}),
+    "replay": frozenset({"belief", "states"}),
     "orders": frozenset({"replay"}),
     "confirming": frozenset({"gates", "replay", "windows"}),
     "admission": frozenset({"drift"}),

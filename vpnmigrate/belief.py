@@ -57,9 +57,9 @@ def trusted(snapshot: Snapshot, intents: Iterable[Intent]) -> Snapshot:
     """
     facts = dict(snapshot.facts)
     stale: set[Fact] = set()
-    for fact, about in _by_fact(intents).items():
-        recent = [i for i in about if i.at + CONSISTENCY_DELAY > snapshot.begun]
-        if not recent or _shows_its_effect(snapshot.value(fact), recent):
+    settled = snapshot.begun - CONSISTENCY_DELAY
+    for fact, recent in _by_fact(i for i in intents if i.at > settled).items():
+        if _shows_its_effect(snapshot.value(fact), recent):
             continue
         stale.add(fact)
         if not _is_known_from_answers(fact, snapshot.value(fact), recent):

@@ -16,9 +16,9 @@ from vpnmigrate.errors import (
     TurnBackError,
     VpnMigrateError,
 )
-from vpnmigrate.facts import Archive, EdgeAssociation, Fact, Propagation, Switch, WordGiven
+from vpnmigrate.facts import EdgeAssociation, Fact, Propagation, Switch
 from vpnmigrate.model import Role, RouteTableRecord, VpnGatewayId
-from vpnmigrate.outcomes import Later, Performed, Refused
+from vpnmigrate.outcomes import Performed
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Journal, Observer
 from vpnmigrate.records import Failed, Held, Interrupted, OtherHand, Record
@@ -80,32 +80,16 @@ class Logbook:
         self._catch_up()
 
     def intents(self) -> tuple[Intent, ...]:
-        """Give every change that was, or may have been, sent to AWS, in order.
-
-        Each with the last moment at which it may have had its effect: a call that took a minute
-        to be answered is no minute old.
-        """
+        """Give every change that was, or may have been, sent to AWS, in order."""
         if self._intents is None:
-            self._intents = self._sent()
+            sent = [intent.sent for intent in self._state.intents]
+            self._intents = tuple([each for each in sent if each is not None])
         return self._intents
-
-    def _sent(self) -> tuple[Intent, ...]:
-        return tuple(
-            Intent(
-                intent.change.fact,
-                intent.change.arrived,
-                intent.answered or intent.at,
-                performed=isinstance(intent.outcome, Performed),
-            )
-            for intent in self._state.intents
-            if not isinstance(intent.outcome, Refused | Later)
-            and not isinstance(intent.change.fact, Archive | WordGiven)
-        )
 
     def attempt_intents(self) -> tuple[Intent, ...]:
         """Give the intents since this attempt set out: what it did and may find undone."""
         since = self._state.attempt_since
-        return tuple(i for i in self.intents() if since is not None and i.at >= since)
+        return tuple([i for i in self.intents() if since is not None and i.at >= since])
 
     def touched(self) -> frozenset[Fact]:
         """Give the facts that this run has changed, or may have."""

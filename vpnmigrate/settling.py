@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_result
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.changes import AwsChange, DetachVpnGateway, OperatorTask
@@ -120,14 +120,9 @@ class Settler:
                 self._observer.waits(step.number, verdict.why, self._time.now() - began, limit)
             return verdict
 
-        poll = Retrying(
-            retry=retry_if_result(lambda verdict: isinstance(verdict, NotYet)),
-            stop=lambda _: self._time.now() - began >= limit,
-            wait=lambda _: self._pace().total_seconds(),
-            sleep=lambda seconds: self._wait(timedelta(seconds=seconds)),
-            retry_error_callback=_last_verdict,
-        )
-        return self._conclude(step, poll(turn), limit)
+        while isinstance(verdict := turn(), NotYet) and self._time.now() - began < limit:
+            self._wait(self._pace())
+        return self._conclude(step, verdict, limit)
 
     def look_for_certain(self, suits: Callable[[Look], bool] = lambda _: True) -> Look:
         """Look until every fact may be believed.
@@ -162,19 +157,30 @@ class Settler:
             AwsError: No later try will do better.
         """
         began = self._time.now()
-        while True:
+        limit = 2 * CONSISTENCY_DELAY
+
+        def tried() -> T:
             self._tasks.stop_if_asked()
-            try:
-                return read()
-            except AwsUnreadableError as error:
-                waited = self._time.now() - began
-                why = f"AWS cannot be read: {error.message}"
-                if waited >= 2 * CONSISTENCY_DELAY:
-                    raise HeldError(
-                        f"nothing was begun: {why}", advice=self._logbook.going_on(self._plan)
-                    ) from error
-            self._observer.waits(self._logbook.state.step, why, waited, 2 * CONSISTENCY_DELAY)
-            self._wait(self._pace())
+            return read()
+
+        def waits(failed: RetryCallState) -> None:
+            why = f"AWS cannot be read: {failed.outcome and failed.outcome.exception()}"
+            waited = self._time.now() - began
+            self._observer.waits(self._logbook.state.step, why, waited, limit)
+
+        repeat = Retrying(
+            retry=retry_if_exception_type(AwsUnreadableError),
+            stop=lambda _: self._time.now() - began >= limit,
+            wait=lambda _: self._pace().total_seconds(),
+            before_sleep=waits,
+            sleep=lambda seconds: self._wait(timedelta(seconds=seconds)),
+            reraise=True,
+        )
+        try:
+            return repeat(tried)
+        except AwsUnreadableError as error:
+            message = f"nothing was begun: AWS cannot be read: {error.message}"
+            raise HeldError(message, advice=self._logbook.going_on(self._plan)) from error
 
     def _turn(self, step: Step) -> Verdict:
         self._tasks.stop_if_asked()
@@ -289,12 +295,3 @@ def _unanswered(done: Done) -> str:
             return why
         case Performed() | Refused():
             return ""
-
-
-def _last_verdict(state: RetryCallState) -> Verdict:
-    """Hand out the verdict of the last turn when time is up."""
-    if state.outcome is None:
-        message = "tenacity calls this only after a turn"
-        raise AssertionError(message)
-    verdict: Verdict = state.outcome.result()
-    return verdict

@@ -179,7 +179,7 @@ def snapshot_of(
         for prefix in connection.prefixes:
             facts[Prefix(connection.id, prefix.cidr)] = prefix_of(prefix.state)
     for table in reading.tables:
-        facts.update(_facts_of_table(table))
+        facts |= _facts_of_table(table)
     return Snapshot(
         begun=reading.begun,
         facts=facts,
@@ -214,16 +214,17 @@ def _facts_of_gateway(gateway: GatewayRecord) -> Iterator[tuple[Fact, Value]]:
         yield AttachmentOf(gateway.id, attached.vpc), attachment_of(attached.state)
 
 
-def _facts_of_table(table: RouteTableRecord) -> Iterator[tuple[Fact, Value]]:
-    yield Existence(table.id), State.AVAILABLE
+def _facts_of_table(table: RouteTableRecord) -> dict[Fact, Value]:
+    facts: dict[Fact, Value] = {Existence(table.id): State.AVAILABLE}
     for gateway in table.propagating:
-        yield Propagation(table.id, gateway), Switch.ON
+        facts[Propagation(table.id, gateway)] = Switch.ON
     for route in table.routes:
         if route.origin == CREATED_ROUTE:
-            yield RouteTarget(table.id, route.destination), route.target
+            facts[RouteTarget(table.id, route.destination)] = route.target
     for association in table.associations:
         if association.gateway:
-            yield EdgeAssociation(table.id, VpnGatewayId(association.gateway)), Switch.ON
+            facts[EdgeAssociation(table.id, VpnGatewayId(association.gateway))] = Switch.ON
+    return facts
 
 
 class Word(StrEnum):

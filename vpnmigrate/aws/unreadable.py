@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from vpnmigrate.aws.failures import (
@@ -35,23 +33,28 @@ class CredentialsExpiredError(AwsUnreadableError):
 _NO_SUCH_QUOTA: Final = "NoSuchResourceException"
 
 
-@contextmanager
-def reading(action: str) -> Iterator[None]:
+class reading:  # noqa: N801  reads as a phrase after "with"
     """Translate what a read of *action*, as IAM names it (``ec2:DescribeVpcs``), may raise.
 
     Raises:
         AwsError: The read failed; its subclass says whether a later one may do better.
     """
-    try:
-        yield
-    except FAILURES as exc:
-        operation = action.partition(":")[2]
-        raise error_of(failure_of(exc, operation), action) from exc
-    except STUMBLES as exc:
-        raise AwsUnreadableError(
-            f"{action} failed: what came back is no answer of AWS's ({exc!r})",
-            advice="something between this machine and AWS answers in its place: see to that",
-        ) from exc
+
+    def __init__(self, action: str) -> None:
+        self._action = action
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, FAILURES):
+            operation = self._action.partition(":")[2]
+            raise error_of(failure_of(error, operation), self._action) from error
+        if isinstance(error, STUMBLES):
+            raise AwsUnreadableError(
+                f"{self._action} failed: what came back is no answer of AWS's ({error!r})",
+                advice="something between this machine and AWS answers in its place: see to that",
+            ) from error
 
 
 def error_of(failure: Failure, action: str) -> AwsError:

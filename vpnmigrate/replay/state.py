@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 
 from msgspec import Struct, field
 
 from vpnmigrate.approval import Approval
+from vpnmigrate.belief import Intent as Sent
 from vpnmigrate.changes import AskOperator, Change, OperatorTask, RunTest
-from vpnmigrate.facts import Fact
+from vpnmigrate.facts import Archive, Fact, WordGiven
 from vpnmigrate.model import MigrationId
 from vpnmigrate.outcomes import Later, Outcome, Performed, Refused
 from vpnmigrate.records import (
@@ -37,7 +39,7 @@ class Traffic(StrEnum):
     """The journal does not tell, because it began late or does not add up: look at AWS."""
 
 
-class Intent(Struct, frozen=True):
+class Intent(Struct, frozen=True, dict=True):
     """A change that was about to be performed, with what became of it; None is in doubt."""
 
     number: int
@@ -52,6 +54,23 @@ class Intent(Struct, frozen=True):
     def cancelled(self) -> bool:
         """Whether it certainly had no effect."""
         return isinstance(self.outcome, Refused | Later)
+
+    @cached_property
+    def sent(self) -> Sent | None:
+        """What ``belief`` has to know of it; None if AWS knows nothing of it.
+
+        It counts from the last moment at which it may have had its effect: a call that took a
+        minute to be answered is no minute old.
+        """
+        fact = self.change.fact
+        if self.cancelled or isinstance(fact, Archive | WordGiven):
+            return None
+        return Sent(
+            fact,
+            self.change.arrived,
+            self.answered or self.at,
+            performed=isinstance(self.outcome, Performed),
+        )
 
 
 class Deadline(Struct, frozen=True):

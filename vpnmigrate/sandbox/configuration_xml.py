@@ -54,8 +54,10 @@ def customer_gateway_configuration(state: State, connection: Connection) -> str:
             _End(connection.gateway or "", gateway.asn if gateway else None),
             customer.ip if customer else "",
             tuple(
-                (tunnel.outside_ip, tunnel.inside_cidr, tunnel.key if shown else HELD_ELSEWHERE)
-                for tunnel in in_xml_order(state, connection)
+                [
+                    (tunnel.outside_ip, tunnel.inside_cidr, tunnel.key if shown else HELD_ELSEWHERE)
+                    for tunnel in in_xml_order(state, connection)
+                ]
             ),
         )
     )

@@ -116,10 +116,10 @@ class _Pages:
 
 def _call(service: str, action: str, threshold: Threshold) -> Callable[..., dict[str, Any]]:
     def call(**params: Any) -> dict[str, Any]:
-        from botocore.exceptions import ClientError
-
         answer = threshold.pass_(service, action, params)
         if answer["ResponseMetadata"]["HTTPStatusCode"] >= _REFUSED:
+            from botocore.exceptions import ClientError
+
             refusal: Any = answer
             raise ClientError(refusal, action)
         return answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
+from itertools import chain
 
 from vpnmigrate.sandbox.state import State
 from vpnmigrate.sandbox.timeline import Timeline
@@ -54,15 +55,12 @@ def _of_routes(state: State) -> Iterator[datetime]:
 
 
 def _of_the_rest(state: State) -> Iterator[datetime]:
-    lives = (
-        *(gateway.life for gateway in state.gateways.values()),
-        *(life for each in state.connections.values() for life in each.prefixes.values()),
-        *(vpc.life for vpc in state.vpcs.values()),
-        *(subnet.life for subnet in state.subnets.values()),
-        *(customer.life for customer in state.customer_gateways.values()),
-    )
-    for life in lives:
-        yield from (moment for moment, _ in life.moments)
+    prefixes = [each.prefixes.values() for each in state.connections.values()]
+    things = (state.gateways, state.vpcs, state.subnets, state.customer_gateways)
+    lives = [thing.life for kind in things for thing in kind.values()]
+    for life in chain(lives, *prefixes):
+        for moment, _ in life.moments:
+            yield moment
 
 
 def _after(

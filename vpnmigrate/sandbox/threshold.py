@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from wsgiref.handlers import format_date_time
 
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.sandbox.apierror import ApiError
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 LATENCY = timedelta(seconds=0.2)
 """What a call to EC2 takes; a guess, for an outage that adds up."""
-
-_SECOND = timedelta(seconds=1)
 
 
 class SandboxGapError(RuntimeError):
@@ -50,7 +48,7 @@ class Threshold:
         self._turn = threading.Lock()
         self._calls: Counter[tuple[str, str]] = Counter()
         self._total = 0
-        self._dated = datetime.min.replace(tzinfo=UTC), ""
+        self._second, self._dated = -1, ""
 
     def pass_(self, service: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out *action* and give its answer, or AWS's refusal in the form of one.
@@ -83,13 +81,10 @@ class Threshold:
 
     def _date(self) -> str:
         """Write the moment as HTTP does, to the second, which the calls of a look share."""
-        now = self._world.clock.now()
-        second, written = self._dated
-        if not second <= now < second + _SECOND:
-            second = now.replace(microsecond=0)
-            written = format_datetime(second, usegmt=True)
-            self._dated = second, written
-        return written
+        second = int(self._world.clock.now().timestamp())
+        if second != self._second:
+            self._second, self._dated = second, format_date_time(second)
+        return self._dated
 
     def _begin(self, service: str, action: str) -> tuple[int, int]:
         with self._turn:

@@ -29,6 +29,9 @@ from vpnmigrate.sandbox.state import State
 
 __all__ = ["ApiError", "World"]
 
+MOST_QUESTIONS = 256
+"""How many questions a world knows by heart: a run has a few dozen, a served sandbox any number."""
+
 
 @dataclass
 class _Memory:
@@ -110,7 +113,8 @@ class World:
             ApiError: As AWS would refuse it; nothing has changed then.
         """
         name = (service, action)
-        if not self.handles(*name):
+        write = WRITES.get(name)
+        if write is None and name not in READS:
             raise ApiError("InvalidAction", f"The sandbox has no {service} {action}.")
         with self._lock:
             state = self._now()
@@ -120,10 +124,10 @@ class World:
                     "Request would have succeeded, but DryRun flag is set.",
                     412,
                 )
-            if name in WRITES:
+            if write is not None:
                 call = self._once(name, _canonical(params))
                 state.draw = Random(call)  # noqa: S311 - repeatable on purpose
-                return self._write(WRITES[name], state, params)
+                return self._write(write, state, params)
             return self._read(name, params, self._asked(params))
 
     @contextmanager
@@ -150,7 +154,6 @@ class World:
     def _altered(self, state: State) -> None:
         self._changed = self._next_change = state.now
         self._present = _Memory(state)
-        self._questions.clear()
 
     def changed(self) -> datetime:
         """Give a moment since which every answer that does not lag has been the same."""
@@ -189,11 +192,14 @@ class World:
         return world
 
     def _asked(self, params: Mapping[str, Any]) -> str:
-        """Give ``_canonical`` of a read's *params*; the same few come again until a change."""
+        """Give ``_canonical`` of a read's *params*; the same few come again and again."""
         spoken = repr(params)
-        if spoken not in self._questions:
-            self._questions[spoken] = _canonical(params)
-        return self._questions[spoken]
+        written = self._questions.get(spoken)
+        if written is None:
+            if len(self._questions) >= MOST_QUESTIONS:
+                self._questions.clear()
+            written = self._questions[spoken] = _canonical(params)
+        return written
 
     def _once(self, name: tuple[str, str], written: str) -> str:
         """Name a call so that no other of this world has that name, however alike they are."""
@@ -237,8 +243,8 @@ def _canonical(value: Any) -> str:
     """Write *value* so that equal parameters give equal text."""
     if isinstance(value, str):
         return repr(value)
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{k}:{_canonical(value[k])}" for k in sorted(value)) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_canonical, value)) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join([f"{k}:{_canonical(value[k])}" for k in sorted(value)]) + "}"
     return repr(value)

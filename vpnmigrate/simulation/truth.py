@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vpnmigrate.model import MigrationId, Tag
 from vpnmigrate.sandbox.propagation import Brought, propagated_routes
-from vpnmigrate.sandbox.state import LIVING, RouteTable, State
+from vpnmigrate.sandbox.state import LIVING, Connection, RouteTable, State
 from vpnmigrate.sandbox.tunnels import read_tunnel
 
 _OVER = frozenset({"unborn", "gone", "deleted"})
@@ -39,13 +39,9 @@ class Truth:
 
 def truth_of(state: State, vpc: str, migration: MigrationId) -> Truth:
     """Read *state* as it is now; *vpc* is the one that is migrated."""
-    lives = dict(_lives(state))
-    up = frozenset(
-        c.id
-        for c in state.connections.values()
-        if any(read_tunnel(state, c, n).up for n in range(len(c.tunnels)))
-    )
-    attached = frozenset(g.id for g in state.gateways.values() if g.vpc(state.now) == vpc)
+    now, lives = state.now, _lives(state)
+    up = frozenset([c.id for c in state.connections.values() if _is_up(state, c)])
+    attached = frozenset([g.id for g in state.gateways.values() if g.vpc(now) == vpc])
     carrying = {str(state.connections[c].gateway) for c in up} & attached
     brought: Brought = {}
     tables = [t for t in state.tables.values() if t.vpc == vpc]
@@ -53,27 +49,30 @@ def truth_of(state: State, vpc: str, migration: MigrationId) -> Truth:
         lives=lives,
         attached=attached,
         roles=_roles(state, lives, migration),
-        propagating=frozenset((t.id, p.gateway) for t in tables for p in t.propagating(state.now)),
+        propagating=frozenset([(t.id, p.gateway) for t in tables for p in t.propagating(now)]),
         routes={
             (t.id, r.destination): r.target
             for t in tables
             for r in t.routes
             if r.origin == "CreateRoute"
         },
-        edges=frozenset((t.id, a.gateway) for t in tables for a in t.tied(state.now) if a.gateway),
+        edges=frozenset([(t.id, a.gateway) for t in tables for a in t.tied(now) if a.gateway]),
         prefixes=frozenset(
-            (c.id, cidr)
-            for c in state.connections.values()
-            for cidr, life in c.prefixes.items()
-            if life.at(state.now) == "available" and c.id in lives
+            [
+                (c.id, cidr)
+                for c in state.connections.values()
+                for cidr, life in c.prefixes.items()
+                if life.at(now) == "available" and c.id in lives
+            ]
         ),
         up=up,
-        paths=frozenset(path for t in tables for path in _paths(state, t, carrying, brought)),
+        paths=frozenset([path for t in tables for path in _paths(state, t, carrying, brought)]),
         tags={id_: dict(state.tags.get(id_, {})) for id_ in lives},
     )
 
 
-def _lives(state: State) -> Iterator[tuple[str, str]]:
+def _lives(state: State) -> dict[str, str]:
+    lives: dict[str, str] = {}
     for things in (
         state.gateways,
         state.connections,
@@ -84,32 +83,33 @@ def _lives(state: State) -> Iterator[tuple[str, str]]:
         for thing in things.values():
             life = state.life(thing)
             if life not in _OVER:
-                yield thing.id, life
-    for table in state.tables:
-        yield table, "available"
+                lives[thing.id] = life
+    return {**lives, **dict.fromkeys(state.tables, "available")}
+
+
+def _is_up(state: State, connection: Connection) -> bool:
+    numbers = range(len(connection.tunnels))
+    return any(read_tunnel(state, connection, number).up for number in numbers)
 
 
 def _roles(
     state: State, lives: Mapping[str, str], migration: MigrationId
 ) -> Mapping[str, tuple[str, ...]]:
     roles: dict[str, tuple[str, ...]] = {}
-    for id_ in sorted(state.tags):
-        tags = state.tags[id_]
-        if tags.get(Tag.MIGRATION) == migration and lives.get(id_) in LIVING:
-            role = tags.get(Tag.ROLE, "")
+    ours = [id_ for id_, tags in state.tags.items() if tags.get(Tag.MIGRATION) == migration]
+    for id_ in sorted(ours):
+        if lives.get(id_) in LIVING:
+            role = state.tags[id_].get(Tag.ROLE, "")
             roles[role] = (*roles.get(role, ()), id_)
     return roles
 
 
 def _paths(
     state: State, table: RouteTable, carrying: set[str], brought: Brought
-) -> Iterator[tuple[str, str]]:
-    for route in table.routes:
-        if route.target in carrying:
-            yield table.id, route.destination
-    for route in propagated_routes(state, table, brought):
-        if route.state == "active":
-            yield table.id, route.destination
+) -> list[tuple[str, str]]:
+    written = [route for route in table.routes if route.target in carrying]
+    brings = [r for r in propagated_routes(state, table, brought) if r.state == "active"]
+    return [(table.id, route.destination) for route in (*written, *brings)]
 
 
 def configuration(truth: Truth) -> frozenset[str]:

@@ -53,11 +53,10 @@ class Basis:
         read = (id(now.facts), id(now.tables), id(now.foreign), id(now.stale))
         return id(self.plan), self.way, read, id(self.baseline), self.incomplete
 
-    def rows(self, table: RouteTableRecord) -> tuple[Row, ...]:
-        """Compare *table* of before with what it is now, destination by destination."""
-        before = as_before(self.plan, self.baseline, table)
+    def rows(self, before: RouteTableRecord) -> tuple[Row, ...]:
+        """Compare a table, as ``as_before`` gives it, with what it is now, by destination."""
         successors: dict[str, str] = {self.plan.old_gateway: self.way.joining}
-        return equivalence(before, self.now.tables[table.id], successors)
+        return equivalence(before, self.now.tables[before.id], successors)
 
 
 def reach(
@@ -85,7 +84,7 @@ def _reach(basis: Basis) -> Reach:
         before = as_before(plan, basis.baseline, table)
         known = {(r.destination, r.origin == PROPAGATED_ROUTE) for r in before.routes}
         foreign = Propagation(table.id, way.joining) in now.foreign or basis.incomplete
-        for row in basis.rows(table):
+        for row in basis.rows(before):
             if row.same or excepted(plan, row):
                 continue
             if row.before.hop != plan.old_gateway:
@@ -107,16 +106,15 @@ def as_before(plan: Plan, baseline: Baseline, table: RouteTableRecord) -> RouteT
     A route that is shown as propagated into a table that takes up nothing is about to vanish:
     nothing was promised for it.
     """
-    propagating = plan.old_gateway in table.propagating
+    old = plan.old_gateway
+    propagating = old in table.propagating
     if propagating and table.id not in baseline.propagated:
         return table
     kept = [
-        route
-        for route in table.routes
-        if route.target != plan.old_gateway or route.origin != PROPAGATED_ROUTE
+        route for route in table.routes if route.target != old or route.origin != PROPAGATED_ROUTE
     ]
     learned = (
-        RouteRecord(prefix, plan.old_gateway, PROPAGATED_ROUTE)
+        RouteRecord(prefix, old, PROPAGATED_ROUTE)
         for prefix in (sorted(baseline.propagated[table.id]) if propagating else ())
     )
     return replace(table, routes=(*kept, *learned))

@@ -11,7 +11,7 @@ from vpnmigrate.plan import Plan
 from vpnmigrate.sights import Sight, TableSight, TunnelSight
 from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.green import tunnel_name
-from vpnmigrate.steps.reach import Basis, excepted
+from vpnmigrate.steps.reach import Basis, as_before, excepted
 from vpnmigrate.steps.traffic import asked_for, recorded_baseline
 from vpnmigrate.streaks import Streak
 from vpnmigrate.tallies import Tally
@@ -64,7 +64,7 @@ def _sights(basis: Basis) -> Iterator[TableSight]:
             continue
         rows = [
             row
-            for row in basis.rows(table)
+            for row in basis.rows(as_before(plan, basis.baseline, table))
             if row.before.hop == plan.old_gateway and not excepted(plan, row)
         ]
         if rows:
