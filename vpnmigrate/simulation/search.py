@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 
 from msgspec import structs
 
@@ -230,15 +230,23 @@ class KillPoints:
     def twice(self) -> Iterator[Schedule]:
         """Give the schedules with two kills, all of them where there are few deeds.
 
-        Both are in apply, in rollback or in finalize, or one in apply and one on the way back.
+        Both are in apply, in rollback or in finalize, or one in apply and one in what comes after.
         """
+        apply = list(self._kills(Course.FORWARD))
         for course in Course:
-            pairs = list(combinations(self._kills(course), 2))
-            if self.forward > SMALL:
-                dice = Dice(f"pairs/{self.setting.topology.seed}/{course}")
-                pairs = [dice.one(pairs) for _ in range(SAMPLED_PAIRS)]
-            for pair in pairs:
-                yield Schedule(course, pair, late=self._late)
+            own = list(self._kills(course))
+            yield from self._pairs(course, f"{course}", list(combinations(own, 2)))
+            if course in (Course.RETURN, Course.RETIRE):
+                yield from self._pairs(course, f"apply/{course}", list(product(apply, own)))
+
+    def _pairs(
+        self, course: Course, kind: str, pairs: Sequence[tuple[Kill, Kill]]
+    ) -> Iterator[Schedule]:
+        if self.forward > SMALL:
+            dice = Dice(f"pairs/{self.setting.topology.seed}/{kind}")
+            pairs = [dice.one(pairs) for _ in range(SAMPLED_PAIRS)]
+        for pair in pairs:
+            yield Schedule(course, pair, late=self._late)
 
     def wrong(self, schedule: Schedule, outcome: Outcome) -> tuple[str, ...]:
         """Say how *outcome* differs from what an undisturbed trial comes to."""
