@@ -260,6 +260,12 @@ class Interruption(Protocol):
         ...
 
 
+class NoInterruption:
+    """Nobody asks a rehearsal or a simulation to stop between two changes."""
+
+    reason = None
+
+
 class Paths(Protocol):
     """How this host reaches AWS, for the gate before step 7."""
 

@@ -24,7 +24,7 @@ from vpnmigrate.looking import Claimant
 from vpnmigrate.model import Attachment, VpnGatewayId
 from vpnmigrate.options import Approvals
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
-from vpnmigrate.ports import NoPaths
+from vpnmigrate.ports import NoInterruption, NoPaths
 from vpnmigrate.proving import Proof, prove
 from vpnmigrate.records import Entry, Intended
 from vpnmigrate.rehearsed import Rehearsed
@@ -220,7 +220,7 @@ def _stage(plan: Plan) -> Iterator[_Stage]:
             people=DeviceEngineer(world),
             observer=_Nobody(),
             clock=clock,
-            interruption=_NoInterruption(),
+            interruption=NoInterruption(),
             paths=NoPaths(),
             claimant=Claimant("rehearsal"),
             parallel=1,
@@ -239,12 +239,6 @@ class _Nobody:
 
     def sees(self, sighting: Sighting) -> None:
         pass
-
-
-class _NoInterruption:
-    """Nobody wants a rehearsal to stop between two changes; the whole of it can be stopped."""
-
-    reason = None
 
 
 def _tried(journey: Callable[[], object]) -> str:

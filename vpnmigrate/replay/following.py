@@ -58,10 +58,12 @@ def going_on(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> s
             return f"vpnmigrate apply {run}" + (" --until cutover" if _stages(state) else "")
 
 
-def accepting(what: Iterable[Shortage], run: str) -> str:
-    """Give the command that accepts *what*; empty for nothing."""
-    named = " ".join(f"--accept-degraded {each.connection}" for each in what)
-    return f"vpnmigrate continue {run} {named} --reason TEXT" if named else ""
+def accepting(what: Iterable[Shortage], run: str) -> Sequence[str]:
+    """Give the command that accepts *what*, in parts that may each be a line; none for nothing."""
+    named = [f"--accept-degraded {each.connection}" for each in what]
+    if not named:
+        return ()
+    return (f"vpnmigrate continue {run}", *named[:-1], f"{named[-1]} --reason TEXT")
 
 
 def _stages(state: RunState) -> bool:

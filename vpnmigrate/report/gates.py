@@ -16,7 +16,6 @@ from vpnmigrate.spoken import Accepted, Shortage
 from vpnmigrate.times import moment
 
 _TITLES = {Milestone.CUTOVER: "before the cutover", Milestone.FINALIZE: "before finalize"}
-_ACCEPT = " --accept-degraded "
 _CALL = 8
 _GATE = 24
 """Widths of the first two columns: the longest word in each, and a gap."""
@@ -70,10 +69,10 @@ def acceptable_lines(what: Sequence[Shortage], run: str) -> Iterator[str]:
 
 def accepting_lines(what: Sequence[Shortage], run: str) -> Iterator[str]:
     """Give the command that accepts *what* so that it can be pasted from eighty columns."""
-    command, *named = accepting(what, run).split(_ACCEPT)
-    yield f"to accept: {command} \\"
-    yield from (f" {_ACCEPT}{each} \\" for each in named[:-1])
-    yield f" {_ACCEPT}{named[-1]}"
+    command, *named = accepting(what, run)
+    *lines, last = (f"to accept: {command}", *(f"  {each}" for each in named))
+    yield from (f"{line} \\" for line in lines)
+    yield last
 
 
 def accepted_line(accepted: Accepted) -> str:

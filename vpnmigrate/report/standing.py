@@ -111,7 +111,7 @@ class Standing:
     @property
     def accepting(self) -> str:
         """The command that accepts fewer tunnels where they are all that is lacking; or empty."""
-        return "" if self.turning else accepting(self.state.acceptable, self.run)
+        return "" if self.turning else " ".join(accepting(self.state.acceptable, self.run))
 
     @property
     def turning(self) -> bool:

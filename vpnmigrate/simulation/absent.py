@@ -1,16 +1,10 @@
-"""What a trial does without: somebody at a terminal, and a disk for device files."""
+"""What a trial does without: a disk for device files."""
 
 from __future__ import annotations
 
 import hashlib
 
 from vpnmigrate.model import VpnConnectionId
-
-
-class Nobody:
-    """Nobody wants a trial to stop between two changes (``ports.Interruption``)."""
-
-    reason = None
 
 
 class HashesOnly:

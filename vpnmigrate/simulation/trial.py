@@ -14,7 +14,7 @@ from vpnmigrate.model import MigrationId
 from vpnmigrate.orders import traffic_hangs
 from vpnmigrate.plan import Plan
 from vpnmigrate.planner import plan_from
-from vpnmigrate.ports import NoPaths
+from vpnmigrate.ports import NoInterruption, NoPaths
 from vpnmigrate.records import Direction, Entry
 from vpnmigrate.replay import RunState, Wish
 from vpnmigrate.runner import Runner, Surroundings
@@ -26,7 +26,7 @@ from vpnmigrate.sandbox.robot import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.sandbox.world import World
 from vpnmigrate.sights import Sighting
-from vpnmigrate.simulation.absent import HashesOnly, Nobody
+from vpnmigrate.simulation.absent import HashesOnly
 from vpnmigrate.simulation.drowsy import DrowsyClock
 from vpnmigrate.simulation.eyes import WatchedEc2
 from vpnmigrate.simulation.invariants import CLAIMS, Judge
@@ -224,7 +224,7 @@ class _Trial:
             people=DeviceEngineer(self.world, self.setting.topology.reaction),
             observer=self,
             clock=DrowsyClock(self.world, self.schedule.late, self._rests_until),
-            interruption=Nobody(),
+            interruption=NoInterruption(),
             paths=NoPaths(),
             claimant=Claimant(HOLDER),
             parallel=1,
