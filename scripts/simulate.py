@@ -40,10 +40,9 @@ from vpnmigrate.simulation.search import (
     topology_of,
     try_lost_answers,
     try_seed,
-    wrong_with,
 )
 from vpnmigrate.simulation.topology import Topology, topology
-from vpnmigrate.simulation.trial import setting_of, try_out
+from vpnmigrate.simulation.trial import setting_of, try_out, wrong_with
 
 Search = Callable[[int, Tally], None]
 PROGRESS = 10

@@ -8,7 +8,8 @@ import pytest
 
 from tests.builders import MAIN, MIGRATION, NOON, OLD, OLD_VPN, VPC, a_survey, a_table, minutes
 from tests.stage import Lookout, Stage
-from vpnmigrate.errors import DriftError, HeldError, NotVerifiedError, StepError
+from tests.test_orders import CONTINUE, PAUSE
+from vpnmigrate.errors import AwsUnreadableError, DriftError, HeldError, NotVerifiedError, StepError
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.gates import ProofOfReturn
 from vpnmigrate.go_no_go import Call, Force, Gate, Milestone
@@ -95,6 +96,36 @@ def test_aws_that_cannot_be_read_for_long_holds(tmp_path):
     assert first < timedelta(seconds=1)
     assert minutes(4) - timedelta(seconds=15) < last < minutes(4) == limit
     assert caught.value.advice.startswith("vpnmigrate apply ")
+
+
+class PausedWhileItWaits(Lookout):
+    """Another terminal: pauses the run that waits to read AWS, and lets it go on later."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self._stage = stage
+        self._told = False
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().waits(step, why, waited, limit)
+        if "cannot be read" in why and not self._told:
+            self._told = True
+            self._stage.letters.append(PAUSE)
+        elif "paused by" in why and waited >= minutes(5) and not self._stage.letters:
+            self._stage.letters.append(CONTINUE)
+
+
+def test_what_forbids_going_on_after_a_rest_is_told_as_such(tmp_path):
+    """The gates were waiting to read AWS; setting out again fails with a cause of its own."""
+    sts = Fault("sts:GetCallerIdentity", Kind.UNAVAILABLE, nth=3, times=0)
+    stage = Stage(tmp_path, faults=Faults([sts]))
+
+    with pytest.raises(AwsUnreadableError, match="GetCallerIdentity") as caught:
+        stage.forward(lookout=PausedWhileItWaits(stage))
+
+    assert caught.value.advice == "AWS may recover by itself: try again"
+    assert stage.state.held == ""
+    assert any("paused by" in wait for wait in stage.lookout.waits_seen)
 
 
 def test_what_would_close_a_gate_is_looked_at_for_one_delay_and_told(tmp_path):

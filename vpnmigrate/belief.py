@@ -57,8 +57,8 @@ def trusted(snapshot: Snapshot, intents: Iterable[Intent]) -> Snapshot:
     """
     facts = dict(snapshot.facts)
     stale: set[Fact] = set()
-    settled = snapshot.begun - CONSISTENCY_DELAY
-    for fact, recent in _by_fact(i for i in intents if i.at > settled).items():
+    believed_from = snapshot.begun - CONSISTENCY_DELAY
+    for fact, recent in _by_fact(i for i in intents if i.at > believed_from).items():
         if _shows_its_effect(snapshot.value(fact), recent):
             continue
         stale.add(fact)

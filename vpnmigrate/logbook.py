@@ -82,8 +82,8 @@ class Logbook:
     def intents(self) -> tuple[Intent, ...]:
         """Give every change that was, or may have been, sent to AWS, in order."""
         if self._intents is None:
-            sent = [intent.sent for intent in self._state.intents]
-            self._intents = tuple([each for each in sent if each is not None])
+            known = [intent.for_belief for intent in self._state.intents]
+            self._intents = tuple([each for each in known if each is not None])
         return self._intents
 
     def attempt_intents(self) -> tuple[Intent, ...]:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type
+from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type
 
 from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.changes import AwsChange, DetachVpnGateway, OperatorTask
@@ -174,12 +174,13 @@ class Settler:
             wait=lambda _: self._pace().total_seconds(),
             before_sleep=waits,
             sleep=lambda seconds: self._wait(timedelta(seconds=seconds)),
-            reraise=True,
         )
         try:
             return repeat(tried)
-        except AwsUnreadableError as error:
-            message = f"nothing was begun: AWS cannot be read: {error.message}"
+        except RetryError as given_up:
+            # Not what setting out again after a rest may raise: that has advice of its own.
+            error = given_up.last_attempt.exception()
+            message = f"nothing was begun: AWS cannot be read: {error}"
             raise HeldError(message, advice=self._logbook.going_on(self._plan)) from error
 
     def _turn(self, step: Step) -> Verdict:

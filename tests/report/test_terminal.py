@@ -20,6 +20,8 @@ from vpnmigrate.records import Noted, OutageBegan, StepBegun
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.terminal import TerminalProgress
 
+PATIENCE = 30
+"""Seconds for what was written to be read, on a machine that is busy with something else."""
 WATCHED = 2.2
 """Seconds for which the first test looks at the screen."""
 
@@ -45,7 +47,7 @@ class Window:
     def shown(self) -> bytes:
         """Hang up the writer's side; give all that was ever written to it."""
         self.stream.close()
-        self._reader.join()
+        self._reader.join(PATIENCE)
         return self._shown
 
     def close(self) -> None:

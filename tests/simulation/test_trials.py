@@ -19,8 +19,9 @@ from vpnmigrate.journal import read_chain
 from vpnmigrate.records import Intended
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 from vpnmigrate.simulation.drowsy import NAP, DrowsyClock
+from vpnmigrate.simulation.kill_points import KillPoints
 from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
-from vpnmigrate.simulation.search import KillPoints, Tally, try_one, try_seed
+from vpnmigrate.simulation.search import Tally, try_one, try_seed
 from vpnmigrate.simulation.topology import STOPS_IN_STEP_3, STOPS_PLANNING, Topology, topology
 from vpnmigrate.simulation.trial import (
     Outcome,
@@ -90,14 +91,16 @@ def test_a_run_ends_alike_wherever_it_is_killed(lag):
 def test_a_run_that_is_killed_twice_ends_alike():
     """From any two kill points, of one journey or of two, the end is an undisturbed run's."""
     points = KillPoints(setting_of(small(13)), timedelta(seconds=19))
-    pairs = share(list(points.twice()), one_in=24)
+    pairs = share(list(points.twice()), one_in=36)
     wrong = [
         (str(schedule), why)
         for schedule in pairs
         if (why := points.wrong(schedule, try_out(points.setting, schedule)))
     ]
 
+    across = [s.course for s in pairs if s.kills[0].deed <= points.forward < s.kills[1].deed]
     assert {schedule.course for schedule in pairs} == {*Course}
+    assert {*across} >= {Course.RETURN, Course.RETIRE}
     assert wrong == []
 
 

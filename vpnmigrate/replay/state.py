@@ -10,8 +10,8 @@ from functools import cached_property
 
 from msgspec import Struct, field
 
+from vpnmigrate import belief
 from vpnmigrate.approval import Approval
-from vpnmigrate.belief import Intent as Sent
 from vpnmigrate.changes import AskOperator, Change, OperatorTask, RunTest
 from vpnmigrate.facts import Archive, Fact, WordGiven
 from vpnmigrate.model import MigrationId
@@ -56,8 +56,8 @@ class Intent(Struct, frozen=True, dict=True):
         return isinstance(self.outcome, Refused | Later)
 
     @cached_property
-    def sent(self) -> Sent | None:
-        """What ``belief`` has to know of it; None if AWS knows nothing of it.
+    def for_belief(self) -> belief.Intent | None:
+        """What ``belief`` has to know of it; None if AWS certainly knows nothing of it.
 
         It counts from the last moment at which it may have had its effect: a call that took a
         minute to be answered is no minute old.
@@ -65,7 +65,7 @@ class Intent(Struct, frozen=True, dict=True):
         fact = self.change.fact
         if self.cancelled or isinstance(fact, Archive | WordGiven):
             return None
-        return Sent(
+        return belief.Intent(
             fact,
             self.change.arrived,
             self.answered or self.at,

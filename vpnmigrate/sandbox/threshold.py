@@ -48,7 +48,7 @@ class Threshold:
         self._turn = threading.Lock()
         self._calls: Counter[tuple[str, str]] = Counter()
         self._total = 0
-        self._second, self._dated = -1, ""
+        self._dated = -1, ""
 
     def pass_(self, service: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out *action* and give its answer, or AWS's refusal in the form of one.
@@ -82,9 +82,11 @@ class Threshold:
     def _date(self) -> str:
         """Write the moment as HTTP does, to the second, which the calls of a look share."""
         second = int(self._world.clock.now().timestamp())
-        if second != self._second:
-            self._second, self._dated = second, format_date_time(second)
-        return self._dated
+        dated, written = self._dated
+        if second != dated:
+            written = format_date_time(second)
+            self._dated = second, written
+        return written
 
     def _begin(self, service: str, action: str) -> tuple[int, int]:
         with self._turn:

@@ -29,9 +29,6 @@ from vpnmigrate.sandbox.state import State
 
 __all__ = ["ApiError", "World"]
 
-MOST_QUESTIONS = 256
-"""How many questions a world knows by heart: a run has a few dozen, a served sandbox any number."""
-
 
 @dataclass
 class _Memory:
@@ -154,6 +151,7 @@ class World:
     def _altered(self, state: State) -> None:
         self._changed = self._next_change = state.now
         self._present = _Memory(state)
+        self._questions.clear()
 
     def changed(self) -> datetime:
         """Give a moment since which every answer that does not lag has been the same."""
@@ -192,14 +190,11 @@ class World:
         return world
 
     def _asked(self, params: Mapping[str, Any]) -> str:
-        """Give ``_canonical`` of a read's *params*; the same few come again and again."""
+        """Give ``_canonical`` of a read's *params*; the same few come again until a change."""
         spoken = repr(params)
-        written = self._questions.get(spoken)
-        if written is None:
-            if len(self._questions) >= MOST_QUESTIONS:
-                self._questions.clear()
-            written = self._questions[spoken] = _canonical(params)
-        return written
+        if spoken not in self._questions:
+            self._questions[spoken] = _canonical(params)
+        return self._questions[spoken]
 
     def _once(self, name: tuple[str, str], written: str) -> str:
         """Name a call so that no other of this world has that name, however alike they are."""

@@ -16,9 +16,9 @@ from vpnmigrate.plan import Plan
 from vpnmigrate.records import Entry
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.simulation.schedule import Course, Schedule
-from vpnmigrate.simulation.search import schedule_of, wrong_with
+from vpnmigrate.simulation.search import schedule_of
 from vpnmigrate.simulation.topology import topology
-from vpnmigrate.simulation.trial import Outcome, Setting, setting_of_plan, try_out
+from vpnmigrate.simulation.trial import Outcome, Setting, setting_of_plan, try_out, wrong_with
 from vpnmigrate.stopwatch import since_turning_back, until_restored
 
 TOLD_EVERY = 100

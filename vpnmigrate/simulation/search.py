@@ -1,32 +1,21 @@
-"""Where to look for a trial that ends wrong: kill points by enumeration, whole trials by seed."""
+"""Where to look for a trial that ends wrong: by seed, and by every kill point of a world."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import lru_cache
-from itertools import combinations, product
 
 from msgspec import structs
 
 from vpnmigrate.errors import PreflightError
-from vpnmigrate.model import ConnectionRecord
+from vpnmigrate.simulation.kill_points import KillPoints
 from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Order, Schedule
-from vpnmigrate.simulation.topology import (
-    STOPS_IN_STEP_3,
-    STOPS_PLANNING,
-    Dice,
-    Topology,
-    topology,
-)
-from vpnmigrate.simulation.trial import Outcome, Setting, setting_of, try_out
+from vpnmigrate.simulation.topology import STOPS_PLANNING, Dice, Topology, topology
+from vpnmigrate.simulation.trial import Outcome, Setting, setting_of, try_out, wrong_with
 from vpnmigrate.spoken import Verb
 
-SMALL = 25
-"""Up to so many deeds all pairs of kills are tried; beyond, a sample."""
-SAMPLED_PAIRS = 200
 TRIES = 4
 """How many seeds share one world: planning it costs as much as half a trial."""
 LEAST_LAG = timedelta(seconds=60)
@@ -193,86 +182,6 @@ def _gone_through(setting: Setting, schedule: Schedule, tally: Tally) -> Outcome
     tally.count(outcome)
     gc.collect(0)
     return outcome
-
-
-def wrong_with(outcome: Outcome, world: Topology) -> tuple[str, ...]:
-    """Say what is wrong with how a trial ended, apart from where."""
-    if world.stops == STOPS_PLANNING:
-        return ("it was planned, and may not be", *outcome.broken)
-    if world.stops == STOPS_IN_STEP_3:
-        stopped = "DuplicateIpAddress" in outcome.error or not outcome.error
-        return outcome.broken if stopped else (outcome.error, *outcome.broken)
-    return (outcome.error, *outcome.broken) if outcome.error else outcome.broken
-
-
-class KillPoints:
-    """Every schedule with one kill, or with two, and the end that each must come to.
-
-    All their processes are *late* alike.
-    """
-
-    def __init__(self, setting: Setting, late: timedelta = timedelta(0)) -> None:
-        self.setting = setting
-        self._late = late
-        self._ends = {
-            course: try_out(setting, Schedule(course, late=late))
-            for course in (Course.FORWARD, Course.RETURN, Course.RETIRE)
-        }
-        self.forward = self._ends[Course.FORWARD].deeds
-        """How many deeds an undisturbed apply takes."""
-
-    def once(self) -> Iterator[Schedule]:
-        """Give every schedule with one kill: in apply, rollback and finalize."""
-        for course in Course:
-            for kill in self._kills(course):
-                yield Schedule(course, (kill,), late=self._late)
-
-    def twice(self) -> Iterator[Schedule]:
-        """Give the schedules with two kills, all of them where there are few deeds.
-
-        Both are in apply, in rollback or in finalize, or one in apply and one in what comes after.
-        """
-        apply = list(self._kills(Course.FORWARD))
-        for course in Course:
-            own = list(self._kills(course))
-            yield from self._pairs(course, f"{course}", list(combinations(own, 2)))
-            if course in (Course.RETURN, Course.RETIRE):
-                yield from self._pairs(course, f"apply/{course}", list(product(apply, own)))
-
-    def _pairs(
-        self, course: Course, kind: str, pairs: Sequence[tuple[Kill, Kill]]
-    ) -> Iterator[Schedule]:
-        if self.forward > SMALL:
-            dice = Dice(f"pairs/{self.setting.topology.seed}/{kind}")
-            pairs = [dice.one(pairs) for _ in range(SAMPLED_PAIRS)]
-        for pair in pairs:
-            yield Schedule(course, pair, late=self._late)
-
-    def wrong(self, schedule: Schedule, outcome: Outcome) -> tuple[str, ...]:
-        """Say how *outcome* differs from what an undisturbed trial comes to."""
-        course = Course.RETURN if schedule.course is Course.TURNED else schedule.course
-        wanted = self._ends[course]
-        told = [*wrong_with(outcome, self.setting.topology)]
-        more, less = outcome.end - wanted.end, wanted.end - outcome.end
-        # An engineer who was sent home before the cutover has enabled no tunnel more than before.
-        less -= {f"{c.id} is up" for c in self.setting.plan.before.living if not _was_up(c)}
-        if (more or less) and outcome.deaths:
-            told.append(f"the end differs: more {sorted(more)[:3]}, less {sorted(less)[:3]}")
-        if not outcome.deaths:
-            told.append("nobody was killed")
-        return tuple(told)
-
-    def _kills(self, course: Course) -> Iterator[Kill]:
-        whole = self._ends.get(course)
-        begin = 1 if course in (Course.FORWARD, Course.TURNED) else self.forward + 1
-        end = self.forward if whole is None else whole.deeds
-        for deed in range(begin, end + 1):
-            for moment in Moment:
-                yield Kill(deed, moment)
-
-
-def _was_up(connection: ConnectionRecord) -> bool:
-    return any(tunnel.up for tunnel in connection.telemetry)
 
 
 def enumerate_kills(seed: int, tally: Tally, *, pairs: bool = False) -> None:

@@ -32,7 +32,7 @@ from vpnmigrate.simulation.eyes import WatchedEc2
 from vpnmigrate.simulation.invariants import CLAIMS, Judge
 from vpnmigrate.simulation.paper import Paper, PaperJournal
 from vpnmigrate.simulation.schedule import Course, Fate, Schedule
-from vpnmigrate.simulation.topology import OLD, Topology
+from vpnmigrate.simulation.topology import OLD, STOPS_IN_STEP_3, STOPS_PLANNING, Topology
 from vpnmigrate.simulation.truth import Truth, configuration, truth_of
 
 START = datetime(2026, 1, 17, 2, 0, tzinfo=UTC)
@@ -117,6 +117,16 @@ def setting_of_plan(
 def try_out(setting: Setting, schedule: Schedule) -> Outcome:
     """Go the way that *schedule* says, from the first process to the last."""
     return _Trial(setting, schedule).go()
+
+
+def wrong_with(outcome: Outcome, world: Topology) -> tuple[str, ...]:
+    """Say what is wrong with how a trial ended, apart from where."""
+    if world.stops == STOPS_PLANNING:
+        return ("it was planned, and may not be", *outcome.broken)
+    if world.stops == STOPS_IN_STEP_3:
+        stopped = "DuplicateIpAddress" in outcome.error or not outcome.error
+        return outcome.broken if stopped else (outcome.error, *outcome.broken)
+    return (outcome.error, *outcome.broken) if outcome.error else outcome.broken
 
 
 @dataclass
