@@ -33,7 +33,7 @@ class KillPoints:
         }
         self.forward = self._ends[Course.FORWARD].deeds
         """How many deeds an undisturbed apply takes."""
-        self._deeds: dict[tuple[Course, Kill], int] = {}
+        self._alone: dict[tuple[Course, Kill], Outcome] = {}
 
     def once(self) -> Iterator[Schedule]:
         """Give every schedule with one kill: in apply, rollback and finalize."""
@@ -79,13 +79,10 @@ class KillPoints:
 
         Two kills in apply are those of an apply alone, whatever follows.
         """
-        end = self._deeds_with(course, first)
+        struck = self._with(course, first)
         if course in _THERE_AND_ON and first.deed <= self.forward:
-            return _kills(self._deeds_with(Course.FORWARD, first) + 1, end)
-        # A deed whose intent was torn is begun again under its number; any other has had its own.
-        again = first.moment is Moment.TORN_INTENT
-        same = [kill for kill in _kills(first.deed, first.deed) if again and kill != first]
-        return [*same, *_kills(first.deed + 1, end)]
+            return _kills(self._with(Course.FORWARD, first).deeds + 1, struck.deeds)
+        return _kills(struck.died_at[0] + 1, struck.deeds)
 
     def _all(self, course: Course, firsts: Sequence[Kill]) -> Iterator[tuple[Kill, Kill]]:
         for first in firsts:
@@ -99,12 +96,12 @@ class KillPoints:
             if seconds := self._seconds(course, first):
                 yield first, dice.one(seconds)
 
-    def _deeds_with(self, course: Course, kill: Kill) -> int:
-        """Count the deeds of a trial with *kill* alone."""
-        if (course, kill) not in self._deeds:
-            alone = Schedule(course, (kill,), late=self._late)
-            self._deeds[course, kill] = try_out(self.setting, alone).deeds
-        return self._deeds[course, kill]
+    def _with(self, course: Course, kill: Kill) -> Outcome:
+        """Try *kill* alone."""
+        if (course, kill) not in self._alone:
+            schedule = Schedule(course, (kill,), late=self._late)
+            self._alone[course, kill] = try_out(self.setting, schedule)
+        return self._alone[course, kill]
 
 
 def _kills(begin: int, end: int) -> list[Kill]:

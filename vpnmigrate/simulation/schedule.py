@@ -79,6 +79,7 @@ class Schedule:
 
     course: Course = Course.FORWARD
     kills: tuple[Kill, ...] = ()
+    """In the order in which they strike."""
     mishaps: Mishaps = Mishaps()
     restart: timedelta = timedelta(seconds=1)
     """From a death until the next process starts."""
@@ -107,6 +108,8 @@ class Fate:
 
     def __init__(self, schedule: Schedule) -> None:
         self.deeds = 0
+        self.died_at: list[int] = []
+        """How many deeds had been sent at each death."""
         self.strikes = 0
         """How many calls went astray so far."""
         self._kills = list(schedule.kills)
@@ -205,9 +208,11 @@ class Fate:
             raise Killed(str(moment))
 
     def _due(self, kill: Kill) -> bool:
-        if kill not in self._kills:
+        """Tell whether *kill* is the next; what was sent before a death comes no second time."""
+        if self._kills[:1] != [kill]:
             return False
-        self._kills.remove(kill)
+        self._kills = [later for later in self._kills[1:] if later.deed > self.deeds]
+        self.died_at.append(self.deeds)
         return True
 
 

@@ -55,13 +55,19 @@ class Outcome:
     broken: tuple[str, ...] = ()
     """Invariants that did not hold, and what the journal said and was not true."""
     deeds: int = 0
-    deaths: int = 0
+    died_at: tuple[int, ...] = ()
+    """How many deeds had been sent at each death."""
     strikes: int = 0
     looks: int = 0
     took: timedelta = timedelta(0)
     outage: timedelta = timedelta(0)
     """The longest time that traffic was announced down in one piece."""
     journal: bytes = b""
+
+    @property
+    def deaths(self) -> int:
+        """How many processes died."""
+        return len(self.died_at)
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,6 @@ class _Trial:
     setting: Setting
     schedule: Schedule
     broken: dict[str, None] = field(default_factory=dict)
-    deaths: int = 0
     looks: int = 0
     outage: timedelta = timedelta(0)
 
@@ -160,7 +165,7 @@ class _Trial:
             error="; then ".join(filter(None, errors)),
             broken=tuple(self.broken),
             deeds=self.fate.deeds,
-            deaths=self.deaths,
+            died_at=tuple(self.fate.died_at),
             strikes=self.fate.strikes,
             looks=self.looks,
             took=took,
@@ -184,7 +189,6 @@ class _Trial:
                 self.runner = self._process()
                 journey(self.runner)
             except Killed:
-                self.deaths += 1
                 self.clock.sleep(self.schedule.restart)
                 # What is printed to go on with a run that has turned back is rollback.
                 if self.schedule.course is Course.TURNED or self._has_turned:
