@@ -50,9 +50,11 @@ def customer_gateway_configuration(state: State, connection: Connection) -> str:
         _Facts(
             connection.id,
             connection.static_only,
-            _End(connection.customer_gateway or "", customer.asn if customer else None),
-            _End(connection.gateway or "", gateway.asn if gateway else None),
+            connection.customer_gateway or "",
+            customer.asn if customer else None,
             customer.ip if customer else "",
+            connection.gateway or "",
+            gateway.asn if gateway else None,
             tuple(
                 [
                     (tunnel.outside_ip, tunnel.inside_cidr, tunnel.key if shown else HELD_ELSEWHERE)
@@ -75,19 +77,16 @@ def _is_swapped(seed: int, connection: str) -> bool:
     return sha256(f"{seed}/{connection}".encode()).digest()[0] % 2 == 1
 
 
-class _End(Struct, frozen=True):
-    id: str
-    asn: int | None
-
-
 class _Facts(Struct, frozen=True):
     """Everything that a configuration depends on."""
 
     connection: str
     static_only: bool
-    customer: _End
-    gateway: _End
+    customer: str
+    customer_asn: int | None
     customer_ip: str
+    gateway: str
+    gateway_asn: int | None
     tunnels: tuple[tuple[str, str, str], ...]
     """Outside address, inside CIDR and key."""
 
@@ -97,8 +96,8 @@ def _written(facts: _Facts) -> str:
     """Write the XML; every look asks for it again, and it hardly ever changes."""
     root = Element("vpn_connection", {"id": facts.connection})
     head = {
-        "customer_gateway_id": facts.customer.id,
-        "vpn_gateway_id": facts.gateway.id,
+        "customer_gateway_id": facts.customer,
+        "vpn_gateway_id": facts.gateway,
         "vpn_connection_type": "ipsec.1",
     }
     if facts.static_only:
@@ -109,8 +108,8 @@ def _written(facts: _Facts) -> str:
         _grow(
             SubElement(root, "ipsec_tunnel"),
             {
-                "customer_gateway": _end(facts, facts.customer, facts.customer_ip, network[2]),
-                "vpn_gateway": _end(facts, facts.gateway, outside, network[1]),
+                "customer_gateway": _end(facts, facts.customer_asn, facts.customer_ip, network[2]),
+                "vpn_gateway": _end(facts, facts.gateway_asn, outside, network[1]),
                 "ike": {**_IKE, "pre_shared_key": key},
                 "ipsec": _IPSEC,
             },
@@ -120,7 +119,7 @@ def _written(facts: _Facts) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
-def _end(facts: _Facts, end: _End, outside: str, inside: IPv4Address) -> Tree:
+def _end(facts: _Facts, asn: int | None, outside: str, inside: IPv4Address) -> Tree:
     tree: dict[str, str | Tree] = {
         "tunnel_outside_address": {"ip_address": outside},
         "tunnel_inside_address": {
@@ -130,7 +129,7 @@ def _end(facts: _Facts, end: _End, outside: str, inside: IPv4Address) -> Tree:
         },
     }
     if not facts.static_only:
-        tree["bgp"] = {"asn": "" if end.asn is None else str(end.asn), "hold_time": "30"}
+        tree["bgp"] = {"asn": "" if asn is None else str(asn), "hold_time": "30"}
     return tree
 
 
