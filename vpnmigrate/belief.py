@@ -49,6 +49,12 @@ class Intent(Struct, frozen=True):
     """Whether EC2 confirmed it; if not, it is in doubt."""
 
 
+def recent(intents: Iterable[Intent], begun: datetime) -> list[Intent]:
+    """Give those whose effect a describe that was *begun* then need not show yet."""
+    believed_from = begun - CONSISTENCY_DELAY
+    return [intent for intent in intents if intent.at > believed_from]
+
+
 def trusted(snapshot: Snapshot, intents: Iterable[Intent]) -> Snapshot:
     """Give *snapshot* with UNKNOWN for every fact whose reading may not be believed.
 
@@ -57,12 +63,11 @@ def trusted(snapshot: Snapshot, intents: Iterable[Intent]) -> Snapshot:
     """
     facts = dict(snapshot.facts)
     stale: set[Fact] = set()
-    believed_from = snapshot.begun - CONSISTENCY_DELAY
-    for fact, recent in _by_fact(i for i in intents if i.at > believed_from).items():
-        if _shows_its_effect(snapshot.value(fact), recent):
+    for fact, about in _by_fact(recent(intents, snapshot.begun)).items():
+        if _shows_its_effect(snapshot.value(fact), about):
             continue
         stale.add(fact)
-        if not _is_known_from_answers(fact, snapshot.value(fact), recent):
+        if not _is_known_from_answers(fact, snapshot.value(fact), about):
             facts[fact] = UNKNOWN
     return replace(snapshot, facts=facts, stale=frozenset(stale))
 

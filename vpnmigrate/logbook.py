@@ -82,14 +82,14 @@ class Logbook:
     def intents(self) -> tuple[Intent, ...]:
         """Give every change that was, or may have been, sent to AWS, in order."""
         if self._intents is None:
-            known = [intent.for_belief for intent in self._state.intents]
-            self._intents = tuple([each for each in known if each is not None])
+            known = (intent.for_belief for intent in self._state.intents)
+            self._intents = tuple(each for each in known if each is not None)
         return self._intents
 
     def attempt_intents(self) -> tuple[Intent, ...]:
         """Give the intents since this attempt set out: what it did and may find undone."""
         since = self._state.attempt_since
-        return tuple([i for i in self.intents() if since is not None and i.at >= since])
+        return tuple(i for i in self.intents() if since is not None and i.at >= since)
 
     def touched(self) -> frozenset[Fact]:
         """Give the facts that this run has changed, or may have."""

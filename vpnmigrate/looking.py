@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vpnmigrate.belief import CONSISTENCY_DELAY, foreign, trusted
+from vpnmigrate.belief import CONSISTENCY_DELAY, Intent, foreign, recent, trusted
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.facts import UNKNOWN
@@ -48,13 +48,13 @@ class _Kept:
 
     reading: Reading
     state: RunState
-    recent: list[bool]
+    young: list[Intent]
     now: Snapshot
 
-    def holds_for(self, reading: Reading, state: RunState, recent: list[bool]) -> bool:
+    def holds_for(self, reading: Reading, state: RunState, young: list[Intent]) -> bool:
         """Tell whether another look comes to the same, but for its moment."""
         return (
-            self.recent == recent
+            self.young == young
             and self.state.intents is state.intents
             and self.state.attempt_since == state.attempt_since
             and self.reading.shows_the_same_as(reading)
@@ -111,17 +111,15 @@ class Looker:
     def _believed(self, reading: Reading) -> Snapshot:
         """Give what may be believed of *reading*; most looks read what the look before did."""
         book = self._logbook
-        intents = book.intents()
         # Time alone alters belief only by ageing intents.
-        believed_from = reading.begun - CONSISTENCY_DELAY
-        recent = [intent.at > believed_from for intent in intents]
+        young = recent(book.intents(), reading.begun)
         kept = self._kept
-        if kept is not None and kept.holds_for(reading, book.state, recent):
+        if kept is not None and kept.holds_for(reading, book.state, young):
             return replace(kept.now, begun=reading.begun)
         doubts = book.doubts(self._plan.edge_tables)
         now = trusted(snapshot_of(reading, self._plan.migration, book.made()), doubts)
         now = replace(now, foreign=foreign(now, book.attempt_intents()))
-        self._kept = _Kept(reading, book.state, recent, now)
+        self._kept = _Kept(reading, book.state, young, now)
         return now
 
     def forgo_claim(self) -> None:

@@ -56,10 +56,8 @@ def customer_gateway_configuration(state: State, connection: Connection) -> str:
             connection.gateway or "",
             gateway.asn if gateway else None,
             tuple(
-                [
-                    (tunnel.outside_ip, tunnel.inside_cidr, tunnel.key if shown else HELD_ELSEWHERE)
-                    for tunnel in in_xml_order(state, connection)
-                ]
+                (tunnel.outside_ip, tunnel.inside_cidr, tunnel.key if shown else HELD_ELSEWHERE)
+                for tunnel in in_xml_order(state, connection)
             ),
         )
     )

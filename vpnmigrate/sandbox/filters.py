@@ -43,8 +43,6 @@ def _reader(name: str, fields: Mapping[str, Field]) -> Callable[[Row], Iterable[
     if callable(field):
         return field
     path = field.split(".")
-    if len(path) == 1:  # what a row itself holds is no list, but where a path leads on
-        return lambda row: [_text(row[field])] if field in row else ()
     return lambda row: list(_values(row, path))
 
 
@@ -55,12 +53,10 @@ def _values(value: Any, path: Sequence[str]) -> Iterable[str]:
     elif path:
         if path[0] in value:
             yield from _values(value[path[0]], path[1:])
+    elif isinstance(value, bool):
+        yield str(value).lower()
     else:
-        yield _text(value)
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        yield str(value)
 
 
 @lru_cache(maxsize=1024)

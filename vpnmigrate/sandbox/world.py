@@ -110,8 +110,7 @@ class World:
             ApiError: As AWS would refuse it; nothing has changed then.
         """
         name = (service, action)
-        write = WRITES.get(name)
-        if write is None and name not in READS:
+        if not self.handles(*name):
             raise ApiError("InvalidAction", f"The sandbox has no {service} {action}.")
         with self._lock:
             state = self._now()
@@ -121,10 +120,10 @@ class World:
                     "Request would have succeeded, but DryRun flag is set.",
                     412,
                 )
-            if write is not None:
+            if name in WRITES:
                 call = self._once(name, _canonical(params))
                 state.draw = Random(call)  # noqa: S311 - repeatable on purpose
-                return self._write(write, state, params)
+                return self._write(WRITES[name], state, params)
             return self._read(name, params, self._asked(params))
 
     @contextmanager
@@ -241,5 +240,5 @@ def _canonical(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_canonical, value)) + "]"
     if isinstance(value, Mapping):
-        return "{" + ",".join([f"{k}:{_canonical(value[k])}" for k in sorted(value)]) + "}"
+        return "{" + ",".join(f"{k}:{_canonical(value[k])}" for k in sorted(value)) + "}"
     return repr(value)

@@ -38,7 +38,7 @@ class KillPoints:
     def once(self) -> Iterator[Schedule]:
         """Give every schedule with one kill: in apply, rollback and finalize."""
         for course in Course:
-            for kill in self._apply() if course not in _THERE_AND_ON else self._after(course):
+            for kill in self._after(course) or self._apply():
                 yield Schedule(course, (kill,), late=self._late)
 
     def twice(self) -> Iterator[Schedule]:
@@ -48,7 +48,7 @@ class KillPoints:
         struck: in the same journey, on the way back from there, or in what follows an apply.
         """
         for course in Course:
-            firsts = self._apply() + (self._after(course) if course in _THERE_AND_ON else [])
+            firsts = self._apply() + self._after(course)
             few = self.forward <= SMALL
             for pair in self._all(course, firsts) if few else self._drawn(course, firsts):
                 yield Schedule(course, pair, late=self._late)
@@ -72,7 +72,7 @@ class KillPoints:
         return _kills(1, self.forward)
 
     def _after(self, course: Course) -> list[Kill]:
-        return _kills(self.forward + 1, self._ends[course].deeds)
+        return _kills(self.forward + 1, self._ends[course].deeds) if course in _THERE_AND_ON else []
 
     def _seconds(self, course: Course, first: Kill) -> Sequence[Kill]:
         """Give where a run can die again that *first* has struck; what it repeats counts anew.

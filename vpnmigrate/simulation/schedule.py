@@ -131,7 +131,7 @@ class Fate:
         """Tell whether the process dies while it writes *records*, half of which reach the disk."""
         deeds = [r for r in records if isinstance(r, Intended) and hasattr(r.change, "call")]
         numbers = range(self.deeds + 1, self.deeds + len(deeds) + 1)
-        return any(self._due(number, Moment.TORN_INTENT) for number in numbers)
+        return any(self._due(Kill(number, Moment.TORN_INTENT)) for number in numbers)
 
     def answers(self, records: Sequence[Record]) -> bool:
         """Tell the same of the line that says what became of a deed; dies before it, if it is due.
@@ -143,7 +143,7 @@ class Fate:
             return False
         self._sending = False
         self._die(Moment.BEFORE_LINE)
-        return self._due(self.deeds, Moment.TORN_LINE)
+        return self._due(Kill(self.deeds, Moment.TORN_LINE))
 
     def sends(self) -> None:
         """Be told that a change is about to be sent.
@@ -178,7 +178,7 @@ class Fate:
         """Let a call go astray before its effect, as ``faults.FaultSource`` says."""
         reads = action.startswith(READS)
         chance = self._mishaps.unread if reads else self._mishaps.refused
-        if chance and self._astray(action, chance):
+        if self._astray(action, chance):
             Faults([Fault(_named(service, action), self._dice.one(_BEFORE), nth)]).before(
                 service, action, nth
             )
@@ -190,25 +190,27 @@ class Fate:
         self._die(Moment.BEFORE_ANSWER)
         creates = action.startswith("Create") and action != "CreateTags"
         chance = self._mishaps.lost_creates if creates else self._mishaps.lost
-        if chance and self._astray(action, chance):
+        if self._astray(action, chance):
             Faults([Fault(_named(service, action), self._dice.one(_AFTER), nth)]).after(
                 service, action, nth
             )
 
     def _astray(self, what: str, chance: float) -> bool:
+        if not chance:
+            return False
         strikes = self._dice.chance(chance) and self._row.get(what, 0) < self._mishaps.in_a_row
         self._row[what] = self._row.get(what, 0) + 1 if strikes else 0
         self.strikes += strikes
         return strikes
 
     def _die(self, moment: Moment) -> None:
-        if self._due(self.deeds, moment):
+        if self._due(Kill(self.deeds, moment)):
             self._sending = False
             raise Killed(str(moment))
 
-    def _due(self, deed: int, moment: Moment) -> bool:
-        """Tell whether that is the next kill; what was sent before a death comes no second time."""
-        if not self._kills or self._kills[0] != Kill(deed, moment):
+    def _due(self, kill: Kill) -> bool:
+        """Tell whether *kill* is the next; what was sent before a death comes no second time."""
+        if self._kills[:1] != [kill]:
             return False
         self._kills = [later for later in self._kills[1:] if later.deed > self.deeds]
         self.died_at.append(self.deeds)
