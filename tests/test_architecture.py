@@ -84,7 +84,7 @@ SHELL: dict[str, frozenset[str]] = {
     "duty": frozenset({"rundir"}),
     "holding": frozenset({"orders", "logbook", "tasks"}),
     "patience": frozenset({"belief", "steps", "logbook", "looking", "performing"}),
-    "prober": frozenset({"probes"}),
+    "prober": frozenset({"child_processes", "probes", "rundir"}),
     "probing": frozenset({"probes", "logbook"}),
     "flow": frozenset({"steps", "logbook", "looking", "probing"}),
     "settling": frozenset(
@@ -102,6 +102,7 @@ SHELL: dict[str, frozenset[str]] = {
         | {"logbook", "looking", "performing", "tasks", "holding", "settling", "setting_out"}
     ),
     "rundir": frozenset(),
+    "child_processes": frozenset({"rundir"}),
     "rehearsals": frozenset({"rundir"}),
     "settings": frozenset(),
     "lock": frozenset({"rundir"}),

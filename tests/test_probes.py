@@ -8,10 +8,11 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from tests.builders import NOON
+from tests.builders import NOON, a_run
 from tests.stage import Lookout, Stage
 from vpnmigrate.clock import SystemClock
 from vpnmigrate.errors import UsageError
@@ -21,6 +22,7 @@ from vpnmigrate.probes import Command, Connect, counted, missed, probe_from
 from vpnmigrate.records import OutageBegan, OutageEnded, Probed
 from vpnmigrate.replay import replay
 from vpnmigrate.report.progress import probes_told
+from vpnmigrate.rundir import Run
 from vpnmigrate.runner import Runner
 from vpnmigrate.states import RunStatus
 from vpnmigrate.tallies import Moment, Tally
@@ -80,51 +82,57 @@ def until(prober: Prober, sent: int) -> tuple[Tally, ...]:
     return prober.tallies()
 
 
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run whose probes are sent."""
+    return a_run(tmp_path / "runs")
+
+
 class TestProber:
-    def test_a_tcp_probe_tells_an_open_port_from_a_closed_one(self):
+    def test_a_tcp_probe_tells_an_open_port_from_a_closed_one(self, run):
         """A connection that is accepted is an answer; a refused one is a loss."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-            prober = Prober(SystemClock(), extra=["127.0.0.1:1"])
+            prober = Prober(SystemClock(), run, extra=["127.0.0.1:1"])
             prober.begin([Tally(f"127.0.0.1:{port}")])
             closed, opened = sorted(until(prober, 1), key=lambda t: t.probe)
             prober.end()
 
         assert (opened.works, closed.works) == (True, False)
 
-    def test_a_command_answers_by_its_exit_status(self):
+    def test_a_command_answers_by_its_exit_status(self, run):
         """Status 0 is an answer; another one, and a program that is not there, are losses."""
         good, bad = (f"{sys.executable} -c 'raise SystemExit({n})'" for n in (0, 1))
-        prober = Prober(SystemClock(), extra=[good, bad, "/no/such/program"])
+        prober = Prober(SystemClock(), run, extra=[good, bad, "/no/such/program"])
         prober.begin([])
         works = {t.probe: t.works for t in until(prober, 1)}
         prober.end()
 
         assert works == {good: True, bad: False, "/no/such/program": False}
 
-    def test_what_hangs_is_lost_and_holds_up_nobody(self):
+    def test_what_hangs_is_lost_and_holds_up_nobody(self, run):
         """A command that does not end in time is ended, and counted as a loss."""
         endless = f"{sys.executable} -c 'import time; time.sleep(600)'"
-        prober = Prober(SystemClock())
+        prober = Prober(SystemClock(), run)
 
         prober.begin([Tally(endless)])
         (tally,) = until(prober, 1)
         prober.end()
         assert tally.works is False
 
-    def test_counting_goes_on_where_an_earlier_process_stopped(self):
+    def test_counting_goes_on_where_an_earlier_process_stopped(self, run):
         """A resumed run adds to the losses that its journal knows."""
         answers = iter([True])
-        prober = Prober(SystemClock(), attempt=lambda _: next(answers, True))
+        prober = Prober(SystemClock(), run, attempt=lambda _: next(answers, True))
         prober.begin([Tally("10.1.0.5:22", 60, 12, first_loss=NOON, last_loss=NOON + SECOND)])
         (tally,) = until(prober, 61)
         prober.end()
 
         assert (tally.sent >= 61, tally.lost, tally.last_loss) == (True, 12, NOON + SECOND)
 
-    def test_a_way_back_in_the_same_process_is_probed_too(self):
+    def test_a_way_back_in_the_same_process_is_probed_too(self, run):
         """Begun again after its end, it sends again, and adds to what it is given."""
-        prober = Prober(SystemClock(), attempt=lambda _: True)
+        prober = Prober(SystemClock(), run, attempt=lambda _: True)
         prober.begin([Tally("10.1.0.5:22")])
         until(prober, 1)
         prober.end()

@@ -38,6 +38,7 @@ class TestCreating:
             "journal.head",
             "inbox",
             "vault",
+            "work",
         }
 
     def test_the_plan_is_copied_in(self, home: Path) -> None:

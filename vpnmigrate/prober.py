@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
+from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
 from vpnmigrate.clock import Clock
 from vpnmigrate.probes import Aim, Command, Connect, counted, probe_from
+from vpnmigrate.rundir import Run
 from vpnmigrate.tallies import Tally
 
 PACE = timedelta(seconds=1)
@@ -22,7 +24,7 @@ LIMIT = timedelta(seconds=2)
 
 
 class Prober:
-    """Sends probes until it is told to end; *extra* ones come on top of those it is given.
+    """Sends the probes of *run* until it is told to end; *extra* ones on top of those given.
 
     *attempt* makes one attempt and tells whether it was answered; it must end by itself soon.
     """
@@ -30,12 +32,13 @@ class Prober:
     def __init__(
         self,
         clock: Clock,
+        run: Run,
         extra: Sequence[str] = (),
         attempt: Callable[[Aim], bool] | None = None,
     ) -> None:
         self._clock = clock
         self._extra = tuple(extra)
-        self._senders = _Senders()
+        self._senders = _Senders(run)
         self._attempt = attempt or self._senders.attempt
         self._lock = threading.Lock()
         self._tallies: dict[str, Tally] = {}
@@ -94,7 +97,8 @@ class Prober:
 class _Senders:
     """Makes single attempts for real, and knows the programs that are under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: Run) -> None:
+        self._run = run
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._addresses: dict[Connect, Sequence[tuple[str, int]]] = {}
@@ -125,11 +129,14 @@ class _Senders:
 
     def _succeeds(self, aim: Command) -> bool:
         try:
+            directory = working_directory(self._run)
             process = subprocess.Popen(  # noqa: S603  the operator's own words; no shell reads them
                 aim.words,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                cwd=directory,
+                env=inherited_by(OPERATOR_PROGRAM, directory),
                 # A Ctrl-C at the terminal is meant for the run, and is no loss.
                 start_new_session=True,
             )

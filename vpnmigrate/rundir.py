@@ -10,6 +10,7 @@
         lock, owner             one process a run, and which
         inbox/                  what other terminals said
         vault/                  device files
+        work/                   where the watchdog, hooks, probes and the test command work
         log.jsonl
         live.json               while a process is at work: what it waits for right now
         after.json              a survey at the end, where a report was asked for one
@@ -87,6 +88,10 @@ class Run:
     @property
     def vault(self) -> Path:
         return self.path / "vault"
+
+    @property
+    def work(self) -> Path:
+        return self.path / "work"
 
     @property
     def live(self) -> Path:
@@ -229,7 +234,7 @@ class Runs:
         self.home.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         # The run appears with all it needs or not at all: it is made aside and renamed.
         aside = self.home / f".{run.id}.{secrets.token_hex(8)}"
-        for folder in (aside, aside / "inbox", aside / "vault"):
+        for folder in (aside, aside / "inbox", aside / "vault", aside / "work"):
             folder.mkdir(FOLDER_MODE)
         write_whole(aside / "holder", f"{holder}\n".encode())
         write_whole(aside / "plan.json", text)

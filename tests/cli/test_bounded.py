@@ -5,23 +5,42 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
 import pytest
 
-from vpnmigrate.cli.bounded import MOST_OUTPUT, Bounds, Ended, run_bounded, without_aws_secrets
+from vpnmigrate.cli.bounded import MOST_OUTPUT, Bounds, Ended, run_bounded
+from vpnmigrate.rundir import Run
 
 PATIENT = Bounds(timedelta(seconds=60))
 SHORT = Bounds(timedelta(seconds=0.3))
 
 
-def python(text: str, bounds: Bounds = PATIENT, told: bytes = b"") -> Ended:
-    return run_bounded([sys.executable, "-c", text], told, bounds)
+Python = Callable[..., Ended]
 
 
-def test_what_it_is_told_and_what_it_says():
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run whose directory is there."""
+    run = Run(tmp_path / "m-1")
+    run.path.mkdir()
+    return run
+
+
+@pytest.fixture
+def python(run: Run) -> Python:
+    """Run a line of Python within bounds."""
+
+    def python(text: str, bounds: Bounds = PATIENT, told: bytes = b"") -> Ended:
+        return run_bounded([sys.executable, "-c", text], told, bounds, run)
+
+    return python
+
+
+def test_what_it_is_told_and_what_it_says(python):
     """It reads its standard input to the end, and both its outputs are kept, as text."""
     ended = python(
         "import sys; print(sys.stdin.read()[::-1], flush=True); print('x', file=sys.stderr)",
@@ -38,7 +57,7 @@ def test_what_it_is_told_and_what_it_says():
         ("import os; os.kill(os.getpid(), 9)", None, "was killed by signal 9"),
     ],
 )
-def test_how_it_ends_badly(text, exit_, fault):
+def test_how_it_ends_badly(python, text, exit_, fault):
     """An exit status and a signal are told apart."""
     ended = python(text)
 
@@ -46,15 +65,15 @@ def test_how_it_ends_badly(text, exit_, fault):
 
 
 @pytest.mark.parametrize("command", [["no-such-program-anywhere"], [str(Path(__file__))], ["a\0b"]])
-def test_what_cannot_be_run_is_no_exception(command):
+def test_what_cannot_be_run_is_no_exception(command, run):
     """A missing program, one without permission, and what is no name, are faults of the hook."""
-    ended = run_bounded(command, b"", PATIENT)
+    ended = run_bounded(command, b"", PATIENT, run)
 
     assert ended.exit is None
     assert ended.fault.startswith("could not be run: ")
 
 
-def test_one_that_does_not_end_is_killed_with_all_it_started(tmp_path):
+def test_one_that_does_not_end_is_killed_with_all_it_started(python, tmp_path):
     """When its time is over nothing of it is left, children included."""
     note = tmp_path / "pid"
     ended = python(
@@ -83,7 +102,7 @@ def _gone(pid: int) -> bool:
     return False
 
 
-def test_one_that_deafens_itself_is_killed_all_the_same():
+def test_one_that_deafens_itself_is_killed_all_the_same(python):
     """Neither ignored signals nor closed outputs keep a program alive beyond its time."""
     ended = python(
         f"import os, signal, time\nsignal.signal({int(signal.SIGTERM)}, signal.SIG_IGN)\n"
@@ -94,7 +113,7 @@ def test_one_that_deafens_itself_is_killed_all_the_same():
     assert ended.exit is None
 
 
-def test_a_flood_of_output_is_capped_and_blocks_nobody():
+def test_a_flood_of_output_is_capped_and_blocks_nobody(python):
     """Megabytes are read, and the beginning is kept."""
     ended = python("print('x' * 5_000_000)")
 
@@ -102,7 +121,7 @@ def test_a_flood_of_output_is_capped_and_blocks_nobody():
     assert ended.output == "x" * MOST_OUTPUT
 
 
-def test_a_child_that_keeps_the_pipe_does_not_keep_us():
+def test_a_child_that_keeps_the_pipe_does_not_keep_us(python):
     """The program's own end counts, not that of a child which inherited its output."""
     ended = python(
         "import os, time\nif os.fork() == 0: time.sleep(1); os._exit(0)\nprint('bye', flush=True)"
@@ -111,20 +130,13 @@ def test_a_child_that_keeps_the_pipe_does_not_keep_us():
     assert (ended.exit, ended.output) == (0, "bye\n")
 
 
-def test_it_does_not_have_to_listen():
+def test_it_does_not_have_to_listen(python):
     """One that ends without reading what it is told is not at fault."""
     assert python("pass", told=b"x" * 1_000_000).fault == ""
 
 
-def test_output_that_is_no_text_is_shown_all_the_same():
+def test_output_that_is_no_text_is_shown_all_the_same(python):
     """Bytes that are no UTF-8 are spelt out."""
     ended = python("import os; os.write(1, bytes([255, 65]))")
 
     assert ended.output == "\\xffA"
-
-
-def test_aws_credentials_stay_here():
-    """A hook inherits the environment without AWS's credentials."""
-    given = {"AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t", "AWS_PROFILE": "p", "A": "1"}
-
-    assert without_aws_secrets(given) == {"AWS_PROFILE": "p", "A": "1"}

@@ -41,7 +41,9 @@ def screen():
 
 
 def people(screen, prompt, tmp_path):
-    return TerminalPeople(Console(screen), prompt, Run(tmp_path / "m-1"))
+    run = Run(tmp_path / "m-1")
+    run.path.mkdir()
+    return TerminalPeople(Console(screen), prompt, run)
 
 
 def overdue(minutes):

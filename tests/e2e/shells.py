@@ -46,6 +46,7 @@ class Terminal:
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "VPNMIGRATE_HOME": str(home / "runs"),
+            "PYTHONPATH": str(ROOT),  # the watchdog of ``tests.e2e.quick`` works elsewhere
             "PYTHONWARNINGS": "error",
             **environment,
         }

@@ -9,11 +9,14 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
+from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
+from vpnmigrate.rundir import Run
 from vpnmigrate.times import span
 
 MOST_OUTPUT = 16 * 1024
@@ -23,13 +26,6 @@ _SLICE = 0.1
 _PIECE = 64 * 1024
 _DYING = 5
 """Seconds for a killed program to be gone; the run goes on without it after that."""
-_AWS_SECRETS = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_SECURITY_TOKEN",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-)
 
 
 @dataclass(frozen=True)
@@ -51,15 +47,10 @@ class Bounds:
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-def without_aws_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """Give *environment* without AWS's credentials, which a hook has no use for."""
-    return {name: value for name, value in environment.items() if name not in _AWS_SECRETS}
-
-
-def run_bounded(command: Sequence[str], told: bytes, bounds: Bounds) -> Ended:
+def run_bounded(command: Sequence[str], told: bytes, bounds: Bounds, run: Run) -> Ended:
     """Run *command* with *told* on its standard input; it and all it started end within *bounds*.
 
-    Never raises for what the program does.
+    It works in the directory that *run* keeps for its children.  Never raises for what it does.
     """
     began = time.monotonic()
 
@@ -68,7 +59,7 @@ def run_bounded(command: Sequence[str], told: bytes, bounds: Bounds) -> Ended:
         return Ended(exit_, fault, took, output.decode(errors="backslashreplace"))
 
     try:
-        process = _start(command, told)
+        process = _start(command, told, working_directory(run))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no command"
         return ended(None, f"could not be run: {why}")
@@ -82,7 +73,7 @@ def run_bounded(command: Sequence[str], told: bytes, bounds: Bounds) -> Ended:
     return ended(code, f"failed with exit status {code}" if code else "", output)
 
 
-def _start(command: Sequence[str], told: bytes) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], told: bytes, directory: Path) -> subprocess.Popen[bytes]:
     # A file, not a pipe: nobody waits for a program that does not read.
     with tempfile.TemporaryFile() as file:
         file.write(told)
@@ -92,7 +83,8 @@ def _start(command: Sequence[str], told: bytes) -> subprocess.Popen[bytes]:
             stdin=file,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=without_aws_secrets(os.environ),
+            cwd=directory,
+            env=inherited_by(OPERATOR_PROGRAM, directory),
             # A group of its own: it can be killed whole, and no Ctrl-C of the operator's hits it.
             start_new_session=True,
         )

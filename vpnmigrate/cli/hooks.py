@@ -22,6 +22,7 @@ from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Journal, Judged
 from vpnmigrate.records import Entry, HookRan, Record
 from vpnmigrate.replay import replay
+from vpnmigrate.rundir import Run
 from vpnmigrate.sights import Sighting
 
 AT_ONCE = 8
@@ -34,7 +35,10 @@ class CommandHooks:
     Results wait until ``ended`` is asked for them: one thread writes the journal.
     """
 
-    def __init__(self, plan: Plan, entries: Sequence[Entry], clock: Clock, log: RunLog) -> None:
+    def __init__(
+        self, run: Run, plan: Plan, entries: Sequence[Entry], clock: Clock, log: RunLog
+    ) -> None:
+        self._of = run
         self._plan = plan
         self._state = replay(entries)
         self._clock = clock
@@ -49,7 +53,7 @@ class CommandHooks:
         if command is None:
             return None
         told = telling(self._plan, moment, self._state, None, self._clock.now())
-        ended = run_bounded(command, told, Bounds(self._plan.decisions.waits.hook, self._stop))
+        ended = self._bounded(command, told)
         self._results.put(_result(moment, command, 0, ended))
         return Judged(command[0], ended.exit, ended.fault)
 
@@ -104,8 +108,11 @@ class CommandHooks:
         return len(self._threads) >= AT_ONCE
 
     def _run(self, moment: HookMoment, command: Sequence[str], about: int, told: bytes) -> None:
+        self._results.put(_result(moment, command, about, self._bounded(command, told)))
+
+    def _bounded(self, command: Sequence[str], told: bytes) -> Ended:
         bounds = Bounds(self._plan.decisions.waits.hook, self._stop)
-        self._results.put(_result(moment, command, about, run_bounded(command, told, bounds)))
+        return run_bounded(command, told, bounds, self._of)
 
 
 class HookedJournal:

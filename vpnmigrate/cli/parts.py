@@ -47,8 +47,8 @@ class Parts(Protocol):
         """Give whoever carries out the device tasks of *run*."""
         ...
 
-    def probes(self, extra: Sequence[str]) -> Probes:
-        """Give who sends a run's probes and the *extra* ones."""
+    def probes(self, run: Run, extra: Sequence[str]) -> Probes:
+        """Give who sends the probes of *run* and the *extra* ones."""
         ...
 
     def attended(self, asking: Asking) -> bool:
@@ -104,11 +104,11 @@ class OwnParts:
         kind = UnaskedPeople if asking.yes else TerminalPeople
         return kind(console, prompt, run)
 
-    def probes(self, extra: Sequence[str]) -> Probes:
+    def probes(self, run: Run, extra: Sequence[str]) -> Probes:
         """Give threads of this process."""
         from vpnmigrate.prober import Prober
 
-        return Prober(self.clock, extra)
+        return Prober(self.clock, run, extra)
 
     def attended(self, asking: Asking) -> bool:
         """Tell whether stdin is a terminal, and may be read."""

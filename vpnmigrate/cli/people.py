@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Protocol, TextIO
 
 from vpnmigrate.changes import AskOperator, OperatorTask, RunTest
+from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
 from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import wrapped
@@ -181,10 +182,13 @@ class TerminalPeople:
     def _try(self, task: RunTest) -> Word | None:
         """Run the test; it may take its time, because traffic is untouched while it runs."""
         try:
+            directory = working_directory(self._run)
             ended = subprocess.run(  # noqa: S603  the command is the plan's own, shown and approved
                 task.command,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
+                cwd=directory,
+                env=inherited_by(OPERATOR_PROGRAM, directory),
                 timeout=TEST_LIMIT.total_seconds(),
                 check=False,
             )

@@ -182,7 +182,7 @@ def _go(
         _progress(desk, run, before) as (progress, speaker),
         closing(LiveFile(run, desk.parts.clock)) as live,
     ):
-        hooks = CommandHooks(plan, journal.entries, desk.parts.clock, kept.log)
+        hooks = CommandHooks(run, plan, journal.entries, desk.parts.clock, kept.log)
         watch = Watch(progress, kept.log, live, hooks)
         interruption = Interruption(speaker, lambda: watch.cutting, lambda: stands().next)
         around = Surroundings(
@@ -206,7 +206,7 @@ def _go(
                 hooks,
                 str(run.plan),
             ),
-            probes=NoProbes() if terms.probes is None else desk.parts.probes(terms.probes),
+            probes=NoProbes() if terms.probes is None else desk.parts.probes(run, terms.probes),
         )
         if terms.probes is None:
             journal.write(Noted(FORGONE))

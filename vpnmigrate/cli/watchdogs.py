@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import timedelta
 
+from vpnmigrate.child_processes import WATCHDOG, inherited_by, working_directory
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.clock import Clock
 from vpnmigrate.duty import log_of_watchdog, watchdog_of
@@ -41,7 +42,8 @@ def span_of(text: str | None) -> timedelta | None:
 class WatchdogProcess:
     """A watchdog in a session of its own: no terminal, no hang-up, and a private log.
 
-    Its command line names *program*, the run and how AWS is reached; it inherits the environment.
+    Its command line names *program*, the run and how AWS is reached.  It works in a directory of
+    the run's own, and no module is looked for there.
     """
 
     def __init__(self, run: Run, aws: Aws, clock: Clock, program: str) -> None:
@@ -54,11 +56,12 @@ class WatchdogProcess:
             "--region": aws.region,
         }
         given = [word for name, value in options.items() if value for word in (name, value)]
-        self._command = [sys.executable, "-m", program, "watchdog", run.id, *given]
+        self._command = [sys.executable, "-P", "-m", program, "watchdog", run.id, *given]
 
     def start(self) -> int:
         """Start it and wait until it is at its post."""
         try:
+            directory = working_directory(self._run)
             log = log_of_watchdog(self._run)
             try:
                 process = subprocess.Popen(  # noqa: S603  this very program
@@ -66,6 +69,8 @@ class WatchdogProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
+                    cwd=directory,
+                    env=inherited_by(WATCHDOG, directory),
                     start_new_session=True,
                 )
             finally:
