@@ -19,6 +19,7 @@ PACKAGE = ROOT / "vpnmigrate"
 # Values: frozen, no behaviour beyond look-ups.  Each may import those before it.
 VALUES = (
     "errors",
+    "redaction",
     "clock",
     "model",
     "outcomes",

@@ -10,6 +10,7 @@ from vpnmigrate.approval import APPROVAL_FORMAT, Approval
 from vpnmigrate.approving import digest_of
 from vpnmigrate.errors import MalformedFileError, RefusedError
 from vpnmigrate.files import MEGABYTE, read_bytes, save_text
+from vpnmigrate.redaction import fault_of
 
 _AGAIN = "ask for a new one: vpnmigrate approve PLAN"
 
@@ -36,7 +37,7 @@ def load_approval(path: Path) -> Approval:
     try:
         found = msgspec.convert(document, Approval, strict=True)
     except msgspec.ValidationError as error:
-        raise MalformedFileError(f"{path}: {error}", advice=_AGAIN) from None
+        raise MalformedFileError(f"{path}: {fault_of(error)}", advice=_AGAIN) from None
     if found.format > APPROVAL_FORMAT or not (found.at.tzinfo and found.expires.tzinfo):
         raise MalformedFileError(f"{path}: not an approval of this version", advice=_AGAIN)
     return found

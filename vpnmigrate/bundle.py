@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from vpnmigrate.errors import BundleDamagedError, MalformedFileError
+from vpnmigrate.redaction import fault_of
 
 BUNDLE_FORMAT = 1
 MANIFEST: Final = "manifest.json"
@@ -87,7 +88,7 @@ def unpack(raw: bytes) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             return _members(archive, raw)
     except zipfile.BadZipFile as exc:
-        raise BundleDamagedError("the archive", str(exc)) from exc
+        raise BundleDamagedError("the archive", "it is no zip archive, or damaged") from exc
     except (ValueError, EOFError, OSError, struct.error, NotImplementedError) as exc:
         raise BundleDamagedError("the archive", "it cannot be taken apart") from exc
 
@@ -104,7 +105,7 @@ def manifest_of(members: Mapping[str, bytes]) -> Manifest:
     except KeyError:
         raise BundleDamagedError(MANIFEST, "it is missing") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise BundleDamagedError(MANIFEST, str(exc)) from None
+        raise BundleDamagedError(MANIFEST, fault_of(exc)) from None
     if manifest.format > BUNDLE_FORMAT:
         raise MalformedFileError(
             f"{MANIFEST}: format {manifest.format} was written by a later vpnmigrate",

@@ -15,6 +15,7 @@ from vpnmigrate.errors import MalformedFileError, PlanEditedError, UsageError
 from vpnmigrate.plan import PLAN_FORMAT, Plan
 from vpnmigrate.planner import fingerprint_of
 from vpnmigrate.playbook import Playbook, playbook_from
+from vpnmigrate.redaction import fault_of
 from vpnmigrate.rundir import write_whole
 from vpnmigrate.survey import Survey
 
@@ -136,7 +137,7 @@ def plan_from_text(raw: bytes, path: str) -> Plan:
     try:
         return msgspec.convert(document, Plan, strict=True)
     except msgspec.ValidationError as error:
-        raise MalformedFileError(f"{path}: {error}", advice="plan again") from None
+        raise MalformedFileError(f"{path}: {fault_of(error)}", advice="plan again") from None
 
 
 def save_plan(plan: Plan, path: Path) -> None:
@@ -178,7 +179,7 @@ def survey_from_text(raw: bytes, path: str) -> Survey:
     try:
         return msgspec.json.decode(raw, type=Survey)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedFileError(f"{path}: {error}", advice="survey again") from None
+        raise MalformedFileError(f"{path}: {fault_of(error)}", advice="survey again") from None
 
 
 def save_text(text: str, path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.redaction import fault_of
 from vpnmigrate.rundir import FOLDER_MODE, Run, sync_folder, write_whole
 
 _SUFFIX = ".json"
@@ -114,7 +115,7 @@ class Inbox:
             try:
                 yield Letter(path, msgspec.json.decode(path.read_bytes(), type=Message))
             except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-                yield Letter(path, None, str(exc))
+                yield Letter(path, None, fault_of(exc))
             except OSError as exc:
                 yield Letter(path, None, exc.strerror or "unreadable")
 

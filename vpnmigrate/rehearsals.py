@@ -16,6 +16,7 @@ import msgspec
 
 from vpnmigrate.errors import MalformedFileError, VpnMigrateError
 from vpnmigrate.plan import Plan
+from vpnmigrate.redaction import fault_of
 from vpnmigrate.rehearsed import REHEARSED_FORMAT, Rehearsed
 from vpnmigrate.rundir import FOLDER_MODE, write_whole
 
@@ -68,7 +69,7 @@ class Rehearsals:
         try:
             found = msgspec.json.decode(raw, type=Rehearsed)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise MalformedFileError(f"{path}: {error}", advice=_AGAIN) from None
+            raise MalformedFileError(f"{path}: {fault_of(error)}", advice=_AGAIN) from None
         if why := _fault(found, plan):
             raise MalformedFileError(f"{path}: {why}", advice=_AGAIN)
         return found

@@ -34,6 +34,7 @@ import msgspec
 
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
 from vpnmigrate.plan import Plan
+from vpnmigrate.redaction import fault_of
 
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
@@ -124,7 +125,7 @@ class Run:
             return msgspec.json.decode(text, type=_Fingerprinted).fingerprint
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise MalformedFileError(
-                f"{self.plan} is no plan: {exc}",
+                f"{self.plan} is no plan: {fault_of(exc)}",
                 advice="copy the plan file that the run was begun with over it",
             ) from exc
 

@@ -8,7 +8,8 @@ import pickle
 
 import pytest
 
-from vpnmigrate.devices.secret import HIDDEN, Secret
+from vpnmigrate.devices.secret import Secret
+from vpnmigrate.redaction import HIDDEN
 
 KEY = "very.secret_1"
 

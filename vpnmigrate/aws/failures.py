@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
+from vpnmigrate.aws.answers import UnreadableAnswerError
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import NoCredentialsError
 
@@ -35,7 +36,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Failure:
-    """A failed call.  ``message`` is AWS's or botocore's, without keys."""
+    """A failed call.  ``message`` is short, has no key, and quotes no answer that was not read."""
 
     kind: Kind
     operation: str
@@ -99,18 +100,32 @@ FAILURES: Final = (
     sdk.BotoCoreError,
     sdk.ClientError,
     ResponseParserError,
+    UnreadableAnswerError,
     NotAnAnswerError,
     NoCredentialsError,
 )
 """Everything that a call through a client may raise; anything else is a bug of ours."""
 
+_OWN_WORDS: Final = (
+    *_NOT_SENT,
+    *_NO_CREDENTIALS,
+    sdk.ReadTimeoutError,
+    sdk.ConnectionClosedError,
+    sdk.SSLError,
+    sdk.ParamValidationError,
+    sdk.NoRegionError,
+    sdk.ConfigNotFound,
+    sdk.ConfigParseError,
+    UnreadableAnswerError,
+    NotAnAnswerError,
+)
+"""Their messages name endpoints, files and parameters, and quote nothing that was received."""
 
-STUMBLES: Final = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
-"""Raised over bytes that are no answer: by botocore's parsers, or by us for want of a part.
-
-A proxy or a log-in page that answers in AWS's place, with status 200 and well-formed, is parsed
-into an answer without anything.  Taken for AWS's it would say that nothing exists.
-"""
+LONGEST: Final = 300
+"""Characters of a message: one that is waited on is logged with every look."""
+_MOST_CAUSES: Final = 3
+_LONGEST_DENIAL: Final = 2000
+"""A denial may carry an encoded message, which ``aws sts decode-authorization-message`` reads."""
 
 
 def is_throttle(code: str) -> bool:
@@ -124,20 +139,54 @@ def is_denial(code: str) -> bool:
 
 
 def failure_of(exc: Exception, operation: str, hide: Iterable[Secret] = ()) -> Failure:
-    """Tell what *exc*, one of ``FAILURES``, says of the call of *operation*.
+    """Return what *exc*, one of ``FAILURES``, says of the call of *operation*.
 
     Both AWS and botocore quote a parameter they refuse, so every key in *hide* is blanked.
     """
-    message = str(exc)
+    message = words_of(exc)
     code = request_id = ""
+    longest = LONGEST
     if isinstance(exc, sdk.ClientError):
         answer: Mapping[str, Any] = exc.response
-        code = str(answer.get("Error", {}).get("Code", ""))
+        code = str(answer.get("Error", {}).get("Code", ""))[:LONGEST]
         message = str(answer.get("Error", {}).get("Message") or message)
-        request_id = str(answer.get("ResponseMetadata", {}).get("RequestId", ""))
+        request_id = str(answer.get("ResponseMetadata", {}).get("RequestId", ""))[:LONGEST]
+        longest = _LONGEST_DENIAL if is_denial(code) else LONGEST
     for key in hide:
         message = key.hidden_in(message)
-    return Failure(_kind(exc, operation, code), operation, message, code, request_id)
+    return Failure(
+        _kind(exc, operation, code), operation, shortened(message, longest), code, request_id
+    )
+
+
+def words_of(exc: BaseException) -> str:
+    """Return what may be told of *exc*: its class alone where its message may quote an answer.
+
+    An error of the HTTP library quotes the bytes that it stumbled on, and one of a parser may
+    quote a whole document.
+    """
+    if isinstance(exc, sdk.ClientError):
+        return f"{exc.operation_name} was refused without a message"
+    if isinstance(exc, _OWN_WORDS):
+        return shortened(str(exc), LONGEST)
+    names = dict.fromkeys(type(each).__name__ for each in _with_causes(exc))
+    return f"no answer could be read ({', '.join(names)})"
+
+
+def _with_causes(exc: BaseException) -> Iterator[BaseException]:
+    """Yield *exc* and what it was raised over, as far as that is told."""
+    one: BaseException | None = exc
+    for _ in range(_MOST_CAUSES):
+        if one is None:
+            return
+        yield one
+        inner = one.__cause__ or getattr(one, "kwargs", {}).get("error")
+        one = inner if isinstance(inner, BaseException) else None
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return *text*, cut to *longest* characters."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def _kind(exc: Exception, operation: str, code: str) -> Kind:

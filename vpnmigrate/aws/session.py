@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from vpnmigrate.aws.answers import watch_answers
 from vpnmigrate.aws.asking import ask_before_sending
 from vpnmigrate.aws.lasting import credentials_of
 from vpnmigrate.aws.marking import PROGRAM, mark_calls
@@ -43,12 +44,14 @@ def session(profile: str | None, region: str | None) -> boto3.Session:
     import boto3
     from botocore.exceptions import BotoCoreError
 
+    from vpnmigrate.aws.failures import words_of
+
     try:
         opened = boto3.Session(profile_name=profile, region_name=region)
         named, known = opened.region_name, opened.get_credentials()
     except BotoCoreError as exc:
         raise NoCredentialsError(
-            f"AWS credentials cannot be found: {exc}",
+            f"AWS credentials cannot be found: {words_of(exc)}",
             advice="check --profile, AWS_PROFILE and ~/.aws/config: aws configure list",
         ) from exc
     if not named:
@@ -167,6 +170,7 @@ class Clients:
             ) from exc
         mark_calls(made)
         ask_before_sending(made)
+        watch_answers(made)
         return made
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from vpnmigrate.aws.answers import STUMBLES, UnreadableAnswerError
 from vpnmigrate.aws.failures import (
     FAILURES,
     NOT_KNOWN,
-    STUMBLES,
     Failure,
     Kind,
     failure_of,
@@ -30,6 +30,10 @@ class CredentialsExpiredError(AwsUnreadableError):
     """New credentials are needed, and looked for before the next call."""
 
 
+_LOOK: Final = (
+    "try again; if it stays so, ask for the same with the AWS CLI and --output text, and see to "
+    "the proxy on the way to AWS: it cuts or alters answers"
+)
 _NO_SUCH_QUOTA: Final = "NoSuchResourceException"
 
 
@@ -47,14 +51,17 @@ class reading:  # noqa: N801  reads as a phrase after "with"
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, UnreadableAnswerError):
+            raise AwsUnreadableError(f"{self._action} failed: {error}", advice=_LOOK) from None
         if isinstance(error, FAILURES):
             operation = self._action.partition(":")[2]
-            raise error_of(failure_of(error, operation), self._action) from error
+            raise error_of(failure_of(error, operation), self._action) from None
         if isinstance(error, STUMBLES):
             raise AwsUnreadableError(
-                f"{self._action} failed: what came back is no answer of AWS's ({error!r})",
+                f"{self._action} failed: what came back is no answer of AWS's "
+                f"({type(error).__name__})",
                 advice="something between this machine and AWS answers in its place: see to that",
-            ) from error
+            ) from None
 
 
 def error_of(failure: Failure, action: str) -> AwsError:

@@ -29,6 +29,7 @@ from vpnmigrate.files import (
 )
 from vpnmigrate.journal import Contents, Mark, read_chain, read_mark
 from vpnmigrate.plan import Plan
+from vpnmigrate.redaction import fault_of
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.report.document import html, markdown
 from vpnmigrate.report.evidence import Evidence, as_json, document
@@ -139,7 +140,7 @@ def _rehearsed(text: bytes, plan: Plan) -> Rehearsed:
     try:
         found = msgspec.json.decode(text, type=Rehearsed)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BundleDamagedError(REHEARSAL, str(error)) from None
+        raise BundleDamagedError(REHEARSAL, fault_of(error)) from None
     if found.fingerprint != plan.fingerprint:
         raise BundleDamagedError(REHEARSAL, "it is of another plan")
     return found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NoReturn, final
 
-HIDDEN: Final = "[key withheld]"
-"""Stands wherever a key would have been shown."""
+from vpnmigrate.redaction import HIDDEN
+
+_PLAIN: Final = re.compile(r"[A-Za-z.]+|[0-9a-f._]+")
+"""A word, a number or a part of an id, which text may have for other reasons."""
 
 
 @final
@@ -24,6 +27,11 @@ class Secret:
     def hidden_in(self, text: str) -> str:
         """Give *text* without this key, for words that others wrote and that may quote it."""
         return text.replace(self._text, HIDDEN) if self._text else text
+
+    @property
+    def is_distinct(self) -> bool:
+        """Whether text that has it has it for no other reason."""
+        return bool(self._text) and not _PLAIN.fullmatch(self._text)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self._text == other._text

@@ -18,6 +18,7 @@ import msgspec
 
 from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.records import JOURNAL_FORMAT, Entry, Record
+from vpnmigrate.redaction import fault_of
 
 RESTORE = (
     "restore the journal from a backup; without one, go on from plan and tags in a new --run-dir: "
@@ -119,7 +120,7 @@ def _header(line: bytes, number: int, name: str) -> _Header:
     try:
         return msgspec.json.decode(line, type=_Header)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise _damaged(name, number, f"it cannot be read ({exc})") from exc
+        raise _damaged(name, number, f"it cannot be read ({fault_of(exc)})") from None
 
 
 def _entry(line: bytes, number: int, name: str) -> Entry:
@@ -127,7 +128,9 @@ def _entry(line: bytes, number: int, name: str) -> Entry:
     try:
         return msgspec.json.decode(line, type=Entry)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise _newer(name, number, f"this program does not know its record ({exc})") from exc
+        raise _newer(
+            name, number, f"this program does not know its record ({fault_of(exc)})"
+        ) from None
 
 
 def _broken(name: str, number: int, *, intact: bool) -> JournalDamagedError:

@@ -73,6 +73,8 @@ _WORDS = {
 
 
 def _plain(message: str) -> str:
+    if message.startswith("Invalid enum value"):
+        return "not one of the choices"
     for python, yaml in _WORDS.items():
         message = message.replace(python, yaml)
     return message[0].lower() + message[1:]

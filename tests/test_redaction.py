@@ -1,0 +1,160 @@
+"""Keys are cut out of text, whatever carries them, and nothing else is."""
+
+from __future__ import annotations
+
+import html
+import json
+from enum import StrEnum
+from urllib.parse import quote
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vpnmigrate.devices.secret import Secret
+from vpnmigrate.redaction import HIDDEN, Redaction, fault_of, mapped, without_key_elements
+
+
+class _Choice(StrEnum):
+    ONE = "one"
+
+
+class _Chosen(msgspec.Struct):
+    a: _Choice
+
+
+KEY = "Canary.0123456789_zZ"
+ELEMENT = f"<ike>\n <pre_shared_key>{KEY}</pre_shared_key>\n</ike>"
+OPTIONS = f"<tunnelOptionSet><item><preSharedKey>{KEY}</preSharedKey></item></tunnelOptionSet>"
+CARRIERS = {
+    "XML": ELEMENT,
+    "XML of the API": OPTIONS,
+    "XML with a name space": f"<v:pre_shared_key>{KEY}</v:pre_shared_key>",
+    "XML with an attribute": f'<pre_shared_key kind="x">{KEY}</pre_shared_key>',
+    "XML with blanks": f"<pre_shared_key >\n{KEY}\n</pre_shared_key>",
+    "escaped": html.escape(ELEMENT),
+    "escaped twice": html.escape(html.escape(ELEMENT)),
+    "by number": ELEMENT.replace("<", "&#60;").replace(">", "&#x3E;"),
+    "in JSON": json.dumps({"body": ELEMENT}),
+    "in JSON for HTML": json.dumps({"body": ELEMENT})
+    .replace("<", "\\u003c")
+    .replace(">", "\\u003e"),
+    "in Python": repr(ELEMENT.encode()),
+    "in an address": quote(ELEMENT),
+    "JSON": json.dumps({"TunnelOptions": [{"PreSharedKey": KEY, "Other": 1}]}),
+    "JSON in JSON": json.dumps(json.dumps({"PreSharedKey": KEY})),
+    "JSON in HTML": html.escape(json.dumps({"PreSharedKey": KEY})),
+    "Python": repr({"PreSharedKey": KEY}),
+    "YAML": f"pre_shared_key: {KEY}\n",
+    "a form": f"Action=X&Options.TunnelOptions.1.PreSharedKey={KEY}&Version=1",
+    "no start tag": f"{KEY}</pre_shared_key>",
+    "half a start tag": f"shared_key>{KEY}</pre_shared_key>",
+    "half a start tag, no end": f"red_key>{KEY}",
+}
+
+
+@pytest.mark.parametrize("text", CARRIERS.values(), ids=CARRIERS)
+class TestCarriers:
+    def test_the_key_is_cut(self, text):
+        """Once cut, it is cut: the guard stands in front of several sinks in turn."""
+        cut = without_key_elements(text)
+
+        assert KEY not in cut
+        assert HIDDEN in cut
+        assert without_key_elements(cut) == cut
+
+    def test_the_key_is_cut_wherever_the_text_ends(self, text):
+        """An element that was opened and has no end is cut to the end of the text."""
+        if "</" in text and "<" not in text.partition(KEY)[0]:
+            return  # without its end nothing tells that it was a key
+        start = text.index(KEY)
+        for length in range(1, len(KEY) + 1):
+            cut = without_key_elements(text[: start + length])
+            assert text[start : start + length] not in cut.removesuffix(HIDDEN) or length < 4
+
+
+def test_what_surrounds_an_element_stays():
+    """Only the key is missing."""
+    assert without_key_elements(ELEMENT) == ELEMENT.replace(KEY, HIDDEN)
+    assert without_key_elements(OPTIONS) == OPTIONS.replace(KEY, HIDDEN)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the candidate with the pre-shared keys is loaded",
+        "<td>key</td><th>pre-shared key</th>",
+        "PreSharedKeyArn: arn:aws:secretsmanager:eu-west-1:1:secret:x",
+        "keys: new, PreSharedKey is not given",
+        '{"waiting_for": "step 8 (attach)", "keys": "reuse"}',
+        "",
+    ],
+)
+def test_other_text_stays_as_it_is(text):
+    """The guard alters nothing that names no value of a key."""
+    assert without_key_elements(text) == text
+
+
+PIECES = ("<", ">", "/", "&lt;", "&amp;gt;", "pre_shared_key", "PreSharedKey", "_key", '"', '\\"')
+PARTS = st.sampled_from((*PIECES, ": ", "=", " ", "\n", KEY, HIDDEN, "\\u003c", "%3E"))
+
+
+@given(st.lists(PARTS, max_size=12).map("".join) | st.text(max_size=200))
+def test_any_text_is_cut_once(text):
+    """No text breaks it, and none is cut twice."""
+    cut = without_key_elements(text)
+
+    assert without_key_elements(cut) == cut
+
+
+def test_long_text_takes_no_time():
+    """A hostile answer is no way to hold a run up."""
+    for text in ("<pre_shared_key " * 20_000, "key>" * 50_000, "&amp;" * 50_000, "\\" * 100_000):
+        without_key_elements(text)
+
+
+def test_keys_that_were_learnt_are_cut_without_any_element():
+    """A hook may print a key of the vault as it stands."""
+    redaction = Redaction()
+    redaction.learn([Secret(KEY)])
+
+    assert redaction.text(f"psk is {KEY}.") == f"psk is {HIDDEN}."
+    assert redaction.value({"a": [KEY, {"b": f"x{KEY}"}], "n": 1}) == {
+        "a": [HIDDEN, {"b": f"x{HIDDEN}"}],
+        "n": 1,
+    }
+
+
+@pytest.mark.parametrize("word", ["available", "a100000000000001", "10.20.30.40", "IncorrectState"])
+def test_a_key_that_is_a_plain_word_alters_no_state_id_or_code(word):
+    """Whoever sets such a key must not be able to spoil what is journalled."""
+    redaction = Redaction([Secret(word)])
+
+    assert redaction.text(f"state {word}") == f"state {word}"
+    assert word not in redaction.text(f"<pre_shared_key>{word}</pre_shared_key>")
+
+
+def test_a_member_that_is_named_so_is_blanked_whatever_it_holds():
+    """In data a key needs no quotes to be known for one."""
+    assert mapped({"PreSharedKey": "two words", "other": "x"}, str) == {
+        "PreSharedKey": HIDDEN,
+        "other": "x",
+    }
+
+
+class TestFaults:
+    def test_a_value_that_a_decoder_quotes_is_left_out(self):
+        """The place is told."""
+        with pytest.raises(msgspec.ValidationError) as caught:
+            msgspec.convert({"a": KEY}, _Chosen)
+
+        assert KEY in str(caught.value)
+        assert fault_of(caught.value) == "Invalid enum value - at `$.a`"
+
+    def test_bytes_that_are_no_text_are_not_quoted(self):
+        """Python's error holds the bytes."""
+        with pytest.raises(UnicodeDecodeError) as caught:
+            b"\xff".decode()
+
+        assert fault_of(caught.value) == "not text in UTF-8"
