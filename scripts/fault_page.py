@@ -9,8 +9,8 @@ from tests.faults import hands, verdicts
 GROUPS = (
     ("On the way", verdicts.COLUMNS[:8]),
     ("Late, or out of date", verdicts.COLUMNS[8:11]),
-    ("Refused", verdicts.COLUMNS[11:15]),
-    ("Not allowed", verdicts.COLUMNS[15:]),
+    ("Refused", verdicts.COLUMNS[11:16]),
+    ("Not allowed", verdicts.COLUMNS[16:]),
 )
 ABOUT = {
     "in a run": "From step 1's first look on, on any leg: there, back, and to retirement.",

@@ -181,7 +181,7 @@ OPENS = {
     "cli",
 }
 
-LONGEST = 300
+LONGEST = 500
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Which answers of AWS a run bears, for how long, and what it says when that is over."""
+"""The retry policy: which refusals end a step, and when a call is sent again."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import pytest
 
 from tests.builders import NOON, OLD, minutes
 from tests.stage import Lookout
-from vpnmigrate.changes import DisablePropagation, PlaceClaim, RemoveClaim
+from vpnmigrate.changes import DeleteVpnGateway, DisablePropagation, PlaceClaim, RemoveClaim
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.model import RouteTableId
+from vpnmigrate.model import RouteTableId, VpnGatewayId
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.patience import Patience
 from vpnmigrate.performing import Done
+from vpnmigrate.plan import GATEWAY_ROLE
 from vpnmigrate.records import Direction, DirectionTaken, Noted
 from vpnmigrate.steps.s01_record_before import RecordBefore
+from vpnmigrate.steps.s02_create_gateway import RemoveGateway
 from vpnmigrate.steps.s07_stop_propagation import StopPropagation
 
 CHANGE = DisablePropagation(RouteTableId("rtb-1"), OLD)
@@ -49,11 +51,14 @@ class Bearing:
         book.write(DirectionTaken(direction, 1))
         self.patience = Patience(book, self.claimant, self.clock)  # type: ignore[arg-type]
 
-    def bears(self, outcome, change=CHANGE, step=STEP):
-        return self.patience.judge(step, Done(change, outcome), outage=True) is None
+    def bears(self, outcome, change=CHANGE, step=STEP, *, outage=False):
+        return self.patience.judge(step, Done(change, outcome), outage=outage) is None
 
-    def error(self, outcome, change=CHANGE):
-        return self.patience.judge(STEP, Done(change, outcome), outage=True)
+    def error(self, outcome, change=CHANGE, *, outage=False):
+        return self.patience.judge(STEP, Done(change, outcome), outage=outage)
+
+    def is_due(self, change=CHANGE):
+        return change in self.patience.due([change])
 
     def notes(self):
         return [e.record.what for e in self.journal.entries if isinstance(e.record, Noted)]
@@ -71,7 +76,7 @@ def test_what_is_put_off_is_borne_up_to_its_limit():
 
     assert isinstance(error, ChangeRefusedError)
     assert error.message == f"AWS has put off for 3 min to {CHANGE}: throttled"
-    assert (error.step, error.outage) == (7, True)
+    assert (error.step, error.outage) == (7, False)
 
 
 def test_each_reason_and_each_change_has_its_own_beginning():
@@ -108,7 +113,7 @@ def test_silence_is_borne_for_a_quarter_of_an_hour():
 
     assert isinstance(error, DidNotSettleError)
     assert error.message == f"for 15 min no answer has come to {CHANGE}: the line was cut"
-    assert (error.step, error.outage) == (7, True)
+    assert (error.step, error.outage) == (7, False)
 
 
 @pytest.mark.parametrize(
@@ -131,11 +136,100 @@ def test_only_an_answer_ends_a_silence(answer, bears):
 
 def test_what_is_refused_ends_the_step():
     """A refusal is told with its code, its message and what can be done about it."""
-    error = Bearing().error(Refused("UnauthorizedOperation", "you may not", "ask for the right"))
+    error = Bearing().error(
+        Refused("UnauthorizedOperation", "you may not", "ask for the right"), outage=True
+    )
 
     assert isinstance(error, ChangeRefusedError)
     assert error.message == f"AWS refused to {CHANGE}: UnauthorizedOperation: you may not"
     assert (error.step, error.outage, error.advice) == (7, True, "ask for the right")
+
+
+NEVER_SEEN = Refused("OperationNotPermitted", "not at this time", definite=False)
+
+
+class TestOutage:
+    """While traffic is down only a definite refusal ends a step; its own limit ends the rest."""
+
+    @pytest.mark.parametrize(
+        "outcome", [PUT_OFF, UNHEARD, NEVER_SEEN], ids=["later", "doubt", "never seen"]
+    )
+    def test_whatever_may_pass_is_sent_again(self, outcome):
+        """No refusal, whatever its code, ends a step that waiting may still bring to its goal."""
+        run = Bearing()
+
+        assert run.bears(outcome, outage=True)
+        run.clock.sleep(minutes(45))
+        assert run.bears(outcome, outage=True)
+
+    def test_a_definite_refusal_ends_the_step(self):
+        """Waiting gives nobody a permission."""
+        assert not Bearing().bears(Refused("UnauthorizedOperation", "you may not"), outage=True)
+
+    def test_what_is_gone_is_definite_after_one_delay(self):
+        """A route table that was deleted does not come back."""
+        run = Bearing()
+
+        assert run.bears(GONE, outage=True)
+        run.clock.sleep(minutes(2))
+        assert not run.bears(GONE, outage=True)
+
+
+def test_a_code_never_seen_ends_a_step_while_traffic_flows():
+    """Before the outage only what is known to pass is sent again."""
+    error = Bearing().error(NEVER_SEEN)
+
+    assert isinstance(error, ChangeRefusedError)
+    assert "OperationNotPermitted" in error.message
+
+
+def test_a_code_never_seen_is_sent_again_in_the_clean_up():
+    """Nothing is lost by asking again, and stopping leaves resources behind."""
+    run = Bearing(Direction.BACK)
+    change = DeleteVpnGateway(GATEWAY_ROLE, VpnGatewayId("vgw-2"))
+
+    assert run.bears(NEVER_SEEN, change, RemoveGateway())
+    assert not run.bears(Refused("UnauthorizedOperation", "you may not"), change, RemoveGateway())
+
+
+class TestBackoff:
+    """A change that is refused again and again is sent more and more seldom."""
+
+    def test_the_first_refusals_delay_nothing(self):
+        """What passes within three tries costs no more of the outage than the looks between."""
+        run = Bearing()
+
+        for _ in range(3):
+            run.bears(PUT_OFF, outage=True)
+            assert run.is_due()
+
+    @pytest.mark.parametrize("outcome", [PUT_OFF, NEVER_SEEN], ids=["later", "never seen"])
+    def test_later_ones_double_the_pause_up_to_ten_seconds(self, outcome):
+        """Each change has a pause of its own, and it ends."""
+        run = Bearing()
+        pauses = []
+        for _ in range(60):
+            run.bears(outcome, outage=True)
+            pause = 0
+            while not run.is_due():
+                assert run.is_due(OTHER)
+                run.clock.sleep(timedelta(seconds=1))
+                pause += 1
+            pauses.append(pause)
+
+        assert pauses[:8] == [0, 0, 0, 2, 4, 8, 10, 10]
+        assert set(pauses[8:]) == {10}
+
+    @pytest.mark.parametrize("answer", [Performed("req-1"), UNHEARD], ids=["done", "doubt"])
+    def test_another_answer_ends_the_pauses(self, answer):
+        """Only refusals in a row count."""
+        run = Bearing()
+        for _ in range(9):
+            run.bears(PUT_OFF, outage=True)
+        run.bears(answer, outage=True)
+        run.bears(PUT_OFF, outage=True)
+
+        assert run.is_due()
 
 
 @pytest.mark.parametrize(

@@ -156,10 +156,10 @@ class TestFalseEnds:
 
     def test_each_reason_for_putting_off_has_its_own_patience(self, tmp_path):
         """Minutes of throttling do not use up the time a gateway has to become known."""
-        enable = "EnableVgwRoutePropagation"
+        create = "CreateVpnConnection"
         faults = [
-            Fault(enable, Kind.THROTTLE, times=300),
-            Fault(enable, Kind.REFUSED, 301, 4, "Gateway.NotAttached", "not attached"),
+            Fault(create, Kind.THROTTLE, times=60),
+            Fault(create, Kind.REFUSED, 61, 4, "InvalidVpnGatewayID.NotFound", "not known"),
         ]
         stage = Stage(tmp_path, faults=Faults(faults))
 

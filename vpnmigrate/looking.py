@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from vpnmigrate.belief import CONSISTENCY_DELAY, Intent, foreign, recent, trusted
 from vpnmigrate.clock import Clock
-from vpnmigrate.errors import AwsUnreadableError
+from vpnmigrate.errors import AwsError, AwsUnreadableError, NotAuthorizedError, NotFoundError
 from vpnmigrate.facts import UNKNOWN
 from vpnmigrate.journeys import way_of
 from vpnmigrate.logbook import Logbook
@@ -95,7 +95,11 @@ class Looker:
         """
         try:
             reading = self._ec2.look(self._plan)
-        except AwsUnreadableError as error:
+        except (NotAuthorizedError, NotFoundError):
+            raise
+        except AwsError as error:
+            if not self._may_pass(error):
+                raise
             return NotYet(f"AWS cannot be read: {error.message}")
         if self._sighted_at is not None and reading.begun < self._sighted_at:
             return NotYet("without a journal, what AWS shows is believed only after a while")
@@ -121,6 +125,10 @@ class Looker:
         now = replace(now, foreign=foreign(now, book.attempt_intents()))
         self._kept = _Kept(reading, book.state, young, now)
         return now
+
+    def _may_pass(self, error: AwsError) -> bool:
+        """Return whether a later look may succeed: in an outage, after any error not definite."""
+        return isinstance(error, AwsUnreadableError) or self._logbook.state.outage_open
 
     def forgo_claim(self) -> None:
         """Go on without the claim tag for the rest of a step."""

@@ -6,6 +6,7 @@ plan file, so a field added here needs a default: old plans must stay readable.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
@@ -66,6 +67,32 @@ class Attached(Struct, frozen=True):
 
     vpc: VpcId
     state: str
+
+
+_ATTACHMENT_RANK: Mapping[str, int] = {
+    Attachment.DETACHED: 0,
+    Attachment.ATTACHED: 1,
+    Attachment.ATTACHING: 2,
+}
+
+
+def attachments_of(rows: Iterable[Attached]) -> tuple[Attached, ...]:
+    """Return one row for each VPC, sorted by VPC, from rows in any order.
+
+    EC2 keeps the row of a past attachment for a while, perhaps beside that of a later attachment
+    to the same VPC (domain.md 2.2).  A detached row counts only where no other is listed, and a
+    row in transition, or in a state that EC2 may invent, counts before an attached one.
+    """
+    current: dict[VpcId, Attached] = {}
+    for row in rows:
+        kept = current.get(row.vpc)
+        if kept is None or _rank(row) > _rank(kept):
+            current[row.vpc] = row
+    return tuple(current[vpc] for vpc in sorted(current))
+
+
+def _rank(row: Attached) -> int:
+    return _ATTACHMENT_RANK.get(row.state, len(_ATTACHMENT_RANK))
 
 
 class GatewayRecord(Struct, frozen=True):

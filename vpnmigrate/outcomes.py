@@ -27,13 +27,15 @@ class Later(Struct, frozen=True, tag="later"):
 
 
 class Refused(Struct, frozen=True, tag="refused"):
-    """Refused for good and certainly without effect."""
+    """Refused and certainly without effect; no rule says that it passes."""
 
     code: str
     message: str
     advice: str = ""
     """What the operator can do about it, a sentence."""
     request_id: str = ""
+    definite: bool = True
+    """False for a code that no rule knows: it may pass by itself."""
 
 
 class InDoubt(Struct, frozen=True, tag="in-doubt"):

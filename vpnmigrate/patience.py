@@ -1,7 +1,13 @@
-"""Which refusals a run bears, and for how long."""
+"""Retry policy: which AWS errors are retried, when, and for how long.
+
+During an outage a run sends every call again that AWS has not refused for good, until the step's
+own limit; so it does while it cleans up.  Otherwise only what is known to pass is sent again, and
+for as long as that is known to take (docs/decisions/0031-refusals-by-phase.md).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from vpnmigrate.belief import CONSISTENCY_DELAY
@@ -21,6 +27,20 @@ from vpnmigrate.times import span
 UNHEARD_LIMIT = timedelta(minutes=15)
 """For a call that is sent again and again, and never answered: as long as for throttling."""
 
+AT_ONCE = 3
+"""Refusals of one change after which it is sent again at the next look: most pass by then, and
+each second of a wait is a second of the outage."""
+LONGEST_BACKOFF = timedelta(seconds=10)
+"""Between two tries of one change; as often as a run looks while traffic flows."""
+
+
+def backoff(refusals: int) -> timedelta:
+    """Return how long a change waits for its next try after so many refusals in a row."""
+    if refusals <= AT_ONCE:
+        return timedelta(0)
+    doublings = min(refusals - AT_ONCE, 4)
+    return min(timedelta(seconds=2**doublings), LONGEST_BACKOFF)
+
 
 class Patience:
     """Remembers since when AWS has put a change off, and knows when that is too long."""
@@ -34,9 +54,19 @@ class Patience:
         self._gone_since: dict[AwsChange, datetime] = {}
         self._unheard: dict[AwsChange, datetime] = {}
         self._dispensable: dict[AwsChange, datetime] = {}
+        self._refusals: dict[AwsChange, int] = {}
+        self._next_try: dict[AwsChange, datetime] = {}
+
+    def due(self, changes: Iterable[AwsChange]) -> Sequence[AwsChange]:
+        """Return those of *changes* that are not backing off now."""
+        now = self._clock.now()
+        return [change for change in changes if self._next_try.get(change, now) <= now]
 
     def judge(self, step: Step, done: Done, *, outage: bool) -> StepError | None:
-        """Give the error that *done* has to end *step* with, or nothing if the run can bear it."""
+        """Return the error that ends *step* after *done*, or None if the call is to be repeated."""
+        self._back_off(done)
+        # A look ends what cannot succeed any more, and the step's limit everything else.
+        endures = outage or step.cleaning
         match done.outcome:
             case Performed():
                 self._put_off.pop(done.change.fact, None)
@@ -50,23 +80,35 @@ class Patience:
             case InDoubt(why):
                 self._put_off.pop(done.change.fact, None)
                 since = self._unheard.setdefault(done.change, self._clock.now())
-                if self._clock.now() - since < UNHEARD_LIMIT:
+                if endures or self._clock.now() - since < UNHEARD_LIMIT:
                     return None
                 text = f"for {span(UNHEARD_LIMIT)} no answer has come to {done.change}: {why}"
                 return DidNotSettleError(text, step=step.number, outage=outage)
             case Later(why=why, limit=limit, request_id=answer):
                 if answer:
                     self._unheard.pop(done.change, None)
-                if self._may_still_pass(done.change, limit):
+                if endures or self._may_still_pass(done.change, limit):
                     return None
                 text = f"AWS has put off for {span(limit)} to {done.change}: {why}"
                 return ChangeRefusedError(text, step=step.number, outage=outage)
             case Refused(code=code, message=message, advice=advice) as refused:
                 self._put_off.pop(done.change.fact, None)
+                if endures and not refused.definite:
+                    return None
                 if self._may_be_gone(step, done.change, refused):
                     return None
                 text = f"AWS refused to {done.change}: {code}: {message}"
                 return ChangeRefusedError(text, step=step.number, outage=outage, advice=advice)
+
+    def _back_off(self, done: Done) -> None:
+        """Note when the change of *done* may be sent again."""
+        if isinstance(done.outcome, Later | Refused):
+            refusals = self._refusals.get(done.change, 0) + 1
+            self._refusals[done.change] = refusals
+            self._next_try[done.change] = self._clock.now() + backoff(refusals)
+        else:
+            self._refusals.pop(done.change, None)
+            self._next_try.pop(done.change, None)
 
     def _can_do_without(self, done: Done) -> bool:
         """Tell whether the way back goes on all the same: it must not fail for want of a tag.

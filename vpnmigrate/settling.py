@@ -210,9 +210,10 @@ class Settler:
                 tasks.append(change)
             else:
                 changes.append(change)
-        if changes:
+        due = self._patience.due(changes)
+        if due:
             self._logbook.name(*step.undoes(self._plan, look.way, look.now, look.told))
-            self._perform(step, changes, look)
+            self._perform(step, due, look)
         for task in tasks:
             self._tasks.hand_out(task, outage=self._may_be_down(step))
 
@@ -225,7 +226,7 @@ class Settler:
         # All answers are written before the first failure ends the step.
         done = self._performer.perform(step.number, changes)
         # What AWS puts off is no act: asking again every second only makes it put off more.
-        self._acted = not all(isinstance(each.outcome, Later) for each in done)
+        self._acted = not all(isinstance(each.outcome, Later | Refused) for each in done)
         self._tried = next(filter(None, map(_unanswered, done)), "")
         judged = [self._patience.judge(step, each, outage=self._outage) for each in done]
         for failure in filter(None, judged):
@@ -290,9 +291,11 @@ class Settler:
 
 
 def _unanswered(done: Done) -> str:
-    """Say why nobody knows yet whether *done* will be; empty if AWS has done or refused it."""
+    """Return why AWS has not carried out *done*, or an empty string if it has."""
     match done.outcome:
         case Later(why=why) | InDoubt(why=why):
             return why
-        case Performed() | Refused():
+        case Refused(code=code, message=message):
+            return f"{code}: {message}"
+        case Performed():
             return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from typing import Any
 
@@ -159,6 +160,35 @@ class TestOthers:
             Attached(VpcId("vpc-2"), "detached"),
         )
         assert list(record.tags) == ["aws:cloudformation:x", "b"]
+
+    @pytest.mark.parametrize(
+        ("states", "counts"),
+        [
+            (("detached", "attached"), "attached"),
+            (("detached", "attaching"), "attaching"),
+            (("detached", "detaching"), "detaching"),
+            (("detached", "detached", "attached"), "attached"),
+            (("attached", "detaching"), "detaching"),
+            (("attached", "attaching"), "attaching"),
+            (("attached", "invented"), "invented"),
+            (("detached", "detached"), "detached"),
+        ],
+    )
+    def test_several_rows_of_one_vpc(self, states, counts):
+        """In any order, a row that is not detached counts before one that is (domain.md 2.2)."""
+        for order in itertools.permutations(states):
+            row: Any = {
+                "VpnGatewayId": "vgw-1",
+                "VpcAttachments": [
+                    *({"VpcId": "vpc-1", "State": state} for state in order),
+                    {"VpcId": "vpc-2", "State": "detached"},
+                ],
+            }
+
+            assert reading.gateway_record(row).attachments == (
+                Attached(VpcId("vpc-1"), counts),
+                Attached(VpcId("vpc-2"), "detached"),
+            )
 
     @pytest.mark.parametrize(
         ("row", "asn"),

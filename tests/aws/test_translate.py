@@ -80,6 +80,12 @@ TABLE = [
     ("InvalidGatewayID.NotFound", "", "ReplaceRoute", Later, 2),
     ("InvalidGatewayID.NotFound", "", "AssociateRouteTable", Later, 2),
     ("InvalidParameterValue", NETWORKS, "ReplaceRoute", Later, 2),
+    ("InvalidParameterValue", NETWORKS, "EnableVgwRoutePropagation", Later, 2),
+    ("InvalidParameterValue", NETWORKS, "CreateRoute", Later, 2),
+    ("InvalidParameterValue", NETWORKS, "AssociateRouteTable", Later, 2),
+    ("IncorrectState", "vgw-1 is not attached to vpc-1", "AssociateRouteTable", Later, 10),
+    ("SomethingNew", "The gateway vgw-1 does not exist", "ReplaceRoute", Later, 2),
+    ("SomethingNew", "vgw-1 has not been attached to a VPC", "CreateRoute", Later, 2),
     ("InvalidParameterValue", NO_ROUTE, "ReplaceRoute", Refused, None),
     ("InvalidRouteTableID.NotFound", "", "ReplaceRoute", Refused, None),
     ("RouteAlreadyExists", "", "CreateRoute", Refused, None),
@@ -120,6 +126,82 @@ def test_the_table(code, message, call, decision, minutes):
     assert type(outcome) is decision
     if isinstance(outcome, Later):
         assert outcome.limit == timedelta(minutes=minutes)
+
+
+GATEWAY_CALLS = ("AttachVpnGateway", "DetachVpnGateway", "DeleteVpnGateway")
+CONFLICTING = "This call cannot be completed because there is a conflicting pending workflow for "
+
+
+@pytest.mark.parametrize("call", [*GATEWAY_CALLS, "DeleteVpnConnection"])
+@pytest.mark.parametrize("code", ["InvalidParameterValue", "IncorrectState", "SomethingNew"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        CONFLICTING + "vgw-1",
+        PENDING,
+        "The operation is already in progress",
+        "vgw-1 is currently being modified",
+        "vpn-1 is being deleted. Please try again later.",
+        "Another operation is in progress for the resource",
+        "Concurrent modification of vgw-1",
+        "The attachment is in a transitional state",
+        "The resource is busy",
+        "Wait until the VPN gateway has settled",
+    ],
+)
+def test_a_workflow_in_progress_is_waited_for(call, code, message):
+    """What EC2 says passes, in whichever words and under any code (domain.md 12.2)."""
+    assert refused(code, message, call) == Later(
+        f"{code}: {message}", timedelta(minutes=40), REQUEST_ID
+    )
+
+
+@pytest.mark.parametrize("code", ["OperationInProgress", "ConflictException", "RequestConflict"])
+def test_a_code_alone_may_say_that_a_workflow_is_in_progress(code):
+    """A message can be empty."""
+    assert isinstance(refused(code, "", "DetachVpnGateway"), Later)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "call"),
+    [
+        ("UnauthorizedOperation", "Approval of this role is pending.", "DetachVpnGateway"),
+        ("PendingVerification", "Your account is pending verification", "AttachVpnGateway"),
+        ("AsnConflict", "The ASN conflicts", "CreateVpnConnection"),
+        ("InvalidParameterValue", NO_ROUTE, "ReplaceRoute"),
+        ("InvalidRouteTableID.NotFound", "rtb-1 does not exist", "ReplaceRoute"),
+        ("SomethingNew", "blocked by a policy", "AttachVpnGateway"),
+    ],
+)
+def test_what_does_not_pass_is_not_waited_for_whatever_it_says(code, message, call):
+    """A word that also stands in a passing refusal does not make a final one pass."""
+    assert isinstance(refused(code, message, call), Refused)
+
+
+@pytest.mark.parametrize(
+    ("code", "definite"),
+    [
+        ("UnauthorizedOperation", True),
+        ("AuthFailure", True),
+        ("InvalidRouteTableID.NotFound", True),
+        ("InvalidThing.NotFound", True),
+        ("InvalidVpcID.Malformed", True),
+        ("InvalidParameterCombination", True),
+        ("MissingParameter", True),
+        ("InvalidParameterValue", False),
+        ("OperationNotPermitted", False),
+        ("SomethingNew", False),
+    ],
+)
+def test_only_a_code_that_is_known_is_definite(code, definite):
+    """A permission, a resource or a parameter that is missing stays so; of the rest nobody knows.
+
+    Such a refusal is sent again during an outage (``test_patience``).
+    """
+    outcome = refused(code, "", "AttachVpnGateway")
+
+    assert isinstance(outcome, Refused)
+    assert outcome.definite is definite
 
 
 @pytest.mark.parametrize("code", ["InternalError", "SomethingNew", "IncorrectState"])

@@ -88,6 +88,13 @@ def _mutating(operation: str) -> tuple[str, str]:
     return f"{kind}LimitExceeded", "The maximum number of mutating objects has been reached."
 
 
+def _conflicting_workflow(operation: str) -> tuple[str, str]:
+    return (
+        "InvalidParameterValue",
+        f"{operation} cannot be completed because there is a conflicting pending workflow for it",
+    )
+
+
 @dataclass(frozen=True)
 class Trouble:
     """A column of the matrix: how the sandbox makes it, and what has to be told of it."""
@@ -112,6 +119,9 @@ TROUBLES: Final[Mapping[str, Trouble]] = {
     "stale": Trouble(Kind.SLOW),
     "not known yet": Trouble(Kind.REFUSED, refusal=_code(NOT_KNOWN_YET)),
     "incorrect state": Trouble(Kind.REFUSED, refusal=_code(INCORRECT_STATE, "IncorrectState")),
+    "pending workflow": Trouble(
+        Kind.REFUSED, "conflicting pending workflow", refusal=_conflicting_workflow
+    ),
     "dependency": Trouble(Kind.REFUSED, refusal=_code({}, "DependencyViolation")),
     "quota": Trouble(Kind.REFUSED, refusal=_code(QUOTA)),
     "mutating objects": Trouble(Kind.REFUSED, "mutating objects", refusal=_mutating),

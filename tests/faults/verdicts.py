@@ -32,64 +32,72 @@ WORDS: Final = {
 COLUMNS: Final = (
     *("throttled", "500", "503", "no connection", "time-out before", "time-out after"),
     *("truncated", "foreign answer", "ten times slower", "stale", "not known yet"),
-    *("incorrect state", "dependency", "quota", "mutating objects", "permission gone", "expired"),
+    *(
+        "incorrect state",
+        "pending workflow",
+        "dependency",
+        "quota",
+        "mutating objects",
+        "permission gone",
+        "expired",
+    ),
 )
 
 IN_A_RUN: Final = """
-                              thr 500 503 con t-o t+o cut for slo sta nky inc dep quo mut per exp
-DescribeVpnGateways           CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   SS  CS
-DescribeVpnConnections        CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   SS  CS
-DescribeRouteTables           CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   SS  CS
-DescribeVpcs                  CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   SS  CS
-DescribeSubnets               CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   SS  CS
-GetVpnConnectionDeviceTypes   CS  CS  CS  CS  CS  CS  CS  CS  CC  -   -   -   -   -   -   CC  CS
+                            thr 500 503 con t-o t+o cut for slo sta nky inc wfl dep quo mut per exp
+DescribeVpnGateways         CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   -   SS  CS
+DescribeVpnConnections      CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   -   SS  CS
+DescribeRouteTables         CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   -   SS  CS
+DescribeVpcs                CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   -   SS  CS
+DescribeSubnets             CS  CS  CS  CS  CS  CS  CS  CS  CC  CC  -   -   -   -   -   -   SS  CS
+GetVpnConnectionDeviceTypes CS  CS  CS  CS  CS  CS  CS  CS  CC  -   -   -   -   -   -   -   CC  CS
 GetVpnConnectionDeviceSampleConfiguration \
-                              CS  CS  CS  CS  CS  CS  CS  CS  CC  -   CC  CC  -   -   -   CC  CS
-CreateTags                    CS  CS  CS  CS  CS  CC  CC  CS  CC  -   -   CS  -   SS  -   SS  CS
-CreateVpnGateway              CS  CS  CS  CS  CS  CC  CC  CS  CC  -   -   -   -   SS  CS  SS  CS
-CreateVpnConnection           CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   SS  CS  SS  CS
-CreateVpnConnectionRoute      CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   SS  -   SS  CS
-CreateVpc                     CS  CS  CS  CS  CS  CC  CC  CS  CC  -   -   -   -   SS  -   SS  CS
-CreateSubnet                  CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  -   -   SS  -   SS  CS
-DeleteSubnet                  CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   SS  CS
-DeleteVpc                     CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   SS  CS
-AttachVpnGateway              CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   -   CS  SS  CS
-DetachVpnGateway              CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   CS  SS  CS
-DisableVgwRoutePropagation    CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   -   -   SS  CS
-EnableVgwRoutePropagation     CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   -   -   SS  CS
-ReplaceRoute                  CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   -   -   SS  CS
-AssociateRouteTable           CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   -   -   SS  CS
-DisassociateRouteTable        CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   SS  CS
-DeleteVpnConnection           CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   CS  SS  CS
-DeleteVpnGateway              CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   CS  SS  CS
-DeleteTags                    CN  CN  CN  CN  CN  CC  CC  CN  CC  -   -   CN  -   -   -   NN  CN
+                            CS  CS  CS  CS  CS  CS  CS  CS  CC  -   CC  CC  -   -   -   -   CC  CS
+CreateTags                  CS  CS  CS  CS  CS  CC  CC  CS  CC  -   -   CS  -   -   SS  -   SS  CS
+CreateVpnGateway            CS  CS  CS  CS  CS  CC  CC  CS  CC  -   -   -   -   -   SS  CS  SS  CS
+CreateVpnConnection         CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   SS  CS  SS  CS
+CreateVpnConnectionRoute    CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   SS  -   SS  CS
+CreateVpc                   CS  CS  CS  CS  CS  CC  CC  CS  CC  -   -   -   -   -   SS  -   SS  CS
+CreateSubnet                CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  -   -   -   SS  -   SS  CS
+DeleteSubnet                CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   CS  -   -   SS  CS
+DeleteVpc                   CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  -   CS  -   -   SS  CS
+AttachVpnGateway            CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   CS  SS  CS
+DetachVpnGateway            CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   CS  SS  CS
+DisableVgwRoutePropagation  CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   SS  CS
+EnableVgwRoutePropagation   CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   SS  CS
+ReplaceRoute                CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   SS  CS
+AssociateRouteTable         CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  -   -   -   SS  CS
+DisassociateRouteTable      CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   -   SS  CS
+DeleteVpnConnection         CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   CS  SS  CS
+DeleteVpnGateway            CS  CS  CS  CS  CS  CC  CC  CS  CC  -   CS  CS  CS  CS  -   CS  SS  CS
+DeleteTags                  CN  CN  CN  CN  CN  CC  CC  CN  CC  -   -   CN  -   -   -   -   NN  CN
 """
 """From step 1's first look on, on any leg of a journey."""
 
 BEFORE_STEP_7: Final = """
-                              thr 500 503 con t-o t+o cut for slo sta nky inc dep quo mut per exp
-sts:GetCallerIdentity         CH  CH  CH  CH  CH  CH  CH  CH  CC  -   -   -   -   -   -   -   CH
-DescribeCustomerGateways      CH  CH  CH  CH  CH  CH  CH  CH  CC  CC  -   -   -   -   -   SS  CH
+                            thr 500 503 con t-o t+o cut for slo sta nky inc wfl dep quo mut per exp
+sts:GetCallerIdentity       CH  CH  CH  CH  CH  CH  CH  CH  CC  -   -   -   -   -   -   -   -   CH
+DescribeCustomerGateways    CH  CH  CH  CH  CH  CH  CH  CH  CC  CC  -   -   -   -   -   -   SS  CH
 directconnect:DescribeVirtualInterfaces \
-                              CH  CH  CH  CH  CH  CH  CH  CH  CC  -   -   -   -   -   -   CH  CH
+                            CH  CH  CH  CH  CH  CH  CH  CH  CC  -   -   -   -   -   -   -   CH  CH
 directconnect:DescribeDirectConnectGatewayAssociations \
-                              CH  CH  CH  CH  CH  CH  CH  CH  CC  -   -   -   -   -   -   CH  CH
+                            CH  CH  CH  CH  CH  CH  CH  CH  CC  -   -   -   -   -   -   -   CH  CH
 service-quotas:GetServiceQuota \
-                              CC  CC  CC  CC  CC  CC  CC  CC  CC  -   -   -   -   -   -   CC  CC
+                            CC  CC  CC  CC  CC  CC  CC  CC  CC  -   -   -   -   -   -   -   CC  CC
 """
 """The last wide look: what only planning and drift ask for."""
 
 SETTING_OUT: Final = """
-                              thr 500 503 con t-o t+o cut for slo sta nky inc dep quo mut per exp
-sts:GetCallerIdentity         SS  SS  SS  SS  SS  SS  SS  SS  CC  -   -   -   -   -   -   -   SS
-DescribeVpnGateways           SS  SS  SS  SS  SS  SS  SS  SS  CC  CC  -   -   -   -   -   SS  SS
-DescribeCustomerGateways      SS  SS  SS  SS  SS  SS  SS  SS  CC  CC  -   -   -   -   -   SS  SS
+                            thr 500 503 con t-o t+o cut for slo sta nky inc wfl dep quo mut per exp
+sts:GetCallerIdentity       SS  SS  SS  SS  SS  SS  SS  SS  CC  -   -   -   -   -   -   -   -   SS
+DescribeVpnGateways         SS  SS  SS  SS  SS  SS  SS  SS  CC  CC  -   -   -   -   -   -   SS  SS
+DescribeCustomerGateways    SS  SS  SS  SS  SS  SS  SS  SS  CC  CC  -   -   -   -   -   -   SS  SS
 directconnect:DescribeVirtualInterfaces \
-                              SS  SS  SS  SS  SS  SS  SS  SS  CC  -   -   -   -   -   -   SS  SS
+                            SS  SS  SS  SS  SS  SS  SS  SS  CC  -   -   -   -   -   -   -   SS  SS
 directconnect:DescribeDirectConnectGatewayAssociations \
-                              SS  SS  SS  SS  SS  SS  SS  SS  CC  -   -   -   -   -   -   SS  SS
+                            SS  SS  SS  SS  SS  SS  SS  SS  CC  -   -   -   -   -   -   -   SS  SS
 service-quotas:GetServiceQuota \
-                              CC  CC  CC  CC  CC  CC  CC  CC  CC  -   -   -   -   -   -   CC  CC
+                            CC  CC  CC  CC  CC  CC  CC  CC  CC  -   -   -   -   -   -   -   CC  CC
 """
 """The first look of a run that has begun nothing: whoever types is told at once."""
 
@@ -108,6 +116,7 @@ CANNOT: Final[Mapping[str, str]] = {
         "it names nothing that was made or attached a moment ago; lists are asked for by filter"
     ),
     "incorrect state": "it needs nothing in a state: a list, an identity, or a thing of its own",
+    "pending workflow": "it changes no gateway and no connection, nor what leads to one",
     "dependency": "it ends nothing that something else could hang on",
     "quota": "it adds nothing that counts",
     "mutating objects": "EC2 counts gateways and connections that are changing, and nothing else",

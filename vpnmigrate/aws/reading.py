@@ -29,6 +29,7 @@ from vpnmigrate.model import (
     VpcRecord,
     VpnConnectionId,
     VpnGatewayId,
+    attachments_of,
 )
 
 if TYPE_CHECKING:
@@ -77,22 +78,20 @@ def tags_of(rows: Iterable[TagTypeDef] | None) -> dict[str, str]:
     return dict(sorted((row.get("Key", ""), row.get("Value", "")) for row in rows or ()))
 
 
+def attachment_rows(row: VpnGatewayTypeDef) -> tuple[Attached, ...]:
+    """Return every row of a gateway's ``VpcAttachments``, in EC2's order."""
+    rows = row.get("VpcAttachments") or ()
+    return tuple(Attached(VpcId(a.get("VpcId", "")), a.get("State", "")) for a in rows)
+
+
 def gateway_record(row: VpnGatewayTypeDef) -> GatewayRecord:
-    """Read a virtual private gateway."""
+    """Read a virtual private gateway, with one attachment for each VPC."""
     return GatewayRecord(
         id=VpnGatewayId(row.get("VpnGatewayId", "")),
         state=row.get("State", ""),
         asn=number(row.get("AmazonSideAsn")),
         type=row.get("Type", "ipsec.1"),
-        attachments=tuple(
-            sorted(
-                (
-                    Attached(VpcId(a.get("VpcId", "")), a.get("State", ""))
-                    for a in row.get("VpcAttachments") or ()
-                ),
-                key=lambda a: (a.vpc, a.state),
-            )
-        ),
+        attachments=attachments_of(attachment_rows(row)),
         tags=tags_of(row.get("Tags")),
     )
 

@@ -1,7 +1,7 @@
-"""The codes with which EC2 refuses our mutating calls, and what each one means for a run.
+"""Decision table for EC2's refusals of mutating calls.
 
-This is the decision table of domain.md 12.2, in the order in which its rules are tried.  EC2
-models no errors, so a rule goes by code and, where one code has two meanings, by message.
+This is the table of domain.md 12.2, in the order in which the rules are tried.  EC2
+models no errors, so a rule goes by code, by the words of the message, or by both.
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ class Done:
 
 @dataclass(frozen=True)
 class Stop:
-    """It will not pass; *advice* says what a person can do."""
+    """It ends the step; *advice* says what a person can do.
+
+    *definite* is false for a refusal that no rule knows and that may pass by itself.
+    """
 
     advice: str
+    definite: bool = True
 
 
 Decision = Wait | Done | Stop
@@ -36,20 +40,22 @@ Decision = Wait | Done | Stop
 
 @dataclass(frozen=True)
 class Rule:
-    """What to do about any of *codes*; *calls* and *saying* narrow it, where they are given."""
+    """A decision on any of *codes*; *calls* and *saying* narrow it, where they are given."""
 
     codes: frozenset[str]
+    """Without codes, any code is meant."""
     decision: Decision
     calls: frozenset[str] = frozenset()
     saying: tuple[str, ...] = ()
-    """The message has one of these, whatever its letters' case."""
+    """The code or the message has one of these, in upper or lower case."""
 
     def covers(self, code: str, message: str, call: str) -> bool:
-        """Tell whether this rule speaks of a refusal."""
+        """Return whether this rule decides on a refusal of *call*."""
+        text = f"{code} {message}".lower()
         return (
-            code in self.codes
+            (not self.codes or code in self.codes)
             and (not self.calls or call in self.calls)
-            and (not self.saying or any(words in message.lower() for words in self.saying))
+            and (not self.saying or any(words in text for words in self.saying))
         )
 
 
@@ -66,6 +72,27 @@ _DETACH: Final = Wait(timedelta(minutes=30))
 """A slow detach (domain.md 3.1)."""
 _VPC: Final = Wait(timedelta(minutes=10))
 """Until what lies in a test VPC is gone; a detach there is waited for before (domain.md 2.10)."""
+_WORKFLOW: Final = Wait(timedelta(minutes=40))
+"""Another operation on the same resource; the longest is a connection's creation."""
+
+_BUSY: Final = (
+    *("pending", "conflict", "concurrent", "simultaneous", "another operation", "another request"),
+    *("in progress", "in-progress", "inprogress", "ongoing", "under way", "underway", "being "),
+    *("transition", "modifying", "updating", "attaching", "detaching", "deleting", "processing"),
+    *("busy", " locked", "temporar", "try again", "retry", "wait ", "not yet", "not ready"),
+)
+"""Words of a refusal that passes when another workflow on the resource ends (domain.md 12.2)."""
+
+_ELSEWHERE: Final = (
+    *("different network", "different vpc", "same network", "same vpc", "not attached"),
+    *("not been attached", "no gateway", "does not exist", "not found", "could not be found"),
+)
+"""Words of a refusal that passes when an attachment is known everywhere (domain.md 12.2)."""
+
+_NAMING_GATEWAY: Final = frozenset(
+    {"EnableVgwRoutePropagation", "CreateRoute", "ReplaceRoute", "AssociateRouteTable"}
+)
+"""Calls that take a gateway only once its attachment is known."""
 
 _ATTACH: Final = frozenset({"AttachVpnGateway"})
 _DETACHES: Final = frozenset({"DetachVpnGateway"})
@@ -133,22 +160,6 @@ REFUSALS: Final = (
         "InvalidCustomerGatewayID.NotFound InvalidCustomerGatewayState",
         Stop("the customer gateway is being deleted or gone: plan again with a living one"),
     ),
-    _rule("InvalidVpcState VpnGatewayAttachmentLimitExceeded", _DETACH, calls=_ATTACH),
-    _rule(
-        "InvalidParameterValue",
-        _CONNECTION,
-        saying=("pending vpns or virtual interfaces",),
-    ),
-    _rule("IncorrectState", _DETACH, calls=_ATTACH | _DETACHES),
-    _rule("IncorrectState InvalidVpnGatewayState", _GATEWAY),
-    _rule("InvalidVpcState", _VPC),
-    _rule("Gateway.NotAttached InvalidGatewayID.NotFound", _NEW_RESOURCE),
-    _rule(
-        "InvalidParameterValue",
-        _NEW_RESOURCE,
-        calls=("ReplaceRoute", "AssociateRouteTable"),
-        saying=("belong to different networks",),
-    ),
     _rule(
         "InvalidParameterValue",
         Stop("somebody deleted the route: create it by hand if it is still wanted"),
@@ -195,5 +206,31 @@ REFUSALS: Final = (
         "OptInRequired Blocked PendingVerification",
         Stop("the account may not do this now: ask its owner, or AWS Support"),
     ),
+    _rule("", _WORKFLOW, saying=_BUSY),
+    _rule("InvalidVpcState VpnGatewayAttachmentLimitExceeded", _DETACH, calls=_ATTACH),
+    _rule("IncorrectState", _DETACH, calls=_ATTACH | _DETACHES),
+    _rule("IncorrectState InvalidVpnGatewayState", _GATEWAY),
+    _rule("InvalidVpcState", _VPC),
+    _rule("Gateway.NotAttached InvalidGatewayID.NotFound", _NEW_RESOURCE),
+    _rule("", _NEW_RESOURCE, calls=_NAMING_GATEWAY, saying=_ELSEWHERE),
+    _rule(
+        "InvalidAction InvalidParameter InvalidParameterCombination InvalidQueryParameter "
+        "MalformedQueryString MissingAction MissingParameter UnknownParameter ValidationError",
+        Stop("EC2 does not take this call as it is: this is a bug, please report it"),
+    ),
 )
-"""The first rule that covers a refusal decides; what none covers is final."""
+"""The first rule that covers a refusal decides."""
+
+
+def decision_on(code: str, message: str, call: str) -> Decision:
+    """Return the decision on a refusal of *call*, which is neither a throttle nor a denial.
+
+    What no rule covers is definite only if its code says that something is not there or malformed.
+    """
+    for rule in REFUSALS:
+        if rule.covers(code, message, call):
+            return rule.decision
+    return Stop(
+        "look the code up in EC2's list of error codes",
+        definite=code.endswith((".NotFound", ".Malformed")),
+    )

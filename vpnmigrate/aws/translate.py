@@ -7,12 +7,12 @@ from typing import Final
 
 from vpnmigrate.aws.failures import Failure, Kind, is_denial, is_throttle
 from vpnmigrate.aws.refusals import (
-    REFUSALS,
     THROTTLE_LIMIT,
     UNKNOWN_YET_LIMIT,
     Done,
     Stop,
     Wait,
+    decision_on,
 )
 from vpnmigrate.aws.unreadable import RENEW, CredentialsExpiredError
 from vpnmigrate.errors import (
@@ -78,15 +78,14 @@ def _answered(failure: Failure) -> Outcome:
         return Later(f"{code}: {message}", THROTTLE_LIMIT, failure.request_id)
     if is_denial(code):
         return Refused(code, message, advice=_missing(call), request_id=failure.request_id)
-    rule = next((rule for rule in REFUSALS if rule.covers(code, message, call)), None)
-    match rule.decision if rule else Stop("look the code up in EC2's list of error codes"):
+    match decision_on(code, message, call):
         case Wait(limit):
             return Later(f"{code}: {message}", limit, failure.request_id)
         case Done():
             # Of what was made a moment ago EC2 says so too: only a look can tell.
             return InDoubt(f"{code}: {message}")
-        case Stop(advice):
-            return Refused(code, message, advice, failure.request_id)
+        case Stop(advice, definite):
+            return Refused(code, message, advice, failure.request_id, definite=definite)
 
 
 def _missing(call: str) -> str:

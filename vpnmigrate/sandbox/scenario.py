@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vpnmigrate.errors import MalformedFileError
 from vpnmigrate.model import (
@@ -104,6 +105,10 @@ def scenario_from_describe(
                 advice="save the output of aws ec2 describe-… --output json, whole",
             ) from None
 
+    def gateway_with_every_row(row: Any) -> GatewayRecord:
+        """Return a gateway that is described as it was, rows of past attachments included."""
+        return replace(reading.gateway_record(row), attachments=reading.attachment_rows(row))
+
     connections = read("VpnConnections", lambda row: reading.connection_record(_dated(row)))
     tables = read("RouteTables", table_record)
     vpcs = read("Vpcs", reading.vpc_record)
@@ -115,7 +120,7 @@ def scenario_from_describe(
         region=region,
         vpcs=vpcs,
         subnets=read("Subnets", reading.subnet_record),
-        gateways=read("VpnGateways", reading.gateway_record),
+        gateways=read("VpnGateways", gateway_with_every_row),
         customer_gateways=read("CustomerGateways", reading.customer_gateway_record),
         connections=connections,
         route_tables=tables,

@@ -1,0 +1,106 @@
+"""Codes that no rule knows: an outage outlasts them, and nothing else is delayed by them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.branching import Leg, legs
+from tests.faults.cells import Ending, went
+from tests.stage import Stage
+from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, Exit
+from vpnmigrate.records import Intended
+from vpnmigrate.replay import Traffic
+from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+
+CODE, MESSAGE = "OperationNotPermitted", "This operation is not permitted at this time"
+THREE, FOR_EVER = 3, 0
+
+IN_THE_OUTAGE = (
+    ("outage", "DetachVpnGateway"),
+    ("outage", "AttachVpnGateway"),
+    ("outage", "EnableVgwRoutePropagation"),
+    ("outage", "ReplaceRoute"),
+    ("outage", "DisassociateRouteTable"),
+    ("outage", "AssociateRouteTable"),
+)
+IN_THE_CLEAN_UP = (
+    ("back", "DeleteVpnConnection"),
+    ("back", "DeleteVpnGateway"),
+)
+WHILE_TRAFFIC_FLOWS = (
+    ("prepare", "CreateVpnGateway"),
+    ("prepare", "CreateVpnConnection"),
+    ("prepare", "CreateVpnConnectionRoute"),
+    ("begin", "DisableVgwRoutePropagation"),
+    ("retire", "DeleteVpnConnection"),
+)
+READS = ("DescribeVpnGateways", "DescribeVpnConnections", "DescribeRouteTables")
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Leg]:
+    """Play one migration there, back, and to its retirement."""
+    return legs(tmp_path_factory.mktemp("unknown"))
+
+
+def refuse(leg: Leg, operation: str, times: int, *, nth: int = 1) -> Ending:
+    """Go *leg* with calls of *operation* refused by the unknown code."""
+    stage = leg.start.branch()
+    fault = Fault(operation, Kind.REFUSED, nth, times, CODE, MESSAGE)
+    stage.faults = Faults([fault], stage.clock.sleep)
+    return Ending(stage, went(stage, leg.go))
+
+
+def tries_of(stage: Stage, operation: str) -> int:
+    """Return the highest number of intents of one and the same change of *operation*."""
+    changes = [e.record.change for e in stage.entries if isinstance(e.record, Intended)]
+    calls = [c for c in changes if getattr(c, "call", "") == operation]
+    return max(map(calls.count, calls), default=0)
+
+
+@pytest.mark.parametrize(("leg", "operation"), [*IN_THE_OUTAGE, *IN_THE_CLEAN_UP])
+def test_it_is_waited_for(leg, operation, played):
+    """The run arrives without anybody typing, on each call of the outage and of the clean-up."""
+    ending = refuse(played[leg], operation, THREE)
+
+    assert ending.verdict == "carry on", ending.error and ending.error.message
+
+
+@pytest.mark.parametrize(("leg", "operation"), IN_THE_OUTAGE)
+def test_the_steps_own_limit_ends_the_wait(leg, operation, played):
+    """The message has the code, and the call was sent ever more seldom meanwhile."""
+    ending = refuse(played[leg], operation, FOR_EVER)
+
+    assert isinstance(ending.error, DidNotSettleError)
+    assert ending.exit is Exit.STUCK
+    assert f"{CODE}: {MESSAGE}" in ending.error.message
+    assert ending.stage.state.traffic is Traffic.NONE
+    waited = ending.stage.clock.now() - ending.stage.entries[0].at
+    assert tries_of(ending.stage, operation) < waited.total_seconds() / 5
+
+
+@pytest.mark.parametrize(("leg", "operation"), WHILE_TRAFFIC_FLOWS)
+def test_it_stops_a_run_while_traffic_flows(leg, operation, played):
+    """Nothing is waited for that is not known to pass, and nothing is interrupted."""
+    ending = refuse(played[leg], operation, FOR_EVER)
+
+    assert isinstance(ending.error, ChangeRefusedError)
+    assert ending.exit is Exit.FAILED
+    assert ending.stage.state.traffic is not Traffic.NONE
+
+
+@pytest.mark.parametrize("operation", READS)
+def test_a_look_that_is_refused_is_repeated_in_the_outage(operation, played):
+    """An unknown code for a describe call does not end a run that has interrupted traffic."""
+    ending = refuse(played["outage"], operation, 30, nth=6)
+
+    assert ending.verdict == "carry on", ending.error and ending.error.message
+
+
+@pytest.mark.parametrize("operation", READS)
+def test_a_look_that_is_refused_ends_a_run_before_the_outage(operation, played):
+    """While traffic flows an operator is told at once."""
+    ending = refuse(played["prepare"], operation, FOR_EVER, nth=6)
+
+    assert ending.verdict == "stop"
+    assert CODE in (ending.error.message if ending.error else "")
