@@ -186,7 +186,7 @@ class TerminalProgress:
 
     def _tell_on(self, error: Exception) -> None:
         """Tell line by line what cannot be drawn any more, as in a log; say so once."""
-        why = type(error).__name__
+        why = f"{type(error).__name__}: {error}"
         self._console.say(
             wrapped(f"The screen cannot be drawn any more ({why}); line by line now.")
         )
