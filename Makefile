@@ -6,7 +6,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test kill-processes full-counts mutate lint types docs readme simulate clean
+.PHONY: help demo test kill-processes full-counts mutate lint types docs simulate clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -40,9 +40,6 @@ docs: .venv/ready ## write the pages that are generated from the program
 
 simulate: .venv/ready ## look for simulated runs that end wrong: SEEDS=100000 LOST=3000 KILLS=40 PAIRS=40, or SEED=17 again
 	.venv/bin/python scripts/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --lost $(or $(LOST),0) --kills $(or $(KILLS),0) --pairs $(or $(PAIRS),0))
-
-readme: .venv/ready ## put what `vpnmigrate demo` prints into the README
-	.venv/bin/python scripts/write_readme.py
 
 clean: ## remove everything that was built here
 	rm -rf .venv .tox .mutation .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* dist build

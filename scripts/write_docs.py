@@ -1,4 +1,4 @@
-"""Write the parts of the documentation that the program and the tests know best.
+"""Write the parts of the documentation that are generated from the program and its tests.
 
 usage: write_docs.py [--check]     with --check nothing is written; exit status 1 names stale pages
 """
@@ -6,19 +6,28 @@ usage: write_docs.py [--check]     with --check nothing is written; exit status 
 from __future__ import annotations
 
 import ast
+import json
 import re
+import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import fault_page
+import msgspec
 
 from vpnmigrate.cli.reference import markdown
+from vpnmigrate.hooks import Telling
+from vpnmigrate.schema import schema_text
 
 ROOT = Path(__file__).parents[1]
 CASE = re.compile(r"\b[Cc]ases? (\d+(?:(?:, | and )\d+)*)")
 ROW = re.compile(r"^\| (\d+) \| (.*?) \| (.*?) \| (.*?) \|$")
+BEGIN = "<!-- transcript of `vpnmigrate demo` -->\n"
+END = "<!-- end of transcript -->\n"
+SHOWN = ("3", "4", "5")
+"""Parts of the demo on its page: killed during the outage, `status`, resumed by another process."""
 
 
 def tests_by_case(tests: Path) -> dict[int, list[str]]:
@@ -114,12 +123,75 @@ def _cell(text: str) -> str:
     return re.sub(r"\s+", " ", linked).replace("|", "\\|")
 
 
+def demo_transcript() -> str:
+    """Return what `vpnmigrate demo` prints without a terminal."""
+    demo = subprocess.run(
+        [sys.executable, "-m", "vpnmigrate", "demo"],
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    return demo.stdout
+
+
+def parts(transcript: str, shown: Collection[str]) -> str:
+    """Return the parts of *transcript* whose numbers are *shown*.
+
+    Raises:
+        ValueError: The demo has no part of such a number.
+    """
+    _, *found = re.split(r"^--- (\d+) -+\n", transcript, flags=re.MULTILINE)
+    numbered = dict(zip(found[::2], found[1::2], strict=True))
+    if missing := set(shown) - set(numbered):
+        raise ValueError(f"the demo has no part {', '.join(sorted(missing))} any more")
+    return "\n".join(numbered[number].strip() + "\n" for number in shown)
+
+
+def with_transcript(page: str, transcript: str) -> str:
+    """Return *page* with *transcript* between its marks.
+
+    Raises:
+        ValueError: A mark is missing.
+    """
+    before, found, rest = page.partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    if not found or not closed:
+        raise ValueError("docs/demo.md has lost the marks around its transcript")
+    return f"{before}{BEGIN}\n```text\n{transcript.rstrip()}\n```\n\n{END}{after}"
+
+
+def demo_page(page: str) -> str:
+    """Return *page* with today's transcript; a page that differs in drawn values alone stays."""
+    today = with_transcript(page, parts(demo_transcript(), SHOWN))
+    return page if without_drawn_values(page) == without_drawn_values(today) else today
+
+
+def without_drawn_values(text: str) -> str:
+    """Return *text* without ids, addresses and line breaks: they differ from run to run."""
+    return " ".join(_DRAWN.sub("#", text).split())
+
+
+_DRAWN = re.compile(
+    r"\b(?:[0-9a-f]{64}|(?:m-|vgw-|vpn-|ann@laptop/)[0-9a-f]{8,17}|198(?:\.\d+){3})\b"
+)
+
+
+def hook_schema() -> str:
+    """Return the JSON Schema of the document that a hook reads."""
+    return json.dumps(msgspec.json.schema(Telling), indent=2, sort_keys=True) + "\n"
+
+
 def pages() -> dict[Path, str]:
     """Give every generated page with the text it should have."""
-    cases, reference = ROOT / "docs" / "cases.md", ROOT / "docs" / "reference"
+    docs = ROOT / "docs"
+    cases, demo, reference = docs / "cases.md", docs / "demo.md", docs / "reference"
     return {
+        demo: demo_page(demo.read_text(encoding="utf-8")),
+        reference / "playbook.schema.json": schema_text(),
+        reference / "hook.schema.json": hook_schema(),
         reference / "cli.md": markdown(),
-        ROOT / "docs" / "faults.md": fault_page.page(),
+        docs / "faults.md": fault_page.page(),
         reference / "findings.md": findings_page(ROOT / "vpnmigrate" / "preflight"),
         cases: cases_page(cases.read_text(encoding="utf-8"), tests_by_case(ROOT / "tests")),
     }
@@ -127,18 +199,18 @@ def pages() -> dict[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or with ``--check`` say which are stale."""
-    stale = [
-        path
+    stale = {
+        path: text
         for path, text in pages().items()
         if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
+    }
     if arguments == ["--check"]:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is stale: run `make docs`", file=sys.stderr)
         return 1 if stale else 0
-    for path in stale:
+    for path, text in stale.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(pages()[path], encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         print(f"wrote {path.relative_to(ROOT)}")
     return 0
 

@@ -8,11 +8,14 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import botocore.session
+import msgspec
 import pytest
 from botocore import xform_name
 
+from vpnmigrate.changes import AwsChange
 from vpnmigrate.errors import Exit
 from vpnmigrate.journeys import FORWARD, RETIRE
 
@@ -155,3 +158,27 @@ def test_generated_pages_are_current() -> None:
     )
 
     assert (check.returncode, check.stderr) == (0, "")
+
+
+def test_the_permissions_page_names_every_action() -> None:
+    """Each operation of EC2, Direct Connect and Service Quotas that the program sends is listed."""
+    page = (ROOT / "docs" / "how-to" / "permissions.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`?\"?((?:ec2|directconnect|servicequotas|sts):[A-Z]\w+)", page))
+    sources = [*(ROOT / "vpnmigrate" / "aws").rglob("*.py")]
+    read = {
+        action
+        for path in sources
+        for action in re.findall(
+            r"\"((?:ec2|directconnect|servicequotas|sts):[A-Z]\w+)\"",
+            path.read_text(encoding="utf-8"),
+        )
+    }
+    sent = {f"ec2:{_operation(change)}" for change in get_args(AwsChange)}
+
+    assert read | sent | {"ec2:CreateTags", "ec2:DeleteTags"} <= listed
+
+
+def _operation(change: type) -> str:
+    """Return the operation that *change* sends with every text field filled."""
+    filled = {field.name: "x" for field in msgspec.structs.fields(change)}
+    return str(change(**filled).call)
