@@ -11,7 +11,8 @@ import pytest
 from tests.builders import MIGRATION, a_plan, a_run
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
 from vpnmigrate.model import MigrationId
-from vpnmigrate.rundir import Runs, write_whole
+from vpnmigrate.private_files import write_whole
+from vpnmigrate.rundir import Runs
 
 OTHERS = [0o755, 0o750, 0o701, 0o777]
 

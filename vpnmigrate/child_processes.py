@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vpnmigrate.rundir import FOLDER_MODE, Run
+from vpnmigrate.private_files import FOLDER_MODE
+from vpnmigrate.rundir import Run
 
 
 @dataclass(frozen=True)

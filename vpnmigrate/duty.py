@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,7 +10,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from vpnmigrate.errors import LockedError
-from vpnmigrate.rundir import FILE_MODE, Run, write_whole
+from vpnmigrate.private_files import FILE_MODE, open_to_append, write_whole
+from vpnmigrate.rundir import Run
 
 PATIENCE = timedelta(seconds=2)
 """Whoever asks whether the post is taken holds it for a moment."""
@@ -63,8 +63,7 @@ def log_of_watchdog(run: Run) -> int:
     Raises:
         OSError: The disk refuses.
     """
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-    return os.open(run.path / "watchdog.log", flags, FILE_MODE)
+    return open_to_append(run.path / "watchdog.log")
 
 
 def _named(run: Run) -> int | None:

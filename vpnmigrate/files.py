@@ -15,8 +15,8 @@ from vpnmigrate.errors import MalformedFileError, PlanEditedError, UsageError
 from vpnmigrate.plan import PLAN_FORMAT, Plan
 from vpnmigrate.planner import fingerprint_of
 from vpnmigrate.playbook import Playbook, playbook_from
+from vpnmigrate.private_files import write_output
 from vpnmigrate.redaction import fault_of
-from vpnmigrate.rundir import write_whole
 from vpnmigrate.survey import Survey
 
 MEGABYTE = 1024 * 1024
@@ -208,7 +208,7 @@ def save_bytes(content: bytes, path: Path) -> None:
         UsageError: The place cannot be written.
     """
     try:
-        write_whole(path, content)
+        write_output(path, content)
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be written: {error.strerror}", advice="choose another file with -o"

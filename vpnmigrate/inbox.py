@@ -15,8 +15,9 @@ from pathlib import Path
 import msgspec
 
 from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.private_files import FOLDER_MODE, sync_folder, write_whole
 from vpnmigrate.redaction import fault_of
-from vpnmigrate.rundir import FOLDER_MODE, Run, sync_folder, write_whole
+from vpnmigrate.rundir import Run
 
 _SUFFIX = ".json"
 _ASIDE = ".rejected"

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from vpnmigrate.clock import Clock
+from vpnmigrate.private_files import FILE_MODE
 from vpnmigrate.records import Entry, StepBegun
-from vpnmigrate.rundir import FILE_MODE, Run
+from vpnmigrate.rundir import Run
 from vpnmigrate.sights import Sight, Sighting, Waiting
 
 PACE = timedelta(seconds=1)
@@ -64,7 +65,7 @@ class LiveFile:
         if self._written is not None and now - self._written < PACE:
             return
         self._written = now
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
         with suppress(OSError):
             with os.fdopen(os.open(self._aside, flags, FILE_MODE), "wb") as file:
                 file.write(msgspec.json.encode(self._now))

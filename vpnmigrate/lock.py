@@ -20,7 +20,8 @@ from filelock import FileLock, Timeout
 
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import LockedError, TakenOverError, VpnMigrateError
-from vpnmigrate.rundir import FILE_MODE, Run, write_whole
+from vpnmigrate.private_files import FILE_MODE, write_whole
+from vpnmigrate.rundir import Run
 from vpnmigrate.times import moment, span
 
 _LONGEST: Final = 4096

@@ -20,8 +20,9 @@ from structlog.typing import BindableLogger, EventDict, WrappedLogger
 
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.private_files import open_to_append
 from vpnmigrate.records import Entry
-from vpnmigrate.rundir import FILE_MODE, Run
+from vpnmigrate.rundir import Run
 from vpnmigrate.settings import LogTo
 from vpnmigrate.sights import Sighting
 
@@ -140,9 +141,8 @@ def _logger(run: Run, streams: Sequence[TextIO]) -> BindableLogger:
 
 @contextmanager
 def _opened(run: Run) -> Iterator[TextIO]:
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
     try:
-        handle = os.open(run.log, flags, FILE_MODE)
+        handle = open_to_append(run.log)
     except OSError as exc:
         raise VpnMigrateError(
             f"the log {run.log} cannot be written: {exc.strerror}",

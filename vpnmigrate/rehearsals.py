@@ -16,9 +16,9 @@ import msgspec
 
 from vpnmigrate.errors import MalformedFileError, VpnMigrateError
 from vpnmigrate.plan import Plan
+from vpnmigrate.private_files import make_folder, write_whole
 from vpnmigrate.redaction import fault_of
 from vpnmigrate.rehearsed import REHEARSED_FORMAT, Rehearsed
-from vpnmigrate.rundir import FOLDER_MODE, write_whole
 
 LARGEST = 64 * 1024
 """A record has ten spans of time in it."""
@@ -42,9 +42,7 @@ class Rehearsals:
         path = self._path(rehearsed.fingerprint)
         text = msgspec.json.format(msgspec.json.encode(rehearsed), indent=2)
         try:
-            # Each on its own: parents made along the way would be open to everybody.
-            self._folder.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-            self._folder.mkdir(FOLDER_MODE, exist_ok=True)
+            make_folder(self._folder)
             write_whole(path, text + b"\n")
         except OSError as error:
             raise VpnMigrateError(
@@ -83,7 +81,7 @@ class Rehearsals:
 
 def _private(path: Path) -> bytes:
     """Read a file that nobody else can have written."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         found = os.fstat(file.fileno())
         if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
             raise MalformedFileError(f"{path}: somebody else can write it", advice=_AGAIN)

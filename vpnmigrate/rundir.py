@@ -34,10 +34,8 @@ import msgspec
 
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
 from vpnmigrate.plan import Plan
+from vpnmigrate.private_files import FOLDER_MODE, make_folder, sync_folder, write_whole
 from vpnmigrate.redaction import fault_of
-
-FOLDER_MODE: Final = 0o700
-FILE_MODE: Final = 0o600
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -232,7 +230,7 @@ class Runs:
         return run
 
     def _lay_down(self, run: Run, text: bytes, holder: str) -> None:
-        self.home.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        make_folder(self.home)
         # The run appears with all it needs or not at all: it is made aside and renamed.
         aside = self.home / f".{run.id}.{secrets.token_hex(8)}"
         for folder in (aside, aside / "inbox", aside / "vault", aside / "work"):
@@ -248,31 +246,6 @@ class Runs:
                 raise
             # Somebody else has begun it in this very moment.
         sync_folder(self.home)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write *path* durably, private, and so that nobody ever sees half of it."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    try:
-        with os.fdopen(os.open(aside, flags, FILE_MODE), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in the folder *path* durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -14,13 +14,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
 
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.model import VpnConnectionId
-
-FOLDER_MODE: Final = 0o700
-FILE_MODE: Final = 0o600
+from vpnmigrate.private_files import FILE_MODE, FOLDER_MODE, make_folder
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -49,7 +46,7 @@ class Vault:
         content = text.encode()
         path = self.folder(connection) / _plain(name)
         try:
-            self.root.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+            make_folder(self.root)
             with _opened(self.root) as root, _made(path.parent, inside=root) as folder:
                 _write(path, folder, content)
         except OSError as exc:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vpnmigrate import __version__
 from vpnmigrate.errors import VpnMigrateError
-from vpnmigrate.rundir import FILE_MODE, FOLDER_MODE
+from vpnmigrate.private_files import make_folder, open_to_append
 from vpnmigrate.settings import settings_of
 
 
@@ -21,8 +21,8 @@ def keep(error: BaseException, arguments: Sequence[str]) -> Path | None:
     entry = f"vpnmigrate {__version__} {' '.join(arguments)}\n{''.join(told)}\n"
     with suppress(OSError, VpnMigrateError):
         path = settings_of(os.environ, _run_dir(arguments)).home / "crash.log"
-        path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE)
+        make_folder(path.parent)
+        handle = open_to_append(path)
         with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(entry)
         return path

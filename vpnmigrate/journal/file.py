@@ -26,8 +26,9 @@ from vpnmigrate.journal.head import read_mark
 from vpnmigrate.journal.hearing import Hearing
 from vpnmigrate.journal.medium import Medium
 from vpnmigrate.lock import RunLock
+from vpnmigrate.private_files import write_whole
 from vpnmigrate.records import Entry, Record
-from vpnmigrate.rundir import Run, write_whole
+from vpnmigrate.rundir import Run
 
 _GO_ON = "see to the disk and its permissions, then run the same command again: it resumes"
 

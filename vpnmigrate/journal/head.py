@@ -15,7 +15,7 @@ from pathlib import Path
 from vpnmigrate.errors import JournalError
 from vpnmigrate.journal.chain import Mark
 from vpnmigrate.journal.disk import Disk
-from vpnmigrate.rundir import write_whole
+from vpnmigrate.private_files import write_whole
 
 _LINE = re.compile(rb"(\d{12}) ([0-9a-f]{64})\n")
 

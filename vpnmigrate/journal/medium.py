@@ -10,7 +10,8 @@ from typing import Self
 from vpnmigrate.journal.chain import Contents, Mark
 from vpnmigrate.journal.disk import Disk
 from vpnmigrate.journal.head import Marker
-from vpnmigrate.rundir import FILE_MODE, Run, sync_folder, write_whole
+from vpnmigrate.private_files import open_to_append, sync_folder, write_whole
+from vpnmigrate.rundir import Run
 
 
 class Medium:
@@ -31,8 +32,7 @@ class Medium:
         if afresh:
             sound = run.journal.read_bytes()[: contents.sound] if contents.sound else b""
             write_whole(run.journal, sound)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        handle = os.open(run.journal, flags, FILE_MODE)
+        handle = open_to_append(run.journal)
         try:
             sync_folder(run.path)
             marker = Marker(run.head, Mark(len(contents.entries), contents.head), disk)
