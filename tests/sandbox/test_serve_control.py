@@ -225,7 +225,11 @@ def test_an_unknown_connection_is_named(control):
 def test_requests_that_make_no_sense_are_explained(control, path, body, says):
     """Each refusal is a JSON object that says what is wrong; the clock has not moved."""
     before = control.state()["time"]
-    request = urllib.request.Request(control._base + path, data=json.dumps(body).encode())
+    request = urllib.request.Request(
+        control._base + path,
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
 
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request)

@@ -8,6 +8,7 @@ POST   devices                         {"mode": "manual"} or
 POST   time/advance                    {"seconds": N}
 =====  ==============================  ==============================================
 
+A POST has the content type ``application/json`` and a body of at most 64 KiB, which may be empty.
 Every answer is a JSON object; one with ``error`` is a refusal.  No key of a tunnel is in any.
 """
 
@@ -56,6 +57,7 @@ class WithControl:
             return self._api(environ, start_response)
         request = Request(environ)
         try:
+            _require_order(request)
             answer, status = self._answer(request), 200
         except _RefusedError as error:
             answer, status = {"error": str(error)}, error.status
@@ -105,8 +107,26 @@ class WithControl:
         self._world.clock.advance(span)
 
 
+LARGEST_ORDER = 64 * 1024
+"""Bytes; the longest order has less than a hundred."""
+
+
+def _require_order(request: Request) -> None:
+    """Refuse what no client of the control endpoint sends.
+
+    A web page can send a form or plain text to any host, but JSON only with that host's consent.
+    """
+    if request.method == "POST" and request.mimetype != "application/json":
+        raise _RefusedError("the content type is not application/json", 415)
+    if (request.content_length or 0) > LARGEST_ORDER:
+        raise _RefusedError(f"the body is larger than {LARGEST_ORDER} bytes", 413)
+
+
 def _object(request: Request) -> Mapping[str, Any]:
-    body = request.get_json(force=True, silent=True)
+    try:
+        body = json.loads(request.get_data())
+    except (ValueError, RecursionError):
+        body = None
     if not isinstance(body, dict):
         raise _RefusedError("the body is not a JSON object")
     return body

@@ -151,6 +151,8 @@ class MotoDoor:
         return answer(environ, start_response)
 
     def _application_of(self, service: Any) -> Flask:
+        if service is None or service == "moto_api":
+            raise NotImplementedError("a service of that name")
         application = create_backend_app(service)
         if served := _RESPONSES.get(service):
             door: Any = type("Door", (_Door, served), {"regions": self._regions})

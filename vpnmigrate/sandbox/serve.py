@@ -19,6 +19,7 @@ from vpnmigrate.sandbox.attentive import AttendedWorld
 from vpnmigrate.sandbox.control_app import WithControl
 from vpnmigrate.sandbox.door_contract import check_moto
 from vpnmigrate.sandbox.door_moto import MotoDoor
+from vpnmigrate.sandbox.guard import Guard
 from vpnmigrate.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def serve(
         check_moto()
         attended = AttendedWorld(world, attentive)
         door = MotoDoor(attended, cache(partial(_elsewhere, world)))
-        return Server(world, listener, WithControl(door, attended))
+        return Server(world, listener, Guard(WithControl(door, attended)))
     finally:
         listener.close()  # a server works on its own duplicate
 
