@@ -11,7 +11,9 @@ from typing import TypeVar
 from tests.builders import MIGRATION, NOON, OLD, a_plan, a_survey
 from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.aws.clients import ClientSource
+from vpnmigrate.calls import DirectCalls
 from vpnmigrate.changes import OperatorTask
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.drift import differences
@@ -21,7 +23,7 @@ from vpnmigrate.looking import Claimant
 from vpnmigrate.model import VpnGatewayId
 from vpnmigrate.options import Decisions
 from vpnmigrate.plan import Plan
-from vpnmigrate.ports import Choice, Journal, Overdue, People, Probes
+from vpnmigrate.ports import Calls, Choice, Journal, Overdue, People, Probes
 from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.probing import NoProbes
 from vpnmigrate.records import Entry, Intended, Record
@@ -158,6 +160,7 @@ class Stage:
         blind: bool = False,
         journal: Journal | None = None,
         parallel: int = 1,
+        calls: Calls | None = None,
         papers: Papers | None = None,
         probes: Probes | None = None,
         commit: CommitConfirm | None = None,
@@ -177,7 +180,7 @@ class Stage:
                 interruption=self.signal,
                 paths=Roads(paths),
                 claimant=Claimant(holder, outranks),
-                parallel=parallel,
+                calls=calls or (DirectCalls() if parallel == 1 else CallThreads(parallel)),
                 commit=commit,
                 blind=blind,
                 papers=papers or Papers("ann"),

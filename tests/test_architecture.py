@@ -77,6 +77,7 @@ PURE: dict[str, frozenset[str]] = {
 # Deeds: what each part of the shell uses besides the values.
 SHELL: dict[str, frozenset[str]] = {
     "logbook": frozenset({"belief", "replay"}),
+    "calls": frozenset(),
     "looking": frozenset({"belief", "journeys", "steps", "replay", "logbook"}),
     "performing": frozenset({"logbook"}),
     "tasks": frozenset({"logbook", "performing"}),
@@ -84,7 +85,7 @@ SHELL: dict[str, frozenset[str]] = {
     "deciding": frozenset({"logbook", "replay", "windows"}),
     "private_files": frozenset(),
     "duty": frozenset({"private_files", "rundir"}),
-    "holding": frozenset({"orders", "logbook", "tasks"}),
+    "holding": frozenset({"calls", "orders", "logbook", "tasks"}),
     "patience": frozenset({"belief", "steps", "logbook", "looking", "performing"}),
     "prober": frozenset({"child_processes", "probes", "rundir"}),
     "probing": frozenset({"probes", "logbook"}),
@@ -100,7 +101,8 @@ SHELL: dict[str, frozenset[str]] = {
     ),
     "gatekeeping": frozenset({"admission", "drift", "gates", "logbook", "looking", "settling"}),
     "runner": frozenset(
-        {"journeys", "steps", "replay", "arming", "crossing", "deciding", "gatekeeping", "probing"}
+        {"journeys", "steps", "replay", "arming", "calls", "crossing", "deciding", "gatekeeping"}
+        | {"probing"}
         | {"logbook", "looking", "performing", "tasks", "holding", "settling", "setting_out"}
     ),
     "rundir": frozenset({"private_files"}),

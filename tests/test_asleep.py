@@ -11,6 +11,7 @@ import pytest
 
 from tests.builders import NOON, a_plan
 from tests.stage import Lookout, Stage
+from vpnmigrate.calls import DirectCalls, unattended
 from vpnmigrate.changes import AttachVpnGateway, AwsChange, DisablePropagation
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import HeldError
@@ -98,7 +99,7 @@ def test_a_night_asleep_in_the_swap_uses_up_none_of_its_limit(tmp_path: Path) ->
     state = stage.forward(lookout=Sleeper(stage, detached_and_answered(stage)))
 
     assert state.status is RunStatus.CUT_OVER
-    notes = [note for note in state.notes if "did not run from" in note]
+    notes = [note for note in state.notes if "stood still from" in note]
     days = re.findall(r"\d{4}-\d\d-\d\d", notes[0])
     assert len(notes) == 1
     assert days == ["2026-03-01"] * 2
@@ -163,7 +164,7 @@ def test_a_night_asleep_between_two_looks_uses_up_no_limit(tmp_path: Path, step:
 
     assert nap.slept
     assert state.status is RunStatus.CUT_OVER
-    assert any("did not run from" in note for note in state.notes)
+    assert any("stood still from" in note for note in state.notes)
 
 
 def test_a_run_that_works_is_not_said_to_have_slept(tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_a_run_that_works_is_not_said_to_have_slept(tmp_path: Path) -> None:
 
     stage.forward()
 
-    assert not [note for note in stage.records(Noted) if "did not run" in note.what]
+    assert not [note for note in stage.records(Noted) if "stood still" in note.what]
 
 
 class Slow:
@@ -199,7 +200,8 @@ def test_a_batch_that_is_answered_slowly_sends_no_old_intent(tmp_path: Path) -> 
         book,
         clock,
         a_plan(),
-        parallel=1,
+        calls=DirectCalls(),
+        attended=unattended,
     )
     batch = [DisablePropagation(RouteTableId(f"rtb-{n}"), VpnGatewayId("vgw-1")) for n in range(4)]
 

@@ -6,6 +6,8 @@ import threading
 
 from tests.builders import NOON, OLD, a_plan
 from tests.stage import Lookout
+from vpnmigrate.aws.call_threads import CallThreads
+from vpnmigrate.calls import DirectCalls, unattended
 from vpnmigrate.changes import DisablePropagation
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.journal import MemoryJournal
@@ -14,7 +16,7 @@ from vpnmigrate.model import RouteTableId
 from vpnmigrate.options import Decisions
 from vpnmigrate.outcomes import Performed
 from vpnmigrate.performing import Performer
-from vpnmigrate.ports import Mark
+from vpnmigrate.ports import Calls, Mark
 from vpnmigrate.records import Answered, Direction, DirectionTaken, Intended
 
 BATCH = [DisablePropagation(RouteTableId(f"rtb-{n}"), OLD) for n in range(3)]
@@ -35,13 +37,20 @@ class Meeting:
         return Performed(f"req-{change.table}")
 
 
-def performed(ec2: Meeting, parallel: int, batch=BATCH):
+def performed(ec2: Meeting, calls: Calls, batch=BATCH):
     clock = VirtualClock(NOON)
     journal = MemoryJournal(clock)
     book = Logbook(journal, Lookout())
     book.write(DirectionTaken(Direction.FORWARD, 2))
     plan = a_plan(decisions=Decisions(change="CHG-1"))
-    performer = Performer(ec2, book, clock, plan, parallel=parallel)  # type: ignore[arg-type]
+    performer = Performer(
+        ec2,  # type: ignore[arg-type]  # all of EC2 that a performer asks for
+        book,
+        clock,
+        plan,
+        calls=calls,
+        attended=unattended,
+    )
     done = performer.perform(7, batch)
     return done, [entry.record for entry in journal.entries[1:]]
 
@@ -50,7 +59,7 @@ def test_a_batch_is_under_way_together():
     """No call waits for the answer to another, and each answer finds its own change."""
     ec2 = Meeting(3)
 
-    done, records = performed(ec2, parallel=3)
+    done, records = performed(ec2, CallThreads(3))
 
     assert {(d.change.table, d.outcome.request_id) for d in done} == {
         (change.table, f"req-{change.table}") for change in BATCH
@@ -65,26 +74,17 @@ def test_one_by_one_keeps_to_order_and_thread():
     """With one call at a time nothing is left to chance: a journal comes out the same again."""
     ec2 = Meeting(1)
 
-    done, records = performed(ec2, parallel=1)
+    done, records = performed(ec2, DirectCalls())
 
     assert [d.change for d in done] == BATCH
     assert [r.intent for r in records[3:]] == [1, 2, 3]
     assert set(ec2.threads) == {threading.current_thread().name}
 
 
-def test_a_single_change_needs_no_other_thread():
-    """A batch of one is sent from the thread that asks."""
-    ec2 = Meeting(1)
-
-    performed(ec2, parallel=4, batch=BATCH[:1])
-
-    assert ec2.threads == [threading.current_thread().name]
-
-
 def test_calls_carry_run_attempt_step_and_change_number():
     """What CloudTrail shows of a call leads back to the run, and to the operator's change."""
     ec2 = Meeting(1)
 
-    performed(ec2, parallel=1)
+    performed(ec2, DirectCalls())
 
     assert ec2.marks == {Mark(a_plan().migration, 2, 7, "CHG-1")}

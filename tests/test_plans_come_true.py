@@ -59,7 +59,6 @@ class Trial:
                 interruption=Signal(),
                 paths=Roads(),
                 claimant=Claimant("ann@desk"),
-                parallel=1,
             ),
         ).forward()
         self.made = snapshot_of(self.account.look(self.plan), MIGRATION).ours

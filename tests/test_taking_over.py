@@ -12,6 +12,8 @@ from tests.builders import NOON, a_connection, a_customer_gateway, a_plan, a_sur
 from tests.counts import share
 from tests.filed import ANN, BOB, Desk, named
 from tests.stage import Stage
+from vpnmigrate.aws.call_threads import CallThreads
+from vpnmigrate.calls import DirectCalls, unattended
 from vpnmigrate.changes import AwsChange, DisablePropagation
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import TakenOverError
@@ -96,7 +98,8 @@ class TestAPerformer:
             book,
             VirtualClock(NOON),
             a_plan(),
-            parallel=parallel,
+            calls=DirectCalls() if parallel == 1 else CallThreads(parallel),
+            attended=unattended,
         )
 
         with pytest.raises(TakenOverError):

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from vpnmigrate.calls import SLOW
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import HeldError, TurnBackError
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.orders import Rest, Stop, TurnBack, heed
 from vpnmigrate.plan import Plan
-from vpnmigrate.ports import Observer
+from vpnmigrate.ports import Attend, InFlight, Observer
 from vpnmigrate.records import Direction, Noted
 from vpnmigrate.tasks import Tasks
 from vpnmigrate.times import moment
 
 AWAY = timedelta(minutes=15)
-"""Longer than a test command may take (10 min), and than any look with all its time-outs and
-repeats: a process that came by no safe point for so long was stopped, or its machine slept."""
+"""Longer than a test command may take (10 min).  A call of AWS's is attended to while it is under
+way, however slow its answer: a run that nobody attended to for so long was stopped or held up."""
 
 LONGEST_REST = timedelta(days=1)
 """Then the process ends and the run stays paused: what it keeps waiting for is no shift's work."""
@@ -92,10 +93,47 @@ class Holding:
 
     def take_in(self) -> bool:
         """Take in what was said meanwhile and heed it; tell whether the run has rested."""
+        self._hear()
+        return self.heed()
+
+    def attend(self) -> Attend:
+        """Attend to the run while calls are in flight; an order that is news ends the wait.
+
+        It is heeded at the next safe point, so whoever is here to heed an earlier one waits on.
+        """
+        before = self._logbook.state.order
+
+        def attend(call: InFlight) -> str:
+            self.time.now()
+            if call.waited >= SLOW:
+                why = f"AWS is slow: no answer from {call.what} yet"
+                self._observer.waits(self._logbook.state.step, why, call.waited, call.limit)
+            try:
+                self._hear()
+            except TurnBackError as deadline:
+                return deadline.message
+            asked = None if self._logbook.state.order == before else self._asked()
+            return self._tasks.asked_to_stop or (f"the run is {asked.order}" if asked else "")
+
+        return attend
+
+    def attend_to_read(self) -> Attend:
+        """Attend to the run while a read is in flight; a signal ends the run at once.
+
+        The attendant raises InterruptedRunError then.
+        """
+        attend = self.attend()
+
+        def attend_to_read(call: InFlight) -> str:
+            self._tasks.stop_if_asked()
+            return attend(call)
+
+        return attend_to_read
+
+    def _hear(self) -> None:
         self._tasks.listen()
         for mind in self._minded:
             mind()
-        return self.heed()
 
     def heed(self) -> bool:
         """Do what the order in force asks for; tell whether the run has rested.
@@ -120,15 +158,16 @@ class Holding:
                 return False
 
     def mind_absence(self) -> None:
-        """Notice that this process did not run for a while; no limit counts that time.
+        """Notice that the run stood still for a while; no limit counts that time.
 
         Raises:
             HeldError: It was away between the gates of the cutover and the first interruption.
         """
         away = ""
         for before, now in self.time.absences():
-            away = f"this process did not run from {moment(before)} to {moment(now)}"
-            self._logbook.write(Noted(f"{away}: it was stopped, or its machine slept"))
+            away = f"the run stood still from {moment(before)} to {moment(now)}"
+            why = "its process was stopped or held up, or its machine slept"
+            self._logbook.write(Noted(f"{away}: {why}"))
         if not away:
             return
         state = self._logbook.state

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from vpnmigrate.changes import AwsChange, OperatorTask
 from vpnmigrate.clock import Clock
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.outcomes import Later, Outcome
 from vpnmigrate.plan import Plan
-from vpnmigrate.ports import Ec2, Mark
+from vpnmigrate.ports import Attendance, Calls, Ec2, Mark
 from vpnmigrate.records import Answered, Intended
 
 FRESH = timedelta(seconds=30)
@@ -35,8 +35,8 @@ class Done:
 class Performer:
     """Sends batches of independent changes, each exactly once, with its intent written first.
 
-    *parallel* bounds how many calls are under way at once; EC2 refills five mutating calls a
-    second (domain.md 5), so more than a few only collect throttling.
+    *calls* says how many are under way at once and for how long; *attended*, who attends to the
+    run meanwhile.
     """
 
     def __init__(
@@ -46,13 +46,15 @@ class Performer:
         clock: Clock,
         plan: Plan,
         *,
-        parallel: int,
+        calls: Calls,
+        attended: Attendance,
     ) -> None:
         self._ec2 = ec2
         self._logbook = logbook
         self._clock = clock
         self._plan = plan
-        self._parallel = parallel
+        self._calls = calls
+        self._attended = attended
 
     def perform(self, step: int, changes: Sequence[AwsChange]) -> Sequence[Done]:
         """Perform *changes* together and give what became of each, in the order answers came.
@@ -82,17 +84,8 @@ class Performer:
     def _send(
         self, changes: Sequence[AwsChange], mark: Mark, intended: datetime
     ) -> Iterable[tuple[int, Outcome]]:
-        if len(changes) == 1 or self._parallel == 1:
-            for index, change in enumerate(changes):
-                yield index, self._send_one(change, mark, intended)
-            return
-        with ThreadPoolExecutor(self._parallel, thread_name_prefix="change") as pool:
-            calls = {
-                pool.submit(self._send_one, change, mark, intended): index
-                for index, change in enumerate(changes)
-            }
-            for call in as_completed(calls):
-                yield calls[call], call.result()
+        works = [partial(self._send_one, change, mark, intended) for change in changes]
+        return self._calls.send(works, self._attended)
 
     def _send_one(self, change: AwsChange, mark: Mark, intended: datetime) -> Outcome:
         """Send *change* from this very thread, which may have been stopped since the intents."""

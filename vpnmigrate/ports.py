@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from vpnmigrate.changes import AwsChange, OperatorTask
 from vpnmigrate.model import MigrationId, VpnGatewayId
@@ -18,6 +18,8 @@ from vpnmigrate.sights import Sighting
 from vpnmigrate.snapshot import Reading, Word
 from vpnmigrate.survey import Survey
 from vpnmigrate.tallies import Tally
+
+T = TypeVar("T")
 
 
 class Renewal(StrEnum):
@@ -121,6 +123,48 @@ class Ec2(Protocol):
         """Send *change* once and say what became of it; never raises an AWS error.
 
         May be called from several threads at once.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """A call whose answer has not come yet."""
+
+    what: str
+    """What was asked last."""
+    waited: timedelta
+    limit: timedelta
+
+
+Attend = Callable[[InFlight], str]
+"""Called again and again while an answer is awaited: says why to wait no longer, or nothing.
+
+What it raises ends the wait as well.
+"""
+Attendance = Callable[[], Attend]
+"""Called when a call begins, and gives who attends to the run in the meantime."""
+
+
+class Calls(Protocol):
+    """How a process waits for AWS: a real one with limits, a rehearsal not at all."""
+
+    def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
+        """Give what *work* gives, which reads AWS and changes nothing.
+
+        Raises:
+            AwsUnreadableError: It took longer than *limit*, or whoever attends wanted no more of
+                it; or too many that were left have not ended.
+        """
+        ...
+
+    def send(
+        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Do each of *works*, which may alter AWS, once, and give its number and outcome.
+
+        In the order in which answers come.  What has no answer in time is in doubt if its request
+        has left, and is put off if it has not; then it never will.
         """
         ...
 

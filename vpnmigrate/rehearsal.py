@@ -223,7 +223,6 @@ def _stage(plan: Plan) -> Iterator[_Stage]:
             interruption=NoInterruption(),
             paths=NoPaths(),
             claimant=Claimant("rehearsal"),
-            parallel=1,
         )
         yield _Stage(plan, account, journal, Runner(plan, around))
 

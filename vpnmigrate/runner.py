@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from vpnmigrate.arming import Arming, CommitConfirm
+from vpnmigrate.calls import DirectCalls, LimitedEc2
 from vpnmigrate.clock import Clock
 from vpnmigrate.crossing import Crossing
 from vpnmigrate.deciding import Deciding
@@ -36,7 +37,17 @@ from vpnmigrate.looking import Claimant, Looker
 from vpnmigrate.options import BackOut
 from vpnmigrate.performing import Performer
 from vpnmigrate.plan import FIRST_OF_CUTOVER, Plan
-from vpnmigrate.ports import Ec2, Interruption, Journal, Observer, Paths, People, Probes
+from vpnmigrate.ports import (
+    Attend,
+    Calls,
+    Ec2,
+    Interruption,
+    Journal,
+    Observer,
+    Paths,
+    People,
+    Probes,
+)
 from vpnmigrate.probing import NoProbes, Probing
 from vpnmigrate.records import (
     Direction,
@@ -69,8 +80,9 @@ class Surroundings:
     interruption: Interruption
     paths: Paths
     claimant: Claimant
-    parallel: int = 4
-    """Calls under way at once; 1 makes the order of answers, and so the journal, repeatable."""
+    calls: Calls = field(default_factory=DirectCalls)
+    """How an answer is waited for: for AWS's with limits; a model in this process answers at once,
+    and in an order that makes a journal repeatable."""
     commit: CommitConfirm | None = None
     """Nothing goes back by itself without it."""
     blind: bool = False
@@ -90,15 +102,23 @@ class Runner:
         self._plan = plan
         self._around = around
         self._book = book = Logbook(around.journal, around.observer)
-        looker = Looker(plan, around.ec2, book, around.claimant, around.clock, blind=around.blind)
-        performer = Performer(around.ec2, book, around.clock, plan, parallel=around.parallel)
+        ec2 = LimitedEc2(around.ec2, around.calls, self._attend_to_read)
+        looker = Looker(plan, ec2, book, around.claimant, around.clock, blind=around.blind)
+        performer = Performer(
+            ec2,
+            book,
+            around.clock,
+            plan,
+            calls=around.calls,
+            attended=self._attend,
+        )
         who = around.claimant.holder
         tasks = Tasks(plan, around.people, book, performer, around.interruption, who)
         self._probing = Probing(plan, around.probes, book, around.clock)
-        self._setting_out = SettingOut(plan, around.ec2, book, around.claimant)
+        self._setting_out = SettingOut(plan, ec2, book, around.claimant)
         self._arming = Arming(
             plan,
-            ec2=around.ec2,
+            ec2=ec2,
             paths=around.paths,
             clock=around.clock,
             logbook=book,
@@ -135,7 +155,7 @@ class Runner:
         )
         self._gatekeeper = Gatekeeper(
             plan,
-            ec2=around.ec2,
+            ec2=ec2,
             paths=around.paths,
             clock=around.clock,
             settler=self._settler,
@@ -174,7 +194,7 @@ class Runner:
             if not failure.outage or self._plan.decisions.back_out is not BackOut.ROLL_BACK:
                 raise
             cause, who = failure, "the plan's back-out policy has rolled it back"
-        lost = self.back(keep_new=True).lost
+        lost = self._turn_round().lost
         now = f"gone by another hand: {'; '.join(lost)}" if lost else "traffic is as before"
         advice = f"{now}; to clean up: vpnmigrate rollback {self._plan.migration}"
         raise BackedOutError(f"{cause.message}; {who}", advice=advice) from cause
@@ -209,16 +229,29 @@ class Runner:
         """
         with written_down(self._book), self._probing:
             self._set_out(Direction.BACK, keep_new=keep_new)
-            *swap, switch = CUTOVER
-            if self._book.cutover_is_open or self._around.blind:
-                self._probing.begin()
-            lost = self._settle_all((*CLAIM, *swap))
-            # Asked only now: what another hand did may have made the swap interrupt traffic.
-            if self._book.cutover_is_open or self._around.blind:
-                lost += self._settle_all((switch,))
-            self._probing.end()
-            lost += self._settle_all(CLEAN_UP_BUT_KEEP if keep_new else CLEAN_UP)
-            return self._arrive(Direction.BACK, lost)
+            return self._go_back(keep_new=keep_new)
+
+    def _turn_round(self) -> Ended:
+        """Go back in the process that came forward, which need not be admitted again.
+
+        That would ask AWS twice before the first step, and an outage waits for none of it.
+        """
+        with written_down(self._book), self._probing:
+            self._book.fold_inbox()
+            self._take(Direction.BACK, keep_new=True)
+            return self._go_back(keep_new=True)
+
+    def _go_back(self, *, keep_new: bool) -> Ended:
+        *swap, switch = CUTOVER
+        if self._book.cutover_is_open or self._around.blind:
+            self._probing.begin()
+        lost = self._settle_all((*CLAIM, *swap))
+        # Asked only now: what another hand did may have made the swap interrupt traffic.
+        if self._book.cutover_is_open or self._around.blind:
+            lost += self._settle_all((switch,))
+        self._probing.end()
+        lost += self._settle_all(CLEAN_UP_BUT_KEEP if keep_new else CLEAN_UP)
+        return self._arrive(Direction.BACK, lost)
 
     def retire(self, *, delete_old_gateway: bool = False) -> Ended:
         """Delete the old connections for good, and with *delete_old_gateway* their gateway.
@@ -246,6 +279,12 @@ class Runner:
         self._book.fold_inbox()
         return self._book.state
 
+    def _attend(self) -> Attend:
+        return self._holding.attend()
+
+    def _attend_to_read(self) -> Attend:
+        return self._holding.attend_to_read()
+
     def _set_out(
         self, direction: Direction, *, keep_new: bool = False, until: int | None = None
     ) -> None:
@@ -253,6 +292,11 @@ class Runner:
         if direction is not Direction.BACK:
             self._holding.require_lifted()
         self._admit(direction)
+        self._take(direction, keep_new=keep_new, until=until)
+
+    def _take(
+        self, direction: Direction, *, keep_new: bool = False, until: int | None = None
+    ) -> None:
         state = self._book.state
         same = (state.direction, state.keep_new) == (direction, keep_new) and not state.finished
         if not same or state.order is not None:

@@ -7,7 +7,7 @@ This is the only place that waits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -55,7 +55,9 @@ PACE = timedelta(seconds=10)
 """Between other looks; Terraform polls these resources no faster (domain.md 3.1)."""
 
 SLICE = timedelta(seconds=1)
-"""How soon a wait notices a signal, an answer at the prompt or a word from another terminal."""
+"""How soon a wait notices a signal, an answer at the prompt or a word from another terminal.
+
+While a call is in flight, whoever attends to the run notices them (``ports.Attend``)."""
 
 INTERRUPTING = (7, 8)
 """Steps whose first change starts the outage; where nothing propagates, step 7 has none."""
@@ -120,7 +122,7 @@ class Settler:
                 self._observer.waits(step.number, verdict.why, self._time.now() - began, limit)
             return verdict
 
-        while isinstance(verdict := turn(), NotYet) and self._time.now() - began < limit:
+        while isinstance(verdict := turn(), NotYet) and not self._has_passed(began + limit):
             self._wait(self._pace())
         return self._conclude(step, verdict, limit)
 
@@ -280,6 +282,14 @@ class Settler:
 
     def _pace(self) -> timedelta:
         return QUICK_PACE if self._outage or self._acted else PACE
+
+    def _has_passed(self, limit: datetime) -> bool:
+        """Tell whether *limit* has passed; an order that came until then is heeded first."""
+        if self._time.now() < limit:
+            return False
+        self._tasks.stop_if_asked()
+        self._holding.take_in()
+        return True
 
     def _wait(self, span: timedelta) -> None:
         until = self._clock.now() + span

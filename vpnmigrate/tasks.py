@@ -85,13 +85,18 @@ class Tasks:
             return True
         return False
 
+    @property
+    def asked_to_stop(self) -> str:
+        """Why the operator wants the run to stop here; empty if they do not."""
+        return self._interruption.reason or ""
+
     def stop_if_asked(self) -> None:
         """Stop here, between two changes, if the operator wants it.
 
         Raises:
             InterruptedRunError: They do; everything done so far is in the journal.
         """
-        if reason := self._interruption.reason:
+        if reason := self.asked_to_stop:
             raise InterruptedRunError(reason, advice=self._logbook.going_on(self._plan))
 
 

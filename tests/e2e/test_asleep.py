@@ -48,9 +48,9 @@ def state(migration: Migration) -> RunState:
 
 
 def was_away(migration: Migration) -> bool:
-    """Tell whether the journal says that its process did not run for a while."""
+    """Tell whether the journal says that the run stood still for a while."""
     notes = [e.record for e in read_journal(migration.run).entries if isinstance(e.record, Noted)]
-    return any("did not run from" in note.what for note in notes)
+    return any("stood still from" in note.what for note in notes)
 
 
 @pytest.mark.no_cover

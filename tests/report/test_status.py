@@ -27,10 +27,11 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import replay
 from vpnmigrate.report import outcome, status
 from vpnmigrate.report.standing import Standing
+from vpnmigrate.sights import Waiting
 from vpnmigrate.spoken import AbortAsked, Acceptable, Accepted, Shortage
 
 
-def a_standing(*records, alive=False, after=timedelta(minutes=5)):
+def a_standing(*records, alive=False, after=timedelta(minutes=5), waiting=None):
     return Standing(
         MIGRATION,
         "a1b2c3d4",
@@ -39,6 +40,7 @@ def a_standing(*records, alive=False, after=timedelta(minutes=5)):
         BEGAN + after,
         "/runs/m-7f3c",
         alive,
+        waiting=waiting,
     )
 
 
@@ -242,3 +244,32 @@ class TestGates:
         assert (gate["observed"], gate["required"]) == ("over since 03:00Z", "2 to 4")
         assert document["forced"][0]["reason"] == "NTP is late"
         assert status.one_as_json(a_standing())["gates"] is None
+
+
+class TestWaiting:
+    SLOW = Waiting(
+        BEGAN + timedelta(minutes=4),
+        8,
+        "AWS is slow: no answer from ec2:DescribeVpnGateways yet",
+        timedelta(seconds=20),
+        timedelta(seconds=90),
+    )
+
+    def test_status_tells_what_the_process_at_work_waits_for(self):
+        """Who looks from another terminal reads that AWS answers slowly, and for how long."""
+        told = status.one(a_standing(SET_OUT, *DOWN, alive=True, waiting=self.SLOW))
+
+        assert "waits     1 min 20 s of 1 min 30 s: AWS is slow: no answer from" in told
+
+    def test_a_program_reads_it_too(self):
+        """The document has the parts; null where nothing is waited for."""
+        standing = a_standing(SET_OUT, *DOWN, alive=True, waiting=self.SLOW)
+
+        assert status.one_as_json(standing)["waits"] == {
+            "at": (BEGAN + timedelta(minutes=4)).isoformat(),
+            "step": 8,
+            "why": self.SLOW.why,
+            "waited": 20.0,
+            "limit": 90.0,
+        }
+        assert status.one_as_json(a_standing(SET_OUT, *DOWN))["waits"] is None

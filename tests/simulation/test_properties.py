@@ -62,7 +62,6 @@ class Walk:
                 interruption=Signal(),
                 paths=Roads(),
                 claimant=Claimant("ann@desk"),
-                parallel=1,
             )
             journey(Runner(self.plan, around))
             self.journal = MemoryJournal(self.world.clock, self.journal.entries)

@@ -82,7 +82,11 @@ class Reader:
         """
         try:
             with carrying(plan.migration), self._renewing():
-                return looking.look(self._clients.reader(), plan, self._clock, self._memory)
+                # A look that was left behind may still be at work: no two share a memory.
+                memory, self._memory = self._memory, Memory()
+                seen = looking.look(self._clients.reader(), plan, self._clock, memory)
+                self._memory = memory
+                return seen
         except NoCredentialsError as exc:
             raise CredentialsExpiredError(exc.message, advice=exc.advice) from exc
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from vpnmigrate.aws import describing
+from vpnmigrate.aws.pages import pages
 from vpnmigrate.aws.reading import chosen_options
 from vpnmigrate.aws.unreadable import reading
 from vpnmigrate.changes import ArchiveConfiguration
@@ -19,7 +20,7 @@ from vpnmigrate.outcomes import Performed
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import VpnConnectionTypeDef
+    from mypy_boto3_ec2.type_defs import VpnConnectionDeviceTypeTypeDef, VpnConnectionTypeDef
 
 CONFIGURATION: Final = "configuration.xml"
 MISSING: Final = "configuration-missing.txt"
@@ -128,8 +129,10 @@ def _device_type_id(named: str, ec2: EC2Client) -> str | None:
     """Find a ``vendor/platform/software``; AWS's ids are opaque (domain.md 2.8)."""
     wanted = _folded(*named.split("/", 2))
     with reading("ec2:GetVpnConnectionDeviceTypes"):
-        pages = ec2.get_paginator("get_vpn_connection_device_types").paginate()
-        rows = [row for page in pages for row in page["VpnConnectionDeviceTypes"]]
+        found = pages(ec2.get_vpn_connection_device_types)
+        rows: list[VpnConnectionDeviceTypeTypeDef] = [
+            row for page in found for row in page["VpnConnectionDeviceTypes"]
+        ]
     for row in rows:
         if wanted == _folded(
             row.get("Vendor", ""), row.get("Platform", ""), row.get("Software", "")

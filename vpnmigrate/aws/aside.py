@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnmigrate.aws.clients import ClientSource
+from vpnmigrate.aws.pages import pages
 from vpnmigrate.aws.unreadable import reading
 from vpnmigrate.errors import AwsError, NotFoundError
 from vpnmigrate.survey import DirectConnectAssociation, Quotas, Unread, VirtualInterface
@@ -48,27 +49,27 @@ def direct_connect(clients: ClientSource, gateway: VpnGatewayId) -> DirectConnec
 
 
 def _interfaces(client: Any, gateway: VpnGatewayId) -> Iterator[VirtualInterface]:
-    # No filter by gateway, and no paginator in botocore: every page is asked for here.
-    asked: dict[str, str] = {}
-    while True:
-        with reading("directconnect:DescribeVirtualInterfaces"):
-            page = client.describe_virtual_interfaces(**asked)
-            rows = page["virtualInterfaces"]
-        for row in rows:
-            state = row.get("virtualInterfaceState", "")
-            if row.get("virtualGatewayId") == gateway and state not in _GONE:
-                yield VirtualInterface(row.get("virtualInterfaceId", ""), state, gateway)
-        if not page.get("nextToken"):
-            return
-        asked = {"nextToken": page["nextToken"]}
+    # There is no filter by gateway.
+    with reading("directconnect:DescribeVirtualInterfaces"):
+        found = pages(
+            client.describe_virtual_interfaces, asked_as="nextToken", named_as="nextToken"
+        )
+        rows = [row for page in found for row in page["virtualInterfaces"]]
+    for row in rows:
+        state = row.get("virtualInterfaceState", "")
+        if row.get("virtualGatewayId") == gateway and state not in _GONE:
+            yield VirtualInterface(row.get("virtualInterfaceId", ""), state, gateway)
 
 
 def _associations(client: Any, gateway: VpnGatewayId) -> Iterator[DirectConnectAssociation]:
     with reading("directconnect:DescribeDirectConnectGatewayAssociations"):
-        pages = client.get_paginator("describe_direct_connect_gateway_associations").paginate(
-            virtualGatewayId=gateway
+        found = pages(
+            client.describe_direct_connect_gateway_associations,
+            asked_as="nextToken",
+            named_as="nextToken",
+            virtualGatewayId=gateway,
         )
-        rows = [r for p in pages for r in p["directConnectGatewayAssociations"]]
+        rows = [row for page in found for row in page["directConnectGatewayAssociations"]]
     for row in rows:
         state = row.get("associationState", "")
         if state not in _GONE:

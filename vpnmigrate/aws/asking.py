@@ -1,7 +1,8 @@
 """The last question before a request leaves: may it still be sent?
 
-It is asked when the request is made and signed, so neither a describe call on the way to it nor
-whoever lends the credentials can take long between the question and the wire.
+It is asked when the request is made and signed, and once more when its connection stands
+(``bounded_http``): neither a describe call on the way to it, nor whoever lends the credentials, nor
+a name that is slow to resolve can take long between the last question and the wire.
 """
 
 from __future__ import annotations
@@ -39,5 +40,14 @@ def ask_before_sending(client: Any) -> None:
     client.meta.events.register(f"before-send.{service}", _ask)
 
 
-def _ask(**_event: Any) -> None:
+def ask() -> None:
+    """Ask the question of this thread.
+
+    Raises:
+        Exception: Whatever stops the request.
+    """
     _question.get()()
+
+
+def _ask(**_event: Any) -> None:
+    ask()

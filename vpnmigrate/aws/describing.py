@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from vpnmigrate.aws.pages import pages
 from vpnmigrate.aws.unreadable import reading
 from vpnmigrate.model import MigrationId, Tag, VpcId, VpnConnectionId, VpnGatewayId
 
@@ -61,31 +62,28 @@ def route_tables(ec2: EC2Client, of: Sequence[VpcId]) -> Sequence[RouteTableType
     """Describe every route table of the VPCs *of*."""
     filters: list[FilterTypeDef] = [{"Name": "vpc-id", "Values": list(of)}]
     with reading("ec2:DescribeRouteTables"):
-        pages = ec2.get_paginator("describe_route_tables").paginate(
-            Filters=filters, PaginationConfig={"PageSize": 100}
-        )
-        return [row for page in pages for row in page["RouteTables"]]
+        found = pages(ec2.describe_route_tables, Filters=filters, MaxResults=100)
+        return [row for page in found for row in page["RouteTables"]]
 
 
 def vpcs(ec2: EC2Client) -> Sequence[VpcTypeDef]:
     """Describe every VPC of the Region."""
     with reading("ec2:DescribeVpcs"):
-        pages = ec2.get_paginator("describe_vpcs").paginate()
-        return [row for page in pages for row in page["Vpcs"]]
+        return [row for page in pages(ec2.describe_vpcs) for row in page["Vpcs"]]
 
 
 def vpcs_of(ec2: EC2Client, migration: MigrationId) -> Sequence[VpcTypeDef]:
     """Describe the VPCs that *migration* made."""
     with reading("ec2:DescribeVpcs"):
-        pages = ec2.get_paginator("describe_vpcs").paginate(Filters=_made_by(migration))
-        return [row for page in pages for row in page["Vpcs"]]
+        found = pages(ec2.describe_vpcs, Filters=_made_by(migration))
+        return [row for page in found for row in page["Vpcs"]]
 
 
 def subnets_of(ec2: EC2Client, migration: MigrationId) -> Sequence[SubnetTypeDef]:
     """Describe the subnets that *migration* made."""
     with reading("ec2:DescribeSubnets"):
-        pages = ec2.get_paginator("describe_subnets").paginate(Filters=_made_by(migration))
-        return [row for page in pages for row in page["Subnets"]]
+        found = pages(ec2.describe_subnets, Filters=_made_by(migration))
+        return [row for page in found for row in page["Subnets"]]
 
 
 def _made_by(migration: MigrationId) -> list[FilterTypeDef]:

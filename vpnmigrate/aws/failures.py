@@ -19,6 +19,10 @@ class NotAnAnswerError(Exception):
     """What came back could be parsed and is none of AWS's answers."""
 
 
+class NotSentError(Exception):
+    """The request has not left, and will not."""
+
+
 class Kind(Enum):
     """How far a failed call came."""
 
@@ -95,6 +99,7 @@ _NOT_SENT: Final = (
     sdk.EndpointConnectionError,
     sdk.ConnectTimeoutError,
     sdk.ProxyConnectionError,
+    NotSentError,
 )
 FAILURES: Final = (
     sdk.BotoCoreError,
@@ -102,6 +107,7 @@ FAILURES: Final = (
     ResponseParserError,
     UnreadableAnswerError,
     NotAnAnswerError,
+    NotSentError,
     NoCredentialsError,
 )
 """Everything that a call through a client may raise; anything else is a bug of ours."""
@@ -118,6 +124,7 @@ _OWN_WORDS: Final = (
     sdk.ConfigParseError,
     UnreadableAnswerError,
     NotAnAnswerError,
+    NotSentError,
 )
 """Their messages name endpoints, files and parameters, and quote nothing that was received."""
 

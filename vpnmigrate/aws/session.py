@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from vpnmigrate.aws.allowance import ANSWER_BYTES
 from vpnmigrate.aws.answers import watch_answers
 from vpnmigrate.aws.asking import ask_before_sending
+from vpnmigrate.aws.bounded_http import bound
 from vpnmigrate.aws.lasting import credentials_of
 from vpnmigrate.aws.marking import PROGRAM, mark_calls
 from vpnmigrate.errors import NoCredentialsError, UsageError
@@ -82,28 +84,48 @@ _DIRECT_CONNECT = _Kind("directconnect", ASIDE_ATTEMPTS)
 _SERVICE_QUOTAS = _Kind("service-quotas", ASIDE_ATTEMPTS)
 
 
+def _as_it_is(client: Any) -> None:
+    """Leave *client* as it is."""
+
+
+class _Opened:
+    """A session with its clients, once they are asked for; one thread at a time makes them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.session: boto3.Session | None = None
+        self.made: dict[_Kind, Any] = {}
+
+
 class Clients:
     """The clients of an account and Region, for several threads; credentials can be renewed.
 
     *open_session* is called for the first client and again after every ``renew``; every service
     goes to *endpoint_url* where one is given.  A client is made when it is first asked for, which
-    raises NoCredentialsError where there is no session to be had.
+    raises NoCredentialsError where there is no session to be had; *prepare* is shown each.  None
+    reads more of an answer than *answer_bytes*.
     """
 
     def __init__(
-        self, open_session: Callable[[], boto3.Session], *, endpoint_url: str | None = None
+        self,
+        open_session: Callable[[], boto3.Session],
+        *,
+        endpoint_url: str | None = None,
+        prepare: Callable[[Any], None] = _as_it_is,
+        answer_bytes: int = ANSWER_BYTES,
     ) -> None:
         self._open_session = open_session
         self._endpoint_url = endpoint_url
-        self._lock = threading.Lock()
-        self._session: boto3.Session | None = None
-        self._made: dict[_Kind, Any] = {}
+        self._prepare = prepare
+        self._answer_bytes = answer_bytes
+        self._opened = _Opened()
 
     @property
     def region(self) -> str:
         """The Region that the clients talk to."""
-        with self._lock:
-            return str(self._current().region_name)
+        opened = self._opened
+        with opened.lock:
+            return str(self._session_of(opened).region_name)
 
     def reader(self) -> EC2Client:
         """Give EC2 for describe calls, which botocore repeats."""
@@ -129,27 +151,30 @@ class Clients:
 
     def credentials(self) -> Credentials:
         """Tell how long the credentials in use last."""
-        with self._lock:
-            return credentials_of(self._current().get_credentials())
+        opened = self._opened
+        with opened.lock:
+            return credentials_of(self._session_of(opened).get_credentials())
 
     def renew(self) -> None:
-        """Forget the session, so that the next call finds credentials that were renewed."""
-        with self._lock:
-            self._session = None
-            self._made.clear()
+        """Forget the session, so that the next call finds credentials that were renewed.
 
-    def _current(self) -> boto3.Session:
-        if self._session is None:
-            self._session = self._open_session()
-        return self._session
+        A thread that is held up while it opens the old session holds up nobody after that.
+        """
+        self._opened = _Opened()
+
+    def _session_of(self, opened: _Opened) -> boto3.Session:
+        if opened.session is None:
+            opened.session = self._open_session()
+        return opened.session
 
     def _client(self, kind: _Kind) -> Any:
-        with self._lock:
-            if kind not in self._made:
-                self._made[kind] = self._make(kind)
-            return self._made[kind]
+        opened = self._opened
+        with opened.lock:
+            if kind not in opened.made:
+                opened.made[kind] = self._make(self._session_of(opened), kind)
+            return opened.made[kind]
 
-    def _make(self, kind: _Kind) -> Any:
+    def _make(self, session: boto3.Session, kind: _Kind) -> Any:
         from botocore.config import Config
 
         _keep_bodies_out_of_logs()
@@ -159,10 +184,9 @@ class Clients:
             read_timeout=kind.timeout,
             retries={"mode": "standard", "total_max_attempts": kind.attempts},
         )
+        open_client: Any = session.client
         try:
-            made: Any = self._current().client(
-                kind.service, config=config, endpoint_url=self._endpoint_url
-            )
+            made = open_client(kind.service, config=config, endpoint_url=self._endpoint_url)
         except ValueError as exc:
             raise UsageError(
                 f"no client can be made for {kind.service}: {exc}",
@@ -171,6 +195,8 @@ class Clients:
         mark_calls(made)
         ask_before_sending(made)
         watch_answers(made)
+        bound(made, alters=kind is _WRITER, most=self._answer_bytes)
+        self._prepare(made)
         return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from vpnmigrate.aws.allowance import asks
 from vpnmigrate.aws.answers import STUMBLES, UnreadableAnswerError
 from vpnmigrate.aws.failures import (
     FAILURES,
@@ -48,7 +49,7 @@ class reading:  # noqa: N801  reads as a phrase after "with"
         self._action = action
 
     def __enter__(self) -> None:
-        pass
+        asks(self._action)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, UnreadableAnswerError):

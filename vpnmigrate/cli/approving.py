@@ -8,7 +8,7 @@ from pathlib import Path
 from vpnmigrate.approval import Approval
 from vpnmigrate.approval_files import save_approval
 from vpnmigrate.approving import sealed
-from vpnmigrate.aws.account import Reader
+from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.cli.questions import require_yes
@@ -30,10 +30,7 @@ def give(
         UsageError: The plan cannot be read, or the approval not written.
     """
     plan = load_plan(plan_file)
-    clients = desk.parts.clients(aws)
-    # Asked before the first call, whose failure would be told as that of the call.
-    _ = clients.region
-    identity = Reader(clients, desk.parts.clock).identity()
+    identity = account_reader(desk, aws).identity()
     require_yes(desk, asking, f"{_question(plan)} You are {identity.arn}.")
     me, now = desk.parts.me, desk.parts.clock.now()
     given = sealed(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.admission import require_account
 from vpnmigrate.aws.account import Account
+from vpnmigrate.calls import LimitedReader
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.cli.running import Hand, Terms, work_on
@@ -40,7 +41,7 @@ def guard(desk: Desk, run_id: str, aws: Aws) -> Standing:
     subject, me = by_id(desk, run_id), desk.parts.me
     clients = desk.parts.clients(aws)
     account = Account(clients, desk.parts.clock, Vault(subject.run.vault))
-    identity = account.identity()
+    identity = LimitedReader(account, desk.parts.calls(clients)).identity()
     require_account(subject.plan, identity.account, identity.arn)
     with on_duty(subject.run, me.process), deaf_to_hang_ups():
         _say(desk, f"process {me.process} watches over run {subject.run.id}")

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from vpnmigrate.cli.flags import Aws
 
 
+_IN_ITS_TIME = {"ec2", "sts"}
+"""The services whose answers have to be in the sandbox's time."""
+
+
 class InSandboxTime(OwnParts):
     """An ordinary process's parts, but for the clock: it is that of the sandbox at *url*.
 
@@ -49,13 +53,17 @@ class InSandboxTime(OwnParts):
             UsageError: They would ask somebody else.
         """
         clients = super().clients(aws)
-        for client in (clients.reader(), clients.writer(), clients.sts()):
-            if client.meta.endpoint_url.rstrip("/") != self._url:
-                raise _no_clock(
-                    self._url, f"calls go to {client.meta.endpoint_url}, in whose time we are not"
-                )
-        clients.sts().meta.events.register("after-call.sts", self._date)
+        clients.reader(), clients.writer(), clients.sts()
         return clients
+
+    def _prepare(self, client: Any) -> None:
+        if client.meta.service_model.service_name not in _IN_ITS_TIME:
+            return
+        if client.meta.endpoint_url.rstrip("/") != self._url:
+            raise _no_clock(
+                self._url, f"calls go to {client.meta.endpoint_url}, in whose time we are not"
+            )
+        client.meta.events.register("after-call.sts", self._date)
 
     def _date(self, parsed: dict[str, Any], **_event: object) -> None:
         now = format_datetime(self.clock.now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.clock import Clock, SystemClock
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from vpnmigrate.aws.session import Clients
     from vpnmigrate.lock import Me
-    from vpnmigrate.ports import Paths, People, Probes, Watchdog
+    from vpnmigrate.ports import Calls, Paths, People, Probes, Watchdog
     from vpnmigrate.rundir import Run
 
 
@@ -33,6 +33,10 @@ class Parts(Protocol):
 
     def clients(self, aws: Aws) -> Clients:
         """Give the clients of the account that *aws* and the environment lead to."""
+        ...
+
+    def calls(self, clients: Clients) -> Calls:
+        """Give how this process waits for what *clients* ask."""
         ...
 
     def paths(self, clients: Clients) -> Paths:
@@ -76,7 +80,20 @@ class OwnParts:
         """Give the clients of the account that *aws* and the environment lead to."""
         from vpnmigrate.aws.session import Clients, session
 
-        return Clients(lambda: session(aws.profile, aws.region), endpoint_url=aws.endpoint_url)
+        return Clients(
+            lambda: session(aws.profile, aws.region),
+            endpoint_url=aws.endpoint_url,
+            prepare=self._prepare,
+        )
+
+    def _prepare(self, client: Any) -> None:
+        """Take *client* as it was made."""
+
+    def calls(self, clients: Clients) -> Calls:
+        """Give threads that can be left behind: AWS may take its time."""
+        from vpnmigrate.aws.call_threads import CallThreads
+
+        return CallThreads(renew=clients.renew)
 
     def paths(self, clients: Clients) -> Paths:
         """Give this host's ways to EC2 and STS."""

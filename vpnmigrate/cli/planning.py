@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 import vpnmigrate
-from vpnmigrate.aws.account import Reader
+from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.subject import require_replannable
@@ -104,7 +104,7 @@ def _afresh(desk: Desk, aws: Aws, about: About, chosen: Chosen) -> Plan:
     playbook = load_playbook(chosen.playbook or DEFAULT_PLAYBOOK)
     decisions = chosen.over(playbook.decisions)
     _require_ahead(desk, decisions, f"vpnmigrate plan --window {FORM!r}")
-    reader = _reader(desk, aws)
+    reader = account_reader(desk, aws)
     if about.connection:
         gateway = reader.find_gateway(VpnConnectionId(about.connection))
     else:
@@ -135,7 +135,7 @@ def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
             decisions = replace(decisions, window=old.decisions.window)
     decisions = chosen.over(decisions)
     _require_ahead(desk, decisions, f"vpnmigrate plan --from {run_id} --window {FORM!r}")
-    reader = _reader(desk, aws)
+    reader = account_reader(desk, aws)
     return replan_from(
         old,
         reader.survey(old.old_gateway),
@@ -155,15 +155,3 @@ def _require_ahead(desk: Desk, decisions: Decisions, advice: str) -> None:
     for window in filter(None, (decisions.window, decisions.finalize.window)):
         if window.end <= desk.parts.clock.now():
             raise UsageError(f"the window {window.written} is over", advice=advice)
-
-
-def _reader(desk: Desk, aws: Aws) -> Reader:
-    """Open the account to read it.
-
-    Raises:
-        NoCredentialsError: There are no credentials, or no Region.
-    """
-    clients = desk.parts.clients(aws)
-    # Asked before the first call, whose failure would be told as that of the call.
-    _ = clients.region
-    return Reader(clients, desk.parts.clock)

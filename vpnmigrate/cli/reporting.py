@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpnmigrate.aws.account import Reader
+from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.drift import differences
@@ -65,8 +65,7 @@ def survey_after(desk: Desk, aws: Aws, run: Run) -> None:
             f"run {run.id} is {replay(entries).status}: there is no end to compare with yet",
             advice=f"report without --survey, or see to the run: vpnmigrate status {run.id}",
         )
-    reader = Reader(desk.parts.clients(aws), desk.parts.clock)
-    save_survey(reader.survey(gateway), run.after)
+    save_survey(account_reader(desk, aws).survey(gateway), run.after)
 
 
 def compared(plan: Plan, entries: tuple[Entry, ...], after: Survey) -> After | None:

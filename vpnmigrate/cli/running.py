@@ -15,6 +15,7 @@ from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.belief import CONSISTENCY_DELAY
+from vpnmigrate.calls import IDENTITY_LIMIT, unattended
 from vpnmigrate.cli.brought import Brought
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
@@ -39,7 +40,7 @@ from vpnmigrate.lock import take_lock
 from vpnmigrate.logs import RunLog, log_of
 from vpnmigrate.looking import Claimant
 from vpnmigrate.plan import Plan
-from vpnmigrate.ports import Observer
+from vpnmigrate.ports import Observer, Paths
 from vpnmigrate.probes import probe_from
 from vpnmigrate.probing import NoProbes
 from vpnmigrate.proving import prove
@@ -170,7 +171,13 @@ def _go(
         )
     )
     clients = desk.parts.clients(terms.aws)
-    _require_region(clients, plan.region)
+    calls = desk.parts.calls(clients)
+    paths = calls.read(
+        "whoever lends the credentials",
+        IDENTITY_LIMIT,
+        lambda: _paths(desk, clients, plan.region),
+        unattended,
+    )
     journal.write(*(Approved(each) for each in _unknown(terms.brought.approvals, before)))
     if terms.take_over is not None:
         journal.write(taking_over(terms.take_over))
@@ -192,7 +199,8 @@ def _go(
             observer=watch,
             clock=desk.parts.clock,
             interruption=interruption,
-            paths=desk.parts.paths(clients),
+            paths=paths,
+            calls=calls,
             claimant=Claimant(run.holder, outranked(journal.entries)),
             commit=CommitConfirm(
                 terms.confirm_within, desk.parts.watchdog(run, terms.aws), who.host
@@ -237,12 +245,18 @@ def _proven(plan: Plan) -> ProofOfReturn:
     return ProofOfReturn(proof.holds, brief(proof))
 
 
-def _require_region(clients: Clients, region: str) -> None:
+def _paths(desk: Desk, clients: Clients, region: str) -> Paths:
+    """Open the session, and give this host's ways to AWS in *region*.
+
+    Raises:
+        WrongAccountError: The session is for another Region.
+    """
     if clients.region != region:
         raise WrongAccountError(
             f"the plan is for Region {region}, but {clients.region} is set",
             advice=f"try again with --region {region}",
         )
+    return desk.parts.paths(clients)
 
 
 @contextmanager

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from vpnmigrate.aws.session import Clients
+from vpnmigrate.calls import DirectCalls
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.lock import this_process
-from vpnmigrate.ports import NoPaths, Paths, People, Probes, Watchdog
+from vpnmigrate.ports import Calls, NoPaths, Paths, People, Probes, Watchdog
 from vpnmigrate.probing import NoProbes
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.rundir import Run
@@ -41,6 +42,11 @@ class SandboxParts:
         """Give clients that only the world answers, whatever *aws* and the environment say."""
         del aws
         return self._clients
+
+    def calls(self, clients: Clients) -> Calls:
+        """Wait for nothing: the world answers at once."""
+        del clients
+        return DirectCalls()
 
     def paths(self, clients: Clients) -> Paths:
         """Give no way: the world is in this process."""

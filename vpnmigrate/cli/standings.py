@@ -13,6 +13,7 @@ from vpnmigrate.duty import watchdog_of
 from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
 from vpnmigrate.files import load_plan
 from vpnmigrate.journal import read_journal
+from vpnmigrate.live import read_live
 from vpnmigrate.lock import owner_at_work
 from vpnmigrate.plan import Plan
 from vpnmigrate.records import Entry
@@ -52,6 +53,7 @@ def standing(
         watchdog=None if state.armed is None else watchdog_of(run),
         change=plan.decisions.change,
         void=_void(plan, state, desk.parts.clock.now()),
+        waiting=read_live(run).waiting if alive else None,
         gateway_goes=gateway_goes(entries),
     )
 

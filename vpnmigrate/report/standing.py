@@ -13,6 +13,7 @@ from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.plan import FIRST_OF_CUTOVER, Phase
 from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState, Traffic, Wish, accepting, next_command
+from vpnmigrate.sights import Waiting
 from vpnmigrate.states import RunStatus
 from vpnmigrate.times import moment, span
 
@@ -49,6 +50,8 @@ class Standing:
     """The change board's number, from the plan."""
     void: Mapping[str, str] = field(default_factory=dict)
     """What is wrong with approvals that do not count, by their digests."""
+    waiting: Waiting | None = None
+    """What the process at work waits for; None where nobody works on it, or has not said."""
     gateway_goes: bool = False
     """Whether the finalize that is under way is to delete the old gateway too."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.progress import probes_told
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import columns, safe, wrapped
+from vpnmigrate.sights import Waiting
 from vpnmigrate.times import moment, span
 
 SCHEMA = "vpnmigrate/status/1"
@@ -41,6 +42,7 @@ def one(stand: Standing) -> str:
         ("confirm", stand.unconfirmed),
         ("ordered", "" if state.order is None else str(state.order)),
         ("waits for", "" if _is_paused(stand) else state.waiting_for),
+        ("waits", _waits(stand)),
         ("stopped", "" if stand.stopped == state.waiting_for else stand.stopped),
         *(("probe", told) for told in probes_told(state)),
         *(("degraded", what) for what in state.degraded),
@@ -145,6 +147,7 @@ def fields(stand: Standing) -> dict[str, Any]:
         "watchdog": stand.watchdog,
         "order": None if state.order is None else _order(state.order),
         "waiting_for": safe(state.waiting_for),
+        "waits": None if stand.waiting is None else _waiting(stand.waiting),
         "stopped": safe(stand.stopped),
         "traffic": stand.traffic.value,
         "outage_since": None if since is None else since.isoformat(),
@@ -190,6 +193,26 @@ def _order(order: Order) -> dict[str, str]:
         "by": safe(order.who),
         "host": safe(order.host),
         "since": order.since.isoformat(),
+    }
+
+
+def _waits(stand: Standing) -> str:
+    """Say what its process waits for and for how long, unless a person is waited for."""
+    waiting, state = stand.waiting, stand.state
+    if waiting is None or _is_paused(stand):
+        return ""
+    waited = waiting.waited + max(timedelta(0), stand.now - waiting.at)
+    who = f"step {waiting.step}: " if waiting.step and waiting.step != state.step else ""
+    return f"{who}{span(waited)} of {span(waiting.limit)}: {safe(waiting.why)}"
+
+
+def _waiting(waiting: Waiting) -> dict[str, Any]:
+    return {
+        "at": waiting.at.isoformat(),
+        "step": waiting.step,
+        "why": safe(waiting.why),
+        "waited": round(waiting.waited.total_seconds(), 3),
+        "limit": round(waiting.limit.total_seconds(), 3),
     }
 
 

@@ -7,7 +7,7 @@ serialised.  ``tests/contract`` holds every door to the same answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -89,29 +89,6 @@ class _Client:
         call = _call(self._service, action, self._threshold)
         setattr(self, name, call)
         return call
-
-    def get_paginator(self, name: str) -> _Pages:
-        """Give what walks through all pages of an operation."""
-        return _Pages(getattr(self, name))
-
-
-class _Pages:
-    """A paginator as far as ours are used: all pages, and a size for each."""
-
-    def __init__(self, call: Callable[..., dict[str, Any]]) -> None:
-        self._call = call
-
-    def paginate(self, **params: Any) -> Iterator[dict[str, Any]]:
-        """Ask for page after page."""
-        if config := params.pop("PaginationConfig", None):
-            params["MaxResults"] = config["PageSize"]
-        while True:
-            page = self._call(**params)
-            yield page
-            token = next((name for name in ("NextToken", "nextToken") if page.get(name)), None)
-            if token is None:
-                return
-            params[token] = page[token]
 
 
 def _call(service: str, action: str, threshold: Threshold) -> Callable[..., dict[str, Any]]:

@@ -241,7 +241,6 @@ class _Trial:
             interruption=NoInterruption(),
             paths=NoPaths(),
             claimant=Claimant(HOLDER),
-            parallel=1,
             blind=self.blind,
         )
         return Runner(plan, around)

@@ -1,0 +1,486 @@
+"""Answers that come slowly, in pages without end, or at a length that no memory holds."""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.aws.answering import MARK, Answering
+from tests.aws.hostile_server import (
+    BODY,
+    CHUNK,
+    CHUNK_SIZE,
+    ERROR,
+    HEADERS,
+    STATUS_LINE,
+    UNTIL_CLOSED,
+    endless,
+    made,
+    never,
+    served,
+    trickle,
+    whole,
+)
+from tests.builders import a_plan
+from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.allowance import Allowance, within
+from vpnmigrate.aws.call_threads import MOST_LEFT, CallThreads
+from vpnmigrate.aws.failures import NotAnAnswerError, NotSentError
+from vpnmigrate.aws.pages import PAGES, pages
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.calls import LimitedEc2, unattended
+from vpnmigrate.changes import AttachVpnGateway
+from vpnmigrate.clock import SystemClock
+from vpnmigrate.errors import AwsUnreadableError, InterruptedRunError
+from vpnmigrate.model import VpcId, VpnGatewayId
+from vpnmigrate.outcomes import InDoubt, Later, Performed
+from vpnmigrate.ports import InFlight
+
+SOON = timedelta(seconds=1)
+"""A limit that a test can wait for."""
+LATE = 15.0
+"""Seconds: far more than any of these takes on a busy machine, far less than without a limit."""
+ATTACH = AttachVpnGateway(VpnGatewayId("vgw-1"), VpcId("vpc-1"))
+
+
+def attended(attend: Callable[[InFlight], str]) -> Callable[[], Callable[[InFlight], str]]:
+    """Have the same attendant for every call."""
+    return lambda: attend
+
+
+def call_threads() -> list[threading.Thread]:
+    """List the threads that make calls."""
+    return [each for each in threading.enumerate() if each.name == "aws-call"]
+
+
+def none_is_left() -> bool:
+    """Wait until no thread makes a call; tell whether that came."""
+    end = time.monotonic() + LATE
+    while call_threads() and time.monotonic() < end:
+        time.sleep(0.02)
+    return not call_threads()
+
+
+class TestASlowAnswer:
+    @pytest.mark.parametrize(
+        "start", [STATUS_LINE, HEADERS, BODY, UNTIL_CLOSED, CHUNK_SIZE, CHUNK, ERROR]
+    )
+    def test_is_an_unreadable_one_wherever_it_trickles(self, tmp_path: Path, start: bytes) -> None:
+        """No byte comes late enough for a time-out, and the read ends all the same."""
+        with served(lambda _action, _nth: trickle(start)) as server:
+            began = time.monotonic()
+            account = server.account(tmp_path)
+
+            with pytest.raises(
+                AwsUnreadableError, match=r"ec2:DescribeVpnGateways .* in full within 1 s"
+            ):
+                CallThreads().read("the look", SOON, lambda: account.look(a_plan()), unattended)
+
+            assert time.monotonic() - began < LATE
+            assert none_is_left()  # its connection was closed, so its thread ends
+
+    def test_of_sts_counts_too(self, tmp_path: Path) -> None:
+        """At the gates and when planning."""
+        with served(lambda _action, _nth: trickle(BODY)) as server:
+            account = server.account(tmp_path)
+
+            with pytest.raises(
+                AwsUnreadableError, match=r"sts:GetCallerIdentity .* in full within 1 s"
+            ):
+                CallThreads().read("STS", SOON, account.identity, unattended)
+
+    def test_is_not_asked_for_again_by_a_thread_that_was_left(self, tmp_path: Path) -> None:
+        """Botocore repeats what fails; not for a call that nobody waits for."""
+        with served(lambda _action, _nth: trickle(BODY)) as server:
+            account = server.account(tmp_path)
+
+            with pytest.raises(AwsUnreadableError):
+                CallThreads().read("the look", SOON, lambda: account.look(a_plan()), unattended)
+
+            assert none_is_left()
+            assert server.actions == ["DescribeVpnGateways"]
+
+    def test_has_the_session_opened_anew(self) -> None:
+        """What held it up, such as whoever lends the credentials, holds up no other call."""
+        held_up, renewed = threading.Event(), threading.Event()
+        opened: list[str] = []
+
+        def open_session() -> Any:
+            opened.append("session")
+            if len(opened) == 1:
+                held_up.wait(LATE)
+            return Answering().session()
+
+        clients = Clients(open_session)
+
+        def renew() -> None:
+            clients.renew()
+            renewed.set()
+
+        calls = CallThreads(renew=renew)
+        with pytest.raises(AwsUnreadableError, match="credentials has not answered"):
+            calls.read("who lends the credentials", SOON, lambda: clients.region, unattended)
+
+        assert renewed.is_set()
+        assert calls.read("them", SOON * LATE, lambda: clients.region, unattended) == "eu-west-1"
+        held_up.set()
+        assert none_is_left()
+
+    def test_whoever_attends_hears_how_long_it_takes(self, tmp_path: Path) -> None:
+        """Again and again while it is awaited."""
+        heard: list[InFlight] = []
+
+        def attend(call: InFlight) -> str:
+            heard.append(call)
+            return ""
+
+        with served(lambda _action, _nth: trickle(BODY)) as server:
+            account = server.account(tmp_path)
+            with pytest.raises(AwsUnreadableError):
+                CallThreads().read(
+                    "the look", SOON, lambda: account.look(a_plan()), attended(attend)
+                )
+
+        assert len(heard) > 1
+        assert heard[-1].what == "ec2:DescribeVpnGateways"
+        assert heard[-1].limit == SOON
+        assert heard[0].waited < heard[-1].waited
+
+    def test_is_waited_for_no_longer_than_whoever_attends_wants(self, tmp_path: Path) -> None:
+        """An order ends the wait within seconds, whatever the limit."""
+        with served(lambda _action, _nth: never) as server:
+            account = server.account(tmp_path)
+            began = time.monotonic()
+
+            with pytest.raises(AwsUnreadableError, match="no longer: the run is aborted by bob"):
+                CallThreads().read(
+                    "the look",
+                    timedelta(hours=1),
+                    lambda: account.look(a_plan()),
+                    attended(lambda _: "the run is aborted by bob"),
+                )
+
+            assert time.monotonic() - began < LATE
+
+    def test_is_left_by_what_whoever_attends_raises(self, tmp_path: Path) -> None:
+        """Such as a signal's wish, which ends the run there."""
+
+        def stop(_: InFlight) -> str:
+            raise InterruptedRunError("SIGINT received")
+
+        with served(lambda _action, _nth: never) as server:
+            account = server.account(tmp_path)
+
+            with pytest.raises(InterruptedRunError):
+                CallThreads().read(
+                    "it", timedelta(hours=1), lambda: account.look(a_plan()), attended(stop)
+                )
+
+            assert none_is_left()
+
+
+class TestThreadsLeftBehind:
+    def test_are_so_many_at_most(self) -> None:
+        """At the bound nothing more is asked, and that is said; once one ends there is room."""
+        stuck = threading.Event()
+        calls = CallThreads()
+        for _ in range(MOST_LEFT):
+            with pytest.raises(AwsUnreadableError):
+                calls.read(
+                    "a name", SOON, lambda: stuck.wait(10 * LATE), attended(lambda _: "enough")
+                )
+        began: list[str] = []
+
+        with pytest.raises(AwsUnreadableError, match="the look is not asked for: 8 earlier calls"):
+            calls.read("the look", SOON, lambda: began.append("read"), unattended)
+        ((_, outcome),) = calls.send([lambda: Performed("req-1")], unattended)
+
+        assert isinstance(outcome, Later)
+        assert "not sent: 8 earlier calls have not ended" in outcome.why
+        assert began == []
+        stuck.set()
+        assert none_is_left()
+        assert calls.read("the look", SOON * LATE, lambda: "seen", unattended) == "seen"
+
+    def test_do_not_keep_the_process(self) -> None:
+        """Python waits for threads that are no daemons when it ends."""
+        stuck = threading.Event()
+        with pytest.raises(AwsUnreadableError):
+            CallThreads().read("it", SOON, lambda: stuck.wait(LATE), attended(lambda _: "enough"))
+
+        assert all(each.daemon for each in call_threads())
+        stuck.set()
+
+    def test_share_nothing_that_a_later_look_reads(self, tmp_path: Path) -> None:
+        """A look that was left may still put its rows in order while the next one is made."""
+        reading, go_on = threading.Event(), threading.Event()
+        rows = [{"VpnGatewayId": "vgw-1", "State": "available", "VpcAttachments": []}]
+
+        def gateways(_: object) -> dict[str, object]:
+            if not reading.is_set():
+                reading.set()
+                go_on.wait(LATE)
+            return {"VpnGateways": rows}
+
+        account = Account(
+            made(Answering({"DescribeVpnGateways": gateways}).clients()),
+            SystemClock(),
+            None,  # type: ignore[arg-type]  # no device file is written
+        )
+        calls = CallThreads()
+        with pytest.raises(AwsUnreadableError):
+            calls.read(
+                "it",
+                SOON * LATE,
+                lambda: account.look(a_plan()),
+                attended(lambda _: "enough" if reading.is_set() else ""),
+            )
+
+        seen = calls.read("it", SOON * LATE, lambda: account.look(a_plan()), unattended)
+        go_on.set()
+
+        assert [each.id for each in seen.gateways] == ["vgw-1"]
+        assert none_is_left()
+        assert account.look(a_plan()).gateways == seen.gateways
+
+
+class TestAChange:
+    def test_without_an_answer_in_time_is_in_doubt_and_was_sent_once(self, tmp_path: Path) -> None:
+        """Nobody knows what became of it, so only a look can tell."""
+        with served(lambda _action, _nth: trickle(BODY)) as server:
+            account = server.account(tmp_path)
+            calls = CallThreads(change_limit=SOON)
+
+            ((_, outcome),) = calls.send([lambda: account.perform(ATTACH, MARK)], unattended)
+
+            assert isinstance(outcome, InDoubt)
+            assert "no answer within 1 s" in outcome.why
+            assert none_is_left()
+            assert server.actions == ["AttachVpnGateway"]
+
+    def test_that_could_not_be_sent_in_time_never_is(self, tmp_path: Path) -> None:
+        """A connection that stands only after the run gave the call up carries no request.
+
+        Here whoever is asked last holds the call up, as a name that resolves slowly would.
+        """
+        held_up = threading.Event()
+        with served(lambda _action, _nth: whole()) as server:
+            account = Account(
+                server.clients(),
+                SystemClock(),
+                None,  # type: ignore[arg-type]  # no device file is written
+                lambda: (held_up.wait(LATE), None)[1],
+            )
+            calls = CallThreads(change_limit=SOON)
+
+            ((_, outcome),) = calls.send([lambda: account.perform(ATTACH, MARK)], unattended)
+            held_up.set()
+
+            assert isinstance(outcome, Later)
+            assert none_is_left()
+            assert server.actions == []
+
+    def test_is_asked_about_once_more_when_its_connection_stands(self, tmp_path: Path) -> None:
+        """Another process may have taken the run over while a connection was made."""
+        asked: list[str] = []
+
+        def taken_over() -> None:
+            asked.append("?")
+            if len(asked) == 2:
+                raise InterruptedRunError("taken over")
+
+        with served(lambda _action, _nth: whole()) as server:
+            account = Account(
+                server.clients(),
+                SystemClock(),
+                None,  # type: ignore[arg-type]  # no device file is written
+                taken_over,
+            )
+
+            with pytest.raises(InterruptedRunError):
+                account.perform(ATTACH, MARK)
+
+            assert server.actions == []
+
+    def test_others_of_its_batch_are_answered(self, tmp_path: Path) -> None:
+        """One that hangs holds up no other, and each answer has its own number."""
+        with served(lambda _action, nth: never if nth == 1 else whole()) as server:
+            account = server.account(tmp_path)
+            calls = CallThreads(2, change_limit=2 * SOON)
+
+            outcomes = dict(
+                calls.send([lambda: account.perform(ATTACH, MARK) for _ in range(4)], unattended)
+            )
+
+            kinds = sorted(type(each).__name__ for each in outcomes.values())
+            assert set(outcomes) == {0, 1, 2, 3}
+            assert kinds == ["InDoubt", "Performed", "Performed", "Performed"]
+
+    def test_an_order_leaves_it_in_doubt_after_a_grace_and_begins_no_other(
+        self, tmp_path: Path
+    ) -> None:
+        """An abort takes effect within seconds; what was not under way is put off."""
+        with served(lambda _action, _nth: never) as server:
+            account = server.account(tmp_path)
+            began = time.monotonic()
+
+            outcomes = dict(
+                CallThreads(1).send(
+                    [lambda: account.perform(ATTACH, MARK) for _ in range(2)],
+                    attended(lambda _: "the run is aborted by bob"),
+                )
+            )
+
+            assert time.monotonic() - began < LATE
+            assert outcomes[0] == InDoubt("the run is aborted by bob")
+            assert isinstance(outcomes[1], Later)
+            assert server.actions == ["AttachVpnGateway"]
+
+
+class TestSize:
+    @pytest.mark.parametrize(
+        "head", ["", "Transfer-Encoding: chunked\r\n", "Content-Encoding: gzip\r\n"]
+    )
+    def test_an_answer_without_end_is_an_unreadable_one(self, head: str) -> None:
+        """Read in pieces, up to the limit, and never whole."""
+        with served(lambda _action, _nth: endless(head)) as server:
+            client = server.clients(answer_bytes=2**20).reader()
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+            with pytest.raises(NotAnAnswerError, match="longer than 1,048,576 bytes"):
+                client.describe_vpn_gateways()
+
+            grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+            assert grown < 32 * 1024  # KiB
+            assert server.actions == ["DescribeVpnGateways"]
+
+    def test_a_look_reads_so_much_in_all(self) -> None:
+        """Many pages, each of a good size, may not fill the memory either."""
+        page = whole(f"<routeTableSet/><!--{'x' * 100_000}-->")
+        with served(lambda _action, _nth: page) as server:
+            client = server.clients().reader()
+            allowance = Allowance(SOON * LATE, SOON * LATE, most=350_000)
+
+            with within(allowance):
+                for _ in range(3):
+                    client.describe_route_tables()
+                with pytest.raises(NotAnAnswerError, match="answers to one call"):
+                    client.describe_route_tables()
+
+    def test_an_endless_answer_to_a_look_is_told_as_unreadable(self, tmp_path: Path) -> None:
+        """With all that lies between: botocore, the look, the limits of a run."""
+        with served(lambda _action, _nth: endless()) as server:
+            account = server.account(tmp_path)
+
+            with pytest.raises(AwsUnreadableError, match="longer than 33,554,432 bytes"):
+                account.look(a_plan())
+
+
+class TestPages:
+    def test_are_read_to_the_last(self) -> None:
+        """As many as there are, up to the limit."""
+        found = list(pages(lambda **asked: _page(asked, last=PAGES - 1)))
+
+        assert [each["n"] for each in found] == list(range(PAGES))
+
+    def test_without_end_are_no_answer(self) -> None:
+        """Each has another token, and there is always one more."""
+        found = pages(lambda **asked: _page(asked, last=10**9))
+
+        assert [next(found)["n"] for _ in range(PAGES)] == list(range(PAGES))
+        with pytest.raises(NotAnAnswerError, match="more than 100 pages"):
+            next(found)
+
+    @pytest.mark.parametrize("circle", [1, 2, 5])
+    def test_that_lead_back_are_no_answer(self, circle: int) -> None:
+        """The same token twice: at once, or some pages later."""
+
+        def ask(**asked: Any) -> dict[str, Any]:
+            page = _page(asked, last=10**9)
+            return {**page, "NextToken": str(int(page["NextToken"]) % circle)}
+
+        with pytest.raises(NotAnAnswerError, match="in a circle"):
+            list(pages(ask))
+
+    @pytest.mark.parametrize(
+        ("operation", "field", "list_"),
+        [
+            ("DescribeRouteTables", "NextToken", "RouteTables"),
+            ("DescribeVirtualInterfaces", "nextToken", "virtualInterfaces"),
+            (
+                "DescribeDirectConnectGatewayAssociations",
+                "nextToken",
+                "directConnectGatewayAssociations",
+            ),
+            ("DescribeVpcs", "NextToken", "Vpcs"),
+        ],
+    )
+    def test_of_every_list_have_the_limit(self, operation: str, field: str, list_: str) -> None:
+        """A survey asks for all of them."""
+        asked: list[int] = []
+
+        def more(_: object) -> dict[str, object]:
+            asked.append(1)
+            return {list_: [], field: f"t{len(asked)}"}
+
+        gateway = {"VpnGatewayId": "vgw-1", "State": "available", "AmazonSideAsn": 64512}
+        gateway |= {"VpcAttachments": [{"VpcId": "vpc-1", "State": "attached"}]}
+        answers = {
+            "DescribeVpnGateways": {"VpnGateways": [gateway]},
+            "GetCallerIdentity": {"Account": "123456789012"},
+            operation: more,
+        }
+        account = Account(
+            Answering(answers).clients(),  # type: ignore[arg-type]  # answers of several kinds
+            SystemClock(),
+            None,  # type: ignore[arg-type]  # no device file is written
+        )
+
+        with suppress(AwsUnreadableError):
+            account.survey(VpnGatewayId("vgw-1"))
+
+        assert len(asked) == PAGES
+
+
+def _page(asked: dict[str, Any], last: int) -> dict[str, Any]:
+    number = int(asked.get("NextToken", -1)) + 1
+    return {"n": number, **({} if number == last else {"NextToken": str(number)})}
+
+
+class TestAnAllowance:
+    def test_lets_nothing_leave_after_its_time(self) -> None:
+        """Whether or not somebody has left it by then."""
+        with pytest.raises(NotSentError, match="not sent"):
+            Allowance(SOON, -SOON).require_time()
+
+    def test_is_of_one_thread(self) -> None:
+        """A call that is made beside it has its own, or none."""
+        allowance = Allowance(SOON, SOON)
+        allowance.leave()
+        with served(lambda _action, _nth: whole()) as server:
+            client = server.clients().reader()
+            with within(allowance), pytest.raises(NotSentError):
+                client.describe_vpn_gateways()
+
+            assert client.describe_vpn_gateways()["VpnGateways"] == []
+            assert server.actions == ["DescribeVpnGateways"]
+
+
+def test_a_limited_account_is_asked_in_other_threads(tmp_path: Path) -> None:
+    """Whatever the runner asks goes through the limits."""
+    with served(lambda _action, _nth: whole()) as server:
+        account = server.account(tmp_path)
+        ec2 = LimitedEc2(account, CallThreads(), unattended)
+
+        assert ec2.identity().account == "123456789012"
+        assert ec2.look(a_plan()).gateways == ()
+        with pytest.raises(Exception, match="no virtual private gateway vgw-1"):
+            ec2.survey(VpnGatewayId("vgw-1"))

@@ -1,0 +1,229 @@
+"""Calls in threads of their own, which can be left behind: no answer holds up a run for long.
+
+A read that was left changes nothing.  A request that may alter AWS either has left when its
+thread is given up, and is in doubt, or never leaves (``allowance``).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
+from queue import Empty, SimpleQueue
+from typing import Any, Final, Generic, TypeVar
+
+from vpnmigrate.aws.allowance import Allowance, within
+from vpnmigrate.aws.session import WRITE_TIMEOUT
+from vpnmigrate.aws.translate import OFFLINE_LIMIT
+from vpnmigrate.errors import AwsUnreadableError
+from vpnmigrate.outcomes import InDoubt, Later, Outcome
+from vpnmigrate.ports import Attend, Attendance, InFlight
+from vpnmigrate.times import span
+
+T = TypeVar("T")
+
+SEND_WITHIN: Final = timedelta(seconds=30)
+"""From the start of a call: for credentials, name and connection, and for what it has to read.
+
+The intent is half a minute old at most by then (``performing.FRESH``), so a request that leaves
+at all leaves within half of the consistency delay, which is counted from the intent."""
+CHANGE_LIMIT: Final = SEND_WITHIN + timedelta(seconds=WRITE_TIMEOUT)
+"""For a call that may alter AWS: shorter than the consistency delay, after which a look tells
+what became of it."""
+ANSWER_GRACE: Final = timedelta(seconds=5)
+"""Nearly every change is answered by then: only after that an order or a signal leaves one in
+doubt."""
+BEAT: Final = 0.25
+"""Seconds of the machine's time: how soon a wait notices an order, a signal or a deadline."""
+MOST_LEFT: Final = 8
+"""Threads left behind at one time.  Nearly all end when their connection is closed; what may last
+is a name that is not resolved, or whoever lends the credentials."""
+
+_SLOW: Final = "see to the way to AWS; the run tries again by itself"
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
+class CallThreads:
+    """Makes calls of AWS in threads, *parallel* changes at most at one time (``ports.Calls``).
+
+    *renew* is called once a read has used up its limit: what held it up is not asked again.
+    """
+
+    def __init__(
+        self,
+        parallel: int = 4,
+        *,
+        renew: Callable[[], None] = nothing,
+        change_limit: timedelta = CHANGE_LIMIT,
+    ) -> None:
+        self._parallel = parallel
+        self._renew = renew
+        self._change_limit = change_limit
+        self._left: set[_Call[Any]] = set()
+
+    def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
+        """Give what *work* gives, as ``ports.Calls`` says."""
+        self._require_room(what)
+        attend = attended()
+        ended: SimpleQueue[int] = SimpleQueue()
+        call = _Call(work, Allowance(limit, limit), lambda: ended.put(0), what)
+        try:
+            self._wait(call, ended, attend)
+        except BaseException:
+            self._leave(call)
+            raise
+        return call.result()
+
+    def _wait(self, call: _Call[T], ended: SimpleQueue[int], attend: Attend) -> None:
+        while not _comes(ended):
+            if call.late:
+                self._renew()
+                limit = span(call.in_flight.limit)
+                raise AwsUnreadableError(
+                    f"{call.asks} has not answered in full within {limit}", advice=_SLOW
+                )
+            if why := attend(call.in_flight):
+                raise AwsUnreadableError(
+                    f"{call.asks} had not answered yet, and was waited for no longer: {why}"
+                )
+
+    def send(
+        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Do each of *works* once, as ``ports.Calls`` says."""
+        attend = attended()
+        ended: SimpleQueue[int] = SimpleQueue()
+        waiting = deque(enumerate(works))
+        running: dict[int, _Call[Outcome]] = {}
+        why = ""
+        try:
+            while waiting or running:
+                while waiting and len(running) < self._parallel:
+                    index, work = waiting.popleft()
+                    if never := why or self._full:
+                        yield index, _not_sent(never)
+                    else:
+                        running[index] = self._begin(work, index, ended)
+                if not running:
+                    return
+                try:
+                    index = ended.get(timeout=BEAT)
+                except Empty:
+                    why = _asked(running.values(), attend) or why
+                    for index in [i for i, call in running.items() if call.is_over(why)]:
+                        yield index, self._given_up(running.pop(index), why)
+                else:
+                    if index in running:
+                        yield index, running.pop(index).result()
+        finally:
+            for call in running.values():
+                self._leave(call)
+
+    def _begin(
+        self, work: Callable[[], Outcome], index: int, ended: SimpleQueue[int]
+    ) -> _Call[Outcome]:
+        allowance = Allowance(self._change_limit, min(SEND_WITHIN, self._change_limit))
+        return _Call(work, allowance, lambda: ended.put(index), "the call")
+
+    def _given_up(self, call: _Call[Outcome], why: str) -> Outcome:
+        why = why or f"no answer within {span(self._change_limit)}"
+        return InDoubt(why) if self._leave(call) else _not_sent(why)
+
+    def _leave(self, call: _Call[Any]) -> bool:
+        """Wait for *call* no longer; tell whether a request of it that alters AWS has left."""
+        sent = call.leave()
+        self._left = {each for each in (*self._left, call) if each.is_at_work}
+        return sent
+
+    def _require_room(self, what: str) -> None:
+        if full := self._full:
+            raise AwsUnreadableError(f"{what} is not asked for: {full}", advice=_SLOW)
+
+    @property
+    def _full(self) -> str:
+        """Why no further call may begin; empty if one may."""
+        self._left = {each for each in self._left if each.is_at_work}
+        if len(self._left) < MOST_LEFT:
+            return ""
+        return f"{len(self._left)} earlier calls have not ended, though nobody waits for them"
+
+
+class _Call(Generic[T]):
+    """A call in a thread that ends with the process at the latest."""
+
+    def __init__(
+        self, work: Callable[[], T], allowance: Allowance, ended: Callable[[], None], what: str
+    ) -> None:
+        self._work = work
+        self._allowance = allowance
+        self._ended = ended
+        self._what = what
+        self._result: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="aws-call", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            with within(self._allowance):
+                self._result.append(self._work())
+        except BaseException as error:  # noqa: BLE001  it is raised where the answer is awaited
+            self._error = error
+        finally:
+            self._ended()
+
+    def result(self) -> T:
+        """Give what came of it, once it has ended."""
+        if self._error is not None:
+            raise self._error
+        return self._result[0]
+
+    def leave(self) -> bool:
+        """Wait for it no longer; tell whether a request that alters AWS has left."""
+        return self._allowance.leave()
+
+    def is_over(self, why: str) -> bool:
+        """Tell whether it is to be given up: it is late, or was asked to end and had its time."""
+        return self.late or bool(why and self._allowance.waited >= ANSWER_GRACE)
+
+    @property
+    def late(self) -> bool:
+        """Whether it has used up its time."""
+        return self._allowance.waited > self._allowance.limit
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether its thread has not ended."""
+        return self._thread.is_alive()
+
+    @property
+    def asks(self) -> str:
+        """What it asks at the moment."""
+        return self._allowance.action or self._what
+
+    @property
+    def in_flight(self) -> InFlight:
+        """How it stands."""
+        return InFlight(self.asks, self._allowance.waited, self._allowance.limit)
+
+
+def _comes(ended: SimpleQueue[int]) -> bool:
+    try:
+        ended.get(timeout=BEAT)
+    except Empty:
+        return False
+    return True
+
+
+def _asked(running: Iterable[_Call[Outcome]], attend: Attend) -> str:
+    """Attend to the run while *running*; give why to wait for them no longer."""
+    oldest = max(running, key=lambda call: call.in_flight.waited)
+    return attend(oldest.in_flight)
+
+
+def _not_sent(why: str) -> Later:
+    return Later(f"not sent: {why}", OFFLINE_LIMIT)

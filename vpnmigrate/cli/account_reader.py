@@ -1,0 +1,40 @@
+"""The account that a verb reads, with limits: no answer of AWS's is waited for without end."""
+
+from __future__ import annotations
+
+from vpnmigrate.aws.account import Reader
+from vpnmigrate.calls import IDENTITY_LIMIT, LimitedReader, unattended
+from vpnmigrate.cli.desk import Desk
+from vpnmigrate.cli.flags import Aws
+from vpnmigrate.model import VpnConnectionId, VpnGatewayId
+from vpnmigrate.ports import Calls
+
+
+class AccountReader(LimitedReader):
+    """All that planning needs of an account."""
+
+    def __init__(self, reader: Reader, calls: Calls) -> None:
+        super().__init__(reader, calls)
+        self._account = reader
+
+    def find_gateway(self, connection: VpnConnectionId) -> VpnGatewayId:
+        """Return the gateway that *connection* ends on, as ``aws.account.Reader`` says."""
+        return self._read(
+            "ec2:DescribeVpnConnections",
+            IDENTITY_LIMIT,
+            lambda: self._account.find_gateway(connection),
+        )
+
+
+def account_reader(desk: Desk, aws: Aws) -> AccountReader:
+    """Open the account to read it.
+
+    Raises:
+        NoCredentialsError: There are no credentials, or no Region.
+        AwsUnreadableError: Whoever lends the credentials does not answer.
+    """
+    clients = desk.parts.clients(aws)
+    calls = desk.parts.calls(clients)
+    # Asked before the first call, whose failure would be told as that of the call.
+    calls.read("whoever lends the credentials", IDENTITY_LIMIT, lambda: clients.region, unattended)
+    return AccountReader(Reader(clients, desk.parts.clock), calls)
