@@ -1,0 +1,95 @@
+"""Real processes whose answers trickle in the outage: what another terminal and a signal can do."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.operators import PLAYBOOK, SCENARIO, Migration, ended, until
+from tests.e2e.slow_proxy import SlowProxy, slowed
+from vpnmigrate.cli.worlds import load
+from vpnmigrate.journal import read_journal
+from vpnmigrate.records import Direction
+from vpnmigrate.replay import RunState, Traffic, replay
+from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.pace import PacedClock
+from vpnmigrate.sandbox.serve import serve
+from vpnmigrate.states import RunStatus
+
+BACKED_OUT = 1
+INTERRUPTED = 7
+SPEED = 60
+"""The look that trickles outlasts every limit of the sandbox's time, and an order comes first."""
+SECONDS = 40
+"""Far less than a look may take (90 s), and enough for a busy machine to start a command."""
+
+
+def state(migration: Migration) -> RunState:
+    """Read where the run stands."""
+    return replay(read_journal(migration.run).entries)
+
+
+@contextmanager
+def slow_in_the_outage(home: Path) -> Iterator[tuple[Migration, SlowProxy, subprocess.Popen[str]]]:
+    """Apply until traffic is down and a look at the gateways trickles."""
+    with (
+        serve(world_of(load(SCENARIO), PacedClock(SPEED))) as server,
+        slowed(server.environment["AWS_ENDPOINT_URL"], "DescribeVpnGateways") as proxy,
+    ):
+        environment = {**server.environment, "AWS_ENDPOINT_URL": proxy.url}
+        migration = Migration(environment, home, PLAYBOOK)
+        process = migration.begin("apply")
+        try:
+            assert until(process, lambda: migration.lines() > 0 and state(migration).outage_open), (
+                migration.said("apply")
+            )
+            proxy.slow.set()
+            assert until(process, lambda: proxy.trickled > 0)
+            yield migration, proxy, process
+        finally:
+            process.kill()
+            process.communicate()
+
+
+@pytest.mark.no_cover
+def test_an_abort_turns_back_while_an_answer_trickles(tmp_path: Path) -> None:
+    """Status tells of it, the abort is heeded within seconds, and the way back works."""
+    with slow_in_the_outage(tmp_path) as (migration, proxy, process):
+        told = ""
+        end = time.monotonic() + SECONDS
+        while "AWS is slow: no answer from ec2:DescribeVpnGateways yet" not in told:
+            assert time.monotonic() < end, told
+            waits = migration.terminal.quick("status", migration.run.id)["waits"]
+            told = waits["why"] if waits else ""
+
+        asked = time.monotonic()
+        migration.terminal.quick("abort", migration.run.id)
+        assert until(process, lambda: state(migration).direction is Direction.BACK)
+        assert time.monotonic() - asked < SECONDS
+        proxy.slow.clear()
+        ended(process, BACKED_OUT, lambda: migration.said("apply"))
+
+        after = state(migration)
+        assert after.status is RunStatus.ROLLED_BACK
+        assert after.traffic is Traffic.OLD
+        assert not [note for note in after.notes if "stood still" in note]
+
+
+@pytest.mark.no_cover
+def test_a_signal_ends_a_process_whose_answer_trickles(tmp_path: Path) -> None:
+    """No thread that was left behind keeps it, and the run goes on from its journal."""
+    with slow_in_the_outage(tmp_path) as (migration, proxy, process):
+        asked = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        ended(process, INTERRUPTED, lambda: migration.said("apply"))
+
+        assert time.monotonic() - asked < SECONDS
+        proxy.slow.clear()
+        migration.finish("rollback")
+        migration.assert_returned()
