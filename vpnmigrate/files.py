@@ -6,6 +6,7 @@ Every file is read with a limit, and what is wrong with it is told with file, li
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -275,7 +276,9 @@ def _text(path: Path, limit: int) -> str:
 def _bytes(path: Path, limit: int) -> bytes:
     try:
         with path.open("rb") as file:
-            raw = file.read(limit + 1)
+            # In pieces: a read of so many bytes takes that much memory, however small the file.
+            pieces = iter(lambda: file.read(MEGABYTE), b"")
+            raw = b"".join(islice(pieces, limit // MEGABYTE + 1))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not a path"
         raise UsageError(f"{path}: cannot be read: {why}", advice="check the path") from None

@@ -187,14 +187,14 @@ class TestBlocks:
         assert block.startswith(f'if [[ "$(target {MAIN} 10.9.0.0/16)" = "$NEW_VGW"" "* ]]; then')
 
     def test_old_keys_are_in_no_command(self):
-        """A key that is used again is named by its variable, in a file alone."""
+        """A key that is used again is named by its variable, on standard input alone."""
         plan = planned(Decisions(keys=KeyMode.REUSE))
         [step] = [step for step in plan.forward if step.number == 3]
         [block] = blocks(plan, step)
 
         [made] = [c for c in _AWS.findall(block) if "create-vpn-connection " in c]
         assert "PreSharedKey" not in made
-        assert '--options "file://$OPTIONS"' in made
+        assert "--options file:///dev/stdin" in made
         assert '"PreSharedKey": "$KEY_1"' in block
 
     def test_nothing_old_is_deleted_before_the_new_side_carries(self):

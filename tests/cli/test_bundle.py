@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from contextlib import chdir
 from datetime import UTC, datetime, timedelta
@@ -329,3 +330,32 @@ def test_what_is_no_bundle_is_told_as_such(terminal: Terminal, content: bytes):
     ran = terminal.run("report", "verify", "x.zip")
     assert ran.code in {1, 2}
     assert "Next:" in ran.err
+
+
+def test_a_journal_of_anything_else_costs_no_memory(terminal: Terminal, members: Files):
+    """A bundle comes from anybody: twelve million lines took 3.3 GB."""
+    journal = b'{"v":1}\n' * 1_000_000
+    (terminal.place / "b.zip").write_bytes(pack_again({**members, "journal.jsonl": journal}))
+    tracemalloc.start()
+    try:
+        told = terminal.run("report", "verify", "b.zip")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert told.code == 1
+    assert "line 1" in told.err
+    assert peak < 5 * len(journal)
+
+
+def test_more_lines_than_any_run_writes_are_not_read(terminal: Terminal, members: Files):
+    """The manifest says how many there are, and so how many are read."""
+    about = bundle.manifest_of(members).about
+    files = {n: c for n, c in members.items() if n != bundle.MANIFEST}
+    many = msgspec.structs.replace(about, entries=100_001)
+    (terminal.place / "b.zip").write_bytes(bundle.pack(many, files))
+
+    told = terminal.run("report", "verify", "b.zip")
+
+    assert told.code == 1
+    assert "no journal has more than 100000 lines" in told.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tracemalloc
 
 import pytest
 
@@ -168,3 +169,28 @@ def test_records_survive_any_text() -> None:
     odd = entries(OPENED, Noted('a\nb\r\u2028"\\ \U0001f600'))
 
     assert read_chain(text_of(odd), MIGRATION).entries == odd
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{}", b'{"v":1}', b'{"v":1,"seq":1}', b"[" * 5_000, b"\xff"]
+)
+def test_what_is_no_journal_costs_no_memory(line):
+    """A line is verified before the next is read, whatever a stranger's file is made of."""
+    text = (line + b"\n") * (4_000_000 // (len(line) + 1))
+    tracemalloc.start()
+    try:
+        with pytest.raises(JournalDamagedError) as damaged:
+            read_chain(text, MIGRATION)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert damaged.value.line in (1, 2)
+    assert peak < 1_000_000
+
+
+def test_no_more_lines_are_read_than_asked_for():
+    """Whoever knows how many there are need not read what a stranger has added."""
+    text, _ = lines_of(ENTRIES, genesis(MIGRATION))
+
+    assert len(read_chain(text, MIGRATION, most=2).entries) == 2

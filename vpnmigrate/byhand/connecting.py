@@ -1,4 +1,4 @@
-"""The creation of a connection as shell.  A key that is used again goes through a file."""
+"""The creation of a connection as shell; a key that is used again is in no file."""
 
 from __future__ import annotations
 
@@ -43,14 +43,13 @@ def _with_old_keys(
         keyed = keyed.replace(special, f"\\{special}")
     for number in range(1, len(tunnels) + 1):
         keyed = keyed.replace(f'"KEY_{number}"', f'"$KEY_{number}"')
-    made = command(request, names, query=_QUERY, Options='"file://$OPTIONS"')
-    read = "; ".join(f"read -r KEY_{number}" for number in range(1, len(tunnels) + 1))
+    made = command(request, names, query=_QUERY, Options="file:///dev/stdin")
+    read = " && ".join(f"read -r KEY_{number}" for number in range(1, len(tunnels) + 1))
     yield f'if [ -z "${variable}" ]; then'
-    yield "  # The old keys go through a file of mode 0600: a command line is for all to see."
-    yield f"  {{ {read}; }} < <(keys_of {names.word(change.replaces)})"
-    yield "  OPTIONS=$(mktemp)"
-    yield f'  cat >"$OPTIONS" <<JSON\n{keyed}\nJSON'
-    yield f"  {variable}=$({ONCE}{made})"
-    yield '  rm -f "$OPTIONS"'
-    yield f"  unset {' '.join(f'KEY_{number}' for number in range(1, len(tunnels) + 1))}"
+    yield "  # The old keys go through standard input: a command line is for all to see, and a file"
+    yield "  # stays behind when a call fails."
+    yield f"  {variable}=$("
+    yield f"    {{ {read}; }} < <(keys_of {names.word(change.replaces)}) || exit 1"
+    yield f"    {ONCE}{made} <<JSON\n{keyed}\nJSON"
+    yield "  )"
     yield "fi"

@@ -22,6 +22,7 @@ from vpnmigrate.errors import BundleDamagedError, RefusedError, VpnMigrateError
 from vpnmigrate.evidence import plans_of
 from vpnmigrate.files import (
     LARGEST_PLAN,
+    MEGABYTE,
     plan_from_text,
     read_bytes,
     save_bytes,
@@ -40,6 +41,8 @@ from vpnmigrate.rundir import Run
 JOURNAL, LOG, PLAN, AFTER = "journal.jsonl", "log.jsonl", "plan.json", "after.json"
 REHEARSAL = "rehearsal.json"
 REPORTS = ("report.html", "report.json", "report.md")
+MOST_ENTRIES = 100_000
+"""Lines of a journal; the longest of the simulated runs have a few thousand."""
 _FORMER = re.compile(r"plan\.[0-9a-f]{12}\.json")
 _CONFIGURATIONS = "*/configuration*.xml"
 
@@ -79,7 +82,10 @@ def verify(file: Path) -> Verified:
     """
     raw = read_bytes(file, bundle.LARGEST)
     members = bundle.unpack(raw)
+    _require_sensible(members)
     manifest = bundle.manifest_of(members)
+    if manifest.about.entries > MOST_ENTRIES:
+        raise BundleDamagedError(bundle.MANIFEST, f"no journal has more than {MOST_ENTRIES} lines")
     contents = _journal(members, manifest)
     plan = _plan(members, manifest)
     _require_every_plan(members, contents)
@@ -165,6 +171,16 @@ def _keys_in(path: Path) -> Iterator[bytes]:
         return  # what cannot be read as a configuration has no key that could be named
 
 
+def _require_sensible(members: Mapping[str, bytes]) -> None:
+    """See that nothing that will be parsed is larger than a run of this program makes it.
+
+    What is parsed takes many times its size in memory; the log and the reports are only hashed.
+    """
+    for name, content in members.items():
+        if name not in (LOG, *REPORTS) and len(content) > LARGEST_PLAN:
+            raise BundleDamagedError(name, f"it is larger than {LARGEST_PLAN // MEGABYTE} MB")
+
+
 def _journal(members: Mapping[str, bytes], manifest: Manifest) -> Contents:
     """Read the journal and see that it ends where it ended."""
     about = manifest.about
@@ -172,7 +188,7 @@ def _journal(members: Mapping[str, bytes], manifest: Manifest) -> Contents:
         raise BundleDamagedError(JOURNAL, "it was removed")
     with _in_place(JOURNAL):
         end = Mark(about.entries, about.head)
-        contents = read_chain(members[JOURNAL], about.run, JOURNAL, end)
+        contents = read_chain(members[JOURNAL], about.run, JOURNAL, end, about.entries + 1)
     if len(contents.entries) != about.entries:
         raise BundleDamagedError(
             f"{JOURNAL}, line {about.entries + 1}", "it was added after the bundle was made"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -82,44 +82,87 @@ def lines_of(entries: Iterable[Entry], head: str) -> tuple[bytes, str]:
 
 
 def read_chain(
-    text: bytes, migration: str, name: str = "the journal", mark: Mark | None = None
+    text: bytes,
+    migration: str,
+    name: str = "the journal",
+    mark: Mark | None = None,
+    most: int | None = None,
 ) -> Contents:
     """Read and verify a whole journal; *name* is what messages call it.
 
-    With *mark*, nothing that was acknowledged counts as a line that was never finished.
+    With *mark*, nothing that was acknowledged counts as a line that was never finished.  No more
+    than *most* lines are read.  Each line is verified before the next one is read, so a text that
+    is no journal costs no more memory than its first lines.
 
     Raises:
         JournalDamagedError: A line is not the one that was written; says which and why.
         JournalError: A newer program wrote it.
     """
-    *lines, rest = text.split(b"\n")
-    if not rest and lines and _is_torn(lines[-1]):
-        rest = lines.pop() + b"\n"
-    elif rest and _is_more_than_json(rest):
-        # No torn line looks like that, and the next one would be written into it.
-        raise _damaged(name, len(lines) + 1, "something stands behind its end")
-    hashes = [genesis(migration), *map(_hash, lines)]
-    headers = [_header(line, number, name) for number, line in enumerate(lines, start=1)]
-    for number, header in enumerate(headers, start=1):
-        following = headers[number].prev if number < len(headers) else ""
-        if header.v > JOURNAL_FORMAT and following in ("", hashes[number]):
-            raise _newer(name, number, f"it has format {header.v}")
-        if header.prev != hashes[number - 1]:
-            raise _broken(name, number, intact=following == hashes[number])
-        if header.seq != number or header.v != JOURNAL_FORMAT:
-            raise _damaged(name, number, "its number or format was altered")
-    if mark is not None and mark.lines > len(lines):
-        raise _missing(name, len(lines), mark)
-    if mark is not None and mark.lines and mark.hash != hashes[mark.lines]:
+    end, rest = _end_of_lines(text, name)
+    head = genesis(migration)
+    marked = head
+    number = 0
+    lines = _lines(text, end, most)
+    line = next(lines, None)
+    while line is not None:
+        number += 1
+        following = next(lines, None)
+        _require_in_chain(line, following, number, head, name)
+        head = _hash(line)
+        if mark is not None and number == mark.lines:
+            marked = head
+        line = following
+    if mark is not None and mark.lines > number:
+        raise _missing(name, number, mark)
+    if mark is not None and mark.lines and mark.hash != marked:
         raise _damaged(name, mark.lines, "it is not the line that was acknowledged")
-    entries = tuple(_entry(line, number, name) for number, line in enumerate(lines, start=1))
-    return Contents(entries, hashes[-1], len(text) - len(rest), rest)
+    # Only now is a record that cannot be read another program's, and not an altered one.
+    entries = (_entry(line, n, name) for n, line in enumerate(_lines(text, end, most), start=1))
+    return Contents(tuple(entries), head, len(text) - len(rest), rest)
+
+
+def _end_of_lines(text: bytes, name: str) -> tuple[int, bytes]:
+    """Return where the last whole line ends, and the line after it that was never finished."""
+    end = text.rfind(b"\n") + 1
+    rest = text[end:]
+    if rest and _is_more_than_json(rest):
+        # No torn line looks like that, and the next one would be written into it.
+        raise _damaged(name, text.count(b"\n") + 1, "something stands behind its end")
+    if not rest and end:
+        begins = text.rfind(b"\n", 0, end - 1) + 1
+        if _is_torn(text[begins : end - 1]):
+            return begins, text[begins:]
+    return end, rest
+
+
+def _lines(text: bytes, end: int, most: int | None) -> Iterator[bytes]:
+    """Yield the lines of *text* up to *end*, at most so many, without their ends."""
+    begins, number = 0, 0
+    while begins < end and (most is None or number < most):
+        ends = text.index(b"\n", begins)
+        yield text[begins:ends]
+        begins, number = ends + 1, number + 1
+
+
+def _require_in_chain(
+    line: bytes, following: bytes | None, number: int, head: str, name: str
+) -> None:
+    """See that *line* has its place behind *head*; the line after it tells which one is altered."""
+    header = _header(line, number, name)
+    after = "" if following is None else _header(following, number + 1, name).prev
+    intact = after == _hash(line)
+    if header.v > JOURNAL_FORMAT and (not after or intact):
+        raise _newer(name, number, f"it has format {header.v}")
+    if header.prev != head:
+        raise _broken(name, number, intact=intact)
+    if header.seq != number or header.v != JOURNAL_FORMAT:
+        raise _damaged(name, number, "its number or format was altered")
 
 
 def _header(line: bytes, number: int, name: str) -> _Header:
     try:
         return msgspec.json.decode(line, type=_Header)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise _damaged(name, number, f"it cannot be read ({fault_of(exc)})") from None
 
 
@@ -127,7 +170,7 @@ def _entry(line: bytes, number: int, name: str) -> Entry:
     """Read a line that the chain has shown to be as it was written."""
     try:
         return msgspec.json.decode(line, type=Entry)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise _newer(
             name, number, f"this program does not know its record ({fault_of(exc)})"
         ) from None
@@ -164,7 +207,7 @@ def _is_torn(line: bytes) -> bool:
     """Tell whether a last line was never finished, rather than altered later."""
     try:
         msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return not _is_more_than_json(line)
     return False
 
@@ -174,7 +217,7 @@ def _is_more_than_json(line: bytes) -> bool:
     text = line.decode(errors="replace")
     try:
         _, end = json.JSONDecoder().raw_decode(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return end < len(text)
 
