@@ -112,7 +112,7 @@ SHELL: dict[str, frozenset[str]] = {
     "lock": frozenset({"private_files", "rundir"}),
     "inbox": frozenset({"private_files", "rundir"}),
     "journal": frozenset({"private_files", "rundir", "lock", "inbox", "replay", "orders"}),
-    "vault": frozenset({"private_files"}),
+    "vault": frozenset({"devices", "private_files"}),
     "bundle": frozenset(),
     "files": frozenset({"private_files", "playbook", "planner"}),
     "approval_files": frozenset({"files", "approving"}),

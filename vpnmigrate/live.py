@@ -15,6 +15,7 @@ import msgspec
 from vpnmigrate.clock import Clock
 from vpnmigrate.private_files import FILE_MODE
 from vpnmigrate.records import Entry, StepBegun
+from vpnmigrate.redaction import Redaction
 from vpnmigrate.rundir import Run
 from vpnmigrate.sights import Sight, Sighting, Waiting
 
@@ -32,10 +33,11 @@ class Now(msgspec.Struct, frozen=True):
 class LiveFile:
     """Observes a run and keeps its file up to date; the process that made it removes it."""
 
-    def __init__(self, run: Run, clock: Clock) -> None:
+    def __init__(self, run: Run, clock: Clock, redaction: Redaction | None = None) -> None:
         self._path = run.live
         self._aside = run.live.with_name(f".{run.live.name}")
         self._clock = clock
+        self._redaction = redaction or Redaction()
         self._now = Now()
         self._written: datetime | None = None
 
@@ -65,10 +67,11 @@ class LiveFile:
         if self._written is not None and now - self._written < PACE:
             return
         self._written = now
+        told = self._redaction.value(msgspec.to_builtins(self._now))
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
         with suppress(OSError):
             with os.fdopen(os.open(self._aside, flags, FILE_MODE), "wb") as file:
-                file.write(msgspec.json.encode(self._now))
+                file.write(msgspec.json.encode(told))
             self._aside.replace(self._path)
 
 

@@ -22,6 +22,7 @@ from vpnmigrate.clock import Clock
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.private_files import open_to_append
 from vpnmigrate.records import Entry
+from vpnmigrate.redaction import Redaction
 from vpnmigrate.rundir import Run
 from vpnmigrate.settings import LogTo
 from vpnmigrate.sights import Sighting
@@ -82,18 +83,21 @@ class RunLog:
 
 
 @contextmanager
-def log_of(run: Run, to: LogTo, clock: Clock, stderr: TextIO) -> Iterator[RunLog]:
-    """Open the log of *run* for this process.
+def log_of(
+    run: Run, to: LogTo, clock: Clock, stderr: TextIO, redaction: Redaction | None = None
+) -> Iterator[RunLog]:
+    """Open the log of *run* for this process; *redaction* cuts keys out of what it says.
 
     Raises:
         VpnMigrateError: The log file cannot be opened.
     """
+    guard = redaction or Redaction()
     streams: list[TextIO] = [stderr] if to in (LogTo.STDERR, LogTo.BOTH) else []
     if to not in (LogTo.FILE, LogTo.BOTH):
-        yield RunLog(_logger(run, streams), clock)
+        yield RunLog(_logger(run, streams, guard), clock)
         return
     with _opened(run) as file:
-        yield RunLog(_logger(run, [*streams, file]), clock)
+        yield RunLog(_logger(run, [*streams, file], guard), clock)
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -129,10 +133,13 @@ class _Lines:
                 self._streams.remove(stream)
 
 
-def _logger(run: Run, streams: Sequence[TextIO]) -> BindableLogger:
+def _logger(run: Run, streams: Sequence[TextIO], redaction: Redaction) -> BindableLogger:
+    def cut_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {name: redaction.value(value) for name, value in event.items()}
+
     logger: BindableLogger = structlog.wrap_logger(
         _Lines(streams),
-        processors=[redact, structlog.processors.JSONRenderer()],
+        processors=[redact, cut_keys, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.BoundLogger,
         context_class=dict,
     )

@@ -27,7 +27,8 @@ _TAG = rf"(?:{_NAME}|\w{{0,40}}_key)"
 """A tag's name: the end of one is enough, since the text may begin in the middle of it."""
 _ELEMENT: Final = re.compile(
     # An end tag; or a start tag and all up to the end tag, or to the text's end if there is none.
-    rf"{_SLASH}{_TAG}|({_TAG}(?:\s[^<>]{{0,200}}?)?{_CLOSE}).*?(?={_OPEN}\s*{_SLASH}{_TAG}|\Z)",
+    rf"{_SLASH}{_TAG}|({_TAG}(?:\s[^<>]{{0,200}}?)?{_CLOSE})"
+    rf"(?:{re.escape(HIDDEN)}|.*?(?={_OPEN}\s*{_SLASH}{_TAG}|\Z))",
     re.IGNORECASE | re.DOTALL,
 )
 _ENDED: Final = re.compile(
@@ -111,7 +112,7 @@ def mapped(value: Any, change: Callable[[str], str]) -> Any:
                 for name, below in value.items()
             }
         case list() | tuple():
-            return [mapped(below, change) for below in value]
+            return type(value)(mapped(below, change) for below in value)
         case _:
             return value
 

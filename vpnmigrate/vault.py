@@ -11,13 +11,19 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
+from vpnmigrate.devices.configuration import keys_in
+from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.private_files import FILE_MODE, FOLDER_MODE, make_folder
+
+MOST_BYTES: Final = 1024 * 1024
+"""Of a file that is searched for keys; the largest that EC2 gives has a hundredth of it."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -27,10 +33,16 @@ class VaultError(VpnMigrateError):
 
 
 class Vault:
-    """Keeps device files under *root*, one folder a connection; makes nothing before ``keep``."""
+    """Keeps device files under *root*, one folder a connection; makes nothing before ``keep``.
 
-    def __init__(self, root: Path) -> None:
+    *learn* is told the keys of every text that is kept, before it is written.
+    """
+
+    def __init__(
+        self, root: Path, learn: Callable[[Iterable[Secret]], None] = lambda _: None
+    ) -> None:
         self.root = root
+        self._learn = learn
 
     def folder(self, connection: VpnConnectionId) -> Path:
         """Give where *connection*'s files lie; it exists once something was kept."""
@@ -43,6 +55,7 @@ class Vault:
             VaultError: The disk refuses, or a symbolic link or another user's folder is in the
                 way.
         """
+        self._learn(keys_in(text))
         content = text.encode()
         path = self.folder(connection) / _plain(name)
         try:
@@ -55,6 +68,14 @@ class Vault:
                 advice="make room, or give another --run-dir, and run the same command again",
             ) from exc
         return hashlib.sha256(content).hexdigest()
+
+    def every_key(self) -> frozenset[Secret]:
+        """Return every key in the files that can be read, whether they can be parsed or not."""
+        found: set[Secret] = set()
+        for path in self.root.glob("*/*"):
+            with suppress(OSError):
+                found |= keys_in(path.read_bytes()[:MOST_BYTES].decode(errors="replace"))
+        return frozenset(found)
 
     def holds(self, connection: VpnConnectionId, name: str, sha256: str) -> bool:
         """Tell whether the file is there, is ours alone, and still has the content kept then.

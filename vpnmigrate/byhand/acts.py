@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from shlex import join, quote
 
 from vpnmigrate.byhand import waits
 from vpnmigrate.byhand.commands import ONCE, command, when
 from vpnmigrate.byhand.connecting import create_connection
 from vpnmigrate.byhand.devices import archive, asked
 from vpnmigrate.byhand.names import Names
+from vpnmigrate.byhand.quoting import quoted
 from vpnmigrate.changes import (
     AddStaticPrefix,
     ArchiveConfiguration,
@@ -52,7 +52,7 @@ def lines(change: Change, names: Names, step: int) -> Iterator[str]:
         case CreateVpnGateway() | CreateTestVpc() | CreateTestSubnet():
             yield from _create(change, names, mark)
         case AddStaticPrefix(connection, cidr):
-            at = f"{names.word(connection)} {quote(cidr)}"
+            at = f"{names.word(connection)} {quoted(cidr)}"
             yield when(f'[ "$(prefix_state {at})" = None ]', _call(change, names, mark))
             yield f"until_is {waits.PREFIX} available prefix_state {at}"
         case AttachVpnGateway(gateway, vpc):
@@ -80,7 +80,8 @@ def lines(change: Change, names: Names, step: int) -> Iterator[str]:
         case ArchiveConfiguration():
             yield from archive(change, names)
         case RunTest(words):
-            yield f"{join(words[:-1])} {names.word(words[-1])} || stop 'the test has failed'"
+            test = " ".join([*map(quoted, words[:-1]), names.word(words[-1])])
+            yield f"{test} || stop 'the test has failed'"
         case AskOperator():
             yield from asked(change, names)
 
@@ -137,7 +138,7 @@ def _route(change: _Routing, names: Names, mark: Mark) -> Iterator[str]:
             yield when(f'[ "$({at})" = True ]', call)
             yield f"until_is {waits.PROPAGATION} False {at}"
         case ReplaceRoute(destination=destination):
-            at = f"target {table} {quote(destination)}"
+            at = f"target {table} {quoted(destination)}"
             # Whatever else a route points at is somebody's own doing, and stays.
             yield when(
                 f'[[ "$({at})" = {names.other(change.gateway)}" "* ]]',

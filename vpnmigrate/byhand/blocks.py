@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from shlex import quote
 
 from msgspec.structs import replace
 
@@ -11,6 +10,7 @@ from vpnmigrate.byhand import waits
 from vpnmigrate.byhand.acts import lines
 from vpnmigrate.byhand.functions import FUNCTIONS, KEYS, MAIN_TABLE
 from vpnmigrate.byhand.names import Names
+from vpnmigrate.byhand.quoting import quoted
 from vpnmigrate.changes import AskOperator, DetachVpnGateway, DisablePropagation, RunTest
 from vpnmigrate.model import Role
 from vpnmigrate.options import KeyMode
@@ -35,17 +35,17 @@ def opening(plan: Plan) -> str:
 
     It makes nothing.  It finds by their tags what a run, or an earlier try by hand, has made.
     """
-    account = quote(plan.account)
+    account = quoted(plan.account)
     return "\n".join(
         [
             "set -euo pipefail  # in a shell of its own: what fails ends it, and nothing follows",
             "umask 077",
-            f"export AWS_REGION={quote(plan.region)} AWS_DEFAULT_REGION={quote(plan.region)}",
+            f"export AWS_REGION={quoted(plan.region)} AWS_DEFAULT_REGION={quoted(plan.region)}",
             "export AWS_DEFAULT_OUTPUT=text AWS_PAGER=",
             "PAUSE=${PAUSE:-5}  # seconds between two looks",
             'HOLDER=${HOLDER:-"$(id -un)@$(uname -n)/by-hand"}',
             "FOLDER=${FOLDER:-$(mktemp -d)}  # device files, with keys: only you can read them",
-            f"OLD_VGW={quote(plan.old_gateway)}",
+            f"OLD_VGW={quoted(plan.old_gateway)}",
             "",
             FUNCTIONS,
             *([KEYS] if plan.decisions.keys is KeyMode.REUSE else []),
@@ -74,8 +74,8 @@ def _found(names: Names, role: Role, kind: str, shape: str) -> str:
     variable = names.variables[role]
     return (
         f"{variable}=$(aws ec2 describe-{kind}s --query '{shape}s[].{shape}Id' --filters \\\n"
-        f"    Name=tag:vpnmigrate:migration,Values={quote(names.plan.migration)} \\\n"
-        f"    Name=tag:vpnmigrate:role,Values={quote(role)} \\\n"
+        f"    Name=tag:vpnmigrate:migration,Values={quoted(names.plan.migration)} \\\n"
+        f"    Name=tag:vpnmigrate:role,Values={quoted(role)} \\\n"
         f"    Name=state,Values=pending,available | only)\n"
         f'echo "{variable}=${variable}"'
     )

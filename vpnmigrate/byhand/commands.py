@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from shlex import quote
 from typing import Any
 
 from vpnmigrate.byhand.names import Names
+from vpnmigrate.byhand.quoting import quoted
 from vpnmigrate.requests import Request
 
 WIDTH = 100
@@ -34,8 +34,8 @@ def command(request: Request, names: Names, *, query: str = "", **instead: str) 
 
 
 def as_json(value: Any) -> str:
-    """Give a structure as the CLI reads it."""
-    return json.dumps(value, ensure_ascii=False)
+    """Return a structure as the CLI reads it, in ASCII: a reader sees what the shell gets."""
+    return json.dumps(value)
 
 
 def _word(value: Any, names: Names) -> str:
@@ -47,7 +47,7 @@ def _word(value: Any, names: Names) -> str:
         case [str(), *_]:
             return " ".join(map(names.word, value))
         case _:
-            return quote(as_json(value))
+            return quoted(as_json(value))
 
 
 def _dashed(name: str) -> str:

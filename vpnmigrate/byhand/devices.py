@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from shlex import quote
 
 from vpnmigrate.byhand.names import Names
+from vpnmigrate.byhand.quoting import quoted
 from vpnmigrate.changes import ArchiveConfiguration, AskOperator
 from vpnmigrate.model import ConnectionRecord
 from vpnmigrate.plan import GATEWAY_ROLE
@@ -30,7 +30,7 @@ def _sample(device_type: str, connection: str, ike_version: str) -> Iterator[str
     query = f"VpnConnectionDeviceTypes[?{wanted}].VpnConnectionDeviceTypeId | [0]"
     # EC2 has no recommended sample for IKEv1 (domain.md 2.8).
     flavour = "compatibility" if ike_version == "ikev1" else "recommended"
-    yield f"DEVICE=$(aws ec2 get-vpn-connection-device-types --query {quote(query)})"
+    yield f"DEVICE=$(aws ec2 get-vpn-connection-device-types --query {quoted(query)})"
     yield (
         f'[ "$DEVICE" = None ] || aws ec2 get-vpn-connection-device-sample-configuration \\\n'
         f'    --vpn-connection-id {connection} --vpn-connection-device-type-id "$DEVICE" \\\n'
@@ -71,9 +71,8 @@ def _flows(names: Names, joining: str) -> Iterator[str]:
     for table in plan.propagating_tables:
         prefixes = sorted(table.propagated_from(plan.old_gateway) - excepted)
         if prefixes:
-            yield (
-                f"until_is {limit} 0 missing_routes {quote(table.id)} {gateway} {_joined(prefixes)}"
-            )
+            at = f"{quoted(table.id)} {gateway} {_joined(prefixes)}"
+            yield f"until_is {limit} 0 missing_routes {at}"
     yield "echo 'traffic flows: tunnels are UP and routes are back'"
 
 
@@ -84,4 +83,4 @@ def _needed(old: ConnectionRecord, *, back: bool) -> int:
 
 
 def _joined(words: Iterable[str]) -> str:
-    return " ".join(map(quote, words))
+    return " ".join(map(quoted, words))

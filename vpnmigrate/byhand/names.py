@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from shlex import quote
 
+from vpnmigrate.byhand.quoting import quoted
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.plan import (
     GATEWAY_ROLE,
@@ -48,7 +48,7 @@ class Names:
             return f'"${self.variables[id_]}"'
         if id_ == _MAIN_TABLE:
             return f'"$(main_table {self.word(TEST_VPC_ROLE)})"'
-        return quote(id_)
+        return quoted(id_)
 
     def other(self, gateway: str) -> str:
         """Give the shell word for the gateway that *gateway* takes over from."""
@@ -66,6 +66,6 @@ class Names:
         end = 0
         for found in _IN_PROSE.finditer(text):
             if found.group() in self.variables:
-                parts += [quote(text[end : found.start()]), self.word(found.group())]
+                parts += [quoted(text[end : found.start()]), self.word(found.group())]
                 end = found.end()
-        return "".join([*parts, quote(text[end:])])
+        return "".join([*parts, quoted(text[end:])])

@@ -17,7 +17,6 @@ import vpnmigrate
 from vpnmigrate import bundle
 from vpnmigrate.bundle import About, Manifest
 from vpnmigrate.cli.reporting import compared
-from vpnmigrate.devices.configuration import ConfigurationError, parse
 from vpnmigrate.errors import BundleDamagedError, RefusedError, VpnMigrateError
 from vpnmigrate.evidence import plans_of
 from vpnmigrate.files import (
@@ -37,6 +36,7 @@ from vpnmigrate.report.evidence import Evidence, as_json, document
 from vpnmigrate.report.packed import Packed
 from vpnmigrate.report.verified import Verified
 from vpnmigrate.rundir import Run
+from vpnmigrate.vault import Vault
 
 JOURNAL, LOG, PLAN, AFTER = "journal.jsonl", "log.jsonl", "plan.json", "after.json"
 REHEARSAL = "rehearsal.json"
@@ -44,7 +44,6 @@ REPORTS = ("report.html", "report.json", "report.md")
 MOST_ENTRIES = 100_000
 """Lines of a journal; the longest of the simulated runs have a few thousand."""
 _FORMER = re.compile(r"plan\.[0-9a-f]{12}\.json")
-_CONFIGURATIONS = "*/configuration*.xml"
 
 
 def write(run: Run, rehearsed: Rehearsed | None, file: Path) -> Packed:
@@ -153,7 +152,7 @@ def _rehearsed(text: bytes, plan: Plan) -> Rehearsed:
 
 
 def _require_no_key(run: Run, files: Mapping[str, bytes]) -> None:
-    keys = {key for path in run.vault.glob(_CONFIGURATIONS) for key in _keys_in(path)}
+    keys = {key.reveal().encode() for key in Vault(run.vault).every_key()}
     for name, content in files.items():
         if any(key in content for key in keys):
             raise RefusedError(
@@ -161,14 +160,6 @@ def _require_no_key(run: Run, files: Mapping[str, bytes]) -> None:
                 advice="find what printed it (a hook, a test command), change that key on both "
                 "sides, and ask for help before anybody sees the file",
             )
-
-
-def _keys_in(path: Path) -> Iterator[bytes]:
-    text = read_bytes(path, LARGEST_PLAN).decode(errors="replace")
-    try:
-        yield from (key.reveal().encode() for key in parse(text).keys)
-    except ConfigurationError:
-        return  # what cannot be read as a configuration has no key that could be named
 
 
 def _require_sensible(members: Mapping[str, bytes]) -> None:

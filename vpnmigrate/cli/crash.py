@@ -1,24 +1,36 @@
-"""Where the traceback of a defect goes: a private file, and never the terminal."""
+"""Where the traceback of a defect goes: a private file, and never the terminal.
+
+A library's error may quote what it stumbled on, so of one that is neither ours nor Python's own
+the class is kept and the message is not.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from vpnmigrate import __version__
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.private_files import make_folder, open_to_append
+from vpnmigrate.redaction import Redaction
 from vpnmigrate.settings import settings_of
 
+LONGEST = 300
+"""Characters of a message that are kept."""
+_KEEPS_ITS_WORDS = ("builtins", "vpnmigrate")
+_DEEPEST = 10
 
-def keep(error: BaseException, arguments: Sequence[str]) -> Path | None:
+
+def keep(
+    error: BaseException, arguments: Sequence[str], redaction: Redaction | None = None
+) -> Path | None:
     """Append *error*'s traceback to the crash log and give its path; None if it cannot be."""
-    told = traceback.format_exception(error)
-    entry = f"vpnmigrate {__version__} {' '.join(arguments)}\n{''.join(told)}\n"
+    told = f"vpnmigrate {__version__} {' '.join(arguments)}\n{''.join(_lines(error))}\n"
+    entry = (redaction or Redaction()).text(told)
     with suppress(OSError, VpnMigrateError):
         path = settings_of(os.environ, _run_dir(arguments)).home / "crash.log"
         make_folder(path.parent)
@@ -27,6 +39,19 @@ def keep(error: BaseException, arguments: Sequence[str]) -> Path | None:
             file.write(entry)
         return path
     return None
+
+
+def _lines(error: BaseException, depth: int = 0) -> Iterator[str]:
+    """Yield *error* and what it was raised over, the first cause first, as Python does."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None and depth < _DEEPEST:
+        yield from _lines(cause, depth + 1)
+        yield "\nand from that, or while it was handled:\n\n"
+    yield from traceback.format_tb(error.__traceback__)
+    kind = type(error)
+    ours = kind.__module__.partition(".")[0] in _KEEPS_ITS_WORDS
+    words = str(error)[:LONGEST] if ours and not isinstance(error, UnicodeError) else ""
+    yield f"{kind.__module__}.{kind.__qualname__}: {words}\n"
 
 
 class Keeping(logging.Handler):

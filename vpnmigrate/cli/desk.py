@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import typer
 
 from vpnmigrate.cli.flags import Home, Printing
 from vpnmigrate.cli.parts import OwnParts, Parts
+from vpnmigrate.redaction import Redaction
 from vpnmigrate.report.console import Console, JsonResults, Results, TextResults
 from vpnmigrate.rundir import Runs
 from vpnmigrate.settings import Settings, settings_of
@@ -22,6 +24,8 @@ class Desk:
     console: Console
     results: Results
     settings: Settings
+    redaction: Redaction = field(default_factory=Redaction)
+    """Cuts keys out of whatever this process writes; it learns those of the run's vault."""
 
     @property
     def runs(self) -> Runs:
@@ -32,11 +36,13 @@ class Desk:
 def desk_of(context: typer.Context, home: Home, printing: Printing) -> Desk:
     """Set up a verb's place; the context carries other parts in a demo or a test."""
     settings = settings_of(os.environ, home.run_dir)
+    redaction = redaction_in(context.meta)
     return Desk(
         parts=context.obj or own_parts(settings),
-        console=Console(),
-        results=results_of(printing),
+        console=Console(redaction=redaction),
+        results=results_of(printing, redaction),
         settings=settings,
+        redaction=redaction,
     )
 
 
@@ -49,6 +55,12 @@ def own_parts(settings: Settings) -> Parts:
     return InSandboxTime(settings.clock)
 
 
-def results_of(printing: Printing) -> Results:
+def redaction_in(meta: dict[str, Any]) -> Redaction:
+    """Return the one redaction of this command line, which its last words go through as well."""
+    found: Redaction = meta.setdefault("vpnmigrate.redaction", Redaction())
+    return found
+
+
+def results_of(printing: Printing, redaction: Redaction | None = None) -> Results:
     """Give how results leave, for a verb that needs no run."""
-    return JsonResults() if printing.json else TextResults()
+    return (JsonResults if printing.json else TextResults)(redaction=redaction)

@@ -40,7 +40,9 @@ def guard(desk: Desk, run_id: str, aws: Aws) -> Standing:
     """
     subject, me = by_id(desk, run_id), desk.parts.me
     clients = desk.parts.clients(aws)
-    account = Account(clients, desk.parts.clock, Vault(subject.run.vault))
+    vault = Vault(subject.run.vault, desk.redaction.learn)
+    desk.redaction.learn(vault.every_key())
+    account = Account(clients, desk.parts.clock, vault)
     identity = LimitedReader(account, desk.parts.calls(clients)).identity()
     require_account(subject.plan, identity.account, identity.arn)
     with on_duty(subject.run, me.process), deaf_to_hang_ups():

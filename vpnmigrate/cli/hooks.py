@@ -12,6 +12,8 @@ from contextlib import suppress
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 
+import msgspec
+
 from vpnmigrate.cli.bounded import Bounds, Ended, run_bounded
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import JournalError
@@ -21,6 +23,7 @@ from vpnmigrate.options import HookMoment
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Journal, Judged
 from vpnmigrate.records import Entry, HookRan, Record
+from vpnmigrate.redaction import Redaction
 from vpnmigrate.replay import replay
 from vpnmigrate.rundir import Run
 from vpnmigrate.sights import Sighting
@@ -36,8 +39,15 @@ class CommandHooks:
     """
 
     def __init__(
-        self, run: Run, plan: Plan, entries: Sequence[Entry], clock: Clock, log: RunLog
+        self,
+        run: Run,
+        plan: Plan,
+        entries: Sequence[Entry],
+        clock: Clock,
+        log: RunLog,
+        redaction: Redaction | None = None,
     ) -> None:
+        self._redaction = redaction or Redaction()
         self._of = run
         self._plan = plan
         self._state = replay(entries)
@@ -112,6 +122,8 @@ class CommandHooks:
 
     def _bounded(self, command: Sequence[str], told: bytes) -> Ended:
         bounds = Bounds(self._plan.decisions.waits.hook, self._stop)
+        cut = self._redaction.value(msgspec.json.decode(told))
+        told = msgspec.json.encode(cut) + b"\n"
         return run_bounded(command, told, bounds, self._of)
 
 

@@ -111,15 +111,20 @@ def work_on(desk: Desk, subject: Subject, terms: Terms, journey: Journey) -> Sta
     with telling_where_it_stands(desk, subject.run):
         lock = take_lock(subject.run, desk.parts.clock, desk.parts.me, terms.take_over)
     try:
+        desk.redaction.learn(_vault(desk, subject.run).every_key())
         with telling_where_it_stands(desk, subject.run):
-            journal = FileJournal.open(subject.run, desk.parts.clock, lock)
+            journal = FileJournal.open(
+                subject.run, desk.parts.clock, lock, redaction=desk.redaction
+            )
 
         def stands() -> Standing:
             return standing(desk, subject.run, subject.plan, journal.entries, alive=False)
 
         try:
             _put_in_force(subject, journal)
-            with log_of(subject.run, desk.settings.log, desk.parts.clock, sys.stderr) as log:
+            with log_of(
+                subject.run, desk.settings.log, desk.parts.clock, sys.stderr, desk.redaction
+            ) as log:
                 for note in filter(None, (lock.note, journal.notice)):
                     desk.console.say(note)
                     log.notice(note)
@@ -187,13 +192,13 @@ def _go(
     rehearsed = _rehearsed(desk, plan, desk.console)
     with (
         _progress(desk, run, before) as (progress, speaker),
-        closing(LiveFile(run, desk.parts.clock)) as live,
+        closing(LiveFile(run, desk.parts.clock, desk.redaction)) as live,
     ):
-        hooks = CommandHooks(run, plan, journal.entries, desk.parts.clock, kept.log)
-        watch = Watch(progress, kept.log, live, hooks)
+        hooks = CommandHooks(run, plan, journal.entries, desk.parts.clock, kept.log, desk.redaction)
+        watch = Watch(progress, kept.log, live, hooks, redaction=desk.redaction)
         interruption = Interruption(speaker, lambda: watch.cutting, lambda: stands().next)
         around = Surroundings(
-            ec2=Account(clients, desk.parts.clock, Vault(run.vault), journal.require_ours),
+            ec2=Account(clients, desk.parts.clock, _vault(desk, run), journal.require_ours),
             journal=HookedJournal(journal, hooks),
             people=desk.parts.people(speaker, run, terms.asking),
             observer=watch,
@@ -224,6 +229,11 @@ def _go(
             speaker.say(wrapped(BLIND))
         with attended(hooks, journal), heeding(interruption):
             journey(Hand(Runner(plan, around), before, lambda what: journal.write(Noted(what))))
+
+
+def _vault(desk: Desk, run: Run) -> Vault:
+    """Return the vault of *run*, whose keys are cut out of all that this process writes."""
+    return Vault(run.vault, desk.redaction.learn)
 
 
 def _unknown(approvals: Iterable[Approval], before: RunState) -> list[Approval]:

@@ -8,14 +8,19 @@ from functools import cache
 from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
 from vpnmigrate.ports import Observer
 from vpnmigrate.records import Entry, Finished, StepBegun
+from vpnmigrate.redaction import Redaction
 from vpnmigrate.sights import Sighting
 
 
 class Watch:
-    """Hands everything on to *observers*, and knows whether steps 7 to 10 are under way."""
+    """Hands everything on to *observers*, and knows whether steps 7 to 10 are under way.
 
-    def __init__(self, *observers: Observer) -> None:
+    Why a step waits is redacted here: entries of the journal have been already.
+    """
+
+    def __init__(self, *observers: Observer, redaction: Redaction | None = None) -> None:
         self._observers = observers
+        self._redaction = redaction or Redaction()
         self.cutting = False
 
     def saw(self, entry: Entry) -> None:
@@ -32,6 +37,7 @@ class Watch:
 
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Take notice of a look that found the goal not reached."""
+        why = self._redaction.text(why)
         for observer in self._observers:
             observer.waits(step, why, waited, limit)
 

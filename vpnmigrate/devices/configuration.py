@@ -28,6 +28,7 @@ MOST_CHARACTERS: Final = 256 * 1024
 
 
 _KEY = re.compile(r"[A-Za-z0-9._]{8,64}")  # EC2's own rule for keys (domain.md 6.3)
+_ELEMENTS = re.compile(r"<pre_shared_key>\s*([^<\s]+)\s*<")
 _PLACEHOLDERS = frozenset({"redacted"})
 
 
@@ -108,6 +109,11 @@ class Configuration:
     def keys(self) -> tuple[Secret, ...]:
         """Give every key in it, to hide them in what others write."""
         return tuple(tunnel.key for tunnel in self.tunnels if tunnel.key)
+
+
+def keys_in(text: str) -> frozenset[Secret]:
+    """Return every key that an element of *text* holds, be it a whole document or not."""
+    return frozenset(filter(None, map(_key, _ELEMENTS.findall(text))))
 
 
 def parse(text: str) -> Configuration:

@@ -13,6 +13,8 @@ from itertools import count
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import (
     JournalDamagedError,
@@ -28,6 +30,7 @@ from vpnmigrate.journal.medium import Medium
 from vpnmigrate.lock import RunLock
 from vpnmigrate.private_files import write_whole
 from vpnmigrate.records import Entry, Record
+from vpnmigrate.redaction import Redaction
 from vpnmigrate.rundir import Run
 
 _GO_ON = "see to the disk and its permissions, then run the same command again: it resumes"
@@ -60,7 +63,13 @@ class FileJournal:
     """
 
     def __init__(
-        self, run: Run, clock: Clock, lock: RunLock, medium: Medium, contents: Contents
+        self,
+        run: Run,
+        clock: Clock,
+        lock: RunLock,
+        medium: Medium,
+        contents: Contents,
+        redaction: Redaction,
     ) -> None:
         self._run = run
         self._clock = clock
@@ -69,6 +78,7 @@ class FileJournal:
         self._entries = contents.entries
         self._head = contents.head
         self._hearing = Hearing(run, self)
+        self._redaction = redaction
         self._broken: JournalError | None = None
         self.notice = ""
         """What the operator should know about how the journal was found; mostly nothing."""
@@ -76,8 +86,15 @@ class FileJournal:
         """Whether there was one before, of which nothing is left."""
 
     @classmethod
-    def open(cls, run: Run, clock: Clock, lock: RunLock, disk: Disk | None = None) -> Self:
-        """Open *run*'s journal to write it, or begin it.
+    def open(
+        cls,
+        run: Run,
+        clock: Clock,
+        lock: RunLock,
+        disk: Disk | None = None,
+        redaction: Redaction | None = None,
+    ) -> Self:
+        """Open *run*'s journal to write it, or begin it; *redaction* cuts keys out of records.
 
         A last line that was never finished is put aside: nothing was sent on its strength.
 
@@ -93,7 +110,7 @@ class FileJournal:
             # and its write: what it writes then must land in a file without a name.
             afresh = bool(contents.torn) or lock.displaced is not None
             medium = Medium.open(run, contents, disk or SystemDisk(), afresh=afresh)
-        journal = cls(run, clock, lock, medium, contents)
+        journal = cls(run, clock, lock, medium, contents, redaction or Redaction())
         journal.lost = lost
         if aside is not None:
             journal.notice = (
@@ -116,7 +133,9 @@ class FileJournal:
             raise self._broken
         now = self._clock.now()
         first = len(self._entries) + 1
-        entries = tuple(Entry(first + i, now, record) for i, record in enumerate(records))
+        entries = tuple(
+            Entry(first + i, now, self._redacted(record)) for i, record in enumerate(records)
+        )
         text, head = lines_of(entries, self._head)
         try:
             self.require_ours()
@@ -131,6 +150,12 @@ class FileJournal:
             raise
         self._entries += entries
         self._head = head
+
+    def _redacted(self, record: Record) -> Record:
+        """Return *record* without keys: a chained line can never be cleaned afterwards."""
+        told = msgspec.to_builtins(record)
+        cut = self._redaction.value(told)
+        return record if cut == told else msgspec.convert(cut, type(record))
 
     def require_ours(self) -> None:
         """Return if no other process has taken the run over.

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
 
 from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.redaction import Redaction
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What a disk says that takes no more: there the reader is still to come."""
@@ -39,15 +40,18 @@ class Stream:
     """A text stream whose reader may go away: what nobody reads is dropped, and nothing fails.
 
     A pager that was closed, or a terminal that died with the VPN under it, must not end a run.
+    *redaction* cuts keys out of all that is shown.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, redaction: Redaction | None = None) -> None:
         self._stream = stream
+        self._redaction = redaction or Redaction()
         self.full = ""
         """Why a file took no more; empty as long as nothing is missing in one."""
 
     def write(self, text: str) -> int:
         """Write *text*, or drop it."""
+        text = self._redaction.text(text)
         try:
             return self._stream.write(_encodable(text, self._stream.encoding))
         except (OSError, ValueError) as error:
@@ -98,8 +102,8 @@ def _encodable(text: str, encoding: str | None) -> str:
 class Console:
     """Messages and progress: standard error."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self.stream = Stream(sys.stderr if stream is None else stream)
+    def __init__(self, stream: TextIO | None = None, redaction: Redaction | None = None) -> None:
+        self.stream = Stream(sys.stderr if stream is None else stream, redaction)
 
     def say(self, text: str = "") -> None:
         """Print *text* and a line's end, at once."""
@@ -128,8 +132,8 @@ def _hand_over(stream: Stream, text: str) -> None:
 class TextResults:
     """Results for a person."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = Stream(sys.stdout if stream is None else stream)
+    def __init__(self, stream: TextIO | None = None, redaction: Redaction | None = None) -> None:
+        self._stream = Stream(sys.stdout if stream is None else stream, redaction)
 
     def give(self, text: str, document: Mapping[str, Any]) -> None:
         """Print *text*."""
@@ -139,9 +143,12 @@ class TextResults:
 class JsonResults:
     """Results for a program: one document."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = Stream(sys.stdout if stream is None else stream)
+    def __init__(self, stream: TextIO | None = None, redaction: Redaction | None = None) -> None:
+        self._redaction = redaction or Redaction()
+        self._stream = Stream(sys.stdout if stream is None else stream, self._redaction)
 
     def give(self, text: str, document: Mapping[str, Any]) -> None:
         """Print *document*."""
-        _hand_over(self._stream, json.dumps(document, indent=2, sort_keys=False))
+        # Text by text first: what is cut to its end must not take the document's end along.
+        told = self._redaction.value(document)
+        _hand_over(self._stream, json.dumps(told, indent=2, sort_keys=False))

@@ -22,6 +22,7 @@ from vpnmigrate.evidence import (
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.plan import Plan
 from vpnmigrate.records import Entry
+from vpnmigrate.redaction import mapped, without_key_elements
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import replay
 from vpnmigrate.report import admitted, measured
@@ -70,7 +71,7 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
     plan, entries = evidence.plan, evidence.entries
     state = replay(entries)
     after = evidence.after
-    return {
+    told = {
         "schema": SCHEMA,
         "run": evidence.run,
         "plan": plan.fingerprint,
@@ -102,6 +103,8 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
         "calls": [_call_json(call) for call in calls_of(entries)],
         "timeline": [{"at": at.isoformat(), "what": what} for at, what in _timeline(entries)],
     }
+    cut: dict[str, Any] = mapped(told, without_key_elements)
+    return cut
 
 
 def _sections(evidence: Evidence) -> Iterator[Section]:

@@ -10,6 +10,8 @@ import re
 import textwrap
 from collections.abc import Iterable
 
+from vpnmigrate.redaction import without_key_elements
+
 WIDTH = 80
 
 
@@ -19,9 +21,18 @@ def count(number: int, noun: str) -> str:
 
 
 def safe(text: str) -> str:
-    """Make text from outside harmless: a name tag must not move a terminal's cursor."""
-    plain = text.replace("\N{HORIZONTAL ELLIPSIS}", "...")
+    """Return text from outside made harmless, for every view.
+
+    A name tag must not move a terminal's cursor, turn the order of what is read (bidirectional
+    controls), end a line, or show a key.
+    """
+    plain = without_key_elements(text).replace("\N{HORIZONTAL ELLIPSIS}", "...")
     return "".join(letter if letter.isprintable() else "?" for letter in plain)
+
+
+def safe_lines(text: str) -> str:
+    """Return lines from outside made harmless, such as a block of shell."""
+    return "\n".join(map(safe, text.split("\n")))
 
 
 def wrapped(text: str, *, first: str = "", rest: str | None = None) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from vpnmigrate.plan import Plan
 from vpnmigrate.report.picture import ROW, WIDTH, pictures_of
 from vpnmigrate.report.runbook.book import Runbook
-from vpnmigrate.report.words import safe
+from vpnmigrate.report.words import safe, safe_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -86,14 +86,11 @@ def _html() -> Environment:
     )
 
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
 def _visible(value: object) -> object:
-    """Replace what HTML cannot say; markup of the templates themselves has none of it."""
-    if isinstance(value, str) and _CONTROL.search(value):
-        return _CONTROL.sub("?", value)
-    return value
+    """Make data harmless; markup that macros have made of it is so already."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return safe_lines(value)
 
 
 @cache
@@ -135,7 +132,7 @@ def _code(text: str) -> _Written:
 def _fenced(text: str, info: str) -> _Written:
     """Give a block of code whose fence no line of it can close."""
     fence = "`" * max(3, _longest_run(text) + 1)
-    return _Written(f"{fence}{info}\n{text}\n{fence}")
+    return _Written(f"{fence}{info}\n{safe_lines(text)}\n{fence}")
 
 
 def _longest_run(text: str) -> int:

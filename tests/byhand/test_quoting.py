@@ -1,0 +1,49 @@
+"""A word of the shell is the text it stands for, and shows every character of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from vpnmigrate.byhand.commands import as_json
+from vpnmigrate.byhand.quoting import quoted
+
+SHELLS = [name for name in ("bash", "zsh") if shutil.which(name)]
+TEXTS = [
+    "plain",
+    "two words",
+    "it's; touch PWNED #",
+    "a\u202eb\u2066'c\\d",
+    "\u2028\u2029\x85\x9b",
+    "\x1b[2J\x07",
+    "B\u00fcro \u2013 \U0001f600 \U000e0001",
+    "$(id) `id` $HOME !!",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_shell_reads_the_very_text(shell, text):
+    """Escapes are the shell's own, so nothing of the text is lost."""
+    word = quoted(text)
+
+    assert word.isprintable()
+    told = subprocess.run(
+        [shell, "-c", f"printf %s {word}"],
+        capture_output=True,
+        check=True,
+        env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+    )
+    assert told.stdout.decode() == text
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_json_for_the_cli_is_ascii(text):
+    """What the CLI reads is what was meant, and what a reader sees is what the shell gets."""
+    written = as_json({"Value": text})
+
+    assert written.isascii()
+    assert json.loads(written) == {"Value": text}

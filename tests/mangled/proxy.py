@@ -1,0 +1,109 @@
+"""A proxy on the way to AWS that cuts, flips and truncates answers at places that are drawn."""
+
+from __future__ import annotations
+
+import http.client
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import Message
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import Random
+from threading import Lock, Thread
+from urllib.parse import parse_qs, urlsplit
+
+from vpnmigrate.clock import Clock
+
+CANARY = b"CANARY"
+
+
+class Mangler:
+    """Decides by *seed* what becomes of each answer; *share* of them are mangled while it is on."""
+
+    def __init__(self, seed: int, share: float) -> None:
+        self.seed = seed
+        self._random = Random(seed)
+        self._lock = Lock()
+        self.share = share
+        self.on = True
+        self.mangled: Counter[tuple[str, str]] = Counter()
+        """How many answers to each operation were mangled in which way."""
+        self.with_keys = 0
+        """How many of them held a key."""
+
+    def mangle(self, operation: str, body: bytes) -> tuple[bytes, int]:
+        """Return what to send of *body*, and which length to announce."""
+        with self._lock:
+            if not self.on or not body or self._random.random() >= self.share:
+                return body, len(body)
+            self.with_keys += CANARY in body
+            way = self._random.choice(("cut", "flip", "truncate"))
+            self.mangled[operation, way] += 1
+            place = self._place(body)
+            match way:
+                case "cut":
+                    return body[:place], place
+                case "truncate":
+                    return body[:place], len(body)
+                case _:
+                    return self._flipped(body, place), len(body)
+
+    def _place(self, body: bytes) -> int:
+        """Draw a place: anywhere, or in or right behind a key, where an answer has one."""
+        place = self._random.randrange(len(body))
+        keys = [at for at in range(len(body)) if body.startswith(CANARY, at)]
+        if keys and self._random.random() < 0.7:
+            place = min(self._random.choice(keys) + self._random.randrange(60), len(body) - 1)
+        return place
+
+    def _flipped(self, body: bytes, place: int) -> bytes:
+        flipped = bytearray(body)
+        for at in (place, self._random.randrange(len(body))):
+            flipped[at] ^= 1 << self._random.randrange(8)
+        return bytes(flipped)
+
+
+@contextmanager
+def between(upstream: str, mangler: Mangler, clock: Clock) -> Iterator[str]:
+    """Stand before *upstream* and give the address there; *clock* gives the date of answers."""
+    target = urlsplit(upstream)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            connection = http.client.HTTPConnection(str(target.hostname), target.port)
+            kept = {k: v for k, v in self.headers.items() if k.lower() not in _HOPS}
+            connection.request("POST", self.path, body, kept)
+            answer = connection.getresponse()
+            whole = answer.read()
+            connection.close()
+            sent, length = mangler.mangle(_operation(body, self.headers), whole)
+            self.send_response_only(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in _HOPS:
+                    self.send_header(name, value)
+            self.send_header("Date", format_datetime(clock.now(), usegmt=True))
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(sent)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+_HOPS = {"connection", "content-length", "transfer-encoding", "date"}
+
+
+def _operation(body: bytes, headers: Message) -> str:
+    action = parse_qs(body.decode(errors="replace")).get("Action")
+    return action[0] if action else headers.get("X-Amz-Target", "").rpartition(".")[2]

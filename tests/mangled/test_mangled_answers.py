@@ -1,0 +1,130 @@
+"""Whatever becomes of AWS's answers on the way, no key of theirs gets into anything written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import boto3
+import msgspec
+import pytest
+
+from tests.cli.terminal import Ran, Terminal
+from tests.counts import share
+from tests.mangled.proxy import CANARY, Mangler, between
+from tests.mangled.written import hooks_in, leaks
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.cli.flags import Aws
+from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.journal import read_journal
+from vpnmigrate.options import KeyMode
+from vpnmigrate.rundir import Run
+from vpnmigrate.sandbox.serve import serve
+from vpnmigrate.sandbox.world import World
+
+PLAYBOOK = """
+name: mangled
+summary: Every hook writes down what it is told, in its own folder.
+decisions:
+  keys: {keys}
+  device_types: {{default: "Cisco Systems, Inc./CSRv AMI/IOS 12.4+"}}
+  hooks:
+{hooks}
+"""
+ATTEMPTS = 6
+"""Commands in a row with mangled answers; the one after them is let through."""
+LONGEST_LINE = 1000
+"""Bytes of a line of the log that tells of a wait: one is written with each look."""
+MANGLED = 0.04
+"""Share of answers: a look has three and more, and all of them have to be sound."""
+
+
+class ProxiedParts(SandboxParts):
+    """Reaches the world over HTTP, at *address*."""
+
+    def __init__(self, world: World, address: str) -> None:
+        super().__init__(world)
+        self._over_http = Clients(
+            lambda: boto3.Session("SANDBOX", "SANDBOX", region_name=world.region),
+            endpoint_url=address,
+        )
+
+    def clients(self, aws: Aws) -> Clients:
+        del aws
+        return self._over_http
+
+
+class Operator:
+    """Types verbs, keeps all that is shown, and tries again while answers are mangled."""
+
+    def __init__(self, terminal: Terminal, mangler: Mangler) -> None:
+        self.terminal = terminal
+        self.mangler = mangler
+        self.shown: list[tuple[str, str]] = []
+        self.codes: list[int] = []
+
+    def tries(self, *words: str) -> Ran:
+        """Run one command, whatever comes of it."""
+        ran = self.terminal.run(*words)
+        self.shown.append((f"{' '.join(words)}: out", ran.out))
+        self.shown.append((f"{' '.join(words)}: err", ran.err))
+        self.codes.append(ran.code)
+        return ran
+
+    def insists(self, *words: str) -> None:
+        """Run it until it is done: first with mangled answers, at last with sound ones."""
+        for _ in range(ATTEMPTS):
+            if self.tries(*words).code == 0:
+                return
+        self.mangler.on = False
+        ran = self.tries(*words)
+        assert ran.code == 0, (words, ran.err)
+        self.mangler.on = True
+
+
+@pytest.fixture
+def mangler(request: pytest.FixtureRequest) -> Mangler:
+    return Mangler(request.param, MANGLED)
+
+
+@pytest.fixture
+def operator(terminal: Terminal, mangler: Mangler) -> Iterator[Operator]:
+    with serve(terminal.world) as server, between(server.url, mangler, terminal.clock) as address:
+        terminal.parts = ProxiedParts(terminal.world, address)
+        yield Operator(terminal, mangler)
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("mangler", share(range(12), one_in=12), indirect=True)
+def test_no_key_leaves_a_migration_whose_answers_are_mangled(operator):
+    """Plan, apply, rollback, apply, finalize; all that is shown, told and written is searched."""
+    terminal, mangler = operator.terminal, operator.mangler
+    keys = (KeyMode.NEW, KeyMode.REUSE)[mangler.seed % 2]
+    playbook = PLAYBOOK.format(keys=keys.value, hooks=hooks_in(terminal.place))
+    (terminal.place / "p.yaml").write_text(playbook, encoding="utf-8")
+    plan = ("plan", "--vpn-gateway", terminal.gateway, "--playbook", "p.yaml", "-o", "plan.json")
+    operator.insists(*plan)
+    run = msgspec.json.decode((terminal.place / "plan.json").read_bytes())["migration"]
+    operator.insists("apply", "plan.json", "--yes")
+    operator.insists("status", run, "--json")
+    operator.insists("rollback", run, "--yes")
+    operator.insists("apply", run, "--yes")
+    for words in (("-o", "report.html"), ("-o", "report.md"), ("--json",), ()):
+        operator.insists("report", run, *words)
+    confirmed = [word for old in terminal.connections[:1] for word in ("--confirm", old)]
+    operator.insists("finalize", run, *confirmed)
+    operator.insists("report", run, "--bundle", "evidence.zip")
+    operator.insists("report", "verify", "evidence.zip")
+    operator.insists("status", run, "--json")
+
+    assert leaks(terminal.place, operator.shown) == []
+    # Else the search above proves nothing.
+    assert mangler.with_keys > 0
+    assert any(code for code in operator.codes)
+    (folder,) = {path.parent for path in terminal.place.rglob("journal.jsonl")}
+    kept = b"".join(path.read_bytes() for path in folder.rglob("vault/*/*"))
+    assert CANARY in kept
+    assert list((terminal.place / "told").iterdir())
+    # The journal is whole, and no line of the log is as long as an answer.
+    assert read_journal(Run(folder)).entries
+    lines = (folder / "log.jsonl").read_bytes().splitlines()
+    assert max(len(line) for line in lines if b"step.waited" in line) < LONGEST_LINE
