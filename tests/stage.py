@@ -15,7 +15,7 @@ from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.calls import DirectCalls
 from vpnmigrate.changes import OperatorTask
-from vpnmigrate.clock import VirtualClock
+from vpnmigrate.clock import Clock, VirtualClock
 from vpnmigrate.drift import differences
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.journal import MemoryJournal
@@ -28,6 +28,7 @@ from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.probing import NoProbes
 from vpnmigrate.records import Entry, Intended, Record
 from vpnmigrate.replay import RunState, replay
+from vpnmigrate.run_clock import run_clock
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.door_direct import DirectClients
@@ -99,9 +100,7 @@ class Roads:
 class Postbox(MemoryJournal):
     """A journal in whose inbox other terminals have left *letters*."""
 
-    def __init__(
-        self, clock: VirtualClock, entries: Iterable[Entry], letters: list[Record]
-    ) -> None:
+    def __init__(self, clock: Clock, entries: Iterable[Entry], letters: list[Record]) -> None:
         super().__init__(clock, entries)
         self._letters = letters
 
@@ -124,6 +123,8 @@ class Stage:
         clients_of: Callable[..., ClientSource] = DirectClients,
     ) -> None:
         self.clock = VirtualClock(NOON)
+        self.host_of: Callable[[VirtualClock], Clock] = lambda clock: clock
+        """Gives the clock of the host that the next process runs on; theirs may be wrong."""
         self._clients_of = clients_of
         before = before or a_survey()
         self.world = world_of(scenario_from_survey(before), self.clock, behaviour)
@@ -137,8 +138,9 @@ class Stage:
         self.lookout = Lookout()
         self.signal = Signal()
 
-    def _account(self, faults: FaultSource | None) -> Account:
-        return Account(self._clients_of(self.world, faults=faults), self.clock, self._vault)
+    def _account(self, faults: FaultSource | None, clock: Clock | None = None) -> Account:
+        clients = self._clients_of(self.world, faults=faults)
+        return Account(clients, clock or self.clock, self._vault)
 
     def branch(self, *, behaviour: Behaviour | None = None) -> Stage:
         """Give a stage that is where this one is, and goes its own way from there."""
@@ -167,16 +169,17 @@ class Stage:
     ) -> Runner:
         """Start a process: a runner over *journal*, or the one so far (over none, if *blind*)."""
         so_far = () if blind else self.entries
-        self.journal: Journal = journal or Postbox(self.clock, so_far, self.letters)
+        time = run_clock(self.host_of(self.clock), so_far)
+        self.journal: Journal = journal or Postbox(time, so_far, self.letters)
         self.lookout = lookout or Lookout()
         return Runner(
             self.plan,
             Surroundings(
-                ec2=self._account(self.faults),
+                ec2=self._account(self.faults, time),
                 journal=self.journal,
                 people=people or DeviceEngineer(self.world),
                 observer=self.lookout,
-                clock=self.clock,
+                clock=time,
                 interruption=self.signal,
                 paths=Roads(paths),
                 claimant=Claimant(holder, outranks),

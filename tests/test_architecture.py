@@ -37,6 +37,7 @@ VALUES = (
     "tallies",
     "spoken",
     "records",
+    "run_clock",
     "sights",
     "times",
     "ports",
@@ -85,7 +86,8 @@ SHELL: dict[str, frozenset[str]] = {
     "deciding": frozenset({"logbook", "replay", "windows"}),
     "private_files": frozenset(),
     "duty": frozenset({"private_files", "rundir"}),
-    "holding": frozenset({"calls", "orders", "logbook", "tasks"}),
+    "clock_watch": frozenset({"logbook"}),
+    "holding": frozenset({"calls", "orders", "logbook", "tasks", "clock_watch"}),
     "patience": frozenset({"belief", "steps", "logbook", "looking", "performing"}),
     "prober": frozenset({"child_processes", "probes", "rundir"}),
     "probing": frozenset({"probes", "logbook"}),
@@ -94,7 +96,9 @@ SHELL: dict[str, frozenset[str]] = {
         {"belief", "steps", "logbook", "looking", "performing", "tasks", "holding"}
         | {"patience", "flow", "probing"}
     ),
-    "setting_out": frozenset({"admission", "claims", "drift", "planner", "logbook", "looking"}),
+    "setting_out": frozenset(
+        {"admission", "claims", "drift", "planner", "gates", "logbook", "looking"}
+    ),
     "crossing": frozenset(
         {"steps", "replay", "logbook", "settling", "gatekeeping", "holding"}
         | {"arming", "deciding", "probing"}

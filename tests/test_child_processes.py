@@ -25,7 +25,7 @@ from vpnmigrate.cli.bounded import Bounds, run_bounded
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.people import NoPrompt, TerminalPeople
 from vpnmigrate.cli.watchdogs import WatchdogProcess
-from vpnmigrate.clock import SystemClock
+from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.prober import Prober
 from vpnmigrate.report.console import Console
@@ -204,7 +204,7 @@ class TestRealChildren:
     def test_a_probe(self, run, elsewhere):
         """Nor has a probe."""
         note = run.work / "probe"
-        prober = Prober(SystemClock(), run)
+        prober = Prober(SteadyClock(), run)
         prober.begin([Tally(f"{sys.executable} -c {_quoted(_notes('probe', run))}")])
         _until(lambda: prober.tallies()[0].works)
         prober.end()
@@ -224,7 +224,7 @@ class TestRealChildren:
         root = Path(__file__).parents[1]
         monkeypatch.setenv("PYTHONPATH", f"{program.parent}:{root}:.:")
 
-        process = WatchdogProcess(run, Aws(), SystemClock(), "keeps_watch").start()
+        process = WatchdogProcess(run, Aws(), SteadyClock(), "keeps_watch").start()
 
         told = json.loads((run.path / "watchdog.log").read_text())
         os.kill(process, 9)
@@ -241,7 +241,7 @@ class TestRealChildren:
         run.work.write_text("in the way")
 
         with pytest.raises(RefusedError, match="cannot be started: File exists"):
-            WatchdogProcess(run, Aws(), SystemClock(), "keeps_watch").start()
+            WatchdogProcess(run, Aws(), SteadyClock(), "keeps_watch").start()
 
 
 KEEPS_WATCH = """

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import a_run
-from vpnmigrate.clock import SystemClock, VirtualClock
+from vpnmigrate.clock import SteadyClock, VirtualClock
 from vpnmigrate.errors import LockedError, VpnMigrateError
 from vpnmigrate.journal import FileJournal, read_journal
 from vpnmigrate.lock import Me, RunLock, owner_at_work, take_lock, this_process
@@ -30,14 +30,14 @@ ELSEWHERE = Me("carol", "desk", 1)
 OTHER_PROCESS = """
 import sys
 from pathlib import Path
-from vpnmigrate.clock import SystemClock
+from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal import FileJournal
 from vpnmigrate.lock import this_process, take_lock
 from vpnmigrate.records import Noted
 from vpnmigrate.rundir import Run
 
-run, clock = Run(Path(sys.argv[1])), SystemClock()
+run, clock = Run(Path(sys.argv[1])), SteadyClock()
 try:
     lock = take_lock(run, clock, this_process("dave", "laptop"))
     journal = FileJournal.open(run, clock, lock)
@@ -276,7 +276,7 @@ class TestRealProcesses:
         first.kill()
         first.wait()
 
-        lock = take_lock(run, SystemClock(), this_process("alice", "laptop"))
+        lock = take_lock(run, SteadyClock(), this_process("alice", "laptop"))
 
         assert lock.displaced is not None
         assert lock.displaced.process == first.pid
@@ -290,7 +290,7 @@ class TestRealProcesses:
         assert hear(first) == "written"
         first.send_signal(signal.SIGSTOP)
         os.waitpid(first.pid, os.WUNTRACED)
-        me, clock = this_process("alice", "laptop"), SystemClock()
+        me, clock = this_process("alice", "laptop"), SteadyClock()
         with pytest.raises(LockedError) as caught:
             take_lock(run, clock, me)
 

@@ -76,7 +76,7 @@ class Arming:
             self._paths.read(),
             self._ec2.identity().credentials,
             within,
-            self._clock.now(),
+            self._clock.wall(),
             self._awaited,
         )
         if found:

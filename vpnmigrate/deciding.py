@@ -70,7 +70,7 @@ class Deciding:
         deadline = deadline_of(self._plan, self._rehearsed)
         if deadline is None:
             return
-        if self._clock.now() < deadline.at:
+        if self._clock.wall() < deadline.at:
             self._logbook.write(deadline)
         else:
             # Somebody has forced the window: to turn round at once would be no cutover at all.
@@ -87,7 +87,7 @@ class Deciding:
             TurnBackError: The plan says so.
         """
         state = self._logbook.state
-        if state.deadline is None or not is_overdue(state, self._clock.now()):
+        if state.deadline is None or not is_overdue(state, self._clock.wall()):
             self._people.decide(None)
             return
         at, asks = state.deadline.at, self._plan.decisions.back_out is BackOut.ASK
@@ -112,7 +112,7 @@ class Deciding:
             return None
         at = state.deadline.at
         rollback = window.end - self._plan.decisions.waits.margin - at
-        return Overdue(at, rollback, window.end - self._clock.now())
+        return Overdue(at, rollback, window.end - self._clock.wall())
 
     @property
     def _host(self) -> str:

@@ -112,9 +112,9 @@ def calls_of(entries: Iterable[Entry]) -> tuple[Call, ...]:
     for entry in entries:
         match entry.record:
             case Intended(intent=number, step=step, change=change) if change.call:
-                calls[number] = Call(entry.at, step, change)
+                calls[number] = Call(entry.wall, step, change)
             case Answered(intent=number, outcome=outcome) if number in calls:
-                calls[number] = replace(calls[number], outcome=outcome, answered=entry.at)
+                calls[number] = replace(calls[number], outcome=outcome, answered=entry.wall)
             case _:
                 pass  # no call
     return tuple(calls.values())
@@ -132,11 +132,15 @@ def outages_of(entries: Sequence[Entry]) -> tuple[Down, ...]:
                 direction = taken
             case OutageBegan(since=since, earlier=earlier) if not (found and not found[-1].over):
                 lasted = entries[-1].at - since
-                found.append(Down(since, direction, lasted, over=False, earlier=earlier))
+                found.append(
+                    Down(since + entry.ahead, direction, lasted, over=False, earlier=earlier)
+                )
             case OutageEnded(lasted=lasted) if found and not found[-1].over:
                 found[-1] = replace(found[-1], lasted=lasted, over=True)
             case OutageEnded(at=at, lasted=lasted, earlier=earlier):
-                found.append(Down(at - lasted, direction, lasted, over=True, earlier=earlier))
+                found.append(
+                    Down(at + entry.ahead - lasted, direction, lasted, over=True, earlier=earlier)
+                )
             case Answered() if found and not found[-1].over and not state.outage_open:
                 found.pop()
             case _:
@@ -147,7 +151,7 @@ def outages_of(entries: Sequence[Entry]) -> tuple[Down, ...]:
 def voices_of(entries: Iterable[Entry]) -> tuple[Voice, ...]:
     """Give every entry in which a person speaks, whatever they say."""
     return tuple(
-        Voice(entry.seq, entry.at, who, getattr(entry.record, "host", ""))
+        Voice(entry.seq, entry.wall, who, getattr(entry.record, "host", ""))
         for entry in entries
         if (who := getattr(entry.record, "who", ""))
     )
@@ -155,7 +159,7 @@ def voices_of(entries: Iterable[Entry]) -> tuple[Voice, ...]:
 
 def processes_of(entries: Iterable[Entry]) -> tuple[tuple[datetime, Opened], ...]:
     """Give every process that took the run up, with when."""
-    return tuple((e.at, e.record) for e in entries if isinstance(e.record, Opened))
+    return tuple((e.wall, e.record) for e in entries if isinstance(e.record, Opened))
 
 
 def plans_of(entries: Iterable[Entry]) -> tuple[tuple[int, str], ...]:
@@ -253,8 +257,8 @@ def _journey(
     return Journey(
         set_out.direction,
         set_out.attempt,
-        began=leg[0].at,
-        ended=last.at,
+        began=leg[0].wall,
+        ended=leg[0].wall + (last.at - leg[0].at),
         finished=any(isinstance(entry.record, Finished) for entry in leg),
         steps=tuple(
             Kept(number, due.get(number, Counter()), made.get(number, Counter()))

@@ -136,7 +136,7 @@ class Gatekeeper:
     def _circumstances(self, drift: tuple[str, ...], proof: ProofOfReturn | None) -> Circumstances:
         identity = self._settler.read_for_certain(self._ec2.identity)
         return Circumstances(
-            now=self._clock.now(),
+            now=self._clock.wall(),
             identity=identity,
             user=self._papers.user,
             differences=drift,

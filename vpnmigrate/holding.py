@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.calls import SLOW
 from vpnmigrate.clock import Clock
+from vpnmigrate.clock_watch import ClockWatch
 from vpnmigrate.errors import HeldError, TurnBackError
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.orders import Rest, Stop, TurnBack, heed
@@ -90,6 +91,7 @@ class Holding:
         self._again = again
         self._minded = minded
         self.time = WorkingTime(clock)
+        self._clock_watch = ClockWatch(clock, logbook)
 
     def take_in(self) -> bool:
         """Take in what was said meanwhile and heed it; tell whether the run has rested."""
@@ -157,8 +159,15 @@ class Holding:
             case None:
                 return False
 
+    def mind_clock(self) -> None:
+        """Say that the machine's clock was set since the run last went on."""
+        self._clock_watch.mind()
+
     def mind_absence(self) -> None:
         """Notice that the run stood still for a while; no limit counts that time.
+
+        A machine that was paused from outside, as a virtual one may be, shows it only by a clock
+        that was set afterwards.
 
         Raises:
             HeldError: It was away between the gates of the cutover and the first interruption.
@@ -168,6 +177,8 @@ class Holding:
             away = f"the run stood still from {moment(before)} to {moment(now)}"
             why = "its process was stopped or held up, or its machine slept"
             self._logbook.write(Noted(f"{away}: {why}"))
+        if not away and abs(self._clock_watch.mind()) >= AWAY:
+            away = "the machine's clock was set, or the machine was paused"
         if not away:
             return
         state = self._logbook.state

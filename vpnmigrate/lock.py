@@ -131,13 +131,13 @@ def take_lock(run: Run, clock: Clock, me: Me, take_over: str | None = None) -> R
         before = _owner(run)
         if kernel is None:
             if before is None or before.name != take_over:
-                raise _locked(before, clock.now(), run)
-            kernel = _displace(before, clock.now(), run)
+                raise _locked(before, clock.wall(), run)
+            kernel = _displace(before, clock.wall(), run)
         elif before is not None and before.host != me.host and before.name != take_over:
             # Kernel locks do not reach across every shared disk, and not across copies.
             kernel.release()
-            raise _elsewhere(before, clock.now(), run)
-        owner = Owner(me.user, me.host, me.process, clock.now(), secrets.token_hex(16))
+            raise _elsewhere(before, clock.wall(), run)
+        owner = Owner(me.user, me.host, me.process, clock.wall(), secrets.token_hex(16))
         signed = _sign(run, owner, kernel)
     except OSError as exc:
         raise VpnMigrateError(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from operator import attrgetter
+
+from msgspec.structs import replace
 
 from vpnmigrate.belief import Intent
 from vpnmigrate.changes import AttachVpnGateway, Creation, EnablePropagation
@@ -23,6 +26,7 @@ from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Journal, Observer
 from vpnmigrate.records import Failed, Held, Interrupted, OtherHand, Record
 from vpnmigrate.replay import RunState, going_on, replay
+from vpnmigrate.run_clock import gaps_in, latest
 
 
 class Logbook:
@@ -33,6 +37,7 @@ class Logbook:
         self._observer = observer
         self._told = len(journal.entries)
         self._state = replay(journal.entries)
+        self._gaps = gaps_in(journal.entries)
         self._intents: tuple[Intent, ...] | None = None
         self._made: Mapping[Role, frozenset[str]] | None = None
         self._touched: frozenset[Fact] | None = None
@@ -80,16 +85,31 @@ class Logbook:
         self._catch_up()
 
     def intents(self) -> tuple[Intent, ...]:
-        """Give every change that was, or may have been, sent to AWS, in order."""
+        """Return every change that was, or may have been, sent to AWS, in order.
+
+        Each is as young as it may be: time that no machine has measured counts for none.
+        """
         if self._intents is None:
-            known = (intent.for_belief for intent in self._state.intents)
-            self._intents = tuple(each for each in known if each is not None)
+            self._intents = self._as_young_as_may_be(self._known())
         return self._intents
 
     def attempt_intents(self) -> tuple[Intent, ...]:
-        """Give the intents since this attempt set out: what it did and may find undone."""
+        """Return the intents since this attempt set out: what it did and may find undone."""
         since = self._state.attempt_since
-        return tuple(i for i in self.intents() if since is not None and i.at >= since)
+        return tuple(i for i in self._known() if since is not None and i.at >= since)
+
+    def latest(self, at: datetime) -> datetime:
+        """Return the latest moment at which what was written *at* may have been."""
+        return latest(at, self._gaps)
+
+    def _known(self) -> tuple[Intent, ...]:
+        known = (intent.for_belief for intent in self._state.intents)
+        return tuple(each for each in known if each is not None)
+
+    def _as_young_as_may_be(self, intents: Iterable[Intent]) -> tuple[Intent, ...]:
+        if not self._gaps:
+            return tuple(intents)
+        return tuple(replace(each, at=self.latest(each.at)) for each in intents)
 
     def touched(self) -> frozenset[Fact]:
         """Give the facts that this run has changed, or may have."""
@@ -129,7 +149,7 @@ class Logbook:
         attached again.
         """
         untied = self._untied(edge_tables)
-        return sorted((*untied, *self.intents()), key=attrgetter("at"))
+        return self._as_young_as_may_be(sorted((*untied, *self._known()), key=attrgetter("at")))
 
     def _untied(self, tables: Iterable[RouteTableRecord]) -> tuple[Intent, ...]:
         return tuple(
@@ -168,6 +188,9 @@ class Logbook:
         if len(entries) == self._told:
             return
         fresh = entries[self._told :]
+        if gaps := gaps_in(entries[max(0, self._told - 1) :]):
+            self._gaps += gaps
+            self._intents = None
         known, self._state = self._state.intents, replay(fresh, self._state)
         if self._state.intents is not known:
             self._intents = self._made = self._touched = self._switched = None

@@ -79,7 +79,7 @@ class RunLog:
         self._say(Event.NOTICED, text=text)
 
     def _say(self, event: Event, **values: object) -> None:
-        self._logger.info(event.value, at=self._clock.now().isoformat(), **values)
+        self._logger.info(event.value, at=self._clock.wall().isoformat(), **values)
 
 
 @contextmanager

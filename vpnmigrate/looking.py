@@ -18,8 +18,11 @@ from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.ports import Ec2
 from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState
-from vpnmigrate.snapshot import Reading, Snapshot, Told, Way, snapshot_of
+from vpnmigrate.snapshot import Reading, Snapshot, Told, Way, Word, snapshot_of
 from vpnmigrate.steps.base import NotYet
+
+_AGEING = {Word.OLD_TUNNELS_DISABLED}
+"""Words after which a describe may lag."""
 
 
 class Claimant(Struct, frozen=True):
@@ -141,8 +144,11 @@ class Looker:
     def told(self) -> Told:
         """Give what the journal adds to a look."""
         claimant = Claimant("") if self._forgone else self._claimant
+        told, latest = self._logbook.state.told, self._logbook.latest
         return replace(
-            self._logbook.state.told,
+            told,
+            words={**told.words, **{w: latest(told.words[w]) for w in _AGEING & told.words.keys()}},
+            verified=None if told.verified is None else latest(told.verified),
             idle=self._logbook.idle(self._plan.propagating_tables),
             touched=None if self.blind else self._logbook.touched(),
             holder=claimant.holder,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.changes import AwsChange, PlaceClaim, RemoveClaim
-from vpnmigrate.clock import Clock
+from vpnmigrate.clock import Timer
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, StepError
 from vpnmigrate.facts import Fact
 from vpnmigrate.logbook import Logbook
@@ -45,7 +45,7 @@ def backoff(refusals: int) -> timedelta:
 class Patience:
     """Remembers since when AWS has put a change off, and knows when that is too long."""
 
-    def __init__(self, logbook: Logbook, looker: Looker, clock: Clock) -> None:
+    def __init__(self, logbook: Logbook, looker: Looker, clock: Timer) -> None:
         self._logbook = logbook
         self._looker = looker
         self._clock = clock

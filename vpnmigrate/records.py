@@ -208,6 +208,12 @@ class Noted(_Record, frozen=True, tag="noted"):
     what: str
 
 
+class ClockMoved(_Record, frozen=True, tag="clock-moved"):
+    """The machine's clock was set by ``by``, or is another one; durations do not count that."""
+
+    by: timedelta
+
+
 class HookRan(_Record, frozen=True, tag="hook-ran"):
     """A hook came to an end, or ``fault`` says to which; what it printed is in the log."""
 
@@ -270,6 +276,7 @@ Record = (
     | Probed
     | OtherHand
     | Noted
+    | ClockMoved
     | HookRan
     | Held
     | Interrupted
@@ -283,4 +290,16 @@ class Entry(Struct, frozen=True):
 
     seq: int
     at: datetime
+    """On the run's own time, which only goes forward: see ``run_clock``."""
     record: Record
+    boot: str = ""
+    """Of the machine that wrote it; empty where that is not known."""
+    up: timedelta = timedelta(0)
+    """How long that machine had been up."""
+    ahead: timedelta = timedelta(0)
+    """How far its clock was ahead of ``at``, to the second: it was set since the run began."""
+
+    @property
+    def wall(self) -> datetime:
+        """What the clock on the wall showed, for people."""
+        return self.at + self.ahead

@@ -288,6 +288,7 @@ class Runner:
     def _set_out(
         self, direction: Direction, *, keep_new: bool = False, until: int | None = None
     ) -> None:
+        self._holding.mind_clock()
         self._book.fold_inbox()
         if direction is not Direction.BACK:
             self._holding.require_lifted()

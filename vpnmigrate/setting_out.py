@@ -9,12 +9,14 @@ from vpnmigrate.claims import claim_of, require_not_foreign
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import AwsError, AwsUnreadableError
 from vpnmigrate.facts import Claim
+from vpnmigrate.gates import host
+from vpnmigrate.go_no_go import Call
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model import State, VpnGatewayId
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.planner import unexpected
-from vpnmigrate.ports import Ec2
+from vpnmigrate.ports import Ec2, Identity
 from vpnmigrate.records import Direction, Noted, OtherHand
 from vpnmigrate.snapshot import snapshot_of
 
@@ -46,6 +48,20 @@ class SettingOut:
             self._book.write(Noted(f"the account could not be checked: {error.message}"))
             return
         require_account(self._plan, identity.account, identity.arn)
+        if direction is Direction.BACK:
+            self._warn_of_clock(identity)
+
+    def _warn_of_clock(self, identity: Identity) -> None:
+        """Ask the clock's gate before a rollback, which no clock keeps from beginning."""
+        seen = host.clock(identity)
+        if seen.call is not Call.FAIL:
+            return
+        self._book.write(
+            Noted(
+                f"compared with AWS's, this machine's clock is {seen.observed}, and AWS refuses "
+                f"calls that are signed so far off; the rollback goes on: {seen.advice}"
+            )
+        )
 
     def respect_claims(self) -> None:
         """Refuse to set out on a gateway that somebody else migrates.

@@ -15,7 +15,7 @@ import boto3
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.allowance import ANSWER_BYTES
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.clock import SystemClock
+from vpnmigrate.clock import SteadyClock
 from vpnmigrate.vault import Vault
 
 Answer = Callable[[socket.socket], None]
@@ -50,7 +50,7 @@ class HostileServer:
 
     def account(self, folder: Path) -> Account:
         """Return an account that it answers for."""
-        return Account(self.clients(), SystemClock(), Vault(folder / "vault"))
+        return Account(self.clients(), SteadyClock(), Vault(folder / "vault"))
 
     def close(self) -> None:
         """End every connection."""

@@ -20,7 +20,7 @@ from vpnmigrate.aws.aside import direct_connect, quotas
 from vpnmigrate.aws.failures import LONGEST
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.changes import CreateVpnConnection
-from vpnmigrate.clock import SystemClock
+from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model import CustomerGatewayId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.options import KeyMode
@@ -87,7 +87,7 @@ def answering(body: bytes, *, status: int = 200, raw: bytes | None = None) -> It
 
 
 def account_of(clients: Clients, place: Path) -> Account:
-    return Account(clients, SystemClock(), Vault(place))
+    return Account(clients, SteadyClock(), Vault(place))
 
 
 def everything_in(error: BaseException) -> str:

@@ -38,7 +38,7 @@ from vpnmigrate.aws.pages import PAGES, pages
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.calls import LimitedEc2, unattended
 from vpnmigrate.changes import AttachVpnGateway
-from vpnmigrate.clock import SystemClock
+from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import AwsUnreadableError, InterruptedRunError
 from vpnmigrate.model import VpcId, VpnGatewayId
 from vpnmigrate.outcomes import InDoubt, Later, Performed
@@ -232,7 +232,7 @@ class TestThreadsLeftBehind:
 
         account = Account(
             made(Answering({"DescribeVpnGateways": gateways}).clients()),
-            SystemClock(),
+            SteadyClock(),
             None,  # type: ignore[arg-type]  # no device file is written
         )
         calls = CallThreads()
@@ -275,7 +275,7 @@ class TestAChange:
         with served(lambda _action, _nth: whole()) as server:
             account = Account(
                 server.clients(),
-                SystemClock(),
+                SteadyClock(),
                 None,  # type: ignore[arg-type]  # no device file is written
                 lambda: (held_up.wait(LATE), None)[1],
             )
@@ -300,7 +300,7 @@ class TestAChange:
         with served(lambda _action, _nth: whole()) as server:
             account = Account(
                 server.clients(),
-                SystemClock(),
+                SteadyClock(),
                 None,  # type: ignore[arg-type]  # no device file is written
                 taken_over,
             )
@@ -440,7 +440,7 @@ class TestPages:
         }
         account = Account(
             Answering(answers).clients(),  # type: ignore[arg-type]  # answers of several kinds
-            SystemClock(),
+            SteadyClock(),
             None,  # type: ignore[arg-type]  # no device file is written
         )
 

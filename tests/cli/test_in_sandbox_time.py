@@ -15,7 +15,7 @@ from vpnmigrate.cli.desk import own_parts
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.in_sandbox_time import InSandboxTime
 from vpnmigrate.cli.leave import run
-from vpnmigrate.clock import SystemClock
+from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import UsageError
 from vpnmigrate.sandbox.pace import PacedClock
 from vpnmigrate.sandbox.serve import Server, serve
@@ -75,7 +75,7 @@ def test_is_the_machines_in_front_of_a_sandbox_that_was_not_named():
     parts = own_parts(settings_of(os.environ))
     parts.clients(Aws())
 
-    assert isinstance(parts.clock, SystemClock)
+    assert isinstance(parts.clock, SteadyClock)
 
 
 def test_a_call_to_anybody_else_is_refused_before_it_is_sent(server, monkeypatch):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import tracemalloc
+from datetime import timedelta
 
 import pytest
 
-from tests.builders import MIGRATION
+from tests.builders import MIGRATION, NOON
 from tests.journal.stories import OPENED, Story, entries
 from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.journal.chain import genesis, lines_of, read_chain
@@ -58,8 +59,19 @@ def test_each_line_carries_the_hash_of_the_one_before() -> None:
     second = json.loads(LINES[1])
 
     assert second["prev"] == hashlib.sha256(LINES[0].rstrip(b"\n")).hexdigest()
-    assert {"v", "seq", "at", "prev", "record"} == set(second)
+    assert {"v", "seq", "at", "boot", "up", "prev", "record"} == set(second)
     assert (second["v"], second["seq"]) == (JOURNAL_FORMAT, 2)
+
+
+def test_a_line_says_when_it_was_written_by_every_measure() -> None:
+    """The run's own time, the machine's uptime, and what its clock had been set by."""
+    entry = Entry(1, NOON, OPENED, "boot", timedelta(seconds=7), timedelta(hours=-1))
+    text, _ = lines_of([entry], genesis(MIGRATION))
+
+    (read,) = read_chain(text, MIGRATION).entries
+
+    assert read == entry
+    assert read.wall == NOON - timedelta(hours=1)
 
 
 @pytest.mark.parametrize("bit", range(8))

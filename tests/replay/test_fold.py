@@ -32,6 +32,7 @@ from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
     Answered,
     Approved,
+    ClockMoved,
     DeadlinePassed,
     DecideBy,
     Degraded,
@@ -529,6 +530,7 @@ def _all_records() -> list[Record]:
         Flapped("vpn-new has 0 of 2 tunnels UP"),
         Degraded(("vpn-new has 1 of 2 tunnels UP",)),
         Noted("y"),
+        ClockMoved(timedelta(hours=-1)),
         HookRan(HookMoment.HELD, "tell", timedelta(seconds=1), fault="failed with exit status 1"),
         DirectionTaken(Direction.RETIRE, 2),
         Finished(Direction.RETIRE),

@@ -15,7 +15,7 @@ from typing import TextIO
 import pytest
 
 from tests.report.examples import a_journal
-from vpnmigrate.clock import SystemClock
+from vpnmigrate.clock import SteadyClock
 from vpnmigrate.records import Noted, OutageBegan, StepBegun
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.terminal import TerminalProgress
@@ -72,8 +72,8 @@ def test_draws_once_a_second_however_much_happens(window):
     window.watch()
     began = time.monotonic()
 
-    with TerminalProgress(Console(window.stream), SystemClock(), "m-1") as progress:
-        for entry in a_journal(OutageBegan(SystemClock().now()), StepBegun(10, "Switch")):
+    with TerminalProgress(Console(window.stream), SteadyClock(), "m-1") as progress:
+        for entry in a_journal(OutageBegan(SteadyClock().now()), StepBegun(10, "Switch")):
             progress.saw(entry)
         while time.monotonic() - began < WATCHED:
             progress.waits(10, "not yet", timedelta(seconds=1), timedelta(minutes=60))
@@ -88,7 +88,7 @@ def test_draws_once_a_second_however_much_happens(window):
 
 def test_a_terminal_that_nobody_reads_does_not_hold_up_the_run(window):
     """Ctrl-S, or a connection that died with the VPN: what is shown waits, the run goes on."""
-    with TerminalProgress(Console(window.stream), SystemClock(), "m-1") as progress:
+    with TerminalProgress(Console(window.stream), SteadyClock(), "m-1") as progress:
         for entry in a_journal(*(Noted("x" * 200) for _ in range(400))):
             progress.saw(entry)
             progress.waits(8, "not yet", timedelta(), timedelta(minutes=45))
@@ -98,7 +98,7 @@ def test_a_terminal_that_nobody_reads_does_not_hold_up_the_run(window):
     assert any(thread.name == "screen" for thread in threading.enumerate())
 
 
-class Hiccup(SystemClock):
+class Hiccup(SteadyClock):
     """A clock that fails whoever draws for the first time."""
 
     failed = False
@@ -132,7 +132,7 @@ def test_the_screen_under_new_lines_is_as_new_as_they_are(window):
     """What a line has overtaken is not said any more below it."""
     window.watch()
 
-    with TerminalProgress(Console(window.stream), SystemClock(), "m-1") as progress:
+    with TerminalProgress(Console(window.stream), SteadyClock(), "m-1") as progress:
         for step in (7, 10):
             for entry in a_journal(StepBegun(step, "Switch")):
                 progress.saw(entry)

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 from pytest_socket import SocketBlockedError
 
 from tests.sandbox.worlds import OLD, OLD_VPN, TABLE, VPC, a_world, ask
+from vpnmigrate.clock import SteadyClock
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.scenario import Scenario
@@ -90,7 +91,7 @@ class TestTime:
     def test_a_real_clock_is_left_alone(self):
         """On another clock nobody sleeps."""
 
-        class Stopped:
+        class Stopped(SteadyClock):
             def now(self):
                 return datetime(2026, 1, 1, tzinfo=UTC)
 

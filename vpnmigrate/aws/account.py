@@ -47,7 +47,7 @@ class Reader:
                 account=answer["Account"],
                 arn=answer.get("Arn", ""),
                 credentials=self._clients.credentials(),
-                ahead=ahead_of(answer, self._clock.now()),
+                ahead=ahead_of(answer, self._clock.wall()),
             )
 
     def find_gateway(self, connection: VpnConnectionId) -> VpnGatewayId:

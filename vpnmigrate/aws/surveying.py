@@ -32,7 +32,7 @@ def survey(clients: ClientSource, gateway: VpnGatewayId, who: Identity, clock: C
         NotFoundError: This account has no such gateway in this Region.
         AwsError: A describe call failed.
     """
-    taken = clock.now()
+    taken = clock.wall()
     ec2 = clients.reader()
     gateways = in_order(map(gateway_record, describing.gateways(ec2)))
     leaving = next((record for record in gateways if record.id == gateway), None)

@@ -32,7 +32,7 @@ def give(
     plan = load_plan(plan_file)
     identity = account_reader(desk, aws).identity()
     require_yes(desk, asking, f"{_question(plan)} You are {identity.arn}.")
-    me, now = desk.parts.me, desk.parts.clock.now()
+    me, now = desk.parts.me, desk.parts.clock.wall()
     given = sealed(
         Approval(
             fingerprint=plan.fingerprint,

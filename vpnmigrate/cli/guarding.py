@@ -22,6 +22,7 @@ from vpnmigrate.lock import owner_at_work
 from vpnmigrate.records import Direction, Entry
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.standing import Standing
+from vpnmigrate.run_clock import run_clock
 from vpnmigrate.rundir import Run
 from vpnmigrate.times import moment
 from vpnmigrate.vault import Vault
@@ -52,16 +53,16 @@ def guard(desk: Desk, run_id: str, aws: Aws) -> Standing:
             case StandDown(why):
                 _say(desk, f"stands down: {why}")
             case GoBack(until):
-                _say(desk, f"nobody has confirmed by {moment(until)}: goes back")
+                _say(desk, f"nobody has confirmed by {_shown(desk, subject, until)}: goes back")
                 _go_back(desk, subject, aws, until)
         return standing_of(desk, subject.run)
 
 
 def _wait(desk: Desk, run: Run, process: int) -> StandDown | GoBack:
-    clock = desk.parts.clock
+    entries = read_journal(run).entries
+    clock = run_clock(desk.parts.clock, entries)
     began = clock.now()
     seen = -1
-    entries: tuple[Entry, ...] = ()
     state = RunState()
     named = forsaken = False
     while True:
@@ -92,7 +93,8 @@ def _go_back(desk: Desk, subject: Subject, aws: Aws, until: datetime) -> None:
     Raises:
         StoppedError: The way back did not get to its end.
     """
-    clock, me, run = desk.parts.clock, desk.parts.me, subject.run
+    me, run = desk.parts.me, subject.run
+    clock = run_clock(desk.parts.clock, read_journal(run).entries)
     asked: datetime | None = None
     while True:
         entries, owner = read_journal(run).entries, owner_at_work(run, me)
@@ -128,7 +130,7 @@ def _gone_back(desk: Desk, subject: Subject, terms: Terms, until: datetime) -> b
         now = hand.runner.hear()
         if now.armed is None and now.direction is not Direction.BACK:
             return  # confirmed before we had it
-        hand.note(f"nobody confirmed by {moment(until)}: {WHO} goes back")
+        hand.note(f"nobody confirmed by {_shown(desk, subject, until)}: {WHO} goes back")
         hand.runner.back(keep_new=True)
 
     try:
@@ -144,5 +146,11 @@ def _last(entries: tuple[Entry, ...], at_least: datetime) -> datetime:
     return max(entries[-1].at, at_least) if entries else at_least
 
 
+def _shown(desk: Desk, subject: Subject, at: datetime) -> str:
+    """Return a moment of the run's own time as the clock on the wall would show it."""
+    clock = run_clock(desk.parts.clock, read_journal(subject.run).entries)
+    return moment(at + clock.ahead())
+
+
 def _say(desk: Desk, text: str) -> None:
-    desk.console.say(f"{moment(desk.parts.clock.now())} {text}")
+    desk.console.say(f"{moment(desk.parts.clock.wall())} {text}")

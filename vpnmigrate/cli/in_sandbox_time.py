@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from vpnmigrate.cli.parts import OwnParts
-from vpnmigrate.clock import SystemClock
+from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import UnreachableError, UsageError
 from vpnmigrate.sandbox.control import Client
 from vpnmigrate.sandbox.following import FollowingClock
@@ -42,7 +42,7 @@ class InSandboxTime(OwnParts):
                 url, "a sandbox listens on loopback only, such as http://127.0.0.1:5055"
             )
         try:
-            self.clock = FollowingClock(Client(self._url), SystemClock())
+            self.clock = FollowingClock(Client(self._url), SteadyClock())
         except (UnreachableError, UsageError) as error:
             raise _no_clock(url, error.message) from error
 

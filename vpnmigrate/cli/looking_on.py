@@ -20,6 +20,7 @@ from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import Shown
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import hanging
+from vpnmigrate.run_clock import run_clock
 from vpnmigrate.rundir import Run
 
 PACE = timedelta(seconds=1)
@@ -112,7 +113,9 @@ def _window(desk: Desk, run: Run) -> Iterator[Window]:
                 fresh = _fresh(entries, told)
                 above = [hanging(line) for entry in fresh for line in narrator.lines(entry)]
                 live = read_live(run)
-                shown = Shown(run.id, stand.state, stand.now, live.waiting, live.sight)
+                shown = Shown(
+                    run.id, stand.state, stand.now, live.waiting, live.sight, ahead=stand.ahead
+                )
                 screen.draw(shown, above)
 
         yield Drawn()
@@ -122,7 +125,8 @@ class _Lines:
     """A log or a pipe: what is new, line by line."""
 
     def __init__(self, desk: Desk, run: Run) -> None:
-        self._progress = PlainProgress(desk.console, desk.parts.clock, run=run.id)
+        clock = run_clock(desk.parts.clock, read_journal(run).entries)
+        self._progress = PlainProgress(desk.console, clock, run=run.id)
         self._run = run
         self._told: list[int] = []
 

@@ -41,9 +41,9 @@ def give(desk: Desk, run_id: str, verb: Verb) -> Given:
         UsageError: There is nothing to continue.
         RefusedError: It cannot be heeded where the run stands; nothing has changed.
     """
-    who = desk.parts.me
-    message = _MESSAGES[verb](at=desk.parts.clock.now(), who=who.user, host=who.host)
-    return _given(desk, run_id, verb, message)
+    who, stands = desk.parts.me, standing_of(desk, desk.runs.find(run_id))
+    message = _MESSAGES[verb](at=stands.now, who=who.user, host=who.host)
+    return _given(desk, stands, verb, message)
 
 
 def accept(desk: Desk, run_id: str, degraded: Sequence[str], reasons: Sequence[str]) -> Given:
@@ -59,20 +59,19 @@ def accept(desk: Desk, run_id: str, degraded: Sequence[str], reasons: Sequence[s
             "--accept-degraded needs one --reason, and --reason an --accept-degraded",
             advice="--accept-degraded vpn-... --reason 'why fewer tunnels will do'",
         )
-    who = desk.parts.me
+    who, stands = desk.parts.me, standing_of(desk, desk.runs.find(run_id))
     message = Accept(
-        at=desk.parts.clock.now(),
+        at=stands.now,
         who=who.user,
         host=who.host,
         degraded=tuple(degraded),
         reason=told[0],
     )
-    return _given(desk, run_id, Verb.ACCEPT, message)
+    return _given(desk, stands, Verb.ACCEPT, message)
 
 
-def _given(desk: Desk, run_id: str, verb: Verb, message: Order | Accept) -> Given:
-    run = desk.runs.find(run_id)
-    stands = standing_of(desk, run)
+def _given(desk: Desk, stands: Standing, verb: Verb, message: Order | Accept) -> Given:
+    run = desk.runs.find(stands.run)
     _require_sense(stands, verb, waiting=any(Inbox(run).letters()))
     letter = Inbox(run).leave(message)
     if not stands.alive:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vpnmigrate.cli.flags import Asking, Aws
-from vpnmigrate.clock import Clock, SystemClock
+from vpnmigrate.clock import Clock, SteadyClock
 from vpnmigrate.report.console import Speaker
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class OwnParts:
     """The module that a process beside this one runs."""
 
     def __init__(self) -> None:
-        self.clock: Clock = SystemClock()
+        self.clock: Clock = SteadyClock()
 
     @property
     def me(self) -> Me:
@@ -111,7 +111,7 @@ class OwnParts:
         from vpnmigrate.cli.watchdogs import WatchdogProcess
 
         # A process takes the machine's time to start, whatever time this one lives in.
-        return WatchdogProcess(run, aws, SystemClock(), self.program)
+        return WatchdogProcess(run, aws, SteadyClock(), self.program)
 
     def people(self, console: Speaker, run: Run, asking: Asking) -> People:
         """Give the person at this terminal, if there is one."""

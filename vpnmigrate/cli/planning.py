@@ -114,7 +114,7 @@ def _afresh(desk: Desk, aws: Aws, about: About, chosen: Chosen) -> Plan:
         decisions,
         playbook.name,
         migration=MigrationId(f"m-{secrets.token_hex(4)}"),
-        made=desk.parts.clock.now(),
+        made=desk.parts.clock.wall(),
         tool=vpnmigrate.__version__,
     )
 
@@ -141,7 +141,7 @@ def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
         reader.survey(old.old_gateway),
         decisions,
         name,
-        made=desk.parts.clock.now(),
+        made=desk.parts.clock.wall(),
         tool=vpnmigrate.__version__,
     )
 
@@ -153,5 +153,5 @@ def _require_ahead(desk: Desk, decisions: Decisions, advice: str) -> None:
         UsageError: It is over; *advice* shows how to name another one.
     """
     for window in filter(None, (decisions.window, decisions.finalize.window)):
-        if window.end <= desk.parts.clock.now():
+        if window.end <= desk.parts.clock.wall():
             raise UsageError(f"the window {window.written} is over", advice=advice)

@@ -48,7 +48,7 @@ def rehearse(
         load_plan(plan),
         faults,
         seed,
-        at=desk.parts.clock.now(),
+        at=desk.parts.clock.wall(),
         tool=__version__,
         tell=desk.console.say,
     )

@@ -26,6 +26,7 @@ from vpnmigrate.cli.signals import Interruption, heeding
 from vpnmigrate.cli.standings import standing, telling_where_it_stands
 from vpnmigrate.cli.subject import Subject, require_replannable
 from vpnmigrate.cli.watching import Watch
+from vpnmigrate.clock import Clock
 from vpnmigrate.errors import (
     MalformedFileError,
     UsageError,
@@ -123,7 +124,7 @@ def work_on(desk: Desk, subject: Subject, terms: Terms, journey: Journey) -> Sta
         try:
             _put_in_force(subject, journal)
             with log_of(
-                subject.run, desk.settings.log, desk.parts.clock, sys.stderr, desk.redaction
+                subject.run, desk.settings.log, journal.clock, sys.stderr, desk.redaction
             ) as log:
                 for note in filter(None, (lock.note, journal.notice)):
                     desk.console.say(note)
@@ -162,7 +163,7 @@ def _go(
     plan, run, journal = subject.plan, subject.run, kept.journal
     before = replay(journal.entries)
     for approval in terms.brought.approvals:
-        require_valid(approval, plan, desk.parts.clock.now())
+        require_valid(approval, plan, journal.clock.wall())
     who = desk.parts.me
     journal.write(
         Opened(
@@ -191,18 +192,18 @@ def _go(
         journal.write(LOST)
     rehearsed = _rehearsed(desk, plan, desk.console)
     with (
-        _progress(desk, run, before) as (progress, speaker),
-        closing(LiveFile(run, desk.parts.clock, desk.redaction)) as live,
+        _progress(desk, run, before, journal.clock) as (progress, speaker),
+        closing(LiveFile(run, journal.clock, desk.redaction)) as live,
     ):
-        hooks = CommandHooks(run, plan, journal.entries, desk.parts.clock, kept.log, desk.redaction)
+        hooks = CommandHooks(run, plan, journal.entries, journal.clock, kept.log, desk.redaction)
         watch = Watch(progress, kept.log, live, hooks, redaction=desk.redaction)
         interruption = Interruption(speaker, lambda: watch.cutting, lambda: stands().next)
         around = Surroundings(
-            ec2=Account(clients, desk.parts.clock, _vault(desk, run), journal.require_ours),
+            ec2=Account(clients, journal.clock, _vault(desk, run), journal.require_ours),
             journal=HookedJournal(journal, hooks),
             people=desk.parts.people(speaker, run, terms.asking),
             observer=watch,
-            clock=desk.parts.clock,
+            clock=journal.clock,
             interruption=interruption,
             paths=paths,
             calls=calls,
@@ -270,16 +271,18 @@ def _paths(desk: Desk, clients: Clients, region: str) -> Paths:
 
 
 @contextmanager
-def _progress(desk: Desk, run: Run, before: RunState) -> Iterator[tuple[Observer, Speaker]]:
+def _progress(
+    desk: Desk, run: Run, before: RunState, clock: Clock
+) -> Iterator[tuple[Observer, Speaker]]:
     if not can_draw(desk.console):
         down_since = before.outage_since if before.outage_open else None
         decide_by = None if before.deadline is None else before.deadline.at
-        plain = PlainProgress(desk.console, desk.parts.clock, down_since, decide_by, run=run.id)
+        plain = PlainProgress(desk.console, clock, down_since, decide_by, run=run.id)
         yield plain, desk.console
         return
     from vpnmigrate.report.terminal import TerminalProgress
 
-    with TerminalProgress(desk.console, desk.parts.clock, run.id, before) as progress:
+    with TerminalProgress(desk.console, clock, run.id, before) as progress:
         yield progress, progress
 
 

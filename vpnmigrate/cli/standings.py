@@ -20,6 +20,7 @@ from vpnmigrate.records import Entry
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.standing import Standing
+from vpnmigrate.run_clock import run_clock
 from vpnmigrate.rundir import Run
 
 UNSURE = "if AWS knows them as whoever carries the plan out, whose login name is the same"
@@ -41,18 +42,19 @@ def standing(
     desk: Desk, run: Run, plan: Plan, entries: Sequence[Entry], *, alive: bool
 ) -> Standing:
     """Put together what views need to know about *run*."""
-    state = replay(entries)
+    state, clock = replay(entries), run_clock(desk.parts.clock, entries)
     return Standing(
         run=run.id,
         fingerprint=plan.fingerprint,
         state=state,
         connections=plan.old_connections,
-        now=desk.parts.clock.now(),
+        now=clock.now(),
+        ahead=clock.ahead(),
         folder=str(run.path),
         alive=alive,
         watchdog=None if state.armed is None else watchdog_of(run),
         change=plan.decisions.change,
-        void=_void(plan, state, desk.parts.clock.now()),
+        void=_void(plan, state, clock.wall()),
         waiting=read_live(run).waiting if alive else None,
         gateway_goes=gateway_goes(entries),
     )

@@ -26,5 +26,5 @@ def tell_done(desk: Desk, run_id: str, step: int) -> tuple[Standing, AskOperator
             advice=f"vpnmigrate status {run.id}",
         )
     who = desk.parts.me
-    Inbox(run).leave(Done(at=desk.parts.clock.now(), who=who.user, host=who.host, step=step))
+    Inbox(run).leave(Done(at=stands.now, who=who.user, host=who.host, step=step))
     return stands, task

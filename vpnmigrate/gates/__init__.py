@@ -63,7 +63,7 @@ def before_cutover(
         world.new_gateway(way, now),
         world.old_tunnels(plan, now),
         host.credentials(plan, around),
-        host.clock(around),
+        host.clock(around.identity),
         host.own_path(plan, around.paths),
     )
 

@@ -10,7 +10,7 @@ from vpnmigrate.gates.circumstances import Circumstances
 from vpnmigrate.gates.saying import failed, passed, unknown
 from vpnmigrate.go_no_go import Gate, Seen
 from vpnmigrate.plan import Plan
-from vpnmigrate.ports import Path, Renewal
+from vpnmigrate.ports import Identity, Path, Renewal
 from vpnmigrate.windows import expected
 
 DEFAULT_ROUTES = ("0.0.0.0/0", "::/0")
@@ -53,10 +53,10 @@ def _needed_until(plan: Plan, around: Circumstances) -> datetime:
     return around.now + awaited.cutover + awaited.rollback
 
 
-def clock(around: Circumstances) -> Seen:
+def clock(identity: Identity) -> Seen:
     """Ask that AWS would not refuse our signatures, and that windows mean what they say."""
     required = f"within {SKEW.seconds // 60} min of AWS's"
-    ahead = around.identity.ahead
+    ahead = identity.ahead
     if ahead is None:
         return unknown(Gate.CLOCK, "AWS's answer has no date", required)
     seconds = round(ahead.total_seconds())

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -35,12 +35,16 @@ class _Header(msgspec.Struct, frozen=True):
     prev: str = ""
 
 
-class _Written(msgspec.Struct, frozen=True):
+class _Written(msgspec.Struct, frozen=True, omit_defaults=True):
     v: int
     seq: int
     at: datetime
+    boot: str
+    up: timedelta
     prev: str
     record: Record
+    ahead: timedelta | None = None
+    """None is zero, and not written."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,16 @@ def lines_of(entries: Iterable[Entry], head: str) -> tuple[bytes, str]:
     text = b""
     for entry in entries:
         line = msgspec.json.encode(
-            _Written(JOURNAL_FORMAT, entry.seq, entry.at, head, entry.record)
+            _Written(
+                JOURNAL_FORMAT,
+                entry.seq,
+                entry.at,
+                entry.boot,
+                entry.up,
+                head,
+                entry.record,
+                entry.ahead or None,
+            )
         )
         head = _hash(line)
         text += line + b"\n"

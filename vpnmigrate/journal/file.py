@@ -31,6 +31,7 @@ from vpnmigrate.lock import RunLock
 from vpnmigrate.private_files import write_whole
 from vpnmigrate.records import Entry, Record
 from vpnmigrate.redaction import Redaction
+from vpnmigrate.run_clock import run_clock, stamped
 from vpnmigrate.rundir import Run
 
 _GO_ON = "see to the disk and its permissions, then run the same command again: it resumes"
@@ -72,7 +73,8 @@ class FileJournal:
         redaction: Redaction,
     ) -> None:
         self._run = run
-        self._clock = clock
+        self.clock = run_clock(clock, contents.entries)
+        """The time of the run, which goes on from its last entry."""
         self._lock = lock
         self._medium = medium
         self._entries = contents.entries
@@ -131,11 +133,7 @@ class FileJournal:
         """
         if self._broken is not None:
             raise self._broken
-        now = self._clock.now()
-        first = len(self._entries) + 1
-        entries = tuple(
-            Entry(first + i, now, self._redacted(record)) for i, record in enumerate(records)
-        )
+        entries = stamped(self.clock, len(self._entries) + 1, map(self._redacted, records))
         text, head = lines_of(entries, self._head)
         try:
             self.require_ours()
@@ -166,7 +164,7 @@ class FileJournal:
             JournalError: The disk does not tell.
         """
         with _told(self._run.journal):
-            self._lock.require_ours(self._clock.now())
+            self._lock.require_ours(self.clock.wall())
             if not self._medium.is_still_at(self._run):
                 raise TakenOverError(
                     f"{self._run.journal} was moved or replaced; this process stops here",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from vpnmigrate.clock import Clock
 from vpnmigrate.records import Entry, Record
+from vpnmigrate.run_clock import stamped
 
 
 class MemoryJournal:
@@ -22,9 +23,7 @@ class MemoryJournal:
 
     def write(self, *records: Record) -> None:
         """Append *records*."""
-        now = self._clock.now()
-        first = len(self._entries) + 1
-        self._entries += tuple(Entry(first + i, now, record) for i, record in enumerate(records))
+        self._entries += stamped(self._clock, len(self._entries) + 1, records)
 
     def require_ours(self) -> None:
         """Return: no other process reaches in here."""

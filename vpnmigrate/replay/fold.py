@@ -18,6 +18,7 @@ from vpnmigrate.records import (
     Answered,
     Approved,
     BaselineTaken,
+    ClockMoved,
     Degraded,
     Direction,
     DirectionTaken,
@@ -63,7 +64,7 @@ def replay(entries: Iterable[Entry], start: RunState | None = None) -> RunState:
 
 def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  one case per record
     if isinstance(entry.record, Wanted):
-        return wanted(state, entry.record, entry.at)
+        return wanted(state, entry.record, entry.wall)
     match entry.record:
         case Opened() as opened:
             return replace(
@@ -106,7 +107,7 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case Approved(approval):
             return replace(state, approvals=(*state.approvals, approval))
         case GatesSeen() as seen:
-            return replace(state, gates=seen, gates_at=entry.at)
+            return replace(state, gates=seen, gates_at=entry.wall)
         case Forced() as forced:
             return replace(state, forced=(*state.forced, forced))
         case Flapped():
@@ -122,6 +123,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(state, notes=_with(state.notes, *told))
         case Noted(what):
             return replace(state, notes=_with(state.notes, what))
+        case ClockMoved():
+            return replace(state, clock_ahead=entry.ahead)
         case Held(why):
             state = _move(_working(state), RunStatus.HELD)
             return replace(state, held=why)

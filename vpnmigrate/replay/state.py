@@ -186,6 +186,8 @@ class RunState(Struct, frozen=True):
     degraded: tuple[str, ...] = ()
     """Connections that carry traffic with fewer tunnels than before."""
 
+    clock_ahead: timedelta = timedelta(0)
+    """How far the machine's clock was ahead of the run's time when that was last told."""
     held: str = ""
     """Why the run rests, if it does."""
     error: str = ""

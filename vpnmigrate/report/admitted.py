@@ -31,7 +31,7 @@ def rounds(entries: Sequence[Entry], state: RunState) -> Iterator[Section]:
             rows = tuple(_row(line) for line in entry.record.gates)
             yield Section(
                 title[0].upper() + title[1:],
-                (f"asked {moment(entry.at)}",),
+                (f"asked {moment(entry.wall)}",),
                 Table(("gate", "call", "observed", "required"), rows),
             )
     if state.approvals:
@@ -46,7 +46,7 @@ def as_json(entries: Sequence[Entry], state: RunState) -> dict[str, Any]:
     """Give the same as JSON values."""
     return {
         "gates": [
-            gates.as_json(entry.record, entry.at)
+            gates.as_json(entry.record, entry.wall)
             for entry in entries
             if isinstance(entry.record, GatesSeen)
         ],

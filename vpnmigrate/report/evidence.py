@@ -222,7 +222,7 @@ def _timeline(entries: Sequence[Entry]) -> Iterator[tuple[datetime, str]]:
     narrator = Narrator()
     for entry in entries:
         for line in narrator.lines(entry):
-            yield entry.at, line.partition(" ")[2].strip()
+            yield entry.wall, line.partition(" ")[2].strip()
 
 
 def _spoken(entries: Sequence[Entry]) -> Iterator[tuple[Voice, str]]:

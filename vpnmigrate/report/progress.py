@@ -11,6 +11,7 @@ from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
     Answered,
     Approved,
+    ClockMoved,
     DeadlinePassed,
     DecideBy,
     Degraded,
@@ -77,7 +78,7 @@ class Narrator:
     def lines(self, entry: Entry) -> Iterator[str]:
         """Give what *entry* has to tell a person: often one line, sometimes none."""
         for told in self._told(entry):
-            yield f"{time_of_day(entry.at)} {safe(told)}"
+            yield f"{time_of_day(entry.wall)} {safe(told)}"
 
     def _told(self, entry: Entry) -> Iterator[str]:
         match entry.record:
@@ -93,8 +94,8 @@ class Narrator:
                 yield from _of_probes(entry.record)
             case OtherHand(what=what):
                 yield f"  another hand: {what}"
-            case Noted(what=what):
-                yield f"  note: {what}"
+            case Noted() | ClockMoved() as note:
+                yield f"  note: {noted(note)}"
             case DecideBy() | DeadlinePassed() | ConfirmWished() | Armed() as about:
                 yield from (f"  {line}" for line in deadline.lines(about, self._run))
             case (
@@ -142,6 +143,16 @@ class Narrator:
                 yield f"    REFUSED by AWS, {code}: {message} ({change})"
             case InDoubt(why=why):
                 yield f"    no answer, looks before it repeats anything: {why} ({change})"
+
+
+def noted(note: Noted | ClockMoved) -> str:
+    """Return what a note says; of a clock that was set, also what that does not touch."""
+    match note:
+        case Noted(what=what):
+            return what
+        case ClockMoved(by=by):
+            way = "back" if by < timedelta(0) else "forward"
+            return f"the clock went {way} by {span(abs(by))}; no duration is counted by it"
 
 
 def _of_probes(probed: Probed) -> Iterator[str]:
@@ -252,7 +263,7 @@ class OutageClock:
         """Say how long *step* has waited of what limit, how long traffic is down, and for what."""
         down = "" if self._since is None else f", outage {span(self._clock.now() - self._since)}"
         if self._since is not None and self._decide_by is not None:
-            down += f", {deadline.left(self._decide_by, self._clock.now())}"
+            down += f", {deadline.left(self._decide_by, self._clock.wall())}"
         who = f"step {step} waits" if step else "waits"
         return f"{who} {span(waited)} of {span(limit)}{down}: {safe(why)}"
 
@@ -294,7 +305,7 @@ class PlainProgress:
                 return
         self._told = step, why, waited
         line = self._outage.waiting(step, why, waited, limit)
-        self._console.say(f"{time_of_day(self._clock.now())}   {line}")
+        self._console.say(f"{time_of_day(self._clock.wall())}   {line}")
 
     def sees(self, sighting: Sighting) -> None:
         """Print nothing: what is lacking is in the wait that follows, changes are journalled."""

@@ -38,6 +38,13 @@ class Shown:
     waiting: Waiting | None = None
     sight: Sight | None = None
     alive: bool = True
+    ahead: timedelta = timedelta(0)
+    """How far the clock on the wall is ahead of *now*."""
+
+    @property
+    def wall(self) -> datetime:
+        """What the clock on the wall shows."""
+        return self.now + self.ahead
 
 
 def screen(shown: Shown, width: int, height: int) -> list[str]:
@@ -66,7 +73,7 @@ def _first(shown: Shown, width: int) -> str:
     state = shown.state
     parts = [_clock(shown), _step(state)]
     left = "  ".join(part for part in parts if part)
-    right = f"  {time_of_day(shown.now)}"
+    right = f"  {time_of_day(shown.wall)}"
     return left.ljust(width - len(right)) + right if len(left) + len(right) <= width else left
 
 
@@ -128,7 +135,7 @@ def _deadline(shown: Shown) -> Iterator[str]:
     """Say by when to turn back while traffic is down, and by when to confirm once it flows."""
     state = shown.state
     if state.outage_open and state.deadline is not None:
-        yield f"{left(state.deadline.at, shown.now)}: {time_of_day(state.deadline.at)}"
+        yield f"{left(state.deadline.at, shown.wall)}: {time_of_day(state.deadline.at)}"
         if state.asks_to_decide:
             yield from (f"  {line}" for line in choices(shown.run))
         elif shown.now >= state.deadline.at and state.direction is Direction.FORWARD:

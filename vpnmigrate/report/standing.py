@@ -40,6 +40,7 @@ class Standing:
     connections: tuple[VpnConnectionId, ...]
     """The old connections, which finalize has to name."""
     now: datetime
+    """On the run's own time."""
     folder: str
     """The run's directory; device files lie in its ``vault``."""
     alive: bool
@@ -54,6 +55,17 @@ class Standing:
     """What the process at work waits for; None where nobody works on it, or has not said."""
     gateway_goes: bool = False
     """Whether the finalize that is under way is to delete the old gateway too."""
+    ahead: timedelta = timedelta(0)
+    """How far the clock on the wall is ahead of *now*: it was set since the run began."""
+
+    @property
+    def wall(self) -> datetime:
+        """What the clock on the wall shows."""
+        return self.shown(self.now)
+
+    def shown(self, at: datetime) -> datetime:
+        """Return a moment of the run's own time as the clock on the wall would show it."""
+        return at + self.ahead
 
     @property
     def phase(self) -> Phase:
@@ -87,8 +99,9 @@ class Standing:
             return "NOTHING GOES BACK BY ITSELF: the watchdog is gone; confirm or roll back by hand"
         if until is None:
             return f"to be confirmed within {span(armed.within)} of the first verified traffic"
+        at = moment(self.shown(until))
         return (
-            f"UNCONFIRMED: goes back by itself at {moment(until)}, in {span(until - self.now)}, "
+            f"UNCONFIRMED: goes back by itself at {at}, in {span(until - self.now)}, "
             "unless somebody confirms"
         )
 

@@ -119,7 +119,9 @@ def traffic(stand: Standing) -> str:
     told = _TRAFFIC[stand.traffic]
     if state.outage_since is None:
         return told
-    since = f"{moment(state.outage_since)}{' or earlier' if state.outage_earlier else ''}"
+    since = (
+        f"{moment(stand.shown(state.outage_since))}{' or earlier' if state.outage_earlier else ''}"
+    )
     lasted = f"{'at least ' if state.outage_earlier else ''}{span(stand.outage)}"
     if state.outage_open:
         return f"{told} since {since}, {lasted} so far"
@@ -180,7 +182,7 @@ def _deadline(stand: Standing) -> str:
     state = stand.state
     if state.deadline is None or state.finished or state.told.verified is not None:
         return ""
-    return f"{moment(state.deadline.at)}: {deadline.left(state.deadline.at, stand.now)}"
+    return f"{moment(state.deadline.at)}: {deadline.left(state.deadline.at, stand.wall)}"
 
 
 def _moment(at: datetime | None) -> str | None:

@@ -251,8 +251,8 @@ class TerminalProgress:
 
     def _draw(self) -> None:
         self._follow_cursor()
-        now = self._clock.now()
-        shown = Shown(self._run, self._state, now, self._waiting, self._sight)
+        now, ahead = self._clock.now(), self._clock.ahead()
+        shown = Shown(self._run, self._state, now, self._waiting, self._sight, ahead=ahead)
         self._screen.draw(shown, self._above)
         self._above = []
 

@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from vpnmigrate.clock import Clock
+from vpnmigrate.clock import Clock, Stamp, stamp_of
 from vpnmigrate.errors import UsageError, VpnMigrateError
 from vpnmigrate.sandbox.control import Client
 
@@ -46,6 +46,18 @@ class FollowingClock:
                     self._catch_up()
             self._last = max(self._last, self._reckoned(self._machine.now()))
             return self._last
+
+    def wall(self) -> datetime:
+        """Return the sandbox's moment: nobody puts its clock back."""
+        return self.now()
+
+    def ahead(self) -> timedelta:
+        """Return zero: nobody sets this clock."""
+        return timedelta(0)
+
+    def stamp(self) -> Stamp:
+        """Return the stamp of the sandbox's time, which all who follow it share."""
+        return stamp_of("sandbox", self.now())
 
     def sleep(self, span: timedelta) -> None:
         """Wait until *span* of the sandbox's time has passed, and a moment of the machine's."""

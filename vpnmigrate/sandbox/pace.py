@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from datetime import datetime, timedelta
 
-from vpnmigrate.clock import Clock, SystemClock
+from vpnmigrate.clock import Clock, Stamp, SteadyClock, stamp_of
 
 
 class PacedClock:
@@ -19,15 +20,28 @@ class PacedClock:
             message = f"a clock cannot run at {speed} times the machine's pace"
             raise ValueError(message)
         self.speed = speed
-        self._machine = machine or SystemClock()
+        self._machine = machine or SteadyClock()
         self._start = self._machine.now()
         self._ahead = timedelta(0)
+        self._name = secrets.token_hex(6)
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
         """Give the paced moment."""
         with self._lock:
             return self._start + (self._machine.now() - self._start) * self.speed + self._ahead
+
+    def wall(self) -> datetime:
+        """Return the paced moment: nobody puts this clock back."""
+        return self.now()
+
+    def ahead(self) -> timedelta:
+        """Return zero: nobody sets this clock."""
+        return timedelta(0)
+
+    def stamp(self) -> Stamp:
+        """Return the stamp of the paced time, which this process alone knows."""
+        return stamp_of(self._name, self.now())
 
     def sleep(self, span: timedelta) -> None:
         """Wait until *span* of paced time has passed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from vpnmigrate.clock import Stamp
 from vpnmigrate.sandbox.world import World
 
 NAP = timedelta(seconds=40)
@@ -34,6 +35,18 @@ class DrowsyClock:
     def now(self) -> datetime:
         """Give the world's moment."""
         return self._world.clock.now()
+
+    def wall(self) -> datetime:
+        """Return the world's moment."""
+        return self._world.clock.wall()
+
+    def ahead(self) -> timedelta:
+        """Return zero: nobody sets this clock."""
+        return timedelta(0)
+
+    def stamp(self) -> Stamp:
+        """Return the world's own stamp."""
+        return self._world.clock.stamp()
 
     def sleep(self, span: timedelta) -> None:
         """Wait for *span*, and longer."""

@@ -10,6 +10,7 @@ from vpnmigrate.model import MigrationId
 from vpnmigrate.orders import answer
 from vpnmigrate.records import Entry, Record
 from vpnmigrate.replay import replay
+from vpnmigrate.run_clock import run_clock, stamped
 from vpnmigrate.sandbox.faults import Killed
 from vpnmigrate.simulation.schedule import Fate
 
@@ -32,7 +33,7 @@ class PaperJournal:
         contents = read_chain(bytes(paper.text), migration)
         del paper.text[contents.sound :]
         self._paper = paper
-        self._clock = clock
+        self.clock = run_clock(clock, contents.entries)
         self._fate = fate
         self._entries = list(contents.entries)
         self._head = contents.head
@@ -48,9 +49,7 @@ class PaperJournal:
         Raises:
             Killed: The process died in the middle; half of the text is on the disk.
         """
-        now = self._clock.now()
-        first = len(self._entries) + 1
-        entries = [Entry(first + i, now, record) for i, record in enumerate(records)]
+        entries = stamped(self.clock, len(self._entries) + 1, records)
         text, head = lines_of(entries, self._head)
         if self._fate.answers(records) or self._fate.intends(records):
             self._paper.text += text[: len(text) // 2]
@@ -64,5 +63,5 @@ class PaperJournal:
 
     def fold_inbox(self) -> None:
         """Take in what the other terminal says."""
-        for verb in self._fate.says(self._clock.now()):
+        for verb in self._fate.says(self.clock.now()):
             self.write(answer(verb, replay(self._entries), "bob", "elsewhere", ""))
