@@ -39,10 +39,12 @@ from vpnmigrate.model import (
     VpnGatewayId,
 )
 from vpnmigrate.options import Decisions
+from vpnmigrate.ownership import role_by_tag
 from vpnmigrate.plan import GATEWAY_ROLE, Plan, connection_role
 from vpnmigrate.proving import DeadEnd, Length, Proof
 from vpnmigrate.rundir import Run, Runs
 from vpnmigrate.snapshot import (
+    Ownership,
     Reading,
     Snapshot,
     Told,
@@ -200,6 +202,29 @@ def a_plan(*, before: Survey | None = None, decisions: Decisions | None = None) 
     )
 
 
+def by_tag(reading: Reading, migration: MigrationId = MIGRATION) -> Ownership:
+    """Take everything that carries *migration*'s tags for the run's own.
+
+    For tests that are not about ownership: the program itself never trusts a tag.
+    """
+    ours: dict[Role, str] = {}
+    twins: list[tuple[Role, str]] = []
+    for resource in sorted(reading.resources, key=lambda r: (r.state == "deleting", r.id)):
+        role = role_by_tag(resource, migration)
+        if role and resource.state != "deleted":
+            if role not in ours:
+                ours[role] = resource.id
+            elif resource.state != "deleting":
+                twins.append((role, resource.id))
+    contested = frozenset(role for role, _ in twins)
+    return Ownership(ours, twins=tuple(twins), contested=contested)
+
+
+def snapshot_by_tag(reading: Reading, migration: MigrationId = MIGRATION) -> Snapshot:
+    """Turn *reading* into facts, with roles by tag."""
+    return snapshot_of(reading, by_tag(reading, migration))
+
+
 def a_proof(*dead_ends: DeadEnd) -> Proof:
     """Build what a walk through all states has shown."""
     back = Length(10, timedelta(minutes=135), "step 10, after: disable the old tunnels")
@@ -243,7 +268,7 @@ def a_snapshot(
         connections=(a_connection(), *fresh.connections),
         tables=tuple(ordinary_tables() if tables is None else tables),
     )
-    snapshot = snapshot_of(reading, MIGRATION)
+    snapshot = snapshot_by_tag(reading)
     merged = {**snapshot.facts, **(facts or {})}
     return msgspec.structs.replace(snapshot, facts=merged, foreign=frozenset(foreign))
 

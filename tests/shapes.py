@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tests.builders import snapshot_by_tag
 from tests.stage import Stage
 from vpnmigrate.model import Attachment, MigrationId
-from vpnmigrate.snapshot import Reading, snapshot_of
+from vpnmigrate.snapshot import Reading
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def shape_left(stage: Stage) -> Shape:
 
 def shape_of(reading: Reading, migration: MigrationId) -> Shape:
     """Give the shape that *reading* shows, with what *migration* made called by its roles."""
-    now = snapshot_of(reading, migration)
+    now = snapshot_by_tag(reading, migration)
     roles: Mapping[str, str] = {id_: role for role, id_ in now.ours.items()}
 
     def name(id_: object) -> str:
@@ -71,5 +72,5 @@ def shape_of(reading: Reading, migration: MigrationId) -> Shape:
             )
             for table in reading.tables
         ),
-        twins=len(now.twins),
+        twins=len(now.owned.twins),
     )

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from tests.builders import MIGRATION, NOON, OLD, a_plan, a_survey
+from tests.builders import MIGRATION, NOON, OLD, a_plan, a_survey, snapshot_by_tag
 from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.call_threads import CallThreads
@@ -20,7 +20,7 @@ from vpnmigrate.drift import differences
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.looking import Claimant
-from vpnmigrate.model import VpnGatewayId
+from vpnmigrate.model import Role, VpnGatewayId
 from vpnmigrate.options import Decisions
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Calls, Choice, Journal, Overdue, People, Probes
@@ -37,7 +37,7 @@ from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.sights import Sight, Sighting
-from vpnmigrate.snapshot import Snapshot, Word, snapshot_of
+from vpnmigrate.snapshot import Snapshot, Word
 from vpnmigrate.survey import Survey
 from vpnmigrate.vault import Vault
 
@@ -56,6 +56,9 @@ class Nobody:
 
     def announce(self, task: OperatorTask) -> None:
         pass
+
+    def owns(self, id_: str, role: Role) -> bool | None:
+        return None
 
     def decide(self, overdue: Overdue | None) -> Choice | None:
         return None
@@ -166,6 +169,7 @@ class Stage:
         papers: Papers | None = None,
         probes: Probes | None = None,
         commit: CommitConfirm | None = None,
+        adopt: tuple[str, ...] | None = None,
     ) -> Runner:
         """Start a process: a runner over *journal*, or the one so far (over none, if *blind*)."""
         so_far = () if blind else self.entries
@@ -186,6 +190,7 @@ class Stage:
                 calls=calls or (DirectCalls() if parallel == 1 else CallThreads(parallel)),
                 commit=commit,
                 blind=blind,
+                adopt=adopt,
                 papers=papers or Papers("ann"),
                 probes=probes or NoProbes(),
             ),
@@ -230,7 +235,7 @@ class Stage:
     def look(self) -> Snapshot:
         """Look at the world as it is, a while later, unclouded by any lag."""
         self.clock.sleep(timedelta(minutes=10))
-        return snapshot_of(self.plain.look(self.plan), MIGRATION)
+        return snapshot_by_tag(self.plain.look(self.plan), MIGRATION)
 
     def differences(self) -> tuple[str, ...]:
         """Compare the world with the plan's before-survey."""
@@ -243,7 +248,7 @@ class Stage:
     @property
     def new_gateway(self) -> VpnGatewayId:
         """The id of the gateway this run created."""
-        return VpnGatewayId(snapshot_of(self.plain.look(self.plan), MIGRATION).ours["gateway"])  # type: ignore[index]
+        return VpnGatewayId(snapshot_by_tag(self.plain.look(self.plan), MIGRATION).ours["gateway"])  # type: ignore[index]
 
 
 def names(changes: Iterable[object]) -> list[str]:

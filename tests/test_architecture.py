@@ -60,7 +60,8 @@ PURE: dict[str, frozenset[str]] = {
     "approving": frozenset(),
     "gates": frozenset({"steps", "windows", "approving"}),
     "journeys": frozenset({"steps"}),
-    "imagine": frozenset({"steps", "journeys"}),
+    "ownership": frozenset({"steps", "replay"}),
+    "imagine": frozenset({"steps", "journeys", "ownership"}),
     "proving": frozenset({"imagine", "journeys", "steps"}),
     "drift": frozenset(),
     "planner": frozenset({"preflight", "journeys", "imagine", "drift"}),
@@ -77,10 +78,11 @@ PURE: dict[str, frozenset[str]] = {
 
 # Deeds: what each part of the shell uses besides the values.
 SHELL: dict[str, frozenset[str]] = {
-    "logbook": frozenset({"belief", "replay"}),
     "calls": frozenset(),
-    "looking": frozenset({"belief", "journeys", "steps", "replay", "logbook"}),
-    "performing": frozenset({"logbook"}),
+    "logbook": frozenset({"belief", "replay", "ownership"}),
+    "looking": frozenset({"belief", "journeys", "steps", "replay", "logbook", "ownership"}),
+    "performing": frozenset({"logbook", "ownership"}),
+    "adopting": frozenset({"logbook", "ownership", "steps"}),
     "tasks": frozenset({"logbook", "performing"}),
     "arming": frozenset({"confirming", "logbook", "windows"}),
     "deciding": frozenset({"logbook", "replay", "windows"}),
@@ -94,10 +96,10 @@ SHELL: dict[str, frozenset[str]] = {
     "flow": frozenset({"steps", "logbook", "looking", "probing"}),
     "settling": frozenset(
         {"belief", "steps", "logbook", "looking", "performing", "tasks", "holding"}
-        | {"patience", "flow", "probing"}
+        | {"patience", "flow", "probing", "adopting", "claims"}
     ),
     "setting_out": frozenset(
-        {"admission", "claims", "drift", "planner", "gates", "logbook", "looking"}
+        {"admission", "claims", "drift", "planner", "gates", "logbook", "looking", "ownership"}
     ),
     "crossing": frozenset(
         {"steps", "replay", "logbook", "settling", "gatekeeping", "holding"}
@@ -108,6 +110,7 @@ SHELL: dict[str, frozenset[str]] = {
         {"journeys", "steps", "replay", "arming", "calls", "crossing", "deciding", "gatekeeping"}
         | {"probing"}
         | {"logbook", "looking", "performing", "tasks", "holding", "settling", "setting_out"}
+        | {"adopting"}
     ),
     "rundir": frozenset({"private_files"}),
     "child_processes": frozenset({"private_files", "rundir"}),
@@ -136,6 +139,7 @@ SHELL: dict[str, frozenset[str]] = {
             "vault",
             "aws",
             "looking",
+            "ownership",
             "runner",
             "sandbox",
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import ClassVar
 
 import msgspec
 import pytest
@@ -268,6 +269,12 @@ class TestReplan:
         other_connections=(BUILT_VPN,),
     )
 
+    OURS: ClassVar = {
+        "vgw-new": Role("gateway"),
+        "vpn-new": Role("connection/vpn-old"),
+        "vpc-test": Role("test-vpc"),
+    }
+
     def again(self, survey: Survey, decisions: Decisions | None = None) -> Plan:
         """Plan the held run from *survey*."""
         return replan_from(
@@ -275,12 +282,13 @@ class TestReplan:
             survey,
             decisions or Decisions(),
             "standard",
+            built=self.OURS,
             made=NOON + timedelta(days=2),
             tool="test",
         )
 
     def test_it_keeps_the_migration(self) -> None:
-        """The new plan has the old id, and so finds by tag what was built."""
+        """The new plan has the old id, and leaves what was built to the run."""
         plan = self.again(self.GROWN)
 
         assert plan.migration == MIGRATION
@@ -299,6 +307,22 @@ class TestReplan:
 
         assert not plan.before.other_gateways
         assert not plan.before.other_connections
+
+    def test_a_tag_makes_nothing_the_runs_own(self) -> None:
+        """What carries the run's tags and was not built by it stays in the survey."""
+        tagged = a_gateway("vgw-x", on=None, tags=our_tags("gateway"))
+        network = VpcRecord(VpcId("vpc-x"), tags=our_tags("test-vpc"))
+        survey = msgspec.structs.replace(
+            self.GROWN,
+            other_gateways=(*self.GROWN.other_gateways, tagged),
+            vpcs=(*self.GROWN.vpcs, network),
+        )
+
+        plan = self.again(survey)
+
+        assert plan.before.other_gateways == (tagged,)
+        assert {"vgw-x", "vpc-x"} <= plan.surveyed
+        assert "vgw-new" not in plan.surveyed
 
     def test_what_others_built_still_counts(self) -> None:
         """A stranger's gateway is counted as before."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import MIGRATION
+from tests.builders import MIGRATION, snapshot_by_tag
 from tests.stage import Lookout, Roads, Signal
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
@@ -25,7 +25,6 @@ from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario_file import scenario_from_text
-from vpnmigrate.snapshot import snapshot_of
 from vpnmigrate.vault import Vault
 
 
@@ -61,7 +60,7 @@ class Trial:
                 claimant=Claimant("ann@desk"),
             ),
         ).forward()
-        self.made = snapshot_of(self.account.look(self.plan), MIGRATION).ours
+        self.made = snapshot_by_tag(self.account.look(self.plan), MIGRATION).ours
         self.done = [e.record.change for e in journal.entries if isinstance(e.record, Intended)]
 
     def by_role(self, change: Change) -> str:

@@ -473,7 +473,7 @@ class TestFaults:
 
         assert stage.forward().status is RunStatus.CUT_OVER
         assert stage.calls.count(action) == 1
-        assert stage.look().twins == ()
+        assert stage.look().owned.twins == ()
 
     def test_a_creation_that_never_happened_is_repeated_after_the_delay(self, tmp_path):
         """Case 22: when belief allows it, a creation without effect is sent again."""
@@ -586,7 +586,7 @@ class TestFaults:
             now, new = stage.look(), stage.new_gateway
             assert now.attachment(new, VPC) is Attachment.ATTACHED
             assert now.route(BOTH, "192.168.0.0/16") == new
-            assert now.twins == ()
+            assert now.owned.twins == ()
         else:
             assert stage.back().status is RunStatus.ROLLED_BACK
             assert stage.look().ours == {}

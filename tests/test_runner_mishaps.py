@@ -339,7 +339,8 @@ class TestTwins:
         state = stage.back()
 
         assert stage.look().state(stranger) == "available"
-        assert any(stranger in line for line in state.lost)
+        assert any(stranger in line for line in state.other_hands)
+        assert state.differs == ()
         assert state.status is RunStatus.ROLLED_BACK
 
     def test_a_rollback_deletes_no_connection_that_carries_copied_tags(self, stage):
@@ -361,7 +362,7 @@ class TestTwins:
         state = stage.back()
 
         assert stage.look().state(stranger) == "available"
-        assert any(stranger in line for line in state.lost)
+        assert any(stranger in line for line in state.other_hands)
 
     def test_a_copied_tag_does_not_change_which_gateway_a_rollback_takes_off(self, stage):
         """What the journal knows as ours is ours, whatever else carries the tags."""
@@ -586,7 +587,13 @@ class TestWithoutJournal:
         held_after(stage, 9)
 
         with pytest.raises(StepError):
-            stage.forward(people=Nobody(), blind=True, holder="bob@spare", outranks="ann@desk")
+            stage.forward(
+                people=Nobody(),
+                blind=True,
+                adopt=tuple(stage.look().ours.values()),
+                holder="bob@spare",
+                outranks="ann@desk",
+            )
 
 
 class TestClaims:

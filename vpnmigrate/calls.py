@@ -48,6 +48,10 @@ class Reads(Protocol):
         """Read widely."""
         ...
 
+    def look(self, plan: Plan) -> Reading:
+        """Read narrowly."""
+        ...
+
 
 def unattended() -> Attend:
     """Let nobody attend: a signal ends the process, and there is no run to give orders to."""
@@ -70,6 +74,10 @@ class LimitedReader:
         """Read widely, as ``ports.Ec2`` says."""
         return self._read("the survey", SURVEY_LIMIT, lambda: self._reader.survey(gateway))
 
+    def look(self, plan: Plan) -> Reading:
+        """Read narrowly, as ``ports.Ec2`` says."""
+        return self._read("the look", LOOK_LIMIT, lambda: self._reader.look(plan))
+
     def _read(self, what: str, limit: timedelta, work: Callable[[], T]) -> T:
         return self._calls.read(what, limit, work, self._attended)
 
@@ -80,10 +88,6 @@ class LimitedEc2(LimitedReader):
     def __init__(self, ec2: Ec2, calls: Calls, attended: Attendance) -> None:
         super().__init__(ec2, calls, attended)
         self._ec2 = ec2
-
-    def look(self, plan: Plan) -> Reading:
-        """Read narrowly, as ``ports.Ec2`` says."""
-        return self._read("the look", LOOK_LIMIT, lambda: self._ec2.look(plan))
 
     def perform(self, change: AwsChange, mark: Mark) -> Outcome:
         """Send *change* from this thread; ``Calls.send`` limits it."""

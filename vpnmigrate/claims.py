@@ -53,8 +53,13 @@ def require_not_foreign(claim: Free | Ours | Foreign, gateway: VpnGatewayId) -> 
         ClaimedError: With who it is, and how to go on in their place.
     """
     if isinstance(claim, Foreign):
-        raise ClaimedError(
-            f"{gateway} is being migrated by {claim.holder}, says its claim tag",
-            advice=f"talk to them; to go on in their place: --take-over {claim.holder}",
-            holder=claim.holder,
-        )
+        raise claimed(claim.holder, gateway)
+
+
+def claimed(holder: str, gateway: VpnGatewayId) -> ClaimedError:
+    """Return the refusal that names *holder*, whose claim is on *gateway*, and how to take over."""
+    return ClaimedError(
+        f"{gateway} is being migrated by {holder}, says its claim tag",
+        advice=f"talk to them; to go on in their place: --take-over {holder}",
+        holder=holder,
+    )

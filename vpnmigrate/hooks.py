@@ -49,7 +49,7 @@ ABOUT: dict[HookMoment, str] = {
     HookMoment.INTERRUPTED: "An operator's signal stopped the run; it can be resumed.",
     HookMoment.FAILED: "The run stopped short; `stuck` says whether traffic is down.",
     HookMoment.TURNED_BACK: "The way back was taken.",
-    HookMoment.ROLLED_BACK: "What was there before is there again.",
+    HookMoment.ROLLED_BACK: "The rollback is finished; `why` says what is not as before.",
     HookMoment.FINISHED: "The migration is done up to step 10.",
     HookMoment.RETIRED: "The old connections are deleted.",
 }
@@ -172,5 +172,7 @@ def _why(record: Record | None) -> str:
             return f"{what.told}: {reason}"
         case Held(why=why) | Interrupted(why=why) | Failed(why=why):
             return why
+        case Finished(differs=differs):
+            return "; ".join(differs)
         case _:
             return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
@@ -10,7 +9,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from vpnmigrate.belief import Intent
-from vpnmigrate.changes import AttachVpnGateway, Creation, EnablePropagation
+from vpnmigrate.changes import AttachVpnGateway, EnablePropagation
 from vpnmigrate.errors import (
     HeldError,
     InterruptedRunError,
@@ -22,9 +21,10 @@ from vpnmigrate.errors import (
 from vpnmigrate.facts import EdgeAssociation, Fact, Propagation, Switch
 from vpnmigrate.model import Role, RouteTableRecord, VpnGatewayId
 from vpnmigrate.outcomes import Performed
+from vpnmigrate.ownership import Evidence, evidence_of
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Journal, Observer
-from vpnmigrate.records import Failed, Held, Interrupted, OtherHand, Record
+from vpnmigrate.records import Adopted, Failed, Held, Interrupted, OtherHand, Record
 from vpnmigrate.replay import RunState, going_on, replay
 from vpnmigrate.run_clock import gaps_in, latest
 
@@ -32,14 +32,18 @@ from vpnmigrate.run_clock import gaps_in, latest
 class Logbook:
     """A journal with the state that follows from it, replayed only when something was added."""
 
-    def __init__(self, journal: Journal, observer: Observer) -> None:
+    def __init__(
+        self, journal: Journal, observer: Observer, surveyed: frozenset[str] = frozenset()
+    ) -> None:
+        """Read *journal*; *surveyed* are the resources that were there before the run."""
+        self._surveyed = surveyed
         self._journal = journal
         self._observer = observer
         self._told = len(journal.entries)
         self._state = replay(journal.entries)
         self._gaps = gaps_in(journal.entries)
         self._intents: tuple[Intent, ...] | None = None
-        self._made: Mapping[Role, frozenset[str]] | None = None
+        self._evidence: Evidence | None = None
         self._touched: frozenset[Fact] | None = None
         self._switched: tuple[Mapping[VpnGatewayId, int], Mapping[Fact, int]] | None = None
 
@@ -164,24 +168,15 @@ class Logbook:
             for table in tables
         )
 
-    def made(self) -> Mapping[Role, frozenset[str]]:
-        """Give the ids that were made for each role, but for roles with a creation in doubt."""
-        if self._made is None:
-            self._made = self._known_to_be_made()
-        return self._made
+    def evidence(self) -> Evidence:
+        """Return what proves which resources this run made."""
+        if self._evidence is None:
+            self._evidence = evidence_of(self._state, self._surveyed)
+        return self._evidence
 
-    def _known_to_be_made(self) -> Mapping[Role, frozenset[str]]:
-        made: defaultdict[Role, set[str]] = defaultdict(set)
-        doubtful: set[Role] = set()
-        for intent in self._state.intents:
-            if not isinstance(intent.change, Creation) or intent.cancelled:
-                continue
-            match intent.outcome:
-                case Performed(made=str(id_)):
-                    made[intent.change.role].add(id_)
-                case _:
-                    doubtful.add(intent.change.role)
-        return {role: frozenset(ids) for role, ids in made.items() if role not in doubtful}
+    def adopt(self, found: Mapping[Role, str]) -> None:
+        """Write down what unanswered create calls turn out to have made."""
+        self.write(*(Adopted(role, id_) for role, id_ in sorted(found.items())))
 
     def _catch_up(self) -> None:
         entries = self._journal.entries
@@ -191,9 +186,11 @@ class Logbook:
         if gaps := gaps_in(entries[max(0, self._told - 1) :]):
             self._gaps += gaps
             self._intents = None
-        known, self._state = self._state.intents, replay(fresh, self._state)
-        if self._state.intents is not known:
-            self._intents = self._made = self._touched = self._switched = None
+        before, self._state = self._state, replay(fresh, self._state)
+        if self._state.intents is not before.intents:
+            self._intents = self._evidence = self._touched = self._switched = None
+        if self._state.adopted is not before.adopted:
+            self._evidence = None
         for entry in fresh:
             self._observer.saw(entry)
         self._told = len(entries)

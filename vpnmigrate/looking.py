@@ -14,6 +14,7 @@ from vpnmigrate.facts import UNKNOWN
 from vpnmigrate.journeys import way_of
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model import VpnGatewayId
+from vpnmigrate.ownership import ownership_of
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.ports import Ec2
 from vpnmigrate.records import Direction
@@ -38,6 +39,7 @@ class Look(Struct, frozen=True):
     now: Snapshot
     way: Way
     told: Told
+    reading: Reading
 
     @property
     def certain(self) -> bool:
@@ -59,6 +61,7 @@ class _Kept:
         return (
             self.young == young
             and self.state.intents is state.intents
+            and self.state.adopted is state.adopted
             and self.state.attempt_since == state.attempt_since
             and self.reading.shows_the_same_as(reading)
         )
@@ -109,11 +112,11 @@ class Looker:
         now = self._believed(reading)
         direction = self._logbook.state.direction or Direction.FORWARD
         way = way_of(direction, self._plan, now)
-        lost = self._logbook.made().get(GATEWAY_ROLE, frozenset())
+        lost = self._logbook.evidence().made.get(GATEWAY_ROLE, frozenset())
         if direction is Direction.BACK and GATEWAY_ROLE not in now.ours and len(lost) == 1:
             # Others deleted it; routes of ours may still point at it.
             way = replace(way, leaving=VpnGatewayId(*lost))
-        return Look(now, way, self.told())
+        return Look(now, way, self.told(), reading)
 
     def _believed(self, reading: Reading) -> Snapshot:
         """Give what may be believed of *reading*; most looks read what the look before did."""
@@ -124,7 +127,8 @@ class Looker:
         if kept is not None and kept.holds_for(reading, book.state, young):
             return replace(kept.now, begun=reading.begun)
         doubts = book.doubts(self._plan.edge_tables)
-        now = trusted(snapshot_of(reading, self._plan.migration, book.made()), doubts)
+        owned = ownership_of(reading, self._plan, book.evidence())
+        now = trusted(snapshot_of(reading, owned), doubts)
         now = replace(now, foreign=foreign(now, book.attempt_intents()))
         self._kept = _Kept(reading, book.state, young, now)
         return now

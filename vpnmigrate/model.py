@@ -53,6 +53,8 @@ class Tag(StrEnum):
     CLAIM = "vpnmigrate:claim"
 
 
+DEFAULT_ASN = 64512
+"""Amazon-side ASN of a gateway that was created without one (domain.md 2.1)."""
 TUNNELS = 2
 """Tunnels of a connection: EC2 makes no other number."""
 CLASSIC = "VPN-Classic"

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from vpnmigrate.changes import AwsChange, OperatorTask
+from vpnmigrate.changes import AwsChange, Creation, OperatorTask
 from vpnmigrate.clock import Clock
+from vpnmigrate.errors import StepError
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.outcomes import Later, Outcome
+from vpnmigrate.ownership import forbidden
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Attendance, Calls, Ec2, Mark
-from vpnmigrate.records import Answered, Intended
+from vpnmigrate.records import Answered, Direction, Intended
 
 FRESH = timedelta(seconds=30)
 """Older intents are not sent: belief counts the consistency delay of a call in doubt from its
@@ -56,14 +58,20 @@ class Performer:
         self._calls = calls
         self._attended = attended
 
-    def perform(self, step: int, changes: Sequence[AwsChange]) -> Sequence[Done]:
-        """Perform *changes* together and give what became of each, in the order answers came.
+    def perform(
+        self, step: int, changes: Sequence[AwsChange], present: Sequence[str] = ()
+    ) -> Sequence[Done]:
+        """Perform *changes* together and return what became of each, in the order answers came.
+
+        *present* are resources that a creation among them cannot have made.
 
         Raises:
+            StepError: One of them would alter what is not this run's to alter; nothing was sent.
             JournalError: The intents could not be made durable, and nothing was sent; or the run
                 was taken over meanwhile, and what was not under way by then was not sent.
         """
-        first = self.intend(step, changes)
+        self._require_permitted(step, changes)
+        first = self.intend(step, changes, present)
         plan, attempt = self._plan, self._logbook.state.attempt
         mark = Mark(plan.migration, attempt, step, plan.decisions.change)
         done: list[Done] = []
@@ -73,13 +81,38 @@ class Performer:
             done.append(Done(changes[index], outcome))
         return done
 
-    def intend(self, step: int, changes: Iterable[AwsChange | OperatorTask]) -> int:
+    def intend(
+        self, step: int, changes: Iterable[AwsChange | OperatorTask], present: Sequence[str] = ()
+    ) -> int:
         """Write the intents of *changes* in one sync and give the first one's number."""
         first = len(self._logbook.state.intents) + 1
         self._logbook.write(
-            *(Intended(first + i, step, change) for i, change in enumerate(changes))
+            *(
+                Intended(
+                    first + i, step, change, tuple(present) if isinstance(change, Creation) else ()
+                )
+                for i, change in enumerate(changes)
+            )
         )
         return first
+
+    def _require_permitted(self, step: int, changes: Sequence[AwsChange]) -> None:
+        """Refuse to delete, attach or detach what this run may not touch, whatever asked for it.
+
+        Raises:
+            StepError: A step has asked for it: a defect, and nothing has been sent.
+        """
+        state = self._logbook.state
+        retires = state.direction is Direction.RETIRE
+        for change in changes:
+            why = forbidden(change, self._plan, self._logbook.evidence(), retires=retires)
+            if why:
+                raise StepError(
+                    f"not sent: {change}: {why}",
+                    step=step,
+                    outage=state.outage_open,
+                    advice=f"report it with: vpnmigrate report {self._plan.migration}",
+                )
 
     def _send(
         self, changes: Sequence[AwsChange], mark: Mark, intended: datetime

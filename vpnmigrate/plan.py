@@ -137,6 +137,20 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         return tuple(c.id for c in self.before.living)
 
     @cached_property
+    def surveyed(self) -> frozenset[str]:
+        """Every gateway, connection and VPC that was there before: none of them is a run's own."""
+        before = self.before
+        return frozenset(
+            resource.id
+            for resources in (
+                (before.gateway, *before.other_gateways),
+                (*before.connections, *before.other_connections),
+                before.vpcs,
+            )
+            for resource in resources
+        )
+
+    @cached_property
     def propagating_tables(self) -> tuple[RouteTableRecord, ...]:
         """The tables that took up the old gateway's routes before."""
         return tuple(t for t in self.before.route_tables if self.old_gateway in t.propagating)

@@ -23,7 +23,6 @@ from vpnmigrate.model import (
     GatewayRecord,
     MigrationId,
     Role,
-    Tag,
     VpnConnectionId,
     VpnGatewayId,
 )
@@ -92,16 +91,20 @@ def plan_from(
     return replace(plan, fingerprint=fingerprint(plan))
 
 
-def replan_from(
+def replan_from(  # noqa: PLR0913  what a plan is made of, and what there is of it
     old: Plan,
     survey: Survey,
     decisions: Decisions,
     playbook_name: str,
     *,
+    built: Mapping[str, Role],
     made: datetime,
     tool: str,
 ) -> Plan:
-    """Plan a held migration again from a new survey, keeping its id and so what it has built.
+    """Plan a held migration again from a new survey, keeping its id and what it has *built*.
+
+    *built* are the ids that the run is known to have made, with their roles.  Everything else in
+    the survey is not the run's, whatever tags it carries.
 
     Raises:
         RefusedError: It would not be the same migration, or what was built does not fit it.
@@ -109,9 +112,9 @@ def replan_from(
         PreflightError: As ``plan_from``.
     """
     _require_same_migration(old, survey)
-    _require_fitting(old, survey, decisions)
+    _require_fitting(old, survey, decisions, built)
     return plan_from(
-        _without_ours(survey, old.migration),
+        _without(built, survey),
         decisions,
         playbook_name,
         migration=old.migration,
@@ -206,29 +209,27 @@ def _require_same_migration(old: Plan, survey: Survey) -> None:
         )
 
 
-def _require_fitting(old: Plan, survey: Survey, decisions: Decisions) -> None:
+def _require_fitting(
+    old: Plan, survey: Survey, decisions: Decisions, built: Mapping[str, Role]
+) -> None:
     others: tuple[GatewayRecord | ConnectionRecord, ...] = (
         *survey.other_gateways,
         *survey.other_connections,
     )
-    built = [
-        one
-        for one in others
-        if one.tags.get(Tag.MIGRATION) == old.migration and one.state != "deleted"
-    ]
-    if not built:
+    living = [one for one in others if one.id in built and one.state != "deleted"]
+    if not living:
         return
     changed = [
         name for name in BUILT_IN if getattr(decisions, name) != getattr(old.decisions, name)
     ]
     if changed:
         raise RefusedError(
-            f"{', '.join(one.id for one in built)} were built with other decisions: "
+            f"{', '.join(one.id for one in living)} were built with other decisions: "
             f"{', '.join(changed)}",
             advice=f"keep these decisions, or roll back {old.migration} and plan afresh",
         )
     wanted = {GATEWAY_ROLE, *(connection_role(c.id) for c in survey.living)}
-    orphans = [one.id for one in built if one.tags.get(Tag.ROLE) not in wanted]
+    orphans = [one.id for one in living if built[one.id] not in wanted]
     if orphans:
         raise RefusedError(
             f"{', '.join(orphans)} were built for connections that are no longer there",
@@ -236,17 +237,13 @@ def _require_fitting(old: Plan, survey: Survey, decisions: Decisions) -> None:
         )
 
 
-def _without_ours(survey: Survey, migration: MigrationId) -> Survey:
+def _without(built: Mapping[str, Role], survey: Survey) -> Survey:
     """Take out what the run has built: it is not in the way of itself."""
-
-    def foreign(tags: Mapping[str, str]) -> bool:
-        return tags.get(Tag.MIGRATION) != migration
-
     return replace(
         survey,
-        other_gateways=tuple(g for g in survey.other_gateways if foreign(g.tags)),
-        other_connections=tuple(c for c in survey.other_connections if foreign(c.tags)),
-        vpcs=tuple(v for v in survey.vpcs if foreign(v.tags)),
+        other_gateways=tuple(g for g in survey.other_gateways if g.id not in built),
+        other_connections=tuple(c for c in survey.other_connections if c.id not in built),
+        vpcs=tuple(v for v in survey.vpcs if v.id not in built),
     )
 
 

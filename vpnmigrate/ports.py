@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from vpnmigrate.changes import AwsChange, OperatorTask
-from vpnmigrate.model import MigrationId, VpnGatewayId
+from vpnmigrate.model import MigrationId, Role, VpnGatewayId
 from vpnmigrate.options import HookMoment
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.plan import Plan
@@ -219,6 +219,13 @@ class People(Protocol):
 
     def announce(self, task: OperatorTask) -> None:
         """Say that *task* comes up soon, so that its person is ready."""
+        ...
+
+    def owns(self, id_: str, role: Role) -> bool | None:
+        """Ask whether an earlier process of the run made *id_*; None without an answer yet.
+
+        Never blocks, and nobody has answered it beforehand.
+        """
         ...
 
     def decide(self, overdue: Overdue | None) -> Choice | None:

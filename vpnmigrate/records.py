@@ -14,7 +14,7 @@ from msgspec import Struct
 from vpnmigrate.approval import Approval
 from vpnmigrate.changes import Change
 from vpnmigrate.go_no_go import Gate, Milestone, Seen
-from vpnmigrate.model import MigrationId, RouteTableId, VpnConnectionId
+from vpnmigrate.model import MigrationId, Role, RouteTableId, VpnConnectionId
 from vpnmigrate.options import HookMoment
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.snapshot import Word
@@ -86,6 +86,11 @@ class Intended(_Record, frozen=True, tag="intended"):
     intent: int
     step: int
     change: Change
+    present: tuple[str, ...] = ()
+    """Before a creation: resources seen that neither the plan's survey nor this run accounts for.
+
+    None of them is what the creation makes.
+    """
 
 
 class Answered(_Record, frozen=True, tag="answered"):
@@ -93,6 +98,22 @@ class Answered(_Record, frozen=True, tag="answered"):
 
     intent: int
     outcome: Outcome
+
+
+class Adopted(_Record, frozen=True, tag="adopted"):
+    """A resource is this run's own: an unanswered create call made it, or a person says so."""
+
+    role: Role
+    id: str
+    who: str = ""
+    """The person who named it in a run without its journal; empty where the evidence was enough."""
+
+
+class AdoptionAsked(_Record, frozen=True, tag="adoption-asked"):
+    """A person has said of every resource that an earlier process may have made whose it is."""
+
+    who: str
+    refused: tuple[str, ...] = ()
 
 
 class Spoken(_Record, frozen=True, tag="spoken"):
@@ -250,6 +271,10 @@ class Finished(_Record, frozen=True, tag="finished"):
 
     direction: Direction
     lost: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
+    """After a rollback: what is not as the plan's survey found it, a sentence each."""
+    unproven: bool = False
+    """After a rollback: whether the old path is not seen to be whole."""
 
 
 Record = (
@@ -260,6 +285,8 @@ Record = (
     | StepSettled
     | Intended
     | Answered
+    | Adopted
+    | AdoptionAsked
     | Spoken
     | Ordered
     | Approved

@@ -23,6 +23,7 @@ from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model import Attachment, VpnGatewayId
 from vpnmigrate.options import Approvals
+from vpnmigrate.ownership import evidence_of, ownership_of
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.ports import NoInterruption, NoPaths
 from vpnmigrate.proving import Proof, prove
@@ -36,7 +37,7 @@ from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.sights import Sighting
-from vpnmigrate.snapshot import snapshot_of
+from vpnmigrate.snapshot import Ownership, Reading, snapshot_of
 from vpnmigrate.stopwatch import (
     Leg,
     down,
@@ -187,15 +188,19 @@ class _Stage:
     def what_differs(self) -> tuple[str, ...]:
         """Compare the world with the plan's before, and look for what the run left."""
         now = self.account.survey(self.plan.old_gateway)
-        ours = snapshot_of(self.account.look(self.plan), self.plan.migration).ours
+        ours = self._owned(self.account.look(self.plan)).ours
         left = (f"left behind: {resource} ({role})" for role, resource in sorted(ours.items()))
         return (*differences(self.plan.before, now), *left)
+
+    def _owned(self, reading: Reading) -> Ownership:
+        evidence = evidence_of(replay(self.journal.entries), self.plan.surveyed)
+        return ownership_of(reading, self.plan, evidence)
 
     def where_it_leads(self) -> tuple[Row, ...]:
         """Compare every table with the plan's before, whichever gateway is on the VPC now."""
         reading = self.account.look(self.plan)
         now = {table.id: table for table in reading.tables}
-        snapshot = snapshot_of(reading, self.plan.migration)
+        snapshot = snapshot_of(reading, self._owned(reading))
         ours = VpnGatewayId(snapshot.ours.get(GATEWAY_ROLE, ""))
         on = snapshot.attachment(ours, self.plan.vpc) is Attachment.ATTACHED
         joined = ours if on else self.plan.old_gateway

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from vpnmigrate.adopting import Adopting
 from vpnmigrate.arming import Arming, CommitConfirm
 from vpnmigrate.calls import DirectCalls, LimitedEc2
 from vpnmigrate.clock import Clock
@@ -87,6 +88,8 @@ class Surroundings:
     """Nothing goes back by itself without it."""
     blind: bool = False
     """An earlier process worked on this plan and its journal is lost."""
+    adopt: tuple[str, ...] | None = None
+    """What the operator has named as made by that process; None leaves it to be asked."""
     papers: Papers = field(default_factory=Papers)
     probes: Probes = field(default_factory=NoProbes)
 
@@ -101,7 +104,7 @@ class Runner:
     def __init__(self, plan: Plan, around: Surroundings) -> None:
         self._plan = plan
         self._around = around
-        self._book = book = Logbook(around.journal, around.observer)
+        self._book = book = Logbook(around.journal, around.observer, plan.surveyed)
         ec2 = LimitedEc2(around.ec2, around.calls, self._attend_to_read)
         looker = Looker(plan, ec2, book, around.claimant, around.clock, blind=around.blind)
         performer = Performer(
@@ -149,6 +152,7 @@ class Runner:
             tasks=tasks,
             holding=self._holding,
             probing=self._probing,
+            adopting=Adopting(plan, around.people, book, who, around.adopt),
             logbook=book,
             observer=around.observer,
             clock=around.clock,
@@ -337,6 +341,6 @@ class Runner:
     def _arrive(self, direction: Direction, lost: Iterable[str]) -> Ended:
         found = tuple(dict.fromkeys(lost))
         self._probing.end()
-        self._setting_out.name_what_changed(direction)
-        self._book.write(Finished(direction, found))
+        changed = self._setting_out.name_what_changed(direction)
+        self._book.write(Finished(direction, found, changed.differs, changed.unproven))
         return Ended(found)

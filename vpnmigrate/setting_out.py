@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
 
 from vpnmigrate.admission import require_account, require_direct_connect_known, require_unchanged
 from vpnmigrate.claims import claim_of, require_not_foreign
@@ -14,11 +16,21 @@ from vpnmigrate.go_no_go import Call
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model import State, VpnGatewayId
+from vpnmigrate.ownership import ownership_of
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.planner import unexpected
 from vpnmigrate.ports import Ec2, Identity
-from vpnmigrate.records import Direction, Noted, OtherHand
-from vpnmigrate.snapshot import snapshot_of
+from vpnmigrate.records import Direction, Noted
+from vpnmigrate.snapshot import Ownership, snapshot_of
+from vpnmigrate.survey import Survey
+
+
+class Changed(Struct, frozen=True):
+    """How the world differs from the plan's survey after a rollback."""
+
+    differs: tuple[str, ...] = ()
+    unproven: bool = False
+    """Whether the old gateway or one of its connections is not seen to be where it was."""
 
 
 class SettingOut:
@@ -75,7 +87,7 @@ class SettingOut:
             reading = self._ec2.look(self._plan)
         except AwsUnreadableError:
             return  # step 1 looks again, patiently, and blocks on a foreign claim as well
-        old, now = self._plan.old_gateway, snapshot_of(reading, self._plan.migration)
+        old, now = self._plan.old_gateway, snapshot_of(reading, Ownership())
         if now.state(old) in (State.DELETING, State.ABSENT):
             return
         claim = claim_of(now.value(Claim(old)), self._claimant.holder, self._claimant.outranks)
@@ -92,29 +104,35 @@ class SettingOut:
         require_unchanged(self._plan, survey)
         require_direct_connect_known(self._plan, survey)
 
-    def name_what_changed(self, direction: Direction) -> None:
+    def name_what_changed(self, direction: Direction) -> Changed:
         """Name, field by field, what others changed meanwhile, as far as it can be read.
 
-        Back, everything is as the plan found it but for that; forward, as the plan predicts it.
+        After a rollback, everything is as the plan found it but for what is returned; forward, it
+        is as the plan predicts.
         """
-        plan, before = self._plan, self._book.state.other_hands
+        plan = self._plan
         if direction is Direction.RETIRE:
-            return
+            return Changed()
         try:
-            if direction is Direction.BACK:
-                found = differences(plan.before, self._ec2.survey(plan.old_gateway))
-            else:
-                found = self._unexpected()
+            if direction is Direction.FORWARD:
+                self._name(self._unexpected())
+                return Changed()
+            survey = self._ec2.survey(plan.old_gateway)
         except AwsError as error:
             self._book.write(Noted(f"what others changed could not be read: {error.message}"))
-            return
-        named = (f"meanwhile, and not by this run: {line}" for line in found)
-        self._book.write(*(OtherHand(line) for line in named if line not in before))
+            why = f"whether everything is as before could not be read: {error.message}"
+            return Changed((why,), unproven=True) if direction is Direction.BACK else Changed()
+        found = differences(plan.before, survey)
+        self._name(found)
+        return Changed(found, unproven=not _is_whole(plan, survey))
+
+    def _name(self, found: Iterable[str]) -> None:
+        self._book.name(*(f"meanwhile, and not by this run: {line}" for line in found))
 
     def _unexpected(self) -> tuple[str, ...]:
         plan = self._plan
-        known = self._book.made()
-        ours = snapshot_of(self._ec2.look(plan), plan.migration, known).ours
+        evidence = self._book.evidence()
+        known, ours = evidence.made, ownership_of(self._ec2.look(plan), plan, evidence).ours
         # What is there no more is told by the id that it had.
         made = {**{role: max(ids) for role, ids in known.items()}, **ours}
         after = self._ec2.survey(VpnGatewayId(made[GATEWAY_ROLE]))
@@ -134,3 +152,10 @@ class SettingOut:
             moved = subject == gateway and what.startswith("attachment")
             if subject in {gateway, *living} and not moved:
                 yield line
+
+
+def _is_whole(plan: Plan, survey: Survey) -> bool:
+    """Return whether the old gateway is on its VPC with every connection that it had."""
+    there = {connection.id for connection in survey.living}
+    on = survey.vpc is not None and survey.vpc.id == plan.vpc
+    return on and there.issuperset(plan.old_connections)

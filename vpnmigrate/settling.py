@@ -13,8 +13,10 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type
 
+from vpnmigrate.adopting import Adopting
 from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.changes import AwsChange, DetachVpnGateway, OperatorTask
+from vpnmigrate.claims import claimed
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import (
     AwsUnreadableError,
@@ -41,7 +43,7 @@ from vpnmigrate.records import (
     StepBegun,
     StepSettled,
 )
-from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
 from vpnmigrate.steps.sighting import sight_of
 from vpnmigrate.tasks import Tasks
@@ -75,6 +77,7 @@ class Settler:
         tasks: Tasks,
         holding: Holding,
         probing: Probing,
+        adopting: Adopting,
         logbook: Logbook,
         observer: Observer,
         clock: Clock,
@@ -84,6 +87,7 @@ class Settler:
         self._performer = performer
         self._tasks = tasks
         self._holding = holding
+        self._adopting = adopting
         self._logbook = logbook
         self._observer = observer
         self._clock = clock
@@ -102,6 +106,7 @@ class Settler:
             StepError: It failed, or did not settle in time; nothing is rolled back.
             HeldError: It needs a person who is not here, or somebody aborted it.
             TurnBackError: The cutover is to be turned back.
+            ClaimedError: Somebody else has claimed the old gateway.
             InterruptedRunError: The operator asked to stop.
         """
         self._logbook.write(StepBegun(step.number, step.title, step.cleaning))
@@ -191,6 +196,9 @@ class Settler:
         look = self._looker.look()
         if isinstance(look, NotYet):
             return look
+        if self._looker.blind and (unclear := self._adopting.ask(look.reading)):
+            return unclear
+        self._logbook.adopt(look.now.owned.found)
         self._mind_other_hands(step, look)
         self._probing.watch()
         if isinstance(step, SwitchTunnels):
@@ -226,7 +234,7 @@ class Settler:
         if step.phase is Phase.CUTOVER and any(isinstance(c, DetachVpnGateway) for c in changes):
             self._tasks.announce(enabling_task(self._plan, look.way, look.now))
         # All answers are written before the first failure ends the step.
-        done = self._performer.perform(step.number, changes)
+        done = self._performer.perform(step.number, changes, look.now.owned.newcomers)
         # What AWS puts off is no act: asking again every second only makes it put off more.
         self._acted = not all(isinstance(each.outcome, Later | Refused) for each in done)
         self._tried = next(filter(None, map(_unanswered, done)), "")
@@ -236,10 +244,11 @@ class Settler:
 
     def _mind_other_hands(self, step: Step, look: Look) -> None:
         """Before the cutover another hand stops the run; later it is left alone and named."""
-        deeds = [f"somebody took this run's tags off {id_}" for id_ in look.now.stripped]
+        deeds = [f"somebody took this run's tags off {id_}" for id_ in look.now.owned.stripped]
+        self._logbook.name(*map(str, look.now.owned.strangers))
         forward = self._logbook.state.direction is Direction.FORWARD
         if not forward or step.phase is not Phase.PREPARE or self._logbook.cutover_is_open:
-            copies = (f"{id_} carries a copy of this run's tags" for _, id_ in look.now.twins)
+            copies = (f"{id_} carries a copy of this run's tags" for _, id_ in look.now.owned.twins)
             self._logbook.name(*deeds, *copies)
             return
         deeds += sorted(name_of(fact, look.now.value(fact)) for fact in look.now.foreign)
@@ -263,6 +272,8 @@ class Settler:
                 return what
             case Blocked(why, advice):
                 raise StepError(why, step=step.number, outage=self._outage, advice=advice)
+            case Claimed(holder):
+                raise claimed(holder, self._plan.old_gateway)
             case NotYet(why):
                 down = self._may_be_down(step)
                 if not down:

@@ -27,7 +27,6 @@ from vpnmigrate.model import (
     Attachment,
     ConnectionRecord,
     GatewayRecord,
-    MigrationId,
     Role,
     RouteTableId,
     RouteTableRecord,
@@ -42,6 +41,9 @@ from vpnmigrate.model import (
 from vpnmigrate.readings import attachment_of, life_of, prefix_of
 from vpnmigrate.streaks import Green
 
+Resource = GatewayRecord | ConnectionRecord | VpcRecord | SubnetRecord
+"""What a run can make."""
+
 
 class Reading(Struct, frozen=True):
     """What the describe calls said, parsed and nothing more."""
@@ -54,6 +56,11 @@ class Reading(Struct, frozen=True):
     vpcs: tuple[VpcRecord, ...] = ()
     subnets: tuple[SubnetRecord, ...] = ()
 
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """Everything in it that a run can make."""
+        return (*self.gateways, *self.connections, *self.vpcs, *self.subnets)
+
     def shows_the_same_as(self, other: Reading) -> bool:
         """Tell whether *other*, which was read at another moment, says the same of everything."""
         return (
@@ -65,26 +72,55 @@ class Reading(Struct, frozen=True):
         )
 
 
+class Stranger(Struct, frozen=True):
+    """A resource that carries the tags of a role and is not this run's; *why* is a clause."""
+
+    role: Role
+    id: str
+    why: str
+
+    def __str__(self) -> str:
+        """Return a sentence for an operator."""
+        return f"{self.id} carries this run's tags ({self.role}) and is left alone: {self.why}"
+
+
+class Ownership(Struct, frozen=True):
+    """Which resources of a reading a run made, and which only look like it."""
+
+    ours: Mapping[Role, str] = {}
+    """Living resources that this run made, by role."""
+    found: Mapping[Role, str] = {}
+    """Those of them that an unanswered create call made; they are adopted once they are seen."""
+    twins: tuple[tuple[Role, str], ...] = ()
+    """Further living resources for a role, of which one is not this run's or was made twice."""
+    stripped: tuple[str, ...] = ()
+    """Resources of this run that have lost its tags."""
+    contested: frozenset[Role] = frozenset()
+    """Roles with twins of which nothing proves which one is this run's."""
+    strangers: tuple[Stranger, ...] = ()
+    """Resources that carry this run's tags and are not its own."""
+    newcomers: tuple[str, ...] = ()
+    """Resources that neither the survey nor the journal knows."""
+
+
 class Snapshot(Struct, frozen=True):
     """One reading as facts.  A fact that is not listed has the value ``when_unlisted`` gives."""
 
     begun: datetime
     facts: Mapping[Fact, Value] = {}
     """UNKNOWN where ``belief`` does not trust the reading."""
-    ours: Mapping[Role, str] = {}
-    """Live resources that carry this migration's tags, and no others."""
-    twins: tuple[tuple[Role, str], ...] = ()
-    """Further live resources that carry the tags of a role: somebody copied our tags."""
-    stripped: tuple[str, ...] = ()
-    """What we made, as the journal knows, and whose tags of ours somebody took off."""
-    contested: frozenset[Role] = frozenset()
-    """Roles with twins in which nobody knows which resource is ours."""
+    owned: Ownership = Ownership()
     connections: Mapping[VpnConnectionId, ConnectionRecord] = {}
     tables: Mapping[RouteTableId, RouteTableRecord] = {}
     foreign: frozenset[Fact] = frozenset()
     """Facts that another hand changed after our effect was seen; left alone and named."""
     stale: frozenset[Fact] = frozenset()
     """Facts whose reading may be from before our latest intent, even if their value is known."""
+
+    @property
+    def ours(self) -> Mapping[Role, str]:
+        """The resources that this run made, by role."""
+        return self.owned.ours
 
     def value(self, fact: Fact) -> Value:
         """Give the believed value of *fact*; UNKNOWN where nothing may be believed yet."""
@@ -137,42 +173,13 @@ class Snapshot(Struct, frozen=True):
         )
 
 
-_Resource = GatewayRecord | ConnectionRecord | VpcRecord | SubnetRecord
-
-
-NOTHING_MADE: Mapping[Role, frozenset[str]] = {}
-"""What a run without a journal knows to have made."""
-
-
-def snapshot_of(
-    reading: Reading,
-    migration: MigrationId,
-    made: Mapping[Role, frozenset[str]] = NOTHING_MADE,
-) -> Snapshot:
-    """Turn a reading into facts.  Roles are filled by tag; the first id in order wins a role.
-
-    Where the journal knows what was *made* for a role, nothing else fills it, and that does even
-    without its tags.
-    """
+def snapshot_of(reading: Reading, owned: Ownership) -> Snapshot:
+    """Turn a reading into facts, with *owned* telling which resources fill the run's roles."""
     facts: dict[Fact, Value] = {}
-    ours: dict[Role, str] = {}
-    twins: list[tuple[Role, str]] = []
-    known = {id_: role for role, ids in made.items() for id_ in ids}
-    stripped: list[str] = []
-    for resource in _living_first(reading):
-        life = life_of(resource.state)
-        facts[Existence(resource.id)] = life
-        role = _role_by_tag(resource, migration)
-        if not role and resource.id in known and life is not State.ABSENT:
-            role = known[resource.id]
-            stripped.append(resource.id)
-        if not role or life is State.ABSENT:
-            continue
-        if role not in ours and resource.id in made.get(role, (resource.id,)):
-            ours[role] = resource.id
-            facts[Existence(role)] = life
-        elif life is not State.DELETING:
-            twins.append((role, resource.id))
+    for resource in reading.resources:
+        facts[Existence(resource.id)] = life_of(resource.state)
+    for role, id_ in owned.ours.items():
+        facts[Existence(role)] = facts[Existence(id_)]
     for gateway in reading.gateways:
         facts.update(_facts_of_gateway(gateway))
     for connection in reading.connections:
@@ -183,29 +190,10 @@ def snapshot_of(
     return Snapshot(
         begun=reading.begun,
         facts=facts,
-        ours=ours,
-        twins=tuple(twins),
-        stripped=tuple(stripped),
-        contested=frozenset(role for role, _ in twins if role not in made),
+        owned=owned,
         connections={c.id: c for c in reading.connections},
         tables={t.id: t for t in reading.tables},
     )
-
-
-def _role_by_tag(resource: _Resource, migration: MigrationId) -> Role:
-    ours = resource.tags.get(Tag.MIGRATION) == migration
-    return Role(resource.tags.get(Tag.ROLE, "") if ours else "")
-
-
-def _living_first(reading: Reading) -> list[_Resource]:
-    """Sort so that a resource on its way out fills no role that a living one could."""
-    resources: tuple[_Resource, ...] = (
-        *reading.gateways,
-        *reading.connections,
-        *reading.vpcs,
-        *reading.subnets,
-    )
-    return sorted(resources, key=lambda r: (life_of(r.state) is State.DELETING, r.id))
 
 
 def _facts_of_gateway(gateway: GatewayRecord) -> Iterator[tuple[Fact, Value]]:

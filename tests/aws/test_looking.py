@@ -9,7 +9,7 @@ import pytest
 from botocore import exceptions as botocore
 
 from tests.aws.answering import NOT_THERE, Answering, Params, Refusal
-from tests.builders import MIGRATION, NEW, OLD, VPC, a_plan
+from tests.builders import MIGRATION, NEW, OLD, VPC, a_gateway, a_plan, a_survey
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.aws.unreadable import CredentialsExpiredError
@@ -56,32 +56,39 @@ class TestWhatIsAsked:
         ]
 
     def test_our_gateways(self):
-        """Connections are asked for on the old gateway and on all that carry our tag."""
+        """Connections are asked for on the old gateway, on newer ones, and where our tag is.
+
+        A gateway of the run may have lost its tags, and others may carry them.
+        """
         rows = [
-            {"VpnGatewayId": NEW, "State": "available", "Tags": OURS},
+            {"VpnGatewayId": NEW, "State": "available"},
+            {"VpnGatewayId": "vgw-tagged", "State": "available", "Tags": OURS},
             {"VpnGatewayId": "vgw-foreign", "State": "available"},
             {"VpnGatewayId": OLD, "State": "available"},
         ]
         answering = Answering({"DescribeVpnGateways": {"VpnGateways": rows}})
-        reading = look_at(answering)
+        known = (a_gateway("vgw-foreign", on=None), a_gateway("vgw-tagged", on=None))
+        reading = look_at(answering, a_plan(before=a_survey(other_gateways=known)))
 
         filters = answering.params("DescribeVpnConnections")["Filters"]
-        assert filters == [{"Name": "vpn-gateway-id", "Values": sorted([NEW, OLD])}]
-        assert [gateway.id for gateway in reading.gateways] == sorted([NEW, OLD, "vgw-foreign"])
+        assert filters == [{"Name": "vpn-gateway-id", "Values": sorted([NEW, OLD, "vgw-tagged"])}]
+        assert [gateway.id for gateway in reading.gateways] == sorted(
+            [NEW, OLD, "vgw-foreign", "vgw-tagged"]
+        )
 
     def test_test_vpc(self):
-        """With a test VPC in the plan, VPCs and subnets with our tag are read, and its tables."""
+        """With a test VPC in the plan, newer VPCs are read with their subnets and tables."""
         answering = Answering(
             {
-                "DescribeVpcs": {"Vpcs": [{"VpcId": "vpc-test", "Tags": OURS}]},
+                "DescribeVpcs": {"Vpcs": [{"VpcId": "vpc-test"}, {"VpcId": VPC}]},
                 "DescribeSubnets": {"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-test"}]},
             }
         )
         reading = look_at(answering, WITH_TEST_VPC)
 
-        tag = [{"Name": "tag:vpnmigrate:migration", "Values": [MIGRATION]}]
-        assert answering.params("DescribeVpcs")["Filters"] == tag
-        assert answering.params("DescribeSubnets")["Filters"] == tag
+        assert answering.params("DescribeVpcs") == {}
+        new = [{"Name": "vpc-id", "Values": ["vpc-test"]}]
+        assert answering.params("DescribeSubnets")["Filters"] == new
         (filtered,) = answering.params("DescribeRouteTables")["Filters"]
         assert filtered["Values"] == sorted(["vpc-test", VPC])
         assert ([v.id for v in reading.vpcs], [s.id for s in reading.subnets]) == (

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.awscli.by_hand import Shell, blocks
+from tests.builders import snapshot_by_tag
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.worlds import load
@@ -29,7 +30,6 @@ from vpnmigrate.sandbox.scenario import Scenario
 from vpnmigrate.sandbox.scenario_file import scenario_from_text
 from vpnmigrate.sandbox.serve import serve
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.snapshot import snapshot_of
 from vpnmigrate.vault import Vault
 
 SPEED = 120
@@ -85,7 +85,7 @@ class Migration:
     @property
     def made(self) -> dict[Role, str]:
         """What carries this migration's tags, by role."""
-        return dict(snapshot_of(self.account.look(self.plan), self.plan.migration).ours)
+        return dict(snapshot_by_tag(self.account.look(self.plan), self.plan.migration).ours)
 
     def forward(self, rows: str = "") -> None:
         """Paste the way forward, or some of it."""

@@ -16,6 +16,7 @@ import boto3
 import msgspec
 import pytest
 
+from tests.builders import snapshot_by_tag
 from tests.sandbox.worlds import bundled
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.clients import ClientSource
@@ -72,7 +73,7 @@ from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.serve import serve
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.snapshot import Snapshot, snapshot_of
+from vpnmigrate.snapshot import Snapshot
 from vpnmigrate.vault import Vault
 
 OLD = VpnGatewayId("vgw-0a300000000000001")
@@ -117,7 +118,7 @@ class Seat:
 
     def look(self, plan: Plan) -> Snapshot:
         """Look once."""
-        return snapshot_of(self.ec2.look(plan), plan.migration)
+        return snapshot_by_tag(self.ec2.look(plan), plan.migration)
 
 
 DOORS: dict[str, Callable[..., ClientSource]] = {

@@ -15,6 +15,7 @@ from vpnmigrate.cli.flags import Asking
 from vpnmigrate.cli.in_sandbox_time import InSandboxTime
 from vpnmigrate.cli.leave import run
 from vpnmigrate.cli.signals import to_the_end
+from vpnmigrate.model import Role
 from vpnmigrate.ports import Choice, Overdue, People
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.rundir import Run
@@ -44,6 +45,9 @@ class Willing:
 
     def announce(self, task: OperatorTask) -> None:
         pass
+
+    def owns(self, id_: str, role: Role) -> bool | None:
+        return True
 
     def decide(self, overdue: Overdue | None) -> Choice | None:
         return None

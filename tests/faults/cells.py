@@ -10,10 +10,8 @@ from typing import Final
 
 from tests.builders import MIGRATION, OLD, VPC, minutes
 from tests.faults.branching import TEMPER, Journey, Leg, is_as_asked, retire
-from tests.stage import Lookout, Stage
+from tests.stage import Stage
 from vpnmigrate.errors import Exit, HeldError, RefusedError, VpnMigrateError
-from vpnmigrate.journal import MemoryJournal
-from vpnmigrate.logbook import Logbook
 from vpnmigrate.model import (
     ConnectionRecord,
     GatewayRecord,
@@ -23,6 +21,7 @@ from vpnmigrate.model import (
     VpnGatewayId,
 )
 from vpnmigrate.outcomes import InDoubt
+from vpnmigrate.ownership import evidence_of, ownership_of
 from vpnmigrate.plan import GATEWAY_ROLE
 from vpnmigrate.replay import Traffic
 from vpnmigrate.report.failure import StoppedError, exit_code_of
@@ -248,8 +247,9 @@ def portrait(stage: Stage) -> list[str]:
 def lies(stage: Stage) -> str:
     """Say what the journal claims of traffic that is not so; nothing if it is true or unknown."""
     claimed = stage.state.traffic
-    made = Logbook(MemoryJournal(stage.clock, stage.entries), Lookout()).made()
-    now = snapshot_of(stage.plain.look(stage.plan), MIGRATION, made)
+    evidence = evidence_of(stage.state, stage.plan.surveyed)
+    reading = stage.plain.look(stage.plan)
+    now = snapshot_of(reading, ownership_of(reading, stage.plan, evidence))
     new = VpnGatewayId(now.ours.get(GATEWAY_ROLE, ""))
     flows = {
         Traffic.OLD: not shortfalls(stage.plan, Way(new, OLD), now, Told()),

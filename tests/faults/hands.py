@@ -23,11 +23,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.builders import BOTH, MAIN, MIGRATION, OLD, OLD_VPN, VPC, minutes
+from tests.builders import BOTH, MAIN, MIGRATION, OLD, OLD_VPN, VPC, minutes, snapshot_by_tag
 from tests.faults.branching import EDGE, SPARE, STATIC_VPN
 from tests.stage import Stage
 from vpnmigrate.model import Role, Tag
-from vpnmigrate.snapshot import snapshot_of
 
 ELSEWHERE: Final = "10.77.0.0/16"
 ROUTE: Final = "192.168.0.0/16"
@@ -61,7 +60,7 @@ delete the new gateway              -  -  o  o  o  o  o  b  -  -  -  m  m  -  - 
 put another claim on it             c  c  c  c  c  c  c  c  c  c  c  c  c  c  c  c   c  c  c  c   c   c
 take the claim off                  -  o  o  o  o  o  o  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 take the new gateway's role tag off -  -  o  o  o  o  o  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
-copy our tags to another gateway    m  m  b  h  h  h  h  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+copy our tags to another gateway    n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 edit a tag of the old gateway       d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 add a static prefix                 d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 """
@@ -81,7 +80,7 @@ def cells() -> tuple[tuple[str, str, str], ...]:
 
 def _ours(stage: Stage, role: str) -> str:
     """Give the id of what the run made; LookupError where that is nothing."""
-    return snapshot_of(stage.plain.look(stage.plan), MIGRATION).ours[Role(role)]
+    return snapshot_by_tag(stage.plain.look(stage.plan), MIGRATION).ours[Role(role)]
 
 
 def _placed(stage: Stage) -> str:

@@ -26,10 +26,12 @@ from tests.journal.stories import (
 from vpnmigrate.approval import Approval
 from vpnmigrate.changes import Change
 from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
-from vpnmigrate.model import AccountId
+from vpnmigrate.model import AccountId, Role
 from vpnmigrate.options import HookMoment
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
+    Adopted,
+    AdoptionAsked,
     Answered,
     Approved,
     ClockMoved,
@@ -319,7 +321,7 @@ class TestIntents:
         at = [entry.at for entry in story.entries]
 
         assert replay(story.entries).intents == (
-            Intent(1, at[3], 8, LEAVE, Performed("req-1"), answered=at[4]),
+            Intent(1, at[3], 8, LEAVE, outcome=Performed("req-1"), answered=at[4]),
             Intent(2, at[5], 8, JOIN),
         )
 
@@ -526,6 +528,8 @@ def _all_records() -> list[Record]:
         GatesSeen(Milestone.CUTOVER, (CLOSED,)),
         Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", CLOSED.observed, "ann"),
         OtherHand("x"),
+        Adopted(Role("gateway"), "vgw-found"),
+        AdoptionAsked("bob", ("vgw-theirs",)),
         Probed(Moment.BEFORE, (Tally("10.1.0.5:22", 3),)),
         Flapped("vpn-new has 0 of 2 tunnels UP"),
         Degraded(("vpn-new has 1 of 2 tunnels UP",)),

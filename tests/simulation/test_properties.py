@@ -9,6 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.builders import snapshot_by_tag
 from tests.stage import Lookout, Roads, Signal
 from vpnmigrate.aws.account import Account
 from vpnmigrate.errors import PreflightError
@@ -24,7 +25,6 @@ from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.simulation.topology import STOPS_PLANNING, topology
 from vpnmigrate.simulation.trial import Setting, setting_of
 from vpnmigrate.simulation.truth import configuration, truth_of
-from vpnmigrate.snapshot import snapshot_of
 
 pytestmark = pytest.mark.no_cover
 
@@ -69,7 +69,7 @@ class Walk:
     @property
     def made(self) -> Mapping[Role, str]:
         """What was created, by role."""
-        return snapshot_of(self.account.look(self.plan), self.plan.migration).ours
+        return snapshot_by_tag(self.account.look(self.plan), self.plan.migration).ours
 
     def settle(self) -> None:
         """Let everything come to its end, and every lag pass."""

@@ -17,10 +17,11 @@ from tests.builders import (
     a_plan,
     new_side,
     ordinary_tables,
+    snapshot_by_tag,
 )
 from vpnmigrate.model import TunnelReading
 from vpnmigrate.options import Decisions, TunnelPolicy, Verification, Waits
-from vpnmigrate.snapshot import Reading, Snapshot, Told, snapshot_of
+from vpnmigrate.snapshot import Reading, Snapshot, Told
 from vpnmigrate.steps.green import holds, seen_again, soaked
 from vpnmigrate.steps.traffic import shortfalls
 from vpnmigrate.streaks import Green
@@ -43,7 +44,7 @@ def reading(at: datetime, *tunnels: TunnelReading) -> Snapshot:
     connection = msgspec.structs.replace(
         a_connection("vpn-new", on=NEW, category="VPN", tags=tags), telemetry=tunnels
     )
-    return snapshot_of(
+    return snapshot_by_tag(
         Reading(at, fresh.gateways, (a_connection(), connection), ordinary_tables(NEW)),
         a_plan().migration,
     )

@@ -24,6 +24,7 @@ from tests.builders import (
     new_side,
     our_tags,
     role_of,
+    snapshot_by_tag,
     told,
 )
 from vpnmigrate.changes import (
@@ -54,8 +55,8 @@ from vpnmigrate.model import (
 )
 from vpnmigrate.options import Decisions, InsideMode, TestVpc, TunnelOptions
 from vpnmigrate.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE
-from vpnmigrate.snapshot import Reading, Word, snapshot_of
-from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet
+from vpnmigrate.snapshot import Reading, Word
+from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet
 from vpnmigrate.steps.s01_record_before import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway
 from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
@@ -83,14 +84,11 @@ class TestRecordBefore:
         ]
 
     def test_stops_at_somebody_elses_claim(self):
-        """A foreign claim blocks, names its holder, and says how to take over."""
+        """A foreign claim stops the step, which names its holder."""
         now = a_snapshot(facts=THEIRS)
 
         assert changes(RecordBefore(), a_plan(), now, OURS) == []
-        blocked = verdict(RecordBefore(), a_plan(), now, OURS)
-        assert isinstance(blocked, Blocked)
-        assert "bob@lab 2" in blocked.why
-        assert "--take-over bob@lab 2" in blocked.advice
+        assert verdict(RecordBefore(), a_plan(), now, OURS) == Claimed("bob@lab 2")
 
     def test_takes_over_from_the_holder_it_was_told_to_outrank(self):
         """With --take-over the named holder's claim is replaced."""
@@ -105,7 +103,7 @@ class TestRecordBefore:
         outranking = msgspec.structs.replace(OURS, outranks="eve@bar 3")
 
         assert changes(RecordBefore(), a_plan(), now, outranking) == []
-        assert isinstance(verdict(RecordBefore(), a_plan(), now, outranking), Blocked)
+        assert isinstance(verdict(RecordBefore(), a_plan(), now, outranking), Claimed)
 
     def test_only_our_own_claim_is_removed(self):
         """Clean-up leaves a claim that somebody else has placed since."""
@@ -120,7 +118,7 @@ class TestCreateGateway:
             gateway=a_gateway(tags={"Name": "hq", "team": "net", "aws:cloudformation:x": "y"})
         )
         plan = a_plan(before=before, decisions=Decisions(asn=65001))
-        empty = snapshot_of(Reading(NOON), plan.migration)
+        empty = snapshot_by_tag(Reading(NOON), plan.migration)
 
         assert changes(CreateGateway(), plan, empty) == [
             CreateVpnGateway(
@@ -143,7 +141,9 @@ class TestCreateGateway:
         """Where two resources carry one role's tags, a person has to say which is a copy."""
         reading = new_side()
         twin = a_gateway("vgw-twin", on=None, tags=our_tags(GATEWAY_ROLE))
-        now = snapshot_of(replace(reading, gateways=(*reading.gateways, twin)), a_plan().migration)
+        now = snapshot_by_tag(
+            replace(reading, gateways=(*reading.gateways, twin)), a_plan().migration
+        )
 
         assert isinstance(verdict(CreateGateway(), a_plan(), now), Blocked)
 
@@ -208,7 +208,7 @@ class TestCreateConnections:
             prefixes=["10.1.0.0/16"],
             tags=our_tags(role_of(OLD_VPN)),
         )
-        now = snapshot_of(replace(new_side(), connections=(successor,)), a_plan().migration)
+        now = snapshot_by_tag(replace(new_side(), connections=(successor,)))
 
         assert changes(CreateConnections(), a_plan(before=before), now) == [
             AddStaticPrefix(NEW_VPN, "10.2.0.0/16")
@@ -217,7 +217,7 @@ class TestCreateConnections:
     def test_a_strangers_connection_is_not_adopted(self):
         """Case 25: an untagged connection between the same two gateways stops the run."""
         stranger = a_connection("vpn-stranger", on=NEW, category=AWS_VPN)
-        now = snapshot_of(replace(new_side(), connections=(stranger,)), a_plan().migration)
+        now = snapshot_by_tag(replace(new_side(), connections=(stranger,)))
 
         assert changes(CreateConnections(), a_plan(), now) == []
         blocked = verdict(CreateConnections(), a_plan(), now)
@@ -227,21 +227,21 @@ class TestCreateConnections:
     def test_one_that_is_still_being_made_is_a_strangers_too(self):
         """Case 25: EC2 may hand back what somebody else has just asked for."""
         young = a_connection("vpn-young", on=NEW, category=AWS_VPN, state="pending")
-        now = snapshot_of(replace(new_side(), connections=(young,)), a_plan().migration)
+        now = snapshot_by_tag(replace(new_side(), connections=(young,)))
 
         assert changes(CreateConnections(), a_plan(), now) == []
 
     def test_deleted_ones_between_the_same_gateways_do_not_matter(self):
         """Case 25: only deleted connections for the pair: create."""
         ghost = a_connection("vpn-ghost", on=NEW, category=AWS_VPN, state="deleted")
-        now = snapshot_of(replace(new_side(), connections=(ghost,)), a_plan().migration)
+        now = snapshot_by_tag(replace(new_side(), connections=(ghost,)))
 
         assert len(changes(CreateConnections(), a_plan(), now)) == 1
 
     def test_a_new_connection_that_is_classic_stops_the_run(self):
         """What EC2 created must say that it is AWS VPN before anything goes on."""
         wrong = a_connection(NEW_VPN, on=NEW, category=CLASSIC, tags=our_tags(role_of(OLD_VPN)))
-        now = snapshot_of(replace(new_side(), connections=(wrong,)), a_plan().migration)
+        now = snapshot_by_tag(replace(new_side(), connections=(wrong,)))
 
         assert isinstance(verdict(CreateConnections(), a_plan(), now), Blocked)
 
@@ -255,7 +255,9 @@ class TestCreateConnections:
         """A twin that carries our tags is named and left."""
         twin = a_gateway("vgw-twin", on=None, tags=our_tags(GATEWAY_ROLE))
         reading = replace(new_side(), connections=())
-        now = snapshot_of(replace(reading, gateways=(*reading.gateways, twin)), a_plan().migration)
+        now = snapshot_by_tag(
+            replace(reading, gateways=(*reading.gateways, twin)), a_plan().migration
+        )
 
         found = verdict(RemoveConnections(), a_plan(), now)
 
@@ -264,7 +266,7 @@ class TestCreateConnections:
 
 
 def without_connections():
-    return snapshot_of(replace(new_side(), connections=()), a_plan().migration)
+    return snapshot_by_tag(replace(new_side(), connections=()))
 
 
 class TestFetchConfiguration:
@@ -316,7 +318,7 @@ class TestTryInTestVpc:
 
     def look(self, *, attachment=None, propagates=None, subnet=True):
         fresh = new_side(on="vpc-test" if attachment else None, attachment=attachment or "")
-        return snapshot_of(
+        return snapshot_by_tag(
             Reading(
                 NOON,
                 gateways=(a_gateway(), *fresh.gateways),
@@ -383,7 +385,7 @@ class TestTryInTestVpc:
     def test_a_gateway_still_on_the_test_vpc_is_not_down(self):
         """Case 40: a gateway that lingers on the test VPC keeps the step open."""
         reading = replace(new_side(on="vpc-test", attachment="detaching"), connections=())
-        now = snapshot_of(reading, self.TRY.migration)
+        now = snapshot_by_tag(reading, self.TRY.migration)
 
         assert verdict(TryInTestVpc(), self.TRY, now, told(Word.TEST_PASSED)) == NotYet(
             "the new virtual private gateway is detaching from vpc-test"

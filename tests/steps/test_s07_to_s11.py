@@ -28,6 +28,7 @@ from tests.builders import (
     minutes,
     new_side,
     ordinary_tables,
+    snapshot_by_tag,
     told,
 )
 from vpnmigrate.changes import (
@@ -60,7 +61,7 @@ from vpnmigrate.options import (
     Verification,
     Waits,
 )
-from vpnmigrate.snapshot import Baseline, Reading, Word, snapshot_of
+from vpnmigrate.snapshot import Baseline, Reading, Word
 from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet
 from vpnmigrate.steps.s07_stop_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
@@ -133,7 +134,7 @@ class TestSwapGateways:
         """An entry that has disappeared means detached as well."""
         reading = Reading(NOON, gateways=(a_gateway(on=None), *new_side().gateways))
 
-        assert changes(SwapGateways(), snapshot_of(reading, a_plan().migration)) == [
+        assert changes(SwapGateways(), snapshot_by_tag(reading, a_plan().migration)) == [
             AttachVpnGateway(NEW, VPC)
         ]
 
@@ -179,7 +180,7 @@ class TestSwapGateways:
         """Case 40: a gateway that is still on the test VPC is not attached here."""
         elsewhere = new_side(on="vpc-test", attachment="detaching")
         reading = Reading(NOON, gateways=(a_gateway(on=None), *elsewhere.gateways))
-        now = snapshot_of(reading, a_plan().migration)
+        now = snapshot_by_tag(reading, a_plan().migration)
 
         assert changes(SwapGateways(), now) == []
         assert verdict(SwapGateways(), now) == NotYet("vgw-new is still on vpc-test")
@@ -430,7 +431,7 @@ class TestShortfalls:
 
     def green(self, connection=None, tables=None):
         fresh = new_side(on=VPC, up=2)
-        return snapshot_of(
+        return snapshot_by_tag(
             Reading(
                 NOON,
                 gateways=(a_gateway(attachment="detached"), *fresh.gateways),
@@ -551,7 +552,7 @@ class TestShortfalls:
             tables=ordinary_tables(),
         )
 
-        assert self.lacking(snapshot_of(reading, idle.migration), plan=idle, way=BACK) == ()
+        assert self.lacking(snapshot_by_tag(reading, idle.migration), plan=idle, way=BACK) == ()
 
     @pytest.mark.parametrize(("up", "enough"), [(2, True), (1, True), (0, False)])
     def test_on_the_way_back_one_tunnel_will_do(self, up, enough):
@@ -562,7 +563,7 @@ class TestShortfalls:
             connections=(a_connection(up=up),),
             tables=ordinary_tables(),
         )
-        now = snapshot_of(reading, a_plan().migration)
+        now = snapshot_by_tag(reading, a_plan().migration)
 
         assert (self.lacking(now, way=BACK) == ()) is enough
 
@@ -575,7 +576,7 @@ class TestShortfalls:
             tables=ordinary_tables(),
         )
 
-        assert self.lacking(snapshot_of(reading, a_plan().migration), way=BACK) == ()
+        assert self.lacking(snapshot_by_tag(reading, a_plan().migration), way=BACK) == ()
 
     def test_old_telemetry_right_after_disabling_is_not_believed(self):
         """On the way back UP may be a reading from before the old tunnels were disabled."""

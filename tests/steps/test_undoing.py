@@ -33,7 +33,7 @@ from vpnmigrate.facts import (
     Propagation,
 )
 from vpnmigrate.model import RouteTableId
-from vpnmigrate.snapshot import Word
+from vpnmigrate.snapshot import Ownership, Word
 from vpnmigrate.steps.s01_record_before import RecordBefore
 from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
 from vpnmigrate.steps.s07_stop_propagation import StopPropagation
@@ -191,7 +191,7 @@ class TestAsked:
     def test_to_enable_tunnels_in_either_direction(self):
         """Forward the new tunnels are enabled, on the way back the old ones again."""
         two = a_snapshot(old="detached", new="attached")
-        two = replace(two, ours={**two.ours, role_of("vpn-two"): "vpn-also"})
+        two = replace(two, owned=Ownership({**two.ours, role_of("vpn-two"): "vpn-also"}))
 
         assert self.asked(SwitchTunnels(), FORWARD, two) == AskOperator(
             10,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vpnmigrate.aws.pages import pages
 from vpnmigrate.aws.unreadable import reading
-from vpnmigrate.model import MigrationId, Tag, VpcId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model import VpcId, VpnConnectionId, VpnGatewayId
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -72,19 +72,9 @@ def vpcs(ec2: EC2Client) -> Sequence[VpcTypeDef]:
         return [row for page in pages(ec2.describe_vpcs) for row in page["Vpcs"]]
 
 
-def vpcs_of(ec2: EC2Client, migration: MigrationId) -> Sequence[VpcTypeDef]:
-    """Describe the VPCs that *migration* made."""
-    with reading("ec2:DescribeVpcs"):
-        found = pages(ec2.describe_vpcs, Filters=_made_by(migration))
-        return [row for page in found for row in page["Vpcs"]]
-
-
-def subnets_of(ec2: EC2Client, migration: MigrationId) -> Sequence[SubnetTypeDef]:
-    """Describe the subnets that *migration* made."""
+def subnets_in(ec2: EC2Client, vpcs: Sequence[VpcId]) -> Sequence[SubnetTypeDef]:
+    """Describe every subnet of *vpcs*."""
+    filters: list[FilterTypeDef] = [{"Name": "vpc-id", "Values": list(vpcs)}]
     with reading("ec2:DescribeSubnets"):
-        found = pages(ec2.describe_subnets, Filters=_made_by(migration))
+        found = pages(ec2.describe_subnets, Filters=filters)
         return [row for page in found for row in page["Subnets"]]
-
-
-def _made_by(migration: MigrationId) -> list[FilterTypeDef]:
-    return [{"Name": f"tag:{Tag.MIGRATION}", "Values": [migration]}]

@@ -12,7 +12,7 @@ from vpnmigrate.aws.reading import (
 )
 from vpnmigrate.aws.remembering import Memory
 from vpnmigrate.clock import Clock
-from vpnmigrate.model import SubnetRecord, Tag, VpcRecord
+from vpnmigrate.model import GatewayRecord, SubnetRecord, Tag, VpcRecord
 from vpnmigrate.plan import Plan
 from vpnmigrate.snapshot import Reading
 
@@ -30,20 +30,29 @@ def look(ec2: EC2Client, plan: Plan, clock: Clock, memory: Memory) -> Reading:
     """
     begun = clock.now()
     gateways = memory.gateways.read(describing.gateways(ec2))
-    ours = [g.id for g in gateways if g.tags.get(Tag.MIGRATION) == plan.migration]
-    on = sorted({plan.old_gateway, *ours})
+    # A gateway of this run may have lost its tags, and tags may lie on a gateway of others.
+    on = sorted({plan.old_gateway, *(g.id for g in gateways if _concerns(g, plan))})
     connections = memory.connections.read(describing.connections_on(ec2, on))
+    holding = {plan.vpc}
     vpcs: tuple[VpcRecord, ...] = ()
     subnets: tuple[SubnetRecord, ...] = ()
     if plan.decisions.test_vpc:
-        vpcs = in_order(map(vpc_record, describing.vpcs_of(ec2, plan.migration)))
-        subnets = in_order(map(subnet_record, describing.subnets_of(ec2, plan.migration)))
-    holding = sorted({plan.vpc, *(vpc.id for vpc in vpcs)})
+        every = in_order(map(vpc_record, describing.vpcs(ec2)))
+        vpcs = tuple(vpc for vpc in every if _concerns(vpc, plan))
+        if new := sorted(vpc.id for vpc in vpcs if vpc.id not in plan.surveyed):
+            subnets = in_order(map(subnet_record, describing.subnets_in(ec2, new)))
+            holding.update(new)
     return Reading(
         begun=begun,
         gateways=gateways,
         connections=connections,
-        tables=memory.tables.read(describing.route_tables(ec2, holding)),
+        tables=memory.tables.read(describing.route_tables(ec2, sorted(holding))),
         vpcs=vpcs,
         subnets=subnets,
     )
+
+
+def _concerns(resource: GatewayRecord | VpcRecord, plan: Plan) -> bool:
+    """Return whether *resource* is newer than the plan's survey, or carries the run's tags."""
+    new = resource.id not in plan.surveyed
+    return new or resource.tags.get(Tag.MIGRATION) == plan.migration

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vpnmigrate.cli.flags import Asking, AtGates, Aws, Home, Printing
-from vpnmigrate.cli.subjects import PlanOrRun, TakeOver
+from vpnmigrate.cli.subjects import Adopt, PlanOrRun, TakeOver
 
 
 class Until(StrEnum):
@@ -49,6 +49,7 @@ def apply(
         ),
     ] = None,
     take_over: TakeOver = None,
+    adopt: Adopt = None,
 ) -> None:
     """Carry a plan out, or go on with a run.
 
@@ -58,7 +59,7 @@ def apply(
     from vpnmigrate.cli import journeys
     from vpnmigrate.cli.brought import brought_to
     from vpnmigrate.cli.desk import desk_of
-    from vpnmigrate.cli.running import Terms, probes_of
+    from vpnmigrate.cli.running import Terms, named, probes_of
     from vpnmigrate.cli.watchdogs import span_of
     from vpnmigrate.go_no_go import Milestone
     from vpnmigrate.report import outcome
@@ -66,7 +67,7 @@ def apply(
     desk = desk_of(context, home, printing)
     probes = probes_of(probe or (), none=no_probes)
     brought = brought_to(Milestone.CUTOVER, gates)
-    terms = Terms(aws, asking, take_over, brought, probes, span_of(confirm_within))
+    terms = Terms(aws, asking, take_over, brought, probes, span_of(confirm_within), named(adopt))
     go = journeys.stage if until is Until.CUTOVER else journeys.forward
     stands = go(desk, subject, terms)
     desk.results.give(outcome.text(stands), outcome.as_json(stands))

@@ -9,6 +9,7 @@ from typing import Protocol, TextIO
 
 from vpnmigrate.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
+from vpnmigrate.model import Role
 from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import wrapped
@@ -17,6 +18,7 @@ from vpnmigrate.snapshot import Word
 from vpnmigrate.times import span
 
 _DONE = ("done",)
+_YES_OR_NO = ("yes", "no")
 _TEST = ("again", "done")
 
 TEST_LIMIT = timedelta(minutes=10)
@@ -119,6 +121,8 @@ class TerminalPeople:
         """The answers to the task that was asked about last, while that is not over."""
         self._asked_about_task = False
         self._overdue: Overdue | None = None
+        self._owned = ""
+        """The resource that was asked about last."""
 
     @property
     def patient(self) -> bool:
@@ -154,6 +158,23 @@ class TerminalPeople:
             self._explain_choice(overdue)
         typed = self._hearing.answer(*Choice)
         return Choice(typed) if typed else None
+
+    def owns(self, id_: str, role: Role) -> bool | None:
+        """Ask once, at a terminal, and return what was typed since."""
+        if not self.patient:
+            return None
+        if self._owned != id_:
+            self._owned = id_
+            self._console.say(
+                wrapped(
+                    f"The journal is lost. Did this run make {id_} (its {role})? What it made can "
+                    "be put on the VPC, and is deleted by a rollback. Type yes or no.",
+                )
+            )
+        typed = self._hearing.answer(*_YES_OR_NO)
+        if typed:
+            self._hearing.close(*_YES_OR_NO)
+        return typed == "yes" if typed else None
 
     def _hear(self, answers: tuple[str, ...]) -> str:
         self._task, self._asked_about_task = answers, True

@@ -13,12 +13,14 @@ import vpnmigrate
 from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Aws
+from vpnmigrate.cli.lost import is_blind
 from vpnmigrate.cli.subject import require_replannable
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.files import load_plan, load_playbook, save_plan
 from vpnmigrate.journal import read_journal
 from vpnmigrate.model import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.options import ChangeNumber, Decisions
+from vpnmigrate.ownership import built_by
 from vpnmigrate.plan import Plan
 from vpnmigrate.planner import plan_from, replan_from
 from vpnmigrate.proving import Proof, prove
@@ -121,7 +123,14 @@ def _afresh(desk: Desk, aws: Aws, about: About, chosen: Chosen) -> Plan:
 
 def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
     run = desk.runs.find(run_id)
-    require_replannable(run, replay(read_journal(run).entries))
+    entries = read_journal(run).entries
+    state = replay(entries)
+    require_replannable(run, state)
+    if is_blind(entries) and not state.adoption_asked:
+        raise RefusedError(
+            f"the journal of {run_id} is lost, so what it has built is not known",
+            advice=f"roll back, or say what it has built: vpnmigrate apply {run_id}",
+        )
     old = load_plan(run.plan)
     name, decisions = old.playbook, old.decisions
     if chosen.playbook:
@@ -141,6 +150,7 @@ def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
         reader.survey(old.old_gateway),
         decisions,
         name,
+        built=built_by(state, old, reader.look(old)),
         made=desk.parts.clock.wall(),
         tool=vpnmigrate.__version__,
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from vpnmigrate.cli.flags import Asking, Aws, Home, Printing
-from vpnmigrate.cli.subjects import PlanOrRun, TakeOver
+from vpnmigrate.cli.subjects import Adopt, PlanOrRun, TakeOver
 
 
 def rollback(
@@ -20,6 +20,7 @@ def rollback(
         typer.Option("--keep-new", help="Keep the new gateway and connections for a later retry."),
     ] = False,
     take_over: TakeOver = None,
+    adopt: Adopt = None,
 ) -> None:
     """Bring back what was there before.
 
@@ -27,9 +28,10 @@ def rollback(
     """
     from vpnmigrate.cli import journeys
     from vpnmigrate.cli.desk import desk_of
-    from vpnmigrate.cli.running import Terms
+    from vpnmigrate.cli.running import Terms, named
     from vpnmigrate.report import outcome
 
     desk = desk_of(context, home, printing)
-    stands = journeys.back(desk, subject, Terms(aws, asking, take_over), keep_new=keep_new)
+    terms = Terms(aws, asking, take_over, adopt=named(adopt))
+    stands = journeys.back(desk, subject, terms, keep_new=keep_new)
     desk.results.give(outcome.text(stands), outcome.as_json(stands))

@@ -80,6 +80,8 @@ class Terms:
     probes: tuple[str, ...] | None = ()
     """Sent on top of the plan's; None sends none at all and asks for none."""
     confirm_within: timedelta | None = None
+    adopt: tuple[str, ...] | None = None
+    """What an earlier process, whose journal is lost, has made; None leaves it to be asked."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,12 @@ def _go(
     if journal.lost or (outranked(journal.entries) and before.direction is None):
         # A journal that sets out by a take-over is not the first there was.
         journal.write(LOST)
+    blind = is_blind(journal.entries)
+    if terms.adopt is not None and not blind:
+        raise UsageError(
+            f"--adopt is for a run whose journal is lost; that of {run.id} knows what it made",
+            advice=f"vpnmigrate status {run.id}",
+        )
     rehearsed = _rehearsed(desk, plan, desk.console)
     with (
         _progress(desk, run, before, journal.clock) as (progress, speaker),
@@ -211,7 +219,8 @@ def _go(
             commit=CommitConfirm(
                 terms.confirm_within, desk.parts.watchdog(run, terms.aws), who.host
             ),
-            blind=is_blind(journal.entries),
+            blind=blind,
+            adopt=terms.adopt,
             papers=Papers(
                 who.user,
                 rehearsed,
@@ -298,3 +307,8 @@ def probes_of(texts: Iterable[str], *, none: bool) -> tuple[str, ...] | None:
     if none and probes:
         raise UsageError("--probe and --no-probes exclude each other")
     return None if none else probes
+
+
+def named(ids: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Read the resources that ``--adopt`` names; None where it was not given."""
+    return tuple(ids) if ids else None

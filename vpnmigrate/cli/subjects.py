@@ -21,6 +21,15 @@ RunId = Annotated[
     str,
     typer.Argument(metavar="RUN", show_default=False, autocompletion=runs, help="The id of a run."),
 ]
+Adopt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adopt",
+        metavar="ID",
+        show_default=False,
+        help="A resource that this run made, where its journal is lost; once for each, or none.",
+    ),
+]
 TakeOver = Annotated[
     str | None,
     typer.Option(

@@ -19,6 +19,7 @@ from vpnmigrate.model import (
     VpcId,
     VpnGatewayId,
 )
+from vpnmigrate.ownership import ownership_of, roles_made
 from vpnmigrate.plan import Plan
 from vpnmigrate.snapshot import Reading, Snapshot, Told, Word, snapshot_of
 
@@ -42,7 +43,8 @@ class Scene(Struct, frozen=True):
             vpcs=tuple(world.vpcs.values()),
             subnets=tuple(world.subnets.values()),
         )
-        return snapshot_of(reading, self.plan.migration)
+        evidence = roles_made(world.made, self.plan)
+        return snapshot_of(reading, ownership_of(reading, self.plan, evidence))
 
     def _with_telemetry(self, connection: ConnectionRecord) -> ConnectionRecord:
         up = self._is_up(connection)

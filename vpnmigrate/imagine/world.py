@@ -35,6 +35,7 @@ from vpnmigrate.changes import (
 from vpnmigrate.model import (
     AWS_VPN,
     CREATED_ROUTE,
+    DEFAULT_ASN,
     AssociationRecord,
     Attached,
     ConnectionRecord,
@@ -53,9 +54,6 @@ from vpnmigrate.model import (
     VpnGatewayId,
 )
 from vpnmigrate.survey import Survey
-
-DEFAULT_ASN = 64512
-"""What EC2 gives a gateway that asks for none (domain.md 6.1)."""
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")

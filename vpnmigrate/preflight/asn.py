@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from vpnmigrate.model import DEFAULT_ASN
 from vpnmigrate.options import Decisions
 from vpnmigrate.plan import Finding
 from vpnmigrate.preflight.base import Findings, listed
 from vpnmigrate.survey import Survey
 
-DEFAULT_ASN = 64512
 CLASSIC_ASNS = frozenset({7224, 9059, 10124, 17493})
 """What gateways made before 2018-06-30 have; public, so no new gateway may have them."""
 _RANGES = (range(64512, 65534 + 1), range(4200000000, 4294967294 + 1))

@@ -2,9 +2,10 @@
 
 from vpnmigrate.replay.fold import replay
 from vpnmigrate.replay.following import accepting, going_on, next_command, word_meant
-from vpnmigrate.replay.state import Intent, Order, RunState, Traffic, Wish
+from vpnmigrate.replay.state import Adoption, Intent, Order, RunState, Traffic, Wish
 
 __all__ = [
+    "Adoption",
     "Intent",
     "Order",
     "RunState",

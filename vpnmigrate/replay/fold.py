@@ -15,6 +15,8 @@ from vpnmigrate.changes import ArchiveConfiguration
 from vpnmigrate.outcomes import Outcome, Performed
 from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
 from vpnmigrate.records import (
+    Adopted,
+    AdoptionAsked,
     Answered,
     Approved,
     BaselineTaken,
@@ -46,7 +48,7 @@ from vpnmigrate.records import (
 )
 from vpnmigrate.replay.ordering import Wanted, unconfirmed, unwanted, wanted
 from vpnmigrate.replay.probes import counted_anew, probes_after
-from vpnmigrate.replay.state import Intent, RunState, Traffic
+from vpnmigrate.replay.state import Adoption, Intent, RunState, Traffic
 from vpnmigrate.replay.traffic import calmed, informed, leaving, traffic
 from vpnmigrate.snapshot import Baseline, Told
 from vpnmigrate.states import RunStatus, may_follow
@@ -82,8 +84,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return _working(state)
         case StepSettled() as settled:
             return _settled(state, settled)
-        case Intended(number, step, change):
-            intent = Intent(number, entry.at, step, change)
+        case Intended(number, step, change, present):
+            intent = Intent(number, entry.at, step, change, present)
             begun = state.cutover_begun or step >= FIRST_OF_CUTOVER
             cutting = FIRST_OF_CUTOVER <= step <= LAST_OF_CUTOVER
             state = replace(
@@ -95,6 +97,11 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return _working(state)
         case Answered(number, outcome):
             return _answered(state, number, outcome, entry.at)
+        case Adopted(role, id_):
+            adoption = Adoption(role, id_, len(state.intents))
+            return replace(state, adopted=(*state.adopted, adoption))
+        case AdoptionAsked():
+            return replace(state, adoption_asked=True)
         case Spoken(word):
             return informed(state, words={**state.told.words, word: entry.at})
         case BaselineTaken() as taken:
@@ -224,6 +231,8 @@ def _arrived(state: RunState, finished: Finished) -> RunState:
         finished=True,
         cutover_open=state.cutover_open and finished.direction is not Direction.BACK,
         lost=_with(state.lost, *finished.lost),
+        differs=finished.differs,
+        traffic=Traffic.UNKNOWN if finished.unproven else state.traffic,
     )
 
 

@@ -14,7 +14,7 @@ from vpnmigrate import belief
 from vpnmigrate.approval import Approval
 from vpnmigrate.changes import AskOperator, Change, OperatorTask, RunTest
 from vpnmigrate.facts import Archive, Fact, WordGiven
-from vpnmigrate.model import MigrationId
+from vpnmigrate.model import MigrationId, Role
 from vpnmigrate.outcomes import Later, Outcome, Performed, Refused
 from vpnmigrate.records import (
     Direction,
@@ -46,6 +46,8 @@ class Intent(Struct, frozen=True, dict=True):
     at: datetime
     step: int
     change: Change
+    present: tuple[str, ...] = ()
+    """What was seen before it that neither the survey nor the run accounts for."""
     outcome: Outcome | None = None
     answered: datetime | None = None
     """When its outcome was written: what it did, it had done by then."""
@@ -71,6 +73,14 @@ class Intent(Struct, frozen=True, dict=True):
             self.answered or self.at,
             performed=isinstance(self.outcome, Performed),
         )
+
+
+class Adoption(Struct, frozen=True):
+    """A resource that is the run's own, and how many intents had been written by then."""
+
+    role: Role
+    id: str
+    after: int
 
 
 class Deadline(Struct, frozen=True):
@@ -143,6 +153,10 @@ class RunState(Struct, frozen=True):
 
     intents: tuple[Intent, ...] = ()
     """Of all attempts, in the order they were written."""
+    adopted: tuple[Adoption, ...] = ()
+    """What was found to be the run's own without an answer that says so."""
+    adoption_asked: bool = False
+    """Whether a person has said which resources an earlier process, whose journal is lost, made."""
     told: Told = field(default_factory=Told)
     """Words and baseline of this attempt; files of every attempt."""
 
@@ -192,6 +206,8 @@ class RunState(Struct, frozen=True):
     """Why the run rests, if it does."""
     error: str = ""
     """What stopped the last process, until work goes on."""
+    differs: tuple[str, ...] = ()
+    """What was not as before when the last rollback had finished."""
     lost: tuple[str, ...] = ()
     """What others took away, named once each, in this attempt."""
     other_hands: tuple[str, ...] = ()

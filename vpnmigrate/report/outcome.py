@@ -23,8 +23,12 @@ def text(stand: Standing) -> str:
     """Give the ending of a verb that did what it was asked."""
     lines = []
     arrived = _ARRIVED.get(stand.state.status)
+    if stand.state.status is RunStatus.ROLLED_BACK and (stand.state.differs or stand.state.lost):
+        arrived = "Rolled back, but NOT everything is as it was before:"
     if arrived:
         lines.append(wrapped(arrived))
+    if stand.state.status is RunStatus.ROLLED_BACK:
+        lines.extend(item(f"not as before: {what}") for what in stand.state.differs)
     lines.extend(item(f"DEGRADED: {what}") for what in stand.state.degraded)
     lines.extend(item(f"gone by another hand: {what}") for what in stand.state.lost)
     lines.append(now(stand))

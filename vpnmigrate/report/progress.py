@@ -9,6 +9,7 @@ from vpnmigrate.changes import AskOperator, Change, CreateVpnConnection
 from vpnmigrate.clock import Clock
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
+    Adopted,
     Answered,
     Approved,
     ClockMoved,
@@ -123,6 +124,8 @@ class Narrator:
                 yield f"  {mark}{change}"
             case Answered():
                 yield from self._answer(record)
+            case Adopted(role=role, id=id_, who=who):
+                yield f"  {id_} is this run's {role}{f', says {who}' if who else ''}"
             case Acceptable(what=what) if what:
                 yield from (f"  {line}" for line in gates.acceptable_lines(what, self._run))
             case HookRan(moment=moment, fault=fault):

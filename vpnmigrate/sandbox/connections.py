@@ -41,6 +41,7 @@ def create_vpn_connection(state: State, params: Params) -> Result:
     connection = _new(state, params, gateway, customer)
     state.connections[connection.id] = connection
     state.tags[connection.id] = tags
+    state.born[connection.id] = dict(tags)
     return {"VpnConnection": connection_row(state, connection, configuration=True)}
 
 

@@ -37,6 +37,7 @@ def create_vpn_gateway(state: State, params: Params) -> Result:
     gateway = Gateway(state.new_id(GATEWAY), asn, life)
     state.gateways[gateway.id] = gateway
     state.tags[gateway.id] = tags
+    state.born[gateway.id] = dict(tags)
     return {"VpnGateway": gateway_row(state, gateway)}
 
 

@@ -35,6 +35,7 @@ def kept(state: State) -> State:
         connections={id_: _connection(each) for id_, each in state.connections.items()},
         tables={id_: _table(table) for id_, table in state.tables.items()},
         tags={id_: dict(tags) for id_, tags in state.tags.items()},
+        born=dict(state.born),
         devices={id_: _device(device) for id_, device in state.devices.items()},
         advertised=dict(state.advertised),
         virtual_interfaces=list(state.virtual_interfaces),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from vpnmigrate.changes import OperatorTask, RunTest
-from vpnmigrate.model import Tag
+from vpnmigrate.model import Role, Tag
 from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.sandbox.world import World
 from vpnmigrate.snapshot import Word
@@ -22,8 +21,9 @@ class DeviceEngineer:
     """Carries out a run's device tasks on a world's devices (``ports.People``).
 
     *reaction* runs from the announcement of a task if there was one, else from the first asking.
-    New connections are those that carry a migration's role tag, old ones those that the roles
-    name; both are looked up when the task is done, so one engineer serves any number of attempts.
+    New connections are those that a migration's create call made, old ones those whose successors
+    they are; both are looked up when the task is done, so one engineer serves any number of
+    attempts.
     """
 
     patient = True
@@ -70,24 +70,31 @@ class DeviceEngineer:
             case Word.TEST_PASSED:
                 pass  # the sandbox has no host in a test VPC that could be tried
 
+    def owns(self, id_: str, role: Role) -> bool | None:
+        """Return what the engineer knows: whether a migration's create call made *id_*."""
+        del role
+        with self._world.to_be_read() as state:
+            return Tag.MIGRATION in state.born.get(id_, {})
+
     def _connections(self) -> tuple[list[str], list[str]]:
         listed = self._world.execute("ec2", "DescribeVpnConnections", {})["VpnConnections"]
-        living = {c["VpnConnectionId"]: c for c in listed if c["State"] in {"pending", "available"}}
-        replaces = {name: _replaced(row) for name, row in living.items()}
+        living = {c["VpnConnectionId"] for c in listed if c["State"] in {"pending", "available"}}
+        with self._world.to_be_read() as state:
+            replaces = {name: _replaced(state.born.get(name, {})) for name in living}
         new = [name for name, old in replaces.items() if old]
         # A successor may be deleted by others; whom it replaced is remembered.
         self._old |= {old for old in replaces.values() if old}
-        return sorted(self._old & living.keys()), sorted(new)
+        return sorted(self._old & living), sorted(new)
 
 
 def _word(task: OperatorTask) -> Word:
     return Word.TEST_PASSED if isinstance(task, RunTest) else task.word
 
 
-def _replaced(row: dict[str, Any]) -> str:
-    """Give the connection that *row* is the successor of, or nothing."""
-    roles = [tag["Value"] for tag in row["Tags"] if tag["Key"] == Tag.ROLE]
-    return next((r.removeprefix(_ROLE) for r in roles if r.startswith(_ROLE)), "")
+def _replaced(born: Mapping[str, str]) -> str:
+    """Return the connection whose successor was *born* with these tags, or nothing."""
+    role = born.get(Tag.ROLE, "")
+    return role.removeprefix(_ROLE) if role.startswith(_ROLE) else ""
 
 
 def _each(act: Callable[[str], None], connections: Iterable[str]) -> None:

@@ -215,6 +215,8 @@ class State:
     connections: dict[str, Connection] = field(default_factory=dict)
     tables: dict[str, RouteTable] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    born: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By resource: the tags in its create call, which tell who made it whatever tags it has now."""
     devices: dict[str, Device] = field(default_factory=dict)
     """By connection."""
     advertised: dict[str, list[str]] = field(default_factory=dict)

@@ -29,6 +29,7 @@ def create_vpc(state: State, params: Params) -> Result:
     vpc = Vpc(state.new_id(VPC), [cidr], state.account, _coming(state))
     state.vpcs[vpc.id] = vpc
     state.tags[vpc.id] = tags
+    state.born[vpc.id] = dict(tags)
     main = Association(state.new_id(ASSOCIATION), main=True)
     new_table(state, vpc).associations.append(main)
     return {"Vpc": _vpc_row(state, vpc)}
@@ -94,6 +95,7 @@ def create_subnet(state: State, params: Params) -> Result:
     subnet = Subnet(state.new_id(SUBNET), vpc.id, cidr, _coming(state))
     state.subnets[subnet.id] = subnet
     state.tags[subnet.id] = tags
+    state.born[subnet.id] = dict(tags)
     return {"Subnet": _subnet_row(state, subnet)}
 
 

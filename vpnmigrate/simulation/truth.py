@@ -10,6 +10,10 @@ from vpnmigrate.sandbox.propagation import Brought, propagated_routes
 from vpnmigrate.sandbox.state import LIVING, Connection, RouteTable, State
 from vpnmigrate.sandbox.tunnels import read_tunnel
 
+HINTS = frozenset({Tag.MIGRATION, Tag.ROLE, Tag.ATTEMPT})
+"""Tags that a run puts on what it makes, and that anybody may put on anything."""
+MALLORY = "mallory@elsewhere/0"
+"""A hostile tagger, as the holder of a claim."""
 _OVER = frozenset({"unborn", "gone", "deleted"})
 
 
@@ -96,10 +100,11 @@ def _roles(
     state: State, lives: Mapping[str, str], migration: MigrationId
 ) -> Mapping[str, tuple[str, ...]]:
     roles: dict[str, tuple[str, ...]] = {}
-    ours = [id_ for id_, tags in state.tags.items() if tags.get(Tag.MIGRATION) == migration]
+    # Tags may be put on and taken off by others; those of the create call tell who made a thing.
+    ours = [id_ for id_, tags in state.born.items() if tags.get(Tag.MIGRATION) == migration]
     for id_ in sorted(ours):
         if lives.get(id_) in LIVING:
-            role = state.tags[id_].get(Tag.ROLE, "")
+            role = state.born[id_].get(Tag.ROLE, "")
             roles[role] = (*roles.get(role, ()), id_)
     return roles
 
@@ -138,6 +143,7 @@ def configuration(truth: Truth) -> frozenset[str]:
                 f"{named(id_)} is tagged {key}={value}"
                 for id_, tags in truth.tags.items()
                 for key, value in tags.items()
+                if key not in HINTS and value != MALLORY
             ),
         )
     )

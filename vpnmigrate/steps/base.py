@@ -40,7 +40,13 @@ class Blocked(Struct, frozen=True):
     advice: str
 
 
-Verdict = Met | NotYet | Lost | Blocked
+class Claimed(Struct, frozen=True):
+    """Another holder's claim is on the gateway: the run stops, and a person may take it over."""
+
+    holder: str
+
+
+Verdict = Met | NotYet | Lost | Blocked | Claimed
 
 
 class Step(ABC):

@@ -10,7 +10,7 @@ from vpnmigrate.facts import ABSENT, UNKNOWN, Claim
 from vpnmigrate.model import State
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.base import Changes, Claimed, Met, NotYet, Step, Verdict
 
 
 class RecordBefore(Step):
@@ -42,10 +42,7 @@ class RecordBefore(Step):
         if told.holder and holder != told.holder and _lives(plan, now):
             if holder in (ABSENT, UNKNOWN, told.outranks):
                 return NotYet(f"the claim on {plan.old_gateway} is not to be seen yet")
-            return Blocked(
-                f"{plan.old_gateway} is claimed by {holder}",
-                f"talk to them; to go on in their place: --take-over {holder}",
-            )
+            return Claimed(str(holder))
         return Met()
 
 

@@ -58,7 +58,7 @@ class RemoveGateway(Step):
         gateway = now.ours.get(GATEWAY_ROLE)
         if (
             gateway is not None
-            and GATEWAY_ROLE not in now.contested
+            and GATEWAY_ROLE not in now.owned.contested
             and now.state(GATEWAY_ROLE) in (State.PENDING, State.AVAILABLE)
             and not now.attachments(VpnGatewayId(gateway))
         ):
@@ -66,6 +66,6 @@ class RemoveGateway(Step):
 
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
         state = now.state(GATEWAY_ROLE)
-        if state is State.ABSENT or GATEWAY_ROLE in now.contested:
+        if state is State.ABSENT or GATEWAY_ROLE in now.owned.contested:
             return left_alone(now)
         return NotYet(f"the new virtual private gateway is {state}")

@@ -40,7 +40,7 @@ class CreateConnections(Step):
             state = now.state(role)
             if state is State.ABSENT and room > 0 and not _stranger(old, now):
                 room -= 1
-                yield _successor(plan, old, new_gateway(now))
+                yield successor(plan, old, new_gateway(now))
             elif state is State.AVAILABLE:
                 new = VpnConnectionId(now.ours[role])
                 for cidr in wanted_prefixes(old):
@@ -70,7 +70,7 @@ class RemoveConnections(Step):
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
         for old in plan.old_connections:
             role = connection_role(old)
-            if role not in now.ours or role in now.contested:
+            if role not in now.ours or role in now.owned.contested:
                 continue
             if now.state(role) in (State.PENDING, State.AVAILABLE):
                 yield DeleteVpnConnection(role, now.ours[role])
@@ -79,7 +79,7 @@ class RemoveConnections(Step):
         for old in plan.old_connections:
             role = connection_role(old)
             state = now.state(role)
-            if state is not State.ABSENT and role not in now.contested:
+            if state is not State.ABSENT and role not in now.owned.contested:
                 return NotYet(f"the successor of {old} is {state}")
         return left_alone(now)
 
@@ -89,7 +89,8 @@ def wanted_prefixes(old: ConnectionRecord) -> tuple[str, ...]:
     return tuple(p.cidr for p in old.prefixes if p.state not in ("deleting", "deleted"))
 
 
-def _successor(plan: Plan, old: ConnectionRecord, gateway: VpnGatewayId) -> CreateVpnConnection:
+def successor(plan: Plan, old: ConnectionRecord, gateway: VpnGatewayId) -> CreateVpnConnection:
+    """Return the call that creates the successor of *old* on *gateway*."""
     if old.customer_gateway is None:
         message = f"{old.id} has no customer gateway: preflight refuses it"
         raise AssertionError(message)
@@ -126,7 +127,7 @@ def _stranger(old: ConnectionRecord, now: Snapshot) -> Blocked | None:
     EC2 may hand such a one back instead of creating ours (domain.md 2.3): it is a stranger's.
     """
     gateway = new_gateway(now)
-    ours = set(now.ours.values()) | {twin for _, twin in now.twins}
+    ours = set(now.ours.values()) | {twin for _, twin in now.owned.twins}
     for connection in now.connections.values():
         if (
             connection.vpn_gateway == gateway

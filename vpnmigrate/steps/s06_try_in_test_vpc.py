@@ -78,7 +78,7 @@ def _put_up(wish: TestVpc, now: Snapshot) -> Changes:
         return
     vpc = VpcId(now.ours[TEST_VPC_ROLE])
     if now.state(TEST_SUBNET_ROLE) is State.ABSENT:
-        yield CreateTestSubnet(TEST_SUBNET_ROLE, vpc=vpc, cidr=_first_half(wish.cidr))
+        yield CreateTestSubnet(TEST_SUBNET_ROLE, vpc=vpc, cidr=test_subnet_cidr(wish.cidr))
     gateway = new_gateway(now)
     attachment = now.attachment(gateway, vpc)
     if attachment is Attachment.DETACHED:
@@ -106,7 +106,7 @@ def _test(wish: TestVpc, vpc: VpcId) -> RunTest | AskOperator:
 
 
 def _take_down(now: Snapshot) -> Changes:
-    if TEST_VPC_ROLE not in now.ours or now.contested & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
+    if TEST_VPC_ROLE not in now.ours or now.owned.contested & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
         return
     vpc = VpcId(now.ours[TEST_VPC_ROLE])
     gateway = new_gateway(now)
@@ -146,8 +146,8 @@ def _main_table(vpc: VpcId, now: Snapshot) -> RouteTableId | None:
     return next((t.id for t in now.tables.values() if t.vpc == vpc and t.main), None)
 
 
-def _first_half(cidr: str) -> str:
-    """Give the lower half of *cidr*, or all of it where EC2 allows no smaller subnet than /28."""
+def test_subnet_cidr(cidr: str) -> str:
+    """Return the lower half of *cidr*, or all of it where EC2 allows no smaller subnet than /28."""
     network = ip_network(cidr)
     half = next(network.subnets()) if network.prefixlen < 28 else network  # noqa: PLR2004
     return str(half)

@@ -28,20 +28,22 @@ def carried_over(tags: Mapping[str, str]) -> Tags:
 
 def twins_in(now: Snapshot) -> Blocked | None:
     """Stop where two living resources carry the tags of one role: one of them is not ours."""
-    if not now.twins:
+    if not now.owned.twins:
         return None
-    role, twin = now.twins[0]
-    ours = now.ours.get(role, "nothing of ours")
+    role, twin = now.owned.twins[0]
     return Blocked(
-        f"{ours} and {twin} both carry this migration's tags for {role!r}",
+        f"{now.ours[role]} and {twin} both carry this migration's tags for {role!r}",
         f"find out which one is a copy and take the vpnmigrate: tags off it "
         f"(aws ec2 delete-tags --resources {twin} --tags Key=vpnmigrate:role)",
     )
 
 
 def left_alone(now: Snapshot) -> Met | Lost:
-    """Name what carries our tags and may be a stranger's: a clean-up never deletes it."""
-    twins = (twin for _, twin in now.twins)
-    unsure = (now.ours[role] for role in sorted(now.contested))
+    """Name what carries our tags and may be a stranger's: a clean-up never deletes it.
+
+    What is known to be a stranger's is named by the runner in every step.
+    """
+    twins = (twin for _, twin in now.owned.twins)
+    unsure = (now.ours[role] for role in sorted(now.owned.contested))
     names = tuple(f"{id_} carries our tags and was left" for id_ in (*twins, *unsure))
     return Lost(names) if names else Met()

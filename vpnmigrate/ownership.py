@@ -1,0 +1,351 @@
+"""Ownership: which resources a run made, and what proves it.
+
+A tag is a hint and proves nothing: whoever may call ``CreateTags`` can put it on anything.  Proof
+is an answer to a create call, or a call of which the answer was lost together with a resource that
+nobody had seen before that call and that is what the call asked for.  A run that lost its journal
+has neither, so a person names the resources by id.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import Struct
+
+from vpnmigrate.changes import (
+    AttachVpnGateway,
+    AwsChange,
+    CreateTestSubnet,
+    CreateTestVpc,
+    CreateVpnConnection,
+    CreateVpnGateway,
+    Creation,
+    DeleteTestSubnet,
+    DeleteTestVpc,
+    DeleteVpnConnection,
+    DeleteVpnGateway,
+    DetachVpnGateway,
+)
+from vpnmigrate.model import (
+    DEFAULT_ASN,
+    ConnectionRecord,
+    GatewayRecord,
+    MigrationId,
+    Role,
+    State,
+    SubnetRecord,
+    Tag,
+    VpcRecord,
+)
+from vpnmigrate.outcomes import Performed
+from vpnmigrate.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE, Plan, connection_role
+from vpnmigrate.readings import life_of
+from vpnmigrate.replay import RunState
+from vpnmigrate.snapshot import Ownership, Reading, Resource, Stranger
+from vpnmigrate.steps.s03_create_connections import successor
+from vpnmigrate.steps.s06_try_in_test_vpc import test_subnet_cidr
+
+SURVEYED = "it was there when the plan was made"
+UNPROVEN = "nothing proves that this run made it"
+
+
+class Doubt(Struct, frozen=True):
+    """A create call without an answer, with the resources that were seen before it was sent."""
+
+    creation: Creation
+    present: frozenset[str] = frozenset()
+
+
+class Evidence(Struct, frozen=True):
+    """What proves that resources are a run's own."""
+
+    made: Mapping[Role, frozenset[str]] = {}
+    """Ids that create calls answered, and ids that were adopted."""
+    doubts: tuple[Doubt, ...] = ()
+    """Create calls that may have made a resource whose id is unknown."""
+
+
+def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:
+    """Return the evidence in a journal; nothing in it is about what was *surveyed* before.
+
+    A doubt is over once something is known to be in its role: the call was only repeated because
+    it had no effect, or what it made was adopted.
+    """
+    made: defaultdict[Role, set[str]] = defaultdict(set)
+    doubts: dict[Role, list[tuple[int, Doubt]]] = {}
+    for intent in state.intents:
+        change = intent.change
+        if not isinstance(change, Creation) or intent.cancelled:
+            continue
+        match intent.outcome:
+            # EC2 may answer with what is there already instead of creating anything.
+            case Performed(made=str(id_)) if id_ not in surveyed and id_ not in intent.present:
+                made[change.role].add(id_)
+                doubts.pop(change.role, None)
+            case Performed(made=str()):
+                pass
+            case _:
+                doubt = Doubt(change, frozenset(intent.present))
+                doubts.setdefault(change.role, []).append((intent.number, doubt))
+    for adopted in state.adopted:
+        if adopted.id not in surveyed:
+            made[adopted.role].add(adopted.id)
+            known = doubts.get(adopted.role, [])
+            doubts[adopted.role] = [each for each in known if each[0] > adopted.after]
+    return Evidence(
+        {role: frozenset(ids) for role, ids in made.items()},
+        tuple(doubt for about in doubts.values() for _, doubt in about),
+    )
+
+
+def roles_made(made: Mapping[Role, str], plan: Plan) -> Evidence:
+    """Return evidence that every role is filled as *made* says, or by a resource of its name."""
+    return Evidence({role: frozenset({made.get(role, role)}) for role in roles_of(plan)})
+
+
+def roles_of(plan: Plan) -> tuple[Role, ...]:
+    """Return every role that a resource of *plan*'s migration can have."""
+    return (
+        GATEWAY_ROLE,
+        *(connection_role(old) for old in plan.old_connections),
+        TEST_VPC_ROLE,
+        TEST_SUBNET_ROLE,
+    )
+
+
+def ownership_of(reading: Reading, plan: Plan, evidence: Evidence) -> Ownership:
+    """Return which resources of *reading* the run made, and which only carry its tags.
+
+    A resource of the plan's survey is never the run's own, whatever else speaks for it.
+    """
+    roles = {id_: role for role, ids in evidence.made.items() for id_ in ids}
+    ours: dict[Role, str] = {}
+    found: dict[Role, str] = {}
+    twins: list[tuple[Role, str]] = []
+    stripped: list[str] = []
+    strangers: list[Stranger] = []
+    newcomers: list[str] = []
+    for resource in _living_first(reading, roles):
+        life, tagged = life_of(resource.state), role_by_tag(resource, plan.migration)
+        if resource.id in plan.surveyed:
+            if tagged and life is not State.ABSENT:
+                strangers.append(Stranger(tagged, resource.id, SURVEYED))
+            continue
+        role = roles.get(resource.id)
+        if role is None:
+            newcomers.append(resource.id)
+            if not tagged or life is State.ABSENT:
+                continue
+            if why := _against(resource, tagged, evidence.doubts):
+                strangers.append(Stranger(tagged, resource.id, why))
+                continue
+            role = tagged
+        elif life is State.ABSENT:
+            continue
+        elif tagged != role:
+            stripped.append(resource.id)
+        if role not in ours:
+            ours[role] = resource.id
+            if resource.id not in roles:
+                found[role] = resource.id
+        elif life is not State.DELETING:
+            twins.append((role, resource.id))
+    contested = frozenset(role for role, _ in twins if role in found)
+    return Ownership(
+        ours=ours,
+        found={role: id_ for role, id_ in found.items() if role not in contested},
+        twins=tuple(twins),
+        stripped=tuple(stripped),
+        contested=contested,
+        strangers=tuple(strangers),
+        newcomers=tuple(newcomers),
+    )
+
+
+def built_by(state: RunState, plan: Plan, reading: Reading) -> Mapping[str, Role]:
+    """Return what the run of *plan* is known to have built, by id, before it is planned again."""
+    evidence = evidence_of(state, plan.surveyed)
+    made = {id_: role for role, ids in evidence.made.items() for id_ in ids}
+    found = ownership_of(reading, plan, evidence).found
+    return {**made, **{id_: role for role, id_ in found.items()}}
+
+
+class Adoptable(Struct, frozen=True):
+    """The role in which a resource can be adopted; None with the reason why it cannot."""
+
+    role: Role | None = None
+    why: str = ""
+
+
+def candidates(reading: Reading, plan: Plan, evidence: Evidence) -> Mapping[str, Role]:
+    """Return what a run without its journal may have made: ids with roles, the gateway first.
+
+    They fit the plan and are newer than its survey, and carry the run's tags, are on its VPC, or
+    are on a gateway that is a candidate.
+    """
+    found: dict[str, Role] = {}
+    for resource in _unproven(reading, plan, evidence):
+        fitting = fitting_roles(resource, reading, plan)
+        tagged = role_by_tag(resource, plan.migration)
+        match resource:
+            case GatewayRecord(attachments=attachments):
+                near = any(a.vpc == plan.vpc and a.state != "detached" for a in attachments)
+            case ConnectionRecord(vpn_gateway=gateway):
+                near = gateway in found
+            case _:
+                near = False
+        if tagged in fitting:
+            found[resource.id] = tagged
+        elif near and len(fitting) == 1:
+            found[resource.id] = next(iter(fitting))
+    return found
+
+
+def role_to_adopt(id_: str, reading: Reading, plan: Plan, evidence: Evidence) -> Adoptable:
+    """Return the role that *id_* is for once a person says that the run made it."""
+    if id_ in plan.surveyed:
+        return Adoptable(why=SURVEYED)
+    resource = next((r for r in _unproven(reading, plan, evidence) if r.id == id_), None)
+    if resource is None:
+        return Adoptable(why="AWS does not show it")
+    fitting = fitting_roles(resource, reading, plan)
+    tagged = role_by_tag(resource, plan.migration)
+    if tagged in fitting:
+        return Adoptable(tagged)
+    if len(fitting) == 1:
+        return Adoptable(next(iter(fitting)))
+    if fitting:
+        return Adoptable(why=f"it may be any of {', '.join(sorted(fitting))}")
+    return Adoptable(why="the plan creates nothing like it")
+
+
+def fitting_roles(resource: Resource, reading: Reading, plan: Plan) -> frozenset[Role]:
+    """Return the roles for which the plan creates what *resource* is.
+
+    A connection has to be on a gateway that may be the new one, a subnet in a VPC that may be the
+    test VPC.
+    """
+    return frozenset(
+        wanted.role for wanted in _planned(reading, plan) if not unfit(resource, wanted)
+    )
+
+
+def unfit(resource: Resource, wanted: Creation) -> str:
+    """Return how *resource* differs from what the call *wanted* creates, or an empty string."""
+    match wanted, resource:
+        case CreateVpnGateway(asn=asn), GatewayRecord():
+            number = DEFAULT_ASN if asn is None else asn
+            # None is an endpoint that does not tell.
+            return _different("Amazon-side ASN", resource.asn or number, number)
+        case CreateVpnConnection(), ConnectionRecord():
+            inside = sorted(t.inside_cidr for t in resource.tunnels if t.inside_cidr)
+            return (
+                _different("gateway", resource.vpn_gateway, wanted.gateway)
+                or _different(
+                    "customer gateway", resource.customer_gateway, wanted.customer_gateway
+                )
+                or _different("routing", _routing(resource), _routing(wanted))
+                or (
+                    _different("inside CIDRs", inside, sorted(wanted.inside_cidrs))
+                    if inside and wanted.inside_cidrs
+                    else ""
+                )
+            )
+        case CreateTestVpc(cidr=cidr), VpcRecord():
+            return _different("network", list(resource.cidrs), [cidr])
+        case CreateTestSubnet(vpc=vpc, cidr=cidr), SubnetRecord():
+            return _different("VPC", resource.vpc, vpc) or _different(
+                "network", resource.cidr, cidr
+            )
+        case _:
+            return "it is another kind of resource"
+
+
+def forbidden(change: AwsChange, plan: Plan, evidence: Evidence, *, retires: bool) -> str:
+    """Return why a run may not send *change*, or an empty string: the last line before AWS.
+
+    Only what the run made is deleted, and by finalize the old side that the plan names.  Only the
+    old gateway and the run's own are put on a VPC or taken off one.
+    """
+    made = {id_ for ids in evidence.made.values() for id_ in ids} - plan.surveyed
+    match change:
+        case DeleteVpnConnection(id=id_) | DeleteVpnGateway(id=id_):
+            old = {plan.old_gateway, *plan.old_connections}
+            permitted = made | old if retires and change.subject == id_ else made
+        case DeleteTestVpc(id=id_) | DeleteTestSubnet(id=id_):
+            permitted = made
+        case AttachVpnGateway(gateway=id_) | DetachVpnGateway(gateway=id_):
+            permitted = made | {plan.old_gateway}
+        case _:
+            return ""
+    return "" if id_ in permitted else f"nothing proves that this run made {id_}"
+
+
+def role_by_tag(resource: Resource, migration: MigrationId) -> Role:
+    """Return the role that *resource* is tagged with in *migration*; a hint and no proof."""
+    ours = resource.tags.get(Tag.MIGRATION) == migration
+    return Role(resource.tags.get(Tag.ROLE, "") if ours else "")
+
+
+def _against(resource: Resource, role: Role, doubts: Iterable[Doubt]) -> str:
+    """Return why no create call in doubt can have made *resource* for *role*, or nothing."""
+    why = UNPROVEN
+    for doubt in doubts:
+        if doubt.creation.role != role:
+            continue
+        if resource.id in doubt.present:
+            why = "it was there before this run created anything for that role"
+        elif not (difference := unfit(resource, doubt.creation)):
+            return ""
+        else:
+            why = difference
+    return why
+
+
+def _planned(reading: Reading, plan: Plan) -> Iterator[Creation]:
+    """Yield what the plan creates, for every gateway and VPC that its parts may be built on."""
+    gateway = CreateVpnGateway(GATEWAY_ROLE, asn=plan.decisions.asn)
+    yield gateway
+    for record in reading.gateways:
+        if record.id not in plan.surveyed and not unfit(record, gateway):
+            for old in plan.before.living:
+                yield successor(plan, old, record.id)
+    wish = plan.decisions.test_vpc
+    if wish is None:
+        return
+    vpc = CreateTestVpc(TEST_VPC_ROLE, cidr=wish.cidr)
+    yield vpc
+    for network in reading.vpcs:
+        if network.id not in plan.surveyed and not unfit(network, vpc):
+            yield CreateTestSubnet(
+                TEST_SUBNET_ROLE, vpc=network.id, cidr=test_subnet_cidr(wish.cidr)
+            )
+
+
+def _unproven(reading: Reading, plan: Plan, evidence: Evidence) -> list[Resource]:
+    """Return the living resources that the survey did not see and the journal does not know."""
+    known = {id_ for ids in evidence.made.values() for id_ in ids}
+    return [
+        resource
+        for resource in reading.resources
+        if resource.id not in plan.surveyed
+        and resource.id not in known
+        and life_of(resource.state) is not State.ABSENT
+    ]
+
+
+def _living_first(reading: Reading, proven: Mapping[str, Role]) -> list[Resource]:
+    """Sort so that a role goes to a living resource first, and to a proven one among those."""
+    return sorted(
+        reading.resources,
+        key=lambda r: (life_of(r.state) is State.DELETING, r.id not in proven, r.id),
+    )
+
+
+def _different(what: str, seen: object, wanted: object) -> str:
+    return "" if seen == wanted else f"its {what} is {seen}, not {wanted}"
+
+
+def _routing(connection: ConnectionRecord | CreateVpnConnection) -> str:
+    return "static" if connection.static_only else "BGP"
