@@ -41,6 +41,9 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long describes omit a pair that was just attached (hashicorp/terraform#13457)."""
     gateway_ready_after: timedelta = timedelta(0)
     """How long after ``attached`` propagation and routes still refuse the gateway."""
+    workflow_ends_after: timedelta = timedelta(0)
+    """How long after an attachment or a connection has settled EC2 still works on its gateway, and
+    refuses to attach, detach or delete (hashicorp/terraform-provider-aws#35772)."""
     detach: Span = seconds(45)
     """Re-attaching between VPCs took 50-143 s; the share of the detach is a guess."""
     detach_with_direct_connect: Span = seconds(1500)
@@ -88,6 +91,15 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "InvalidVpcState", "IncorrectState", "InvalidParameterValue"
     ] = "InvalidVpcState"
     """The refusal's code while another gateway is still leaving the VPC."""
+    workflow_refusal: Literal["InvalidParameterValue", "IncorrectState", "OperationInProgress"] = (
+        "InvalidParameterValue"
+    )
+    """The refusal's code while a workflow has not ended."""
+    reattached_row: Literal["replaces", "precedes", "follows"] = "replaces"
+    """Where the row of an attachment stands to that of an earlier one to the same VPC."""
+    gateway_not_ready: Literal["by call", "different networks"] = "by call"
+    """Which refusal says that routing does not know an attachment yet: each call's own, or one for
+    all (giantswarm/aws-operator#611)."""
     category_absent: bool = False
     """Whether connections are described without a category, as old endpoints do."""
     classic_tunnel_options_listed: bool = False

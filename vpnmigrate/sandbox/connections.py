@@ -7,6 +7,7 @@ from datetime import timedelta
 from vpnmigrate.model import CLASSIC
 from vpnmigrate.sandbox.apierror import ApiError, invalid_value, missing
 from vpnmigrate.sandbox.connection_rows import connection_row
+from vpnmigrate.sandbox.gateways import refuse_while_busy
 from vpnmigrate.sandbox.ids import CONNECTION
 from vpnmigrate.sandbox.lookups import available_gateway, the_connection, the_customer_gateway
 from vpnmigrate.sandbox.params import Params, Result, required
@@ -113,6 +114,8 @@ def delete_vpn_connection(state: State, params: Params) -> Result:
     """DeleteVpnConnection; repeating it while it is under way changes nothing."""
     connection = the_connection(state, required(params, "VpnConnectionId"))
     if state.life(connection) != "deleting":
+        if gateway := state.gateways.get(connection.gateway or ""):
+            refuse_while_busy(state, gateway)
         connection.life.then(
             state.now,
             (timedelta(0), "deleting"),

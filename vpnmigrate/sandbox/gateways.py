@@ -11,7 +11,7 @@ from vpnmigrate.sandbox.ids import GATEWAY
 from vpnmigrate.sandbox.lookups import asked_for, available_gateway, the_gateway, the_vpc
 from vpnmigrate.sandbox.params import Params, Result, Row, required
 from vpnmigrate.sandbox.quotas import check_gateways
-from vpnmigrate.sandbox.state import Attachment, Gateway, State, Vpc
+from vpnmigrate.sandbox.state import Attachment, Gateway, RouteTable, State, Vpc
 from vpnmigrate.sandbox.tags import tag_rows, tags_at_creation
 from vpnmigrate.sandbox.timeline import GONE, UNBORN, Timeline
 
@@ -69,13 +69,20 @@ def attach_vpn_gateway(state: State, params: Params) -> Result:
     _refuse_second_vpc(state, gateway, vpc)
     _refuse_second_gateway(state, gateway, vpc)
     _refuse_pending(state, gateway)
+    refuse_while_busy(state, gateway, vpc.id)
     behaviour = state.behaviour
     invisible = state.lasting(behaviour.attachment_visible_after)
     attaching = max(state.lasting(behaviour.attach) - invisible, timedelta(0))
     life = Timeline()
     life.then(state.now, (timedelta(0), UNBORN), (invisible, "attaching"), (attaching, "attached"))
     row = Attachment(vpc.id, life)
-    gateway.attachments = [a for a in gateway.attachments if a.vpc != vpc.id] + [row]
+    match behaviour.reattached_row:
+        case "replaces":
+            gateway.attachments = [a for a in gateway.attachments if a.vpc != vpc.id] + [row]
+        case "precedes":
+            gateway.attachments = [row, *gateway.attachments]
+        case "follows":
+            gateway.attachments = [*gateway.attachments, row]
     if not behaviour.reattach_restores_propagation:
         _silence_surviving_propagation(state, gateway)
     return {"VpcAttachment": _shown(state, row)}
@@ -92,6 +99,7 @@ def detach_vpn_gateway(state: State, params: Params) -> Result:
             f"The attachment with vpn gateway ID '{gateway.id}' and vpc ID '{vpc}' does not exist",
         )
     _refuse_pending(state, gateway)
+    refuse_while_busy(state, gateway, vpc)
     behaviour = state.behaviour
     slow = uses_direct_connect(state, gateway.id)
     span = behaviour.detach_with_direct_connect if slow else behaviour.detach
@@ -117,6 +125,7 @@ def delete_vpn_gateway(state: State, params: Params) -> Result:
     if gateway.held(state.now) or connected or uses_direct_connect(state, gateway.id):
         raise ApiError("IncorrectState", "The VPN gateway is in use.")
     if state.life(gateway) != "deleting":
+        refuse_while_busy(state, gateway)
         gateway.life.then(
             state.now,
             (timedelta(0), "deleting"),
@@ -147,6 +156,40 @@ def is_ready(state: State, gateway: Gateway, vpc: str) -> bool:
     since = gateway.attached_since(state.now)
     ready = state.behaviour.gateway_ready_after
     return gateway.vpc(state.now) == vpc and since is not None and since + ready <= state.now
+
+
+def not_ready(
+    state: State, gateway: Gateway | None, table: RouteTable, usual: ApiError
+) -> ApiError:
+    """Return the refusal of a gateway that routing of *table* does not accept yet."""
+    attached = gateway is not None and gateway.vpc(state.now) == table.vpc
+    if gateway is None or not attached or state.behaviour.gateway_not_ready == "by call":
+        return usual
+    return invalid_value(
+        f"route table {table.id} and network gateway {gateway.id} belong to different networks"
+    )
+
+
+def refuse_while_busy(state: State, gateway: Gateway, vpc: str = "") -> None:
+    """Refuse a change of *gateway*, or one on *vpc*, until the workflow of the last has ended.
+
+    Raises:
+        ApiError: It has not.
+    """
+    lives = [row.life for row in gateway.attachments]
+    lives += [c.life for c in state.connections.values() if c.gateway == gateway.id]
+    for other in state.gateways.values():
+        lives += [row.life for row in other.attachments if row.vpc == vpc]
+    since = state.now - state.behaviour.workflow_ends_after
+    if any(life.at(state.now) in _SETTLED and life.since(state.now) > since for life in lives):
+        raise ApiError(
+            state.behaviour.workflow_refusal,
+            "This call cannot be completed because there is a conflicting pending workflow for "
+            f"{gateway.id}",
+        )
+
+
+_SETTLED = frozenset({"attached", "detached", "available", "deleted"})
 
 
 def _shown(state: State, row: Attachment) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vpnmigrate.model import PROPAGATED_ROUTE
 from vpnmigrate.sandbox.apierror import ApiError, invalid_value
-from vpnmigrate.sandbox.gateways import is_ready
+from vpnmigrate.sandbox.gateways import is_ready, not_ready
 from vpnmigrate.sandbox.lookups import the_table
 from vpnmigrate.sandbox.params import Params, Result, required
 from vpnmigrate.sandbox.state import Connection, Gateway, Propagation, Route, RouteTable, State
@@ -17,9 +17,10 @@ def enable_propagation(state: State, params: Params) -> Result:
     identifier = required(params, "GatewayId")
     gateway = state.gateways.get(identifier)
     if gateway is None or not is_ready(state, gateway, table.vpc):
-        raise ApiError(
+        usual = ApiError(
             "Gateway.NotAttached", f"Gateway {identifier} is not attached to VPC {table.vpc}"
         )
+        raise not_ready(state, gateway, table, usual)
     if any(tie.gateway for tie in table.tied(state.now)):
         raise invalid_value(f"Route table {table.id} is associated with a gateway")
     setting = _setting(state, table, identifier)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vpnmigrate.sandbox.apierror import ApiError, invalid_value, missing
 from vpnmigrate.sandbox.filters import Field, selected
-from vpnmigrate.sandbox.gateways import is_ready
+from vpnmigrate.sandbox.gateways import is_ready, not_ready
 from vpnmigrate.sandbox.ids import ASSOCIATION, ROUTE_TABLE
 from vpnmigrate.sandbox.lookups import asked_for, the_subnet, the_table, the_vpc
 from vpnmigrate.sandbox.params import Params, Result, Row, page, required
@@ -163,9 +163,10 @@ def _check_edge(state: State, table: RouteTable, identifier: str) -> None:
     if identifier.startswith("vgw-") and (
         gateway is None or not is_ready(state, gateway, table.vpc)
     ):
-        raise ApiError(
+        usual = ApiError(
             "Gateway.NotAttached", f"Gateway {identifier} is not attached to VPC {table.vpc}"
         )
+        raise not_ready(state, gateway, table, usual)
     if table.propagating(state.now):
         raise invalid_value(f"Route table {table.id} has route propagation enabled")
     if any(not route.target.startswith(_EDGE_TARGETS) for route in table.routes):

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 from vpnmigrate.model import CREATED_ROUTE
 from vpnmigrate.sandbox.apierror import ApiError, invalid_value, missing
-from vpnmigrate.sandbox.gateways import is_ready
+from vpnmigrate.sandbox.gateways import is_ready, not_ready
 from vpnmigrate.sandbox.lookups import the_table
 from vpnmigrate.sandbox.params import Params, Result, Row, network
 from vpnmigrate.sandbox.quotas import ROUTES_PER_TABLE
@@ -141,7 +141,8 @@ def _target(state: State, table: RouteTable, params: Params) -> str:
     target = given[0]
     gateway = state.gateways.get(target)
     if target.startswith("vgw-") and (gateway is None or not is_ready(state, gateway, table.vpc)):
-        raise ApiError("InvalidGatewayID.NotFound", f"The gateway ID '{target}' does not exist")
+        usual = ApiError("InvalidGatewayID.NotFound", f"The gateway ID '{target}' does not exist")
+        raise not_ready(state, gateway, table, usual)
     return target
 
 

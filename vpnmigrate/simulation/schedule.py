@@ -57,6 +57,9 @@ class Mishaps:
     """Answers to other mutating calls that get lost, or are a server error after the effect."""
     refused: float = 0.0
     """Mutating calls that are throttled, fail at the server or do not reach it."""
+    passing: float = 0.0
+    """Mutating calls that EC2 refuses in words which say that it passes, or, where only an outage
+    makes them, with a code that no rule knows."""
     unread: float = 0.0
     """Describe calls that fail, in any of those ways."""
     in_a_row: int = 2
@@ -98,6 +101,20 @@ class Schedule:
 
 READS = ("Describe", "Get")
 _BEFORE = (Kind.THROTTLE, Kind.SERVER_ERROR, Kind.UNREACHABLE)
+_PASSING = (
+    ("InvalidParameterValue", "There is a conflicting pending workflow for it"),
+    ("IncorrectState", "The resource is being modified"),
+    ("OperationInProgress", "Another operation is in progress"),
+    ("RequestConflict", "Please try again later"),
+)
+_UNKNOWN = (
+    *_PASSING,
+    ("OperationNotPermitted", "Not at this time"),
+    ("InvalidParameterValue", "Value for parameter gatewayId is invalid"),
+    ("SomethingNew", ""),
+)
+_IN_AN_OUTAGE = frozenset({"ReplaceRoute", "AssociateRouteTable", "DisassociateRouteTable"})
+"""Calls that no run makes while traffic flows, and so before any other."""
 _AFTER = (Kind.LOST_ANSWER, Kind.SERVER_ERROR_AFTER)
 
 
@@ -182,6 +199,10 @@ class Fate:
             Faults([Fault(_named(service, action), self._dice.one(_BEFORE), nth)]).before(
                 service, action, nth
             )
+        if not reads and self._astray(f"{action}, passing", self._mishaps.passing):
+            code, message = self._dice.one(_UNKNOWN if action in _IN_AN_OUTAGE else _PASSING)
+            fault = Fault(_named(service, action), Kind.REFUSED, nth, 1, code, message)
+            Faults([fault]).before(service, action, nth)
 
     def after(self, service: str, action: str, nth: int) -> None:
         """Let an answer get lost, as ``faults.FaultSource`` says."""

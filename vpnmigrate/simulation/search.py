@@ -87,6 +87,7 @@ def schedule_of(seed: int) -> Schedule:
             lost=dice.one((0.0, 0.1, 0.3)) if rough else 0.0,
             refused=dice.one((0.0, 0.1, 0.3)) if rough else 0.0,
             unread=dice.one((0.0, 0.0, 0.0, 0.05)) if rough else 0.0,
+            passing=Dice(f"passing/{seed}").one((0.0, 0.1, 0.4)) if rough else 0.0,
         ),
         restart=timedelta(seconds=dice.one((0, 1, 1, 30, 119, 600))),
         late=_lateness(dice),

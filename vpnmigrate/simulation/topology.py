@@ -11,6 +11,8 @@ from datetime import timedelta
 from random import Random
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from vpnmigrate.model import (
     CLASSIC,
     AssociationRecord,
@@ -97,7 +99,7 @@ def topology(seed: int) -> Topology:
     devices = tuple(_device(dice, n) for n in range(dice.size((1, 1, 1, 2, 2, 3), 10)))
     connections = tuple(_connection(dice, n, device) for n, device in enumerate(devices))
     tables, subnets = _tables(dice)
-    behaviour = _behaviour(dice)
+    behaviour = _refusing(_behaviour(dice), seed)
     decisions = _decisions(dice)
     stops = ""
     if behaviour.category_absent:
@@ -275,6 +277,20 @@ def _behaviour(dice: Dice) -> Behaviour:
         quota_counts_deleting=dice.chance(0.5),
         mutating_objects=dice.number(1, 5),
         xml_follows_options=dice.chance(0.5),
+    )
+
+
+def _refusing(behaviour: Behaviour, seed: int) -> Behaviour:
+    """Draw what refuses for a while, apart from the rest: so the worlds of known seeds stay."""
+    dice = Dice(f"refusals/{seed}")
+    return replace(
+        behaviour,
+        workflow_ends_after=timedelta(seconds=dice.one((0, 0, 0, 2, 10, 45))),
+        workflow_refusal=dice.one(
+            ("InvalidParameterValue", "IncorrectState", "OperationInProgress")
+        ),
+        reattached_row=dice.one(("replaces", "precedes", "follows")),
+        gateway_not_ready=dice.one(("by call", "different networks")),
     )
 
 
