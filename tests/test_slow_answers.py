@@ -35,6 +35,7 @@ class SlowCalls(DirectCalls):
         self._clock = clock
         self._slow = slow
         self._span = span
+        self.beat = BEAT
         self.on_beat: Callable[[], None] = lambda: None
         self.left: list[tuple[str, timedelta, str]] = []
 
@@ -58,8 +59,8 @@ class SlowCalls(DirectCalls):
             return ""
         attend, waited = attended(), timedelta()
         while waited < self._span:
-            self._clock.sleep(BEAT)
-            waited += BEAT
+            self._clock.sleep(self.beat)
+            waited += self.beat
             self.on_beat()
             if why := attend(InFlight(what, waited, limit)):
                 self.left.append((what, waited, why))
@@ -255,9 +256,27 @@ def test_a_run_that_waits_for_answers_is_not_said_to_stand_still(tmp_path: Path)
     assert not [note for note in state.notes if "stood still" in note]
 
 
+def test_a_name_that_does_not_resolve_keeps_the_cutover_from_beginning(stage: Stage) -> None:
+    """It is given up after a while, and its gate says that the way to AWS is not known."""
+
+    class Unresolved(DirectCalls):
+        def read(
+            self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance
+        ) -> T:
+            if what.startswith("the names"):
+                raise AwsUnreadableError(f"{what} have not answered")
+            return super().read(what, limit, work, attended)
+
+    with pytest.raises(HeldError, match="own-path"):
+        stage.forward(calls=Unresolved())
+
+    assert stage.state.traffic is Traffic.OLD
+
+
 def test_whoever_watches_reads_that_aws_is_slow(stage: Stage) -> None:
-    """Once it takes longer than most looks do."""
+    """Once a second, from when it takes longer than most looks do."""
     calls = slow_calls(stage, timedelta(seconds=20), when=lambda now: now.step == 2)
+    calls.beat = BEAT / 4
 
     stage.forward(calls=calls)
 
@@ -266,5 +285,5 @@ def test_whoever_watches_reads_that_aws_is_slow(stage: Stage) -> None:
         for why, waited, limit in stage.lookout.waits_timed
         if why == "AWS is slow: no answer from the look yet"
     ]
-    assert slow[0] == (timedelta(seconds=5), timedelta(seconds=90))
-    assert slow[-1][0] == timedelta(seconds=20)
+    once = [(timedelta(seconds=n), timedelta(seconds=90)) for n in range(5, 21)]
+    assert slow[: len(once)] == once

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from vpnmigrate.changes import AwsChange
+from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model import VpnGatewayId
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.plan import Plan
@@ -21,6 +22,8 @@ from vpnmigrate.ports import (
     Ec2,
     Identity,
     Mark,
+    Path,
+    Paths,
     T,
 )
 from vpnmigrate.snapshot import Reading
@@ -31,6 +34,8 @@ LOOK_LIMIT: Final = timedelta(seconds=90)
 that whatever a look finds is news."""
 IDENTITY_LIMIT: Final = timedelta(seconds=60)
 """For STS, with whoever lends the credentials."""
+PATHS_LIMIT: Final = timedelta(seconds=30)
+"""For two names: a resolver gives each up in ten to twenty seconds."""
 SURVEY_LIMIT: Final = timedelta(minutes=3)
 """For the dozen calls of a survey: shorter than a gate waits for one (two consistency delays)."""
 SLOW: Final = timedelta(seconds=5)
@@ -92,6 +97,24 @@ class LimitedEc2(LimitedReader):
     def perform(self, change: AwsChange, mark: Mark) -> Outcome:
         """Send *change* from this thread; ``Calls.send`` limits it."""
         return self._ec2.perform(change, mark)
+
+
+class LimitedPaths:
+    """This host's ways to AWS; a name that is slow to resolve counts as not found out."""
+
+    def __init__(self, paths: Paths, calls: Calls, attended: Attendance) -> None:
+        self._paths = paths
+        self._calls = calls
+        self._attended = attended
+
+    def read(self) -> Sequence[Path]:
+        """Return the ways, or one without an address where they take too long."""
+        try:
+            return self._calls.read(
+                "the names of EC2 and STS", PATHS_LIMIT, self._paths.read, self._attended
+            )
+        except AwsUnreadableError:
+            return (Path("EC2 and STS", (), ""),)
 
 
 class DirectCalls:

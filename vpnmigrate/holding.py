@@ -25,7 +25,7 @@ LONGEST_REST = timedelta(days=1)
 """Then the process ends and the run stays paused: what it keeps waiting for is no shift's work."""
 
 NOTICE = timedelta(seconds=1)
-"""How soon a resting run notices an order or a signal."""
+"""How soon a resting run notices an order or a signal, and how often one says that AWS is slow."""
 
 
 class WorkingTime:
@@ -103,11 +103,13 @@ class Holding:
 
         It is heeded at the next safe point, so whoever is here to heed an earlier one waits on.
         """
-        before = self._logbook.state.order
+        before, say_from = self._logbook.state.order, SLOW
 
         def attend(call: InFlight) -> str:
+            nonlocal say_from
             self.time.now()
-            if call.waited >= SLOW:
+            if call.waited >= say_from:
+                say_from = call.waited + NOTICE
                 why = f"AWS is slow: no answer from {call.what} yet"
                 self._observer.waits(self._logbook.state.step, why, call.waited, call.limit)
             try:

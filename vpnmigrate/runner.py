@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from vpnmigrate.adopting import Adopting
 from vpnmigrate.arming import Arming, CommitConfirm
-from vpnmigrate.calls import DirectCalls, LimitedEc2
+from vpnmigrate.calls import DirectCalls, LimitedEc2, LimitedPaths
 from vpnmigrate.clock import Clock
 from vpnmigrate.crossing import Crossing
 from vpnmigrate.deciding import Deciding
@@ -106,6 +106,7 @@ class Runner:
         self._around = around
         self._book = book = Logbook(around.journal, around.observer, plan.surveyed)
         ec2 = LimitedEc2(around.ec2, around.calls, self._attend_to_read)
+        paths = LimitedPaths(around.paths, around.calls, self._attend_to_read)
         looker = Looker(plan, ec2, book, around.claimant, around.clock, blind=around.blind)
         performer = Performer(
             ec2,
@@ -122,7 +123,7 @@ class Runner:
         self._arming = Arming(
             plan,
             ec2=ec2,
-            paths=around.paths,
+            paths=paths,
             clock=around.clock,
             logbook=book,
             rehearsed=around.papers.rehearsed,
@@ -160,7 +161,7 @@ class Runner:
         self._gatekeeper = Gatekeeper(
             plan,
             ec2=ec2,
-            paths=around.paths,
+            paths=paths,
             clock=around.clock,
             settler=self._settler,
             logbook=book,

@@ -266,18 +266,27 @@ class TestAChange:
             assert none_is_left()
             assert server.actions == ["AttachVpnGateway"]
 
-    def test_that_could_not_be_sent_in_time_never_is(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("nth", [1, 2])
+    def test_that_could_not_be_sent_in_time_never_is(self, nth: int) -> None:
         """A connection that stands only after the run gave the call up carries no request.
 
-        Here whoever is asked last holds the call up, as a name that resolves slowly would.
+        Here whoever is asked holds the call up, as credentials or a slow name would: before the
+        connection is made, or when it stands.
         """
         held_up = threading.Event()
+        asked: list[str] = []
+
+        def hold_up() -> None:
+            asked.append("?")
+            if len(asked) == nth:
+                held_up.wait(LATE)
+
         with served(lambda _action, _nth: whole()) as server:
             account = Account(
                 server.clients(),
                 SteadyClock(),
                 None,  # type: ignore[arg-type]  # no device file is written
-                lambda: (held_up.wait(LATE), None)[1],
+                hold_up,
             )
             calls = CallThreads(change_limit=SOON)
 
