@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -17,6 +16,7 @@ from datetime import timedelta
 from typing import Final
 
 from vpnmigrate.aws.failures import NotAnAnswerError, NotSentError
+from vpnmigrate.clock import SystemClock
 
 MEBIBYTE: Final = 2**20
 ANSWER_BYTES: Final = 32 * MEBIBYTE
@@ -25,15 +25,9 @@ routes each (domain.md 5), about 25 MB; the parser takes ten times that in memor
 CALL_BYTES: Final = 2 * ANSWER_BYTES
 """For all answers of one call of ours, such as a look with its pages."""
 
+_MACHINE: Final = SystemClock()
+"""Nobody sets its uptime, which counts while the machine sleeps."""
 _DISCARD: Final = struct.pack("ii", 1, 0)
-
-
-def machine_seconds() -> float:
-    """Return a time that nobody sets and that goes on while the machine sleeps, where it can."""
-    try:
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    except (AttributeError, OSError):
-        return time.monotonic()
 
 
 class Allowance:
@@ -44,7 +38,7 @@ class Allowance:
 
     def __init__(self, limit: timedelta, send_within: timedelta, most: int = CALL_BYTES) -> None:
         self._limit = limit
-        self._began = machine_seconds()
+        self._began = _MACHINE.uptime()
         self._send_within = send_within
         self._bytes = most
         self._lock = threading.Lock()
@@ -57,7 +51,7 @@ class Allowance:
     @property
     def waited(self) -> timedelta:
         """How long the call has taken so far."""
-        return timedelta(seconds=machine_seconds() - self._began)
+        return _MACHINE.uptime() - self._began
 
     @property
     def limit(self) -> timedelta:
