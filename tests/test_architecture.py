@@ -20,6 +20,7 @@ PACKAGE = ROOT / "vpnmigrate"
 VALUES = (
     "errors",
     "redaction",
+    "decoding",
     "clock",
     "model",
     "outcomes",

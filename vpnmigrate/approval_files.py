@@ -8,9 +8,9 @@ import msgspec
 
 from vpnmigrate.approval import APPROVAL_FORMAT, Approval
 from vpnmigrate.approving import digest_of
+from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import MalformedFileError, RefusedError
 from vpnmigrate.files import MEGABYTE, read_bytes, save_text
-from vpnmigrate.redaction import fault_of
 
 _AGAIN = "ask for a new one: vpnmigrate approve PLAN"
 

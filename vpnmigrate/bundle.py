@@ -17,8 +17,8 @@ from typing import Final
 
 import msgspec
 
+from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import BundleDamagedError, MalformedFileError
-from vpnmigrate.redaction import fault_of
 
 BUNDLE_FORMAT = 1
 MANIFEST: Final = "manifest.json"

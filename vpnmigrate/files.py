@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
+from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import MalformedFileError, PlanEditedError, UsageError
 from vpnmigrate.plan import PLAN_FORMAT, Plan
 from vpnmigrate.planner import fingerprint_of
 from vpnmigrate.playbook import Playbook, playbook_from
 from vpnmigrate.private_files import write_output
-from vpnmigrate.redaction import fault_of
 from vpnmigrate.survey import Survey
 
 MEGABYTE = 1024 * 1024

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.private_files import FOLDER_MODE, sync_folder, write_whole
-from vpnmigrate.redaction import fault_of
 from vpnmigrate.rundir import Run
 
 _SUFFIX = ".json"

@@ -12,8 +12,6 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
-import msgspec
-
 HIDDEN: Final = "[key withheld]"
 """Stands wherever a key would have been shown."""
 
@@ -44,7 +42,6 @@ _MEMBER: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _WORTH_A_LOOK: Final = re.compile(r"key|shared", re.IGNORECASE)
-_QUOTED_VALUE: Final = re.compile(r"\s*'.*'", re.DOTALL)
 
 
 class Key(Protocol):
@@ -115,15 +112,6 @@ def mapped(value: Any, change: Callable[[str], str]) -> Any:
             return type(value)(mapped(below, change) for below in value)
         case _:
             return value
-
-
-def fault_of(error: Exception) -> str:
-    """Return what a decoder says is wrong, without the value that it quotes."""
-    if isinstance(error, msgspec.DecodeError):
-        return _QUOTED_VALUE.sub("", str(error))
-    if isinstance(error, UnicodeError):
-        return "not text in UTF-8"
-    return type(error).__name__
 
 
 def _holds_a_key(name: object, value: object) -> bool:

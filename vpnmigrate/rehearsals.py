@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
+from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import MalformedFileError, VpnMigrateError
 from vpnmigrate.plan import Plan
 from vpnmigrate.private_files import make_folder, write_whole
-from vpnmigrate.redaction import fault_of
 from vpnmigrate.rehearsed import REHEARSED_FORMAT, Rehearsed
 
 LARGEST = 64 * 1024

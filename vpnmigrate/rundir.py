@@ -32,10 +32,10 @@ from typing import Final
 
 import msgspec
 
+from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
 from vpnmigrate.plan import Plan
 from vpnmigrate.private_files import FOLDER_MODE, make_folder, sync_folder, write_whole
-from vpnmigrate.redaction import fault_of
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

@@ -17,6 +17,7 @@ import vpnmigrate
 from vpnmigrate import bundle
 from vpnmigrate.bundle import About, Manifest
 from vpnmigrate.cli.reporting import compared
+from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import BundleDamagedError, RefusedError, VpnMigrateError
 from vpnmigrate.evidence import plans_of
 from vpnmigrate.files import (
@@ -29,7 +30,6 @@ from vpnmigrate.files import (
 )
 from vpnmigrate.journal import Contents, Mark, read_chain, read_mark
 from vpnmigrate.plan import Plan
-from vpnmigrate.redaction import fault_of
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.report.document import html, markdown
 from vpnmigrate.report.evidence import Evidence, as_json, document

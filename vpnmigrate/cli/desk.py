@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
 
 import typer
 
 from vpnmigrate.cli.flags import Home, Printing
-from vpnmigrate.cli.parts import OwnParts, Parts
+from vpnmigrate.cli.parts import OwnParts, Parts, redaction_in
 from vpnmigrate.redaction import Redaction
 from vpnmigrate.report.console import Console, JsonResults, Results, TextResults
 from vpnmigrate.rundir import Runs
@@ -53,12 +52,6 @@ def own_parts(settings: Settings) -> Parts:
     from vpnmigrate.cli.in_sandbox_time import InSandboxTime
 
     return InSandboxTime(settings.clock)
-
-
-def redaction_in(meta: dict[str, Any]) -> Redaction:
-    """Return the one redaction of this command line, which its last words go through as well."""
-    found: Redaction = meta.setdefault("vpnmigrate.redaction", Redaction())
-    return found
 
 
 def results_of(printing: Printing, redaction: Redaction | None = None) -> Results:

@@ -26,7 +26,7 @@ def run(arguments: Sequence[str], parts: Parts | None = None) -> int:
     *parts* are what the verb is made of; None for an ordinary process.
     """
     from vpnmigrate.cli.app import NAME, app
-    from vpnmigrate.cli.desk import redaction_in
+    from vpnmigrate.cli.parts import redaction_in
     from vpnmigrate.redaction import Redaction
 
     command = typer.main.get_command(app)

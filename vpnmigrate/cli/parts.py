@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.clock import Clock, SteadyClock
+from vpnmigrate.redaction import Redaction
 from vpnmigrate.report.console import Speaker
 
 if TYPE_CHECKING:
@@ -130,3 +131,9 @@ class OwnParts:
     def attended(self, asking: Asking) -> bool:
         """Tell whether stdin is a terminal, and may be read."""
         return not asking.no_input and sys.stdin is not None and sys.stdin.isatty()
+
+
+def redaction_in(meta: dict[str, Any]) -> Redaction:
+    """Return the one redaction of this command line, which its last words go through as well."""
+    found: Redaction = meta.setdefault("vpnmigrate.redaction", Redaction())
+    return found

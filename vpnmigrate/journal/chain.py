@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.records import JOURNAL_FORMAT, Entry, Record
-from vpnmigrate.redaction import fault_of
 
 RESTORE = (
     "restore the journal from a backup; without one, go on from plan and tags in a new --run-dir: "

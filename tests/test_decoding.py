@@ -1,0 +1,37 @@
+"""A decoder's fault is told by place, and its value is not."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+import pytest
+
+from vpnmigrate.decoding import fault_of
+
+KEY = "Canary.0123456789_zZ"
+
+
+class _Choice(StrEnum):
+    ONE = "one"
+
+
+class _Chosen(msgspec.Struct):
+    a: _Choice
+
+
+def test_a_value_that_a_decoder_quotes_is_left_out():
+    """The place is told."""
+    with pytest.raises(msgspec.ValidationError) as caught:
+        msgspec.convert({"a": KEY}, _Chosen)
+
+    assert KEY in str(caught.value)
+    assert fault_of(caught.value) == "Invalid enum value - at `$.a`"
+
+
+def test_bytes_that_are_no_text_are_not_quoted():
+    """Python's error holds the bytes."""
+    with pytest.raises(UnicodeDecodeError) as caught:
+        b"\xff".decode()
+
+    assert fault_of(caught.value) == "not text in UTF-8"

@@ -1,0 +1,19 @@
+"""What is wrong with a file, in a decoder's words and without the value that they quote."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+_QUOTED_VALUE: Final = re.compile(r"\s*'.*'", re.DOTALL)
+
+
+def fault_of(error: Exception) -> str:
+    """Return what a decoder says is wrong; the value may be a key, the place is not."""
+    if isinstance(error, msgspec.DecodeError):
+        return _QUOTED_VALUE.sub("", str(error))
+    if isinstance(error, UnicodeError):
+        return "not text in UTF-8"
+    return type(error).__name__
