@@ -19,7 +19,7 @@ from vpnmigrate.logbook import Logbook
 from vpnmigrate.model import RouteTableId, VpnGatewayId
 from vpnmigrate.records import Entry, Intended, Noted
 from vpnmigrate.run_clock import gaps_in, latest, run_clock
-from vpnmigrate.simulation.hosts import HostClock
+from vpnmigrate.simulation.clocks import HostClock
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)

@@ -27,7 +27,7 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import Traffic
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
-from vpnmigrate.simulation.hosts import HostClock
+from vpnmigrate.simulation.clocks import HostClock
 from vpnmigrate.states import RunStatus
 
 HOUR = timedelta(hours=1)

@@ -244,5 +244,5 @@ class TestHarness:
 
 WORLDS = "b40fefb0fa36bed5360341e587047c04ddd7d8de045d89a6b33175c6607b2c0d"
 """Of the generator's first worlds; another generator has another."""
-JOURNALS = "9d4f9d857e9d3d087c82a680eacd745b1836b07bccefda7d00f34b3d464bd891"
+JOURNALS = "43d0a4797869e42551b0e0ea1c2be1b7441eaa47fef506be69876e47080e7f16"
 """What `scripts/simulate.py --digest 8` prints; a runner that does anything else has another."""

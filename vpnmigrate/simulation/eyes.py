@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
 from vpnmigrate.changes import AwsChange
+from vpnmigrate.clock import Clock
 from vpnmigrate.model import VpnGatewayId
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.plan import Plan
@@ -27,13 +28,21 @@ class WatchedEc2:
     """
 
     def __init__(
-        self, account: Account, world: World, fate: Fate, looked: Callable[[], None]
+        self,
+        account: Account,
+        world: World,
+        fate: Fate,
+        looked: Callable[[], None],
+        clock: Clock,
     ) -> None:
         self._account = account
         self._world = world
         self._fate = fate
         self._looked = looked
+        self._clock = clock
         self._last: Reading | None = None
+        self._last_at = world.clock.now()
+        """When that was begun, in the world's time; *clock* is the process's."""
         self._took = timedelta(0)
 
     def identity(self) -> Identity:
@@ -48,12 +57,13 @@ class WatchedEc2:
         """Read narrowly, then let the world be judged."""
         begun = self._world.clock.now()
         last = self._last
-        if last is not None and self._would_repeat(last):
+        if last is not None and self._would_repeat():
+            reading = replace(last, begun=self._clock.now())
             self._world.clock.sleep(self._took)
-            reading = replace(last, begun=begun)
         else:
             reading = self._last = self._account.look(plan)
             self._took = self._world.clock.now() - begun
+        self._last_at = begun
         self._looked()
         return reading
 
@@ -64,9 +74,9 @@ class WatchedEc2:
         self._fate.sent()
         return outcome
 
-    def _would_repeat(self, last: Reading) -> bool:
+    def _would_repeat(self) -> bool:
         world = self._world
-        steady = world.changed() < last.begun - world.behaviour.read_lag
+        steady = world.changed() < self._last_at - world.behaviour.read_lag
         return (
             steady and self._fate.spares_reads and world.rests_until(world.clock.now() + self._took)
         )

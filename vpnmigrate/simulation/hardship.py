@@ -15,6 +15,7 @@ from vpnmigrate.journal import read_chain
 from vpnmigrate.plan import Plan
 from vpnmigrate.records import Entry
 from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.simulation.clocks import Clocks
 from vpnmigrate.simulation.schedule import Course, Schedule
 from vpnmigrate.simulation.search import schedule_of
 from vpnmigrate.simulation.topology import topology
@@ -138,12 +139,14 @@ def spread_of(lengths: Iterable[timedelta]) -> Spread:
 def _drawn(plan: Plan, seed: int) -> tuple[Setting, Schedule]:
     """Draw a temper and a schedule, without orders: this is about what nobody wants to happen.
 
+    Nobody sets a clock: a plan may have a window, which follows it.
+
     Processes are punctual, because a board is shown how long outages last.  Finalize is left out,
     for nothing leads back from it.
     """
     drawn = topology(seed)
     temper = Behaviour(**{name: getattr(drawn.behaviour, name) for name in _TEMPER})
-    schedule = replace(schedule_of(seed), orders=(), late=timedelta(0))
+    schedule = replace(schedule_of(seed), orders=(), late=timedelta(0), clocks=Clocks())
     if schedule.course is Course.RETIRE:
         schedule = replace(schedule, course=Course.RETURN)
     return setting_of_plan(plan, temper, seed=seed, reaction=drawn.reaction), schedule

@@ -63,5 +63,5 @@ class PaperJournal:
 
     def fold_inbox(self) -> None:
         """Take in what the other terminal says."""
-        for verb in self._fate.says(self.clock.now()):
+        for verb in self._fate.says():
             self.write(answer(verb, replay(self._entries), "bob", "elsewhere", ""))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
 from msgspec import Struct
 
+from vpnmigrate.clock import Clock
 from vpnmigrate.records import Answered, Intended, Record
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.simulation.clocks import Clocks
 from vpnmigrate.simulation.topology import Dice
 from vpnmigrate.spoken import Verb
 
@@ -62,6 +64,8 @@ class Mishaps:
     makes them, with a code that no rule knows."""
     unread: float = 0.0
     """Describe calls that fail, in any of those ways."""
+    slow: float = 0.0
+    """Calls whose answer takes its time, be it before or after the effect."""
     in_a_row: int = 2
     """How often at most the same operation goes astray one time after the other: a call in doubt
     costs a consistency delay, and the shortest limit of a step is that of two and a retry."""
@@ -92,11 +96,13 @@ class Schedule:
     memory_lost: bool = False
     """Whether the first death takes the journal with it, so that the next process is blind."""
     orders: tuple[Order, ...] = ()
+    clocks: Clocks = field(default_factory=Clocks)
 
     def __str__(self) -> str:
         kills = "; ".join(f"killed at deed {k.deed}, {k.moment}" for k in self.kills)
         orders = "".join(f"; {order.verb} after deed {order.deed}" for order in self.orders)
-        return f"{self.course}; {kills or 'nobody killed'}{orders}"
+        clocks = f"; {told}" if (told := str(self.clocks)) else ""
+        return f"{self.course}; {kills or 'nobody killed'}{orders}{clocks}"
 
 
 READS = ("Describe", "Get")
@@ -115,6 +121,8 @@ _UNKNOWN = (
 )
 _IN_AN_OUTAGE = frozenset({"ReplaceRoute", "AssociateRouteTable", "DisassociateRouteTable"})
 """Calls that no run makes while traffic flows, and so before any other."""
+_SLOWNESS = tuple(timedelta(seconds=s) for s in (3, 10, 25))
+"""Below every limit of a call: what takes longer is an answer that got lost."""
 _AFTER = (Kind.LOST_ANSWER, Kind.SERVER_ERROR_AFTER)
 
 
@@ -124,7 +132,7 @@ class Fate:
     One fate serves all processes of a trial; deeds are counted through.
     """
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, world: Clock) -> None:
         self.deeds = 0
         self.died_at: list[int] = []
         """How many deeds had been sent at each death."""
@@ -133,6 +141,8 @@ class Fate:
         self._kills = list(schedule.kills)
         self._mishaps = schedule.mishaps
         self._dice = Dice(f"mishaps/{schedule.mishaps.seed}")
+        self._slow_dice = Dice(f"slow/{schedule.mishaps.seed}")
+        self._world = world
         self._row: dict[str, int] = {}
         self._sending = False
         self._orders = list(schedule.orders)
@@ -142,7 +152,7 @@ class Fate:
     @property
     def spares_reads(self) -> bool:
         """Whether no describe call goes astray."""
-        return not self._mishaps.unread
+        return not (self._mishaps.unread or self._mishaps.slow)
 
     def intends(self, records: Sequence[Record]) -> bool:
         """Tell whether the process dies while it writes *records*, half of which reach the disk."""
@@ -180,8 +190,9 @@ class Fate:
         """
         self._die(Moment.BEFORE_ANSWER)
 
-    def says(self, now: datetime) -> Iterator[Literal[Verb.PAUSE, Verb.CONTINUE, Verb.ABORT]]:
-        """Give what another terminal has said by *now*, each once."""
+    def says(self) -> Iterator[Literal[Verb.PAUSE, Verb.CONTINUE, Verb.ABORT]]:
+        """Give what another terminal has said by now, each once."""
+        now = self._world.now()
         while self._orders and self._orders[0].deed <= self.deeds:
             order = self._orders.pop(0)
             yield order.verb
@@ -193,6 +204,7 @@ class Fate:
 
     def before(self, service: str, action: str, nth: int) -> None:
         """Let a call go astray before its effect, as ``faults.FaultSource`` says."""
+        self._dawdle()
         reads = action.startswith(READS)
         chance = self._mishaps.unread if reads else self._mishaps.refused
         if self._astray(action, chance):
@@ -206,6 +218,7 @@ class Fate:
 
     def after(self, service: str, action: str, nth: int) -> None:
         """Let an answer get lost, as ``faults.FaultSource`` says."""
+        self._dawdle()
         if action.startswith(READS):
             return
         self._die(Moment.BEFORE_ANSWER)
@@ -215,6 +228,12 @@ class Fate:
             Faults([Fault(_named(service, action), self._dice.one(_AFTER), nth)]).after(
                 service, action, nth
             )
+
+    def _dawdle(self) -> None:
+        """Let a call take its time; so do both of its ways."""
+        if self._mishaps.slow and self._slow_dice.chance(self._mishaps.slow / 2):
+            self._world.sleep(self._slow_dice.one(_SLOWNESS))
+            self.strikes += 1
 
     def _astray(self, what: str, chance: float) -> bool:
         if not chance:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from msgspec import structs
 
 from vpnmigrate.errors import PreflightError
+from vpnmigrate.simulation.clocks import Clocks, Jump, Move
 from vpnmigrate.simulation.kill_points import KillPoints
 from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Order, Schedule
 from vpnmigrate.simulation.topology import STOPS_PLANNING, Dice, Topology, topology
@@ -88,11 +89,13 @@ def schedule_of(seed: int) -> Schedule:
             refused=dice.one((0.0, 0.1, 0.3)) if rough else 0.0,
             unread=dice.one((0.0, 0.0, 0.0, 0.05)) if rough else 0.0,
             passing=Dice(f"passing/{seed}").one((0.0, 0.1, 0.4)) if rough else 0.0,
+            slow=Dice(f"slowness/{seed}").one((0.0, 0.0, 0.0, 0.03)),
         ),
         restart=timedelta(seconds=dice.one((0, 1, 1, 30, 119, 600))),
         late=_lateness(dice),
         memory_lost=course in (Course.FORWARD, Course.TURNED) and dice.chance(0.15),
         orders=_orders(dice, course),
+        clocks=_clocks(Dice(f"clocks/{seed}")),
     )
 
 
@@ -104,6 +107,25 @@ def _orders(dice: Dice, course: Course) -> tuple[Order, ...]:
     if course in (Course.FORWARD, Course.TURNED) and dice.chance(0.5):
         return (Order(deed, Verb.ABORT),)
     return (Order(deed, Verb.PAUSE, timedelta(seconds=dice.one((20, 1200, 26 * 3600)))),)
+
+
+_SET_BY = (5, 90, 3600, 30 * 86_400)
+"""Seconds that a clock is set by, either way: by NTP, a wrong time zone, a restored machine."""
+
+
+def _clocks(dice: Dice) -> Clocks:
+    """Draw whose clock is set, when, and on which host the next process runs."""
+    if dice.chance(0.5):
+        return Clocks()
+    jumps = sorted(dice.number(0, 25) for _ in range(dice.number(0, 2)))
+    return Clocks(
+        tuple(Jump(deed, _set_by(dice)) for deed in jumps),
+        tuple(Move(_set_by(dice), elsewhere=dice.chance(0.5)) for _ in range(3)),
+    )
+
+
+def _set_by(dice: Dice) -> timedelta:
+    return timedelta(seconds=dice.one((1, -1)) * dice.one(_SET_BY))
 
 
 def _lateness(dice: Dice) -> timedelta:

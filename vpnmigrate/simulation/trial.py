@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.clock import VirtualClock
+from vpnmigrate.clock import Clock, VirtualClock
 from vpnmigrate.errors import AwsUnreadableError, BackedOutError, HeldError, VpnMigrateError
+from vpnmigrate.gatekeeping import Papers
+from vpnmigrate.go_no_go import Force, Gate
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model import MigrationId
 from vpnmigrate.orders import traffic_hangs
 from vpnmigrate.plan import Plan
 from vpnmigrate.planner import plan_from
 from vpnmigrate.ports import NoInterruption, NoPaths
-from vpnmigrate.records import Direction, Entry
+from vpnmigrate.records import Direction, Entry, Opened
 from vpnmigrate.replay import RunState, Wish
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.behaviour import Behaviour
@@ -27,6 +29,7 @@ from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.sandbox.world import World
 from vpnmigrate.sights import Sighting
 from vpnmigrate.simulation.absent import HashesOnly
+from vpnmigrate.simulation.clocks import Hosts, TimeJudge
 from vpnmigrate.simulation.drowsy import DrowsyClock
 from vpnmigrate.simulation.eyes import WatchedEc2
 from vpnmigrate.simulation.invariants import CLAIMS, Judge
@@ -95,7 +98,7 @@ def setting_of(topology: Topology) -> Setting:
     """
     clock = VirtualClock(START)
     world = world_of(topology.scenario, clock, topology.behaviour, seed=topology.seed)
-    before = _account(world, None).survey(OLD)
+    before = _account(world, None, clock).survey(OLD)
     plan = plan_from(
         before,
         topology.decisions,
@@ -146,7 +149,9 @@ class _Trial:
     def __post_init__(self) -> None:
         self.world = self.setting.world()
         self.clock = self.world.clock
-        self.fate = Fate(self.schedule)
+        self.fate = Fate(self.schedule, self.clock)
+        self.hosts = Hosts(self.schedule.clocks)
+        self.time = TimeJudge()
         self.paper = Paper()
         self.blind = False
         self.runner: Runner | None = None
@@ -204,6 +209,9 @@ class _Trial:
                     journey = Runner.back
                 elif self._is(Wish.PAUSED):
                     self.clock.sleep(SHIFT)
+                elif isinstance(error, HeldError) and self.hosts.was_set:
+                    # Between gates and cutover: the operator runs the same command again.
+                    self.clock.sleep(self.schedule.restart)
                 elif isinstance(error, HeldError) and isinstance(
                     error.__cause__, AwsUnreadableError
                 ):
@@ -230,18 +238,23 @@ class _Trial:
     def _process(self) -> Runner:
         """Start a process: nothing but the journal's text is left of those before it."""
         plan = self.setting.plan
-        journal = PaperJournal(self.paper, plan.migration, self.clock, self.fate)
-        account = _account(self.world, self.fate)
+        world = DrowsyClock(self.world, self.schedule.late, self._rests_until)
+        journal = PaperJournal(self.paper, plan.migration, self.hosts.begin(world), self.fate)
+        account = _account(self.world, self.fate, journal.clock)
+        journal.write(
+            Opened(plan.migration, plan.fingerprint, "simulation", "ann", 1, "simulation")
+        )
         around = Surroundings(
-            ec2=WatchedEc2(account, self.world, self.fate, self.looked),
+            ec2=WatchedEc2(account, self.world, self.fate, self.looked, journal.clock),
             journal=journal,
             people=DeviceEngineer(self.world, self.setting.topology.reaction),
             observer=self,
-            clock=DrowsyClock(self.world, self.schedule.late, self._rests_until),
+            clock=journal.clock,
             interruption=NoInterruption(),
             paths=NoPaths(),
             claimant=Claimant(HOLDER),
             blind=self.blind,
+            papers=Papers(forces=(Force(Gate.CLOCK, "the clock is what is tried"),)),
         )
         return Runner(plan, around)
 
@@ -258,6 +271,7 @@ class _Trial:
     def looked(self) -> None:
         """Judge the world after a look."""
         self.looks += 1
+        self.hosts.mind(self.fate.deeds)
         truth = self._look_up()
         # A process without the journal cannot announce again what was announced in it.
         run = self.run
@@ -270,6 +284,7 @@ class _Trial:
     def saw(self, entry: Entry) -> None:
         """Judge what the journal says (``ports.Observer``)."""
         run = self.run
+        self._note(self.time.of_entry(entry, self.clock.now(), run))
         self.outage = max(self.outage, run.outage(entry.at) or timedelta(0))
         if isinstance(entry.record, CLAIMS):
             self._note(self.judge.of_entry(entry, self._look_up(), run))
@@ -294,5 +309,5 @@ class _Trial:
         return self._truth
 
 
-def _account(world: World, fate: Fate | None) -> Account:
-    return Account(DirectClients(world, faults=fate), world.clock, HashesOnly())
+def _account(world: World, fate: Fate | None, clock: Clock) -> Account:
+    return Account(DirectClients(world, faults=fate), clock, HashesOnly())
