@@ -113,6 +113,19 @@ def test_a_clock_that_is_set_in_the_outage_alters_nothing(
     assert shown[-1] - NOON == stage.clock.now() - NOON + by
 
 
+def test_an_outage_began_at_the_time_that_people_saw_then(tmp_path: Path) -> None:
+    """Whatever the clock shows by now: that is the time in their notes, and in the timeline."""
+    stage = Stage(tmp_path)
+    stage.host_of = host(SAME)
+    stage.forward()
+    stage.host_of = host(SAME, HOUR)
+    stage.back()
+
+    began = [entry.wall for entry in stage.entries if isinstance(entry.record, OutageBegan)]
+    assert stage.state.outage_shown == began[-1]
+    assert [down.since for down in outages_of(stage.entries)] == began
+
+
 def test_a_clock_that_nobody_sets_is_not_talked_about(tmp_path: Path) -> None:
     """Nor does one that is a few seconds off."""
     stage = Stage(tmp_path)

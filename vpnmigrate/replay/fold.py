@@ -110,7 +110,7 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case TrafficVerified() as verified:
             return unconfirmed(traffic(state, verified), entry.at)
         case OutageBegan() | OutageEnded() as about:
-            return traffic(state, about)
+            return _shown(state, traffic(state, about), entry)
         case Approved(approval):
             return replace(state, approvals=(*state.approvals, approval))
         case GatesSeen() as seen:
@@ -142,6 +142,14 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(state, error=why)
         case Finished() as finished:
             return _arrived(state, finished)
+
+
+def _shown(before: RunState, state: RunState, entry: Entry) -> RunState:
+    """Remember what time of day it was when an outage began that *entry* tells of."""
+    since = state.outage_since
+    if since is None or since == before.outage_since:
+        return state
+    return replace(state, outage_shown=since + entry.ahead)
 
 
 def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:

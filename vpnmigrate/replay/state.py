@@ -163,6 +163,8 @@ class RunState(Struct, frozen=True):
     traffic: Traffic = Traffic.OLD
     outage_since: datetime | None = None
     """When the last outage began; it may be over."""
+    outage_shown: datetime | None = None
+    """The same as the clock on the wall showed it then."""
     outage_earlier: bool = False
     """Whether it may have begun earlier than that, under a journal that is lost."""
     outage_lasted: timedelta | None = None

@@ -118,11 +118,9 @@ def traffic(stand: Standing) -> str:
     if state.direction is None:
         return "not known here: this run has not set out, and has touched nothing"
     told = _TRAFFIC[stand.traffic]
-    if state.outage_since is None:
+    if state.outage_since is None or state.outage_shown is None:
         return told
-    since = (
-        f"{moment(stand.shown(state.outage_since))}{' or earlier' if state.outage_earlier else ''}"
-    )
+    since = f"{moment(state.outage_shown)}{' or earlier' if state.outage_earlier else ''}"
     lasted = f"{'at least ' if state.outage_earlier else ''}{span(stand.outage)}"
     if state.outage_open:
         return f"{told} since {since}, {lasted} so far"
@@ -132,7 +130,7 @@ def traffic(stand: Standing) -> str:
 def fields(stand: Standing) -> dict[str, Any]:
     """Give what a program may want to know about a run."""
     state = stand.state
-    since = state.outage_since
+    since = state.outage_shown if state.outage_since else None
     return {
         "run": stand.run,
         "plan": stand.fingerprint,
