@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -18,7 +19,7 @@ from tests.builders import a_run
 from vpnmigrate.clock import SteadyClock, VirtualClock
 from vpnmigrate.errors import LockedError, VpnMigrateError
 from vpnmigrate.journal import FileJournal, read_journal
-from vpnmigrate.lock import Me, RunLock, owner_at_work, take_lock, this_process
+from vpnmigrate.lock import Me, RunLock, is_held, owner_at_work, take_lock, this_process
 from vpnmigrate.records import Noted
 from vpnmigrate.rundir import Run
 
@@ -245,6 +246,45 @@ class TestLooking:
 
         assert run.owner.exists()
         assert owner_at_work(run, this_process("alice", "laptop")) is None
+
+    def test_a_number_that_another_process_bears_now_is_not_the_owner(
+        self, run: Run, clock: VirtualClock
+    ) -> None:
+        """After a reboot any process may have it; nobody holds the kernel's lock then."""
+        lock = take_lock(run, clock, ALICE)
+        owner = run.owner.read_bytes()
+        lock.release()
+        run.owner.write_bytes(owner)
+
+        assert owner_at_work(run, BOB) is None
+
+    def test_who_looks_keeps_nobody_from_working(self, run: Run, clock: VirtualClock) -> None:
+        """However often it is asked who works on the run, whoever takes it gets it."""
+        take_lock(run, clock, ALICE).release()
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.is_set():
+                is_held(run.lock)
+
+        lookers = [threading.Thread(target=look) for _ in range(2)]
+        for looker in lookers:
+            looker.start()
+        try:
+            for _ in range(20):
+                take_lock(run, clock, ALICE).release()
+        finally:
+            over.set()
+            for looker in lookers:
+                looker.join()
+
+    def test_a_lock_that_is_no_file_is_held_by_nobody(self, run: Run, clock: VirtualClock) -> None:
+        """A link in its place leads nobody's question astray."""
+        take_lock(run, clock, ALICE)
+        run.lock.unlink()
+        run.lock.symlink_to("/dev/null")
+
+        assert owner_at_work(run, BOB) is None
 
     def test_an_owner_elsewhere_is_told(self, run: Run, clock: VirtualClock) -> None:
         """Whether a process on another host lives cannot be seen, so it is told."""

@@ -11,11 +11,8 @@ from vpnmigrate.errors import RefusedError
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Ec2, Paths, Watchdog
-from vpnmigrate.records import (
-    Noted,
-)
 from vpnmigrate.rehearsed import Rehearsed
-from vpnmigrate.spoken import Armed, ConfirmWished
+from vpnmigrate.spoken import Armed, ConfirmWished, WatchdogMissed
 from vpnmigrate.windows import expected
 
 GLANCE = timedelta(seconds=10)
@@ -87,19 +84,26 @@ class Arming:
 
         A cutover that is under way gets another watchdog if its own is gone.
         """
-        commit, armed = self._commit, self._logbook.state.armed
-        if commit is None:
+        if self._commit is None:
             return
         if not self._logbook.cutover_is_open:
             if self._within != self._logbook.state.confirm_within:
                 self._logbook.write(ConfirmWished(self._within))
             return
-        if armed is None or commit.watchdog.on_duty():
+        self.restore()
+
+    def restore(self) -> None:
+        """Have another watchdog at its post where a run is armed and its own is gone or stopped.
+
+        One that cannot be started is told and not waited for: traffic may be down.
+        """
+        commit, armed = self._commit, self._logbook.state.armed
+        if commit is None or armed is None or commit.watchdog.on_duty():
             return
         try:
             self._start(commit, armed.within)
         except RefusedError as error:
-            self._miss(error.message)  # the outage waits for no watchdog
+            self._miss(error.message)
 
     def arm(self) -> None:
         """Have a watchdog at its post and in the journal, right before step 7 begins.
@@ -130,17 +134,16 @@ class Arming:
             return
         self._looked = now
         if not commit.watchdog.on_duty():
-            self._miss("the watchdog is gone")
+            self._miss("the watchdog is gone or stopped")
 
     def _start(self, commit: CommitConfirm, within: timedelta) -> None:
         process = commit.watchdog.start()
+        self._missed = False
         self._logbook.write(Armed(within, process, commit.host))
 
     def _miss(self, why: str) -> None:
         self._missed = True
-        self._logbook.write(
-            Noted(f"NOTHING GOES BACK BY ITSELF: {why}; confirm or roll back by hand")
-        )
+        self._logbook.write(WatchdogMissed(why))
 
     def _refusal(self, why: str) -> RefusedError:
         return RefusedError(

@@ -7,11 +7,12 @@ the owner file, and its journal writes nothing more (``journal``).
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -24,8 +25,12 @@ from vpnmigrate.private_files import FILE_MODE, write_whole
 from vpnmigrate.rundir import Run
 from vpnmigrate.times import moment, span
 
+PATIENCE: Final = timedelta(milliseconds=500)
+"""Whoever asks whether a lock is held has a share of it for a moment."""
 _LONGEST: Final = 4096
 """Bytes; an owner's names and numbers are a few hundred."""
+_POLL: Final = 0.01
+"""Seconds between two tries to get a lock."""
 
 
 @dataclass(frozen=True)
@@ -148,23 +153,48 @@ def take_lock(run: Run, clock: Clock, me: Me, take_over: str | None = None) -> R
 
 
 def owner_at_work(run: Run, me: Me) -> Owner | None:
-    """Tell who seems to work on *run* now, for whoever only looks; it takes no lock.
+    """Tell who works on *run* now, for whoever only looks; it keeps no lock.
 
-    None where the disk does not tell: whoever takes the run learns why.
+    On this host the kernel's lock tells, and never a process number: after a reboot another
+    process may have that.  None where the disk does not tell: whoever takes the run learns why.
     """
     try:
         owner = _owner(run)
+        if owner is None or owner.host != me.host:
+            return owner
+        return owner if is_held(run.lock) else None
     except OSError:
         return None
-    if owner is None or owner.host != me.host:
-        return owner
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a process of this host holds the kernel lock on *path*.
+
+    A share of the lock is taken and given back at once, so any number may ask at the same time.
+
+    Raises:
+        OSError: The disk does not tell.
+    """
     try:
-        os.kill(owner.process, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        pass  # it lives, as another user
-    return owner
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def is_stopped(process: int) -> bool:
+    """Tell whether *process* is stopped (SIGSTOP, a debugger), where the system tells (Linux)."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[:1] in (["T"], ["t"])
 
 
 def _displace(before: Owner, now: datetime, run: Run) -> FileLock:
@@ -197,7 +227,13 @@ def _sign(run: Run, owner: Owner, kernel: FileLock) -> _Signed:
 
 def _kernel_lock(run: Run) -> FileLock | None:
     # Not bound to a thread: whoever ends the run releases it.
-    lock = FileLock(run.lock, timeout=0, mode=FILE_MODE, thread_local=False)
+    lock = FileLock(
+        run.lock,
+        timeout=PATIENCE.total_seconds(),
+        mode=FILE_MODE,
+        thread_local=False,
+        poll_interval=_POLL,
+    )
     try:
         lock.acquire()
     except Timeout:
@@ -226,7 +262,7 @@ def _locked(owner: Owner | None, now: datetime, run: Run) -> LockedError:
             f"another process has just begun to work on run {run.id}",
             advice=f"try again in a moment; vpnmigrate status {run.id} tells who",
         )
-    condition = _condition(owner.process)
+    condition = "; it is stopped" if is_stopped(owner.process) else ""
     return LockedError(
         f"run {run.id} is being worked on by {_described(owner, now)}{condition}",
         advice=f"wait for it, or end process {owner.process}; "
@@ -247,15 +283,6 @@ def _elsewhere(owner: Owner, now: datetime, run: Run) -> LockedError:
 def _described(owner: Owner, now: datetime) -> str:
     since = f"since {moment(owner.since)} ({span(now - owner.since)})"
     return f"{owner.user} on {owner.host}, process {owner.process}, {since}"
-
-
-def _condition(process: int) -> str:
-    """Say so if the process is stopped, where the system tells (Linux)."""
-    try:
-        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-    return "; it is stopped" if status.rpartition(")")[2].split()[0] in {"T", "t"} else ""
 
 
 def this_process(user: str, host: str) -> Me:

@@ -274,6 +274,11 @@ class Runner:
             steps = RETIRE_WITH_GATEWAY if delete_old_gateway else RETIRE
             return self._arrive(Direction.RETIRE, self._settle_all(steps))
 
+    def restore_watchdog(self) -> None:
+        """Start another watchdog where somebody has to confirm and none is on duty."""
+        with written_down(self._book):
+            self._arming.restore()
+
     @property
     def state(self) -> RunState:
         """Where the run stands, as far as this process has read and written."""

@@ -72,6 +72,12 @@ class Armed(_Record, frozen=True, tag="armed"):
     host: str
 
 
+class WatchdogMissed(_Record, frozen=True, tag="watchdog-missed"):
+    """There is no watchdog where one was armed: until the next ``Armed`` nothing is automatic."""
+
+    why: str
+
+
 class Confirmed(_Record, frozen=True, tag="confirmed"):
     """Somebody confirmed the migration: nothing goes back by itself any more."""
 
@@ -120,6 +126,7 @@ Ordered = (
     | Continued
     | AbortAsked
     | ConfirmWished
+    | WatchdogMissed
     | Armed
     | Confirmed
     | Declined

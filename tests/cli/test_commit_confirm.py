@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from datetime import timedelta
+import resource
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -11,6 +14,8 @@ import pytest
 from tests.cli.terminal import Terminal
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.clock import Clock, Stamp
+from vpnmigrate.errors import RefusedError
 from vpnmigrate.inbox import Confirm, Inbox
 from vpnmigrate.lock import Owner
 from vpnmigrate.ports import Path, Paths
@@ -30,6 +35,7 @@ class OpenRoad(SandboxParts):
     """A sandbox that is reached over a road of its own, with a watchdog that starts when told."""
 
     there = True
+    started = 0
 
     def paths(self, clients: object) -> Paths:
         return self
@@ -41,10 +47,40 @@ class OpenRoad(SandboxParts):
         return self
 
     def start(self) -> int:
+        self.started += 1
+        self.there = True
         return os.getpid()
 
     def on_duty(self) -> bool:
         return self.there
+
+
+class Deserted(OpenRoad):
+    """No watchdog is there, and none can be started."""
+
+    there = False
+
+    def start(self) -> int:
+        message = "it cannot be started: No such file or directory"
+        raise RefusedError(message)
+
+
+class Bad:
+    """Everything that AWS is asked from five minutes on goes wrong in one way, until a moment."""
+
+    def __init__(self, clock: Clock, until: datetime, kind: Kind) -> None:
+        self._clock = clock
+        self._since = clock.now() + timedelta(minutes=5)
+        self._until = until
+        self._kind = kind
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        if self._since <= self._clock.now() < self._until:
+            name = action if service == "ec2" else f"{service}:{action}"
+            Faults([Fault(name, self._kind, times=0)]).before(service, action, nth)
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        pass
 
 
 class Committed(Terminal):
@@ -114,6 +150,32 @@ class TestUnconfirmed:
 
         assert "NOTHING GOES BACK BY ITSELF" in " ".join(terminal.run("status", run).out.split())
         assert terminal.status(run)["watchdog"] is None
+
+    def test_apply_starts_another_one_and_says_what_is_true(self, terminal):
+        """Nobody was on watch for a while, so the time to confirm begins anew."""
+        run = terminal.applied()
+        first = terminal.status(run)["unconfirmed_until"]
+        terminal.parts.there = False
+        terminal.clock.sleep(timedelta(hours=8))
+
+        ran = terminal.run("apply", run)
+
+        again = terminal.status(run)["unconfirmed_until"]
+        assert (ran.code, terminal.parts.started) == (3, 2)
+        assert again > first
+        assert again[11:19] in ran.err
+        assert "is rolled back, unless somebody confirms" in " ".join(ran.err.split())
+
+    def test_where_no_other_one_starts_nothing_is_promised(self, terminal):
+        """One sentence, and a true one: it stays as it is."""
+        run = terminal.applied()
+        terminal.parts = Deserted(terminal.world)
+
+        told = " ".join(terminal.run("apply", run).err.split())
+
+        assert "UNCONFIRMED: no watchdog is on duty, so it stays as it is" in told
+        assert "NOTHING GOES BACK BY ITSELF" in told
+        assert "is rolled back" not in told
 
     def test_finalize_waits_for_the_word(self, terminal):
         """What may go back by itself is not deleted."""
@@ -237,8 +299,11 @@ class TestWatchdog:
         run = terminal.applied()
         hangs = Owner("ann", "laptop", os.getppid(), terminal.clock.now(), "n")
         run_of(run).owner.write_bytes(msgspec.json.encode(hangs) + b"\n")
+        handle = os.open(run_of(run).lock, os.O_RDWR)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
         watched = terminal.run("watchdog", run)
+        os.close(handle)
 
         assert watched.code == 0
         assert f"ann@laptop/{hangs.process} has the run in hand and is told to turn back" in (
@@ -279,6 +344,137 @@ class TestWatchdog:
         assert command[0] == "rollback"
         assert terminal.run(*command).code == 0
         assert terminal.status(run)["traffic"] == "old"
+
+
+class TestPersistence:
+    """The watchdog acts for somebody who may be cut off: it gives up for nothing that may pass."""
+
+    @pytest.mark.parametrize(
+        "kind", [Kind.UNREACHABLE, Kind.THROTTLE, Kind.EXPIRED_TOKEN, Kind.DENIED, Kind.FOREIGN]
+    )
+    def test_aws_that_cannot_be_read_is_waited_for(self, terminal, kind):
+        """When AWS answers again the run goes back, whatever it was."""
+        run = terminal.applied()
+        until = terminal.clock.now() + timedelta(hours=2)
+        told: list[str] = []
+        terminal.meets(Bad(terminal.clock, until, kind))
+        seen = Noticing(terminal.clock, lambda: told.append(trouble(terminal, run)))
+        terminal.parts.clock = seen
+        seen.at = terminal.clock.now() + timedelta(hours=1)
+
+        watched = terminal.run("watchdog", run)
+
+        status = terminal.status(run)
+        assert watched.code == 0
+        assert (status["status"], status["traffic"]) == ("rolled-back", "old")
+        assert status["outage_since"] >= until.isoformat()
+        assert "failed, and tries again in" in watched.err
+        assert status["watchdog_trouble"] == ""
+        (said,) = told
+        assert "could not roll back yet, and tries again" in said
+
+    def test_one_that_takes_the_place_of_another_does_not_need_aws_at_once(self, terminal):
+        """It is started when things go wrong; AWS is asked when it is to roll back."""
+        run = terminal.applied()
+        terminal.meets(Faults([Fault("sts:GetCallerIdentity", Kind.UNREACHABLE)]))
+
+        watched = terminal.run("watchdog", run)
+
+        assert watched.code == 0
+        assert terminal.status(run)["traffic"] == "old"
+
+    def test_what_fails_in_its_own_outage_is_tried_again_sooner(self, terminal):
+        """Traffic is down and nobody is there: two minutes at most between two tries."""
+        run = terminal.applied()
+        refusal = Fault("AttachVpnGateway", Kind.DENIED, times=3)
+        terminal.meets(Faults([refusal]))
+
+        watched = terminal.run("watchdog", run)
+
+        status = terminal.status(run)
+        assert watched.code == 0
+        assert status["traffic"] == "old"
+        assert watched.err.count("failed, and tries again in 2 min") == 1
+        assert "tries again in 10 min" not in watched.err
+
+    def test_a_full_disk_is_waited_for_and_the_log_goes_on(self, terminal):
+        """Once there is room the run goes back, and the watchdog says so again."""
+        run = terminal.applied()
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        seen = Noticing(
+            terminal.clock, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        )
+        seen.at = terminal.clock.now() + timedelta(hours=2)
+        terminal.parts.clock = seen
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+        try:
+            watched = terminal.run("watchdog", run)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+        assert watched.code == 0
+        assert "File too large" in watched.err
+        assert terminal.status(run)["traffic"] == "old"
+
+    def test_a_permission_that_comes_back_the_next_day_is_waited_for(self, terminal):
+        """For a day and longer, with ten minutes between two tries at most."""
+        run = terminal.applied()
+        until = terminal.clock.now() + timedelta(hours=25)
+        terminal.meets(Bad(terminal.clock, until, Kind.DENIED))
+
+        watched = terminal.run("watchdog", run)
+
+        assert watched.code == 0
+        status = terminal.status(run)
+        assert "failed, and tries again in 10 min" in watched.err
+        assert status["traffic"] == "old"
+        assert len([note for note in status["notes"] if "nobody confirmed" in note]) == 1
+
+    def test_who_confirms_between_two_tries_is_heard(self, terminal):
+        """Nothing has gone back yet, so the word counts."""
+        run = terminal.applied()
+        terminal.meets(Bad(terminal.clock, terminal.clock.now() + timedelta(hours=5), Kind.DENIED))
+        seen = Noticing(terminal.clock, lambda: terminal.run("confirm", run))
+        seen.at = terminal.clock.now() + timedelta(hours=1)
+        terminal.parts.clock = seen
+
+        watched = terminal.run("watchdog", run)
+
+        assert watched.code == 0
+        assert terminal.status(run)["traffic"] == "new"
+        assert terminal.status(run)["unconfirmed_until"] is None
+
+
+class Noticing:
+    """A clock that lets something happen at a moment, while somebody sleeps over it."""
+
+    def __init__(self, clock: Clock, happens: Callable[[], object]) -> None:
+        self._clock = clock
+        self._happens = happens
+        self.at: datetime | None = None
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def wall(self) -> datetime:
+        return self._clock.wall()
+
+    def ahead(self) -> timedelta:
+        return self._clock.ahead()
+
+    def stamp(self) -> Stamp:
+        return self._clock.stamp()
+
+    def sleep(self, span: timedelta) -> None:
+        self._clock.sleep(span)
+        if self.at is not None and self.now() >= self.at:
+            self.at = None
+            self._happens()
+
+
+def trouble(terminal: Committed, run: str) -> str:
+    """Read what the watchdog has trouble with."""
+    return str(terminal.status(run)["watchdog_trouble"])
 
 
 def test_a_length_of_time_has_to_be_one(terminal):

@@ -10,10 +10,10 @@ from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 
 
 @contextmanager
-def no_room() -> Iterator[None]:
-    """Let the kernel refuse every write to a file of this process, as on a full disk."""
+def no_room(beyond: int = 0) -> Iterator[None]:
+    """Let the kernel refuse writes of this process *beyond* so many bytes, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (beyond, hard))
     try:
         yield
     finally:
@@ -42,4 +42,25 @@ def test_a_full_disk_in_an_outage_does_not_hide_that_traffic_is_down(terminal):
     assert "File too large" in told
     assert "on-premises traffic is down" in told
     assert "attaching" not in states
+    assert ran.code == 0
+
+
+def test_a_rollback_on_a_full_disk_advises_what_works_once_there_is_room(terminal):
+    """The lock is had and the journal is not: no process is at work that an abort could reach."""
+    run = terminal.planned()
+    terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_BEFORE)]))
+    with suppress(Killed):
+        terminal.run("apply", "plan.json")
+    terminal.meets(Faults())
+    journal = terminal.place / "home" / "runs" / run / "journal.jsonl"
+
+    with no_room(beyond=journal.stat().st_size // 2):
+        refused = terminal.run("rollback", run)
+    ran = terminal.run("rollback", run)
+
+    told = " ".join(refused.err.split())
+    assert refused.code == 5
+    assert "File too large" in told
+    assert f"vpnmigrate rollback {run}" in told
+    assert "abort" not in told
     assert ran.code == 0

@@ -73,6 +73,7 @@ from vpnmigrate.spoken import (
     Paused,
     Shortage,
     Verb,
+    WatchdogMissed,
 )
 from vpnmigrate.states import RunStatus, StepStatus
 from vpnmigrate.tallies import Moment, Tally
@@ -505,6 +506,19 @@ def test_what_green_went_through_is_remembered_until_the_way_is_taken_anew() -> 
     assert replay(story.then(DirectionTaken(Direction.BACK, 1)).entries).flaps == 0
 
 
+def test_another_watchdog_gives_the_time_to_confirm_anew():
+    """While none was on watch nobody was counting; the new one does not roll back at once."""
+    story = Story().staged().then(Armed(timedelta(minutes=15), 7, "desk")).cut().begun(10).flowing()
+    first = replay(story.entries).unconfirmed_until
+
+    again = replay(story.then(Armed(timedelta(minutes=15), 8, "desk")).entries)
+
+    assert again.armed is not None
+    assert again.armed.process == 8
+    assert first is not None
+    assert again.unconfirmed_until == story.entries[-1].at + timedelta(minutes=15) > first
+
+
 def _all_records() -> list[Record]:
     told = Story().migrated().returned(keep_new=True).opened().set_out(attempt=2)
     told.begun(5).intended(5, ask(5, Word.DEVICES_CONFIGURED)).then(
@@ -516,6 +530,7 @@ def _all_records() -> list[Record]:
         DeadlinePassed(NOON),
         ConfirmWished(timedelta(minutes=15)),
         Armed(timedelta(minutes=15), 7, "desk"),
+        WatchdogMissed("it is gone"),
         Confirmed("bob", "desk"),
         Acceptable((SHORT,)),
         Accepted(SHORT, "one will do", "bob", "desk"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from vpnmigrate.records import DeadlinePassed, DecideBy, OutageBegan, StepBegun,
 from vpnmigrate.replay import replay
 from vpnmigrate.report import deadline, status
 from vpnmigrate.report.progress import Narrator, OutageClock
-from vpnmigrate.report.standing import Standing
+from vpnmigrate.report.standing import Retry, Standing
 from vpnmigrate.spoken import Armed, Confirmed, Paused
 
 AT = BEGAN + timedelta(minutes=90)
@@ -102,9 +103,36 @@ def test_an_unconfirmed_run_shouts_until_when():
     """The status of a migration that goes back by itself says so, and that nobody else will."""
     green = (*DOWN, ARMED, TrafficVerified(BEGAN))
 
-    assert "UNCONFIRMED: goes back by itself at 2026-01-17" in status.one(stand(*green, watchdog=7))
+    in_time = status.one(stand(*green, watchdog=7, minutes=10))
+    assert "UNCONFIRMED: goes back by itself at 2026-01-17" in in_time
+    late = " ".join(status.one(stand(*green, watchdog=7)).split())
+    assert "NOT CONFIRMED in time" in late
+    assert "it is being rolled back" in late
     assert "NOTHING GOES BACK BY ITSELF" in " ".join(status.one(stand(*green)).split())
     assert "UNCONFIRMED" not in status.one(stand(*green, Confirmed("bob", "desk")))
+
+
+def test_a_stopped_watchdog_is_told_as_one():
+    """It lives and does nothing: nobody waits for it."""
+    green = replace(stand(*DOWN, ARMED, TrafficVerified(BEGAN)), stopped_watchdog=7)
+
+    told = " ".join(status.one(green).split())
+
+    assert "NOTHING GOES BACK BY ITSELF: the watchdog, process 7, is stopped" in told
+    assert "by itself at" not in told
+
+
+def test_what_the_watchdog_has_trouble_with_is_told():
+    """Why it could not roll back, and when it tries again; nothing once it has."""
+    retry = Retry("AWS cannot be read", BEGAN + timedelta(minutes=31))
+    late = replace(stand(*DOWN, ARMED, TrafficVerified(BEGAN), watchdog=7), retry=retry)
+
+    told = " ".join(status.one(late).split())
+
+    assert "process 7 could not roll back yet, and tries again in 1 min: AWS cannot be" in told
+    assert late.watchdog_trouble == status.fields(late)["watchdog_trouble"]
+    assert "is gone; its last try" in replace(late, watchdog=None).watchdog_trouble
+    assert replace(late, retry=None).watchdog_trouble == ""
 
 
 def test_a_pause_is_told_with_whose_it_is():

@@ -1,12 +1,19 @@
-"""What a watchdog does: reads the journal until nobody has confirmed in time, then goes back."""
+"""What a watchdog does: reads the journal until nobody has confirmed in time, then rolls back.
+
+It acts for a person who may be cut off, so it tries again after whatever may pass.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from vpnmigrate.admission import require_account
 from vpnmigrate.aws.account import Account
 from vpnmigrate.calls import LimitedReader
+from vpnmigrate.cli.crash import keep
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.cli.running import Hand, Terms, work_on
@@ -14,17 +21,20 @@ from vpnmigrate.cli.signals import deaf_to_hang_ups
 from vpnmigrate.cli.standings import standing_of
 from vpnmigrate.cli.subject import Subject, by_id
 from vpnmigrate.confirming import GoBack, Move, StandDown, Watching, move, was_armed, watch
-from vpnmigrate.duty import on_duty
-from vpnmigrate.errors import LockedError
+from vpnmigrate.duty import Trouble, log_of_watchdog, note_trouble, on_duty
+from vpnmigrate.errors import AwsError, LockedError, VpnMigrateError
 from vpnmigrate.inbox import Abort, Inbox
 from vpnmigrate.journal import read_journal
 from vpnmigrate.lock import owner_at_work
+from vpnmigrate.persistence import is_exhausted, may_pass, pause_after
 from vpnmigrate.records import Direction, Entry
 from vpnmigrate.replay import RunState, replay
+from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.standing import Standing
-from vpnmigrate.run_clock import run_clock
+from vpnmigrate.report.words import safe
+from vpnmigrate.run_clock import RunClock, run_clock
 from vpnmigrate.rundir import Run
-from vpnmigrate.times import moment
+from vpnmigrate.times import moment, span
 from vpnmigrate.vault import Vault
 
 GLANCE = timedelta(seconds=5)
@@ -33,53 +43,228 @@ WHO = "the watchdog"
 
 
 def guard(desk: Desk, run_id: str, aws: Aws) -> Standing:
-    """Watch over a run, go back with it if nobody confirms in time, and give where it stands.
+    """Watch over a run, roll it back if nobody confirms it in time, and give where it stands.
 
     Raises:
         LockedError: It has a watchdog already.
-        StoppedError: The way back did not get to its end.
+        StoppedError: The rollback failed for good, or somebody stopped this process.
     """
     subject, me = by_id(desk, run_id), desk.parts.me
+    try:
+        _require_aws(desk, subject, aws)
+    except AwsError as error:
+        # One that takes the place of another comes when things go wrong, and does not add to it.
+        if replay(read_journal(subject.run).entries).armed is None:
+            raise
+        desk.console.say(error.message)
+    with on_duty(subject.run, me.process), deaf_to_hang_ups():
+        return _Watch(desk, subject, aws).keep()
+
+
+def _require_aws(desk: Desk, subject: Subject, aws: Aws) -> None:
+    """Refuse a watch that could not end in a rollback.
+
+    Raises:
+        AwsError: AWS cannot be read.
+        WrongAccountError: It is another account than the plan's.
+    """
     clients = desk.parts.clients(aws)
     vault = Vault(subject.run.vault, desk.redaction.learn)
     desk.redaction.learn(vault.every_key())
     account = Account(clients, desk.parts.clock, vault)
     identity = LimitedReader(account, desk.parts.calls(clients)).identity()
     require_account(subject.plan, identity.account, identity.arn)
-    with on_duty(subject.run, me.process), deaf_to_hang_ups():
-        _say(desk, f"process {me.process} watches over run {subject.run.id}")
-        end = _wait(desk, subject.run, me.process)
-        match end:
+
+
+class _Watch:
+    """One watch over one run; what fails is tried again."""
+
+    def __init__(self, desk: Desk, subject: Subject, aws: Aws) -> None:
+        self._desk = desk
+        self._subject = subject
+        self._aws = aws
+        self._run = subject.run
+        self._me = desk.parts.me
+        self._clock = desk.parts.clock
+        self._failures = 0
+        """Failed tries since something last worked."""
+        self._failing_since: datetime | None = None
+
+    def keep(self) -> Standing:
+        """Watch to the end, and give where the run stands then."""
+        self._say(f"process {self._me.process} watches over run {self._run.id}")
+        match self._wait():
             case StandDown(why):
-                _say(desk, f"stands down: {why}")
+                self._say(f"stands down: {why}")
             case GoBack(until):
-                _say(desk, f"nobody has confirmed by {_shown(desk, subject, until)}: goes back")
-                _go_back(desk, subject, aws, until)
-        return standing_of(desk, subject.run)
+                shown = moment(until + self._run_clock().ahead())
+                self._say(f"nobody has confirmed by {shown}: goes back")
+                self._go_back(until, f"nobody confirmed by {shown}: {WHO} goes back")
+        return standing_of(self._desk, self._run)
+
+    def _wait(self) -> StandDown | GoBack:
+        clock = self._run_clock()
+        began = clock.now()
+        seen = -1
+        entries: tuple[Entry, ...] = ()
+        state = RunState()
+        named = forsaken = False
+        while True:
+            with self._persisting():
+                if (size := _size(self._run)) != seen:
+                    entries = read_journal(self._run).entries
+                    seen, state = size, replay(entries)
+                    named = was_armed(entries, self._me.process, began)
+            last, now = _last(entries, began), clock.now()
+            match watch(
+                state, process=self._me.process, named=named, began=began, last=last, now=now
+            ):
+                case Watching():
+                    pass
+                case end:
+                    return end
+            idle = state.cutover_begun and state.told.verified is None
+            was, forsaken = forsaken, idle and owner_at_work(self._run, self._me) is None
+            if forsaken and not was:
+                self._say(
+                    "nobody has the run in hand, and traffic is not verified: a person must act"
+                )
+            self._clock.sleep(GLANCE)
+
+    def _go_back(self, until: datetime, why: str) -> None:
+        """Have the process at work turn back, or go back in its place and note *why*.
+
+        Raises:
+            StoppedError: It failed for good, or somebody stopped this process.
+        """
+        asked: datetime | None = None
+        over = False
+        while not over:
+            with self._persisting():
+                over, asked = self._move(until, why, asked)
+            if not over:
+                self._clock.sleep(GLANCE)
+
+    def _move(
+        self, until: datetime, why: str, asked: datetime | None
+    ) -> tuple[bool, datetime | None]:
+        """Do what comes next; tell whether nothing is left to do, and who was *asked* when."""
+        run = self._run
+        owner = owner_at_work(run, self._me)
+        entries = read_journal(run).entries
+        now = run_clock(self._clock, entries).now()
+        state, last = replay(entries), _last(entries, until)
+        match move(state, at_work=owner is not None, asked=asked, last=last, now=now):
+            case Move.LEAVE:
+                self._say(f"leaves the run as it is: {state.status}")
+                return True, asked
+            case Move.ASK:
+                Inbox(run).leave(Abort(at=now, who=WHO, host=self._me.host, unless_confirmed=True))
+                at_work = owner.name if owner is not None else "a process"
+                self._say(f"{at_work} has the run in hand and is told to turn back")
+                return False, now
+            case Move.TAKE:
+                take_over = owner.name if owner is not None else None
+                return self._gone_back(Terms(self._aws, _UNATTENDED, take_over), why), asked
+            case Move.WAIT:
+                return False, asked
+
+    def _gone_back(self, terms: Terms, why: str) -> bool:
+        """Go back with the run in this process's hand; tell whether it could be had."""
+
+        def journey(hand: Hand) -> None:
+            now = hand.runner.hear()
+            if now.armed is None and now.direction is not Direction.BACK:
+                return  # confirmed before we had it
+            if why not in now.notes:
+                hand.note(why)
+            hand.runner.back(keep_new=True)
+
+        try:
+            work_on(self._desk, self._subject, terms, journey)
+        except LockedError as error:
+            self._say(error.message)
+            return False
+        return True
+
+    @contextmanager
+    def _persisting(self) -> Iterator[None]:
+        """Let a failure that may pass end this try alone, after a pause.
+
+        Raises:
+            VpnMigrateError: What does not pass, or has not passed for too long.
+        """
+        try:
+            yield
+        except (VpnMigrateError, OSError) as error:
+            if not _may_pass(error) or self._is_exhausted():
+                raise
+            self._pause(_why(error), outage=_in_outage(error))
+        except Exception as error:
+            keep(error, ("watchdog", self._run.id))
+            if self._is_exhausted():
+                raise
+            self._pause(f"unexpected {type(error).__name__}, see crash.log", outage=True)
+        else:
+            if self._failures:
+                self._failures, self._failing_since = 0, None
+                note_trouble(self._run, self._me.process, None)
+
+    def _run_clock(self) -> RunClock:
+        """Return the run's own time, once its journal can be read."""
+        while True:
+            with self._persisting():
+                return run_clock(self._clock, read_journal(self._run).entries)
+
+    def _is_exhausted(self) -> bool:
+        now = self._clock.now()
+        self._failing_since = self._failing_since or now
+        return is_exhausted(self._failing_since, now)
+
+    def _pause(self, why: str, *, outage: bool) -> None:
+        self._failures += 1
+        pause = pause_after(self._failures, outage=outage)
+        note_trouble(self._run, self._me.process, Trouble(why, self._clock.wall() + pause))
+        self._say(f"failed, and tries again in {span(pause)}: {why}")
+        self._clock.sleep(pause)
+
+    def _say(self, text: str) -> None:
+        line = safe(f"{moment(self._clock.wall())} {text}")
+        if not self._desk.console.stream.full:
+            self._desk.console.say(line)
+        if self._desk.console.stream.full:
+            _append_to_log(self._run, line)
 
 
-def _wait(desk: Desk, run: Run, process: int) -> StandDown | GoBack:
-    entries = read_journal(run).entries
-    clock = run_clock(desk.parts.clock, entries)
-    began = clock.now()
-    seen = -1
-    state = RunState()
-    named = forsaken = False
-    while True:
-        if (size := _size(run)) != seen:
-            seen, entries = size, read_journal(run).entries
-            state, named = replay(entries), was_armed(entries, process, began)
-        last, now = _last(entries, began), clock.now()
-        match watch(state, process=process, named=named, began=began, last=last, now=now):
-            case Watching():
-                pass
-            case end:
-                return end
-        idle = state.cutover_begun and state.told.verified is None
-        was, forsaken = forsaken, idle and owner_at_work(run, desk.parts.me) is None
-        if forsaken and not was:
-            _say(desk, "nobody has the run in hand, and traffic is not verified: a person must act")
-        clock.sleep(GLANCE)
+_UNATTENDED = Asking(yes=True, no_input=True)
+
+
+def _append_to_log(run: Run, line: str) -> None:
+    """Write *line* where a full disk has ended the ordinary stream, if there is room again."""
+    with suppress(OSError):
+        handle = log_of_watchdog(run)
+        try:
+            os.write(handle, f"{line}\n".encode())
+        finally:
+            os.close(handle)
+
+
+def _may_pass(error: VpnMigrateError | OSError) -> bool:
+    match error:
+        case StoppedError(error=cause):
+            return may_pass(cause)
+        case VpnMigrateError():
+            return may_pass(error)
+        case OSError():
+            return True
+
+
+def _why(error: VpnMigrateError | OSError) -> str:
+    return error.message if isinstance(error, VpnMigrateError) else (error.strerror or repr(error))
+
+
+def _in_outage(error: VpnMigrateError | OSError) -> bool:
+    return isinstance(error, StoppedError) and error.stands.state.outage_open
 
 
 def _size(run: Run) -> int:
@@ -87,70 +272,6 @@ def _size(run: Run) -> int:
     return run.journal.stat().st_size if run.journal.exists() else 0
 
 
-def _go_back(desk: Desk, subject: Subject, aws: Aws, until: datetime) -> None:
-    """Have the process at work turn back, or go back in its place once it cannot.
-
-    Raises:
-        StoppedError: The way back did not get to its end.
-    """
-    me, run = desk.parts.me, subject.run
-    clock = run_clock(desk.parts.clock, read_journal(run).entries)
-    asked: datetime | None = None
-    while True:
-        entries, owner = read_journal(run).entries, owner_at_work(run, me)
-        state, now = replay(entries), clock.now()
-        match move(
-            state, at_work=owner is not None, asked=asked, last=_last(entries, until), now=now
-        ):
-            case Move.LEAVE:
-                _say(desk, f"leaves the run as it is: {state.status}")
-                return
-            case Move.ASK:
-                asked = now
-                abort = Abort(at=now, who=WHO, host=me.host, unless_confirmed=True)
-                Inbox(run).leave(abort)
-                at_work = owner.name if owner is not None else "a process"
-                _say(desk, f"{at_work} has the run in hand and is told to turn back")
-            case Move.TAKE:
-                take_over = owner.name if owner is not None else None
-                if _gone_back(desk, subject, Terms(aws, _UNATTENDED, take_over), until):
-                    return
-            case Move.WAIT:
-                pass
-        clock.sleep(GLANCE)
-
-
-_UNATTENDED = Asking(yes=True, no_input=True)
-
-
-def _gone_back(desk: Desk, subject: Subject, terms: Terms, until: datetime) -> bool:
-    """Go back with the run in this process's hand; tell whether it could be had."""
-
-    def journey(hand: Hand) -> None:
-        now = hand.runner.hear()
-        if now.armed is None and now.direction is not Direction.BACK:
-            return  # confirmed before we had it
-        hand.note(f"nobody confirmed by {_shown(desk, subject, until)}: {WHO} goes back")
-        hand.runner.back(keep_new=True)
-
-    try:
-        work_on(desk, subject, terms, journey)
-    except LockedError as error:
-        _say(desk, error.message)
-        return False
-    return True
-
-
 def _last(entries: tuple[Entry, ...], at_least: datetime) -> datetime:
     """Give when the journal was last written, or *at_least* that."""
     return max(entries[-1].at, at_least) if entries else at_least
-
-
-def _shown(desk: Desk, subject: Subject, at: datetime) -> str:
-    """Return a moment of the run's own time as the clock on the wall would show it."""
-    clock = run_clock(desk.parts.clock, read_journal(subject.run).entries)
-    return moment(at + clock.ahead())
-
-
-def _say(desk: Desk, text: str) -> None:
-    desk.console.say(f"{moment(desk.parts.clock.wall())} {text}")

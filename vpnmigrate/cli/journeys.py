@@ -11,10 +11,12 @@ from vpnmigrate.cli.subject import Subject, by_id, by_plan_or_id
 from vpnmigrate.cli.who import new_holder
 from vpnmigrate.cli.wishes import GATEWAY_GOES, GATEWAY_STAYS
 from vpnmigrate.errors import HeldError, RefusedError, UsageError
+from vpnmigrate.journal import read_journal
 from vpnmigrate.plan import LAST_OF_PREPARE
 from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState
 from vpnmigrate.report.standing import Standing, deletion_begun
+from vpnmigrate.run_clock import run_clock
 from vpnmigrate.states import RunStatus
 from vpnmigrate.times import moment
 
@@ -37,7 +39,9 @@ def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
                 f"run {subject.run.id} is migrated: --confirm-within is armed before the cutover",
                 advice=f"vpnmigrate status {subject.run.id}",
             )
-        _require_confirmed(subject, hand.runner.hear())
+        if hand.runner.hear().armed is not None:
+            hand.runner.restore_watchdog()
+        _require_confirmed(desk, subject, terms, hand.runner.hear())
 
     return work_on(desk, subject, terms, journey)
 
@@ -97,26 +101,31 @@ def retire(
                 "verified can be finalized",
                 advice=f"vpnmigrate status {subject.run.id}",
             )
-        _require_confirmed(subject, hand.runner.hear())
+        _require_confirmed(desk, subject, terms, hand.runner.hear())
         hand.note(GATEWAY_GOES if delete_old_gateway else GATEWAY_STAYS)
         hand.runner.retire(delete_old_gateway=delete_old_gateway)
 
     return work_on(desk, subject, terms, journey)
 
 
-def _require_confirmed(subject: Subject, now: RunState) -> None:
-    """Hold a run that goes back by itself unless somebody confirms.
+def _require_confirmed(desk: Desk, subject: Subject, terms: Terms, now: RunState) -> None:
+    """Hold a run that waits for somebody to confirm.
 
     Raises:
         HeldError: It waits for them.
     """
     until = now.unconfirmed_until
-    if until is not None:
-        raise HeldError(
-            f"migrated, and UNCONFIRMED: at {moment(until)} it is rolled back, "
-            "unless somebody confirms",
-            advice=f"vpnmigrate confirm {subject.run.id}",
-        )
+    if until is None:
+        return
+    clock = run_clock(desk.parts.clock, read_journal(subject.run).entries)
+    at = moment(until + clock.ahead())
+    if not desk.parts.watchdog(subject.run, terms.aws).on_duty():
+        message = "migrated, and UNCONFIRMED: no watchdog is on duty, so it stays as it is"
+    elif until <= clock.now():
+        message = f"migrated, and NOT CONFIRMED by {at}: it is being rolled back"
+    else:
+        message = f"migrated, and UNCONFIRMED: at {at} it is rolled back, unless somebody confirms"
+    raise HeldError(message, advice=f"vpnmigrate confirm {subject.run.id}")
 
 
 def _require_not_retired(subject: Subject, before: RunState) -> None:

@@ -23,7 +23,12 @@ from vpnmigrate.cli.hooks import CommandHooks, HookedJournal, attended
 from vpnmigrate.cli.looking_on import can_draw
 from vpnmigrate.cli.lost import LOST, is_blind, outranked, taking_over
 from vpnmigrate.cli.signals import Interruption, heeding
-from vpnmigrate.cli.standings import standing, telling_where_it_stands
+from vpnmigrate.cli.standings import (
+    standing,
+    standing_of,
+    standing_unattended,
+    telling_where_it_stands,
+)
 from vpnmigrate.cli.subject import Subject, require_replannable
 from vpnmigrate.cli.watching import Watch
 from vpnmigrate.clock import Clock
@@ -111,11 +116,11 @@ def work_on(desk: Desk, subject: Subject, terms: Terms, journey: Journey) -> Sta
         LockedError: Somebody else has the run.
         StoppedError: Anything that went wrong once it was in hand.
     """
-    with telling_where_it_stands(desk, subject.run):
+    with telling_where_it_stands(desk, subject.run, standing_of):
         lock = take_lock(subject.run, desk.parts.clock, desk.parts.me, terms.take_over)
     try:
         desk.redaction.learn(_vault(desk, subject.run).every_key())
-        with telling_where_it_stands(desk, subject.run):
+        with telling_where_it_stands(desk, subject.run, standing_unattended):
             journal = FileJournal.open(
                 subject.run, desk.parts.clock, lock, redaction=desk.redaction
             )

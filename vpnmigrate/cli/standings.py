@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
 from vpnmigrate.approving import Person, counting
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.wishes import gateway_goes
-from vpnmigrate.duty import watchdog_of
+from vpnmigrate.duty import Trouble, post_of
 from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
 from vpnmigrate.files import load_plan
 from vpnmigrate.journal import read_journal
 from vpnmigrate.live import read_live
 from vpnmigrate.lock import owner_at_work
 from vpnmigrate.plan import Plan
-from vpnmigrate.records import Entry
+from vpnmigrate.records import Direction, Entry
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.failure import StoppedError
-from vpnmigrate.report.standing import Standing
+from vpnmigrate.report.standing import Retry, Standing
 from vpnmigrate.run_clock import run_clock
 from vpnmigrate.rundir import Run
 
@@ -33,9 +33,18 @@ def standing_of(desk: Desk, run: Run) -> Standing:
         JournalError: Its journal is damaged or cannot be read.
         UsageError: Its plan cannot be read.
     """
-    entries = read_journal(run).entries
     alive = owner_at_work(run, desk.parts.me) is not None
-    return standing(desk, run, load_plan(run.plan), entries, alive=alive)
+    return standing(desk, run, load_plan(run.plan), read_journal(run).entries, alive=alive)
+
+
+def standing_unattended(desk: Desk, run: Run) -> Standing:
+    """Read where *run* stands whose lock this process holds and is about to release.
+
+    Raises:
+        JournalError: Its journal is damaged or cannot be read.
+        UsageError: Its plan cannot be read.
+    """
+    return standing(desk, run, load_plan(run.plan), read_journal(run).entries, alive=False)
 
 
 def standing(
@@ -43,6 +52,8 @@ def standing(
 ) -> Standing:
     """Put together what views need to know about *run*."""
     state, clock = replay(entries), run_clock(desk.parts.clock, entries)
+    watched = state.armed is not None or state.direction is Direction.BACK
+    post = post_of(run) if watched else None
     return Standing(
         run=run.id,
         fingerprint=plan.fingerprint,
@@ -52,12 +63,18 @@ def standing(
         ahead=clock.ahead(),
         folder=str(run.path),
         alive=alive,
-        watchdog=None if state.armed is None else watchdog_of(run),
+        watchdog=None if post is None or post.stopped else post.process,
+        stopped_watchdog=post.process if post is not None and post.stopped else None,
+        retry=None if post is None or post.trouble is None else _retry(post.trouble),
         change=plan.decisions.change,
         void=_void(plan, state, clock.wall()),
         waiting=read_live(run).waiting if alive else None,
         gateway_goes=gateway_goes(entries),
     )
+
+
+def _retry(trouble: Trouble) -> Retry:
+    return Retry(trouble.why, trouble.again)
 
 
 def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
@@ -92,8 +109,10 @@ def standings_of(desk: Desk) -> tuple[list[Standing], dict[str, str]]:
 
 
 @contextmanager
-def telling_where_it_stands(desk: Desk, run: Run) -> Iterator[None]:
-    """Let what keeps *run* from being taken in hand tell how it stands, if that can be read.
+def telling_where_it_stands(
+    desk: Desk, run: Run, look: Callable[[Desk, Run], Standing]
+) -> Iterator[None]:
+    """Let what keeps *run* from being taken in hand tell how it stands, if *look* can read that.
 
     A disk that is full in an outage must not hide that traffic is down.
     """
@@ -103,7 +122,7 @@ def telling_where_it_stands(desk: Desk, run: Run) -> Iterator[None]:
         raise
     except VpnMigrateError as error:
         try:
-            stands = standing_of(desk, run)
+            stands = look(desk, run)
         except VpnMigrateError:
             raise error from None
         raise StoppedError(error, stands) from error

@@ -19,6 +19,7 @@ from vpnmigrate.spoken import (
     Continued,
     Declined,
     Paused,
+    WatchdogMissed,
 )
 
 Wanted = (
@@ -28,6 +29,7 @@ Wanted = (
     | Declined
     | ConfirmWished
     | Armed
+    | WatchdogMissed
     | Confirmed
     | DecideBy
     | DeadlinePassed
@@ -45,12 +47,14 @@ def wanted(state: RunState, record: Wanted, at: datetime) -> RunState:
             return replace(_decided(state), order=Order(Wish.ABORTED, who, host, at))
         case Continued():
             return replace(_decided(state), order=None)
-        case Declined():
+        case Declined() | WatchdogMissed():
             return state
         case ConfirmWished(within):
             return replace(state, confirm_within=within)
         case Armed():
-            return replace(state, armed=record)
+            # Another watchdog, where nobody was on watch: the time to confirm begins anew.
+            waits = state.unconfirmed_since is not None
+            return replace(state, armed=record, unconfirmed_since=at if waits else None)
         case Confirmed():
             return replace(state, confirm_within=None, armed=None, unconfirmed_since=None)
         case Acceptable(what):

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from vpnmigrate.records import DeadlinePassed, DecideBy
-from vpnmigrate.spoken import Armed, ConfirmWished
+from vpnmigrate.spoken import Armed, ConfirmWished, WatchdogMissed
 from vpnmigrate.times import moment, span, time_of_day
 
+Moment = DecideBy | DeadlinePassed | ConfirmWished | Armed | WatchdogMissed
 
-def lines(about: DecideBy | DeadlinePassed | ConfirmWished | Armed, run: str) -> Iterator[str]:
+
+def lines(about: Moment, run: str) -> Iterator[str]:
     """Say by when to decide, and what happens then; with commands where *run* is known."""
     match about:
         case DecideBy(at, rollback, source):
@@ -29,6 +31,9 @@ def lines(about: DecideBy | DeadlinePassed | ConfirmWished | Armed, run: str) ->
         case Armed(within, process):
             yield f"commit-confirm: process {process} goes back by itself, unless somebody"
             yield f"confirms within {span(within)} of the first verified traffic"
+        case WatchdogMissed(why):
+            yield f"NOTHING GOES BACK BY ITSELF: {why};"
+            yield "confirm or roll back by hand"
 
 
 def choices(run: str) -> Iterator[str]:

@@ -51,6 +51,7 @@ from vpnmigrate.spoken import (
     Continued,
     Declined,
     Paused,
+    WatchdogMissed,
 )
 from vpnmigrate.tallies import Moment, Tally
 from vpnmigrate.times import span, time_of_day
@@ -97,7 +98,9 @@ class Narrator:
                 yield f"  another hand: {what}"
             case Noted() | ClockMoved() as note:
                 yield f"  note: {noted(note)}"
-            case DecideBy() | DeadlinePassed() | ConfirmWished() | Armed() as about:
+            case (
+                DecideBy() | DeadlinePassed() | ConfirmWished() | Armed() | WatchdogMissed()
+            ) as about:
                 yield from (f"  {line}" for line in deadline.lines(about, self._run))
             case (
                 Paused() | Continued() | AbortAsked() | Confirmed() | Declined() | Accepted()

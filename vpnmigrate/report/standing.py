@@ -30,6 +30,14 @@ def deletion_begun(state: RunState) -> bool:
 
 
 @dataclass(frozen=True)
+class Retry:
+    """Why the watchdog's last try to roll back failed, and when it tries again."""
+
+    why: str
+    again: datetime
+
+
+@dataclass(frozen=True)
 class Standing:
     """A run's state with what the journal cannot tell: its name, the time, and who is at work."""
 
@@ -46,7 +54,11 @@ class Standing:
     alive: bool
     """Whether a process has the run in hand."""
     watchdog: int | None = None
-    """The process that goes back by itself if nobody confirms; None for none."""
+    """The process on duty that rolls back if nobody confirms; None for none."""
+    stopped_watchdog: int | None = None
+    """A watchdog that lives and does not run; nothing can be expected of it."""
+    retry: Retry | None = None
+    """What the watchdog has trouble with."""
     change: str = ""
     """The change board's number, from the plan."""
     void: Mapping[str, str] = field(default_factory=dict)
@@ -96,14 +108,36 @@ class Standing:
         if armed is None:
             return ""
         if self.watchdog is None:
-            return "NOTHING GOES BACK BY ITSELF: the watchdog is gone; confirm or roll back by hand"
+            return f"NOTHING GOES BACK BY ITSELF: {self._no_watchdog}; confirm or roll back by hand"
         if until is None:
             return f"to be confirmed within {span(armed.within)} of the first verified traffic"
         at = moment(self.shown(until))
+        if until <= self.now:
+            return f"NOT CONFIRMED in time, which ended {at}: it is being rolled back"
         return (
             f"UNCONFIRMED: goes back by itself at {at}, in {span(until - self.now)}, "
             "unless somebody confirms"
         )
+
+    @property
+    def watchdog_trouble(self) -> str:
+        """What the watchdog could not do yet, and when it tries again; empty for nothing."""
+        back = self.state.finished and self.state.direction is Direction.BACK
+        if self.retry is None or back:
+            return ""
+        if self.watchdog is None:
+            return f"{self._no_watchdog}; its last try to roll back failed: {self.retry.why}"
+        wait = span(self.retry.again - self.wall)
+        return (
+            f"process {self.watchdog} could not roll back yet, and tries again "
+            f"{f'in {wait}' if self.retry.again > self.wall else 'now'}: {self.retry.why}"
+        )
+
+    @property
+    def _no_watchdog(self) -> str:
+        if self.stopped_watchdog is None:
+            return "the watchdog is gone"
+        return f"the watchdog, process {self.stopped_watchdog}, is stopped"
 
     @property
     def device_files(self) -> str:
