@@ -18,6 +18,7 @@ PACKAGE = ROOT / "vpnmigrate"
 
 # Values: frozen, no behaviour beyond look-ups.  Each may import those before it.
 VALUES = (
+    "commands",
     "errors",
     "redaction",
     "decoding",
@@ -118,7 +119,7 @@ SHELL: dict[str, frozenset[str]] = {
     "child_processes": frozenset({"private_files", "rundir"}),
     "rehearsals": frozenset({"private_files"}),
     "settings": frozenset(),
-    "lock": frozenset({"private_files", "rundir"}),
+    "lock": frozenset({"claims", "private_files", "rundir"}),
     "inbox": frozenset({"private_files", "rundir"}),
     "journal": frozenset({"private_files", "rundir", "lock", "inbox", "replay", "orders"}),
     "vault": frozenset({"devices", "private_files"}),

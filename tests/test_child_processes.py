@@ -29,6 +29,7 @@ from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.prober import Prober
 from vpnmigrate.report.console import Console
+from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run
 from vpnmigrate.snapshot import Word
 from vpnmigrate.tallies import Tally
@@ -194,7 +195,7 @@ class TestRealChildren:
 
     def test_the_test_command(self, run, elsewhere):
         """The test of step 6 has no more than a hook."""
-        people = TerminalPeople(Console(io.StringIO()), NoPrompt(), run)
+        people = TerminalPeople(Console(io.StringIO()), NoPrompt(), run, RunCommands("m-1"))
 
         word = people.ask(RunTest((sys.executable, "-c", _notes("test", run))))
 

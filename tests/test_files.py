@@ -18,6 +18,7 @@ from vpnmigrate.files import (
     describe_documents,
     load_plan,
     load_playbook,
+    read_plan,
     ready_playbooks,
     save_plan,
 )
@@ -107,7 +108,7 @@ class TestPlans:
         document["fingerprint"] = fingerprint_of(document)
         file.write_text(json.dumps(document))
 
-        assert load_plan(file).decisions == plan.decisions
+        assert read_plan(file).decisions == plan.decisions
 
     def test_a_plan_of_a_later_format_is_refused(self, file: Path) -> None:
         """A plan this version cannot understand is told as such, not as damage."""

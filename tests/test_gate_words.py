@@ -35,6 +35,7 @@ from tests.builders import (
 )
 from vpnmigrate.approval import Approval
 from vpnmigrate.approving import sealed
+from vpnmigrate.commands import Command, one_line
 from vpnmigrate.facts import UNKNOWN, AttachmentOf, Existence
 from vpnmigrate.gates import (
     Circumstances,
@@ -212,7 +213,11 @@ WORDS = dict(
 def test_what_is_read_at_each_gate(name):
     """Each gate says what it found, what it asks for, and what to do where it does not pass."""
     said = [
-        " | ".join(filter(None, (seen.gate, seen.call, seen.observed, seen.required, seen.advice)))
+        " | ".join(
+            filter(
+                None, (seen.gate, seen.call, seen.observed, seen.required, one_line(seen.advice))
+            )
+        )
         for seen in ROUNDS[name]()
     ]
 
@@ -220,13 +225,18 @@ def test_what_is_read_at_each_gate(name):
 
 
 def test_a_name_of_the_run_is_put_only_where_the_advice_asks_for_one():
-    """RUN and PLAN become this run's names as words of their own, everywhere in the advice."""
-    seen = Seen(Gate.WINDOW, Call.FAIL, "RUN", "PLAN", "RUN and PLAN, PLANS, RUN again")
+    """RUN and PLAN become this run's names as words of commands, and in no prose."""
+    asked = ("of RUN:", Command(("RUN", "PLAN", "PLANS")), Command(("RUN",)))
+    seen = Seen(Gate.WINDOW, Call.FAIL, "RUN", "PLAN", asked)
 
     (ready,) = ready_to_paste([seen], run="mig-1", plan_file="p.json")
 
     assert ready == Seen(
-        Gate.WINDOW, Call.FAIL, "RUN", "PLAN", "mig-1 and p.json, PLANS, mig-1 again"
+        Gate.WINDOW,
+        Call.FAIL,
+        "RUN",
+        "PLAN",
+        ("of RUN:", Command(("mig-1", "p.json", "PLANS")), Command(("mig-1",))),
     )
 
 
@@ -235,7 +245,7 @@ def test_why_a_gate_cannot_be_forced_is_read_as_well():
     assert UNFORCEABLE == {
         Gate.WORLD: "the way back is worked out from the plan's survey: plan again instead",
         Gate.WAY_BACK: "without what was there before nothing leads back",
-        Gate.DEVICES: "the word is given with: vpnmigrate done RUN 5",
+        Gate.DEVICES: "the confirmation is given with the command done",
         Gate.NEW_CONNECTIONS: ("the outage could not end; a playbook's exceptions leave one out"),
         Gate.NEW_GATEWAY: "a gateway can be on one VPC, so EC2 would refuse it in the outage",
         Gate.TRAFFIC: "finalize would delete what may be the only path",

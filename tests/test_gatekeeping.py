@@ -9,6 +9,7 @@ import pytest
 from tests.builders import MAIN, MIGRATION, NOON, OLD, OLD_VPN, VPC, a_survey, a_table, minutes
 from tests.stage import Lookout, Stage
 from tests.test_orders import CONTINUE, PAUSE
+from vpnmigrate.commands import one_line
 from vpnmigrate.errors import AwsUnreadableError, DriftError, HeldError, NotVerifiedError, StepError
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.gates import ProofOfReturn
@@ -189,7 +190,7 @@ def test_where_no_plan_file_is_known_the_advice_leaves_its_name_open(tmp_path):
 
     (seen,) = stage.records(GatesSeen)
     (closed,) = (each for each in seen.gates if each.call is Call.FAIL)
-    assert closed.advice.endswith(": vpnmigrate approve PLAN")
+    assert one_line(closed.advice).endswith(": vpnmigrate approve PLAN")
 
 
 class TestPassedAgain:

@@ -14,6 +14,7 @@ from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.clock import VirtualClock
+from vpnmigrate.commands import cli
 from vpnmigrate.model import MigrationId, RouteTableId
 from vpnmigrate.options import Decisions, TestVpc, Waits
 from vpnmigrate.planner import plan_from
@@ -129,10 +130,13 @@ def test_what_is_kept_says_how_long_each_way_takes():
     assert not result_of(bad, plan, BEGAN, "0.1.0").passed
 
 
+APPLY = cli("apply", "plan.json")
+
+
 class TestView:
     def test_shows_changes_outage_and_each_way_back(self, found):
         """The change board reads what was done, how long traffic was down, and the way back."""
-        text = view.text(found, file="plan.json", kept="k.json", passed=True)
+        text = view.text(found, file="plan.json", kept="k.json", on=APPLY)
 
         assert "    - create it" in text
         assert "outage 1 min 41 s" in text
@@ -148,7 +152,7 @@ class TestView:
         )
         bad = Rehearsal(found.forward, (*found.back[:2], left, *found.back[3:]), a_proof())
 
-        text = view.text(bad, file="plan.json", kept="k.json", passed=bad.good)
+        text = view.text(bad, file="plan.json", kept="k.json", on=None)
 
         assert "PROBLEM, back from step 3:\n  - left behind: vgw-9 (gateway)" in text
         assert "DIFFERS" in text
@@ -157,8 +161,8 @@ class TestView:
     def test_a_plan_that_hardship_found_unsafe_is_not_recommended(self, found):
         """A good rehearsal is not enough where a run with faults did not end safely."""
         hard = ["1 DID NOT END SAFELY"]
-        text = view.text(found, file="plan.json", kept="k.json", passed=False, more=hard)
-        document = view.as_json(found, file="plan.json", kept="k.json", passed=False)
+        text = view.text(found, file="plan.json", kept="k.json", on=None, more=hard)
+        document = view.as_json(found, file="plan.json", kept="k.json", on=None)
 
         assert "vpnmigrate apply" not in text
         assert document["next"] == ""
@@ -169,7 +173,7 @@ class TestView:
         row = Row(RouteTableId("rtb-1"), (TO,), old, other, same=False)
         strayed = Rehearsal(replace(GOOD, routes=(row,)), (), a_proof())
 
-        text = view.text(strayed, file="plan.json", kept="k.json", passed=strayed.good)
+        text = view.text(strayed, file="plan.json", kept="k.json", on=None)
 
         assert not strayed.good
         assert "10.9.0.0/16: vgw-1 -> igw-1   DIFFERS" in text
@@ -178,7 +182,7 @@ class TestView:
     def test_json_has_the_same(self, found):
         """A program can judge a rehearsal."""
         document = json.loads(
-            json.dumps(view.as_json(found, file="plan.json", kept="k.json", passed=True))
+            json.dumps(view.as_json(found, file="plan.json", kept="k.json", on=APPLY))
         )
 
         assert document["good"] is True

@@ -224,7 +224,7 @@ class TestHolds:
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.forward(until=6))
 
-        assert going_on(stage.state, MIGRATION, ()) == f"vpnmigrate apply {MIGRATION}"
+        assert str(going_on(stage.state, MIGRATION, ())) == f"vpnmigrate apply {MIGRATION}"
         assert stage.state.attempt == 1
 
     def test_who_goes_on_without_staging_is_not_held_to_it(self, stage):

@@ -448,7 +448,7 @@ class TestNothingToGoBackTo:
             stage.back()
 
         assert (blocked.value.step, blocked.value.outage) == (7, False)
-        assert blocked.value.advice.startswith("mend that, then try again; ")
+        assert blocked.value.advice.startswith("correct that, then try again; ")
         assert stage.look().propagates(MAIN, stage.new_gateway) == "on"
 
     def test_one_old_connection_that_is_gone_does_not_stop_a_rollback(self, tmp_path):

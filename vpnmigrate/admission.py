@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vpnmigrate.commands import cli
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import AwsUnreadableError, DriftError, WrongAccountError
 from vpnmigrate.options import DirectConnect
@@ -34,8 +35,10 @@ def require_unchanged(plan: Plan, survey: Survey) -> None:
         raise DriftError(
             message,
             found,
-            advice=f"plan again: vpnmigrate plan --from {plan.migration}; "
-            "what the run has built is kept",
+            advice=(
+                "plan again; what the run has built is kept:",
+                cli("plan", "--from", plan.migration),
+            ),
         )
 
 

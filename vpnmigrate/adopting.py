@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from shlex import quote
 
+from vpnmigrate.commands import Command, options
 from vpnmigrate.errors import HeldError, RefusedError
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model import Role
@@ -75,7 +75,7 @@ class Adopting:
             if found.role is None:
                 raise RefusedError(
                     f"{id_} cannot be adopted: {found.why}",
-                    advice=f"leave it out: {self._command(i for i in named if i != id_)}",
+                    advice=("leave it out:", self._command(i for i in named if i != id_)),
                 )
             adopted[id_] = found.role
         return self._settle(adopted, candidates(reading, self._plan, evidence))
@@ -98,6 +98,6 @@ class Adopting:
             advice=self._command(open_),
         )
 
-    def _command(self, ids: Iterable[str]) -> str:
-        words = [f"--adopt {quote(id_)}" for id_ in ids] or [f"--adopt {NONE}"]
-        return " ".join([self._logbook.going_on(self._plan), *words])
+    def _command(self, ids: Iterable[str]) -> Command:
+        words = options("--adopt", ids) or options("--adopt", (NONE,))
+        return self._logbook.going_on(self._plan).with_words(*words)

@@ -8,11 +8,12 @@ import msgspec
 
 from vpnmigrate.approval import APPROVAL_FORMAT, Approval
 from vpnmigrate.approving import digest_of
+from vpnmigrate.commands import cli
 from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import MalformedFileError, RefusedError
 from vpnmigrate.files import MEGABYTE, read_bytes, save_text
 
-_AGAIN = "ask for a new one: vpnmigrate approve PLAN"
+_AGAIN = ("ask for a new one:", cli("approve", "PLAN"))
 
 
 def load_approval(path: Path) -> Approval:

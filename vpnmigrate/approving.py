@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.approval import Approval
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.plan import Plan
 
@@ -74,7 +75,7 @@ def require_valid(approval: Approval, plan: Plan, now: datetime) -> None:
     if why := _fault(approval, plan, now):
         raise RefusedError(
             f"the approval by {approval.approver} {why}",
-            advice="ask them to approve the plan as it is: vpnmigrate approve PLAN",
+            advice=("ask them to approve the plan as it is:", cli("approve", "PLAN")),
         )
 
 

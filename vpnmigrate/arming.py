@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from vpnmigrate.clock import Clock
+from vpnmigrate.commands import cli
 from vpnmigrate.confirming import obstacles
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.logbook import Logbook
@@ -148,5 +149,5 @@ class Arming:
     def _refusal(self, why: str) -> RefusedError:
         return RefusedError(
             f"--confirm-within would not work here: {why}",
-            advice=f"vpnmigrate apply {self._plan.migration} --confirm-within off",
+            advice=cli("apply", self._plan.migration, "--confirm-within", "off"),
         )

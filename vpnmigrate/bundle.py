@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from vpnmigrate.commands import cli
 from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import BundleDamagedError, MalformedFileError
 
@@ -168,7 +169,7 @@ def _require_honest_end(raw: bytes) -> None:
     """
     if len(raw) < _END.size or not raw.startswith(b"PK"):
         raise MalformedFileError(
-            "this is no bundle", advice="make one with: vpnmigrate report RUN --bundle FILE"
+            "this is no bundle", advice=("make one with:", cli("report", "RUN", "--bundle", "FILE"))
         )
     begins = len(raw) - _END.size
     mark, disk, first_disk, here, entries, size, offset, comment = _END.unpack(raw[begins:])

@@ -5,11 +5,17 @@ A claim warns and stops the honest second operator.  It cannot exclude: EC2 chec
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
+from vpnmigrate.commands import Advice, aws
 from vpnmigrate.errors import ClaimedError
 from vpnmigrate.facts import ABSENT, Value
-from vpnmigrate.model import VpnGatewayId
+from vpnmigrate.model import Tag, VpnGatewayId
+
+LONGEST_HOLDER: Final = 256
+"""EC2's limit of a tag value (domain.md 2.11)."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,31 @@ def holder_name(user: str, host: str, nonce: str) -> str:
 
     The same person on the same host with another run directory is another holder.
     """
-    return f"{user}@{host}/{nonce}"
+    return "{}@{}/{}".format(*(_FOREIGN.sub("_", part) or "_" for part in (user, host, nonce)))
+
+
+_FOREIGN = re.compile(r"[^\w.+-]|^-", re.ASCII)
+_HOLDER = re.compile(r"[\w.+][\w.+-]*@[\w.+][\w.+-]*/[\w.+-]+", re.ASCII)
+
+
+def is_holder_name(text: str) -> bool:
+    """Return whether *text* has the form ``user@host/nonce``; anybody may write a tag."""
+    return len(text) <= LONGEST_HOLDER and _HOLDER.fullmatch(text) is not None
+
+
+def shown_holder(text: str) -> str:
+    """Return a holder for a message; one that is not a name is escaped and in quotes."""
+    return text if is_holder_name(text) else ascii(text)
+
+
+def taking_over_from(holder: str, gateway: VpnGatewayId) -> Advice:
+    """Return how to continue in place of *holder*; only a name is offered as a value."""
+    if is_holder_name(holder):
+        return f"talk to them; to go on in their place: --take-over {holder}"
+    return (
+        "no run has such a name; find out who wrote the tag, and if no run needs it, delete it:",
+        aws("ec2", "delete-tags", "--resources", gateway, "--tags", f"Key={Tag.CLAIM.value}"),
+    )
 
 
 def claim_of(value: Value, ours: str, take_over: str | None = None) -> Free | Ours | Foreign:
@@ -57,9 +87,9 @@ def require_not_foreign(claim: Free | Ours | Foreign, gateway: VpnGatewayId) -> 
 
 
 def claimed(holder: str, gateway: VpnGatewayId) -> ClaimedError:
-    """Return the refusal that names *holder*, whose claim is on *gateway*, and how to take over."""
+    """Return the refusal that names *holder*, whose claim is on *gateway*, and what to do."""
     return ClaimedError(
-        f"{gateway} is being migrated by {holder}, says its claim tag",
-        advice=f"talk to them; to go on in their place: --take-over {holder}",
-        holder=holder,
+        f"{gateway} is being migrated by {shown_holder(holder)}, says its claim tag",
+        advice=taking_over_from(holder, gateway),
+        holder=holder if is_holder_name(holder) else "",
     )

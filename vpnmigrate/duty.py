@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import LockedError
 from vpnmigrate.lock import is_held, is_stopped
 from vpnmigrate.private_files import FILE_MODE, open_to_append, write_whole
@@ -109,7 +110,7 @@ def _taken(run: Run) -> FileLock:
         held = _named(run)
         if held is None or not held.stopped:
             raise LockedError(
-                f"run {run.id} has a watchdog already", advice=f"vpnmigrate status {run.id}"
+                f"run {run.id} has a watchdog already", advice=cli("status", run.id)
             ) from exc
         # The stopped process keeps a lock on a file that has no name any more.
         _post(run).unlink(missing_ok=True)

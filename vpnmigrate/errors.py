@@ -33,6 +33,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import ClassVar
 
+from vpnmigrate.commands import Advice, one_line
+
 
 class Exit(IntEnum):
     """The exit codes; no other ever leaves the process."""
@@ -48,14 +50,19 @@ class Exit(IntEnum):
 
 
 class VpnMigrateError(Exception):
-    """Something a person has to know.  *advice* is one sentence or command, ready to use."""
+    """Something a person has to know.  *advice* says what to do next."""
 
     exit: ClassVar[Exit] = Exit.FAILED
 
-    def __init__(self, message: str, *, advice: str = "") -> None:
+    def __init__(self, message: str, *, advice: Advice = "") -> None:
         super().__init__(message)
         self.message = message
-        self.advice = advice
+        self.next_step = advice
+
+    @property
+    def advice(self) -> str:
+        """The next step as one line of text."""
+        return one_line(self.next_step)
 
 
 class UsageError(VpnMigrateError):
@@ -77,7 +84,7 @@ class RefusedError(VpnMigrateError):
 class PreflightError(RefusedError):
     """The survey cannot be planned; ``findings`` are the blockers and warnings."""
 
-    def __init__(self, message: str, findings: Sequence[object], *, advice: str = "") -> None:
+    def __init__(self, message: str, findings: Sequence[object], *, advice: Advice = "") -> None:
         super().__init__(message, advice=advice)
         self.findings = tuple(findings)
 
@@ -89,7 +96,7 @@ class PlanEditedError(RefusedError):
 class DriftError(RefusedError):
     """AWS is configured differently from the plan's before-survey; ``differences`` says where."""
 
-    def __init__(self, message: str, differences: Sequence[str], *, advice: str = "") -> None:
+    def __init__(self, message: str, differences: Sequence[str], *, advice: Advice = "") -> None:
         super().__init__(message, advice=advice)
         self.differences = tuple(differences)
 
@@ -101,7 +108,7 @@ class WrongAccountError(RefusedError):
 class HeldByOthersError(RefusedError):
     """Somebody else works on it; ``holder`` is the name that ``--take-over`` asks for."""
 
-    def __init__(self, message: str, *, advice: str = "", holder: str = "") -> None:
+    def __init__(self, message: str, *, advice: Advice = "", holder: str = "") -> None:
         super().__init__(message, advice=advice)
         self.holder = holder
 
@@ -139,7 +146,7 @@ class InterruptedRunError(VpnMigrateError):
 class StepError(VpnMigrateError):
     """A step failed.  ``step`` is its number; ``outage`` says that traffic is down."""
 
-    def __init__(self, message: str, *, step: int, outage: bool, advice: str = "") -> None:
+    def __init__(self, message: str, *, step: int, outage: bool, advice: Advice = "") -> None:
         super().__init__(message, advice=advice)
         self.step = step
         self.outage = outage
@@ -177,7 +184,7 @@ class JournalError(VpnMigrateError):
 class JournalDamagedError(JournalError):
     """A line of the journal was altered, lost or reordered; ``line`` is its number from 1."""
 
-    def __init__(self, message: str, *, line: int, advice: str = "") -> None:
+    def __init__(self, message: str, *, line: int, advice: Advice = "") -> None:
         super().__init__(message, advice=advice)
         self.line = line
 

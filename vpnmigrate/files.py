@@ -12,10 +12,18 @@ from typing import Any
 
 import msgspec
 
+import vpnmigrate
+from vpnmigrate.commands import cli
 from vpnmigrate.decoding import fault_of
-from vpnmigrate.errors import MalformedFileError, PlanEditedError, UsageError
+from vpnmigrate.errors import (
+    MalformedFileError,
+    PlanEditedError,
+    RefusedError,
+    UsageError,
+    VpnMigrateError,
+)
 from vpnmigrate.plan import PLAN_FORMAT, Plan
-from vpnmigrate.planner import fingerprint_of
+from vpnmigrate.planner import derived_again, differing, fingerprint_of
 from vpnmigrate.playbook import Playbook, playbook_from
 from vpnmigrate.private_files import write_output
 from vpnmigrate.survey import Survey
@@ -100,7 +108,39 @@ def ready_playbooks() -> tuple[Playbook, ...]:
 
 
 def load_plan(path: Path) -> Plan:
-    """Read a plan and see that it is the one that was written.
+    """Read a plan that somebody hands in: what it shows is what this program would do.
+
+    Raises:
+        UsageError: There is no such file, or it cannot be read.
+        MalformedFileError: It is no plan, or one of a later version of this program.
+        PlanEditedError: Its text no longer matches its fingerprint, or its steps do not follow
+            from its survey and decisions.
+        RefusedError: Another version of this program made it and would do something else.
+    """
+    plan = read_plan(path)
+    require_derived(plan, path)
+    return plan
+
+
+def load_plan_in_force(path: Path) -> Plan:
+    """Read the plan of a run that was begun.
+
+    Another version of this program may have made it: a run is resumed and rolled back from its
+    survey and decisions, so that an upgrade strands none.
+
+    Raises:
+        UsageError: There is no such file, or it cannot be read.
+        MalformedFileError: It is no plan, or one of a later version of this program.
+        PlanEditedError: Its text no longer matches its fingerprint, or its steps do not follow
+            from its survey and decisions.
+    """
+    plan = read_plan(path)
+    require_unedited(plan, path)
+    return plan
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan whose steps were checked before, or are not shown.
 
     Raises:
         UsageError: There is no such file, or it cannot be read.
@@ -108,6 +148,55 @@ def load_plan(path: Path) -> Plan:
         PlanEditedError: Its text no longer matches its fingerprint.
     """
     return plan_from_text(_bytes(path, LARGEST_PLAN), str(path))
+
+
+def require_unedited(plan: Plan, path: Path) -> None:
+    """Refuse a plan of this version whose steps do not follow from its survey and decisions.
+
+    Raises:
+        PlanEditedError: They do not.
+    """
+    if plan.tool == vpnmigrate.__version__:
+        require_derived(plan, path)
+
+
+def require_derived(plan: Plan, path: Path) -> None:
+    """Refuse a plan that shows something else than what follows from its survey and decisions.
+
+    Whoever edits a file can make its fingerprint anew.
+
+    Raises:
+        PlanEditedError: It does.
+        RefusedError: Another version made it, and this one derives something else.
+    """
+    again = ("plan again:", cli("plan", "--vpn-gateway", plan.before.gateway.id))
+    try:
+        found = differing(plan, derived_again(plan))
+    except VpnMigrateError as error:
+        raise PlanEditedError(
+            f"{path} was edited after it was made: no plan follows from its survey: "
+            f"{error.message}",
+            advice=again,
+        ) from error
+    except Exception as error:  # a survey that no AWS account has
+        raise PlanEditedError(
+            f"{path} was edited after it was made: no plan follows from its survey "
+            f"({type(error).__name__})",
+            advice=again,
+        ) from error
+    if not found:
+        return
+    if plan.tool != vpnmigrate.__version__:
+        raise RefusedError(
+            f"{path} was made by vpnmigrate {plan.tool}, and this is {vpnmigrate.__version__}, "
+            f"which would do something else: {'; '.join(found)}",
+            advice=("use the version that made it, or", *again),
+        )
+    raise PlanEditedError(
+        f"{path} was edited after it was made: what it shows does not follow from its survey and "
+        f"decisions: {'; '.join(found)}",
+        advice=again,
+    )
 
 
 def plan_from_text(raw: bytes, path: str) -> Plan:
@@ -121,7 +210,10 @@ def plan_from_text(raw: bytes, path: str) -> Plan:
     if not isinstance(document, dict) or not isinstance(document.get("format"), int):
         raise MalformedFileError(
             f"{path}: not a plan: field format is missing",
-            advice="make one with: vpnmigrate plan --vpn-gateway vgw-… -o plan.json",
+            advice=(
+                "make one with:",
+                cli("plan", "--vpn-gateway", "vgw-...", "-o", "plan.json"),
+            ),
         )
     if document["format"] > PLAN_FORMAT:
         raise MalformedFileError(

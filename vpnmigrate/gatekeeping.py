@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from vpnmigrate import gates
 from vpnmigrate.admission import require_direct_connect_known, require_unchanged
 from vpnmigrate.clock import Clock
+from vpnmigrate.commands import cli
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import HeldError, NotVerifiedError
 from vpnmigrate.gates import Circumstances, ProofOfReturn
@@ -111,7 +112,7 @@ class Gatekeeper:
         if closed:
             raise HeldError(
                 f"finalize may not begin: {_listed(closed)}",
-                advice=closed[0].advice or f"vpnmigrate status {self._plan.migration}",
+                advice=closed[0].advice or cli("status", self._plan.migration),
             )
 
     def _hook(self, moment: HookMoment) -> Sequence[Seen]:
@@ -166,7 +167,7 @@ class Gatekeeper:
         if closed:
             raise HeldError(
                 f"the cutover may not begin: {_listed(closed)}",
-                advice=f"vpnmigrate apply {self._plan.migration}",
+                advice=cli("apply", self._plan.migration),
             )
 
 

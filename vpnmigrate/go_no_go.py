@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from vpnmigrate.commands import Advice
+
 
 class Milestone(StrEnum):
     """What a round of gates stands before."""
@@ -56,7 +58,7 @@ class Seen(Struct, frozen=True):
     call: Call
     observed: str
     required: str
-    advice: str = ""
+    advice: Advice = ""
     """What to do if it does not pass."""
     forced: str = ""
     """The reason for which the operator went on all the same."""
@@ -73,7 +75,7 @@ class Seen(Struct, frozen=True):
 UNFORCEABLE: dict[Gate, str] = {
     Gate.WORLD: "the way back is worked out from the plan's survey: plan again instead",
     Gate.WAY_BACK: "without what was there before nothing leads back",
-    Gate.DEVICES: "the word is given with: vpnmigrate done RUN 5",
+    Gate.DEVICES: "the confirmation is given with the command done",
     Gate.NEW_CONNECTIONS: "the outage could not end; a playbook's exceptions leave one out",
     Gate.NEW_GATEWAY: "a gateway can be on one VPC, so EC2 would refuse it in the outage",
     Gate.TRAFFIC: "finalize would delete what may be the only path",

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from vpnmigrate.calls import SLOW
 from vpnmigrate.clock import Clock
 from vpnmigrate.clock_watch import ClockWatch
+from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import HeldError, TurnBackError
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.orders import Rest, Stop, TurnBack, heed
@@ -155,7 +156,7 @@ class Holding:
                 return True
             case Stop(order):
                 message = f"the run is {order}; nothing is interrupted"
-                raise HeldError(message, advice=f"vpnmigrate rollback {self._plan.migration}")
+                raise HeldError(message, advice=cli("rollback", self._plan.migration))
             case TurnBack(order):
                 raise TurnBackError(f"the cutover is {order}")
             case None:
@@ -193,10 +194,9 @@ class Holding:
 
     def _rest(self) -> None:
         began = self._clock.now()
-        run = self._plan.migration
         while isinstance(asked := self._asked(), Rest):
             rested = self._clock.now() - began
-            why = f"{asked.order}; to go on: vpnmigrate continue {run}"
+            why = str(asked.order)
             if rested >= LONGEST_REST:
                 message = f"the run is {asked.order}"
                 raise HeldError(message, advice=self._lifting())
@@ -219,8 +219,13 @@ class Holding:
                 raise HeldError(f"the run is {order}", advice=self._lifting())
             case Stop(order) | TurnBack(order):
                 run = self._plan.migration
-                message = f"the run is {order}; vpnmigrate continue {run} would take that back"
-                raise HeldError(message, advice=f"vpnmigrate rollback {run}")
+                advice = (
+                    "roll back:",
+                    cli("rollback", run),
+                    "or take that order back:",
+                    cli("continue", run),
+                )
+                raise HeldError(f"the run is {order}", advice=advice)
             case None:
                 pass
 
@@ -230,6 +235,6 @@ class Holding:
             return None  # asked every second, and the rest reads the whole journal
         return heed(state, cutover_open=self._logbook.cutover_is_open)
 
-    def _lifting(self) -> str:
+    def _lifting(self) -> Command:
         on = self._logbook.going_on(self._plan)
-        return f"vpnmigrate continue {self._plan.migration} && {on}"
+        return cli("continue", self._plan.migration).and_then(on)

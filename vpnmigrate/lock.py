@@ -19,7 +19,9 @@ from typing import Final
 import msgspec
 from filelock import FileLock, Timeout
 
+from vpnmigrate.claims import holder_name
 from vpnmigrate.clock import Clock
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import LockedError, TakenOverError, VpnMigrateError
 from vpnmigrate.private_files import FILE_MODE, write_whole
 from vpnmigrate.rundir import Run
@@ -54,7 +56,7 @@ class Owner(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """What ``--take-over`` asks for."""
-        return f"{self.user}@{self.host}/{self.process}"
+        return holder_name(self.user, self.host, str(self.process))
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class RunLock:
         raise TakenOverError(
             f"run {self._run.id} was taken over from this process{by}; this process stops here, "
             "and has sent nothing since",
-            advice=f"vpnmigrate status {self._run.id}",
+            advice=cli("status", self._run.id),
         )
 
     def release(self) -> None:
@@ -260,7 +262,7 @@ def _locked(owner: Owner | None, now: datetime, run: Run) -> LockedError:
     if owner is None:
         return LockedError(
             f"another process has just begun to work on run {run.id}",
-            advice=f"try again in a moment; vpnmigrate status {run.id} tells who",
+            advice=("try again in a moment; who has it:", cli("status", run.id)),
         )
     condition = "; it is stopped" if is_stopped(owner.process) else ""
     return LockedError(

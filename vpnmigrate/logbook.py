@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from vpnmigrate.belief import Intent
 from vpnmigrate.changes import AttachVpnGateway, EnablePropagation
+from vpnmigrate.commands import Command
 from vpnmigrate.errors import (
     HeldError,
     InterruptedRunError,
@@ -57,7 +58,7 @@ class Logbook:
         """What everything written so far amounts to."""
         return self._state
 
-    def going_on(self, plan: Plan) -> str:
+    def going_on(self, plan: Plan) -> Command:
         """Give the command that goes on the way that was taken."""
         return going_on(self._state, plan.migration, plan.old_connections)
 

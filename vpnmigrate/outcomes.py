@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from msgspec import Struct
 
+from vpnmigrate.commands import Advice
+
 
 class Performed(Struct, frozen=True, tag="performed"):
     """The call was answered: its effect is on the way or there."""
@@ -31,7 +33,7 @@ class Refused(Struct, frozen=True, tag="refused"):
 
     code: str
     message: str
-    advice: str = ""
+    advice: Advice = ""
     """What the operator can do about it, a sentence."""
     request_id: str = ""
     definite: bool = True

@@ -91,6 +91,52 @@ def plan_from(
     return replace(plan, fingerprint=fingerprint(plan))
 
 
+def derived_again(plan: Plan) -> Plan:
+    """Return *plan* with everything that follows from its survey and decisions worked out anew.
+
+    The proof of return is not a part of a plan, so this takes milliseconds for a small one.
+
+    Raises:
+        VpnMigrateError: No plan follows from them.
+    """
+    return plan_from(
+        plan.before,
+        plan.decisions,
+        plan.playbook,
+        migration=plan.migration,
+        made=plan.made,
+        tool=plan.tool,
+    )
+
+
+def differing(plan: Plan, other: Plan) -> tuple[str, ...]:
+    """Return where two plans differ: names of fields, and for steps their numbers."""
+    found: list[str] = []
+    for field in plan.__struct_fields__:
+        here, there = getattr(plan, field), getattr(other, field)
+        if here == there or field == "fingerprint":
+            continue
+        if field in {"forward", "back", "retire"}:
+            found += _steps_differing(field, here, there)
+        else:
+            found.append(field)
+    return tuple(found)
+
+
+def _steps_differing(
+    field: str, here: Sequence[PlannedStep], there: Sequence[PlannedStep]
+) -> Sequence[str]:
+    numbers = sorted(
+        {
+            step.number
+            for step in (*here, *there)
+            if [s for s in here if s.number == step.number]
+            != [s for s in there if s.number == step.number]
+        }
+    )
+    return [f"{field}, step {number}" for number in numbers] or [f"{field}, their order"]
+
+
 def replan_from(  # noqa: PLR0913  what a plan is made of, and what there is of it
     old: Plan,
     survey: Survey,

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from vpnmigrate.approval import Approval
 from vpnmigrate.changes import Change
+from vpnmigrate.commands import Invocation
 from vpnmigrate.go_no_go import Gate, Milestone, Seen
 from vpnmigrate.model import MigrationId, Role, RouteTableId, VpnConnectionId
 from vpnmigrate.options import HookMoment
@@ -47,6 +48,8 @@ class Opened(_Record, frozen=True, tag="opened"):
     tool: str
     change: str = ""
     """The change board's number, from the plan."""
+    invocation: Invocation = Invocation()
+    """How the process reached AWS, for commands that other terminals print."""
 
 
 class DirectionTaken(_Record, frozen=True, tag="direction-taken"):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from vpnmigrate.commands import cli
 from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import MalformedFileError, VpnMigrateError
 from vpnmigrate.plan import Plan
@@ -24,7 +25,7 @@ LARGEST = 64 * 1024
 """A record has ten spans of time in it."""
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-_AGAIN = "rehearse the plan again: vpnmigrate rehearse PLAN"
+_AGAIN = ("rehearse the plan again:", cli("rehearse", "PLAN"))
 
 
 class Rehearsals:

@@ -32,6 +32,7 @@ from typing import Final
 
 import msgspec
 
+from vpnmigrate.commands import Command, cli
 from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
 from vpnmigrate.plan import Plan
@@ -148,7 +149,7 @@ class Run:
         if stat.S_IMODE(found.st_mode) & 0o077:
             raise RefusedError(
                 f"{self.path} is open to other users, and holds device keys",
-                advice=f"chmod -R go= {self.path}",
+                advice=Command(("chmod", "-R", "go=", str(self.path))),
             )
 
     def replan(self, plan: Plan, text: bytes) -> None:
@@ -201,7 +202,7 @@ class Runs:
                 listed = ", ".join(run.id for run in known) or "none"
                 raise UsageError(
                     f"there is no run {text!r} in {self.home}; known: {listed}",
-                    advice="vpnmigrate status, or give the right --run-dir",
+                    advice=("give the right --run-dir, or see which runs are here:", cli("status")),
                 )
             case several:
                 listed = ", ".join(run.id for run in several)
@@ -224,8 +225,12 @@ class Runs:
             raise RefusedError(
                 f"run {run.id} was begun with another plan "
                 f"({run.fingerprint[:12]}, not {plan.fingerprint[:12]})",
-                advice=f"go on with the run's own plan: vpnmigrate apply {run.id}; "
-                f"or plan again from it: vpnmigrate plan --from {run.id}",
+                advice=(
+                    "go on with the run's own plan:",
+                    cli("apply", run.id),
+                    "or plan again from it:",
+                    cli("plan", "--from", run.id),
+                ),
             )
         return run
 

@@ -13,6 +13,7 @@ from vpnmigrate.adopting import Adopting
 from vpnmigrate.arming import Arming, CommitConfirm
 from vpnmigrate.calls import DirectCalls, LimitedEc2, LimitedPaths
 from vpnmigrate.clock import Clock
+from vpnmigrate.commands import cli
 from vpnmigrate.crossing import Crossing
 from vpnmigrate.deciding import Deciding
 from vpnmigrate.errors import (
@@ -201,7 +202,7 @@ class Runner:
             cause, who = failure, "the plan's back-out policy has rolled it back"
         lost = self._turn_round().lost
         now = f"gone by another hand: {'; '.join(lost)}" if lost else "traffic is as before"
-        advice = f"{now}; to clean up: vpnmigrate rollback {self._plan.migration}"
+        advice = (f"{now}; to clean up:", cli("rollback", self._plan.migration))
         raise BackedOutError(f"{cause.message}; {who}", advice=advice) from cause
 
     def _go_forward(self, until: int | None) -> Ended:
@@ -339,7 +340,7 @@ class Runner:
             message = "everything is staged; the cutover has not begun and nothing is interrupted"
         else:
             message = f"held after step {step}, as asked"
-        raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")
+        raise HeldError(message, advice=cli("apply", self._plan.migration))
 
     def _settle_all(self, steps: Iterable[Step]) -> list[str]:
         return [line for step in steps for line in self._settler.settle(step)]

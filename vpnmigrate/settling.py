@@ -18,6 +18,7 @@ from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.changes import AwsChange, DetachVpnGateway, OperatorTask
 from vpnmigrate.claims import claimed
 from vpnmigrate.clock import Clock
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import (
     AwsUnreadableError,
     DidNotSettleError,
@@ -153,7 +154,7 @@ class Settler:
             self._observer.waits(step, why, self._time.now() - began, 2 * CONSISTENCY_DELAY)
             if self._time.now() >= deadline:
                 message = f"AWS could not be read for certain, so nothing was begun: {why}"
-                raise HeldError(message, advice=f"vpnmigrate apply {self._plan.migration}")
+                raise HeldError(message, advice=cli("apply", self._plan.migration))
             self._wait(self._pace())
 
     def read_for_certain(self, read: Callable[[], T]) -> T:
@@ -258,7 +259,7 @@ class Settler:
                 message,
                 step=step.number,
                 outage=False,
-                advice=f"find out who did; go back: vpnmigrate rollback {self._plan.migration}",
+                advice=("find out who did; roll back:", cli("rollback", self._plan.migration)),
             )
 
     def _conclude(self, step: Step, verdict: Verdict, limit: timedelta) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vpnmigrate.changes import AskOperator, OperatorTask, RunTest
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import HeldError, InterruptedRunError
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.outcomes import Performed
@@ -64,8 +65,8 @@ class Tasks:
             return
         step = _step_of(self._pending)
         message = f"step {step} needs a person: {self._pending}"
-        done = f"vpnmigrate done {self._plan.migration} {step}"
-        raise HeldError(message, advice=f"{done} && {self._logbook.going_on(self._plan)}")
+        done = cli("done", self._plan.migration, str(step))
+        raise HeldError(message, advice=done.and_then(self._logbook.going_on(self._plan)))
 
     def listen(self) -> bool:
         """Take in whatever was said meanwhile; tell whether it was what we wait for."""

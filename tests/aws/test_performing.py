@@ -14,6 +14,7 @@ from vpnmigrate import changes
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.clock import VirtualClock
+from vpnmigrate.commands import one_line
 from vpnmigrate.model import (
     CustomerGatewayId,
     Role,
@@ -328,7 +329,7 @@ class TestCreatingConnections:
         outcome = perform(a_connection(keys=KeyMode.REUSE), answering)
 
         assert isinstance(outcome, Refused)
-        assert "whose keys are new" in outcome.advice
+        assert "whose keys are new" in one_line(outcome.advice)
         assert answering.operations == ["DescribeVpnConnections"]
 
     def test_a_refused_key_is_not_quoted(self, perform):

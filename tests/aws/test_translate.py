@@ -14,6 +14,7 @@ from tests.aws.answering import REQUEST_ID
 from vpnmigrate.aws.failures import failure_of
 from vpnmigrate.aws.translate import outcome_of, outcome_of_read
 from vpnmigrate.aws.unreadable import CredentialsExpiredError
+from vpnmigrate.commands import one_line
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import (
     AwsError,
@@ -224,9 +225,9 @@ def test_denied_names_the_action():
     assert isinstance(attach, Refused)
     assert isinstance(create, Refused)
     assert isinstance(prefix, Refused)
-    assert "allow ec2:AttachVpnGateway for" in attach.advice
-    assert "allow ec2:CreateVpnConnectionRoute for" in prefix.advice
-    assert "allow ec2:CreateVpnGateway and ec2:CreateTags for" in create.advice
+    assert "allow ec2:AttachVpnGateway for" in one_line(attach.advice)
+    assert "allow ec2:CreateVpnConnectionRoute for" in one_line(prefix.advice)
+    assert "allow ec2:CreateVpnGateway and ec2:CreateTags for" in one_line(create.advice)
 
 
 @pytest.mark.parametrize("code", ["RequestExpired", "ExpiredToken", "TokenRefreshRequired"])

@@ -15,6 +15,7 @@ from tests.builders import snapshot_by_tag
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.worlds import load
+from vpnmigrate.commands import Invocation
 from vpnmigrate.drift import differences
 from vpnmigrate.model import MigrationId, Role, VpnGatewayId
 from vpnmigrate.options import Decisions, InsideMode, KeyMode, TestVpc
@@ -133,7 +134,7 @@ def begun(
         made=clock.now(),
         tool="test",
     )
-    document = markdown(runbook_of(plan, rehearse(plan, lambda _: None), "plan.json"))
+    document = markdown(runbook_of(plan, rehearse(plan, lambda _: None), "plan.json", Invocation()))
     with serve(world, attentive=timedelta(seconds=20)) as server:
         shell = Shell(program, server.environment, home)
         yield Migration(plan, document, shell, world, account)

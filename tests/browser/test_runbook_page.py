@@ -11,6 +11,7 @@ import pytest
 from tests.browser.chromium import MISSING, REQUIRED, Chromium, found
 from tests.report.books import EVIL, a_large_plan, a_plan, a_rehearsal, an_evil_plan
 from tests.report.test_runbook import Elements
+from vpnmigrate.commands import Invocation
 from vpnmigrate.report.runbook import runbook_of
 from vpnmigrate.report.runbook.views import CHAPTERS, html
 
@@ -35,7 +36,9 @@ def page(tmp_path: Path):
 
     def written(plan):
         file = tmp_path / "change.html"
-        file.write_text(html(runbook_of(plan, a_rehearsal(), "plan.json"), plan), encoding="utf-8")
+        file.write_text(
+            html(runbook_of(plan, a_rehearsal(), "plan.json", Invocation()), plan), encoding="utf-8"
+        )
         return file
 
     return written

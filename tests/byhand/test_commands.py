@@ -30,6 +30,7 @@ from vpnmigrate import changes
 from vpnmigrate.byhand import back, blocks, opening
 from vpnmigrate.byhand.commands import command
 from vpnmigrate.byhand.names import Names
+from vpnmigrate.commands import Invocation
 from vpnmigrate.model import MigrationId
 from vpnmigrate.options import Decisions, KeyMode, TestVpc
 from vpnmigrate.plan import GATEWAY_ROLE, Phase, PlannedStep
@@ -89,7 +90,9 @@ def planned(decisions=None, *, prefixes=None):
 def everything(plan):
     """Give all the shell that a plan becomes."""
     steps = (*plan.forward, *back(plan), *plan.retire)
-    return "\n".join([opening(plan), *(block for step in steps for block in blocks(plan, step))])
+    return "\n".join(
+        [opening(plan, Invocation()), *(block for step in steps for block in blocks(plan, step))]
+    )
 
 
 @pytest.mark.parametrize(("change", "operation", "params"), PLAIN)

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from vpnmigrate.byhand.commands import as_json
-from vpnmigrate.byhand.quoting import quoted
+from vpnmigrate.commands import quoted
 
 SHELLS = [name for name in ("bash", "zsh") if shutil.which(name)]
 TEXTS = [

@@ -17,6 +17,7 @@ from vpnmigrate.cli.worlds import load
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.ports import People
 from vpnmigrate.report.console import Speaker
+from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.loading import world_of
@@ -83,5 +84,5 @@ class Terminal:
 class Unattended(SandboxParts):
     """Nobody does device tasks unasked, and nobody can be asked."""
 
-    def people(self, console: Speaker, run: Run, asking: Asking) -> People:
-        return TerminalPeople(console, NoPrompt(), run)
+    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
+        return TerminalPeople(console, NoPrompt(), run, on)

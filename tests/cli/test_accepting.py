@@ -11,6 +11,7 @@ from vpnmigrate.cli.flags import Asking
 from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.ports import People
 from vpnmigrate.report.console import Speaker
+from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run
 
 PLAYBOOK = "name: p\nsummary: s\ndecisions: {old_tunnels: leave, waits: {tunnels: 5m}}\n"
@@ -19,7 +20,7 @@ PLAYBOOK = "name: p\nsummary: s\ndecisions: {old_tunnels: leave, waits: {tunnels
 class OneTunnelRouter(SandboxParts):
     """A sandbox in which the router can run only one tunnel."""
 
-    def people(self, console: Speaker, run: Run, asking: Asking) -> People:
+    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
         return OneTunnel(self._world)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,10 +26,10 @@ def killed(terminal):
     return Path(terminal.status(run)["folder"])
 
 
-def with_new_home(advice: str, verb: str) -> list[str]:
-    """Take the command out of *advice*, and give it a new run directory."""
-    command = advice.partition("vpnmigrate apply ")[2].partition(", or")[0]
-    return [verb, *shlex.split(command.replace("NEW", "spare"))]
+def with_new_home(error: Mapping[str, Any], verb: str) -> list[str]:
+    """Take the one command of an error, as another *verb* and with a new run directory."""
+    (command,) = error["commands"]
+    return [verb, *shlex.split(command.replace("NEW", "spare"))[2:]]
 
 
 @pytest.mark.parametrize(("verb", "traffic"), [("apply", "new"), ("rollback", "old")])
@@ -36,7 +38,7 @@ def test_a_journal_that_was_removed_is_missed_and_the_advice_works(terminal, kil
     (killed / "journal.jsonl").unlink()
 
     refused = terminal.run("apply", killed.name, "--json")
-    gone_on = terminal.run(*with_new_home(refused.document["error"]["next"], verb), "--json")
+    gone_on = terminal.run(*with_new_home(refused.document["error"], verb), "--json")
 
     assert refused.code == 1
     assert "it is gone, with all its" in refused.document["error"]["what"]

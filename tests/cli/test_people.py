@@ -14,6 +14,7 @@ from vpnmigrate.changes import AskOperator, RunTest
 from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
 from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.report.console import Console
+from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run
 from vpnmigrate.snapshot import Word
 
@@ -43,7 +44,7 @@ def screen():
 def people(screen, prompt, tmp_path):
     run = Run(tmp_path / "m-1")
     run.path.mkdir()
-    return TerminalPeople(Console(screen), prompt, run)
+    return TerminalPeople(Console(screen), prompt, run, RunCommands("m-1"))
 
 
 def overdue(minutes):
@@ -184,7 +185,9 @@ class TestTheDecision:
 
     def test_is_not_asked_of_who_said_yes_beforehand(self, screen, tmp_path):
         """With --yes a person may do tasks, and is asked nothing."""
-        them = UnaskedPeople(Console(screen), Typed("roll back\n"), Run(tmp_path / "m-1"))
+        them = UnaskedPeople(
+            Console(screen), Typed("roll back\n"), Run(tmp_path / "m-1"), RunCommands("m-1")
+        )
 
         assert them.decide(overdue(13)) is None
         assert screen.getvalue() == ""

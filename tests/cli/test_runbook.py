@@ -22,7 +22,7 @@ class TestRunbook:
         assert (printed.code, written.code) == (0, 0)
         assert written.out == "wrote change.md\n"
         assert (terminal.place / "change.md").read_text(encoding="utf-8") == printed.out
-        assert f"`vpnmigrate apply {migration}`" in printed.out
+        assert f"`vpnmigrate apply {migration} --region eu-west-1`" in printed.out
         assert terminal.clock.now() == calls
 
     def test_the_ending_says_the_form(self, terminal):

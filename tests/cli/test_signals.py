@@ -17,8 +17,9 @@ from vpnmigrate.sandbox.faults import Faults
 STUBBORN = """
 import os, signal
 from vpnmigrate.cli.signals import Interruption, heeding
+from vpnmigrate.commands import cli
 from vpnmigrate.report.console import Console
-wish = Interruption(Console(), lambda: True, lambda: "vpnmigrate apply m-1")
+wish = Interruption(Console(), lambda: True, lambda: cli("apply", "m-1"))
 with heeding(wish):
     os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGINT)

@@ -18,6 +18,7 @@ from vpnmigrate.cli.signals import to_the_end
 from vpnmigrate.model import Role
 from vpnmigrate.ports import Choice, Overdue, People
 from vpnmigrate.report.console import Speaker
+from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run
 from vpnmigrate.snapshot import Word
 
@@ -29,10 +30,10 @@ class Quick(InSandboxTime):
 
     program = "tests.e2e.quick"
 
-    def people(self, console: Speaker, run: Run, asking: Asking) -> People:
+    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
         if os.environ.get(ENGINEER):
             return Willing()
-        return super().people(console, run, asking)
+        return super().people(console, on, run, asking)
 
 
 class Willing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -205,7 +204,9 @@ def heal(ending: Ending, leg: Leg) -> VpnMigrateError | None:
     stage = ending.stage
     stage.faults = None
     stage.clock.sleep(minutes(1))
-    verb = shlex.split(ending.standing.next)[1]
+    following = ending.standing.next
+    assert following is not None
+    verb = following.words[1]
     return went(stage, {"apply": leg.go, "rollback": Runner.back, "finalize": retire}[verb])
 
 

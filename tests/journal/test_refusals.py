@@ -8,6 +8,7 @@ import pytest
 
 from tests.builders import MIGRATION
 from tests.journal.stories import Story
+from vpnmigrate.commands import one_line
 from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.journal.chain import RESTORE, Mark, genesis, lines_of, read_chain
 from vpnmigrate.records import JOURNAL_FORMAT
@@ -50,7 +51,7 @@ def test_damage_is_told_by_its_line(lines, number, why):
 
     assert isinstance(error, JournalDamagedError)
     assert error.message == f"the book is damaged at line {number}: {why}"
-    assert (error.line, error.advice) == (number, RESTORE)
+    assert (error.line, error.next_step) == (number, RESTORE)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_without_a_name_it_is_the_journal():
 
 def test_the_advice_names_the_two_ways_on():
     """Without a backup a run goes on from plan and tags, forward or back."""
-    assert RESTORE == (
-        "restore the journal from a backup; without one, go on from plan and tags in a new "
-        "--run-dir: vpnmigrate apply PLAN --take-over HOLDER, or rollback PLAN --take-over HOLDER"
+    assert one_line(RESTORE) == (
+        "restore the journal from a backup; without one, go on from plan and tags: "
+        "vpnmigrate apply PLAN --run-dir NEW --take-over HOLDER or the same with rollback"
     )

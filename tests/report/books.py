@@ -17,6 +17,7 @@ from tests.builders import (
     a_proof,
     a_survey,
 )
+from vpnmigrate.commands import Invocation
 from vpnmigrate.model import (
     PROPAGATED_ROUTE,
     AssociationRecord,
@@ -70,7 +71,7 @@ def a_plan(decisions=None, **survey):
 
 def a_book(decisions=None, **survey):
     """Write the document of such a plan."""
-    return runbook_of(a_plan(decisions, **survey), a_rehearsal(), "plan.json")
+    return runbook_of(a_plan(decisions, **survey), a_rehearsal(), "plan.json", Invocation())
 
 
 def an_evil_plan():

@@ -14,6 +14,7 @@ from vpnmigrate.replay import replay
 from vpnmigrate.report import deadline, status
 from vpnmigrate.report.progress import Narrator, OutageClock
 from vpnmigrate.report.standing import Retry, Standing
+from vpnmigrate.report.words import RunCommands
 from vpnmigrate.spoken import Armed, Confirmed, Paused
 
 AT = BEGAN + timedelta(minutes=90)
@@ -72,20 +73,23 @@ def test_progress_says_that_the_deadline_has_passed():
     """It is loud, and says what follows."""
     narrator = Narrator()
 
-    told = [line for e in a_journal(SET, DeadlinePassed(AT)) for line in narrator.lines(e)]
+    told = [
+        line for e in a_journal(SET, DeadlinePassed(AT)) for line in map(str, narrator.lines(e))
+    ]
 
     assert any("to be green, or going back, by 2026-01-17 03:30:00Z" in line for line in told)
     assert any("THE BACK-OUT DEADLINE, 03:30:00Z, HAS PASSED" in line for line in told)
 
 
-@pytest.mark.parametrize(
-    ("run", "asks", "told"), [("m-7", True, 4), ("m-7", False, 2), ("", True, 2)]
-)
-def test_who_has_to_decide_reads_the_commands_that_do(run, asks, told):
+ON = RunCommands("m-7")
+
+
+@pytest.mark.parametrize(("on", "asks", "told"), [(ON, True, 4), (ON, False, 2), (None, True, 2)])
+def test_who_has_to_decide_reads_the_commands_that_do(on, asks, told):
     """They name the run; where nobody is asked, and in a report, there are none to paste."""
     passed = DeadlinePassed(AT, asks)
 
-    lines = [line for e in a_journal(passed) for line in Narrator(run).lines(e)][1:]
+    lines = [line for e in a_journal(passed) for line in map(str, Narrator(on).lines(e))][1:]
 
     assert len(lines) == told
     assert any(line.endswith("to roll back: vpnmigrate abort m-7") for line in lines) is (told == 4)
@@ -140,4 +144,4 @@ def test_a_pause_is_told_with_whose_it_is():
     paused = stand(StepBegun(3, "x"), Paused("bob", "desk"))
 
     assert "paused by bob on desk since 2026-01-17" in status.one(paused)
-    assert paused.next == "vpnmigrate continue m-7f3c"
+    assert str(paused.next) == "vpnmigrate continue m-7f3c"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from vpnmigrate import errors
+from vpnmigrate.commands import Invocation
 from vpnmigrate.plan import Finding
 from vpnmigrate.report import errors as view
 
@@ -21,24 +22,28 @@ class TestText:
         """The message comes first, the advice last, and nothing else."""
         error = errors.WrongAccountError("the plan is for 1, you are 2", advice="use --profile")
 
-        assert view.text(error) == "the plan is for 1, you are 2\n  Next: use --profile"
+        assert (
+            view.text(error, Invocation()) == "the plan is for 1, you are 2\n  Next: use --profile"
+        )
 
     def test_shows_blockers_before_warnings(self):
         """What forbids the migration is read first."""
-        text = view.text(errors.PreflightError("cannot be planned", FINDINGS))
+        text = view.text(errors.PreflightError("cannot be planned", FINDINGS), Invocation())
 
         assert text.index("VPM-B002 BLOCKS: quota") < text.index("VPM-W001 warns: later")
         assert "    Mend: ask for more" in text
 
     def test_shows_drift_field_by_field(self):
         """Each difference is an item of its own."""
-        text = view.text(errors.DriftError("changed", ["rtb-1: propagation is gone", "vpn-2: x"]))
+        text = view.text(
+            errors.DriftError("changed", ["rtb-1: propagation is gone", "vpn-2: x"]), Invocation()
+        )
 
         assert text.splitlines()[1:] == ["  - rtb-1: propagation is gone", "  - vpn-2: x"]
 
     def test_a_bug_names_the_evidence_and_shows_no_traceback(self):
         """A defect is admitted, with the journal and the log to send along."""
-        text = view.bug(KeyError("x"), kept=Path("/runs/crash.log"))
+        text = view.bug(KeyError("x"), kept=Path("/runs/crash.log"), invocation=Invocation())
 
         assert "This is a bug in vpnmigrate: KeyError." in text
         assert "journal" in text
@@ -58,14 +63,18 @@ class TestJson:
     )
     def test_has_what_where_next_and_the_exit_code(self, error, where, code):
         """A program can act on a failure without reading prose."""
-        told = view.as_json(error, where="vpnmigrate apply")["error"]
+        told = view.as_json(error, where="vpnmigrate apply", invocation=Invocation())["error"]
 
         assert (told["what"], told["where"], told["next"], told["exit"]) == ("x", where, "", code)
 
     def test_has_findings_and_differences(self):
         """The particulars are values, not text."""
-        preflight = view.as_json(errors.PreflightError("x", FINDINGS), where="w")["error"]
-        drift = view.as_json(errors.DriftError("x", ["a"]), where="w")["error"]
+        preflight = view.as_json(
+            errors.PreflightError("x", FINDINGS), where="w", invocation=Invocation()
+        )["error"]
+        drift = view.as_json(errors.DriftError("x", ["a"]), where="w", invocation=Invocation())[
+            "error"
+        ]
 
         assert [f["code"] for f in preflight["findings"]] == ["VPM-B002", "VPM-W001"]
         assert drift["differences"] == ["a"]

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tests.builders import a_proof
 from tests.report.examples import NEW, a_plan
 from vpnmigrate.changes import DeleteVpnGateway
+from vpnmigrate.commands import Invocation
 from vpnmigrate.options import Decisions, Exceptions, HookMoment, TestVpc, TunnelOptions
 from vpnmigrate.plan import LAST_OF_CUTOVER, Phase, PlannedStep
 from vpnmigrate.report import plan as view
@@ -17,7 +18,7 @@ from vpnmigrate.report import plan as view
 
 @pytest.fixture
 def text():
-    return view.text(a_plan(), a_proof(), file="plan.json")
+    return view.text(a_plan(), a_proof(), file="plan.json", invocation=Invocation())
 
 
 class TestText:
@@ -78,7 +79,12 @@ class TestText:
         last = PlannedStep(LAST_OF_CUTOVER, "Switch the tunnels", Phase.CUTOVER)
         clean_up = PlannedStep(2, "Delete", Phase.CLEAN_UP, (DeleteVpnGateway(NEW, NEW),))
 
-        text = view.text(replace(plan, back=(interrupted, last, clean_up)), a_proof(), file="p")
+        text = view.text(
+            replace(plan, back=(interrupted, last, clean_up)),
+            a_proof(),
+            file="p",
+            invocation=Invocation(),
+        )
 
         way_back = text[text.index("THE WAY BACK") : text.index("STEP 11")]
         assert way_back.count("THE OUTAGE ENDS") == 1
@@ -103,7 +109,10 @@ class TestText:
         gateway = replace(plan.before.gateway, tags={"Name": "a\x1b[2Jb"})
 
         text = view.text(
-            replace(plan, before=replace(plan.before, gateway=gateway)), a_proof(), file="p"
+            replace(plan, before=replace(plan.before, gateway=gateway)),
+            a_proof(),
+            file="p",
+            invocation=Invocation(),
         )
 
         assert '"a?[2Jb"' in text
@@ -122,7 +131,9 @@ class TestDecisions:
             hooks={HookMoment.BEFORE_CUTOVER: ("/usr/bin/ask", "may we")},
         )
 
-        text = " ".join(view.text(a_plan(decisions), a_proof(), file="p").split())
+        text = " ".join(
+            view.text(a_plan(decisions), a_proof(), file="p", invocation=Invocation()).split()
+        )
 
         assert "Amazon-side ASN 65001" in text
         assert "10.9.0.0/24, judged by: ping 10.9.0.4" in text
@@ -135,7 +146,9 @@ class TestDecisions:
 class TestJson:
     def test_is_the_plan_itself_and_where_it_lies(self):
         """A program reads the same fields as the file has."""
-        document = json.loads(json.dumps(view.as_json(a_plan(), a_proof(), file="plan.json")))
+        document = json.loads(
+            json.dumps(view.as_json(a_plan(), a_proof(), file="plan.json", invocation=Invocation()))
+        )
 
         assert document["schema"] == "vpnmigrate/plan/1"
         assert document["file"] == "plan.json"

@@ -12,6 +12,7 @@ import pytest
 
 from tests.builders import OLD, OLD_VPN, a_customer_gateway
 from tests.report.books import a_book, a_large_plan, a_plan, a_rehearsal, an_evil_plan
+from vpnmigrate.commands import Invocation
 from vpnmigrate.go_no_go import Gate
 from vpnmigrate.options import Approvals, Decisions, TestVpc, Window
 from vpnmigrate.report.picture import ROW, WIDTH, Look, Moment, pictures_of
@@ -76,7 +77,7 @@ class TestMarkdown:
 
     def test_data_is_no_markup(self):
         """Tags and names cannot write chapters, links, tables, code or HTML of their own."""
-        text = markdown(runbook_of(an_evil_plan(), a_rehearsal(), "plan.json"))
+        text = markdown(runbook_of(an_evil_plan(), a_rehearsal(), "plan.json", Invocation()))
         prose = re.sub(r"^(`{3,})bash.*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)
 
         assert "<script" not in prose.replace("\\<script", "")
@@ -98,8 +99,10 @@ def test_a_plan_that_needs_approvals_says_how_they_are_given():
     """The document asks for each, and its cutover command takes them."""
     book = a_book(Decisions(approvals=Approvals(required=2)))
 
-    assert "vpnmigrate approve plan.json" in [check.command for check in book.pre_checks]
-    assert book.cutover[0].command.endswith("--approval FILE --approval FILE")
+    assert "vpnmigrate approve plan.json --region eu-west-1" in [
+        check.command for check in book.pre_checks
+    ]
+    assert "--approval FILE --approval FILE" in book.cutover[0].command
 
 
 def test_gates_that_nobody_can_force_say_so():
@@ -161,7 +164,7 @@ class Elements(HTMLParser):
 
 
 def a_page(plan):
-    return html(runbook_of(plan, a_rehearsal(), "plan.json"), plan)
+    return html(runbook_of(plan, a_rehearsal(), "plan.json", Invocation()), plan)
 
 
 class TestPage:

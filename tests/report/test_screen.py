@@ -25,6 +25,7 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import replay
 from vpnmigrate.replay.state import Deadline
 from vpnmigrate.report.screen import Shown, screen
+from vpnmigrate.report.words import RunCommands
 from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
 from vpnmigrate.spoken import Acceptable, Armed, Shortage
 from vpnmigrate.tallies import Tally
@@ -55,7 +56,7 @@ DOWN = replay(
     )
 )
 WAITING = Waiting(NOW - 2 * SECOND, 10, LONG, timedelta(seconds=20), timedelta(minutes=60))
-SHOWN = Shown("m-7f3c", DOWN, NOW, WAITING, SIGHT)
+SHOWN = Shown(RunCommands("m-7f3c"), DOWN, NOW, WAITING, SIGHT)
 
 AT_80 = """\
 OUTAGE 1 min 41 s  step 10 of 11: Switch the tunnels                   02:01:41Z
@@ -140,7 +141,7 @@ def test_a_deadline_that_has_passed_is_loud():
     lines = screen(late, 80, 24)
 
     assert "PAST THE BACK-OUT DEADLINE for 1 min 30 s: 03:13:41Z" in lines
-    assert "  to turn back: vpnmigrate abort m-7f3c" in lines
+    assert "  to roll back: vpnmigrate abort m-7f3c" in lines
 
 
 def test_a_deadline_that_asks_shows_both_answers():
@@ -179,7 +180,7 @@ def test_after_the_outage_green_and_soak_are_shown():
         green=timedelta(minutes=2), holds_for=timedelta(minutes=10), readings=14, readings_asked=3
     )
 
-    lines = screen(Shown("m-7f3c", state, NOW, sight=soaking), 80, 24)
+    lines = screen(Shown(RunCommands("m-7f3c"), state, NOW, sight=soaking), 80, 24)
 
     assert lines[0].startswith("traffic new (outage was 1 min 41 s)  step 10 of 11")
     assert lines[1:] == [
@@ -196,7 +197,7 @@ def test_what_may_be_accepted_comes_with_a_command_that_can_be_pasted():
         a_journal(OutageBegan(BEGAN), StepBegun(10, "Switch the tunnels"), Acceptable((short,)))
     )
 
-    lines = screen(Shown("m-7f3c9a1b", state, NOW), 80, 24)
+    lines = screen(Shown(RunCommands("m-7f3c9a1b"), state, NOW), 80, 24)
 
     assert lines[1].startswith(f"ONLY TUNNELS ARE LACKING: {new} has 1 of 2 tunnels UP")
     command = "\n".join(lines[2:4]).replace("\\\n", "").split()
@@ -210,11 +211,13 @@ def test_a_flap_is_not_passed_off_as_traffic():
     """Traffic that was verified and lacks something again is not called flowing."""
     state = replay(a_journal(OutageBegan(BEGAN), TrafficVerified(NOW), OutageEnded(NOW, SECOND)))
 
-    (first, *_) = screen(Shown("m-7f3c", state, NOW, sight=Sight(green=None)), 80, 24)
+    (first, *_) = screen(Shown(RunCommands("m-7f3c"), state, NOW, sight=Sight(green=None)), 80, 24)
 
     assert first.startswith("traffic new, LACKING (outage was 1 s)")
 
 
 def test_before_the_first_step_there_is_a_screen_too():
     """A run that sets out shows that."""
-    assert screen(Shown("m-7f3c", replay([]), NOW), 40, 10) == ["sets out" + " " * 23 + "02:01:41Z"]
+    assert screen(Shown(RunCommands("m-7f3c"), replay([]), NOW), 40, 10) == [
+        "sets out" + " " * 23 + "02:01:41Z"
+    ]

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, a_journal
+from vpnmigrate.commands import Invocation
 from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.records import (
@@ -112,8 +113,8 @@ class TestText:
         """Nobody is sent to begin a second process that would be refused."""
         stand = a_standing(*DOWN, alive=True)
 
-        assert stand.next == f"vpnmigrate status {MIGRATION}"
-        assert a_standing(*DOWN).next == f"vpnmigrate apply {MIGRATION}"
+        assert str(stand.next) == f"vpnmigrate status {MIGRATION}"
+        assert str(a_standing(*DOWN).next) == f"vpnmigrate apply {MIGRATION}"
 
     def test_a_hold_says_why(self):
         """A run that rests on purpose names its reason once."""
@@ -123,12 +124,12 @@ class TestText:
 
     def test_no_runs_says_how_to_begin(self):
         """An empty directory is no riddle."""
-        assert "vpnmigrate plan" in status.every([], {})
+        assert "vpnmigrate plan" in status.every([], {}, Invocation())
 
     def test_each_run_is_a_line_that_fits(self):
         """A list of runs fits eighty columns."""
         told = status.every(
-            [a_standing(*DOWN), a_standing(*MIGRATED)], {"m-9": "line 3 was altered"}
+            [a_standing(*DOWN), a_standing(*MIGRATED)], {"m-9": "line 3 was altered"}, Invocation()
         )
 
         assert len(told.splitlines()) >= 2
@@ -174,7 +175,7 @@ class TestOutcome:
         """A process at work is told to turn back: a rollback beside it would find the run taken."""
         stand = a_standing(SET_OUT, *records, alive=alive)
 
-        assert stand.way_back == f"vpnmigrate {verb} {MIGRATION}"
+        assert str(stand.way_back) == f"vpnmigrate {verb} {MIGRATION}"
 
     @pytest.mark.parametrize("task", [(), (Intended(1, 10, ENABLE),)])
     def test_an_abort_that_is_under_way_is_not_asked_for_again(self, task):

@@ -19,6 +19,7 @@ from vpnmigrate.clock import SteadyClock
 from vpnmigrate.records import Noted, OutageBegan, StepBegun
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.terminal import TerminalProgress
+from vpnmigrate.report.words import RunCommands
 
 PATIENCE = 30
 """Seconds for what was written to be read, on a machine that is busy with something else."""
@@ -72,7 +73,7 @@ def test_draws_once_a_second_however_much_happens(window):
     window.watch()
     began = time.monotonic()
 
-    with TerminalProgress(Console(window.stream), SteadyClock(), "m-1") as progress:
+    with TerminalProgress(Console(window.stream), SteadyClock(), RunCommands("m-1")) as progress:
         for entry in a_journal(OutageBegan(SteadyClock().now()), StepBegun(10, "Switch")):
             progress.saw(entry)
         while time.monotonic() - began < WATCHED:
@@ -88,7 +89,7 @@ def test_draws_once_a_second_however_much_happens(window):
 
 def test_a_terminal_that_nobody_reads_does_not_hold_up_the_run(window):
     """Ctrl-S, or a connection that died with the VPN: what is shown waits, the run goes on."""
-    with TerminalProgress(Console(window.stream), SteadyClock(), "m-1") as progress:
+    with TerminalProgress(Console(window.stream), SteadyClock(), RunCommands("m-1")) as progress:
         for entry in a_journal(*(Noted("x" * 200) for _ in range(400))):
             progress.saw(entry)
             progress.waits(8, "not yet", timedelta(), timedelta(minutes=45))
@@ -114,7 +115,7 @@ def test_a_screen_that_cannot_be_drawn_gives_way_to_lines_and_says_so_once(windo
     """Nobody is left in front of a window that stands still while the run goes on."""
     window.watch()
 
-    with TerminalProgress(Console(window.stream), Hiccup(), "m-1") as progress:
+    with TerminalProgress(Console(window.stream), Hiccup(), RunCommands("m-1")) as progress:
         progress.say("begun")
         progress.waits(8, "vgw-1 is detaching", timedelta(), timedelta(minutes=45))
         for entry in a_journal(StepBegun(9, "Restore routing")):
@@ -132,7 +133,7 @@ def test_the_screen_under_new_lines_is_as_new_as_they_are(window):
     """What a line has overtaken is not said any more below it."""
     window.watch()
 
-    with TerminalProgress(Console(window.stream), SteadyClock(), "m-1") as progress:
+    with TerminalProgress(Console(window.stream), SteadyClock(), RunCommands("m-1")) as progress:
         for step in (7, 10):
             for entry in a_journal(StepBegun(step, "Switch")):
                 progress.saw(entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from vpnmigrate.commands import cli, options
 from vpnmigrate.report import words
 
 
@@ -53,10 +54,10 @@ def test_counts_agree_with_their_noun():
 def test_an_option_stays_with_its_value():
     """A long command can be read line by line as well as pasted."""
     names = [f"vpn-0a30000000000000{n}" for n in range(4)]
-    text = " ".join(["vpnmigrate finalize m-1", *(f"--confirm {n}" for n in names), "--yes"])
+    command = cli("finalize", "m-1", *options("--confirm", names), "--yes")
 
-    told = words.command(text, first="  go on:  ")
+    told = words.command(command, first="  go on:  ")
 
     assert not any(line.endswith("--confirm \\") for line in told.splitlines())
     assert max(map(len, told.splitlines())) <= words.WIDTH
-    assert " ".join(told.replace("\\\n", " ").split()) == f"go on: {text}"
+    assert " ".join(told.replace("\\\n", " ").split()) == f"go on: {command}"

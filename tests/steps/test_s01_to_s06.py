@@ -65,7 +65,7 @@ from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
 from vpnmigrate.steps.s06_try_in_test_vpc import RemoveTestVpc, TryInTestVpc
 
 OURS = told(holder="ann@desk 1")
-THEIRS: dict[Fact, Value] = {Claim(OLD): "bob@lab 2"}
+THEIRS: dict[Fact, Value] = {Claim(OLD): "bob@lab/2"}
 
 
 def changes(step, plan, now, told_=NOTHING_TOLD):
@@ -88,12 +88,12 @@ class TestRecordBefore:
         now = a_snapshot(facts=THEIRS)
 
         assert changes(RecordBefore(), a_plan(), now, OURS) == []
-        assert verdict(RecordBefore(), a_plan(), now, OURS) == Claimed("bob@lab 2")
+        assert verdict(RecordBefore(), a_plan(), now, OURS) == Claimed("bob@lab/2")
 
     def test_takes_over_from_the_holder_it_was_told_to_outrank(self):
         """With --take-over the named holder's claim is replaced."""
         now = a_snapshot(facts=THEIRS)
-        outranking = msgspec.structs.replace(OURS, outranks="bob@lab 2")
+        outranking = msgspec.structs.replace(OURS, outranks="bob@lab/2")
 
         assert changes(RecordBefore(), a_plan(), now, outranking) == [PlaceClaim(OLD, "ann@desk 1")]
 

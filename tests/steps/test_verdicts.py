@@ -27,6 +27,7 @@ from tests.builders import (
     snapshot_by_tag,
     told,
 )
+from vpnmigrate.commands import aws, cli
 from vpnmigrate.facts import (
     AttachmentOf,
     Claim,
@@ -195,8 +196,8 @@ SAID = [
         Blocked(
             ("vgw-old is gone: it cannot take over from vgw-new, which stays where it is"),
             (
-                "mend that, then try again; what is there now is as vpnmigrate status "
-                "mig-20260301-abc123 says"
+                "correct that, then try again; where the run stands:",
+                cli("status", "mig-20260301-abc123"),
             ),
         ),
     ),
@@ -211,8 +212,8 @@ SAID = [
                 "stays where it is"
             ),
             (
-                "mend that, then try again; what is there now is as vpnmigrate status "
-                "mig-20260301-abc123 says"
+                "correct that, then try again; where the run stands:",
+                cli("status", "mig-20260301-abc123"),
             ),
         ),
     ),
@@ -227,8 +228,8 @@ SAID = [
                 "vgw-new, which stays where it is"
             ),
             (
-                "mend that, then try again; what is there now is as vpnmigrate status "
-                "mig-20260301-abc123 says"
+                "correct that, then try again; where the run stands:",
+                cli("status", "mig-20260301-abc123"),
             ),
         ),
     ),
@@ -247,8 +248,11 @@ SAID = [
         Blocked(
             "vgw-third is on vpc-1, and this run did not put it there",
             (
-                "find out who did; once it is detached, resume or roll back (aws ec2 "
-                "detach-vpn-gateway --vpn-gateway-id vgw-third --vpc-id vpc-1)"
+                "find out who did; once it is detached, resume or roll back:",
+                aws(
+                    *("ec2", "detach-vpn-gateway", "--vpn-gateway-id", "vgw-third"),
+                    *("--vpc-id", "vpc-1"),
+                ),
             ),
         ),
     ),
@@ -270,8 +274,11 @@ SAID = [
         Blocked(
             "vgw-new is attached to vpc-2, and this run did not put it there",
             (
-                "detach it, then go on or back (aws ec2 detach-vpn-gateway "
-                "--vpn-gateway-id vgw-new --vpc-id vpc-2)"
+                "detach it, then resume or roll back:",
+                aws(
+                    *("ec2", "detach-vpn-gateway", "--vpn-gateway-id", "vgw-new"),
+                    *("--vpc-id", "vpc-2"),
+                ),
             ),
         ),
     ),
@@ -297,8 +304,11 @@ SAID = [
         Blocked(
             "vgw-new was taken off vpc-1 by somebody else",
             (
-                "roll back, or put it back and go on (aws ec2 attach-vpn-gateway "
-                "--vpn-gateway-id vgw-new --vpc-id vpc-1)"
+                "roll back, or attach it again and resume:",
+                aws(
+                    *("ec2", "attach-vpn-gateway", "--vpn-gateway-id", "vgw-new"),
+                    *("--vpc-id", "vpc-1"),
+                ),
             ),
         ),
     ),
@@ -369,8 +379,11 @@ SAID = [
         Blocked(
             "vgw-new was taken off vpc-1 by somebody else",
             (
-                "roll back, or put it back and go on (aws ec2 attach-vpn-gateway "
-                "--vpn-gateway-id vgw-new --vpc-id vpc-1)"
+                "roll back, or attach it again and resume:",
+                aws(
+                    *("ec2", "attach-vpn-gateway", "--vpn-gateway-id", "vgw-new"),
+                    *("--vpc-id", "vpc-1"),
+                ),
             ),
         ),
     ),
@@ -446,8 +459,10 @@ def test_a_copy_of_our_tags_stops_what_creates():
     now = replace(a_snapshot(), owned=owned)
     blocked = Blocked(
         "vgw-new and vgw-copy both carry this migration's tags for 'gateway'",
-        "find out which one is a copy and take the vpnmigrate: tags off it "
-        "(aws ec2 delete-tags --resources vgw-copy --tags Key=vpnmigrate:role)",
+        (
+            "find out which one is a copy and take the vpnmigrate: tags off it:",
+            aws("ec2", "delete-tags", "--resources", "vgw-copy", "--tags", "Key=vpnmigrate:role"),
+        ),
     )
 
     assert CreateGateway().verify(a_plan(), FORWARD, now, NOTHING_TOLD) == blocked

@@ -88,7 +88,7 @@ class Reader:
                 self._memory = memory
                 return seen
         except NoCredentialsError as exc:
-            raise CredentialsExpiredError(exc.message, advice=exc.advice) from exc
+            raise CredentialsExpiredError(exc.message, advice=exc.next_step) from exc
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:
@@ -130,7 +130,7 @@ class Account(Reader):
         except AwsError as exc:
             return outcome_of_read(exc)
         except VaultError as exc:
-            return Refused("Vault", exc.message, exc.advice)
+            return Refused("Vault", exc.message, exc.next_step)
 
     def _send(self, change: Plain, mark: Mark) -> Outcome:
         try:

@@ -18,6 +18,7 @@ from vpnmigrate.aws.asking import ask_before_sending
 from vpnmigrate.aws.bounded_http import bound
 from vpnmigrate.aws.lasting import credentials_of
 from vpnmigrate.aws.marking import PROGRAM, mark_calls
+from vpnmigrate.commands import aws
 from vpnmigrate.errors import NoCredentialsError, UsageError
 from vpnmigrate.ports import Credentials
 
@@ -54,7 +55,10 @@ def session(profile: str | None, region: str | None) -> boto3.Session:
     except BotoCoreError as exc:
         raise NoCredentialsError(
             f"AWS credentials cannot be found: {words_of(exc)}",
-            advice="check --profile, AWS_PROFILE and ~/.aws/config: aws configure list",
+            advice=(
+                "check --profile, AWS_PROFILE and ~/.aws/config:",
+                aws("configure", "list"),
+            ),
         ) from exc
     if not named:
         raise NoCredentialsError(

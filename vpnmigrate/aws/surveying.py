@@ -16,6 +16,7 @@ from vpnmigrate.aws.reading import (
 )
 from vpnmigrate.aws.reading_tables import table_record
 from vpnmigrate.clock import Clock
+from vpnmigrate.commands import aws
 from vpnmigrate.errors import NotFoundError, RefusedError
 from vpnmigrate.model import AccountId, GatewayRecord, VpcId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.ports import Identity
@@ -101,5 +102,8 @@ def _held(gateway: GatewayRecord) -> list[VpcId]:
 def _not_found(what: str, who: Identity, region: str) -> NotFoundError:
     return NotFoundError(
         f"there is no {what} in account {who.account}, Region {region}",
-        advice=f"check --profile and --region: aws ec2 describe-vpn-gateways --region {region}",
+        advice=(
+            "check --profile and --region:",
+            aws("ec2", "describe-vpn-gateways", "--region", region),
+        ),
     )

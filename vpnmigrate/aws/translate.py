@@ -69,7 +69,7 @@ def outcome_of_read(error: AwsError) -> Outcome:
         case NotFoundError():
             return Later(told, UNKNOWN_YET_LIMIT)
         case _:
-            return Refused(type(error).__name__.removesuffix("Error"), told, error.advice)
+            return Refused(type(error).__name__.removesuffix("Error"), told, error.next_step)
 
 
 def _answered(failure: Failure) -> Outcome:

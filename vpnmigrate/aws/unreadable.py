@@ -15,6 +15,7 @@ from vpnmigrate.aws.failures import (
     is_denial,
     is_throttle,
 )
+from vpnmigrate.commands import aws
 from vpnmigrate.errors import (
     AwsError,
     AwsUnreadableError,
@@ -100,7 +101,10 @@ def _answered(failure: Failure, action: str) -> AwsError:
     if failure.code in NOT_KNOWN:
         return NoCredentialsError(
             f"AWS does not accept these credentials ({failure.code}): {failure.message}",
-            advice="check the credentials and this machine's clock: aws sts get-caller-identity",
+            advice=(
+                "check the credentials and this machine's clock:",
+                aws("sts", "get-caller-identity"),
+            ),
         )
     if failure.code.endswith((".NotFound", ".Malformed")) or failure.code == _NO_SUCH_QUOTA:
         return NotFoundError(told, advice="check the id, --profile and --region")

@@ -9,7 +9,6 @@ from vpnmigrate.byhand.commands import ONCE, command, when
 from vpnmigrate.byhand.connecting import create_connection
 from vpnmigrate.byhand.devices import archive, asked
 from vpnmigrate.byhand.names import Names
-from vpnmigrate.byhand.quoting import quoted
 from vpnmigrate.changes import (
     AddStaticPrefix,
     ArchiveConfiguration,
@@ -34,6 +33,7 @@ from vpnmigrate.changes import (
     ReplaceRoute,
     RunTest,
 )
+from vpnmigrate.commands import quoted
 from vpnmigrate.model import Tag
 from vpnmigrate.ports import Mark
 from vpnmigrate.requests import Sent, request_of

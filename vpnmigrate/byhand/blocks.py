@@ -10,8 +10,8 @@ from vpnmigrate.byhand import waits
 from vpnmigrate.byhand.acts import lines
 from vpnmigrate.byhand.functions import FUNCTIONS, KEYS, MAIN_TABLE
 from vpnmigrate.byhand.names import Names
-from vpnmigrate.byhand.quoting import quoted
 from vpnmigrate.changes import AskOperator, DetachVpnGateway, DisablePropagation, RunTest
+from vpnmigrate.commands import Invocation, quoted
 from vpnmigrate.model import Role
 from vpnmigrate.options import KeyMode
 from vpnmigrate.plan import (
@@ -30,7 +30,7 @@ _ENDS_A_BLOCK = frozenset({Word.DEVICES_CONFIGURED, Word.TEST_PASSED})
 """Tasks that only a person can call done: what follows is pasted afterwards."""
 
 
-def opening(plan: Plan) -> str:
+def opening(plan: Plan, invocation: Invocation) -> str:
     """Give the block that comes before any other, whichever way, wherever it begins.
 
     It makes nothing.  It finds by their tags what a run, or an earlier try by hand, has made.
@@ -41,6 +41,7 @@ def opening(plan: Plan) -> str:
             "set -euo pipefail  # in a shell of its own: what fails ends it, and nothing follows",
             "umask 077",
             f"export AWS_REGION={quoted(plan.region)} AWS_DEFAULT_REGION={quoted(plan.region)}",
+            *_reached(invocation),
             "export AWS_DEFAULT_OUTPUT=text AWS_PAGER=",
             "PAUSE=${PAUSE:-5}  # seconds between two looks",
             'HOLDER=${HOLDER:-"$(id -un)@$(uname -n)/by-hand"}',
@@ -57,6 +58,15 @@ def opening(plan: Plan) -> str:
             'echo "device files go to $FOLDER"',
         ]
     )
+
+
+def _reached(invocation: Invocation) -> Iterator[str]:
+    """Yield exports of what decides which account and server are reached."""
+    named = {"AWS_PROFILE": invocation.profile, "AWS_ENDPOINT_URL": invocation.endpoint_url}
+    named |= {name: value for name, value in invocation.variables if name.startswith("AWS_")}
+    for name, value in named.items():
+        if value:
+            yield f"export {name}={quoted(value)}"
 
 
 def _lookups(plan: Plan) -> Iterator[str]:

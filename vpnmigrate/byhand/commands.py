@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from vpnmigrate.byhand.names import Names
-from vpnmigrate.byhand.quoting import quoted
+from vpnmigrate.commands import quoted
 from vpnmigrate.requests import Request
 
 WIDTH = 100

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from vpnmigrate.byhand.names import Names
-from vpnmigrate.byhand.quoting import quoted
 from vpnmigrate.changes import ArchiveConfiguration, AskOperator
+from vpnmigrate.commands import quoted
 from vpnmigrate.model import ConnectionRecord
 from vpnmigrate.plan import GATEWAY_ROLE
 from vpnmigrate.snapshot import Word

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from vpnmigrate.byhand.quoting import quoted
+from vpnmigrate.commands import quoted
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.plan import (
     GATEWAY_ROLE,

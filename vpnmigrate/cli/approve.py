@@ -29,9 +29,14 @@ def approve(
     """
     from vpnmigrate.cli.approving import give
     from vpnmigrate.cli.desk import desk_of
+    from vpnmigrate.commands import cli, option
     from vpnmigrate.report import approval as view
 
     desk = desk_of(context, Home(), printing)
     given, file = give(desk, aws, asking, plan, output)
-    text = view.text(given, file=file, plan=plan)
-    desk.results.give(text, view.as_json(given, file=file, plan=plan))
+    named = desk.file(file)
+    on = cli("apply", desk.file(plan), *option("--approval", named))
+    on = desk.invocation.complete(on)
+    desk.results.give(
+        view.text(given, file=str(file), on=on), view.as_json(given, file=str(file), on=on)
+    )

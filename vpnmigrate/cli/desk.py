@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import typer
 
 from vpnmigrate.cli.flags import Home, Printing
+from vpnmigrate.cli.invocation import remember
 from vpnmigrate.cli.parts import OwnParts, Parts, redaction_in
+from vpnmigrate.commands import Invocation
 from vpnmigrate.redaction import Redaction
 from vpnmigrate.report.console import Console, JsonResults, Results, TextResults
 from vpnmigrate.rundir import Runs
@@ -23,8 +26,17 @@ class Desk:
     console: Console
     results: Results
     settings: Settings
+    invocation: Invocation
+    """What a command that is printed has to be given again, in a new terminal."""
+    folder: str
+    """What makes a file's name good for another directory; empty where none is to be reached."""
+
     redaction: Redaction = field(default_factory=Redaction)
     """Cuts keys out of whatever this process writes; it learns those of the run's vault."""
+
+    def file(self, path: Path) -> str:
+        """Return the name of *path* as a command in another directory needs it."""
+        return str(Path(self.folder, path))
 
     @property
     def runs(self) -> Runs:
@@ -34,6 +46,7 @@ class Desk:
 
 def desk_of(context: typer.Context, home: Home, printing: Printing) -> Desk:
     """Set up a verb's place; the context carries other parts in a demo or a test."""
+    invocation, folder = remember(context, reachable=context.obj is None or context.obj.reachable)
     settings = settings_of(os.environ, home.run_dir)
     redaction = redaction_in(context.meta)
     return Desk(
@@ -42,6 +55,8 @@ def desk_of(context: typer.Context, home: Home, printing: Printing) -> Desk:
         results=results_of(printing, redaction),
         settings=settings,
         redaction=redaction,
+        invocation=invocation,
+        folder=folder,
     )
 
 

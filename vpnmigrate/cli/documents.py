@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from shlex import quote
 
+from vpnmigrate.commands import Invocation, cli
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.plan import Plan
 from vpnmigrate.rehearsal import rehearse
@@ -38,8 +38,8 @@ def writer_for(file: Path) -> Writer:
     return _WRITERS[file.suffix]
 
 
-def book_of(plan: Plan, file: Path, tell: Callable[[str], None]) -> Runbook:
-    """Rehearse *plan* and write its document; its commands name *file* without a folder.
+def book_of(plan: Plan, file: str, invocation: Invocation, tell: Callable[[str], None]) -> Runbook:
+    """Rehearse *plan* and write its document; its commands name *file*.
 
     Raises:
         RefusedError: The rehearsal did not come back from everywhere: nobody should carry it out.
@@ -48,6 +48,6 @@ def book_of(plan: Plan, file: Path, tell: Callable[[str], None]) -> Runbook:
     if not rehearsal.good:
         raise RefusedError(
             f"the rehearsal of {file} failed, so there is no runbook for it",
-            advice=f"vpnmigrate rehearse {file}",
+            advice=cli("rehearse", file),
         )
-    return runbook_of(plan, rehearsal, quote(file.name))
+    return runbook_of(plan, rehearsal, file, invocation)

@@ -10,7 +10,9 @@ from vpnmigrate.cli.running import Hand, Terms, work_on
 from vpnmigrate.cli.subject import Subject, by_id, by_plan_or_id
 from vpnmigrate.cli.who import new_holder
 from vpnmigrate.cli.wishes import GATEWAY_GOES, GATEWAY_STAYS
+from vpnmigrate.commands import cli, options
 from vpnmigrate.errors import HeldError, RefusedError, UsageError
+from vpnmigrate.files import require_unedited
 from vpnmigrate.journal import read_journal
 from vpnmigrate.plan import LAST_OF_PREPARE
 from vpnmigrate.records import Direction
@@ -37,7 +39,7 @@ def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
         elif terms.confirm_within and hand.before.armed is None:
             raise RefusedError(
                 f"run {subject.run.id} is migrated: --confirm-within is armed before the cutover",
-                advice=f"vpnmigrate status {subject.run.id}",
+                advice=cli("status", subject.run.id),
             )
         if hand.runner.hear().armed is not None:
             hand.runner.restore_watchdog()
@@ -56,12 +58,12 @@ def stage(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
         if before.cutover_begun and before.status is not RunStatus.ROLLED_BACK:
             raise RefusedError(
                 f"run {subject.run.id} has begun its cutover: it cannot be held before that",
-                advice=f"vpnmigrate status {subject.run.id}",
+                advice=cli("status", subject.run.id),
             )
         if before.direction is Direction.FORWARD and LAST_OF_PREPARE in before.settled:
             raise HeldError(
                 "everything is staged already; the cutover has not begun",
-                advice=f"vpnmigrate apply {subject.run.id}",
+                advice=cli("apply", subject.run.id),
             )
         hand.runner.forward(until=LAST_OF_PREPARE)
 
@@ -70,7 +72,7 @@ def stage(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
 
 def back(desk: Desk, plan_or_run: str, terms: Terms, *, keep_new: bool) -> Standing:
     """Bring back what was there before."""
-    subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me))
+    subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me), require_unedited)
     require_yes(
         desk,
         terms.asking,
@@ -99,7 +101,7 @@ def retire(
             raise RefusedError(
                 f"run {subject.run.id} is {before.status}: only a migration whose traffic was "
                 "verified can be finalized",
-                advice=f"vpnmigrate status {subject.run.id}",
+                advice=cli("status", subject.run.id),
             )
         _require_confirmed(desk, subject, terms, hand.runner.hear())
         hand.note(GATEWAY_GOES if delete_old_gateway else GATEWAY_STAYS)
@@ -125,7 +127,7 @@ def _require_confirmed(desk: Desk, subject: Subject, terms: Terms, now: RunState
         message = f"migrated, and NOT CONFIRMED by {at}: it is being rolled back"
     else:
         message = f"migrated, and UNCONFIRMED: at {at} it is rolled back, unless somebody confirms"
-    raise HeldError(message, advice=f"vpnmigrate confirm {subject.run.id}")
+    raise HeldError(message, advice=cli("confirm", subject.run.id))
 
 
 def _require_not_retired(subject: Subject, before: RunState) -> None:
@@ -134,7 +136,7 @@ def _require_not_retired(subject: Subject, before: RunState) -> None:
     if before.direction is Direction.RETIRE:
         raise RefusedError(
             f"run {subject.run.id} is migrated, and finalize has begun; it has deleted nothing yet",
-            advice=f"vpnmigrate status {subject.run.id}",
+            advice=cli("status", subject.run.id),
         )
 
 
@@ -142,7 +144,7 @@ def _nothing_leads_back(subject: Subject) -> RefusedError:
     return RefusedError(
         f"run {subject.run.id} was finalized: what was there before is deleted, "
         "and nothing leads back",
-        advice=f"vpnmigrate status {subject.run.id}",
+        advice=cli("status", subject.run.id),
     )
 
 
@@ -155,9 +157,7 @@ def _require_every_name(subject: Subject, named: Sequence[str]) -> None:
     old = subject.plan.old_connections
     stray = [name for name in named if name not in old]
     missing = [name for name in old if name not in named]
-    command = " ".join(
-        [f"vpnmigrate finalize {subject.run.id}", *(f"--confirm {name}" for name in old)]
-    )
+    command = cli("finalize", subject.run.id, *options("--confirm", old))
     if stray:
         raise UsageError(
             f"{', '.join(stray)}: not an old connection of run {subject.run.id}", advice=command

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.standings import standing_of, standings_of
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import Exit, InterruptedRunError, UsageError
 from vpnmigrate.evidence import turned_back
 from vpnmigrate.journal import read_journal
@@ -19,7 +20,7 @@ from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import Shown
 from vpnmigrate.report.standing import Standing
-from vpnmigrate.report.words import hanging
+from vpnmigrate.report.words import RunCommands, hanging
 from vpnmigrate.run_clock import run_clock
 from vpnmigrate.rundir import Run
 
@@ -46,7 +47,7 @@ def the_run_at_work(desk: Desk) -> Run:
         listed = ", ".join(at_work) or "none"
         raise UsageError(
             f"which run is to be watched? At work: {listed}",
-            advice="vpnmigrate status --watch RUN",
+            advice=cli("status", "--watch", "RUN"),
         )
     return desk.runs.find(at_work[0])
 
@@ -67,7 +68,7 @@ def look_on(desk: Desk, run: Run) -> tuple[Standing, Exit]:
                 desk.parts.clock.sleep(PACE)
     except KeyboardInterrupt:
         raise InterruptedRunError(
-            f"no longer watched; run {run.id} goes on", advice=f"vpnmigrate status --watch {run.id}"
+            f"no longer watched; run {run.id} goes on", advice=cli("status", "--watch", run.id)
         ) from None
 
 
@@ -105,7 +106,8 @@ def _window(desk: Desk, run: Run) -> Iterator[Window]:
     from vpnmigrate.report.terminal import Screen
 
     with Screen(desk.console) as screen:
-        narrator = Narrator(run.id)
+        on = RunCommands(run.id, desk.invocation)
+        narrator = Narrator(on)
         told: list[int] = []
 
         class Drawn:
@@ -114,7 +116,7 @@ def _window(desk: Desk, run: Run) -> Iterator[Window]:
                 above = [hanging(line) for entry in fresh for line in narrator.lines(entry)]
                 live = read_live(run)
                 shown = Shown(
-                    run.id, stand.state, stand.now, live.waiting, live.sight, ahead=stand.ahead
+                    on, stand.state, stand.now, live.waiting, live.sight, ahead=stand.ahead
                 )
                 screen.draw(shown, above)
 
@@ -126,7 +128,8 @@ class _Lines:
 
     def __init__(self, desk: Desk, run: Run) -> None:
         clock = run_clock(desk.parts.clock, read_journal(run).entries)
-        self._progress = PlainProgress(desk.console, clock, run=run.id)
+        on = RunCommands(run.id, desk.invocation)
+        self._progress = PlainProgress(desk.console, clock, on=on)
         self._run = run
         self._told: list[int] = []
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.standings import standing_of
+from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import LockedError, RefusedError, UsageError
 from vpnmigrate.inbox import Abort, Accept, Confirm, Continue, Inbox, Order, Pause
 from vpnmigrate.journal import FileJournal, read_journal
@@ -95,7 +96,7 @@ def _require_sense(stands: Standing, verb: Verb, *, waiting: bool) -> None:
 def _refusal(verb: Verb, why: str, stands: Standing) -> RefusedError | UsageError:
     message = f"run {stands.run} cannot {verb}: {why}"
     if verb is Verb.CONTINUE or (verb is Verb.CONFIRM and _was_never_asked(stands)):
-        return UsageError(message, advice=f"vpnmigrate status {stands.run}")
+        return UsageError(message, advice=cli("status", stands.run))
     return RefusedError(message, advice=_instead(verb, stands))
 
 
@@ -104,9 +105,9 @@ def _was_never_asked(stands: Standing) -> bool:
     return stands.state.armed is None and stands.state.direction is not Direction.BACK
 
 
-def _instead(verb: Verb, stands: Standing) -> str:
+def _instead(verb: Verb, stands: Standing) -> Command:
     """Say what to do; nobody who wanted a rest at the end of a run meant to take it back."""
-    look = f"vpnmigrate status {stands.run}"
+    look = cli("status", stands.run)
     if verb is Verb.PAUSE and stands.state.finished:
         return look
     return stands.way_back or look

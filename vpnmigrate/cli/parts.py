@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from vpnmigrate.aws.session import Clients
     from vpnmigrate.lock import Me
     from vpnmigrate.ports import Calls, Paths, People, Probes, Watchdog
+    from vpnmigrate.report.words import RunCommands
     from vpnmigrate.rundir import Run
 
 
 class Parts(Protocol):
     """Makes the parts of a verb."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether another process can reach what these work on."""
+        ...
 
     @property
     def clock(self) -> Clock:
@@ -48,7 +54,7 @@ class Parts(Protocol):
         """Give who goes back with *run* by itself."""
         ...
 
-    def people(self, console: Speaker, run: Run, asking: Asking) -> People:
+    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
         """Give whoever carries out the device tasks of *run*."""
         ...
 
@@ -66,6 +72,7 @@ class OwnParts:
 
     program = "vpnmigrate"
     """The module that a process beside this one runs."""
+    reachable = True
 
     def __init__(self) -> None:
         self.clock: Clock = SteadyClock()
@@ -114,13 +121,13 @@ class OwnParts:
         # A process takes the machine's time to start, whatever time this one lives in.
         return WatchdogProcess(run, aws, SteadyClock(), self.program)
 
-    def people(self, console: Speaker, run: Run, asking: Asking) -> People:
+    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
         """Give the person at this terminal, if there is one."""
         from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
 
         prompt = StdinPrompt(sys.stdin) if self.attended(asking) else NoPrompt()
         kind = UnaskedPeople if asking.yes else TerminalPeople
-        return kind(console, prompt, run)
+        return kind(console, prompt, run, on)
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
         """Give threads of this process."""

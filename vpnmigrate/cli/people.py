@@ -12,7 +12,7 @@ from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_d
 from vpnmigrate.model import Role
 from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.report.console import Speaker
-from vpnmigrate.report.words import wrapped
+from vpnmigrate.report.words import RunCommands, command, wrapped
 from vpnmigrate.rundir import Run
 from vpnmigrate.snapshot import Word
 from vpnmigrate.times import span
@@ -111,10 +111,11 @@ class TerminalPeople:
     The word is journalled by the runner, so an answer lost with a dying process is asked again.
     """
 
-    def __init__(self, console: Speaker, prompt: Prompt, run: Run) -> None:
+    def __init__(self, console: Speaker, prompt: Prompt, run: Run, on: RunCommands) -> None:
         self._console = console
         self._prompt = prompt
         self._run = run
+        self._on = on
         self._hearing = Hearing(console, prompt)
         self._shown: set[OperatorTask] = set()
         self._task: tuple[str, ...] = ()
@@ -198,7 +199,8 @@ class TerminalPeople:
     def _explain(self, task: AskOperator) -> None:
         self._console.say(f"    device files: {self._run.vault}")
         typed = "type 'done' here, or run" if self.patient else "when done, run"
-        self._console.say(f"    {typed}: vpnmigrate done {self._run.id} {task.step}")
+        done = self._on.command("done", str(task.step))
+        self._console.say(command(done, first=f"    {typed}: "))
 
     def _try(self, task: RunTest) -> Word | None:
         """Run the test; it may take its time, because traffic is untouched while it runs."""

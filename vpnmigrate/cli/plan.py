@@ -70,6 +70,8 @@ def plan(
     desk = desk_of(context, home, printing)
     about = About(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
     made, proof, file = make(desk, aws, about, Chosen(playbook, change, window), output=output)
+    named, on = desk.file(file), desk.invocation
     desk.results.give(
-        view.text(made, proof, file=str(file)), view.as_json(made, proof, file=str(file))
+        view.text(made, proof, file=named, invocation=on),
+        view.as_json(made, proof, file=named, invocation=on),
     )

@@ -15,8 +15,9 @@ from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.lost import is_blind
 from vpnmigrate.cli.subject import require_replannable
+from vpnmigrate.commands import Advice, cli
 from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.files import load_plan, load_playbook, save_plan
+from vpnmigrate.files import load_plan_in_force, load_playbook, save_plan
 from vpnmigrate.journal import read_journal
 from vpnmigrate.model import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.options import ChangeNumber, Decisions
@@ -49,7 +50,7 @@ class About:
         if len(given) != 1:
             raise UsageError(
                 "give exactly one of --vpn-gateway, --vpn-connection and --from",
-                advice="vpnmigrate plan --vpn-gateway vgw-...",
+                advice=cli("plan", "--vpn-gateway", "vgw-..."),
             )
 
 
@@ -105,7 +106,7 @@ def make(
 def _afresh(desk: Desk, aws: Aws, about: About, chosen: Chosen) -> Plan:
     playbook = load_playbook(chosen.playbook or DEFAULT_PLAYBOOK)
     decisions = chosen.over(playbook.decisions)
-    _require_ahead(desk, decisions, f"vpnmigrate plan --window {FORM!r}")
+    _require_ahead(desk, decisions, cli("plan", "--window", FORM))
     reader = account_reader(desk, aws)
     if about.connection:
         gateway = reader.find_gateway(VpnConnectionId(about.connection))
@@ -129,9 +130,9 @@ def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
     if is_blind(entries) and not state.adoption_asked:
         raise RefusedError(
             f"the journal of {run_id} is lost, so what it has built is not known",
-            advice=f"roll back, or say what it has built: vpnmigrate apply {run_id}",
+            advice=("roll back, or say what it has built:", cli("apply", run_id)),
         )
-    old = load_plan(run.plan)
+    old = load_plan_in_force(run.plan)
     name, decisions = old.playbook, old.decisions
     if chosen.playbook:
         playbook = load_playbook(chosen.playbook)
@@ -143,7 +144,7 @@ def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
             # Nor is a window given up because a playbook does not mention it.
             decisions = replace(decisions, window=old.decisions.window)
     decisions = chosen.over(decisions)
-    _require_ahead(desk, decisions, f"vpnmigrate plan --from {run_id} --window {FORM!r}")
+    _require_ahead(desk, decisions, cli("plan", "--from", run_id, "--window", FORM))
     reader = account_reader(desk, aws)
     return replan_from(
         old,
@@ -156,7 +157,7 @@ def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
     )
 
 
-def _require_ahead(desk: Desk, decisions: Decisions, advice: str) -> None:
+def _require_ahead(desk: Desk, decisions: Decisions, advice: Advice) -> None:
     """Refuse a window in which nothing can be done any more.
 
     Raises:

@@ -38,6 +38,7 @@ def rehearse(
     from vpnmigrate import __version__
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.rehearsing import tried
+    from vpnmigrate.commands import cli
     from vpnmigrate.files import load_plan
     from vpnmigrate.rehearsals import Rehearsals
     from vpnmigrate.report import hardship
@@ -54,10 +55,11 @@ def rehearse(
     )
     file, kept = str(plan), str(Rehearsals(desk.settings.home).keep(result))
     more = [hardship.text(each) for each in hard]
-    document = view.as_json(found, file=file, kept=kept, passed=result.passed)
+    on = desk.invocation.complete(cli("apply", desk.file(plan))) if result.passed else None
+    document = view.as_json(found, file=file, kept=kept, on=on)
     told = [hardship.as_json(each) for each in hard]
     desk.results.give(
-        view.text(found, file=file, kept=kept, passed=result.passed, more=more),
+        view.text(found, file=file, kept=kept, on=on, more=more),
         {**document, "hardship": told[0] if told else None},
     )
     if not result.passed:

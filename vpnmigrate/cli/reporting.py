@@ -7,10 +7,11 @@ from pathlib import Path
 from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Aws
+from vpnmigrate.commands import cli
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError
 from vpnmigrate.evidence import made_by
-from vpnmigrate.files import load_plan, load_survey, save_survey, save_text
+from vpnmigrate.files import load_survey, read_plan, save_survey, save_text
 from vpnmigrate.journal import read_journal
 from vpnmigrate.model import VpnGatewayId
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
@@ -36,7 +37,7 @@ def evidence_of(desk: Desk, run: Run) -> Evidence:
         JournalError: Its journal is damaged or cannot be read.
         UsageError: Its plan or its survey cannot be read.
     """
-    plan, entries = load_plan(run.plan), read_journal(run).entries
+    plan, entries = read_plan(run.plan), read_journal(run).entries
     after = load_survey(run.after) if run.after.exists() else None
     comparison = None if after is None else compared(plan, entries, after)
     return Evidence(run.id, plan, entries, comparison, rehearsed_for(desk, plan))
@@ -58,12 +59,12 @@ def survey_after(desk: Desk, aws: Aws, run: Run) -> None:
         RefusedError: The run is in the middle of something, and would be compared with nothing.
         AwsError: It could not be read.
     """
-    plan, entries = load_plan(run.plan), read_journal(run).entries
+    plan, entries = read_plan(run.plan), read_journal(run).entries
     gateway = _carrying(plan, entries)
     if gateway is None:
         raise RefusedError(
             f"run {run.id} is {replay(entries).status}: there is no end to compare with yet",
-            advice=f"report without --survey, or see to the run: vpnmigrate status {run.id}",
+            advice=("report without --survey, or see to the run:", cli("status", run.id)),
         )
     save_survey(account_reader(desk, aws).survey(gateway), run.after)
 

@@ -32,6 +32,7 @@ from vpnmigrate.cli.standings import (
 from vpnmigrate.cli.subject import Subject, require_replannable
 from vpnmigrate.cli.watching import Watch
 from vpnmigrate.clock import Clock
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import (
     MalformedFileError,
     UsageError,
@@ -59,7 +60,7 @@ from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.progress import PlainProgress
 from vpnmigrate.report.proof import brief
 from vpnmigrate.report.standing import Standing
-from vpnmigrate.report.words import wrapped
+from vpnmigrate.report.words import RunCommands, wrapped
 from vpnmigrate.rundir import Run
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.times import span
@@ -181,6 +182,7 @@ def _go(
             who.process,
             vpnmigrate.__version__,
             plan.decisions.change,
+            desk.invocation.elsewhere,
         )
     )
     clients = desk.parts.clients(terms.aws)
@@ -201,7 +203,7 @@ def _go(
     if terms.adopt is not None and not blind:
         raise UsageError(
             f"--adopt is for a run whose journal is lost; that of {run.id} knows what it made",
-            advice=f"vpnmigrate status {run.id}",
+            advice=cli("status", run.id),
         )
     rehearsed = _rehearsed(desk, plan, desk.console)
     with (
@@ -214,7 +216,9 @@ def _go(
         around = Surroundings(
             ec2=Account(clients, journal.clock, _vault(desk, run), journal.require_ours),
             journal=HookedJournal(journal, hooks),
-            people=desk.parts.people(speaker, run, terms.asking),
+            people=desk.parts.people(
+                speaker, RunCommands(run.id, desk.invocation), run, terms.asking
+            ),
             observer=watch,
             clock=journal.clock,
             interruption=interruption,
@@ -288,15 +292,16 @@ def _paths(desk: Desk, clients: Clients, region: str) -> Paths:
 def _progress(
     desk: Desk, run: Run, before: RunState, clock: Clock
 ) -> Iterator[tuple[Observer, Speaker]]:
+    on = RunCommands(run.id, desk.invocation)
     if not can_draw(desk.console):
         down_since = before.outage_since if before.outage_open else None
         decide_by = None if before.deadline is None else before.deadline.at
-        plain = PlainProgress(desk.console, clock, down_since, decide_by, run=run.id)
+        plain = PlainProgress(desk.console, clock, down_since, decide_by, on=on)
         yield plain, desk.console
         return
     from vpnmigrate.report.terminal import TerminalProgress
 
-    with TerminalProgress(desk.console, clock, run.id, before) as progress:
+    with TerminalProgress(desk.console, clock, on, before) as progress:
         yield progress, progress
 
 

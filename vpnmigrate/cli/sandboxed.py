@@ -9,11 +9,13 @@ from vpnmigrate.aws.session import Clients
 from vpnmigrate.calls import DirectCalls
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.clock import Clock
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.lock import this_process
 from vpnmigrate.ports import Calls, NoPaths, Paths, People, Probes, Watchdog
 from vpnmigrate.probing import NoProbes
 from vpnmigrate.report.console import Speaker
+from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.faults import FaultSource
@@ -27,6 +29,8 @@ class SandboxParts:
     *faults* come between the clients and the world; *reaction* is how long the engineer at the
     devices takes.
     """
+
+    reachable = False
 
     def __init__(
         self, world: World, faults: FaultSource | None = None, reaction: timedelta = REACTION
@@ -58,9 +62,9 @@ class SandboxParts:
         del run, aws
         return _NoWatchdog()
 
-    def people(self, console: Speaker, run: Run, asking: Asking) -> People:
+    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
         """Give an engineer who does every task unasked."""
-        del console, run, asking
+        del console, on, run, asking
         return DeviceEngineer(self._world, self._reaction)
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
@@ -77,7 +81,7 @@ class SandboxParts:
 class _NoWatchdog:
     def start(self) -> int:
         message = "no process reaches a sandbox that is inside another one"
-        raise RefusedError(message, advice="serve one: vpnmigrate sandbox serve")
+        raise RefusedError(message, advice=("serve one:", cli("sandbox", "serve")))
 
     def on_duty(self) -> bool:
         return False

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import Exit
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import command
@@ -27,7 +28,7 @@ class Interruption:
         self,
         console: Speaker,
         cutting: Callable[[], bool],
-        resume: Callable[[], str] = lambda: "vpnmigrate status",
+        resume: Callable[[], Command | None] = lambda: cli("status"),
     ) -> None:
         self._console = console
         self._cutting = cutting
@@ -57,7 +58,9 @@ class Interruption:
             os._exit(Exit.INTERRUPTED)
 
     def _tell_how_to_go_on(self) -> None:
-        self._console.say(command(self._resume(), first="  go on:    "))
+        resume = self._resume()
+        if resume is not None:
+            self._console.say(command(resume, first="  go on:    "))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import Exit, VpnMigrateError
-from vpnmigrate.files import load_plan
+from vpnmigrate.files import read_plan
 from vpnmigrate.report.story import Scene
 from vpnmigrate.sandbox.faults import Fault, Faults, FaultSource, Killed, Kind
 from vpnmigrate.sandbox.loading import world_of
@@ -55,7 +55,7 @@ class _Stage:
             "nothing.",
             f"plan --vpn-connection {self._connection} -o plan.json",
         )
-        migration = load_plan(self._place / "plan.json").migration
+        migration = read_plan(self._place / "plan.json").migration
         yield self._scene(
             "The plan is tried on a model of EC2: forward, and back from the end of every step.",
             "rehearse plan.json",

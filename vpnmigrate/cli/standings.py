@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from vpnmigrate.approving import Person, counting
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.wishes import gateway_goes
+from vpnmigrate.commands import Invocation
 from vpnmigrate.duty import Trouble, post_of
 from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
-from vpnmigrate.files import load_plan
+from vpnmigrate.files import read_plan
 from vpnmigrate.journal import read_journal
 from vpnmigrate.live import read_live
 from vpnmigrate.lock import owner_at_work
@@ -34,7 +36,7 @@ def standing_of(desk: Desk, run: Run) -> Standing:
         UsageError: Its plan cannot be read.
     """
     alive = owner_at_work(run, desk.parts.me) is not None
-    return standing(desk, run, load_plan(run.plan), read_journal(run).entries, alive=alive)
+    return standing(desk, run, read_plan(run.plan), read_journal(run).entries, alive=alive)
 
 
 def standing_unattended(desk: Desk, run: Run) -> Standing:
@@ -44,7 +46,7 @@ def standing_unattended(desk: Desk, run: Run) -> Standing:
         JournalError: Its journal is damaged or cannot be read.
         UsageError: Its plan cannot be read.
     """
-    return standing(desk, run, load_plan(run.plan), read_journal(run).entries, alive=False)
+    return standing(desk, run, read_plan(run.plan), read_journal(run).entries, alive=False)
 
 
 def standing(
@@ -69,12 +71,20 @@ def standing(
         change=plan.decisions.change,
         void=_void(plan, state, clock.wall()),
         waiting=read_live(run).waiting if alive else None,
+        invocation=_invocation(desk, state),
         gateway_goes=gateway_goes(entries),
     )
 
 
 def _retry(trouble: Trouble) -> Retry:
     return Retry(trouble.why, trouble.again)
+
+
+def _invocation(desk: Desk, state: RunState) -> Invocation:
+    """Return what a command about the run needs: AWS is reached as its last process reached it."""
+    if state.opened is None:
+        return desk.invocation
+    return replace(state.opened.invocation, run_dir=desk.invocation.run_dir)
 
 
 def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:

@@ -45,7 +45,7 @@ def status(
         raise typer.Exit(code)
     if run is None:
         stands, unreadable = standings_of(desk)
-        text = view.every(stands, unreadable)
+        text = view.every(stands, unreadable, desk.invocation)
         desk.results.give(text, view.every_as_json(stands, unreadable))
     else:
         stand = standing_of(desk, desk.runs.find(run))

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vpnmigrate.cli.desk import Desk
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.files import load_plan
+from vpnmigrate.files import (
+    LARGEST_PLAN,
+    load_plan_in_force,
+    plan_from_text,
+    read_bytes,
+    require_derived,
+)
 from vpnmigrate.plan import Plan
 from vpnmigrate.replay import RunState
 from vpnmigrate.rundir import Run
@@ -36,11 +44,18 @@ def by_id(desk: Desk, run_id: str) -> Subject:
         UsageError: There is none of that id.
     """
     run = desk.runs.find(run_id)
-    return Subject(run, load_plan(run.plan), b"", new=False)
+    return Subject(run, load_plan_in_force(run.plan), b"", new=False)
 
 
-def by_plan_or_id(desk: Desk, plan_or_run: str, holder: str) -> Subject:
+def by_plan_or_id(
+    desk: Desk,
+    plan_or_run: str,
+    holder: str,
+    require: Callable[[Plan, Path], None] = require_derived,
+) -> Subject:
     """Find or begin the run of a plan file, or find one by its id.
+
+    A plan that is not in force yet has to pass *require*.
 
     Raises:
         UsageError: It is neither.
@@ -50,9 +65,13 @@ def by_plan_or_id(desk: Desk, plan_or_run: str, holder: str) -> Subject:
     path = Path(plan_or_run)
     if not _names_a_file(path):
         return by_id(desk, plan_or_run)
-    plan = load_plan(path)
-    text = path.read_bytes()
+    text = read_bytes(path, LARGEST_PLAN)
+    plan = plan_from_text(text, str(path))
     known = next((run for run in desk.runs.list() if run.id == plan.migration), None)
+    if known is not None and known.fingerprint == plan.fingerprint:
+        known.require_private()
+        return Subject(known, load_plan_in_force(known.plan), text, new=False)
+    require(plan, path)
     if known is not None:
         known.require_private()
         return Subject(known, plan, text, new=False)
@@ -72,5 +91,5 @@ def require_replannable(run: Run, state: RunState) -> None:
     if state.cutover_begun and state.status is not RunStatus.ROLLED_BACK:
         raise RefusedError(
             f"run {run.id} has begun its cutover, which goes by the plan it began with",
-            advice=f"vpnmigrate apply {run.id}, or vpnmigrate rollback {run.id}",
+            advice=("resume:", cli("apply", run.id), "or roll back:", cli("rollback", run.id)),
         )

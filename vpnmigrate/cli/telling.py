@@ -5,6 +5,7 @@ from __future__ import annotations
 from vpnmigrate.changes import AskOperator
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.standings import standing_of
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import UsageError
 from vpnmigrate.inbox import Done, Inbox
 from vpnmigrate.report.standing import Standing
@@ -23,7 +24,7 @@ def tell_done(desk: Desk, run_id: str, step: int) -> tuple[Standing, AskOperator
         waits = f"it waits for: {task}" if task is not None else "it waits for nobody"
         raise UsageError(
             f"run {run.id} does not wait for a task of step {step}; {waits}",
-            advice=f"vpnmigrate status {run.id}",
+            advice=cli("status", run.id),
         )
     who = desk.parts.me
     Inbox(run).leave(Done(at=stands.now, who=who.user, host=who.host, step=step))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from vpnmigrate.cli.crash import Keeping
 from vpnmigrate.errors import UsageError
-from vpnmigrate.files import SCENARIOS, describe_documents, load_plan, scenario_text
+from vpnmigrate.files import SCENARIOS, describe_documents, read_plan, scenario_text
 from vpnmigrate.sandbox.scenario import Scenario, scenario_from_describe, scenario_from_survey
 from vpnmigrate.sandbox.scenario_file import scenario_from_text
 
@@ -36,7 +36,7 @@ def load(name_or_path: str) -> Scenario:
         found = scenario_text(name_or_path)
         return scenario_from_text(found.text, found.name)
     if _is_plan(path):
-        return scenario_from_survey(load_plan(path).before, name_or_path)
+        return scenario_from_survey(read_plan(path).before, name_or_path)
     return scenario_from_describe(describe_documents(path), name_or_path)
 
 

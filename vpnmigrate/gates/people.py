@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vpnmigrate.approving import Person, counting
+from vpnmigrate.commands import cli
 from vpnmigrate.gates.circumstances import Circumstances
 from vpnmigrate.gates.saying import failed, passed, unknown
 from vpnmigrate.go_no_go import Gate, Seen
@@ -24,7 +25,10 @@ def approvals(plan: Plan, around: Circumstances) -> Seen:
         required += f", by somebody else than {operator.arn}"
     if len(judged.good) >= rule.needed:
         return passed(Gate.APPROVALS, observed, required)
-    advice = "let somebody approve it, and go on with --approval FILE: vpnmigrate approve PLAN"
+    advice = (
+        "let another person approve the plan, then apply with --approval FILE:",
+        cli("approve", "PLAN"),
+    )
     return failed(Gate.APPROVALS, observed, required, advice=advice)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vpnmigrate.commands import aws
 from vpnmigrate.gates.saying import unless
 from vpnmigrate.go_no_go import Gate, Seen
 from vpnmigrate.model import State
@@ -32,6 +33,8 @@ def archived(plan: Plan, now: Snapshot, told: Told) -> Seen:
         [f"no configuration of {each} in the vault" for each in wanted if each not in told.files],
         f"{len(wanted)} configurations",
         "the configuration of every connection in the vault",
-        advice="keep them yourself (aws ec2 describe-vpn-connections), for after finalize AWS does "
-        f"not give them again; then go on with --force {Gate.ARCHIVED} --reason TEXT",
+        advice=(
+            f"keep them yourself, then add --force {Gate.ARCHIVED} --reason TEXT; to keep them:",
+            aws("ec2", "describe-vpn-connections", "--vpn-connection-ids", *wanted),
+        ),
     )

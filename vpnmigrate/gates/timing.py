@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from vpnmigrate.commands import cli
 from vpnmigrate.gates.circumstances import Circumstances
 from vpnmigrate.gates.saying import failed, passed
 from vpnmigrate.go_no_go import Gate, Seen
@@ -11,7 +12,7 @@ from vpnmigrate.options import Window
 from vpnmigrate.plan import Plan
 from vpnmigrate.windows import Ahead, Late, Open, Past, Short, expected, stand, with_soak
 
-ANOTHER = "plan again: vpnmigrate plan --from RUN --window START/END"
+ANOTHER = ("plan again:", cli("plan", "--from", "RUN", "--window", "START/END"))
 
 
 def window(plan: Plan, around: Circumstances) -> Seen:
@@ -40,7 +41,10 @@ def window(plan: Plan, around: Circumstances) -> Seen:
         case Short(length, needs):
             observed = f"{_span(length)} long, and {_span(needs)} are needed"
             return failed(
-                Gate.WINDOW, observed, required, advice=f"rehearse the plan, or {ANOTHER}"
+                Gate.WINDOW,
+                observed,
+                required,
+                advice=("rehearse the plan, or", *ANOTHER),
             )
 
 
@@ -72,7 +76,7 @@ def rehearsal(plan: Plan, around: Circumstances) -> Seen:
     recent = known is not None and timedelta(0) <= around.now - known.at <= within
     if known is not None and known.passed and recent:
         return passed(Gate.REHEARSAL, observed, required)
-    return failed(Gate.REHEARSAL, observed, required, advice="vpnmigrate rehearse PLAN")
+    return failed(Gate.REHEARSAL, observed, required, advice=cli("rehearse", "PLAN"))
 
 
 def _told(window: Window) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vpnmigrate.commands import cli
 from vpnmigrate.facts import UNKNOWN, standing
 from vpnmigrate.gates.circumstances import Circumstances, ProofOfReturn
 from vpnmigrate.gates.saying import failed, passed, unknown, unless
@@ -27,7 +28,7 @@ def unchanged(around: Circumstances) -> Seen:
         around.differences,
         "nothing differs",
         "AWS configured as the plan found it",
-        advice="plan again: vpnmigrate plan --from RUN",
+        advice=("plan again:", cli("plan", "--from", "RUN")),
     )
 
 
@@ -42,7 +43,7 @@ def way_back(plan: Plan, now: Snapshot, proof: ProofOfReturn | None) -> Seen:
         faults,
         f"{plan.old_gateway} and all that belongs to it is there; {tried}",
         _THERE,
-        advice="find out who changed it; go back: vpnmigrate rollback RUN",
+        advice=("find out who changed it; roll back:", cli("rollback", "RUN")),
     )
 
 
@@ -63,7 +64,7 @@ def devices(told: Told) -> Seen:
     required = "the word that the devices are configured (step 5)"
     said = told.words.get(Word.DEVICES_CONFIGURED)
     if said is None:
-        return failed(Gate.DEVICES, "nobody has said so", required, advice="vpnmigrate done RUN 5")
+        return failed(Gate.DEVICES, "nobody has said so", required, advice=cli("done", "RUN", "5"))
     return passed(Gate.DEVICES, f"said {said:%Y-%m-%d %H:%M}Z", required)
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.changes import ArchiveConfiguration, AskOperator, Change, RunTest
+from vpnmigrate.commands import Advice
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.imagine.scene import Scene
 from vpnmigrate.imagine.world import World, world_of
@@ -138,7 +139,7 @@ def _verified(scene: Scene, way: Way, now: Snapshot) -> Scene:
     return replace(scene, told=told)
 
 
-def _unplannable(step: Step, why: str, advice: str) -> RefusedError:
+def _unplannable(step: Step, why: str, advice: Advice) -> RefusedError:
     return RefusedError(
         f"step {step.number} ({step.title}) cannot be planned: {why}", advice=advice
     )

@@ -16,13 +16,15 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from vpnmigrate.commands import cli
 from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.records import JOURNAL_FORMAT, Entry, Record
 
 RESTORE = (
-    "restore the journal from a backup; without one, go on from plan and tags in a new --run-dir: "
-    "vpnmigrate apply PLAN --take-over HOLDER, or rollback PLAN --take-over HOLDER"
+    "restore the journal from a backup; without one, go on from plan and tags:",
+    cli("apply", "PLAN", "--run-dir", "NEW", "--take-over", "HOLDER"),
+    "or the same with rollback",
 )
 _UPGRADE = "use the vpnmigrate that wrote it, or a newer one"
 

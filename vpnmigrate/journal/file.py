@@ -16,6 +16,7 @@ from typing import Self
 import msgspec
 
 from vpnmigrate.clock import Clock
+from vpnmigrate.commands import Advice, cli, option
 from vpnmigrate.errors import (
     JournalDamagedError,
     JournalError,
@@ -168,7 +169,7 @@ class FileJournal:
             if not self._medium.is_still_at(self._run):
                 raise TakenOverError(
                     f"{self._run.journal} was moved or replaced; this process stops here",
-                    advice=f"vpnmigrate status {self._run.id}",
+                    advice=cli("status", self._run.id),
                 )
 
     def fold_inbox(self) -> None:
@@ -192,16 +193,18 @@ def _put_aside(run: Run, torn: bytes) -> Path:
     return aside
 
 
-def _without(run: Run) -> str:
+def _without(run: Run) -> Advice:
     """Say how to go on if the journal cannot be had back."""
     try:
         holder = run.holder
     except VpnMigrateError:
         holder = "HOLDER"
+    files = f"{run.journal.name} and {run.head.name}"
+    on = cli("apply", str(run.plan), "--run-dir", "NEW", *option("--take-over", holder))
     return (
-        f"restore {run.journal.name} and {run.head.name} from a backup made since; without one, go "
-        f"on from plan and tags: vpnmigrate apply {run.plan} --run-dir NEW --take-over {holder}, "
-        "or the same with rollback"
+        f"restore {files} from a backup made since; without one, go on from plan and tags:",
+        on,
+        "or the same with rollback",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from vpnmigrate.changes import AskOperator
+from vpnmigrate.commands import Command, cli, options
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.plan import LAST_OF_PREPARE
 from vpnmigrate.records import Direction
@@ -16,54 +17,52 @@ from vpnmigrate.states import RunStatus
 
 def next_command(
     state: RunState, run: str, confirm: Sequence[VpnConnectionId], *, alive: bool
-) -> str:
-    """Give the command to paste next, or nothing where nothing is left to do.
+) -> Command | None:
+    """Return the command to paste next; None where nothing is left to do.
 
     *confirm* are the old connections, which finalize has to name; *alive* says that a process
     has the run in hand, so that a word is enough for it to go on.
     """
     match state.status:
         case RunStatus.RETIRED:
-            return ""
+            return None
         case RunStatus.CUT_OVER if state.armed is not None:
-            return f"vpnmigrate confirm {run}"
+            return cli("confirm", run)
         case RunStatus.CUT_OVER:
             return _finalize(run, confirm)
         case RunStatus.PLANNED | RunStatus.ROLLED_BACK:
-            return f"vpnmigrate apply {run}"
+            return cli("apply", run)
         case _:
             pass
     on = going_on(state, run, confirm)
     if state.order is not None:
-        lift = f"vpnmigrate continue {run}"
+        lift = cli("continue", run)
         match state.order.wish:
             case Wish.ABORTED:
-                return f"vpnmigrate rollback {run}"
+                return cli("rollback", run)
             case Wish.PAUSED:
-                return lift if alive else f"{lift} && {on}"
+                return lift if alive else lift.and_then(on)
     if not isinstance(state.task, AskOperator):
         return on
-    done = f"vpnmigrate done {run} {state.task.step}"
-    return done if alive else f"{done} && {on}"
+    done = cli("done", run, str(state.task.step))
+    return done if alive else done.and_then(on)
 
 
-def going_on(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> str:
-    """Give the command that goes on the way that was taken."""
+def going_on(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> Command:
+    """Return the command that resumes the direction that was taken."""
     match state.direction:
         case Direction.BACK:
-            return f"vpnmigrate rollback {run}" + (" --keep-new" if state.keep_new else "")
+            return cli("rollback", run, *(("--keep-new",) if state.keep_new else ()))
         case Direction.RETIRE:
             return _finalize(run, confirm)
         case Direction.FORWARD | None:
-            return f"vpnmigrate apply {run}" + (" --until cutover" if _stages(state) else "")
+            return cli("apply", run, *(("--until", "cutover") if _stages(state) else ()))
 
 
-def accepting(what: Iterable[Shortage], run: str) -> Sequence[str]:
-    """Give the command that accepts *what*, in parts that may each be a line; none for nothing."""
-    named = [f"--accept-degraded {each.connection}" for each in what]
-    if not named:
-        return ()
-    return (f"vpnmigrate continue {run}", *named[:-1], f"{named[-1]} --reason TEXT")
+def accepting(what: Iterable[Shortage], run: str) -> Command | None:
+    """Return the command that accepts *what*; None for nothing."""
+    named = options("--accept-degraded", (each.connection for each in what))
+    return cli("continue", run, *named, "--reason", "TEXT") if named else None
 
 
 def _stages(state: RunState) -> bool:
@@ -71,8 +70,8 @@ def _stages(state: RunState) -> bool:
     return state.until == LAST_OF_PREPARE and LAST_OF_PREPARE not in state.settled
 
 
-def _finalize(run: str, confirm: Sequence[VpnConnectionId]) -> str:
-    return " ".join([f"vpnmigrate finalize {run}", *(f"--confirm {c}" for c in confirm)])
+def _finalize(run: str, confirm: Sequence[VpnConnectionId]) -> Command:
+    return cli("finalize", run, *options("--confirm", confirm))
 
 
 def word_meant(step: int, state: RunState) -> Word | None:

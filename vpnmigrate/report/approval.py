@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from vpnmigrate.approval import Approval
-from vpnmigrate.report.words import columns, wrapped
+from vpnmigrate.commands import Command
+from vpnmigrate.report.words import columns, command, wrapped
 from vpnmigrate.times import moment
 
 SCHEMA = "vpnmigrate/approval/1"
 
 
-def text(approval: Approval, *, file: Path, plan: Path) -> str:
-    """Give the approval as whoever receives it may check it."""
+def text(approval: Approval, *, file: str, on: Command) -> str:
+    """Return the approval for its receiver to check; *on* is the command that hands it in."""
     rows = columns(
         [
             ("plan", approval.fingerprint),
@@ -25,25 +24,21 @@ def text(approval: Approval, *, file: Path, plan: Path) -> str:
             ("user", f"{approval.user} on {approval.host}"),
             ("at", moment(approval.at)),
             ("counts until", moment(approval.expires)),
-            ("file", str(file)),
+            ("file", file),
         ]
     )
     said = wrapped(
         "Give the file to whoever carries the plan out; it holds no secret. It is not signed: it "
         "shows slips, and stops nobody who forges."
     )
-    return f"{rows}\n\n{said}\n  {_next(file, plan)}"
+    return f"{rows}\n\n{said}\n{command(on, first='  ')}"
 
 
-def as_json(approval: Approval, *, file: Path, plan: Path) -> dict[str, Any]:
+def as_json(approval: Approval, *, file: str, on: Command) -> dict[str, Any]:
     """Give the same as a JSON document."""
     return {
         "schema": SCHEMA,
-        "file": str(file),
+        "file": file,
         "approval": msgspec.to_builtins(approval),
-        "next": _next(file, plan),
+        "next": str(on),
     }
-
-
-def _next(file: Path, plan: Path) -> str:
-    return f"vpnmigrate apply {shlex.quote(str(plan))} --approval {shlex.quote(str(file))}"

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
 
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.redaction import Redaction
 
@@ -125,7 +126,7 @@ def _hand_over(stream: Stream, text: str) -> None:
     if stream.full:
         raise VpnMigrateError(
             f"the result could not be written to standard output: {stream.full}",
-            advice="make room, and look: vpnmigrate status",
+            advice=("make room, then see where runs stand:", cli("status")),
         )
 
 

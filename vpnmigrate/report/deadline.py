@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from vpnmigrate.records import DeadlinePassed, DecideBy
+from vpnmigrate.report.words import Labelled, RunCommands
 from vpnmigrate.spoken import Armed, ConfirmWished, WatchdogMissed
 from vpnmigrate.times import moment, span, time_of_day
 
 Moment = DecideBy | DeadlinePassed | ConfirmWished | Armed | WatchdogMissed
 
 
-def lines(about: Moment, run: str) -> Iterator[str]:
-    """Say by when to decide, and what happens then; with commands where *run* is known."""
+def lines(about: Moment, on: RunCommands | None) -> Iterator[str | Labelled]:
+    """Say by when to decide, and what happens then; with commands where *on* has them."""
     match about:
         case DecideBy(at, rollback, source):
             yield f"to be green, or going back, by {moment(at)}:"
@@ -21,8 +22,8 @@ def lines(about: Moment, run: str) -> Iterator[str]:
         case DeadlinePassed(at, asks):
             yield f"THE BACK-OUT DEADLINE, {time_of_day(at)}, HAS PASSED without verified traffic:"
             yield "a way back that begins now may not end in the window"
-            if asks and run:
-                yield from choices(run)
+            if asks and on is not None:
+                yield from choices(on)
         case ConfirmWished(within):
             if within is None:
                 yield "the cutover is not to be confirmed: nothing goes back by itself"
@@ -36,10 +37,10 @@ def lines(about: Moment, run: str) -> Iterator[str]:
             yield "confirm or roll back by hand"
 
 
-def choices(run: str) -> Iterator[str]:
-    """Give the commands that decide, from any terminal."""
-    yield f"to roll back: vpnmigrate abort {run}"
-    yield f"to go on:     vpnmigrate continue {run}"
+def choices(on: RunCommands) -> Iterator[Labelled]:
+    """Yield the commands that decide, from any terminal."""
+    yield Labelled("to roll back: ", on.command("abort"))
+    yield Labelled("to go on:     ", on.command("continue"))
 
 
 def left(at: datetime, now: datetime) -> str:

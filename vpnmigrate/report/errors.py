@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vpnmigrate.commands import Invocation, cli, commands_in, one_line
 from vpnmigrate.errors import (
     DriftError,
     Exit,
@@ -16,17 +17,17 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.plan import Finding
 from vpnmigrate.report import findings
-from vpnmigrate.report.words import command, is_command, item, wrapped
+from vpnmigrate.report.words import advised, command, item, wrapped
 
 SCHEMA = "vpnmigrate/error/1"
 
 
-def text(error: VpnMigrateError) -> str:
-    """Give the message, its particulars, and the advice; never a traceback."""
+def text(error: VpnMigrateError, invocation: Invocation) -> str:
+    """Return the message, its particulars, and the advice; never a traceback."""
     if not error.advice:
         return without_advice(error)
-    fold = command if is_command(error.advice) else wrapped
-    return "\n".join([without_advice(error), fold(error.advice, first="  Next: ")])
+    advice = advised(invocation.advise(error.next_step), first="  Next: ")
+    return "\n".join([without_advice(error), advice])
 
 
 def without_advice(error: VpnMigrateError) -> str:
@@ -42,13 +43,15 @@ def without_advice(error: VpnMigrateError) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def as_json(error: VpnMigrateError, *, where: str) -> dict[str, Any]:
+def as_json(error: VpnMigrateError, *, where: str, invocation: Invocation) -> dict[str, Any]:
     """Give the same as a JSON document; *where* is the command, unless the error knows better."""
+    advice = invocation.advise(error.next_step)
     told: dict[str, Any] = {
         "kind": type(error).__name__.removesuffix("Error"),
         "what": error.message,
         "where": where,
-        "next": error.advice,
+        "next": one_line(advice),
+        "commands": [str(command) for command in commands_in(advice)],
         "exit": int(exit_code(error)),
     }
     match error:
@@ -66,25 +69,28 @@ def as_json(error: VpnMigrateError, *, where: str) -> dict[str, Any]:
     return {"schema": SCHEMA, "error": told}
 
 
-def bug(error: BaseException, *, kept: Path | None) -> str:
+def bug(error: BaseException, *, kept: Path | None, invocation: Invocation) -> str:
     """Admit that the program itself is wrong; *kept* is the file with the traceback."""
     lines = [
         f"This is a bug in vpnmigrate: {type(error).__name__}.",
         item("what was sent to AWS is in the run's journal, and the run can be resumed"),
-        item("where runs stand: vpnmigrate status"),
+        item("where runs stand:"),
+        command(invocation.complete(cli("status")), first="    "),
     ]
     if kept is not None:
         lines.append(item(f"please report it with: {kept}"))
     return "\n".join(lines)
 
 
-def bug_as_json(error: BaseException, *, kept: Path | None) -> dict[str, Any]:
+def bug_as_json(
+    error: BaseException, *, kept: Path | None, invocation: Invocation
+) -> dict[str, Any]:
     """Give the same as a JSON document."""
     told = {
         "kind": "Bug",
         "what": f"this is a bug in vpnmigrate: {type(error).__name__}",
         "where": "" if kept is None else str(kept),
-        "next": "vpnmigrate status",
+        "next": str(invocation.complete(cli("status"))),
         "exit": int(Exit.FAILED),
     }
     return {"schema": SCHEMA, "error": told}

@@ -222,14 +222,14 @@ def _timeline(entries: Sequence[Entry]) -> Iterator[tuple[datetime, str]]:
     narrator = Narrator()
     for entry in entries:
         for line in narrator.lines(entry):
-            yield entry.wall, line.partition(" ")[2].strip()
+            yield entry.wall, str(line).partition(" ")[2].strip()
 
 
 def _spoken(entries: Sequence[Entry]) -> Iterator[tuple[Voice, str]]:
     by_number = {voice.seq: voice for voice in voices_of(entries)}
     narrator = Narrator()
     for entry in entries:
-        told = [line.partition(" ")[2].strip() for line in narrator.lines(entry)]
+        told = [str(line).partition(" ")[2].strip() for line in narrator.lines(entry)]
         if entry.seq in by_number:
             yield by_number[entry.seq], "; ".join(told)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from vpnmigrate.commands import Advice, Command, Invocation, option
 from vpnmigrate.errors import (
     BackedOutError,
     ClaimedError,
@@ -25,57 +27,66 @@ class StoppedError(VpnMigrateError):
     """A run did not get where it was asked to go: *error* says why, *stands* where it is now."""
 
     def __init__(self, error: VpnMigrateError, stands: Standing) -> None:
-        super().__init__(error.message, advice=error.advice)
+        super().__init__(error.message, advice=error.next_step)
         self.error = error
         self.stands = stands
 
 
-def text(error: VpnMigrateError, *, line: str) -> str:
-    """Give what happened; for a run also what is true of the traffic now, and both ways on.
+@dataclass(frozen=True)
+class Again:
+    """How to run the command that failed again, in a new terminal."""
 
-    *line* is the command line that failed.
-    """
+    invocation: Invocation
+    line: Command | None = None
+    """The command line, without what *invocation* holds; None where it could not be read."""
+
+
+def text(error: VpnMigrateError, again: Again) -> str:
+    """Return what happened; for a run also the state of traffic now, and both ways on."""
     match error:
         case StoppedError(error=HeldByOthersError() as cause):
-            return _in_their_place(cause, line)
+            return _in_their_place(cause, again)
         case HeldByOthersError():
-            return _in_their_place(error, line)
+            return _in_their_place(error, again)
         case StoppedError(error=TakenOverError() as cause):
-            return f"{errors.text(cause)}\n{columns([('traffic:', _NOT_KNOWN)])}"
+            return f"{errors.text(cause, again.invocation)}\n{columns([('traffic:', _NOT_KNOWN)])}"
         case StoppedError(error=cause, stands=stands):
             told_below = isinstance(cause, BackedOutError) or _is_told_by(cause, stands)
-            told = errors.without_advice(cause) if told_below else errors.text(cause)
+            told = (
+                errors.without_advice(cause) if told_below else errors.text(cause, again.invocation)
+            )
             return f"{told}\n{outcome.now(stands)}"
         case _:
-            return errors.text(error)
+            return errors.text(error, again.invocation)
 
 
 def _is_told_by(cause: VpnMigrateError, stands: Standing) -> bool:
-    return bool(cause.advice) and stands.next.startswith(cause.advice)
+    return bool(cause.advice) and stands.next == stands.invocation.advise(cause.next_step)
 
 
-def _in_their_place(error: HeldByOthersError, line: str) -> str:
-    """Give who works on it and how to take their place; what they have done is not known here."""
-    if not error.holder:
-        return errors.text(error)
-    take_over = f"{line} --take-over {error.holder}"
-    rows = [("take over:", take_over)]
+def _in_their_place(error: HeldByOthersError, again: Again) -> str:
+    """Return who works on it and how to take over; what they have done is not known here."""
+    told = errors.text(error, again.invocation)
+    if not error.holder or again.line is None:
+        return told
+    take_over = again.line.with_words(*option("--take-over", error.holder))
+    rows: list[tuple[str, Advice]] = [("take over:", again.invocation.complete(take_over))]
     if isinstance(error, ClaimedError):
         rows.insert(0, ("traffic:", _NOT_KNOWN))
-    return f"{errors.text(error)}\n{columns(rows)}"
+    return f"{told}\n{columns(rows)}"
 
 
-def as_json(error: VpnMigrateError, *, where: str) -> dict[str, Any]:
+def as_json(error: VpnMigrateError, again: Again, *, where: str) -> dict[str, Any]:
     """Give the same as a JSON document."""
     match error:
         case StoppedError(error=cause, stands=stands):
             if isinstance(cause, HeldByOthersError | TakenOverError):
                 stands = stands.seen_from_aside
-            told = errors.as_json(cause, where=where)
+            told = errors.as_json(cause, where=where, invocation=again.invocation)
             told["error"]["exit"] = int(exit_code_of(error))
             return {**told, "run": fields(stands)}
         case _:
-            return errors.as_json(error, where=where)
+            return errors.as_json(error, where=where, invocation=again.invocation)
 
 
 def exit_code_of(error: VpnMigrateError) -> Exit:

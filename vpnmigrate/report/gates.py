@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
+from vpnmigrate.commands import Advice, Invocation, one_line
 from vpnmigrate.go_no_go import Call, Milestone, Seen
 from vpnmigrate.records import Forced, GatesSeen
 from vpnmigrate.replay import accepting
-from vpnmigrate.report.words import safe, wrapped
+from vpnmigrate.report.words import Labelled, RunCommands, safe, wrapped
 from vpnmigrate.spoken import Accepted, Shortage
 from vpnmigrate.times import moment
 
@@ -31,7 +32,7 @@ def title(seen: GatesSeen) -> str:
     return f"gates {_TITLES[seen.before]}: {ended}"
 
 
-def lines(seen: Sequence[Seen]) -> Iterator[str]:
+def lines(seen: Sequence[Seen], invocation: Invocation) -> Iterator[str | Labelled]:
     """Give a line for each gate; one that is closed also says what it asks for and what to do."""
     for each in seen:
         call = "FORCED" if each.forced else each.call.value
@@ -41,13 +42,26 @@ def lines(seen: Sequence[Seen]) -> Iterator[str]:
             if each.forced:
                 yield f"{'':<{_CALL}}{each.call}, and forced because: {each.forced}"
             elif each.advice:
-                yield f"{'':<{_CALL}}to do: {each.advice}"
+                yield from _to_do(invocation.advise(each.advice))
 
 
-def table(seen: GatesSeen, at: datetime) -> str:
+def _to_do(advice: Advice) -> Iterator[str | Labelled]:
+    parts = advice if isinstance(advice, tuple) else (advice,)
+    lead = f"{'':<{_CALL}}to do: "
+    for part in parts:
+        yield f"{lead}{part}" if isinstance(part, str) else Labelled(lead, part)
+        lead = " " * len(lead)
+
+
+def table(seen: GatesSeen, at: datetime, invocation: Invocation) -> str:
     """Give the whole round."""
     head = f"{title(seen)}, {moment(at)}"
-    rows = (wrapped(line, first="  ", rest=" " * (_CALL + 4)) for line in lines(seen.gates))
+    rows = (
+        line.folded(first="  ")
+        if isinstance(line, Labelled)
+        else wrapped(line, first="  ", rest=" " * (_CALL + 4))
+        for line in lines(seen.gates, invocation)
+    )
     return "\n".join([head, *rows])
 
 
@@ -59,20 +73,12 @@ def forced_line(forced: Forced) -> str:
     )
 
 
-def acceptable_lines(what: Sequence[Shortage], run: str) -> Iterator[str]:
-    """Say what is all that is lacking; with the command that accepts it where *run* is known."""
+def acceptable_lines(what: Sequence[Shortage], on: RunCommands | None) -> Iterator[str | Labelled]:
+    """Yield what is all that is lacking; with the command that accepts it where *on* has it."""
     yield "ONLY TUNNELS ARE LACKING, and every destination leads where it did:"
     yield from (f"  {each.told}" for each in what)
-    if run:
-        yield from (f"  {line}" for line in accepting_lines(what, run))
-
-
-def accepting_lines(what: Sequence[Shortage], run: str) -> Iterator[str]:
-    """Give the command that accepts *what* so that it can be pasted from eighty columns."""
-    command, *named = accepting(what, run)
-    *lines, last = (f"to accept: {command}", *(f"  {each}" for each in named))
-    yield from (f"{line} \\" for line in lines)
-    yield last
+    if on is not None and (accept := accepting(what, on.run)) is not None:
+        yield Labelled("  to accept: ", on.invocation.complete(accept))
 
 
 def accepted_line(accepted: Accepted) -> str:
@@ -92,6 +98,11 @@ def as_json(seen: GatesSeen | None, at: datetime | None) -> dict[str, Any] | Non
         "at": at.isoformat(),
         "open": all(each.lets_through for each in seen.gates),
         "gates": [
-            {**msgspec.structs.asdict(each), "observed": safe(each.observed)} for each in seen.gates
+            {
+                **msgspec.structs.asdict(each),
+                "observed": safe(each.observed),
+                "advice": one_line(each.advice),
+            }
+            for each in seen.gates
         ],
     }

@@ -87,7 +87,7 @@ def _worst(hardship: Hardship, worst: Trial) -> str:
         first="  ",
     )
     told = (line for entry in hardship.story for line in narrator.lines(entry))
-    return "\n".join([said, *(wrapped(line, first="  ", rest="      ") for line in told)])
+    return "\n".join([said, *(wrapped(str(line), first="  ", rest="      ") for line in told)])
 
 
 def _spread(spread: Spread) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vpnmigrate.commands import Advice
 from vpnmigrate.report import gates
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.status import fields, traffic
@@ -38,9 +39,8 @@ def text(stand: Standing) -> str:
 def now(stand: Standing) -> str:
     """Give what is true now and what may come next; told after failures too."""
     back_again = stand.state.status is RunStatus.ROLLED_BACK
-    look = f"vpnmigrate status {stand.run}"
-    on = "" if stand.next in {look, stand.way_back} else stand.next
-    rows = [
+    on = None if stand.next in {stand.look, stand.way_back} else stand.next
+    rows: list[tuple[str, Advice | None]] = [
         *(("forced:", gates.forced_line(each)) for each in stand.state.forced),
         *(("accepted:", gates.accepted_line(each)) for each in stand.state.accepted),
         ("traffic:", traffic(stand)),
@@ -50,7 +50,7 @@ def now(stand: Standing) -> str:
         ("clean up:", stand.clean_up),
         ("go back:", stand.way_back),
         ("devices:", stand.device_files if stand.state.task is not None else ""),
-        ("look:", look),
+        ("look:", stand.look),
     ]
     return columns([(name, value) for name, value in rows if value])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from vpnmigrate.commands import Advice, cli
 from vpnmigrate.report.words import columns, wrapped
 
 SCHEMA = "vpnmigrate/bundle/1"
@@ -22,10 +23,10 @@ class Packed:
 def text(packed: Packed) -> str:
     """Name the bundle and its hash."""
     note = "Note the hash where the run's host cannot reach it, in the change's record."
-    rows = [
+    rows: list[tuple[str, Advice]] = [
         ("bundle", packed.file),
         ("sha256", packed.sha256),
-        ("verify", f"vpnmigrate report verify {packed.file}"),
+        ("verify", cli("report", "verify", packed.file)),
     ]
     return f"{columns(rows, indent=0)}\n{wrapped(note)}"
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.changes import AskOperator, Change
+from vpnmigrate.commands import Invocation, cli
 from vpnmigrate.plan import Phase, Plan, PlannedStep
 from vpnmigrate.proving import Proof
 from vpnmigrate.report import decisions, findings, inventory
@@ -23,8 +24,8 @@ _FLOWS_AGAIN = "tunnels are up and routes are back"
 _TRAFFIC_RETURNS = frozenset({Word.NEW_TUNNELS_ENABLED, Word.TUNNELS_RETURNED})
 
 
-def text(plan: Plan, proof: Proof, *, file: str) -> str:
-    """Give the whole plan with its *proof* of return; *file* is where it lies, for what is next."""
+def text(plan: Plan, proof: Proof, *, file: str, invocation: Invocation) -> str:
+    """Return the whole plan with its *proof* of return; *file* is where it lies."""
     parts = [
         _title(plan),
         heading("What is there now") + inventory.text(plan.before),
@@ -34,12 +35,12 @@ def text(plan: Plan, proof: Proof, *, file: str) -> str:
         heading("The way back: rollback") + _way_back(plan),
         heading("Proof of return") + proofs.text(proof),
         heading("Step 11: finalize") + _retire(plan),
-        heading("Next") + _next(plan, file),
+        heading("Next") + _next(plan, file, invocation),
     ]
     return "\n\n".join(parts)
 
 
-def as_json(plan: Plan, proof: Proof, *, file: str) -> dict[str, Any]:
+def as_json(plan: Plan, proof: Proof, *, file: str, invocation: Invocation) -> dict[str, Any]:
     """Give the plan as a JSON document: the file's own fields, and where it lies."""
     return {
         "schema": SCHEMA,
@@ -47,7 +48,7 @@ def as_json(plan: Plan, proof: Proof, *, file: str) -> dict[str, Any]:
         "findings": findings.as_json(plan.findings),
         "plan": msgspec.to_builtins(plan),
         "proof": proofs.as_json(proof),
-        "next": [f"vpnmigrate rehearse {file}", f"vpnmigrate apply {file}"],
+        "next": [str(invocation.complete(cli(verb, file))) for verb in ("rehearse", "apply")],
     }
 
 
@@ -122,12 +123,12 @@ def _retire(plan: Plan) -> str:
     return "\n".join([said, *_steps(plan.retire)])
 
 
-def _next(plan: Plan, file: str) -> str:
-    agree = f"vpnmigrate approve {file}" if plan.decisions.approvals.needed else ""
+def _next(plan: Plan, file: str, invocation: Invocation) -> str:
+    agree = cli("approve", file) if plan.decisions.approvals.needed else None
     rows = [
-        ("try it here first:", f"vpnmigrate rehearse {file}"),
+        ("try it here first:", cli("rehearse", file)),
         ("have it approved:", agree),
-        ("stage it, no outage:", f"vpnmigrate apply {file} --until cutover"),
-        ("carry it out:", f"vpnmigrate apply {file}"),
+        ("stage it, no outage:", cli("apply", file, "--until", "cutover")),
+        ("carry it out:", cli("apply", file)),
     ]
-    return columns([(name, command) for name, command in rows if command])
+    return columns([(name, invocation.complete(command)) for name, command in rows if command])

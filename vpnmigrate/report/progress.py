@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from vpnmigrate.changes import AskOperator, Change, CreateVpnConnection
 from vpnmigrate.clock import Clock
+from vpnmigrate.commands import Invocation
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.records import (
     Adopted,
@@ -39,7 +40,7 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import RunState
 from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.console import Console
-from vpnmigrate.report.words import safe
+from vpnmigrate.report.words import Labelled, RunCommands, safe
 from vpnmigrate.sights import Sighting
 from vpnmigrate.spoken import (
     AbortAsked,
@@ -70,19 +71,20 @@ _SETS_OUT = {
 class Narrator:
     """Turns journal entries into lines, and remembers which change an answer is about.
 
-    With *run*, lines that ask for a decision have the commands that decide.
+    With *on*, lines that ask for a decision have the commands that decide.
     """
 
-    def __init__(self, run: str = "") -> None:
-        self._run = run
+    def __init__(self, on: RunCommands | None = None) -> None:
+        self._on = on
         self._intents: dict[int, Change] = {}
 
-    def lines(self, entry: Entry) -> Iterator[str]:
-        """Give what *entry* has to tell a person: often one line, sometimes none."""
+    def lines(self, entry: Entry) -> Iterator[str | Labelled]:
+        """Yield what *entry* has to tell a person: often one line, sometimes none."""
+        lead = f"{time_of_day(entry.wall)} "
         for told in self._told(entry):
-            yield f"{time_of_day(entry.wall)} {safe(told)}"
+            yield told.after(lead) if isinstance(told, Labelled) else f"{lead}{safe(told)}"
 
-    def _told(self, entry: Entry) -> Iterator[str]:
+    def _told(self, entry: Entry) -> Iterator[str | Labelled]:
         match entry.record:
             case DirectionTaken(direction=direction, attempt=attempt):
                 yield f"attempt {attempt} {_SETS_OUT[direction]}"
@@ -101,19 +103,19 @@ class Narrator:
             case (
                 DecideBy() | DeadlinePassed() | ConfirmWished() | Armed() | WatchdogMissed()
             ) as about:
-                yield from (f"  {line}" for line in deadline.lines(about, self._run))
+                yield from _indented(deadline.lines(about, self._on))
             case (
                 Paused() | Continued() | AbortAsked() | Confirmed() | Declined() | Accepted()
             ) as order:
-                yield f"  {_ordered(order)}"
+                yield from _ordered_lines(order, self._on)
             case Finished(direction=direction):
                 yield f"{direction.value}: finished"
             case Approved() | GatesSeen() | Forced() as about:
-                yield from _at_the_gates(about)
+                yield from _at_the_gates(about, self._on)
             case record:
                 yield from self._work(record)
 
-    def _work(self, record: Record) -> Iterator[str]:
+    def _work(self, record: Record) -> Iterator[str | Labelled]:
         match record:
             case StepBegun(number=number, title=title, cleaning=cleaning):
                 yield f"step {number} of {LAST_STEP}: {title}{' (clean-up)' if cleaning else ''}"
@@ -130,7 +132,7 @@ class Narrator:
             case Adopted(role=role, id=id_, who=who):
                 yield f"  {id_} is this run's {role}{f', says {who}' if who else ''}"
             case Acceptable(what=what) if what:
-                yield from (f"  {line}" for line in gates.acceptable_lines(what, self._run))
+                yield from _indented(gates.acceptable_lines(what, self._on))
             case HookRan(moment=moment, fault=fault):
                 yield f"  hook of {moment}: {fault or 'done'}"
             case _:
@@ -205,6 +207,15 @@ def _of_traffic(about: OutageBegan | OutageEnded | Flapped | Degraded) -> str:
             return f"DEGRADED: {'; '.join(what)}" if what else "no longer degraded"
 
 
+def _ordered_lines(
+    order: Paused | Continued | AbortAsked | Confirmed | Declined | Accepted,
+    on: RunCommands | None,
+) -> Iterator[str | Labelled]:
+    yield f"  {_ordered(order)}"
+    if isinstance(order, Paused) and on is not None:
+        yield Labelled("  to go on: ", on.command("continue"))
+
+
 def _ordered(
     order: Paused | Continued | AbortAsked | Confirmed | Declined | Accepted,
 ) -> str:
@@ -225,13 +236,20 @@ def _ordered(
             return f"{who} said: {verb.value}; that cannot be heeded: {why}"
 
 
-def _at_the_gates(record: Approved | GatesSeen | Forced) -> Iterator[str]:
+def _indented(lines: Iterable[str | Labelled]) -> Iterator[str | Labelled]:
+    for line in lines:
+        yield line.after("  ") if isinstance(line, Labelled) else f"  {line}"
+
+
+def _at_the_gates(
+    record: Approved | GatesSeen | Forced, on: RunCommands | None
+) -> Iterator[str | Labelled]:
     match record:
         case Approved(approval=approval):
             yield f"  approved by {approval.approver} ({approval.user})"
         case GatesSeen() as seen:
             yield gates.title(seen)
-            yield from (f"  {line}" for line in gates.lines(seen.gates))
+            yield from _indented(gates.lines(seen.gates, on.invocation if on else Invocation()))
         case Forced() as forced:
             yield gates.forced_line(forced)
 
@@ -288,12 +306,12 @@ class PlainProgress:
         down_since: datetime | None = None,
         decide_by: datetime | None = None,
         *,
-        run: str = "",
+        on: RunCommands | None = None,
         narrator: Narrator | None = None,
     ) -> None:
         self._console = console
         self._clock = clock
-        self._narrator = narrator or Narrator(run)
+        self._narrator = narrator or Narrator(on)
         self._outage = OutageClock(clock, down_since, decide_by)
         self._told: tuple[int, str, timedelta] | None = None
 
@@ -301,7 +319,7 @@ class PlainProgress:
         """Print *entry*."""
         self._outage.saw(entry)
         for line in self._narrator.lines(entry):
-            self._console.say(line)
+            self._console.say(line.folded() if isinstance(line, Labelled) else line)
 
     def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Print the wait if it is news, or if the last word about it is old."""

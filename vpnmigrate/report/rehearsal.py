@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from vpnmigrate.commands import Command
 from vpnmigrate.rehearsal import Passage, Rehearsal
 from vpnmigrate.report import proof
-from vpnmigrate.report.words import heading, item, wrapped
+from vpnmigrate.report.words import command, heading, item, wrapped
 from vpnmigrate.times import span
 
 SCHEMA = "vpnmigrate/rehearsal/1"
 
 
 def text(
-    rehearsal: Rehearsal, *, file: str, kept: str, passed: bool, more: Sequence[str] = ()
+    rehearsal: Rehearsal,
+    *,
+    file: str,
+    kept: str,
+    on: Command | None,
+    more: Sequence[str] = (),
 ) -> str:
     """Give the whole rehearsal of the plan in *file*; its result is *kept* in another.
 
-    *more* is what else was tried, and *passed* whether all of it may be followed by apply.
+    *more* is what else was tried, and *on* the command that may follow; None where none may.
     """
     forward = rehearsal.forward
     parts = [
@@ -34,12 +40,12 @@ def text(
         *_faults(rehearsal),
         *more,
         wrapped(f"The result is kept for this plan's gates and deadlines, in {kept}"),
-        heading("Next") + f"  {_next(file)}" if passed else "",
+        heading("Next") + command(on, first="  ") if on else "",
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def as_json(rehearsal: Rehearsal, *, file: str, kept: str, passed: bool) -> dict[str, Any]:
+def as_json(rehearsal: Rehearsal, *, file: str, kept: str, on: Command | None) -> dict[str, Any]:
     """Give the rehearsal as a JSON document."""
     return {
         "schema": SCHEMA,
@@ -49,12 +55,8 @@ def as_json(rehearsal: Rehearsal, *, file: str, kept: str, passed: bool) -> dict
         "forward": _passage(rehearsal.forward),
         "back": [_passage(passage) for passage in rehearsal.back],
         "proof": proof.as_json(rehearsal.proof),
-        "next": _next(file) if passed else "",
+        "next": str(on or ""),
     }
-
-
-def _next(file: str) -> str:
-    return f"vpnmigrate apply {file}"
 
 
 def _changes(passage: Passage) -> list[str]:

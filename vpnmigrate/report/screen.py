@@ -13,11 +13,10 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.changes import AskOperator
 from vpnmigrate.records import Direction
-from vpnmigrate.replay import RunState
+from vpnmigrate.replay import RunState, accepting
 from vpnmigrate.report.deadline import choices, left
-from vpnmigrate.report.gates import accepting_lines
 from vpnmigrate.report.progress import LAST_STEP, probe_told
-from vpnmigrate.report.words import count, safe
+from vpnmigrate.report.words import Labelled, RunCommands, count, safe
 from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
 from vpnmigrate.times import span, time_of_day
 
@@ -32,7 +31,7 @@ LEAST = 1
 class Shown:
     """What is on the screen."""
 
-    run: str
+    on: RunCommands | None
     state: RunState
     now: datetime
     waiting: Waiting | None = None
@@ -53,9 +52,9 @@ def screen(shown: Shown, width: int, height: int) -> list[str]:
     head = [
         _first(shown, width),
         *_waiting(shown, width, room),
-        *_to_do(shown),
-        *_acceptable(shown),
-        *_deadline(shown),
+        *_to_do(shown, width),
+        *_acceptable(shown, width),
+        *_deadline(shown, width),
     ]
     lines = [*head, *_details(shown, room - len(head))]
     return [cut(line, width) for line in lines[:room]]
@@ -115,34 +114,44 @@ def _waiting(shown: Shown, width: int, room: int) -> Iterator[str]:
         yield f"    {' '.join(rest)}"
 
 
-def _to_do(shown: Shown) -> Iterator[str]:
+def _to_do(shown: Shown, width: int) -> Iterator[str]:
     """Say which task waits for a person, and the command that says it is done."""
     if (task := shown.state.task) is not None:
         yield f"TO DO: {task}"
         if isinstance(task, AskOperator):
-            yield f"  when done: vpnmigrate done {shown.run} {task.step}"
+            yield from _pasted("  when done: ", shown, width, "done", str(task.step))
 
 
-def _acceptable(shown: Shown) -> Iterator[str]:
+def _acceptable(shown: Shown, width: int) -> Iterator[str]:
     """Say what is all that is lacking, and the command that is content with it."""
     what = shown.state.acceptable
     if what:
         yield f"ONLY TUNNELS ARE LACKING: {'; '.join(each.told for each in what)}"
-        yield from (f"  {line}" for line in accepting_lines(what, shown.run))
+        if shown.on is not None and (accept := accepting(what, shown.on.run)) is not None:
+            line = Labelled("  to accept: ", shown.on.invocation.complete(accept))
+            yield from line.lines(width)
 
 
-def _deadline(shown: Shown) -> Iterator[str]:
+def _deadline(shown: Shown, width: int) -> Iterator[str]:
     """Say by when to turn back while traffic is down, and by when to confirm once it flows."""
     state = shown.state
     if state.outage_open and state.deadline is not None:
         yield f"{left(state.deadline.at, shown.wall)}: {time_of_day(state.deadline.at)}"
         if state.asks_to_decide:
-            yield from (f"  {line}" for line in choices(shown.run))
+            for choice in choices(shown.on) if shown.on is not None else ():
+                yield from choice.after("  ").lines(width)
         elif shown.now >= state.deadline.at and state.direction is Direction.FORWARD:
-            yield f"  to turn back: vpnmigrate abort {shown.run}"
+            yield from _pasted("  to roll back: ", shown, width, "abort")
     if (until := state.unconfirmed_until) is not None:
         rest = span(until - shown.now)
-        yield f"UNCONFIRMED: goes back in {rest} unless: vpnmigrate confirm {shown.run}"
+        lead = f"UNCONFIRMED: goes back in {rest} unless: "
+        yield from _pasted(lead, shown, width, "confirm")
+
+
+def _pasted(lead: str, shown: Shown, width: int, verb: str, *words: str) -> Iterator[str]:
+    """Yield a command about the run, folded so that it can be pasted from the screen."""
+    if shown.on is not None:
+        yield from Labelled(lead, shown.on.command(verb, *words)).lines(width)
 
 
 def _details(shown: Shown, room: int) -> list[str]:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace as altered
 
 from vpnmigrate.changes import DeleteVpnConnection, DeleteVpnGateway
+from vpnmigrate.commands import Command, Invocation, cli
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.plan import FIRST_OF_CUTOVER, Phase
 from vpnmigrate.records import Direction
@@ -65,6 +66,8 @@ class Standing:
     """What is wrong with approvals that do not count, by their digests."""
     waiting: Waiting | None = None
     """What the process at work waits for; None where nobody works on it, or has not said."""
+    invocation: Invocation = field(default_factory=Invocation)
+    """What a command about this run has to be given again."""
     gateway_goes: bool = False
     """Whether the finalize that is under way is to delete the old gateway too."""
     ahead: timedelta = timedelta(0)
@@ -145,8 +148,8 @@ class Standing:
         return f"{self.folder}/vault" if self.state.told.files else ""
 
     @property
-    def next(self) -> str:
-        """The command that goes on from here; empty where nothing is left to do.
+    def next(self) -> Command | None:
+        """The command to run next; None where nothing is left to do.
 
         A process that is at work and waits for nobody goes on by itself: all there is to do is
         to look again.
@@ -154,14 +157,26 @@ class Standing:
         order = self.state.order
         paused = order is not None and order.wish is Wish.PAUSED
         if self.alive and (self.turning or (self.state.task is None and not paused)):
-            return f"vpnmigrate status {self.run}"
+            return self.look
         command = next_command(self.state, self.run, self.connections, alive=self.alive)
-        return f"{command} --delete-old-gateway" if self.gateway_goes else command
+        if command is not None and self.gateway_goes:
+            command = command.with_words("--delete-old-gateway")
+        return self._complete(command)
 
     @property
-    def accepting(self) -> str:
-        """The command that accepts fewer tunnels where they are all that is lacking; or empty."""
-        return "" if self.turning else " ".join(accepting(self.state.acceptable, self.run))
+    def look(self) -> Command:
+        """The command that shows where it stands."""
+        return self.invocation.complete(cli("status", self.run))
+
+    def _complete(self, command: Command | None) -> Command | None:
+        return None if command is None else self.invocation.complete(command)
+
+    @property
+    def accepting(self) -> Command | None:
+        """The command that accepts fewer tunnels where only they are lacking; or None."""
+        if self.turning:
+            return None
+        return self._complete(accepting(self.state.acceptable, self.run))
 
     @property
     def turning(self) -> bool:
@@ -170,10 +185,10 @@ class Standing:
         return self.alive and order is not None and order.wish is Wish.ABORTED
 
     @property
-    def clean_up(self) -> str:
-        """The command that removes what a way back has kept; empty where nothing was kept."""
+    def clean_up(self) -> Command | None:
+        """The command that removes what a rollback has kept; None where nothing was kept."""
         kept = self.state.keep_new and self.state.status is RunStatus.ROLLED_BACK
-        return f"vpnmigrate rollback {self.run}" if kept else ""
+        return self._complete(cli("rollback", self.run)) if kept else None
 
     @property
     def traffic(self) -> Traffic:
@@ -189,17 +204,17 @@ class Standing:
         return replace(self, state=altered(self.state, traffic=Traffic.UNKNOWN))
 
     @property
-    def way_back(self) -> str:
-        """The command that turns back to what was there before; empty where none does.
+    def way_back(self) -> Command | None:
+        """The command that restores what was there before; None where none does.
 
         On the way back there is none: that way is gone to its end by ``next``.  A process that is
         at work has to be told; a second one would be refused.
         """
         if not self._may_turn_back or self.turning:
-            return ""
+            return None
         at_work = self.alive and self.state.direction is Direction.FORWARD
         verb = "abort" if at_work and not self.state.finished else "rollback"
-        return f"vpnmigrate {verb} {self.run}"
+        return self._complete(cli(verb, self.run))
 
     @property
     def _may_turn_back(self) -> bool:

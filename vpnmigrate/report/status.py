@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.approval import Approval
+from vpnmigrate.commands import Advice, Invocation, cli
 from vpnmigrate.replay import Order, Traffic, Wish
 from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.progress import probes_told
 from vpnmigrate.report.standing import Standing
-from vpnmigrate.report.words import columns, safe, wrapped
+from vpnmigrate.report.words import columns, command, safe, wrapped
 from vpnmigrate.sights import Waiting
 from vpnmigrate.times import moment, span
 
@@ -30,7 +31,7 @@ _TRAFFIC = {
 def one(stand: Standing) -> str:
     """Give where one run stands, in full."""
     state = stand.state
-    rows = [
+    rows: list[tuple[str, Advice | None]] = [
         ("run", stand.run),
         ("plan", stand.fingerprint),
         ("change", stand.change),
@@ -65,7 +66,7 @@ def one(stand: Standing) -> str:
     told = columns([(name, value) for name, value in rows if value], indent=0)
     if state.gates is None or state.gates_at is None:
         return told
-    return f"{told}\n\n{gates.table(state.gates, state.gates_at)}"
+    return f"{told}\n\n{gates.table(state.gates, state.gates_at, stand.invocation)}"
 
 
 def _approval(approval: Approval, stand: Standing) -> str:
@@ -75,10 +76,11 @@ def _approval(approval: Approval, stand: Standing) -> str:
     return f"by {approval.approver} ({approval.user}), {until}{void}"
 
 
-def every(stands: Sequence[Standing], unreadable: Mapping[str, str]) -> str:
+def every(stands: Sequence[Standing], unreadable: Mapping[str, str], invocation: Invocation) -> str:
     """Give where every run stands, a few lines each; *unreadable* ones with the reason."""
     if not stands and not unreadable:
-        return "No runs here yet. Begin with: vpnmigrate plan --vpn-gateway vgw-..."
+        begin = command(invocation.complete(cli("plan", "--vpn-gateway", "vgw-...")), first="  ")
+        return f"No runs here yet. Begin with:\n{begin}"
     told = [
         wrapped(
             ", ".join(filter(None, _brief(stand))),
@@ -174,8 +176,8 @@ def fields(stand: Standing) -> dict[str, Any]:
         ],
         "folder": stand.folder,
         "device_files": stand.device_files,
-        "next": stand.next,
-        "way_back": stand.way_back,
+        "next": str(stand.next or ""),
+        "way_back": str(stand.way_back or ""),
     }
 
 

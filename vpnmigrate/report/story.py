@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from vpnmigrate.report.words import WIDTH, hanging, wrapped
+from vpnmigrate.commands import cli
+from vpnmigrate.report.words import WIDTH, command, hanging, wrapped
 from vpnmigrate.times import span
 
 SCHEMA = "vpnmigrate/demo/1"
@@ -58,7 +59,7 @@ def closing(scenes: Sequence[Scene]) -> str:
                 "On your account it begins the same way, and planning changes nothing:"
             ),
             "",
-            "  vpnmigrate plan --vpn-gateway vgw-... -o plan.json",
+            command(cli("plan", "--vpn-gateway", "vgw-...", "-o", "plan.json"), first="  "),
         ]
     )
 

@@ -24,7 +24,7 @@ from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import Shown, screen
-from vpnmigrate.report.words import hanging, wrapped
+from vpnmigrate.report.words import RunCommands, hanging, wrapped
 from vpnmigrate.sights import Sight, Sighting, Waiting
 
 PACE = 1.0
@@ -110,17 +110,17 @@ class TerminalProgress:
         self,
         console: Console,
         clock: Clock,
-        run: str = "",
+        on: RunCommands | None = None,
         before: RunState | None = None,
     ) -> None:
         self._console = console
         self._screen = Screen(console)
         self._clock = clock
-        self._run = run
+        self._on = on
         self._state = before or RunState()
         self._waiting: Waiting | None = None
         self._sight: Sight | None = None
-        self._narrator = Narrator(run)
+        self._narrator = Narrator(on)
         self._above: list[str] = []
         self._unread = False
         self._ended = False
@@ -252,7 +252,7 @@ class TerminalProgress:
     def _draw(self) -> None:
         self._follow_cursor()
         now, ahead = self._clock.now(), self._clock.ahead()
-        shown = Shown(self._run, self._state, now, self._waiting, self._sight, ahead=ahead)
+        shown = Shown(self._on, self._state, now, self._waiting, self._sight, ahead=ahead)
         self._screen.draw(shown, self._above)
         self._above = []
 

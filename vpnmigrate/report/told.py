@@ -8,10 +8,11 @@ from typing import Any
 from msgspec.structs import replace as altered
 
 from vpnmigrate.changes import AskOperator
+from vpnmigrate.commands import Command
 from vpnmigrate.outcomes import Performed
 from vpnmigrate.replay import Intent
 from vpnmigrate.report.standing import Standing
-from vpnmigrate.report.words import wrapped
+from vpnmigrate.report.words import advised, wrapped
 
 SCHEMA = "vpnmigrate/done/1"
 
@@ -21,7 +22,8 @@ def text(stands: Standing, task: AskOperator) -> str:
     noted = wrapped(f"Noted for run {stands.run}, step {task.step}: done: {task}")
     if stands.alive:
         return f"{noted}\n  The process that has the run in hand takes it up now."
-    return f"{noted}\n  Nobody has the run in hand. Go on with: {_next(stands)}"
+    on = advised(("No process has the run in hand. Resume it with:", _next(stands)), first="  ")
+    return f"{noted}\n{on}"
 
 
 def as_json(stands: Standing, task: AskOperator) -> dict[str, Any]:
@@ -33,12 +35,13 @@ def as_json(stands: Standing, task: AskOperator) -> dict[str, Any]:
         "word": task.word.value,
         "task": str(task),
         "alive": stands.alive,
-        "next": "" if stands.alive else _next(stands),
+        "next": "" if stands.alive else str(_next(stands)),
     }
 
 
-def _next(stands: Standing) -> str:
-    """Give the command that goes on once the word counts."""
+def _next(stands: Standing) -> Command:
+    """Return the command that resumes the run once the confirmation counts."""
     *others, last = stands.state.intents
     heard: Intent = altered(last, outcome=Performed())
-    return replace(stands, state=altered(stands.state, intents=(*others, heard))).next
+    after = replace(stands, state=altered(stands.state, intents=(*others, heard)))
+    return after.next or after.look

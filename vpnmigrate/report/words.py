@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
+from vpnmigrate.commands import Advice, Command, Invocation, cli, tokens
 from vpnmigrate.redaction import without_key_elements
 
 WIDTH = 80
@@ -51,8 +53,10 @@ def wrapped(text: str, *, first: str = "", rest: str | None = None) -> str:
     )
 
 
-def hanging(line: str) -> str:
+def hanging(line: str | Labelled) -> str:
     """Fold a line of progress under its text, beside the time of day that it begins with."""
+    if isinstance(line, Labelled):
+        return line.folded()
     lead = _LEAD.match(line)
     first = lead.group() if lead else ""
     return wrapped(line[len(first) :], first=first, rest=" " * (len(first) + 2))
@@ -66,28 +70,106 @@ def item(text: str, *, indent: int = 2) -> str:
     return wrapped(text, first=f"{' ' * indent}- ")
 
 
-def command(text: str, *, first: str = "") -> str:
-    """Give a command so that it can be pasted as it stands, however long it is.
+def command(shown: Command, *, first: str = "") -> str:
+    """Return a command so that it can be pasted as it stands, however long it is.
 
-    An option and its value stay on one line.
+    It is folded between words only; an option and its value stay on one line where they fit.
+    What does not fit beside its label begins under it.
     """
-    lines = textwrap.wrap(
-        _VALUE.sub("\\1\0", safe(text)),
-        width=WIDTH - len(" \\"),
-        initial_indent=first,
-        subsequent_indent=" " * (len(first) + 4),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return " \\\n".join(lines).replace("\0", " ")
+    lines = command_lines(shown, first=first)
+    label = first.rstrip()
+    if len(lines) > 1 and label:
+        indent = " " * (len(first) - len(first.lstrip()) + 2)
+        return f"{label}\n{command(shown, first=indent)}"
+    return " \\\n".join(lines)
 
 
-_VALUE = re.compile(r"(?<= )(--[a-z-]+) (?=[^-])")
+def command_lines(shown: Command, *, first: str = "", width: int = WIDTH) -> list[str]:
+    """Return the lines of a command, which a backslash has to join; the first begins with *first*.
+
+    A line is longer than *width* only where a word is.
+    """
+    rest = " " * (len(first) + 4)
+    room = width - len(" \\")
+    lines: list[str] = []
+    line, empty = first, True
+    for piece in _pieces(tuple(tokens(shown)), room - len(rest)):
+        if not empty and len(line) + 1 + len(piece) > room:
+            lines.append(line)
+            line, empty = rest, True
+        line = f"{line}{'' if empty else ' '}{piece}"
+        empty = False
+    return [*lines, line]
 
 
-def is_command(text: str) -> bool:
-    """Tell a command from prose: advice may be either."""
-    return text.startswith(("vpnmigrate ", "aws "))
+def _pieces(words: Sequence[str], room: int) -> Iterator[str]:
+    """Yield what is not folded inside: a word, or an option with its value."""
+    at = 0
+    while at < len(words):
+        pair = " ".join(words[at : at + 2])
+        if _PAIR.match(pair) and len(pair) <= room:
+            yield pair
+            at += 2
+        else:
+            yield words[at]
+            at += 1
+
+
+_PAIR = re.compile(r"--?[a-z][a-z-]* (?!-|&&$)")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A command with what is said before it on its line."""
+
+    label: str
+    command: Command
+
+    def __str__(self) -> str:
+        return f"{self.label}{self.command}"
+
+    def after(self, lead: str) -> Labelled:
+        """Return the same with *lead* before it."""
+        return Labelled(f"{lead}{self.label}", self.command)
+
+    def folded(self, *, first: str = "") -> str:
+        """Return it so that the command can be pasted."""
+        return command(self.command, first=f"{first}{self.label}")
+
+    def lines(self, width: int) -> list[str]:
+        """Return its lines for a window of *width*, each but the last with its backslash."""
+        *folded, last = command_lines(self.command, first=self.label, width=width)
+        return [*(f"{line} \\" for line in folded), last]
+
+
+@dataclass(frozen=True)
+class RunCommands:
+    """The commands about one run, complete for a new terminal."""
+
+    run: str
+    invocation: Invocation = field(default_factory=Invocation)
+
+    def command(self, verb: str, *words: str) -> Command:
+        """Return the command *verb* about the run."""
+        return self.invocation.complete(cli(verb, self.run, *words))
+
+
+def advised(advice: Advice, *, first: str = "") -> str:
+    """Return *advice* folded: prose at the width, and each command on lines of its own."""
+    match advice:
+        case str():
+            return wrapped(advice, first=first)
+        case Command():
+            return command(advice, first=first)
+        case _:
+            told: list[str] = []
+            for part in advice:
+                lead = " " * len(first) if told else first
+                if isinstance(part, str):
+                    told.append(wrapped(part, first=lead))
+                else:
+                    told.append(command(part, first=f"{lead}  " if told else lead))
+            return "\n".join(told)
 
 
 def heading(title: str) -> str:
@@ -95,11 +177,8 @@ def heading(title: str) -> str:
     return f"{title.upper()}\n"
 
 
-def columns(rows: Iterable[tuple[str, str]], *, indent: int = 2) -> str:
+def columns(rows: Iterable[tuple[str, Advice]], *, indent: int = 2) -> str:
     """Give name and value per line, the values aligned and folded under themselves."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0) + 2
-    return "\n".join(
-        (command if is_command(value) else wrapped)(value, first=f"{' ' * indent}{name:<{width}}")
-        for name, value in rows
-    )
+    return "\n".join(advised(value, first=f"{' ' * indent}{name:<{width}}") for name, value in rows)

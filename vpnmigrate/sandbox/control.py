@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import UnreachableError, UsageError
 
 PREFIX = "/_sandbox/"
@@ -72,7 +73,7 @@ class Client:
             reason = getattr(error, "reason", error)
             raise UnreachableError(
                 f"no sandbox answers at {self._base}: {reason}",
-                advice="Start one with: vpnmigrate sandbox serve",
+                advice=("Start one with:", cli("sandbox", "serve")),
             ) from error
         return _read(self._base, text)
 
@@ -85,7 +86,7 @@ def _read(base: str, text: bytes) -> Mapping[str, Any]:
     if not isinstance(answer, dict):
         raise UsageError(
             f"what answers at {base} is not a vpnmigrate sandbox",
-            advice="Start one with: vpnmigrate sandbox serve",
+            advice=("Start one with:", cli("sandbox", "serve")),
         )
     if "error" in answer:
         raise UsageError(answer["error"], advice=answer.get("advice", ""))

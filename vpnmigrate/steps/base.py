@@ -10,6 +10,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from vpnmigrate.changes import Change
+from vpnmigrate.commands import Advice
 from vpnmigrate.facts import UNKNOWN, Fact, Value
 from vpnmigrate.plan import Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
@@ -37,7 +38,7 @@ class Blocked(Struct, frozen=True):
     """Neither waiting nor this program reaches the goal; *advice* says what a person can do."""
 
     why: str
-    advice: str
+    advice: Advice
 
 
 class Claimed(Struct, frozen=True):

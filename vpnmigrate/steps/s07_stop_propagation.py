@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from vpnmigrate.changes import DisablePropagation
+from vpnmigrate.commands import cli
 from vpnmigrate.facts import Propagation, Switch
 from vpnmigrate.model import Attachment, RouteTableId
 from vpnmigrate.plan import Phase, Plan
@@ -51,8 +52,7 @@ def _cannot_take_over(plan: Plan, way: Way, now: Snapshot) -> Blocked | None:
     if why := _hindrance(plan, way, now):
         return Blocked(
             f"{why}: it cannot take over from {way.leaving}, which stays where it is",
-            f"mend that, then try again; what is there now is as vpnmigrate status "
-            f"{plan.migration} says",
+            ("correct that, then try again; where the run stands:", cli("status", plan.migration)),
         )
     return None
 

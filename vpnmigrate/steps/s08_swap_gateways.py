@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from vpnmigrate.changes import AttachVpnGateway, DetachVpnGateway
+from vpnmigrate.commands import Command, aws
 from vpnmigrate.facts import AttachmentOf, EdgeAssociation, Switch
 from vpnmigrate.model import Attachment, State, VpcId, VpnGatewayId
 from vpnmigrate.plan import Phase, Plan
@@ -54,8 +55,10 @@ class SwapGateways(Step):
         if stranger := _stranger(plan.vpc, way, now):
             return Blocked(
                 f"{stranger} is on {plan.vpc}, and this run did not put it there",
-                f"find out who did; once it is detached, resume or roll back "
-                f"(aws ec2 detach-vpn-gateway --vpn-gateway-id {stranger} --vpc-id {plan.vpc})",
+                (
+                    "find out who did; once it is detached, resume or roll back:",
+                    _call("detach", stranger, plan.vpc),
+                ),
             )
         if is_gone(way.joining, now):
             return Blocked(
@@ -66,8 +69,10 @@ class SwapGateways(Step):
             if vpc != plan.vpc and attachment is Attachment.ATTACHED:
                 return Blocked(
                     f"{way.joining} is attached to {vpc}, and this run did not put it there",
-                    f"detach it, then go on or back (aws ec2 detach-vpn-gateway "
-                    f"--vpn-gateway-id {way.joining} --vpc-id {vpc})",
+                    (
+                        "detach it, then resume or roll back:",
+                        _call("detach", way.joining, vpc),
+                    ),
                 )
             if vpc != plan.vpc:
                 return NotYet(f"{way.joining} is still on {vpc}")
@@ -86,9 +91,12 @@ def taken_off(plan: Plan, way: Way, now: Snapshot) -> Blocked | None:
         return None
     return Blocked(
         f"{way.joining} was taken off {plan.vpc} by somebody else",
-        f"roll back, or put it back and go on (aws ec2 attach-vpn-gateway "
-        f"--vpn-gateway-id {way.joining} --vpc-id {plan.vpc})",
+        ("roll back, or attach it again and resume:", _call("attach", way.joining, plan.vpc)),
     )
+
+
+def _call(verb: str, gateway: VpnGatewayId, vpc: VpcId) -> Command:
+    return aws("ec2", f"{verb}-vpn-gateway", "--vpn-gateway-id", gateway, "--vpc-id", vpc)
 
 
 def untied(plan: Plan, gateway: VpnGatewayId, now: Snapshot, told: Told) -> Iterable[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vpnmigrate.changes import Tags
+from vpnmigrate.commands import aws
 from vpnmigrate.snapshot import Snapshot
 from vpnmigrate.steps.base import Blocked, Lost, Met
 
@@ -33,8 +34,10 @@ def twins_in(now: Snapshot) -> Blocked | None:
     role, twin = now.owned.twins[0]
     return Blocked(
         f"{now.ours[role]} and {twin} both carry this migration's tags for {role!r}",
-        f"find out which one is a copy and take the vpnmigrate: tags off it "
-        f"(aws ec2 delete-tags --resources {twin} --tags Key=vpnmigrate:role)",
+        (
+            "find out which one is a copy and take the vpnmigrate: tags off it:",
+            aws("ec2", "delete-tags", "--resources", twin, "--tags", "Key=vpnmigrate:role"),
+        ),
     )
 
 

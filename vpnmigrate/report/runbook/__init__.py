@@ -6,13 +6,15 @@ The same plan gives the same bytes: no clock, no account and no file is asked.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from vpnmigrate.byhand import opening
+from vpnmigrate.commands import Invocation
 from vpnmigrate.plan import Plan
 from vpnmigrate.rehearsal import Rehearsal
 from vpnmigrate.report.inventory import named
 from vpnmigrate.report.runbook import checks, rows
-from vpnmigrate.report.runbook.book import Fact, Return, Runbook
+from vpnmigrate.report.runbook.book import Fact, PlanCommands, Return, Runbook
 from vpnmigrate.report.runbook.impact import impact_of, longest_return
 from vpnmigrate.report.runbook.people import FAILURES, deadline, messages, people
 from vpnmigrate.times import moment, span
@@ -21,8 +23,14 @@ from vpnmigrate.windows import Expected, back_out_deadline, latest_start
 __all__ = ["Runbook", "runbook_of"]
 
 
-def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str) -> Runbook:
-    """Write the document; *file* is what the plan's file is called in its commands."""
+def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str, invocation: Invocation) -> Runbook:
+    """Write the document; *file* is what the plan's file is called in its commands.
+
+    The plan's Region is named in them where *invocation* names none.
+    """
+    on = PlanCommands(
+        file, plan.migration, replace(invocation, region=invocation.region or plan.region)
+    )
     outage, back = span(rehearsal.forward.outage), longest_return(rehearsal)
     cutover = span(rehearsal.forward.cutover)
     return Runbook(
@@ -32,21 +40,17 @@ def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str) -> Runbook:
         impact=impact_of(plan, rehearsal),
         warnings=checks.warnings(plan),
         preconditions=checks.preconditions(plan),
-        pre_checks=checks.pre_checks(plan, file),
+        pre_checks=checks.pre_checks(plan, on),
         gates=checks.BEFORE_CUTOVER,
-        opening=opening(plan),
-        staging=rows.staging(plan, rehearsal, file),
-        cutover=rows.cutover(plan, rehearsal),
-        aside=(
-            f"vpnmigrate status {plan.migration}",
-            f"vpnmigrate abort {plan.migration}",
-            f"vpnmigrate confirm {plan.migration}",
-        ),
+        opening=opening(plan, on.invocation),
+        staging=rows.staging(plan, rehearsal, on),
+        cutover=rows.cutover(plan, rehearsal, on),
+        aside=(on.run("status"), on.run("abort"), on.run("confirm")),
         deadline=(*deadline(plan, cutover, back), *_moments(plan, rehearsal)),
         returns=tuple(_returns(rehearsal)),
-        back=rows.way_back(plan, rehearsal),
-        stuck=checks.stuck(plan, file),
-        post_checks=checks.post_checks(plan),
+        back=rows.way_back(plan, rehearsal, on),
+        stuck=checks.stuck(plan, on),
+        post_checks=checks.post_checks(plan, on),
         messages=messages(plan, outage, back),
         finalize_first=(
             "This is another change, with its own approval, days after the cutover.",
@@ -54,7 +58,7 @@ def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str) -> Runbook:
             "The old gateway stays, unless finalize gets --delete-old-gateway.",
         ),
         finalize_gates=checks.BEFORE_FINALIZE,
-        finalize=rows.retirement(plan),
+        finalize=rows.retirement(plan, on),
         failures=FAILURES,
     )
 

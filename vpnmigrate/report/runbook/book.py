@@ -5,14 +5,39 @@ Every text is plain: what a view has to escape, it escapes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from msgspec import Struct
 
+from vpnmigrate.commands import Invocation, aws, cli
 from vpnmigrate.go_no_go import Gate
 
 SCHEMA = "vpnmigrate/runbook/1"
 
 Fact = tuple[str, str]
 """A name and its value; an empty value is for a person to fill in."""
+
+
+@dataclass(frozen=True)
+class PlanCommands:
+    """The commands about a plan's file and its run, each as a line to paste."""
+
+    plan: str
+    """The plan's file."""
+    migration: str
+    invocation: Invocation
+
+    def file(self, verb: str, *words: str) -> str:
+        """Return the command *verb* about the plan's file."""
+        return str(self.invocation.complete(cli(verb, self.plan, *words)))
+
+    def run(self, verb: str, *words: str) -> str:
+        """Return the command *verb* about the run."""
+        return str(self.invocation.complete(cli(verb, self.migration, *words)))
+
+    def aws(self, *words: str) -> str:
+        """Return a command of the AWS CLI."""
+        return str(self.invocation.complete(aws(*words)))
 
 
 class Site(Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vpnmigrate.go_no_go import UNFORCEABLE, Gate
 from vpnmigrate.options import OldTunnels, TunnelPolicy
 from vpnmigrate.plan import Plan
-from vpnmigrate.report.runbook.book import Check, GoNoGo, Warned
+from vpnmigrate.report.runbook.book import Check, GoNoGo, PlanCommands, Warned
 from vpnmigrate.report.words import count
 
 
@@ -43,58 +43,62 @@ def preconditions(plan: Plan) -> tuple[str, ...]:
     )
 
 
-def pre_checks(plan: Plan, file: str) -> tuple[Check, ...]:
+def pre_checks(plan: Plan, on: PlanCommands) -> tuple[Check, ...]:
     """Give what is looked at when the window opens."""
     return (
         Check(
             "the right account",
-            "aws sts get-caller-identity --query Account --output text",
+            on.aws("sts", "get-caller-identity", "--query", "Account", "--output", "text"),
             plan.account,
             "stop: wrong credentials",
         ),
         Check(
             "the plan still leads back from every step",
-            f"vpnmigrate rehearse {file}",
+            on.file("rehearse"),
             "end state: as before, in every row",
             "stop: plan again",
         ),
         Check(
             "the old gateway is on the VPC",
-            f"aws ec2 describe-vpn-gateways --vpn-gateway-ids {plan.old_gateway} "
-            "--query VpnGateways[0].VpcAttachments",
+            on.aws(
+                *("ec2", "describe-vpn-gateways", "--vpn-gateway-ids", plan.old_gateway),
+                *("--query", "VpnGateways[0].VpcAttachments"),
+            ),
             f"{plan.vpc}, attached",
             "stop: somebody else is at work",
         ),
-        *_telemetry(plan),
-        *_approvals(plan, file),
+        *_telemetry(plan, on),
+        *_approvals(plan, on),
         Check(
             "the run is held before the cutover",
-            f"vpnmigrate status {plan.migration}",
+            on.run("status"),
             "held; phase prepare; traffic through the old gateway",
             "do what its line next says",
         ),
     )
 
 
-def _approvals(plan: Plan, file: str) -> Iterator[Check]:
+def _approvals(plan: Plan, on: PlanCommands) -> Iterator[Check]:
     needed = plan.decisions.approvals.needed
     if needed:
         who = "none by the operator" if plan.decisions.approvals.four_eyes else "by anybody"
         yield Check(
             f"{count(needed, 'approval')} of this fingerprint",
-            f"vpnmigrate approve {file}",
+            on.file("approve"),
             f"{count(needed, 'file')} to give to apply, {who}",
             "no cutover",
         )
 
 
-def _telemetry(plan: Plan) -> Iterator[Check]:
+def _telemetry(plan: Plan, on: PlanCommands) -> Iterator[Check]:
     for connection in plan.before.living:
         up = sum(tunnel.up for tunnel in connection.telemetry)
         yield Check(
             f"tunnels of {connection.id}",
-            f"aws ec2 describe-vpn-connections --vpn-connection-ids {connection.id} "
-            "--query VpnConnections[0].VgwTelemetry[].Status --output text",
+            on.aws(
+                *("ec2", "describe-vpn-connections", "--vpn-connection-ids", connection.id),
+                *("--query", "VpnConnections[0].VgwTelemetry[].Status", "--output", "text"),
+            ),
             f"{up} UP, as when the plan was made",
             "fewer: mend that first, or nobody can tell the change from it",
         )
@@ -127,48 +131,51 @@ BEFORE_FINALIZE: tuple[GoNoGo, ...] = (
 )
 
 
-def stuck(plan: Plan, file: str) -> tuple[Check, ...]:
+def stuck(plan: Plan, on: PlanCommands) -> tuple[Check, ...]:
     """Give what is tried in turn while traffic is down and the run does not go on."""
-    run = plan.migration
+    attached = on.aws(
+        *("ec2", "describe-vpn-gateways"),
+        *("--filters", f"Name=attachment.vpc-id,Values={plan.vpc}"),
+    )
     return (
         Check(
             "where does it stand?",
-            f"vpnmigrate status {run}",
+            on.run("status"),
             "step, what is waited for, who has traffic",
             "no answer: the next line",
         ),
         Check(
             "the process is gone, this host works",
-            f"vpnmigrate apply {run}",
+            on.run("apply"),
             "it goes on from where it stands",
-            "or the other way: vpnmigrate rollback",
+            "or the other way: rollback in place of apply",
         ),
         Check(
             "this host is gone",
-            f"vpnmigrate apply {file} --take-over HOLDER",
+            on.file("apply", "--take-over", "HOLDER"),
             "another host goes on from the plan and the tags",
-            "or: vpnmigrate rollback, with the same flag; HOLDER is in the claim tag",
+            "or rollback in place of apply; HOLDER is in the claim tag",
         ),
         Check(
             "a gateway stays attaching or detaching",
-            f"aws ec2 describe-vpn-gateways --filters Name=attachment.vpc-id,Values={plan.vpc}",
+            attached,
             "attached or detached within 45 minutes",
             "AWS Support, severity: production system down; give the ids, the Region, the "
             "request ids of the log, and the time in UTC",
         ),
         Check(
             "a third gateway is on the VPC",
-            f"aws ec2 describe-vpn-gateways --filters Name=attachment.vpc-id,Values={plan.vpc}",
+            attached,
             "only the old or the new one",
             "find who attached it; once it is detached, go on",
         ),
         Check(
             "AWS is as wanted, and traffic does not flow",
-            f"vpnmigrate status {run}",
+            on.run("status"),
             "what is lacking, by connection and tunnel",
             "it is at the device or its firewall: see Known failures",
         ),
-        *_accepting(plan),
+        *_accepting(plan, on),
         Check(
             "this program is the trouble",
             "",
@@ -178,34 +185,35 @@ def stuck(plan: Plan, file: str) -> tuple[Check, ...]:
     )
 
 
-def _accepting(plan: Plan) -> Iterator[Check]:
+def _accepting(plan: Plan, on: PlanCommands) -> Iterator[Check]:
     """Give what can be accepted, unless the plan is content with it anyway."""
     if plan.decisions.verification.tunnels is TunnelPolicy.AS_BEFORE:
         yield Check(
             "only tunnels are lacking, one of two is UP",
-            f"vpnmigrate continue {plan.migration} --accept-degraded vpn-NEW --reason TEXT",
+            on.run("continue", "--accept-degraded", "vpn-NEW", "--reason", "TEXT"),
             "traffic verified once what is there has held; DEGRADED, by name, in every report",
             "refused while more is lacking; then mend that, or go back",
         )
 
 
-def post_checks(plan: Plan) -> tuple[Check, ...]:
+def post_checks(plan: Plan, on: PlanCommands) -> tuple[Check, ...]:
     """Give what is looked at once traffic is said to flow."""
-    run = plan.migration
     left = plan.decisions.old_tunnels is OldTunnels.LEAVE
     return (
         Check(
             "the run says so",
-            f"vpnmigrate status {run}",
+            on.run("status"),
             "traffic through the new gateway; cut over",
             "read what is lacking",
         ),
         Check(
             "nothing points into the void",
-            f"aws ec2 describe-route-tables --filters Name=vpc-id,Values={plan.vpc} "
-            "Name=route.state,Values=blackhole --query RouteTables[].RouteTableId",
+            on.aws(
+                *("ec2", "describe-route-tables", "--filters", f"Name=vpc-id,Values={plan.vpc}"),
+                *("Name=route.state,Values=blackhole", "--query", "RouteTables[].RouteTableId"),
+            ),
             "no table that had none before",
-            "vpnmigrate apply again; else the route is somebody's own",
+            "apply again; else the route is not this run's",
         ),
         Check(
             "each application answers, both ways, from each site",

@@ -148,7 +148,7 @@ FAILURES: tuple[Failure, ...] = (
     Failure(
         "the terminal is gone",
         "it ran through this VPN, or a laptop slept",
-        "in the cutover the process goes on: vpnmigrate status from anywhere",
+        "in the cutover the process continues: status shows it from any terminal",
     ),
     Failure(
         "everything is green, an application fails",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from vpnmigrate.byhand import back, blocks
+from vpnmigrate.commands import options
 from vpnmigrate.journeys import CLEAN_UP, FORWARD, RETIRE
 from vpnmigrate.plan import FIRST_OF_CUTOVER, Phase, Plan, PlannedStep
 from vpnmigrate.rehearsal import Passage, Rehearsal
 from vpnmigrate.report.imagined import told
 from vpnmigrate.report.progress import LAST_STEP
-from vpnmigrate.report.runbook.book import Row
+from vpnmigrate.report.runbook.book import PlanCommands, Row
 from vpnmigrate.report.runbook.steps import KNOWN, SEEN_BACK
 from vpnmigrate.stopwatch import Leg
 from vpnmigrate.times import span
@@ -18,7 +19,7 @@ from vpnmigrate.times import span
 _LIMITS = {(step.number, step.phase): step for step in (*RETIRE, *CLEAN_UP, *FORWARD)}
 
 
-def staging(plan: Plan, rehearsal: Rehearsal, file: str) -> tuple[Row, ...]:
+def staging(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Row, ...]:
     """Give steps 1 to 6, which interrupt nothing."""
     legs = _legs(rehearsal.forward)
     return tuple(
@@ -27,34 +28,34 @@ def staging(plan: Plan, rehearsal: Rehearsal, file: str) -> tuple[Row, ...]:
             step,
             key=f"F{step.number}",
             at=_clock("S", legs.get((step.number, False))),
-            command=f"vpnmigrate apply {file} --until cutover",
-            inverse=f"vpnmigrate rollback {plan.migration}",
+            command=on.file("apply", "--until", "cutover"),
+            inverse=on.run("rollback"),
         )
         for step in plan.forward
         if step.phase is Phase.PREPARE
     )
 
 
-def cutover(plan: Plan, rehearsal: Rehearsal) -> tuple[Row, ...]:
+def cutover(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Row, ...]:
     """Give steps 7 to 10, counted from the beginning of step 7."""
     legs = _legs(rehearsal.forward)
     first = legs.get((FIRST_OF_CUTOVER, False))
-    approvals = " --approval FILE" * plan.decisions.approvals.needed
+    approvals = options("--approval", ["FILE"] * plan.decisions.approvals.needed)
     return tuple(
         _row(
             plan,
             step,
             key=f"F{step.number}",
             at=_clock("T", legs.get((step.number, False)), first.begun if first else None),
-            command=f"vpnmigrate apply {plan.migration}{approvals}",
-            inverse=f"vpnmigrate rollback {plan.migration}",
+            command=on.run("apply", *approvals),
+            inverse=on.run("rollback"),
         )
         for step in plan.forward
         if step.phase is Phase.CUTOVER
     )
 
 
-def way_back(plan: Plan, rehearsal: Rehearsal) -> tuple[Row, ...]:
+def way_back(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Row, ...]:
     """Give the way back, counted from turning round after step 10."""
     legs = _legs(rehearsal.back[-1])
     return tuple(
@@ -63,23 +64,23 @@ def way_back(plan: Plan, rehearsal: Rehearsal) -> tuple[Row, ...]:
             step,
             key=f"B{step.number}",
             at=_clock("B", legs.get((step.number, step.phase is Phase.CLEAN_UP))),
-            command=f"vpnmigrate rollback {plan.migration}",
-            inverse=_back_again(plan, step),
+            command=on.run("rollback"),
+            inverse=_back_again(on, step),
         )
         for step in back(plan)
     )
 
 
-def retirement(plan: Plan) -> tuple[Row, ...]:
+def retirement(plan: Plan, on: PlanCommands) -> tuple[Row, ...]:
     """Give step 11."""
-    named = " ".join(f"--confirm {old}" for old in plan.old_connections)
+    named = options("--confirm", plan.old_connections)
     return tuple(
         _row(
             plan,
             step,
             key=f"R{step.number}",
             at="days later",
-            command=f"vpnmigrate finalize {plan.migration} {named}",
+            command=on.run("finalize", *named),
             inverse="none: a Classic connection cannot be made again",
         )
         for step in plan.retire
@@ -87,10 +88,9 @@ def retirement(plan: Plan) -> tuple[Row, ...]:
     )
 
 
-def _back_again(plan: Plan, step: PlannedStep) -> str:
-    if step.phase is Phase.CUTOVER:
-        return f"vpnmigrate apply {plan.migration}, which goes forward again"
-    return f"vpnmigrate apply {plan.migration}, which makes it anew"
+def _back_again(on: PlanCommands, step: PlannedStep) -> str:
+    does = "go forward again" if step.phase is Phase.CUTOVER else "make it anew"
+    return f"to {does}: {on.run('apply')}"
 
 
 def _row(plan: Plan, step: PlannedStep, *, key: str, at: str, command: str, inverse: str) -> Row:

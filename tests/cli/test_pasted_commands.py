@@ -1,0 +1,253 @@
+"""Every command that the program offers works when it is pasted in a new terminal."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from tests.cli.terminal import Ran, Terminal, Unattended
+from tests.pasting.shells import SHELLS, Pasted
+from vpnmigrate.belief import CONSISTENCY_DELAY
+from vpnmigrate.cli.app import app
+from vpnmigrate.cli.flags import Aws
+from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.commands import TAKES
+from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+
+HOSTILE_FOLDER = "it's $(touch PWNED); a folder #1"
+HOSTILE_PLAN = "-my plan`touch PWNED` ~ é.json"
+PROFILE = "o'brien $(touch PWNED)"
+ENDPOINT = "http://127.0.0.1:1"
+
+_BEGIN = re.compile(r"(?:[A-Z_]+=\S+ )*(?:vpnmigrate (?!sandbox\.)[a-z]|aws [a-z0-9]+ [a-z])")
+NOT_OFFERED = frozenset({"by_hand", "opening", "where"})
+"""Shell scripts of a runbook, which ``tests/awscli`` carries out, and what failed."""
+_ASSIGNS = re.compile(r"[A-Z_]+=")
+
+
+class Reachable(SandboxParts):
+    """Parts whose commands are printed as those of an ordinary process."""
+
+    reachable = True
+
+
+class ReachableAlone(Unattended):
+    """The same, where nobody does device tasks unasked."""
+
+    reachable = True
+
+
+def offered(text: str) -> Iterator[str]:
+    """Yield the commands in *text*: from the program's name on, with the lines folded under it."""
+    lines = iter(text.splitlines())
+    for line in lines:
+        found = _BEGIN.search(line)
+        if found is None:
+            continue
+        command = [line[found.start() :]]
+        while command[-1].endswith("\\"):
+            command.append(next(lines))
+        yield "\n".join(command)
+
+
+def offered_in(document: object) -> Iterator[str]:
+    """Yield the commands among the values of a JSON document."""
+    match document:
+        case str():
+            if _BEGIN.match(document):
+                yield document
+        case dict():
+            for name, value in document.items():
+                if name not in NOT_OFFERED:
+                    yield from offered_in(value)
+        case list():
+            for value in document:
+                yield from offered_in(value)
+        case _:
+            pass  # a number, or nothing
+
+
+def require_parsed(words: tuple[str, ...]) -> None:
+    """See that the command line takes *words*; what they do is another matter."""
+    command: Any = typer.main.get_command(app)
+    parent, rest, name = None, list(words[1:]), words[0]
+    try:
+        while True:
+            context = command.make_context(name, rest, parent=parent)
+            if not hasattr(command, "resolve_command"):
+                return
+            rest = [*context._protected_args, *context.args]
+            name, command, rest = command.resolve_command(context, rest)
+            parent = context
+    except typer.Exit:
+        return  # --help
+    except typer.TyperException as error:
+        pytest.fail(f"{shlex.join(words)}: {error.format_message()}")
+
+
+@pytest.fixture
+def place(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Terminal:
+    """A terminal in a folder with a hostile name, with options and variables that decide."""
+    folder = tmp_path / HOSTILE_FOLDER
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("VPNMIGRATE_HOME", "my runs")
+    monkeypatch.setenv("AWS_PROFILE", PROFILE)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ENDPOINT)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "my config")
+    for name in ("AWS_ACCESS_KEY_ID", "VPNMIGRATE_CLOCK", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    terminal.place = folder
+    terminal.parts = Reachable(terminal.world)
+    return terminal
+
+
+class Journey:
+    """Runs commands, and keeps everything that they print."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.texts: list[str] = []
+        self.documents: list[object] = []
+
+    def run(self, *words: str) -> Ran:
+        """Run a command, as text and, where it changes nothing, as JSON."""
+        ran = self.terminal.run(*words)
+        self.texts += [ran.out, ran.err]
+        return ran
+
+    def json(self, *words: str) -> Ran:
+        """Run a command as JSON."""
+        ran = self.terminal.run(*words, "--json")
+        self.texts.append(ran.err)
+        self.documents.append(ran.document)
+        return ran
+
+    @property
+    def commands(self) -> list[str]:
+        """Everything that was offered, each once."""
+        found: Iterable[str] = (
+            *(command for text in self.texts for command in offered(text)),
+            *(command for document in self.documents for command in offered_in(document)),
+        )
+        return list(dict.fromkeys(found))
+
+
+def a_whole_migration(journey: Journey) -> None:
+    """Plan, rehearse, approve, stage, hold, be killed, resume, roll back, migrate, finalize."""
+    terminal = journey.terminal
+    given = ("--region", "eu-west-1")
+    playbook = Path("p.yaml")
+    playbook.write_text("name: p\nsummary: s\ndecisions: {approvals: {required: 1}}\n")
+    planned = ("plan", "--vpn-gateway", terminal.gateway, "--playbook", "./p.yaml", *given)
+    journey.run(*planned, f"--output={HOSTILE_PLAN}")
+    run = journey.json(*planned, f"--output={HOSTILE_PLAN}").document["plan"]["migration"]
+    plan = f"./{HOSTILE_PLAN}"
+    journey.run("rehearse", plan)
+    journey.run("approve", plan, "--output=an approval'.json", *given)
+    journey.json("runbook", plan)
+    terminal.parts = ReachableAlone(terminal.world)
+    journey.run("apply", plan, *given)
+    journey.json("apply", run, *given)
+    journey.run("done", run, "5")
+    journey.run("pause", run)
+    journey.json("status", run)
+    journey.run("apply", run, *given)
+    journey.run("continue", run)
+    terminal.parts = Reachable(terminal.world)
+    journey.run("apply", run, "--until", "cutover", *given)
+    journey.run("apply", run, *given)
+    journey.run("status", run)
+    terminal.parts = Reachable(
+        terminal.world, Faults([Fault("AttachVpnGateway", Kind.DENIED, times=0)])
+    )
+    approved = ("--approval", "an approval'.json")
+    journey.run("apply", run, *approved, *given)
+    journey.json("status", run)
+    terminal.parts = Reachable(terminal.world, Faults([Fault("DetachVpnGateway", Kind.KILL_AFTER)]))
+    with suppress(Killed):
+        journey.run("rollback", run, *given)
+    terminal.parts = Reachable(terminal.world)
+    journey.run("status", run)
+    journey.run("rollback", run, *given)
+    journey.run("rollback", run, *given)
+    journey.run("apply", run, *approved, *given)
+    journey.run("finalize", run, *given)
+    journey.run("report", run, "--bundle=a bundle.tar")
+    journey.run("finalize", run, *given, "--confirm", "vpn-none")
+
+
+def refusals(journey: Journey) -> None:
+    """Claimed, unknown, edited, malformed, without what is needed."""
+    terminal = journey.terminal
+    journey.run("status")
+    journey.run("plan")
+    journey.run("plan", "--vpn-gateway", terminal.gateway, "--window", "2020-01-01T02:00Z/04:00Z")
+    journey.run("plan", "--vpn-gateway", terminal.gateway, f"--output={HOSTILE_PLAN}")
+    plan = f"./{HOSTILE_PLAN}"
+    for holder in ("bob@desk/7", "ann@desk/7; touch PWNED #", "x\n$(touch PWNED)"):
+        terminal.parts.clients(Aws()).writer().create_tags(
+            Resources=[terminal.gateway], Tags=[{"Key": "vpnmigrate:claim", "Value": holder}]
+        )
+        terminal.clock.sleep(CONSISTENCY_DELAY)
+        journey.run("apply", plan, "--probe", "-t 'a b'", "--no-input")
+        journey.json("apply", plan)
+    journey.run("apply", "m-none")
+    journey.run("apply", plan, "--force", "window")
+    journey.run("status", "--watch")
+    journey.run("nonsense")
+    Path("not a plan.json").write_text("{}")
+    journey.run("apply", "not a plan.json")
+    journey.run("rehearse", "not a plan.json")
+    journey.run("report", "verify", "not a plan.json")
+
+
+@pytest.mark.parametrize("travel", [a_whole_migration, refusals])
+def test_every_offered_command_works_in_a_new_terminal(place, travel, tmp_path):
+    """In bash and zsh: each arrives in whole words, parses, and carries what decided."""
+    journey = Journey(place)
+    travel(journey)
+    commands = journey.commands
+    assert len(commands) > 8
+
+    for shell in SHELLS:
+        received = Pasted(shell, tmp_path).paste("\n".join(commands))
+        meant = [part for command in commands for part in _parts(command)]
+        assert received == meant
+        for words in received:
+            if words[0] == "vpnmigrate":
+                require_parsed(words)
+                require_carried(words, place.place)
+
+
+def _parts(command: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words of each command that ``&&`` joins, without assignments."""
+    words: list[str] = []
+    for word in (*shlex.split(command.replace("\\\n", " ")), "&&"):
+        if word == "&&":
+            yield tuple(words)
+            words = []
+        elif words or not _ASSIGNS.match(word):
+            words.append(word)
+
+
+def require_carried(words: tuple[str, ...], folder: Path) -> None:
+    """See that a command finds the run and the account from anywhere."""
+    takes = TAKES.get(words[1], frozenset())
+    if words[1:3] == ("report", "verify") or "--help" in words:
+        return
+    if "--run-dir" in takes and "NEW" not in words:
+        assert words[words.index("--run-dir") + 1] == str(folder / "my runs")
+    if "--profile" in takes:
+        assert words[words.index("--profile") + 1] == PROFILE
+        assert words[words.index("--endpoint-url") + 1] == ENDPOINT
+    for word in words[2:]:
+        if word.endswith((".json", ".yaml", ".tar")) and word not in {"plan.json", "FILE"}:
+            assert Path(word.partition("=")[2] if word.startswith("--") else word).is_absolute()

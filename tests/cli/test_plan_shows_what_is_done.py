@@ -1,0 +1,166 @@
+"""What a plan shows is what follows from its survey and decisions, whoever made its fingerprint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vpnmigrate
+from tests.builders import MIGRATION, NOON, a_survey
+from tests.report.books import a_large_plan
+from vpnmigrate.errors import Exit, PlanEditedError, RefusedError, exit_code
+from vpnmigrate.files import load_plan, load_plan_in_force, read_plan, save_plan
+from vpnmigrate.options import Decisions
+from vpnmigrate.planner import fingerprint_of, plan_from
+from vpnmigrate.report import decisions
+
+Document = dict[str, Any]
+Edit = Callable[[Document], object]
+
+
+def written(folder: Path, tool: str = vpnmigrate.__version__) -> Path:
+    """Write the ordinary plan, as *tool* made it."""
+    plan = plan_from(a_survey(), Decisions(), "standard", migration=MIGRATION, made=NOON, tool=tool)
+    save_plan(plan, folder / "plan.json")
+    return folder / "plan.json"
+
+
+def edited(file: Path, edit: Edit) -> Path:
+    """Edit a plan's file as somebody does who can make a fingerprint."""
+    document = json.loads(file.read_text())
+    edit(document)
+    document["fingerprint"] = fingerprint_of(document)
+    file.write_text(json.dumps(document))
+    return file
+
+
+def _without_cutover(plan: Document) -> None:
+    for step in plan["forward"][6:]:
+        step["changes"] = []
+
+
+def _other_title(plan: Document) -> None:
+    plan["forward"][7]["title"] = "Do nothing"
+
+
+def _shorter(field: str) -> Edit:
+    return lambda plan: plan[field].pop()
+
+
+def _turned_round(plan: Document) -> None:
+    plan["forward"].reverse()
+
+
+def _harmless_outage(plan: Document) -> None:
+    plan["outage"]["ends_in"] = 7
+
+
+FINDING: Document = {"code": "VPM-W999", "name": "n", "evidence": "e", "fix": "f"}
+EDITS: dict[str, tuple[Edit, str]] = {
+    "no cutover": (_without_cutover, "forward, step 7; forward, step 8"),
+    "another title": (_other_title, "forward, step 8"),
+    "no way back": (lambda plan: plan["back"].clear(), "back, step 1"),
+    "nothing is deleted": (lambda plan: plan["retire"].clear(), "retire, step 11"),
+    "one step less": (_shorter("forward"), "forward, step 10"),
+    "another order": (_turned_round, "forward, their order"),
+    "no finding": (lambda plan: plan["findings"].append(FINDING), "findings"),
+    "another outage": (_harmless_outage, "outage"),
+    "another account": (lambda plan: plan.update(account="999999999999"), "account"),
+    "another Region": (lambda plan: plan.update(region="us-east-1"), "region"),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("load", [load_plan, load_plan_in_force])
+def test_a_shown_part_that_does_not_follow_is_refused_and_named(tmp_path, name, load):
+    """Each derived part is compared, and the message says which differs."""
+    edit, told = EDITS[name]
+
+    with pytest.raises(PlanEditedError) as caught:
+        load(edited(written(tmp_path), edit))
+
+    assert told in caught.value.message
+    assert exit_code(caught.value) is Exit.REFUSED
+    assert "vpnmigrate plan --vpn-gateway vgw-old" in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda plan: plan["before"].update(connections=[]),
+        lambda plan: plan["before"]["gateway"].update(attachments=[]),
+        lambda plan: plan["before"].update(route_tables=[]),
+        lambda plan: plan["before"]["gateway"].update(id="vgw-else"),
+        lambda plan: plan["decisions"].update(keys="reuse", inside="keep"),
+    ],
+)
+def test_a_survey_or_decisions_that_were_edited_change_what_follows(tmp_path, edit):
+    """Whatever a forged survey does to planning, the plan is refused, and nothing breaks."""
+    with pytest.raises(PlanEditedError, match="was edited after it was made"):
+        load_plan(edited(written(tmp_path), edit))
+
+
+def test_what_is_decided_is_shown_so_a_hook_can_be_read(tmp_path):
+    """Decisions are not derived: an added hook is a decision, which every view of a plan shows."""
+    hooks = {"before-cutover": ["/usr/local/bin/ask", "now"]}
+    file = edited(written(tmp_path), lambda plan: plan["decisions"].update(hooks=hooks))
+
+    assert "/usr/local/bin/ask now" in decisions.text(load_plan(file).decisions)
+
+
+class TestAnotherVersion:
+    def test_that_would_do_the_same_is_taken(self, tmp_path):
+        """A plan of another version is good where this one derives the same."""
+        assert load_plan(written(tmp_path, tool="0.0.1")).tool == "0.0.1"
+
+    def test_that_would_do_something_else_is_named(self, tmp_path):
+        """The message says which version made it, and what to do."""
+        with pytest.raises(RefusedError) as caught:
+            load_plan(edited(written(tmp_path, tool="0.0.1"), _without_cutover))
+
+        assert f"made by vpnmigrate 0.0.1, and this is {vpnmigrate.__version__}" in str(
+            caught.value
+        )
+        assert caught.value.advice.startswith("use the version that made it, or plan again: ")
+
+    def test_strands_no_run_that_it_began(self, tmp_path):
+        """An upgrade in the middle of a run keeps it going: it works from survey and decisions."""
+        file = edited(written(tmp_path, tool="0.0.1"), _without_cutover)
+
+        assert load_plan_in_force(file) == read_plan(file)
+
+
+def test_a_large_plan_is_compared_too(tmp_path):
+    """Ten connections and sixty tables."""
+    plan = a_large_plan()
+    save_plan(plan, tmp_path / "plan.json")
+
+    assert load_plan(tmp_path / "plan.json") == plan
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "apply plan.json",
+        "apply plan.json --until cutover",
+        "rehearse plan.json",
+        "approve plan.json",
+        "runbook plan.json",
+        "rollback plan.json --take-over ann@desk/1 --yes",
+    ],
+)
+def test_every_command_about_a_plan_refuses_it(terminal, line):
+    """Exit code 4, no run begun, nothing sent, and no talk of a bug."""
+    terminal.planned()
+    edited(terminal.place / "plan.json", _without_cutover)
+    ran = terminal.run(*line.split())
+
+    assert ran.code == Exit.REFUSED, ran.err
+    told = " ".join(ran.err.split())
+    assert "forward, step 7" in told
+    assert "bug" not in told
+    assert terminal.run("status").out.startswith("No runs here yet")

@@ -1,0 +1,136 @@
+"""How this process was invoked, as far as the commands that it prints have to repeat it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import typer
+
+from vpnmigrate.commands import Command, Invocation, option
+from vpnmigrate.report.failure import Again
+from vpnmigrate.settings import CLOCK_VARIABLE, HOME_VARIABLE
+
+_AGAIN = "vpnmigrate.again"
+_ENDPOINTS = "AWS_ENDPOINT_URL"
+_FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+_SWITCHES = (
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_USE_FIPS_ENDPOINT",
+    CLOCK_VARIABLE,
+)
+_LEFT_OUT = frozenset({"run_dir", "profile", "region", "endpoint_url", "take_over"})
+"""Parameters that ``Invocation`` holds, and the one that the repeated command has anew."""
+
+
+def remember(context: typer.Context, *, reachable: bool) -> tuple[Invocation, str]:
+    """Return what printed commands have to repeat, and the folder of relative file names.
+
+    It is kept with *context*, for whatever is printed after an error.  What works in this process
+    alone, such as a demo, can be reached from no other terminal: its commands repeat nothing.
+    """
+    folder = str(Path.cwd()) if reachable else ""
+    invocation = invocation_of(context.params, os.environ, folder) if folder else Invocation()
+    context.meta[_AGAIN] = Again(invocation, _line(context, folder))
+    return invocation, folder
+
+
+def again_in(found: Mapping[str, Any]) -> Again:
+    """Return what ``remember`` has kept; without it, what the environment alone decides."""
+    kept = found.get(_AGAIN)
+    if isinstance(kept, Again):
+        return kept
+    return Again(invocation_of({}, os.environ, os.getcwd()))  # noqa: PTH109  it may be gone
+
+
+def invocation_of(
+    given: Mapping[str, Any], environment: Mapping[str, str], folder: str
+) -> Invocation:
+    """Return what the options *given* and the *environment* decide.
+
+    A new terminal may lack the environment, so what comes from it becomes an option too.
+    """
+    variables = dict(_variables(environment, folder))
+    endpoint = given.get("endpoint_url")
+    apart = any(name.startswith(f"{_ENDPOINTS}_") for name in variables)
+    everywhere = environment.get(_ENDPOINTS, "")
+    if not endpoint and everywhere and (apart or _SWITCHES[0] in variables):
+        variables[_ENDPOINTS] = _without_password(everywhere)  # one of these goes before it
+    elif not endpoint:
+        endpoint = everywhere
+    return Invocation(
+        run_dir=_run_dir(given.get("run_dir"), environment, folder),
+        profile=given.get("profile") or _profile(environment),
+        region=given.get("region") or environment.get("AWS_DEFAULT_REGION", ""),
+        endpoint_url=_without_password(endpoint or ""),
+        variables=tuple(sorted(variables.items())),
+    )
+
+
+def _run_dir(given: Path | None, environment: Mapping[str, str], folder: str) -> str:
+    named = given or environment.get(HOME_VARIABLE)
+    if not named and (data := environment.get("XDG_DATA_HOME")):
+        named = Path(data) / "vpnmigrate" / "runs"
+    return str(folder / Path(named).expanduser()) if named else ""
+
+
+def _profile(environment: Mapping[str, str]) -> str:
+    """Return the profile that the environment names; keys that are set go before it."""
+    if environment.get("AWS_ACCESS_KEY_ID"):
+        return ""
+    return environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE", "")
+
+
+def _variables(environment: Mapping[str, str], folder: str) -> Iterator[tuple[str, str]]:
+    for name in _FILES:
+        if value := environment.get(name):
+            yield name, str(folder / Path(value).expanduser())
+    for name in _SWITCHES:
+        if value := environment.get(name):
+            yield name, value
+    for name, value in environment.items():
+        if name.startswith(f"{_ENDPOINTS}_") and value:
+            yield name, _without_password(value)
+
+
+def _without_password(url: str) -> str:
+    """Return *url* without a user and a password, which belong into no command."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    _, at, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=host).geturl() if at else url
+
+
+def _line(context: typer.Context, folder: str) -> Command:
+    """Return the command line of *context* anew, each file by a name that is good anywhere."""
+    words = context.command_path.split()
+    for parameter in context.command.params:
+        name, value = parameter.name or "", context.params.get(parameter.name or "")
+        source = context.get_parameter_source(name)
+        if name in _LEFT_OUT or source is None or source.name != "COMMANDLINE":
+            continue
+        values = value if isinstance(value, list | tuple) else (value,)
+        told = (_word(each, folder) for each in values)
+        if parameter.param_type_name == "argument":
+            words += told
+        elif isinstance(value, bool):
+            words.append((parameter.opts if value else parameter.secondary_opts)[0])
+        else:
+            long = max(parameter.opts, key=len)
+            words += (word for each in told for word in option(long, each))
+    return Command(tuple(words))
+
+
+def _word(value: Any, folder: str) -> str:
+    if isinstance(value, Enum):
+        return str(value.value)
+    text = str(value)
+    is_file = isinstance(value, Path) or (os.sep in text or text.endswith(".json"))
+    return str(Path(folder, text)) if is_file and os.path.lexists(text) else text

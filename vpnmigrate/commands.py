@@ -1,0 +1,184 @@
+"""Commands to paste: lists of words, which are quoted only where they are shown.
+
+A word is quoted so that bash and zsh, interactive or not, pass it on unchanged.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+_EXPANDS_IN_ZSH = "="
+"""A word that begins with it stands for the path of a program in zsh; ``shlex`` does not quote."""
+_PLAIN_IN_ANSI = re.compile(r"[^\\'!\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line: the words that the program receives, none of them quoted."""
+
+    words: tuple[str, ...]
+    then: Command | None = None
+    """The command that follows where this one succeeds."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """Environment variables that are set for this command alone."""
+
+    def and_then(self, after: Command) -> Command:
+        """Return this command followed by *after*."""
+        return replace(self, then=after if self.then is None else self.then.and_then(after))
+
+    def with_words(self, *words: str) -> Command:
+        """Return this command, which none follows, with *words* added."""
+        return replace(self, words=(*self.words, *words))
+
+    def __str__(self) -> str:
+        return " ".join(tokens(self))
+
+
+Advice = str | Command | tuple[str | Command, ...]
+"""What to do next: prose, a command, or both in turn."""
+
+
+def cli(*words: str) -> Command:
+    """Return a command of this program."""
+    return Command(("vpnmigrate", *words))
+
+
+def aws(*words: str) -> Command:
+    """Return a command of the AWS CLI."""
+    return Command(("aws", *words))
+
+
+def option(name: str, value: str) -> tuple[str, ...]:
+    """Return the words of an option; a value that could be read as an option is tied to it."""
+    return (f"{name}={value}",) if value.startswith("-") else (name, value)
+
+
+def options(name: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Return the words of an option that is given once for each of *values*."""
+    return tuple(word for value in values for word in option(name, value))
+
+
+def tokens(command: Command) -> Iterator[str]:
+    """Yield what a shell reads: assignments, quoted words, and what joins two commands."""
+    for name, value in command.variables:
+        yield f"{name}={quoted(value)}"
+    yield from map(quoted, command.words)
+    if command.then is not None:
+        yield "&&"
+        yield from tokens(command.then)
+
+
+def quoted(word: str) -> str:
+    """Quote *word* for bash and zsh; what does not print is written as escapes."""
+    if not word.isprintable():
+        return f"$'{''.join(map(_escaped, word))}'"
+    if word.startswith(_EXPANDS_IN_ZSH):
+        return f"'{word[0]}'{shlex.quote(word[1:]) if word[1:] else ''}"
+    return shlex.quote(word)
+
+
+def commands_in(advice: Advice) -> tuple[Command, ...]:
+    """Return the commands of *advice*."""
+    parts = advice if isinstance(advice, tuple) else (advice,)
+    return tuple(part for part in parts if isinstance(part, Command))
+
+
+def one_line(advice: Advice) -> str:
+    """Return *advice* as one line, its commands quoted."""
+    parts = advice if isinstance(advice, tuple) else (advice,)
+    return " ".join(map(str, parts))
+
+
+def _escaped(letter: str) -> str:
+    if letter.isprintable() and _PLAIN_IN_ANSI.fullmatch(letter):
+        return letter
+    # Bytes mean the same in every locale; a surrogate stands for a byte that is not UTF-8.
+    return "".join(f"\\x{byte:02x}" for byte in letter.encode("utf-8", "surrogateescape"))
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What this process was given that a later command has to be given again, in a new terminal.
+
+    Which run, account, Region and server a command works on follows from these.  Credentials are
+    none of them: they belong into no command.
+    """
+
+    run_dir: str = ""
+    profile: str = ""
+    region: str = ""
+    endpoint_url: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
+    """Environment variables that decide the same and have no option."""
+
+    def complete(self, command: Command) -> Command:
+        """Return *command* with what it needs to mean the same in a new terminal."""
+        then = command.then and self.complete(command.then)
+        taken = frozenset(word.partition("=")[0] for word in command.words)
+        given = {
+            "--run-dir": self.run_dir,
+            "--profile": self.profile,
+            "--region": self.region,
+            "--endpoint-url": self.endpoint_url,
+        }
+        takes = _taken_by(command.words)
+        words = (
+            word
+            for name, value in given.items()
+            if value and name in takes and name not in taken
+            for word in option(name, value)
+        )
+        variables = tuple(v for v in self.variables if _takes_variable(command, takes, v[0]))
+        return replace(command, words=(*command.words, *words), then=then, variables=variables)
+
+    @property
+    def elsewhere(self) -> Invocation:
+        """What decides how AWS is reached, whichever directory runs live in."""
+        return replace(self, run_dir="")
+
+    def advise(self, advice: Advice) -> Advice:
+        """Return *advice* with each of its commands completed."""
+        match advice:
+            case str():
+                return advice
+            case Command():
+                return self.complete(advice)
+            case _:
+                return tuple(p if isinstance(p, str) else self.complete(p) for p in advice)
+
+
+_REACHES_AWS = frozenset({"--profile", "--region", "--endpoint-url"})
+_FINDS_RUNS = frozenset({"--run-dir"})
+TAKES: dict[str, frozenset[str]] = {
+    **dict.fromkeys(
+        ("plan", "apply", "rollback", "finalize", "report", "watchdog"), _REACHES_AWS | _FINDS_RUNS
+    ),
+    **dict.fromkeys(
+        ("done", "pause", "continue", "abort", "confirm", "status", "rehearse"), _FINDS_RUNS
+    ),
+    "approve": _REACHES_AWS,
+}
+"""The options of an ``Invocation`` that each command of this program takes; others take none."""
+
+
+def _takes_variable(command: Command, takes: frozenset[str], name: str) -> bool:
+    if name.startswith("AWS_"):
+        return takes >= _REACHES_AWS
+    return bool(takes) and command.words[0] != "aws"
+
+
+def _taken_by(words: tuple[str, ...]) -> frozenset[str]:
+    match words:
+        case (*_, "--help"):
+            return frozenset()
+        case ("aws", *_):
+            return _REACHES_AWS
+        case ("vpnmigrate", "report", "verify", *_):
+            return frozenset()
+        case ("vpnmigrate", verb, *_):
+            return TAKES.get(verb, frozenset())
+        case _:
+            return frozenset()
