@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -124,14 +126,17 @@ def _cell(text: str) -> str:
 
 
 def demo_transcript() -> str:
-    """Return what `vpnmigrate demo` prints without a terminal."""
-    demo = subprocess.run(
-        [sys.executable, "-m", "vpnmigrate", "demo"],
-        check=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
+    """Return what `vpnmigrate demo` prints without a terminal, in an empty home."""
+    with tempfile.TemporaryDirectory() as home:
+        demo = subprocess.run(
+            [sys.executable, "-m", "vpnmigrate", "demo"],
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            cwd=home,
+            env={"HOME": home, "PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
+        )
     return demo.stdout
 
 

@@ -111,7 +111,7 @@ TROUBLES: Final[Mapping[str, Trouble]] = {
     "time-out before": Trouble(Kind.TIMED_OUT, "timeout"),
     "time-out after": Trouble(Kind.LOST_ANSWER, "timeout"),
     "no connection": Trouble(Kind.UNREACHABLE, "connect"),
-    "truncated": Trouble(Kind.TRUNCATED, "parse"),
+    "truncated": Trouble(Kind.TRUNCATED, "ResponseParserError"),
     "foreign answer": Trouble(Kind.FOREIGN, "AWS's"),
     "ten times slower": Trouble(Kind.SLOW, late=9 * LATENCY),
     "stale": Trouble(Kind.SLOW),
