@@ -156,15 +156,15 @@ class TestTheWatchdog:
     def test_finds_its_modules_where_this_process_does_and_in_no_relative_place(self):
         """An installation by PYTHONPATH works; the directory of the call brings nothing along."""
         parent = {
-            "PYTHONPATH": "/opt/lib::.:lib",
-            "LD_PRELOAD": "libfaketime.so ./evil.so:/opt/x.so",
-            "PYTHONSTARTUP": "/opt/start.py",
+            "PYTHONPATH": "/usr/lib/x::.:lib",
+            "LD_PRELOAD": "libfaketime.so ./evil.so:/usr/x.so",
+            "PYTHONSTARTUP": "/usr/start.py",
             "LD_LIBRARY_PATH": "lib",
         }
 
         given = inherited(parent, WATCHDOG)
 
-        assert given == {"PYTHONPATH": "/opt/lib", "LD_PRELOAD": "libfaketime.so:/opt/x.so"}
+        assert given == {"PYTHONPATH": "/usr/lib/x", "LD_PRELOAD": "libfaketime.so:/usr/x.so"}
 
 
 @pytest.fixture

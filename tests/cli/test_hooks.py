@@ -86,7 +86,7 @@ def gone_back(terminal: Terminal, **hooks: list[str]) -> tuple[str, Any]:
     """Let a cutover fail and go back by itself; give the run and where it stands then."""
     terminal.scenario("single-bgp")
     run = plan_with(terminal, "1s", **hooks)
-    broken = Fault("AttachVpnGateway", Kind.REFUSED, code="InvalidParameterValue", message="no")
+    broken = Fault("AttachVpnGateway", Kind.REFUSED, code="UnauthorizedOperation", message="no")
     terminal.meets(Faults([broken]))
     assert terminal.run("apply", "plan.json").code == 1
     status = terminal.status(run)
