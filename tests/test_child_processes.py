@@ -27,7 +27,9 @@ from vpnmigrate.cli.people import NoPrompt, TerminalPeople
 from vpnmigrate.cli.watchdogs import WatchdogProcess
 from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import RefusedError
+from vpnmigrate.options import Decisions, HookMoment
 from vpnmigrate.prober import Prober
+from vpnmigrate.program_files import pinned
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run
@@ -35,6 +37,7 @@ from vpnmigrate.snapshot import Word
 from vpnmigrate.tallies import Tally
 
 HERE = Path("/run/here")
+PYTHON = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable,)}))
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "canary-id",
     "AWS_SECRET_ACCESS_KEY": "canary-secret",
@@ -187,7 +190,7 @@ class TestRealChildren:
     def test_a_hook(self, run, elsewhere):
         """It works in the run's directory and prints no credential, because it has none."""
         bounds = Bounds(timedelta(seconds=60))
-        ended = run_bounded([sys.executable, "-c", PRINTS], b"", bounds, run)
+        ended = run_bounded([sys.executable, "-c", PRINTS], b"", bounds, run, PYTHON)
 
         environment, place = json.loads(ended.output)
         assert Path(place) == working_directory(run)
@@ -195,7 +198,7 @@ class TestRealChildren:
 
     def test_the_test_command(self, run, elsewhere):
         """The test of step 6 has no more than a hook."""
-        people = TerminalPeople(Console(io.StringIO()), NoPrompt(), run, RunCommands("m-1"))
+        people = TerminalPeople(Console(io.StringIO()), NoPrompt(), run, RunCommands("m-1"), PYTHON)
 
         word = people.ask(RunTest((sys.executable, "-c", _notes("test", run))))
 
@@ -205,7 +208,7 @@ class TestRealChildren:
     def test_a_probe(self, run, elsewhere):
         """Nor has a probe."""
         note = run.work / "probe"
-        prober = Prober(SteadyClock(), run)
+        prober = Prober(SteadyClock(), run, {})
         prober.begin([Tally(f"{sys.executable} -c {_quoted(_notes('probe', run))}")])
         _until(lambda: prober.tallies()[0].works)
         prober.end()

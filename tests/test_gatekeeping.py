@@ -164,6 +164,9 @@ def test_a_force_is_written_beside_what_was_seen(tmp_path):
 class Agreeable:
     """Hooks that agree to everything."""
 
+    def changed(self):
+        return ""
+
     def ask(self, moment):
         return Judged("ask", 0)
 

@@ -93,7 +93,7 @@ class TestProber:
         """A connection that is accepted is an answer; a refused one is a loss."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-            prober = Prober(SteadyClock(), run, extra=["127.0.0.1:1"])
+            prober = Prober(SteadyClock(), run, {}, extra=["127.0.0.1:1"])
             prober.begin([Tally(f"127.0.0.1:{port}")])
             closed, opened = sorted(until(prober, 1), key=lambda t: t.probe)
             prober.end()
@@ -103,7 +103,7 @@ class TestProber:
     def test_a_command_answers_by_its_exit_status(self, run):
         """Status 0 is an answer; another one, and a program that is not there, are losses."""
         good, bad = (f"{sys.executable} -c 'raise SystemExit({n})'" for n in (0, 1))
-        prober = Prober(SteadyClock(), run, extra=[good, bad, "/no/such/program"])
+        prober = Prober(SteadyClock(), run, {}, extra=[good, bad, "/no/such/program"])
         prober.begin([])
         works = {t.probe: t.works for t in until(prober, 1)}
         prober.end()
@@ -113,7 +113,7 @@ class TestProber:
     def test_what_hangs_is_lost_and_holds_up_nobody(self, run):
         """A command that does not end in time is ended, and counted as a loss."""
         endless = f"{sys.executable} -c 'import time; time.sleep(600)'"
-        prober = Prober(SteadyClock(), run)
+        prober = Prober(SteadyClock(), run, {})
 
         prober.begin([Tally(endless)])
         (tally,) = until(prober, 1)
@@ -123,7 +123,7 @@ class TestProber:
     def test_counting_goes_on_where_an_earlier_process_stopped(self, run):
         """A resumed run adds to the losses that its journal knows."""
         answers = iter([True])
-        prober = Prober(SteadyClock(), run, attempt=lambda _: next(answers, True))
+        prober = Prober(SteadyClock(), run, {}, attempt=lambda _: next(answers, True))
         prober.begin([Tally("10.1.0.5:22", 60, 12, first_loss=NOON, last_loss=NOON + SECOND)])
         (tally,) = until(prober, 61)
         prober.end()
@@ -132,7 +132,7 @@ class TestProber:
 
     def test_a_way_back_in_the_same_process_is_probed_too(self, run):
         """Begun again after its end, it sends again, and adds to what it is given."""
-        prober = Prober(SteadyClock(), run, attempt=lambda _: True)
+        prober = Prober(SteadyClock(), run, {}, attempt=lambda _: True)
         prober.begin([Tally("10.1.0.5:22")])
         until(prober, 1)
         prober.end()

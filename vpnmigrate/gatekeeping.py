@@ -116,6 +116,8 @@ class Gatekeeper:
             )
 
     def _hook(self, moment: HookMoment) -> Sequence[Seen]:
+        if changed := self._papers.hooks.changed():
+            return (gates.changed_program(self._plan, moment, changed),)
         judged = self._papers.hooks.ask(moment)
         return () if judged is None else (gates.hook(moment, judged),)
 

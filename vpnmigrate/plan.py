@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from vpnmigrate.changes import Change
 from vpnmigrate.model import (
@@ -105,6 +105,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     playbook: str
     before: Survey
     decisions: Decisions
+    programs: dict[str, str] = field(default_factory=dict)
+    """Files that the commands of *decisions* run, each with the SHA-256 of its content."""
     findings: tuple[Finding, ...] = ()
     """Warnings only: a plan with a blocker is never made."""
     forward: tuple[PlannedStep, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -46,7 +47,7 @@ BUILT_IN = ("asn", "keys", "inside", "inside_cidrs", "tunnel_options")
 """Decisions that steps 2 and 3 build into what they make; EC2 cannot change them in place."""
 
 
-def plan_from(
+def plan_from(  # noqa: PLR0913  what a plan is made of
     survey: Survey,
     decisions: Decisions,
     playbook_name: str,
@@ -54,8 +55,9 @@ def plan_from(
     migration: MigrationId,
     made: datetime,
     tool: str,
+    programs: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
-    """Plan the replacement of the surveyed gateway.
+    """Plan the replacement of the surveyed gateway; *programs* is what its commands run.
 
     Raises:
         NothingToMigrateError: There is no connection that needs it.
@@ -80,6 +82,7 @@ def plan_from(
         playbook=playbook_name,
         before=survey,
         decisions=decisions,
+        programs=dict(programs),
         findings=findings,
     )
     forward, there = walked(opening(draft, {}), FORWARD, Direction.FORWARD)
@@ -106,6 +109,7 @@ def derived_again(plan: Plan) -> Plan:
         migration=plan.migration,
         made=plan.made,
         tool=plan.tool,
+        programs=plan.programs,
     )
 
 
@@ -146,6 +150,7 @@ def replan_from(  # noqa: PLR0913  what a plan is made of, and what there is of 
     built: Mapping[str, Role],
     made: datetime,
     tool: str,
+    programs: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
     """Plan a held migration again from a new survey, keeping its id and what it has *built*.
 
@@ -166,6 +171,7 @@ def replan_from(  # noqa: PLR0913  what a plan is made of, and what there is of 
         migration=old.migration,
         made=made,
         tool=tool,
+        programs=programs,
     )
 
 

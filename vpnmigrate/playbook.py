@@ -15,6 +15,8 @@ from msgspec import Meta, Struct, inspect, structs
 from vpnmigrate.errors import UsageError
 from vpnmigrate.options import Decisions, Window
 from vpnmigrate.probes import probe_from
+from vpnmigrate.programs import ADVICE as NAME_ADVICE
+from vpnmigrate.programs import commands_of, name_fault
 from vpnmigrate.strict_yaml import Document, Path, document_from, parted
 from vpnmigrate.windows import window_from
 
@@ -56,6 +58,9 @@ def playbook_from(text: str, name: str) -> Playbook:
         except UsageError as error:
             at = ("decisions", "probes", number)
             raise document.fault(at, error.message, advice=error.advice) from None
+    for named in commands_of(book.decisions):
+        if fault := name_fault(named.words):
+            raise document.fault(named.at, fault, advice=NAME_ADVICE)
     return book
 
 

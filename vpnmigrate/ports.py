@@ -293,6 +293,10 @@ class Hooks(Protocol):
         """
         ...
 
+    def changed(self) -> str:
+        """Say which program of the plan has changed since it was made; empty for none."""
+        ...
+
 
 class NoHooks:
     """No hook is run: in rehearsals, simulations and most tests."""
@@ -300,6 +304,10 @@ class NoHooks:
     def ask(self, moment: HookMoment) -> Judged | None:
         """Ask nobody."""
         return None
+
+    def changed(self) -> str:
+        """Run none, so none can have changed."""
+        return ""
 
 
 class Interruption(Protocol):

@@ -7,13 +7,16 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
 from vpnmigrate.clock import Clock
 from vpnmigrate.probes import Aim, Command, Connect, counted, probe_from
+from vpnmigrate.program_files import Checked, checked
 from vpnmigrate.rundir import Run
 from vpnmigrate.tallies import Tally
 
@@ -26,6 +29,8 @@ LIMIT = timedelta(seconds=2)
 class Prober:
     """Sends the probes of *run* until it is told to end; *extra* ones on top of those given.
 
+    A probe one of whose files is among *programs* and has changed is not sent any more.
+
     *attempt* makes one attempt and tells whether it was answered; it must end by itself soon.
     """
 
@@ -33,12 +38,14 @@ class Prober:
         self,
         clock: Clock,
         run: Run,
+        programs: Mapping[str, str],
         extra: Sequence[str] = (),
         attempt: Callable[[Aim], bool] | None = None,
     ) -> None:
         self._clock = clock
         self._extra = tuple(extra)
         self._senders = _Senders(run)
+        self._programs = programs
         self._attempt = attempt or self._senders.attempt
         self._lock = threading.Lock()
         self._tallies: dict[str, Tally] = {}
@@ -83,7 +90,15 @@ class Prober:
         self._senders.end()
 
     def _send(self, text: str, aim: Aim, over: threading.Event) -> None:
+        files = Checked()
         while not over.is_set():
+            if isinstance(aim, Command) and aim.words[0] in self._programs:
+                if not files.signatures or files.replaced:
+                    files = checked(aim.words, self._programs)
+                if files.fault:
+                    with self._lock:
+                        self._tallies[text] = replace(self._tallies[text], halted=files.fault)
+                    return
             begun = self._clock.now()
             answered = self._attempt(aim)
             if over.is_set():

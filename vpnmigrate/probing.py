@@ -47,7 +47,7 @@ class Probing:
         self._probes = probes
         self._logbook = logbook
         self._clock = clock
-        self._written: dict[str, bool | None] = {}
+        self._written: dict[str, tuple[bool | None, str]] = {}
         self._last: datetime | None = None
         self._sending = False
 
@@ -92,7 +92,9 @@ class Probing:
         now = self._clock.now()
         if self._last is not None and now - self._last < QUIET:
             return
-        news = [t for t in self._probes.tallies() if t.works is not self._written.get(t.probe)]
+        news = [
+            t for t in self._probes.tallies() if _standing(t) != self._written.get(t.probe, _NEW)
+        ]
         if news:
             self._last = now
             self._write(Moment.NEWS, tuple(news))
@@ -120,8 +122,15 @@ class Probing:
         return missed(self.tallies, self._logbook.state.proven_probes)
 
     def _write(self, moment: Moment, tallies: tuple[Tally, ...]) -> None:
-        self._written |= {tally.probe: tally.works for tally in tallies}
+        self._written |= {tally.probe: _standing(tally) for tally in tallies}
         self._logbook.write(Probed(moment, tallies))
+
+
+_NEW = (None, "")
+
+
+def _standing(tally: Tally) -> tuple[bool | None, str]:
+    return tally.works, tally.halted
 
 
 def _unknown(tally: Tally) -> Tally:

@@ -21,6 +21,8 @@ class Tally(Struct, frozen=True):
     """Since when it has been like that."""
     first_loss: datetime | None = None
     last_loss: datetime | None = None
+    halted: str = ""
+    """Why it is not sent any more; empty while it is."""
 
     @property
     def ever_worked(self) -> bool:

@@ -85,4 +85,4 @@ class Unattended(SandboxParts):
     """Nobody does device tasks unasked, and nobody can be asked."""
 
     def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
-        return TerminalPeople(console, NoPrompt(), run, on)
+        return TerminalPeople(console, NoPrompt(), run, on, {})

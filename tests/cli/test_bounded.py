@@ -13,8 +13,11 @@ from threading import Event
 import pytest
 
 from vpnmigrate.cli.bounded import MOST_OUTPUT, Bounds, Ended, run_bounded
+from vpnmigrate.options import Decisions, HookMoment
+from vpnmigrate.program_files import pinned
 from vpnmigrate.rundir import Run
 
+PROGRAMS = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable,)}))
 PATIENT = Bounds(timedelta(seconds=60))
 SHORT = Bounds(timedelta(seconds=0.3))
 
@@ -35,7 +38,7 @@ def python(run: Run) -> Python:
     """Run a line of Python within bounds."""
 
     def python(text: str, bounds: Bounds = PATIENT, told: bytes = b"") -> Ended:
-        return run_bounded([sys.executable, "-c", text], told, bounds, run)
+        return run_bounded([sys.executable, "-c", text], told, bounds, run, PROGRAMS)
 
     return python
 
@@ -64,13 +67,32 @@ def test_how_it_ends_badly(python, text, exit_, fault):
     assert (ended.exit, ended.fault) == (exit_, fault)
 
 
-@pytest.mark.parametrize("command", [["no-such-program-anywhere"], [str(Path(__file__))], ["a\0b"]])
-def test_what_cannot_be_run_is_no_exception(command, run):
-    """A missing program, one without permission, and what is no name, are faults of the hook."""
-    ended = run_bounded(command, b"", PATIENT, run)
+def test_what_cannot_be_run_is_no_exception(run):
+    """One without permission is a fault of the hook."""
+    text = str(Path(__file__))
+    programs = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable, text)}))
+    ended = run_bounded([text], b"", PATIENT, run, programs)
 
     assert ended.exit is None
-    assert ended.fault.startswith("could not be run: ")
+    assert ended.fault == "could not be run: Permission denied"
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("no-such-program-anywhere", "is no absolute path, so PATH would decide"),
+        ("./here", "so the working directory would decide"),
+        ("/bin/sh", "the plan does not say what /bin/sh contains"),
+        ("/a\0b", "the plan does not say what"),
+    ],
+)
+def test_what_the_plan_does_not_know_is_not_run(program, why, run):
+    """A program whose content nobody has agreed to, or that a forged plan names relatively."""
+    ended = run_bounded([program], b"", PATIENT, run, {**PROGRAMS, "./here": "0" * 64})
+
+    assert ended.exit is None
+    assert ended.fault.startswith("was not run: ")
+    assert why in ended.fault
 
 
 def test_one_that_does_not_end_is_killed_with_all_it_started(python, tmp_path):

@@ -38,6 +38,14 @@ def python(text: str) -> list[str]:
     return [sys.executable, "-c", text]
 
 
+def own(terminal: Terminal, name: str, says: str) -> list[str]:
+    """Give a hook of the operator's own."""
+    path = terminal.place / name
+    path.write_text(f"#!/bin/sh\n{says}\n")
+    path.chmod(0o755)
+    return [str(path)]
+
+
 def folder(terminal: Terminal, run: str) -> Path:
     return terminal.place / "home" / "runs" / run
 
@@ -71,14 +79,16 @@ def test_the_hook_that_is_asked_is_a_gate(terminal: Terminal):
 
 
 def test_finalize_asks_too(terminal: Terminal):
-    """A hook before finalize that cannot be run leaves the old connections alone."""
-    run = plan_with(terminal, before_finalize=["no-such-program-anywhere"])
+    """A hook before finalize that is gone leaves the old connections alone."""
+    hook = own(terminal, "may-we", "exit 0")
+    run = plan_with(terminal, before_finalize=hook)
     terminal.run("apply", "plan.json")
+    Path(hook[0]).unlink()
 
     ran = terminal.run("finalize", run, "--confirm", terminal.connections[0])
 
     assert ran.code == 3
-    assert "UNKNOWN" in ran.err
+    assert "cannot be read: No such file" in " ".join(ran.err.split())
     assert terminal.status(run)["status"] == "cut-over"
 
 
@@ -105,7 +115,7 @@ def test_hooks_that_hang_or_fail_delay_no_way_back(terminal: Terminal):
         failed=hangs,
         turned_back=fails,
         outage_ended=hangs,
-        rolled_back=["no-such-program-anywhere"],
+        rolled_back=own(terminal, "tell", "kill -9 $$"),
     )
 
     faults = {each["moment"]: each["fault"] for each in records(terminal, run)}
@@ -115,9 +125,60 @@ def test_hooks_that_hang_or_fail_delay_no_way_back(terminal: Terminal):
         "failed": "took over 1 s and was killed",
         "turned-back": "failed with exit status 1",
         "outage-ended": "took over 1 s and was killed",
-        "rolled-back": "could not be run: No such file or directory",
+        "rolled-back": "was killed by signal 9",
     }
     assert any("the hook of turned-back failed" in note for note in status["notes"])
+
+
+@pytest.mark.parametrize("verb", [("apply",), ("apply", "--until", "cutover")])
+def test_a_hook_that_was_changed_is_refused_before_anything_is_begun(terminal: Terminal, verb):
+    """The fingerprint covers what it contains: a changed one needs another plan."""
+    note = terminal.place / "note"
+    hook = own(terminal, "tell", "exit 0")
+    run = plan_with(terminal, outage_began=hook)
+    own(terminal, "tell", f"touch {note}")
+
+    word, *flags = verb
+    refused = terminal.run(word, "plan.json", *flags)
+    again = terminal.run("plan", "--from", run, "-o", "again.json")
+    ran = terminal.run("apply", "again.json")
+
+    told = " ".join(refused.err.split())
+    assert refused.code == 4
+    assert "is not what it was when the plan was made" in told
+    assert f"vpnmigrate plan --from {run}" in told
+    assert (again.code, ran.code) == (0, 0), ran.err
+    assert note.exists()
+
+
+def test_a_hook_that_is_changed_in_the_outage_holds_up_nothing(terminal: Terminal):
+    """It is not run, which is said, and traffic comes back as ever."""
+    note = terminal.place / "note"
+    ended = own(terminal, "tell", "exit 0")
+    began = own(terminal, "swap", f"printf '#!/bin/sh\\ntouch {note}\\n' > {ended[0]}")
+    run = plan_with(terminal, outage_began=began, outage_ended=ended)
+
+    ran = terminal.run("apply", "plan.json")
+
+    status = terminal.status(run)
+    assert (ran.code, status["traffic"]) == (0, "new")
+    assert not note.exists()
+    faults = [each["fault"] for each in records(terminal, run) if each.get("fault")]
+    assert faults == [f"was not run: {ended[0]} is not what it was when the plan was made"]
+    assert any("is not what it was" in told for told in status["notes"])
+
+
+def test_a_hook_that_changes_before_the_cutover_closes_its_gate(terminal: Terminal):
+    """Steps 1 to 6 may have taken days."""
+    later = own(terminal, "later", "exit 0")
+    settled = own(terminal, "settled", f"printf '#!/bin/sh\\nexit 1\\n' > {later[0]}")
+    run = plan_with(terminal, step_settled=settled, outage_ended=later)
+
+    ran = terminal.run("apply", "plan.json")
+
+    assert ran.code == 3
+    assert "is not what it was when the plan was made" in " ".join(ran.err.split())
+    assert terminal.status(run)["outage_since"] is None
 
 
 def test_no_hook_is_given_a_key(terminal: Terminal, monkeypatch: pytest.MonkeyPatch):

@@ -12,16 +12,19 @@ import pytest
 from tests.builders import NOON
 from vpnmigrate.changes import AskOperator, RunTest
 from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
+from vpnmigrate.options import Decisions, HookMoment
 from vpnmigrate.ports import Choice, Overdue
+from vpnmigrate.program_files import pinned
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run
 from vpnmigrate.snapshot import Word
 
 TASK = AskOperator(5, Word.DEVICES_CONFIGURED, "load the candidate")
+PROGRAMS = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable,)}))
 PASSES = RunTest((sys.executable, "-c", "pass"))
 FAILS = RunTest((sys.executable, "-c", "raise SystemExit(3)"))
-MISSING = RunTest(("no-such-program-anywhere",))
+MISSING = RunTest(("/no/such/program/anywhere",))
 
 
 class Typed:
@@ -44,7 +47,7 @@ def screen():
 def people(screen, prompt, tmp_path):
     run = Run(tmp_path / "m-1")
     run.path.mkdir()
-    return TerminalPeople(Console(screen), prompt, run, RunCommands("m-1"))
+    return TerminalPeople(Console(screen), prompt, run, RunCommands("m-1"), PROGRAMS)
 
 
 def overdue(minutes):
@@ -87,9 +90,7 @@ class TestTheTest:
         """A command that succeeds speaks for the test VPC."""
         assert people(screen, NoPrompt(), tmp_path).ask(PASSES) is Word.TEST_PASSED
 
-    @pytest.mark.parametrize(
-        ("test", "said"), [(FAILS, "exit status 3"), (MISSING, "cannot be run")]
-    )
+    @pytest.mark.parametrize(("test", "said"), [(FAILS, "exit status 3"), (MISSING, "was not run")])
     def test_anything_else_does_not(self, screen, tmp_path, test, said):
         """A test that fails, or cannot be run, is told and gives no word."""
         assert people(screen, NoPrompt(), tmp_path).ask(test) is None
@@ -186,7 +187,7 @@ class TestTheDecision:
     def test_is_not_asked_of_who_said_yes_beforehand(self, screen, tmp_path):
         """With --yes a person may do tasks, and is asked nothing."""
         them = UnaskedPeople(
-            Console(screen), Typed("roll back\n"), Run(tmp_path / "m-1"), RunCommands("m-1")
+            Console(screen), Typed("roll back\n"), Run(tmp_path / "m-1"), RunCommands("m-1"), {}
         )
 
         assert them.decide(overdue(13)) is None

@@ -9,13 +9,14 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
+from vpnmigrate.program_files import checked
 from vpnmigrate.rundir import Run
 from vpnmigrate.times import span
 
@@ -47,10 +48,13 @@ class Bounds:
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-def run_bounded(command: Sequence[str], told: bytes, bounds: Bounds, run: Run) -> Ended:
+def run_bounded(
+    command: Sequence[str], told: bytes, bounds: Bounds, run: Run, programs: Mapping[str, str]
+) -> Ended:
     """Run *command* with *told* on its standard input; it and all it started end within *bounds*.
 
-    It works in the directory that *run* keeps for its children.  Never raises for what it does.
+    It works in the directory that *run* keeps for its children, and is not run unless its files
+    are those of *programs*.  Never raises for what it does.
     """
     began = time.monotonic()
 
@@ -58,11 +62,19 @@ def run_bounded(command: Sequence[str], told: bytes, bounds: Bounds, run: Run) -
         took = timedelta(seconds=round(time.monotonic() - began, 3))
         return Ended(exit_, fault, took, output.decode(errors="backslashreplace"))
 
+    files = checked(command, programs)
+    if files.fault:
+        return ended(None, f"was not run: {files.fault}")
     try:
         process = _start(command, told, working_directory(run))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no command"
         return ended(None, f"could not be run: {why}")
+    if files.replaced:
+        _kill(process)
+        if process.stdout is not None:
+            process.stdout.close()
+        return ended(None, "was replaced while it was started, and was killed")
     in_time, output = _attend(process, bounds, began)
     if not in_time:
         stopped = "was stopped" if bounds.stop.is_set() else f"took over {span(bounds.limit)}"

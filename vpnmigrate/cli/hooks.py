@@ -22,6 +22,7 @@ from vpnmigrate.logs import RunLog
 from vpnmigrate.options import HookMoment
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Journal, Judged
+from vpnmigrate.program_files import changed
 from vpnmigrate.records import Entry, HookRan, Record
 from vpnmigrate.redaction import Redaction
 from vpnmigrate.replay import replay
@@ -66,6 +67,10 @@ class CommandHooks:
         ended = self._bounded(command, told)
         self._results.put(_result(moment, command, 0, ended))
         return Judged(command[0], ended.exit, ended.fault)
+
+    def changed(self) -> str:
+        """Say which of the plan's programs is not the one that was planned; empty for none."""
+        return changed(self._plan.decisions, self._plan.programs)
 
     def saw(self, entry: Entry) -> None:
         """Run the hook of the moment that *entry* marks, beside the run."""
@@ -124,7 +129,7 @@ class CommandHooks:
         bounds = Bounds(self._plan.decisions.waits.hook, self._stop)
         cut = self._redaction.value(msgspec.json.decode(told))
         told = msgspec.json.encode(cut) + b"\n"
-        return run_bounded(command, told, bounds, self._of)
+        return run_bounded(command, told, bounds, self._of, self._plan.programs)
 
 
 class HookedJournal:

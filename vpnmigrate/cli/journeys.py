@@ -15,6 +15,7 @@ from vpnmigrate.errors import HeldError, RefusedError, UsageError
 from vpnmigrate.files import require_unedited
 from vpnmigrate.journal import read_journal
 from vpnmigrate.plan import LAST_OF_PREPARE
+from vpnmigrate.program_files import require_unchanged
 from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState
 from vpnmigrate.report.standing import Standing, deletion_begun
@@ -35,6 +36,7 @@ def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
     def journey(hand: Hand) -> None:
         _require_not_retired(subject, hand.before)
         if hand.before.status is not RunStatus.CUT_OVER:
+            _require_planned_programs(subject, hand.before)
             hand.runner.forward()
         elif terms.confirm_within and hand.before.armed is None:
             raise RefusedError(
@@ -65,6 +67,7 @@ def stage(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
                 "everything is staged already; the cutover has not begun",
                 advice=cli("apply", subject.run.id),
             )
+        _require_planned_programs(subject, before)
         hand.runner.forward(until=LAST_OF_PREPARE)
 
     return work_on(desk, subject, terms, journey)
@@ -128,6 +131,19 @@ def _require_confirmed(desk: Desk, subject: Subject, terms: Terms, now: RunState
     else:
         message = f"migrated, and UNCONFIRMED: at {at} it is rolled back, unless somebody confirms"
     raise HeldError(message, advice=cli("confirm", subject.run.id))
+
+
+def _require_planned_programs(subject: Subject, before: RunState) -> None:
+    """Refuse to go on towards a cutover with other programs than were planned.
+
+    In the cutover they are not run and hold up nothing.
+
+    Raises:
+        RefusedError: One has changed since.
+    """
+    if not before.cutover_open:
+        plan = subject.plan
+        require_unchanged(plan.decisions, plan.programs, plan.migration)
 
 
 def _require_not_retired(subject: Subject, before: RunState) -> None:

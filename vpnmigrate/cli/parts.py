@@ -124,16 +124,18 @@ class OwnParts:
     def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
         """Give the person at this terminal, if there is one."""
         from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
+        from vpnmigrate.files import load_plan
 
         prompt = StdinPrompt(sys.stdin) if self.attended(asking) else NoPrompt()
         kind = UnaskedPeople if asking.yes else TerminalPeople
-        return kind(console, prompt, run, on)
+        return kind(console, prompt, run, on, load_plan(run.plan).programs)
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
         """Give threads of this process."""
+        from vpnmigrate.files import load_plan
         from vpnmigrate.prober import Prober
 
-        return Prober(self.clock, run, extra)
+        return Prober(self.clock, run, load_plan(run.plan).programs, extra)
 
     def attended(self, asking: Asking) -> bool:
         """Tell whether stdin is a terminal, and may be read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import subprocess
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Protocol, TextIO
 
@@ -11,6 +12,7 @@ from vpnmigrate.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
 from vpnmigrate.model import Role
 from vpnmigrate.ports import Choice, Overdue
+from vpnmigrate.program_files import checked
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands, command, wrapped
 from vpnmigrate.rundir import Run
@@ -111,9 +113,17 @@ class TerminalPeople:
     The word is journalled by the runner, so an answer lost with a dying process is asked again.
     """
 
-    def __init__(self, console: Speaker, prompt: Prompt, run: Run, on: RunCommands) -> None:
+    def __init__(
+        self,
+        console: Speaker,
+        prompt: Prompt,
+        run: Run,
+        on: RunCommands,
+        programs: Mapping[str, str],
+    ) -> None:
         self._console = console
         self._prompt = prompt
+        self._programs = programs
         self._run = run
         self._on = on
         self._hearing = Hearing(console, prompt)
@@ -204,6 +214,10 @@ class TerminalPeople:
 
     def _try(self, task: RunTest) -> Word | None:
         """Run the test; it may take its time, because traffic is untouched while it runs."""
+        fault = checked(task.command, self._programs).fault
+        if fault:
+            self._tell_failure(f"was not run: {fault}")
+            return None
         try:
             directory = working_directory(self._run)
             ended = subprocess.run(  # noqa: S603  the command is the plan's own, shown and approved
@@ -224,10 +238,13 @@ class TerminalPeople:
                 self._console.say("    the test passed")
                 return Word.TEST_PASSED
             verdict = f"failed with exit status {ended.returncode}"
+        self._tell_failure(verdict)
+        return None
+
+    def _tell_failure(self, verdict: str) -> None:
         self._console.say(f"    the test {verdict}")
         if self.patient:
             self._console.say("    type 'again' to run it again, 'done' to go on without it")
-        return None
 
     def _hear_again(self, task: RunTest) -> Word | None:
         match self._hear(_TEST):

@@ -24,6 +24,7 @@ from vpnmigrate.options import ChangeNumber, Decisions
 from vpnmigrate.ownership import built_by
 from vpnmigrate.plan import Plan
 from vpnmigrate.planner import plan_from, replan_from
+from vpnmigrate.program_files import pinned
 from vpnmigrate.proving import Proof, prove
 from vpnmigrate.replay import replay
 from vpnmigrate.report.proof import sentence
@@ -107,6 +108,7 @@ def _afresh(desk: Desk, aws: Aws, about: About, chosen: Chosen) -> Plan:
     playbook = load_playbook(chosen.playbook or DEFAULT_PLAYBOOK)
     decisions = chosen.over(playbook.decisions)
     _require_ahead(desk, decisions, cli("plan", "--window", FORM))
+    programs = pinned(decisions)
     reader = account_reader(desk, aws)
     if about.connection:
         gateway = reader.find_gateway(VpnConnectionId(about.connection))
@@ -119,6 +121,7 @@ def _afresh(desk: Desk, aws: Aws, about: About, chosen: Chosen) -> Plan:
         migration=MigrationId(f"m-{secrets.token_hex(4)}"),
         made=desk.parts.clock.wall(),
         tool=vpnmigrate.__version__,
+        programs=programs,
     )
 
 
@@ -145,6 +148,7 @@ def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
             decisions = replace(decisions, window=old.decisions.window)
     decisions = chosen.over(decisions)
     _require_ahead(desk, decisions, cli("plan", "--from", run_id, "--window", FORM))
+    programs = pinned(decisions)
     reader = account_reader(desk, aws)
     return replan_from(
         old,
@@ -154,6 +158,7 @@ def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
         built=built_by(state, old, reader.look(old)),
         made=desk.parts.clock.wall(),
         tool=vpnmigrate.__version__,
+        programs=programs,
     )
 
 

@@ -48,8 +48,9 @@ from vpnmigrate.logs import RunLog, log_of
 from vpnmigrate.looking import Claimant
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Observer, Paths
-from vpnmigrate.probes import probe_from
+from vpnmigrate.probes import Command, probe_from
 from vpnmigrate.probing import NoProbes
+from vpnmigrate.programs import ADVICE, name_fault
 from vpnmigrate.proving import prove
 from vpnmigrate.records import Approved, Noted, Opened, Replanned
 from vpnmigrate.rehearsals import Rehearsals
@@ -313,7 +314,10 @@ def probes_of(texts: Iterable[str], *, none: bool) -> tuple[str, ...] | None:
     """
     probes = tuple(texts)
     for text in probes:
-        probe_from(text)
+        aim = probe_from(text)
+        # A name alone is looked for in PATH, as in the shell that it was typed in.
+        if isinstance(aim, Command) and "/" in aim.words[0] and name_fault(aim.words):
+            raise UsageError(f"--probe: {name_fault(aim.words)}", advice=ADVICE)
     if none and probes:
         raise UsageError("--probe and --no-probes exclude each other")
     return None if none else probes

@@ -13,7 +13,7 @@ from vpnmigrate.gates import host, people, retiring, timing, world
 from vpnmigrate.gates.advising import ready_to_paste
 from vpnmigrate.gates.circumstances import Circumstances, ProofOfReturn
 from vpnmigrate.gates.forcing import forced
-from vpnmigrate.gates.people import hook
+from vpnmigrate.gates.people import changed_program, hook
 from vpnmigrate.go_no_go import Gate, Milestone, Seen
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Path
@@ -26,6 +26,7 @@ __all__ = [
     "ProofOfReturn",
     "before_cutover",
     "before_finalize",
+    "changed_program",
     "forced",
     "hook",
     "in_the_cutover",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vpnmigrate.approving import Person, counting
-from vpnmigrate.commands import cli
+from vpnmigrate.commands import Advice, cli
 from vpnmigrate.gates.circumstances import Circumstances
 from vpnmigrate.gates.saying import failed, passed, unknown
 from vpnmigrate.go_no_go import Gate, Seen
@@ -47,3 +47,12 @@ def hook(moment: HookMoment, judged: Judged) -> Seen:
     advice = f"what {judged.program} printed is in the run's log"
     say = unknown if judged.exit is None else failed
     return say(Gate.HOOK, f"{judged.program} {judged.fault}", required, advice=advice)
+
+
+def changed_program(plan: Plan, moment: HookMoment, changed: str) -> Seen:
+    """Close where a program is not the one that the plan's fingerprint covers; it is not run."""
+    advice: Advice = "put back the program that was planned, or force the gate"
+    if moment is HookMoment.BEFORE_CUTOVER:
+        advice = cli("plan", "--from", plan.migration)
+    required = "every program contains what it did when the plan was made"
+    return failed(Gate.HOOK, changed, required, advice=advice)

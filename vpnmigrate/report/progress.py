@@ -176,6 +176,8 @@ def _of_probes(probed: Probed) -> Iterator[str]:
 
 def probe_told(tally: Tally) -> str:
     """Say how a probe stands and what it has lost."""
+    if tally.halted:
+        return f"{tally.probe} IS NOT SENT: {tally.halted}"
     stands = {True: "answers", False: "IS LOST", None: "has not answered yet"}[tally.works]
     if not tally.lost or tally.first_loss is None or tally.last_loss is None:
         return f"{tally.probe} {stands}, none of {tally.sent} lost"

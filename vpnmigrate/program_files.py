@@ -1,0 +1,151 @@
+"""The contents of the programs that a plan names: pinned when it is made, checked when they run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vpnmigrate.commands import cli
+from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.options import Decisions
+from vpnmigrate.programs import commands_of, name_fault
+
+_PIECE: Final = 1024 * 1024
+_LARGEST: Final = 512 * _PIECE
+"""Bytes; an interpreter has ten million."""
+_RUNS_ANOTHER: Final = re.compile(
+    r"(ba|da|a|z|k|fi)?sh|(python|pypy|perl|ruby|php|lua)[0-9.]*|node|deno|bun|tclsh|expect|java"
+    r"|g?awk|env|sudo|doas|runuser|nice|ionice|timeout|nohup|setsid|stdbuf|flock|ansible-playbook"
+)
+"""Programs whose arguments are programs."""
+
+Signature = tuple[int, int, int, int, int]
+"""Device, inode, size, and the moments at which content and inode were last changed."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A command's files as they were when they were read."""
+
+    fault: str = ""
+    """Why it may not run; empty where every file is as the plan has it."""
+    signatures: tuple[tuple[str, Signature], ...] = ()
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a file is not the one any more that was read."""
+        return any(_signature_at(path) != then for path, then in self.signatures)
+
+
+def pinned(decisions: Decisions) -> dict[str, str]:
+    """Return the files that the commands of *decisions* run, each with its content's SHA-256.
+
+    Beside the program itself these are arguments that are programs: every file that is named to an
+    interpreter, and every executable one.
+
+    Raises:
+        UsageError: A program is no absolute path, or no file that can be run.
+    """
+    found: dict[str, str] = {}
+    for named in commands_of(decisions):
+        fault = name_fault(named.words)
+        if not fault and not os.access(named.words[0], os.X_OK):
+            fault = f"{named.words[0]} cannot be run on this machine"
+        if fault:
+            raise UsageError(
+                f"{named.field}: {fault}",
+                advice="name a program by the absolute path that it has on this machine",
+            )
+        for path in _files_in(named.words):
+            try:
+                found[path] = _read(path)[0]
+            except OSError as error:
+                raise UsageError(
+                    f"{named.field}: {path}: {error.strerror}",
+                    advice="the plan's fingerprint covers what its programs contain",
+                ) from error
+    return found
+
+
+def checked(words: Sequence[str], programs: Mapping[str, str]) -> Checked:
+    """Compare the files in *words* with *programs*, as ``pinned`` returned them."""
+    if fault := name_fault(words):
+        return Checked(fault)
+    if words[0] not in programs:
+        return Checked(f"the plan does not say what {words[0]} contains")
+    signatures = []
+    for path in dict.fromkeys(words):
+        if path not in programs:
+            continue
+        try:
+            digest, signature = _read(path)
+        except OSError as error:
+            return Checked(f"{path} cannot be read: {error.strerror}")
+        if digest != programs[path]:
+            return Checked(f"{path} is not what it was when the plan was made")
+        signatures.append((path, signature))
+    return Checked(signatures=tuple(signatures))
+
+
+def changed(decisions: Decisions, programs: Mapping[str, str]) -> str:
+    """Say which command is not the one that was planned; empty for none."""
+    for named in commands_of(decisions):
+        if fault := checked(named.words, programs).fault:
+            return f"{named.field}: {fault}"
+    return ""
+
+
+def require_unchanged(decisions: Decisions, programs: Mapping[str, str], run: str) -> None:
+    """Refuse to go on towards a cutover with other programs than were planned.
+
+    Raises:
+        RefusedError: One has changed since.
+    """
+    if fault := changed(decisions, programs):
+        raise RefusedError(
+            f"{fault}; nothing was begun",
+            advice=cli("plan", "--from", run),
+        )
+
+
+def _files_in(words: Sequence[str]) -> list[str]:
+    program = words[0]
+    wraps = _RUNS_ANOTHER.fullmatch(Path(os.path.realpath(program)).name) or (
+        _RUNS_ANOTHER.fullmatch(Path(program).name)
+    )
+    arguments = [word for word in words[1:] if word.startswith("/") and Path(word).is_file()]
+    return [program, *(word for word in arguments if wraps or os.access(word, os.X_OK))]
+
+
+def _read(path: str) -> tuple[str, Signature]:
+    """Return a file's digest and signature, both of the one file that was opened."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(0, "it is no regular file")
+        if found.st_size > _LARGEST:
+            raise OSError(0, "it is too large for a program")
+        digest = hashlib.sha256()
+        while piece := os.read(handle, _PIECE):
+            digest.update(piece)
+        return digest.hexdigest(), _signature(found)
+    finally:
+        os.close(handle)
+
+
+def _signature_at(path: str) -> Signature | None:
+    try:
+        return _signature(Path(path).stat())
+    except OSError:
+        return None
+
+
+def _signature(found: os.stat_result) -> Signature:
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -1,0 +1,49 @@
+"""The commands that a plan names, and by which names they may be named.
+
+A plan's fingerprint covers which program runs.  A name without a path would leave that to PATH, and
+a relative one to the directory in which somebody types a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from vpnmigrate.options import Decisions
+from vpnmigrate.probes import Command, probe_from
+
+ADVICE = "write the absolute path of the program, such as /usr/local/bin/notify"
+
+
+@dataclass(frozen=True)
+class Named:
+    """One command of a playbook: where it stands there, and its words."""
+
+    at: tuple[str | int, ...]
+    words: tuple[str, ...]
+
+    @property
+    def field(self) -> str:
+        """The field's name, as messages have it."""
+        return ".".join(str(part) for part in self.at)
+
+
+def commands_of(decisions: Decisions) -> Iterator[Named]:
+    """Yield each command that *decisions* name: hooks, the test of step 6, and probes."""
+    for moment, words in decisions.hooks.items():
+        yield Named(("decisions", "hooks", moment.value), words)
+    if decisions.test_vpc is not None and decisions.test_vpc.command:
+        yield Named(("decisions", "test_vpc", "command"), decisions.test_vpc.command)
+    for number, text in enumerate(decisions.probes):
+        aim = probe_from(text)
+        if isinstance(aim, Command):
+            yield Named(("decisions", "probes", number), aim.words)
+
+
+def name_fault(words: Sequence[str]) -> str:
+    """Say why the program of *words* is not named for good; empty if it is."""
+    program = words[0]
+    if program.startswith("/"):
+        return ""
+    found = "the working directory" if "/" in program else "PATH"
+    return f"{program!r} is no absolute path, so {found} would decide which program runs"
