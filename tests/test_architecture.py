@@ -155,7 +155,7 @@ SHELL: dict[str, frozenset[str]] = {
     ),
     "simulation": frozenset(
         {"planner", "replay", "orders", "journal", "aws", "looking", "runner", "sandbox", "steps"}
-        | {"stopwatch"}
+        | {"stopwatch", "gatekeeping", "ownership"}
     ),
 }
 # The command line puts everything together.

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from msgspec.structs import replace
 
 from tests.builders import (
@@ -34,7 +35,7 @@ from vpnmigrate.changes import (
     DeleteVpnGateway,
     DetachVpnGateway,
 )
-from vpnmigrate.errors import HeldError, RefusedError
+from vpnmigrate.errors import HeldError, RefusedError, StepError
 from vpnmigrate.model import (
     Attachment,
     ConnectionRecord,
@@ -271,6 +272,67 @@ class TestLostAnswers:
         assert life(stage, found.id) in {"deleted", "gone"}
 
 
+class Stripper:
+    """Loses the answer to CreateVpnGateway, and takes the tags off what it made at once."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        pass
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        if action == "CreateVpnGateway":
+            self._stage.faults = None
+            with self._stage.world.alone() as state:
+                self.made = next(id_ for id_ in state.born if id_.startswith("vgw-"))
+                state.tags[self.made].clear()
+            raise ReadTimeoutError(endpoint_url="http://sandbox")
+
+
+class TestUnansweredAndStripped:
+    """What a call without an answer made, and whose tags are gone before anybody saw them."""
+
+    def stopped(self, tmp_path: Path) -> tuple[Stage, str]:
+        """Bring a run to where it has made such a gateway."""
+        stage = Stage(tmp_path)
+        stage.faults = stripper = Stripper(stage)
+        with pytest.raises(StepError, match="may be what a create call") as stopped:
+            stage.forward()
+        assert f"--adopt {stripper.made}" in str(stopped.value.advice)
+        assert stage.calls.count("CreateVpnGateway") == 1
+        stage.faults = None
+        return stage, stripper.made
+
+    def test_a_person_gives_it_back_to_the_run(self, tmp_path: Path) -> None:
+        """Named, it is the run's as if the answer had come."""
+        stage, made = self.stopped(tmp_path)
+
+        assert stage.forward(adopt=(made,)).status is RunStatus.CUT_OVER
+        assert stage.back().status is RunStatus.ROLLED_BACK
+        assert life(stage, made) in {"deleted", "gone"}
+
+    def test_a_person_disowns_it(self, tmp_path: Path) -> None:
+        """The run makes another one, and leaves this one for good."""
+        stage, made = self.stopped(tmp_path)
+
+        assert stage.forward(adopt=("none",)).status is RunStatus.CUT_OVER
+        assert stage.back().status is RunStatus.ROLLED_BACK
+        assert life(stage, made) == "available"
+        assert stage.state.lost == ()
+
+    def test_a_rollback_leaves_and_names_it(self, tmp_path: Path) -> None:
+        """With the command that has it cleared away."""
+        stage, made = self.stopped(tmp_path)
+
+        [line] = stage.back().lost
+
+        assert line.startswith(f"{made} was left")
+        assert f"--adopt {made}" in line
+        stage.back(adopt=(made,))
+        assert life(stage, made) in {"deleted", "gone"}
+
+
 class TestWithoutJournal:
     """A person says by id what the run made."""
 
@@ -478,6 +540,17 @@ class TestOwnershipOf:
         doubt = Evidence(doubts=(Doubt(CREATE_GATEWAY, frozenset({"vgw-new"})),))
 
         assert not ownership_of(self.READING, a_plan(), doubt).ours
+
+    def test_what_lacks_its_tags_is_suspected(self) -> None:
+        """As long as nobody has said whose it is, and nothing is in its role."""
+        bare = Reading(NOON, gateways=(a_gateway("vgw-new", on=None, asn=64512),))
+        refused = Evidence(doubts=self.DOUBTS.doubts, refused=frozenset({"vgw-new"}))
+        present = Evidence(doubts=(Doubt(CREATE_GATEWAY, frozenset({"vgw-new"})),))
+
+        assert ownership_of(bare, a_plan(), self.DOUBTS).suspects == {GATEWAY_ROLE: "vgw-new"}
+        assert not ownership_of(bare, a_plan(), refused).suspects
+        assert not ownership_of(bare, a_plan(), present).suspects
+        assert not ownership_of(self.READING, a_plan(), self.DOUBTS).suspects
 
     def test_newcomers_are_what_nobody_accounts_for(self) -> None:
         """They are written down before the next creation."""

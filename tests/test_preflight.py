@@ -155,6 +155,14 @@ class TestGateway:
 
         assert "ann@ops" in found(survey)["VPM-W201"].evidence
 
+    def test_tells_of_tags_of_a_migration(self) -> None:
+        """Whatever carries them before there is a run was made by another one, or tagged."""
+        tags = {str(Tag.MIGRATION): "m-1", str(Tag.ROLE): "gateway"}
+        survey = a_survey(other_gateways=(a_gateway("vgw-x", on=None, tags=tags),))
+
+        assert "vgw-x (m-1)" in found(survey)["VPM-W203"].evidence
+        assert "VPM-W203" not in found(a_survey())
+
 
 class TestConnections:
     """The old connections and their devices."""

@@ -8,7 +8,7 @@ from vpnmigrate.commands import Command, options
 from vpnmigrate.errors import HeldError, RefusedError
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model import Role
-from vpnmigrate.ownership import candidates, role_to_adopt
+from vpnmigrate.ownership import candidates, ownership_of, role_to_adopt
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import People
 from vpnmigrate.records import Adopted, AdoptionAsked
@@ -41,8 +41,8 @@ class Adopting:
         self._named = named
         self._answers: dict[str, bool] = {}
 
-    def ask(self, reading: Reading) -> NotYet | None:
-        """Have every resource in *reading* that may be the run's adopted or refused.
+    def ask(self, reading: Reading, *, blind: bool) -> NotYet | None:
+        """Have what was named adopted, and ask about the rest if the run is *blind*.
 
         Returns what is waited for, or None once nothing is open.
 
@@ -53,7 +53,7 @@ class Adopting:
         if self._named is not None:
             named, self._named = self._named, None
             return self._take(named, reading)
-        if self._logbook.state.adoption_asked:
+        if not blind or self._logbook.state.adoption_asked:
             return None
         open_ = candidates(reading, self._plan, self._logbook.evidence())
         for id_, role in open_.items():
@@ -78,7 +78,9 @@ class Adopting:
                     advice=("leave it out:", self._command(i for i in named if i != id_)),
                 )
             adopted[id_] = found.role
-        return self._settle(adopted, candidates(reading, self._plan, evidence))
+        suspects = ownership_of(reading, self._plan, evidence).suspects
+        asked = {id_: role for role, id_ in suspects.items()}
+        return self._settle(adopted, {**asked, **candidates(reading, self._plan, evidence)})
 
     def _settle(self, adopted: Mapping[str, Role], asked: Mapping[str, Role]) -> NotYet | None:
         refused = tuple(sorted(id_ for id_ in asked if id_ not in adopted))

@@ -190,7 +190,8 @@ class Logbook:
         before, self._state = self._state, replay(fresh, self._state)
         if self._state.intents is not before.intents:
             self._intents = self._evidence = self._touched = self._switched = None
-        if self._state.adopted is not before.adopted:
+        known = before.adopted, before.refused
+        if (self._state.adopted, self._state.refused) != known:
             self._evidence = None
         for entry in fresh:
             self._observer.saw(entry)

@@ -61,7 +61,8 @@ class _Kept:
         return (
             self.young == young
             and self.state.intents is state.intents
-            and self.state.adopted is state.adopted
+            and self.state.adopted == state.adopted
+            and self.state.refused == state.refused
             and self.state.attempt_since == state.attempt_since
             and self.reading.shows_the_same_as(reading)
         )

@@ -47,6 +47,7 @@ from vpnmigrate.steps.s03_create_connections import successor
 from vpnmigrate.steps.s06_try_in_test_vpc import test_subnet_cidr
 
 SURVEYED = "it was there when the plan was made"
+DISOWNED = "a person has said that this run did not make it"
 UNPROVEN = "nothing proves that this run made it"
 
 
@@ -64,6 +65,8 @@ class Evidence(Struct, frozen=True):
     """Ids that create calls answered, and ids that were adopted."""
     doubts: tuple[Doubt, ...] = ()
     """Create calls that may have made a resource whose id is unknown."""
+    refused: frozenset[str] = frozenset()
+    """Ids of which a person has said that the run did not make them."""
 
 
 def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:
@@ -96,6 +99,7 @@ def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:
     return Evidence(
         {role: frozenset(ids) for role, ids in made.items()},
         tuple(doubt for about in doubts.values() for _, doubt in about),
+        frozenset(state.refused),
     )
 
 
@@ -119,48 +123,71 @@ def ownership_of(reading: Reading, plan: Plan, evidence: Evidence) -> Ownership:
 
     A resource of the plan's survey is never the run's own, whatever else speaks for it.
     """
-    roles = {id_: role for role, ids in evidence.made.items() for id_ in ids}
+    proven = {id_: role for role, ids in evidence.made.items() for id_ in ids}
+    living = _living_first(reading, proven)
     ours: dict[Role, str] = {}
-    found: dict[Role, str] = {}
     twins: list[tuple[Role, str]] = []
-    stripped: list[str] = []
     strangers: list[Stranger] = []
-    newcomers: list[str] = []
-    for resource in _living_first(reading, roles):
-        life, tagged = life_of(resource.state), role_by_tag(resource, plan.migration)
-        if resource.id in plan.surveyed:
-            if tagged and life is not State.ABSENT:
-                strangers.append(Stranger(tagged, resource.id, SURVEYED))
-            continue
-        role = roles.get(resource.id)
-        if role is None:
-            newcomers.append(resource.id)
-            if not tagged or life is State.ABSENT:
-                continue
-            if why := _against(resource, tagged, evidence.doubts):
-                strangers.append(Stranger(tagged, resource.id, why))
-                continue
-            role = tagged
-        elif life is State.ABSENT:
-            continue
-        elif tagged != role:
-            stripped.append(resource.id)
-        if role not in ours:
-            ours[role] = resource.id
-            if resource.id not in roles:
-                found[role] = resource.id
-        elif life is not State.DELETING:
-            twins.append((role, resource.id))
+    for resource in living:
+        match _judged(resource, plan, evidence, proven):
+            case Stranger() as stranger:
+                strangers.append(stranger)
+            case str(role) if role not in ours:
+                ours[Role(role)] = resource.id
+            case str(role) if life_of(resource.state) is not State.DELETING:
+                twins.append((Role(role), resource.id))
+            case _:
+                pass  # has nothing to do with the run, or is on its way out
+    found = {role: id_ for role, id_ in ours.items() if id_ not in proven}
     contested = frozenset(role for role, _ in twins if role in found)
     return Ownership(
         ours=ours,
         found={role: id_ for role, id_ in found.items() if role not in contested},
         twins=tuple(twins),
-        stripped=tuple(stripped),
+        stripped=tuple(
+            resource.id
+            for resource in living
+            if resource.id in proven
+            and role_by_tag(resource, plan.migration) != proven[resource.id]
+        ),
         contested=contested,
         strangers=tuple(strangers),
-        newcomers=tuple(newcomers),
+        suspects=_suspects(living, plan, evidence, ours),
+        newcomers=tuple(r.id for r in living if r.id not in plan.surveyed | proven.keys()),
     )
+
+
+def _judged(
+    resource: Resource, plan: Plan, evidence: Evidence, proven: Mapping[str, Role]
+) -> Role | Stranger | None:
+    """Return the role of *resource*, or that it is a stranger, or None if it has no tag of ours."""
+    tagged = role_by_tag(resource, plan.migration)
+    if resource.id in plan.surveyed:
+        why = SURVEYED
+    elif resource.id in proven:
+        return proven[resource.id]
+    elif resource.id in evidence.refused:
+        why = DISOWNED
+    else:
+        why = _against(resource, tagged, evidence.doubts)
+    if not tagged:
+        return None
+    return Stranger(tagged, resource.id, why) if why else tagged
+
+
+def _suspects(
+    living: Iterable[Resource], plan: Plan, evidence: Evidence, ours: Mapping[Role, str]
+) -> Mapping[Role, str]:
+    """Return what the create calls in doubt can have made for roles that nothing fills."""
+    answered = plan.surveyed | evidence.refused | frozenset(ours.values())
+    return {
+        doubt.creation.role: resource.id
+        for doubt in evidence.doubts
+        if doubt.creation.role not in ours
+        for resource in living
+        if resource.id not in answered | doubt.present
+        if not unfit(resource, doubt.creation)
+    }
 
 
 def built_by(state: RunState, plan: Plan, reading: Reading) -> Mapping[str, Role]:
@@ -336,9 +363,9 @@ def _unproven(reading: Reading, plan: Plan, evidence: Evidence) -> list[Resource
 
 
 def _living_first(reading: Reading, proven: Mapping[str, Role]) -> list[Resource]:
-    """Sort so that a role goes to a living resource first, and to a proven one among those."""
+    """Return what there is, so that a role goes to what stays first, and to what is proven."""
     return sorted(
-        reading.resources,
+        (r for r in reading.resources if life_of(r.state) is not State.ABSENT),
         key=lambda r: (life_of(r.state) is State.DELETING, r.id not in proven, r.id),
     )
 

@@ -197,7 +197,7 @@ class Settler:
         look = self._looker.look()
         if isinstance(look, NotYet):
             return look
-        if self._looker.blind and (unclear := self._adopting.ask(look.reading)):
+        if unclear := self._adopting.ask(look.reading, blind=self._looker.blind):
             return unclear
         self._logbook.adopt(look.now.owned.found)
         self._mind_other_hands(step, look)
@@ -244,15 +244,20 @@ class Settler:
             raise failure
 
     def _mind_other_hands(self, step: Step, look: Look) -> None:
-        """Before the cutover another hand stops the run; later it is left alone and named."""
-        deeds = [f"somebody took this run's tags off {id_}" for id_ in look.now.owned.stripped]
-        self._logbook.name(*map(str, look.now.owned.strangers))
+        """Stop before the cutover where others undid a change; later leave it alone, and name it.
+
+        What became of tags is only named: nothing hangs on them.
+        """
+        owned = look.now.owned
+        self._logbook.name(
+            *(f"somebody took this run's tags off {id_}" for id_ in owned.stripped),
+            *(f"{id_} carries a copy of this run's tags" for _, id_ in owned.twins),
+            *map(str, owned.strangers),
+        )
         forward = self._logbook.state.direction is Direction.FORWARD
         if not forward or step.phase is not Phase.PREPARE or self._logbook.cutover_is_open:
-            copies = (f"{id_} carries a copy of this run's tags" for _, id_ in look.now.owned.twins)
-            self._logbook.name(*deeds, *copies)
             return
-        deeds += sorted(name_of(fact, look.now.value(fact)) for fact in look.now.foreign)
+        deeds = sorted(name_of(fact, look.now.value(fact)) for fact in look.now.foreign)
         if deeds:
             message = f"somebody else changed what this run had done: {'; '.join(deeds)}"
             raise OtherHandError(

@@ -99,6 +99,8 @@ class Ownership(Struct, frozen=True):
     """Roles with twins of which nothing proves which one is this run's."""
     strangers: tuple[Stranger, ...] = ()
     """Resources that carry this run's tags and are not its own."""
+    suspects: Mapping[Role, str] = {}
+    """What an unanswered create call may have made but for its tags: a person has to say."""
     newcomers: tuple[str, ...] = ()
     """Resources that neither the survey nor the journal knows."""
 

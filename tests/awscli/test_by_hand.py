@@ -19,7 +19,7 @@ from vpnmigrate.commands import Invocation
 from vpnmigrate.drift import differences
 from vpnmigrate.model import MigrationId, Role, VpnGatewayId
 from vpnmigrate.options import Decisions, InsideMode, KeyMode, TestVpc
-from vpnmigrate.plan import GATEWAY_ROLE, Plan
+from vpnmigrate.plan import GATEWAY_ROLE, Plan, connection_role
 from vpnmigrate.planner import plan_from, unexpected
 from vpnmigrate.rehearsal import rehearse
 from vpnmigrate.report.runbook import runbook_of
@@ -164,6 +164,24 @@ def test_forward_and_back_without_this_program(small):
     assert len(small.world.keys) == 2  # the new tunnels had the old keys
     told = small.shell.seen + small.document
     assert not [key for key in small.world.keys if key in told]
+
+
+def test_by_hand_the_old_side_is_not_taken_for_the_new_one(small):
+    """Tags of this migration on what was there before hide nothing and give nothing away."""
+    plan = small.plan
+    for resource, role in (
+        (plan.old_gateway, GATEWAY_ROLE),
+        (plan.old_connections[0], connection_role(plan.old_connections[0])),
+    ):
+        tags = {"vpnmigrate:migration": plan.migration, "vpnmigrate:role": role}
+        rows = [{"Key": key, "Value": value} for key, value in tags.items()]
+        small.world.execute("ec2", "CreateTags", {"Resources": [resource], "Tags": rows})
+
+    small.forward()
+    small.back()
+
+    now = small.account.survey(plan.old_gateway)
+    assert differences(plan.before, now) == ()
 
 
 SCENARIOS = [

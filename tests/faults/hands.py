@@ -59,7 +59,7 @@ delete the old gateway              -  -  -  -  -  -  -  -  n  n  n  -  -  b  b 
 delete the new gateway              -  -  o  o  o  o  o  b  -  -  -  m  m  -  -  -   -  m  m  m   m   m
 put another claim on it             c  c  c  c  c  c  c  c  c  c  c  c  c  c  c  c   c  c  c  c   c   c
 take the claim off                  -  o  o  o  o  o  o  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
-take the new gateway's role tag off -  -  o  o  o  o  o  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+take the new gateway's role tag off -  -  n  n  n  n  n  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 copy our tags to another gateway    n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 edit a tag of the old gateway       d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 add a static prefix                 d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n

@@ -82,8 +82,13 @@ def _lookups(plan: Plan) -> Iterator[str]:
 
 def _found(names: Names, role: Role, kind: str, shape: str) -> str:
     variable = names.variables[role]
+    # Tags lie on whatever somebody has put them on; what the plan's survey saw is not new.
+    kinds = {"vpn-gateway": "vgw-", "vpn-connection": "vpn-", "vpc": "vpc-", "subnet": "subnet-"}
+    old = sorted(id_ for id_ in names.plan.surveyed if id_.startswith(kinds[kind]))
+    newer = " && ".join(f'{shape}Id!=`"{id_}"`' for id_ in old)
+    query = f"{shape}s[?{newer}].{shape}Id" if old else f"{shape}s[].{shape}Id"
     return (
-        f"{variable}=$(aws ec2 describe-{kind}s --query '{shape}s[].{shape}Id' --filters \\\n"
+        f"{variable}=$(aws ec2 describe-{kind}s --query {quoted(query)} --filters \\\n"
         f"    Name=tag:vpnmigrate:migration,Values={quoted(names.plan.migration)} \\\n"
         f"    Name=tag:vpnmigrate:role,Values={quoted(role)} \\\n"
         f"    Name=state,Values=pending,available | only)\n"

@@ -46,6 +46,7 @@ from vpnmigrate.live import LiveFile
 from vpnmigrate.lock import take_lock
 from vpnmigrate.logs import RunLog, log_of
 from vpnmigrate.looking import Claimant
+from vpnmigrate.ownership import evidence_of
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Observer, Paths
 from vpnmigrate.probes import Command, probe_from
@@ -201,9 +202,10 @@ def _go(
         # A journal that sets out by a take-over is not the first there was.
         journal.write(LOST)
     blind = is_blind(journal.entries)
-    if terms.adopt is not None and not blind:
+    doubts = evidence_of(before, plan.surveyed).doubts
+    if terms.adopt is not None and not (blind or doubts):
         raise UsageError(
-            f"--adopt is for a run whose journal is lost; that of {run.id} knows what it made",
+            f"--adopt is for what a journal does not tell of; that of {run.id} tells of all",
             advice=cli("status", run.id),
         )
     rehearsed = _rehearsed(desk, plan, desk.console)

@@ -27,7 +27,7 @@ Adopt = Annotated[
         "--adopt",
         metavar="ID",
         show_default=False,
-        help="A resource that this run made, where its journal is lost; once for each, or none.",
+        help="A resource of this run that its journal does not tell of; once for each, or none.",
     ),
 ]
 TakeOver = Annotated[

@@ -31,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     gateway.gateway_is_on_one_vpc,
     gateway.vpc_is_ours,
     gateway.nobody_else_migrates,
+    gateway.nothing_carries_our_tags,
     gateway.tags_fit,
     gateway.nothing_is_under_code,
     connections.category_is_known,

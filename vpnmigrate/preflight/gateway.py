@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vpnmigrate.model import ConnectionRecord, GatewayRecord, RouteTableRecord, Tag
+from vpnmigrate.model import ConnectionRecord, GatewayRecord, RouteTableRecord, Tag, VpcRecord
 from vpnmigrate.options import Decisions
 from vpnmigrate.plan import Finding
 from vpnmigrate.preflight.base import Findings, listed
@@ -86,6 +86,26 @@ def nobody_else_migrates(survey: Survey, _decisions: Decisions) -> Findings:
             "gateway-claimed",
             f"{survey.gateway.id} is claimed by {holder}",
             "Ask the holder before applying this plan.",
+        )
+
+
+def nothing_carries_our_tags(survey: Survey, _decisions: Decisions) -> Findings:
+    """Tell of resources that carry a migration's tags before this one has made anything."""
+    things: tuple[GatewayRecord | ConnectionRecord | VpcRecord, ...] = (
+        survey.gateway,
+        *survey.other_gateways,
+        *survey.connections,
+        *survey.other_connections,
+        *survey.vpcs,
+    )
+    tagged = [f"{t.id} ({t.tags[Tag.MIGRATION]})" for t in things if Tag.MIGRATION in t.tags]
+    if tagged:
+        yield Finding(
+            "VPM-W203",
+            "tagged-by-a-migration",
+            f"{listed(tagged)} carry the tags of a migration",
+            "Another migration made them, or somebody has put the tags on: this one will not take "
+            "them for its own, and leaves them alone.",
         )
 
 

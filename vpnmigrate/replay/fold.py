@@ -100,8 +100,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case Adopted(role, id_):
             adoption = Adoption(role, id_, len(state.intents))
             return replace(state, adopted=(*state.adopted, adoption))
-        case AdoptionAsked():
-            return replace(state, adoption_asked=True)
+        case AdoptionAsked(refused=refused):
+            return replace(state, adoption_asked=True, refused=_with(state.refused, *refused))
         case Spoken(word):
             return informed(state, words={**state.told.words, word: entry.at})
         case BaselineTaken() as taken:

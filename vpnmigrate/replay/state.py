@@ -155,6 +155,8 @@ class RunState(Struct, frozen=True):
     """Of all attempts, in the order they were written."""
     adopted: tuple[Adoption, ...] = ()
     """What was found to be the run's own without an answer that says so."""
+    refused: tuple[str, ...] = ()
+    """Resources of which a person has said that the run did not make them."""
     adoption_asked: bool = False
     """Whether a person has said which resources an earlier process, whose journal is lost, made."""
     told: Told = field(default_factory=Told)

@@ -34,7 +34,10 @@ class WatchedEc2:
         fate: Fate,
         looked: Callable[[], None],
         clock: Clock,
+        before: Callable[[], None],
     ) -> None:
+        """Look through *account*; *before* is called before every call, *looked* after a look."""
+        self._before = before
         self._account = account
         self._world = world
         self._fate = fate
@@ -55,6 +58,7 @@ class WatchedEc2:
 
     def look(self, plan: Plan) -> Reading:
         """Read narrowly, then let the world be judged."""
+        self._before()
         begun = self._world.clock.now()
         last = self._last
         if last is not None and self._would_repeat():
@@ -69,6 +73,7 @@ class WatchedEc2:
 
     def perform(self, change: AwsChange, mark: Mark) -> Outcome:
         """Send *change*, unless the process dies before."""
+        self._before()
         self._fate.sends()
         outcome = self._account.perform(change, mark)
         self._fate.sent()

@@ -146,7 +146,9 @@ def _drawn(plan: Plan, seed: int) -> tuple[Setting, Schedule]:
     """
     drawn = topology(seed)
     temper = Behaviour(**{name: getattr(drawn.behaviour, name) for name in _TEMPER})
-    schedule = replace(schedule_of(seed), orders=(), late=timedelta(0), clocks=Clocks())
+    schedule = replace(
+        schedule_of(seed), orders=(), taggings=(), late=timedelta(0), clocks=Clocks()
+    )
     if schedule.course is Course.RETIRE:
         schedule = replace(schedule, course=Course.RETURN)
     return setting_of_plan(plan, temper, seed=seed, reaction=drawn.reaction), schedule

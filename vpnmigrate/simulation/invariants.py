@@ -52,8 +52,8 @@ class Judge:
                 untrue = self._flows(now, run)
             case StepSettled(number=number, cleaning=False) if run.direction is not None:
                 untrue = self._settled(number, now, run)
-            case Finished(direction=direction):
-                untrue = self._arrived(direction, now, run)
+            case Finished(direction=direction, lost=lost):
+                untrue = self._arrived(direction, now, run, lost)
             case _:
                 return
         for what in untrue:
@@ -116,7 +116,9 @@ class Judge:
             if gateway == old and (table, joining) not in now.edges:
                 yield f"{table} is not the edge table of {joining}"
 
-    def _arrived(self, direction: Direction, now: Truth, run: RunState) -> Iterator[str]:
+    def _arrived(
+        self, direction: Direction, now: Truth, run: RunState, lost: tuple[str, ...]
+    ) -> Iterator[str]:
         match direction:
             case Direction.FORWARD:
                 yield from self._flows(now, run)
@@ -134,10 +136,17 @@ class Judge:
                 more = configuration(now) - {f"{old} is up" for old in self.plan.old_connections}
                 for line in sorted(configuration(self.before) - configuration(now)):
                     yield f"not as before, for want of: {line}"
-                for line in sorted(more - configuration(self.before)):
+                news = more - configuration(self.before)
+                for line in sorted(each for each in news if not _is_named(each, now, lost)):
                     yield f"not as before: {line}"
             case Direction.RETIRE:
                 yield from self._flows(now, run)
                 for old in self.plan.old_connections:
                     if old in now.lives:
                         yield f"{old} is {now.lives[old]}"
+
+
+def _is_named(line: str, now: Truth, lost: tuple[str, ...]) -> bool:
+    """Return whether the run has said that it left what *line* of a configuration is about."""
+    left = {role for role, ids in now.roles.items() for id_ in ids if any(id_ in w for w in lost)}
+    return any(f"<{role}>" in line for role in left)

@@ -14,6 +14,7 @@ from vpnmigrate.clock import Clock
 from vpnmigrate.records import Answered, Intended, Record
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 from vpnmigrate.simulation.clocks import Clocks
+from vpnmigrate.simulation.tagger import Tagging
 from vpnmigrate.simulation.topology import Dice
 from vpnmigrate.spoken import Verb
 
@@ -97,12 +98,14 @@ class Schedule:
     """Whether the first death takes the journal with it, so that the next process is blind."""
     orders: tuple[Order, ...] = ()
     clocks: Clocks = field(default_factory=Clocks)
+    taggings: tuple[Tagging, ...] = ()
 
     def __str__(self) -> str:
         kills = "; ".join(f"killed at deed {k.deed}, {k.moment}" for k in self.kills)
         orders = "".join(f"; {order.verb} after deed {order.deed}" for order in self.orders)
         clocks = f"; {told}" if (told := str(self.clocks)) else ""
-        return f"{self.course}; {kills or 'nobody killed'}{orders}{clocks}"
+        tags = "".join(f"; {each}" for each in self.taggings)
+        return f"{self.course}; {kills or 'nobody killed'}{orders}{clocks}{tags}"
 
 
 READS = ("Describe", "Get")

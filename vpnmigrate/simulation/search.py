@@ -13,6 +13,7 @@ from vpnmigrate.errors import PreflightError
 from vpnmigrate.simulation.clocks import Clocks, Jump, Move
 from vpnmigrate.simulation.kill_points import KillPoints
 from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Order, Schedule
+from vpnmigrate.simulation.tagger import drawn_taggings
 from vpnmigrate.simulation.topology import STOPS_PLANNING, Dice, Topology, topology
 from vpnmigrate.simulation.trial import Outcome, Setting, setting_of, try_out, wrong_with
 from vpnmigrate.spoken import Verb
@@ -96,6 +97,7 @@ def schedule_of(seed: int) -> Schedule:
         memory_lost=course in (Course.FORWARD, Course.TURNED) and dice.chance(0.15),
         orders=_orders(dice, course),
         clocks=_clocks(Dice(f"clocks/{seed}")),
+        taggings=drawn_taggings(seed),
     )
 
 

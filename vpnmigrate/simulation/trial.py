@@ -8,7 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 from vpnmigrate.aws.account import Account
 from vpnmigrate.clock import Clock, VirtualClock
-from vpnmigrate.errors import AwsUnreadableError, BackedOutError, HeldError, VpnMigrateError
+from vpnmigrate.errors import (
+    AwsUnreadableError,
+    BackedOutError,
+    ClaimedError,
+    HeldError,
+    OtherHandError,
+    StepError,
+    VpnMigrateError,
+)
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.go_no_go import Force, Gate
 from vpnmigrate.looking import Claimant
@@ -35,6 +43,7 @@ from vpnmigrate.simulation.eyes import WatchedEc2
 from vpnmigrate.simulation.invariants import CLAIMS, Judge
 from vpnmigrate.simulation.paper import Paper, PaperJournal
 from vpnmigrate.simulation.schedule import Course, Fate, Schedule
+from vpnmigrate.simulation.tagger import Tagger
 from vpnmigrate.simulation.topology import OLD, STOPS_IN_STEP_3, STOPS_PLANNING, Topology
 from vpnmigrate.simulation.truth import Truth, configuration, truth_of
 
@@ -43,8 +52,13 @@ MIGRATION = MigrationId("mig-20260117-5131ed")
 HOLDER = "ann@simulation"
 SHIFT = timedelta(hours=8)
 """From one try to set out on a paused run to the next."""
+SETTLING = timedelta(minutes=5)
+"""Until a gateway that others have made before the run is there."""
 TOO_OFTEN = 50
 """Deaths and errors after which a trial is called endless."""
+
+
+Journey = Callable[[Runner], object]
 
 
 @dataclass(frozen=True)
@@ -153,7 +167,13 @@ class _Trial:
         self.hosts = Hosts(self.schedule.clocks)
         self.time = TimeJudge()
         self.paper = Paper()
-        self.blind = False
+        self.blind = self.turned = self.adopts = False
+        self.outranks = ""
+        self.tagger = Tagger(self.schedule.taggings, self.setting.plan, self.world)
+        if self.schedule.taggings:
+            # Not in the survey, and there before anything is created.
+            self.world.execute("ec2", "CreateVpnGateway", {"Type": "ipsec.1"})
+            self.clock.sleep(SETTLING)
         self.runner: Runner | None = None
         self._seen_at: datetime | None = None
         self._truth = self._look_up()
@@ -178,16 +198,21 @@ class _Trial:
             journal=bytes(self.paper.text),
         )
 
-    def _journeys(self) -> Sequence[Callable[[Runner], object]]:
+    def _journeys(self) -> Sequence[Journey]:
         match self.schedule.course:
             case Course.FORWARD | Course.TURNED:
                 return (Runner.forward,)
             case Course.RETURN:
                 return (Runner.forward, Runner.back)
             case Course.RETIRE:
-                return (Runner.forward, Runner.retire)
+                return (Runner.forward, self._retire)
 
-    def _travel(self, journey: Callable[[Runner], object]) -> str:
+    def _retire(self, runner: Runner) -> None:
+        """Finalize, unless the operator had to go back."""
+        if not self.turned:
+            runner.retire()
+
+    def _travel(self, journey: Journey) -> str:
         """Go on a journey, however many processes it takes; give what stopped it."""
         for _ in range(TOO_OFTEN):
             try:
@@ -204,29 +229,56 @@ class _Trial:
                 # Nothing was begun; the operator runs the same command again.
                 self.clock.sleep(self.schedule.restart)
             except VpnMigrateError as error:
-                # As the operator does: what was aborted is cleared away, a pause is sat out.
-                if self._was_aborted(error):
-                    journey = Runner.back
-                elif self._is(Wish.PAUSED):
-                    self.clock.sleep(SHIFT)
-                elif isinstance(error, HeldError) and self.hosts.was_set:
-                    # Between gates and cutover: the operator runs the same command again.
-                    self.clock.sleep(self.schedule.restart)
-                elif isinstance(error, HeldError) and isinstance(
-                    error.__cause__, AwsUnreadableError
-                ):
-                    # It held before the cutover, because AWS could not be read for minutes.
-                    self.clock.sleep(self.schedule.restart)
-                else:
+                again = self._answered(error, journey)
+                if again is None:
                     return f"{type(error).__name__}: {error.message}"
+                journey = again
             else:
-                return ""
+                if not self._has_left_something:
+                    return ""
+                # It says how to have cleared away what it cannot prove to have made.
+                self.adopts, journey = True, Runner.back
         return "Endless: no process comes to the end"
+
+    def _answered(self, error: VpnMigrateError, journey: Journey) -> Journey | None:
+        """Do as the operator does; return where the next process goes, or None for nowhere."""
+        if self.schedule.taggings and isinstance(error, ClaimedError):
+            # The operator knows that nobody else is at work, and takes over.
+            self.outranks = error.holder
+            return journey
+        if self.schedule.taggings and isinstance(error, OtherHandError) and not self.turned:
+            # A claim that was taken off stops the way forward: the operator goes back.
+            self.turned = True
+            return Runner.back
+        if self.schedule.taggings and isinstance(error, StepError) and not self.adopts:
+            # What an unanswered call made has lost its tags: the operator says whose it is.
+            self.adopts = True
+            return journey
+        # What was aborted is cleared away, a pause is sat out.
+        if self._was_aborted(error):
+            return Runner.back
+        if self._is(Wish.PAUSED):
+            self.clock.sleep(SHIFT)
+            return journey
+        if isinstance(error, HeldError) and (
+            self.hosts.was_set or isinstance(error.__cause__, AwsUnreadableError)
+        ):
+            # It held before the cutover, because a clock was set between the gates and it, or
+            # because AWS could not be read for minutes: the same command again.
+            self.clock.sleep(self.schedule.restart)
+            return journey
+        return None
 
     def _was_aborted(self, error: VpnMigrateError) -> bool:
         """Tell whether *error* is that somebody's abort has stopped or turned back the run."""
         turned = bool(self.schedule.orders) and isinstance(error, BackedOutError)
         return turned or self._is(Wish.ABORTED)
+
+    @property
+    def _has_left_something(self) -> bool:
+        """Whether a rollback has left what a person can adopt."""
+        back = self.run.direction is Direction.BACK
+        return back and not self.adopts and any("--adopt" in line for line in self.run.lost)
 
     @property
     def _has_turned(self) -> bool:
@@ -245,18 +297,26 @@ class _Trial:
             Opened(plan.migration, plan.fingerprint, "simulation", "ann", 1, "simulation")
         )
         around = Surroundings(
-            ec2=WatchedEc2(account, self.world, self.fate, self.looked, journal.clock),
+            ec2=WatchedEc2(account, self.world, self.fate, self.looked, journal.clock, self._tag),
             journal=journal,
             people=DeviceEngineer(self.world, self.setting.topology.reaction),
             observer=self,
             clock=journal.clock,
             interruption=NoInterruption(),
             paths=NoPaths(),
-            claimant=Claimant(HOLDER),
+            claimant=Claimant(HOLDER, self.outranks),
+            adopt=self._known() if self.adopts or (self.blind and self.schedule.taggings) else None,
             blind=self.blind,
             papers=Papers(forces=(Force(Gate.CLOCK, "the clock is what is tried"),)),
         )
         return Runner(plan, around)
+
+    def _tag(self) -> None:
+        self.tagger.acts(self.fate.deeds)
+
+    def _known(self) -> tuple[str, ...]:
+        """Return what the run has made: its operator finds it, whatever became of its tags."""
+        return tuple(id_ for ids in self._look_up().roles.values() for id_ in ids)
 
     def _rests_until(self) -> datetime | None:
         """Give when the pause that the run rests in is lifted; None if it does not rest."""

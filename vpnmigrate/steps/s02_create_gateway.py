@@ -9,7 +9,7 @@ from vpnmigrate.model import State, VpnGatewayId
 from vpnmigrate.plan import GATEWAY_ROLE, Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
-from vpnmigrate.steps.tags import carried_over, left_alone, twins_in
+from vpnmigrate.steps.tags import carried_over, left_alone, suspected, twins_in
 
 
 def new_gateway(now: Snapshot) -> VpnGatewayId:
@@ -30,7 +30,7 @@ class CreateGateway(Step):
     limit = timedelta(minutes=15)  # creation 10 (domain.md 3.1), and twice the belief delay
 
     def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
-        if now.state(GATEWAY_ROLE) is State.ABSENT:
+        if now.state(GATEWAY_ROLE) is State.ABSENT and GATEWAY_ROLE not in now.owned.suspects:
             yield CreateVpnGateway(
                 GATEWAY_ROLE,
                 asn=plan.decisions.asn,
@@ -38,7 +38,7 @@ class CreateGateway(Step):
             )
 
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
-        if blocked := twins_in(now):
+        if blocked := twins_in(now) or suspected(plan, now, GATEWAY_ROLE):
             return blocked
         state = now.state(GATEWAY_ROLE)
         if state is State.AVAILABLE:

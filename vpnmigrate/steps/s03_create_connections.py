@@ -12,7 +12,7 @@ from vpnmigrate.plan import GATEWAY_ROLE, Phase, Plan, connection_role
 from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.s02_create_gateway import new_gateway
-from vpnmigrate.steps.tags import carried_over, left_alone, twins_in
+from vpnmigrate.steps.tags import carried_over, left_alone, suspected, twins_in
 
 AT_ONCE = 2
 """Connections in creation at a time: EC2 limits concurrently changing objects (domain.md 5)."""
@@ -51,6 +51,10 @@ class CreateConnections(Step):
         if blocked := twins_in(now):
             return blocked
         for old in plan.before.living:
+            role = connection_role(old.id)
+            if role in now.owned.suspects:
+                why = f"whether the successor of {old.id} was created cannot be believed yet"
+                return suspected(plan, now, role) or NotYet(why)
             if stranger := _stranger(old, now):
                 return stranger
             verdict = _is_ready(old, now)

@@ -24,6 +24,7 @@ from vpnmigrate.plan import TEST_SUBNET_ROLE, TEST_VPC_ROLE, Phase, Plan
 from vpnmigrate.snapshot import Snapshot, Told, Way, Word
 from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.s02_create_gateway import new_gateway
+from vpnmigrate.steps.tags import left_alone, suspected
 
 
 class TryInTestVpc(Step):
@@ -50,6 +51,8 @@ class TryInTestVpc(Step):
     def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
         if plan.decisions.test_vpc is None:
             return Met()
+        if blocked := suspected(plan, now, TEST_VPC_ROLE, TEST_SUBNET_ROLE):
+            return blocked
         if Word.TEST_PASSED not in told.words:
             return NotYet("the test VPC is being built, or its test has not passed")
         return _is_down(now)
@@ -72,6 +75,8 @@ class RemoveTestVpc(Step):
 
 
 def _put_up(wish: TestVpc, now: Snapshot) -> Changes:
+    if now.owned.suspects.keys() & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
+        return
     if now.state(TEST_VPC_ROLE) is State.ABSENT:
         yield CreateTestVpc(TEST_VPC_ROLE, cidr=wish.cidr)
     if now.state(TEST_VPC_ROLE) is not State.AVAILABLE:
@@ -139,7 +144,7 @@ def _is_down(now: Snapshot) -> Verdict:
         return NotYet(f"{now.ours[TEST_VPC_ROLE]} is still there")
     for vpc, attachment in now.attachments(new_gateway(now)).items():
         return NotYet(f"the new virtual private gateway is {standing(attachment, vpc)}")
-    return Met()
+    return left_alone(now)
 
 
 def _main_table(vpc: VpcId, now: Snapshot) -> RouteTableId | None:

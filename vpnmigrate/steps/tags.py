@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vpnmigrate.changes import Tags
-from vpnmigrate.commands import aws
+from vpnmigrate.commands import aws, cli, option
+from vpnmigrate.model import Role, State
+from vpnmigrate.plan import Plan
 from vpnmigrate.snapshot import Snapshot
 from vpnmigrate.steps.base import Blocked, Lost, Met
 
@@ -41,6 +43,24 @@ def twins_in(now: Snapshot) -> Blocked | None:
     )
 
 
+def suspected(plan: Plan, now: Snapshot, *roles: Role) -> Blocked | None:
+    """Stop where an unanswered call may have made a resource that lacks the tags of that call."""
+    for role in roles:
+        if role in now.owned.suspects and now.state(role) is State.ABSENT:
+            id_ = now.owned.suspects[role]
+            return Blocked(
+                f"{id_} may be what a create call of this run without an answer made for {role!r}: "
+                "it fits and was not there before, and does not carry the tags of that call",
+                (
+                    "find out who made it; if this run did:",
+                    cli("apply", plan.migration, *option("--adopt", id_)),
+                    "if it did not:",
+                    cli("apply", plan.migration, "--adopt", "none"),
+                ),
+            )
+    return None
+
+
 def left_alone(now: Snapshot) -> Met | Lost:
     """Name what carries our tags and may be a stranger's: a clean-up never deletes it.
 
@@ -48,5 +68,12 @@ def left_alone(now: Snapshot) -> Met | Lost:
     """
     twins = (twin for _, twin in now.owned.twins)
     unsure = (now.ours[role] for role in sorted(now.owned.contested))
-    names = tuple(f"{id_} carries our tags and was left" for id_ in (*twins, *unsure))
+    names = (
+        *(f"{id_} carries our tags and was left" for id_ in (*twins, *unsure)),
+        *(
+            f"{id_} was left: a create call without an answer may have made it; "
+            f"if so, roll back again with --adopt {id_}"
+            for id_ in sorted(set(now.owned.suspects.values()))
+        ),
+    )
     return Lost(names) if names else Met()

@@ -1,0 +1,155 @@
+"""A hostile tagger: may call CreateTags and DeleteTags on everything, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace as with_fields
+
+from vpnmigrate.model import MigrationId, Role, Tag
+from vpnmigrate.ownership import roles_of
+from vpnmigrate.plan import Plan
+from vpnmigrate.sandbox.scenario import Scenario
+from vpnmigrate.sandbox.world import World
+from vpnmigrate.simulation.topology import OLD, Dice
+from vpnmigrate.simulation.truth import HINTS, MALLORY
+
+_T = TypeVar("_T", bound=Struct)
+
+LATEST = 30
+"""The deed after which the last drawn tagging comes at the latest."""
+
+
+class Trick(StrEnum):
+    """What is done with tags."""
+
+    PUT = "put a role's tags on"
+    TAKE = "take every tag of the run off"
+    COPY = "copy the tags of the run's next resource to"
+    CLAIM = "claim"
+    UNCLAIM = "take the claim off"
+
+
+class Tagging(Struct, frozen=True):
+    """One thing that the tagger does, once *deed* changes were sent, over all processes."""
+
+    deed: int
+    trick: Trick
+    target: int | None = None
+    """Which resource, counted through; None is every one of them."""
+    role: int = 0
+    """Which role, counted through; with every resource, the one of the first of them."""
+
+    def __str__(self) -> str:
+        target = "everything" if self.target is None else f"resource {self.target}"
+        return f"{self.trick} {target} (role {self.role}) after deed {self.deed}"
+
+
+class Tagger:
+    """Carries *taggings* out in a world, in order."""
+
+    def __init__(self, taggings: Sequence[Tagging], plan: Plan, world: World) -> None:
+        self._left = sorted(taggings, key=lambda each: each.deed)
+        self._plan = plan
+        self._world = world
+
+    def acts(self, deeds: int) -> None:
+        """Do what is due once *deeds* changes were sent."""
+        while self._left and self._left[0].deed <= deeds:
+            self._do(self._left.pop(0))
+
+    def _do(self, tagging: Tagging) -> None:
+        living = self._living()
+        targets = living if tagging.target is None else [living[tagging.target % len(living)]]
+        roles = roles_of(self._plan)
+        for number, target in enumerate(targets, tagging.role):
+            match tagging.trick:
+                case Trick.PUT:
+                    self._put(target, hints(self._plan.migration, roles[number % len(roles)]))
+                case Trick.TAKE:
+                    self._take(target, *HINTS)
+                case Trick.COPY:
+                    self._put(target, self._copied(number))
+                case Trick.CLAIM:
+                    self._put(OLD if OLD in living else target, {Tag.CLAIM: MALLORY})
+                case Trick.UNCLAIM:
+                    self._take(target, Tag.CLAIM)
+
+    def _living(self) -> list[str]:
+        """Return everything that can be tagged."""
+        with self._world.to_be_read() as state:
+            living = [
+                *(g.id for g in state.gateways.values() if state.is_there(g)),
+                *(c.id for c in state.connections.values() if state.is_there(c)),
+                *(c.id for c in state.customer_gateways.values() if state.is_there(c)),
+                *(v.id for v in state.vpcs.values() if state.is_there(v)),
+                *(s.id for s in state.subnets.values() if state.is_there(s)),
+            ]
+            return sorted((*living, *state.tables))
+
+    def _copied(self, number: int) -> dict[str, str]:
+        with self._world.to_be_read() as state:
+            ours = sorted(id_ for id_, tags in state.born.items() if Tag.MIGRATION in tags)
+            born = state.born[ours[number % len(ours)]] if ours else {}
+            return {key: value for key, value in born.items() if key in HINTS}
+
+    def _put(self, target: str, tags: dict[str, str]) -> None:
+        if tags:
+            rows = [{"Key": str(key), "Value": value} for key, value in tags.items()]
+            self._world.execute("ec2", "CreateTags", {"Resources": [target], "Tags": rows})
+
+    def _take(self, target: str, *keys: str) -> None:
+        rows = [{"Key": str(key)} for key in sorted(keys)]
+        self._world.execute("ec2", "DeleteTags", {"Resources": [target], "Tags": rows})
+
+
+def hints(migration: MigrationId, role: Role) -> dict[str, str]:
+    """Return the tags that a run puts on what it makes for *role*."""
+    return {Tag.MIGRATION: migration, Tag.ROLE: role, Tag.ATTEMPT: "1"}
+
+
+def tagged(scenario: Scenario, migration: MigrationId, roles: Sequence[Role]) -> Scenario:
+    """Return *scenario* with everything tagged before it is planned, with *roles* in turn."""
+    numbers = iter(range(1000))
+
+    def marked(things: Sequence[_T]) -> tuple[_T, ...]:
+        return tuple(
+            with_fields(
+                thing,
+                tags={
+                    **thing.tags,  # type: ignore[attr-defined]
+                    **hints(migration, roles[next(numbers) % len(roles)]),
+                },
+            )
+            for thing in things
+        )
+
+    return with_fields(
+        scenario,
+        gateways=marked(scenario.gateways),
+        connections=marked(scenario.connections),
+        vpcs=marked(scenario.vpcs),
+        subnets=marked(scenario.subnets),
+        customer_gateways=marked(scenario.customer_gateways),
+        route_tables=marked(scenario.route_tables),
+    )
+
+
+def drawn_taggings(seed: int) -> tuple[Tagging, ...]:
+    """Draw what a tagger does in the trial of *seed*; mostly nothing."""
+    dice = Dice(f"tagger/{seed}")
+    if not dice.chance(0.35):
+        return ()
+    tricks = (Trick.PUT, Trick.PUT, Trick.TAKE, Trick.COPY, Trick.COPY, Trick.CLAIM, Trick.UNCLAIM)
+    return tuple(
+        Tagging(
+            dice.number(0, LATEST),
+            dice.one(tricks),
+            None if dice.chance(0.2) else dice.number(0, 40),
+            dice.number(0, 11),
+        )
+        for _ in range(dice.number(1, 6))
+    )
