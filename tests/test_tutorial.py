@@ -126,6 +126,7 @@ def _run(commands: list[Told], home: Path, port: str) -> list[tuple[int, str]]:
         for run in home.glob("**/runs/m-*"):
             if (watchdog := watchdog_of(Run(run))) is not None:
                 os.kill(watchdog, signal.SIGKILL)  # it has a session of its own
+    printed = printed.replace(f"127.0.0.1:{port}", f"127.0.0.1:{PORT}")
     parts = re.split(r"\n<<<(\d+) (\d+)>>>\n", printed)
     return [(int(status), text) for text, status in zip(parts[::3], parts[2::3], strict=False)]
 

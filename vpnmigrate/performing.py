@@ -9,6 +9,7 @@ from functools import partial
 
 from vpnmigrate.changes import AwsChange, Creation, OperatorTask
 from vpnmigrate.clock import Clock
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import StepError
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.outcomes import Later, Outcome
@@ -111,7 +112,7 @@ class Performer:
                     f"not sent: {change}: {why}",
                     step=step,
                     outage=state.outage_open,
-                    advice=f"report it with: vpnmigrate report {self._plan.migration}",
+                    advice=("report it with:", cli("report", self._plan.migration)),
                 )
 
     def _send(

@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import vpnmigrate
 from tests.builders import MIGRATION, NOON, a_survey
 from tests.report.books import a_large_plan
 from vpnmigrate.errors import Exit, PlanEditedError, RefusedError, exit_code
 from vpnmigrate.files import load_plan, load_plan_in_force, read_plan, save_plan
-from vpnmigrate.options import Decisions
+from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.options import (
+    Approvals,
+    BackOut,
+    Decisions,
+    DirectConnect,
+    Exceptions,
+    Finalize,
+    HookMoment,
+    InsideMode,
+    KeyMode,
+    OldTunnels,
+    TestVpc,
+    TunnelOptions,
+    Verification,
+    Waits,
+)
 from vpnmigrate.planner import fingerprint_of, plan_from
 from vpnmigrate.report import decisions
+from vpnmigrate.windows import window_from
 
 Document = dict[str, Any]
 Edit = Callable[[Document], object]
@@ -164,3 +183,47 @@ def test_every_command_about_a_plan_refuses_it(terminal, line):
     assert "forward, step 7" in told
     assert "bug" not in told
     assert terminal.run("status").out.startswith("No runs here yet")
+
+
+HOOKS: dict[HookMoment, tuple[str, ...]] = {HookMoment.BEFORE_CUTOVER: ("/usr/local/bin/ask",)}
+WINDOW = window_from("2026-11-28T02:00/04:00 Europe/Berlin")
+DECIDED: dict[str, Any] = {
+    "asn": 64600,
+    "keys": KeyMode.REUSE,
+    "inside": InsideMode.KEEP,
+    "inside_cidrs": {VpnConnectionId("vpn-old"): ("169.254.6.0/30", "169.254.7.0/30")},
+    "device_types": {"cgw-1": "cisco/asr/ios"},
+    "tunnel_options": TunnelOptions(ike_versions=("ikev2",)),
+    "test_vpc": TestVpc(cidr="10.99.0.0/24"),
+    "old_tunnels": OldTunnels.LEAVE,
+    "back_out": BackOut.ROLL_BACK,
+    "waits": Waits(steady=timedelta(minutes=7)),
+    "verification": Verification(readings=9),
+    "exceptions": Exceptions(connections=(VpnConnectionId("vpn-old"),)),
+    "probes": ("10.0.0.1:443",),
+    "change": "CHG1",
+    "hooks": HOOKS,
+    "recreate_aws_vpn": True,
+    "direct_connect": DirectConnect.ABSENT,
+    "window": WINDOW,
+    "approvals": Approvals(required=1),
+    "rehearsed_within": timedelta(days=3),
+    "finalize": Finalize(window=WINDOW),
+}
+
+
+@pytest.mark.parametrize("name", Decisions.__struct_fields__)
+def test_every_decision_is_shown(name):
+    """What is decided is not derived, so a board has to read it: each shows in the plan's text."""
+    decided = replace(Decisions(), **{name: DECIDED[name]})
+
+    assert decisions.text(decided) != decisions.text(Decisions())
+
+
+@pytest.mark.parametrize("name", Waits.__struct_fields__)
+def test_every_wait_is_shown_where_it_matters(name):
+    """A margin matters with a window, and a hook's limit with hooks."""
+    base = Decisions(hooks=HOOKS, window=WINDOW)
+    longer = replace(base.waits, **{name: getattr(base.waits, name) + timedelta(minutes=7)})
+
+    assert decisions.text(replace(base, waits=longer)) != decisions.text(base)

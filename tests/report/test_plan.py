@@ -140,7 +140,7 @@ class TestDecisions:
         assert "IKE ikev2, DPD after 40 s" in text
         assert "not asked for prefix 10.1.0.0/16" in text
         assert "re-created too" in text
-        assert "hook before-cutover: /usr/bin/ask 'may we'" in text
+        assert "hook before-cutover, for at most 30 s: /usr/bin/ask 'may we'" in text
 
 
 class TestJson:

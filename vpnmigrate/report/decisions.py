@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
+from vpnmigrate.commands import Advice, Command
 from vpnmigrate.options import (
     BackOut,
     Decisions,
+    DirectConnect,
     InsideMode,
     KeyMode,
     OldTunnels,
@@ -46,7 +47,7 @@ def text(decisions: Decisions) -> str:
     return columns(_rows(decisions))
 
 
-def _rows(decisions: Decisions) -> Iterator[tuple[str, str]]:
+def _rows(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
     if decisions.change:
         yield "change", decisions.change
     asn = decisions.asn
@@ -62,9 +63,10 @@ def _rows(decisions: Decisions) -> Iterator[tuple[str, str]]:
     test = decisions.test_vpc
     if test is None:
         yield "test VPC (step 6)", "none"
+    elif test.command:
+        yield "test VPC (step 6)", (f"{test.cidr}, judged by:", Command(tuple(test.command)))
     else:
-        judge = f"judged by: {' '.join(test.command)}" if test.command else "judged by a person"
-        yield "test VPC (step 6)", f"{test.cidr}, {judge}"
+        yield "test VPC (step 6)", f"{test.cidr}, judged by a person"
     yield "old tunnels", _OLD_TUNNELS[decisions.old_tunnels]
     yield "if the cutover fails", _BACK_OUT[decisions.back_out]
     window = decisions.window
@@ -83,20 +85,28 @@ def _rows(decisions: Decisions) -> Iterator[tuple[str, str]]:
     if waits.soak:
         yield "soak", f"{span(waits.soak)} of green before step 10 is done"
     yield from _programs(decisions)
+    yield from _exceptional(decisions)
+
+
+def _exceptional(decisions: Decisions) -> Iterator[tuple[str, str]]:
+    """Yield what is left out, taken on trust, or done although it need not be."""
     for prefix in decisions.exceptions.prefixes:
         yield "not asked for", f"prefix {prefix}"
     for connection in decisions.exceptions.connections:
         yield "not asked for", f"tunnels of the successor of {connection}"
+    if decisions.direct_connect is DirectConnect.ABSENT:
+        yield "Direct Connect", "vouched for as absent, where it cannot be read"
     if decisions.recreate_aws_vpn:
         yield "AWS VPN connections", "re-created too, although they are not Classic"
 
 
-def _programs(decisions: Decisions) -> Iterator[tuple[str, str]]:
+def _programs(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
     """Tell what is sent and run beside the migration."""
     for probe in decisions.probes:
         yield "probe", probe
+    limit = span(decisions.waits.hook)
     for when, hook in sorted(decisions.hooks.items()):
-        yield "hook", f"{when}: {shlex.join(hook)}"
+        yield "hook", (f"{when}, for at most {limit}:", Command(tuple(hook)))
 
 
 def _people(decisions: Decisions) -> Iterator[tuple[str, str]]:

@@ -180,7 +180,7 @@ def _after(after: After | None) -> Section:
     if after is None:
         return Section(
             "Before and after",
-            ("AWS was not surveyed at the end; vpnmigrate report RUN --survey does it",),
+            ("AWS was not surveyed at the end; the option --survey of report does it",),
         )
     compared = f"surveyed {moment(after.taken)}, compared with {after.expected}"
     said = after.differences or ("nothing differs",)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vpnmigrate.commands import quoted
 from vpnmigrate.report.words import wrapped
 
 SCHEMA = "vpnmigrate/sandbox/1"
@@ -35,7 +36,7 @@ class Served:
 
 def text(served: Served) -> str:
     """Give lines that a shell understands as they are."""
-    exports = [f"export {name}={value}" for name, value in served.environment.items()]
+    exports = [f"export {name}={quoted(value)}" for name, value in served.environment.items()]
     unset = [f"unset {' '.join(served.unset)}"] if served.unset else []
     about = f"{served.scenario} at {served.url} until Ctrl-C; in another shell:"
     return "\n".join([wrapped(about, first="# ", rest="# "), *unset, *exports])
