@@ -41,7 +41,7 @@ from vpnmigrate.model import (
 from vpnmigrate.options import Decisions
 from vpnmigrate.ownership import role_by_tag
 from vpnmigrate.plan import GATEWAY_ROLE, Plan, connection_role
-from vpnmigrate.proving import DeadEnd, Length, Proof
+from vpnmigrate.proving.proof import DeadEnd, Length, Proof
 from vpnmigrate.rundir import Run, Runs
 from vpnmigrate.snapshot import (
     Ownership,

@@ -14,11 +14,12 @@ from vpnmigrate.errors import DidNotSettleError
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.options import Decisions, OldTunnels, Waits
 from vpnmigrate.orders import acceptance
-from vpnmigrate.records import Degraded, Direction, Entry, OutageBegan, OutageEnded
+from vpnmigrate.plan import Direction
+from vpnmigrate.records import Degraded, Entry, OutageBegan, OutageEnded
 from vpnmigrate.replay import Order, RunState, Wish
 from vpnmigrate.sandbox.robot import DeviceEngineer
-from vpnmigrate.snapshot import Word
-from vpnmigrate.spoken import Acceptable, Accepted, Declined, Shortage, Verb
+from vpnmigrate.snapshot import Shortage, Word
+from vpnmigrate.spoken import Acceptable, Accepted, Declined, Verb
 from vpnmigrate.states import RunStatus
 
 SHORT = Shortage(OLD_VPN, VpnConnectionId("vpn-new"), "vpn-new has 1 of 2 tunnels UP")

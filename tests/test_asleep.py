@@ -13,6 +13,7 @@ from tests.builders import NOON, a_plan
 from tests.stage import Lookout, Stage
 from vpnmigrate.calls import DirectCalls, unattended
 from vpnmigrate.changes import AttachVpnGateway, AwsChange, DisablePropagation
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import HeldError
 from vpnmigrate.journal import MemoryJournal
@@ -20,7 +21,6 @@ from vpnmigrate.logbook import Logbook
 from vpnmigrate.model import RouteTableId, VpnGatewayId
 from vpnmigrate.outcomes import Later, Outcome, Performed
 from vpnmigrate.performing import Performer
-from vpnmigrate.ports import Mark
 from vpnmigrate.records import Answered, BaselineTaken, Entry, Intended, Noted
 from vpnmigrate.replay import Traffic
 from vpnmigrate.states import RunStatus

@@ -9,6 +9,7 @@ from tests.stage import Lookout
 from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.calls import DirectCalls, unattended
 from vpnmigrate.changes import DisablePropagation
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.logbook import Logbook
@@ -16,8 +17,9 @@ from vpnmigrate.model import RouteTableId
 from vpnmigrate.options import Decisions
 from vpnmigrate.outcomes import Performed
 from vpnmigrate.performing import Performer
-from vpnmigrate.ports import Calls, Mark
-from vpnmigrate.records import Answered, Direction, DirectionTaken, Intended
+from vpnmigrate.plan import Direction
+from vpnmigrate.ports import Calls
+from vpnmigrate.records import Answered, DirectionTaken, Intended
 
 BATCH = [DisablePropagation(RouteTableId(f"rtb-{n}"), OLD) for n in range(3)]
 

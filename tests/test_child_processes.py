@@ -228,7 +228,7 @@ class TestRealChildren:
         root = Path(__file__).parents[1]
         monkeypatch.setenv("PYTHONPATH", f"{program.parent}:{root}:.:")
 
-        process = WatchdogProcess(run, Aws(), SteadyClock(), "keeps_watch").start()
+        process = WatchdogProcess(run, Aws().words(), SteadyClock(), "keeps_watch").start()
 
         told = json.loads((run.path / "watchdog.log").read_text())
         os.kill(process, 9)
@@ -245,7 +245,7 @@ class TestRealChildren:
         run.work.write_text("in the way")
 
         with pytest.raises(RefusedError, match="cannot be started: File exists"):
-            WatchdogProcess(run, Aws(), SteadyClock(), "keeps_watch").start()
+            WatchdogProcess(run, Aws().words(), SteadyClock(), "keeps_watch").start()
 
 
 KEEPS_WATCH = """

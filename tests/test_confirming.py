@@ -26,21 +26,16 @@ from vpnmigrate.confirming import (
 from vpnmigrate.errors import HeldError, RefusedError
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.options import Decisions, OldTunnels
+from vpnmigrate.plan import Direction
 from vpnmigrate.ports import Credentials, Renewal
 from vpnmigrate.ports import Path as HostPath
-from vpnmigrate.records import (
-    Direction,
-    Entry,
-    Intended,
-    OutageBegan,
-    StepBegun,
-)
+from vpnmigrate.records import Entry, Intended, OutageBegan, StepBegun
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState
 from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.spoken import Armed, WatchdogMissed
 from vpnmigrate.states import RunStatus
-from vpnmigrate.windows import BY_DEFAULT
+from vpnmigrate.windows.reckoning import BY_DEFAULT
 
 MINUTES = timedelta(minutes=1)
 WITHIN = 15 * MINUTES

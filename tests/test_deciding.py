@@ -18,11 +18,11 @@ from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.go_no_go import Force, Gate
 from vpnmigrate.options import BackOut, Decisions, OldTunnels, Waits, Window
 from vpnmigrate.orders import why_not
+from vpnmigrate.plan import Direction
 from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.records import (
     DeadlinePassed,
     DecideBy,
-    Direction,
     DirectionTaken,
     Entry,
     Noted,

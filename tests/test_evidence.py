@@ -23,11 +23,10 @@ from vpnmigrate.evidence import (
 )
 from vpnmigrate.model import CustomerGatewayId, VpnConnectionId
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
-from vpnmigrate.plan import GATEWAY_ROLE, connection_role
+from vpnmigrate.plan import GATEWAY_ROLE, Direction, connection_role
 from vpnmigrate.records import (
     Answered,
     BaselineTaken,
-    Direction,
     DirectionTaken,
     Finished,
     Intended,

@@ -14,8 +14,8 @@ from vpnmigrate.go_no_go import Gate, Milestone
 from vpnmigrate.hooks import ABOUT, ASKED, Telling, moment_of, telling
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.options import Decisions, HookMoment
+from vpnmigrate.plan import Direction
 from vpnmigrate.records import (
-    Direction,
     DirectionTaken,
     Failed,
     Finished,
@@ -32,7 +32,8 @@ from vpnmigrate.records import (
     TrafficVerified,
 )
 from vpnmigrate.replay import replay
-from vpnmigrate.spoken import Acceptable, Accepted, Shortage
+from vpnmigrate.snapshot import Shortage
+from vpnmigrate.spoken import Acceptable, Accepted
 
 DOCS = Path(__file__).parents[1] / "docs"
 

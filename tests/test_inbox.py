@@ -19,8 +19,8 @@ from vpnmigrate.inbox import Abort, Accept, Confirm, Continue, Done, Inbox, Paus
 from vpnmigrate.journal import FileJournal, SystemDisk, read_journal
 from vpnmigrate.lock import Me, take_lock
 from vpnmigrate.orders import CONFIRMED_AFTER_ALL
+from vpnmigrate.plan import Direction
 from vpnmigrate.records import (
-    Direction,
     DirectionTaken,
     Finished,
     Intended,

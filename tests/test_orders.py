@@ -14,9 +14,9 @@ from vpnmigrate.errors import BackedOutError, DriftError, HeldError, Interrupted
 from vpnmigrate.holding import LONGEST_REST
 from vpnmigrate.model import Attachment
 from vpnmigrate.options import Decisions, OldTunnels
+from vpnmigrate.plan import Direction
 from vpnmigrate.records import (
     BaselineTaken,
-    Direction,
     DirectionTaken,
     Entry,
     Held,

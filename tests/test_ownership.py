@@ -36,6 +36,7 @@ from vpnmigrate.changes import (
     DetachVpnGateway,
 )
 from vpnmigrate.errors import HeldError, RefusedError, StepError
+from vpnmigrate.logbook import evidence_of
 from vpnmigrate.model import (
     Attachment,
     ConnectionRecord,
@@ -55,7 +56,6 @@ from vpnmigrate.ownership import (
     Doubt,
     Evidence,
     candidates,
-    evidence_of,
     forbidden,
     ownership_of,
     role_to_adopt,

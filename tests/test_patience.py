@@ -17,8 +17,8 @@ from vpnmigrate.model import RouteTableId, VpnGatewayId
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.patience import Patience
 from vpnmigrate.performing import Done
-from vpnmigrate.plan import GATEWAY_ROLE
-from vpnmigrate.records import Direction, DirectionTaken, Noted
+from vpnmigrate.plan import GATEWAY_ROLE, Direction
+from vpnmigrate.records import DirectionTaken, Noted
 from vpnmigrate.steps.s01_record_before import RecordBefore
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway
 from vpnmigrate.steps.s07_stop_propagation import StopPropagation

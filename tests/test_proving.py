@@ -13,9 +13,8 @@ from vpnmigrate.facts import Existence
 from vpnmigrate.journeys import CUTOVER, FORWARD
 from vpnmigrate.model import State
 from vpnmigrate.options import Decisions, OldTunnels, TestVpc
-from vpnmigrate.plan import Phase
+from vpnmigrate.plan import Direction, Phase
 from vpnmigrate.proving import BACK, prove
-from vpnmigrate.records import Direction
 from vpnmigrate.steps.base import Met, NotYet, Step
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway
 from vpnmigrate.steps.s07_stop_propagation import StopPropagation

@@ -44,11 +44,11 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.model import Attachment
 from vpnmigrate.options import BackOut, Decisions, OldTunnels, TestVpc, Waits
+from vpnmigrate.plan import Direction
 from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.records import (
     Answered,
     BaselineTaken,
-    Direction,
     DirectionTaken,
     Entry,
     Finished,

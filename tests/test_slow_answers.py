@@ -18,8 +18,9 @@ from vpnmigrate.holding import AWAY
 from vpnmigrate.model import Attachment
 from vpnmigrate.options import BackOut, Decisions, Waits, Window
 from vpnmigrate.outcomes import InDoubt, Outcome
+from vpnmigrate.plan import Direction
 from vpnmigrate.ports import Attendance, InFlight, T
-from vpnmigrate.records import Direction, DirectionTaken, Noted
+from vpnmigrate.records import DirectionTaken, Noted
 from vpnmigrate.replay import RunState, Traffic, replay
 from vpnmigrate.spoken import AbortAsked, Confirmed, Paused
 from vpnmigrate.states import RunStatus

@@ -15,6 +15,7 @@ from tests.stage import Stage
 from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.calls import DirectCalls, unattended
 from vpnmigrate.changes import AwsChange, DisablePropagation
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import TakenOverError
 from vpnmigrate.journal import FileJournal, MemoryJournal
@@ -22,7 +23,6 @@ from vpnmigrate.logbook import Logbook
 from vpnmigrate.model import RouteTableId, VpnGatewayId
 from vpnmigrate.outcomes import Outcome, Performed
 from vpnmigrate.performing import Performer
-from vpnmigrate.ports import Mark
 from vpnmigrate.records import Answered, Intended
 from vpnmigrate.states import RunStatus
 

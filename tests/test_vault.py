@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from vpnmigrate.errors import VaultError
 from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.vault import Vault, VaultError
+from vpnmigrate.vault import Vault
 
 ID = VpnConnectionId("vpn-1")
 TEXT = "the key is old.Key_one.1111\n"

@@ -14,7 +14,7 @@ from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Ec2, Paths, Watchdog
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.spoken import Armed, ConfirmWished, WatchdogMissed
-from vpnmigrate.windows import expected
+from vpnmigrate.windows.reckoning import expected
 
 GLANCE = timedelta(seconds=10)
 """Between two looks at whether the watchdog is at its post."""

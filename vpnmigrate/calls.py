@@ -11,21 +11,12 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from vpnmigrate.changes import AwsChange
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model import VpnGatewayId
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.plan import Plan
-from vpnmigrate.ports import (
-    Attend,
-    Attendance,
-    Calls,
-    Ec2,
-    Identity,
-    Mark,
-    Path,
-    Paths,
-    T,
-)
+from vpnmigrate.ports import Attend, Attendance, Calls, Ec2, Identity, Path, Paths, T
 from vpnmigrate.snapshot import Reading
 from vpnmigrate.survey import Survey
 

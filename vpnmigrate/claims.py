@@ -35,15 +35,6 @@ class Foreign:
     holder: str
 
 
-def holder_name(user: str, host: str, nonce: str) -> str:
-    """Name a holder; *nonce* is made once a run and kept in its directory.
-
-    The same person on the same host with another run directory is another holder.
-    """
-    return "{}@{}/{}".format(*(_FOREIGN.sub("_", part) or "_" for part in (user, host, nonce)))
-
-
-_FOREIGN = re.compile(r"[^\w.+-]|^-", re.ASCII)
 _HOLDER = re.compile(r"[\w.+][\w.+-]*@[\w.+][\w.+-]*/[\w.+-]+", re.ASCII)
 
 

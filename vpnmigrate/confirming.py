@@ -15,13 +15,13 @@ from enum import StrEnum
 from vpnmigrate.gates.host import own_path
 from vpnmigrate.go_no_go import Call
 from vpnmigrate.options import OldTunnels
-from vpnmigrate.plan import Plan
+from vpnmigrate.plan import Direction, Plan
 from vpnmigrate.ports import Credentials, Path, Renewal
-from vpnmigrate.records import Direction, Entry
+from vpnmigrate.records import Entry
 from vpnmigrate.replay import RunState
 from vpnmigrate.spoken import Armed
 from vpnmigrate.times import moment, span, time_of_day
-from vpnmigrate.windows import Expected
+from vpnmigrate.windows.reckoning import Expected
 
 SHORTEST = timedelta(minutes=1)
 """Less is no time to look at anything."""

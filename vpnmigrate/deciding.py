@@ -8,14 +8,14 @@ from vpnmigrate.clock import Clock
 from vpnmigrate.errors import TurnBackError
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.options import BackOut
-from vpnmigrate.plan import Plan
+from vpnmigrate.plan import Direction, Plan
 from vpnmigrate.ports import Choice, Overdue, People
-from vpnmigrate.records import DeadlinePassed, DecideBy, Direction, Noted
+from vpnmigrate.records import DeadlinePassed, DecideBy, Noted
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState
 from vpnmigrate.spoken import AbortAsked, Continued
 from vpnmigrate.times import moment
-from vpnmigrate.windows import back_out_deadline, expected
+from vpnmigrate.windows.reckoning import back_out_deadline, expected
 
 
 def deadline_of(plan: Plan, rehearsed: Rehearsed | None) -> DecideBy | None:

@@ -237,3 +237,7 @@ class NotFoundError(AwsError):
 def exit_code(error: VpnMigrateError) -> Exit:
     """Give the exit code that *error* leaves the process with."""
     return error.exit_code if isinstance(error, StepError) else error.exit
+
+
+class VaultError(VpnMigrateError):
+    """A device file could not be kept or read safely."""

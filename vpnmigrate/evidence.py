@@ -16,10 +16,9 @@ import msgspec
 from vpnmigrate.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
 from vpnmigrate.model import Role, VpnConnectionId
 from vpnmigrate.outcomes import InDoubt, Later, Outcome, Performed, Refused
-from vpnmigrate.plan import GATEWAY_ROLE, Plan, PlannedStep, connection_role
+from vpnmigrate.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep, connection_role
 from vpnmigrate.records import (
     Answered,
-    Direction,
     DirectionTaken,
     Entry,
     Finished,

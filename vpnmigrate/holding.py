@@ -12,9 +12,9 @@ from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import HeldError, TurnBackError
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.orders import Rest, Stop, TurnBack, heed
-from vpnmigrate.plan import Plan
+from vpnmigrate.plan import Direction, Plan
 from vpnmigrate.ports import Attend, InFlight, Observer
-from vpnmigrate.records import Direction, Noted
+from vpnmigrate.records import Noted
 from vpnmigrate.tasks import Tasks
 from vpnmigrate.times import moment
 

@@ -11,9 +11,8 @@ import msgspec
 
 from vpnmigrate.changes import AskOperator
 from vpnmigrate.options import HookMoment
-from vpnmigrate.plan import Plan
+from vpnmigrate.plan import Direction, Plan
 from vpnmigrate.records import (
-    Direction,
     DirectionTaken,
     Entry,
     Failed,

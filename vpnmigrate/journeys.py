@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from vpnmigrate.plan import Plan
-from vpnmigrate.records import Direction
+from vpnmigrate.plan import Direction, Plan
 from vpnmigrate.snapshot import Snapshot, Way
 from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.s01_record_before import RecordBefore, RemoveOurClaim

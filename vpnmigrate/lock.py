@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from typing import Final
 import msgspec
 from filelock import FileLock, Timeout
 
-from vpnmigrate.claims import holder_name
 from vpnmigrate.clock import Clock
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import LockedError, TakenOverError, VpnMigrateError
@@ -29,8 +29,10 @@ from vpnmigrate.times import moment, span
 
 PATIENCE: Final = timedelta(milliseconds=500)
 """Whoever asks whether a lock is held has a share of it for a moment."""
+
 _LONGEST: Final = 4096
 """Bytes; an owner's names and numbers are a few hundred."""
+
 _POLL: Final = 0.01
 """Seconds between two tries to get a lock."""
 
@@ -290,3 +292,14 @@ def _described(owner: Owner, now: datetime) -> str:
 def this_process(user: str, host: str) -> Me:
     """Give who this process is, run by *user* on *host*."""
     return Me(user, host, os.getpid())
+
+
+def holder_name(user: str, host: str, nonce: str) -> str:
+    """Name a holder; *nonce* is made once a run and kept in its directory.
+
+    The same person on the same host with another run directory is another holder.
+    """
+    return "{}@{}/{}".format(*(_FOREIGN.sub("_", part) or "_" for part in (user, host, nonce)))
+
+
+_FOREIGN = re.compile(r"[^\w.+-]|^-", re.ASCII)

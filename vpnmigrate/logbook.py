@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
@@ -9,7 +10,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from vpnmigrate.belief import Intent
-from vpnmigrate.changes import AttachVpnGateway, EnablePropagation
+from vpnmigrate.changes import AttachVpnGateway, Creation, EnablePropagation
 from vpnmigrate.commands import Command
 from vpnmigrate.errors import (
     HeldError,
@@ -22,12 +23,13 @@ from vpnmigrate.errors import (
 from vpnmigrate.facts import EdgeAssociation, Fact, Propagation, Switch
 from vpnmigrate.model import Role, RouteTableRecord, VpnGatewayId
 from vpnmigrate.outcomes import Performed
-from vpnmigrate.ownership import Evidence, evidence_of
+from vpnmigrate.ownership import Doubt, Evidence, ownership_of
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Journal, Observer
 from vpnmigrate.records import Adopted, Failed, Held, Interrupted, OtherHand, Record
 from vpnmigrate.replay import RunState, going_on, replay
 from vpnmigrate.run_clock import gaps_in, latest
+from vpnmigrate.snapshot import Reading
 
 
 class Logbook:
@@ -225,3 +227,45 @@ class written_down:  # noqa: N801  reads as a phrase after "with"
                 book.write(Failed(error.message, step, stuck=book.state.outage_open))
             case _:
                 pass  # done, or a defect, which must not be dressed up as a known failure
+
+
+def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:
+    """Return the evidence in a journal; nothing in it is about what was *surveyed* before.
+
+    A doubt is over once something is known to be in its role: the call was only repeated because
+    it had no effect, or what it made was adopted.
+    """
+    made: defaultdict[Role, set[str]] = defaultdict(set)
+    doubts: dict[Role, list[tuple[int, Doubt]]] = {}
+    for intent in state.intents:
+        change = intent.change
+        if not isinstance(change, Creation) or intent.cancelled:
+            continue
+        match intent.outcome:
+            # EC2 may answer with what is there already instead of creating anything.
+            case Performed(made=str(id_)) if id_ not in surveyed and id_ not in intent.present:
+                made[change.role].add(id_)
+                doubts.pop(change.role, None)
+            case Performed(made=str()):
+                pass
+            case _:
+                doubt = Doubt(change, frozenset(intent.present))
+                doubts.setdefault(change.role, []).append((intent.number, doubt))
+    for adopted in state.adopted:
+        if adopted.id not in surveyed:
+            made[adopted.role].add(adopted.id)
+            known = doubts.get(adopted.role, [])
+            doubts[adopted.role] = [each for each in known if each[0] > adopted.after]
+    return Evidence(
+        {role: frozenset(ids) for role, ids in made.items()},
+        tuple(doubt for about in doubts.values() for _, doubt in about),
+        frozenset(state.refused),
+    )
+
+
+def built_by(state: RunState, plan: Plan, reading: Reading) -> Mapping[str, Role]:
+    """Return what the run of *plan* is known to have built, by id, before it is planned again."""
+    evidence = evidence_of(state, plan.surveyed)
+    made = {id_: role for role, ids in evidence.made.items() for id_ in ids}
+    found = ownership_of(reading, plan, evidence).found
+    return {**made, **{id_: role for role, id_ in found.items()}}

@@ -15,9 +15,8 @@ from vpnmigrate.journeys import way_of
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model import VpnGatewayId
 from vpnmigrate.ownership import ownership_of
-from vpnmigrate.plan import GATEWAY_ROLE, Plan
+from vpnmigrate.plan import GATEWAY_ROLE, Direction, Plan
 from vpnmigrate.ports import Ec2
-from vpnmigrate.records import Direction
 from vpnmigrate.replay import RunState
 from vpnmigrate.snapshot import Reading, Snapshot, Told, Way, Word, snapshot_of
 from vpnmigrate.steps.base import NotYet

@@ -8,7 +8,6 @@ has neither, so a person names the resources by id.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
@@ -38,10 +37,8 @@ from vpnmigrate.model import (
     Tag,
     VpcRecord,
 )
-from vpnmigrate.outcomes import Performed
 from vpnmigrate.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE, Plan, connection_role
 from vpnmigrate.readings import life_of
-from vpnmigrate.replay import RunState
 from vpnmigrate.snapshot import Ownership, Reading, Resource, Stranger
 from vpnmigrate.steps.s03_create_connections import successor
 from vpnmigrate.steps.s06_try_in_test_vpc import test_subnet_cidr
@@ -67,40 +64,6 @@ class Evidence(Struct, frozen=True):
     """Create calls that may have made a resource whose id is unknown."""
     refused: frozenset[str] = frozenset()
     """Ids of which a person has said that the run did not make them."""
-
-
-def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:
-    """Return the evidence in a journal; nothing in it is about what was *surveyed* before.
-
-    A doubt is over once something is known to be in its role: the call was only repeated because
-    it had no effect, or what it made was adopted.
-    """
-    made: defaultdict[Role, set[str]] = defaultdict(set)
-    doubts: dict[Role, list[tuple[int, Doubt]]] = {}
-    for intent in state.intents:
-        change = intent.change
-        if not isinstance(change, Creation) or intent.cancelled:
-            continue
-        match intent.outcome:
-            # EC2 may answer with what is there already instead of creating anything.
-            case Performed(made=str(id_)) if id_ not in surveyed and id_ not in intent.present:
-                made[change.role].add(id_)
-                doubts.pop(change.role, None)
-            case Performed(made=str()):
-                pass
-            case _:
-                doubt = Doubt(change, frozenset(intent.present))
-                doubts.setdefault(change.role, []).append((intent.number, doubt))
-    for adopted in state.adopted:
-        if adopted.id not in surveyed:
-            made[adopted.role].add(adopted.id)
-            known = doubts.get(adopted.role, [])
-            doubts[adopted.role] = [each for each in known if each[0] > adopted.after]
-    return Evidence(
-        {role: frozenset(ids) for role, ids in made.items()},
-        tuple(doubt for about in doubts.values() for _, doubt in about),
-        frozenset(state.refused),
-    )
 
 
 def roles_made(made: Mapping[Role, str], plan: Plan) -> Evidence:
@@ -188,14 +151,6 @@ def _suspects(
         if resource.id not in answered | doubt.present
         if not unfit(resource, doubt.creation)
     }
-
-
-def built_by(state: RunState, plan: Plan, reading: Reading) -> Mapping[str, Role]:
-    """Return what the run of *plan* is known to have built, by id, before it is planned again."""
-    evidence = evidence_of(state, plan.surveyed)
-    made = {id_: role for role, ids in evidence.made.items() for id_ in ids}
-    found = ownership_of(reading, plan, evidence).found
-    return {**made, **{id_: role for role, id_ in found.items()}}
 
 
 class Adoptable(Struct, frozen=True):

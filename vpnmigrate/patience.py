@@ -19,8 +19,8 @@ from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Looker
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.performing import Done
-from vpnmigrate.plan import Phase
-from vpnmigrate.records import Direction, Noted
+from vpnmigrate.plan import Direction, Phase
+from vpnmigrate.records import Noted
 from vpnmigrate.steps.base import Step
 from vpnmigrate.times import span
 

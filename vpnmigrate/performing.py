@@ -8,15 +8,16 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from vpnmigrate.changes import AwsChange, Creation, OperatorTask
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.clock import Clock
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import StepError
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.outcomes import Later, Outcome
 from vpnmigrate.ownership import forbidden
-from vpnmigrate.plan import Plan
-from vpnmigrate.ports import Attendance, Calls, Ec2, Mark
-from vpnmigrate.records import Answered, Direction, Intended
+from vpnmigrate.plan import Direction, Plan
+from vpnmigrate.ports import Attendance, Calls, Ec2
+from vpnmigrate.records import Answered, Intended
 
 FRESH = timedelta(seconds=30)
 """Older intents are not sent: belief counts the consistency delay of a call in doubt from its

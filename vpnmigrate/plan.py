@@ -24,7 +24,9 @@ from vpnmigrate.survey import Survey
 PLAN_FORMAT = 1
 
 GATEWAY_ROLE = Role("gateway")
+
 TEST_VPC_ROLE = Role("test-vpc")
+
 TEST_SUBNET_ROLE = Role("test-subnet")
 
 
@@ -43,7 +45,9 @@ class Phase(StrEnum):
 
 
 LAST_OF_PREPARE = 6
+
 FIRST_OF_CUTOVER = 7
+
 LAST_OF_CUTOVER = 10
 """AWS's numbers of the last step before, and of those that touch traffic."""
 
@@ -161,3 +165,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     def edge_tables(self) -> tuple[RouteTableRecord, ...]:
         """The tables that were associated with the old gateway before."""
         return tuple(t for t in self.before.route_tables if t.edge_of(self.old_gateway))
+
+
+class Direction(StrEnum):
+    """Which way an attempt is going."""
+
+    FORWARD = "forward"
+    BACK = "back"
+    RETIRE = "retire"

@@ -30,6 +30,7 @@ from vpnmigrate.model import (
 from vpnmigrate.options import Decisions, TunnelPolicy
 from vpnmigrate.plan import (
     GATEWAY_ROLE,
+    Direction,
     Finding,
     Outage,
     Phase,
@@ -38,8 +39,8 @@ from vpnmigrate.plan import (
     Severity,
     connection_role,
 )
-from vpnmigrate.preflight import check, nothing_to_migrate
-from vpnmigrate.records import Direction
+from vpnmigrate.preflight import check
+from vpnmigrate.preflight.connections import nothing_to_migrate
 from vpnmigrate.survey import Survey
 
 TRAFFIC_STEP = 10

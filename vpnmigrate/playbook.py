@@ -18,7 +18,7 @@ from vpnmigrate.probes import probe_from
 from vpnmigrate.programs import ADVICE as NAME_ADVICE
 from vpnmigrate.programs import commands_of, name_fault
 from vpnmigrate.strict_yaml import Document, Path, document_from, parted
-from vpnmigrate.windows import window_from
+from vpnmigrate.windows.written import window_from
 
 DURATION = re.compile(
     r"(?=[0-9])(?:([0-9]{1,3})d)?(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,5})s)?"

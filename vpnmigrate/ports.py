@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from vpnmigrate.changes import AwsChange, OperatorTask
-from vpnmigrate.model import MigrationId, Role, VpnGatewayId
+from vpnmigrate.changes.base import Mark
+from vpnmigrate.model import Role, VpnGatewayId
 from vpnmigrate.options import HookMoment
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.plan import Plan
@@ -49,17 +50,6 @@ class Identity:
     credentials: Credentials
     ahead: timedelta | None
     """How far our clock is ahead of AWS's, to the second; None where AWS did not say."""
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What a mutating call carries so that it can be found again: tags and user agent."""
-
-    migration: MigrationId
-    attempt: int
-    step: int
-    change: str = ""
-    """The change board's number, where the plan has one."""
 
 
 class Choice(StrEnum):

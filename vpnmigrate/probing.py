@@ -10,10 +10,10 @@ from typing import Self
 from vpnmigrate.clock import Clock
 from vpnmigrate.errors import JournalError
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.plan import Plan
+from vpnmigrate.plan import Direction, Plan
 from vpnmigrate.ports import Probes
 from vpnmigrate.probes import missed
-from vpnmigrate.records import Direction, Probed
+from vpnmigrate.records import Probed
 from vpnmigrate.tallies import Moment, Tally
 
 FIRST_ANSWER = timedelta(seconds=3)

@@ -7,7 +7,6 @@ written by an earlier version stay readable.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from msgspec import Struct
 
@@ -18,19 +17,12 @@ from vpnmigrate.go_no_go import Gate, Milestone, Seen
 from vpnmigrate.model import MigrationId, Role, RouteTableId, VpnConnectionId
 from vpnmigrate.options import HookMoment
 from vpnmigrate.outcomes import Outcome
+from vpnmigrate.plan import Direction
 from vpnmigrate.snapshot import Word
 from vpnmigrate.spoken import Ordered
 from vpnmigrate.tallies import Moment, Tally
 
 JOURNAL_FORMAT = 1
-
-
-class Direction(StrEnum):
-    """Which way an attempt is going."""
-
-    FORWARD = "forward"
-    BACK = "back"
-    RETIRE = "retire"
 
 
 class _Record(Struct, frozen=True, tag_field="record"):

@@ -20,13 +20,15 @@ from vpnmigrate.clock import VirtualClock
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal import MemoryJournal
+from vpnmigrate.logbook import evidence_of
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model import Attachment, VpnGatewayId
 from vpnmigrate.options import Approvals
-from vpnmigrate.ownership import evidence_of, ownership_of
+from vpnmigrate.ownership import ownership_of
 from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.ports import NoInterruption, NoPaths
-from vpnmigrate.proving import Proof, prove
+from vpnmigrate.proving import prove
+from vpnmigrate.proving.proof import Proof
 from vpnmigrate.records import Entry, Intended
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import replay

@@ -32,9 +32,9 @@ from vpnmigrate.changes import (
     ReplaceRoute,
     Tags,
 )
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.model import TUNNELS, Role, Tag
 from vpnmigrate.options import KeyMode, TunnelOptions
-from vpnmigrate.ports import Mark
 
 _LISTS: Final = {
     "ike_versions": "IKEVersions",

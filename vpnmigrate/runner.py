@@ -38,7 +38,7 @@ from vpnmigrate.logbook import Logbook, written_down
 from vpnmigrate.looking import Claimant, Looker
 from vpnmigrate.options import BackOut
 from vpnmigrate.performing import Performer
-from vpnmigrate.plan import FIRST_OF_CUTOVER, Plan
+from vpnmigrate.plan import FIRST_OF_CUTOVER, Direction, Plan
 from vpnmigrate.ports import (
     Attend,
     Calls,
@@ -51,11 +51,7 @@ from vpnmigrate.ports import (
     Probes,
 )
 from vpnmigrate.probing import NoProbes, Probing
-from vpnmigrate.records import (
-    Direction,
-    DirectionTaken,
-    Finished,
-)
+from vpnmigrate.records import DirectionTaken, Finished
 from vpnmigrate.replay import RunState
 from vpnmigrate.setting_out import SettingOut
 from vpnmigrate.settling import Settler

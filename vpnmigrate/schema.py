@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.playbook import DURATION, Playbook
-from vpnmigrate.windows import FORM, PATTERN
+from vpnmigrate.windows.written import FORM, PATTERN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

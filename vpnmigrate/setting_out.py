@@ -17,10 +17,10 @@ from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model import State, VpnGatewayId
 from vpnmigrate.ownership import ownership_of
-from vpnmigrate.plan import GATEWAY_ROLE, Plan
+from vpnmigrate.plan import GATEWAY_ROLE, Direction, Plan
 from vpnmigrate.planner import unexpected
 from vpnmigrate.ports import Ec2, Identity
-from vpnmigrate.records import Direction, Noted
+from vpnmigrate.records import Noted
 from vpnmigrate.snapshot import Ownership, snapshot_of
 from vpnmigrate.survey import Survey
 

@@ -34,16 +34,10 @@ from vpnmigrate.looking import Look, Looker
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
 from vpnmigrate.patience import Patience
 from vpnmigrate.performing import Done, Performer
-from vpnmigrate.plan import Phase, Plan
+from vpnmigrate.plan import Direction, Phase, Plan
 from vpnmigrate.ports import Observer
 from vpnmigrate.probing import Probing
-from vpnmigrate.records import (
-    Direction,
-    OtherHand,
-    OutageBegan,
-    StepBegun,
-    StepSettled,
-)
+from vpnmigrate.records import OtherHand, OutageBegan, StepBegun, StepSettled
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
 from vpnmigrate.steps.sighting import sight_of

@@ -271,3 +271,12 @@ class Way(Struct, frozen=True):
 
     leaving: VpnGatewayId
     joining: VpnGatewayId
+
+
+class Shortage(Struct, frozen=True):
+    """A connection that carries traffic with fewer tunnels than the plan asks of it."""
+
+    replaces: VpnConnectionId
+    connection: VpnConnectionId
+    told: str
+    """How many tunnels it has, in an operator's words."""

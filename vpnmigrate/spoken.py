@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.snapshot import Shortage
 
 
 class _Record(Struct, frozen=True, tag_field="record"):
@@ -94,15 +94,6 @@ class Declined(_Record, frozen=True, tag="declined"):
     who: str
     host: str
     message: str = ""
-
-
-class Shortage(Struct, frozen=True):
-    """A connection that carries traffic with fewer tunnels than the plan asks of it."""
-
-    replaces: VpnConnectionId
-    connection: VpnConnectionId
-    told: str
-    """How many tunnels it has, in an operator's words."""
 
 
 class Acceptable(_Record, frozen=True, tag="acceptable"):

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from vpnmigrate.plan import FIRST_OF_CUTOVER
+from vpnmigrate.plan import FIRST_OF_CUTOVER, Direction
 from vpnmigrate.records import (
-    Direction,
     DirectionTaken,
     Entry,
     OutageBegan,

@@ -18,7 +18,7 @@ from typing import Final
 
 from vpnmigrate.devices.configuration import keys_in
 from vpnmigrate.devices.secret import Secret
-from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.errors import VaultError
 from vpnmigrate.model import VpnConnectionId
 from vpnmigrate.private_files import FILE_MODE, FOLDER_MODE, make_folder
 
@@ -26,10 +26,6 @@ MOST_BYTES: Final = 1024 * 1024
 """Of a file that is searched for keys; the largest that EC2 gives has a hundredth of it."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-class VaultError(VpnMigrateError):
-    """A device file could not be kept or read safely."""
 
 
 class Vault:

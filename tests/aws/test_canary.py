@@ -18,6 +18,7 @@ from tests.sandbox.worlds import bundled
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.changes import ArchiveConfiguration, CreateVpnConnection, CreateVpnGateway
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.devices.configuration import parse
 from vpnmigrate.errors import AwsError
@@ -25,7 +26,6 @@ from vpnmigrate.model import CustomerGatewayId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.options import KeyMode
 from vpnmigrate.outcomes import Performed
 from vpnmigrate.plan import GATEWAY_ROLE, connection_role
-from vpnmigrate.ports import Mark
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.sandbox.loading import world_of

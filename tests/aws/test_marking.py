@@ -16,10 +16,10 @@ from vpnmigrate import __version__
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients, session
 from vpnmigrate.changes import AttachVpnGateway
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.model import MigrationId, VpcId, VpnGatewayId
 from vpnmigrate.outcomes import Performed
-from vpnmigrate.ports import Mark
 from vpnmigrate.vault import Vault
 
 GATEWAY = VpnGatewayId("vgw-1")

@@ -27,15 +27,15 @@ from tests.builders import (
     a_survey,
 )
 from vpnmigrate import changes
-from vpnmigrate.byhand import back, blocks, opening
+from vpnmigrate.byhand.blocks import back, blocks, opening
 from vpnmigrate.byhand.commands import command
 from vpnmigrate.byhand.names import Names
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.commands import Invocation
 from vpnmigrate.model import MigrationId
 from vpnmigrate.options import Decisions, KeyMode, TestVpc
 from vpnmigrate.plan import GATEWAY_ROLE, Phase, PlannedStep
 from vpnmigrate.planner import plan_from
-from vpnmigrate.ports import Mark
 from vpnmigrate.requests import request_of
 
 MARK = Mark(MigrationId("mig-1"), attempt=2, step=0)

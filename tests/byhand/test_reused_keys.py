@@ -13,10 +13,10 @@ from tests.builders import NEW, OLD_VPN, a_plan, a_survey
 from vpnmigrate.byhand.connecting import create_connection
 from vpnmigrate.byhand.names import Names
 from vpnmigrate.changes import CreateVpnConnection
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.model import CustomerGatewayId, MigrationId
 from vpnmigrate.options import Decisions, KeyMode
 from vpnmigrate.plan import connection_role
-from vpnmigrate.ports import Mark
 
 KEYS = ("first.key_1", "second.key_2")
 STUBS = r"""

@@ -19,7 +19,8 @@ from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.files import load_plan
-from vpnmigrate.journal.chain import lines_of, read_chain
+from vpnmigrate.journal import read_chain
+from vpnmigrate.journal.chain import lines_of
 from vpnmigrate.records import OutageBegan, OutageEnded
 from vpnmigrate.rehearsals import Rehearsals
 from vpnmigrate.rehearsed import Rehearsed

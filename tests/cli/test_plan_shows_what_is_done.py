@@ -35,7 +35,7 @@ from vpnmigrate.options import (
 )
 from vpnmigrate.planner import fingerprint_of, plan_from
 from vpnmigrate.report import decisions
-from vpnmigrate.windows import window_from
+from vpnmigrate.windows.written import window_from
 
 Document = dict[str, Any]
 Edit = Callable[[Document], object]

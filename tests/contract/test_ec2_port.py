@@ -43,6 +43,7 @@ from vpnmigrate.changes import (
     RemoveClaim,
     ReplaceRoute,
 )
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import NotFoundError, TakenOverError
 from vpnmigrate.facts import ABSENT, Claim, Fact, Prefix, Propagation, Switch, Value
@@ -58,14 +59,8 @@ from vpnmigrate.model import (
 )
 from vpnmigrate.options import Decisions, KeyMode, TestVpc
 from vpnmigrate.outcomes import InDoubt, Later, Outcome, Performed, Refused
-from vpnmigrate.plan import (
-    GATEWAY_ROLE,
-    TEST_SUBNET_ROLE,
-    TEST_VPC_ROLE,
-    Plan,
-    connection_role,
-)
-from vpnmigrate.ports import Ec2, Mark
+from vpnmigrate.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE, Plan, connection_role
+from vpnmigrate.ports import Ec2
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.door_direct import DirectClients

@@ -9,11 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.devices.documents import NEW_ENDS, OLD_ENDS, OLD_KEYS, Ends, a_document
-from vpnmigrate.devices.configuration import (
-    MOST_CHARACTERS,
-    ConfigurationError,
-    parse,
-)
+from vpnmigrate.devices.configuration import MOST_CHARACTERS, ConfigurationError, parse
 
 BOMB = (
     '<!DOCTYPE bomb [<!ENTITY a "old.Key_one.1111">'

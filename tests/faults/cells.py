@@ -11,6 +11,7 @@ from tests.builders import MIGRATION, OLD, VPC, minutes
 from tests.faults.branching import TEMPER, Journey, Leg, is_as_asked, retire
 from tests.stage import Stage
 from vpnmigrate.errors import Exit, HeldError, RefusedError, VpnMigrateError
+from vpnmigrate.logbook import evidence_of
 from vpnmigrate.model import (
     ConnectionRecord,
     GatewayRecord,
@@ -20,7 +21,7 @@ from vpnmigrate.model import (
     VpnGatewayId,
 )
 from vpnmigrate.outcomes import InDoubt
-from vpnmigrate.ownership import evidence_of, ownership_of
+from vpnmigrate.ownership import ownership_of
 from vpnmigrate.plan import GATEWAY_ROLE
 from vpnmigrate.replay import Traffic
 from vpnmigrate.report.failure import StoppedError, exit_code_of

@@ -22,7 +22,8 @@ from vpnmigrate.errors import (
     VpnMigrateError,
 )
 from vpnmigrate.options import Decisions, Waits
-from vpnmigrate.records import Direction, DirectionTaken, Entry, StepSettled
+from vpnmigrate.plan import Direction
+from vpnmigrate.records import DirectionTaken, Entry, StepSettled
 from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.apierror import ApiError
 from vpnmigrate.sandbox.robot import DeviceEngineer

@@ -30,8 +30,7 @@ from vpnmigrate.imagine.scene import Scene
 from vpnmigrate.journeys import CLEAN_UP, CUTOVER, FORWARD
 from vpnmigrate.model import Attachment, Role, State, Tag, VpnConnectionId, VpnGatewayId
 from vpnmigrate.options import Decisions, TestVpc
-from vpnmigrate.plan import GATEWAY_ROLE, Phase, connection_role
-from vpnmigrate.records import Direction
+from vpnmigrate.plan import GATEWAY_ROLE, Direction, Phase, connection_role
 from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Blocked, Changes, NotYet, Step, Verdict
 

@@ -18,11 +18,10 @@ from vpnmigrate.changes import (
     EnablePropagation,
 )
 from vpnmigrate.outcomes import Outcome, Performed
-from vpnmigrate.plan import GATEWAY_ROLE
+from vpnmigrate.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.records import (
     Answered,
     BaselineTaken,
-    Direction,
     DirectionTaken,
     Entry,
     Finished,

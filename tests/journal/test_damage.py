@@ -13,8 +13,8 @@ from tests.journal.conftest import ME, Opening
 from tests.journal.stories import OPENED, Story
 from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.journal import FileJournal, SystemDisk, read_chain, read_journal
-from vpnmigrate.journal.chain import Mark, genesis, lines_of
+from vpnmigrate.journal import FileJournal, Mark, SystemDisk, read_chain, read_journal
+from vpnmigrate.journal.chain import genesis, lines_of
 from vpnmigrate.lock import take_lock
 from vpnmigrate.records import Noted
 from vpnmigrate.rundir import Run

@@ -30,6 +30,7 @@ from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
 from vpnmigrate.model import AccountId, Role
 from vpnmigrate.options import HookMoment
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
+from vpnmigrate.plan import Direction
 from vpnmigrate.records import (
     Adopted,
     AdoptionAsked,
@@ -39,7 +40,6 @@ from vpnmigrate.records import (
     DeadlinePassed,
     DecideBy,
     Degraded,
-    Direction,
     DirectionTaken,
     Failed,
     Finished,
@@ -61,7 +61,7 @@ from vpnmigrate.records import (
     TrafficVerified,
 )
 from vpnmigrate.replay import Intent, RunState, Traffic, next_command, replay
-from vpnmigrate.snapshot import Baseline, Word
+from vpnmigrate.snapshot import Baseline, Shortage, Word
 from vpnmigrate.spoken import (
     AbortAsked,
     Acceptable,
@@ -72,7 +72,6 @@ from vpnmigrate.spoken import (
     Continued,
     Declined,
     Paused,
-    Shortage,
     Verb,
     WatchdogMissed,
 )

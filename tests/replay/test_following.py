@@ -7,7 +7,8 @@ import pytest
 from tests.builders import OLD_VPN
 from tests.journal.stories import Story, ask
 from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.records import Direction, Failed, Held, Interrupted
+from vpnmigrate.plan import Direction
+from vpnmigrate.records import Failed, Held, Interrupted
 from vpnmigrate.replay import next_command, replay, word_meant
 from vpnmigrate.snapshot import Word
 

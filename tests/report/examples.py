@@ -37,8 +37,8 @@ from vpnmigrate.model import (
     VpnGatewayId,
 )
 from vpnmigrate.options import Decisions
-from vpnmigrate.plan import GATEWAY_ROLE, Finding, Outage, Phase, Plan, PlannedStep
-from vpnmigrate.records import Direction, DirectionTaken, Entry, Opened, Record
+from vpnmigrate.plan import GATEWAY_ROLE, Direction, Finding, Outage, Phase, Plan, PlannedStep
+from vpnmigrate.records import DirectionTaken, Entry, Opened, Record
 from vpnmigrate.snapshot import Word
 from vpnmigrate.survey import Survey
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from tests.report.examples import BEGAN, MIGRATION, a_journal, a_plan
 from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
 from vpnmigrate.options import Decisions
+from vpnmigrate.plan import Direction
 from vpnmigrate.records import (
-    Direction,
     DirectionTaken,
     Forced,
     GatesSeen,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.builders import a_proof
-from vpnmigrate.proving import DeadEnd
-from vpnmigrate.records import Direction
+from vpnmigrate.plan import Direction
+from vpnmigrate.proving.proof import DeadEnd
 from vpnmigrate.report import proof as view
 
 STUCK = DeadEnd("step 9, after: delete vgw-old", Direction.BACK, "vgw-old is gone")

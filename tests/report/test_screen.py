@@ -11,10 +11,10 @@ from msgspec.structs import replace as altered
 
 from tests.report.examples import BEGAN, BGP, ENABLE, a_journal
 from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.plan import Direction
 from vpnmigrate.records import (
     DecideBy,
     Degraded,
-    Direction,
     DirectionTaken,
     Intended,
     OutageBegan,
@@ -27,7 +27,8 @@ from vpnmigrate.replay.state import Deadline
 from vpnmigrate.report.screen import Shown, screen
 from vpnmigrate.report.words import RunCommands
 from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
-from vpnmigrate.spoken import Acceptable, Armed, Shortage
+from vpnmigrate.snapshot import Shortage
+from vpnmigrate.spoken import Acceptable, Armed
 from vpnmigrate.tallies import Tally
 
 SECOND = timedelta(seconds=1)

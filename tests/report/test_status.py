@@ -11,8 +11,8 @@ from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, a_journal
 from vpnmigrate.commands import Invocation
 from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
 from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.plan import Direction
 from vpnmigrate.records import (
-    Direction,
     DirectionTaken,
     Failed,
     Finished,
@@ -29,7 +29,8 @@ from vpnmigrate.replay import replay
 from vpnmigrate.report import outcome, status
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.sights import Waiting
-from vpnmigrate.spoken import AbortAsked, Acceptable, Accepted, Shortage
+from vpnmigrate.snapshot import Shortage
+from vpnmigrate.spoken import AbortAsked, Acceptable, Accepted
 
 
 def a_standing(*records, alive=False, after=timedelta(minutes=5), waiting=None):

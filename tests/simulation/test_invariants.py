@@ -7,15 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from vpnmigrate.plan import GATEWAY_ROLE
-from vpnmigrate.records import (
-    Direction,
-    Entry,
-    Finished,
-    Record,
-    StepSettled,
-    TrafficVerified,
-)
+from vpnmigrate.plan import GATEWAY_ROLE, Direction
+from vpnmigrate.records import Entry, Finished, Record, StepSettled, TrafficVerified
 from vpnmigrate.replay import RunState
 from vpnmigrate.simulation.invariants import Judge
 from vpnmigrate.simulation.topology import OLD, topology

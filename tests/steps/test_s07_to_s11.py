@@ -43,15 +43,7 @@ from vpnmigrate.changes import (
     EnablePropagation,
     ReplaceRoute,
 )
-from vpnmigrate.facts import (
-    UNKNOWN,
-    AttachmentOf,
-    Existence,
-    Fact,
-    Propagation,
-    RouteTarget,
-    Value,
-)
+from vpnmigrate.facts import UNKNOWN, AttachmentOf, Existence, Fact, Propagation, RouteTarget, Value
 from vpnmigrate.model import Attachment, RouteRecord, RouteTableId, State, VpnGatewayId
 from vpnmigrate.options import (
     Decisions,

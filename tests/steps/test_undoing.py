@@ -25,13 +25,7 @@ from tests.builders import (
     told,
 )
 from vpnmigrate.changes import AskOperator
-from vpnmigrate.facts import (
-    UNKNOWN,
-    AttachmentOf,
-    Claim,
-    EdgeAssociation,
-    Propagation,
-)
+from vpnmigrate.facts import UNKNOWN, AttachmentOf, Claim, EdgeAssociation, Propagation
 from vpnmigrate.model import RouteTableId
 from vpnmigrate.snapshot import Ownership, Word
 from vpnmigrate.steps.s01_record_before import RecordBefore

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import minutes
-from vpnmigrate.windows import (
+from vpnmigrate.windows.reckoning import (
     BY_DEFAULT,
     Ahead,
     Expected,
@@ -20,8 +20,8 @@ from vpnmigrate.windows import (
     back_out_deadline,
     latest_start,
     stand,
-    window_from,
 )
+from vpnmigrate.windows.written import window_from
 
 NIGHT = window_from("2026-11-28T23:00/03:00 Europe/Berlin")
 REHEARSED = Expected(minutes(10), minutes(15), "rehearsed")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vpnmigrate.errors import UsageError
 from vpnmigrate.options import Window
-from vpnmigrate.windows import window_from
+from vpnmigrate.windows.written import window_from
 
 MINUTE = timedelta(minutes=1)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vpnmigrate.aws.failures import NotAnAnswerError
 from vpnmigrate.changes import CreateVpnConnection
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.outcomes import Performed
-from vpnmigrate.ports import Mark
 from vpnmigrate.requests import Plain, Request, request_of
 
 if TYPE_CHECKING:

@@ -6,14 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from vpnmigrate.aws.failures import Failure, Kind, is_denial, is_throttle
-from vpnmigrate.aws.refusals import (
-    THROTTLE_LIMIT,
-    UNKNOWN_YET_LIMIT,
-    Done,
-    Stop,
-    Wait,
-    decision_on,
-)
+from vpnmigrate.aws.refusals import THROTTLE_LIMIT, UNKNOWN_YET_LIMIT, Done, Stop, Wait, decision_on
 from vpnmigrate.aws.unreadable import RENEW, CredentialsExpiredError
 from vpnmigrate.errors import (
     AwsError,

@@ -33,9 +33,9 @@ from vpnmigrate.changes import (
     ReplaceRoute,
     RunTest,
 )
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.commands import quoted
 from vpnmigrate.model import Tag
-from vpnmigrate.ports import Mark
 from vpnmigrate.requests import Sent, request_of
 
 _Deletion = DeleteVpnConnection | DeleteVpnGateway | DeleteTestSubnet | DeleteTestVpc

@@ -8,9 +8,9 @@ from vpnmigrate.byhand import waits
 from vpnmigrate.byhand.commands import ONCE, as_json, command, when
 from vpnmigrate.byhand.names import Names
 from vpnmigrate.changes import CreateVpnConnection
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.model import AWS_VPN
 from vpnmigrate.options import KeyMode
-from vpnmigrate.ports import Mark
 from vpnmigrate.requests import Request, request_of
 
 _QUERY = "VpnConnection.VpnConnectionId"

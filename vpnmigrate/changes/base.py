@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from msgspec import Struct
 
 from vpnmigrate.facts import Existence, Fact, Value
-from vpnmigrate.model import Role, State
+from vpnmigrate.model import MigrationId, Role, State
 
 Tags = tuple[tuple[str, str], ...]
 """User tags, sorted; ours are added by whoever performs the change."""
@@ -72,3 +74,14 @@ class BaseDeletion(BaseChange, frozen=True):
     @property
     def arrived(self) -> frozenset[Value]:
         return frozenset({State.DELETING, State.ABSENT})
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a mutating call carries so that it can be found again: tags and user agent."""
+
+    migration: MigrationId
+    attempt: int
+    step: int
+    change: str = ""
+    """The change board's number, where the plan has one."""

@@ -9,7 +9,8 @@ from vpnmigrate.commands import Invocation, cli
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.plan import Plan
 from vpnmigrate.rehearsal import rehearse
-from vpnmigrate.report.runbook import Runbook, runbook_of
+from vpnmigrate.report.runbook import runbook_of
+from vpnmigrate.report.runbook.book import Runbook
 from vpnmigrate.report.runbook.views import html, markdown
 
 Writer = Callable[[Runbook, Plan], str]

@@ -48,6 +48,15 @@ class Aws:
         str | None, typer.Option("--region", metavar="REGION", help="AWS Region.")
     ] = None
 
+    def words(self) -> list[str]:
+        """Return the options as words of a command line."""
+        options = {
+            "--endpoint-url": self.endpoint_url,
+            "--profile": self.profile,
+            "--region": self.region,
+        }
+        return [word for name, value in options.items() if value for word in (name, value)]
+
 
 @dataclass(frozen=True)
 class Asking:

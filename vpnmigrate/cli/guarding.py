@@ -27,7 +27,8 @@ from vpnmigrate.inbox import Abort, Inbox
 from vpnmigrate.journal import read_journal
 from vpnmigrate.lock import owner_at_work
 from vpnmigrate.persistence import is_exhausted, may_pass, pause_after
-from vpnmigrate.records import Direction, Entry
+from vpnmigrate.plan import Direction
+from vpnmigrate.records import Entry
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.standing import Standing

@@ -13,10 +13,8 @@ from vpnmigrate.inbox import Abort, Accept, Confirm, Continue, Inbox, Order, Pau
 from vpnmigrate.journal import FileJournal, read_journal
 from vpnmigrate.lock import take_lock
 from vpnmigrate.orders import answer_to, why_not
-from vpnmigrate.records import (
-    Direction,
-    Record,
-)
+from vpnmigrate.plan import Direction
+from vpnmigrate.records import Record
 from vpnmigrate.report.ordered import Given
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.rundir import Run

@@ -119,7 +119,7 @@ class OwnParts:
         from vpnmigrate.cli.watchdogs import WatchdogProcess
 
         # A process takes the machine's time to start, whatever time this one lives in.
-        return WatchdogProcess(run, aws, SteadyClock(), self.program)
+        return WatchdogProcess(run, aws.words(), SteadyClock(), self.program)
 
     def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
         """Give the person at this terminal, if there is one."""

@@ -19,16 +19,17 @@ from vpnmigrate.commands import Advice, cli
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.files import load_plan_in_force, load_playbook, save_plan
 from vpnmigrate.journal import read_journal
+from vpnmigrate.logbook import built_by
 from vpnmigrate.model import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.options import ChangeNumber, Decisions
-from vpnmigrate.ownership import built_by
 from vpnmigrate.plan import Plan
 from vpnmigrate.planner import plan_from, replan_from
 from vpnmigrate.program_files import pinned
-from vpnmigrate.proving import Proof, prove
+from vpnmigrate.proving import prove
+from vpnmigrate.proving.proof import Proof
 from vpnmigrate.replay import replay
 from vpnmigrate.report.proof import sentence
-from vpnmigrate.windows import FORM, window_from
+from vpnmigrate.windows.written import FORM, window_from
 
 DEFAULT_PLAYBOOK = "standard"
 

@@ -44,9 +44,9 @@ from vpnmigrate.gates import ProofOfReturn
 from vpnmigrate.journal import FileJournal
 from vpnmigrate.live import LiveFile
 from vpnmigrate.lock import take_lock
+from vpnmigrate.logbook import evidence_of
 from vpnmigrate.logs import RunLog, log_of
 from vpnmigrate.looking import Claimant
-from vpnmigrate.ownership import evidence_of
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Observer, Paths
 from vpnmigrate.probes import Command, probe_from

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 
 from vpnmigrate.child_processes import WATCHDOG, inherited_by, working_directory
-from vpnmigrate.cli.flags import Aws
 from vpnmigrate.clock import Clock
 from vpnmigrate.duty import log_of_watchdog, watchdog_of
 from vpnmigrate.errors import RefusedError, UsageError
@@ -46,16 +46,10 @@ class WatchdogProcess:
     the run's own, and no module is looked for there.
     """
 
-    def __init__(self, run: Run, aws: Aws, clock: Clock, program: str) -> None:
+    def __init__(self, run: Run, aws: Sequence[str], clock: Clock, program: str) -> None:
         self._run = run
         self._clock = clock
-        options = {
-            "--run-dir": str(run.path.parent.absolute()),
-            "--endpoint-url": aws.endpoint_url,
-            "--profile": aws.profile,
-            "--region": aws.region,
-        }
-        given = [word for name, value in options.items() if value for word in (name, value)]
+        given = ["--run-dir", str(run.path.parent.absolute()), *aws]
         self._command = [sys.executable, "-P", "-m", program, "watchdog", run.id, *given]
 
     def start(self) -> int:

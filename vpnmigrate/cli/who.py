@@ -6,8 +6,7 @@ import getpass
 import secrets
 import socket
 
-from vpnmigrate.claims import holder_name
-from vpnmigrate.lock import Me, this_process
+from vpnmigrate.lock import Me, holder_name, this_process
 
 
 def this_person() -> Me:

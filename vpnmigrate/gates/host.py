@@ -11,7 +11,7 @@ from vpnmigrate.gates.saying import failed, passed, unknown
 from vpnmigrate.go_no_go import Gate, Seen
 from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Identity, Path, Renewal
-from vpnmigrate.windows import expected
+from vpnmigrate.windows.reckoning import expected
 
 DEFAULT_ROUTES = ("0.0.0.0/0", "::/0")
 SKEW = timedelta(minutes=5)

@@ -10,7 +10,7 @@ from vpnmigrate.gates.saying import failed, passed
 from vpnmigrate.go_no_go import Gate, Seen
 from vpnmigrate.options import Window
 from vpnmigrate.plan import Plan
-from vpnmigrate.windows import Ahead, Late, Open, Past, Short, expected, stand, with_soak
+from vpnmigrate.windows.reckoning import Ahead, Late, Open, Past, Short, expected, stand, with_soak
 
 ANOTHER = ("plan again:", cli("plan", "--from", "RUN", "--window", "START/END"))
 

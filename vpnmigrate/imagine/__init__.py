@@ -18,8 +18,7 @@ from vpnmigrate.imagine.scene import Scene
 from vpnmigrate.imagine.world import World, world_of
 from vpnmigrate.journeys import way_of
 from vpnmigrate.model import Role
-from vpnmigrate.plan import Plan, PlannedStep
-from vpnmigrate.records import Direction
+from vpnmigrate.plan import Direction, Plan, PlannedStep
 from vpnmigrate.snapshot import Snapshot, Told, Way, Word
 from vpnmigrate.steps.base import Blocked, NotYet, Step
 from vpnmigrate.steps.green import assumed

@@ -17,8 +17,7 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.plan import GATEWAY_ROLE, Plan
-from vpnmigrate.records import Direction
+from vpnmigrate.plan import GATEWAY_ROLE, Direction, Plan
 from vpnmigrate.survey import Survey
 
 

@@ -7,7 +7,7 @@ from vpnmigrate.plan import Finding
 from vpnmigrate.preflight.base import Findings
 from vpnmigrate.survey import Survey
 from vpnmigrate.times import span
-from vpnmigrate.windows import BY_DEFAULT, Short, stand, with_soak
+from vpnmigrate.windows.reckoning import BY_DEFAULT, Short, stand, with_soak
 
 
 def the_window_is_long_enough(_survey: Survey, decisions: Decisions) -> Findings:

@@ -20,10 +20,9 @@ from vpnmigrate.changes import AwsChange, Change
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.imagine import Turn, opening, turned
 from vpnmigrate.journeys import CLAIM, CLEAN_UP, CUTOVER, FORWARD
-from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Plan
+from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction, Plan
 from vpnmigrate.proving.proof import DeadEnd, Length, Proof
 from vpnmigrate.proving.stand import Stand, outline
-from vpnmigrate.records import Direction
 from vpnmigrate.steps.base import Step
 
 __all__ = ["BACK", "FEW", "DeadEnd", "Length", "Proof", "prove"]

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from vpnmigrate.changes import ArchiveConfiguration
 from vpnmigrate.outcomes import Outcome, Performed
-from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
+from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
 from vpnmigrate.records import (
     Adopted,
     AdoptionAsked,
@@ -22,7 +22,6 @@ from vpnmigrate.records import (
     BaselineTaken,
     ClockMoved,
     Degraded,
-    Direction,
     DirectionTaken,
     Entry,
     Failed,

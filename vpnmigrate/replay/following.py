@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from vpnmigrate.changes import AskOperator
 from vpnmigrate.commands import Command, cli, options
 from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.plan import LAST_OF_PREPARE
-from vpnmigrate.records import Direction
+from vpnmigrate.plan import LAST_OF_PREPARE, Direction
 from vpnmigrate.replay.state import RunState, Wish
-from vpnmigrate.snapshot import Word
-from vpnmigrate.spoken import Shortage
+from vpnmigrate.snapshot import Shortage, Word
 from vpnmigrate.states import RunStatus
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from vpnmigrate.records import Direction, DirectionTaken, Probed
+from vpnmigrate.plan import Direction
+from vpnmigrate.records import DirectionTaken, Probed
 from vpnmigrate.replay.state import RunState
 from vpnmigrate.tallies import Moment, Tally
 

@@ -16,14 +16,10 @@ from vpnmigrate.changes import AskOperator, Change, OperatorTask, RunTest
 from vpnmigrate.facts import Archive, Fact, WordGiven
 from vpnmigrate.model import MigrationId, Role
 from vpnmigrate.outcomes import Later, Outcome, Performed, Refused
-from vpnmigrate.records import (
-    Direction,
-    Forced,
-    GatesSeen,
-    Opened,
-)
-from vpnmigrate.snapshot import Told, Word
-from vpnmigrate.spoken import Accepted, Armed, Shortage
+from vpnmigrate.plan import Direction
+from vpnmigrate.records import Forced, GatesSeen, Opened
+from vpnmigrate.snapshot import Shortage, Told, Word
+from vpnmigrate.spoken import Accepted, Armed
 from vpnmigrate.states import RunStatus, StepStatus
 from vpnmigrate.tallies import Tally
 from vpnmigrate.times import moment

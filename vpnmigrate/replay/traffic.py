@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from vpnmigrate.changes import DetachVpnGateway, DisablePropagation
-from vpnmigrate.records import Direction, OutageBegan, OutageEnded, TrafficVerified
+from vpnmigrate.plan import Direction
+from vpnmigrate.records import OutageBegan, OutageEnded, TrafficVerified
 from vpnmigrate.replay.state import RunState, Traffic
 
 INTERRUPTING = (7, 8)

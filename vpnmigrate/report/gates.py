@@ -13,7 +13,8 @@ from vpnmigrate.go_no_go import Call, Milestone, Seen
 from vpnmigrate.records import Forced, GatesSeen
 from vpnmigrate.replay import accepting
 from vpnmigrate.report.words import Labelled, RunCommands, safe, wrapped
-from vpnmigrate.spoken import Accepted, Shortage
+from vpnmigrate.snapshot import Shortage
+from vpnmigrate.spoken import Accepted
 from vpnmigrate.times import moment
 
 _TITLES = {Milestone.CUTOVER: "before the cutover", Milestone.FINALIZE: "before finalize"}

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.evidence import Down, outages_of
-from vpnmigrate.records import Direction, Entry
+from vpnmigrate.plan import Direction
+from vpnmigrate.records import Entry
 from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState
 from vpnmigrate.report.document import Section

@@ -10,7 +10,7 @@ import msgspec
 from vpnmigrate.changes import AskOperator, Change
 from vpnmigrate.commands import Invocation, cli
 from vpnmigrate.plan import Phase, Plan, PlannedStep
-from vpnmigrate.proving import Proof
+from vpnmigrate.proving.proof import Proof
 from vpnmigrate.report import decisions, findings, inventory
 from vpnmigrate.report import proof as proofs
 from vpnmigrate.report.imagined import told

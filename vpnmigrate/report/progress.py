@@ -9,6 +9,7 @@ from vpnmigrate.changes import AskOperator, Change, CreateVpnConnection
 from vpnmigrate.clock import Clock
 from vpnmigrate.commands import Invocation
 from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
+from vpnmigrate.plan import Direction
 from vpnmigrate.records import (
     Adopted,
     Answered,
@@ -17,7 +18,6 @@ from vpnmigrate.records import (
     DeadlinePassed,
     DecideBy,
     Degraded,
-    Direction,
     DirectionTaken,
     Entry,
     Finished,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vpnmigrate.proving import Length, Proof
+from vpnmigrate.proving.proof import Length, Proof
 from vpnmigrate.report.words import count, item, wrapped
 from vpnmigrate.times import span
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vpnmigrate.changes import AskOperator
-from vpnmigrate.records import Direction
+from vpnmigrate.plan import Direction
 from vpnmigrate.replay import RunState, accepting
 from vpnmigrate.report.deadline import choices, left
 from vpnmigrate.report.progress import LAST_STEP, probe_told

@@ -11,8 +11,7 @@ from msgspec.structs import replace as altered
 from vpnmigrate.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.commands import Command, Invocation, cli
 from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.plan import FIRST_OF_CUTOVER, Phase
-from vpnmigrate.records import Direction
+from vpnmigrate.plan import FIRST_OF_CUTOVER, Direction, Phase
 from vpnmigrate.replay import RunState, Traffic, Wish, accepting, next_command
 from vpnmigrate.sights import Waiting
 from vpnmigrate.states import RunStatus

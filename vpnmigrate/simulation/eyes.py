@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
 from vpnmigrate.changes import AwsChange
+from vpnmigrate.changes.base import Mark
 from vpnmigrate.clock import Clock
 from vpnmigrate.model import VpnGatewayId
 from vpnmigrate.outcomes import Outcome
 from vpnmigrate.plan import Plan
-from vpnmigrate.ports import Identity, Mark
+from vpnmigrate.ports import Identity
 from vpnmigrate.sandbox.world import World
 from vpnmigrate.simulation.schedule import Fate
 from vpnmigrate.snapshot import Reading

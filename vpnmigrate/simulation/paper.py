@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vpnmigrate.clock import Clock
-from vpnmigrate.journal.chain import lines_of, read_chain
+from vpnmigrate.journal import read_chain
+from vpnmigrate.journal.chain import lines_of
 from vpnmigrate.model import MigrationId
 from vpnmigrate.orders import answer
 from vpnmigrate.records import Entry, Record

@@ -22,10 +22,10 @@ from vpnmigrate.go_no_go import Force, Gate
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model import MigrationId
 from vpnmigrate.orders import traffic_hangs
-from vpnmigrate.plan import Plan
+from vpnmigrate.plan import Direction, Plan
 from vpnmigrate.planner import plan_from
 from vpnmigrate.ports import NoInterruption, NoPaths
-from vpnmigrate.records import Direction, Entry, Opened
+from vpnmigrate.records import Entry, Opened
 from vpnmigrate.replay import RunState, Wish
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.behaviour import Behaviour

@@ -11,8 +11,7 @@ from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.model import Attachment, ConnectionRecord, State, TunnelReading, VpnConnectionId
 from vpnmigrate.options import TunnelPolicy
 from vpnmigrate.plan import Plan, connection_role
-from vpnmigrate.snapshot import Baseline, Snapshot, Told, Way, Word
-from vpnmigrate.spoken import Shortage
+from vpnmigrate.snapshot import Baseline, Shortage, Snapshot, Told, Way, Word
 from vpnmigrate.steps.reach import Reach, reach
 
 

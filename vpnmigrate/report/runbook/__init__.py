@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vpnmigrate.byhand import opening
+from vpnmigrate.byhand.blocks import opening
 from vpnmigrate.commands import Invocation
 from vpnmigrate.plan import Plan
 from vpnmigrate.rehearsal import Rehearsal
@@ -18,7 +18,7 @@ from vpnmigrate.report.runbook.book import Fact, PlanCommands, Return, Runbook
 from vpnmigrate.report.runbook.impact import impact_of, longest_return
 from vpnmigrate.report.runbook.people import FAILURES, deadline, messages, people
 from vpnmigrate.times import moment, span
-from vpnmigrate.windows import Expected, back_out_deadline, latest_start
+from vpnmigrate.windows.reckoning import Expected, back_out_deadline, latest_start
 
 __all__ = ["Runbook", "runbook_of"]
 

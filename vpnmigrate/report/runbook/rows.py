@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from vpnmigrate.byhand import back, blocks
+from vpnmigrate.byhand.blocks import back, blocks
 from vpnmigrate.commands import options
 from vpnmigrate.journeys import CLEAN_UP, FORWARD, RETIRE
 from vpnmigrate.plan import FIRST_OF_CUTOVER, Phase, Plan, PlannedStep
