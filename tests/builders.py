@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from vpnmigrate.facts import Fact, Value
-from vpnmigrate.model import (
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import (
     AWS_VPN,
     CLASSIC,
     PROPAGATED_ROUTE,
@@ -38,22 +38,23 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.options import Decisions
-from vpnmigrate.ownership import role_by_tag
-from vpnmigrate.plan import GATEWAY_ROLE, Plan, connection_role
-from vpnmigrate.proving.proof import DeadEnd, Length, Proof
-from vpnmigrate.rundir import Run, Runs
-from vpnmigrate.snapshot import (
+from vpnmigrate.model.facts import Fact, Value
+from vpnmigrate.model.plan import GATEWAY_ROLE, Plan, connection_role
+from vpnmigrate.model.snapshot import (
+    Green,
     Ownership,
     Reading,
     Snapshot,
+    Streak,
     Told,
     Way,
     Word,
     snapshot_of,
 )
-from vpnmigrate.streaks import Green, Streak
-from vpnmigrate.survey import Survey
+from vpnmigrate.model.survey import Survey
+from vpnmigrate.ownership import role_by_tag
+from vpnmigrate.proving.proof import DeadEnd, Length, Proof
+from vpnmigrate.rundir import Run, Runs
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 VPC = VpcId("vpc-1")

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.builders import a_run
-from vpnmigrate.clock import Clock
 from vpnmigrate.journal import Disk, FileJournal
 from vpnmigrate.lock import Me, take_lock
+from vpnmigrate.model.clock import Clock
 from vpnmigrate.rundir import Run
 
 ANN = Me("ann", "desk", 101)

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from tests.builders import snapshot_by_tag
 from tests.stage import Stage
-from vpnmigrate.model import Attachment, MigrationId
-from vpnmigrate.snapshot import Reading
+from vpnmigrate.model.ec2 import Attachment, MigrationId
+from vpnmigrate.model.snapshot import Reading
 
 
 @dataclass(frozen=True)

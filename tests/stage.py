@@ -14,15 +14,18 @@ from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.calls import DirectCalls
-from vpnmigrate.changes import OperatorTask
-from vpnmigrate.clock import Clock, VirtualClock
 from vpnmigrate.drift import differences
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.looking import Claimant
-from vpnmigrate.model import Role, VpnGatewayId
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.changes import OperatorTask
+from vpnmigrate.model.clock import Clock, VirtualClock
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import Role, VpnGatewayId
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.progress import Sight, Sighting
+from vpnmigrate.model.snapshot import Snapshot, Word
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.ports import Calls, Choice, Journal, Overdue, People, Probes
 from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.probing import NoProbes
@@ -36,9 +39,6 @@ from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
-from vpnmigrate.sights import Sight, Sighting
-from vpnmigrate.snapshot import Snapshot, Word
-from vpnmigrate.survey import Survey
 from vpnmigrate.vault import Vault
 
 R = TypeVar("R")

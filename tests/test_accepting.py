@@ -9,16 +9,16 @@ from msgspec.structs import replace
 
 from tests.builders import NOON, OLD_VPN
 from tests.stage import Lookout, Stage
-from vpnmigrate.changes import OperatorTask
 from vpnmigrate.errors import DidNotSettleError
-from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.options import Decisions, OldTunnels, Waits
+from vpnmigrate.model.changes import OperatorTask
+from vpnmigrate.model.decisions import Decisions, OldTunnels, Waits
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Shortage, Word
 from vpnmigrate.orders import acceptance
-from vpnmigrate.plan import Direction
 from vpnmigrate.records import Degraded, Entry, OutageBegan, OutageEnded
 from vpnmigrate.replay import Order, RunState, Wish
 from vpnmigrate.sandbox.robot import DeviceEngineer
-from vpnmigrate.snapshot import Shortage, Word
 from vpnmigrate.spoken import Acceptable, Accepted, Declined, Verb
 from vpnmigrate.states import RunStatus
 

@@ -12,14 +12,13 @@ import pytest
 from tests.builders import NOON, a_plan
 from tests.stage import Lookout, Stage
 from vpnmigrate.calls import DirectCalls, unattended
-from vpnmigrate.changes import AttachVpnGateway, AwsChange, DisablePropagation
-from vpnmigrate.changes.base import Mark
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import HeldError
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.model import RouteTableId, VpnGatewayId
-from vpnmigrate.outcomes import Later, Outcome, Performed
+from vpnmigrate.model.changes import AttachVpnGateway, AwsChange, DisablePropagation
+from vpnmigrate.model.changes.base import Later, Mark, Outcome, Performed
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
 from vpnmigrate.performing import Performer
 from vpnmigrate.records import Answered, BaselineTaken, Entry, Intended, Noted
 from vpnmigrate.replay import Traffic

@@ -8,16 +8,15 @@ from tests.builders import NOON, OLD, a_plan
 from tests.stage import Lookout
 from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.calls import DirectCalls, unattended
-from vpnmigrate.changes import DisablePropagation
-from vpnmigrate.changes.base import Mark
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.model import RouteTableId
-from vpnmigrate.options import Decisions
-from vpnmigrate.outcomes import Performed
+from vpnmigrate.model.changes import DisablePropagation
+from vpnmigrate.model.changes.base import Mark, Performed
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import RouteTableId
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.performing import Performer
-from vpnmigrate.plan import Direction
 from vpnmigrate.ports import Calls
 from vpnmigrate.records import Answered, DirectionTaken, Intended
 

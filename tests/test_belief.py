@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from tests.builders import BOTH, MAIN, NEW, NOON, OLD, VPC, a_snapshot, a_table, minutes
 from tests.stage import Lookout
-from vpnmigrate.belief import Intent, foreign, trusted
-from vpnmigrate.changes import AssociateEdge, AttachVpnGateway
-from vpnmigrate.clock import VirtualClock
-from vpnmigrate.facts import (
+from vpnmigrate.journal import MemoryJournal
+from vpnmigrate.logbook import Logbook
+from vpnmigrate.model.changes import AssociateEdge, AttachVpnGateway
+from vpnmigrate.model.changes.base import Performed
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.consistency import Intent, foreign, trusted
+from vpnmigrate.model.ec2 import Attachment, Role, RouteTableId, State
+from vpnmigrate.model.facts import (
     UNKNOWN,
     AttachmentOf,
     EdgeAssociation,
@@ -16,10 +20,6 @@ from vpnmigrate.facts import (
     Switch,
     Value,
 )
-from vpnmigrate.journal import MemoryJournal
-from vpnmigrate.logbook import Logbook
-from vpnmigrate.model import Attachment, Role, RouteTableId, State
-from vpnmigrate.outcomes import Performed
 from vpnmigrate.records import Answered, Intended
 
 OLD_ON_VPC = AttachmentOf(OLD, VPC)

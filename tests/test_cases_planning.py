@@ -20,7 +20,14 @@ from tests.builders import (
     a_table,
     ordinary_tables,
 )
-from vpnmigrate.changes import (
+from vpnmigrate.errors import (
+    Exit,
+    MalformedFileError,
+    NothingToMigrateError,
+    PreflightError,
+    exit_code,
+)
+from vpnmigrate.model.changes import (
     AddStaticPrefix,
     AskOperator,
     AssociateEdge,
@@ -30,14 +37,8 @@ from vpnmigrate.changes import (
     EnablePropagation,
     ReplaceRoute,
 )
-from vpnmigrate.errors import (
-    Exit,
-    MalformedFileError,
-    NothingToMigrateError,
-    PreflightError,
-    exit_code,
-)
-from vpnmigrate.model import (
+from vpnmigrate.model.decisions import Decisions, InsideMode, TestVpc, TunnelOptions
+from vpnmigrate.model.ec2 import (
     AWS_VPN,
     CLASSIC,
     Attached,
@@ -50,18 +51,17 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.options import Decisions, InsideMode, TestVpc, TunnelOptions
-from vpnmigrate.plan import Finding, Plan
-from vpnmigrate.planner import plan_from
-from vpnmigrate.playbook import playbook_from
-from vpnmigrate.preflight import check
-from vpnmigrate.survey import (
+from vpnmigrate.model.plan import Finding, Plan
+from vpnmigrate.model.survey import (
     DirectConnectAssociation,
     Quotas,
     Survey,
     Unread,
     VirtualInterface,
 )
+from vpnmigrate.planner import plan_from
+from vpnmigrate.playbook import playbook_from
+from vpnmigrate.preflight import check
 
 T = TypeVar("T")
 

@@ -8,12 +8,12 @@ import pytest
 
 from tests.stage import Lookout, Stage
 from vpnmigrate.errors import HeldError
-from vpnmigrate.model import AWS_VPN
-from vpnmigrate.options import Decisions, TunnelPolicy, Verification, Waits
+from vpnmigrate.model.decisions import Decisions, TunnelPolicy, Verification, Waits
+from vpnmigrate.model.ec2 import AWS_VPN
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.records import Flapped, OutageEnded, StepSettled, TrafficVerified
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.robot import DeviceEngineer
-from vpnmigrate.snapshot import Word
 from vpnmigrate.states import RunStatus
 
 

@@ -22,12 +22,12 @@ from tests.builders import (
 )
 from tests.stage import Stage
 from vpnmigrate.errors import ChangeRefusedError
+from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.records import Intended
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
-from vpnmigrate.snapshot import Word
 from vpnmigrate.states import RunStatus
 from vpnmigrate.steps.traffic import shortfalls
-from vpnmigrate.survey import Survey
 
 UNTOUCHED = "rtb-untouched"
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.builders import a_run
-from vpnmigrate.changes import RunTest
 from vpnmigrate.child_processes import (
     OPERATOR_PROGRAM,
     WATCHDOG,
@@ -25,16 +24,17 @@ from vpnmigrate.cli.bounded import Bounds, run_bounded
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.people import NoPrompt, TerminalPeople
 from vpnmigrate.cli.watchdogs import WatchdogProcess
-from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.options import Decisions, HookMoment
+from vpnmigrate.model.changes import RunTest
+from vpnmigrate.model.clock import SteadyClock
+from vpnmigrate.model.decisions import Decisions, HookMoment
+from vpnmigrate.model.probes import Tally
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.prober import Prober
 from vpnmigrate.program_files import pinned
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run
-from vpnmigrate.snapshot import Word
-from vpnmigrate.tallies import Tally
 
 HERE = Path("/run/here")
 PYTHON = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable,)}))

@@ -7,8 +7,8 @@ import pytest
 from tests.builders import OLD
 from vpnmigrate.claims import Foreign, Free, Ours, claim_of, require_not_foreign
 from vpnmigrate.errors import ClaimedError, Exit
-from vpnmigrate.facts import ABSENT, UNKNOWN, Value
 from vpnmigrate.lock import holder_name
+from vpnmigrate.model.facts import ABSENT, UNKNOWN, Value
 
 US = holder_name("alice", "laptop", "77aa")
 THEM = holder_name("bob", "desk", "01ff")

@@ -11,12 +11,12 @@ import pytest
 
 from tests.builders import NOON
 from tests.stage import Lookout
-from vpnmigrate.belief import CONSISTENCY_DELAY, recent
-from vpnmigrate.changes import DisablePropagation
-from vpnmigrate.clock import Clock, Stamp, SteadyClock, SystemClock, VirtualClock
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.model import RouteTableId, VpnGatewayId
+from vpnmigrate.model.changes import DisablePropagation
+from vpnmigrate.model.clock import Clock, Stamp, SteadyClock, SystemClock, VirtualClock
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY, recent
+from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
 from vpnmigrate.records import Entry, Intended, Noted
 from vpnmigrate.run_clock import gaps_in, latest, run_clock
 from vpnmigrate.simulation.clocks import HostClock
@@ -65,7 +65,7 @@ def test_a_clock_that_is_set_alters_no_duration(by: timedelta) -> None:
 
 
 _ANOTHER = """
-from vpnmigrate.clock import SteadyClock
+from vpnmigrate.model.clock import SteadyClock
 stamp = SteadyClock().stamp()
 print(stamp.boot, stamp.up.total_seconds())
 """

@@ -10,11 +10,11 @@ import pytest
 
 from tests.builders import NOON
 from tests.stage import Lookout, Stage
-from vpnmigrate.changes import AttachVpnGateway, CreateVpnConnection, CreateVpnGateway
-from vpnmigrate.clock import Clock, VirtualClock
 from vpnmigrate.errors import HeldError, TurnBackError, VpnMigrateError
 from vpnmigrate.evidence import outages_of
-from vpnmigrate.options import BackOut, Decisions, Window
+from vpnmigrate.model.changes import AttachVpnGateway, CreateVpnConnection, CreateVpnGateway
+from vpnmigrate.model.clock import Clock, VirtualClock
+from vpnmigrate.model.decisions import BackOut, Decisions, Window
 from vpnmigrate.records import (
     BaselineTaken,
     ClockMoved,

@@ -25,12 +25,12 @@ from vpnmigrate.confirming import (
 )
 from vpnmigrate.errors import HeldError, RefusedError
 from vpnmigrate.gatekeeping import Papers
-from vpnmigrate.options import Decisions, OldTunnels
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.decisions import Decisions, OldTunnels
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.ports import Credentials, Renewal
 from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.records import Entry, Intended, OutageBegan, StepBegun
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState
 from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.spoken import Armed, WatchdogMissed

@@ -11,14 +11,16 @@ from msgspec.structs import replace
 from tests.builders import NOON, a_plan
 from tests.report.examples import a_journal
 from tests.stage import Lookout, Stage
-from vpnmigrate.changes import AskOperator, OperatorTask
 from vpnmigrate.deciding import deadline_of, is_overdue
 from vpnmigrate.errors import BackedOutError, InterruptedRunError
 from vpnmigrate.gatekeeping import Papers
-from vpnmigrate.go_no_go import Force, Gate
-from vpnmigrate.options import BackOut, Decisions, OldTunnels, Waits, Window
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.changes import AskOperator, OperatorTask
+from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, Waits, Window
+from vpnmigrate.model.gates import Force, Gate
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Told, Word
 from vpnmigrate.orders import why_not
-from vpnmigrate.plan import Direction
 from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.records import (
     DeadlinePassed,
@@ -29,12 +31,10 @@ from vpnmigrate.records import (
     OutageBegan,
     TrafficVerified,
 )
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState, Traffic, replay
 from vpnmigrate.replay.state import Deadline
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.snapshot import Told, Word
 from vpnmigrate.spoken import AbortAsked, Continued, Declined, Verb
 from vpnmigrate.states import RunStatus
 

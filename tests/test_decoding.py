@@ -7,7 +7,7 @@ from enum import StrEnum
 import msgspec
 import pytest
 
-from vpnmigrate.decoding import fault_of
+from vpnmigrate.model.decoding import fault_of
 
 KEY = "Canary.0123456789_zZ"
 

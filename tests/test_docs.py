@@ -15,9 +15,9 @@ import msgspec
 import pytest
 from botocore import xform_name
 
-from vpnmigrate.changes import AwsChange
 from vpnmigrate.errors import Exit
 from vpnmigrate.journeys import FORWARD, RETIRE
+from vpnmigrate.model.changes import AwsChange
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

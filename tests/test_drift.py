@@ -19,8 +19,14 @@ from tests.builders import (
     some_telemetry,
 )
 from vpnmigrate.drift import configuration, differences
-from vpnmigrate.model import AssociationRecord, RouteRecord, StaticPrefixRecord, Tag, VpcRecord
-from vpnmigrate.survey import DirectConnectAssociation, Quotas, Survey, Unread, VirtualInterface
+from vpnmigrate.model.ec2 import AssociationRecord, RouteRecord, StaticPrefixRecord, Tag, VpcRecord
+from vpnmigrate.model.survey import (
+    DirectConnectAssociation,
+    Quotas,
+    Survey,
+    Unread,
+    VirtualInterface,
+)
 
 BEFORE = a_survey()
 

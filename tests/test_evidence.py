@@ -5,14 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.report.examples import BEGAN, BGP, ENABLE, NEW, OLD, TABLE, VPC, a_journal, a_plan
-from vpnmigrate.changes import (
-    ArchiveConfiguration,
-    AttachVpnGateway,
-    CreateVpnConnection,
-    CreateVpnGateway,
-    DetachVpnGateway,
-    DisablePropagation,
-)
 from vpnmigrate.evidence import (
     calls_of,
     journeys_of,
@@ -21,9 +13,18 @@ from vpnmigrate.evidence import (
     processes_of,
     voices_of,
 )
-from vpnmigrate.model import CustomerGatewayId, VpnConnectionId
-from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
-from vpnmigrate.plan import GATEWAY_ROLE, Direction, connection_role
+from vpnmigrate.model.changes import (
+    ArchiveConfiguration,
+    AttachVpnGateway,
+    CreateVpnConnection,
+    CreateVpnGateway,
+    DetachVpnGateway,
+    DisablePropagation,
+)
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.ec2 import CustomerGatewayId, VpnConnectionId
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, connection_role
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.records import (
     Answered,
     BaselineTaken,
@@ -34,7 +35,6 @@ from vpnmigrate.records import (
     OutageEnded,
     Spoken,
 )
-from vpnmigrate.snapshot import Word
 
 DETACH = DetachVpnGateway(OLD, VPC)
 CREATE = CreateVpnGateway(GATEWAY_ROLE)

@@ -22,8 +22,8 @@ from vpnmigrate.files import (
     ready_playbooks,
     save_plan,
 )
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import PLAN_FORMAT, Plan
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.plan import PLAN_FORMAT, Plan
 from vpnmigrate.planner import fingerprint_of, plan_from
 
 

@@ -9,7 +9,7 @@ from tests.stage import Stage
 from tests.test_journal_gone import WORLDS, Fuse, a_stage
 from vpnmigrate.errors import HeldError, StepError
 from vpnmigrate.gatekeeping import Papers
-from vpnmigrate.go_no_go import Force, Gate
+from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.faults import Killed
 from vpnmigrate.states import RunStatus

@@ -33,10 +33,8 @@ from tests.builders import (
     role_of,
     told,
 )
-from vpnmigrate.approval import Approval
 from vpnmigrate.approving import sealed
 from vpnmigrate.commands import Command, one_line
-from vpnmigrate.facts import UNKNOWN, AttachmentOf, Existence
 from vpnmigrate.gates import (
     Circumstances,
     ProofOfReturn,
@@ -45,15 +43,16 @@ from vpnmigrate.gates import (
     hook,
     ready_to_paste,
 )
-from vpnmigrate.go_no_go import UNFORCEABLE, Call, Gate, Seen
-from vpnmigrate.model import AccountId, Attachment, State
-from vpnmigrate.options import Approvals, Decisions, Finalize, HookMoment, Window
-from vpnmigrate.plan import GATEWAY_ROLE
+from vpnmigrate.model.approval import Approval, Rehearsed
+from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, HookMoment, Window
+from vpnmigrate.model.ec2 import AccountId, Attachment, State
+from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
+from vpnmigrate.model.gates import UNFORCEABLE, Call, Gate, Seen
+from vpnmigrate.model.plan import GATEWAY_ROLE
+from vpnmigrate.model.snapshot import Told, Word
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.ports import Credentials, Identity, Judged, Renewal
 from vpnmigrate.ports import Path as WayOut
-from vpnmigrate.rehearsed import Rehearsed
-from vpnmigrate.snapshot import Told, Word
-from vpnmigrate.survey import Survey
 
 OPERATOR = "arn:aws:iam::123456789012:user/ann"
 NIGHT = Window(NOON, NOON + timedelta(hours=3), "noon to three, UTC")

@@ -13,8 +13,8 @@ from vpnmigrate.commands import one_line
 from vpnmigrate.errors import AwsUnreadableError, DriftError, HeldError, NotVerifiedError, StepError
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.gates import ProofOfReturn
-from vpnmigrate.go_no_go import Call, Force, Gate, Milestone
-from vpnmigrate.options import Approvals, Decisions, Finalize, Window
+from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, Window
+from vpnmigrate.model.gates import Call, Force, Gate, Milestone
 from vpnmigrate.ports import Judged
 from vpnmigrate.records import BaselineTaken, Forced, GatesSeen, StepSettled
 from vpnmigrate.replay import Traffic

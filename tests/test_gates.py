@@ -29,9 +29,7 @@ from tests.builders import (
     role_of,
     told,
 )
-from vpnmigrate.approval import Approval
 from vpnmigrate.approving import sealed
-from vpnmigrate.facts import UNKNOWN, AttachmentOf, Existence
 from vpnmigrate.gates import (
     ASKED,
     Circumstances,
@@ -43,13 +41,14 @@ from vpnmigrate.gates import (
     tells_of_traffic,
     to_be_seen,
 )
-from vpnmigrate.go_no_go import UNFORCEABLE, Call, Force, Gate, Milestone
-from vpnmigrate.model import Attachment, State, VpcId
-from vpnmigrate.options import Approvals, Decisions, Exceptions, Finalize, Waits, Window
-from vpnmigrate.plan import GATEWAY_ROLE
+from vpnmigrate.model.approval import Approval, Rehearsed
+from vpnmigrate.model.decisions import Approvals, Decisions, Exceptions, Finalize, Waits, Window
+from vpnmigrate.model.ec2 import Attachment, State, VpcId
+from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
+from vpnmigrate.model.gates import UNFORCEABLE, Call, Force, Gate, Milestone
+from vpnmigrate.model.plan import GATEWAY_ROLE
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.ports import Credentials, Identity, Path, Renewal
-from vpnmigrate.rehearsed import Rehearsed
-from vpnmigrate.snapshot import Word
 
 ROOT = FilePath(__file__).parents[1]
 OUTSIDE = Path("EC2", ("198.51.100.7",), "192.168.1.5")

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.report.examples import BEGAN, BGP, ENABLE, OLD, VPC, a_journal, a_plan
-from vpnmigrate.changes import DetachVpnGateway
-from vpnmigrate.go_no_go import Gate, Milestone
 from vpnmigrate.hooks import ABOUT, ASKED, Telling, moment_of, telling
-from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.options import Decisions, HookMoment
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.changes import DetachVpnGateway
+from vpnmigrate.model.decisions import Decisions, HookMoment
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.gates import Gate, Milestone
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Shortage
 from vpnmigrate.records import (
     DirectionTaken,
     Failed,
@@ -32,7 +33,6 @@ from vpnmigrate.records import (
     TrafficVerified,
 )
 from vpnmigrate.replay import replay
-from vpnmigrate.snapshot import Shortage
 from vpnmigrate.spoken import Acceptable, Accepted
 
 DOCS = Path(__file__).parents[1] / "docs"

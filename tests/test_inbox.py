@@ -13,13 +13,14 @@ import pytest
 
 from tests.builders import a_run
 from tests.journal.stories import OPENED, ask
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import JournalError, VpnMigrateError
 from vpnmigrate.inbox import Abort, Accept, Confirm, Continue, Done, Inbox, Pause
 from vpnmigrate.journal import FileJournal, SystemDisk, read_journal
 from vpnmigrate.lock import Me, take_lock
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.orders import CONFIRMED_AFTER_ALL
-from vpnmigrate.plan import Direction
 from vpnmigrate.records import (
     DirectionTaken,
     Finished,
@@ -32,7 +33,6 @@ from vpnmigrate.records import (
 )
 from vpnmigrate.replay import replay
 from vpnmigrate.rundir import Run
-from vpnmigrate.snapshot import Word
 from vpnmigrate.spoken import AbortAsked, Armed, Continued, Declined, Paused, Verb
 
 FORWARD = DirectionTaken(Direction.FORWARD, 1)

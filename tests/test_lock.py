@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.builders import a_run
-from vpnmigrate.clock import SteadyClock, VirtualClock
 from vpnmigrate.errors import LockedError, VpnMigrateError
 from vpnmigrate.journal import FileJournal, read_journal
 from vpnmigrate.lock import Me, RunLock, is_held, owner_at_work, take_lock, this_process
+from vpnmigrate.model.clock import SteadyClock, VirtualClock
 from vpnmigrate.records import Noted
 from vpnmigrate.rundir import Run
 
@@ -31,7 +31,7 @@ ELSEWHERE = Me("carol", "desk", 1)
 OTHER_PROCESS = """
 import sys
 from pathlib import Path
-from vpnmigrate.clock import SteadyClock
+from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal import FileJournal
 from vpnmigrate.lock import this_process, take_lock

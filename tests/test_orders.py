@@ -12,9 +12,9 @@ from tests.stage import Lookout, Stage
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import BackedOutError, DriftError, HeldError, InterruptedRunError
 from vpnmigrate.holding import LONGEST_REST
-from vpnmigrate.model import Attachment
-from vpnmigrate.options import Decisions, OldTunnels
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.decisions import Decisions, OldTunnels
+from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.records import (
     BaselineTaken,
     DirectionTaken,

@@ -24,7 +24,9 @@ from tests.builders import (
 )
 from tests.journal.stories import entries
 from tests.stage import Nobody, Stage
-from vpnmigrate.changes import (
+from vpnmigrate.errors import HeldError, RefusedError, StepError
+from vpnmigrate.logbook import evidence_of
+from vpnmigrate.model.changes import (
     AttachVpnGateway,
     CreateTestSubnet,
     CreateTestVpc,
@@ -35,9 +37,9 @@ from vpnmigrate.changes import (
     DeleteVpnGateway,
     DetachVpnGateway,
 )
-from vpnmigrate.errors import HeldError, RefusedError, StepError
-from vpnmigrate.logbook import evidence_of
-from vpnmigrate.model import (
+from vpnmigrate.model.changes.base import InDoubt, Performed
+from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.ec2 import (
     Attachment,
     ConnectionRecord,
     CustomerGatewayId,
@@ -50,8 +52,9 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.options import Decisions, TestVpc
-from vpnmigrate.outcomes import InDoubt, Performed
+from vpnmigrate.model.plan import GATEWAY_ROLE, connection_role
+from vpnmigrate.model.snapshot import Reading
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.ownership import (
     Doubt,
     Evidence,
@@ -61,14 +64,11 @@ from vpnmigrate.ownership import (
     role_to_adopt,
     unfit,
 )
-from vpnmigrate.plan import GATEWAY_ROLE, connection_role
 from vpnmigrate.records import Adopted, AdoptionAsked, Answered, Finished, Intended, Record
 from vpnmigrate.replay import replay
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.sandbox.robot import DeviceEngineer
-from vpnmigrate.snapshot import Reading
 from vpnmigrate.states import RunStatus
-from vpnmigrate.survey import Survey
 
 SPARE = VpnGatewayId("vgw-spare")
 SPARE_VPN = VpnConnectionId("vpn-spare")

@@ -10,7 +10,7 @@ import pytest
 from tests.stage import Stage
 from tests.test_accepting import OneTunnel
 from vpnmigrate.errors import DidNotSettleError, HeldError
-from vpnmigrate.options import Decisions, Waits
+from vpnmigrate.model.decisions import Decisions, Waits
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 
 SECOND = timedelta(seconds=1)

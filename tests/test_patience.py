@@ -8,16 +8,16 @@ import pytest
 
 from tests.builders import NOON, OLD, minutes
 from tests.stage import Lookout
-from vpnmigrate.changes import DeleteVpnGateway, DisablePropagation, PlaceClaim, RemoveClaim
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.model import RouteTableId, VpnGatewayId
-from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.changes import DeleteVpnGateway, DisablePropagation, PlaceClaim, RemoveClaim
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.patience import Patience
 from vpnmigrate.performing import Done
-from vpnmigrate.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.records import DirectionTaken, Noted
 from vpnmigrate.steps.s01_record_before import RecordBefore
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway

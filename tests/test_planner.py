@@ -20,7 +20,9 @@ from tests.builders import (
     ordinary_tables,
     our_tags,
 )
-from vpnmigrate.changes import (
+from vpnmigrate.drift import configuration
+from vpnmigrate.errors import Exit, NothingToMigrateError, PreflightError, RefusedError, exit_code
+from vpnmigrate.model.changes import (
     AskOperator,
     Change,
     DeleteVpnConnection,
@@ -29,10 +31,7 @@ from vpnmigrate.changes import (
     DisablePropagation,
     RunTest,
 )
-from vpnmigrate.drift import configuration
-from vpnmigrate.errors import Exit, NothingToMigrateError, PreflightError, RefusedError, exit_code
-from vpnmigrate.model import Role, RouteTableId, Tag, VpcId, VpcRecord, VpnConnectionId
-from vpnmigrate.options import (
+from vpnmigrate.model.decisions import (
     Decisions,
     KeyMode,
     OldTunnels,
@@ -40,10 +39,11 @@ from vpnmigrate.options import (
     TunnelPolicy,
     Verification,
 )
-from vpnmigrate.plan import GATEWAY_ROLE, Phase, Plan, PlannedStep
+from vpnmigrate.model.ec2 import Role, RouteTableId, Tag, VpcId, VpcRecord, VpnConnectionId
+from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, Plan, PlannedStep
+from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.survey import Quotas, Survey
 from vpnmigrate.planner import expected_end, fingerprint, plan_from, replan_from, unexpected
-from vpnmigrate.snapshot import Word
-from vpnmigrate.survey import Quotas, Survey
 
 EVERY_KIND_OF_TABLE = (
     *ordinary_tables(),

@@ -18,10 +18,11 @@ from tests.builders import (
     a_survey,
     some_telemetry,
 )
-from vpnmigrate.changes import AttachVpnGateway, DetachVpnGateway, ReplaceRoute
 from vpnmigrate.drift import configuration, differences
 from vpnmigrate.errors import NothingToMigrateError, PreflightError, VpnMigrateError
-from vpnmigrate.model import (
+from vpnmigrate.model.changes import AttachVpnGateway, DetachVpnGateway, ReplaceRoute
+from vpnmigrate.model.decisions import Decisions, InsideMode, OldTunnels, TestVpc
+from vpnmigrate.model.ec2 import (
     AssociationRecord,
     Attached,
     ConnectionRecord,
@@ -34,10 +35,9 @@ from vpnmigrate.model import (
     TunnelRecord,
     VpcRecord,
 )
-from vpnmigrate.options import Decisions, InsideMode, OldTunnels, TestVpc
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.planner import expected_end, fingerprint, plan_from
-from vpnmigrate.survey import Survey
 
 # Their lines are measured by the tests that say what each is for.
 pytestmark = pytest.mark.no_cover

@@ -10,14 +10,14 @@ from tests.builders import MIGRATION, snapshot_by_tag
 from tests.stage import Lookout, Roads, Signal
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.changes import AwsChange, Change, DisassociateEdge, PlaceClaim
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.files import scenario_text
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.looking import Claimant
-from vpnmigrate.model import VpnGatewayId
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import GATEWAY_ROLE, Plan
+from vpnmigrate.model.changes import AwsChange, Change, DisassociateEdge, PlaceClaim
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.planner import plan_from, unexpected
 from vpnmigrate.records import Intended
 from vpnmigrate.runner import Runner, Surroundings

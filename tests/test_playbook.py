@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpnmigrate.errors import MalformedFileError
-from vpnmigrate.options import (
+from vpnmigrate.model.decisions import (
     Approvals,
     BackOut,
     Decisions,

@@ -18,17 +18,7 @@ from tests.builders import (
     a_survey,
     a_table,
 )
-from vpnmigrate.model import (
-    Attached,
-    CustomerGatewayRecord,
-    RouteRecord,
-    Tag,
-    TunnelRecord,
-    VpcId,
-    VpcRecord,
-    VpnConnectionId,
-)
-from vpnmigrate.options import (
+from vpnmigrate.model.decisions import (
     Decisions,
     DirectConnect,
     Exceptions,
@@ -38,9 +28,19 @@ from vpnmigrate.options import (
     TestVpc,
     Waits,
 )
-from vpnmigrate.plan import Finding, Severity
+from vpnmigrate.model.ec2 import (
+    Attached,
+    CustomerGatewayRecord,
+    RouteRecord,
+    Tag,
+    TunnelRecord,
+    VpcId,
+    VpcRecord,
+    VpnConnectionId,
+)
+from vpnmigrate.model.plan import Finding, Severity
+from vpnmigrate.model.survey import Survey, Unread
 from vpnmigrate.preflight import CHECKS, check
-from vpnmigrate.survey import Survey, Unread
 
 SOURCES = sorted((Path(__file__).parents[1] / "vpnmigrate" / "preflight").glob("*.py"))
 LISTED = {VpnConnectionId("vpn-old"): ("169.254.20.0/30", "169.254.20.4/30")}

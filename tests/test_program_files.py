@@ -13,14 +13,13 @@ import pytest
 
 from tests.builders import a_run
 from vpnmigrate.cli.bounded import Bounds, run_bounded
-from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError
-from vpnmigrate.options import Decisions, HookMoment, TestVpc
+from vpnmigrate.model.clock import SteadyClock
+from vpnmigrate.model.decisions import Decisions, HookMoment, TestVpc
+from vpnmigrate.model.probes import Tally, missed
 from vpnmigrate.playbook import playbook_from
 from vpnmigrate.prober import Prober
-from vpnmigrate.probes import missed
 from vpnmigrate.program_files import changed, checked, pinned, require_unchanged
-from vpnmigrate.tallies import Tally
 
 PATIENT = Bounds(timedelta(seconds=60))
 

@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import BOTH, OLD, OLD_VPN, PREFIX, a_connection, a_plan, a_survey, a_table
-from vpnmigrate.changes import DeleteVpnConnection, DeleteVpnGateway
-from vpnmigrate.facts import Existence
 from vpnmigrate.journeys import CUTOVER, FORWARD
-from vpnmigrate.model import State
-from vpnmigrate.options import Decisions, OldTunnels, TestVpc
-from vpnmigrate.plan import Direction, Phase
+from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
+from vpnmigrate.model.decisions import Decisions, OldTunnels, TestVpc
+from vpnmigrate.model.ec2 import State
+from vpnmigrate.model.facts import Existence
+from vpnmigrate.model.plan import Direction, Phase
 from vpnmigrate.proving import BACK, prove
 from vpnmigrate.steps.base import Met, NotYet, Step
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway

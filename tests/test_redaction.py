@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpnmigrate.devices.secret import Secret
-from vpnmigrate.redaction import HIDDEN, Redaction, mapped, without_key_elements
+from vpnmigrate.model.redaction import HIDDEN, Redaction, mapped, without_key_elements
 
 KEY = "Canary.0123456789_zZ"
 ELEMENT = f"<ike>\n <pre_shared_key>{KEY}</pre_shared_key>\n</ike>"

@@ -13,10 +13,10 @@ from tests.report.examples import BEGAN
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.worlds import load
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.commands import cli
-from vpnmigrate.model import MigrationId, RouteTableId
-from vpnmigrate.options import Decisions, TestVpc, Waits
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
+from vpnmigrate.model.ec2 import MigrationId, RouteTableId
 from vpnmigrate.planner import plan_from
 from vpnmigrate.rehearsal import BOUNDARIES, Made, Passage, Rehearsal, rehearse, result_of
 from vpnmigrate.report import rehearsal as view

@@ -9,8 +9,8 @@ import pytest
 
 from tests.builders import NOON, a_plan, minutes
 from vpnmigrate.errors import MalformedFileError, VpnMigrateError
+from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.rehearsals import Rehearsals
-from vpnmigrate.rehearsed import Rehearsed
 
 PLAN = msgspec.structs.replace(a_plan(), fingerprint="f" * 64)
 RESULT = Rehearsed(

@@ -10,7 +10,13 @@ import msgspec
 import pytest
 
 from tests.builders import NEW, OLD, a_table
-from vpnmigrate.model import PROPAGATED_ROUTE, RouteRecord, RouteTableId, RouteTableRecord, VpcId
+from vpnmigrate.model.ec2 import (
+    PROPAGATED_ROUTE,
+    RouteRecord,
+    RouteTableId,
+    RouteTableRecord,
+    VpcId,
+)
 from vpnmigrate.routes import BLACK_HOLE, NOTHING, equivalence
 
 TABLES = int(os.environ.get("VPNMIGRATE_TEST_TABLES", "10000"))

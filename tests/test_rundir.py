@@ -10,7 +10,7 @@ import pytest
 
 from tests.builders import MIGRATION, a_plan, a_run
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
-from vpnmigrate.model import MigrationId
+from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.private_files import write_whole
 from vpnmigrate.rundir import Runs
 

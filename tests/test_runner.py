@@ -22,14 +22,6 @@ from tests.builders import (
 )
 from tests.stage import Lookout, Nobody, Stage
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.changes import (
-    AskOperator,
-    AttachVpnGateway,
-    CreateVpnGateway,
-    DetachVpnGateway,
-    DisablePropagation,
-    ReplaceRoute,
-)
 from vpnmigrate.errors import (
     BackedOutError,
     ChangeRefusedError,
@@ -42,9 +34,18 @@ from vpnmigrate.errors import (
     StepError,
     WrongAccountError,
 )
-from vpnmigrate.model import Attachment
-from vpnmigrate.options import BackOut, Decisions, OldTunnels, TestVpc, Waits
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.changes import (
+    AskOperator,
+    AttachVpnGateway,
+    CreateVpnGateway,
+    DetachVpnGateway,
+    DisablePropagation,
+    ReplaceRoute,
+)
+from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, TestVpc, Waits
+from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.records import (
     Answered,
@@ -64,7 +65,6 @@ from vpnmigrate.replay import Traffic, going_on
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
-from vpnmigrate.snapshot import Word
 from vpnmigrate.states import RunStatus
 
 READS = ("Describe", "Get", "List")

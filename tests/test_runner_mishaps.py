@@ -22,13 +22,6 @@ from tests.builders import (
     role_of,
 )
 from tests.stage import Lookout, Nobody, Stage
-from vpnmigrate.changes import (
-    AskOperator,
-    AttachVpnGateway,
-    CreateVpnConnection,
-    CreateVpnGateway,
-    DisablePropagation,
-)
 from vpnmigrate.errors import (
     ChangeRefusedError,
     DidNotSettleError,
@@ -37,9 +30,17 @@ from vpnmigrate.errors import (
     NotVerifiedError,
     StepError,
 )
-from vpnmigrate.facts import ABSENT, Claim
-from vpnmigrate.model import Attachment
-from vpnmigrate.options import Decisions, TestVpc, Waits
+from vpnmigrate.model.changes import (
+    AskOperator,
+    AttachVpnGateway,
+    CreateVpnConnection,
+    CreateVpnGateway,
+    DisablePropagation,
+)
+from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
+from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.facts import ABSENT, Claim
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.records import (
     BaselineTaken,
     Entry,
@@ -52,7 +53,6 @@ from vpnmigrate.replay import Traffic
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 from vpnmigrate.sandbox.robot import DeviceEngineer
-from vpnmigrate.snapshot import Word
 from vpnmigrate.states import RunStatus
 
 

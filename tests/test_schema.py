@@ -7,7 +7,7 @@ import json
 import pytest
 
 from vpnmigrate.files import PLAYBOOKS
-from vpnmigrate.options import Decisions
+from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.schema import playbook_schema
 from vpnmigrate.strict_yaml import document_from
 

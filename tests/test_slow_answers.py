@@ -11,14 +11,14 @@ import pytest
 from tests.builders import NOON, OLD, VPC
 from tests.stage import Stage
 from vpnmigrate.calls import DirectCalls
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import AwsUnreadableError, BackedOutError, HeldError, InterruptedRunError
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.holding import AWAY
-from vpnmigrate.model import Attachment
-from vpnmigrate.options import BackOut, Decisions, Waits, Window
-from vpnmigrate.outcomes import InDoubt, Outcome
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.changes.base import InDoubt, Outcome
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import BackOut, Decisions, Waits, Window
+from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.ports import Attendance, InFlight, T
 from vpnmigrate.records import DirectionTaken, Noted
 from vpnmigrate.replay import RunState, Traffic, replay

@@ -14,14 +14,13 @@ from tests.filed import ANN, BOB, Desk, named
 from tests.stage import Stage
 from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.calls import DirectCalls, unattended
-from vpnmigrate.changes import AwsChange, DisablePropagation
-from vpnmigrate.changes.base import Mark
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import TakenOverError
 from vpnmigrate.journal import FileJournal, MemoryJournal
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.model import RouteTableId, VpnGatewayId
-from vpnmigrate.outcomes import Outcome, Performed
+from vpnmigrate.model.changes import AwsChange, DisablePropagation
+from vpnmigrate.model.changes.base import Mark, Outcome, Performed
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
 from vpnmigrate.performing import Performer
 from vpnmigrate.records import Answered, Intended
 from vpnmigrate.states import RunStatus

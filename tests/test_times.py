@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vpnmigrate.times import moment, span, time_of_day
+from vpnmigrate.model.clock import moment, span, time_of_day
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vpnmigrate.errors import VaultError
-from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.vault import Vault
 
 ID = VpnConnectionId("vpn-1")

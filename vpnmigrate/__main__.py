@@ -1,4 +1,4 @@
-"""Run the command line with ``python -m vpnmigrate``."""
+"""Entry point of ``python -m vpnmigrate``."""
 
 from vpnmigrate.cli import main
 

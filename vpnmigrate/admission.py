@@ -5,9 +5,9 @@ from __future__ import annotations
 from vpnmigrate.commands import cli
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import AwsUnreadableError, DriftError, WrongAccountError
-from vpnmigrate.options import DirectConnect
-from vpnmigrate.plan import Plan
-from vpnmigrate.survey import Survey
+from vpnmigrate.model.decisions import DirectConnect
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.survey import Survey
 
 
 def require_account(plan: Plan, account: str, arn: str) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from vpnmigrate.commands import Command, options
 from vpnmigrate.errors import HeldError, RefusedError
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.model import Role
+from vpnmigrate.model.ec2 import Role
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.ownership import candidates, ownership_of, role_to_adopt
-from vpnmigrate.plan import Plan
 from vpnmigrate.ports import People
 from vpnmigrate.records import Adopted, AdoptionAsked
-from vpnmigrate.snapshot import Reading
 from vpnmigrate.steps.base import NotYet
 
 NONE = "none"

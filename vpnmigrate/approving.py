@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.approval import Approval
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.plan import Plan
 
 SKEW = timedelta(minutes=5)
 """How far two honest clocks may differ: as much as AWS bears at the least (SigV4)."""

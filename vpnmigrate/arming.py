@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from vpnmigrate.clock import Clock
 from vpnmigrate.commands import cli
 from vpnmigrate.confirming import obstacles
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.ports import Ec2, Paths, Watchdog
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.spoken import Armed, ConfirmWished, WatchdogMissed
 from vpnmigrate.windows.reckoning import expected
 

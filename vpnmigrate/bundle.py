@@ -18,8 +18,8 @@ from typing import Final
 import msgspec
 
 from vpnmigrate.commands import cli
-from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import BundleDamagedError, MalformedFileError
+from vpnmigrate.model.decoding import fault_of
 
 BUNDLE_FORMAT = 1
 MANIFEST: Final = "manifest.json"

@@ -10,15 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
-from vpnmigrate.changes import AwsChange
-from vpnmigrate.changes.base import Mark
 from vpnmigrate.errors import AwsUnreadableError
-from vpnmigrate.model import VpnGatewayId
-from vpnmigrate.outcomes import Outcome
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.changes import AwsChange
+from vpnmigrate.model.changes.base import Mark, Outcome
+from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Reading
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.ports import Attend, Attendance, Calls, Ec2, Identity, Path, Paths, T
-from vpnmigrate.snapshot import Reading
-from vpnmigrate.survey import Survey
 
 LOOK_LIMIT: Final = timedelta(seconds=90)
 """For a look with its pages and repeats: shorter than the consistency delay of two minutes, so

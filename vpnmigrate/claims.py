@@ -11,8 +11,8 @@ from typing import Final
 
 from vpnmigrate.commands import Advice, aws
 from vpnmigrate.errors import ClaimedError
-from vpnmigrate.facts import ABSENT, Value
-from vpnmigrate.model import Tag, VpnGatewayId
+from vpnmigrate.model.ec2 import Tag, VpnGatewayId
+from vpnmigrate.model.facts import ABSENT, Value
 
 LONGEST_HOLDER: Final = 256
 """EC2's limit of a tag value (domain.md 2.11)."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from vpnmigrate.clock import Clock
 from vpnmigrate.logbook import Logbook
+from vpnmigrate.model.clock import Clock
 from vpnmigrate.records import ClockMoved
 
 NOTICED = timedelta(seconds=10)

@@ -1,4 +1,4 @@
-"""Commands to paste: lists of words, which are quoted only where they are shown.
+"""Commands to paste: lists of words, quoted where they are shown.
 
 A word is quoted so that bash and zsh, interactive or not, pass it on unchanged.
 """

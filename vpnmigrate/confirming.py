@@ -13,14 +13,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from vpnmigrate.gates.host import own_path
-from vpnmigrate.go_no_go import Call
-from vpnmigrate.options import OldTunnels
-from vpnmigrate.plan import Direction, Plan
+from vpnmigrate.model.clock import moment, span, time_of_day
+from vpnmigrate.model.decisions import OldTunnels
+from vpnmigrate.model.gates import Call
+from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.ports import Credentials, Path, Renewal
 from vpnmigrate.records import Entry
 from vpnmigrate.replay import RunState
 from vpnmigrate.spoken import Armed
-from vpnmigrate.times import moment, span, time_of_day
 from vpnmigrate.windows.reckoning import Expected
 
 SHORTEST = timedelta(minutes=1)

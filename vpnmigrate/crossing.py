@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from vpnmigrate.arming import Arming
 from vpnmigrate.deciding import Deciding
-from vpnmigrate.facts import Switch
 from vpnmigrate.gatekeeping import Gatekeeper
 from vpnmigrate.holding import Holding
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.model import Attachment
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.facts import Switch
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.probing import Probing
 from vpnmigrate.records import BaselineTaken
 from vpnmigrate.replay import Traffic
 from vpnmigrate.settling import Settler
-from vpnmigrate.snapshot import Snapshot
 from vpnmigrate.steps.traffic import any_device_is_over, baseline_of
 
 

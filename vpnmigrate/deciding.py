@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from vpnmigrate.clock import Clock
 from vpnmigrate.errors import TurnBackError
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.options import BackOut
-from vpnmigrate.plan import Direction, Plan
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.clock import Clock, moment
+from vpnmigrate.model.decisions import BackOut
+from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.ports import Choice, Overdue, People
 from vpnmigrate.records import DeadlinePassed, DecideBy, Noted
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState
 from vpnmigrate.spoken import AbortAsked, Continued
-from vpnmigrate.times import moment
 from vpnmigrate.windows.reckoning import back_out_deadline, expected
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from vpnmigrate.model import (
+from vpnmigrate.model.ec2 import (
     ConnectionRecord,
     CustomerGatewayRecord,
     GatewayRecord,
     RouteTableRecord,
     VpcRecord,
 )
-from vpnmigrate.survey import Survey
+from vpnmigrate.model.survey import Survey
 
 Facts = Iterator[tuple[str, str]]
 

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, with what to do next.
+"""Errors: every exception with its advice, and every exit code.
 
 - ``VpnMigrateError``
     - ``UsageError`` (2): the command line, a file's text, an unknown run

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from vpnmigrate.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
-from vpnmigrate.model import Role, VpnConnectionId
-from vpnmigrate.outcomes import InDoubt, Later, Outcome, Performed, Refused
-from vpnmigrate.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep, connection_role
+from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
+from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
+from vpnmigrate.model.ec2 import Role, VpnConnectionId
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep, connection_role
 from vpnmigrate.records import (
     Answered,
     DirectionTaken,

@@ -14,7 +14,6 @@ import msgspec
 
 import vpnmigrate
 from vpnmigrate.commands import cli
-from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import (
     MalformedFileError,
     PlanEditedError,
@@ -22,11 +21,12 @@ from vpnmigrate.errors import (
     UsageError,
     VpnMigrateError,
 )
-from vpnmigrate.plan import PLAN_FORMAT, Plan
+from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.plan import PLAN_FORMAT, Plan
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.planner import derived_again, differing, fingerprint_of
 from vpnmigrate.playbook import Playbook, playbook_from
 from vpnmigrate.private_files import write_output
-from vpnmigrate.survey import Survey
 
 MEGABYTE = 1024 * 1024
 LARGEST_PLAN = 64 * MEGABYTE

@@ -8,15 +8,14 @@ from msgspec.structs import replace
 
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look, Looker
-from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Green, Word
 from vpnmigrate.probing import Probing
 from vpnmigrate.records import Degraded, Flapped, Noted, OutageEnded, Record, TrafficVerified
-from vpnmigrate.snapshot import Word
 from vpnmigrate.spoken import Acceptable
 from vpnmigrate.steps.green import holds, seen_again
 from vpnmigrate.steps.traffic import acceptable, degraded, destinations, shortfalls
-from vpnmigrate.streaks import Green
 
 
 class Flow:

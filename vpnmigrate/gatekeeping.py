@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 
 from vpnmigrate import gates
 from vpnmigrate.admission import require_direct_connect_known, require_unchanged
-from vpnmigrate.clock import Clock
 from vpnmigrate.commands import cli
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import HeldError, NotVerifiedError
 from vpnmigrate.gates import Circumstances, ProofOfReturn
-from vpnmigrate.go_no_go import Call, Force, Gate, Milestone, Seen
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look
-from vpnmigrate.options import HookMoment
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.gates import Call, Force, Gate, Milestone, Seen
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.ports import Ec2, Hooks, NoHooks, Paths
 from vpnmigrate.records import Forced, GatesSeen
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.settling import Settler
-from vpnmigrate.survey import Survey
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,16 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from vpnmigrate.calls import SLOW
-from vpnmigrate.clock import Clock
 from vpnmigrate.clock_watch import ClockWatch
 from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import HeldError, TurnBackError
 from vpnmigrate.logbook import Logbook
+from vpnmigrate.model.clock import Clock, moment
+from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.orders import Rest, Stop, TurnBack, heed
-from vpnmigrate.plan import Direction, Plan
 from vpnmigrate.ports import Attend, InFlight, Observer
 from vpnmigrate.records import Noted
 from vpnmigrate.tasks import Tasks
-from vpnmigrate.times import moment
 
 AWAY = timedelta(minutes=15)
 """Longer than a test command may take (10 min).  A call of AWS's is attended to while it is under

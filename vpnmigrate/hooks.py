@@ -9,9 +9,9 @@ from datetime import datetime
 
 import msgspec
 
-from vpnmigrate.changes import AskOperator
-from vpnmigrate.options import HookMoment
-from vpnmigrate.plan import Direction, Plan
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.records import (
     DirectionTaken,
     Entry,

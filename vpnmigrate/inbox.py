@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.private_files import FOLDER_MODE, sync_folder, write_whole
 from vpnmigrate.rundir import Run
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vpnmigrate.plan import Direction, Plan
-from vpnmigrate.snapshot import Snapshot, Way
+from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.model.snapshot import Snapshot, Way
 from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.s01_record_before import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway, new_gateway

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from vpnmigrate.clock import Clock
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.progress import Sight, Sighting, Waiting
+from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.private_files import FILE_MODE
 from vpnmigrate.records import Entry, StepBegun
-from vpnmigrate.redaction import Redaction
 from vpnmigrate.rundir import Run
-from vpnmigrate.sights import Sight, Sighting, Waiting
 
 PACE = timedelta(seconds=1)
 """Between two writes; nobody looks more often."""

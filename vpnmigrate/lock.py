@@ -20,12 +20,11 @@ from typing import Final
 import msgspec
 from filelock import FileLock, Timeout
 
-from vpnmigrate.clock import Clock
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import LockedError, TakenOverError, VpnMigrateError
+from vpnmigrate.model.clock import Clock, moment, span
 from vpnmigrate.private_files import FILE_MODE, write_whole
 from vpnmigrate.rundir import Run
-from vpnmigrate.times import moment, span
 
 PATIENCE: Final = timedelta(milliseconds=500)
 """Whoever asks whether a lock is held has a share of it for a moment."""

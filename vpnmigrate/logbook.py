@@ -9,8 +9,6 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
-from vpnmigrate.belief import Intent
-from vpnmigrate.changes import AttachVpnGateway, Creation, EnablePropagation
 from vpnmigrate.commands import Command
 from vpnmigrate.errors import (
     HeldError,
@@ -20,16 +18,18 @@ from vpnmigrate.errors import (
     TurnBackError,
     VpnMigrateError,
 )
-from vpnmigrate.facts import EdgeAssociation, Fact, Propagation, Switch
-from vpnmigrate.model import Role, RouteTableRecord, VpnGatewayId
-from vpnmigrate.outcomes import Performed
+from vpnmigrate.model.changes import AttachVpnGateway, Creation, EnablePropagation
+from vpnmigrate.model.changes.base import Performed
+from vpnmigrate.model.consistency import Intent
+from vpnmigrate.model.ec2 import Role, RouteTableRecord, VpnGatewayId
+from vpnmigrate.model.facts import EdgeAssociation, Fact, Propagation, Switch
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.ownership import Doubt, Evidence, ownership_of
-from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Journal, Observer
 from vpnmigrate.records import Adopted, Failed, Held, Interrupted, OtherHand, Record
 from vpnmigrate.replay import RunState, going_on, replay
 from vpnmigrate.run_clock import gaps_in, latest
-from vpnmigrate.snapshot import Reading
 
 
 class Logbook:

@@ -18,14 +18,14 @@ import msgspec
 import structlog
 from structlog.typing import BindableLogger, EventDict, WrappedLogger
 
-from vpnmigrate.clock import Clock
 from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.private_files import open_to_append
 from vpnmigrate.records import Entry
-from vpnmigrate.redaction import Redaction
 from vpnmigrate.rundir import Run
 from vpnmigrate.settings import LogTo
-from vpnmigrate.sights import Sighting
 
 REDACTED = "(redacted)"
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vpnmigrate.belief import CONSISTENCY_DELAY, Intent, foreign, recent, trusted
-from vpnmigrate.clock import Clock
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotAuthorizedError, NotFoundError
-from vpnmigrate.facts import UNKNOWN
 from vpnmigrate.journeys import way_of
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.model import VpnGatewayId
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY, Intent, foreign, recent, trusted
+from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.facts import UNKNOWN
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan
+from vpnmigrate.model.snapshot import Reading, Snapshot, Told, Way, Word, snapshot_of
 from vpnmigrate.ownership import ownership_of
-from vpnmigrate.plan import GATEWAY_ROLE, Direction, Plan
 from vpnmigrate.ports import Ec2
 from vpnmigrate.replay import RunState
-from vpnmigrate.snapshot import Reading, Snapshot, Told, Way, Word, snapshot_of
 from vpnmigrate.steps.base import NotYet
 
 _AGEING = {Word.OLD_TUNNELS_DISABLED}

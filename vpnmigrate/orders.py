@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
 from vpnmigrate.records import Entry, Record
 from vpnmigrate.replay import Order, RunState, Wish
 from vpnmigrate.spoken import AbortAsked, Accepted, Confirmed, Continued, Declined, Paused, Verb

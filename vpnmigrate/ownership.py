@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from vpnmigrate.changes import (
+from vpnmigrate.model.changes import (
     AttachVpnGateway,
     AwsChange,
     CreateTestSubnet,
@@ -26,7 +26,7 @@ from vpnmigrate.changes import (
     DeleteVpnGateway,
     DetachVpnGateway,
 )
-from vpnmigrate.model import (
+from vpnmigrate.model.ec2 import (
     DEFAULT_ASN,
     ConnectionRecord,
     GatewayRecord,
@@ -37,9 +37,14 @@ from vpnmigrate.model import (
     Tag,
     VpcRecord,
 )
-from vpnmigrate.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE, Plan, connection_role
-from vpnmigrate.readings import life_of
-from vpnmigrate.snapshot import Ownership, Reading, Resource, Stranger
+from vpnmigrate.model.plan import (
+    GATEWAY_ROLE,
+    TEST_SUBNET_ROLE,
+    TEST_VPC_ROLE,
+    Plan,
+    connection_role,
+)
+from vpnmigrate.model.snapshot import Ownership, Reading, Resource, Stranger, life_of
 from vpnmigrate.steps.s03_create_connections import successor
 from vpnmigrate.steps.s06_try_in_test_vpc import test_subnet_cidr
 

@@ -10,19 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from vpnmigrate.belief import CONSISTENCY_DELAY
-from vpnmigrate.changes import AwsChange, PlaceClaim, RemoveClaim
-from vpnmigrate.clock import Timer
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, StepError
-from vpnmigrate.facts import Fact
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Looker
-from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.changes import AwsChange, PlaceClaim, RemoveClaim
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.clock import Timer, span
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY
+from vpnmigrate.model.facts import Fact
+from vpnmigrate.model.plan import Direction, Phase
 from vpnmigrate.performing import Done
-from vpnmigrate.plan import Direction, Phase
 from vpnmigrate.records import Noted
 from vpnmigrate.steps.base import Step
-from vpnmigrate.times import span
 
 UNHEARD_LIMIT = timedelta(minutes=15)
 """For a call that is sent again and again, and never answered: as long as for throttling."""

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from vpnmigrate.changes import AwsChange, Creation, OperatorTask
-from vpnmigrate.changes.base import Mark
-from vpnmigrate.clock import Clock
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import StepError
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.outcomes import Later, Outcome
+from vpnmigrate.model.changes import AwsChange, Creation, OperatorTask
+from vpnmigrate.model.changes.base import Later, Mark, Outcome
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.ownership import forbidden
-from vpnmigrate.plan import Direction, Plan
 from vpnmigrate.ports import Attendance, Calls, Ec2
 from vpnmigrate.records import Answered, Intended
 

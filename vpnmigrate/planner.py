@@ -19,7 +19,8 @@ from vpnmigrate.errors import NothingToMigrateError, PreflightError, RefusedErro
 from vpnmigrate.imagine import opening, walked
 from vpnmigrate.imagine.ending import end_of
 from vpnmigrate.journeys import CLEAN_UP, CUTOVER, FORWARD, RETIRE
-from vpnmigrate.model import (
+from vpnmigrate.model.decisions import Decisions, TunnelPolicy
+from vpnmigrate.model.ec2 import (
     ConnectionRecord,
     GatewayRecord,
     MigrationId,
@@ -27,8 +28,7 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.options import Decisions, TunnelPolicy
-from vpnmigrate.plan import (
+from vpnmigrate.model.plan import (
     GATEWAY_ROLE,
     Direction,
     Finding,
@@ -39,9 +39,9 @@ from vpnmigrate.plan import (
     Severity,
     connection_role,
 )
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.preflight import check
 from vpnmigrate.preflight.connections import nothing_to_migrate
-from vpnmigrate.survey import Survey
 
 TRAFFIC_STEP = 10
 BUILT_IN = ("asn", "keys", "inside", "inside_cidrs", "tunnel_options")

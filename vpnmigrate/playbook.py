@@ -13,10 +13,10 @@ import msgspec
 from msgspec import Meta, Struct, inspect, structs
 
 from vpnmigrate.errors import UsageError
-from vpnmigrate.options import Decisions, Window
-from vpnmigrate.probes import probe_from
-from vpnmigrate.programs import ADVICE as NAME_ADVICE
-from vpnmigrate.programs import commands_of, name_fault
+from vpnmigrate.model.decisions import Decisions, Window
+from vpnmigrate.model.probes import probe_from
+from vpnmigrate.model.programs import ADVICE as NAME_ADVICE
+from vpnmigrate.model.programs import commands_of, name_fault
 from vpnmigrate.strict_yaml import Document, Path, document_from, parted
 from vpnmigrate.windows.written import window_from
 

@@ -8,17 +8,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
-from vpnmigrate.changes import AwsChange, OperatorTask
-from vpnmigrate.changes.base import Mark
-from vpnmigrate.model import Role, VpnGatewayId
-from vpnmigrate.options import HookMoment
-from vpnmigrate.outcomes import Outcome
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.changes import AwsChange, OperatorTask
+from vpnmigrate.model.changes.base import Mark, Outcome
+from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.ec2 import Role, VpnGatewayId
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.probes import Tally
+from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.snapshot import Reading, Word
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.records import Entry, Record
-from vpnmigrate.sights import Sighting
-from vpnmigrate.snapshot import Reading, Word
-from vpnmigrate.survey import Survey
-from vpnmigrate.tallies import Tally
 
 T = TypeVar("T")
 

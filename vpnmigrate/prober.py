@@ -14,11 +14,10 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
-from vpnmigrate.clock import Clock
-from vpnmigrate.probes import Aim, Command, Connect, counted, probe_from
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.probes import Aim, Command, Connect, Tally, counted, probe_from
 from vpnmigrate.program_files import Checked, checked
 from vpnmigrate.rundir import Run
-from vpnmigrate.tallies import Tally
 
 PACE = timedelta(seconds=1)
 """Between the beginnings of two attempts, as long as each is answered in time."""

@@ -7,14 +7,13 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from vpnmigrate.clock import Clock
 from vpnmigrate.errors import JournalError
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.plan import Direction, Plan
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.model.probes import Moment, Tally, missed
 from vpnmigrate.ports import Probes
-from vpnmigrate.probes import missed
 from vpnmigrate.records import Probed
-from vpnmigrate.tallies import Moment, Tally
 
 FIRST_ANSWER = timedelta(seconds=3)
 """How long step 7 waits to learn which probes work: one attempt of each, and a second to spare."""

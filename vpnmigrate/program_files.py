@@ -13,8 +13,8 @@ from typing import Final
 
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.options import Decisions
-from vpnmigrate.programs import commands_of, name_fault
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.programs import commands_of, name_fault
 
 _PIECE: Final = 1024 * 1024
 _LARGEST: Final = 512 * _PIECE

@@ -10,17 +10,17 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from vpnmigrate.approval import Approval
-from vpnmigrate.changes import Change
 from vpnmigrate.commands import Invocation
-from vpnmigrate.go_no_go import Gate, Milestone, Seen
-from vpnmigrate.model import MigrationId, Role, RouteTableId, VpnConnectionId
-from vpnmigrate.options import HookMoment
-from vpnmigrate.outcomes import Outcome
-from vpnmigrate.plan import Direction
-from vpnmigrate.snapshot import Word
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.changes import Change
+from vpnmigrate.model.changes.base import Outcome
+from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.ec2 import MigrationId, Role, RouteTableId, VpnConnectionId
+from vpnmigrate.model.gates import Gate, Milestone, Seen
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.probes import Moment, Tally
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.spoken import Ordered
-from vpnmigrate.tallies import Moment, Tally
 
 JOURNAL_FORMAT = 1
 

@@ -16,21 +16,23 @@ from tempfile import TemporaryDirectory
 from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.logbook import evidence_of
 from vpnmigrate.looking import Claimant
-from vpnmigrate.model import Attachment, VpnGatewayId
-from vpnmigrate.options import Approvals
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import Approvals
+from vpnmigrate.model.ec2 import Attachment, VpnGatewayId
+from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
+from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.snapshot import Ownership, Reading, snapshot_of
 from vpnmigrate.ownership import ownership_of
-from vpnmigrate.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.ports import NoInterruption, NoPaths
 from vpnmigrate.proving import prove
 from vpnmigrate.proving.proof import Proof
 from vpnmigrate.records import Entry, Intended
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import replay
 from vpnmigrate.routes import Row, equivalence
 from vpnmigrate.runner import Runner, Surroundings
@@ -38,8 +40,6 @@ from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
-from vpnmigrate.sights import Sighting
-from vpnmigrate.snapshot import Ownership, Reading, snapshot_of
 from vpnmigrate.stopwatch import (
     Leg,
     down,

@@ -15,11 +15,11 @@ from pathlib import Path
 import msgspec
 
 from vpnmigrate.commands import cli
-from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import MalformedFileError, VpnMigrateError
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.approval import REHEARSED_FORMAT, Rehearsed
+from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.private_files import make_folder, write_whole
-from vpnmigrate.rehearsed import REHEARSED_FORMAT, Rehearsed
 
 LARGEST = 64 * 1024
 """A record has ten spans of time in it."""

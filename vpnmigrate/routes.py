@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network, summarize_address_ra
 
 from msgspec import Struct
 
-from vpnmigrate.model import CREATED_ROUTE, RouteRecord, RouteTableId, RouteTableRecord
+from vpnmigrate.model.ec2 import CREATED_ROUTE, RouteRecord, RouteTableId, RouteTableRecord
 
 NOTHING = "nothing"
 """Next hop of an address that no route covers."""

@@ -3,7 +3,7 @@
 Entries carry the boot and the uptime of the machine that wrote them.  Within one boot the time
 between two of them is exact.  Across boots and hosts only the clocks on the wall tell, which may
 be wrong both ways: then a duration is what they tell, and at least zero; and what is believed only
-after a while (``belief``) counts none of it, for nothing proves that it has passed.
+after a while (``consistency``) counts none of it, for nothing proves that it has passed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from vpnmigrate.clock import Clock, Stamp
+from vpnmigrate.model.clock import Clock, Stamp
 from vpnmigrate.records import Entry, Record
 
 

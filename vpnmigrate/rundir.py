@@ -33,9 +33,9 @@ from typing import Final
 import msgspec
 
 from vpnmigrate.commands import Command, cli
-from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.private_files import FOLDER_MODE, make_folder, sync_folder, write_whole
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from vpnmigrate.adopting import Adopting
 from vpnmigrate.arming import Arming, CommitConfirm
 from vpnmigrate.calls import DirectCalls, LimitedEc2, LimitedPaths
-from vpnmigrate.clock import Clock
 from vpnmigrate.commands import cli
 from vpnmigrate.crossing import Crossing
 from vpnmigrate.deciding import Deciding
@@ -36,9 +35,10 @@ from vpnmigrate.journeys import (
 )
 from vpnmigrate.logbook import Logbook, written_down
 from vpnmigrate.looking import Claimant, Looker
-from vpnmigrate.options import BackOut
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.decisions import BackOut
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction, Plan
 from vpnmigrate.performing import Performer
-from vpnmigrate.plan import FIRST_OF_CUTOVER, Direction, Plan
 from vpnmigrate.ports import (
     Attend,
     Calls,

@@ -10,19 +10,19 @@ from vpnmigrate.admission import require_account, require_direct_connect_known, 
 from vpnmigrate.claims import claim_of, require_not_foreign
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import AwsError, AwsUnreadableError
-from vpnmigrate.facts import Claim
 from vpnmigrate.gates import host
-from vpnmigrate.go_no_go import Call
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Claimant
-from vpnmigrate.model import State, VpnGatewayId
+from vpnmigrate.model.ec2 import State, VpnGatewayId
+from vpnmigrate.model.facts import Claim
+from vpnmigrate.model.gates import Call
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan
+from vpnmigrate.model.snapshot import Ownership, snapshot_of
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.ownership import ownership_of
-from vpnmigrate.plan import GATEWAY_ROLE, Direction, Plan
 from vpnmigrate.planner import unexpected
 from vpnmigrate.ports import Ec2, Identity
 from vpnmigrate.records import Noted
-from vpnmigrate.snapshot import Ownership, snapshot_of
-from vpnmigrate.survey import Survey
 
 
 class Changed(Struct, frozen=True):

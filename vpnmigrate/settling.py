@@ -14,10 +14,7 @@ from typing import TypeVar
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type
 
 from vpnmigrate.adopting import Adopting
-from vpnmigrate.belief import CONSISTENCY_DELAY
-from vpnmigrate.changes import AwsChange, DetachVpnGateway, OperatorTask
 from vpnmigrate.claims import claimed
-from vpnmigrate.clock import Clock
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import (
     AwsUnreadableError,
@@ -26,15 +23,18 @@ from vpnmigrate.errors import (
     OtherHandError,
     StepError,
 )
-from vpnmigrate.facts import name_of
 from vpnmigrate.flow import Flow
 from vpnmigrate.holding import Holding
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look, Looker
-from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.clock import Clock, span
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY
+from vpnmigrate.model.facts import name_of
+from vpnmigrate.model.plan import Direction, Phase, Plan
 from vpnmigrate.patience import Patience
 from vpnmigrate.performing import Done, Performer
-from vpnmigrate.plan import Direction, Phase, Plan
 from vpnmigrate.ports import Observer
 from vpnmigrate.probing import Probing
 from vpnmigrate.records import OtherHand, OutageBegan, StepBegun, StepSettled
@@ -42,7 +42,6 @@ from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, Step, Ver
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
 from vpnmigrate.steps.sighting import sight_of
 from vpnmigrate.tasks import Tasks
-from vpnmigrate.times import span
 
 T = TypeVar("T")
 

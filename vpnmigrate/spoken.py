@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from vpnmigrate.snapshot import Shortage
+from vpnmigrate.model.snapshot import Shortage
 
 
 class _Record(Struct, frozen=True, tag_field="record"):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from vpnmigrate.plan import FIRST_OF_CUTOVER, Direction
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
 from vpnmigrate.records import (
     DirectionTaken,
     Entry,

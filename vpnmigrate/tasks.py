@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from vpnmigrate.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import HeldError, InterruptedRunError
 from vpnmigrate.logbook import Logbook
-from vpnmigrate.outcomes import Performed
+from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
+from vpnmigrate.model.changes.base import Performed
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.performing import Performer
-from vpnmigrate.plan import Plan
 from vpnmigrate.ports import Interruption, People
 from vpnmigrate.records import Answered, Spoken
-from vpnmigrate.snapshot import Word
 
 
 class Tasks:

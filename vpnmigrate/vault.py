@@ -19,7 +19,7 @@ from typing import Final
 from vpnmigrate.devices.configuration import keys_in
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import VaultError
-from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.private_files import FILE_MODE, FOLDER_MODE, make_folder
 
 MOST_BYTES: Final = 1024 * 1024

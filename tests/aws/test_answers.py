@@ -19,13 +19,13 @@ from vpnmigrate.aws.answers import without_characters_xml_forbids
 from vpnmigrate.aws.aside import direct_connect, quotas
 from vpnmigrate.aws.failures import LONGEST
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.changes import CreateVpnConnection
-from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import AwsUnreadableError
-from vpnmigrate.model import CustomerGatewayId, VpnConnectionId, VpnGatewayId
-from vpnmigrate.options import KeyMode
-from vpnmigrate.outcomes import InDoubt
-from vpnmigrate.plan import connection_role
+from vpnmigrate.model.changes import CreateVpnConnection
+from vpnmigrate.model.changes.base import InDoubt
+from vpnmigrate.model.clock import SteadyClock
+from vpnmigrate.model.decisions import KeyMode
+from vpnmigrate.model.ec2 import CustomerGatewayId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.plan import connection_role
 from vpnmigrate.vault import Vault
 
 KEY = "CANARY0123456789abcdef_A"

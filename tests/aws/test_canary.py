@@ -17,15 +17,14 @@ from tests.builders import MIGRATION, a_plan
 from tests.sandbox.worlds import bundled
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.changes import ArchiveConfiguration, CreateVpnConnection, CreateVpnGateway
-from vpnmigrate.changes.base import Mark
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.devices.configuration import parse
 from vpnmigrate.errors import AwsError
-from vpnmigrate.model import CustomerGatewayId, VpnConnectionId, VpnGatewayId
-from vpnmigrate.options import KeyMode
-from vpnmigrate.outcomes import Performed
-from vpnmigrate.plan import GATEWAY_ROLE, connection_role
+from vpnmigrate.model.changes import ArchiveConfiguration, CreateVpnConnection, CreateVpnGateway
+from vpnmigrate.model.changes.base import Mark, Performed
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import KeyMode
+from vpnmigrate.model.ec2 import CustomerGatewayId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.plan import GATEWAY_ROLE, connection_role
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.sandbox.loading import world_of

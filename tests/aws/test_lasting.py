@@ -10,7 +10,7 @@ from tests.aws.answering import Answering
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.lasting import ahead_of
 from vpnmigrate.aws.session import Clients, session
-from vpnmigrate.clock import VirtualClock
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.ports import Credentials, Renewal
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -37,11 +37,11 @@ from vpnmigrate.aws.failures import NotAnAnswerError, NotSentError
 from vpnmigrate.aws.pages import PAGES, pages
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.calls import LimitedEc2, unattended
-from vpnmigrate.changes import AttachVpnGateway
-from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import AwsUnreadableError, InterruptedRunError
-from vpnmigrate.model import VpcId, VpnGatewayId
-from vpnmigrate.outcomes import InDoubt, Later, Performed
+from vpnmigrate.model.changes import AttachVpnGateway
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed
+from vpnmigrate.model.clock import SteadyClock
+from vpnmigrate.model.ec2 import VpcId, VpnGatewayId
 from vpnmigrate.ports import InFlight
 
 SOON = timedelta(seconds=1)

@@ -13,7 +13,6 @@ from tests.builders import MIGRATION, NEW, OLD, VPC, a_gateway, a_plan, a_survey
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.aws.unreadable import CredentialsExpiredError
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import (
     AwsError,
     AwsUnreadableError,
@@ -22,8 +21,9 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
-from vpnmigrate.model import Tag
-from vpnmigrate.options import Decisions, TestVpc
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.ec2 import Tag
 
 WITH_TEST_VPC = a_plan(decisions=Decisions(test_vpc=TestVpc("10.99.0.0/24")))
 URL = "https://ec2.eu-west-1.amazonaws.com/"

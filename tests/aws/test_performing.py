@@ -10,12 +10,14 @@ from botocore import exceptions as botocore
 
 from tests.aws.answering import MARK, REQUEST_ID, Answering, Refusal
 from tests.devices.documents import OLD_KEYS, Ends, a_document
-from vpnmigrate import changes
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.commands import one_line
-from vpnmigrate.model import (
+from vpnmigrate.model import changes
+from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import KeyMode, TunnelOptions
+from vpnmigrate.model.ec2 import (
     CustomerGatewayId,
     Role,
     RouteTableId,
@@ -23,8 +25,6 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.options import KeyMode, TunnelOptions
-from vpnmigrate.outcomes import InDoubt, Later, Outcome, Performed, Refused
 from vpnmigrate.vault import Vault
 
 GATEWAY, VPC, TABLE = VpnGatewayId("vgw-1"), VpcId("vpc-1"), RouteTableId("rtb-1")

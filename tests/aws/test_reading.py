@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.devices.documents import OLD_ENDS, OLD_KEYS, a_document
 from vpnmigrate.aws import reading
 from vpnmigrate.aws.reading_tables import table_record
-from vpnmigrate.model import (
+from vpnmigrate.model.ec2 import (
     AssociationRecord,
     Attached,
     ConnectionRecord,

@@ -9,10 +9,16 @@ from botocore import exceptions as botocore
 
 from tests.aws.answering import Answering, Params, Refusal
 from vpnmigrate.aws.account import Reader
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import NotAuthorizedError, NotFoundError, RefusedError
-from vpnmigrate.model import VpnConnectionId, VpnGatewayId
-from vpnmigrate.survey import DirectConnectAssociation, Quotas, Survey, Unread, VirtualInterface
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.survey import (
+    DirectConnectAssociation,
+    Quotas,
+    Survey,
+    Unread,
+    VirtualInterface,
+)
 
 GATEWAY = VpnGatewayId("vgw-1")
 WORLD: dict[str, Any] = {

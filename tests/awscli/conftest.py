@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.awscli.cli import VARIABLE, AwsCli
-from vpnmigrate.clock import VirtualClock
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.scenario_file import scenario_from_text
 from vpnmigrate.sandbox.serve import serve

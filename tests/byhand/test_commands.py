@@ -26,17 +26,17 @@ from tests.builders import (
     a_plan,
     a_survey,
 )
-from vpnmigrate import changes
 from vpnmigrate.byhand.blocks import back, blocks, opening
 from vpnmigrate.byhand.commands import command
 from vpnmigrate.byhand.names import Names
-from vpnmigrate.changes.base import Mark
 from vpnmigrate.commands import Invocation
-from vpnmigrate.model import MigrationId
-from vpnmigrate.options import Decisions, KeyMode, TestVpc
-from vpnmigrate.plan import GATEWAY_ROLE, Phase, PlannedStep
+from vpnmigrate.model import changes
+from vpnmigrate.model.changes.base import Mark
+from vpnmigrate.model.changes.requests import request_of
+from vpnmigrate.model.decisions import Decisions, KeyMode, TestVpc
+from vpnmigrate.model.ec2 import MigrationId
+from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, PlannedStep
 from vpnmigrate.planner import plan_from
-from vpnmigrate.requests import request_of
 
 MARK = Mark(MigrationId("mig-1"), attempt=2, step=0)
 _AWS = re.compile(r"\baws ec2 (?:[^\\\n]|\\\n)*")

@@ -13,7 +13,7 @@ from threading import Event
 import pytest
 
 from vpnmigrate.cli.bounded import MOST_OUTPUT, Bounds, Ended, run_bounded
-from vpnmigrate.options import Decisions, HookMoment
+from vpnmigrate.model.decisions import Decisions, HookMoment
 from vpnmigrate.program_files import pinned
 from vpnmigrate.rundir import Run
 

@@ -17,13 +17,13 @@ from vpnmigrate import bundle
 from vpnmigrate.cli.leave import run
 from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.cli.worlds import load
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.files import load_plan
 from vpnmigrate.journal import read_chain
 from vpnmigrate.journal.chain import lines_of
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.records import OutageBegan, OutageEnded
 from vpnmigrate.rehearsals import Rehearsals
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.sandbox.loading import world_of
 
 Files = dict[str, bytes]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.counts import share
 from vpnmigrate.files import load_playbook
-from vpnmigrate.options import KeyMode
+from vpnmigrate.model.decisions import KeyMode
 
 REUSING = """
 name: reusing

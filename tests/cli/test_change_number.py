@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from vpnmigrate.model import Tag
+from vpnmigrate.model.ec2 import Tag
 
 
 def tags_made(terminal):

@@ -10,8 +10,8 @@ import pytest
 
 from tests.mangled.written import everything_written, hooks_in, leaks
 from vpnmigrate.cli.crash import keep
-from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.redaction import HIDDEN
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.redaction import HIDDEN
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.sandbox.tunnels import canary_key
 from vpnmigrate.vault import Vault

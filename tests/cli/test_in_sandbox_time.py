@@ -15,8 +15,8 @@ from vpnmigrate.cli.desk import own_parts
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.in_sandbox_time import InSandboxTime
 from vpnmigrate.cli.leave import run
-from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import UsageError
+from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.sandbox.pace import PacedClock
 from vpnmigrate.sandbox.serve import Server, serve
 from vpnmigrate.sandbox.world import World

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from vpnmigrate.cli.leave import run
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.live import LiveFile
 from vpnmigrate.lock import take_lock
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.rundir import Runs
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 from vpnmigrate.settings import settings_of

@@ -14,11 +14,11 @@ import typer
 
 from tests.cli.terminal import Ran, Terminal, Unattended
 from tests.pasting.shells import SHELLS, Pasted
-from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.cli.app import app
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.commands import TAKES
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 
 HOSTILE_FOLDER = "it's $(touch PWNED); a folder #1"

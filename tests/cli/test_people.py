@@ -10,15 +10,15 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import NOON
-from vpnmigrate.changes import AskOperator, RunTest
 from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
-from vpnmigrate.options import Decisions, HookMoment
+from vpnmigrate.model.changes import AskOperator, RunTest
+from vpnmigrate.model.decisions import Decisions, HookMoment
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.program_files import pinned
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run
-from vpnmigrate.snapshot import Word
 
 TASK = AskOperator(5, Word.DEVICES_CONFIGURED, "load the candidate")
 PROGRAMS = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable,)}))

@@ -16,8 +16,7 @@ from tests.builders import MIGRATION, NOON, a_survey
 from tests.report.books import a_large_plan
 from vpnmigrate.errors import Exit, PlanEditedError, RefusedError, exit_code
 from vpnmigrate.files import load_plan, load_plan_in_force, read_plan, save_plan
-from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.options import (
+from vpnmigrate.model.decisions import (
     Approvals,
     BackOut,
     Decisions,
@@ -33,6 +32,7 @@ from vpnmigrate.options import (
     Verification,
     Waits,
 )
+from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.planner import fingerprint_of, plan_from
 from vpnmigrate.report import decisions
 from vpnmigrate.windows.written import window_from

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from vpnmigrate.belief import CONSISTENCY_DELAY
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 
 

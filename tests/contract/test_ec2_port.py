@@ -21,7 +21,8 @@ from tests.sandbox.worlds import bundled
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.changes import (
+from vpnmigrate.errors import NotFoundError, TakenOverError
+from vpnmigrate.model.changes import (
     AddStaticPrefix,
     ArchiveConfiguration,
     AssociateEdge,
@@ -43,11 +44,10 @@ from vpnmigrate.changes import (
     RemoveClaim,
     ReplaceRoute,
 )
-from vpnmigrate.changes.base import Mark
-from vpnmigrate.clock import VirtualClock
-from vpnmigrate.errors import NotFoundError, TakenOverError
-from vpnmigrate.facts import ABSENT, Claim, Fact, Prefix, Propagation, Switch, Value
-from vpnmigrate.model import (
+from vpnmigrate.model.changes.base import InDoubt, Later, Mark, Outcome, Performed, Refused
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import Decisions, KeyMode, TestVpc
+from vpnmigrate.model.ec2 import (
     AWS_VPN,
     Attachment,
     MigrationId,
@@ -57,9 +57,15 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.options import Decisions, KeyMode, TestVpc
-from vpnmigrate.outcomes import InDoubt, Later, Outcome, Performed, Refused
-from vpnmigrate.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE, Plan, connection_role
+from vpnmigrate.model.facts import ABSENT, Claim, Fact, Prefix, Propagation, Switch, Value
+from vpnmigrate.model.plan import (
+    GATEWAY_ROLE,
+    TEST_SUBNET_ROLE,
+    TEST_VPC_ROLE,
+    Plan,
+    connection_role,
+)
+from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.ports import Ec2
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.door import session_for
@@ -68,7 +74,6 @@ from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.serve import serve
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.snapshot import Snapshot
 from vpnmigrate.vault import Vault
 
 OLD = VpnGatewayId("vgw-0a300000000000001")

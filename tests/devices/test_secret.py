@@ -9,7 +9,7 @@ import pickle
 import pytest
 
 from vpnmigrate.devices.secret import Secret
-from vpnmigrate.redaction import HIDDEN
+from vpnmigrate.model.redaction import HIDDEN
 
 KEY = "very.secret_1"
 

@@ -7,7 +7,7 @@ from tests.devices.test_hazards import IOS
 from vpnmigrate.devices.blocks import Block, Moment
 from vpnmigrate.devices.configuration import parse
 from vpnmigrate.devices.sheet import Sample, Side, sheet
-from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.model.ec2 import VpnConnectionId
 
 OLD_ID, NEW_ID = VpnConnectionId("vpn-old"), VpnConnectionId("vpn-new")
 NO_SAMPLE = Sample(why_not="the plan names no device type.")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.operators import Migration, a_migration, ended, until
-from vpnmigrate.clock import SystemClock
 from vpnmigrate.journal import read_journal
-from vpnmigrate.options import BackOut
+from vpnmigrate.model.clock import SystemClock
+from vpnmigrate.model.decisions import BackOut
 from vpnmigrate.records import Noted
 from vpnmigrate.replay import RunState, Traffic, replay
 from vpnmigrate.states import RunStatus

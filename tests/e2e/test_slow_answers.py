@@ -15,7 +15,7 @@ from tests.e2e.operators import PLAYBOOK, SCENARIO, Migration, ended, until
 from tests.e2e.slow_proxy import SlowProxy, slowed
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.journal import read_journal
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.replay import RunState, Traffic, replay
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.pace import PacedClock

@@ -19,10 +19,10 @@ from tests.builders import (
 )
 from tests.stage import Stage
 from vpnmigrate.errors import HeldError
-from vpnmigrate.options import Decisions, TestVpc, Waits
+from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.survey import Survey
 
 STATIC_VPN: Final = "vpn-static"
 EDGE: Final = "rtb-edge"

@@ -12,7 +12,8 @@ from tests.faults.branching import TEMPER, Journey, Leg, is_as_asked, retire
 from tests.stage import Stage
 from vpnmigrate.errors import Exit, HeldError, RefusedError, VpnMigrateError
 from vpnmigrate.logbook import evidence_of
-from vpnmigrate.model import (
+from vpnmigrate.model.changes.base import InDoubt
+from vpnmigrate.model.ec2 import (
     ConnectionRecord,
     GatewayRecord,
     SubnetRecord,
@@ -20,16 +21,15 @@ from vpnmigrate.model import (
     VpcRecord,
     VpnGatewayId,
 )
-from vpnmigrate.outcomes import InDoubt
+from vpnmigrate.model.plan import GATEWAY_ROLE
+from vpnmigrate.model.snapshot import Told, Way, snapshot_of
 from vpnmigrate.ownership import ownership_of
-from vpnmigrate.plan import GATEWAY_ROLE
 from vpnmigrate.replay import Traffic
 from vpnmigrate.report.failure import StoppedError, exit_code_of
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
-from vpnmigrate.snapshot import Told, Way, snapshot_of
 from vpnmigrate.steps.traffic import shortfalls
 
 A_WHILE: Final = 2

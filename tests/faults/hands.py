@@ -26,7 +26,7 @@ from typing import Final
 from tests.builders import BOTH, MAIN, MIGRATION, OLD, OLD_VPN, VPC, minutes, snapshot_by_tag
 from tests.faults.branching import EDGE, SPARE, STATIC_VPN
 from tests.stage import Stage
-from vpnmigrate.model import Role, Tag
+from vpnmigrate.model.ec2 import Role, Tag
 
 ELSEWHERE: Final = "10.77.0.0/16"
 ROUTE: Final = "192.168.0.0/16"

@@ -21,8 +21,8 @@ from vpnmigrate.errors import (
     OtherHandError,
     VpnMigrateError,
 )
-from vpnmigrate.options import Decisions, Waits
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.decisions import Decisions, Waits
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.records import DirectionTaken, Entry, StepSettled
 from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.apierror import ApiError

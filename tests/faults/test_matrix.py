@@ -21,8 +21,8 @@ from tests.faults.cells import (
     spoil,
 )
 from tests.faults.verdicts import CANNOT, COLUMNS, OCCASIONS, Cell, cells
-from vpnmigrate import changes
 from vpnmigrate.errors import Exit
+from vpnmigrate.model import changes
 from vpnmigrate.sandbox.actions import READS, WRITES
 
 ALL = os.environ.get("VPNMIGRATE_TEST_MATRIX") == "all"

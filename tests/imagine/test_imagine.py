@@ -16,22 +16,22 @@ from tests.builders import (
     a_plan,
     a_survey,
 )
-from vpnmigrate.changes import (
+from vpnmigrate.errors import RefusedError
+from vpnmigrate.imagine import opening, walked
+from vpnmigrate.imagine.scene import Scene
+from vpnmigrate.journeys import CLEAN_UP, CUTOVER, FORWARD
+from vpnmigrate.model.changes import (
     AttachVpnGateway,
     CreateVpnGateway,
     DetachVpnGateway,
     EnablePropagation,
     ReplaceRoute,
 )
-from vpnmigrate.errors import RefusedError
-from vpnmigrate.facts import Switch
-from vpnmigrate.imagine import opening, walked
-from vpnmigrate.imagine.scene import Scene
-from vpnmigrate.journeys import CLEAN_UP, CUTOVER, FORWARD
-from vpnmigrate.model import Attachment, Role, State, Tag, VpnConnectionId, VpnGatewayId
-from vpnmigrate.options import Decisions, TestVpc
-from vpnmigrate.plan import GATEWAY_ROLE, Direction, Phase, connection_role
-from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.ec2 import Attachment, Role, State, Tag, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.facts import Switch
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Phase, connection_role
+from vpnmigrate.model.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Blocked, Changes, NotYet, Step, Verdict
 
 NEW = VpnGatewayId("gateway")

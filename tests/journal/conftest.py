@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.builders import a_run
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.journal import Disk, FileJournal
 from vpnmigrate.lock import Me, take_lock
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.rundir import Run
 
 ME = Me("alice", "laptop", 4242)

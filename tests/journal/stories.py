@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from tests.builders import BOTH, MAIN, MIGRATION, NEW, NEW_VPN, NOON, OLD, OLD_VPN, PREFIX, VPC
-from vpnmigrate.changes import (
+from vpnmigrate.model.changes import (
     ArchiveConfiguration,
     AskOperator,
     AttachVpnGateway,
@@ -17,8 +17,9 @@ from vpnmigrate.changes import (
     DisablePropagation,
     EnablePropagation,
 )
-from vpnmigrate.outcomes import Outcome, Performed
-from vpnmigrate.plan import GATEWAY_ROLE, Direction
+from vpnmigrate.model.changes.base import Outcome, Performed
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.records import (
     Answered,
     BaselineTaken,
@@ -34,7 +35,6 @@ from vpnmigrate.records import (
     StepSettled,
     TrafficVerified,
 )
-from vpnmigrate.snapshot import Word
 
 OPENED = Opened(MIGRATION, "f" * 64, "laptop", "alice", 4242, "0.1.0")
 SECOND = timedelta(seconds=1)

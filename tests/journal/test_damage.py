@@ -11,11 +11,11 @@ import pytest
 from tests.builders import MIGRATION
 from tests.journal.conftest import ME, Opening
 from tests.journal.stories import OPENED, Story
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.journal import FileJournal, Mark, SystemDisk, read_chain, read_journal
 from vpnmigrate.journal.chain import genesis, lines_of
 from vpnmigrate.lock import take_lock
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.records import Noted
 from vpnmigrate.rundir import Run
 

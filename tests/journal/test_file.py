@@ -11,10 +11,10 @@ import pytest
 
 from tests.journal.conftest import ME, Opening
 from tests.journal.stories import OPENED, Story
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.journal import FileJournal, MemoryJournal, SystemDisk, read_journal
 from vpnmigrate.lock import Owner, take_lock
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.ports import Journal
 from vpnmigrate.records import Noted
 from vpnmigrate.rundir import Run

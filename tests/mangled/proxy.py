@@ -13,7 +13,7 @@ from random import Random
 from threading import Lock, Thread
 from urllib.parse import parse_qs, urlsplit
 
-from vpnmigrate.clock import Clock
+from vpnmigrate.model.clock import Clock
 
 CANARY = b"CANARY"
 

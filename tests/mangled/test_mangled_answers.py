@@ -16,7 +16,7 @@ from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.journal import read_journal
-from vpnmigrate.options import KeyMode
+from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.serve import serve
 from vpnmigrate.sandbox.world import World

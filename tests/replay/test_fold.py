@@ -23,14 +23,16 @@ from tests.journal.stories import (
     ask,
     entries,
 )
-from vpnmigrate.approval import Approval
-from vpnmigrate.changes import Change
 from vpnmigrate.commands import Command
-from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
-from vpnmigrate.model import AccountId, Role
-from vpnmigrate.options import HookMoment
-from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.changes import Change
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.ec2 import AccountId, Role
+from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.probes import Moment, Tally
+from vpnmigrate.model.snapshot import Baseline, Shortage, Word
 from vpnmigrate.records import (
     Adopted,
     AdoptionAsked,
@@ -61,7 +63,6 @@ from vpnmigrate.records import (
     TrafficVerified,
 )
 from vpnmigrate.replay import Intent, RunState, Traffic, next_command, replay
-from vpnmigrate.snapshot import Baseline, Shortage, Word
 from vpnmigrate.spoken import (
     AbortAsked,
     Acceptable,
@@ -76,7 +77,6 @@ from vpnmigrate.spoken import (
     WatchdogMissed,
 )
 from vpnmigrate.states import RunStatus, StepStatus
-from vpnmigrate.tallies import Moment, Tally
 
 CLOSED = Seen(Gate.CLOCK, Call.UNKNOWN, "AWS's answer has no date", "within 5 min of AWS's")
 SHORT = Shortage(OLD_VPN, NEW_VPN, "vpn-new has 1 of 2 tunnels UP")

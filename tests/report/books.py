@@ -18,14 +18,14 @@ from tests.builders import (
     a_survey,
 )
 from vpnmigrate.commands import Invocation
-from vpnmigrate.model import (
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import (
     PROPAGATED_ROUTE,
     AssociationRecord,
     RouteRecord,
     RouteTableId,
     RouteTableRecord,
 )
-from vpnmigrate.options import Decisions
 from vpnmigrate.planner import plan_from
 from vpnmigrate.rehearsal import BOUNDARIES, Passage, Rehearsal
 from vpnmigrate.report.runbook import runbook_of

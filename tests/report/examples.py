@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from vpnmigrate.changes import (
+from vpnmigrate.model.changes import (
     AskOperator,
     AttachVpnGateway,
     CreateVpnGateway,
@@ -15,7 +15,8 @@ from vpnmigrate.changes import (
     EnablePropagation,
     ReplaceRoute,
 )
-from vpnmigrate.model import (
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import (
     CLASSIC,
     PROPAGATED_ROUTE,
     AccountId,
@@ -36,11 +37,10 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import GATEWAY_ROLE, Direction, Finding, Outage, Phase, Plan, PlannedStep
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Finding, Outage, Phase, Plan, PlannedStep
+from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.records import DirectionTaken, Entry, Opened, Record
-from vpnmigrate.snapshot import Word
-from vpnmigrate.survey import Survey
 
 BEGAN = datetime(2026, 1, 17, 2, 0, tzinfo=UTC)
 OLD = VpnGatewayId("vgw-11aa22bb")

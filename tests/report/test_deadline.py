@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.report.examples import BEGAN, a_journal
-from vpnmigrate.clock import VirtualClock
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.records import DeadlinePassed, DecideBy, OutageBegan, StepBegun, TrafficVerified
 from vpnmigrate.replay import replay
 from vpnmigrate.report import deadline, status

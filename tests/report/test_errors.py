@@ -8,7 +8,7 @@ import pytest
 
 from vpnmigrate import errors
 from vpnmigrate.commands import Invocation
-from vpnmigrate.plan import Finding
+from vpnmigrate.model.plan import Finding
 from vpnmigrate.report import errors as view
 
 FINDINGS = (

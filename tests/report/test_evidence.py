@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.report.examples import BEGAN, MIGRATION, a_journal, a_plan
-from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.probes import Moment, Tally
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.records import (
     DirectionTaken,
     Forced,
@@ -18,11 +21,8 @@ from vpnmigrate.records import (
     Probed,
     Spoken,
 )
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.report.document import Document, text
 from vpnmigrate.report.evidence import After, Evidence, as_json, document
-from vpnmigrate.snapshot import Word
-from vpnmigrate.tallies import Moment, Tally
 
 
 def told(*records, after=None, decisions=None) -> Document:

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from tests.builders import a_proof
 from tests.report.examples import NEW, a_plan
-from vpnmigrate.changes import DeleteVpnGateway
 from vpnmigrate.commands import Invocation
-from vpnmigrate.options import Decisions, Exceptions, HookMoment, TestVpc, TunnelOptions
-from vpnmigrate.plan import LAST_OF_CUTOVER, Phase, PlannedStep
+from vpnmigrate.model.changes import DeleteVpnGateway
+from vpnmigrate.model.decisions import Decisions, Exceptions, HookMoment, TestVpc, TunnelOptions
+from vpnmigrate.model.plan import LAST_OF_CUTOVER, Phase, PlannedStep
 from vpnmigrate.report import plan as view
 
 

@@ -6,10 +6,11 @@ import io
 from datetime import timedelta
 
 from tests.report.examples import BEGAN, ENABLE, NEW, OLD, VPC, a_journal
-from vpnmigrate.changes import DetachVpnGateway
-from vpnmigrate.clock import VirtualClock
-from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
-from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.changes import DetachVpnGateway
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.records import (
     Answered,
     Forced,
@@ -25,7 +26,6 @@ from vpnmigrate.records import (
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.terminal import TerminalProgress
-from vpnmigrate.snapshot import Word
 
 DETACH = DetachVpnGateway(OLD, VPC)
 

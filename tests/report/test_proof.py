@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.builders import a_proof
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.proving.proof import DeadEnd
 from vpnmigrate.report import proof as view
 

@@ -13,8 +13,8 @@ import pytest
 from tests.builders import OLD, OLD_VPN, a_customer_gateway
 from tests.report.books import a_book, a_large_plan, a_plan, a_rehearsal, an_evil_plan
 from vpnmigrate.commands import Invocation
-from vpnmigrate.go_no_go import Gate
-from vpnmigrate.options import Approvals, Decisions, TestVpc, Window
+from vpnmigrate.model.decisions import Approvals, Decisions, TestVpc, Window
+from vpnmigrate.model.gates import Gate
 from vpnmigrate.report.picture import ROW, WIDTH, Look, Moment, pictures_of
 from vpnmigrate.report.runbook import runbook_of
 from vpnmigrate.report.runbook.views import as_json, html, markdown

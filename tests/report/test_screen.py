@@ -10,8 +10,11 @@ import pytest
 from msgspec.structs import replace as altered
 
 from tests.report.examples import BEGAN, BGP, ENABLE, a_journal
-from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.probes import Tally
+from vpnmigrate.model.progress import Sight, TableSight, TunnelSight, Waiting
+from vpnmigrate.model.snapshot import Shortage
 from vpnmigrate.records import (
     DecideBy,
     Degraded,
@@ -26,10 +29,7 @@ from vpnmigrate.replay import replay
 from vpnmigrate.replay.state import Deadline
 from vpnmigrate.report.screen import Shown, screen
 from vpnmigrate.report.words import RunCommands
-from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
-from vpnmigrate.snapshot import Shortage
 from vpnmigrate.spoken import Acceptable, Armed
-from vpnmigrate.tallies import Tally
 
 SECOND = timedelta(seconds=1)
 NOW = BEGAN + 101 * SECOND

@@ -9,9 +9,11 @@ import pytest
 
 from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, a_journal
 from vpnmigrate.commands import Invocation
-from vpnmigrate.go_no_go import Call, Gate, Milestone, Seen
-from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.progress import Waiting
+from vpnmigrate.model.snapshot import Shortage
 from vpnmigrate.records import (
     DirectionTaken,
     Failed,
@@ -28,8 +30,6 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import replay
 from vpnmigrate.report import outcome, status
 from vpnmigrate.report.standing import Standing
-from vpnmigrate.sights import Waiting
-from vpnmigrate.snapshot import Shortage
 from vpnmigrate.spoken import AbortAsked, Acceptable, Accepted
 
 

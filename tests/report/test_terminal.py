@@ -15,7 +15,7 @@ from typing import TextIO
 import pytest
 
 from tests.report.examples import a_journal
-from vpnmigrate.clock import SteadyClock
+from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.records import Noted, OutageBegan, StepBegun
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.terminal import TerminalProgress

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 from pytest_socket import SocketBlockedError
 
 from tests.sandbox.worlds import OLD, OLD_VPN, TABLE, VPC, a_world, ask
-from vpnmigrate.clock import SteadyClock
+from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.scenario import Scenario

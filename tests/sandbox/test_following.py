@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import UnreachableError, UsageError
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.sandbox.control import Client
 from vpnmigrate.sandbox.following import FRESH, SHORTEST, FollowingClock
 from vpnmigrate.sandbox.pace import PacedClock

@@ -21,8 +21,8 @@ from tests.sandbox.worlds import (
     refused,
     wait,
 )
+from vpnmigrate.model.survey import Quotas
 from vpnmigrate.sandbox.behaviour import AT_ONCE, seconds
-from vpnmigrate.survey import Quotas
 
 DETACH = {"VpnGatewayId": OLD, "VpcId": VPC}
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from vpnmigrate.clock import VirtualClock
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.sandbox.guard import is_loopback
 from vpnmigrate.sandbox.pace import PacedClock
 from vpnmigrate.sandbox.serve import Server, serve

@@ -15,10 +15,10 @@ from tests.sandbox.worlds import (
     tunnels_up,
     wait,
 )
-from vpnmigrate.changes import AskOperator, RunTest
-from vpnmigrate.model import Tag
+from vpnmigrate.model.changes import AskOperator, RunTest
+from vpnmigrate.model.ec2 import Tag
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.sandbox.robot import DeviceEngineer
-from vpnmigrate.snapshot import Word
 
 REACTION = timedelta(seconds=30)
 

@@ -23,9 +23,9 @@ from tests.sandbox.worlds import (
 )
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import MalformedFileError
-from vpnmigrate.model import (
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.ec2 import (
     Attached,
     ConnectionRecord,
     CustomerGatewayId,

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from vpnmigrate.clock import VirtualClock
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.sandbox.actions import READS, WRITES
 from vpnmigrate.sandbox.serve import Server, serve
 from vpnmigrate.sandbox.world import World

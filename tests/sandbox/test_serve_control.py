@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import UnreachableError, UsageError
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.sandbox.control import Client
 from vpnmigrate.sandbox.pace import PacedClock
 from vpnmigrate.sandbox.serve import serve

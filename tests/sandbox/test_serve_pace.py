@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from vpnmigrate.clock import VirtualClock
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.sandbox.pace import PacedClock
 
 

@@ -22,7 +22,7 @@ from tests.sandbox.worlds import (
     refused,
     wait,
 )
-from vpnmigrate.survey import Quotas
+from vpnmigrate.model.survey import Quotas
 
 
 class TestTestVpc:

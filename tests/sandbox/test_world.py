@@ -24,7 +24,7 @@ from tests.sandbox.worlds import (
     refusal,
     wait,
 )
-from vpnmigrate.clock import VirtualClock
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.sandbox.actions import READS, WITHOUT_DRY_RUN, WRITES
 from vpnmigrate.sandbox.apierror import ApiError
 from vpnmigrate.sandbox.behaviour import Behaviour

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vpnmigrate.clock import VirtualClock
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.sandbox.apierror import ApiError
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.loading import world_of

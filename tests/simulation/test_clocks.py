@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import NOON
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.journal import read_chain
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.records import ClockMoved, Entry, OutageBegan, OutageEnded
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.simulation.clocks import Clocks, Hosts, Jump, Move, TimeJudge

@@ -11,14 +11,13 @@ import pytest
 from tests.builders import MIGRATION, NOON
 from tests.counts import share
 from tests.stage import Lookout, Postbox, Stage
-from vpnmigrate.approval import Approval
 from vpnmigrate.approving import sealed
 from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.gatekeeping import Papers
-from vpnmigrate.options import Approvals, Decisions, OldTunnels, Waits, Window
+from vpnmigrate.model.approval import Approval, Rehearsed
+from vpnmigrate.model.decisions import Approvals, Decisions, OldTunnels, Waits, Window
 from vpnmigrate.planner import fingerprint
 from vpnmigrate.records import Approved, Entry, Record, StepSettled, TrafficVerified
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.faults import Killed
 from vpnmigrate.spoken import Confirmed, ConfirmWished, Continued, Paused

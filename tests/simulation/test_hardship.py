@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.stage import Stage
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.report import hardship as view
 from vpnmigrate.simulation.hardship import Hardship, spread_of, undergo
 from vpnmigrate.simulation.schedule import Course

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from vpnmigrate.plan import GATEWAY_ROLE, Direction
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.records import Entry, Finished, Record, StepSettled, TrafficVerified
 from vpnmigrate.replay import RunState
 from vpnmigrate.simulation.invariants import Judge

@@ -15,8 +15,8 @@ from vpnmigrate.aws.account import Account
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal import MemoryJournal
 from vpnmigrate.looking import Claimant
-from vpnmigrate.model import Role, Tag, VpnGatewayId
-from vpnmigrate.plan import GATEWAY_ROLE
+from vpnmigrate.model.ec2 import Role, Tag, VpnGatewayId
+from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.planner import fingerprint, unexpected
 from vpnmigrate.proving import FEW, prove
 from vpnmigrate.runner import Runner, Surroundings

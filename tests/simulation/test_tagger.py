@@ -11,9 +11,9 @@ from msgspec.structs import replace as with_fields
 
 from tests.counts import share
 from tests.simulation.test_trials import small
-from vpnmigrate.changes import DeleteVpnConnection
-from vpnmigrate.model import GatewayRecord, Tag, VpcId, VpcRecord, VpnConnectionId, VpnGatewayId
-from vpnmigrate.options import Decisions, TestVpc
+from vpnmigrate.model.changes import DeleteVpnConnection
+from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.ec2 import GatewayRecord, Tag, VpcId, VpcRecord, VpnConnectionId, VpnGatewayId
 from vpnmigrate.ownership import roles_of
 from vpnmigrate.simulation.schedule import Course, Mishaps, Schedule
 from vpnmigrate.simulation.search import schedule_of

@@ -19,12 +19,11 @@ from tests.builders import (
     ordinary_tables,
     snapshot_by_tag,
 )
-from vpnmigrate.model import TunnelReading
-from vpnmigrate.options import Decisions, TunnelPolicy, Verification, Waits
-from vpnmigrate.snapshot import Reading, Snapshot, Told
+from vpnmigrate.model.decisions import Decisions, TunnelPolicy, Verification, Waits
+from vpnmigrate.model.ec2 import TunnelReading
+from vpnmigrate.model.snapshot import Green, Reading, Snapshot, Told
 from vpnmigrate.steps.green import holds, seen_again, soaked
 from vpnmigrate.steps.traffic import shortfalls
-from vpnmigrate.streaks import Green
 
 SECOND = timedelta(seconds=1)
 LONG_AGO = NOON - timedelta(hours=1)

@@ -18,8 +18,8 @@ from tests.builders import (
     a_table,
     ordinary_tables,
 )
-from vpnmigrate.facts import UNKNOWN, Existence, Propagation, RouteTarget, Switch
-from vpnmigrate.options import Decisions, Exceptions
+from vpnmigrate.model.decisions import Decisions, Exceptions
+from vpnmigrate.model.facts import UNKNOWN, Existence, Propagation, RouteTarget, Switch
 from vpnmigrate.steps.reach import Reach, reach
 from vpnmigrate.steps.traffic import recorded_baseline
 

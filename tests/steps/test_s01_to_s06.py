@@ -27,7 +27,7 @@ from tests.builders import (
     snapshot_by_tag,
     told,
 )
-from vpnmigrate.changes import (
+from vpnmigrate.model.changes import (
     AddStaticPrefix,
     ArchiveConfiguration,
     AskOperator,
@@ -43,8 +43,8 @@ from vpnmigrate.changes import (
     PlaceClaim,
     RunTest,
 )
-from vpnmigrate.facts import UNKNOWN, Claim, Existence, Fact, Value
-from vpnmigrate.model import (
+from vpnmigrate.model.decisions import Decisions, InsideMode, TestVpc, TunnelOptions
+from vpnmigrate.model.ec2 import (
     AWS_VPN,
     CLASSIC,
     CustomerGatewayId,
@@ -53,9 +53,9 @@ from vpnmigrate.model import (
     VpcId,
     VpcRecord,
 )
-from vpnmigrate.options import Decisions, InsideMode, TestVpc, TunnelOptions
-from vpnmigrate.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE
-from vpnmigrate.snapshot import Reading, Word
+from vpnmigrate.model.facts import UNKNOWN, Claim, Existence, Fact, Value
+from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE
+from vpnmigrate.model.snapshot import Reading, Word
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet
 from vpnmigrate.steps.s01_record_before import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway

@@ -31,7 +31,7 @@ from tests.builders import (
     snapshot_by_tag,
     told,
 )
-from vpnmigrate.changes import (
+from vpnmigrate.model.changes import (
     ArchiveConfiguration,
     AssociateEdge,
     AttachVpnGateway,
@@ -43,9 +43,7 @@ from vpnmigrate.changes import (
     EnablePropagation,
     ReplaceRoute,
 )
-from vpnmigrate.facts import UNKNOWN, AttachmentOf, Existence, Fact, Propagation, RouteTarget, Value
-from vpnmigrate.model import Attachment, RouteRecord, RouteTableId, State, VpnGatewayId
-from vpnmigrate.options import (
+from vpnmigrate.model.decisions import (
     Decisions,
     Exceptions,
     OldTunnels,
@@ -53,7 +51,17 @@ from vpnmigrate.options import (
     Verification,
     Waits,
 )
-from vpnmigrate.snapshot import Baseline, Reading, Word
+from vpnmigrate.model.ec2 import Attachment, RouteRecord, RouteTableId, State, VpnGatewayId
+from vpnmigrate.model.facts import (
+    UNKNOWN,
+    AttachmentOf,
+    Existence,
+    Fact,
+    Propagation,
+    RouteTarget,
+    Value,
+)
+from vpnmigrate.model.snapshot import Baseline, Reading, Word
 from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet
 from vpnmigrate.steps.s07_stop_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways

@@ -28,12 +28,12 @@ from tests.builders import (
     role_of,
     told,
 )
-from vpnmigrate.model import TunnelReading
-from vpnmigrate.options import Decisions, Exceptions, Verification, Waits
-from vpnmigrate.sights import Sight, TableSight, TunnelSight
+from vpnmigrate.model.decisions import Decisions, Exceptions, Verification, Waits
+from vpnmigrate.model.ec2 import TunnelReading
+from vpnmigrate.model.probes import Tally
+from vpnmigrate.model.progress import Sight, TableSight, TunnelSight
+from vpnmigrate.model.snapshot import Streak
 from vpnmigrate.steps.sighting import sight_of
-from vpnmigrate.streaks import Streak
-from vpnmigrate.tallies import Tally
 
 STATIC = "192.168.0.0/16"
 PLAN = a_plan(

@@ -24,10 +24,10 @@ from tests.builders import (
     role_of,
     told,
 )
-from vpnmigrate.changes import AskOperator
-from vpnmigrate.facts import UNKNOWN, AttachmentOf, Claim, EdgeAssociation, Propagation
-from vpnmigrate.model import RouteTableId
-from vpnmigrate.snapshot import Ownership, Word
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.ec2 import RouteTableId
+from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Claim, EdgeAssociation, Propagation
+from vpnmigrate.model.snapshot import Ownership, Word
 from vpnmigrate.steps.s01_record_before import RecordBefore
 from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
 from vpnmigrate.steps.s07_stop_propagation import StopPropagation

@@ -28,16 +28,11 @@ from tests.builders import (
     told,
 )
 from vpnmigrate.commands import aws, cli
-from vpnmigrate.facts import (
-    AttachmentOf,
-    Claim,
-    Existence,
-    Propagation,
-)
-from vpnmigrate.model import Attachment, Role, State, VpcId, VpcRecord, VpnGatewayId
-from vpnmigrate.options import Decisions, TestVpc
-from vpnmigrate.plan import GATEWAY_ROLE, TEST_VPC_ROLE
-from vpnmigrate.snapshot import Ownership, Reading, Word
+from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.ec2 import Attachment, Role, State, VpcId, VpcRecord, VpnGatewayId
+from vpnmigrate.model.facts import AttachmentOf, Claim, Existence, Propagation
+from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_VPC_ROLE
+from vpnmigrate.model.snapshot import Ownership, Reading, Word
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet
 from vpnmigrate.steps.s01_record_before import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway, new_gateway

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpnmigrate.errors import UsageError
-from vpnmigrate.options import Window
+from vpnmigrate.model.decisions import Window
 from vpnmigrate.windows.written import window_from
 
 MINUTE = timedelta(minutes=1)

@@ -16,19 +16,18 @@ from vpnmigrate.aws.reading import configuration_of
 from vpnmigrate.aws.remembering import Memory
 from vpnmigrate.aws.translate import outcome_of, outcome_of_read
 from vpnmigrate.aws.unreadable import CredentialsExpiredError, reading
-from vpnmigrate.changes import ArchiveConfiguration, AwsChange, CreateVpnConnection
-from vpnmigrate.changes.base import Mark
-from vpnmigrate.clock import Clock
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import AwsError, NoCredentialsError, VaultError
-from vpnmigrate.model import VpnConnectionId, VpnGatewayId
-from vpnmigrate.options import KeyMode
-from vpnmigrate.outcomes import Outcome, Refused
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange, CreateVpnConnection
+from vpnmigrate.model.changes.base import Mark, Outcome, Refused
+from vpnmigrate.model.changes.requests import Plain
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.decisions import KeyMode
+from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Reading
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.ports import Identity
-from vpnmigrate.requests import Plain
-from vpnmigrate.snapshot import Reading
-from vpnmigrate.survey import Survey
 
 
 class Reader:

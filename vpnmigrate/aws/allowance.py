@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Final
 
 from vpnmigrate.aws.failures import NotAnAnswerError, NotSentError
-from vpnmigrate.clock import SystemClock
+from vpnmigrate.model.clock import SystemClock
 
 MEBIBYTE: Final = 2**20
 ANSWER_BYTES: Final = 32 * MEBIBYTE

@@ -11,12 +11,12 @@ from vpnmigrate.aws import describing
 from vpnmigrate.aws.pages import pages
 from vpnmigrate.aws.reading import chosen_options
 from vpnmigrate.aws.unreadable import reading
-from vpnmigrate.changes import ArchiveConfiguration
 from vpnmigrate.devices.configuration import ConfigurationError, parse
 from vpnmigrate.devices.sheet import Sample, Side, sheet
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotFoundError
-from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.outcomes import Performed
+from vpnmigrate.model.changes import ArchiveConfiguration
+from vpnmigrate.model.changes.base import Performed
+from vpnmigrate.model.ec2 import VpnConnectionId
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

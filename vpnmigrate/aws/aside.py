@@ -10,10 +10,10 @@ from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.aws.pages import pages
 from vpnmigrate.aws.unreadable import reading
 from vpnmigrate.errors import AwsError, NotFoundError
-from vpnmigrate.survey import DirectConnectAssociation, Quotas, Unread, VirtualInterface
+from vpnmigrate.model.survey import DirectConnectAssociation, Quotas, Unread, VirtualInterface
 
 if TYPE_CHECKING:
-    from vpnmigrate.model import VpnGatewayId
+    from vpnmigrate.model.ec2 import VpnGatewayId
 
 _GONE: Final = frozenset({"deleted", "rejected", "disassociated"})
 """Listed for a quarter of an hour longer, and no obstacle (domain.md 7)."""

@@ -17,9 +17,9 @@ from vpnmigrate.aws.allowance import Allowance, within
 from vpnmigrate.aws.session import WRITE_TIMEOUT
 from vpnmigrate.aws.translate import OFFLINE_LIMIT
 from vpnmigrate.errors import AwsUnreadableError
-from vpnmigrate.outcomes import InDoubt, Later, Outcome
+from vpnmigrate.model.changes.base import InDoubt, Later, Outcome
+from vpnmigrate.model.clock import span
 from vpnmigrate.ports import Attend, Attendance, InFlight
-from vpnmigrate.times import span
 
 T = TypeVar("T")
 

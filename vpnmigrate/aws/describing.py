@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vpnmigrate.aws.pages import pages
 from vpnmigrate.aws.unreadable import reading
-from vpnmigrate.model import VpcId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.ec2 import VpcId, VpnConnectionId, VpnGatewayId
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

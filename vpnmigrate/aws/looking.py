@@ -11,10 +11,10 @@ from vpnmigrate.aws.reading import (
     vpc_record,
 )
 from vpnmigrate.aws.remembering import Memory
-from vpnmigrate.clock import Clock
-from vpnmigrate.model import GatewayRecord, SubnetRecord, Tag, VpcRecord
-from vpnmigrate.plan import Plan
-from vpnmigrate.snapshot import Reading
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.ec2 import GatewayRecord, SubnetRecord, Tag, VpcRecord
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Reading
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from vpnmigrate import __version__
-from vpnmigrate.model import MigrationId
+from vpnmigrate.model.ec2 import MigrationId
 
 PROGRAM: Final = f"vpnmigrate/{__version__}"
 """What every call of ours carries, of a run or not."""

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from vpnmigrate.aws.failures import NotAnAnswerError
-from vpnmigrate.changes import CreateVpnConnection
-from vpnmigrate.changes.base import Mark
 from vpnmigrate.devices.secret import Secret
-from vpnmigrate.outcomes import Performed
-from vpnmigrate.requests import Plain, Request, request_of
+from vpnmigrate.model.changes import CreateVpnConnection
+from vpnmigrate.model.changes.base import Mark, Performed
+from vpnmigrate.model.changes.requests import Plain, Request, request_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

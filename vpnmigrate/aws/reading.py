@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from msgspec.structs import replace
 
 from vpnmigrate.devices.configuration import Configuration, ConfigurationError, parse
-from vpnmigrate.model import (
+from vpnmigrate.model.ec2 import (
     Attached,
     ConnectionRecord,
     CustomerGatewayId,

@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from vpnmigrate.aws.reading import canonical, tags_of
-from vpnmigrate.model import (
+from vpnmigrate.model.ec2 import (
     AssociationRecord,
     RouteRecord,
     RouteTableId,

@@ -13,7 +13,7 @@ from vpnmigrate.aws.reading import (
     in_order,
 )
 from vpnmigrate.aws.reading_tables import table_record
-from vpnmigrate.model import ConnectionRecord, GatewayRecord, RouteTableRecord
+from vpnmigrate.model.ec2 import ConnectionRecord, GatewayRecord, RouteTableRecord
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import RouteTableTypeDef, VpnConnectionTypeDef, VpnGatewayTypeDef

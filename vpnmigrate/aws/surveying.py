@@ -15,12 +15,12 @@ from vpnmigrate.aws.reading import (
     vpc_record,
 )
 from vpnmigrate.aws.reading_tables import table_record
-from vpnmigrate.clock import Clock
 from vpnmigrate.commands import aws
 from vpnmigrate.errors import NotFoundError, RefusedError
-from vpnmigrate.model import AccountId, GatewayRecord, VpcId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.ec2 import AccountId, GatewayRecord, VpcId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.ports import Identity
-from vpnmigrate.survey import Survey
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

@@ -9,7 +9,8 @@ from vpnmigrate.byhand.commands import ONCE, command, when
 from vpnmigrate.byhand.connecting import create_connection
 from vpnmigrate.byhand.devices import archive, asked
 from vpnmigrate.byhand.names import Names
-from vpnmigrate.changes import (
+from vpnmigrate.commands import quoted
+from vpnmigrate.model.changes import (
     AddStaticPrefix,
     ArchiveConfiguration,
     AskOperator,
@@ -33,10 +34,9 @@ from vpnmigrate.changes import (
     ReplaceRoute,
     RunTest,
 )
-from vpnmigrate.changes.base import Mark
-from vpnmigrate.commands import quoted
-from vpnmigrate.model import Tag
-from vpnmigrate.requests import Sent, request_of
+from vpnmigrate.model.changes.base import Mark
+from vpnmigrate.model.changes.requests import Sent, request_of
+from vpnmigrate.model.ec2 import Tag
 
 _Deletion = DeleteVpnConnection | DeleteVpnGateway | DeleteTestSubnet | DeleteTestVpc
 _Routing = EnablePropagation | DisablePropagation | ReplaceRoute | AssociateEdge | DisassociateEdge

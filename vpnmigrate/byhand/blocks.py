@@ -10,11 +10,11 @@ from vpnmigrate.byhand import waits
 from vpnmigrate.byhand.acts import lines
 from vpnmigrate.byhand.functions import FUNCTIONS, KEYS, MAIN_TABLE
 from vpnmigrate.byhand.names import Names
-from vpnmigrate.changes import AskOperator, DetachVpnGateway, DisablePropagation, RunTest
 from vpnmigrate.commands import Invocation, quoted
-from vpnmigrate.model import Role
-from vpnmigrate.options import KeyMode
-from vpnmigrate.plan import (
+from vpnmigrate.model.changes import AskOperator, DetachVpnGateway, DisablePropagation, RunTest
+from vpnmigrate.model.decisions import KeyMode
+from vpnmigrate.model.ec2 import Role
+from vpnmigrate.model.plan import (
     GATEWAY_ROLE,
     TEST_SUBNET_ROLE,
     TEST_VPC_ROLE,
@@ -23,7 +23,7 @@ from vpnmigrate.plan import (
     PlannedStep,
     connection_role,
 )
-from vpnmigrate.snapshot import Word
+from vpnmigrate.model.snapshot import Word
 
 _TEST_STEP = 6
 _ENDS_A_BLOCK = frozenset({Word.DEVICES_CONFIGURED, Word.TEST_PASSED})

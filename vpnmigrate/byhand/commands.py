@@ -8,7 +8,7 @@ from typing import Any
 
 from vpnmigrate.byhand.names import Names
 from vpnmigrate.commands import quoted
-from vpnmigrate.requests import Request
+from vpnmigrate.model.changes.requests import Request
 
 WIDTH = 100
 """A command that is longer goes on in the next lines, a parameter each."""

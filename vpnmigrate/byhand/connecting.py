@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from vpnmigrate.byhand import waits
 from vpnmigrate.byhand.commands import ONCE, as_json, command, when
 from vpnmigrate.byhand.names import Names
-from vpnmigrate.changes import CreateVpnConnection
-from vpnmigrate.changes.base import Mark
-from vpnmigrate.model import AWS_VPN
-from vpnmigrate.options import KeyMode
-from vpnmigrate.requests import Request, request_of
+from vpnmigrate.model.changes import CreateVpnConnection
+from vpnmigrate.model.changes.base import Mark
+from vpnmigrate.model.changes.requests import Request, request_of
+from vpnmigrate.model.decisions import KeyMode
+from vpnmigrate.model.ec2 import AWS_VPN
 
 _QUERY = "VpnConnection.VpnConnectionId"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from vpnmigrate.byhand.names import Names
-from vpnmigrate.changes import ArchiveConfiguration, AskOperator
 from vpnmigrate.commands import quoted
-from vpnmigrate.model import ConnectionRecord
-from vpnmigrate.plan import GATEWAY_ROLE
-from vpnmigrate.snapshot import Word
+from vpnmigrate.model.changes import ArchiveConfiguration, AskOperator
+from vpnmigrate.model.ec2 import ConnectionRecord
+from vpnmigrate.model.plan import GATEWAY_ROLE
+from vpnmigrate.model.snapshot import Word
 
 
 def archive(change: ArchiveConfiguration, names: Names) -> Iterator[str]:

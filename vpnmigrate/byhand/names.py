@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vpnmigrate.commands import quoted
-from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE, Plan, connection_role
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import (
+    GATEWAY_ROLE,
+    TEST_SUBNET_ROLE,
+    TEST_VPC_ROLE,
+    Plan,
+    connection_role,
+)
 
 _MAIN_TABLE = f"main table of {TEST_VPC_ROLE}"
 """What the imagined world calls the table that EC2 makes with the test VPC."""

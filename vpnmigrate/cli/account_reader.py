@@ -6,7 +6,7 @@ from vpnmigrate.aws.account import Reader
 from vpnmigrate.calls import IDENTITY_LIMIT, LimitedReader, unattended
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Aws
-from vpnmigrate.model import VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
 from vpnmigrate.ports import Calls
 
 

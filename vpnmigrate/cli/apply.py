@@ -61,7 +61,7 @@ def apply(
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.running import Terms, named, probes_of
     from vpnmigrate.cli.watchdogs import span_of
-    from vpnmigrate.go_no_go import Milestone
+    from vpnmigrate.model.gates import Milestone
     from vpnmigrate.report import outcome
 
     desk = desk_of(context, home, printing)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from vpnmigrate.approval import Approval
 from vpnmigrate.approval_files import save_approval
 from vpnmigrate.approving import sealed
 from vpnmigrate.cli.account_reader import account_reader
@@ -13,8 +12,9 @@ from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.cli.questions import require_yes
 from vpnmigrate.files import load_plan
-from vpnmigrate.model import AccountId
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.ec2 import AccountId
+from vpnmigrate.model.plan import Plan
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 

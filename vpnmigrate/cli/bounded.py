@@ -16,9 +16,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
+from vpnmigrate.model.clock import span
 from vpnmigrate.program_files import checked
 from vpnmigrate.rundir import Run
-from vpnmigrate.times import span
 
 MOST_OUTPUT = 16 * 1024
 """Bytes of output that are kept; the rest is read and dropped, so that nobody waits on a pipe."""

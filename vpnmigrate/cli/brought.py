@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpnmigrate.approval import Approval
 from vpnmigrate.approval_files import load_approval
 from vpnmigrate.cli.flags import AtGates
 from vpnmigrate.errors import UsageError
 from vpnmigrate.gates import ASKED
-from vpnmigrate.go_no_go import UNFORCEABLE, Force, Gate, Milestone
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, Milestone
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ import vpnmigrate
 from vpnmigrate import bundle
 from vpnmigrate.bundle import About, Manifest
 from vpnmigrate.cli.reporting import compared
-from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import BundleDamagedError, RefusedError, VpnMigrateError
 from vpnmigrate.evidence import plans_of
 from vpnmigrate.files import (
@@ -29,8 +28,9 @@ from vpnmigrate.files import (
     survey_from_text,
 )
 from vpnmigrate.journal import Contents, Mark, read_chain, read_mark
-from vpnmigrate.plan import Plan
-from vpnmigrate.rehearsed import Rehearsed
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.document import html, markdown
 from vpnmigrate.report.evidence import Evidence, as_json, document
 from vpnmigrate.report.packed import Packed

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from vpnmigrate import __version__
 from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.private_files import make_folder, open_to_append
-from vpnmigrate.redaction import Redaction
 from vpnmigrate.settings import settings_of
 
 LONGEST = 300

@@ -12,7 +12,7 @@ from vpnmigrate.cli.flags import Home, Printing
 from vpnmigrate.cli.invocation import remember
 from vpnmigrate.cli.parts import OwnParts, Parts, redaction_in
 from vpnmigrate.commands import Invocation
-from vpnmigrate.redaction import Redaction
+from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.report.console import Console, JsonResults, Results, TextResults
 from vpnmigrate.rundir import Runs
 from vpnmigrate.settings import Settings, settings_of

@@ -41,7 +41,7 @@ def finalize(
     from vpnmigrate.cli.brought import brought_to
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.running import Terms
-    from vpnmigrate.go_no_go import Milestone
+    from vpnmigrate.model.gates import Milestone
     from vpnmigrate.report import outcome
 
     desk = desk_of(context, home, printing)

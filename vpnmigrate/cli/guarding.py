@@ -26,8 +26,9 @@ from vpnmigrate.errors import AwsError, LockedError, VpnMigrateError
 from vpnmigrate.inbox import Abort, Inbox
 from vpnmigrate.journal import read_journal
 from vpnmigrate.lock import owner_at_work
+from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.persistence import is_exhausted, may_pass, pause_after
-from vpnmigrate.plan import Direction
 from vpnmigrate.records import Entry
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.failure import StoppedError
@@ -35,7 +36,6 @@ from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import safe
 from vpnmigrate.run_clock import RunClock, run_clock
 from vpnmigrate.rundir import Run
-from vpnmigrate.times import moment, span
 from vpnmigrate.vault import Vault
 
 GLANCE = timedelta(seconds=5)

@@ -15,19 +15,19 @@ from queue import Empty, SimpleQueue
 import msgspec
 
 from vpnmigrate.cli.bounded import Bounds, Ended, run_bounded
-from vpnmigrate.clock import Clock
 from vpnmigrate.errors import JournalError
 from vpnmigrate.hooks import moment_of, telling
 from vpnmigrate.logs import RunLog
-from vpnmigrate.options import HookMoment
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.ports import Journal, Judged
 from vpnmigrate.program_files import changed
 from vpnmigrate.records import Entry, HookRan, Record
-from vpnmigrate.redaction import Redaction
 from vpnmigrate.replay import replay
 from vpnmigrate.rundir import Run
-from vpnmigrate.sights import Sighting
 
 AT_ONCE = 8
 """Hooks under way at once; of one more only a note is made.  Moments are minutes apart, mostly."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from vpnmigrate.cli.parts import OwnParts
-from vpnmigrate.clock import SteadyClock
 from vpnmigrate.errors import UnreachableError, UsageError
+from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.sandbox.control import Client
 from vpnmigrate.sandbox.following import FollowingClock
 from vpnmigrate.settings import CLOCK_VARIABLE

@@ -14,13 +14,13 @@ from vpnmigrate.commands import cli, options
 from vpnmigrate.errors import HeldError, RefusedError, UsageError
 from vpnmigrate.files import require_unedited
 from vpnmigrate.journal import read_journal
-from vpnmigrate.plan import LAST_OF_PREPARE, Direction
+from vpnmigrate.model.clock import moment
+from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
 from vpnmigrate.program_files import require_unchanged
 from vpnmigrate.replay import RunState
 from vpnmigrate.report.standing import Standing, deletion_begun
 from vpnmigrate.run_clock import run_clock
 from vpnmigrate.states import RunStatus
-from vpnmigrate.times import moment
 
 
 def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:

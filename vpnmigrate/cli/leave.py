@@ -15,7 +15,7 @@ from vpnmigrate.errors import Exit, InterruptedRunError, UsageError, VpnMigrateE
 
 if TYPE_CHECKING:
     from vpnmigrate.cli.parts import Parts
-    from vpnmigrate.redaction import Redaction
+    from vpnmigrate.model.redaction import Redaction
 
 _COMPLETION = "_VPNMIGRATE_COMPLETE"
 
@@ -27,7 +27,7 @@ def run(arguments: Sequence[str], parts: Parts | None = None) -> int:
     """
     from vpnmigrate.cli.app import NAME, app
     from vpnmigrate.cli.parts import redaction_in
-    from vpnmigrate.redaction import Redaction
+    from vpnmigrate.model.redaction import Redaction
 
     command = typer.main.get_command(app)
     found: Mapping[str, Any] = {}

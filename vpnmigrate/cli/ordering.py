@@ -12,8 +12,8 @@ from vpnmigrate.errors import LockedError, RefusedError, UsageError
 from vpnmigrate.inbox import Abort, Accept, Confirm, Continue, Inbox, Order, Pause
 from vpnmigrate.journal import FileJournal, read_journal
 from vpnmigrate.lock import take_lock
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.orders import answer_to, why_not
-from vpnmigrate.plan import Direction
 from vpnmigrate.records import Record
 from vpnmigrate.report.ordered import Given
 from vpnmigrate.report.standing import Standing

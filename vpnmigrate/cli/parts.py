@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vpnmigrate.cli.flags import Asking, Aws
-from vpnmigrate.clock import Clock, SteadyClock
-from vpnmigrate.redaction import Redaction
+from vpnmigrate.model.clock import Clock, SteadyClock
+from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.report.console import Speaker
 
 if TYPE_CHECKING:

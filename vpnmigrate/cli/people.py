@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Protocol, TextIO
 
-from vpnmigrate.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
-from vpnmigrate.model import Role
+from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
+from vpnmigrate.model.clock import span
+from vpnmigrate.model.ec2 import Role
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.program_files import checked
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands, command, wrapped
 from vpnmigrate.rundir import Run
-from vpnmigrate.snapshot import Word
-from vpnmigrate.times import span
 
 _DONE = ("done",)
 _YES_OR_NO = ("yes", "no")

@@ -20,9 +20,9 @@ from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.files import load_plan_in_force, load_playbook, save_plan
 from vpnmigrate.journal import read_journal
 from vpnmigrate.logbook import built_by
-from vpnmigrate.model import MigrationId, VpnConnectionId, VpnGatewayId
-from vpnmigrate.options import ChangeNumber, Decisions
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.decisions import ChangeNumber, Decisions
+from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.planner import plan_from, replan_from
 from vpnmigrate.program_files import pinned
 from vpnmigrate.proving import prove

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal import Rehearsal, rehearse, result_of, unbound
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.simulation.hardship import Hardship, undergo
 
 

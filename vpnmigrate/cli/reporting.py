@@ -13,19 +13,19 @@ from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError
 from vpnmigrate.evidence import made_by
 from vpnmigrate.files import load_survey, read_plan, save_survey, save_text
 from vpnmigrate.journal import read_journal
-from vpnmigrate.model import VpnGatewayId
-from vpnmigrate.plan import GATEWAY_ROLE, Plan
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.planner import unexpected
 from vpnmigrate.records import Entry
 from vpnmigrate.rehearsals import Rehearsals
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import replay
 from vpnmigrate.report.document import Document, html, markdown
 from vpnmigrate.report.evidence import After, Evidence
 from vpnmigrate.report.words import wrapped
 from vpnmigrate.rundir import Run
 from vpnmigrate.states import RunStatus
-from vpnmigrate.survey import Survey
 
 FORMS = {".md": markdown, ".html": html}
 

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import vpnmigrate
-from vpnmigrate.approval import Approval
 from vpnmigrate.approving import require_valid
 from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.belief import CONSISTENCY_DELAY
 from vpnmigrate.calls import IDENTITY_LIMIT, unattended
 from vpnmigrate.cli.brought import Brought
 from vpnmigrate.cli.desk import Desk
@@ -31,7 +29,6 @@ from vpnmigrate.cli.standings import (
 )
 from vpnmigrate.cli.subject import Subject, require_replannable
 from vpnmigrate.cli.watching import Watch
-from vpnmigrate.clock import Clock
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import (
     MalformedFileError,
@@ -47,15 +44,17 @@ from vpnmigrate.lock import take_lock
 from vpnmigrate.logbook import evidence_of
 from vpnmigrate.logs import RunLog, log_of
 from vpnmigrate.looking import Claimant
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.approval import Approval, Rehearsed
+from vpnmigrate.model.clock import Clock, span
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.probes import Command, probe_from
+from vpnmigrate.model.programs import ADVICE, name_fault
 from vpnmigrate.ports import Observer, Paths
-from vpnmigrate.probes import Command, probe_from
 from vpnmigrate.probing import NoProbes
-from vpnmigrate.programs import ADVICE, name_fault
 from vpnmigrate.proving import prove
 from vpnmigrate.records import Approved, Noted, Opened, Replanned
 from vpnmigrate.rehearsals import Rehearsals
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.failure import StoppedError
@@ -65,7 +64,6 @@ from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import RunCommands, wrapped
 from vpnmigrate.rundir import Run
 from vpnmigrate.runner import Runner, Surroundings
-from vpnmigrate.times import span
 from vpnmigrate.vault import Vault
 
 BLIND = (

@@ -132,8 +132,8 @@ def advance(
     from vpnmigrate.cli import worlds
     from vpnmigrate.cli.desk import results_of
     from vpnmigrate.errors import UsageError
+    from vpnmigrate.model.clock import moment
     from vpnmigrate.playbook import duration_from
-    from vpnmigrate.times import moment
 
     wanted = duration_from(span)
     if wanted is None:

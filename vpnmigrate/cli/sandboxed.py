@@ -8,10 +8,10 @@ from datetime import timedelta
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.calls import DirectCalls
 from vpnmigrate.cli.flags import Asking, Aws
-from vpnmigrate.clock import Clock
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.lock import this_process
+from vpnmigrate.model.clock import Clock
 from vpnmigrate.ports import Calls, NoPaths, Paths, People, Probes, Watchdog
 from vpnmigrate.probing import NoProbes
 from vpnmigrate.report.console import Speaker

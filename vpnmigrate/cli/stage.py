@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from vpnmigrate.cli.leave import run
 from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.cli.worlds import load
-from vpnmigrate.clock import VirtualClock
 from vpnmigrate.errors import Exit, VpnMigrateError
 from vpnmigrate.files import read_plan
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.report.story import Scene
 from vpnmigrate.sandbox.faults import Fault, Faults, FaultSource, Killed, Kind
 from vpnmigrate.sandbox.loading import world_of

@@ -17,7 +17,7 @@ from vpnmigrate.files import read_plan
 from vpnmigrate.journal import read_journal
 from vpnmigrate.live import read_live
 from vpnmigrate.lock import owner_at_work
-from vpnmigrate.plan import Direction, Plan
+from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.records import Entry
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.failure import StoppedError

@@ -16,7 +16,7 @@ from vpnmigrate.files import (
     read_bytes,
     require_derived,
 )
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.replay import RunState
 from vpnmigrate.rundir import Run
 from vpnmigrate.states import RunStatus

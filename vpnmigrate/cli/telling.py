@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from vpnmigrate.changes import AskOperator
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.standings import standing_of
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import UsageError
 from vpnmigrate.inbox import Done, Inbox
+from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.report.standing import Standing
 
 

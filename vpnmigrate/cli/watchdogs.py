@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from vpnmigrate.child_processes import WATCHDOG, inherited_by, working_directory
-from vpnmigrate.clock import Clock
 from vpnmigrate.duty import log_of_watchdog, watchdog_of
 from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.model.clock import Clock
 from vpnmigrate.playbook import duration_from
 from vpnmigrate.rundir import Run
 

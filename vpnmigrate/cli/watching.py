@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import cache
 
-from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
+from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.ports import Observer
 from vpnmigrate.records import Entry, Finished, StepBegun
-from vpnmigrate.redaction import Redaction
-from vpnmigrate.sights import Sighting
 
 
 class Watch:

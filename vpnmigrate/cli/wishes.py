@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.records import DirectionTaken, Entry, Finished, Noted
 
 GATEWAY_GOES = "finalize was asked to delete the old virtual private gateway as well"

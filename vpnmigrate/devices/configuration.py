@@ -18,7 +18,7 @@ from defusedxml.ElementTree import fromstring
 
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import VpnMigrateError
-from vpnmigrate.model import TUNNELS
+from vpnmigrate.model.ec2 import TUNNELS
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NoReturn, final
 
-from vpnmigrate.redaction import HIDDEN
+from vpnmigrate.model.redaction import HIDDEN
 
 _PLAIN: Final = re.compile(r"[A-Za-z.]+|[0-9a-f._]+")
 """A word, a number or a part of an id, which text may have for other reasons."""

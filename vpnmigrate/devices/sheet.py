@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from vpnmigrate.devices.blocks import Block
 from vpnmigrate.devices.configuration import Configuration, Proposal, Tunnel
 from vpnmigrate.devices.hazards import fixed_names, opening_lines
-from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.model.ec2 import VpnConnectionId
 
 Choices = Mapping[str, Sequence[tuple[str, str]]]
 """Outside address to the options chosen for that tunnel, as (name, value)."""

@@ -2,7 +2,7 @@
 
 Pure decisions.  Each gate says what it found, what it asks for, and PASS, FAIL or UNKNOWN; what is
 unknown never passes.  A gate that comes later, such as a calendar or an alarm, is one more
-function here and one more name in ``go_no_go``, with what it needs in ``Circumstances``.
+function here and one more name in ``model.gates``, with what it needs in ``Circumstances``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from vpnmigrate.gates.advising import ready_to_paste
 from vpnmigrate.gates.circumstances import Circumstances, ProofOfReturn
 from vpnmigrate.gates.forcing import forced
 from vpnmigrate.gates.people import changed_program, hook
-from vpnmigrate.go_no_go import Gate, Milestone, Seen
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.gates import Gate, Milestone, Seen
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Snapshot, Told, Way
 from vpnmigrate.ports import Path
-from vpnmigrate.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.traffic import verified_lately
 
 __all__ = [

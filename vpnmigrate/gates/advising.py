@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from vpnmigrate.commands import Advice, Command
-from vpnmigrate.go_no_go import Seen
+from vpnmigrate.model.gates import Seen
 
 
 def ready_to_paste(gates: Iterable[Seen], *, run: str, plan_file: str) -> tuple[Seen, ...]:

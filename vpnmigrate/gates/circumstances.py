@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from vpnmigrate.approval import Approval
+from vpnmigrate.model.approval import Approval, Rehearsed
 from vpnmigrate.ports import Identity, Path
-from vpnmigrate.rehearsed import Rehearsed
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from vpnmigrate.go_no_go import UNFORCEABLE, Force, Seen
+from vpnmigrate.model.gates import UNFORCEABLE, Force, Seen
 
 
 def forced(gates: Iterable[Seen], forces: Iterable[Force]) -> tuple[Seen, ...]:

@@ -8,8 +8,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from vpnmigrate.gates.circumstances import Circumstances
 from vpnmigrate.gates.saying import failed, passed, unknown
-from vpnmigrate.go_no_go import Gate, Seen
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.gates import Gate, Seen
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.ports import Identity, Path, Renewal
 from vpnmigrate.windows.reckoning import expected
 

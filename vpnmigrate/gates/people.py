@@ -6,9 +6,9 @@ from vpnmigrate.approving import Person, counting
 from vpnmigrate.commands import Advice, cli
 from vpnmigrate.gates.circumstances import Circumstances
 from vpnmigrate.gates.saying import failed, passed, unknown
-from vpnmigrate.go_no_go import Gate, Seen
-from vpnmigrate.options import HookMoment
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.gates import Gate, Seen
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.ports import Judged
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from vpnmigrate.commands import aws
 from vpnmigrate.gates.saying import unless
-from vpnmigrate.go_no_go import Gate, Seen
-from vpnmigrate.model import State
-from vpnmigrate.plan import Plan, connection_role
-from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.ec2 import State
+from vpnmigrate.model.gates import Gate, Seen
+from vpnmigrate.model.plan import Plan, connection_role
+from vpnmigrate.model.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.traffic import degraded, shortfalls
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vpnmigrate.commands import Advice
-from vpnmigrate.go_no_go import Call, Gate, Seen
+from vpnmigrate.model.gates import Call, Gate, Seen
 
 
 def passed(gate: Gate, observed: str, required: str) -> Seen:

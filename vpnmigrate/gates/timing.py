@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from vpnmigrate.commands import cli
 from vpnmigrate.gates.circumstances import Circumstances
 from vpnmigrate.gates.saying import failed, passed
-from vpnmigrate.go_no_go import Gate, Seen
-from vpnmigrate.options import Window
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.decisions import Window
+from vpnmigrate.model.gates import Gate, Seen
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.windows.reckoning import Ahead, Late, Open, Past, Short, expected, stand, with_soak
 
 ANOTHER = ("plan again:", cli("plan", "--from", "RUN", "--window", "START/END"))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vpnmigrate.commands import cli
-from vpnmigrate.facts import UNKNOWN, standing
 from vpnmigrate.gates.circumstances import Circumstances, ProofOfReturn
 from vpnmigrate.gates.saying import failed, passed, unknown, unless
-from vpnmigrate.go_no_go import Gate, Seen
-from vpnmigrate.model import Attachment, State, VpnConnectionId
-from vpnmigrate.plan import GATEWAY_ROLE, Plan
-from vpnmigrate.snapshot import Snapshot, Told, Way, Word
+from vpnmigrate.model.ec2 import Attachment, State, VpnConnectionId
+from vpnmigrate.model.facts import UNKNOWN, standing
+from vpnmigrate.model.gates import Gate, Seen
+from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
+from vpnmigrate.model.snapshot import Snapshot, Told, Way, Word
 from vpnmigrate.steps.base import Met
 from vpnmigrate.steps.s03_create_connections import CreateConnections
 

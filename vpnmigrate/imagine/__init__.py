@@ -11,15 +11,15 @@ from datetime import timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vpnmigrate.changes import ArchiveConfiguration, AskOperator, Change, RunTest
 from vpnmigrate.commands import Advice
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.imagine.scene import Scene
 from vpnmigrate.imagine.world import World, world_of
 from vpnmigrate.journeys import way_of
-from vpnmigrate.model import Role
-from vpnmigrate.plan import Direction, Plan, PlannedStep
-from vpnmigrate.snapshot import Snapshot, Told, Way, Word
+from vpnmigrate.model.changes import ArchiveConfiguration, AskOperator, Change, RunTest
+from vpnmigrate.model.ec2 import Role
+from vpnmigrate.model.plan import Direction, Plan, PlannedStep
+from vpnmigrate.model.snapshot import Snapshot, Told, Way, Word
 from vpnmigrate.steps.base import Blocked, NotYet, Step
 from vpnmigrate.steps.green import assumed
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels

@@ -10,15 +10,15 @@ from msgspec.structs import replace
 
 from vpnmigrate.imagine import opening, walked
 from vpnmigrate.journeys import FORWARD
-from vpnmigrate.model import (
+from vpnmigrate.model.ec2 import (
     ConnectionRecord,
     Role,
     RouteTableRecord,
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.plan import GATEWAY_ROLE, Direction, Plan
-from vpnmigrate.survey import Survey
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan
+from vpnmigrate.model.survey import Survey
 
 
 @dataclass(frozen=True, eq=False)

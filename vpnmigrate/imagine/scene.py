@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.imagine.world import World
-from vpnmigrate.model import (
+from vpnmigrate.model.ec2 import (
     CREATED_ROUTE,
     PROPAGATED_ROUTE,
     ConnectionRecord,
@@ -19,9 +19,9 @@ from vpnmigrate.model import (
     VpcId,
     VpnGatewayId,
 )
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Reading, Snapshot, Told, Word, snapshot_of
 from vpnmigrate.ownership import ownership_of, roles_made
-from vpnmigrate.plan import Plan
-from vpnmigrate.snapshot import Reading, Snapshot, Told, Word, snapshot_of
 
 
 class Scene(Struct, frozen=True):

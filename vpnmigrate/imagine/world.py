@@ -8,7 +8,7 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vpnmigrate.changes import (
+from vpnmigrate.model.changes import (
     AddStaticPrefix,
     ArchiveConfiguration,
     AssociateEdge,
@@ -32,7 +32,7 @@ from vpnmigrate.changes import (
     ReplaceRoute,
     Tags,
 )
-from vpnmigrate.model import (
+from vpnmigrate.model.ec2 import (
     AWS_VPN,
     CREATED_ROUTE,
     DEFAULT_ASN,
@@ -53,7 +53,7 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.survey import Survey
+from vpnmigrate.model.survey import Survey
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")

@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from vpnmigrate.commands import cli
-from vpnmigrate.decoding import fault_of
 from vpnmigrate.errors import JournalDamagedError, JournalError
+from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.records import JOURNAL_FORMAT, Entry, Record
 
 RESTORE = (

@@ -15,7 +15,6 @@ from typing import Self
 
 import msgspec
 
-from vpnmigrate.clock import Clock
 from vpnmigrate.commands import Advice, cli, option
 from vpnmigrate.errors import (
     JournalDamagedError,
@@ -29,9 +28,10 @@ from vpnmigrate.journal.head import read_mark
 from vpnmigrate.journal.hearing import Hearing
 from vpnmigrate.journal.medium import Medium
 from vpnmigrate.lock import RunLock
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.private_files import write_whole
 from vpnmigrate.records import Entry, Record
-from vpnmigrate.redaction import Redaction
 from vpnmigrate.run_clock import run_clock, stamped
 from vpnmigrate.rundir import Run
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vpnmigrate.inbox import Abort, Accept, Confirm, Continue, Done, Inbox, Letter, Order, Pause
+from vpnmigrate.model.clock import time_of_day
 from vpnmigrate.orders import CONFIRMED_AFTER_ALL, Bare, acceptance, answer, answer_to
 from vpnmigrate.ports import Journal
 from vpnmigrate.records import (
@@ -20,7 +21,6 @@ from vpnmigrate.records import (
 from vpnmigrate.replay import replay, word_meant
 from vpnmigrate.rundir import Run
 from vpnmigrate.spoken import Declined, Verb
-from vpnmigrate.times import time_of_day
 
 _VERBS: dict[type[Order], Bare] = {
     Pause: Verb.PAUSE,

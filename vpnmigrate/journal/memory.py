@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vpnmigrate.clock import Clock
+from vpnmigrate.model.clock import Clock
 from vpnmigrate.records import Entry, Record
 from vpnmigrate.run_clock import stamped
 

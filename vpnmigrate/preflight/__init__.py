@@ -8,8 +8,9 @@ topic: 1 connections, 2 gateway and VPC, 3 Direct Connect, 4 quotas, 5 ASN, 6 ad
 
 from __future__ import annotations
 
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import Finding, Severity
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.plan import Finding, Severity
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.preflight import (
     addresses,
     asn,
@@ -24,7 +25,6 @@ from vpnmigrate.preflight import (
 )
 from vpnmigrate.preflight.base import Check
 from vpnmigrate.preflight.connections import nothing_to_migrate
-from vpnmigrate.survey import Survey
 
 CHECKS: tuple[Check, ...] = (
     gateway.gateway_is_available,

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network, ip_network
 from itertools import combinations
 
-from vpnmigrate.model import TUNNELS, VpnConnectionId
-from vpnmigrate.options import Decisions, InsideMode, OldTunnels
-from vpnmigrate.plan import Finding
+from vpnmigrate.model.decisions import Decisions, InsideMode, OldTunnels
+from vpnmigrate.model.ec2 import TUNNELS, VpnConnectionId
+from vpnmigrate.model.plan import Finding
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.preflight.base import Findings, listed
 from vpnmigrate.preflight.networks import Network, network, on_premises, overlap
-from vpnmigrate.survey import Survey
 
 INSIDE = IPv4Network("169.254.0.0/16")
 RESERVED = frozenset(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from vpnmigrate.model import DEFAULT_ASN
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import Finding
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import DEFAULT_ASN
+from vpnmigrate.model.plan import Finding
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.preflight.base import Findings, listed
-from vpnmigrate.survey import Survey
 
 CLASSIC_ASNS = frozenset({7224, 9059, 10124, 17493})
 """What gateways made before 2018-06-30 have; public, so no new gateway may have them."""

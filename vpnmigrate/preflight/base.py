@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import Finding
-from vpnmigrate.survey import Survey
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.plan import Finding
+from vpnmigrate.model.survey import Survey
 
 Findings = Iterator[Finding]
 Check = Callable[[Survey, Decisions], Findings]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from vpnmigrate.model import AWS_VPN, CLASSIC, ConnectionRecord, CustomerGatewayId
-from vpnmigrate.options import Decisions, KeyMode
-from vpnmigrate.plan import Finding
+from vpnmigrate.model.decisions import Decisions, KeyMode
+from vpnmigrate.model.ec2 import AWS_VPN, CLASSIC, ConnectionRecord, CustomerGatewayId
+from vpnmigrate.model.plan import Finding
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.preflight.base import Findings, listed
-from vpnmigrate.survey import Survey
 
 
 def nothing_to_migrate(survey: Survey, decisions: Decisions) -> str | None:

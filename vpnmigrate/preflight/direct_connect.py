@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vpnmigrate.options import Decisions, DirectConnect
-from vpnmigrate.plan import Finding
+from vpnmigrate.model.decisions import Decisions, DirectConnect
+from vpnmigrate.model.plan import Finding
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.preflight.base import Findings
-from vpnmigrate.survey import Survey
 
 _GONE_INTERFACES = frozenset({"deleted", "rejected"})
 """A virtual interface is listed for 15 minutes after it was deleted."""

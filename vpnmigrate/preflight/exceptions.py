@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import Finding
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.plan import Finding
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.preflight.base import Findings, listed
 from vpnmigrate.preflight.networks import network, on_premises
-from vpnmigrate.survey import Survey
 
 
 def excepted_connections_exist(survey: Survey, decisions: Decisions) -> Findings:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from vpnmigrate.model import ConnectionRecord, GatewayRecord, RouteTableRecord, Tag, VpcRecord
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import Finding
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import ConnectionRecord, GatewayRecord, RouteTableRecord, Tag, VpcRecord
+from vpnmigrate.model.plan import Finding
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.preflight.base import Findings, listed
-from vpnmigrate.survey import Survey
 
 TAGS_PER_RESOURCE = 50
 OUR_TAGS = (Tag.MIGRATION, Tag.ATTEMPT, Tag.ROLE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from vpnmigrate.survey import Survey
+from vpnmigrate.model.survey import Survey
 
 Network = IPv4Network | IPv6Network
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import Finding
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.plan import Finding
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.preflight.base import Findings
-from vpnmigrate.survey import Survey
 
 GATEWAYS = "L-7029FAB6"
 CONNECTIONS = "L-3E6EC3A3"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from vpnmigrate.model import (
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import (
     CREATED_ROUTE,
     PROPAGATED_ROUTE,
     ConnectionRecord,
@@ -14,11 +15,10 @@ from vpnmigrate.model import (
     RouteTableRecord,
     VpnConnectionId,
 )
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import Finding
+from vpnmigrate.model.plan import Finding
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.preflight.base import Findings, listed
 from vpnmigrate.preflight.networks import network, overlap
-from vpnmigrate.survey import Survey
 
 
 def edge_tables_are_told(survey: Survey, _decisions: Decisions) -> Findings:

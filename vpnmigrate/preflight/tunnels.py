@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import Finding
+from vpnmigrate.model.clock import span
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.plan import Finding
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.preflight.base import Findings, listed
-from vpnmigrate.survey import Survey
-from vpnmigrate.times import span
 
 _ENCRYPTION = ("AES128", "AES256", "AES128-GCM-16", "AES256-GCM-16")
 _INTEGRITY = ("SHA1", "SHA2-256", "SHA2-384", "SHA2-512")

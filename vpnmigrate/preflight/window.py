@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from vpnmigrate.options import Decisions
-from vpnmigrate.plan import Finding
+from vpnmigrate.model.clock import span
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.plan import Finding
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.preflight.base import Findings
-from vpnmigrate.survey import Survey
-from vpnmigrate.times import span
 from vpnmigrate.windows.reckoning import BY_DEFAULT, Short, stand, with_soak
 
 

@@ -16,11 +16,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from vpnmigrate.changes import AwsChange, Change
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.imagine import Turn, opening, turned
 from vpnmigrate.journeys import CLAIM, CLEAN_UP, CUTOVER, FORWARD
-from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction, Plan
+from vpnmigrate.model.changes import AwsChange, Change
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction, Plan
 from vpnmigrate.proving.proof import DeadEnd, Length, Proof
 from vpnmigrate.proving.stand import Stand, outline
 from vpnmigrate.steps.base import Step

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.plan import Direction
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vpnmigrate.changes import Change
 from vpnmigrate.imagine import Turn
 from vpnmigrate.imagine.scene import Scene
 from vpnmigrate.imagine.world import World
-from vpnmigrate.model import CREATED_ROUTE, RouteTableRecord
-from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
-from vpnmigrate.snapshot import Told
+from vpnmigrate.model.changes import Change
+from vpnmigrate.model.ec2 import CREATED_ROUTE, RouteTableRecord
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
+from vpnmigrate.model.snapshot import Told
 from vpnmigrate.steps.base import Step
 
 

@@ -11,9 +11,10 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from vpnmigrate.changes import ArchiveConfiguration
-from vpnmigrate.outcomes import Outcome, Performed
-from vpnmigrate.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
+from vpnmigrate.model.changes import ArchiveConfiguration
+from vpnmigrate.model.changes.base import Outcome, Performed
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
+from vpnmigrate.model.snapshot import Baseline, Told
 from vpnmigrate.records import (
     Adopted,
     AdoptionAsked,
@@ -49,7 +50,6 @@ from vpnmigrate.replay.ordering import Wanted, unconfirmed, unwanted, wanted
 from vpnmigrate.replay.probes import counted_anew, probes_after
 from vpnmigrate.replay.state import Adoption, Intent, RunState, Traffic
 from vpnmigrate.replay.traffic import calmed, informed, leaving, traffic
-from vpnmigrate.snapshot import Baseline, Told
 from vpnmigrate.states import RunStatus, may_follow
 
 SWAP = 8

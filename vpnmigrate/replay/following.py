@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vpnmigrate.changes import AskOperator
 from vpnmigrate.commands import Command, cli, options
-from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.plan import LAST_OF_PREPARE, Direction
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
+from vpnmigrate.model.snapshot import Shortage, Word
 from vpnmigrate.replay.state import RunState, Wish
-from vpnmigrate.snapshot import Shortage, Word
 from vpnmigrate.states import RunStatus
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.probes import Moment, Tally
 from vpnmigrate.records import DirectionTaken, Probed
 from vpnmigrate.replay.state import RunState
-from vpnmigrate.tallies import Moment, Tally
 
 
 def counted_anew(state: RunState, taken: DirectionTaken) -> RunState:

@@ -10,19 +10,19 @@ from functools import cached_property
 
 from msgspec import Struct, field
 
-from vpnmigrate import belief
-from vpnmigrate.approval import Approval
-from vpnmigrate.changes import AskOperator, Change, OperatorTask, RunTest
-from vpnmigrate.facts import Archive, Fact, WordGiven
-from vpnmigrate.model import MigrationId, Role
-from vpnmigrate.outcomes import Later, Outcome, Performed, Refused
-from vpnmigrate.plan import Direction
+from vpnmigrate.model import consistency
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.changes import AskOperator, Change, OperatorTask, RunTest
+from vpnmigrate.model.changes.base import Later, Outcome, Performed, Refused
+from vpnmigrate.model.clock import moment
+from vpnmigrate.model.ec2 import MigrationId, Role
+from vpnmigrate.model.facts import Archive, Fact, WordGiven
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.probes import Tally
+from vpnmigrate.model.snapshot import Shortage, Told, Word
 from vpnmigrate.records import Forced, GatesSeen, Opened
-from vpnmigrate.snapshot import Shortage, Told, Word
 from vpnmigrate.spoken import Accepted, Armed
 from vpnmigrate.states import RunStatus, StepStatus
-from vpnmigrate.tallies import Tally
-from vpnmigrate.times import moment
 
 
 class Traffic(StrEnum):
@@ -54,8 +54,8 @@ class Intent(Struct, frozen=True, dict=True):
         return isinstance(self.outcome, Refused | Later)
 
     @cached_property
-    def for_belief(self) -> belief.Intent | None:
-        """What ``belief`` has to know of it; None if AWS certainly knows nothing of it.
+    def for_belief(self) -> consistency.Intent | None:
+        """What ``consistency`` has to know of it; None if AWS certainly knows nothing of it.
 
         It counts from the last moment at which it may have had its effect: a call that took a
         minute to be answered is no minute old.
@@ -63,7 +63,7 @@ class Intent(Struct, frozen=True, dict=True):
         fact = self.change.fact
         if self.cancelled or isinstance(fact, Archive | WordGiven):
             return None
-        return belief.Intent(
+        return consistency.Intent(
             fact,
             self.change.arrived,
             self.answered or self.at,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from vpnmigrate.changes import DetachVpnGateway, DisablePropagation
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.changes import DetachVpnGateway, DisablePropagation
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.records import OutageBegan, OutageEnded, TrafficVerified
 from vpnmigrate.replay.state import RunState, Traffic
 

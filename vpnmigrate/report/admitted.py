@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.go_no_go import Seen
+from vpnmigrate.model.clock import moment
+from vpnmigrate.model.gates import Seen
 from vpnmigrate.records import Entry, GatesSeen
 from vpnmigrate.replay import RunState
 from vpnmigrate.report import gates
 from vpnmigrate.report.document import Section, Table
-from vpnmigrate.times import moment
 
 
 def forces(state: RunState) -> Iterator[Section]:

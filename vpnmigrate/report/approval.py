@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.approval import Approval
 from vpnmigrate.commands import Command
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.clock import moment
 from vpnmigrate.report.words import columns, command, wrapped
-from vpnmigrate.times import moment
 
 SCHEMA = "vpnmigrate/approval/1"
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TextIO
 
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import VpnMigrateError
-from vpnmigrate.redaction import Redaction
+from vpnmigrate.model.redaction import Redaction
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What a disk says that takes no more: there the reader is still to come."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vpnmigrate.commands import Advice, Command
-from vpnmigrate.options import (
+from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.decisions import (
     BackOut,
     Decisions,
     DirectConnect,
@@ -16,7 +17,6 @@ from vpnmigrate.options import (
     TunnelPolicy,
 )
 from vpnmigrate.report.words import columns
-from vpnmigrate.times import moment, span
 
 _KEYS = {
     KeyMode.NEW: "AWS makes new pre-shared keys; every device needs them",

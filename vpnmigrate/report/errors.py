@@ -15,7 +15,7 @@ from vpnmigrate.errors import (
     VpnMigrateError,
     exit_code,
 )
-from vpnmigrate.plan import Finding
+from vpnmigrate.model.plan import Finding
 from vpnmigrate.report import findings
 from vpnmigrate.report.words import advised, command, item, wrapped
 

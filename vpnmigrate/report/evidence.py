@@ -19,17 +19,17 @@ from vpnmigrate.evidence import (
     processes_of,
     voices_of,
 )
-from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.redaction import mapped, without_key_elements
 from vpnmigrate.records import Entry
-from vpnmigrate.redaction import mapped, without_key_elements
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import replay
 from vpnmigrate.report import admitted, measured
 from vpnmigrate.report.document import Document, Section, Table
 from vpnmigrate.report.progress import Narrator
 from vpnmigrate.report.words import count, safe
-from vpnmigrate.times import moment, span
 
 SCHEMA = "vpnmigrate/report/1"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vpnmigrate.plan import Finding, Severity
+from vpnmigrate.model.plan import Finding, Severity
 from vpnmigrate.report.words import wrapped
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.commands import Advice, Invocation, one_line
-from vpnmigrate.go_no_go import Call, Milestone, Seen
+from vpnmigrate.model.clock import moment
+from vpnmigrate.model.gates import Call, Milestone, Seen
+from vpnmigrate.model.snapshot import Shortage
 from vpnmigrate.records import Forced, GatesSeen
 from vpnmigrate.replay import accepting
 from vpnmigrate.report.words import Labelled, RunCommands, safe, wrapped
-from vpnmigrate.snapshot import Shortage
 from vpnmigrate.spoken import Accepted
-from vpnmigrate.times import moment
 
 _TITLES = {Milestone.CUTOVER: "before the cutover", Milestone.FINALIZE: "before finalize"}
 _CALL = 8

@@ -6,8 +6,8 @@ import re
 
 from msgspec.structs import asdict, replace
 
-from vpnmigrate.changes import AskOperator, Change
-from vpnmigrate.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE
+from vpnmigrate.model.changes import AskOperator, Change
+from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE
 
 _NAMES: dict[str, str] = {
     GATEWAY_ROLE: "<new gateway>",

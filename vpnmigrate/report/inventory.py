@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vpnmigrate.model import ConnectionRecord, RouteTableRecord, VpnGatewayId
+from vpnmigrate.model.ec2 import ConnectionRecord, RouteTableRecord, VpnGatewayId
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.report.words import columns, count, item, safe, wrapped
-from vpnmigrate.survey import Survey
 
 NAME = "Name"
 

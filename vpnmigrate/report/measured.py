@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.evidence import Down, outages_of
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.records import Entry
-from vpnmigrate.rehearsed import Rehearsed
 from vpnmigrate.replay import RunState
 from vpnmigrate.report.document import Section
 from vpnmigrate.report.progress import probes_told
-from vpnmigrate.times import moment, span
 
 
 def section(entries: Sequence[Entry], state: RunState, rehearsed: Rehearsed | None) -> Section:

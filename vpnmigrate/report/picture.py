@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vpnmigrate.model import ConnectionRecord, RouteTableRecord
-from vpnmigrate.options import OldTunnels
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.decisions import OldTunnels
+from vpnmigrate.model.ec2 import ConnectionRecord, RouteTableRecord
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.inventory import NAME
 from vpnmigrate.report.runbook.impact import device_of, site_name
 from vpnmigrate.report.words import count

@@ -7,16 +7,16 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.changes import AskOperator, Change
 from vpnmigrate.commands import Invocation, cli
-from vpnmigrate.plan import Phase, Plan, PlannedStep
+from vpnmigrate.model.changes import AskOperator, Change
+from vpnmigrate.model.clock import moment
+from vpnmigrate.model.plan import Phase, Plan, PlannedStep
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.proving.proof import Proof
 from vpnmigrate.report import decisions, findings, inventory
 from vpnmigrate.report import proof as proofs
 from vpnmigrate.report.imagined import told
 from vpnmigrate.report.words import columns, count, heading, item, wrapped
-from vpnmigrate.snapshot import Word
-from vpnmigrate.times import moment
 
 SCHEMA = "vpnmigrate/plan/1"
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from vpnmigrate.changes import AskOperator, Change, CreateVpnConnection
-from vpnmigrate.clock import Clock
 from vpnmigrate.commands import Invocation
-from vpnmigrate.outcomes import InDoubt, Later, Performed, Refused
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.changes import AskOperator, Change, CreateVpnConnection
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.clock import Clock, span, time_of_day
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.probes import Moment, Tally
+from vpnmigrate.model.progress import Sighting
 from vpnmigrate.records import (
     Adopted,
     Answered,
@@ -41,7 +43,6 @@ from vpnmigrate.replay import RunState
 from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import Labelled, RunCommands, safe
-from vpnmigrate.sights import Sighting
 from vpnmigrate.spoken import (
     AbortAsked,
     Acceptable,
@@ -54,8 +55,6 @@ from vpnmigrate.spoken import (
     Paused,
     WatchdogMissed,
 )
-from vpnmigrate.tallies import Moment, Tally
-from vpnmigrate.times import span, time_of_day
 
 LAST_STEP = 11
 REMINDER = timedelta(minutes=1)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from vpnmigrate.model.clock import span
 from vpnmigrate.proving.proof import Length, Proof
 from vpnmigrate.report.words import count, item, wrapped
-from vpnmigrate.times import span
 
 SHOWN = 5
 """Dead ends that are spelled out; mostly they have one cause."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from vpnmigrate.commands import Command
+from vpnmigrate.model.clock import span
 from vpnmigrate.rehearsal import Passage, Rehearsal
 from vpnmigrate.report import proof
 from vpnmigrate.report.words import command, heading, item, wrapped
-from vpnmigrate.times import span
 
 SCHEMA = "vpnmigrate/rehearsal/1"
 

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from vpnmigrate.changes import AskOperator
-from vpnmigrate.plan import Direction
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.clock import span, time_of_day
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.progress import Sight, TableSight, TunnelSight, Waiting
 from vpnmigrate.replay import RunState, accepting
 from vpnmigrate.report.deadline import choices, left
 from vpnmigrate.report.progress import LAST_STEP, probe_told
 from vpnmigrate.report.words import Labelled, RunCommands, count, safe
-from vpnmigrate.sights import Sight, TableSight, TunnelSight, Waiting
-from vpnmigrate.times import span, time_of_day
 
 TALLEST = 16
 """Lines of the screen at most: what happened stands above it, and is to be read too."""

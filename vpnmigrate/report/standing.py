@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace as altered
 
-from vpnmigrate.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.commands import Command, Invocation, cli
-from vpnmigrate.model import VpnConnectionId
-from vpnmigrate.plan import FIRST_OF_CUTOVER, Direction, Phase
+from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
+from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction, Phase
+from vpnmigrate.model.progress import Waiting
 from vpnmigrate.replay import RunState, Traffic, Wish, accepting, next_command
-from vpnmigrate.sights import Waiting
 from vpnmigrate.states import RunStatus
-from vpnmigrate.times import moment, span
 
 RETIRING = 11
 

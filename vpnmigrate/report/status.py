@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.approval import Approval
 from vpnmigrate.commands import Advice, Invocation, cli
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.progress import Waiting
 from vpnmigrate.replay import Order, Traffic, Wish
 from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.progress import probes_told
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import columns, command, safe, wrapped
-from vpnmigrate.sights import Waiting
-from vpnmigrate.times import moment, span
 
 SCHEMA = "vpnmigrate/status/1"
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from vpnmigrate.commands import cli
+from vpnmigrate.model.clock import span
 from vpnmigrate.report.words import WIDTH, command, hanging, wrapped
-from vpnmigrate.times import span
 
 SCHEMA = "vpnmigrate/demo/1"
 

@@ -18,14 +18,14 @@ from rich.control import Control
 from rich.live import Live
 from rich.text import Text
 
-from vpnmigrate.clock import Clock
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.progress import Sight, Sighting, Waiting
 from vpnmigrate.records import Entry, StepBegun
 from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import Shown, screen
 from vpnmigrate.report.words import RunCommands, hanging, wrapped
-from vpnmigrate.sights import Sight, Sighting, Waiting
 
 PACE = 1.0
 """Seconds between two redraws: faster is not read, and a slow line to the terminal fills up."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vpnmigrate.commands import Advice, Command, Invocation, cli, tokens
-from vpnmigrate.redaction import without_key_elements
+from vpnmigrate.model.redaction import without_key_elements
 
 WIDTH = 80
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, ip_network
 
-from vpnmigrate.model import ConnectionRecord, RouteTableRecord, VpnGatewayId
+from vpnmigrate.model.ec2 import ConnectionRecord, RouteTableRecord, VpnGatewayId
 
 PLACEHOLDERS = "100.64.{}.0/24"
 """What a device announces of which only the number is known: shared address space (RFC 6598)."""

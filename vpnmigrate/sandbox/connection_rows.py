@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 
-from vpnmigrate.model import CLASSIC
+from vpnmigrate.model.ec2 import CLASSIC
 from vpnmigrate.sandbox.configuration_xml import customer_gateway_configuration
 from vpnmigrate.sandbox.filters import Field, selected
 from vpnmigrate.sandbox.ids import CONNECTION

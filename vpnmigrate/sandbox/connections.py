@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from vpnmigrate.model import CLASSIC
+from vpnmigrate.model.ec2 import CLASSIC
 from vpnmigrate.sandbox.apierror import ApiError, invalid_value, missing
 from vpnmigrate.sandbox.connection_rows import connection_row
 from vpnmigrate.sandbox.gateways import refuse_while_busy

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vpnmigrate.model.survey import VirtualInterface
 from vpnmigrate.sandbox.params import Params, Result
 from vpnmigrate.sandbox.state import DirectConnectTie, State
-from vpnmigrate.survey import VirtualInterface
 
 _OVER = {"deleted", "rejected", "disassociated"}
 

@@ -6,8 +6,8 @@ import threading
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from vpnmigrate.clock import Clock, Stamp, stamp_of
 from vpnmigrate.errors import UsageError, VpnMigrateError
+from vpnmigrate.model.clock import Clock, Stamp, stamp_of
 from vpnmigrate.sandbox.control import Client
 
 FRESH = timedelta(seconds=1)

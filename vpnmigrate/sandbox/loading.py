@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from random import Random
 
-from vpnmigrate.clock import Clock
-from vpnmigrate.model import CREATED_ROUTE, ConnectionRecord, GatewayRecord, RouteTableRecord
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.ec2 import CREATED_ROUTE, ConnectionRecord, GatewayRecord, RouteTableRecord
 from vpnmigrate.sandbox.behaviour import Behaviour, Span
 from vpnmigrate.sandbox.ids import ASSOCIATION
 from vpnmigrate.sandbox.route_tables import local_routes, new_table

@@ -6,7 +6,7 @@ import secrets
 import threading
 from datetime import datetime, timedelta
 
-from vpnmigrate.clock import Clock, Stamp, SteadyClock, stamp_of
+from vpnmigrate.model.clock import Clock, Stamp, SteadyClock, stamp_of
 
 
 class PacedClock:

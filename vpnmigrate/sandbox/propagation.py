@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vpnmigrate.model import PROPAGATED_ROUTE
+from vpnmigrate.model.ec2 import PROPAGATED_ROUTE
 from vpnmigrate.sandbox.apierror import ApiError, invalid_value
 from vpnmigrate.sandbox.gateways import is_ready, not_ready
 from vpnmigrate.sandbox.lookups import the_table

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from vpnmigrate.changes import OperatorTask, RunTest
-from vpnmigrate.model import Role, Tag
+from vpnmigrate.model.changes import OperatorTask, RunTest
+from vpnmigrate.model.ec2 import Role, Tag
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.snapshot import Word
 
 REACTION = timedelta(seconds=20)
 """For an engineer with the change prepared and the device's prompt open; a guess."""

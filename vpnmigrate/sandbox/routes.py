@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import ip_network
 
-from vpnmigrate.model import CREATED_ROUTE
+from vpnmigrate.model.ec2 import CREATED_ROUTE
 from vpnmigrate.sandbox.apierror import ApiError, invalid_value, missing
 from vpnmigrate.sandbox.gateways import is_ready, not_ready
 from vpnmigrate.sandbox.lookups import the_table

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.errors import MalformedFileError
-from vpnmigrate.model import (
+from vpnmigrate.model.ec2 import (
     ConnectionRecord,
     CustomerGatewayRecord,
     GatewayRecord,
@@ -18,9 +18,9 @@ from vpnmigrate.model import (
     SubnetRecord,
     VpcRecord,
 )
+from vpnmigrate.model.survey import Quotas, Survey, VirtualInterface
 from vpnmigrate.sandbox.announced import advertised_by
 from vpnmigrate.sandbox.state import DirectConnectTie
-from vpnmigrate.survey import Quotas, Survey, VirtualInterface
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "eu-west-1"

@@ -6,9 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from vpnmigrate.model import CLASSIC
+from vpnmigrate.model.ec2 import CLASSIC
+from vpnmigrate.model.survey import Quotas
 from vpnmigrate.sandbox.scenario import DEFAULT_ACCOUNT, DEFAULT_REGION
-from vpnmigrate.survey import Quotas
 
 
 class _Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

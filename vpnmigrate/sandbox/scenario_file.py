@@ -9,7 +9,7 @@ from typing import get_args
 
 import msgspec
 
-from vpnmigrate.model import (
+from vpnmigrate.model.ec2 import (
     AccountId,
     AssociationRecord,
     Attached,
@@ -29,6 +29,7 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
+from vpnmigrate.model.survey import Quotas, VirtualInterface
 from vpnmigrate.sandbox.scenario import Scenario
 from vpnmigrate.sandbox.scenario_checks import check_scenario
 from vpnmigrate.sandbox.scenario_entries import (
@@ -40,7 +41,6 @@ from vpnmigrate.sandbox.scenario_entries import (
 from vpnmigrate.sandbox.state import DirectConnectTie
 from vpnmigrate.sandbox.tunnels import OUTSIDE
 from vpnmigrate.strict_yaml import Document, Path, document_from, parted
-from vpnmigrate.survey import Quotas, VirtualInterface
 
 
 def scenario_from_text(text: str, name: str) -> Scenario:

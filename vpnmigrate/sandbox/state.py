@@ -8,10 +8,10 @@ from random import Random
 
 from msgspec import Struct
 
+from vpnmigrate.model.survey import Quotas, VirtualInterface
 from vpnmigrate.sandbox.behaviour import Behaviour, Span
 from vpnmigrate.sandbox.ids import Kind
 from vpnmigrate.sandbox.timeline import Timeline, always
-from vpnmigrate.survey import Quotas, VirtualInterface
 
 LIVING = frozenset({"pending", "available"})
 """States of something that is there to stay."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from wsgiref.handlers import format_date_time
 
-from vpnmigrate.clock import VirtualClock
+from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.sandbox.apierror import ApiError
 from vpnmigrate.sandbox.faults import Faults, FaultSource, Instead
 

@@ -18,7 +18,7 @@ from random import Random
 from threading import RLock
 from typing import Any
 
-from vpnmigrate.clock import Clock
+from vpnmigrate.model.clock import Clock
 from vpnmigrate.sandbox.actions import READS, WITHOUT_DRY_RUN, WRITES, Action
 from vpnmigrate.sandbox.apierror import ApiError
 from vpnmigrate.sandbox.behaviour import Behaviour

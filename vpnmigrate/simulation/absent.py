@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.model.ec2 import VpnConnectionId
 
 
 class HashesOnly:

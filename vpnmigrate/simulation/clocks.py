@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from vpnmigrate.clock import Clock, Stamp, stamp_of
+from vpnmigrate.model.clock import Clock, Stamp, stamp_of
 from vpnmigrate.records import Entry, OutageBegan, OutageEnded
 from vpnmigrate.replay import RunState
 

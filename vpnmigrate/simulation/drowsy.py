@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from vpnmigrate.clock import Stamp
+from vpnmigrate.model.clock import Stamp
 from vpnmigrate.sandbox.world import World
 
 NAP = timedelta(seconds=40)

@@ -8,17 +8,16 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.changes import AwsChange
-from vpnmigrate.changes.base import Mark
-from vpnmigrate.clock import Clock
-from vpnmigrate.model import VpnGatewayId
-from vpnmigrate.outcomes import Outcome
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.changes import AwsChange
+from vpnmigrate.model.changes.base import Mark, Outcome
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Reading
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.ports import Identity
 from vpnmigrate.sandbox.world import World
 from vpnmigrate.simulation.schedule import Fate
-from vpnmigrate.snapshot import Reading
-from vpnmigrate.survey import Survey
 
 
 class WatchedEc2:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from vpnmigrate.journal import read_chain
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.records import Entry
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.simulation.clocks import Clocks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vpnmigrate.plan import GATEWAY_ROLE, Direction, Plan, connection_role
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, connection_role
 from vpnmigrate.records import Entry, Finished, StepSettled, TrafficVerified
 from vpnmigrate.replay import RunState
 from vpnmigrate.sandbox.state import LIVING

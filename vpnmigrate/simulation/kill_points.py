@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from vpnmigrate.model import ConnectionRecord
+from vpnmigrate.model.ec2 import ConnectionRecord
 from vpnmigrate.simulation.schedule import Course, Kill, Moment, Schedule
 from vpnmigrate.simulation.topology import Dice
 from vpnmigrate.simulation.trial import Outcome, Setting, try_out, wrong_with

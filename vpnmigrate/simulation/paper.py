@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vpnmigrate.clock import Clock
 from vpnmigrate.journal import read_chain
 from vpnmigrate.journal.chain import lines_of
-from vpnmigrate.model import MigrationId
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.orders import answer
 from vpnmigrate.records import Entry, Record
 from vpnmigrate.replay import replay

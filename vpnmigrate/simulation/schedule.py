@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from vpnmigrate.clock import Clock
+from vpnmigrate.model.clock import Clock
 from vpnmigrate.records import Answered, Intended, Record
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 from vpnmigrate.simulation.clocks import Clocks

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from vpnmigrate.model import (
+from vpnmigrate.model.decisions import Decisions, InsideMode, KeyMode, OldTunnels, TestVpc
+from vpnmigrate.model.ec2 import (
     CLASSIC,
     AssociationRecord,
     Attached,
@@ -33,10 +34,9 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.options import Decisions, InsideMode, KeyMode, OldTunnels, TestVpc
+from vpnmigrate.model.survey import Quotas
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 from vpnmigrate.sandbox.scenario import Scenario
-from vpnmigrate.survey import Quotas
 
 VPC = VpcId("vpc-0a51")
 OLD = VpnGatewayId("vgw-0a51")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.clock import Clock, VirtualClock
 from vpnmigrate.errors import (
     AwsUnreadableError,
     BackedOutError,
@@ -18,11 +17,13 @@ from vpnmigrate.errors import (
     VpnMigrateError,
 )
 from vpnmigrate.gatekeeping import Papers
-from vpnmigrate.go_no_go import Force, Gate
 from vpnmigrate.looking import Claimant
-from vpnmigrate.model import MigrationId
+from vpnmigrate.model.clock import Clock, VirtualClock
+from vpnmigrate.model.ec2 import MigrationId
+from vpnmigrate.model.gates import Force, Gate
+from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.model.progress import Sighting
 from vpnmigrate.orders import traffic_hangs
-from vpnmigrate.plan import Direction, Plan
 from vpnmigrate.planner import plan_from
 from vpnmigrate.ports import NoInterruption, NoPaths
 from vpnmigrate.records import Entry, Opened
@@ -35,7 +36,6 @@ from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.sights import Sighting
 from vpnmigrate.simulation.absent import HashesOnly
 from vpnmigrate.simulation.clocks import Hosts, TimeJudge
 from vpnmigrate.simulation.drowsy import DrowsyClock

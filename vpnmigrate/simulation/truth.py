@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vpnmigrate.model import MigrationId, Tag
+from vpnmigrate.model.ec2 import MigrationId, Tag
 from vpnmigrate.sandbox.propagation import Brought, propagated_routes
 from vpnmigrate.sandbox.state import LIVING, Connection, RouteTable, State
 from vpnmigrate.sandbox.tunnels import read_tunnel

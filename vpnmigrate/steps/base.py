@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from vpnmigrate.changes import Change
 from vpnmigrate.commands import Advice
-from vpnmigrate.facts import UNKNOWN, Fact, Value
-from vpnmigrate.plan import Phase, Plan
-from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.changes import Change
+from vpnmigrate.model.facts import UNKNOWN, Fact, Value
+from vpnmigrate.model.plan import Phase, Plan
+from vpnmigrate.model.snapshot import Snapshot, Told, Way
 
 Changes = Iterator[Change]
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from vpnmigrate.model import ConnectionRecord, TunnelReading
-from vpnmigrate.plan import Plan
-from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.ec2 import ConnectionRecord, TunnelReading
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Green, Snapshot, Streak, Told, Way
 from vpnmigrate.steps.traffic import asked_for, needed_tunnels
-from vpnmigrate.streaks import Green, Streak
 
 
 def seen_again(plan: Plan, way: Way, now: Snapshot, told: Told, *, lacking: bool) -> Green:

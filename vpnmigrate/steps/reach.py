@@ -8,11 +8,11 @@ from ipaddress import ip_network
 
 from msgspec.structs import replace
 
-from vpnmigrate.facts import ABSENT, UNKNOWN, Propagation, RouteTarget, Switch
-from vpnmigrate.model import PROPAGATED_ROUTE, RouteRecord, RouteTableRecord, State
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.ec2 import PROPAGATED_ROUTE, RouteRecord, RouteTableRecord, State
+from vpnmigrate.model.facts import ABSENT, UNKNOWN, Propagation, RouteTarget, Switch
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Baseline, Snapshot, Way
 from vpnmigrate.routes import Kind, Row, Winner, equivalence
-from vpnmigrate.snapshot import Baseline, Snapshot, Way
 
 
 @dataclass(frozen=True)

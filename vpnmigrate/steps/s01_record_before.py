@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from vpnmigrate.changes import PlaceClaim, RemoveClaim
-from vpnmigrate.facts import ABSENT, UNKNOWN, Claim
-from vpnmigrate.model import State
-from vpnmigrate.plan import Phase, Plan
-from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.changes import PlaceClaim, RemoveClaim
+from vpnmigrate.model.ec2 import State
+from vpnmigrate.model.facts import ABSENT, UNKNOWN, Claim
+from vpnmigrate.model.plan import Phase, Plan
+from vpnmigrate.model.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Changes, Claimed, Met, NotYet, Step, Verdict
 
 

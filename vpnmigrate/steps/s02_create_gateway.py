@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from vpnmigrate.changes import CreateVpnGateway, DeleteVpnGateway
-from vpnmigrate.model import State, VpnGatewayId
-from vpnmigrate.plan import GATEWAY_ROLE, Phase, Plan
-from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.changes import CreateVpnGateway, DeleteVpnGateway
+from vpnmigrate.model.ec2 import State, VpnGatewayId
+from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, Plan
+from vpnmigrate.model.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.tags import carried_over, left_alone, suspected, twins_in
 

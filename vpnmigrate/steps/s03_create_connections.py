@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from vpnmigrate.changes import AddStaticPrefix, CreateVpnConnection, DeleteVpnConnection
-from vpnmigrate.facts import UNKNOWN, Prefix, Switch
-from vpnmigrate.model import AWS_VPN, ConnectionRecord, State, VpnConnectionId, VpnGatewayId
-from vpnmigrate.options import InsideMode
-from vpnmigrate.plan import GATEWAY_ROLE, Phase, Plan, connection_role
-from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.changes import AddStaticPrefix, CreateVpnConnection, DeleteVpnConnection
+from vpnmigrate.model.decisions import InsideMode
+from vpnmigrate.model.ec2 import AWS_VPN, ConnectionRecord, State, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.facts import UNKNOWN, Prefix, Switch
+from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, Plan, connection_role
+from vpnmigrate.model.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.s02_create_gateway import new_gateway
 from vpnmigrate.steps.tags import carried_over, left_alone, suspected, twins_in

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from vpnmigrate.changes import ArchiveConfiguration
-from vpnmigrate.model import ConnectionRecord, VpnConnectionId
-from vpnmigrate.plan import Phase, Plan, connection_role
-from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.changes import ArchiveConfiguration
+from vpnmigrate.model.ec2 import ConnectionRecord, VpnConnectionId
+from vpnmigrate.model.plan import Phase, Plan, connection_role
+from vpnmigrate.model.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from vpnmigrate.changes import AskOperator
-from vpnmigrate.plan import Phase, Plan, connection_role
-from vpnmigrate.snapshot import Snapshot, Told, Way, Word
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.plan import Phase, Plan, connection_role
+from vpnmigrate.model.snapshot import Snapshot, Told, Way, Word
 from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
 
 

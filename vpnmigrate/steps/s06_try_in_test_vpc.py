@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from ipaddress import ip_network
 
-from vpnmigrate.changes import (
+from vpnmigrate.model.changes import (
     AskOperator,
     AttachVpnGateway,
     CreateTestSubnet,
@@ -17,11 +17,11 @@ from vpnmigrate.changes import (
     EnablePropagation,
     RunTest,
 )
-from vpnmigrate.facts import Switch, standing
-from vpnmigrate.model import Attachment, RouteTableId, State, VpcId, VpnGatewayId
-from vpnmigrate.options import TestVpc
-from vpnmigrate.plan import TEST_SUBNET_ROLE, TEST_VPC_ROLE, Phase, Plan
-from vpnmigrate.snapshot import Snapshot, Told, Way, Word
+from vpnmigrate.model.decisions import TestVpc
+from vpnmigrate.model.ec2 import Attachment, RouteTableId, State, VpcId, VpnGatewayId
+from vpnmigrate.model.facts import Switch, standing
+from vpnmigrate.model.plan import TEST_SUBNET_ROLE, TEST_VPC_ROLE, Phase, Plan
+from vpnmigrate.model.snapshot import Snapshot, Told, Way, Word
 from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.s02_create_gateway import new_gateway
 from vpnmigrate.steps.tags import left_alone, suspected

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from vpnmigrate.changes import DisablePropagation
 from vpnmigrate.commands import cli
-from vpnmigrate.facts import Propagation, Switch
-from vpnmigrate.model import Attachment, RouteTableId
-from vpnmigrate.plan import Phase, Plan
-from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.changes import DisablePropagation
+from vpnmigrate.model.ec2 import Attachment, RouteTableId
+from vpnmigrate.model.facts import Propagation, Switch
+from vpnmigrate.model.plan import Phase, Plan
+from vpnmigrate.model.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Blocked, Changes, Step, Verdict, Want, judge, missing
 from vpnmigrate.steps.s08_swap_gateways import GONE, is_gone
 

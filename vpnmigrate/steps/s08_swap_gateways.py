@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from vpnmigrate.changes import AttachVpnGateway, DetachVpnGateway
 from vpnmigrate.commands import Command, aws
-from vpnmigrate.facts import AttachmentOf, EdgeAssociation, Switch
-from vpnmigrate.model import Attachment, State, VpcId, VpnGatewayId
-from vpnmigrate.plan import Phase, Plan
-from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.changes import AttachVpnGateway, DetachVpnGateway
+from vpnmigrate.model.ec2 import Attachment, State, VpcId, VpnGatewayId
+from vpnmigrate.model.facts import AttachmentOf, EdgeAssociation, Switch
+from vpnmigrate.model.plan import Phase, Plan
+from vpnmigrate.model.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict, is_others_doing
 
 GONE = (State.ABSENT, State.DELETING)

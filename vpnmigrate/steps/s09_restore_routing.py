@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from vpnmigrate.changes import AssociateEdge, DisassociateEdge, EnablePropagation, ReplaceRoute
-from vpnmigrate.facts import (
+from vpnmigrate.model.changes import (
+    AssociateEdge,
+    DisassociateEdge,
+    EnablePropagation,
+    ReplaceRoute,
+)
+from vpnmigrate.model.ec2 import RouteTableId, RouteTableRecord, State
+from vpnmigrate.model.facts import (
     UNKNOWN,
     AttachmentOf,
     EdgeAssociation,
@@ -14,9 +20,8 @@ from vpnmigrate.facts import (
     RouteTarget,
     Switch,
 )
-from vpnmigrate.model import RouteTableId, RouteTableRecord, State
-from vpnmigrate.plan import Phase, Plan
-from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.plan import Phase, Plan
+from vpnmigrate.model.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import (
     Changes,
     Lost,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from vpnmigrate.changes import AskOperator
-from vpnmigrate.options import OldTunnels
-from vpnmigrate.plan import Phase, Plan
-from vpnmigrate.snapshot import Snapshot, Told, Way, Word
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.clock import span
+from vpnmigrate.model.decisions import OldTunnels
+from vpnmigrate.model.plan import Phase, Plan
+from vpnmigrate.model.snapshot import Snapshot, Told, Way, Word
 from vpnmigrate.steps.base import Changes, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.green import holds, soaked
 from vpnmigrate.steps.s08_swap_gateways import taken_off
 from vpnmigrate.steps.traffic import destinations, lost_connections, shortfalls
-from vpnmigrate.times import span
 
 HOLD = "traffic flows; it has to hold steady"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from vpnmigrate.changes import ArchiveConfiguration, DeleteVpnConnection, DeleteVpnGateway
-from vpnmigrate.facts import UNKNOWN, standing
-from vpnmigrate.model import Attachment, State, VpnConnectionId
-from vpnmigrate.plan import Phase, Plan
-from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.changes import ArchiveConfiguration, DeleteVpnConnection, DeleteVpnGateway
+from vpnmigrate.model.ec2 import Attachment, State, VpnConnectionId
+from vpnmigrate.model.facts import UNKNOWN, standing
+from vpnmigrate.model.plan import Phase, Plan
+from vpnmigrate.model.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.traffic import joining_connection, verified_lately
 

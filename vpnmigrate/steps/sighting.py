@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from vpnmigrate.facts import Switch
-from vpnmigrate.model import ConnectionRecord, RouteTableRecord, TunnelReading
-from vpnmigrate.plan import Plan
-from vpnmigrate.sights import Sight, TableSight, TunnelSight
-from vpnmigrate.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.ec2 import ConnectionRecord, RouteTableRecord, TunnelReading
+from vpnmigrate.model.facts import Switch
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.probes import Tally
+from vpnmigrate.model.progress import Sight, TableSight, TunnelSight
+from vpnmigrate.model.snapshot import Snapshot, Streak, Told, Way
 from vpnmigrate.steps.green import tunnel_name
 from vpnmigrate.steps.reach import Basis, as_before, excepted
 from vpnmigrate.steps.traffic import asked_for, recorded_baseline
-from vpnmigrate.streaks import Streak
-from vpnmigrate.tallies import Tally
 
 
 def sight_of(

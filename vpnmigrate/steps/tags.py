@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vpnmigrate.changes import Tags
 from vpnmigrate.commands import aws, cli, option
-from vpnmigrate.model import Role, State
-from vpnmigrate.plan import Plan
-from vpnmigrate.snapshot import Snapshot
+from vpnmigrate.model.changes import Tags
+from vpnmigrate.model.ec2 import Role, State
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.steps.base import Blocked, Lost, Met
 
 RESERVED = ("aws:", "vpnmigrate:")

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from vpnmigrate.belief import CONSISTENCY_DELAY
-from vpnmigrate.model import Attachment, ConnectionRecord, State, TunnelReading, VpnConnectionId
-from vpnmigrate.options import TunnelPolicy
-from vpnmigrate.plan import Plan, connection_role
-from vpnmigrate.snapshot import Baseline, Shortage, Snapshot, Told, Way, Word
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY
+from vpnmigrate.model.decisions import TunnelPolicy
+from vpnmigrate.model.ec2 import Attachment, ConnectionRecord, State, TunnelReading, VpnConnectionId
+from vpnmigrate.model.plan import Plan, connection_role
+from vpnmigrate.model.snapshot import Baseline, Shortage, Snapshot, Told, Way, Word
 from vpnmigrate.steps.reach import Reach, reach
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from vpnmigrate.options import Waits, Window
-from vpnmigrate.rehearsed import Rehearsed
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.decisions import Waits, Window
 
 
 @dataclass(frozen=True)

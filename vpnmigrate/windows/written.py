@@ -22,7 +22,7 @@ from difflib import get_close_matches
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from vpnmigrate.errors import UsageError
-from vpnmigrate.options import Window
+from vpnmigrate.model.decisions import Window
 
 FORM = "2026-11-28T02:00/04:00 Europe/Berlin"
 """An example, for messages and help."""

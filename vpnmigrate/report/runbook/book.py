@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from vpnmigrate.commands import Invocation, aws, cli
-from vpnmigrate.go_no_go import Gate
+from vpnmigrate.model.gates import Gate
 
 SCHEMA = "vpnmigrate/runbook/1"
 

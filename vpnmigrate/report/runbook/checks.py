@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vpnmigrate.go_no_go import UNFORCEABLE, Gate
-from vpnmigrate.options import OldTunnels, TunnelPolicy
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.decisions import OldTunnels, TunnelPolicy
+from vpnmigrate.model.gates import UNFORCEABLE, Gate
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.runbook.book import Check, GoNoGo, PlanCommands, Warned
 from vpnmigrate.report.words import count
 

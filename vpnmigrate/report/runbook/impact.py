@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vpnmigrate.model import ConnectionRecord, CustomerGatewayRecord, RouteTableRecord
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.clock import span
+from vpnmigrate.model.ec2 import ConnectionRecord, CustomerGatewayRecord, RouteTableRecord
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal import Rehearsal
 from vpnmigrate.report.inventory import NAME, named
 from vpnmigrate.report.runbook.book import Impact, Site, Table
 from vpnmigrate.report.words import count
-from vpnmigrate.times import span
 
 
 def impact_of(plan: Plan, rehearsal: Rehearsal) -> Impact:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.runbook.book import Fact, Failure, Message
 from vpnmigrate.report.runbook.impact import device_of, site_name
-from vpnmigrate.times import moment, span
 
 
 def people(plan: Plan) -> tuple[Fact, ...]:

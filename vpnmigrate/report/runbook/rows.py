@@ -7,14 +7,14 @@ from datetime import timedelta
 from vpnmigrate.byhand.blocks import back, blocks
 from vpnmigrate.commands import options
 from vpnmigrate.journeys import CLEAN_UP, FORWARD, RETIRE
-from vpnmigrate.plan import FIRST_OF_CUTOVER, Phase, Plan, PlannedStep
+from vpnmigrate.model.clock import span
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Phase, Plan, PlannedStep
 from vpnmigrate.rehearsal import Passage, Rehearsal
 from vpnmigrate.report.imagined import told
 from vpnmigrate.report.progress import LAST_STEP
 from vpnmigrate.report.runbook.book import PlanCommands, Row
 from vpnmigrate.report.runbook.steps import KNOWN, SEEN_BACK
 from vpnmigrate.stopwatch import Leg
-from vpnmigrate.times import span
 
 _LIMITS = {(step.number, step.phase): step for step in (*RETIRE, *CLEAN_UP, *FORWARD)}
 

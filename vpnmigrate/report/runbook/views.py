@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vpnmigrate.plan import Plan
+from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.picture import ROW, WIDTH, pictures_of
 from vpnmigrate.report.runbook.book import Runbook
 from vpnmigrate.report.words import safe, safe_lines

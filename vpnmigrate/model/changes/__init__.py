@@ -1,12 +1,27 @@
-"""Every change there is: a closed union, one frozen class per EC2 call or operator task.
+"""Changes: a closed union with one frozen class per EC2 call or operator task.
 
 Plan, journal, progress, runbook and report are renderings of these values, and ``aws`` performs
 them; nothing else may alter AWS.  Ids may be the name of a role (``gateway``) in a plan, where the
 resource does not exist yet; a change that is performed always carries real ids.
 """
 
-from vpnmigrate.changes.base import Tags
-from vpnmigrate.changes.cutover import (
+from vpnmigrate.model.changes.base import Tags
+from vpnmigrate.model.changes.operator_tasks import AskOperator, RunTest
+from vpnmigrate.model.changes.resources import (
+    AddStaticPrefix,
+    ArchiveConfiguration,
+    CreateTestSubnet,
+    CreateTestVpc,
+    CreateVpnConnection,
+    CreateVpnGateway,
+    DeleteTestSubnet,
+    DeleteTestVpc,
+    DeleteVpnConnection,
+    DeleteVpnGateway,
+    PlaceClaim,
+    RemoveClaim,
+)
+from vpnmigrate.model.changes.routing import (
     AssociateEdge,
     AttachVpnGateway,
     DetachVpnGateway,
@@ -15,23 +30,6 @@ from vpnmigrate.changes.cutover import (
     EnablePropagation,
     ReplaceRoute,
 )
-from vpnmigrate.changes.deleting import (
-    DeleteTestSubnet,
-    DeleteTestVpc,
-    DeleteVpnConnection,
-    DeleteVpnGateway,
-)
-from vpnmigrate.changes.preparing import (
-    AddStaticPrefix,
-    ArchiveConfiguration,
-    CreateTestSubnet,
-    CreateTestVpc,
-    CreateVpnConnection,
-    CreateVpnGateway,
-    PlaceClaim,
-    RemoveClaim,
-)
-from vpnmigrate.changes.tasks import AskOperator, RunTest
 
 Creation = CreateVpnGateway | CreateVpnConnection | CreateTestVpc | CreateTestSubnet
 OperatorTask = AskOperator | RunTest

@@ -1,9 +1,10 @@
-"""Changes of steps 7 to 9, each with its own opposite: attach, propagate, route, associate."""
+"""Changes of steps 7 to 9: attachments, propagation, routes and edge associations."""
 
 from __future__ import annotations
 
-from vpnmigrate.changes.base import BaseChange
-from vpnmigrate.facts import (
+from vpnmigrate.model.changes.base import BaseChange
+from vpnmigrate.model.ec2 import Attachment, RouteTableId, VpcId, VpnGatewayId
+from vpnmigrate.model.facts import (
     AttachmentOf,
     EdgeAssociation,
     Fact,
@@ -12,7 +13,6 @@ from vpnmigrate.facts import (
     Switch,
     Value,
 )
-from vpnmigrate.model import Attachment, RouteTableId, VpcId, VpnGatewayId
 
 
 class _Attaching(BaseChange, frozen=True):

@@ -1,4 +1,4 @@
-"""What a look in the cutover shows a person: tunnels, routes, green and probes, in few words.
+"""Progress: what one observation during the cutover shows.
 
 Made for a screen and for a small file beside the journal; nothing is ever decided from it.
 """
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from vpnmigrate.tallies import Tally
+from vpnmigrate.model.probes import Tally
 
 
 class TunnelSight(Struct, frozen=True):

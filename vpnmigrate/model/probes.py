@@ -1,4 +1,4 @@
-"""Operator probes: what they may say, and how their answers are counted.
+"""Probes: the operator's reachability checks, and their statistics.
 
 A probe is ``host:port``, a TCP connection, or a command whose exit status tells.  No shell reads
 it: what a shell would treat specially is refused, not handed on.
@@ -11,11 +11,12 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.errors import UsageError
-from vpnmigrate.tallies import Tally
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,11 @@ class Command:
 Aim = Connect | Command
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
+
 _LAST_PORT = 65_535
+
 _SHELL_ONLY = frozenset({"|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1"})
+
 _ADVICE = "write host:port, or a command like 'ping -c 1 -W 1 10.1.0.5'; a pipe belongs in a script"
 
 
@@ -81,3 +85,36 @@ def missed(tallies: Iterable[Tally], proven: Iterable[str]) -> tuple[str, ...]:
         for tally in tallies
         if tally.probe in required and not tally.works and not tally.halted
     )
+
+
+class Tally(Struct, frozen=True):
+    """One probe's attempts since the last look before step 7, and how it stands."""
+
+    probe: str
+    """As the operator wrote it."""
+    sent: int = 0
+    lost: int = 0
+    works: bool | None = None
+    """Whether the last attempt was answered; None before the first."""
+    since: datetime | None = None
+    """Since when it has been like that."""
+    first_loss: datetime | None = None
+    last_loss: datetime | None = None
+    halted: str = ""
+    """Why it is not sent any more; empty while it is."""
+
+    @property
+    def ever_worked(self) -> bool:
+        """Whether any attempt was answered."""
+        return self.sent > self.lost
+
+
+class Moment(StrEnum):
+    """When probes are written down: not once a second, but when there is something to say."""
+
+    BEFORE = "before"
+    """Just before step 7: what worked then has to work again."""
+    NEWS = "news"
+    """Some answer again, or do no more."""
+    END = "end"
+    """The totals."""

@@ -1,4 +1,4 @@
-"""What go/no-go gates say: names, calls and readings, as they stand in a journal and a report."""
+"""Gates: their names, milestones, results and verdicts."""
 
 from __future__ import annotations
 

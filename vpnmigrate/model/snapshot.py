@@ -1,4 +1,4 @@
-"""The narrow reading that the runner and the steps work from, and what the journal adds to it."""
+"""Snapshot: the state of the migrated resources, and the facts of the journal."""
 
 from __future__ import annotations
 
@@ -8,21 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from vpnmigrate.facts import (
-    ABSENT,
-    AttachmentOf,
-    Claim,
-    EdgeAssociation,
-    Existence,
-    Fact,
-    Prefix,
-    Propagation,
-    RouteTarget,
-    Switch,
-    Value,
-    when_unlisted,
-)
-from vpnmigrate.model import (
+from vpnmigrate.model.ec2 import (
     CREATED_ROUTE,
     Attachment,
     ConnectionRecord,
@@ -38,8 +24,20 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.readings import attachment_of, life_of, prefix_of
-from vpnmigrate.streaks import Green
+from vpnmigrate.model.facts import (
+    ABSENT,
+    AttachmentOf,
+    Claim,
+    EdgeAssociation,
+    Existence,
+    Fact,
+    Prefix,
+    Propagation,
+    RouteTarget,
+    Switch,
+    Value,
+    when_unlisted,
+)
 
 Resource = GatewayRecord | ConnectionRecord | VpcRecord | SubnetRecord
 """What a run can make."""
@@ -110,7 +108,7 @@ class Snapshot(Struct, frozen=True):
 
     begun: datetime
     facts: Mapping[Fact, Value] = {}
-    """UNKNOWN where ``belief`` does not trust the reading."""
+    """UNKNOWN where ``consistency`` does not trust the reading."""
     owned: Ownership = Ownership()
     connections: Mapping[VpnConnectionId, ConnectionRecord] = {}
     tables: Mapping[RouteTableId, RouteTableRecord] = {}
@@ -238,6 +236,26 @@ class Baseline(Struct, frozen=True):
     """Table to the destinations the leaving gateway propagated into it."""
 
 
+class Streak(Struct, frozen=True):
+    """Readings in a row in which a tunnel was UP, and when AWS says that it last changed."""
+
+    readings: int
+    changed: datetime | None = None
+
+
+class Green(Struct, frozen=True):
+    """What one process has seen, reading by reading, of step 10's goal."""
+
+    last: datetime
+    """When the latest reading was begun."""
+    since: datetime | None = None
+    """The first of the readings in a row that lacked nothing; None if the latest did."""
+    readings: int = 0
+    """How many in a row lacked nothing."""
+    tunnels: Mapping[str, Streak] = {}
+    """By ``green.tunnel_name``; a tunnel that is DOWN has none."""
+
+
 class Told(Struct, frozen=True):
     """What the journal of this attempt has been told and AWS cannot tell."""
 
@@ -280,3 +298,31 @@ class Shortage(Struct, frozen=True):
     connection: VpnConnectionId
     told: str
     """How many tunnels it has, in an operator's words."""
+
+
+_LIVES = {
+    "available": State.AVAILABLE,
+    "deleting": State.DELETING,
+    "deleted": State.ABSENT,
+}
+
+
+def life_of(state: str) -> State:
+    """Read an EC2 state; one we do not know, such as ``modifying``, is work in progress."""
+    return _LIVES.get(state, State.PENDING)
+
+
+_ATTACHMENTS = {a.value: a for a in Attachment}
+
+
+def attachment_of(state: str) -> Attachment:
+    """Read an attachment's state; one we do not know is neither there nor gone: DETACHING."""
+    return _ATTACHMENTS.get(state, Attachment.DETACHING)
+
+
+_PREFIXES = {"available": Switch.ON, "deleted": Switch.OFF, "deleting": Switch.OFF}
+
+
+def prefix_of(state: str) -> Switch:
+    """Read a static prefix's state; one we do not know is on its way."""
+    return _PREFIXES.get(state, Switch.CHANGING)

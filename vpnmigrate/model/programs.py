@@ -1,4 +1,4 @@
-"""The commands that a plan names, and by which names they may be named.
+"""Programs that a plan names: which commands they are, and the rule for their names.
 
 A plan's fingerprint covers which program runs.  A name without a path would leave that to PATH, and
 a relative one to the directory in which somebody types a command.
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vpnmigrate.options import Decisions
-from vpnmigrate.probes import Command, probe_from
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.probes import Command, probe_from
 
 ADVICE = "write the absolute path of the program, such as /usr/local/bin/notify"
 

@@ -1,4 +1,4 @@
-"""The one source of time and of waiting, so that a test or a rehearsal can drive both.
+"""Clocks: the interface, the system clock, a virtual clock, and time formatting.
 
 People and NTP set a machine's clock, forward and back.  So durations are measured with a time
 that only goes forward, and only calendars (windows, deadlines, expiry) ask the clock on the wall.
@@ -19,8 +19,8 @@ from typing import Protocol
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Counts while the machine sleeps: Linux has a clock for it, macOS counts so in CLOCK_MONOTONIC."""
 
-
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
 _ZERO = Path("/proc/self/ns/time")
 
 
@@ -175,3 +175,25 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 def stamp_of(boot: str, moment: datetime) -> Stamp:
     """Return the stamp of a *moment* that only goes forward, for all readers of the time *boot*."""
     return Stamp(boot, moment - _EPOCH)
+
+
+def moment(at: datetime) -> str:
+    """Give date and time of day, UTC, to the second."""
+    return f"{at:%Y-%m-%d %H:%M:%S}Z"
+
+
+def time_of_day(at: datetime) -> str:
+    """Give the time of day, UTC; for progress, where the date goes without saying."""
+    return f"{at:%H:%M:%S}Z"
+
+
+def span(length: timedelta) -> str:
+    """Give a length of time with the two units that matter at its size."""
+    seconds = max(0, round(length.total_seconds()))
+    days, rest = divmod(seconds, 86_400)
+    hours, rest = divmod(rest, 3_600)
+    minutes, seconds = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    first = next((i for i, (amount, _) in enumerate(parts) if amount), len(parts) - 1)
+    told = [f"{amount} {unit}" for amount, unit in parts[first : first + 2] if amount]
+    return " ".join(told) or "0 s"

@@ -1,4 +1,4 @@
-"""The words of EC2's VPN API as frozen values: ids, states, and one record per resource.
+"""EC2 records: ids, states and one frozen class per resource.
 
 Records are what a describe call said, already parsed and free of secrets.  They are part of the
 plan file, so a field added here needs a default: old plans must stay readable.

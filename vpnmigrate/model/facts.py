@@ -1,6 +1,6 @@
-"""Facts: the questions a step may ask about AWS, and the values an answer may have.
+"""Facts: the questions a step asks about AWS, and their possible values.
 
-A fact is what one change alters, so it is also what an intent is about (``belief``).  Subjects are
+A fact is what one change alters, so it is also what an intent is about (``consistency``).  Subjects are
 roles for what we create and ids for what was there before.
 """
 
@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from vpnmigrate.model import (
+from vpnmigrate.model.ec2 import (
     Attachment,
     Role,
     RouteTableId,

@@ -1,4 +1,4 @@
-"""What a plan decides: the answers a playbook gives, frozen into the plan with its fingerprint."""
+"""Decisions: the answers of a playbook, as frozen into a plan."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from vpnmigrate.model import VpnConnectionId
+from vpnmigrate.model.ec2 import VpnConnectionId
 
 ChangeNumber = Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._:/@+=-]{0,63})?$(?!\n)")]
 """A change board's number: letters that EC2 takes in a tag and a shell leaves alone; or empty.

@@ -1,4 +1,4 @@
-"""The plan: what was seen, what was decided, and every change that follows from the two."""
+"""Plan: the survey, the decisions, and every change that follows from both."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from functools import cached_property
 
 from msgspec import Struct, field
 
-from vpnmigrate.changes import Change
-from vpnmigrate.model import (
+from vpnmigrate.model.changes import Change
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import (
     AccountId,
     MigrationId,
     Role,
@@ -18,8 +19,7 @@ from vpnmigrate.model import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.options import Decisions
-from vpnmigrate.survey import Survey
+from vpnmigrate.model.survey import Survey
 
 PLAN_FORMAT = 1
 

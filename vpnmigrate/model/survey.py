@@ -1,4 +1,4 @@
-"""The wide reading of an account: everything a plan is made from, and nothing secret."""
+"""Survey: the full reading of an account that a plan is made from, without secrets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from vpnmigrate.model import (
+from vpnmigrate.model.ec2 import (
     AccountId,
     ConnectionRecord,
     CustomerGatewayRecord,

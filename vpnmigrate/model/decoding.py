@@ -1,4 +1,4 @@
-"""What is wrong with a file, in a decoder's words and without the value that they quote."""
+"""Decoding: a decoder's complaint about a file, without the value it quotes."""
 
 from __future__ import annotations
 

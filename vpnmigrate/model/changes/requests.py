@@ -1,4 +1,4 @@
-"""The request that a change is: an EC2 operation and its parameters, keys excepted.
+"""EC2 requests: the operation and parameters of each change, without keys.
 
 One source for the program, which sends them, and for the runbook, which writes them down as
 commands of the AWS CLI.
@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Final
 
-from vpnmigrate.changes import (
+from vpnmigrate.model.changes.base import Mark, Tags
+from vpnmigrate.model.changes.resources import (
     AddStaticPrefix,
-    AssociateEdge,
-    AttachVpnGateway,
     CreateTestSubnet,
     CreateTestVpc,
     CreateVpnConnection,
@@ -23,18 +22,20 @@ from vpnmigrate.changes import (
     DeleteTestVpc,
     DeleteVpnConnection,
     DeleteVpnGateway,
+    PlaceClaim,
+    RemoveClaim,
+)
+from vpnmigrate.model.changes.routing import (
+    AssociateEdge,
+    AttachVpnGateway,
     DetachVpnGateway,
     DisablePropagation,
     DisassociateEdge,
     EnablePropagation,
-    PlaceClaim,
-    RemoveClaim,
     ReplaceRoute,
-    Tags,
 )
-from vpnmigrate.changes.base import Mark
-from vpnmigrate.model import TUNNELS, Role, Tag
-from vpnmigrate.options import KeyMode, TunnelOptions
+from vpnmigrate.model.decisions import KeyMode, TunnelOptions
+from vpnmigrate.model.ec2 import TUNNELS, Role, Tag
 
 _LISTS: Final = {
     "ike_versions": "IKEVersions",

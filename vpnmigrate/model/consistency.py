@@ -1,4 +1,4 @@
-"""What may be believed of a reading: EC2's describe calls lag its changes, in both directions.
+"""Consistency rules: when a describe answer can be trusted, given EC2's delays.
 
 A describe may miss what we just did, and it may still show what we just undid.  So a fact that we
 are working on counts at once only if it shows the effect of our latest intent on it and no opposing
@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vpnmigrate.facts import (
+from vpnmigrate.model.facts import (
     UNKNOWN,
     Claim,
     EdgeAssociation,
@@ -30,7 +30,7 @@ from vpnmigrate.facts import (
     RouteTarget,
     Value,
 )
-from vpnmigrate.snapshot import Snapshot
+from vpnmigrate.model.snapshot import Snapshot
 
 CONSISTENCY_DELAY = timedelta(minutes=2)
 """Longest lag of a describe call that is reckoned with: general propagation, domain.md 3.1."""

@@ -1,11 +1,11 @@
-"""Changes of steps 1 to 4: claim, create, archive.  None of them touches traffic."""
+"""Changes that create, tag, archive or delete resources."""
 
 from __future__ import annotations
 
-from vpnmigrate.changes.base import BaseChange, BaseCreation, Tags
-from vpnmigrate.facts import ABSENT, Archive, Claim, Fact, Prefix, Switch, Value
-from vpnmigrate.model import CustomerGatewayId, VpcId, VpnConnectionId, VpnGatewayId
-from vpnmigrate.options import KeyMode, TunnelOptions
+from vpnmigrate.model.changes.base import BaseChange, BaseCreation, BaseDeletion, Tags
+from vpnmigrate.model.decisions import KeyMode, TunnelOptions
+from vpnmigrate.model.ec2 import CustomerGatewayId, VpcId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.facts import ABSENT, Archive, Claim, Fact, Prefix, Switch, Value
 
 
 class PlaceClaim(BaseChange, frozen=True, tag="place-claim"):
@@ -161,3 +161,39 @@ class CreateTestSubnet(BaseCreation, frozen=True, tag="create-test-subnet"):
 
     def __str__(self) -> str:
         return f"create subnet {self.cidr} in test VPC {self.vpc}"
+
+
+class DeleteVpnConnection(BaseDeletion, frozen=True, tag="delete-vpn-connection"):
+    """Delete a connection; for an old one there is no way back."""
+
+    def __str__(self) -> str:
+        return f"delete connection {self.id}"
+
+
+class DeleteVpnGateway(BaseDeletion, frozen=True, tag="delete-vpn-gateway"):
+    """Delete a virtual private gateway that is on no VPC and has no connection."""
+
+    def __str__(self) -> str:
+        return f"delete virtual private gateway {self.id}"
+
+
+class DeleteTestSubnet(BaseDeletion, frozen=True, tag="delete-test-subnet"):
+    """Delete the test subnet."""
+
+    @property
+    def call(self) -> str:
+        return "DeleteSubnet"
+
+    def __str__(self) -> str:
+        return f"delete test subnet {self.id}"
+
+
+class DeleteTestVpc(BaseDeletion, frozen=True, tag="delete-test-vpc"):
+    """Delete the test VPC."""
+
+    @property
+    def call(self) -> str:
+        return "DeleteVpc"
+
+    def __str__(self) -> str:
+        return f"delete test VPC {self.id}"

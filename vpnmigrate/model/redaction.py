@@ -1,4 +1,4 @@
-"""The last guard against pre-shared keys in text: what is written, shown or sent to a hook.
+"""Redaction: pre-shared keys removed from text that is written, shown or sent.
 
 No message is made of an answer or a device file in the first place.  This cuts what gets there all
 the same, by an error not foreseen, a tag, a hook or a test command: the value of whatever is named

@@ -1,10 +1,10 @@
-"""Tasks that are not AWS's: a person's at a device, or a command's."""
+"""Operator tasks: work at a device, and the connectivity test command."""
 
 from __future__ import annotations
 
-from vpnmigrate.changes.base import BaseChange
-from vpnmigrate.facts import Fact, Switch, Value, WordGiven
-from vpnmigrate.snapshot import Word
+from vpnmigrate.model.changes.base import BaseChange
+from vpnmigrate.model.facts import Fact, Switch, Value, WordGiven
+from vpnmigrate.model.snapshot import Word
 
 
 class AskOperator(BaseChange, frozen=True, tag="ask-operator"):
