@@ -16,8 +16,8 @@ import pytest
 from botocore import xform_name
 
 from vpnmigrate.errors import Exit
-from vpnmigrate.journeys import FORWARD, RETIRE
 from vpnmigrate.model.changes import AwsChange
+from vpnmigrate.steps.sequences import FORWARD, RETIRE
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -19,9 +19,9 @@ from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.patience import Patience
 from vpnmigrate.performing import Done
 from vpnmigrate.records import DirectionTaken, Noted
-from vpnmigrate.steps.s01_record_before import RecordBefore
+from vpnmigrate.steps.s01_claim_gateway import RecordBefore
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway
-from vpnmigrate.steps.s07_stop_propagation import StopPropagation
+from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 
 CHANGE = DisablePropagation(RouteTableId("rtb-1"), OLD)
 OTHER = DisablePropagation(RouteTableId("rtb-2"), OLD)

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import BOTH, OLD, OLD_VPN, PREFIX, a_connection, a_plan, a_survey, a_table
-from vpnmigrate.journeys import CUTOVER, FORWARD
 from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model.decisions import Decisions, OldTunnels, TestVpc
 from vpnmigrate.model.ec2 import State
@@ -17,7 +16,8 @@ from vpnmigrate.model.plan import Direction, Phase
 from vpnmigrate.proving import BACK, prove
 from vpnmigrate.steps.base import Met, NotYet, Step
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway
-from vpnmigrate.steps.s07_stop_propagation import StopPropagation
+from vpnmigrate.steps.s07_disable_propagation import StopPropagation
+from vpnmigrate.steps.sequences import CUTOVER, FORWARD
 
 
 class DeleteOldSide(Step):

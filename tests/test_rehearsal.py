@@ -20,9 +20,9 @@ from vpnmigrate.model.ec2 import MigrationId, RouteTableId
 from vpnmigrate.planner import plan_from
 from vpnmigrate.rehearsal import BOUNDARIES, Made, Passage, Rehearsal, rehearse, result_of
 from vpnmigrate.report import rehearsal as view
-from vpnmigrate.routes import Kind, Row, Winner
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.steps.route_lookup import Kind, Row, Winner
 
 TO = "10.9.0.0/16"
 

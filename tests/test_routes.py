@@ -17,7 +17,7 @@ from vpnmigrate.model.ec2 import (
     RouteTableRecord,
     VpcId,
 )
-from vpnmigrate.routes import BLACK_HOLE, NOTHING, equivalence
+from vpnmigrate.steps.route_lookup import BLACK_HOLE, NOTHING, equivalence
 
 TABLES = int(os.environ.get("VPNMIGRATE_TEST_TABLES", "10000"))
 """Random pairs of tables that are compared with the oracle; more is only slower."""

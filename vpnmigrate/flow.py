@@ -14,8 +14,14 @@ from vpnmigrate.model.snapshot import Green, Word
 from vpnmigrate.probing import Probing
 from vpnmigrate.records import Degraded, Flapped, Noted, OutageEnded, Record, TrafficVerified
 from vpnmigrate.spoken import Acceptable
-from vpnmigrate.steps.green import holds, seen_again
-from vpnmigrate.steps.traffic import acceptable, degraded, destinations, shortfalls
+from vpnmigrate.steps.traffic import (
+    acceptable,
+    degraded,
+    destinations,
+    holds,
+    seen_again,
+    shortfalls,
+)
 
 
 class Flow:

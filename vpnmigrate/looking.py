@@ -8,7 +8,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotAuthorizedError, NotFoundError
-from vpnmigrate.journeys import way_of
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY, Intent, foreign, recent, trusted
@@ -20,6 +19,7 @@ from vpnmigrate.ownership import ownership_of
 from vpnmigrate.ports import Ec2
 from vpnmigrate.replay import RunState
 from vpnmigrate.steps.base import NotYet
+from vpnmigrate.steps.sequences import way_of
 
 _AGEING = {Word.OLD_TUNNELS_DISABLED}
 """Words after which a describe may lag."""

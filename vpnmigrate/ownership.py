@@ -46,7 +46,7 @@ from vpnmigrate.model.plan import (
 )
 from vpnmigrate.model.snapshot import Ownership, Reading, Resource, Stranger, life_of
 from vpnmigrate.steps.s03_create_connections import successor
-from vpnmigrate.steps.s06_try_in_test_vpc import test_subnet_cidr
+from vpnmigrate.steps.s06_test_vpc import test_subnet_cidr
 
 SURVEYED = "it was there when the plan was made"
 DISOWNED = "a person has said that this run did not make it"

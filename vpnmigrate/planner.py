@@ -18,7 +18,6 @@ from vpnmigrate.drift import compared, configuration
 from vpnmigrate.errors import NothingToMigrateError, PreflightError, RefusedError
 from vpnmigrate.imagine import opening, walked
 from vpnmigrate.imagine.ending import end_of
-from vpnmigrate.journeys import CLEAN_UP, CUTOVER, FORWARD, RETIRE
 from vpnmigrate.model.decisions import Decisions, TunnelPolicy
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
@@ -42,6 +41,7 @@ from vpnmigrate.model.plan import (
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.preflight import check
 from vpnmigrate.preflight.connections import nothing_to_migrate
+from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FORWARD, RETIRE
 
 TRAFFIC_STEP = 10
 BUILT_IN = ("asn", "keys", "inside", "inside_cidrs", "tunnel_options")

@@ -34,12 +34,12 @@ from vpnmigrate.proving import prove
 from vpnmigrate.proving.proof import Proof
 from vpnmigrate.records import Entry, Intended
 from vpnmigrate.replay import replay
-from vpnmigrate.routes import Row, equivalence
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
+from vpnmigrate.steps.route_lookup import Row, equivalence
 from vpnmigrate.stopwatch import (
     Leg,
     down,

@@ -24,15 +24,6 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.gatekeeping import Gatekeeper, Papers
 from vpnmigrate.holding import Holding
-from vpnmigrate.journeys import (
-    CLAIM,
-    CLEAN_UP,
-    CLEAN_UP_BUT_KEEP,
-    CUTOVER,
-    FORWARD,
-    RETIRE,
-    RETIRE_WITH_GATEWAY,
-)
 from vpnmigrate.logbook import Logbook, written_down
 from vpnmigrate.looking import Claimant, Looker
 from vpnmigrate.model.clock import Clock
@@ -56,6 +47,15 @@ from vpnmigrate.replay import RunState
 from vpnmigrate.setting_out import SettingOut
 from vpnmigrate.settling import Settler
 from vpnmigrate.steps.base import Step
+from vpnmigrate.steps.sequences import (
+    CLAIM,
+    CLEAN_UP,
+    CLEAN_UP_BUT_KEEP,
+    CUTOVER,
+    FORWARD,
+    RETIRE,
+    RETIRE_WITH_GATEWAY,
+)
 from vpnmigrate.tasks import Tasks
 
 

@@ -39,8 +39,8 @@ from vpnmigrate.ports import Observer
 from vpnmigrate.probing import Probing
 from vpnmigrate.records import OtherHand, OutageBegan, StepBegun, StepSettled
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, Step, Verdict
+from vpnmigrate.steps.progress import sight_of
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
-from vpnmigrate.steps.sighting import sight_of
 from vpnmigrate.tasks import Tasks
 
 T = TypeVar("T")

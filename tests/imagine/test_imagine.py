@@ -19,7 +19,6 @@ from tests.builders import (
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.imagine import opening, walked
 from vpnmigrate.imagine.scene import Scene
-from vpnmigrate.journeys import CLEAN_UP, CUTOVER, FORWARD
 from vpnmigrate.model.changes import (
     AttachVpnGateway,
     CreateVpnGateway,
@@ -33,6 +32,7 @@ from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Phase, connection_role
 from vpnmigrate.model.snapshot import Snapshot, Told, Way
 from vpnmigrate.steps.base import Blocked, Changes, NotYet, Step, Verdict
+from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FORWARD
 
 NEW = VpnGatewayId("gateway")
 PLAN = a_plan()

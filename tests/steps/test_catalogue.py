@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from vpnmigrate.journeys import CLAIM, CLEAN_UP, CLEAN_UP_BUT_KEEP, FORWARD, RETIRE_WITH_GATEWAY
 from vpnmigrate.model.plan import Phase
+from vpnmigrate.steps.sequences import (
+    CLAIM,
+    CLEAN_UP,
+    CLEAN_UP_BUT_KEEP,
+    FORWARD,
+    RETIRE_WITH_GATEWAY,
+)
 
 LISTED = [
     (1, "Record before", Phase.PREPARE, timedelta(minutes=10)),

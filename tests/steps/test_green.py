@@ -22,8 +22,7 @@ from tests.builders import (
 from vpnmigrate.model.decisions import Decisions, TunnelPolicy, Verification, Waits
 from vpnmigrate.model.ec2 import TunnelReading
 from vpnmigrate.model.snapshot import Green, Reading, Snapshot, Told
-from vpnmigrate.steps.green import holds, seen_again, soaked
-from vpnmigrate.steps.traffic import shortfalls
+from vpnmigrate.steps.traffic import holds, seen_again, shortfalls, soaked
 
 SECOND = timedelta(seconds=1)
 LONG_AGO = NOON - timedelta(hours=1)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.builders import BOTH, FORWARD, NEW, OLD, PREFIX, a_plan, a_snapshot, a_survey, a_table
 from vpnmigrate.model.snapshot import Baseline
-from vpnmigrate.steps.reach import as_before, reach
+from vpnmigrate.steps.reachability import as_before, reach
 from vpnmigrate.steps.traffic import recorded_baseline
 
 

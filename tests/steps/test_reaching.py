@@ -20,7 +20,7 @@ from tests.builders import (
 )
 from vpnmigrate.model.decisions import Decisions, Exceptions
 from vpnmigrate.model.facts import UNKNOWN, Existence, Propagation, RouteTarget, Switch
-from vpnmigrate.steps.reach import Reach, reach
+from vpnmigrate.steps.reachability import Reach, reach
 from vpnmigrate.steps.traffic import recorded_baseline
 
 STATIC = "192.168.0.0/16"

@@ -57,12 +57,12 @@ from vpnmigrate.model.facts import UNKNOWN, Claim, Existence, Fact, Value
 from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE
 from vpnmigrate.model.snapshot import Reading, Word
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet
-from vpnmigrate.steps.s01_record_before import RecordBefore, RemoveOurClaim
+from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway
 from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
-from vpnmigrate.steps.s04_fetch_configuration import FetchConfiguration
+from vpnmigrate.steps.s04_archive_configuration import FetchConfiguration
 from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
-from vpnmigrate.steps.s06_try_in_test_vpc import RemoveTestVpc, TryInTestVpc
+from vpnmigrate.steps.s06_test_vpc import RemoveTestVpc, TryInTestVpc
 
 OURS = told(holder="ann@desk 1")
 THEIRS: dict[Fact, Value] = {Claim(OLD): "bob@lab/2"}

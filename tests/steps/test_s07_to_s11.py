@@ -63,7 +63,7 @@ from vpnmigrate.model.facts import (
 )
 from vpnmigrate.model.snapshot import Baseline, Reading, Word
 from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet
-from vpnmigrate.steps.s07_stop_propagation import StopPropagation
+from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import HOLD, SwitchTunnels

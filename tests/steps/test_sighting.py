@@ -33,7 +33,7 @@ from vpnmigrate.model.ec2 import TunnelReading
 from vpnmigrate.model.probes import Tally
 from vpnmigrate.model.progress import Sight, TableSight, TunnelSight
 from vpnmigrate.model.snapshot import Streak
-from vpnmigrate.steps.sighting import sight_of
+from vpnmigrate.steps.progress import sight_of
 
 STATIC = "192.168.0.0/16"
 PLAN = a_plan(

@@ -28,9 +28,9 @@ from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import RouteTableId
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Claim, EdgeAssociation, Propagation
 from vpnmigrate.model.snapshot import Ownership, Word
-from vpnmigrate.steps.s01_record_before import RecordBefore
+from vpnmigrate.steps.s01_claim_gateway import RecordBefore
 from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
-from vpnmigrate.steps.s07_stop_propagation import StopPropagation
+from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels

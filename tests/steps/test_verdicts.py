@@ -34,13 +34,13 @@ from vpnmigrate.model.facts import AttachmentOf, Claim, Existence, Propagation
 from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_VPC_ROLE
 from vpnmigrate.model.snapshot import Ownership, Reading, Word
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet
-from vpnmigrate.steps.s01_record_before import RecordBefore, RemoveOurClaim
+from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway, new_gateway
 from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
-from vpnmigrate.steps.s04_fetch_configuration import FetchConfiguration
+from vpnmigrate.steps.s04_archive_configuration import FetchConfiguration
 from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
-from vpnmigrate.steps.s06_try_in_test_vpc import RemoveTestVpc, TryInTestVpc
-from vpnmigrate.steps.s07_stop_propagation import StopPropagation
+from vpnmigrate.steps.s06_test_vpc import RemoveTestVpc, TryInTestVpc
+from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels

@@ -15,15 +15,14 @@ from vpnmigrate.commands import Advice
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.imagine.scene import Scene
 from vpnmigrate.imagine.world import World, world_of
-from vpnmigrate.journeys import way_of
 from vpnmigrate.model.changes import ArchiveConfiguration, AskOperator, Change, RunTest
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.plan import Direction, Plan, PlannedStep
 from vpnmigrate.model.snapshot import Snapshot, Told, Way, Word
 from vpnmigrate.steps.base import Blocked, NotYet, Step
-from vpnmigrate.steps.green import assumed
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
-from vpnmigrate.steps.traffic import shortfalls
+from vpnmigrate.steps.sequences import way_of
+from vpnmigrate.steps.traffic import assumed, shortfalls
 
 __all__ = ["Scene", "Turn", "World", "opening", "turned", "walked"]
 

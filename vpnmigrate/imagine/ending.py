@@ -9,7 +9,6 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from vpnmigrate.imagine import opening, walked
-from vpnmigrate.journeys import FORWARD
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
     Role,
@@ -19,6 +18,7 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.steps.sequences import FORWARD
 
 
 @dataclass(frozen=True, eq=False)

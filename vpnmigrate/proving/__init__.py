@@ -18,12 +18,12 @@ from datetime import timedelta
 
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.imagine import Turn, opening, turned
-from vpnmigrate.journeys import CLAIM, CLEAN_UP, CUTOVER, FORWARD
 from vpnmigrate.model.changes import AwsChange, Change
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction, Plan
 from vpnmigrate.proving.proof import DeadEnd, Length, Proof
 from vpnmigrate.proving.stand import Stand, outline
 from vpnmigrate.steps.base import Step
+from vpnmigrate.steps.sequences import CLAIM, CLEAN_UP, CUTOVER, FORWARD
 
 __all__ = ["BACK", "FEW", "DeadEnd", "Length", "Proof", "prove"]
 

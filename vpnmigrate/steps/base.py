@@ -1,4 +1,4 @@
-"""What a step is: a pure object that says what is missing and whether its goal holds."""
+"""Step interface: a pure object that verifies its goal and lists missing changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 5: configure the devices."""
+"""Step 5: configure the customer gateway devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 9: restore routing."""
+"""Step 9: restore propagation, routes and edge associations."""
 
 from __future__ import annotations
 

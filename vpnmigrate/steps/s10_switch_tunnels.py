@@ -1,4 +1,4 @@
-"""Step 10: switch the tunnels."""
+"""Step 10: switch the tunnels on the devices."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import Snapshot, Told, Way, Word
 from vpnmigrate.steps.base import Changes, Lost, Met, NotYet, Step, Verdict
-from vpnmigrate.steps.green import holds, soaked
 from vpnmigrate.steps.s08_swap_gateways import taken_off
-from vpnmigrate.steps.traffic import destinations, lost_connections, shortfalls
+from vpnmigrate.steps.traffic import destinations, holds, lost_connections, shortfalls, soaked
 
 HOLD = "traffic flows; it has to hold steady"
 

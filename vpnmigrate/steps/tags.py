@@ -1,4 +1,4 @@
-"""Which tags travel from an old resource to its successor, and whose tags are a stranger's."""
+"""Tags: those copied to successors, and resources of other owners."""
 
 from __future__ import annotations
 

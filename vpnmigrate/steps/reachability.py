@@ -1,4 +1,4 @@
-"""Whether every destination is reached again: the tables now, against the tables before."""
+"""Reachability: current route tables compared with those before the migration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vpnmigrate.model.ec2 import PROPAGATED_ROUTE, RouteRecord, RouteTableRecord
 from vpnmigrate.model.facts import ABSENT, UNKNOWN, Propagation, RouteTarget, Switch
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Baseline, Snapshot, Way
-from vpnmigrate.routes import Kind, Row, Winner, equivalence
+from vpnmigrate.steps.route_lookup import Kind, Row, Winner, equivalence
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Step 1: record before."""
+"""Step 1: claim the gateway and record the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a route table sends every address, and how two readings of it differ.
+"""Route lookup: the target of every address, and the differences of two tables.
 
 Nothing is sampled: the address space is split at every prefix boundary, and each piece is judged.
 The order of preference is AWS's (domain.md 4.3): the longest prefix; among equals a static route,

@@ -1,4 +1,4 @@
-"""Step 6: try the new gateway in a test VPC."""
+"""Step 6: test the new gateway in a test VPC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 7: stop propagation."""
+"""Step 7: disable route propagation."""
 
 from __future__ import annotations
 

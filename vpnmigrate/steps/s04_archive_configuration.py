@@ -1,4 +1,4 @@
-"""Step 4: fetch the configuration."""
+"""Step 4: archive the device configuration."""
 
 from __future__ import annotations
 

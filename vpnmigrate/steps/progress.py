@@ -1,4 +1,4 @@
-"""A look of the cutover in few words, for a screen."""
+"""Cutover progress: one observation reduced to what a screen shows."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.probes import Tally
 from vpnmigrate.model.progress import Sight, TableSight, TunnelSight
 from vpnmigrate.model.snapshot import Snapshot, Streak, Told, Way
-from vpnmigrate.steps.green import tunnel_name
-from vpnmigrate.steps.reach import Basis, as_before, excepted
-from vpnmigrate.steps.traffic import asked_for, recorded_baseline
+from vpnmigrate.steps.reachability import Basis, as_before, excepted
+from vpnmigrate.steps.traffic import asked_for, recorded_baseline, tunnel_name
 
 
 def sight_of(

@@ -1,17 +1,17 @@
-"""Which steps a run takes in which order, forward, back and to retire."""
+"""Step sequences: forward, rollback and finalize."""
 
 from __future__ import annotations
 
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.snapshot import Snapshot, Way
 from vpnmigrate.steps.base import Step
-from vpnmigrate.steps.s01_record_before import RecordBefore, RemoveOurClaim
+from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway, new_gateway
 from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
-from vpnmigrate.steps.s04_fetch_configuration import FetchConfiguration
+from vpnmigrate.steps.s04_archive_configuration import FetchConfiguration
 from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
-from vpnmigrate.steps.s06_try_in_test_vpc import RemoveTestVpc, TryInTestVpc
-from vpnmigrate.steps.s07_stop_propagation import StopPropagation
+from vpnmigrate.steps.s06_test_vpc import RemoveTestVpc, TryInTestVpc
+from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
