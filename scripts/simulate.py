@@ -27,7 +27,7 @@ from functools import partial
 from multiprocessing import Pool
 
 from vpnmigrate.errors import PreflightError
-from vpnmigrate.journal import read_chain
+from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.simulation.schedule import Course, Kill, Moment, Schedule
 from vpnmigrate.simulation.search import (
     TRIES,

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.builders import a_run
-from vpnmigrate.journal import Disk, FileJournal
+from vpnmigrate.journal.disk import Disk
+from vpnmigrate.journal.file import FileJournal
 from vpnmigrate.lock import Me, take_lock
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.rundir import Run

@@ -16,7 +16,10 @@ from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.calls import DirectCalls
 from vpnmigrate.drift import differences
 from vpnmigrate.gatekeeping import Papers
-from vpnmigrate.journal import MemoryJournal
+from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.journal.records import Entry, Intended, Record
+from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model.changes import OperatorTask
 from vpnmigrate.model.clock import Clock, VirtualClock
@@ -29,9 +32,6 @@ from vpnmigrate.model.survey import Survey
 from vpnmigrate.ports import Calls, Choice, Journal, Overdue, People, Probes
 from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.probing import NoProbes
-from vpnmigrate.records import Entry, Intended, Record
-from vpnmigrate.replay import RunState, replay
-from vpnmigrate.run_clock import run_clock
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.door_direct import DirectClients

@@ -10,17 +10,25 @@ from msgspec.structs import replace
 from tests.builders import NOON, OLD_VPN
 from tests.stage import Lookout, Stage
 from vpnmigrate.errors import DidNotSettleError
+from vpnmigrate.journal import Order, RunState, Wish
+from vpnmigrate.journal.orders import acceptance
+from vpnmigrate.journal.records import (
+    Acceptable,
+    Accepted,
+    Declined,
+    Degraded,
+    Entry,
+    OutageBegan,
+    OutageEnded,
+    Verb,
+)
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import OperatorTask
 from vpnmigrate.model.decisions import Decisions, OldTunnels, Waits
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Shortage, Word
-from vpnmigrate.orders import acceptance
-from vpnmigrate.records import Degraded, Entry, OutageBegan, OutageEnded
-from vpnmigrate.replay import Order, RunState, Wish
 from vpnmigrate.sandbox.robot import DeviceEngineer
-from vpnmigrate.spoken import Acceptable, Accepted, Declined, Verb
-from vpnmigrate.states import RunStatus
 
 SHORT = Shortage(OLD_VPN, VpnConnectionId("vpn-new"), "vpn-new has 1 of 2 tunnels UP")
 WAITS = RunState(direction=Direction.FORWARD, acceptable=(SHORT,))

@@ -8,7 +8,8 @@ from tests.builders import NOON, OLD, a_plan
 from tests.stage import Lookout
 from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.calls import DirectCalls, unattended
-from vpnmigrate.journal import MemoryJournal
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.journal.records import Answered, DirectionTaken, Intended
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.changes import DisablePropagation
 from vpnmigrate.model.changes.base import Mark, Performed
@@ -18,7 +19,6 @@ from vpnmigrate.model.ec2 import RouteTableId
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.performing import Performer
 from vpnmigrate.ports import Calls
-from vpnmigrate.records import Answered, DirectionTaken, Intended
 
 BATCH = [DisablePropagation(RouteTableId(f"rtb-{n}"), OLD) for n in range(3)]
 

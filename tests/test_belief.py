@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.builders import BOTH, MAIN, NEW, NOON, OLD, VPC, a_snapshot, a_table, minutes
 from tests.stage import Lookout
-from vpnmigrate.journal import MemoryJournal
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.changes import AssociateEdge, AttachVpnGateway
 from vpnmigrate.model.changes.base import Performed
@@ -20,7 +21,6 @@ from vpnmigrate.model.facts import (
     Switch,
     Value,
 )
-from vpnmigrate.records import Answered, Intended
 
 OLD_ON_VPC = AttachmentOf(OLD, VPC)
 NEW_ON_VPC = AttachmentOf(NEW, VPC)

@@ -8,13 +8,13 @@ import pytest
 
 from tests.stage import Lookout, Stage
 from vpnmigrate.errors import HeldError
+from vpnmigrate.journal.records import Flapped, OutageEnded, StepSettled, TrafficVerified
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Decisions, TunnelPolicy, Verification, Waits
 from vpnmigrate.model.ec2 import AWS_VPN
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.records import Flapped, OutageEnded, StepSettled, TrafficVerified
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.robot import DeviceEngineer
-from vpnmigrate.states import RunStatus
 
 
 @pytest.fixture

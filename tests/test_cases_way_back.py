@@ -22,11 +22,11 @@ from tests.builders import (
 )
 from tests.stage import Stage
 from vpnmigrate.errors import ChangeRefusedError
+from vpnmigrate.journal.records import Intended
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.records import Intended
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
-from vpnmigrate.states import RunStatus
 from vpnmigrate.steps.traffic import shortfalls
 
 UNTOUCHED = "rtb-untouched"

@@ -11,11 +11,9 @@ import pytest
 from tests.builders import NOON
 from tests.stage import Lookout, Stage
 from vpnmigrate.errors import HeldError, TurnBackError, VpnMigrateError
-from vpnmigrate.evidence import outages_of
-from vpnmigrate.model.changes import AttachVpnGateway, CreateVpnConnection, CreateVpnGateway
-from vpnmigrate.model.clock import Clock, VirtualClock
-from vpnmigrate.model.decisions import BackOut, Decisions, Window
-from vpnmigrate.records import (
+from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.history import outages_of
+from vpnmigrate.journal.records import (
     BaselineTaken,
     ClockMoved,
     Entry,
@@ -24,11 +22,13 @@ from vpnmigrate.records import (
     OutageBegan,
     OutageEnded,
 )
-from vpnmigrate.replay import Traffic
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.changes import AttachVpnGateway, CreateVpnConnection, CreateVpnGateway
+from vpnmigrate.model.clock import Clock, VirtualClock
+from vpnmigrate.model.decisions import BackOut, Decisions, Window
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 from vpnmigrate.simulation.clocks import HostClock
-from vpnmigrate.states import RunStatus
 
 HOUR = timedelta(hours=1)
 SAME, OTHER = "this boot", "another host"

@@ -25,16 +25,22 @@ from vpnmigrate.confirming import (
 )
 from vpnmigrate.errors import HeldError, RefusedError
 from vpnmigrate.gatekeeping import Papers
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import (
+    Armed,
+    Entry,
+    Intended,
+    OutageBegan,
+    StepBegun,
+    WatchdogMissed,
+)
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.decisions import Decisions, OldTunnels
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.ports import Credentials, Renewal
 from vpnmigrate.ports import Path as HostPath
-from vpnmigrate.records import Entry, Intended, OutageBegan, StepBegun
-from vpnmigrate.replay import RunState
 from vpnmigrate.sandbox.door_direct import DirectClients
-from vpnmigrate.spoken import Armed, WatchdogMissed
-from vpnmigrate.states import RunStatus
 from vpnmigrate.windows.reckoning import BY_DEFAULT
 
 MINUTES = timedelta(minutes=1)

@@ -14,29 +14,31 @@ from tests.stage import Lookout, Stage
 from vpnmigrate.deciding import deadline_of, is_overdue
 from vpnmigrate.errors import BackedOutError, InterruptedRunError
 from vpnmigrate.gatekeeping import Papers
+from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.journal.orders import why_not
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Continued,
+    DeadlinePassed,
+    DecideBy,
+    Declined,
+    DirectionTaken,
+    Entry,
+    Noted,
+    OutageBegan,
+    TrafficVerified,
+    Verb,
+)
+from vpnmigrate.journal.state import Deadline, RunStatus
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.changes import AskOperator, OperatorTask
 from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, Waits, Window
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Told, Word
-from vpnmigrate.orders import why_not
 from vpnmigrate.ports import Choice, Overdue
-from vpnmigrate.records import (
-    DeadlinePassed,
-    DecideBy,
-    DirectionTaken,
-    Entry,
-    Noted,
-    OutageBegan,
-    TrafficVerified,
-)
-from vpnmigrate.replay import RunState, Traffic, replay
-from vpnmigrate.replay.state import Deadline
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.spoken import AbortAsked, Continued, Declined, Verb
-from vpnmigrate.states import RunStatus
 
 MINUTE = timedelta(minutes=1)
 ENABLED = Word.NEW_TUNNELS_ENABLED

@@ -15,8 +15,9 @@ from tests.filed import Desk
 from tests.shapes import Shape, shape_left
 from tests.stage import Stage
 from vpnmigrate.errors import JournalError
-from vpnmigrate.journal import Disk, SystemDisk, read_journal
-from vpnmigrate.records import Intended
+from vpnmigrate.journal.disk import Disk, SystemDisk
+from vpnmigrate.journal.file import read_journal
+from vpnmigrate.journal.records import Intended
 from vpnmigrate.runner import Runner
 
 READS = ("Describe", "Get", "List")

@@ -5,13 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.report.examples import BEGAN, BGP, ENABLE, NEW, OLD, TABLE, VPC, a_journal, a_plan
-from vpnmigrate.evidence import (
+from vpnmigrate.journal.history import (
     calls_of,
     journeys_of,
     made_by,
     outages_of,
     processes_of,
     voices_of,
+)
+from vpnmigrate.journal.records import (
+    Answered,
+    BaselineTaken,
+    DirectionTaken,
+    Finished,
+    Intended,
+    OutageBegan,
+    OutageEnded,
+    Spoken,
 )
 from vpnmigrate.model.changes import (
     ArchiveConfiguration,
@@ -25,16 +35,6 @@ from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.ec2 import CustomerGatewayId, VpnConnectionId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, connection_role
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.records import (
-    Answered,
-    BaselineTaken,
-    DirectionTaken,
-    Finished,
-    Intended,
-    OutageBegan,
-    OutageEnded,
-    Spoken,
-)
 
 DETACH = DetachVpnGateway(OLD, VPC)
 CREATE = CreateVpnGateway(GATEWAY_ROLE)

@@ -9,10 +9,10 @@ from tests.stage import Stage
 from tests.test_journal_gone import WORLDS, Fuse, a_stage
 from vpnmigrate.errors import HeldError, StepError
 from vpnmigrate.gatekeeping import Papers
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.faults import Killed
-from vpnmigrate.states import RunStatus
 
 ANN, BOB = "ann@desk", "bob@spare/1"
 HARMLESS = {"PlaceClaim", "AskOperator"}

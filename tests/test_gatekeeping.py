@@ -13,14 +13,14 @@ from vpnmigrate.commands import one_line
 from vpnmigrate.errors import AwsUnreadableError, DriftError, HeldError, NotVerifiedError, StepError
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.gates import ProofOfReturn
+from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen, StepSettled
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, Window
 from vpnmigrate.model.gates import Call, Force, Gate, Milestone
 from vpnmigrate.ports import Judged
-from vpnmigrate.records import BaselineTaken, Forced, GatesSeen, StepSettled
-from vpnmigrate.replay import Traffic
 from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
-from vpnmigrate.states import RunStatus
 
 TODAY = Window(NOON, NOON + timedelta(hours=6), "noon to six, UTC")
 LATER = timedelta(days=1)

@@ -10,13 +10,10 @@ import pytest
 
 from tests.report.examples import BEGAN, BGP, ENABLE, OLD, VPC, a_journal, a_plan
 from vpnmigrate.hooks import ABOUT, ASKED, Telling, moment_of, telling
-from vpnmigrate.model.changes import DetachVpnGateway
-from vpnmigrate.model.decisions import Decisions, HookMoment
-from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.model.gates import Gate, Milestone
-from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.snapshot import Shortage
-from vpnmigrate.records import (
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import (
+    Acceptable,
+    Accepted,
     DirectionTaken,
     Failed,
     Finished,
@@ -32,8 +29,12 @@ from vpnmigrate.records import (
     StepSettled,
     TrafficVerified,
 )
-from vpnmigrate.replay import replay
-from vpnmigrate.spoken import Acceptable, Accepted
+from vpnmigrate.model.changes import DetachVpnGateway
+from vpnmigrate.model.decisions import Decisions, HookMoment
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.gates import Gate, Milestone
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Shortage
 
 DOCS = Path(__file__).parents[1] / "docs"
 

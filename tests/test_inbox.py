@@ -15,25 +15,31 @@ from tests.builders import a_run
 from tests.journal.stories import OPENED, ask
 from vpnmigrate.errors import JournalError, VpnMigrateError
 from vpnmigrate.inbox import Abort, Accept, Confirm, Continue, Done, Inbox, Pause
-from vpnmigrate.journal import FileJournal, SystemDisk, read_journal
-from vpnmigrate.lock import Me, take_lock
-from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.snapshot import Word
-from vpnmigrate.orders import CONFIRMED_AFTER_ALL
-from vpnmigrate.records import (
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.disk import SystemDisk
+from vpnmigrate.journal.file import FileJournal, read_journal
+from vpnmigrate.journal.orders import CONFIRMED_AFTER_ALL
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Armed,
+    Continued,
+    Declined,
     DirectionTaken,
     Finished,
     Intended,
     Noted,
+    Paused,
     Record,
     Spoken,
     StepBegun,
     TrafficVerified,
+    Verb,
 )
-from vpnmigrate.replay import replay
+from vpnmigrate.lock import Me, take_lock
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.rundir import Run
-from vpnmigrate.spoken import AbortAsked, Armed, Continued, Declined, Paused, Verb
 
 FORWARD = DirectionTaken(Direction.FORWARD, 1)
 TASK = Intended(1, 5, ask(5, Word.DEVICES_CONFIGURED))

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from tests.builders import a_run
 from tests.report.examples import BEGAN, a_journal
+from vpnmigrate.journal.records import StepBegun
 from vpnmigrate.live import LiveFile, Now, read_live
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.progress import Sight, TunnelSight, Waiting
-from vpnmigrate.records import StepBegun
 
 LIMIT = timedelta(minutes=60)
 SIGHT = Sight(tunnels=(TunnelSight("vpn-1", "192.0.2.1", up=True),))

@@ -17,10 +17,10 @@ import pytest
 
 from tests.builders import a_run
 from vpnmigrate.errors import LockedError, VpnMigrateError
-from vpnmigrate.journal import FileJournal, read_journal
+from vpnmigrate.journal.file import FileJournal, read_journal
+from vpnmigrate.journal.records import Noted
 from vpnmigrate.lock import Me, RunLock, is_held, owner_at_work, take_lock, this_process
 from vpnmigrate.model.clock import SteadyClock, VirtualClock
-from vpnmigrate.records import Noted
 from vpnmigrate.rundir import Run
 
 ROOT = Path(__file__).parents[1]
@@ -33,9 +33,9 @@ import sys
 from pathlib import Path
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.errors import VpnMigrateError
-from vpnmigrate.journal import FileJournal
+from vpnmigrate.journal.file import FileJournal
 from vpnmigrate.lock import this_process, take_lock
-from vpnmigrate.records import Noted
+from vpnmigrate.journal.records import Noted
 from vpnmigrate.rundir import Run
 
 run, clock = Run(Path(sys.argv[1])), SteadyClock()

@@ -12,23 +12,25 @@ from tests.stage import Lookout, Stage
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import BackedOutError, DriftError, HeldError, InterruptedRunError
 from vpnmigrate.holding import LONGEST_REST
-from vpnmigrate.model.decisions import Decisions, OldTunnels
-from vpnmigrate.model.ec2 import Attachment
-from vpnmigrate.model.plan import Direction
-from vpnmigrate.records import (
+from vpnmigrate.journal import Traffic, Wish
+from vpnmigrate.journal.records import (
+    AbortAsked,
     BaselineTaken,
+    Continued,
     DirectionTaken,
     Entry,
     Held,
     Intended,
     OutageBegan,
+    Paused,
     StepBegun,
     StepSettled,
     TrafficVerified,
 )
-from vpnmigrate.replay import Traffic, Wish
-from vpnmigrate.spoken import AbortAsked, Continued, Paused
-from vpnmigrate.states import RunStatus
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.decisions import Decisions, OldTunnels
+from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.plan import Direction
 
 PAUSE = Paused("bob", "desk")
 CONTINUE = Continued("bob", "desk")

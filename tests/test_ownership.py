@@ -25,6 +25,9 @@ from tests.builders import (
 from tests.journal.stories import entries
 from tests.stage import Nobody, Stage
 from vpnmigrate.errors import HeldError, RefusedError, StepError
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import Adopted, AdoptionAsked, Answered, Finished, Intended, Record
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.logbook import evidence_of
 from vpnmigrate.model.changes import (
     AttachVpnGateway,
@@ -64,11 +67,8 @@ from vpnmigrate.ownership import (
     role_to_adopt,
     unfit,
 )
-from vpnmigrate.records import Adopted, AdoptionAsked, Answered, Finished, Intended, Record
-from vpnmigrate.replay import replay
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.sandbox.robot import DeviceEngineer
-from vpnmigrate.states import RunStatus
 
 SPARE = VpnGatewayId("vgw-spare")
 SPARE_VPN = VpnConnectionId("vpn-spare")

@@ -9,7 +9,8 @@ import pytest
 from tests.builders import NOON, OLD, minutes
 from tests.stage import Lookout
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError
-from vpnmigrate.journal import MemoryJournal
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.journal.records import DirectionTaken, Noted
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.changes import DeleteVpnGateway, DisablePropagation, PlaceClaim, RemoveClaim
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
@@ -18,7 +19,6 @@ from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.patience import Patience
 from vpnmigrate.performing import Done
-from vpnmigrate.records import DirectionTaken, Noted
 from vpnmigrate.steps.s01_claim_gateway import RecordBefore
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway
 from vpnmigrate.steps.s07_disable_propagation import StopPropagation

@@ -15,16 +15,16 @@ import pytest
 from tests.builders import NOON, a_run
 from tests.stage import Lookout, Stage
 from vpnmigrate.errors import UsageError
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import OutageBegan, OutageEnded, Probed
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import Decisions, Waits
 from vpnmigrate.model.probes import Command, Connect, Moment, Tally, counted, missed, probe_from
 from vpnmigrate.prober import Prober
-from vpnmigrate.records import OutageBegan, OutageEnded, Probed
-from vpnmigrate.replay import replay
 from vpnmigrate.report.progress import probes_told
 from vpnmigrate.rundir import Run
 from vpnmigrate.runner import Runner
-from vpnmigrate.states import RunStatus
 
 SECOND = timedelta(seconds=1)
 PATIENCE = 30

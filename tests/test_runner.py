@@ -34,20 +34,8 @@ from vpnmigrate.errors import (
     StepError,
     WrongAccountError,
 )
-from vpnmigrate.model.changes import (
-    AskOperator,
-    AttachVpnGateway,
-    CreateVpnGateway,
-    DetachVpnGateway,
-    DisablePropagation,
-    ReplaceRoute,
-)
-from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, TestVpc, Waits
-from vpnmigrate.model.ec2 import Attachment
-from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.snapshot import Word
-from vpnmigrate.ports import Path as HostPath
-from vpnmigrate.records import (
+from vpnmigrate.journal import Traffic, going_on
+from vpnmigrate.journal.records import (
     Answered,
     BaselineTaken,
     DirectionTaken,
@@ -61,11 +49,23 @@ from vpnmigrate.records import (
     Spoken,
     TrafficVerified,
 )
-from vpnmigrate.replay import Traffic, going_on
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.changes import (
+    AskOperator,
+    AttachVpnGateway,
+    CreateVpnGateway,
+    DetachVpnGateway,
+    DisablePropagation,
+    ReplaceRoute,
+)
+from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, TestVpc, Waits
+from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Word
+from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
-from vpnmigrate.states import RunStatus
 
 READS = ("Describe", "Get", "List")
 

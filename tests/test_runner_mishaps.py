@@ -30,6 +30,16 @@ from vpnmigrate.errors import (
     NotVerifiedError,
     StepError,
 )
+from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.records import (
+    BaselineTaken,
+    Entry,
+    Intended,
+    OutageBegan,
+    StepBegun,
+    StepSettled,
+)
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import (
     AskOperator,
     AttachVpnGateway,
@@ -41,19 +51,9 @@ from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
 from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.facts import ABSENT, Claim
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.records import (
-    BaselineTaken,
-    Entry,
-    Intended,
-    OutageBegan,
-    StepBegun,
-    StepSettled,
-)
-from vpnmigrate.replay import Traffic
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 from vpnmigrate.sandbox.robot import DeviceEngineer
-from vpnmigrate.states import RunStatus
 
 
 @pytest.fixture

@@ -14,16 +14,15 @@ from vpnmigrate.calls import DirectCalls
 from vpnmigrate.errors import AwsUnreadableError, BackedOutError, HeldError, InterruptedRunError
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.holding import AWAY
+from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.journal.records import AbortAsked, Confirmed, DirectionTaken, Noted, Paused
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes.base import InDoubt, Outcome
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import BackOut, Decisions, Waits, Window
 from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.ports import Attendance, InFlight, T
-from vpnmigrate.records import DirectionTaken, Noted
-from vpnmigrate.replay import RunState, Traffic, replay
-from vpnmigrate.spoken import AbortAsked, Confirmed, Paused
-from vpnmigrate.states import RunStatus
 
 BEAT = timedelta(seconds=1)
 ABORT = AbortAsked("bob", "desk")

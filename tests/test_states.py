@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vpnmigrate.states import RUN_EDGES, STEP_EDGES, RunStatus, StepStatus, may_follow
+from vpnmigrate.journal.state import RUN_EDGES, STEP_EDGES, RunStatus, StepStatus, may_follow
 
 
 def reachable(start: RunStatus, without: RunStatus | None = None) -> set[RunStatus]:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from vpnmigrate.commands import Command, options
 from vpnmigrate.errors import HeldError, RefusedError
+from vpnmigrate.journal.records import Adopted, AdoptionAsked
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.ownership import candidates, ownership_of, role_to_adopt
 from vpnmigrate.ports import People
-from vpnmigrate.records import Adopted, AdoptionAsked
 from vpnmigrate.steps.base import NotYet
 
 NONE = "none"

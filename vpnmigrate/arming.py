@@ -8,12 +8,12 @@ from datetime import timedelta
 from vpnmigrate.commands import cli
 from vpnmigrate.confirming import obstacles
 from vpnmigrate.errors import RefusedError
+from vpnmigrate.journal.records import Armed, ConfirmWished, WatchdogMissed
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.ports import Ec2, Paths, Watchdog
-from vpnmigrate.spoken import Armed, ConfirmWished, WatchdogMissed
 from vpnmigrate.windows.reckoning import expected
 
 GLANCE = timedelta(seconds=10)

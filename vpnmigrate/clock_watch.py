@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from vpnmigrate.journal.records import ClockMoved
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.records import ClockMoved
 
 NOTICED = timedelta(seconds=10)
 """NTP corrects less than that without being noticed; nothing here depends on seconds of the day."""

@@ -13,14 +13,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from vpnmigrate.gates.host import own_path
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import Armed, Entry
 from vpnmigrate.model.clock import moment, span, time_of_day
 from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.gates import Call
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.ports import Credentials, Path, Renewal
-from vpnmigrate.records import Entry
-from vpnmigrate.replay import RunState
-from vpnmigrate.spoken import Armed
 from vpnmigrate.windows.reckoning import Expected
 
 SHORTEST = timedelta(minutes=1)

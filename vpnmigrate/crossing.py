@@ -6,14 +6,14 @@ from vpnmigrate.arming import Arming
 from vpnmigrate.deciding import Deciding
 from vpnmigrate.gatekeeping import Gatekeeper
 from vpnmigrate.holding import Holding
+from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.records import BaselineTaken
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.probing import Probing
-from vpnmigrate.records import BaselineTaken
-from vpnmigrate.replay import Traffic
 from vpnmigrate.settling import Settler
 from vpnmigrate.steps.traffic import any_device_is_over, baseline_of
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from vpnmigrate.errors import TurnBackError
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import AbortAsked, Continued, DeadlinePassed, DecideBy, Noted
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.clock import Clock, moment
 from vpnmigrate.model.decisions import BackOut
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.ports import Choice, Overdue, People
-from vpnmigrate.records import DeadlinePassed, DecideBy, Noted
-from vpnmigrate.replay import RunState
-from vpnmigrate.spoken import AbortAsked, Continued
 from vpnmigrate.windows.reckoning import back_out_deadline, expected
 
 

@@ -6,14 +6,21 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from vpnmigrate.journal.records import (
+    Acceptable,
+    Degraded,
+    Flapped,
+    Noted,
+    OutageEnded,
+    Record,
+    TrafficVerified,
+)
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look, Looker
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Green, Word
 from vpnmigrate.probing import Probing
-from vpnmigrate.records import Degraded, Flapped, Noted, OutageEnded, Record, TrafficVerified
-from vpnmigrate.spoken import Acceptable
 from vpnmigrate.steps.traffic import (
     acceptable,
     degraded,

@@ -11,6 +11,7 @@ from vpnmigrate.commands import cli
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import HeldError, NotVerifiedError
 from vpnmigrate.gates import Circumstances, ProofOfReturn
+from vpnmigrate.journal.records import Forced, GatesSeen
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look
 from vpnmigrate.model.approval import Rehearsed
@@ -20,7 +21,6 @@ from vpnmigrate.model.gates import Call, Force, Gate, Milestone, Seen
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.ports import Ec2, Hooks, NoHooks, Paths
-from vpnmigrate.records import Forced, GatesSeen
 from vpnmigrate.settling import Settler
 
 

@@ -9,12 +9,12 @@ from vpnmigrate.calls import SLOW
 from vpnmigrate.clock_watch import ClockWatch
 from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import HeldError, TurnBackError
+from vpnmigrate.journal.orders import Rest, Stop, TurnBack, heed
+from vpnmigrate.journal.records import Noted
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.clock import Clock, moment
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.orders import Rest, Stop, TurnBack, heed
 from vpnmigrate.ports import Attend, InFlight, Observer
-from vpnmigrate.records import Noted
 from vpnmigrate.tasks import Tasks
 
 AWAY = timedelta(minutes=15)

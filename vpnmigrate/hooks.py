@@ -9,10 +9,10 @@ from datetime import datetime
 
 import msgspec
 
-from vpnmigrate.model.changes import AskOperator
-from vpnmigrate.model.decisions import HookMoment
-from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.records import (
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import (
+    Acceptable,
+    Accepted,
     DirectionTaken,
     Entry,
     Failed,
@@ -27,8 +27,9 @@ from vpnmigrate.records import (
     StepSettled,
     TrafficVerified,
 )
-from vpnmigrate.replay import RunState
-from vpnmigrate.spoken import Acceptable, Accepted
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.plan import Direction, Plan
 
 SCHEMA = "vpnmigrate/hook/1"
 

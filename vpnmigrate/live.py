@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from vpnmigrate.journal.records import Entry, StepBegun
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.progress import Sight, Sighting, Waiting
 from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.private_files import FILE_MODE
-from vpnmigrate.records import Entry, StepBegun
 from vpnmigrate.rundir import Run
 
 PACE = timedelta(seconds=1)

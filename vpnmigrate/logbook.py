@@ -18,6 +18,9 @@ from vpnmigrate.errors import (
     TurnBackError,
     VpnMigrateError,
 )
+from vpnmigrate.journal import RunState, going_on, replay
+from vpnmigrate.journal.records import Adopted, Failed, Held, Interrupted, OtherHand, Record
+from vpnmigrate.journal.run_clock import gaps_in, latest
 from vpnmigrate.model.changes import AttachVpnGateway, Creation, EnablePropagation
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.consistency import Intent
@@ -27,9 +30,6 @@ from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.ownership import Doubt, Evidence, ownership_of
 from vpnmigrate.ports import Journal, Observer
-from vpnmigrate.records import Adopted, Failed, Held, Interrupted, OtherHand, Record
-from vpnmigrate.replay import RunState, going_on, replay
-from vpnmigrate.run_clock import gaps_in, latest
 
 
 class Logbook:

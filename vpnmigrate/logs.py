@@ -19,11 +19,11 @@ import structlog
 from structlog.typing import BindableLogger, EventDict, WrappedLogger
 
 from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.journal.records import Entry
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.private_files import open_to_append
-from vpnmigrate.records import Entry
 from vpnmigrate.rundir import Run
 from vpnmigrate.settings import LogTo
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotAuthorizedError, NotFoundError
+from vpnmigrate.journal import RunState
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY, Intent, foreign, recent, trusted
@@ -17,7 +18,6 @@ from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan
 from vpnmigrate.model.snapshot import Reading, Snapshot, Told, Way, Word, snapshot_of
 from vpnmigrate.ownership import ownership_of
 from vpnmigrate.ports import Ec2
-from vpnmigrate.replay import RunState
 from vpnmigrate.steps.base import NotYet
 from vpnmigrate.steps.sequences import way_of
 

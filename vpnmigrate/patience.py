@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, StepError
+from vpnmigrate.journal.records import Noted
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Looker
 from vpnmigrate.model.changes import AwsChange, PlaceClaim, RemoveClaim
@@ -20,7 +21,6 @@ from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.facts import Fact
 from vpnmigrate.model.plan import Direction, Phase
 from vpnmigrate.performing import Done
-from vpnmigrate.records import Noted
 from vpnmigrate.steps.base import Step
 
 UNHEARD_LIMIT = timedelta(minutes=15)

@@ -9,6 +9,7 @@ from functools import partial
 
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import StepError
+from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.changes import AwsChange, Creation, OperatorTask
 from vpnmigrate.model.changes.base import Later, Mark, Outcome
@@ -16,7 +17,6 @@ from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.ownership import forbidden
 from vpnmigrate.ports import Attendance, Calls, Ec2
-from vpnmigrate.records import Answered, Intended
 
 FRESH = timedelta(seconds=30)
 """Older intents are not sent: belief counts the consistency delay of a call in doubt from its

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.model.changes import AwsChange, OperatorTask
 from vpnmigrate.model.changes.base import Mark, Outcome
 from vpnmigrate.model.decisions import HookMoment
@@ -17,7 +18,6 @@ from vpnmigrate.model.probes import Tally
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.snapshot import Reading, Word
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.records import Entry, Record
 
 T = TypeVar("T")
 

@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import Self
 
 from vpnmigrate.errors import JournalError
+from vpnmigrate.journal.records import Probed
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.probes import Moment, Tally, missed
 from vpnmigrate.ports import Probes
-from vpnmigrate.records import Probed
 
 FIRST_ANSWER = timedelta(seconds=3)
 """How long step 7 waits to learn which probes work: one attempt of each, and a second to spare."""

@@ -18,7 +18,18 @@ from msgspec.structs import replace
 from vpnmigrate.aws.account import Account
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import HeldError, VpnMigrateError
-from vpnmigrate.journal import MemoryJournal
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.journal.records import Entry, Intended
+from vpnmigrate.journal.timing import (
+    Leg,
+    down,
+    legs,
+    length,
+    since_cutting,
+    since_turning_back,
+    until_restored,
+)
 from vpnmigrate.logbook import evidence_of
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model.approval import Rehearsed
@@ -32,23 +43,12 @@ from vpnmigrate.ownership import ownership_of
 from vpnmigrate.ports import NoInterruption, NoPaths
 from vpnmigrate.proving import prove
 from vpnmigrate.proving.proof import Proof
-from vpnmigrate.records import Entry, Intended
-from vpnmigrate.replay import replay
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.steps.route_lookup import Row, equivalence
-from vpnmigrate.stopwatch import (
-    Leg,
-    down,
-    legs,
-    length,
-    since_cutting,
-    since_turning_back,
-    until_restored,
-)
 from vpnmigrate.vault import Vault
 
 BOUNDARIES = range(1, 11)

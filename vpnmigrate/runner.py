@@ -24,6 +24,8 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.gatekeeping import Gatekeeper, Papers
 from vpnmigrate.holding import Holding
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import DirectionTaken, Finished
 from vpnmigrate.logbook import Logbook, written_down
 from vpnmigrate.looking import Claimant, Looker
 from vpnmigrate.model.clock import Clock
@@ -42,8 +44,6 @@ from vpnmigrate.ports import (
     Probes,
 )
 from vpnmigrate.probing import NoProbes, Probing
-from vpnmigrate.records import DirectionTaken, Finished
-from vpnmigrate.replay import RunState
 from vpnmigrate.setting_out import SettingOut
 from vpnmigrate.settling import Settler
 from vpnmigrate.steps.base import Step

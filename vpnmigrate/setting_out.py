@@ -11,6 +11,7 @@ from vpnmigrate.claims import claim_of, require_not_foreign
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import AwsError, AwsUnreadableError
 from vpnmigrate.gates import host
+from vpnmigrate.journal.records import Noted
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model.ec2 import State, VpnGatewayId
@@ -22,7 +23,6 @@ from vpnmigrate.model.survey import Survey
 from vpnmigrate.ownership import ownership_of
 from vpnmigrate.planner import unexpected
 from vpnmigrate.ports import Ec2, Identity
-from vpnmigrate.records import Noted
 
 
 class Changed(Struct, frozen=True):

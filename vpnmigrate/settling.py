@@ -25,6 +25,7 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.flow import Flow
 from vpnmigrate.holding import Holding
+from vpnmigrate.journal.records import OtherHand, OutageBegan, StepBegun, StepSettled
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.looking import Look, Looker
 from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
@@ -37,7 +38,6 @@ from vpnmigrate.patience import Patience
 from vpnmigrate.performing import Done, Performer
 from vpnmigrate.ports import Observer
 from vpnmigrate.probing import Probing
-from vpnmigrate.records import OtherHand, OutageBegan, StepBegun, StepSettled
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.progress import sight_of
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import HeldError, InterruptedRunError
+from vpnmigrate.journal.records import Answered, Spoken
 from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.changes.base import Performed
@@ -11,7 +12,6 @@ from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.performing import Performer
 from vpnmigrate.ports import Interruption, People
-from vpnmigrate.records import Answered, Spoken
 
 
 class Tasks:

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from vpnmigrate.cli.sandboxed import SandboxParts
-from vpnmigrate.journal import read_journal
+from vpnmigrate.journal.file import read_journal
+from vpnmigrate.journal.records import Approved, Forced
 from vpnmigrate.lock import this_process
-from vpnmigrate.records import Approved, Forced
 from vpnmigrate.rundir import Runs
 
 

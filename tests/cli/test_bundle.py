@@ -18,11 +18,10 @@ from vpnmigrate.cli.leave import run
 from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.files import load_plan
-from vpnmigrate.journal import read_chain
-from vpnmigrate.journal.chain import lines_of
+from vpnmigrate.journal.chain import lines_of, read_chain
+from vpnmigrate.journal.records import OutageBegan, OutageEnded
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.records import OutageBegan, OutageEnded
 from vpnmigrate.rehearsals import Rehearsals
 from vpnmigrate.sandbox.loading import world_of
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.cli.terminal import Terminal
-from vpnmigrate.records import HookRan
+from vpnmigrate.journal.records import HookRan
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 
 EXAMPLE = Path(__file__).parents[2] / "playbooks" / "hooks" / "notify_webhook.py"

@@ -24,7 +24,7 @@ from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.drift import differences
 from vpnmigrate.files import load_plan
-from vpnmigrate.journal import read_journal
+from vpnmigrate.journal.file import read_journal
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.control import Client

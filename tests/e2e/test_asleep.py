@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.operators import Migration, a_migration, ended, until
-from vpnmigrate.journal import read_journal
+from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.journal.file import read_journal
+from vpnmigrate.journal.records import Noted
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.clock import SystemClock
 from vpnmigrate.model.decisions import BackOut
-from vpnmigrate.records import Noted
-from vpnmigrate.replay import RunState, Traffic, replay
-from vpnmigrate.states import RunStatus
 
 HELD = 3
 FAILED = 1

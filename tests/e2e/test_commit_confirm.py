@@ -16,9 +16,9 @@ import pytest
 from tests.e2e.operators import TICK, Migration, a_migration, ended, until
 from tests.e2e.shells import PATIENCE
 from vpnmigrate.duty import watchdog_of
-from vpnmigrate.journal import read_journal
-from vpnmigrate.replay import RunState, Traffic, replay
-from vpnmigrate.states import RunStatus
+from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.journal.file import read_journal
+from vpnmigrate.journal.state import RunStatus
 
 PLAYBOOK = """
 name: quick

@@ -16,9 +16,9 @@ import pytest
 from tests.counts import share
 from tests.e2e.operators import Migration, a_migration, ended, until
 from tests.e2e.shells import PATIENCE, ROOT
-from vpnmigrate.journal import read_journal
+from vpnmigrate.journal.file import read_journal
+from vpnmigrate.journal.records import Intended
 from vpnmigrate.model.changes import CreateVpnConnection, CreateVpnGateway
-from vpnmigrate.records import Intended
 
 OWN_MOUNTS = ("unshare", "--map-root-user", "--mount", "--propagation", "private")
 """A mount namespace that even an ordinary user may have, where the kernel lets them."""

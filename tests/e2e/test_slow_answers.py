@@ -14,13 +14,13 @@ import pytest
 from tests.e2e.operators import PLAYBOOK, SCENARIO, Migration, ended, until
 from tests.e2e.slow_proxy import SlowProxy, slowed
 from vpnmigrate.cli.worlds import load
-from vpnmigrate.journal import read_journal
+from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.journal.file import read_journal
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.replay import RunState, Traffic, replay
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.pace import PacedClock
 from vpnmigrate.sandbox.serve import serve
-from vpnmigrate.states import RunStatus
 
 BACKED_OUT = 1
 INTERRUPTED = 7

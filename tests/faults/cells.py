@@ -11,6 +11,7 @@ from tests.builders import MIGRATION, OLD, VPC, minutes
 from tests.faults.branching import TEMPER, Journey, Leg, is_as_asked, retire
 from tests.stage import Stage
 from vpnmigrate.errors import Exit, HeldError, RefusedError, VpnMigrateError
+from vpnmigrate.journal import Traffic
 from vpnmigrate.logbook import evidence_of
 from vpnmigrate.model.changes.base import InDoubt
 from vpnmigrate.model.ec2 import (
@@ -24,7 +25,6 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Told, Way, snapshot_of
 from vpnmigrate.ownership import ownership_of
-from vpnmigrate.replay import Traffic
 from vpnmigrate.report.failure import StoppedError, exit_code_of
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.runner import Runner

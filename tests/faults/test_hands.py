@@ -21,9 +21,9 @@ from vpnmigrate.errors import (
     OtherHandError,
     VpnMigrateError,
 )
+from vpnmigrate.journal.records import DirectionTaken, Entry, StepSettled
 from vpnmigrate.model.decisions import Decisions, Waits
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.records import DirectionTaken, Entry, StepSettled
 from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.apierror import ApiError
 from vpnmigrate.sandbox.robot import DeviceEngineer

@@ -8,8 +8,8 @@ from tests.faults.branching import Leg, legs
 from tests.faults.cells import Ending, went
 from tests.stage import Stage
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, Exit
-from vpnmigrate.records import Intended
-from vpnmigrate.replay import Traffic
+from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.records import Intended
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 
 CODE, MESSAGE = "OperationNotPermitted", "This operation is not permitted at this time"

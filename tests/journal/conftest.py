@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.builders import a_run
-from vpnmigrate.journal import Disk, FileJournal
+from vpnmigrate.journal.disk import Disk
+from vpnmigrate.journal.file import FileJournal
 from vpnmigrate.lock import Me, take_lock
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.rundir import Run

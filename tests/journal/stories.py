@@ -6,21 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from tests.builders import BOTH, MAIN, MIGRATION, NEW, NEW_VPN, NOON, OLD, OLD_VPN, PREFIX, VPC
-from vpnmigrate.model.changes import (
-    ArchiveConfiguration,
-    AskOperator,
-    AttachVpnGateway,
-    Change,
-    CreateVpnGateway,
-    DeleteVpnConnection,
-    DetachVpnGateway,
-    DisablePropagation,
-    EnablePropagation,
-)
-from vpnmigrate.model.changes.base import Outcome, Performed
-from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
-from vpnmigrate.model.snapshot import Word
-from vpnmigrate.records import (
+from vpnmigrate.journal.records import (
     Answered,
     BaselineTaken,
     DirectionTaken,
@@ -35,6 +21,20 @@ from vpnmigrate.records import (
     StepSettled,
     TrafficVerified,
 )
+from vpnmigrate.model.changes import (
+    ArchiveConfiguration,
+    AskOperator,
+    AttachVpnGateway,
+    Change,
+    CreateVpnGateway,
+    DeleteVpnConnection,
+    DetachVpnGateway,
+    DisablePropagation,
+    EnablePropagation,
+)
+from vpnmigrate.model.changes.base import Outcome, Performed
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
+from vpnmigrate.model.snapshot import Word
 
 OPENED = Opened(MIGRATION, "f" * 64, "laptop", "alice", 4242, "0.1.0")
 SECOND = timedelta(seconds=1)

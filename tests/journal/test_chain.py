@@ -12,9 +12,8 @@ import pytest
 from tests.builders import MIGRATION, NOON
 from tests.journal.stories import OPENED, Story, entries
 from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.journal import read_chain
-from vpnmigrate.journal.chain import genesis, lines_of
-from vpnmigrate.records import JOURNAL_FORMAT, Entry, Noted
+from vpnmigrate.journal.chain import genesis, lines_of, read_chain
+from vpnmigrate.journal.records import JOURNAL_FORMAT, Entry, Noted
 
 ENTRIES = Story().opened().set_out().begun(1).settled(1).entries
 

@@ -12,11 +12,12 @@ from tests.builders import MIGRATION
 from tests.journal.conftest import ME, Opening
 from tests.journal.stories import OPENED, Story
 from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.journal import FileJournal, Mark, SystemDisk, read_chain, read_journal
-from vpnmigrate.journal.chain import genesis, lines_of
+from vpnmigrate.journal.chain import Mark, genesis, lines_of, read_chain
+from vpnmigrate.journal.disk import SystemDisk
+from vpnmigrate.journal.file import FileJournal, read_journal
+from vpnmigrate.journal.records import Noted
 from vpnmigrate.lock import take_lock
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.records import Noted
 from vpnmigrate.rundir import Run
 
 ENTRIES = Story().migrated().returned().retired().entries

@@ -10,9 +10,8 @@ from tests.builders import MIGRATION
 from tests.journal.stories import Story
 from vpnmigrate.commands import one_line
 from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.journal import Mark, read_chain
-from vpnmigrate.journal.chain import RESTORE, genesis, lines_of
-from vpnmigrate.records import JOURNAL_FORMAT
+from vpnmigrate.journal.chain import RESTORE, Mark, genesis, lines_of, read_chain
+from vpnmigrate.journal.records import JOURNAL_FORMAT
 
 TEXT, HEAD = lines_of(Story().opened().set_out().begun(1).settled(1).entries, genesis(MIGRATION))
 LINES = TEXT.splitlines(keepends=True)

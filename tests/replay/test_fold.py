@@ -24,23 +24,23 @@ from tests.journal.stories import (
     entries,
 )
 from vpnmigrate.commands import Command
-from vpnmigrate.model.approval import Approval
-from vpnmigrate.model.changes import Change
-from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
-from vpnmigrate.model.decisions import HookMoment
-from vpnmigrate.model.ec2 import AccountId, Role
-from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
-from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.probes import Moment, Tally
-from vpnmigrate.model.snapshot import Baseline, Shortage, Word
-from vpnmigrate.records import (
+from vpnmigrate.journal import Intent, RunState, Traffic, next_command, replay
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Acceptable,
+    Accepted,
     Adopted,
     AdoptionAsked,
     Answered,
     Approved,
+    Armed,
     ClockMoved,
+    Confirmed,
+    ConfirmWished,
+    Continued,
     DeadlinePassed,
     DecideBy,
+    Declined,
     Degraded,
     DirectionTaken,
     Failed,
@@ -55,28 +55,26 @@ from vpnmigrate.records import (
     OtherHand,
     OutageBegan,
     OutageEnded,
+    Paused,
     Probed,
     Record,
     Replanned,
     Spoken,
     StepSettled,
     TrafficVerified,
-)
-from vpnmigrate.replay import Intent, RunState, Traffic, next_command, replay
-from vpnmigrate.spoken import (
-    AbortAsked,
-    Acceptable,
-    Accepted,
-    Armed,
-    Confirmed,
-    ConfirmWished,
-    Continued,
-    Declined,
-    Paused,
     Verb,
     WatchdogMissed,
 )
-from vpnmigrate.states import RunStatus, StepStatus
+from vpnmigrate.journal.state import RunStatus, StepStatus
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.changes import Change
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.ec2 import AccountId, Role
+from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.probes import Moment, Tally
+from vpnmigrate.model.snapshot import Baseline, Shortage, Word
 
 CLOSED = Seen(Gate.CLOCK, Call.UNKNOWN, "AWS's answer has no date", "within 5 min of AWS's")
 SHORT = Shortage(OLD_VPN, NEW_VPN, "vpn-new has 1 of 2 tunnels UP")

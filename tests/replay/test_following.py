@@ -6,11 +6,11 @@ import pytest
 
 from tests.builders import OLD_VPN
 from tests.journal.stories import Story, ask
+from vpnmigrate.journal import next_command, replay, word_meant
+from vpnmigrate.journal.records import Failed, Held, Interrupted
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.records import Failed, Held, Interrupted
-from vpnmigrate.replay import next_command, replay, word_meant
 
 APPLY = "vpnmigrate apply mig"
 FINALIZE = "vpnmigrate finalize mig --confirm vpn-old --confirm vpn-other"

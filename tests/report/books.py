@@ -18,6 +18,7 @@ from tests.builders import (
     a_survey,
 )
 from vpnmigrate.commands import Invocation
+from vpnmigrate.journal.timing import Leg
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import (
     PROPAGATED_ROUTE,
@@ -29,7 +30,6 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.planner import plan_from
 from vpnmigrate.rehearsal import BOUNDARIES, Passage, Rehearsal
 from vpnmigrate.report.runbook import runbook_of
-from vpnmigrate.stopwatch import Leg
 
 EVIL = "<script>alert('x')</script> | `id` [a](b) *c*\n# d ```"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from vpnmigrate.journal.records import DirectionTaken, Entry, Opened, Record
 from vpnmigrate.model.changes import (
     AskOperator,
     AttachVpnGateway,
@@ -40,7 +41,6 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Finding, Outage, Phase, Plan, PlannedStep
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.records import DirectionTaken, Entry, Opened, Record
 
 BEGAN = datetime(2026, 1, 17, 2, 0, tzinfo=UTC)
 OLD = VpnGatewayId("vgw-11aa22bb")

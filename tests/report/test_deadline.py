@@ -8,14 +8,22 @@ from datetime import timedelta
 import pytest
 
 from tests.report.examples import BEGAN, a_journal
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import (
+    Armed,
+    Confirmed,
+    DeadlinePassed,
+    DecideBy,
+    OutageBegan,
+    Paused,
+    StepBegun,
+    TrafficVerified,
+)
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.records import DeadlinePassed, DecideBy, OutageBegan, StepBegun, TrafficVerified
-from vpnmigrate.replay import replay
 from vpnmigrate.report import deadline, status
 from vpnmigrate.report.progress import Narrator, OutageClock
 from vpnmigrate.report.standing import Retry, Standing
 from vpnmigrate.report.words import RunCommands
-from vpnmigrate.spoken import Armed, Confirmed, Paused
 
 AT = BEGAN + timedelta(minutes=90)
 SET = DecideBy(AT, timedelta(minutes=12), "rehearsed 2026-01-16 12:00Z")

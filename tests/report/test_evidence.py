@@ -5,13 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.report.examples import BEGAN, MIGRATION, a_journal, a_plan
-from vpnmigrate.model.approval import Rehearsed
-from vpnmigrate.model.decisions import Decisions
-from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
-from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.probes import Moment, Tally
-from vpnmigrate.model.snapshot import Word
-from vpnmigrate.records import (
+from vpnmigrate.journal.records import (
     DirectionTaken,
     Forced,
     GatesSeen,
@@ -21,6 +15,12 @@ from vpnmigrate.records import (
     Probed,
     Spoken,
 )
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.probes import Moment, Tally
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.report.document import Document, text
 from vpnmigrate.report.evidence import After, Evidence, as_json, document
 

@@ -6,12 +6,7 @@ import io
 from datetime import timedelta
 
 from tests.report.examples import BEGAN, ENABLE, NEW, OLD, VPC, a_journal
-from vpnmigrate.model.changes import DetachVpnGateway
-from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
-from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
-from vpnmigrate.model.snapshot import Word
-from vpnmigrate.records import (
+from vpnmigrate.journal.records import (
     Answered,
     Forced,
     GatesSeen,
@@ -23,6 +18,11 @@ from vpnmigrate.records import (
     StepBegun,
     StepSettled,
 )
+from vpnmigrate.model.changes import DetachVpnGateway
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
+from vpnmigrate.model.snapshot import Word
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.terminal import TerminalProgress

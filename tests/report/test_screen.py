@@ -10,12 +10,10 @@ import pytest
 from msgspec.structs import replace as altered
 
 from tests.report.examples import BEGAN, BGP, ENABLE, a_journal
-from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.probes import Tally
-from vpnmigrate.model.progress import Sight, TableSight, TunnelSight, Waiting
-from vpnmigrate.model.snapshot import Shortage
-from vpnmigrate.records import (
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import (
+    Acceptable,
+    Armed,
     DecideBy,
     Degraded,
     DirectionTaken,
@@ -25,11 +23,14 @@ from vpnmigrate.records import (
     StepBegun,
     TrafficVerified,
 )
-from vpnmigrate.replay import replay
-from vpnmigrate.replay.state import Deadline
+from vpnmigrate.journal.state import Deadline
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.probes import Tally
+from vpnmigrate.model.progress import Sight, TableSight, TunnelSight, Waiting
+from vpnmigrate.model.snapshot import Shortage
 from vpnmigrate.report.screen import Shown, screen
 from vpnmigrate.report.words import RunCommands
-from vpnmigrate.spoken import Acceptable, Armed
 
 SECOND = timedelta(seconds=1)
 NOW = BEGAN + 101 * SECOND

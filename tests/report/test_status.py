@@ -9,12 +9,11 @@ import pytest
 
 from tests.report.examples import BEGAN, BGP, ENABLE, MIGRATION, a_journal
 from vpnmigrate.commands import Invocation
-from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
-from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.progress import Waiting
-from vpnmigrate.model.snapshot import Shortage
-from vpnmigrate.records import (
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Acceptable,
+    Accepted,
     DirectionTaken,
     Failed,
     Finished,
@@ -27,10 +26,13 @@ from vpnmigrate.records import (
     StepBegun,
     StepSettled,
 )
-from vpnmigrate.replay import replay
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.progress import Waiting
+from vpnmigrate.model.snapshot import Shortage
 from vpnmigrate.report import outcome, status
 from vpnmigrate.report.standing import Standing
-from vpnmigrate.spoken import AbortAsked, Acceptable, Accepted
 
 
 def a_standing(*records, alive=False, after=timedelta(minutes=5), waiting=None):

@@ -15,8 +15,8 @@ from typing import TextIO
 import pytest
 
 from tests.report.examples import a_journal
+from vpnmigrate.journal.records import Noted, OutageBegan, StepBegun
 from vpnmigrate.model.clock import SteadyClock
-from vpnmigrate.records import Noted, OutageBegan, StepBegun
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.terminal import TerminalProgress
 from vpnmigrate.report.words import RunCommands

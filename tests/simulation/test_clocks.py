@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import NOON
-from vpnmigrate.journal import read_chain
+from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal.chain import read_chain
+from vpnmigrate.journal.records import ClockMoved, Entry, OutageBegan, OutageEnded
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.records import ClockMoved, Entry, OutageBegan, OutageEnded
-from vpnmigrate.replay import RunState, replay
 from vpnmigrate.simulation.clocks import Clocks, Hosts, Jump, Move, TimeJudge
 from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
 from vpnmigrate.simulation.search import schedule_of

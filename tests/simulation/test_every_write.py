@@ -14,14 +14,23 @@ from tests.stage import Lookout, Postbox, Stage
 from vpnmigrate.approving import sealed
 from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.gatekeeping import Papers
+from vpnmigrate.journal.records import (
+    Approved,
+    Confirmed,
+    ConfirmWished,
+    Continued,
+    Entry,
+    Paused,
+    Record,
+    StepSettled,
+    TrafficVerified,
+)
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval, Rehearsed
 from vpnmigrate.model.decisions import Approvals, Decisions, OldTunnels, Waits, Window
 from vpnmigrate.planner import fingerprint
-from vpnmigrate.records import Approved, Entry, Record, StepSettled, TrafficVerified
 from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.faults import Killed
-from vpnmigrate.spoken import Confirmed, ConfirmWished, Continued, Paused
-from vpnmigrate.states import RunStatus
 
 pytestmark = pytest.mark.no_cover
 

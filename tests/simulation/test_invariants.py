@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import Entry, Finished, Record, StepSettled, TrafficVerified
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
-from vpnmigrate.records import Entry, Finished, Record, StepSettled, TrafficVerified
-from vpnmigrate.replay import RunState
 from vpnmigrate.simulation.invariants import Judge
 from vpnmigrate.simulation.topology import OLD, topology
 from vpnmigrate.simulation.trial import Setting, setting_of

@@ -8,12 +8,11 @@ from datetime import timedelta
 import pytest
 
 from tests.simulation.test_trials import small
-from vpnmigrate.journal import read_chain
-from vpnmigrate.records import Record
+from vpnmigrate.journal.chain import read_chain
+from vpnmigrate.journal.records import AbortAsked, Continued, Declined, Paused, Record, Verb
 from vpnmigrate.simulation.schedule import Course, Kill, Moment, Order, Schedule
 from vpnmigrate.simulation.search import schedule_of
 from vpnmigrate.simulation.trial import Outcome, Setting, setting_of, try_out
-from vpnmigrate.spoken import AbortAsked, Continued, Declined, Paused, Verb
 
 REST = timedelta(minutes=20)
 LONG_REST = timedelta(hours=26)

@@ -13,7 +13,7 @@ from tests.builders import snapshot_by_tag
 from tests.stage import Lookout, Roads, Signal
 from vpnmigrate.aws.account import Account
 from vpnmigrate.errors import PreflightError
-from vpnmigrate.journal import MemoryJournal
+from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model.ec2 import Role, Tag, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE

@@ -15,8 +15,8 @@ import pytest
 
 from tests.counts import share
 from vpnmigrate.errors import PreflightError
-from vpnmigrate.journal import read_chain
-from vpnmigrate.records import Intended
+from vpnmigrate.journal.chain import read_chain
+from vpnmigrate.journal.records import Intended
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 from vpnmigrate.simulation.drowsy import NAP, DrowsyClock
 from vpnmigrate.simulation.kill_points import KillPoints

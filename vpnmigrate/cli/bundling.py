@@ -18,7 +18,6 @@ from vpnmigrate import bundle
 from vpnmigrate.bundle import About, Manifest
 from vpnmigrate.cli.reporting import compared
 from vpnmigrate.errors import BundleDamagedError, RefusedError, VpnMigrateError
-from vpnmigrate.evidence import plans_of
 from vpnmigrate.files import (
     LARGEST_PLAN,
     MEGABYTE,
@@ -27,7 +26,9 @@ from vpnmigrate.files import (
     save_bytes,
     survey_from_text,
 )
-from vpnmigrate.journal import Contents, Mark, read_chain, read_mark
+from vpnmigrate.journal.chain import Contents, Mark, read_chain
+from vpnmigrate.journal.head import read_mark
+from vpnmigrate.journal.history import plans_of
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import Plan

@@ -24,17 +24,17 @@ from vpnmigrate.confirming import GoBack, Move, StandDown, Watching, move, was_a
 from vpnmigrate.duty import Trouble, log_of_watchdog, note_trouble, on_duty
 from vpnmigrate.errors import AwsError, LockedError, VpnMigrateError
 from vpnmigrate.inbox import Abort, Inbox
-from vpnmigrate.journal import read_journal
+from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal.file import read_journal
+from vpnmigrate.journal.records import Entry
+from vpnmigrate.journal.run_clock import RunClock, run_clock
 from vpnmigrate.lock import owner_at_work
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.persistence import is_exhausted, may_pass, pause_after
-from vpnmigrate.records import Entry
-from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import safe
-from vpnmigrate.run_clock import RunClock, run_clock
 from vpnmigrate.rundir import Run
 from vpnmigrate.vault import Vault
 

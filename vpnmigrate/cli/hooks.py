@@ -17,6 +17,8 @@ import msgspec
 from vpnmigrate.cli.bounded import Bounds, Ended, run_bounded
 from vpnmigrate.errors import JournalError
 from vpnmigrate.hooks import moment_of, telling
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import Entry, HookRan, Record
 from vpnmigrate.logs import RunLog
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import HookMoment
@@ -25,8 +27,6 @@ from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.ports import Journal, Judged
 from vpnmigrate.program_files import changed
-from vpnmigrate.records import Entry, HookRan, Record
-from vpnmigrate.replay import replay
 from vpnmigrate.rundir import Run
 
 AT_ONCE = 8

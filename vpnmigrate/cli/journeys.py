@@ -13,14 +13,14 @@ from vpnmigrate.cli.wishes import GATEWAY_GOES, GATEWAY_STAYS
 from vpnmigrate.commands import cli, options
 from vpnmigrate.errors import HeldError, RefusedError, UsageError
 from vpnmigrate.files import require_unedited
-from vpnmigrate.journal import read_journal
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.file import read_journal
+from vpnmigrate.journal.run_clock import run_clock
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
 from vpnmigrate.program_files import require_unchanged
-from vpnmigrate.replay import RunState
 from vpnmigrate.report.standing import Standing, deletion_begun
-from vpnmigrate.run_clock import run_clock
-from vpnmigrate.states import RunStatus
 
 
 def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:

@@ -12,16 +12,16 @@ from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.standings import standing_of, standings_of
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import Exit, InterruptedRunError, UsageError
-from vpnmigrate.evidence import turned_back
-from vpnmigrate.journal import read_journal
+from vpnmigrate.journal.file import read_journal
+from vpnmigrate.journal.history import turned_back
+from vpnmigrate.journal.records import Entry, Failed, Held
+from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.live import read_live
-from vpnmigrate.records import Entry, Failed, Held
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import Shown
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import RunCommands, hanging
-from vpnmigrate.run_clock import run_clock
 from vpnmigrate.rundir import Run
 
 PACE = timedelta(seconds=1)

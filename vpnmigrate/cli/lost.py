@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vpnmigrate.records import Entry, Finished, Noted, StepSettled
+from vpnmigrate.journal.records import Entry, Finished, Noted, StepSettled
 
 LOST = Noted("begun without the journal of an earlier process; AWS's tags say what it made")
 

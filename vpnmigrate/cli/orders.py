@@ -78,8 +78,8 @@ def confirm(context: typer.Context, run: RunId, home: Home, printing: Printing) 
 def _order(context: typer.Context, run: str, home: Home, printing: Printing, verb: str) -> None:
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.ordering import give
+    from vpnmigrate.journal.records import Verb
     from vpnmigrate.report import ordered
-    from vpnmigrate.spoken import Verb
 
     desk = desk_of(context, home, printing)
     given = give(desk, run, Verb(verb))

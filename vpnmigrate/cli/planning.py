@@ -18,7 +18,8 @@ from vpnmigrate.cli.subject import require_replannable
 from vpnmigrate.commands import Advice, cli
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.files import load_plan_in_force, load_playbook, save_plan
-from vpnmigrate.journal import read_journal
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.file import read_journal
 from vpnmigrate.logbook import built_by
 from vpnmigrate.model.decisions import ChangeNumber, Decisions
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
@@ -27,7 +28,6 @@ from vpnmigrate.planner import plan_from, replan_from
 from vpnmigrate.program_files import pinned
 from vpnmigrate.proving import prove
 from vpnmigrate.proving.proof import Proof
-from vpnmigrate.replay import replay
 from vpnmigrate.report.proof import sentence
 from vpnmigrate.windows.written import FORM, window_from
 

@@ -10,22 +10,22 @@ from vpnmigrate.cli.flags import Aws
 from vpnmigrate.commands import cli
 from vpnmigrate.drift import differences
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError
-from vpnmigrate.evidence import made_by
 from vpnmigrate.files import load_survey, read_plan, save_survey, save_text
-from vpnmigrate.journal import read_journal
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.file import read_journal
+from vpnmigrate.journal.history import made_by
+from vpnmigrate.journal.records import Entry
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planner import unexpected
-from vpnmigrate.records import Entry
 from vpnmigrate.rehearsals import Rehearsals
-from vpnmigrate.replay import replay
 from vpnmigrate.report.document import Document, html, markdown
 from vpnmigrate.report.evidence import After, Evidence
 from vpnmigrate.report.words import wrapped
 from vpnmigrate.rundir import Run
-from vpnmigrate.states import RunStatus
 
 FORMS = {".md": markdown, ".html": html}
 

@@ -38,7 +38,9 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.gates import ProofOfReturn
-from vpnmigrate.journal import FileJournal
+from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal.file import FileJournal
+from vpnmigrate.journal.records import Approved, Noted, Opened, Replanned
 from vpnmigrate.live import LiveFile
 from vpnmigrate.lock import take_lock
 from vpnmigrate.logbook import evidence_of
@@ -53,9 +55,7 @@ from vpnmigrate.model.programs import ADVICE, name_fault
 from vpnmigrate.ports import Observer, Paths
 from vpnmigrate.probing import NoProbes
 from vpnmigrate.proving import prove
-from vpnmigrate.records import Approved, Noted, Opened, Replanned
 from vpnmigrate.rehearsals import Rehearsals
-from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.progress import PlainProgress

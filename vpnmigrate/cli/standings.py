@@ -14,15 +14,15 @@ from vpnmigrate.commands import Invocation
 from vpnmigrate.duty import Trouble, post_of
 from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
 from vpnmigrate.files import read_plan
-from vpnmigrate.journal import read_journal
+from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal.file import read_journal
+from vpnmigrate.journal.records import Entry
+from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.live import read_live
 from vpnmigrate.lock import owner_at_work
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.records import Entry
-from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.standing import Retry, Standing
-from vpnmigrate.run_clock import run_clock
 from vpnmigrate.rundir import Run
 
 UNSURE = "if AWS knows them as whoever carries the plan out, whose login name is the same"

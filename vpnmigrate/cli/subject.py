@@ -16,10 +16,10 @@ from vpnmigrate.files import (
     read_bytes,
     require_derived,
 )
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.replay import RunState
 from vpnmigrate.rundir import Run
-from vpnmigrate.states import RunStatus
 
 
 @dataclass(frozen=True)

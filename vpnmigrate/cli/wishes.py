@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vpnmigrate.journal.records import DirectionTaken, Entry, Finished, Noted
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.records import DirectionTaken, Entry, Finished, Noted
 
 GATEWAY_GOES = "finalize was asked to delete the old virtual private gateway as well"
 GATEWAY_STAYS = "finalize was asked to leave the old virtual private gateway"

@@ -1,19 +1,23 @@
-"""The run's only memory: append-only, durable, hash-chained."""
+"""Journal: what a run has written, and what that means.
 
-from vpnmigrate.journal.chain import Contents, Mark, read_chain
-from vpnmigrate.journal.disk import Disk, SystemDisk
-from vpnmigrate.journal.file import FileJournal, read_journal
-from vpnmigrate.journal.head import read_mark
-from vpnmigrate.journal.memory import MemoryJournal
+Records are folded into one state, from which a run resumes and the next command follows.
+Begin with ``records``, then ``state`` and ``replay``.
+"""
+
+from vpnmigrate.journal.next_command import accepting, going_on, next_command, word_meant
+from vpnmigrate.journal.replay import replay
+from vpnmigrate.journal.state import Adoption, Intent, Order, RunState, Traffic, Wish
 
 __all__ = [
-    "Contents",
-    "Disk",
-    "FileJournal",
-    "Mark",
-    "MemoryJournal",
-    "SystemDisk",
-    "read_chain",
-    "read_journal",
-    "read_mark",
+    "Adoption",
+    "Intent",
+    "Order",
+    "RunState",
+    "Traffic",
+    "Wish",
+    "accepting",
+    "going_on",
+    "next_command",
+    "replay",
+    "word_meant",
 ]

@@ -1,4 +1,4 @@
-"""The text of a journal: one JSON object a line, each carrying the hash of the line before it.
+"""Hash chain: journal lines as JSON, each with the hash of the line before it.
 
 The first line carries the hash of the migration id, so that a journal belongs to one run.  A chain
 shows that a line was altered, lost, added or moved, by accident or by an editor.  It is no
@@ -18,8 +18,8 @@ import msgspec
 
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import JournalDamagedError, JournalError
+from vpnmigrate.journal.records import JOURNAL_FORMAT, Entry, Record
 from vpnmigrate.model.decoding import fault_of
-from vpnmigrate.records import JOURNAL_FORMAT, Entry, Record
 
 RESTORE = (
     "restore the journal from a backup; without one, go on from plan and tags:",

@@ -27,12 +27,12 @@ from vpnmigrate.journal.disk import Disk, SystemDisk
 from vpnmigrate.journal.head import read_mark
 from vpnmigrate.journal.hearing import Hearing
 from vpnmigrate.journal.medium import Medium
+from vpnmigrate.journal.records import Entry, Record
+from vpnmigrate.journal.run_clock import run_clock, stamped
 from vpnmigrate.lock import RunLock
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.private_files import write_whole
-from vpnmigrate.records import Entry, Record
-from vpnmigrate.run_clock import run_clock, stamped
 from vpnmigrate.rundir import Run
 
 _GO_ON = "see to the disk and its permissions, then run the same command again: it resumes"

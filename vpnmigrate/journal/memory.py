@@ -1,12 +1,12 @@
-"""A journal that forgets with its process: for rehearsals and tests."""
+"""In-memory journal for rehearsals and tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from vpnmigrate.journal.records import Entry, Record
+from vpnmigrate.journal.run_clock import stamped
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.records import Entry, Record
-from vpnmigrate.run_clock import stamped
 
 
 class MemoryJournal:

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import Entry, GatesSeen
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.gates import Seen
-from vpnmigrate.records import Entry, GatesSeen
-from vpnmigrate.replay import RunState
 from vpnmigrate.report import gates
 from vpnmigrate.report.document import Section, Table
 

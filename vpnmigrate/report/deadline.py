@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from vpnmigrate.journal.records import (
+    Armed,
+    ConfirmWished,
+    DeadlinePassed,
+    DecideBy,
+    WatchdogMissed,
+)
 from vpnmigrate.model.clock import moment, span, time_of_day
-from vpnmigrate.records import DeadlinePassed, DecideBy
 from vpnmigrate.report.words import Labelled, RunCommands
-from vpnmigrate.spoken import Armed, ConfirmWished, WatchdogMissed
 
 Moment = DecideBy | DeadlinePassed | ConfirmWished | Armed | WatchdogMissed
 

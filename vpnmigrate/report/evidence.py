@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from vpnmigrate import __version__
-from vpnmigrate.evidence import (
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.history import (
     Call,
     Journey,
     Kept,
@@ -19,13 +20,12 @@ from vpnmigrate.evidence import (
     processes_of,
     voices_of,
 )
+from vpnmigrate.journal.records import Entry
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.redaction import mapped, without_key_elements
-from vpnmigrate.records import Entry
-from vpnmigrate.replay import replay
 from vpnmigrate.report import admitted, measured
 from vpnmigrate.report.document import Document, Section, Table
 from vpnmigrate.report.progress import Narrator

@@ -9,13 +9,12 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.commands import Advice, Invocation, one_line
+from vpnmigrate.journal import accepting
+from vpnmigrate.journal.records import Accepted, Forced, GatesSeen
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.gates import Call, Milestone, Seen
 from vpnmigrate.model.snapshot import Shortage
-from vpnmigrate.records import Forced, GatesSeen
-from vpnmigrate.replay import accepting
 from vpnmigrate.report.words import Labelled, RunCommands, safe, wrapped
-from vpnmigrate.spoken import Accepted
 
 _TITLES = {Milestone.CUTOVER: "before the cutover", Milestone.FINALIZE: "before finalize"}
 _CALL = 8

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from vpnmigrate.evidence import Down, outages_of
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.history import Down, outages_of
+from vpnmigrate.journal.records import Entry
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.records import Entry
-from vpnmigrate.replay import RunState
 from vpnmigrate.report.document import Section
 from vpnmigrate.report.progress import probes_told
 

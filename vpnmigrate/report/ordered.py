@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vpnmigrate.orders import traffic_hangs
-from vpnmigrate.records import (
-    Record,
-)
-from vpnmigrate.replay import RunState
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.orders import traffic_hangs
+from vpnmigrate.journal.records import Record, Verb
 from vpnmigrate.report.outcome import now
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.status import fields
 from vpnmigrate.report.words import wrapped
-from vpnmigrate.spoken import Verb
 
 SCHEMA = "vpnmigrate/order/1"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from vpnmigrate.commands import Advice
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.report import gates
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.status import fields, traffic
 from vpnmigrate.report.words import columns, item, wrapped
-from vpnmigrate.states import RunStatus
 
 SCHEMA = "vpnmigrate/outcome/1"
 

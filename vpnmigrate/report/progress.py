@@ -6,19 +6,22 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from vpnmigrate.commands import Invocation
-from vpnmigrate.model.changes import AskOperator, Change, CreateVpnConnection
-from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
-from vpnmigrate.model.clock import Clock, span, time_of_day
-from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.probes import Moment, Tally
-from vpnmigrate.model.progress import Sighting
-from vpnmigrate.records import (
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Acceptable,
+    Accepted,
     Adopted,
     Answered,
     Approved,
+    Armed,
     ClockMoved,
+    Confirmed,
+    ConfirmWished,
+    Continued,
     DeadlinePassed,
     DecideBy,
+    Declined,
     Degraded,
     DirectionTaken,
     Entry,
@@ -32,29 +35,24 @@ from vpnmigrate.records import (
     OtherHand,
     OutageBegan,
     OutageEnded,
+    Paused,
     Probed,
     Record,
     Replanned,
     Spoken,
     StepBegun,
     StepSettled,
+    WatchdogMissed,
 )
-from vpnmigrate.replay import RunState
+from vpnmigrate.model.changes import AskOperator, Change, CreateVpnConnection
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.clock import Clock, span, time_of_day
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.probes import Moment, Tally
+from vpnmigrate.model.progress import Sighting
 from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import Labelled, RunCommands, safe
-from vpnmigrate.spoken import (
-    AbortAsked,
-    Acceptable,
-    Accepted,
-    Armed,
-    Confirmed,
-    ConfirmWished,
-    Continued,
-    Declined,
-    Paused,
-    WatchdogMissed,
-)
 
 LAST_STEP = 11
 REMINDER = timedelta(minutes=1)

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from vpnmigrate.journal import RunState, accepting
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import span, time_of_day
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.progress import Sight, TableSight, TunnelSight, Waiting
-from vpnmigrate.replay import RunState, accepting
 from vpnmigrate.report.deadline import choices, left
 from vpnmigrate.report.progress import LAST_STEP, probe_told
 from vpnmigrate.report.words import Labelled, RunCommands, count, safe

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace as altered
 
 from vpnmigrate.commands import Command, Invocation, cli
+from vpnmigrate.journal import RunState, Traffic, Wish, accepting, next_command
+from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction, Phase
 from vpnmigrate.model.progress import Waiting
-from vpnmigrate.replay import RunState, Traffic, Wish, accepting, next_command
-from vpnmigrate.states import RunStatus
 
 RETIRING = 11
 

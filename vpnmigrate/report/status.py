@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.commands import Advice, Invocation, cli
+from vpnmigrate.journal import Order, Traffic, Wish
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.progress import Waiting
-from vpnmigrate.replay import Order, Traffic, Wish
 from vpnmigrate.report import deadline, gates
 from vpnmigrate.report.progress import probes_told
 from vpnmigrate.report.standing import Standing

@@ -18,10 +18,10 @@ from rich.control import Control
 from rich.live import Live
 from rich.text import Text
 
+from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal.records import Entry, StepBegun
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.progress import Sight, Sighting, Waiting
-from vpnmigrate.records import Entry, StepBegun
-from vpnmigrate.replay import RunState, replay
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import Shown, screen

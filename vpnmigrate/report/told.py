@@ -8,9 +8,9 @@ from typing import Any
 from msgspec.structs import replace as altered
 
 from vpnmigrate.commands import Command
+from vpnmigrate.journal import Intent
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.changes.base import Performed
-from vpnmigrate.replay import Intent
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import advised, wrapped
 

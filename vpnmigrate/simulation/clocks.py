@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import Entry, OutageBegan, OutageEnded
 from vpnmigrate.model.clock import Clock, Stamp, stamp_of
-from vpnmigrate.records import Entry, OutageBegan, OutageEnded
-from vpnmigrate.replay import RunState
 
 NEARLY = timedelta(seconds=1)
 """How exact a duration has to be that one machine has measured."""

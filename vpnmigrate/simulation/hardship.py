@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from vpnmigrate.journal import read_chain
+from vpnmigrate.journal.chain import read_chain
+from vpnmigrate.journal.records import Entry
+from vpnmigrate.journal.timing import since_turning_back, until_restored
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.records import Entry
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.simulation.clocks import Clocks
 from vpnmigrate.simulation.schedule import Course, Schedule
 from vpnmigrate.simulation.search import schedule_of
 from vpnmigrate.simulation.topology import topology
 from vpnmigrate.simulation.trial import Outcome, Setting, setting_of_plan, try_out, wrong_with
-from vpnmigrate.stopwatch import since_turning_back, until_restored
 
 TOLD_EVERY = 100
 """Trials between two words about progress."""

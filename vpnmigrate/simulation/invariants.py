@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import Entry, Finished, StepSettled, TrafficVerified
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, connection_role
-from vpnmigrate.records import Entry, Finished, StepSettled, TrafficVerified
-from vpnmigrate.replay import RunState
 from vpnmigrate.sandbox.state import LIVING
 from vpnmigrate.simulation.truth import Truth, configuration
 from vpnmigrate.steps.s03_create_connections import wanted_prefixes

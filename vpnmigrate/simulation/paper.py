@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vpnmigrate.journal import read_chain
-from vpnmigrate.journal.chain import lines_of
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.chain import lines_of, read_chain
+from vpnmigrate.journal.orders import answer
+from vpnmigrate.journal.records import Entry, Record
+from vpnmigrate.journal.run_clock import run_clock, stamped
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import MigrationId
-from vpnmigrate.orders import answer
-from vpnmigrate.records import Entry, Record
-from vpnmigrate.replay import replay
-from vpnmigrate.run_clock import run_clock, stamped
 from vpnmigrate.sandbox.faults import Killed
 from vpnmigrate.simulation.schedule import Fate
 

@@ -10,13 +10,12 @@ from typing import Literal
 
 from msgspec import Struct
 
+from vpnmigrate.journal.records import Answered, Intended, Record, Verb
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.records import Answered, Intended, Record
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 from vpnmigrate.simulation.clocks import Clocks
 from vpnmigrate.simulation.tagger import Tagging
 from vpnmigrate.simulation.topology import Dice
-from vpnmigrate.spoken import Verb
 
 
 class Moment(StrEnum):

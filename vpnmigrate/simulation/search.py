@@ -10,13 +10,13 @@ from functools import lru_cache
 from msgspec import structs
 
 from vpnmigrate.errors import PreflightError
+from vpnmigrate.journal.records import Verb
 from vpnmigrate.simulation.clocks import Clocks, Jump, Move
 from vpnmigrate.simulation.kill_points import KillPoints
 from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Order, Schedule
 from vpnmigrate.simulation.tagger import drawn_taggings
 from vpnmigrate.simulation.topology import STOPS_PLANNING, Dice, Topology, topology
 from vpnmigrate.simulation.trial import Outcome, Setting, setting_of, try_out, wrong_with
-from vpnmigrate.spoken import Verb
 
 TRIES = 4
 """How many seeds share one world: planning it costs as much as half a trial."""

@@ -17,17 +17,17 @@ from vpnmigrate.errors import (
     VpnMigrateError,
 )
 from vpnmigrate.gatekeeping import Papers
+from vpnmigrate.journal import RunState, Wish
+from vpnmigrate.journal.orders import traffic_hangs
+from vpnmigrate.journal.records import Entry, Opened
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.progress import Sighting
-from vpnmigrate.orders import traffic_hangs
 from vpnmigrate.planner import plan_from
 from vpnmigrate.ports import NoInterruption, NoPaths
-from vpnmigrate.records import Entry, Opened
-from vpnmigrate.replay import RunState, Wish
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.door_direct import DirectClients

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from vpnmigrate.byhand.blocks import back, blocks
 from vpnmigrate.commands import options
+from vpnmigrate.journal.timing import Leg
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Phase, Plan, PlannedStep
 from vpnmigrate.rehearsal import Passage, Rehearsal
@@ -14,7 +15,6 @@ from vpnmigrate.report.progress import LAST_STEP
 from vpnmigrate.report.runbook.book import PlanCommands, Row
 from vpnmigrate.report.runbook.steps import KNOWN, SEEN_BACK
 from vpnmigrate.steps.sequences import CLEAN_UP, FORWARD, RETIRE
-from vpnmigrate.stopwatch import Leg
 
 _LIMITS = {(step.number, step.phase): step for step in (*RETIRE, *CLEAN_UP, *FORWARD)}
 

@@ -1,4 +1,4 @@
-"""What a journal's entries tell of time: when steps began, and how long traffic was down."""
+"""Timing: step durations and outage, computed from journal entries."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
-from vpnmigrate.records import (
+from vpnmigrate.journal.records import (
     DirectionTaken,
     Entry,
     OutageBegan,
@@ -15,6 +14,7 @@ from vpnmigrate.records import (
     StepBegun,
     StepSettled,
 )
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
 
 
 @dataclass(frozen=True)

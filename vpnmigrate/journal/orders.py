@@ -1,4 +1,4 @@
-"""Orders from other terminals: what each means where a run stands, and what cannot be heeded.
+"""Orders: pause, continue, abort and confirm, and where each is accepted.
 
 Before the cutover a run can rest for as long as it takes.  In the cutover traffic hangs on it:
 a pause would only keep traffic down, so it is declined, and an abort turns back.
@@ -10,10 +10,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Accepted,
+    Confirmed,
+    Continued,
+    Declined,
+    Entry,
+    Paused,
+    Record,
+    Verb,
+)
+from vpnmigrate.journal.state import Order, RunState, Wish
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
-from vpnmigrate.records import Entry, Record
-from vpnmigrate.replay import Order, RunState, Wish
-from vpnmigrate.spoken import AbortAsked, Accepted, Confirmed, Continued, Declined, Paused, Verb
 
 Bare = Literal[Verb.PAUSE, Verb.CONTINUE, Verb.ABORT, Verb.CONFIRM]
 """The orders that say nothing but themselves."""

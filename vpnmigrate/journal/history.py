@@ -1,4 +1,4 @@
-"""What a run did, for whoever was not there: its calls, outages, people, and how it kept to plan.
+"""History: the calls, outages, operators and timing of a finished run.
 
 Everything follows from journal and plan, so a report says the same wherever and whenever it is
 made.  What a survey at the end adds is compared elsewhere (``planner.unexpected``, ``drift``).
@@ -13,11 +13,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
-from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
-from vpnmigrate.model.ec2 import Role, VpnConnectionId
-from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep, connection_role
-from vpnmigrate.records import (
+from vpnmigrate.journal.records import (
     Answered,
     DirectionTaken,
     Entry,
@@ -30,7 +26,12 @@ from vpnmigrate.records import (
     Replanned,
     StepBegun,
 )
-from vpnmigrate.replay import RunState, replay
+from vpnmigrate.journal.replay import replay
+from vpnmigrate.journal.state import RunState
+from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
+from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
+from vpnmigrate.model.ec2 import Role, VpnConnectionId
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep, connection_role
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,15 @@
-"""What comes next: the command to paste, and what a person means who says that a step is done."""
+"""Next command: what the operator can run from a given state."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from vpnmigrate.commands import Command, cli, options
+from vpnmigrate.journal.state import RunState, RunStatus, Wish
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
 from vpnmigrate.model.snapshot import Shortage, Word
-from vpnmigrate.replay.state import RunState, Wish
-from vpnmigrate.states import RunStatus
 
 
 def next_command(

@@ -1,4 +1,4 @@
-"""The time of a run: it goes on from the journal's last entry, whoever set which clock meanwhile.
+"""Run clock: time that continues from the last journal entry, across boots.
 
 Entries carry the boot and the uptime of the machine that wrote them.  Within one boot the time
 between two of them is exact.  Across boots and hosts only the clocks on the wall tell, which may
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.model.clock import Clock, Stamp
-from vpnmigrate.records import Entry, Record
 
 
 class RunClock:

@@ -1,4 +1,4 @@
-"""A journal folded into a state, entry by entry.
+"""Replay: journal entries folded into the state of the run.
 
 Nothing here raises: whatever a journal says, its operator must still learn where the run stands.
 What does not add up becomes a puzzle in the state.
@@ -11,17 +11,23 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from vpnmigrate.model.changes import ArchiveConfiguration
-from vpnmigrate.model.changes.base import Outcome, Performed
-from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
-from vpnmigrate.model.snapshot import Baseline, Told
-from vpnmigrate.records import (
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Acceptable,
+    Accepted,
     Adopted,
     AdoptionAsked,
     Answered,
     Approved,
+    Armed,
     BaselineTaken,
     ClockMoved,
+    Confirmed,
+    ConfirmWished,
+    Continued,
+    DeadlinePassed,
+    DecideBy,
+    Declined,
     Degraded,
     DirectionTaken,
     Entry,
@@ -39,18 +45,31 @@ from vpnmigrate.records import (
     OtherHand,
     OutageBegan,
     OutageEnded,
+    Paused,
     Probed,
     Replanned,
     Spoken,
     StepBegun,
     StepSettled,
     TrafficVerified,
+    WatchdogMissed,
 )
-from vpnmigrate.replay.ordering import Wanted, unconfirmed, unwanted, wanted
-from vpnmigrate.replay.probes import counted_anew, probes_after
-from vpnmigrate.replay.state import Adoption, Intent, RunState, Traffic
-from vpnmigrate.replay.traffic import calmed, informed, leaving, traffic
-from vpnmigrate.states import RunStatus, may_follow
+from vpnmigrate.journal.state import (
+    Adoption,
+    Deadline,
+    Intent,
+    Order,
+    RunState,
+    RunStatus,
+    Traffic,
+    Wish,
+    may_follow,
+)
+from vpnmigrate.model.changes import ArchiveConfiguration, DetachVpnGateway, DisablePropagation
+from vpnmigrate.model.changes.base import Outcome, Performed
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
+from vpnmigrate.model.probes import Moment, Tally
+from vpnmigrate.model.snapshot import Baseline, Told
 
 SWAP = 8
 
@@ -293,3 +312,152 @@ def _puzzled(state: RunState, what: str) -> RunState:
 
 def _with(known: tuple[str, ...], *more: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*known, *more)))
+
+
+Wanted = (
+    Paused
+    | Continued
+    | AbortAsked
+    | Declined
+    | ConfirmWished
+    | Armed
+    | WatchdogMissed
+    | Confirmed
+    | DecideBy
+    | DeadlinePassed
+    | Acceptable
+    | Accepted
+)
+
+
+def wanted(state: RunState, record: Wanted, at: datetime) -> RunState:
+    """Put what *record* says in force; the first pause counts, and an abort is more than one."""
+    match record:
+        case Paused(who, host):
+            return replace(state, order=state.order or Order(Wish.PAUSED, who, host, at))
+        case AbortAsked(who, host):
+            return replace(_decided(state), order=Order(Wish.ABORTED, who, host, at))
+        case Continued():
+            return replace(_decided(state), order=None)
+        case Declined() | WatchdogMissed():
+            return state
+        case ConfirmWished(within):
+            return replace(state, confirm_within=within)
+        case Armed():
+            # Another watchdog, where nobody was on watch: the time to confirm begins anew.
+            waits = state.unconfirmed_since is not None
+            return replace(state, armed=record, unconfirmed_since=at if waits else None)
+        case Confirmed():
+            return replace(state, confirm_within=None, armed=None, unconfirmed_since=None)
+        case Acceptable(what):
+            return replace(state, acceptable=what)
+        case Accepted() as accepted:
+            return _accepted(state, accepted)
+        case DecideBy(by):
+            return replace(state, deadline=Deadline(by))
+        case DeadlinePassed(by, asks):
+            return replace(state, deadline=Deadline(by, passed=True, asks=asks))
+
+
+def _accepted(state: RunState, accepted: Accepted) -> RunState:
+    """Ask for one tunnel of that connection only, for as long as this attempt lasts."""
+    old = accepted.what.replaces
+    return replace(
+        informed(state, accepted=state.told.accepted | {old}),
+        acceptable=tuple(each for each in state.acceptable if each.replaces != old),
+        accepted=(*state.accepted, accepted),
+    )
+
+
+def _decided(state: RunState) -> RunState:
+    """Ask nobody any more what follows from a deadline that has passed."""
+    if state.deadline is None:
+        return state
+    return replace(state, deadline=replace(state.deadline, asks=False))
+
+
+def unconfirmed(state: RunState, at: datetime) -> RunState:
+    """Begin to wait for somebody to confirm, from the moment that the journal first says green."""
+    if state.armed is None or state.unconfirmed_since is not None:
+        return state
+    return replace(state, unconfirmed_since=at)
+
+
+def unwanted(state: RunState) -> RunState:
+    """Forget what was wanted of a cutover that is not to be, or not this one."""
+    return replace(state, deadline=None, confirm_within=None, armed=None, unconfirmed_since=None)
+
+
+def counted_anew(state: RunState, taken: DirectionTaken) -> RunState:
+    """Let each way have its own counts; *taken* is another one than before, or the same anew.
+
+    A way back that only clears away sends nothing, and nor does finalize: what was counted stays.
+    """
+    if taken.direction is Direction.RETIRE or not (state.cutover_open or state.outage_open):
+        return state
+    if taken.direction is Direction.BACK and state.direction is not Direction.BACK:
+        state = replace(state, probes_forward=state.probes)
+    return replace(state, probes={probe: Tally(probe) for probe in state.probes})
+
+
+def probes_after(state: RunState, probed: Probed) -> RunState:
+    """Take in how probes did; just before step 7 also which of them have to work again."""
+    probes = {**state.probes, **{tally.probe: tally for tally in probed.tallies}}
+    if probed.moment is not Moment.BEFORE:
+        return replace(state, probes=probes)
+    worked = frozenset(tally.probe for tally in probed.tallies if tally.ever_worked)
+    # What was sent before step 7 only showed what works.
+    uncounted = {name: Tally(name, works=t.works, since=t.since) for name, t in probes.items()}
+    return replace(state, probes=uncounted, proven_probes=worked)
+
+
+INTERRUPTING = (7, 8)
+
+
+def calmed(state: RunState) -> RunState:
+    """Take back an outage if AWS refused whatever was to begin it."""
+    since = state.outage_since
+    if since is None or not state.outage_open:
+        return state
+    sent = [i for i in state.intents if i.at >= since and i.step in INTERRUPTING]
+    begins = DisablePropagation | DetachVpnGateway
+    if not all(i.cancelled and isinstance(i.change, begins) for i in sent):
+        return state
+    # Without a baseline others may have begun the outage before this journal.
+    traffic = leaving(state) if state.told.baseline else Traffic.UNKNOWN
+    return replace(state, outage_since=None, traffic=traffic)
+
+
+def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified) -> RunState:
+    """Take in what a record says of traffic."""
+    joining = Traffic.OLD if state.direction is Direction.BACK else Traffic.NEW
+    match about:
+        case OutageBegan(since, earlier):
+            if state.outage_open:
+                return state
+            state = replace(
+                state,
+                traffic=Traffic.NONE,
+                outage_since=since,
+                outage_earlier=earlier,
+                outage_lasted=None,
+            )
+            return informed(state, verified=None)
+        case OutageEnded(at, lasted):
+            if state.outage_since is None:
+                state = replace(state, outage_since=at - lasted)
+            state = replace(state, traffic=joining, outage_lasted=lasted)
+            return informed(state, verified=state.told.verified or at)
+        case TrafficVerified(since):
+            # With an outage open its end is written beside this, and says the same.
+            return informed(replace(state, traffic=joining), verified=since)
+
+
+def leaving(state: RunState) -> Traffic:
+    """Give the path that the cutover of this direction takes traffic off."""
+    return Traffic.NEW if state.direction is Direction.BACK else Traffic.OLD
+
+
+def informed(state: RunState, **news: object) -> RunState:
+    """Add *news* to what the journal has been told."""
+    return replace(state, told=replace(state.told, **news))
