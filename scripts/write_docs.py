@@ -21,7 +21,7 @@ import msgspec
 
 from vpnmigrate.cli.reference import markdown
 from vpnmigrate.hooks import Telling
-from vpnmigrate.schema import schema_text
+from vpnmigrate.planning.playbook import schema_text
 
 ROOT = Path(__file__).parents[1]
 CASE = re.compile(r"\b[Cc]ases? (\d+(?:(?:, | and )\d+)*)")
@@ -197,7 +197,7 @@ def pages() -> dict[Path, str]:
         reference / "hook.schema.json": hook_schema(),
         reference / "cli.md": markdown(),
         docs / "faults.md": fault_page.page(),
-        reference / "findings.md": findings_page(ROOT / "vpnmigrate" / "preflight"),
+        reference / "findings.md": findings_page(ROOT / "vpnmigrate" / "planning" / "preflight"),
         cases: cases_page(cases.read_text(encoding="utf-8"), tests_by_case(ROOT / "tests")),
     }
 

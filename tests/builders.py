@@ -52,8 +52,8 @@ from vpnmigrate.model.snapshot import (
     snapshot_of,
 )
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.ownership import role_by_tag
-from vpnmigrate.proving.proof import DeadEnd, Length, Proof
+from vpnmigrate.planning.ownership import role_by_tag
+from vpnmigrate.planning.rollback_proof import DeadEnd, Length, Proof
 from vpnmigrate.rundir import Run, Runs
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -14,7 +14,6 @@ from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.calls import DirectCalls
-from vpnmigrate.drift import differences
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.memory import MemoryJournal
@@ -29,6 +28,7 @@ from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.progress import Sight, Sighting
 from vpnmigrate.model.snapshot import Snapshot, Word
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.drift import differences
 from vpnmigrate.ports import Calls, Choice, Journal, Overdue, People, Probes
 from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.probing import NoProbes

@@ -59,9 +59,9 @@ from vpnmigrate.model.survey import (
     Unread,
     VirtualInterface,
 )
-from vpnmigrate.planner import plan_from
-from vpnmigrate.playbook import playbook_from
-from vpnmigrate.preflight import check
+from vpnmigrate.planning.planner import plan_from
+from vpnmigrate.planning.playbook import playbook_from
+from vpnmigrate.planning.preflight import check
 
 T = TypeVar("T")
 

@@ -38,10 +38,10 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.decisions import Decisions, OldTunnels
 from vpnmigrate.model.plan import Direction
+from vpnmigrate.planning.windows import BY_DEFAULT
 from vpnmigrate.ports import Credentials, Renewal
 from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.sandbox.door_direct import DirectClients
-from vpnmigrate.windows.reckoning import BY_DEFAULT
 
 MINUTES = timedelta(minutes=1)
 WITHIN = 15 * MINUTES

@@ -18,7 +18,6 @@ from tests.builders import (
     a_table,
     some_telemetry,
 )
-from vpnmigrate.drift import configuration, differences
 from vpnmigrate.model.ec2 import AssociationRecord, RouteRecord, StaticPrefixRecord, Tag, VpcRecord
 from vpnmigrate.model.survey import (
     DirectConnectAssociation,
@@ -27,6 +26,7 @@ from vpnmigrate.model.survey import (
     Unread,
     VirtualInterface,
 )
+from vpnmigrate.planning.drift import configuration, differences
 
 BEFORE = a_survey()
 

@@ -24,7 +24,7 @@ from vpnmigrate.files import (
 )
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.plan import PLAN_FORMAT, Plan
-from vpnmigrate.planner import fingerprint_of, plan_from
+from vpnmigrate.planning.planner import fingerprint_of, plan_from
 
 
 @pytest.fixture

@@ -33,7 +33,6 @@ from tests.builders import (
     role_of,
     told,
 )
-from vpnmigrate.approving import sealed
 from vpnmigrate.commands import Command, one_line
 from vpnmigrate.gates import (
     Circumstances,
@@ -51,6 +50,7 @@ from vpnmigrate.model.gates import UNFORCEABLE, Call, Gate, Seen
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Told, Word
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.approvals import sealed
 from vpnmigrate.ports import Credentials, Identity, Judged, Renewal
 from vpnmigrate.ports import Path as WayOut
 

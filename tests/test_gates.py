@@ -29,7 +29,6 @@ from tests.builders import (
     role_of,
     told,
 )
-from vpnmigrate.approving import sealed
 from vpnmigrate.gates import (
     ASKED,
     Circumstances,
@@ -48,6 +47,7 @@ from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
 from vpnmigrate.model.gates import UNFORCEABLE, Call, Force, Gate, Milestone
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Word
+from vpnmigrate.planning.approvals import sealed
 from vpnmigrate.ports import Credentials, Identity, Path, Renewal
 
 ROOT = FilePath(__file__).parents[1]

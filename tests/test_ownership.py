@@ -58,7 +58,7 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.plan import GATEWAY_ROLE, connection_role
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.ownership import (
+from vpnmigrate.planning.ownership import (
     Doubt,
     Evidence,
     candidates,

@@ -20,7 +20,6 @@ from tests.builders import (
     ordinary_tables,
     our_tags,
 )
-from vpnmigrate.drift import configuration
 from vpnmigrate.errors import Exit, NothingToMigrateError, PreflightError, RefusedError, exit_code
 from vpnmigrate.model.changes import (
     AskOperator,
@@ -43,7 +42,14 @@ from vpnmigrate.model.ec2 import Role, RouteTableId, Tag, VpcId, VpcRecord, VpnC
 from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, Plan, PlannedStep
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.model.survey import Quotas, Survey
-from vpnmigrate.planner import expected_end, fingerprint, plan_from, replan_from, unexpected
+from vpnmigrate.planning.drift import configuration
+from vpnmigrate.planning.planner import (
+    expected_end,
+    fingerprint,
+    plan_from,
+    replan_from,
+    unexpected,
+)
 
 EVERY_KIND_OF_TABLE = (
     *ordinary_tables(),
@@ -199,7 +205,7 @@ class TestFingerprint:
         value = other[field]
         other[field] = [] if value != [] else ["something"]
 
-        from vpnmigrate.planner import fingerprint_of
+        from vpnmigrate.planning.planner import fingerprint_of
 
         assert fingerprint_of(other) != plan.fingerprint
 

@@ -19,7 +19,7 @@ from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
-from vpnmigrate.planner import plan_from, unexpected
+from vpnmigrate.planning.planner import plan_from, unexpected
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.loading import world_of

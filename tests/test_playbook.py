@@ -28,7 +28,7 @@ from vpnmigrate.model.decisions import (
     Waits,
     Window,
 )
-from vpnmigrate.playbook import Playbook, duration_from, playbook_from
+from vpnmigrate.planning.playbook import Playbook, duration_from, playbook_from
 
 WHOLE = """\
 name: mine

@@ -40,9 +40,9 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.plan import Finding, Severity
 from vpnmigrate.model.survey import Survey, Unread
-from vpnmigrate.preflight import CHECKS, check
+from vpnmigrate.planning.preflight import CHECKS, check
 
-SOURCES = sorted((Path(__file__).parents[1] / "vpnmigrate" / "preflight").glob("*.py"))
+SOURCES = sorted((Path(__file__).parents[1] / "vpnmigrate" / "planning" / "preflight").glob("*.py"))
 LISTED = {VpnConnectionId("vpn-old"): ("169.254.20.0/30", "169.254.20.4/30")}
 
 

@@ -17,7 +17,7 @@ from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import Decisions, HookMoment, TestVpc
 from vpnmigrate.model.probes import Tally, missed
-from vpnmigrate.playbook import playbook_from
+from vpnmigrate.planning.playbook import playbook_from
 from vpnmigrate.prober import Prober
 from vpnmigrate.program_files import changed, checked, pinned, require_unchanged
 

@@ -13,7 +13,7 @@ from vpnmigrate.model.decisions import Decisions, OldTunnels, TestVpc
 from vpnmigrate.model.ec2 import State
 from vpnmigrate.model.facts import Existence
 from vpnmigrate.model.plan import Direction, Phase
-from vpnmigrate.proving import BACK, prove
+from vpnmigrate.planning.rollback_proof import BACK, prove
 from vpnmigrate.steps.base import Met, NotYet, Step
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway
 from vpnmigrate.steps.s07_disable_propagation import StopPropagation

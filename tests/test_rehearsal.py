@@ -17,7 +17,7 @@ from vpnmigrate.commands import cli
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
 from vpnmigrate.model.ec2 import MigrationId, RouteTableId
-from vpnmigrate.planner import plan_from
+from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.rehearsal import BOUNDARIES, Made, Passage, Rehearsal, rehearse, result_of
 from vpnmigrate.report import rehearsal as view
 from vpnmigrate.sandbox.door import session_for

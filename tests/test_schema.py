@@ -8,8 +8,8 @@ import pytest
 
 from vpnmigrate.files import PLAYBOOKS
 from vpnmigrate.model.decisions import Decisions
-from vpnmigrate.schema import playbook_schema
-from vpnmigrate.strict_yaml import document_from
+from vpnmigrate.planning.playbook import playbook_schema
+from vpnmigrate.planning.strict_yaml import document_from
 
 
 def test_the_schema_knows_every_decision() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vpnmigrate.errors import MalformedFileError
-from vpnmigrate.strict_yaml import DEEPEST, document_from
+from vpnmigrate.planning.strict_yaml import DEEPEST, document_from
 
 
 def test_reads_plain_yaml() -> None:

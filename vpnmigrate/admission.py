@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from vpnmigrate.commands import cli
-from vpnmigrate.drift import differences
 from vpnmigrate.errors import AwsUnreadableError, DriftError, WrongAccountError
 from vpnmigrate.model.decisions import DirectConnect
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.drift import differences
 
 
 def require_account(plan: Plan, account: str, arn: str) -> None:

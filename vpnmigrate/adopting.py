@@ -11,7 +11,7 @@ from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
-from vpnmigrate.ownership import candidates, ownership_of, role_to_adopt
+from vpnmigrate.planning.ownership import candidates, ownership_of, role_to_adopt
 from vpnmigrate.ports import People
 from vpnmigrate.steps.base import NotYet
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from vpnmigrate.approving import digest_of
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import MalformedFileError, RefusedError
 from vpnmigrate.files import MEGABYTE, read_bytes, save_text
 from vpnmigrate.model.approval import APPROVAL_FORMAT, Approval
 from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.planning.approvals import digest_of
 
 _AGAIN = ("ask for a new one:", cli("approve", "PLAN"))
 

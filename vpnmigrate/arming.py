@@ -13,8 +13,8 @@ from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.planning.windows import expected
 from vpnmigrate.ports import Ec2, Paths, Watchdog
-from vpnmigrate.windows.reckoning import expected
 
 GLANCE = timedelta(seconds=10)
 """Between two looks at whether the watchdog is at its post."""

@@ -19,8 +19,8 @@ from vpnmigrate.model.clock import moment, span, time_of_day
 from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.gates import Call
 from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.planning.windows import Expected
 from vpnmigrate.ports import Credentials, Path, Renewal
-from vpnmigrate.windows.reckoning import Expected
 
 SHORTEST = timedelta(minutes=1)
 """Less is no time to look at anything."""

@@ -12,8 +12,8 @@ from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.clock import Clock, moment
 from vpnmigrate.model.decisions import BackOut
 from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.planning.windows import back_out_deadline, expected
 from vpnmigrate.ports import Choice, Overdue, People
-from vpnmigrate.windows.reckoning import back_out_deadline, expected
 
 
 def deadline_of(plan: Plan, rehearsed: Rehearsed | None) -> DecideBy | None:

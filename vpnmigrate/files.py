@@ -24,8 +24,8 @@ from vpnmigrate.errors import (
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import PLAN_FORMAT, Plan
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.planner import derived_again, differing, fingerprint_of
-from vpnmigrate.playbook import Playbook, playbook_from
+from vpnmigrate.planning.planner import derived_again, differing, fingerprint_of
+from vpnmigrate.planning.playbook import Playbook, playbook_from
 from vpnmigrate.private_files import write_output
 
 MEGABYTE = 1024 * 1024

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from vpnmigrate import gates
 from vpnmigrate.admission import require_direct_connect_known, require_unchanged
 from vpnmigrate.commands import cli
-from vpnmigrate.drift import differences
 from vpnmigrate.errors import HeldError, NotVerifiedError
 from vpnmigrate.gates import Circumstances, ProofOfReturn
 from vpnmigrate.journal.records import Forced, GatesSeen
@@ -20,6 +19,7 @@ from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.gates import Call, Force, Gate, Milestone, Seen
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.drift import differences
 from vpnmigrate.ports import Ec2, Hooks, NoHooks, Paths
 from vpnmigrate.settling import Settler
 

@@ -28,7 +28,7 @@ from vpnmigrate.model.ec2 import Role, RouteTableRecord, VpnGatewayId
 from vpnmigrate.model.facts import EdgeAssociation, Fact, Propagation, Switch
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
-from vpnmigrate.ownership import Doubt, Evidence, ownership_of
+from vpnmigrate.planning.ownership import Doubt, Evidence, ownership_of
 from vpnmigrate.ports import Journal, Observer
 
 

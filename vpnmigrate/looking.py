@@ -16,7 +16,7 @@ from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.facts import UNKNOWN
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan
 from vpnmigrate.model.snapshot import Reading, Snapshot, Told, Way, Word, snapshot_of
-from vpnmigrate.ownership import ownership_of
+from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.ports import Ec2
 from vpnmigrate.steps.base import NotYet
 from vpnmigrate.steps.sequences import way_of

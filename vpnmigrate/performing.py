@@ -15,7 +15,7 @@ from vpnmigrate.model.changes import AwsChange, Creation, OperatorTask
 from vpnmigrate.model.changes.base import Later, Mark, Outcome
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.ownership import forbidden
+from vpnmigrate.planning.ownership import forbidden
 from vpnmigrate.ports import Attendance, Calls, Ec2
 
 FRESH = timedelta(seconds=30)

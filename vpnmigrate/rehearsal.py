@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.drift import differences
 from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.memory import MemoryJournal
@@ -39,10 +38,10 @@ from vpnmigrate.model.ec2 import Attachment, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.snapshot import Ownership, Reading, snapshot_of
-from vpnmigrate.ownership import ownership_of
+from vpnmigrate.planning.drift import differences
+from vpnmigrate.planning.ownership import ownership_of
+from vpnmigrate.planning.rollback_proof import Proof, prove
 from vpnmigrate.ports import NoInterruption, NoPaths
-from vpnmigrate.proving import prove
-from vpnmigrate.proving.proof import Proof
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.loading import world_of

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from vpnmigrate.admission import require_account, require_direct_connect_known, require_unchanged
 from vpnmigrate.claims import claim_of, require_not_foreign
-from vpnmigrate.drift import differences
 from vpnmigrate.errors import AwsError, AwsUnreadableError
 from vpnmigrate.gates import host
 from vpnmigrate.journal.records import Noted
@@ -20,8 +19,9 @@ from vpnmigrate.model.gates import Call
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan
 from vpnmigrate.model.snapshot import Ownership, snapshot_of
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.ownership import ownership_of
-from vpnmigrate.planner import unexpected
+from vpnmigrate.planning.drift import differences
+from vpnmigrate.planning.ownership import ownership_of
+from vpnmigrate.planning.planner import unexpected
 from vpnmigrate.ports import Ec2, Identity
 
 

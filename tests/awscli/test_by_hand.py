@@ -16,11 +16,11 @@ from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.commands import Invocation
-from vpnmigrate.drift import differences
 from vpnmigrate.model.decisions import Decisions, InsideMode, KeyMode, TestVpc
 from vpnmigrate.model.ec2 import MigrationId, Role, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan, connection_role
-from vpnmigrate.planner import plan_from, unexpected
+from vpnmigrate.planning.drift import differences
+from vpnmigrate.planning.planner import plan_from, unexpected
 from vpnmigrate.rehearsal import rehearse
 from vpnmigrate.report.runbook import runbook_of
 from vpnmigrate.report.runbook.views import markdown

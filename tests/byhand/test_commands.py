@@ -36,7 +36,7 @@ from vpnmigrate.model.changes.requests import request_of
 from vpnmigrate.model.decisions import Decisions, KeyMode, TestVpc
 from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, PlannedStep
-from vpnmigrate.planner import plan_from
+from vpnmigrate.planning.planner import plan_from
 
 MARK = Mark(MigrationId("mig-1"), attempt=2, step=0)
 _AWS = re.compile(r"\baws ec2 (?:[^\\\n]|\\\n)*")

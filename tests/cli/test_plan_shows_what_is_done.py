@@ -33,9 +33,9 @@ from vpnmigrate.model.decisions import (
     Waits,
 )
 from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.planner import fingerprint_of, plan_from
+from vpnmigrate.planning.planner import fingerprint_of, plan_from
+from vpnmigrate.planning.window_parser import window_from
 from vpnmigrate.report import decisions
-from vpnmigrate.windows.written import window_from
 
 Document = dict[str, Any]
 Edit = Callable[[Document], object]

@@ -22,10 +22,10 @@ from tests.stage import Stage
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.worlds import load
-from vpnmigrate.drift import differences
 from vpnmigrate.files import load_plan
 from vpnmigrate.journal.file import read_journal
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.planning.drift import differences
 from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.control import Client
 from vpnmigrate.sandbox.loading import world_of

@@ -24,7 +24,7 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Told, Way, snapshot_of
-from vpnmigrate.ownership import ownership_of
+from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.report.failure import StoppedError, exit_code_of
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.runner import Runner

@@ -17,8 +17,6 @@ from tests.builders import (
     a_survey,
 )
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.imagine import opening, walked
-from vpnmigrate.imagine.scene import Scene
 from vpnmigrate.model.changes import (
     AttachVpnGateway,
     CreateVpnGateway,
@@ -31,6 +29,8 @@ from vpnmigrate.model.ec2 import Attachment, Role, State, Tag, VpnConnectionId, 
 from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Phase, connection_role
 from vpnmigrate.model.snapshot import Snapshot, Told, Way
+from vpnmigrate.planning.predicted_aws import Scene
+from vpnmigrate.planning.prediction import opening, walked
 from vpnmigrate.steps.base import Blocked, Changes, NotYet, Step, Verdict
 from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FORWARD
 

@@ -27,7 +27,7 @@ from vpnmigrate.model.ec2 import (
     RouteTableId,
     RouteTableRecord,
 )
-from vpnmigrate.planner import plan_from
+from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.rehearsal import BOUNDARIES, Passage, Rehearsal
 from vpnmigrate.report.runbook import runbook_of
 

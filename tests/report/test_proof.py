@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.builders import a_proof
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.proving.proof import DeadEnd
+from vpnmigrate.planning.rollback_proof import DeadEnd
 from vpnmigrate.report import proof as view
 
 STUCK = DeadEnd("step 9, after: delete vgw-old", Direction.BACK, "vgw-old is gone")

@@ -11,7 +11,6 @@ import pytest
 from tests.builders import MIGRATION, NOON
 from tests.counts import share
 from tests.stage import Lookout, Postbox, Stage
-from vpnmigrate.approving import sealed
 from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.journal.records import (
@@ -28,7 +27,8 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval, Rehearsed
 from vpnmigrate.model.decisions import Approvals, Decisions, OldTunnels, Waits, Window
-from vpnmigrate.planner import fingerprint
+from vpnmigrate.planning.approvals import sealed
+from vpnmigrate.planning.planner import fingerprint
 from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.faults import Killed
 

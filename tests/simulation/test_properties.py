@@ -17,8 +17,8 @@ from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.looking import Claimant
 from vpnmigrate.model.ec2 import Role, Tag, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE
-from vpnmigrate.planner import fingerprint, unexpected
-from vpnmigrate.proving import FEW, prove
+from vpnmigrate.planning.planner import fingerprint, unexpected
+from vpnmigrate.planning.rollback_proof import FEW, prove
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.robot import DeviceEngineer

@@ -14,7 +14,7 @@ from tests.simulation.test_trials import small
 from vpnmigrate.model.changes import DeleteVpnConnection
 from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.ec2 import GatewayRecord, Tag, VpcId, VpcRecord, VpnConnectionId, VpnGatewayId
-from vpnmigrate.ownership import roles_of
+from vpnmigrate.planning.ownership import roles_of
 from vpnmigrate.simulation.schedule import Course, Mishaps, Schedule
 from vpnmigrate.simulation.search import schedule_of
 from vpnmigrate.simulation.tagger import Tagging, Trick, drawn_taggings, tagged

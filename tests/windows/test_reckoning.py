@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import minutes
-from vpnmigrate.windows.reckoning import (
+from vpnmigrate.planning.window_parser import window_from
+from vpnmigrate.planning.windows import (
     BY_DEFAULT,
     Ahead,
     Expected,
@@ -21,7 +22,6 @@ from vpnmigrate.windows.reckoning import (
     latest_start,
     stand,
 )
-from vpnmigrate.windows.written import window_from
 
 NIGHT = window_from("2026-11-28T23:00/03:00 Europe/Berlin")
 REHEARSED = Expected(minutes(10), minutes(15), "rehearsed")

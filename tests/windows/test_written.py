@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vpnmigrate.errors import UsageError
 from vpnmigrate.model.decisions import Window
-from vpnmigrate.windows.written import window_from
+from vpnmigrate.planning.window_parser import window_from
 
 MINUTE = timedelta(minutes=1)
 

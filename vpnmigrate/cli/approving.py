@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 from vpnmigrate.approval_files import save_approval
-from vpnmigrate.approving import sealed
 from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
@@ -15,6 +14,7 @@ from vpnmigrate.files import load_plan
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.ec2 import AccountId
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.planning.approvals import sealed
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 

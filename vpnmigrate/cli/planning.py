@@ -24,12 +24,11 @@ from vpnmigrate.logbook import built_by
 from vpnmigrate.model.decisions import ChangeNumber, Decisions
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.planner import plan_from, replan_from
+from vpnmigrate.planning.planner import plan_from, replan_from
+from vpnmigrate.planning.rollback_proof import Proof, prove
+from vpnmigrate.planning.window_parser import FORM, window_from
 from vpnmigrate.program_files import pinned
-from vpnmigrate.proving import prove
-from vpnmigrate.proving.proof import Proof
 from vpnmigrate.report.proof import sentence
-from vpnmigrate.windows.written import FORM, window_from
 
 DEFAULT_PLAYBOOK = "standard"
 

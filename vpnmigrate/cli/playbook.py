@@ -28,7 +28,7 @@ def show(
 
     from vpnmigrate.cli.desk import results_of
     from vpnmigrate.files import PLAYBOOKS
-    from vpnmigrate.playbook import playbook_from
+    from vpnmigrate.planning.playbook import playbook_from
 
     found = PLAYBOOKS.read(name)
     book = playbook_from(found.text, found.name)
@@ -39,6 +39,6 @@ def show(
 def schema(printing: Printing) -> None:
     """Print the JSON Schema of playbooks, for an editor."""
     from vpnmigrate.cli.desk import results_of
-    from vpnmigrate.schema import playbook_schema, schema_text
+    from vpnmigrate.planning.playbook import playbook_schema, schema_text
 
     results_of(printing).give(schema_text().rstrip(), playbook_schema())

@@ -8,7 +8,6 @@ from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.commands import cli
-from vpnmigrate.drift import differences
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError
 from vpnmigrate.files import load_survey, read_plan, save_survey, save_text
 from vpnmigrate.journal import replay
@@ -20,7 +19,8 @@ from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.planner import unexpected
+from vpnmigrate.planning.drift import differences
+from vpnmigrate.planning.planner import unexpected
 from vpnmigrate.rehearsals import Rehearsals
 from vpnmigrate.report.document import Document, html, markdown
 from vpnmigrate.report.evidence import After, Evidence

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import vpnmigrate
-from vpnmigrate.approving import require_valid
 from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
@@ -52,9 +51,10 @@ from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.probes import Command, probe_from
 from vpnmigrate.model.programs import ADVICE, name_fault
+from vpnmigrate.planning.approvals import require_valid
+from vpnmigrate.planning.rollback_proof import prove
 from vpnmigrate.ports import Observer, Paths
 from vpnmigrate.probing import NoProbes
-from vpnmigrate.proving import prove
 from vpnmigrate.rehearsals import Rehearsals
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.failure import StoppedError

@@ -133,7 +133,7 @@ def advance(
     from vpnmigrate.cli.desk import results_of
     from vpnmigrate.errors import UsageError
     from vpnmigrate.model.clock import moment
-    from vpnmigrate.playbook import duration_from
+    from vpnmigrate.planning.playbook import duration_from
 
     wanted = duration_from(span)
     if wanted is None:

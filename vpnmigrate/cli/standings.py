@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
-from vpnmigrate.approving import Person, counting
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.wishes import gateway_goes
 from vpnmigrate.commands import Invocation
@@ -21,6 +20,7 @@ from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.live import read_live
 from vpnmigrate.lock import owner_at_work
 from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.planning.approvals import Person, counting
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.standing import Retry, Standing
 from vpnmigrate.rundir import Run

@@ -12,7 +12,7 @@ from vpnmigrate.child_processes import WATCHDOG, inherited_by, working_directory
 from vpnmigrate.duty import log_of_watchdog, watchdog_of
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.playbook import duration_from
+from vpnmigrate.planning.playbook import duration_from
 from vpnmigrate.rundir import Run
 
 UP_WITHIN = timedelta(seconds=60)

@@ -10,8 +10,8 @@ from vpnmigrate.gates.circumstances import Circumstances
 from vpnmigrate.gates.saying import failed, passed, unknown
 from vpnmigrate.model.gates import Gate, Seen
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.planning.windows import expected
 from vpnmigrate.ports import Identity, Path, Renewal
-from vpnmigrate.windows.reckoning import expected
 
 DEFAULT_ROUTES = ("0.0.0.0/0", "::/0")
 SKEW = timedelta(minutes=5)

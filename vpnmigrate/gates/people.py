@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from vpnmigrate.approving import Person, counting
 from vpnmigrate.commands import Advice, cli
 from vpnmigrate.gates.circumstances import Circumstances
 from vpnmigrate.gates.saying import failed, passed, unknown
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.gates import Gate, Seen
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.planning.approvals import Person, counting
 from vpnmigrate.ports import Judged
 
 

@@ -10,7 +10,7 @@ from vpnmigrate.gates.saying import failed, passed
 from vpnmigrate.model.decisions import Window
 from vpnmigrate.model.gates import Gate, Seen
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.windows.reckoning import Ahead, Late, Open, Past, Short, expected, stand, with_soak
+from vpnmigrate.planning.windows import Ahead, Late, Open, Past, Short, expected, stand, with_soak
 
 ANOTHER = ("plan again:", cli("plan", "--from", "RUN", "--window", "START/END"))
 

@@ -12,7 +12,7 @@ from vpnmigrate.model.changes import AskOperator, Change
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.plan import Phase, Plan, PlannedStep
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.proving.proof import Proof
+from vpnmigrate.planning.rollback_proof import Proof
 from vpnmigrate.report import decisions, findings, inventory
 from vpnmigrate.report import proof as proofs
 from vpnmigrate.report.imagined import told

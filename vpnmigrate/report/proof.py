@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vpnmigrate.model.clock import span
-from vpnmigrate.proving.proof import Length, Proof
+from vpnmigrate.planning.rollback_proof import Length, Proof
 from vpnmigrate.report.words import count, item, wrapped
 
 SHOWN = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import ip_network
 
+from vpnmigrate.planning.strict_yaml import Document, Path
 from vpnmigrate.sandbox.scenario_entries import ScenarioFile
-from vpnmigrate.strict_yaml import Document, Path
 
 _Mistake = tuple[Path, str]
 

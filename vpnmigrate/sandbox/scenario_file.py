@@ -30,6 +30,7 @@ from vpnmigrate.model.ec2 import (
     VpnGatewayId,
 )
 from vpnmigrate.model.survey import Quotas, VirtualInterface
+from vpnmigrate.planning.strict_yaml import Document, Path, document_from, parted
 from vpnmigrate.sandbox.scenario import Scenario
 from vpnmigrate.sandbox.scenario_checks import check_scenario
 from vpnmigrate.sandbox.scenario_entries import (
@@ -40,7 +41,6 @@ from vpnmigrate.sandbox.scenario_entries import (
 )
 from vpnmigrate.sandbox.state import DirectConnectTie
 from vpnmigrate.sandbox.tunnels import OUTSIDE
-from vpnmigrate.strict_yaml import Document, Path, document_from, parted
 
 
 def scenario_from_text(text: str, name: str) -> Scenario:

@@ -11,7 +11,7 @@ from msgspec.structs import replace as with_fields
 
 from vpnmigrate.model.ec2 import MigrationId, Role, Tag
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.ownership import roles_of
+from vpnmigrate.planning.ownership import roles_of
 from vpnmigrate.sandbox.scenario import Scenario
 from vpnmigrate.sandbox.world import World
 from vpnmigrate.simulation.topology import OLD, Dice

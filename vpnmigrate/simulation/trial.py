@@ -26,7 +26,7 @@ from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.progress import Sighting
-from vpnmigrate.planner import plan_from
+from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.ports import NoInterruption, NoPaths
 from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.behaviour import Behaviour

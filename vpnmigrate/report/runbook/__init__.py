@@ -12,13 +12,13 @@ from vpnmigrate.byhand.blocks import opening
 from vpnmigrate.commands import Invocation
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.planning.windows import Expected, back_out_deadline, latest_start
 from vpnmigrate.rehearsal import Rehearsal
 from vpnmigrate.report.inventory import named
 from vpnmigrate.report.runbook import checks, rows
 from vpnmigrate.report.runbook.book import Fact, PlanCommands, Return, Runbook
 from vpnmigrate.report.runbook.impact import impact_of, longest_return
 from vpnmigrate.report.runbook.people import FAILURES, deadline, messages, people
-from vpnmigrate.windows.reckoning import Expected, back_out_deadline, latest_start
 
 __all__ = ["Runbook", "runbook_of"]
 

@@ -1,11 +1,24 @@
-"""Networks as EC2 writes them, compared as networks and never as text (domain.md 2.6)."""
+"""Preflight basics: the type of a check, and comparison of networks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
+
+Findings = Iterator[Finding]
+
+Check = Callable[[Survey, Decisions], Findings]
+"""Yields nothing where all is well.  Never fails, whatever the survey says."""
+
+
+def listed(things: Iterable[object]) -> str:
+    """Write *things* as a list for people, in their order."""
+    return ", ".join(str(thing) for thing in things)
+
 
 Network = IPv4Network | IPv6Network
 

@@ -1,8 +1,11 @@
-"""Whether a cutover may begin now, and until when it can still be taken back in time.
+"""Change windows: latest start, back-out deadline and expected duration.
 
 A cutover may begin only while it, and after it a whole rollback, would be over a margin before the
 window ends.  So two moments matter: the latest start, and the back-out deadline, by which a
 cutover that is not verified has to turn round.
+
+Pure arithmetic over moments.  A window is fixed as two moments when a plan is made; the time zone
+it was written in has no say after that.
 """
 
 from __future__ import annotations

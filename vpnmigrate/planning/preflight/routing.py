@@ -1,4 +1,4 @@
-"""Checks of what the VPC's route tables and the sites behind the gateway will feel."""
+"""Preflight: effects on route tables and sites."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.preflight.base import Findings, listed
-from vpnmigrate.preflight.networks import network, overlap
+from vpnmigrate.planning.preflight.base import Findings, listed, network, overlap
 
 
 def edge_tables_are_told(survey: Survey, _decisions: Decisions) -> Findings:

@@ -1,4 +1,4 @@
-"""Configuration, as flat facts that can be compared and told field by field.
+"""Drift: the configuration as flat facts, compared field by field.
 
 What changes by itself is not configuration: telemetry, propagated routes, whether a route carries
 traffic, the state of a Direct Connect circuit.  Neither is what only counts against a quota, nor

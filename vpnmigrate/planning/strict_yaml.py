@@ -1,4 +1,4 @@
-"""YAML without its surprises: no duplicate keys, no aliases, and a line number for every value."""
+"""Strict YAML: no duplicate keys or aliases, and a line number for every value."""
 
 from __future__ import annotations
 

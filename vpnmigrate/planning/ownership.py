@@ -1,4 +1,4 @@
-"""Ownership: which resources a run made, and what proves it.
+"""Ownership: the resources a run made, and the evidence for it.
 
 A tag is a hint and proves nothing: whoever may call ``CreateTags`` can put it on anything.  Proof
 is an answer to a create call, or a call of which the answer was lost together with a resource that

@@ -1,4 +1,4 @@
-"""From a survey and a playbook's decisions to a plan: every change, both ways, and a fingerprint.
+"""Planner: a survey and decisions become a plan with a fingerprint.
 
 Nothing here asks AWS or a clock, so the same survey and decisions give the same plan.
 """
@@ -14,10 +14,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from vpnmigrate.drift import compared, configuration
 from vpnmigrate.errors import NothingToMigrateError, PreflightError, RefusedError
-from vpnmigrate.imagine import opening, walked
-from vpnmigrate.imagine.ending import end_of
 from vpnmigrate.model.decisions import Decisions, TunnelPolicy
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
@@ -39,8 +36,10 @@ from vpnmigrate.model.plan import (
     connection_role,
 )
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.preflight import check
-from vpnmigrate.preflight.connections import nothing_to_migrate
+from vpnmigrate.planning.drift import compared, configuration
+from vpnmigrate.planning.prediction import end_of, opening, walked
+from vpnmigrate.planning.preflight import check
+from vpnmigrate.planning.preflight.connections import nothing_to_migrate
 from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FORWARD, RETIRE
 
 TRAFFIC_STEP = 10

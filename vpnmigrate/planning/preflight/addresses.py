@@ -1,4 +1,4 @@
-"""Checks of the addresses a playbook chooses: inside CIDRs and the test VPC's network."""
+"""Preflight: inside CIDRs and the network of the test VPC."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from vpnmigrate.model.decisions import Decisions, InsideMode, OldTunnels
 from vpnmigrate.model.ec2 import TUNNELS, VpnConnectionId
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.preflight.base import Findings, listed
-from vpnmigrate.preflight.networks import Network, network, on_premises, overlap
+from vpnmigrate.planning.preflight.base import (
+    Findings,
+    Network,
+    listed,
+    network,
+    on_premises,
+    overlap,
+)
 
 INSIDE = IPv4Network("169.254.0.0/16")
 RESERVED = frozenset(

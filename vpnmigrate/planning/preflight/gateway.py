@@ -1,14 +1,22 @@
-"""Checks of the gateway that is to leave and of the VPC it is on."""
+"""Preflight: the old gateway, its VPC, Direct Connect and the new ASN."""
 
 from __future__ import annotations
 
-from vpnmigrate.model.decisions import Decisions
-from vpnmigrate.model.ec2 import ConnectionRecord, GatewayRecord, RouteTableRecord, Tag, VpcRecord
+from vpnmigrate.model.decisions import Decisions, DirectConnect
+from vpnmigrate.model.ec2 import (
+    DEFAULT_ASN,
+    ConnectionRecord,
+    GatewayRecord,
+    RouteTableRecord,
+    Tag,
+    VpcRecord,
+)
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.preflight.base import Findings, listed
+from vpnmigrate.planning.preflight.base import Findings, listed
 
 TAGS_PER_RESOURCE = 50
+
 OUR_TAGS = (Tag.MIGRATION, Tag.ATTEMPT, Tag.ROLE)
 
 
@@ -148,3 +156,115 @@ def nothing_is_under_code(survey: Survey, _decisions: Decisions) -> Findings:
                 "Freeze the stack until it describes the new gateway: its next update would "
                 "undo the migration.  aws: tags are not copied.",
             )
+
+
+_GONE_INTERFACES = frozenset({"deleted", "rejected"})
+"""A virtual interface is listed for 15 minutes after it was deleted."""
+
+_GONE_ASSOCIATIONS = frozenset({"disassociated"})
+
+_OTHER_WAY = (
+    "Replace the connections on this same gateway instead: delete all of them, wait, and "
+    "create new ones (AWS's third option keeps Direct Connect up); or move Direct Connect "
+    "to another gateway first."
+)
+
+
+def no_virtual_interface(survey: Survey, _decisions: Decisions) -> Findings:
+    """A private virtual interface is bound to its gateway for life."""
+    for interface in survey.virtual_interfaces:
+        if interface.gateway == survey.gateway.id and interface.state not in _GONE_INTERFACES:
+            yield Finding(
+                "VPM-B301",
+                "direct-connect-interface",
+                f"virtual interface {interface.id} ({interface.state}) is on {survey.gateway.id}",
+                _OTHER_WAY,
+            )
+
+
+def no_association(survey: Survey, _decisions: Decisions) -> Findings:
+    """Detaching a gateway deletes its Direct Connect association, which does not come back."""
+    for association in survey.associations:
+        if association.state not in _GONE_ASSOCIATIONS:
+            yield Finding(
+                "VPM-B302",
+                "direct-connect-association",
+                f"{survey.gateway.id} is {association.state} with Direct Connect gateway "
+                f"{association.gateway} ({association.id})",
+                _OTHER_WAY,
+            )
+
+
+def direct_connect_is_readable(survey: Survey, decisions: Decisions) -> Findings:
+    """What cannot be read cannot be ruled out, unless a person vouches for it."""
+    for unread in survey.unread:
+        if unread.what != "direct_connect":
+            continue
+        if decisions.direct_connect is DirectConnect.ABSENT:
+            yield Finding(
+                "VPM-W301",
+                "direct-connect-vouched-for",
+                f"Direct Connect could not be read: {unread.why}",
+                "Nothing, if the playbook's word for it holds (direct_connect: absent).",
+            )
+        else:
+            yield Finding(
+                "VPM-B303",
+                "direct-connect-unreadable",
+                f"Direct Connect could not be read: {unread.why}",
+                "Allow directconnect:DescribeVirtualInterfaces and "
+                "directconnect:DescribeDirectConnectGatewayAssociations, or say "
+                "direct_connect: absent in a playbook if the gateway certainly has none.",
+            )
+
+
+CLASSIC_ASNS = frozenset({7224, 9059, 10124, 17493})
+"""What gateways made before 2018-06-30 have; public, so no new gateway may have them."""
+
+_RANGES = (range(64512, 65534 + 1), range(4200000000, 4294967294 + 1))
+
+
+def asn_can_be_asked_for(_survey: Survey, decisions: Decisions) -> Findings:
+    """EC2 takes private ASNs only, and neither end of their 2-byte range beyond 65534."""
+    asn = decisions.asn
+    if asn is None or any(asn in allowed for allowed in _RANGES):
+        return
+    why = "is a public ASN of old gateways" if asn in CLASSIC_ASNS else "is out of range"
+    yield Finding(
+        "VPM-B501",
+        "asn-not-allowed",
+        f"asn: {asn} {why}",
+        "Choose 64512 to 65534 or 4200000000 to 4294967294; the old one cannot be kept.",
+    )
+
+
+def asn_differs_from_devices(survey: Survey, decisions: Decisions) -> Findings:
+    """EC2 refuses a connection whose two ends have one ASN (AsnConflict)."""
+    asn = decisions.asn or DEFAULT_ASN
+    mine = {c.customer_gateway for c in survey.living}
+    clashing = [g for g in survey.customer_gateways if g.id in mine and g.asn == asn]
+    if clashing:
+        taken = {g.asn for g in survey.customer_gateways}
+        free = next(candidate for candidate in _RANGES[0] if candidate not in taken)
+        chosen = f"asn: {asn}" if decisions.asn else f"AWS's default ASN {asn}"
+        yield Finding(
+            "VPM-B502",
+            "asn-clash",
+            f"{chosen} is that of customer gateway {listed(g.id for g in clashing)}",
+            f"Choose another private ASN in a playbook, for example asn: {free}.",
+        )
+
+
+def devices_keep_their_neighbour(survey: Survey, decisions: Decisions) -> Findings:
+    """A new Amazon-side ASN has to be entered on every BGP device."""
+    old, new = survey.gateway.asn, decisions.asn or DEFAULT_ASN
+    speakers = [c.id for c in survey.living if not c.static_only]
+    if speakers and old != new:
+        before = f"from {old} " if old else ""
+        yield Finding(
+            "VPM-W501",
+            "remote-as-changes",
+            f"the Amazon side's ASN changes {before}to {new} for {listed(speakers)}",
+            f"Enter remote-as {new} for the new neighbours in step 5, and look through AS-path "
+            "filters and route-maps.",
+        )

@@ -1,10 +1,13 @@
-"""What a playbook may say: a set of decisions with a name, written for people to read.
+"""Playbooks: their fields, validation and JSON Schema.
 
 A playbook is YAML.  It holds no key and no other secret; there is no field for one.
+
+Editors use it to complete and check a playbook while it is written.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from typing import Annotated, Any
@@ -17,8 +20,8 @@ from vpnmigrate.model.decisions import Decisions, Window
 from vpnmigrate.model.probes import probe_from
 from vpnmigrate.model.programs import ADVICE as NAME_ADVICE
 from vpnmigrate.model.programs import commands_of, name_fault
-from vpnmigrate.strict_yaml import Document, Path, document_from, parted
-from vpnmigrate.windows.written import window_from
+from vpnmigrate.planning.strict_yaml import Document, Path, document_from, parted
+from vpnmigrate.planning.window_parser import FORM, PATTERN, window_from
 
 DURATION = re.compile(
     r"(?=[0-9])(?:([0-9]{1,3})d)?(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,5})s)?"
@@ -169,3 +172,39 @@ def _within(here: inspect.Type | None, part: str | int) -> inspect.Type | None:
             return next((one.type for one in fields if one.encode_name == part), None)
         case _:
             return None
+
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def playbook_schema() -> dict[str, Any]:
+    """Give the schema; ``vpnmigrate`` itself does not read it."""
+    made = msgspec.json.schema(Playbook)
+    named = {"$schema": DIALECT, "title": "vpnmigrate playbook", **made}
+    described: dict[str, Any] = _with_durations(named)
+    described["$defs"]["Window"] = {
+        "type": "string",
+        "title": "Window",
+        "description": f"When a change may begin, like {FORM}",
+        "pattern": PATTERN,
+    }
+    return described
+
+
+def schema_text() -> str:
+    """Give the schema as the text that docs/reference/playbook.schema.json holds."""
+    return json.dumps(playbook_schema(), indent=2, sort_keys=True) + "\n"
+
+
+def _with_durations(schema: Any) -> Any:
+    """Put the spans people write in place of the ISO 8601 ones that the types would take."""
+    match schema:
+        case {"format": "duration", **rest}:
+            kept = {key: value for key, value in rest.items() if key != "default"}
+            return {**kept, "pattern": f"^{DURATION.pattern}$"}
+        case dict():
+            return {key: _with_durations(value) for key, value in schema.items()}
+        case list():
+            return [_with_durations(value) for value in schema]
+        case _:
+            return schema

@@ -1,15 +1,20 @@
-"""Checks that both sides fit beside each other: at the peak, old and new exist together."""
+"""Preflight: quotas, the change window and the playbook's exceptions."""
 
 from __future__ import annotations
 
+from vpnmigrate.model.clock import span
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.preflight.base import Findings
+from vpnmigrate.planning.preflight.base import Findings, listed, network, on_premises
+from vpnmigrate.planning.windows import BY_DEFAULT, Short, stand, with_soak
 
 GATEWAYS = "L-7029FAB6"
+
 CONNECTIONS = "L-3E6EC3A3"
+
 CONNECTIONS_PER_GATEWAY = "L-B91E5754"
+
 VPCS = "L-F678F1CE"
 
 
@@ -87,4 +92,58 @@ def quotas_are_readable(survey: Survey, _decisions: Decisions) -> Findings:
                 "quotas-unreadable",
                 f"quotas could not be read ({unread.why}); AWS's defaults were taken",
                 "Allow servicequotas:GetServiceQuota, or compare with Service Quotas yourself.",
+            )
+
+
+def the_window_is_long_enough(_survey: Survey, decisions: Decisions) -> Findings:
+    """A cutover, a rollback and the margin have to fit into the window, or it never opens."""
+    window = decisions.window
+    if window is None:
+        return
+    awaited = with_soak(BY_DEFAULT, decisions.waits)
+    match stand(window, awaited, decisions.waits.margin, window.start):
+        case Short(length, needs):
+            yield Finding(
+                "VPM-W901",
+                "window-too-short",
+                f"the window {window.written} is {span(length)} long; a cutover, a rollback and "
+                f"the margin need {span(needs)} ({BY_DEFAULT.source})",
+                "Rehearse the plan: what was rehearsed counts instead.  Or take a longer window, "
+                "or a shorter waits.margin.",
+            )
+        case _:
+            return
+
+
+def excepted_connections_exist(survey: Survey, decisions: Decisions) -> Findings:
+    """Exceptions name old connections."""
+    living = {c.id for c in survey.living}
+    unknown = [c for c in decisions.exceptions.connections if c not in living]
+    if unknown:
+        yield Finding(
+            "VPM-B801",
+            "exception-unknown-connection",
+            f"exceptions.connections names {listed(unknown)}, not on {survey.gateway.id}",
+            f"Name old connections: {listed(sorted(living))}.",
+        )
+
+
+def excepted_prefixes_are_canonical(survey: Survey, decisions: Decisions) -> Findings:
+    """Exceptions name prefixes as EC2 writes them, and had better be known ones."""
+    seen = {text for text, _ in on_premises(survey)}
+    for prefix in decisions.exceptions.prefixes:
+        parsed = network(prefix)
+        if parsed is None or str(parsed) != prefix:
+            yield Finding(
+                "VPM-B802",
+                "exception-not-canonical",
+                f"exceptions.prefixes: {prefix} is not how EC2 writes a network",
+                f"Write {parsed}." if parsed else "Write a network, for example 10.20.0.0/16.",
+            )
+        elif prefix not in seen:
+            yield Finding(
+                "VPM-W801",
+                "exception-unseen-prefix",
+                f"exceptions.prefixes: {prefix} is not behind {survey.gateway.id} now",
+                "Check its spelling; step 10 asks for every prefix of the last look before step 7.",
             )

@@ -1,4 +1,4 @@
-"""Approvals judged: which of them count for a plan, and why the others do not."""
+"""Approval rules: which approvals count for a plan, and reasons for the others."""
 
 from __future__ import annotations
 

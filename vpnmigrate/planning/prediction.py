@@ -1,4 +1,4 @@
-"""A migration imagined: the production steps, driven over a world in which everything works.
+"""Prediction: the production steps run against a model of AWS without failures.
 
 So a plan's changes are not written a second time: they are what the steps will ask for.
 """
@@ -6,31 +6,40 @@ So a plan's changes are not written a second time: they are what the steps will 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.commands import Advice
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.imagine.scene import Scene
-from vpnmigrate.imagine.world import World, world_of
 from vpnmigrate.model.changes import ArchiveConfiguration, AskOperator, Change, RunTest
-from vpnmigrate.model.ec2 import Role
-from vpnmigrate.model.plan import Direction, Plan, PlannedStep
+from vpnmigrate.model.ec2 import (
+    ConnectionRecord,
+    Role,
+    RouteTableRecord,
+    VpnConnectionId,
+    VpnGatewayId,
+)
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep
 from vpnmigrate.model.snapshot import Snapshot, Told, Way, Word
+from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.predicted_aws import Scene, world_of
 from vpnmigrate.steps.base import Blocked, NotYet, Step
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
-from vpnmigrate.steps.sequences import way_of
+from vpnmigrate.steps.sequences import FORWARD, way_of
 from vpnmigrate.steps.traffic import assumed, shortfalls
-
-__all__ = ["Scene", "Turn", "World", "opening", "turned", "walked"]
 
 MOST_LOOKS = 1000
 """More than any step needs; one that needs more would never end."""
+
 BETWEEN_LOOKS = timedelta(minutes=5)
 """Imagined looks lie further apart than any delay a step allows for."""
+
 HOLDER = "the run that applies this plan"
+
 _REPORT = "this is a fault of vpnmigrate: please report it with the survey"
 
 
@@ -140,4 +149,65 @@ def _verified(scene: Scene, way: Way, now: Snapshot) -> Scene:
 def _unplannable(step: Step, why: str, advice: Advice) -> RefusedError:
     return RefusedError(
         f"step {step.number} ({step.title}) cannot be planned: {why}", advice=advice
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Of:
+    """A plan that is known again as the very same object: to hash all of it would cost more."""
+
+    plan: Plan
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Of) and self.plan is other.plan
+
+    def __hash__(self) -> int:
+        return id(self.plan)
+
+
+def end_of(plan: Plan, made: Mapping[Role, str]) -> Survey:
+    """Give what a survey of the new gateway would show of its configuration after step 10.
+
+    *made* has the ids of what was created; without them a role stands for its own id.
+    """
+    end = _with_roles_for_ids(_Of(plan))
+
+    def named(id_: str) -> str:
+        return made.get(Role(id_), id_)
+
+    def connection(record: ConnectionRecord) -> ConnectionRecord:
+        gateway = record.vpn_gateway and VpnGatewayId(named(record.vpn_gateway))
+        return replace(record, id=VpnConnectionId(named(record.id)), vpn_gateway=gateway)
+
+    def table(record: RouteTableRecord) -> RouteTableRecord:
+        return replace(
+            record,
+            propagating=tuple(VpnGatewayId(named(gateway)) for gateway in record.propagating),
+            routes=tuple(replace(route, target=named(route.target)) for route in record.routes),
+            associations=tuple(
+                replace(tie, gateway=tie.gateway and named(tie.gateway))
+                for tie in record.associations
+            ),
+        )
+
+    return replace(
+        end,
+        gateway=replace(end.gateway, id=VpnGatewayId(named(end.gateway.id))),
+        connections=tuple(map(connection, end.connections)),
+        route_tables=tuple(map(table, end.route_tables)),
+    )
+
+
+@lru_cache(maxsize=4)
+def _with_roles_for_ids(of: _Of) -> Survey:
+    """Walk all of it, once for each plan: a rehearsal with faults asks a thousand times."""
+    plan = of.plan
+    _, there = walked(opening(plan, {}), FORWARD, Direction.FORWARD)
+    new = VpnGatewayId(GATEWAY_ROLE)
+    world = there.world
+    return replace(
+        plan.before,
+        gateway=world.gateways[new],
+        connections=tuple(c for c in world.connections.values() if c.vpn_gateway == new),
+        route_tables=tuple(world.tables.values()),
     )

@@ -1,4 +1,4 @@
-"""What forbids a migration, or is worth knowing before it: named checks of a survey.
+"""Preflight: named checks of a survey that block a migration or warn about it.
 
 A check is a small function.  Its findings have a stable code, VPM-Bnnn where it blocks and
 VPM-Wnnn where it warns, the evidence with ids and values, and what to do.  The hundreds are the
@@ -11,20 +11,9 @@ from __future__ import annotations
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.plan import Finding, Severity
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.preflight import (
-    addresses,
-    asn,
-    connections,
-    direct_connect,
-    exceptions,
-    gateway,
-    quotas,
-    routing,
-    tunnels,
-    window,
-)
-from vpnmigrate.preflight.base import Check
-from vpnmigrate.preflight.connections import nothing_to_migrate
+from vpnmigrate.planning.preflight import addresses, connections, gateway, limits, routing
+from vpnmigrate.planning.preflight.base import Check
+from vpnmigrate.planning.preflight.connections import nothing_to_migrate
 
 CHECKS: tuple[Check, ...] = (
     gateway.gateway_is_available,
@@ -44,36 +33,36 @@ CHECKS: tuple[Check, ...] = (
     connections.tunnels_are_up,
     connections.devices_serve_nobody_else,
     connections.addresses_differ,
-    direct_connect.no_virtual_interface,
-    direct_connect.no_association,
-    direct_connect.direct_connect_is_readable,
-    quotas.one_more_gateway_fits,
-    quotas.successors_fit_the_region,
-    quotas.successors_fit_the_gateway,
-    quotas.prefixes_fit,
-    quotas.a_test_vpc_fits,
-    quotas.quotas_are_readable,
-    asn.asn_can_be_asked_for,
-    asn.asn_differs_from_devices,
-    asn.devices_keep_their_neighbour,
+    gateway.no_virtual_interface,
+    gateway.no_association,
+    gateway.direct_connect_is_readable,
+    limits.one_more_gateway_fits,
+    limits.successors_fit_the_region,
+    limits.successors_fit_the_gateway,
+    limits.prefixes_fit,
+    limits.a_test_vpc_fits,
+    limits.quotas_are_readable,
+    gateway.asn_can_be_asked_for,
+    gateway.asn_differs_from_devices,
+    gateway.devices_keep_their_neighbour,
     addresses.inside_cidrs_are_valid,
     addresses.inside_cidrs_are_unique,
     addresses.inside_cidrs_match_connections,
     addresses.kept_addresses_are_known,
     addresses.trial_network_is_valid,
     addresses.trial_network_is_free,
-    tunnels.tunnel_options_are_valid,
-    tunnels.device_types_are_complete,
-    tunnels.waits_are_possible,
+    connections.tunnel_options_are_valid,
+    connections.device_types_are_complete,
+    connections.waits_are_possible,
     routing.edge_tables_are_told,
     routing.static_routes_are_told,
     routing.other_routes_are_told,
     routing.default_routes_are_told,
     routing.sites_are_told,
     routing.equal_prefixes_are_told,
-    exceptions.excepted_connections_exist,
-    exceptions.excepted_prefixes_are_canonical,
-    window.the_window_is_long_enough,
+    limits.excepted_connections_exist,
+    limits.excepted_prefixes_are_canonical,
+    limits.the_window_is_long_enough,
 )
 """Every check, in the order in which a reader wants to know."""
 

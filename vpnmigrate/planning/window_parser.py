@@ -1,4 +1,4 @@
-"""Windows as people write them: ``2026-11-28T02:00/04:00 Europe/Berlin``.
+"""Window parser: the notation of change windows and their time zones.
 
 ::
 

@@ -1,6 +1,6 @@
-"""Proof of return: from every state a plan can reach, a bounded way back, and a way forward.
+"""Rollback proof: every reachable state of a plan has a bounded rollback.
 
-The production steps are walked over the imagined AWS of ``imagine``, as in planning, but they may
+The production steps are walked over the imagined AWS of ``predicted_aws``, as in planning, but they may
 be left at any point: after each change, with some changes of a look performed and others not, on
 the way forward, on the way back, and on the way forward again.  A state from which the steps never
 come to the end is a dead end.
@@ -13,19 +13,23 @@ one look is cut short at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace as replace_fields
 
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.imagine import Turn, opening, turned
 from vpnmigrate.model.changes import AwsChange, Change
+from vpnmigrate.model.ec2 import CREATED_ROUTE, RouteTableRecord
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction, Plan
-from vpnmigrate.proving.proof import DeadEnd, Length, Proof
-from vpnmigrate.proving.stand import Stand, outline
+from vpnmigrate.model.snapshot import Told
+from vpnmigrate.planning.predicted_aws import Scene, World
+from vpnmigrate.planning.prediction import Turn, opening, turned
 from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.sequences import CLAIM, CLEAN_UP, CUTOVER, FORWARD
-
-__all__ = ["BACK", "FEW", "DeadEnd", "Length", "Proof", "prove"]
 
 BACK: tuple[Step, ...] = (*CLAIM, *CUTOVER, *CLEAN_UP)
 """The whole way back; its step 10 is for a cutover that has begun."""
@@ -37,6 +41,122 @@ FEW = 12
 def prove(plan: Plan, forward: Sequence[Step] = FORWARD, back: Sequence[Step] = BACK) -> Proof:
     """Walk every state that *plan* can reach by the steps *forward* and *back*; never raises."""
     return _Walk(plan, tuple(forward), tuple(back)).prove()
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a way is at most."""
+
+    changes: int = 0
+    """Calls that alter AWS."""
+    cutover: timedelta = timedelta(0)
+    """The limits of those steps 7 to 10 that still have something to do, added up."""
+    begins: str = ""
+    """The state at its beginning, in an operator's words."""
+
+
+@dataclass(frozen=True)
+class DeadEnd:
+    """A state from which there is no way to an end."""
+
+    state: str
+    way: Direction
+    why: str
+
+    def __str__(self) -> str:
+        way = "back" if self.way is Direction.BACK else "forward"
+        return f"no way {way} from {self.state}: {self.why}"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the walk through all states has shown."""
+
+    states: int
+    back: Length
+    """The longest way back from any state."""
+    forward: Length
+    """The longest way forward from any state."""
+    dead_ends: tuple[DeadEnd, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether every state has a way back and a way forward."""
+        return not self.dead_ends
+
+
+class Stand(Struct, frozen=True, dict=True):
+    """A state a run can be left in: the moment in AWS, and where its journal stands."""
+
+    scene: Scene
+    direction: Direction
+    settled: frozenset[str] = frozenset()
+    """Steps that are not looked at again, by title."""
+    cutting: bool = False
+    """Whether a cutover was begun that no way back has undone."""
+    whole: bool = True
+    """Whether every look so far was carried out whole."""
+    story: str = "the beginning"
+
+    @cached_property
+    def key(self) -> bytes:
+        """What tells this state from others: everything but the time and the story."""
+        world, told = self.scene.world, self.scene.told
+        records = [
+            world.gateways,
+            world.connections,
+            world.tables,
+            world.vpcs,
+            world.subnets,
+            sorted(told.words),
+            sorted(told.files),
+            told.verified is not None,
+            (self.direction, sorted(self.settled), self.cutting),
+        ]
+        return msgspec.json.encode(records, order="sorted")
+
+    def after(self, step: Step, turn: Turn, changes: Sequence[Change]) -> Stand:
+        """Give the state in which *changes*, all or some of the turn's, have been performed."""
+        whole = len(changes) == len(turn.changes)
+        in_cutover = FIRST_OF_CUTOVER <= step.number <= LAST_OF_CUTOVER and not step.cleaning
+        done = [str(change) for change in changes]
+        some = "" if whole else f" ({len(done)} of {len(turn.changes)} changes)"
+        back = "on the way back, " if self.direction is Direction.BACK else ""
+        story = f"{back}step {step.number}{some}"
+        return replace_fields(
+            self,
+            scene=turn.after(changes),
+            cutting=self.cutting or (in_cutover and bool(done)),
+            whole=self.whole and whole,
+            story=f"{story}, after: {done[-1]}" if done else story,
+        )
+
+    def past(self, step: Step) -> Stand:
+        """Give the state in which the goal of *step* has been seen to hold."""
+        over = self.direction is Direction.BACK and step.number == LAST_OF_CUTOVER
+        return replace_fields(
+            self, settled=self.settled | {step.title}, cutting=self.cutting and not over
+        )
+
+    def resumed(self) -> Stand:
+        """Give the state as another process finds it: the way back is gone from its beginning."""
+        return (
+            self
+            if self.direction is Direction.FORWARD
+            else replace_fields(self, settled=frozenset())
+        )
+
+    def turned_back(self) -> Stand:
+        """Give the state in which a rollback begins here."""
+        told = replace_fields(self.scene.told, verified=None)
+        scene = replace_fields(self.scene, told=told)
+        return replace_fields(self, scene=scene, direction=Direction.BACK, settled=frozenset())
+
+    def tried_again(self) -> Stand:
+        """Give the state in which another attempt forward begins here."""
+        told = Told(files=self.scene.told.files, holder=self.scene.told.holder)
+        scene = replace_fields(self.scene, told=told)
+        return replace_fields(self, scene=scene, direction=Direction.FORWARD, settled=frozenset())
 
 
 class _Walk:
@@ -168,3 +288,25 @@ def _subsets(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
 
 def _is_telling(number: int, count: int) -> bool:
     return count <= FEW or number in (count // 2, count - 1)
+
+
+def outline(world: World) -> frozenset[str]:
+    """Give what must be as before when all is taken back; ids of associations may differ."""
+    things: list[str] = [*world.connections, *world.vpcs, *world.subnets]
+    for gateway in world.gateways.values():
+        things.append(gateway.id)
+        things += (f"{gateway.id} on {a.vpc}" for a in gateway.attachments if a.state == "attached")
+        things += (f"tag {key} of {gateway.id}" for key in gateway.tags)
+    for table in world.tables.values():
+        things += _lines(table)
+    return frozenset(things)
+
+
+def _lines(table: RouteTableRecord) -> Iterator[str]:
+    yield from (f"propagation from {each} in {table.id}" for each in table.propagating)
+    for route in table.routes:
+        if route.origin == CREATED_ROUTE:
+            yield f"the route {route.destination} in {table.id} to {route.target}"
+    for tie in table.associations:
+        if tie.gateway:
+            yield f"the edge association of {table.id} with {tie.gateway}"
