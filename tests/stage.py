@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.builders import MIGRATION, NOON, OLD, a_plan, a_survey, snapshot_by_tag
-from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.aws.clients import ClientSource
-from vpnmigrate.calls import DirectCalls
-from vpnmigrate.gatekeeping import Papers
+from vpnmigrate.engine.call_limits import DirectCalls
+from vpnmigrate.engine.commit_confirm import CommitConfirm
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.observe import Claimant
+from vpnmigrate.engine.ports import Calls, Choice, Journal, Overdue, People, Probes
+from vpnmigrate.engine.ports import Path as HostPath
+from vpnmigrate.engine.runner import Runner, Surroundings
+from vpnmigrate.engine.traffic_watch import NoProbes
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Entry, Intended, Record
 from vpnmigrate.journal.run_clock import run_clock
-from vpnmigrate.looking import Claimant
 from vpnmigrate.model.changes import OperatorTask
 from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.decisions import Decisions
@@ -29,10 +33,6 @@ from vpnmigrate.model.progress import Sight, Sighting
 from vpnmigrate.model.snapshot import Snapshot, Word
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
-from vpnmigrate.ports import Calls, Choice, Journal, Overdue, People, Probes
-from vpnmigrate.ports import Path as HostPath
-from vpnmigrate.probing import NoProbes
-from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.faults import FaultSource

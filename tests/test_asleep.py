@@ -11,18 +11,18 @@ import pytest
 
 from tests.builders import NOON, a_plan
 from tests.stage import Lookout, Stage
-from vpnmigrate.calls import DirectCalls, unattended
+from vpnmigrate.engine.call_limits import DirectCalls, unattended
+from vpnmigrate.engine.execute import Performer
+from vpnmigrate.engine.recorder import Logbook
 from vpnmigrate.errors import HeldError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, BaselineTaken, Entry, Intended, Noted
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.changes import AttachVpnGateway, AwsChange, DisablePropagation
 from vpnmigrate.model.changes.base import Later, Mark, Outcome, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
-from vpnmigrate.performing import Performer
 
 NIGHT = timedelta(hours=8)
 """Longer than any limit of a step that waits for AWS."""

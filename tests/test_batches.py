@@ -7,18 +7,18 @@ import threading
 from tests.builders import NOON, OLD, a_plan
 from tests.stage import Lookout
 from vpnmigrate.aws.call_threads import CallThreads
-from vpnmigrate.calls import DirectCalls, unattended
+from vpnmigrate.engine.call_limits import DirectCalls, unattended
+from vpnmigrate.engine.execute import Performer
+from vpnmigrate.engine.ports import Calls
+from vpnmigrate.engine.recorder import Logbook
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, DirectionTaken, Intended
-from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.changes import DisablePropagation
 from vpnmigrate.model.changes.base import Mark, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import RouteTableId
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.performing import Performer
-from vpnmigrate.ports import Calls
 
 BATCH = [DisablePropagation(RouteTableId(f"rtb-{n}"), OLD) for n in range(3)]
 

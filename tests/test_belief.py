@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.builders import BOTH, MAIN, NEW, NOON, OLD, VPC, a_snapshot, a_table, minutes
 from tests.stage import Lookout
+from vpnmigrate.engine.recorder import Logbook
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, Intended
-from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.changes import AssociateEdge, AttachVpnGateway
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.clock import VirtualClock

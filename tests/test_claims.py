@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.builders import OLD
-from vpnmigrate.claims import Foreign, Free, Ours, claim_of, require_not_foreign
+from vpnmigrate.engine.preconditions import Foreign, Free, Ours, claim_of, require_not_foreign
 from vpnmigrate.errors import ClaimedError, Exit
 from vpnmigrate.lock import holder_name
 from vpnmigrate.model.facts import ABSENT, UNKNOWN, Value

@@ -11,10 +11,10 @@ import pytest
 
 from tests.builders import NOON
 from tests.stage import Lookout
+from vpnmigrate.engine.recorder import Logbook
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Entry, Intended, Noted
 from vpnmigrate.journal.run_clock import gaps_in, latest, run_clock
-from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.changes import DisablePropagation
 from vpnmigrate.model.clock import Clock, Stamp, SteadyClock, SystemClock, VirtualClock
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY, recent

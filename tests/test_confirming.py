@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from tests.builders import NOON, VPC, a_plan
 from tests.stage import OPEN_ROAD, Lookout, Nobody, Stage
-from vpnmigrate.arming import CommitConfirm
-from vpnmigrate.confirming import (
+from vpnmigrate.engine.commit_confirm import (
     LONGEST_QUIET,
     SILENCE,
     UNARMED,
+    CommitConfirm,
     GoBack,
     Move,
     StandDown,
@@ -23,8 +23,10 @@ from vpnmigrate.confirming import (
     was_armed,
     watch,
 )
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.ports import Credentials, Renewal
+from vpnmigrate.engine.ports import Path as HostPath
 from vpnmigrate.errors import HeldError, RefusedError
-from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import (
     Armed,
@@ -39,8 +41,6 @@ from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.decisions import Decisions, OldTunnels
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.planning.windows import BY_DEFAULT
-from vpnmigrate.ports import Credentials, Renewal
-from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.sandbox.door_direct import DirectClients
 
 MINUTES = timedelta(minutes=1)

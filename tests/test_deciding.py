@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from tests.builders import NOON, a_plan
 from tests.report.examples import a_journal
 from tests.stage import Lookout, Stage
-from vpnmigrate.deciding import deadline_of, is_overdue
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.deadline import deadline_of, is_overdue
+from vpnmigrate.engine.ports import Choice, Overdue
 from vpnmigrate.errors import BackedOutError, InterruptedRunError
-from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.journal import RunState, Traffic, replay
 from vpnmigrate.journal.orders import why_not
 from vpnmigrate.journal.records import (
@@ -36,7 +37,6 @@ from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, Waits, Wi
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Told, Word
-from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.world import World
 

@@ -14,11 +14,11 @@ from tests.counts import share
 from tests.filed import Desk
 from tests.shapes import Shape, shape_left
 from tests.stage import Stage
+from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import JournalError
 from vpnmigrate.journal.disk import Disk, SystemDisk
 from vpnmigrate.journal.file import read_journal
 from vpnmigrate.journal.records import Intended
-from vpnmigrate.runner import Runner
 
 READS = ("Describe", "Get", "List")
 WAYS: dict[str, Callable[[Runner], object]] = {"apply": Runner.forward, "rollback": Runner.back}

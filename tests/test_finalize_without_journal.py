@@ -7,11 +7,11 @@ import pytest
 from tests.shapes import Shape, shape_left, shape_of
 from tests.stage import Stage
 from tests.test_journal_gone import WORLDS, Fuse, a_stage
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError, StepError
-from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.gates import Force, Gate
-from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.faults import Killed
 
 ANN, BOB = "ann@desk", "bob@spare/1"

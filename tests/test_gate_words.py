@@ -34,7 +34,7 @@ from tests.builders import (
     told,
 )
 from vpnmigrate.commands import Command, one_line
-from vpnmigrate.gates import (
+from vpnmigrate.engine.gates import (
     Circumstances,
     ProofOfReturn,
     before_cutover,
@@ -42,6 +42,8 @@ from vpnmigrate.gates import (
     hook,
     ready_to_paste,
 )
+from vpnmigrate.engine.ports import Credentials, Identity, Judged, Renewal
+from vpnmigrate.engine.ports import Path as WayOut
 from vpnmigrate.model.approval import Approval, Rehearsed
 from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, HookMoment, Window
 from vpnmigrate.model.ec2 import AccountId, Attachment, State
@@ -51,8 +53,6 @@ from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Told, Word
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.approvals import sealed
-from vpnmigrate.ports import Credentials, Identity, Judged, Renewal
-from vpnmigrate.ports import Path as WayOut
 
 OPERATOR = "arn:aws:iam::123456789012:user/ann"
 NIGHT = Window(NOON, NOON + timedelta(hours=3), "noon to three, UTC")

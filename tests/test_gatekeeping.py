@@ -10,16 +10,16 @@ from tests.builders import MAIN, MIGRATION, NOON, OLD, OLD_VPN, VPC, a_survey, a
 from tests.stage import Lookout, Stage
 from tests.test_orders import CONTINUE, PAUSE
 from vpnmigrate.commands import one_line
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.gates import ProofOfReturn
+from vpnmigrate.engine.ports import Judged
+from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import AwsUnreadableError, DriftError, HeldError, NotVerifiedError, StepError
-from vpnmigrate.gatekeeping import Papers
-from vpnmigrate.gates import ProofOfReturn
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen, StepSettled
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, Window
 from vpnmigrate.model.gates import Call, Force, Gate, Milestone
-from vpnmigrate.ports import Judged
-from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 
 TODAY = Window(NOON, NOON + timedelta(hours=6), "noon to six, UTC")

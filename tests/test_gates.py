@@ -29,7 +29,7 @@ from tests.builders import (
     role_of,
     told,
 )
-from vpnmigrate.gates import (
+from vpnmigrate.engine.gates import (
     ASKED,
     Circumstances,
     ProofOfReturn,
@@ -40,6 +40,7 @@ from vpnmigrate.gates import (
     tells_of_traffic,
     to_be_seen,
 )
+from vpnmigrate.engine.ports import Credentials, Identity, Path, Renewal
 from vpnmigrate.model.approval import Approval, Rehearsed
 from vpnmigrate.model.decisions import Approvals, Decisions, Exceptions, Finalize, Waits, Window
 from vpnmigrate.model.ec2 import Attachment, State, VpcId
@@ -48,7 +49,6 @@ from vpnmigrate.model.gates import UNFORCEABLE, Call, Force, Gate, Milestone
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.planning.approvals import sealed
-from vpnmigrate.ports import Credentials, Identity, Path, Renewal
 
 ROOT = FilePath(__file__).parents[1]
 OUTSIDE = Path("EC2", ("198.51.100.7",), "192.168.1.5")

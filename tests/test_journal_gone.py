@@ -20,10 +20,10 @@ from tests.builders import (
 from tests.counts import share
 from tests.shapes import Shape, shape_left
 from tests.stage import Stage
+from vpnmigrate.engine.runner import Runner
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Killed
 

@@ -13,11 +13,11 @@ import pytest
 
 from tests.builders import a_run
 from tests.journal.stories import Story
+from vpnmigrate.engine.ports import Observer
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.logs import REDACTED, Event, log_of, redact
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.ports import Observer
 from vpnmigrate.rundir import Run
 from vpnmigrate.settings import LogTo
 

@@ -10,8 +10,8 @@ import pytest
 from tests.builders import BOTH, OLD, VPC
 from tests.stage import Lookout, Stage
 from vpnmigrate.commands import cli
+from vpnmigrate.engine.pause import LONGEST_REST
 from vpnmigrate.errors import BackedOutError, DriftError, HeldError, InterruptedRunError
-from vpnmigrate.holding import LONGEST_REST
 from vpnmigrate.journal import Traffic, Wish
 from vpnmigrate.journal.records import (
     AbortAsked,

@@ -24,11 +24,11 @@ from tests.builders import (
 )
 from tests.journal.stories import entries
 from tests.stage import Nobody, Stage
+from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.errors import HeldError, RefusedError, StepError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import Adopted, AdoptionAsked, Answered, Finished, Intended, Record
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.logbook import evidence_of
 from vpnmigrate.model.changes import (
     AttachVpnGateway,
     CreateTestSubnet,

@@ -8,17 +8,17 @@ import pytest
 
 from tests.builders import NOON, OLD, minutes
 from tests.stage import Lookout
+from vpnmigrate.engine.execute import Done
+from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.retries import Patience
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import DirectionTaken, Noted
-from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.changes import DeleteVpnGateway, DisablePropagation, PlaceClaim, RemoveClaim
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
-from vpnmigrate.patience import Patience
-from vpnmigrate.performing import Done
 from vpnmigrate.steps.s01_claim_gateway import RecordBefore
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway
 from vpnmigrate.steps.s07_disable_propagation import StopPropagation

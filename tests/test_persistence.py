@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import NOON
+from vpnmigrate.engine.persistence import PERSISTENCE, is_exhausted, may_pass, pause_after
 from vpnmigrate.errors import (
     AwsError,
     AwsUnreadableError,
@@ -21,7 +22,6 @@ from vpnmigrate.errors import (
     TakenOverError,
     VpnMigrateError,
 )
-from vpnmigrate.persistence import PERSISTENCE, is_exhausted, may_pass, pause_after
 
 SECOND = timedelta(seconds=1)
 

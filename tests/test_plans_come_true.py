@@ -10,17 +10,17 @@ from tests.builders import MIGRATION, snapshot_by_tag
 from tests.stage import Lookout, Roads, Signal
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
+from vpnmigrate.engine.observe import Claimant
+from vpnmigrate.engine.runner import Runner, Surroundings
 from vpnmigrate.files import scenario_text
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Intended
-from vpnmigrate.looking import Claimant
 from vpnmigrate.model.changes import AwsChange, Change, DisassociateEdge, PlaceClaim
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.planning.planner import plan_from, unexpected
-from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer

@@ -14,6 +14,7 @@ import pytest
 
 from tests.builders import NOON, a_run
 from tests.stage import Lookout, Stage
+from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import UsageError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import OutageBegan, OutageEnded, Probed
@@ -24,7 +25,6 @@ from vpnmigrate.model.probes import Command, Connect, Moment, Tally, counted, mi
 from vpnmigrate.prober import Prober
 from vpnmigrate.report.progress import probes_told
 from vpnmigrate.rundir import Run
-from vpnmigrate.runner import Runner
 
 SECOND = timedelta(seconds=1)
 PATIENCE = 30

@@ -22,6 +22,7 @@ from tests.builders import (
 )
 from tests.stage import Lookout, Nobody, Stage
 from vpnmigrate.aws.session import Clients
+from vpnmigrate.engine.ports import Path as HostPath
 from vpnmigrate.errors import (
     BackedOutError,
     ChangeRefusedError,
@@ -62,7 +63,6 @@ from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, TestVpc, 
 from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.ports import Path as HostPath
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind

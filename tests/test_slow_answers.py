@@ -10,10 +10,11 @@ import pytest
 
 from tests.builders import NOON, OLD, VPC
 from tests.stage import Stage
-from vpnmigrate.calls import DirectCalls
+from vpnmigrate.engine.call_limits import DirectCalls
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.pause import AWAY
+from vpnmigrate.engine.ports import Attendance, InFlight, T
 from vpnmigrate.errors import AwsUnreadableError, BackedOutError, HeldError, InterruptedRunError
-from vpnmigrate.gatekeeping import Papers
-from vpnmigrate.holding import AWAY
 from vpnmigrate.journal import RunState, Traffic, replay
 from vpnmigrate.journal.records import AbortAsked, Confirmed, DirectionTaken, Noted, Paused
 from vpnmigrate.journal.state import RunStatus
@@ -22,7 +23,6 @@ from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import BackOut, Decisions, Waits, Window
 from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.ports import Attendance, InFlight, T
 
 BEAT = timedelta(seconds=1)
 ABORT = AbortAsked("bob", "desk")

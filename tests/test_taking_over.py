@@ -13,18 +13,18 @@ from tests.counts import share
 from tests.filed import ANN, BOB, Desk, named
 from tests.stage import Stage
 from vpnmigrate.aws.call_threads import CallThreads
-from vpnmigrate.calls import DirectCalls, unattended
+from vpnmigrate.engine.call_limits import DirectCalls, unattended
+from vpnmigrate.engine.execute import Performer
+from vpnmigrate.engine.recorder import Logbook
 from vpnmigrate.errors import TakenOverError
 from vpnmigrate.journal.file import FileJournal
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.changes import AwsChange, DisablePropagation
 from vpnmigrate.model.changes.base import Mark, Outcome, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
-from vpnmigrate.performing import Performer
 
 READS = ("Describe", "Get", "List")
 APPLY_SENDS = 11

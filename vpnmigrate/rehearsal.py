@@ -16,6 +16,10 @@ from tempfile import TemporaryDirectory
 from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
+from vpnmigrate.engine.observe import Claimant
+from vpnmigrate.engine.ports import NoInterruption, NoPaths
+from vpnmigrate.engine.recorder import evidence_of
+from vpnmigrate.engine.runner import Runner, Surroundings
 from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.memory import MemoryJournal
@@ -29,8 +33,6 @@ from vpnmigrate.journal.timing import (
     since_turning_back,
     until_restored,
 )
-from vpnmigrate.logbook import evidence_of
-from vpnmigrate.looking import Claimant
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Approvals
@@ -41,8 +43,6 @@ from vpnmigrate.model.snapshot import Ownership, Reading, snapshot_of
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.planning.rollback_proof import Proof, prove
-from vpnmigrate.ports import NoInterruption, NoPaths
-from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer

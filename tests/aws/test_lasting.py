@@ -10,8 +10,8 @@ from tests.aws.answering import Answering
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.lasting import ahead_of
 from vpnmigrate.aws.session import Clients, session
+from vpnmigrate.engine.ports import Credentials, Renewal
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.ports import Credentials, Renewal
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LATER = datetime(2099, 3, 1, 12, 0, tzinfo=UTC)

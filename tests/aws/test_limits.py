@@ -36,13 +36,13 @@ from vpnmigrate.aws.call_threads import MOST_LEFT, CallThreads
 from vpnmigrate.aws.failures import NotAnAnswerError, NotSentError
 from vpnmigrate.aws.pages import PAGES, pages
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.calls import LimitedEc2, unattended
+from vpnmigrate.engine.call_limits import LimitedEc2, unattended
+from vpnmigrate.engine.ports import InFlight
 from vpnmigrate.errors import AwsUnreadableError, InterruptedRunError
 from vpnmigrate.model.changes import AttachVpnGateway
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.ec2 import VpcId, VpnGatewayId
-from vpnmigrate.ports import InFlight
 
 SOON = timedelta(seconds=1)
 """A limit that a test can wait for."""

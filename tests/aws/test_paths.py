@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vpnmigrate.aws.paths import HostPaths
-from vpnmigrate.ports import Path
+from vpnmigrate.engine.ports import Path
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from vpnmigrate.cli.leave import run
 from vpnmigrate.cli.people import NoPrompt, TerminalPeople
 from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.cli.worlds import load
+from vpnmigrate.engine.ports import People
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.ports import People
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run

@@ -9,7 +9,7 @@ import pytest
 from tests.test_accepting import OneTunnel
 from vpnmigrate.cli.flags import Asking
 from vpnmigrate.cli.sandboxed import SandboxParts
-from vpnmigrate.ports import People
+from vpnmigrate.engine.ports import People
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run

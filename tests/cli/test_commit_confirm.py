@@ -14,11 +14,11 @@ import pytest
 from tests.cli.terminal import Terminal
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.engine.ports import Path, Paths
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.inbox import Confirm, Inbox
 from vpnmigrate.lock import Owner
 from vpnmigrate.model.clock import Clock, Stamp
-from vpnmigrate.ports import Path, Paths
 from vpnmigrate.rundir import Run, Runs
 from vpnmigrate.sandbox.faults import Fault, Faults, FaultSource, Killed, Kind
 from vpnmigrate.settings import settings_of

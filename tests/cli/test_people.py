@@ -11,10 +11,10 @@ import pytest
 
 from tests.builders import NOON
 from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
+from vpnmigrate.engine.ports import Choice, Overdue
 from vpnmigrate.model.changes import AskOperator, RunTest
 from vpnmigrate.model.decisions import Decisions, HookMoment
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.program_files import pinned
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import RunCommands

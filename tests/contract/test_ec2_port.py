@@ -21,6 +21,7 @@ from tests.sandbox.worlds import bundled
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.clients import ClientSource
 from vpnmigrate.aws.session import Clients
+from vpnmigrate.engine.ports import Ec2
 from vpnmigrate.errors import NotFoundError, TakenOverError
 from vpnmigrate.model.changes import (
     AddStaticPrefix,
@@ -66,7 +67,6 @@ from vpnmigrate.model.plan import (
     connection_role,
 )
 from vpnmigrate.model.snapshot import Snapshot
-from vpnmigrate.ports import Ec2
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.door_direct import DirectClients

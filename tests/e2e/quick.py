@@ -14,10 +14,10 @@ from vpnmigrate.cli.flags import Asking
 from vpnmigrate.cli.in_sandbox_time import InSandboxTime
 from vpnmigrate.cli.leave import run
 from vpnmigrate.cli.signals import to_the_end
+from vpnmigrate.engine.ports import Choice, Overdue, People
 from vpnmigrate.model.changes import AskOperator, OperatorTask
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.ports import Choice, Overdue, People
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run

@@ -18,10 +18,10 @@ from tests.builders import (
     ordinary_tables,
 )
 from tests.stage import Stage
+from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.behaviour import Behaviour
 
 STATIC_VPN: Final = "vpn-static"

@@ -10,9 +10,10 @@ from typing import Final
 from tests.builders import MIGRATION, OLD, VPC, minutes
 from tests.faults.branching import TEMPER, Journey, Leg, is_as_asked, retire
 from tests.stage import Stage
+from vpnmigrate.engine.recorder import evidence_of
+from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import Exit, HeldError, RefusedError, VpnMigrateError
 from vpnmigrate.journal import Traffic
-from vpnmigrate.logbook import evidence_of
 from vpnmigrate.model.changes.base import InDoubt
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
@@ -27,7 +28,6 @@ from vpnmigrate.model.snapshot import Told, Way, snapshot_of
 from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.report.failure import StoppedError, exit_code_of
 from vpnmigrate.report.standing import Standing
-from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.steps.traffic import shortfalls

@@ -13,6 +13,7 @@ from tests.faults.branching import STATIC_VPN, everything, forward_to, is_as_ask
 from tests.faults.cells import Ending, lies, portrait, went
 from tests.faults.hands import DEEDS, cells
 from tests.stage import Lookout, Stage
+from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import (
     ClaimedError,
     DriftError,
@@ -24,7 +25,6 @@ from vpnmigrate.errors import (
 from vpnmigrate.journal.records import DirectionTaken, Entry, StepSettled
 from vpnmigrate.model.decisions import Decisions, Waits
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.apierror import ApiError
 from vpnmigrate.sandbox.robot import DeviceEngineer
 

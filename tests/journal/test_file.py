@@ -11,6 +11,7 @@ import pytest
 
 from tests.journal.conftest import ME, Opening
 from tests.journal.stories import OPENED, Story
+from vpnmigrate.engine.ports import Journal
 from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.journal.disk import SystemDisk
 from vpnmigrate.journal.file import FileJournal, read_journal
@@ -18,7 +19,6 @@ from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.lock import Owner, take_lock
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.ports import Journal
 from vpnmigrate.rundir import Run
 
 STORY = Story().staged().records

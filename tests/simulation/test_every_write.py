@@ -11,8 +11,9 @@ import pytest
 from tests.builders import MIGRATION, NOON
 from tests.counts import share
 from tests.stage import Lookout, Postbox, Stage
-from vpnmigrate.arming import CommitConfirm
-from vpnmigrate.gatekeeping import Papers
+from vpnmigrate.engine.commit_confirm import CommitConfirm
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.runner import Runner
 from vpnmigrate.journal.records import (
     Approved,
     Confirmed,
@@ -29,7 +30,6 @@ from vpnmigrate.model.approval import Approval, Rehearsed
 from vpnmigrate.model.decisions import Approvals, Decisions, OldTunnels, Waits, Window
 from vpnmigrate.planning.approvals import sealed
 from vpnmigrate.planning.planner import fingerprint
-from vpnmigrate.runner import Runner
 from vpnmigrate.sandbox.faults import Killed
 
 pytestmark = pytest.mark.no_cover

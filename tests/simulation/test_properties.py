@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from tests.builders import snapshot_by_tag
 from tests.stage import Lookout, Roads, Signal
 from vpnmigrate.aws.account import Account
+from vpnmigrate.engine.observe import Claimant
+from vpnmigrate.engine.runner import Runner, Surroundings
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.memory import MemoryJournal
-from vpnmigrate.looking import Claimant
 from vpnmigrate.model.ec2 import Role, Tag, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.planning.planner import fingerprint, unexpected
 from vpnmigrate.planning.rollback_proof import FEW, prove
-from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.simulation.topology import STOPS_PLANNING, topology

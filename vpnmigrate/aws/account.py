@@ -17,6 +17,7 @@ from vpnmigrate.aws.remembering import Memory
 from vpnmigrate.aws.translate import outcome_of, outcome_of_read
 from vpnmigrate.aws.unreadable import CredentialsExpiredError, reading
 from vpnmigrate.devices.secret import Secret
+from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import AwsError, NoCredentialsError, VaultError
 from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange, CreateVpnConnection
 from vpnmigrate.model.changes.base import Mark, Outcome, Refused
@@ -27,7 +28,6 @@ from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.ports import Identity
 
 
 class Reader:

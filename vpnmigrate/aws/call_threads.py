@@ -16,10 +16,10 @@ from typing import Any, Final, Generic, TypeVar
 from vpnmigrate.aws.allowance import Allowance, within
 from vpnmigrate.aws.session import WRITE_TIMEOUT
 from vpnmigrate.aws.translate import OFFLINE_LIMIT
+from vpnmigrate.engine.ports import Attend, Attendance, InFlight
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome
 from vpnmigrate.model.clock import span
-from vpnmigrate.ports import Attend, Attendance, InFlight
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vpnmigrate.ports import Credentials
+from vpnmigrate.engine.ports import Credentials
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

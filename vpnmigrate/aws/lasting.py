@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from vpnmigrate.ports import Credentials, Renewal
+from vpnmigrate.engine.ports import Credentials, Renewal
 
 FROM_ENVIRONMENT = "env"
 """botocore's name for credentials out of variables: read again they are the same ones."""

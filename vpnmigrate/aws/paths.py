@@ -8,7 +8,7 @@ from contextlib import closing
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from vpnmigrate.ports import Path
+from vpnmigrate.engine.ports import Path
 
 PORTS = {"https": 443, "http": 80}
 

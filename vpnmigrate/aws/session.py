@@ -19,8 +19,8 @@ from vpnmigrate.aws.bounded_http import bound
 from vpnmigrate.aws.lasting import credentials_of
 from vpnmigrate.aws.marking import PROGRAM, mark_calls
 from vpnmigrate.commands import aws
+from vpnmigrate.engine.ports import Credentials
 from vpnmigrate.errors import NoCredentialsError, UsageError
-from vpnmigrate.ports import Credentials
 
 if TYPE_CHECKING:
     import boto3

@@ -16,11 +16,11 @@ from vpnmigrate.aws.reading import (
 )
 from vpnmigrate.aws.reading_tables import table_record
 from vpnmigrate.commands import aws
+from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import NotFoundError, RefusedError
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import AccountId, GatewayRecord, VpcId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.ports import Identity
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

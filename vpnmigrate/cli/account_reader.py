@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from vpnmigrate.aws.account import Reader
-from vpnmigrate.calls import IDENTITY_LIMIT, LimitedReader, unattended
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Aws
+from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, LimitedReader, unattended
+from vpnmigrate.engine.ports import Calls
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
-from vpnmigrate.ports import Calls
 
 
 class AccountReader(LimitedReader):

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
-from vpnmigrate.admission import require_account
 from vpnmigrate.aws.account import Account
-from vpnmigrate.calls import LimitedReader
 from vpnmigrate.cli.crash import keep
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
@@ -20,8 +18,19 @@ from vpnmigrate.cli.running import Hand, Terms, work_on
 from vpnmigrate.cli.signals import deaf_to_hang_ups
 from vpnmigrate.cli.standings import standing_of
 from vpnmigrate.cli.subject import Subject, by_id
-from vpnmigrate.confirming import GoBack, Move, StandDown, Watching, move, was_armed, watch
 from vpnmigrate.duty import Trouble, log_of_watchdog, note_trouble, on_duty
+from vpnmigrate.engine.call_limits import LimitedReader
+from vpnmigrate.engine.commit_confirm import (
+    GoBack,
+    Move,
+    StandDown,
+    Watching,
+    move,
+    was_armed,
+    watch,
+)
+from vpnmigrate.engine.persistence import is_exhausted, may_pass, pause_after
+from vpnmigrate.engine.preconditions import require_account
 from vpnmigrate.errors import AwsError, LockedError, VpnMigrateError
 from vpnmigrate.inbox import Abort, Inbox
 from vpnmigrate.journal import RunState, replay
@@ -31,7 +40,6 @@ from vpnmigrate.journal.run_clock import RunClock, run_clock
 from vpnmigrate.lock import owner_at_work
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.persistence import is_exhausted, may_pass, pause_after
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import safe

@@ -15,6 +15,7 @@ from queue import Empty, SimpleQueue
 import msgspec
 
 from vpnmigrate.cli.bounded import Bounds, Ended, run_bounded
+from vpnmigrate.engine.ports import Journal, Judged
 from vpnmigrate.errors import JournalError
 from vpnmigrate.hooks import moment_of, telling
 from vpnmigrate.journal import replay
@@ -25,7 +26,6 @@ from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.ports import Journal, Judged
 from vpnmigrate.program_files import changed
 from vpnmigrate.rundir import Run
 

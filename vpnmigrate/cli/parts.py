@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vpnmigrate.aws.session import Clients
+    from vpnmigrate.engine.ports import Calls, Paths, People, Probes, Watchdog
     from vpnmigrate.lock import Me
-    from vpnmigrate.ports import Calls, Paths, People, Probes, Watchdog
     from vpnmigrate.report.words import RunCommands
     from vpnmigrate.rundir import Run
 

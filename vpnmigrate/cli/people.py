@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import Protocol, TextIO
 
 from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
+from vpnmigrate.engine.ports import Choice, Overdue
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.program_files import checked
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands, command, wrapped

@@ -16,11 +16,11 @@ from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.lost import is_blind
 from vpnmigrate.cli.subject import require_replannable
 from vpnmigrate.commands import Advice, cli
+from vpnmigrate.engine.recorder import built_by
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.files import load_plan_in_force, load_playbook, save_plan
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.file import read_journal
-from vpnmigrate.logbook import built_by
 from vpnmigrate.model.decisions import ChangeNumber, Decisions
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import Plan

@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import vpnmigrate
-from vpnmigrate.arming import CommitConfirm
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.calls import IDENTITY_LIMIT, unattended
 from vpnmigrate.cli.brought import Brought
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
@@ -29,22 +27,27 @@ from vpnmigrate.cli.standings import (
 from vpnmigrate.cli.subject import Subject, require_replannable
 from vpnmigrate.cli.watching import Watch
 from vpnmigrate.commands import cli
+from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
+from vpnmigrate.engine.commit_confirm import CommitConfirm
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.gates import ProofOfReturn
+from vpnmigrate.engine.observe import Claimant
+from vpnmigrate.engine.ports import Observer, Paths
+from vpnmigrate.engine.recorder import evidence_of
+from vpnmigrate.engine.runner import Runner, Surroundings
+from vpnmigrate.engine.traffic_watch import NoProbes
 from vpnmigrate.errors import (
     MalformedFileError,
     UsageError,
     VpnMigrateError,
     WrongAccountError,
 )
-from vpnmigrate.gatekeeping import Papers
-from vpnmigrate.gates import ProofOfReturn
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.file import FileJournal
 from vpnmigrate.journal.records import Approved, Noted, Opened, Replanned
 from vpnmigrate.live import LiveFile
 from vpnmigrate.lock import take_lock
-from vpnmigrate.logbook import evidence_of
 from vpnmigrate.logs import RunLog, log_of
-from vpnmigrate.looking import Claimant
 from vpnmigrate.model.approval import Approval, Rehearsed
 from vpnmigrate.model.clock import Clock, span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
@@ -53,8 +56,6 @@ from vpnmigrate.model.probes import Command, probe_from
 from vpnmigrate.model.programs import ADVICE, name_fault
 from vpnmigrate.planning.approvals import require_valid
 from vpnmigrate.planning.rollback_proof import prove
-from vpnmigrate.ports import Observer, Paths
-from vpnmigrate.probing import NoProbes
 from vpnmigrate.rehearsals import Rehearsals
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.failure import StoppedError
@@ -63,7 +64,6 @@ from vpnmigrate.report.proof import brief
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import RunCommands, wrapped
 from vpnmigrate.rundir import Run
-from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.vault import Vault
 
 BLIND = (

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.calls import DirectCalls
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.commands import cli
+from vpnmigrate.engine.call_limits import DirectCalls
+from vpnmigrate.engine.ports import Calls, NoPaths, Paths, People, Probes, Watchdog
+from vpnmigrate.engine.traffic_watch import NoProbes
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.lock import this_process
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.ports import Calls, NoPaths, Paths, People, Probes, Watchdog
-from vpnmigrate.probing import NoProbes
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands
 from vpnmigrate.rundir import Run

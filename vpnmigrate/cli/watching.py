@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import cache
 
+from vpnmigrate.engine.ports import Observer
 from vpnmigrate.journal.records import Entry, Finished, StepBegun
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.ports import Observer
 
 
 class Watch:

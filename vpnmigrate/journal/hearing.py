@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from vpnmigrate.engine.ports import Journal
 from vpnmigrate.inbox import Abort, Accept, Confirm, Continue, Done, Inbox, Letter, Order, Pause
 from vpnmigrate.journal.next_command import word_meant
 from vpnmigrate.journal.orders import CONFIRMED_AFTER_ALL, Bare, acceptance, answer, answer_to
 from vpnmigrate.journal.records import Declined, Noted, Record, Spoken, Verb
 from vpnmigrate.journal.replay import replay
 from vpnmigrate.model.clock import time_of_day
-from vpnmigrate.ports import Journal
 from vpnmigrate.rundir import Run
 
 _VERBS: dict[type[Order], Bare] = {

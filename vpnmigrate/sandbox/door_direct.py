@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from vpnmigrate.ports import Credentials, Renewal
+from vpnmigrate.engine.ports import Credentials, Renewal
 from vpnmigrate.sandbox.actions import READS, WRITES
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.threshold import LATENCY, Threshold

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
+from vpnmigrate.engine.ports import Choice, Overdue
 from vpnmigrate.model.changes import OperatorTask, RunTest
 from vpnmigrate.model.ec2 import Role, Tag
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.ports import Choice, Overdue
 from vpnmigrate.sandbox.world import World
 
 REACTION = timedelta(seconds=20)

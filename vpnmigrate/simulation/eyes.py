@@ -8,6 +8,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
+from vpnmigrate.engine.ports import Identity
 from vpnmigrate.model.changes import AwsChange
 from vpnmigrate.model.changes.base import Mark, Outcome
 from vpnmigrate.model.clock import Clock
@@ -15,7 +16,6 @@ from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.ports import Identity
 from vpnmigrate.sandbox.world import World
 from vpnmigrate.simulation.schedule import Fate
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from vpnmigrate.aws.account import Account
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.observe import Claimant
+from vpnmigrate.engine.ports import NoInterruption, NoPaths
+from vpnmigrate.engine.runner import Runner, Surroundings
 from vpnmigrate.errors import (
     AwsUnreadableError,
     BackedOutError,
@@ -16,19 +20,15 @@ from vpnmigrate.errors import (
     StepError,
     VpnMigrateError,
 )
-from vpnmigrate.gatekeeping import Papers
 from vpnmigrate.journal import RunState, Wish
 from vpnmigrate.journal.orders import traffic_hangs
 from vpnmigrate.journal.records import Entry, Opened
-from vpnmigrate.looking import Claimant
 from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.planning.planner import plan_from
-from vpnmigrate.ports import NoInterruption, NoPaths
-from vpnmigrate.runner import Runner, Surroundings
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.door_direct import DirectClients
 from vpnmigrate.sandbox.faults import Killed

@@ -32,7 +32,7 @@ class Basis:
     """All that a comparison of tables rests on, but for the moment, on which it does not depend.
 
     Equal where every part is the very same object: most looks of a cutover read what the look
-    before did, and are given its snapshot with another moment (``looking``).
+    before did, and are given its snapshot with another moment (``observe``).
     """
 
     plan: Plan

@@ -1,17 +1,17 @@
-"""Tasks for people, and what other terminals say, folded into a running journey."""
+"""Operator tasks: requests to people, and their confirmations."""
 
 from __future__ import annotations
 
 from vpnmigrate.commands import cli
+from vpnmigrate.engine.execute import Performer
+from vpnmigrate.engine.ports import Interruption, People
+from vpnmigrate.engine.recorder import Logbook
 from vpnmigrate.errors import HeldError, InterruptedRunError
 from vpnmigrate.journal.records import Answered, Spoken
-from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.performing import Performer
-from vpnmigrate.ports import Interruption, People
 
 
 class Tasks:

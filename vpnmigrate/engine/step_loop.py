@@ -1,4 +1,4 @@
-"""The loop that settles one step: look, decide, act, look again.
+"""Step loop: observe, decide, act, and observe again until the goal holds.
 
 There is no separate code for resuming: from any half-way point the same loop finds the next move.
 This is the only place that waits.
@@ -13,9 +13,17 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type
 
-from vpnmigrate.adopting import Adopting
-from vpnmigrate.claims import claimed
 from vpnmigrate.commands import cli
+from vpnmigrate.engine.adoption import Adopting
+from vpnmigrate.engine.execute import Done, Performer
+from vpnmigrate.engine.observe import Look, Looker
+from vpnmigrate.engine.operator_tasks import Tasks
+from vpnmigrate.engine.pause import Holding
+from vpnmigrate.engine.ports import Observer
+from vpnmigrate.engine.preconditions import claimed
+from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.retries import Patience
+from vpnmigrate.engine.traffic_watch import Flow, Probing
 from vpnmigrate.errors import (
     AwsUnreadableError,
     DidNotSettleError,
@@ -23,25 +31,16 @@ from vpnmigrate.errors import (
     OtherHandError,
     StepError,
 )
-from vpnmigrate.flow import Flow
-from vpnmigrate.holding import Holding
 from vpnmigrate.journal.records import OtherHand, OutageBegan, StepBegun, StepSettled
-from vpnmigrate.logbook import Logbook
-from vpnmigrate.looking import Look, Looker
 from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import Clock, span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.facts import name_of
 from vpnmigrate.model.plan import Direction, Phase, Plan
-from vpnmigrate.patience import Patience
-from vpnmigrate.performing import Done, Performer
-from vpnmigrate.ports import Observer
-from vpnmigrate.probing import Probing
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.progress import sight_of
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
-from vpnmigrate.tasks import Tasks
 
 T = TypeVar("T")
 

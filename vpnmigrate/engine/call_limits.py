@@ -1,4 +1,4 @@
-"""How long a call of AWS may take, and what a run does while it waits for one.
+"""Call limits: how long an AWS call may take, and what a run does meanwhile.
 
 A look that was waited for no longer is an unreadable answer, and there is a next one.  Every limit
 is one of the machine's time: that of a sandbox may pass more quickly.
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
+from vpnmigrate.engine.ports import Attend, Attendance, Calls, Ec2, Identity, Path, Paths, T
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.changes import AwsChange
 from vpnmigrate.model.changes.base import Mark, Outcome
@@ -17,7 +18,6 @@ from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.ports import Attend, Attendance, Calls, Ec2, Identity, Path, Paths, T
 
 LOOK_LIMIT: Final = timedelta(seconds=90)
 """For a look with its pages and repeats: shorter than the consistency delay of two minutes, so

@@ -1,21 +1,20 @@
-"""Orders from other terminals, heeded at the safe points of a run: between two looks."""
+"""Pause: operator orders applied at the safe points of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from vpnmigrate.calls import SLOW
-from vpnmigrate.clock_watch import ClockWatch
 from vpnmigrate.commands import Command, cli
+from vpnmigrate.engine.call_limits import SLOW
+from vpnmigrate.engine.operator_tasks import Tasks
+from vpnmigrate.engine.ports import Attend, InFlight, Observer
+from vpnmigrate.engine.recorder import Logbook
 from vpnmigrate.errors import HeldError, TurnBackError
 from vpnmigrate.journal.orders import Rest, Stop, TurnBack, heed
-from vpnmigrate.journal.records import Noted
-from vpnmigrate.logbook import Logbook
+from vpnmigrate.journal.records import ClockMoved, Noted
 from vpnmigrate.model.clock import Clock, moment
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.ports import Attend, InFlight, Observer
-from vpnmigrate.tasks import Tasks
 
 AWAY = timedelta(minutes=15)
 """Longer than a test command may take (10 min).  A call of AWS's is attended to while it is under
@@ -237,3 +236,34 @@ class Holding:
     def _lifting(self) -> Command:
         on = self._logbook.going_on(self._plan)
         return cli("continue", self._plan.migration).and_then(on)
+
+
+NOTICED = timedelta(seconds=10)
+"""NTP corrects less than that without being noticed; nothing here depends on seconds of the day."""
+
+
+class ClockWatch:
+    """Compares the clock on the wall with the run's own time; one process says each way once."""
+
+    def __init__(self, clock: Clock, logbook: Logbook) -> None:
+        self._clock = clock
+        self._logbook = logbook
+        self._seen = logbook.state.clock_ahead
+        self._told: set[bool] = set()
+
+    def mind(self) -> timedelta:
+        """Return how far the clock was set since this was last asked, below zero for back.
+
+        The first time that counts from what the journal knows, so that the process after a jump
+        says it, too.
+        """
+        ahead = self._clock.ahead()
+        moved = ahead - self._seen
+        if abs(moved) < NOTICED:
+            return timedelta(0)
+        self._seen = ahead
+        back = moved < timedelta(0)
+        if back not in self._told:
+            self._told.add(back)
+            self._logbook.write(ClockMoved(moved))
+        return moved

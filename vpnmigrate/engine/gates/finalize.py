@@ -1,9 +1,9 @@
-"""Gates before finalize: nothing old is deleted that may still be needed."""
+"""Gates before finalize: traffic and archived configurations."""
 
 from __future__ import annotations
 
 from vpnmigrate.commands import aws
-from vpnmigrate.gates.saying import unless
+from vpnmigrate.engine.gates.base import unless
 from vpnmigrate.model.ec2 import State
 from vpnmigrate.model.gates import Gate, Seen
 from vpnmigrate.model.plan import Plan, connection_role

@@ -1,20 +1,33 @@
-"""Before a journey, and after it: whose account this is, who else is at work, what has changed."""
+"""Preconditions: account, drift and claims, checked before a run acts.
+
+A claim warns and stops the honest second operator.  It cannot exclude: EC2 checks no token.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
 
 from msgspec import Struct
 
-from vpnmigrate.admission import require_account, require_direct_connect_known, require_unchanged
-from vpnmigrate.claims import claim_of, require_not_foreign
-from vpnmigrate.errors import AwsError, AwsUnreadableError
-from vpnmigrate.gates import host
+from vpnmigrate.commands import Advice, aws, cli
+from vpnmigrate.engine.gates import host
+from vpnmigrate.engine.observe import Claimant
+from vpnmigrate.engine.ports import Ec2, Identity
+from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.errors import (
+    AwsError,
+    AwsUnreadableError,
+    ClaimedError,
+    DriftError,
+    WrongAccountError,
+)
 from vpnmigrate.journal.records import Noted
-from vpnmigrate.logbook import Logbook
-from vpnmigrate.looking import Claimant
-from vpnmigrate.model.ec2 import State, VpnGatewayId
-from vpnmigrate.model.facts import Claim
+from vpnmigrate.model.decisions import DirectConnect
+from vpnmigrate.model.ec2 import State, Tag, VpnGatewayId
+from vpnmigrate.model.facts import ABSENT, Claim, Value
 from vpnmigrate.model.gates import Call
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan
 from vpnmigrate.model.snapshot import Ownership, snapshot_of
@@ -22,7 +35,6 @@ from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.planning.planner import unexpected
-from vpnmigrate.ports import Ec2, Identity
 
 
 class Changed(Struct, frozen=True):
@@ -159,3 +171,123 @@ def _is_whole(plan: Plan, survey: Survey) -> bool:
     there = {connection.id for connection in survey.living}
     on = survey.vpc is not None and survey.vpc.id == plan.vpc
     return on and there.issuperset(plan.old_connections)
+
+
+def require_account(plan: Plan, account: str, arn: str) -> None:
+    """Refuse another account than the plan's.
+
+    Raises:
+        WrongAccountError: With both accounts and who AWS takes us for.
+    """
+    if account != plan.account:
+        message = f"the plan is for account {plan.account}, but these credentials are {arn}"
+        raise WrongAccountError(
+            message, advice="use --profile, or credentials of the plan's account; then try again"
+        )
+
+
+def require_unchanged(plan: Plan, survey: Survey) -> None:
+    """Refuse a world whose configuration differs from the plan's before-survey.
+
+    Raises:
+        DriftError: With every difference, field by field.
+    """
+    found = differences(plan.before, survey)
+    if found:
+        message = f"AWS is no longer configured as the plan found it ({len(found)} differences)"
+        raise DriftError(
+            message,
+            found,
+            advice=(
+                "plan again; what the run has built is kept:",
+                cli("plan", "--from", plan.migration),
+            ),
+        )
+
+
+def require_direct_connect_known(plan: Plan, survey: Survey) -> None:
+    """Refuse what can no longer be ruled out: a detach deletes an association for good.
+
+    Raises:
+        AwsUnreadableError: Direct Connect could not be read, and nobody has vouched for it.
+    """
+    vouched_for = plan.decisions.direct_connect is DirectConnect.ABSENT
+    for unread in survey.unread:
+        if unread.what == "direct_connect" and not vouched_for:
+            raise AwsUnreadableError(
+                f"whether {plan.old_gateway} carries Direct Connect cannot be read: {unread.why}",
+                advice="allow directconnect:DescribeVirtualInterfaces and "
+                "directconnect:DescribeDirectConnectGatewayAssociations, then try again",
+            )
+
+
+LONGEST_HOLDER: Final = 256
+"""EC2's limit of a tag value (domain.md 2.11)."""
+
+
+@dataclass(frozen=True)
+class Free:
+    """Nobody claims it, or only somebody whom the operator has named to take over from."""
+
+
+@dataclass(frozen=True)
+class Ours:
+    """This run claims it."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Somebody else claims it."""
+
+    holder: str
+
+
+_HOLDER = re.compile(r"[\w.+][\w.+-]*@[\w.+][\w.+-]*/[\w.+-]+", re.ASCII)
+
+
+def is_holder_name(text: str) -> bool:
+    """Return whether *text* has the form ``user@host/nonce``; anybody may write a tag."""
+    return len(text) <= LONGEST_HOLDER and _HOLDER.fullmatch(text) is not None
+
+
+def shown_holder(text: str) -> str:
+    """Return a holder for a message; one that is not a name is escaped and in quotes."""
+    return text if is_holder_name(text) else ascii(text)
+
+
+def taking_over_from(holder: str, gateway: VpnGatewayId) -> Advice:
+    """Return how to continue in place of *holder*; only a name is offered as a value."""
+    if is_holder_name(holder):
+        return f"talk to them; to go on in their place: --take-over {holder}"
+    return (
+        "no run has such a name; find out who wrote the tag, and if no run needs it, delete it:",
+        aws("ec2", "delete-tags", "--resources", gateway, "--tags", f"Key={Tag.CLAIM.value}"),
+    )
+
+
+def claim_of(value: Value, ours: str, take_over: str | None = None) -> Free | Ours | Foreign:
+    """Judge the believed *value* of a claim for the run whose holder is *ours*."""
+    if value == ours:
+        return Ours()
+    if value in (ABSENT, take_over):
+        return Free()
+    return Foreign(str(value))
+
+
+def require_not_foreign(claim: Free | Ours | Foreign, gateway: VpnGatewayId) -> None:
+    """Refuse to go on over somebody else's claim.
+
+    Raises:
+        ClaimedError: With who it is, and how to go on in their place.
+    """
+    if isinstance(claim, Foreign):
+        raise claimed(claim.holder, gateway)
+
+
+def claimed(holder: str, gateway: VpnGatewayId) -> ClaimedError:
+    """Return the refusal that names *holder*, whose claim is on *gateway*, and what to do."""
+    return ClaimedError(
+        f"{gateway} is being migrated by {shown_holder(holder)}, says its claim tag",
+        advice=taking_over_from(holder, gateway),
+        holder=holder if is_holder_name(holder) else "",
+    )

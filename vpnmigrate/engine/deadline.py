@@ -1,19 +1,19 @@
-"""The back-out deadline of a run at work: until then a cutover is green, or has to turn round."""
+"""Back-out deadline: the moment by which a cutover is stable or rolls back."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from vpnmigrate.engine.ports import Choice, Overdue, People
+from vpnmigrate.engine.recorder import Logbook
 from vpnmigrate.errors import TurnBackError
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import AbortAsked, Continued, DeadlinePassed, DecideBy, Noted
-from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.clock import Clock, moment
 from vpnmigrate.model.decisions import BackOut
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.windows import back_out_deadline, expected
-from vpnmigrate.ports import Choice, Overdue, People
 
 
 def deadline_of(plan: Plan, rehearsed: Rehearsed | None) -> DecideBy | None:

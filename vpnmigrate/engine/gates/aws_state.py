@@ -1,12 +1,18 @@
-"""Gates about AWS: what was there before, and what is to take its place."""
+"""Gates on AWS state: the old resources and their successors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from vpnmigrate.commands import cli
-from vpnmigrate.gates.circumstances import Circumstances, ProofOfReturn
-from vpnmigrate.gates.saying import failed, passed, unknown, unless
+from vpnmigrate.engine.gates.base import (
+    Circumstances,
+    ProofOfReturn,
+    failed,
+    passed,
+    unknown,
+    unless,
+)
 from vpnmigrate.model.ec2 import Attachment, State, VpnConnectionId
 from vpnmigrate.model.facts import UNKNOWN, standing
 from vpnmigrate.model.gates import Gate, Seen

@@ -1,4 +1,4 @@
-"""How long whoever acts for an absent person tries again, and after which failures.
+"""Persistence: how long automatic rollback tries again, and after which failures.
 
 A person who reads a failure decides what comes next.  The watchdog and the plan's back-out policy
 act because nobody may be there to read it, so they try again after whatever may pass.

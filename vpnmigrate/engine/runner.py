@@ -1,4 +1,4 @@
-"""The journeys of a run: forward, back, and to retire what was there before.
+"""Runner: executes a plan forward, back, or to the end.
 
 Whatever stops a journey is written down before it is raised, and the next process goes on from
 what AWS and the journal say.
@@ -9,30 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from vpnmigrate.adopting import Adopting
-from vpnmigrate.arming import Arming, CommitConfirm
-from vpnmigrate.calls import DirectCalls, LimitedEc2, LimitedPaths
 from vpnmigrate.commands import cli
-from vpnmigrate.crossing import Crossing
-from vpnmigrate.deciding import Deciding
-from vpnmigrate.errors import (
-    BackedOutError,
-    HeldError,
-    StepError,
-    TurnBackError,
-    VpnMigrateError,
-)
-from vpnmigrate.gatekeeping import Gatekeeper, Papers
-from vpnmigrate.holding import Holding
-from vpnmigrate.journal import RunState
-from vpnmigrate.journal.records import DirectionTaken, Finished
-from vpnmigrate.logbook import Logbook, written_down
-from vpnmigrate.looking import Claimant, Looker
-from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.decisions import BackOut
-from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction, Plan
-from vpnmigrate.performing import Performer
-from vpnmigrate.ports import (
+from vpnmigrate.engine.adoption import Adopting
+from vpnmigrate.engine.call_limits import DirectCalls, LimitedEc2, LimitedPaths
+from vpnmigrate.engine.commit_confirm import Arming, CommitConfirm
+from vpnmigrate.engine.cutover import Crossing, Gatekeeper, Papers
+from vpnmigrate.engine.deadline import Deciding
+from vpnmigrate.engine.execute import Performer
+from vpnmigrate.engine.observe import Claimant, Looker
+from vpnmigrate.engine.operator_tasks import Tasks
+from vpnmigrate.engine.pause import Holding
+from vpnmigrate.engine.ports import (
     Attend,
     Calls,
     Ec2,
@@ -43,9 +30,22 @@ from vpnmigrate.ports import (
     People,
     Probes,
 )
-from vpnmigrate.probing import NoProbes, Probing
-from vpnmigrate.setting_out import SettingOut
-from vpnmigrate.settling import Settler
+from vpnmigrate.engine.preconditions import SettingOut
+from vpnmigrate.engine.recorder import Logbook, written_down
+from vpnmigrate.engine.step_loop import Settler
+from vpnmigrate.engine.traffic_watch import NoProbes, Probing
+from vpnmigrate.errors import (
+    BackedOutError,
+    HeldError,
+    StepError,
+    TurnBackError,
+    VpnMigrateError,
+)
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import DirectionTaken, Finished
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.decisions import BackOut
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction, Plan
 from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.sequences import (
     CLAIM,
@@ -56,7 +56,6 @@ from vpnmigrate.steps.sequences import (
     RETIRE,
     RETIRE_WITH_GATEWAY,
 )
-from vpnmigrate.tasks import Tasks
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The seams of the runner: what it needs from the world, and nothing about how that is done."""
+"""Ports: the interfaces that the engine needs from the outside world."""
 
 from __future__ import annotations
 

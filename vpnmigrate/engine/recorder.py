@@ -1,4 +1,4 @@
-"""The runner's view of its journal: write, tell the observer, and know what it all amounts to."""
+"""Recorder: writes journal records, notifies the observer, and keeps the state."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from vpnmigrate.commands import Command
+from vpnmigrate.engine.ports import Journal, Observer
 from vpnmigrate.errors import (
     HeldError,
     InterruptedRunError,
@@ -29,7 +30,6 @@ from vpnmigrate.model.facts import EdgeAssociation, Fact, Propagation, Switch
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.planning.ownership import Doubt, Evidence, ownership_of
-from vpnmigrate.ports import Journal, Observer
 
 
 class Logbook:

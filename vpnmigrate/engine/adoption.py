@@ -1,18 +1,18 @@
-"""Adoption: in a run without its journal, a person says which resources the run made."""
+"""Adoption: the operator names the resources of a run that lost its journal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from vpnmigrate.commands import Command, options
+from vpnmigrate.engine.ports import People
+from vpnmigrate.engine.recorder import Logbook
 from vpnmigrate.errors import HeldError, RefusedError
 from vpnmigrate.journal.records import Adopted, AdoptionAsked
-from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.planning.ownership import candidates, ownership_of, role_to_adopt
-from vpnmigrate.ports import People
 from vpnmigrate.steps.base import NotYet
 
 NONE = "none"

@@ -1,4 +1,4 @@
-"""Go or no-go: the named gates before the cutover and before finalize.
+"""Gates: pure checks before the cutover and before finalize.
 
 Pure decisions.  Each gate says what it found, what it asks for, and PASS, FAIL or UNKNOWN; what is
 unknown never passes.  A gate that comes later, such as a calendar or an alarm, is one more
@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vpnmigrate.gates import host, people, retiring, timing, world
-from vpnmigrate.gates.advising import ready_to_paste
-from vpnmigrate.gates.circumstances import Circumstances, ProofOfReturn
-from vpnmigrate.gates.forcing import forced
-from vpnmigrate.gates.people import changed_program, hook
+from vpnmigrate.engine.gates import aws_state, change_control, finalize, host
+from vpnmigrate.engine.gates.base import Circumstances, ProofOfReturn, forced, ready_to_paste
+from vpnmigrate.engine.gates.change_control import changed_program, hook
+from vpnmigrate.engine.ports import Path
 from vpnmigrate.model.gates import Gate, Milestone, Seen
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Snapshot, Told, Way
-from vpnmigrate.ports import Path
 from vpnmigrate.steps.traffic import verified_lately
 
 __all__ = [
@@ -54,15 +52,15 @@ def before_cutover(
 ) -> tuple[Seen, ...]:
     """Ask every gate before step 7, in the order in which a reader wants to know."""
     return (
-        world.unchanged(around),
-        timing.window(plan, around),
-        people.approvals(plan, around),
-        timing.rehearsal(plan, around),
-        world.way_back(plan, now, around.proof),
-        world.devices(told),
-        world.new_connections(plan, way, now, told),
-        world.new_gateway(way, now),
-        world.old_tunnels(plan, now),
+        aws_state.unchanged(around),
+        change_control.window(plan, around),
+        change_control.approvals(plan, around),
+        change_control.rehearsal(plan, around),
+        aws_state.way_back(plan, now, around.proof),
+        aws_state.devices(told),
+        aws_state.new_connections(plan, way, now, told),
+        aws_state.new_gateway(way, now),
+        aws_state.old_tunnels(plan, now),
         host.credentials(plan, around),
         host.clock(around.identity),
         host.own_path(plan, around.paths),
@@ -72,10 +70,10 @@ def before_cutover(
 def to_be_seen(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[Seen, ...]:
     """Ask the gates that one look at AWS decides: another look, a little later, may say more."""
     return (
-        world.way_back(plan, now, None),
-        world.new_connections(plan, way, now, told),
-        world.new_gateway(way, now),
-        world.old_tunnels(plan, now),
+        aws_state.way_back(plan, now, None),
+        aws_state.new_connections(plan, way, now, told),
+        aws_state.new_gateway(way, now),
+        aws_state.old_tunnels(plan, now),
     )
 
 
@@ -87,16 +85,16 @@ def in_the_cutover(
     Traffic may be down.  Whatever only people or the time of day could change is not asked.
     """
     return (
-        world.way_back(plan, now, None),
-        world.new_connections(plan, way, now, told),
-        world.new_gateway(way, now),
+        aws_state.way_back(plan, now, None),
+        aws_state.new_connections(plan, way, now, told),
+        aws_state.new_gateway(way, now),
         host.own_path(plan, paths),
     )
 
 
 def tells_of_traffic(plan: Plan, way: Way, now: Snapshot, told: Told) -> bool:
     """Tell whether no look a little later can show traffic flow that does not in this one."""
-    flows = retiring.traffic(plan, way, now, told).lets_through
+    flows = finalize.traffic(plan, way, now, told).lets_through
     return flows or not verified_lately(now, told)
 
 
@@ -105,8 +103,8 @@ def before_finalize(
 ) -> tuple[Seen, ...]:
     """Ask every gate before step 11."""
     return (
-        retiring.traffic(plan, way, now, told),
-        retiring.archived(plan, now, told),
-        timing.finalize_window(plan, around),
-        people.finalize_approvals(plan, around),
+        finalize.traffic(plan, way, now, told),
+        finalize.archived(plan, now, told),
+        change_control.finalize_window(plan, around),
+        change_control.finalize_approvals(plan, around),
     )

@@ -1,4 +1,4 @@
-"""Commit-confirm: where it may be armed, and what its watchdog does when.
+"""Commit-confirm: automatic rollback unless the operator confirms in time.
 
 A migration that cuts its own operator off goes back by itself, unless somebody confirms in time.
 It is armed only where that can work with nobody there: over a path that is not the VPN's, with
@@ -12,27 +12,172 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from vpnmigrate.gates.host import own_path
+from vpnmigrate.commands import cli
+from vpnmigrate.engine.gates.host import own_path
+from vpnmigrate.engine.ports import Credentials, Ec2, Path, Paths, Renewal, Watchdog
+from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.errors import RefusedError
 from vpnmigrate.journal import RunState
-from vpnmigrate.journal.records import Armed, Entry
-from vpnmigrate.model.clock import moment, span, time_of_day
+from vpnmigrate.journal.records import Armed, ConfirmWished, Entry, WatchdogMissed
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.clock import Clock, moment, span, time_of_day
 from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.gates import Call
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.planning.windows import Expected
-from vpnmigrate.ports import Credentials, Path, Renewal
+from vpnmigrate.planning.windows import Expected, expected
+
+GLANCE = timedelta(seconds=10)
+"""Between two looks at whether the watchdog is at its post."""
+
+
+@dataclass(frozen=True)
+class CommitConfirm:
+    """What arming needs.
+
+    *within* is what the operator asks for: None for nothing new, zero to take a wish back.
+    """
+
+    within: timedelta | None
+    watchdog: Watchdog
+    host: str
+
+
+class Arming:
+    """Arms the commit-confirm of a run; without *commit* it does nothing."""
+
+    def __init__(  # noqa: PLR0913  the seams it asks
+        self,
+        plan: Plan,
+        *,
+        ec2: Ec2,
+        paths: Paths,
+        clock: Clock,
+        logbook: Logbook,
+        rehearsed: Rehearsed | None,
+        commit: CommitConfirm | None,
+    ) -> None:
+        self._plan = plan
+        self._logbook = logbook
+        self._clock = clock
+        self._paths = paths
+        self._ec2 = ec2
+        self._awaited = expected(plan.fingerprint, rehearsed)
+        self._commit = commit
+        self._looked = clock.now()
+        self._missed = False
+
+    def require_possible(self) -> None:
+        """Refuse a wish that could not be kept, before anything is done.
+
+        Raises:
+            RefusedError: With every reason.
+        """
+        commit, state = self._commit, self._logbook.state
+        if commit is None or (within := self._within) is None:
+            return
+        if self._logbook.cutover_is_open:
+            if commit.within is None or (state.armed and state.armed.within == within):
+                return
+            raise self._refusal("it is armed before step 7, and the cutover has begun")
+        found = obstacles(
+            self._plan,
+            self._paths.read(),
+            self._ec2.identity().credentials,
+            within,
+            self._clock.wall(),
+            self._awaited,
+        )
+        if found:
+            raise self._refusal("; ".join(found))
+
+    def take_up(self) -> None:
+        """Keep a wish for whichever process comes to step 7, and a promise that was made.
+
+        A cutover that is under way gets another watchdog if its own is gone.
+        """
+        if self._commit is None:
+            return
+        if not self._logbook.cutover_is_open:
+            if self._within != self._logbook.state.confirm_within:
+                self._logbook.write(ConfirmWished(self._within))
+            return
+        self.restore()
+
+    def restore(self) -> None:
+        """Have another watchdog at its post where a run is armed and its own is gone or stopped.
+
+        One that cannot be started is told and not waited for: traffic may be down.
+        """
+        commit, armed = self._commit, self._logbook.state.armed
+        if commit is None or armed is None or commit.watchdog.on_duty():
+            return
+        try:
+            self._start(commit, armed.within)
+        except RefusedError as error:
+            self._miss(error.message)
+
+    def arm(self) -> None:
+        """Have a watchdog at its post and in the journal, right before step 7 begins.
+
+        Raises:
+            RefusedError: There is none to be had, so the cutover does not begin.
+        """
+        commit, armed = self._commit, self._logbook.state.armed
+        if commit is None or (within := self._within) is None:
+            return
+        self.require_possible()
+        if armed is None or armed.within != within or not commit.watchdog.on_duty():
+            self._start(commit, within)
+
+    @property
+    def _within(self) -> timedelta | None:
+        """What is wanted: by this process's operator, or else by one before."""
+        if self._commit is None or self._commit.within is None:
+            return self._logbook.state.confirm_within
+        return self._commit.within or None
+
+    def mind(self) -> None:
+        """Say so, loudly and once, if the watchdog is gone that should be there."""
+        commit, now = self._commit, self._clock.now()
+        if commit is None or self._logbook.state.armed is None or self._missed:
+            return
+        if now - self._looked < GLANCE:
+            return
+        self._looked = now
+        if not commit.watchdog.on_duty():
+            self._miss("the watchdog is gone or stopped")
+
+    def _start(self, commit: CommitConfirm, within: timedelta) -> None:
+        process = commit.watchdog.start()
+        self._missed = False
+        self._logbook.write(Armed(within, process, commit.host))
+
+    def _miss(self, why: str) -> None:
+        self._missed = True
+        self._logbook.write(WatchdogMissed(why))
+
+    def _refusal(self, why: str) -> RefusedError:
+        return RefusedError(
+            f"--confirm-within would not work here: {why}",
+            advice=cli("apply", self._plan.migration, "--confirm-within", "off"),
+        )
+
 
 SHORTEST = timedelta(minutes=1)
 """Less is no time to look at anything."""
+
 LONGEST = timedelta(hours=24)
 """More is no safety net, and no credentials last that long."""
+
 LONGEST_QUIET = timedelta(days=1)
 """A watchdog that has seen nothing written for so long watches over nothing."""
+
 SILENCE = timedelta(minutes=2)
 """A process that was told to turn back and has written nothing since for so long does not do it.
 
 One call to AWS may take a minute, and its answer is written at once.
 """
+
 UNARMED = timedelta(minutes=2)
 """Whoever started a watchdog writes that down at once, or has died."""
 

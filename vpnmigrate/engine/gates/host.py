@@ -1,4 +1,4 @@
-"""Gates about this host: its credentials, its clock, and its own way to AWS."""
+"""Gates on this host: credentials, clock and network path to AWS."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from vpnmigrate.gates.circumstances import Circumstances
-from vpnmigrate.gates.saying import failed, passed, unknown
+from vpnmigrate.engine.gates.base import Circumstances, failed, passed, unknown
+from vpnmigrate.engine.ports import Identity, Path, Renewal
 from vpnmigrate.model.gates import Gate, Seen
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.windows import expected
-from vpnmigrate.ports import Identity, Path, Renewal
 
 DEFAULT_ROUTES = ("0.0.0.0/0", "::/0")
 SKEW = timedelta(minutes=5)

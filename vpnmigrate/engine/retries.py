@@ -1,4 +1,4 @@
-"""Retry policy: which AWS errors are retried, when, and for how long.
+"""Retry policy: which AWS errors are retried, and for how long.
 
 During an outage a run sends every call again that AWS has not refused for good, until the step's
 own limit; so it does while it cleans up.  Otherwise only what is known to pass is sent again, and
@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from vpnmigrate.engine.execute import Done
+from vpnmigrate.engine.observe import Looker
+from vpnmigrate.engine.recorder import Logbook
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, StepError
 from vpnmigrate.journal.records import Noted
-from vpnmigrate.logbook import Logbook
-from vpnmigrate.looking import Looker
 from vpnmigrate.model.changes import AwsChange, PlaceClaim, RemoveClaim
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import Timer, span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.facts import Fact
 from vpnmigrate.model.plan import Direction, Phase
-from vpnmigrate.performing import Done
 from vpnmigrate.steps.base import Step
 
 UNHEARD_LIMIT = timedelta(minutes=15)

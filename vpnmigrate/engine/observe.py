@@ -1,4 +1,4 @@
-"""One look at AWS, turned into what a step may work from."""
+"""Observation: a reading of AWS combined with journal and consistency rules."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from msgspec import Struct
 from msgspec.structs import replace
 
+from vpnmigrate.engine.ports import Ec2
+from vpnmigrate.engine.recorder import Logbook
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotAuthorizedError, NotFoundError
 from vpnmigrate.journal import RunState
-from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY, Intent, foreign, recent, trusted
 from vpnmigrate.model.ec2 import VpnGatewayId
@@ -17,7 +18,6 @@ from vpnmigrate.model.facts import UNKNOWN
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan
 from vpnmigrate.model.snapshot import Reading, Snapshot, Told, Way, Word, snapshot_of
 from vpnmigrate.planning.ownership import ownership_of
-from vpnmigrate.ports import Ec2
 from vpnmigrate.steps.base import NotYet
 from vpnmigrate.steps.sequences import way_of
 

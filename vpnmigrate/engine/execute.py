@@ -1,4 +1,4 @@
-"""Intend, perform, record: the only way a change reaches AWS."""
+"""Execution: an intent is recorded, then the change is sent, then its outcome."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from vpnmigrate.commands import cli
+from vpnmigrate.engine.ports import Attendance, Calls, Ec2
+from vpnmigrate.engine.recorder import Logbook
 from vpnmigrate.errors import StepError
 from vpnmigrate.journal.records import Answered, Intended
-from vpnmigrate.logbook import Logbook
 from vpnmigrate.model.changes import AwsChange, Creation, OperatorTask
 from vpnmigrate.model.changes.base import Later, Mark, Outcome
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.ownership import forbidden
-from vpnmigrate.ports import Attendance, Calls, Ec2
 
 FRESH = timedelta(seconds=30)
 """Older intents are not sent: belief counts the consistency delay of a call in doubt from its

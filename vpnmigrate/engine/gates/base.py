@@ -1,0 +1,99 @@
+"""Gate basics: inputs, results, forced gates and advice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from vpnmigrate.commands import Advice, Command
+from vpnmigrate.engine.ports import Identity, Path
+from vpnmigrate.model.approval import Approval, Rehearsed
+from vpnmigrate.model.gates import UNFORCEABLE, Call, Force, Gate, Seen
+
+
+@dataclass(frozen=True)
+class ProofOfReturn:
+    """What a trial of the way back has shown, such as of the permissions that it needs."""
+
+    holds: bool
+    told: str
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """The hour, the host and the people of a milestone."""
+
+    now: datetime
+    identity: Identity
+    user: str
+    """Login name of whoever carries the plan out."""
+    differences: tuple[str, ...] = ()
+    """How AWS is configured differently from the plan's survey."""
+    paths: Sequence[Path] = ()
+    approvals: tuple[Approval, ...] = ()
+    """As they were handed in; the gate judges them anew."""
+    rehearsed: Rehearsed | None = None
+    proof: ProofOfReturn | None = None
+    """None where nobody has tried."""
+
+
+def passed(gate: Gate, observed: str, required: str) -> Seen:
+    """Let through."""
+    return Seen(gate, Call.PASS, observed, required)
+
+
+def failed(gate: Gate, observed: str, required: str, *, advice: Advice = "") -> Seen:
+    """Stop, for what was found."""
+    return Seen(gate, Call.FAIL, observed, required, advice)
+
+
+def unknown(gate: Gate, observed: str, required: str, *, advice: Advice = "") -> Seen:
+    """Stop, for what could not be found out."""
+    return Seen(gate, Call.UNKNOWN, observed, required, advice)
+
+
+def unless(
+    gate: Gate, faults: Iterable[str], observed: str, required: str, *, advice: Advice = ""
+) -> Seen:
+    """Stop for *faults*, all of them, or let through where there are none."""
+    told = "; ".join(faults)
+    if told:
+        return failed(gate, told, required, advice=advice)
+    return passed(gate, observed, required)
+
+
+def forced(gates: Iterable[Seen], forces: Iterable[Force]) -> tuple[Seen, ...]:
+    """Mark the gates that do not pass and that the operator goes on from all the same.
+
+    A force on a gate that passes, or that nobody can force, does nothing.
+    """
+    reasons = {force.gate: force.reason for force in forces if force.gate not in UNFORCEABLE}
+    return tuple(
+        seen
+        if seen.lets_through or seen.gate not in reasons
+        else replace(seen, forced=reasons[seen.gate])
+        for seen in gates
+    )
+
+
+def ready_to_paste(gates: Iterable[Seen], *, run: str, plan_file: str) -> tuple[Seen, ...]:
+    """Put *run* and *plan_file* where the advice of a gate says RUN and PLAN."""
+    names = {"RUN": run, "PLAN": plan_file}
+    return tuple(replace(seen, advice=_named(seen.advice, names)) for seen in gates)
+
+
+def _named(advice: Advice, names: Mapping[str, str]) -> Advice:
+    match advice:
+        case str():
+            return advice
+        case Command():
+            return _with_names(advice, names)
+        case _:
+            return tuple(p if isinstance(p, str) else _with_names(p, names) for p in advice)
+
+
+def _with_names(command: Command, names: Mapping[str, str]) -> Command:
+    return Command(tuple(names.get(word, word) for word in command.words))

@@ -1,0 +1,245 @@
+"""Traffic watch: stability of traffic, and the probes of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from msgspec.structs import replace
+
+from vpnmigrate.engine.observe import Look, Looker
+from vpnmigrate.engine.ports import Probes
+from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.errors import JournalError
+from vpnmigrate.journal.records import (
+    Acceptable,
+    Degraded,
+    Flapped,
+    Noted,
+    OutageEnded,
+    Probed,
+    Record,
+    TrafficVerified,
+)
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.model.probes import Moment, Tally, missed
+from vpnmigrate.model.snapshot import Green, Word
+from vpnmigrate.steps.traffic import (
+    acceptable,
+    degraded,
+    destinations,
+    holds,
+    seen_again,
+    shortfalls,
+)
+
+
+class Probing:
+    """Lets probes run beside a cutover; ended with the journey, whatever ends it."""
+
+    def __init__(self, plan: Plan, probes: Probes, logbook: Logbook, clock: Clock) -> None:
+        self._plan = plan
+        self._probes = probes
+        self._logbook = logbook
+        self._clock = clock
+        self._written: dict[str, tuple[bool | None, str]] = {}
+        self._last: datetime | None = None
+        self._sending = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._probes.end()
+        if not isinstance(error, JournalError):
+            self.end()
+
+    def begin(self) -> None:
+        """Begin to send, if that has not begun: the plan's probes and those of earlier processes.
+
+        What an earlier process has seen says nothing about now, so each has to answer anew.
+        """
+        if self._sending:
+            return
+        self._sending = True
+        earlier = self._logbook.state.probes
+        texts = dict.fromkeys((*self._plan.decisions.probes, *earlier))
+        known = (earlier.get(text, Tally(text)) for text in texts)
+        self._probes.begin([_unknown(tally) for tally in known])
+
+    def take_baseline(self) -> None:
+        """Write down which probes work; step 7 waits a moment for the first answer of each."""
+        deadline = self._clock.now() + FIRST_ANSWER
+        while any(not t.sent for t in self._probes.tallies()) and self._clock.now() < deadline:
+            self._clock.sleep(SLICE)
+        tallies = self._probes.tallies()
+        if tallies:
+            self._write(Moment.BEFORE, tallies)
+            self._probes.forget_counts()
+
+    def watch(self) -> None:
+        """Write down which probes answer again, or no more, if any do."""
+        now = self._clock.now()
+        if self._last is not None and now - self._last < QUIET:
+            return
+        news = [
+            t for t in self._probes.tallies() if _standing(t) != self._written.get(t.probe, _NEW)
+        ]
+        if news:
+            self._last = now
+            self._write(Moment.NEWS, tuple(news))
+
+    def end(self) -> None:
+        """Send no more, and write the totals down if there is a cutover that they are about."""
+        tallies = self._probes.tallies() if self._sending else ()
+        self._probes.end()
+        self._sending = False
+        if tallies and self._logbook.cutover_is_open:
+            self._write(Moment.END, tallies)
+
+    @property
+    def tallies(self) -> tuple[Tally, ...]:
+        """How each probe stands now."""
+        return self._probes.tallies()
+
+    def unanswered(self) -> tuple[str, ...]:
+        """Say which probes have to work and do not.
+
+        On the way back none has to: it asks for as little as it can.
+        """
+        if self._logbook.state.direction is Direction.BACK:
+            return ()
+        return missed(self.tallies, self._logbook.state.proven_probes)
+
+    def _write(self, moment: Moment, tallies: tuple[Tally, ...]) -> None:
+        self._written |= {tally.probe: _standing(tally) for tally in tallies}
+        self._logbook.write(Probed(moment, tallies))
+
+
+class Flow:
+    """Watches, look by look, whether the joining side lacks anything, and ends the outage."""
+
+    def __init__(self, plan: Plan, logbook: Logbook, looker: Looker, probing: Probing) -> None:
+        self._plan = plan
+        self._logbook = logbook
+        self._looker = looker
+        self._probing = probing
+        self._green: Green | None = None
+        self._held = False
+        self._disabled = False
+        self._short: frozenset[VpnConnectionId] = frozenset()
+        self._short_since: datetime | None = None
+
+    def forget(self) -> None:
+        """Begin to count afresh."""
+        self._green = None
+        self._held = False
+        self._short = frozenset()
+
+    def watch(self, look: Look) -> Look:
+        """Take *look* into account, and give it with what the journal says after that."""
+        self._begin_again_after_old_tunnels(look)
+        told = replace(look.told, green=self._green, unanswered=self._probing.unanswered())
+        lacking = shortfalls(self._plan, look.way, look.now, told)
+        self._green = seen_again(self._plan, look.way, look.now, told, lacking=bool(lacking))
+        look = replace(look, told=replace(told, green=self._green))
+        verified = look.told.verified is not None
+        self._offer(look)
+        if lacking:
+            if self._held and verified:
+                self._logbook.write(Flapped(lacking[0]))
+            self._held = False
+            return look
+        if not holds(self._plan, look.way, look.now, look.told):
+            return look
+        self._held = True
+        self._logbook.write(*(() if verified else self._verified(look)), *self._tunnels(look))
+        unanswered = look.told.unanswered
+        return replace(
+            look, told=replace(self._looker.told(), green=self._green, unanswered=unanswered)
+        )
+
+    def _offer(self, look: Look) -> None:
+        """Write down what somebody may accept, once that has been all that is lacking for a while.
+
+        As long as green would have to hold: the second tunnel may come up right after the first.
+        """
+        found = acceptable(self._plan, look.way, look.now, look.told)
+        short = frozenset(each.replaces for each in found)
+        if short != self._short or self._short_since is None:
+            self._short, self._short_since = short, look.now.begun
+        offered = frozenset(each.replaces for each in self._logbook.state.acceptable)
+        held = look.now.begun - self._short_since >= self._plan.decisions.waits.steady
+        if short != offered and (held or not short):
+            self._logbook.write(Acceptable(found))
+
+    def _begin_again_after_old_tunnels(self, look: Look) -> None:
+        """Ask for green anew once the old tunnels are off: a person may have hit the wrong ones."""
+        disabled = Word.OLD_TUNNELS_DISABLED in look.told.words
+        if disabled and not self._disabled:
+            self.forget()
+        self._disabled = disabled
+
+    def _verified(self, look: Look) -> tuple[Record, ...]:
+        green, state = self._green, self._logbook.state
+        if green is None or green.since is None:
+            message = "green that holds has a beginning"
+            raise AssertionError(message)
+        since = green.since
+        elsewhere = destinations(self._plan, look.way, look.now, look.told).altered
+        notes = [Noted(str(row)) for row in elsewhere]
+        if not (state.outage_open and state.outage_since is not None):
+            return (TrafficVerified(since), *notes)
+        ended = OutageEnded(since, since - state.outage_since, state.outage_earlier)
+        return (TrafficVerified(since), ended, *notes)
+
+    def _tunnels(self, look: Look) -> tuple[Record, ...]:
+        few = degraded(self._plan, look.way, look.now, look.told)
+        return () if few == self._logbook.state.degraded else (Degraded(few),)
+
+
+FIRST_ANSWER = timedelta(seconds=3)
+"""How long step 7 waits to learn which probes work: one attempt of each, and a second to spare."""
+
+SLICE = timedelta(seconds=0.2)
+
+QUIET = timedelta(seconds=5)
+"""Between two records of news: a probe that comes and goes must not fill the journal."""
+
+
+class NoProbes:
+    """Nothing is sent, and so nothing asked for."""
+
+    def begin(self, known: Iterable[Tally]) -> None:
+        pass
+
+    def tallies(self) -> tuple[Tally, ...]:
+        return ()
+
+    def forget_counts(self) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+_NEW = (None, "")
+
+
+def _standing(tally: Tally) -> tuple[bool | None, str]:
+    return tally.works, tally.halted
+
+
+def _unknown(tally: Tally) -> Tally:
+    return Tally(
+        tally.probe, tally.sent, tally.lost, first_loss=tally.first_loss, last_loss=tally.last_loss
+    )
