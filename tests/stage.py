@@ -11,7 +11,7 @@ from typing import TypeVar
 from tests.builders import MIGRATION, NOON, OLD, a_plan, a_survey, snapshot_by_tag
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.call_threads import CallThreads
-from vpnmigrate.aws.clients import ClientSource
+from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.commit_confirm import CommitConfirm
 from vpnmigrate.engine.cutover import Papers

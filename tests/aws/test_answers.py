@@ -13,12 +13,12 @@ import boto3
 import pytest
 
 from tests.aws.answering import MARK
-from vpnmigrate.aws import describing
+from vpnmigrate.aws import describe
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.answers import without_characters_xml_forbids
-from vpnmigrate.aws.aside import direct_connect, quotas
-from vpnmigrate.aws.failures import LONGEST
+from vpnmigrate.aws.errors import LONGEST
 from vpnmigrate.aws.session import Clients
+from vpnmigrate.aws.survey import direct_connect, quotas
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.changes import CreateVpnConnection
 from vpnmigrate.model.changes.base import InDoubt
@@ -108,7 +108,7 @@ UNPARSEABLE = {
 def test_a_read_that_cannot_be_parsed_is_told_by_class_status_and_length(body):
     """The parser's error quotes the whole body; the message is short and quotes none of it."""
     with answering(body) as clients, pytest.raises(AwsUnreadableError) as caught:
-        describing.connections(clients.reader())
+        describe.connections(clients.reader())
 
     assert caught.value.message == (
         "ec2:DescribeVpnConnections failed: the answer with HTTP status 200 and "
@@ -181,7 +181,7 @@ def test_a_long_message_of_a_refusal_is_shortened(tmp_path):
 def test_a_control_character_in_a_tag_stops_nothing(name):
     """Whoever may tag can write one; every other part of the answer is as it was."""
     with answering(DESCRIBED.format(name=name).encode()) as clients:
-        (row,) = describing.connections(clients.reader())
+        (row,) = describe.connections(clients.reader())
 
     assert row["VpnConnectionId"] == OLD
     assert KEY in row["CustomerGatewayConfiguration"]

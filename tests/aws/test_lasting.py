@@ -8,8 +8,7 @@ import pytest
 
 from tests.aws.answering import Answering
 from vpnmigrate.aws.account import Reader
-from vpnmigrate.aws.lasting import ahead_of
-from vpnmigrate.aws.session import Clients, session
+from vpnmigrate.aws.session import Clients, ahead_of, session
 from vpnmigrate.engine.ports import Credentials, Renewal
 from vpnmigrate.model.clock import VirtualClock
 

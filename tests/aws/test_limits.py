@@ -33,8 +33,8 @@ from tests.builders import a_plan
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.allowance import Allowance, within
 from vpnmigrate.aws.call_threads import MOST_LEFT, CallThreads
-from vpnmigrate.aws.failures import NotAnAnswerError, NotSentError
-from vpnmigrate.aws.pages import PAGES, pages
+from vpnmigrate.aws.describe import PAGES, pages
+from vpnmigrate.aws.errors import NotAnAnswerError, NotSentError
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.engine.call_limits import LimitedEc2, unattended
 from vpnmigrate.engine.ports import InFlight

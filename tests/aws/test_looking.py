@@ -11,8 +11,8 @@ from botocore import exceptions as botocore
 from tests.aws.answering import NOT_THERE, Answering, Params, Refusal
 from tests.builders import MIGRATION, NEW, OLD, VPC, a_gateway, a_plan, a_survey
 from vpnmigrate.aws.account import Reader
+from vpnmigrate.aws.read_errors import CredentialsExpiredError
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.aws.unreadable import CredentialsExpiredError
 from vpnmigrate.errors import (
     AwsError,
     AwsUnreadableError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vpnmigrate.aws.paths import HostPaths
+from vpnmigrate.aws.network_path import HostPaths
 from vpnmigrate.engine.ports import Path
 
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.devices.documents import OLD_ENDS, OLD_KEYS, a_document
-from vpnmigrate.aws import reading
-from vpnmigrate.aws.reading_tables import table_record
+from vpnmigrate.aws import parse
+from vpnmigrate.aws.parse import table_record
 from vpnmigrate.model.ec2 import (
     AssociationRecord,
     Attached,
@@ -59,12 +59,12 @@ class TestConnection:
         """A record holds no key, whatever EC2 sent."""
         row = a_row(Options={"TunnelOptions": [{"PreSharedKey": key} for key in OLD_KEYS]})
 
-        encoded = msgspec.json.encode(reading.connection_record(row)).decode()
+        encoded = msgspec.json.encode(parse.connection_record(row)).decode()
         assert not any(key in encoded for key in OLD_KEYS)
 
     def test_inside_networks_of_a_classic_connection(self):
         """Classic connections have no tunnel options: the configuration tells (domain.md 1.1)."""
-        assert reading.connection_record(a_row()).tunnels == (
+        assert parse.connection_record(a_row()).tunnels == (
             TunnelRecord("203.0.113.10", "169.254.44.40/30"),
             TunnelRecord("203.0.113.20", "169.254.44.44/30"),
         )
@@ -77,14 +77,14 @@ class TestConnection:
         ]
         row = a_row(Options={"TunnelOptions": options})
 
-        assert reading.connection_record(row).tunnels == (
+        assert parse.connection_record(row).tunnels == (
             TunnelRecord("203.0.113.10", "169.254.44.40/30"),
             TunnelRecord("203.0.113.20", "169.254.9.4/30"),
         )
 
     def test_telemetry(self):
         """Telemetry is sorted by outside address; UP is told by the status, not by the text."""
-        assert reading.connection_record(a_row()).telemetry == (
+        assert parse.connection_record(a_row()).telemetry == (
             TunnelReading("203.0.113.10", True, "2 BGP ROUTES", 2, SINCE),
             TunnelReading("203.0.113.20", False),
         )
@@ -92,18 +92,18 @@ class TestConnection:
     @pytest.mark.parametrize("category", [None, ""])
     def test_missing_category(self, category):
         """A category that the endpoint does not tell is None, not a guess (case 3)."""
-        assert reading.connection_record(a_row(Category=category)).category is None
+        assert parse.connection_record(a_row(Category=category)).category is None
 
     def test_unknown_words_survive(self):
         """States and categories that are new to us stay as they are (case 19)."""
-        record = reading.connection_record(a_row(State="modifying", Category="VPN-Next"))
+        record = parse.connection_record(a_row(State="modifying", Category="VPN-Next"))
 
         assert (record.state, record.category) == ("modifying", "VPN-Next")
 
     @pytest.mark.parametrize("field", ["TransitGatewayId", "CoreNetworkArn", "VpnConcentratorId"])
     def test_elsewhere(self, field):
         """What ends a connection in place of a gateway is named (case 5)."""
-        record = reading.connection_record(a_row(VpnGatewayId=None, **{field: "x-1"}))
+        record = parse.connection_record(a_row(VpnGatewayId=None, **{field: "x-1"}))
 
         assert (record.vpn_gateway, record.elsewhere) == (None, "x-1")
 
@@ -113,7 +113,7 @@ class TestConnection:
             {"DestinationCidrBlock": "192.168.9.1/16", "State": "available"},
             {"DestinationCidrBlock": "10.1.0.0/16", "State": "deleted"},
         ]
-        record = reading.connection_record(a_row(Options={"StaticRoutesOnly": True}, Routes=routes))
+        record = parse.connection_record(a_row(Options={"StaticRoutesOnly": True}, Routes=routes))
 
         assert record.static_only
         assert record.prefixes == (
@@ -124,7 +124,7 @@ class TestConnection:
     @pytest.mark.parametrize("text", ["", "not XML", a_document(OLD_ENDS[:1])])
     def test_a_configuration_that_cannot_be_read(self, text):
         """A configuration that is not EC2's leaves the tunnels unknown and stops nothing."""
-        record = reading.connection_record(a_row(CustomerGatewayConfiguration=text))
+        record = parse.connection_record(a_row(CustomerGatewayConfiguration=text))
 
         assert record.tunnels == ()
 
@@ -132,7 +132,7 @@ class TestConnection:
         """A server that gives only an id and a state is read."""
         row: Any = {"VpnConnectionId": "vpn-1", "State": "available"}
 
-        assert reading.connection_record(row) == ConnectionRecord(
+        assert parse.connection_record(row) == ConnectionRecord(
             VpnConnectionId("vpn-1"), "available"
         )
 
@@ -152,7 +152,7 @@ class TestOthers:
             ],
             "Tags": [{"Key": "b", "Value": "2"}, {"Key": "aws:cloudformation:x", "Value": "1"}],
         }
-        record = reading.gateway_record(row)
+        record = parse.gateway_record(row)
 
         assert record.asn == 7224
         assert record.attachments == (
@@ -185,7 +185,7 @@ class TestOthers:
                 ],
             }
 
-            assert reading.gateway_record(row).attachments == (
+            assert parse.gateway_record(row).attachments == (
                 Attached(VpcId("vpc-1"), counts),
                 Attached(VpcId("vpc-2"), "detached"),
             )
@@ -201,7 +201,7 @@ class TestOthers:
     )
     def test_asn_of_a_customer_gateway(self, row, asn):
         """EC2 gives a device's ASN as text, a long one in a field of its own (domain.md 2.7)."""
-        assert reading.customer_gateway_record(row).asn == asn
+        assert parse.customer_gateway_record(row).asn == asn
 
     def test_networks_of_a_vpc(self):
         """Every network that is associated now counts, IPv4 and IPv6, and no former one."""
@@ -218,7 +218,7 @@ class TestOthers:
             ],
         }
 
-        assert reading.vpc_record(row).cidrs == ("10.0.0.0/16", "10.2.0.0/16", "2001:db8::/56")
+        assert parse.vpc_record(row).cidrs == ("10.0.0.0/16", "10.2.0.0/16", "2001:db8::/56")
 
 
 class TestTable:
@@ -309,17 +309,17 @@ class TestTable:
 @given(st.text(max_size=40))
 def test_any_destination_is_kept(text):
     """What is no network stays as it is, and canonical form is stable."""
-    assert reading.canonical(reading.canonical(text)) == reading.canonical(text)
+    assert parse.canonical(parse.canonical(text)) == parse.canonical(text)
 
 
 @pytest.mark.parametrize(
     "read",
     [
-        reading.gateway_record,
-        reading.connection_record,
-        reading.customer_gateway_record,
-        reading.vpc_record,
-        reading.subnet_record,
+        parse.gateway_record,
+        parse.connection_record,
+        parse.customer_gateway_record,
+        parse.vpc_record,
+        parse.subnet_record,
         table_record,
     ],
 )

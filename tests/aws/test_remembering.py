@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from vpnmigrate.aws.reading import connection_at_a_glance, gateway_record
-from vpnmigrate.aws.reading_tables import table_record
-from vpnmigrate.aws.remembering import Memory
+from vpnmigrate.aws.parse import connection_at_a_glance, gateway_record, table_record
+from vpnmigrate.aws.row_cache import Memory
 from vpnmigrate.sandbox.tunnels import CANARY
 from vpnmigrate.simulation.topology import topology
 from vpnmigrate.simulation.trial import setting_of

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.aws.answering import REQUEST_ID
-from vpnmigrate.aws.failures import failure_of
-from vpnmigrate.aws.translate import outcome_of, outcome_of_read
-from vpnmigrate.aws.unreadable import CredentialsExpiredError
+from vpnmigrate.aws.errors import failure_of
+from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
+from vpnmigrate.aws.read_errors import CredentialsExpiredError
 from vpnmigrate.commands import one_line
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import (

@@ -19,8 +19,7 @@ import pytest
 from tests.builders import snapshot_by_tag
 from tests.sandbox.worlds import bundled
 from vpnmigrate.aws.account import Account
-from vpnmigrate.aws.clients import ClientSource
-from vpnmigrate.aws.session import Clients
+from vpnmigrate.aws.session import Clients, ClientSource
 from vpnmigrate.engine.ports import Ec2
 from vpnmigrate.errors import NotFoundError, TakenOverError
 from vpnmigrate.model.changes import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vpnmigrate.devices.hazards import fixed_names, opening_lines
+from vpnmigrate.devices.sheet import fixed_names, opening_lines
 
 IOS = """
 crypto isakmp policy 200

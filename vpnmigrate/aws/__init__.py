@@ -1,5 +1,5 @@
-"""Every boto3 call there is, and the translation between EC2's answers and our values.
+"""AWS: every boto3 call, and the translation between EC2's answers and our values.
 
-Keys come in with connections' configurations.  They leave this room only to the vault, or back
-to EC2 when a plan re-uses them.
+Pre-shared keys leave this package for the vault only.
+Begin with ``account``, then ``observe``, ``execute`` and ``outcomes``.
 """

@@ -1,21 +1,19 @@
-"""An AWS account and Region as the runner sees it: ``ports.Ec2`` over boto3."""
+"""AWS account: the ``Ec2`` port implemented with boto3."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from vpnmigrate.aws import describing, looking, performing, surveying
-from vpnmigrate.aws.archiving import Keeps, archive
-from vpnmigrate.aws.asking import Question, always, asking
-from vpnmigrate.aws.clients import ClientSource
-from vpnmigrate.aws.failures import FAILURES, Kind, failure_of
-from vpnmigrate.aws.lasting import ahead_of
-from vpnmigrate.aws.marking import carrying
-from vpnmigrate.aws.reading import configuration_of
-from vpnmigrate.aws.remembering import Memory
-from vpnmigrate.aws.translate import outcome_of, outcome_of_read
-from vpnmigrate.aws.unreadable import CredentialsExpiredError, reading
+from vpnmigrate.aws import describe, execute, observe, survey
+from vpnmigrate.aws.archive import Keeps, archive
+from vpnmigrate.aws.errors import FAILURES, Kind, failure_of
+from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
+from vpnmigrate.aws.parse import configuration_of
+from vpnmigrate.aws.read_errors import CredentialsExpiredError, reading
+from vpnmigrate.aws.request_hooks import Question, always, asking, carrying
+from vpnmigrate.aws.row_cache import Memory
+from vpnmigrate.aws.session import ClientSource, ahead_of
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import AwsError, NoCredentialsError, VaultError
@@ -60,7 +58,7 @@ class Reader:
         who = self.identity()
         with self._renewing():
             clients = self._clients
-            return surveying.find_gateway(clients.reader(), connection, who, clients.region)
+            return survey.find_gateway(clients.reader(), connection, who, clients.region)
 
     def survey(self, gateway: VpnGatewayId) -> Survey:
         """Read widely, as ``ports.Ec2`` says.
@@ -71,7 +69,7 @@ class Reader:
         """
         who = self.identity()
         with self._renewing():
-            return surveying.survey(self._clients, gateway, who, self._clock)
+            return survey.survey(self._clients, gateway, who, self._clock)
 
     def look(self, plan: Plan) -> Reading:
         """Read narrowly, as ``ports.Ec2`` says.
@@ -83,7 +81,7 @@ class Reader:
             with carrying(plan.migration), self._renewing():
                 # A look that was left behind may still be at work: no two share a memory.
                 memory, self._memory = self._memory, Memory()
-                seen = looking.look(self._clients.reader(), plan, self._clock, memory)
+                seen = observe.look(self._clients.reader(), plan, self._clock, memory)
                 self._memory = memory
                 return seen
         except NoCredentialsError as exc:
@@ -134,7 +132,7 @@ class Account(Reader):
     def _send(self, change: Plain, mark: Mark) -> Outcome:
         try:
             with asking(self._may_send):
-                return performing.send(change, mark, self._clients.writer())
+                return execute.send(change, mark, self._clients.writer())
         except FAILURES as exc:
             return self._failed(exc, change, ())
 
@@ -143,7 +141,7 @@ class Account(Reader):
     ) -> Outcome:
         try:
             with asking(self._may_send):
-                return performing.send_connection(change, mark, keys, self._clients.writer())
+                return execute.send_connection(change, mark, keys, self._clients.writer())
         except FAILURES as exc:
             return self._failed(exc, change, keys)
 
@@ -155,7 +153,7 @@ class Account(Reader):
 
     def _old_keys(self, change: CreateVpnConnection) -> tuple[Secret, ...]:
         """Read the keys of the connection that *change* replaces, by outside address."""
-        row = describing.connection(self._clients.reader(), change.replaces)
+        row = describe.connection(self._clients.reader(), change.replaces)
         configuration = configuration_of(row) if row else None
         keys = configuration.keys if configuration else ()
         if configuration is None or len(keys) != len(configuration.tunnels):

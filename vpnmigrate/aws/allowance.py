@@ -1,4 +1,4 @@
-"""What one call may take: time, bytes, and until when its request may leave.
+"""Allowance: time, bytes and last moment of sending of one call.
 
 An allowance belongs to the thread that makes the call.  Whoever waits for that thread may leave it
 behind; from then on it sends nothing more.
@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Final
 
-from vpnmigrate.aws.failures import NotAnAnswerError, NotSentError
+from vpnmigrate.aws.errors import NotAnAnswerError, NotSentError
 from vpnmigrate.model.clock import SystemClock
 
 MEBIBYTE: Final = 2**20

@@ -1,4 +1,4 @@
-"""Answers as they arrive, before and after botocore's parser reads them.
+"""Answers: what arrives before and after botocore parses it.
 
 botocore's parser quotes the whole body in its error, and an answer of EC2's may hold pre-shared
 keys.  So what it raises is replaced here by an error that tells class, status and length.

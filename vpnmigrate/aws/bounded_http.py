@@ -1,4 +1,4 @@
-"""botocore's HTTP session with a limit of bytes, and a last question on a connection that stands.
+"""Bounded HTTP: botocore's HTTP session with a limit of bytes.
 
 botocore has no setting for either, so this reaches for two of its private parts; a test fails when
 they are no longer there.
@@ -14,8 +14,8 @@ from vpnmigrate.aws.allowance import (
     current,
     discard_what_was_not_delivered,
 )
-from vpnmigrate.aws.asking import ask
-from vpnmigrate.aws.failures import NotAnAnswerError, NotSentError
+from vpnmigrate.aws.errors import NotAnAnswerError, NotSentError
+from vpnmigrate.aws.request_hooks import ask
 from vpnmigrate.errors import VpnMigrateError
 
 _PIECE: Final = 2**16

@@ -1,4 +1,4 @@
-"""Calls in threads of their own, which can be left behind: no answer holds up a run for long.
+"""Call threads: calls that can be left behind when they take too long.
 
 A read that was left changes nothing.  A request that may alter AWS either has left when its
 thread is given up, and is in doubt, or never leaves (``allowance``).
@@ -14,8 +14,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, Generic, TypeVar
 
 from vpnmigrate.aws.allowance import Allowance, within
+from vpnmigrate.aws.outcomes import OFFLINE_LIMIT
 from vpnmigrate.aws.session import WRITE_TIMEOUT
-from vpnmigrate.aws.translate import OFFLINE_LIMIT
 from vpnmigrate.engine.ports import Attend, Attendance, InFlight
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome

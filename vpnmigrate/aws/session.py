@@ -1,4 +1,4 @@
-"""The clients, made from a session that may be AWS's own or answered by a model.
+"""AWS session: clients, credentials and their expiry.
 
 botocore's environment variables and configuration files mean what they mean everywhere; only
 retries and time-outs are ours.
@@ -8,32 +8,37 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from vpnmigrate.aws.allowance import ANSWER_BYTES
 from vpnmigrate.aws.answers import watch_answers
-from vpnmigrate.aws.asking import ask_before_sending
 from vpnmigrate.aws.bounded_http import bound
-from vpnmigrate.aws.lasting import credentials_of
-from vpnmigrate.aws.marking import PROGRAM, mark_calls
+from vpnmigrate.aws.request_hooks import PROGRAM, ask_before_sending, mark_calls
 from vpnmigrate.commands import aws
-from vpnmigrate.engine.ports import Credentials
+from vpnmigrate.engine.ports import Credentials, Renewal
 from vpnmigrate.errors import NoCredentialsError, UsageError
 
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_ec2 import EC2Client
 
+
 CONNECT_TIMEOUT: Final = 5
 """Seconds.  A look that cannot connect is repeated by the runner; it must not block for long."""
+
 READ_TIMEOUT: Final = 20
 """Seconds for a describe call; the slowest of ours has a hundred rows."""
+
 WRITE_TIMEOUT: Final = 60
 """Seconds for a mutating call: botocore's own, since giving up early leaves it in doubt."""
+
 READ_ATTEMPTS: Final = 5
 """Waits of at most 1, 2, 4 and 8 s in between, in botocore's standard mode."""
+
 ASIDE_ATTEMPTS: Final = 2
 """For services a plan can do without: an endpoint that cannot be reached costs seconds."""
 
@@ -47,7 +52,7 @@ def session(profile: str | None, region: str | None) -> boto3.Session:
     import boto3
     from botocore.exceptions import BotoCoreError
 
-    from vpnmigrate.aws.failures import words_of
+    from vpnmigrate.aws.errors import words_of
 
     try:
         opened = boto3.Session(profile_name=profile, region_name=region)
@@ -82,9 +87,13 @@ class _Kind:
 
 
 _READER = _Kind("ec2", READ_ATTEMPTS)
+
 _WRITER = _Kind("ec2", 1, WRITE_TIMEOUT)
+
 _STS = _Kind("sts", READ_ATTEMPTS)
+
 _DIRECT_CONNECT = _Kind("directconnect", ASIDE_ATTEMPTS)
+
 _SERVICE_QUOTAS = _Kind("service-quotas", ASIDE_ATTEMPTS)
 
 
@@ -209,3 +218,80 @@ def _keep_bodies_out_of_logs() -> None:
     logger = logging.getLogger("botocore")
     if logger.level < logging.WARNING:
         logger.setLevel(logging.WARNING)
+
+
+class ClientSource(Protocol):
+    """The clients of one account and Region, for several threads (``session.Clients``).
+
+    A client raises what botocore's would, and never repeats a mutating call.
+    """
+
+    @property
+    def region(self) -> str:
+        """The Region that the clients talk to."""
+        ...
+
+    def reader(self) -> EC2Client:
+        """Give EC2 for describe calls."""
+        ...
+
+    def writer(self) -> EC2Client:
+        """Give EC2 for mutating calls, each of which is sent once."""
+        ...
+
+    def sts(self) -> Any:
+        """Give STS."""
+        ...
+
+    def direct_connect(self) -> Any:
+        """Give Direct Connect."""
+        ...
+
+    def service_quotas(self) -> Any:
+        """Give Service Quotas."""
+        ...
+
+    def credentials(self) -> Credentials:
+        """Tell how long the credentials in use last."""
+        ...
+
+    def renew(self) -> None:
+        """Find credentials afresh for the next call."""
+        ...
+
+
+FROM_ENVIRONMENT = "env"
+"""botocore's name for credentials out of variables: read again they are the same ones."""
+
+
+def credentials_of(held: Any) -> Credentials:
+    """Tell how long *held*, a session's credentials, last.
+
+    botocore keeps the end of those that it can renew.  Keys with a session token that it cannot
+    renew end some time, and nobody has told it when.
+    """
+    until = getattr(held, "_expiry_time", None)
+    if isinstance(until, datetime):
+        by_itself = held.method != FROM_ENVIRONMENT
+        renewal = Renewal.BY_ITSELF if by_itself else Renewal.BY_A_PERSON
+        return Credentials(renewal, until.astimezone(UTC))
+    if hasattr(held, "refresh_needed"):
+        return Credentials(Renewal.BY_ITSELF)
+    if getattr(held, "token", None):
+        return Credentials(Renewal.BY_A_PERSON)
+    return Credentials(Renewal.NEEDLESS)
+
+
+def ahead_of(answer: Mapping[str, Any], now: datetime) -> timedelta | None:
+    """Tell how far *now*, our time when *answer* came, is ahead of the Date that AWS wrote on it.
+
+    A Date has whole seconds, and the answer took its time: both are far below what matters.
+    """
+    written = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        there = parsedate_to_datetime(written)
+    except (ValueError, TypeError):
+        return None
+    if there.tzinfo is None:
+        there = there.replace(tzinfo=UTC)
+    return now - there

@@ -105,7 +105,7 @@ class OwnParts:
 
     def paths(self, clients: Clients) -> Paths:
         """Give this host's ways to EC2 and STS."""
-        from vpnmigrate.aws.paths import HostPaths
+        from vpnmigrate.aws.network_path import HostPaths
 
         return HostPaths(
             {

@@ -1,1 +1,5 @@
-"""What the engineer at the device needs: configurations read, and the sheet to work from."""
+"""Devices: what the engineer at the customer gateway needs.
+
+EC2's configuration as values with hidden keys, and the data sheet made from it.
+Begin with ``configuration``, then ``sheet``.
+"""

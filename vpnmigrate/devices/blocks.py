@@ -1,4 +1,4 @@
-"""The seam for what a vendor's device needs typed: the sheet shows blocks, and knows no vendor."""
+"""Vendor blocks: the interface for vendor-specific device commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads EC2's ``CustomerGatewayConfiguration`` into values, with the keys out of sight.
+"""Customer gateway configuration: EC2's XML as values, with keys hidden.
 
 The document comes in two variants, with and without ``bgp`` elements; white space surrounds some
 of its texts; its tunnels come in no stable order (domain.md 3.3, 9.1).  So tunnels are known by

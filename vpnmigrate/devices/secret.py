@@ -1,4 +1,4 @@
-"""A value that no log, error or repr shows."""
+"""Secret: a value that cannot be printed, logged or pickled."""
 
 from __future__ import annotations
 

@@ -1,20 +1,24 @@
-"""The device engineer's sheet: every value, old and new side by side, and what to do in order.
+"""Data sheet for the device engineer, with hazards of AWS's sample.
 
 It holds the keys.  It is text for the vault and must not be shown or logged.
+
+AWS's samples use the same fixed names for every connection and switch the tunnels on: pasted over
+a device with the old ones, they overwrite those and open the new ones at once (domain.md 9.2).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import zip_longest
+from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vpnmigrate.devices.blocks import Block
 from vpnmigrate.devices.configuration import Configuration, Proposal, Tunnel
-from vpnmigrate.devices.hazards import fixed_names, opening_lines
 from vpnmigrate.model.ec2 import VpnConnectionId
 
 Choices = Mapping[str, Sequence[tuple[str, str]]]
@@ -150,3 +154,34 @@ def _yes_or_no(value: object) -> str:
 def _when_changed(old: Sequence[int | None], new: Sequence[int | None]) -> int | None:
     """Give the new AWS ASN where a device has to learn one."""
     return new[0] if new and old and new[0] != old[0] else None
+
+
+_NAMES: Final = tuple(
+    re.compile(pattern, re.IGNORECASE | re.MULTILINE)
+    for pattern in (
+        r"^\s*(interface +tunnel ?\d+)\b",  # Cisco IOS and ASA
+        r"^\s*(crypto +isakmp +policy +\d+)\b",
+        r"^\s*(crypto +ikev[12] +policy +\d+)\b",
+        r"^\s*(crypto +map +\S+ +\d+)\b",
+        r"^\s*(?:set|edit) .*\b(st0(?: unit |\.)\d+)\b",  # Juniper
+        r"^\s*(?:add +vpn +tunnel|set +interface) +(vpnt?\d+)\b",  # Check Point
+        r"^\s*set .*\b(tunnel\.\d+)\b",  # Palo Alto
+        r"^\s*set .*\b(vti ?\d+)\b",  # VyOS
+    )
+)
+
+_OPENERS: Final = re.compile(
+    r"^\s*(no +shutdown|set +interface +vpnt?\d+ state +on|set +status +up|auto ?= ?start)\s*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def fixed_names(sample: str) -> tuple[str, ...]:
+    """Give the object names in *sample* that the old tunnels may bear as well, sorted."""
+    found = {match.group(1) for pattern in _NAMES for match in pattern.finditer(sample)}
+    return tuple(sorted(" ".join(name.split()) for name in found))
+
+
+def opening_lines(sample: str) -> tuple[str, ...]:
+    """Give the lines of *sample* that would enable a tunnel at once, sorted."""
+    return tuple(sorted({" ".join(m.group(1).split()) for m in _OPENERS.finditer(sample)}))

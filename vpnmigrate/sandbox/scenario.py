@@ -92,8 +92,8 @@ def scenario_from_describe(
     Raises:
         MalformedFileError: A member has not the form that describe commands print.
     """
-    from vpnmigrate.aws import reading
-    from vpnmigrate.aws.reading_tables import table_record
+    from vpnmigrate.aws import parse
+    from vpnmigrate.aws.parse import table_record
 
     def read(member: str, record: Callable[[Any], _Record]) -> tuple[_Record, ...]:
         try:
@@ -107,11 +107,11 @@ def scenario_from_describe(
 
     def gateway_with_every_row(row: Any) -> GatewayRecord:
         """Return a gateway that is described as it was, rows of past attachments included."""
-        return replace(reading.gateway_record(row), attachments=reading.attachment_rows(row))
+        return replace(parse.gateway_record(row), attachments=parse.attachment_rows(row))
 
-    connections = read("VpnConnections", lambda row: reading.connection_record(_dated(row)))
+    connections = read("VpnConnections", lambda row: parse.connection_record(_dated(row)))
     tables = read("RouteTables", table_record)
-    vpcs = read("Vpcs", reading.vpc_record)
+    vpcs = read("Vpcs", parse.vpc_record)
     owners = [owner for owner in (*(v.owner for v in vpcs), *(t.owner for t in tables)) if owner]
     return Scenario(
         name=name,
@@ -119,9 +119,9 @@ def scenario_from_describe(
         account=owners[0] if owners else DEFAULT_ACCOUNT,
         region=region,
         vpcs=vpcs,
-        subnets=read("Subnets", reading.subnet_record),
+        subnets=read("Subnets", parse.subnet_record),
         gateways=read("VpnGateways", gateway_with_every_row),
-        customer_gateways=read("CustomerGateways", reading.customer_gateway_record),
+        customer_gateways=read("CustomerGateways", parse.customer_gateway_record),
         connections=connections,
         route_tables=tables,
         advertised=advertised_by(connections, tables),

@@ -1,12 +1,16 @@
-"""Whose call it is, in the user agent of each call, where CloudTrail keeps it.
+"""Request hooks: the user agent of each call, and a last check before it is sent.
 
 The mark travels with the call, not with the client: a client takes a tenth of a second to make and
 serves every step and thread, while botocore settles a client's user agent when it is made.
+
+It is asked when the request is made and signed, and once more when its connection stands
+(``bounded_http``): neither a describe call on the way to it, nor whoever lends the credentials, nor
+a name that is slow to resolve can take long between the last question and the wire.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -43,3 +47,44 @@ def _add(request: Any, **_event: Any) -> None:
     """Add to the user agent of *request*, which is signed already: signatures leave it out."""
     headers = request.headers
     headers.replace_header("User-Agent", headers["User-Agent"] + _mark.get())
+
+
+Question = Callable[[], None]
+"""Returns, or raises what stops the request and passes through to whoever made it."""
+
+
+def always() -> None:
+    """Let every request go."""
+
+
+_question: ContextVar[Question] = ContextVar("vpnmigrate-question", default=always)
+"""Each thread asks its own, and botocore calls its handlers in that thread."""
+
+
+@contextmanager
+def asking(question: Question) -> Iterator[None]:
+    """Ask *question* before each request made within."""
+    before = _question.set(question)
+    try:
+        yield
+    finally:
+        _question.reset(before)
+
+
+def ask_before_sending(client: Any) -> None:
+    """Have every request of *client* asked about by the thread that makes it."""
+    service = client.meta.service_model.service_id.hyphenize()
+    client.meta.events.register(f"before-send.{service}", _ask)
+
+
+def ask() -> None:
+    """Ask the question of this thread.
+
+    Raises:
+        Exception: Whatever stops the request.
+    """
+    _question.get()()
+
+
+def _ask(**_event: Any) -> None:
+    ask()

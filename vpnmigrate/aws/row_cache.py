@@ -1,18 +1,18 @@
-"""Rows of look after look, read once as long as they say the same: a look comes by every second."""
+"""Row cache: unchanged rows of repeated describe answers, parsed once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from vpnmigrate.aws.reading import (
+from vpnmigrate.aws.parse import (
     ELSEWHERE,
     Identified,
     connection_at_a_glance,
     gateway_record,
     in_order,
+    table_record,
 )
-from vpnmigrate.aws.reading_tables import table_record
 from vpnmigrate.model.ec2 import ConnectionRecord, GatewayRecord, RouteTableRecord
 
 if TYPE_CHECKING:

@@ -1,16 +1,12 @@
-"""The narrow reading that a run lives on: three describes, five with a test VPC."""
+"""Observation: the three to five describe calls of a running migration."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vpnmigrate.aws import describing
-from vpnmigrate.aws.reading import (
-    in_order,
-    subnet_record,
-    vpc_record,
-)
-from vpnmigrate.aws.remembering import Memory
+from vpnmigrate.aws import describe
+from vpnmigrate.aws.parse import in_order, subnet_record, vpc_record
+from vpnmigrate.aws.row_cache import Memory
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import GatewayRecord, SubnetRecord, Tag, VpcRecord
 from vpnmigrate.model.plan import Plan
@@ -29,24 +25,24 @@ def look(ec2: EC2Client, plan: Plan, clock: Clock, memory: Memory) -> Reading:
         AwsError: A describe call failed.
     """
     begun = clock.now()
-    gateways = memory.gateways.read(describing.gateways(ec2))
+    gateways = memory.gateways.read(describe.gateways(ec2))
     # A gateway of this run may have lost its tags, and tags may lie on a gateway of others.
     on = sorted({plan.old_gateway, *(g.id for g in gateways if _concerns(g, plan))})
-    connections = memory.connections.read(describing.connections_on(ec2, on))
+    connections = memory.connections.read(describe.connections_on(ec2, on))
     holding = {plan.vpc}
     vpcs: tuple[VpcRecord, ...] = ()
     subnets: tuple[SubnetRecord, ...] = ()
     if plan.decisions.test_vpc:
-        every = in_order(map(vpc_record, describing.vpcs(ec2)))
+        every = in_order(map(vpc_record, describe.vpcs(ec2)))
         vpcs = tuple(vpc for vpc in every if _concerns(vpc, plan))
         if new := sorted(vpc.id for vpc in vpcs if vpc.id not in plan.surveyed):
-            subnets = in_order(map(subnet_record, describing.subnets_in(ec2, new)))
+            subnets = in_order(map(subnet_record, describe.subnets_in(ec2, new)))
             holding.update(new)
     return Reading(
         begun=begun,
         gateways=gateways,
         connections=connections,
-        tables=memory.tables.read(describing.route_tables(ec2, sorted(holding))),
+        tables=memory.tables.read(describe.route_tables(ec2, sorted(holding))),
         vpcs=vpcs,
         subnets=subnets,
     )

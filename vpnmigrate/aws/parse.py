@@ -1,4 +1,4 @@
-"""Describe answers turned into records: pure, tolerant of absent keys, and free of secrets.
+"""Parser: describe answers converted to records, without secrets.
 
 Any EC2-compatible server may answer, so no key is taken for granted and no value refused: states
 and origins that are new to us survive as they are.
@@ -16,11 +16,15 @@ from msgspec.structs import replace
 
 from vpnmigrate.devices.configuration import Configuration, ConfigurationError, parse
 from vpnmigrate.model.ec2 import (
+    AssociationRecord,
     Attached,
     ConnectionRecord,
     CustomerGatewayId,
     CustomerGatewayRecord,
     GatewayRecord,
+    RouteRecord,
+    RouteTableId,
+    RouteTableRecord,
     StaticPrefixRecord,
     SubnetRecord,
     TunnelReading,
@@ -35,6 +39,9 @@ from vpnmigrate.model.ec2 import (
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
         CustomerGatewayTypeDef,
+        RouteTableAssociationTypeDef,
+        RouteTableTypeDef,
+        RouteTypeDef,
         SubnetTypeDef,
         TagTypeDef,
         VgwTelemetryTypeDef,
@@ -54,6 +61,7 @@ class Identified(Protocol):
 
 
 _Record = TypeVar("_Record", bound=Identified)
+
 ELSEWHERE: Final = ("TransitGatewayId", "CoreNetworkArn", "VpnConcentratorId")
 """What a connection ends on if not on a virtual private gateway."""
 
@@ -257,3 +265,85 @@ def number(value: object) -> int | None:
 
 def _state(row: Mapping[str, Any] | None) -> str:
     return str((row or {}).get("State", ""))
+
+
+_DESTINATIONS: Final = (
+    "DestinationCidrBlock",
+    "DestinationIpv6CidrBlock",
+    "DestinationPrefixListId",
+)
+
+_TARGETS: Final = (
+    "GatewayId",
+    "NatGatewayId",
+    "TransitGatewayId",
+    "VpcPeeringConnectionId",
+    "EgressOnlyInternetGatewayId",
+    "LocalGatewayId",
+    "CarrierGatewayId",
+    "CoreNetworkArn",
+    "OdbNetworkArn",
+    # A route to an instance names its interface too, and the interface is what stays.
+    "NetworkInterfaceId",
+    "InstanceId",
+    "IpAddress",
+)
+
+_UNTIED: Final = ("disassociating", "disassociated", "failed")
+
+
+def table_record(row: RouteTableTypeDef) -> RouteTableRecord:
+    """Read a route table; subnets without a table of their own are not listed in it."""
+    return RouteTableRecord(
+        id=RouteTableId(row.get("RouteTableId", "")),
+        vpc=VpcId(row.get("VpcId", "")),
+        owner=row.get("OwnerId") or "",
+        associations=tuple(
+            sorted(
+                (
+                    _association(association)
+                    for association in row.get("Associations") or ()
+                    if (association.get("AssociationState") or {}).get("State") not in _UNTIED
+                ),
+                key=attrgetter("id"),
+            )
+        ),
+        propagating=tuple(
+            sorted(
+                VpnGatewayId(entry.get("GatewayId", ""))
+                for entry in row.get("PropagatingVgws") or ()
+            )
+        ),
+        routes=tuple(
+            sorted(
+                map(_route, row.get("Routes") or ()),
+                key=attrgetter("destination", "origin", "target"),
+            )
+        ),
+        tags=tags_of(row.get("Tags")),
+    )
+
+
+def _association(row: RouteTableAssociationTypeDef) -> AssociationRecord:
+    return AssociationRecord(
+        id=row.get("RouteTableAssociationId", ""),
+        subnet=row.get("SubnetId") or None,
+        gateway=row.get("GatewayId") or None,
+        main=bool(row.get("Main")),
+    )
+
+
+def _route(row: RouteTypeDef) -> RouteRecord:
+    return RouteRecord(
+        destination=canonical(_first(row, _DESTINATIONS)),
+        target=_first(row, _TARGETS),
+        origin=row.get("Origin", ""),
+        state=row.get("State", ""),
+    )
+
+
+def _first(row: RouteTypeDef, keys: tuple[str, ...]) -> str:
+    for key in keys:
+        if value := row.get(key):
+            return str(value)
+    return ""

@@ -1,11 +1,11 @@
-"""One EC2 call for each change: the only place from which AWS is altered."""
+"""Execution: one EC2 call per change, the only code that alters AWS."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from vpnmigrate.aws.failures import NotAnAnswerError
+from vpnmigrate.aws.errors import NotAnAnswerError
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.model.changes import CreateVpnConnection
 from vpnmigrate.model.changes.base import Mark, Performed

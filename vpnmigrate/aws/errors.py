@@ -1,4 +1,4 @@
-"""What went wrong with a call, told apart by the one question that matters: was it carried out?"""
+"""AWS errors: failed calls, by whether the change may have been made."""
 
 from __future__ import annotations
 

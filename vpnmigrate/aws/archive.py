@@ -1,4 +1,4 @@
-"""The device files of a connection: its configuration, AWS's sample, and the sheet.
+"""Archive: configuration, sample and data sheet of a connection.
 
 What is read here holds keys.  It goes into the vault as it comes and nowhere else.
 """
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from vpnmigrate.aws import describing
-from vpnmigrate.aws.pages import pages
-from vpnmigrate.aws.reading import chosen_options
-from vpnmigrate.aws.unreadable import reading
+from vpnmigrate.aws import describe
+from vpnmigrate.aws.describe import pages
+from vpnmigrate.aws.parse import chosen_options
+from vpnmigrate.aws.read_errors import reading
 from vpnmigrate.devices.configuration import ConfigurationError, parse
 from vpnmigrate.devices.sheet import Sample, Side, sheet
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotFoundError
@@ -50,7 +50,7 @@ def archive(change: ArchiveConfiguration, ec2: EC2Client, vault: Keeps) -> Perfo
         AwsError: A describe call failed.
         VaultError: A file could not be written.
     """
-    row = describing.connection(ec2, change.connection)
+    row = describe.connection(ec2, change.connection)
     if row is None:
         raise NotFoundError(f"{change.connection} is not listed")
     kept = _keep_configuration(change.connection, row, vault)
@@ -79,7 +79,7 @@ def _keep_configuration(
 
 def _old_side(connection: VpnConnectionId, ec2: EC2Client) -> Side:
     try:
-        row = describing.connection(ec2, connection)
+        row = describe.connection(ec2, connection)
     except NotFoundError:
         row = None
     if row is None:

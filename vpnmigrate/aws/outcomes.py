@@ -1,4 +1,4 @@
-"""Decision table for EC2's refusals of mutating calls.
+"""Outcomes: EC2 error codes of mutating calls, and their meaning for a run.
 
 This is the table of domain.md 12.2, in the order in which the rules are tried.  EC2
 models no errors, so a rule goes by code, by the words of the message, or by both.
@@ -10,6 +10,86 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+
+from vpnmigrate.aws.errors import Failure, Kind, is_denial, is_throttle
+from vpnmigrate.aws.read_errors import RENEW, CredentialsExpiredError
+from vpnmigrate.errors import (
+    AwsError,
+    AwsUnreadableError,
+    NoCredentialsError,
+    NotFoundError,
+    UnreachableError,
+)
+from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Refused
+
+CREDENTIALS_LIMIT: Final = timedelta(minutes=60)
+"""For a person to log in again; a run waits as long for one at a device (``options.Waits``)."""
+
+OFFLINE_LIMIT: Final = timedelta(minutes=30)
+"""For this machine's way to AWS to return; as long as the longest wait of a cutover."""
+
+_TAGGING: Final = frozenset(
+    {"CreateVpnGateway", "CreateVpnConnection", "CreateVpc", "CreateSubnet"}
+)
+"""Calls that carry tags, for which EC2 asks the permission to tag as well."""
+
+
+def outcome_of(failure: Failure) -> Outcome:
+    """Say what *failure* means for its change."""
+    told = f"{failure.operation}: {failure.message}"
+    match failure.kind:
+        case Kind.CREDENTIALS:
+            why = f"the AWS credentials have expired or are missing; {RENEW} ({told})"
+            return Later(why, CREDENTIALS_LIMIT, failure.request_id)
+        case Kind.UNREACHED:
+            return Later(f"AWS cannot be reached: {told}", OFFLINE_LIMIT)
+        case Kind.UNKNOWN:
+            return InDoubt(f"{failure.code} {told}".strip())
+        case Kind.MALFORMED:
+            return Refused(
+                "ParamValidation",
+                told,
+                advice="botocore refuses a value of the plan: correct it and plan again",
+            )
+        case Kind.ANSWERED:
+            return _answered(failure)
+
+
+def outcome_of_read(error: AwsError) -> Outcome:
+    """Say what it means for a change that a read it needs has failed: nothing was sent."""
+    told = error.message
+    match error:
+        case CredentialsExpiredError() | NoCredentialsError():
+            return Later(f"{told}; {error.advice}", CREDENTIALS_LIMIT)
+        case UnreachableError():
+            return Later(told, OFFLINE_LIMIT)
+        case AwsUnreadableError():
+            return Later(told, THROTTLE_LIMIT)
+        case NotFoundError():
+            return Later(told, UNKNOWN_YET_LIMIT)
+        case _:
+            return Refused(type(error).__name__.removesuffix("Error"), told, error.next_step)
+
+
+def _answered(failure: Failure) -> Outcome:
+    code, message, call = failure.code, failure.message, failure.operation
+    if is_throttle(code):
+        return Later(f"{code}: {message}", THROTTLE_LIMIT, failure.request_id)
+    if is_denial(code):
+        return Refused(code, message, advice=_missing(call), request_id=failure.request_id)
+    match decision_on(code, message, call):
+        case Wait(limit):
+            return Later(f"{code}: {message}", limit, failure.request_id)
+        case Done():
+            # Of what was made a moment ago EC2 says so too: only a look can tell.
+            return InDoubt(f"{code}: {message}")
+        case Stop(advice, definite):
+            return Refused(code, message, advice, failure.request_id, definite=definite)
+
+
+def _missing(call: str) -> str:
+    also = " and ec2:CreateTags" if call in _TAGGING else ""
+    return f"allow ec2:{call}{also} for this role; the run goes on from here when it is run again"
 
 
 @dataclass(frozen=True)
@@ -61,17 +141,24 @@ class Rule:
 
 THROTTLE_LIMIT: Final = timedelta(minutes=15)
 """Buckets refill within a minute (domain.md 5), but other tools of the account drain them too."""
+
 UNKNOWN_YET_LIMIT: Final = timedelta(minutes=2)
 """Until what was just created or attached is known everywhere (domain.md 3.1)."""
+
 _NEW_RESOURCE: Final = Wait(UNKNOWN_YET_LIMIT)
+
 _GATEWAY: Final = Wait(timedelta(minutes=10))
 """A gateway's creation, or its deletion once nothing uses it (domain.md 3.1)."""
+
 _CONNECTION: Final = Wait(timedelta(minutes=40))
 """A connection's creation (domain.md 3.1)."""
+
 _DETACH: Final = Wait(timedelta(minutes=30))
 """A slow detach (domain.md 3.1)."""
+
 _VPC: Final = Wait(timedelta(minutes=10))
 """Until what lies in a test VPC is gone; a detach there is waited for before (domain.md 2.10)."""
+
 _WORKFLOW: Final = Wait(timedelta(minutes=40))
 """Another operation on the same resource; the longest is a connection's creation."""
 
@@ -95,7 +182,9 @@ _NAMING_GATEWAY: Final = frozenset(
 """Calls that take a gateway only once its attachment is known."""
 
 _ATTACH: Final = frozenset({"AttachVpnGateway"})
+
 _DETACHES: Final = frozenset({"DetachVpnGateway"})
+
 _ENDS: Final = frozenset(
     {
         "DetachVpnGateway",

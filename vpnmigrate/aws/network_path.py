@@ -1,4 +1,4 @@
-"""How this host reaches AWS: names are resolved and routes asked for, nothing is sent."""
+"""Network path: how this host reaches the AWS endpoints."""
 
 from __future__ import annotations
 

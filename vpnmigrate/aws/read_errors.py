@@ -1,4 +1,4 @@
-"""Failed reads turned into errors: whether a later look may do better, and what to do."""
+"""Read errors: unreadable answers, and whether a later read may succeed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from vpnmigrate.aws.allowance import asks
 from vpnmigrate.aws.answers import STUMBLES, UnreadableAnswerError
-from vpnmigrate.aws.failures import (
+from vpnmigrate.aws.errors import (
     FAILURES,
     NOT_KNOWN,
     Failure,

@@ -1,4 +1,4 @@
-"""The describe calls of EC2 that we use, each read to its last page.
+"""Describe calls: each read to its last page.
 
 A list that has nothing in it is there all the same: an answer without it is not EC2's
 (``unreadable``).
@@ -6,11 +6,11 @@ A list that has nothing in it is there all the same: an answer without it is not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from vpnmigrate.aws.pages import pages
-from vpnmigrate.aws.unreadable import reading
+from vpnmigrate.aws.errors import NotAnAnswerError
+from vpnmigrate.aws.read_errors import reading
 from vpnmigrate.model.ec2 import VpcId, VpnConnectionId, VpnGatewayId
 
 if TYPE_CHECKING:
@@ -78,3 +78,35 @@ def subnets_in(ec2: EC2Client, vpcs: Sequence[VpcId]) -> Sequence[SubnetTypeDef]
     with reading("ec2:DescribeSubnets"):
         found = pages(ec2.describe_subnets, Filters=filters)
         return [row for page in found for row in page["Subnets"]]
+
+
+PAGES: Final = 100
+"""One hundred pages of 100 rows are fifty times the quota of route tables in a VPC (200), and
+more than any other list of ours can have (domain.md 5)."""
+
+
+def pages(
+    ask: Callable[..., Mapping[str, Any]],
+    *,
+    asked_as: str = "NextToken",
+    named_as: str = "NextToken",
+    most: int = PAGES,
+    **asked: Any,
+) -> Iterator[Mapping[str, Any]]:
+    """Give the pages that *ask* answers with; *named_as* is where each names the next one.
+
+    Raises:
+        NotAnAnswerError: There are more than *most*, or a page leads back to one before.
+    """
+    seen: set[str] = set()
+    for _ in range(most):
+        page = ask(**asked)
+        yield page
+        token = page.get(named_as)
+        if not token:
+            return
+        if token in seen:
+            raise NotAnAnswerError("its pages go round in a circle: a token has come twice")
+        seen.add(token)
+        asked[asked_as] = token
+    raise NotAnAnswerError(f"it has more than {most} pages")

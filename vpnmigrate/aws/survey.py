@@ -1,0 +1,203 @@
+"""Survey: the full reading for a plan, including Direct Connect and quotas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from vpnmigrate.aws import describe
+from vpnmigrate.aws.describe import pages
+from vpnmigrate.aws.parse import (
+    connection_record,
+    customer_gateway_record,
+    gateway_record,
+    in_order,
+    table_record,
+    vpc_record,
+)
+from vpnmigrate.aws.read_errors import reading
+from vpnmigrate.aws.session import ClientSource
+from vpnmigrate.commands import aws
+from vpnmigrate.engine.ports import Identity
+from vpnmigrate.errors import AwsError, NotFoundError, RefusedError
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.ec2 import AccountId, GatewayRecord, VpcId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.survey import (
+    DirectConnectAssociation,
+    Quotas,
+    Survey,
+    Unread,
+    VirtualInterface,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+
+def survey(clients: ClientSource, gateway: VpnGatewayId, who: Identity, clock: Clock) -> Survey:
+    """Read everything about *gateway* that decides whether and how it can be replaced.
+
+    Raises:
+        NotFoundError: This account has no such gateway in this Region.
+        AwsError: A describe call failed.
+    """
+    taken = clock.wall()
+    ec2 = clients.reader()
+    gateways = in_order(map(gateway_record, describe.gateways(ec2)))
+    leaving = next((record for record in gateways if record.id == gateway), None)
+    if leaving is None:
+        raise _not_found(f"virtual private gateway {gateway}", who, clients.region)
+    connections = in_order(map(connection_record, describe.connections(ec2)))
+    on_it = tuple(c for c in connections if c.vpn_gateway == gateway)
+    used = {connection.customer_gateway for connection in on_it}
+    devices = in_order(map(customer_gateway_record, describe.customer_gateways(ec2)))
+    vpcs = in_order(map(vpc_record, describe.vpcs(ec2)))
+    held = _held(leaving)
+    tables = describe.route_tables(ec2, held) if held else ()
+    through_direct_connect = direct_connect(clients, gateway)
+    limits, unread = quotas(clients)
+    return Survey(
+        taken=taken,
+        account=AccountId(who.account),
+        region=clients.region,
+        gateway=leaving,
+        vpcs=vpcs,
+        connections=on_it,
+        customer_gateways=tuple(device for device in devices if device.id in used),
+        route_tables=in_order(map(table_record, tables)),
+        other_gateways=tuple(g for g in gateways if g.id != gateway and g.state != "deleted"),
+        other_connections=tuple(
+            c for c in connections if c.vpn_gateway != gateway and c.state != "deleted"
+        ),
+        virtual_interfaces=through_direct_connect.interfaces,
+        associations=through_direct_connect.associations,
+        quotas=limits,
+        unread=(*through_direct_connect.unread, *unread),
+    )
+
+
+def find_gateway(
+    ec2: EC2Client, connection: VpnConnectionId, who: Identity, region: str
+) -> VpnGatewayId:
+    """Give the virtual private gateway that *connection* ends on.
+
+    Raises:
+        NotFoundError: This account has no such connection in this Region.
+        RefusedError: The connection ends on something else, or nowhere.
+        AwsError: The describe call failed.
+    """
+    try:
+        row = describe.connection(ec2, connection)
+    except NotFoundError:
+        row = None
+    if row is None:
+        raise _not_found(f"VPN connection {connection}", who, region)
+    found = connection_record(row)
+    if found.vpn_gateway is None:
+        raise RefusedError(
+            f"{connection} ends on {found.elsewhere or 'nothing'}, not on a virtual private "
+            "gateway: there is no gateway to replace",
+            advice="give a connection of a virtual private gateway, or --vpn-gateway",
+        )
+    return found.vpn_gateway
+
+
+def _held(gateway: GatewayRecord) -> list[VpcId]:
+    """Give the VPCs that *gateway* is on or not yet off."""
+    return sorted({a.vpc for a in gateway.attachments if a.vpc and a.state != "detached"})
+
+
+def _not_found(what: str, who: Identity, region: str) -> NotFoundError:
+    return NotFoundError(
+        f"there is no {what} in account {who.account}, Region {region}",
+        advice=(
+            "check --profile and --region:",
+            aws("ec2", "describe-vpn-gateways", "--region", region),
+        ),
+    )
+
+
+_GONE: Final = frozenset({"deleted", "rejected", "disassociated"})
+"""Listed for a quarter of an hour longer, and no obstacle (domain.md 7)."""
+
+_CODES: Final = {
+    "gateways_per_region": ("ec2", "L-7029FAB6"),
+    "connections_per_region": ("ec2", "L-3E6EC3A3"),
+    "connections_per_gateway": ("ec2", "L-B91E5754"),
+    "vpcs_per_region": ("vpc", "L-F678F1CE"),
+}
+"""Field of ``Quotas`` to service and quota code (domain.md 5); the other one cannot be raised."""
+
+
+@dataclass(frozen=True)
+class DirectConnect:
+    """What of Direct Connect stands on a gateway, as far as it could be read."""
+
+    interfaces: tuple[VirtualInterface, ...] = ()
+    associations: tuple[DirectConnectAssociation, ...] = ()
+    unread: tuple[Unread, ...] = ()
+
+
+def direct_connect(clients: ClientSource, gateway: VpnGatewayId) -> DirectConnect:
+    """Read the private virtual interfaces and gateway associations on *gateway*."""
+    try:
+        client = clients.direct_connect()
+        return DirectConnect(
+            interfaces=tuple(sorted(_interfaces(client, gateway), key=lambda i: i.id)),
+            associations=tuple(sorted(_associations(client, gateway), key=lambda a: a.id)),
+        )
+    except AwsError as exc:
+        return DirectConnect(unread=(Unread("direct_connect", exc.message),))
+
+
+def _interfaces(client: Any, gateway: VpnGatewayId) -> Iterator[VirtualInterface]:
+    # There is no filter by gateway.
+    with reading("directconnect:DescribeVirtualInterfaces"):
+        found = pages(
+            client.describe_virtual_interfaces, asked_as="nextToken", named_as="nextToken"
+        )
+        rows = [row for page in found for row in page["virtualInterfaces"]]
+    for row in rows:
+        state = row.get("virtualInterfaceState", "")
+        if row.get("virtualGatewayId") == gateway and state not in _GONE:
+            yield VirtualInterface(row.get("virtualInterfaceId", ""), state, gateway)
+
+
+def _associations(client: Any, gateway: VpnGatewayId) -> Iterator[DirectConnectAssociation]:
+    with reading("directconnect:DescribeDirectConnectGatewayAssociations"):
+        found = pages(
+            client.describe_direct_connect_gateway_associations,
+            asked_as="nextToken",
+            named_as="nextToken",
+            virtualGatewayId=gateway,
+        )
+        rows = [row for page in found for row in page["directConnectGatewayAssociations"]]
+    for row in rows:
+        state = row.get("associationState", "")
+        if state not in _GONE:
+            yield DirectConnectAssociation(
+                row.get("associationId", ""), state, row.get("directConnectGatewayId", "")
+            )
+
+
+def quotas(clients: ClientSource) -> tuple[Quotas, tuple[Unread, ...]]:
+    """Read the limits in force; AWS's defaults stand in for those that cannot be read."""
+    limits = {field: getattr(Quotas(), field) for field in Quotas.__struct_fields__}
+    try:
+        for field, (service, code) in _CODES.items():
+            limits[field] = _quota(clients.service_quotas(), service, code, limits[field])
+    except AwsError as exc:
+        return Quotas(**limits), (Unread("quotas", exc.message),)
+    return Quotas(**limits), ()
+
+
+def _quota(client: Any, service: str, code: str, default: int) -> int:
+    try:
+        with reading("servicequotas:GetServiceQuota"):
+            answer = client.get_service_quota(ServiceCode=service, QuotaCode=code)
+            quota = answer["Quota"]
+    except NotFoundError:
+        return default  # never raised for this account
+    value = quota.get("Value")
+    return default if value is None else int(value)
