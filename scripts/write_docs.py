@@ -20,7 +20,7 @@ import fault_page
 import msgspec
 
 from vpnmigrate.cli.reference import markdown
-from vpnmigrate.hooks import Telling
+from vpnmigrate.local.hooks import Telling
 from vpnmigrate.planning.playbook import schema_text
 
 ROOT = Path(__file__).parents[1]

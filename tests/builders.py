@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from vpnmigrate.local.run_directory import Run, Runs
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import (
     AWS_VPN,
@@ -54,7 +55,6 @@ from vpnmigrate.model.snapshot import (
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.ownership import role_by_tag
 from vpnmigrate.planning.rollback_proof import DeadEnd, Length, Proof
-from vpnmigrate.rundir import Run, Runs
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 VPC = VpcId("vpc-1")

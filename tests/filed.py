@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.builders import a_run
-from vpnmigrate.journal.disk import Disk
-from vpnmigrate.journal.file import FileJournal
-from vpnmigrate.lock import Me, take_lock
+from vpnmigrate.local.journal_file import Disk, FileJournal
+from vpnmigrate.local.lock import Me, take_lock
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.rundir import Run
 
 ANN = Me("ann", "desk", 101)
 BOB = Me("bob", "desk", 202)

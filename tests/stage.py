@@ -24,6 +24,7 @@ from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Entry, Intended, Record
 from vpnmigrate.journal.run_clock import run_clock
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import OperatorTask
 from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.decisions import Decisions
@@ -39,7 +40,6 @@ from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
-from vpnmigrate.vault import Vault
 
 R = TypeVar("R")
 

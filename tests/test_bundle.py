@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpnmigrate.bundle import (
+from vpnmigrate.errors import BundleDamagedError, MalformedFileError, VpnMigrateError
+from vpnmigrate.local.bundle import (
     MANIFEST,
     MOST_FILES,
     About,
@@ -20,7 +21,6 @@ from vpnmigrate.bundle import (
     require_packed_by_us,
     unpack,
 )
-from vpnmigrate.errors import BundleDamagedError, MalformedFileError, VpnMigrateError
 
 ABOUT = About("m-1", "f" * 64, "0.1.0", entries=2, head="a" * 64)
 FILES = {"journal.jsonl": b"one\ntwo\n", "plan.json": b"{}", "plan.0123456789ab.json": b"[]"}

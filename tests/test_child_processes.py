@@ -13,28 +13,28 @@ from pathlib import Path
 import pytest
 
 from tests.builders import a_run
-from vpnmigrate.child_processes import (
+from vpnmigrate.cli.flags import Aws
+from vpnmigrate.cli.people import NoPrompt, TerminalPeople
+from vpnmigrate.errors import RefusedError
+from vpnmigrate.local.child_processes import (
     OPERATOR_PROGRAM,
     WATCHDOG,
     Inheritance,
     child_environment,
     working_directory,
 )
-from vpnmigrate.cli.bounded import Bounds, run_bounded
-from vpnmigrate.cli.flags import Aws
-from vpnmigrate.cli.people import NoPrompt, TerminalPeople
-from vpnmigrate.cli.watchdogs import WatchdogProcess
-from vpnmigrate.errors import RefusedError
+from vpnmigrate.local.probes import Prober
+from vpnmigrate.local.program_files import pinned
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.subprocess_limits import Bounds, run_bounded
+from vpnmigrate.local.watchdog_process import WatchdogProcess
 from vpnmigrate.model.changes import RunTest
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import Decisions, HookMoment
 from vpnmigrate.model.probes import Tally
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.prober import Prober
-from vpnmigrate.program_files import pinned
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import RunCommands
-from vpnmigrate.rundir import Run
 
 HERE = Path("/run/here")
 PYTHON = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable,)}))
@@ -251,8 +251,8 @@ class TestRealChildren:
 KEEPS_WATCH = """
 import json, os, sys, time
 from pathlib import Path
-from vpnmigrate.duty import on_duty
-from vpnmigrate.rundir import Run
+from vpnmigrate.local.lock import on_duty
+from vpnmigrate.local.run_directory import Run
 home = sys.argv[sys.argv.index("--run-dir") + 1]
 run = Run(Path(home) / sys.argv[2])
 env = os.environ.get

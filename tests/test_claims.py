@@ -7,7 +7,7 @@ import pytest
 from tests.builders import OLD
 from vpnmigrate.engine.preconditions import Foreign, Free, Ours, claim_of, require_not_foreign
 from vpnmigrate.errors import ClaimedError, Exit
-from vpnmigrate.lock import holder_name
+from vpnmigrate.local.lock import holder_name
 from vpnmigrate.model.facts import ABSENT, UNKNOWN, Value
 
 US = holder_name("alice", "laptop", "77aa")

@@ -16,9 +16,8 @@ from tests.shapes import Shape, shape_left
 from tests.stage import Stage
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import JournalError
-from vpnmigrate.journal.disk import Disk, SystemDisk
-from vpnmigrate.journal.file import read_journal
 from vpnmigrate.journal.records import Intended
+from vpnmigrate.local.journal_file import Disk, SystemDisk, read_journal
 
 READS = ("Describe", "Get", "List")
 WAYS: dict[str, Callable[[Runner], object]] = {"apply": Runner.forward, "rollback": Runner.back}

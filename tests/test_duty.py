@@ -12,14 +12,14 @@ from contextlib import contextmanager
 import pytest
 
 from tests.builders import NOON, a_run
-from vpnmigrate.duty import Post, Trouble, note_trouble, on_duty, post_of, watchdog_of
 from vpnmigrate.errors import LockedError
+from vpnmigrate.local.lock import Post, Trouble, note_trouble, on_duty, post_of, watchdog_of
 
 KEEPS = """
 import os, sys, time
 from pathlib import Path
-from vpnmigrate.duty import on_duty
-from vpnmigrate.rundir import Run
+from vpnmigrate.local.lock import on_duty
+from vpnmigrate.local.run_directory import Run
 with on_duty(Run(Path(sys.argv[1])), os.getpid()):
     print("at its post", flush=True)
     time.sleep(600)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.builders import MIGRATION, NOON, a_survey
 from vpnmigrate.errors import Exit, MalformedFileError, PlanEditedError, UsageError, exit_code
-from vpnmigrate.files import (
+from vpnmigrate.local.documents import (
     LARGEST_TEXT,
     PLAYBOOKS,
     SCENARIOS,

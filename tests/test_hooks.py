@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.report.examples import BEGAN, BGP, ENABLE, OLD, VPC, a_journal, a_plan
-from vpnmigrate.hooks import ABOUT, ASKED, Telling, moment_of, telling
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
     Acceptable,
@@ -29,6 +28,7 @@ from vpnmigrate.journal.records import (
     StepSettled,
     TrafficVerified,
 )
+from vpnmigrate.local.hooks import ABOUT, ASKED, Telling, moment_of, telling
 from vpnmigrate.model.changes import DetachVpnGateway
 from vpnmigrate.model.decisions import Decisions, HookMoment
 from vpnmigrate.model.ec2 import VpnConnectionId

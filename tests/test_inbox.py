@@ -14,10 +14,7 @@ import pytest
 from tests.builders import a_run
 from tests.journal.stories import OPENED, ask
 from vpnmigrate.errors import JournalError, VpnMigrateError
-from vpnmigrate.inbox import Abort, Accept, Confirm, Continue, Done, Inbox, Pause
 from vpnmigrate.journal import replay
-from vpnmigrate.journal.disk import SystemDisk
-from vpnmigrate.journal.file import FileJournal, read_journal
 from vpnmigrate.journal.orders import CONFIRMED_AFTER_ALL
 from vpnmigrate.journal.records import (
     AbortAsked,
@@ -35,11 +32,13 @@ from vpnmigrate.journal.records import (
     TrafficVerified,
     Verb,
 )
-from vpnmigrate.lock import Me, take_lock
+from vpnmigrate.local.inbox import Abort, Accept, Confirm, Continue, Done, Inbox, Pause
+from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
+from vpnmigrate.local.lock import Me, take_lock
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.rundir import Run
 
 FORWARD = DirectionTaken(Direction.FORWARD, 1)
 TASK = Intended(1, 5, ask(5, Word.DEVICES_CONFIGURED))

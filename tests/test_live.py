@@ -8,7 +8,7 @@ from datetime import timedelta
 from tests.builders import a_run
 from tests.report.examples import BEGAN, a_journal
 from vpnmigrate.journal.records import StepBegun
-from vpnmigrate.live import LiveFile, Now, read_live
+from vpnmigrate.local.live_view import LiveFile, Now, read_live
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.progress import Sight, TunnelSight, Waiting
 

@@ -17,11 +17,11 @@ import pytest
 
 from tests.builders import a_run
 from vpnmigrate.errors import LockedError, VpnMigrateError
-from vpnmigrate.journal.file import FileJournal, read_journal
 from vpnmigrate.journal.records import Noted
-from vpnmigrate.lock import Me, RunLock, is_held, owner_at_work, take_lock, this_process
+from vpnmigrate.local.journal_file import FileJournal, read_journal
+from vpnmigrate.local.lock import Me, RunLock, is_held, owner_at_work, take_lock, this_process
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import SteadyClock, VirtualClock
-from vpnmigrate.rundir import Run
 
 ROOT = Path(__file__).parents[1]
 ALICE = Me("alice", "laptop", os.getpid())
@@ -33,10 +33,10 @@ import sys
 from pathlib import Path
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.errors import VpnMigrateError
-from vpnmigrate.journal.file import FileJournal
-from vpnmigrate.lock import this_process, take_lock
+from vpnmigrate.local.journal_file import FileJournal
+from vpnmigrate.local.lock import this_process, take_lock
 from vpnmigrate.journal.records import Noted
-from vpnmigrate.rundir import Run
+from vpnmigrate.local.run_directory import Run
 
 run, clock = Run(Path(sys.argv[1])), SteadyClock()
 try:

@@ -16,10 +16,10 @@ from tests.journal.stories import Story
 from vpnmigrate.engine.ports import Observer
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal.records import Entry
-from vpnmigrate.logs import REDACTED, Event, log_of, redact
+from vpnmigrate.local.logs import REDACTED, Event, log_of, redact
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.settings import LogTo
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.rundir import Run
-from vpnmigrate.settings import LogTo
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.engine.observe import Claimant
 from vpnmigrate.engine.runner import Runner, Surroundings
-from vpnmigrate.files import scenario_text
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Intended
+from vpnmigrate.local.documents import scenario_text
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import AwsChange, Change, DisassociateEdge, PlaceClaim
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions
@@ -25,7 +26,6 @@ from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario_file import scenario_from_text
-from vpnmigrate.vault import Vault
 
 
 class Trial:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from vpnmigrate.private_files import make_folder, open_to_append, write_output
+from vpnmigrate.local.private_files import make_folder, open_to_append, write_output
 
 NOBODY = 65534
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
@@ -206,7 +206,8 @@ class TestOutput:
     def test_standard_output_is_written_in_order(self, tmp_path, name, to):
         """What was printed before comes before, wherever standard output leads."""
         program = (
-            "from pathlib import Path; from vpnmigrate.private_files import write_output as w; "
+            "from pathlib import Path; "
+            "from vpnmigrate.local.private_files import write_output as w; "
             f"print('one'); w(Path({name!r}), b'two\\n'); print('three')"
         )
         target = tmp_path / "printed"

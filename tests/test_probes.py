@@ -19,12 +19,12 @@ from vpnmigrate.errors import UsageError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import OutageBegan, OutageEnded, Probed
 from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local.probes import Prober
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import Decisions, Waits
 from vpnmigrate.model.probes import Command, Connect, Moment, Tally, counted, missed, probe_from
-from vpnmigrate.prober import Prober
 from vpnmigrate.report.progress import probes_told
-from vpnmigrate.rundir import Run
 
 SECOND = timedelta(seconds=1)
 PATIENCE = 30

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.builders import a_run
-from vpnmigrate.cli.bounded import Bounds, run_bounded
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError
+from vpnmigrate.local.probes import Prober
+from vpnmigrate.local.program_files import changed, checked, pinned, require_unchanged
+from vpnmigrate.local.subprocess_limits import Bounds, run_bounded
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import Decisions, HookMoment, TestVpc
 from vpnmigrate.model.probes import Tally, missed
 from vpnmigrate.planning.playbook import playbook_from
-from vpnmigrate.prober import Prober
-from vpnmigrate.program_files import changed, checked, pinned, require_unchanged
 
 PATIENT = Bounds(timedelta(seconds=60))
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.builders import NOON, a_plan, minutes
 from vpnmigrate.errors import MalformedFileError, VpnMigrateError
+from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.model.approval import Rehearsed
-from vpnmigrate.rehearsals import Rehearsals
 
 PLAN = msgspec.structs.replace(a_plan(), fingerprint="f" * 64)
 RESULT = Rehearsed(

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from vpnmigrate.files import PLAYBOOKS
+from vpnmigrate.local.documents import PLAYBOOKS
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.planning.playbook import playbook_schema
 from vpnmigrate.planning.strict_yaml import document_from

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vpnmigrate.errors import UsageError
-from vpnmigrate.settings import LogTo, Settings, settings_of
+from vpnmigrate.local.settings import LogTo, Settings, settings_of
 
 
 def test_the_flag_goes_before_the_environment() -> None:

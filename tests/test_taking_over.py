@@ -17,10 +17,10 @@ from vpnmigrate.engine.call_limits import DirectCalls, unattended
 from vpnmigrate.engine.execute import Performer
 from vpnmigrate.engine.recorder import Logbook
 from vpnmigrate.errors import TakenOverError
-from vpnmigrate.journal.file import FileJournal
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local.journal_file import FileJournal
 from vpnmigrate.model.changes import AwsChange, DisablePropagation
 from vpnmigrate.model.changes.base import Mark, Outcome, Performed
 from vpnmigrate.model.clock import VirtualClock

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from vpnmigrate.duty import watchdog_of
-from vpnmigrate.rundir import Run
+from vpnmigrate.local.lock import watchdog_of
+from vpnmigrate.local.run_directory import Run
 
 ROOT = Path(__file__).parents[1]
 TUTORIALS = ("tutorial.md", "tutorial-change-window.md", "tutorial-when-it-goes-wrong.md")

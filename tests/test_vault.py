@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from vpnmigrate.errors import VaultError
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.vault import Vault
 
 ID = VpnConnectionId("vpn-1")
 TEXT = "the key is old.Key_one.1111\n"

@@ -33,6 +33,7 @@ from vpnmigrate.journal.timing import (
     since_turning_back,
     until_restored,
 )
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Approvals
@@ -48,7 +49,6 @@ from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.robot import DeviceEngineer
 from vpnmigrate.sandbox.scenario import scenario_from_survey
 from vpnmigrate.steps.route_lookup import Row, equivalence
-from vpnmigrate.vault import Vault
 
 BOUNDARIES = range(1, 11)
 """The steps a rollback may begin after: all that apply takes."""

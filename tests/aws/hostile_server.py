@@ -15,8 +15,8 @@ import boto3
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.allowance import ANSWER_BYTES
 from vpnmigrate.aws.session import Clients
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import SteadyClock
-from vpnmigrate.vault import Vault
 
 Answer = Callable[[socket.socket], None]
 LISTS = (

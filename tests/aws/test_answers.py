@@ -20,13 +20,13 @@ from vpnmigrate.aws.errors import LONGEST
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.aws.survey import direct_connect, quotas
 from vpnmigrate.errors import AwsUnreadableError
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import CreateVpnConnection
 from vpnmigrate.model.changes.base import InDoubt
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import CustomerGatewayId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import connection_role
-from vpnmigrate.vault import Vault
 
 KEY = "CANARY0123456789abcdef_A"
 OLD = VpnConnectionId("vpn-1")

@@ -12,11 +12,11 @@ from tests.aws.answering import MARK, Answering, Params, Refusal
 from tests.devices.documents import NEW_ENDS, NEW_KEYS, OLD_ENDS, OLD_KEYS, a_document
 from tests.devices.test_hazards import IOS
 from vpnmigrate.aws.account import Account
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.changes.base import Later, Outcome, Performed, Refused
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.vault import Vault
 
 OLD, NEW = VpnConnectionId("vpn-old"), VpnConnectionId("vpn-new")
 OLD_DOCUMENT = a_document(connection=OLD)

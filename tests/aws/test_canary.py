@@ -19,6 +19,7 @@ from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.devices.configuration import parse
 from vpnmigrate.errors import AwsError
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import ArchiveConfiguration, CreateVpnConnection, CreateVpnGateway
 from vpnmigrate.model.changes.base import Mark, Performed
 from vpnmigrate.model.clock import VirtualClock
@@ -29,7 +30,6 @@ from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.vault import Vault
 
 OLD = VpnGatewayId("vgw-0a300000000000001")
 LONDON = VpnConnectionId("vpn-0a300000000000001")

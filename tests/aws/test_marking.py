@@ -15,11 +15,11 @@ from tests.builders import a_plan
 from vpnmigrate import __version__
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients, session
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import AttachVpnGateway
 from vpnmigrate.model.changes.base import Mark, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import MigrationId, VpcId, VpnGatewayId
-from vpnmigrate.vault import Vault
 
 GATEWAY = VpnGatewayId("vgw-1")
 NOTHING = (

@@ -13,6 +13,7 @@ from tests.devices.documents import OLD_KEYS, Ends, a_document
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.commands import one_line
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model import changes
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
 from vpnmigrate.model.clock import VirtualClock
@@ -25,7 +26,6 @@ from vpnmigrate.model.ec2 import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.vault import Vault
 
 GATEWAY, VPC, TABLE = VpnGatewayId("vgw-1"), VpcId("vpc-1"), RouteTableId("rtb-1")
 ROLE = Role("connection/vpn-old")

@@ -16,6 +16,7 @@ from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.commands import Invocation
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.decisions import Decisions, InsideMode, KeyMode, TestVpc
 from vpnmigrate.model.ec2 import MigrationId, Role, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan, connection_role
@@ -31,7 +32,6 @@ from vpnmigrate.sandbox.scenario import Scenario
 from vpnmigrate.sandbox.scenario_file import scenario_from_text
 from vpnmigrate.sandbox.serve import serve
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.vault import Vault
 
 SPEED = 120
 """EC2's minutes take half a second: less than the CLI needs to start."""

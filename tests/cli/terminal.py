@@ -15,10 +15,10 @@ from vpnmigrate.cli.people import NoPrompt, TerminalPeople
 from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.engine.ports import People
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands
-from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.loading import world_of
 

@@ -10,9 +10,9 @@ from tests.test_accepting import OneTunnel
 from vpnmigrate.cli.flags import Asking
 from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.engine.ports import People
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands
-from vpnmigrate.rundir import Run
 
 PLAYBOOK = "name: p\nsummary: s\ndecisions: {old_tunnels: leave, waits: {tunnels: 5m}}\n"
 

@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 
 from vpnmigrate.cli.sandboxed import SandboxParts
-from vpnmigrate.journal.file import read_journal
 from vpnmigrate.journal.records import Approved, Forced
-from vpnmigrate.lock import this_process
-from vpnmigrate.rundir import Runs
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.lock import this_process
+from vpnmigrate.local.run_directory import Runs
 
 
 class Somebody(SandboxParts):

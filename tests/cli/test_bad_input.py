@@ -25,7 +25,7 @@ from vpnmigrate.devices.configuration import (
     parse,
 )
 from vpnmigrate.errors import Exit, UsageError, VpnMigrateError
-from vpnmigrate.files import PLAYBOOKS, SCENARIOS, scenario_text
+from vpnmigrate.local.documents import PLAYBOOKS, SCENARIOS, scenario_text
 from vpnmigrate.sandbox.actions import WRITES
 from vpnmigrate.sandbox.scenario import Scenario
 

@@ -12,10 +12,10 @@ from threading import Event
 
 import pytest
 
-from vpnmigrate.cli.bounded import MOST_OUTPUT, Bounds, Ended, run_bounded
+from vpnmigrate.local.program_files import pinned
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.subprocess_limits import MOST_OUTPUT, Bounds, Ended, run_bounded
 from vpnmigrate.model.decisions import Decisions, HookMoment
-from vpnmigrate.program_files import pinned
-from vpnmigrate.rundir import Run
 
 PROGRAMS = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable,)}))
 PATIENT = Bounds(timedelta(seconds=60))

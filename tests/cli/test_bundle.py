@@ -13,16 +13,16 @@ import msgspec
 import pytest
 
 from tests.cli.terminal import Terminal
-from vpnmigrate import bundle
 from vpnmigrate.cli.leave import run
 from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.cli.worlds import load
-from vpnmigrate.files import load_plan
 from vpnmigrate.journal.chain import lines_of, read_chain
 from vpnmigrate.journal.records import OutageBegan, OutageEnded
+from vpnmigrate.local import bundle
+from vpnmigrate.local.documents import load_plan
+from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.rehearsals import Rehearsals
 from vpnmigrate.sandbox.loading import world_of
 
 Files = dict[str, bytes]

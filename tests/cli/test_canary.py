@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.counts import share
-from vpnmigrate.files import load_playbook
+from vpnmigrate.local.documents import load_playbook
 from vpnmigrate.model.decisions import KeyMode
 
 REUSING = """

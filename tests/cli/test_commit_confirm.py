@@ -16,12 +16,12 @@ from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.engine.ports import Path, Paths
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.inbox import Confirm, Inbox
-from vpnmigrate.lock import Owner
+from vpnmigrate.local.inbox import Confirm, Inbox
+from vpnmigrate.local.lock import Owner
+from vpnmigrate.local.run_directory import Run, Runs
+from vpnmigrate.local.settings import settings_of
 from vpnmigrate.model.clock import Clock, Stamp
-from vpnmigrate.rundir import Run, Runs
 from vpnmigrate.sandbox.faults import Fault, Faults, FaultSource, Killed, Kind
-from vpnmigrate.settings import settings_of
 
 CUTOVER = (
     "DisableVgwRoutePropagation",

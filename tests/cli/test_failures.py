@@ -13,8 +13,8 @@ from tests.cli.terminal import Terminal
 from vpnmigrate.cli.leave import run
 from vpnmigrate.cli.parts import OwnParts
 from vpnmigrate.cli.sandboxed import SandboxParts
-from vpnmigrate.lock import take_lock, this_process
-from vpnmigrate.rundir import Runs
+from vpnmigrate.local.lock import take_lock, this_process
+from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.sandbox.world import World
 

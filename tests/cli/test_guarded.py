@@ -10,11 +10,11 @@ import pytest
 
 from tests.mangled.written import everything_written, hooks_in, leaks
 from vpnmigrate.cli.crash import keep
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.redaction import HIDDEN
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.sandbox.tunnels import canary_key
-from vpnmigrate.vault import Vault
 
 OLD = "vpn-0a100000000000001"
 KEY = canary_key(0, OLD, 0)

@@ -16,12 +16,12 @@ from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.in_sandbox_time import InSandboxTime
 from vpnmigrate.cli.leave import run
 from vpnmigrate.errors import UsageError
+from vpnmigrate.local.settings import settings_of
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.sandbox.pace import PacedClock
 from vpnmigrate.sandbox.serve import Server, serve
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.settings import settings_of
-from vpnmigrate.vault import Vault
 
 YEAR = timedelta(days=365)
 

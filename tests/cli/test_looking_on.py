@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 
 from vpnmigrate.cli.leave import run
-from vpnmigrate.live import LiveFile
-from vpnmigrate.lock import take_lock
+from vpnmigrate.local.live_view import LiveFile
+from vpnmigrate.local.lock import take_lock
+from vpnmigrate.local.run_directory import Runs
+from vpnmigrate.local.settings import settings_of
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.rundir import Runs
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
-from vpnmigrate.settings import settings_of
 
 
 class TestEnds:

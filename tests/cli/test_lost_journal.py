@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from vpnmigrate.files import load_plan
-from vpnmigrate.rundir import Runs
+from vpnmigrate.local.documents import load_plan
+from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 
 

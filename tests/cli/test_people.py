@@ -12,13 +12,13 @@ import pytest
 from tests.builders import NOON
 from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
 from vpnmigrate.engine.ports import Choice, Overdue
+from vpnmigrate.local.program_files import pinned
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, RunTest
 from vpnmigrate.model.decisions import Decisions, HookMoment
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.program_files import pinned
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.words import RunCommands
-from vpnmigrate.rundir import Run
 
 TASK = AskOperator(5, Word.DEVICES_CONFIGURED, "load the candidate")
 PROGRAMS = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable,)}))

@@ -22,6 +22,7 @@ from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients, ClientSource
 from vpnmigrate.engine.ports import Ec2
 from vpnmigrate.errors import NotFoundError, TakenOverError
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import (
     AddStaticPrefix,
     ArchiveConfiguration,
@@ -73,7 +74,6 @@ from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.serve import serve
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.vault import Vault
 
 OLD = VpnGatewayId("vgw-0a300000000000001")
 LONDON = VpnConnectionId("vpn-0a300000000000001")

@@ -22,16 +22,16 @@ from tests.stage import Stage
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.worlds import load
-from vpnmigrate.files import load_plan
-from vpnmigrate.journal.file import read_journal
+from vpnmigrate.local.documents import load_plan
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.planning.drift import differences
-from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.control import Client
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.pace import PacedClock
 from vpnmigrate.sandbox.serve import serve
-from vpnmigrate.vault import Vault
 
 GATEWAY = "vgw-0a100000000000001"
 SCENARIO = "single-bgp"

@@ -15,12 +15,12 @@ from vpnmigrate.cli.in_sandbox_time import InSandboxTime
 from vpnmigrate.cli.leave import run
 from vpnmigrate.cli.signals import to_the_end
 from vpnmigrate.engine.ports import Choice, Overdue, People
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, OperatorTask
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands
-from vpnmigrate.rundir import Run
 
 ENGINEER = "VPNMIGRATE_TEST_ENGINEER"
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.e2e.operators import Migration, a_migration, ended, until
 from vpnmigrate.journal import RunState, Traffic, replay
-from vpnmigrate.journal.file import read_journal
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.model.clock import SystemClock
 from vpnmigrate.model.decisions import BackOut
 

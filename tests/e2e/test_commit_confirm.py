@@ -15,10 +15,10 @@ import pytest
 
 from tests.e2e.operators import TICK, Migration, a_migration, ended, until
 from tests.e2e.shells import PATIENCE
-from vpnmigrate.duty import watchdog_of
 from vpnmigrate.journal import RunState, Traffic, replay
-from vpnmigrate.journal.file import read_journal
 from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.lock import watchdog_of
 
 PLAYBOOK = """
 name: quick

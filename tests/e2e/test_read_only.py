@@ -16,8 +16,8 @@ import pytest
 from tests.counts import share
 from tests.e2e.operators import Migration, a_migration, ended, until
 from tests.e2e.shells import PATIENCE, ROOT
-from vpnmigrate.journal.file import read_journal
 from vpnmigrate.journal.records import Intended
+from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.model.changes import CreateVpnConnection, CreateVpnGateway
 
 OWN_MOUNTS = ("unshare", "--map-root-user", "--mount", "--propagation", "private")

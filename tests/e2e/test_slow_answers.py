@@ -15,8 +15,8 @@ from tests.e2e.operators import PLAYBOOK, SCENARIO, Migration, ended, until
 from tests.e2e.slow_proxy import SlowProxy, slowed
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.journal import RunState, Traffic, replay
-from vpnmigrate.journal.file import read_journal
 from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.sandbox.loading import world_of
 from vpnmigrate.sandbox.pace import PacedClock

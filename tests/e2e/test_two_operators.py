@@ -14,8 +14,8 @@ import pytest
 
 from tests.e2e.operators import Migration, a_migration, until
 from tests.e2e.shells import PATIENCE
-from vpnmigrate.journal.file import read_journal
 from vpnmigrate.journal.records import Intended, Opened
+from vpnmigrate.local.journal_file import read_journal
 
 REFUSED = 4
 MANY = ("apply", "apply", "rollback", "finalize")

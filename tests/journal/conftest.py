@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.builders import a_run
-from vpnmigrate.journal.disk import Disk
-from vpnmigrate.journal.file import FileJournal
-from vpnmigrate.lock import Me, take_lock
+from vpnmigrate.local.journal_file import Disk, FileJournal
+from vpnmigrate.local.lock import Me, take_lock
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.rundir import Run
 
 ME = Me("alice", "laptop", 4242)
 

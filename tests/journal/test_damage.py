@@ -13,12 +13,11 @@ from tests.journal.conftest import ME, Opening
 from tests.journal.stories import OPENED, Story
 from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.journal.chain import Mark, genesis, lines_of, read_chain
-from vpnmigrate.journal.disk import SystemDisk
-from vpnmigrate.journal.file import FileJournal, read_journal
 from vpnmigrate.journal.records import Noted
-from vpnmigrate.lock import take_lock
+from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
+from vpnmigrate.local.lock import take_lock
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.rundir import Run
 
 ENTRIES = Story().migrated().returned().retired().entries
 TEXT, HEAD = lines_of(ENTRIES, genesis(MIGRATION))

@@ -13,13 +13,12 @@ from tests.journal.conftest import ME, Opening
 from tests.journal.stories import OPENED, Story
 from vpnmigrate.engine.ports import Journal
 from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.journal.disk import SystemDisk
-from vpnmigrate.journal.file import FileJournal, read_journal
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Noted
-from vpnmigrate.lock import Owner, take_lock
+from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
+from vpnmigrate.local.lock import Owner, take_lock
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.rundir import Run
 
 STORY = Story().staged().records
 

@@ -15,9 +15,9 @@ from tests.mangled.written import hooks_in, leaks
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.cli.sandboxed import SandboxParts
-from vpnmigrate.journal.file import read_journal
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.decisions import KeyMode
-from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.serve import serve
 from vpnmigrate.sandbox.world import World
 

@@ -60,7 +60,7 @@ def apply(
     from vpnmigrate.cli.brought import brought_to
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.running import Terms, named, probes_of
-    from vpnmigrate.cli.watchdogs import span_of
+    from vpnmigrate.local.watchdog_process import span_of
     from vpnmigrate.model.gates import Milestone
     from vpnmigrate.report import outcome
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from vpnmigrate.approval_files import save_approval
 from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
 from vpnmigrate.cli.questions import require_yes
-from vpnmigrate.files import load_plan
+from vpnmigrate.local.documents import load_plan, save_approval
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.ec2 import AccountId
 from vpnmigrate.model.plan import Plan

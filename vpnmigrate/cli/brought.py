@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpnmigrate.approval_files import load_approval
 from vpnmigrate.cli.flags import AtGates
 from vpnmigrate.engine.gates import ASKED
 from vpnmigrate.errors import UsageError
+from vpnmigrate.local.documents import load_approval
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, Milestone
 

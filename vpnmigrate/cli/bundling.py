@@ -14,11 +14,13 @@ from pathlib import Path
 import msgspec
 
 import vpnmigrate
-from vpnmigrate import bundle
-from vpnmigrate.bundle import About, Manifest
 from vpnmigrate.cli.reporting import compared
 from vpnmigrate.errors import BundleDamagedError, RefusedError, VpnMigrateError
-from vpnmigrate.files import (
+from vpnmigrate.journal.chain import Contents, Mark, read_chain
+from vpnmigrate.journal.history import plans_of
+from vpnmigrate.local import bundle
+from vpnmigrate.local.bundle import About, Manifest
+from vpnmigrate.local.documents import (
     LARGEST_PLAN,
     MEGABYTE,
     plan_from_text,
@@ -26,9 +28,9 @@ from vpnmigrate.files import (
     save_bytes,
     survey_from_text,
 )
-from vpnmigrate.journal.chain import Contents, Mark, read_chain
-from vpnmigrate.journal.head import read_mark
-from vpnmigrate.journal.history import plans_of
+from vpnmigrate.local.journal_file import read_mark
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import Plan
@@ -36,8 +38,6 @@ from vpnmigrate.report.document import html, markdown
 from vpnmigrate.report.evidence import Evidence, as_json, document
 from vpnmigrate.report.packed import Packed
 from vpnmigrate.report.verified import Verified
-from vpnmigrate.rundir import Run
-from vpnmigrate.vault import Vault
 
 JOURNAL, LOG, PLAN, AFTER = "journal.jsonl", "log.jsonl", "plan.json", "after.json"
 REHEARSAL = "rehearsal.json"

@@ -8,8 +8,8 @@ def runs(incomplete: str) -> list[str]:
     import os
 
     from vpnmigrate.errors import VpnMigrateError
-    from vpnmigrate.rundir import Runs
-    from vpnmigrate.settings import settings_of
+    from vpnmigrate.local.run_directory import Runs
+    from vpnmigrate.local.settings import settings_of
 
     try:
         known = Runs(settings_of(os.environ).home).list()

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from vpnmigrate import __version__
 from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.local.private_files import make_folder, open_to_append
+from vpnmigrate.local.settings import settings_of
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.private_files import make_folder, open_to_append
-from vpnmigrate.settings import settings_of
 
 LONGEST = 300
 """Characters of a message that are kept."""

@@ -12,10 +12,10 @@ from vpnmigrate.cli.flags import Home, Printing
 from vpnmigrate.cli.invocation import remember
 from vpnmigrate.cli.parts import OwnParts, Parts, redaction_in
 from vpnmigrate.commands import Invocation
+from vpnmigrate.local.run_directory import Runs
+from vpnmigrate.local.settings import Settings, settings_of
 from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.report.console import Console, JsonResults, Results, TextResults
-from vpnmigrate.rundir import Runs
-from vpnmigrate.settings import Settings, settings_of
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from vpnmigrate.cli.running import Hand, Terms, work_on
 from vpnmigrate.cli.signals import deaf_to_hang_ups
 from vpnmigrate.cli.standings import standing_of
 from vpnmigrate.cli.subject import Subject, by_id
-from vpnmigrate.duty import Trouble, log_of_watchdog, note_trouble, on_duty
 from vpnmigrate.engine.call_limits import LimitedReader
 from vpnmigrate.engine.commit_confirm import (
     GoBack,
@@ -32,19 +31,19 @@ from vpnmigrate.engine.commit_confirm import (
 from vpnmigrate.engine.persistence import is_exhausted, may_pass, pause_after
 from vpnmigrate.engine.preconditions import require_account
 from vpnmigrate.errors import AwsError, LockedError, VpnMigrateError
-from vpnmigrate.inbox import Abort, Inbox
 from vpnmigrate.journal import RunState, replay
-from vpnmigrate.journal.file import read_journal
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.run_clock import RunClock, run_clock
-from vpnmigrate.lock import owner_at_work
+from vpnmigrate.local.inbox import Abort, Inbox
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.lock import Trouble, log_of_watchdog, note_trouble, on_duty, owner_at_work
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import safe
-from vpnmigrate.rundir import Run
-from vpnmigrate.vault import Vault
 
 GLANCE = timedelta(seconds=5)
 """Between two looks at the journal."""

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from vpnmigrate.cli.parts import OwnParts
 from vpnmigrate.errors import UnreachableError, UsageError
+from vpnmigrate.local.settings import CLOCK_VARIABLE
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.sandbox.control import Client
 from vpnmigrate.sandbox.following import FollowingClock
-from vpnmigrate.settings import CLOCK_VARIABLE
 
 if TYPE_CHECKING:
     from vpnmigrate.aws.session import Clients

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import typer
 
 from vpnmigrate.commands import Command, Invocation, option
+from vpnmigrate.local.settings import CLOCK_VARIABLE, HOME_VARIABLE
 from vpnmigrate.report.failure import Again
-from vpnmigrate.settings import CLOCK_VARIABLE, HOME_VARIABLE
 
 _AGAIN = "vpnmigrate.again"
 _ENDPOINTS = "AWS_ENDPOINT_URL"

@@ -12,14 +12,14 @@ from vpnmigrate.cli.who import new_holder
 from vpnmigrate.cli.wishes import GATEWAY_GOES, GATEWAY_STAYS
 from vpnmigrate.commands import cli, options
 from vpnmigrate.errors import HeldError, RefusedError, UsageError
-from vpnmigrate.files import require_unedited
 from vpnmigrate.journal import RunState
-from vpnmigrate.journal.file import read_journal
 from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local.documents import require_unedited
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.program_files import require_unchanged
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
-from vpnmigrate.program_files import require_unchanged
 from vpnmigrate.report.standing import Standing, deletion_begun
 
 

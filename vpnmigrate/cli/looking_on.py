@@ -12,17 +12,17 @@ from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.standings import standing_of, standings_of
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import Exit, InterruptedRunError, UsageError
-from vpnmigrate.journal.file import read_journal
 from vpnmigrate.journal.history import turned_back
 from vpnmigrate.journal.records import Entry, Failed, Held
 from vpnmigrate.journal.run_clock import run_clock
-from vpnmigrate.live import read_live
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.live_view import read_live
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import Shown
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import RunCommands, hanging
-from vpnmigrate.rundir import Run
 
 PACE = timedelta(seconds=1)
 SHOWN_BEFORE = 10

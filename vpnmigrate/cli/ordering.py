@@ -9,15 +9,15 @@ from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.standings import standing_of
 from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import LockedError, RefusedError, UsageError
-from vpnmigrate.inbox import Abort, Accept, Confirm, Continue, Inbox, Order, Pause
-from vpnmigrate.journal.file import FileJournal, read_journal
 from vpnmigrate.journal.orders import answer_to, why_not
 from vpnmigrate.journal.records import Declined, Record, Verb
-from vpnmigrate.lock import take_lock
+from vpnmigrate.local.inbox import Abort, Accept, Confirm, Continue, Inbox, Order, Pause
+from vpnmigrate.local.journal_file import FileJournal, read_journal
+from vpnmigrate.local.lock import take_lock
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.report.ordered import Given
 from vpnmigrate.report.standing import Standing
-from vpnmigrate.rundir import Run
 
 ANSWER_WITHIN = timedelta(seconds=10)
 """A process at work looks into its inbox every second, but a call to AWS may take its time."""

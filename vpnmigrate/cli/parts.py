@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from vpnmigrate.aws.session import Clients
     from vpnmigrate.engine.ports import Calls, Paths, People, Probes, Watchdog
-    from vpnmigrate.lock import Me
+    from vpnmigrate.local.lock import Me
+    from vpnmigrate.local.run_directory import Run
     from vpnmigrate.report.words import RunCommands
-    from vpnmigrate.rundir import Run
 
 
 class Parts(Protocol):
@@ -116,7 +116,7 @@ class OwnParts:
 
     def watchdog(self, run: Run, aws: Aws) -> Watchdog:
         """Give a process that goes back with *run* by itself."""
-        from vpnmigrate.cli.watchdogs import WatchdogProcess
+        from vpnmigrate.local.watchdog_process import WatchdogProcess
 
         # A process takes the machine's time to start, whatever time this one lives in.
         return WatchdogProcess(run, aws.words(), SteadyClock(), self.program)
@@ -124,7 +124,7 @@ class OwnParts:
     def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
         """Give the person at this terminal, if there is one."""
         from vpnmigrate.cli.people import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
-        from vpnmigrate.files import load_plan
+        from vpnmigrate.local.documents import load_plan
 
         prompt = StdinPrompt(sys.stdin) if self.attended(asking) else NoPrompt()
         kind = UnaskedPeople if asking.yes else TerminalPeople
@@ -132,8 +132,8 @@ class OwnParts:
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
         """Give threads of this process."""
-        from vpnmigrate.files import load_plan
-        from vpnmigrate.prober import Prober
+        from vpnmigrate.local.documents import load_plan
+        from vpnmigrate.local.probes import Prober
 
         return Prober(self.clock, run, load_plan(run.plan).programs, extra)
 

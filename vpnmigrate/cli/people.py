@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Protocol, TextIO
 
-from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
 from vpnmigrate.engine.ports import Choice, Overdue
+from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
+from vpnmigrate.local.program_files import checked
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.program_files import checked
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands, command, wrapped
-from vpnmigrate.rundir import Run
 
 _DONE = ("done",)
 _YES_OR_NO = ("yes", "no")

@@ -18,16 +18,16 @@ from vpnmigrate.cli.subject import require_replannable
 from vpnmigrate.commands import Advice, cli
 from vpnmigrate.engine.recorder import built_by
 from vpnmigrate.errors import RefusedError, UsageError
-from vpnmigrate.files import load_plan_in_force, load_playbook, save_plan
 from vpnmigrate.journal import replay
-from vpnmigrate.journal.file import read_journal
+from vpnmigrate.local.documents import load_plan_in_force, load_playbook, save_plan
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.program_files import pinned
 from vpnmigrate.model.decisions import ChangeNumber, Decisions
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.planner import plan_from, replan_from
 from vpnmigrate.planning.rollback_proof import Proof, prove
 from vpnmigrate.planning.window_parser import FORM, window_from
-from vpnmigrate.program_files import pinned
 from vpnmigrate.report.proof import sentence
 
 DEFAULT_PLAYBOOK = "standard"

@@ -10,7 +10,7 @@ from vpnmigrate.cli.flags import Printing
 def list_(printing: Printing) -> None:
     """List the playbooks that come with the program."""
     from vpnmigrate.cli.desk import results_of
-    from vpnmigrate.files import ready_playbooks
+    from vpnmigrate.local.documents import ready_playbooks
     from vpnmigrate.report import shelf
 
     books = {book.name: book.summary for book in ready_playbooks()}
@@ -27,7 +27,7 @@ def show(
     import msgspec
 
     from vpnmigrate.cli.desk import results_of
-    from vpnmigrate.files import PLAYBOOKS
+    from vpnmigrate.local.documents import PLAYBOOKS
     from vpnmigrate.planning.playbook import playbook_from
 
     found = PLAYBOOKS.read(name)

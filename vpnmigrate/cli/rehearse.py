@@ -39,8 +39,8 @@ def rehearse(
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.rehearsing import tried
     from vpnmigrate.commands import cli
-    from vpnmigrate.files import load_plan
-    from vpnmigrate.rehearsals import Rehearsals
+    from vpnmigrate.local.documents import load_plan
+    from vpnmigrate.local.rehearsals import Rehearsals
     from vpnmigrate.report import hardship
     from vpnmigrate.report import rehearsal as view
 

@@ -9,23 +9,23 @@ from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Aws
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError
-from vpnmigrate.files import load_survey, read_plan, save_survey, save_text
 from vpnmigrate.journal import replay
-from vpnmigrate.journal.file import read_journal
 from vpnmigrate.journal.history import made_by
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local.documents import load_survey, read_plan, save_survey, save_text
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.rehearsals import Rehearsals
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.planner import unexpected
-from vpnmigrate.rehearsals import Rehearsals
 from vpnmigrate.report.document import Document, html, markdown
 from vpnmigrate.report.evidence import After, Evidence
 from vpnmigrate.report.words import wrapped
-from vpnmigrate.rundir import Run
 
 FORMS = {".md": markdown, ".html": html}
 

@@ -14,7 +14,6 @@ from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.brought import Brought
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking, Aws
-from vpnmigrate.cli.hooks import CommandHooks, HookedJournal, attended
 from vpnmigrate.cli.looking_on import can_draw
 from vpnmigrate.cli.lost import LOST, is_blind, outranked, taking_over
 from vpnmigrate.cli.signals import Interruption, heeding
@@ -43,11 +42,15 @@ from vpnmigrate.errors import (
     WrongAccountError,
 )
 from vpnmigrate.journal import RunState, replay
-from vpnmigrate.journal.file import FileJournal
 from vpnmigrate.journal.records import Approved, Noted, Opened, Replanned
-from vpnmigrate.live import LiveFile
-from vpnmigrate.lock import take_lock
-from vpnmigrate.logs import RunLog, log_of
+from vpnmigrate.local.hooks import CommandHooks, HookedJournal, attended
+from vpnmigrate.local.journal_file import FileJournal
+from vpnmigrate.local.live_view import LiveFile
+from vpnmigrate.local.lock import take_lock
+from vpnmigrate.local.logs import RunLog, log_of
+from vpnmigrate.local.rehearsals import Rehearsals
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.approval import Approval, Rehearsed
 from vpnmigrate.model.clock import Clock, span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
@@ -56,15 +59,12 @@ from vpnmigrate.model.probes import Command, probe_from
 from vpnmigrate.model.programs import ADVICE, name_fault
 from vpnmigrate.planning.approvals import require_valid
 from vpnmigrate.planning.rollback_proof import prove
-from vpnmigrate.rehearsals import Rehearsals
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.progress import PlainProgress
 from vpnmigrate.report.proof import brief
 from vpnmigrate.report.standing import Standing
 from vpnmigrate.report.words import RunCommands, wrapped
-from vpnmigrate.rundir import Run
-from vpnmigrate.vault import Vault
 
 BLIND = (
     "The journal of an earlier process is not here, so what AWS shows is believed only after "

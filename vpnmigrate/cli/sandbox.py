@@ -60,8 +60,8 @@ def serve(
 
     from vpnmigrate.cli import worlds
     from vpnmigrate.cli.desk import results_of
+    from vpnmigrate.local.settings import CLOCK_VARIABLE
     from vpnmigrate.report import served
-    from vpnmigrate.settings import CLOCK_VARIABLE
 
     astray = tuple(name for name in served.ASTRAY if name in os.environ)
     with worlds.served(scenario, port=port, speed=speed, attentive=attentive) as server:

@@ -12,11 +12,11 @@ from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.ports import Calls, NoPaths, Paths, People, Probes, Watchdog
 from vpnmigrate.engine.traffic_watch import NoProbes
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.lock import this_process
+from vpnmigrate.local.lock import this_process
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands
-from vpnmigrate.rundir import Run
 from vpnmigrate.sandbox.door import session_for
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.robot import REACTION, DeviceEngineer

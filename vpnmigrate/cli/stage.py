@@ -14,7 +14,7 @@ from vpnmigrate.cli.leave import run
 from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.cli.worlds import load
 from vpnmigrate.errors import Exit, VpnMigrateError
-from vpnmigrate.files import read_plan
+from vpnmigrate.local.documents import read_plan
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.report.story import Scene
 from vpnmigrate.sandbox.faults import Fault, Faults, FaultSource, Killed, Kind

@@ -10,20 +10,19 @@ from datetime import datetime
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.wishes import gateway_goes
 from vpnmigrate.commands import Invocation
-from vpnmigrate.duty import Trouble, post_of
 from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
-from vpnmigrate.files import read_plan
 from vpnmigrate.journal import RunState, replay
-from vpnmigrate.journal.file import read_journal
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.run_clock import run_clock
-from vpnmigrate.live import read_live
-from vpnmigrate.lock import owner_at_work
+from vpnmigrate.local.documents import read_plan
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.live_view import read_live
+from vpnmigrate.local.lock import Trouble, owner_at_work, post_of
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.approvals import Person, counting
 from vpnmigrate.report.failure import StoppedError
 from vpnmigrate.report.standing import Retry, Standing
-from vpnmigrate.rundir import Run
 
 UNSURE = "if AWS knows them as whoever carries the plan out, whose login name is the same"
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.files import (
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local.documents import (
     LARGEST_PLAN,
     load_plan_in_force,
     plan_from_text,
     read_bytes,
     require_derived,
 )
-from vpnmigrate.journal import RunState
-from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.rundir import Run
 
 
 @dataclass(frozen=True)

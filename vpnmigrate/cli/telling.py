@@ -6,7 +6,7 @@ from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.standings import standing_of
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import UsageError
-from vpnmigrate.inbox import Done, Inbox
+from vpnmigrate.local.inbox import Done, Inbox
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.report.standing import Standing
 

@@ -6,7 +6,7 @@ import getpass
 import secrets
 import socket
 
-from vpnmigrate.lock import Me, holder_name, this_process
+from vpnmigrate.local.lock import Me, holder_name, this_process
 
 
 def this_person() -> Me:

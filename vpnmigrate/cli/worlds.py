@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from vpnmigrate.cli.crash import Keeping
 from vpnmigrate.errors import UsageError
-from vpnmigrate.files import SCENARIOS, describe_documents, read_plan, scenario_text
+from vpnmigrate.local.documents import SCENARIOS, describe_documents, read_plan, scenario_text
 from vpnmigrate.sandbox.scenario import Scenario, scenario_from_describe, scenario_from_survey
 from vpnmigrate.sandbox.scenario_file import scenario_from_text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vpnmigrate.bundle import About
+from vpnmigrate.local.bundle import About
 from vpnmigrate.report.words import columns, heading, item, wrapped
 
 SCHEMA = "vpnmigrate/verified/1"

@@ -1,4 +1,4 @@
-"""Loading and saving plans, playbooks, scenarios and saved describe output.
+"""Documents: plans, playbooks, scenarios and approvals as files.
 
 Every file is read with a limit, and what is wrong with it is told with file, line and field.
 """
@@ -21,21 +21,26 @@ from vpnmigrate.errors import (
     UsageError,
     VpnMigrateError,
 )
+from vpnmigrate.local.private_files import write_output
+from vpnmigrate.model.approval import APPROVAL_FORMAT, Approval
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import PLAN_FORMAT, Plan
 from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.approvals import digest_of
 from vpnmigrate.planning.planner import derived_again, differing, fingerprint_of
 from vpnmigrate.planning.playbook import Playbook, playbook_from
-from vpnmigrate.private_files import write_output
 
 MEGABYTE = 1024 * 1024
+
 LARGEST_PLAN = 64 * MEGABYTE
 """A survey of 200 tables with 1,000 routes each is a quarter of it."""
+
 LARGEST_TEXT = MEGABYTE
 """For what people write: playbooks and scenarios."""
+
 LARGEST_DESCRIBE = 64 * MEGABYTE
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ PLAYBOOKS = Shelf(
     (_PACKAGE / "playbooks", _PACKAGE.parent / "playbooks"),
     (".yaml", ".yml"),
 )
+
 SCENARIOS = Shelf("scenario", (_PACKAGE / "sandbox" / "scenarios",), (".yaml", ".yml", ".json"))
 
 
@@ -377,3 +383,44 @@ def _bytes(path: Path, limit: int) -> bytes:
     if len(raw) > limit:
         raise MalformedFileError(f"{path}: larger than {limit // MEGABYTE} MB")
     return raw
+
+
+_AGAIN = ("ask for a new one:", cli("approve", "PLAN"))
+
+
+def load_approval(path: Path) -> Approval:
+    """Read an approval and see that it is the one that was given.
+
+    Raises:
+        UsageError: There is no such file, or it cannot be read.
+        MalformedFileError: It is no approval, or one of a later version of this program.
+        RefusedError: Its text no longer matches its digest.
+    """
+    try:
+        document = msgspec.json.decode(read_bytes(path, MEGABYTE))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedFileError(f"{path}: not JSON text", advice=_AGAIN) from None
+    if not isinstance(document, dict) or not isinstance(document.get("digest"), str):
+        raise MalformedFileError(f"{path}: not an approval", advice=_AGAIN)
+    if digest_of(document) != document["digest"]:
+        raise RefusedError(
+            f"{path} was altered after it was given: its text does not match its digest",
+            advice=_AGAIN,
+        )
+    try:
+        found = msgspec.convert(document, Approval, strict=True)
+    except msgspec.ValidationError as error:
+        raise MalformedFileError(f"{path}: {fault_of(error)}", advice=_AGAIN) from None
+    if found.format > APPROVAL_FORMAT or not (found.at.tzinfo and found.expires.tzinfo):
+        raise MalformedFileError(f"{path}: not an approval of this version", advice=_AGAIN)
+    return found
+
+
+def save_approval(approval: Approval, path: Path) -> None:
+    """Write *approval* whole.
+
+    Raises:
+        UsageError: The place cannot be written.
+    """
+    text = msgspec.json.format(msgspec.json.encode(approval, order="sorted"), indent=2)
+    save_text(text.decode() + "\n", path)

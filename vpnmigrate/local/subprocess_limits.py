@@ -1,4 +1,4 @@
-"""A program that is run within bounds: so long, so much output, and nothing left behind."""
+"""Subprocess limits: run time, output size and clean-up of child processes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
+from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
+from vpnmigrate.local.program_files import checked
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import span
-from vpnmigrate.program_files import checked
-from vpnmigrate.rundir import Run
 
 MOST_OUTPUT = 16 * 1024
 """Bytes of output that are kept; the rest is read and dropped, so that nobody waits on a pipe."""

@@ -1,39 +1,39 @@
-"""The journal as a file of its run.
+"""Journal file: durable appends, acknowledged head and exclusive access.
 
 Two things are promised.  What ``write`` has returned from survives a power cut.  And once another
 process has taken the run over, ``write`` and ``require_ours`` fail, so nothing is sent to AWS but a
 call that was already on its way from the question to the wire.
+
+The chain proves each line by the next one, so it cannot prove its own end: a journal without its
+last lines, restored from an old copy for instance, looks whole, and whoever went on from it would
+do again what those lines tell.  The mark is written after the lines are durable and is not synced
+itself: a power cut may leave an older one, which proves less and contradicts nothing.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 
 from vpnmigrate.commands import Advice, cli, option
-from vpnmigrate.errors import (
-    JournalDamagedError,
-    JournalError,
-    TakenOverError,
-    VpnMigrateError,
-)
+from vpnmigrate.errors import JournalDamagedError, JournalError, TakenOverError, VpnMigrateError
 from vpnmigrate.journal.chain import Contents, Mark, lines_of, read_chain
-from vpnmigrate.journal.disk import Disk, SystemDisk
-from vpnmigrate.journal.head import read_mark
-from vpnmigrate.journal.hearing import Hearing
-from vpnmigrate.journal.medium import Medium
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.run_clock import run_clock, stamped
-from vpnmigrate.lock import RunLock
+from vpnmigrate.local.inbox import Hearing
+from vpnmigrate.local.lock import RunLock
+from vpnmigrate.local.private_files import open_to_append, sync_folder, write_whole
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.private_files import write_whole
-from vpnmigrate.rundir import Run
 
 _GO_ON = "see to the disk and its permissions, then run the same command again: it resumes"
 
@@ -56,6 +56,93 @@ def read_journal(run: Run) -> Contents:
         return read_chain(text, run.id, str(run.journal), mark)
     except JournalDamagedError as error:
         raise JournalDamagedError(error.message, line=error.line, advice=_without(run)) from None
+
+
+class Disk(Protocol):
+    """Where journal lines go."""
+
+    def append(self, handle: int, text: bytes) -> int:
+        """Write *text* at the end in one call; give how much of it was written."""
+        ...
+
+    def sync(self, handle: int) -> None:
+        """Return once everything written is on the medium."""
+        ...
+
+    def overwrite(self, handle: int, text: bytes) -> None:
+        """Put *text* at the beginning of a file that has as much already."""
+        ...
+
+
+class Marker:
+    """Keeps the mark of the process that writes the journal.
+
+    The file is a new one for each process, so whoever was displaced marks a file without a name.
+    """
+
+    def __init__(self, path: Path, mark: Mark, disk: Disk) -> None:
+        self._disk = disk
+        write_whole(path, _text(mark))
+        self._handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+
+    def put(self, mark: Mark) -> None:
+        """Say that the journal is durable as far as *mark*."""
+        self._disk.overwrite(self._handle, _text(mark))
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._handle)
+
+
+class Medium:
+    """Appends to the journal and marks how far it is durable; every failure is an OSError."""
+
+    def __init__(self, handle: int, marker: Marker, disk: Disk) -> None:
+        self._handle = handle
+        self._marker = marker
+        self._disk = disk
+
+    @classmethod
+    def open(cls, run: Run, contents: Contents, disk: Disk, *, afresh: bool) -> Self:
+        """Open what *contents* was read from; *afresh* keeps that and nothing else, in a new file.
+
+        Raises:
+            OSError: The disk refuses, or a link is in the way.
+        """
+        if afresh:
+            sound = run.journal.read_bytes()[: contents.sound] if contents.sound else b""
+            write_whole(run.journal, sound)
+        handle = open_to_append(run.journal)
+        try:
+            sync_folder(run.path)
+            marker = Marker(run.head, Mark(len(contents.entries), contents.head), disk)
+        except OSError:
+            os.close(handle)
+            raise
+        return cls(handle, marker, disk)
+
+    def append(self, text: bytes) -> None:
+        """Append *text* and return once it is durable."""
+        written = self._disk.append(self._handle, text)
+        if written != len(text):
+            short = f"the disk took {written} of {len(text)} bytes; is it full?"
+            raise OSError(errno.ENOSPC, short)
+        self._disk.sync(self._handle)
+
+    def mark(self, mark: Mark) -> None:
+        """Say that what was appended is acknowledged as far as *mark*."""
+        self._marker.put(mark)
+
+    def is_still_at(self, run: Run) -> bool:
+        """Tell whether *run*'s journal is the file that is held here."""
+        return os.path.samestat(os.fstat(self._handle), run.journal.stat())
+
+    def close(self) -> None:
+        """Give the files back: what was written is durable, and nothing more can be."""
+        with suppress(OSError):
+            self._marker.close()
+        with suppress(OSError):
+            os.close(self._handle)
 
 
 class FileJournal:
@@ -215,3 +302,46 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         raise JournalError(f"the journal {path}: {exc.strerror}", advice=_GO_ON) from exc
+
+
+_LINE = re.compile(rb"(\d{12}) ([0-9a-f]{64})\n")
+
+
+def read_mark(path: Path) -> Mark | None:
+    """Read the mark; None where there is none, as beside journals of earlier versions.
+
+    Raises:
+        JournalError: It says nothing that can be understood.
+        OSError: It cannot be read.
+    """
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    found = _LINE.fullmatch(text)
+    if found is None:
+        raise JournalError(
+            f"{path} is damaged, so nobody can tell whether the journal has lost its end",
+            advice="if you know that it has not, remove that file and run the same command again",
+        )
+    return Mark(int(found[1]), found[2].decode())
+
+
+def _text(mark: Mark) -> bytes:
+    return f"{mark.lines:012} {mark.hash}\n".encode()
+
+
+class SystemDisk:
+    """The machine's own disk."""
+
+    def append(self, handle: int, text: bytes) -> int:
+        """Write with one ``write``; the file was opened to append."""
+        return os.write(handle, text)
+
+    def sync(self, handle: int) -> None:
+        """``fsync``."""
+        os.fsync(handle)
+
+    def overwrite(self, handle: int, text: bytes) -> None:
+        """``pwrite``; of what is written in place the medium needs no more room."""
+        os.pwrite(handle, text, 0)

@@ -1,4 +1,4 @@
-"""Private files: folders and files that only their owner can read, written with care.
+"""Private files: written whole, for their owner alone.
 
 Nothing here follows a link, waits for the other end of a pipe, or replaces what is no regular file.
 """

@@ -1,4 +1,4 @@
-"""Sends an operator's probes, each in a thread of its own, so that none can hold up the run."""
+"""Probe sender: one thread per probe."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from vpnmigrate.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
+from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
+from vpnmigrate.local.program_files import Checked, checked
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.probes import Aim, Command, Connect, Tally, counted, probe_from
-from vpnmigrate.program_files import Checked, checked
-from vpnmigrate.rundir import Run
 
 PACE = timedelta(seconds=1)
 """Between the beginnings of two attempts, as long as each is answered in time."""

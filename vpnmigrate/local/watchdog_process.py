@@ -1,4 +1,4 @@
-"""Starting the process that goes back by itself, so that it outlives this one and its terminal."""
+"""Watchdog process: start and supervision of the automatic rollback."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from datetime import timedelta
 
-from vpnmigrate.child_processes import WATCHDOG, inherited_by, working_directory
-from vpnmigrate.duty import log_of_watchdog, watchdog_of
 from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.local.child_processes import WATCHDOG, inherited_by, working_directory
+from vpnmigrate.local.lock import log_of_watchdog, watchdog_of
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.planning.playbook import duration_from
-from vpnmigrate.rundir import Run
 
 UP_WITHIN = timedelta(seconds=60)
 """To start Python, read plan and journal, and ask STS who it is, on a machine that has much to do.

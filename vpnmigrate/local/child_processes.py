@@ -1,4 +1,4 @@
-"""What a child process inherits: its environment and its working directory.
+"""Child processes: their environment and working directory.
 
 Four kinds of children are started: the watchdog, which is this program, and the operator's
 programs: hooks, probes and the test command of step 6.  All of them work in a directory of the
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vpnmigrate.private_files import FOLDER_MODE
-from vpnmigrate.rundir import Run
+from vpnmigrate.local.private_files import FOLDER_MODE
+from vpnmigrate.local.run_directory import Run
 
 
 @dataclass(frozen=True)

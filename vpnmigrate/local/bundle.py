@@ -1,4 +1,4 @@
-"""An archive of evidence: the same files give the same bytes, and a stranger's is opened with care.
+"""Evidence bundle: a reproducible archive, and safe reading of foreign ones.
 
 It is a zip whose members are stored as they are, sorted, with one time for all, and a manifest of
 their hashes.  Nothing is compressed, so nothing can unfold into more than was read.  There is one

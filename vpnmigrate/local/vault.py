@@ -1,4 +1,4 @@
-"""The one place for device files, which hold keys: folders 0700, files 0600, by hash.
+"""Vault: private storage of device files, which contain keys.
 
 A file appears whole and with its final mode or not at all.  Content is never logged and never
 part of an error.
@@ -19,8 +19,8 @@ from typing import Final
 from vpnmigrate.devices.configuration import keys_in
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import VaultError
+from vpnmigrate.local.private_files import FILE_MODE, FOLDER_MODE, make_folder
 from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.private_files import FILE_MODE, FOLDER_MODE, make_folder
 
 MOST_BYTES: Final = 1024 * 1024
 """Of a file that is searched for keys; the largest that EC2 gives has a hundredth of it."""

@@ -1,4 +1,4 @@
-"""Where results of rehearsals are kept: one private file a plan, beside the runs.
+"""Rehearsal results: one private file per plan.
 
 ::
 
@@ -16,10 +16,10 @@ import msgspec
 
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import MalformedFileError, VpnMigrateError
+from vpnmigrate.local.private_files import make_folder, write_whole
 from vpnmigrate.model.approval import REHEARSED_FORMAT, Rehearsed
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.private_files import make_folder, write_whole
 
 LARGEST = 64 * 1024
 """A record has ten spans of time in it."""

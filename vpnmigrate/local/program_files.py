@@ -1,4 +1,4 @@
-"""The contents of the programs that a plan names: pinned when it is made, checked when they run."""
+"""Program files: contents pinned by the plan, and checked before they run."""
 
 from __future__ import annotations
 

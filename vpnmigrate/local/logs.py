@@ -1,4 +1,4 @@
-"""The log of a run: JSON lines for machines, and for finding out later what happened.
+"""Run log: structured JSON lines.
 
 The journal is the record; the log repeats it, with what the run waited for.  It says only what
 ``Event`` lists, never on stdout, and a log that cannot be written never stops a run.
@@ -20,12 +20,12 @@ from structlog.typing import BindableLogger, EventDict, WrappedLogger
 
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.journal.records import Entry
+from vpnmigrate.local.private_files import open_to_append
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.settings import LogTo
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.private_files import open_to_append
-from vpnmigrate.rundir import Run
-from vpnmigrate.settings import LogTo
 
 REDACTED = "(redacted)"
 

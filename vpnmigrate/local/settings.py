@@ -1,4 +1,4 @@
-"""What the operator's flags and environment say about where runs live and what is logged."""
+"""Settings: flags and environment variables for run directory and log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where runs live: one private directory a run, with everything that belongs to it.
+"""Run directories: one private directory per run.
 
 ::
 
@@ -34,9 +34,9 @@ import msgspec
 
 from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError, VpnMigrateError
+from vpnmigrate.local.private_files import FOLDER_MODE, make_folder, sync_folder, write_whole
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.private_files import FOLDER_MODE, make_folder, sync_folder, write_whole
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

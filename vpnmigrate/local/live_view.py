@@ -1,4 +1,4 @@
-"""The latest look of a run in a small file, so that another terminal can show it.
+"""Live view: the latest observation in a small file, for other terminals.
 
 It tells what the journal does not: what is waited for right now.  Nothing is decided from it, so
 it is neither durable nor chained, and a disk that refuses it does not disturb the run.
@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 import msgspec
 
 from vpnmigrate.journal.records import Entry, StepBegun
+from vpnmigrate.local.private_files import FILE_MODE
+from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.progress import Sight, Sighting, Waiting
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.private_files import FILE_MODE
-from vpnmigrate.rundir import Run
 
 PACE = timedelta(seconds=1)
 """Between two writes; nobody looks more often."""
