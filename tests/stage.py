@@ -35,11 +35,11 @@ from vpnmigrate.model.snapshot import Snapshot, Word
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.door_direct import DirectClients
+from vpnmigrate.sandbox.client.direct import DirectClients
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import FaultSource
-from vpnmigrate.sandbox.loading import world_of
-from vpnmigrate.sandbox.robot import DeviceEngineer
-from vpnmigrate.sandbox.scenario import scenario_from_survey
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey
 
 R = TypeVar("R")
 

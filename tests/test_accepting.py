@@ -28,7 +28,7 @@ from vpnmigrate.model.decisions import Decisions, OldTunnels, Waits
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Shortage, Word
-from vpnmigrate.sandbox.robot import DeviceEngineer
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 
 SHORT = Shortage(OLD_VPN, VpnConnectionId("vpn-new"), "vpn-new has 1 of 2 tunnels UP")
 WAITS = RunState(direction=Direction.FORWARD, acceptable=(SHORT,))

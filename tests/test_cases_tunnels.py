@@ -14,7 +14,7 @@ from vpnmigrate.model.decisions import Decisions, TunnelPolicy, Verification, Wa
 from vpnmigrate.model.ec2 import AWS_VPN
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.robot import DeviceEngineer
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 
 
 @pytest.fixture

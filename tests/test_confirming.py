@@ -41,7 +41,7 @@ from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.decisions import Decisions, OldTunnels
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.planning.windows import BY_DEFAULT
-from vpnmigrate.sandbox.door_direct import DirectClients
+from vpnmigrate.sandbox.client.direct import DirectClients
 
 MINUTES = timedelta(minutes=1)
 WITHIN = 15 * MINUTES

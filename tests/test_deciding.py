@@ -37,7 +37,7 @@ from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, Waits, Wi
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Told, Word
-from vpnmigrate.sandbox.robot import DeviceEngineer
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.world import World
 
 MINUTE = timedelta(minutes=1)

@@ -67,8 +67,8 @@ from vpnmigrate.planning.ownership import (
     role_to_adopt,
     unfit,
 )
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
-from vpnmigrate.sandbox.robot import DeviceEngineer
 
 SPARE = VpnGatewayId("vgw-spare")
 SPARE_VPN = VpnConnectionId("vpn-spare")

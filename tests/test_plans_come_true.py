@@ -22,10 +22,10 @@ from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.planning.planner import plan_from, unexpected
-from vpnmigrate.sandbox.door import session_for
-from vpnmigrate.sandbox.loading import world_of
-from vpnmigrate.sandbox.robot import DeviceEngineer
-from vpnmigrate.sandbox.scenario_file import scenario_from_text
+from vpnmigrate.sandbox.client.boto import session_for
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 
 
 class Trial:

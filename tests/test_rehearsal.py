@@ -20,8 +20,8 @@ from vpnmigrate.model.ec2 import MigrationId, RouteTableId
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.rehearsal import BOUNDARIES, Made, Passage, Rehearsal, rehearse, result_of
 from vpnmigrate.report import rehearsal as view
-from vpnmigrate.sandbox.door import session_for
-from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.client.boto import session_for
+from vpnmigrate.sandbox.scenarios.load import world_of
 from vpnmigrate.steps.route_lookup import Kind, Row, Winner
 
 TO = "10.9.0.0/16"

@@ -64,7 +64,7 @@ from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
-from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.client.boto import session_for
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
 
 READS = ("Describe", "Get", "List")

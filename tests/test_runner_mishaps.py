@@ -52,8 +52,8 @@ from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.facts import ABSENT, Claim
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
-from vpnmigrate.sandbox.robot import DeviceEngineer
 
 
 @pytest.fixture

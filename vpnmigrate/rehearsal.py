@@ -44,10 +44,10 @@ from vpnmigrate.model.snapshot import Ownership, Reading, snapshot_of
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.planning.rollback_proof import Proof, prove
-from vpnmigrate.sandbox.door_direct import DirectClients
-from vpnmigrate.sandbox.loading import world_of
-from vpnmigrate.sandbox.robot import DeviceEngineer
-from vpnmigrate.sandbox.scenario import scenario_from_survey
+from vpnmigrate.sandbox.client.direct import DirectClients
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey
 from vpnmigrate.steps.route_lookup import Row, equivalence
 
 BOUNDARIES = range(1, 11)

@@ -26,9 +26,9 @@ from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import CustomerGatewayId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, connection_role
-from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.client.boto import session_for
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
-from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.scenarios.load import world_of
 from vpnmigrate.sandbox.world import World
 
 OLD = VpnGatewayId("vgw-0a300000000000001")

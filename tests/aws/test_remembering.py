@@ -10,7 +10,7 @@ import pytest
 
 from vpnmigrate.aws.parse import connection_at_a_glance, gateway_record, table_record
 from vpnmigrate.aws.row_cache import Memory
-from vpnmigrate.sandbox.tunnels import CANARY
+from vpnmigrate.sandbox.ec2.tunnels import CANARY
 from vpnmigrate.simulation.topology import topology
 from vpnmigrate.simulation.trial import setting_of
 

@@ -16,9 +16,9 @@ import pytest
 
 from tests.awscli.cli import VARIABLE, AwsCli
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.loading import world_of
-from vpnmigrate.sandbox.scenario_file import scenario_from_text
-from vpnmigrate.sandbox.serve import serve
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
+from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
 
 

@@ -25,12 +25,12 @@ from vpnmigrate.planning.planner import plan_from, unexpected
 from vpnmigrate.rehearsal import rehearse
 from vpnmigrate.report.runbook import runbook_of
 from vpnmigrate.report.runbook.views import markdown
-from vpnmigrate.sandbox.door import session_for
-from vpnmigrate.sandbox.loading import world_of
-from vpnmigrate.sandbox.pace import PacedClock
-from vpnmigrate.sandbox.scenario import Scenario
-from vpnmigrate.sandbox.scenario_file import scenario_from_text
-from vpnmigrate.sandbox.serve import serve
+from vpnmigrate.sandbox.client.boto import session_for
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
+from vpnmigrate.sandbox.scenarios.scenario import Scenario
+from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
 
 SPEED = 120

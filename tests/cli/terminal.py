@@ -20,7 +20,7 @@ from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands
 from vpnmigrate.sandbox.faults import FaultSource
-from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.scenarios.load import world_of
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from vpnmigrate.devices.configuration import (
 )
 from vpnmigrate.errors import Exit, UsageError, VpnMigrateError
 from vpnmigrate.local.documents import PLAYBOOKS, SCENARIOS, scenario_text
-from vpnmigrate.sandbox.actions import WRITES
-from vpnmigrate.sandbox.scenario import Scenario
+from vpnmigrate.sandbox.ec2.dispatch import WRITES
+from vpnmigrate.sandbox.scenarios.scenario import Scenario
 
 SEEDS = range(60)
 

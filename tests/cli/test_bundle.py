@@ -23,7 +23,7 @@ from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.scenarios.load import world_of
 
 Files = dict[str, bytes]
 

@@ -13,8 +13,8 @@ from vpnmigrate.cli.crash import keep
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.redaction import HIDDEN
+from vpnmigrate.sandbox.ec2.tunnels import canary_key
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
-from vpnmigrate.sandbox.tunnels import canary_key
 
 OLD = "vpn-0a100000000000001"
 KEY = canary_key(0, OLD, 0)

@@ -19,8 +19,8 @@ from vpnmigrate.errors import UsageError
 from vpnmigrate.local.settings import settings_of
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import SteadyClock
-from vpnmigrate.sandbox.pace import PacedClock
-from vpnmigrate.sandbox.serve import Server, serve
+from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.serve import Server, serve
 from vpnmigrate.sandbox.world import World
 
 YEAR = timedelta(days=365)

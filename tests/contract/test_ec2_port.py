@@ -68,11 +68,11 @@ from vpnmigrate.model.plan import (
 )
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.door import session_for
-from vpnmigrate.sandbox.door_direct import DirectClients
+from vpnmigrate.sandbox.client.boto import session_for
+from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
-from vpnmigrate.sandbox.loading import world_of
-from vpnmigrate.sandbox.serve import serve
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
 
 OLD = VpnGatewayId("vgw-0a300000000000001")

@@ -28,10 +28,10 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.planning.drift import differences
-from vpnmigrate.sandbox.control import Client
-from vpnmigrate.sandbox.loading import world_of
-from vpnmigrate.sandbox.pace import PacedClock
-from vpnmigrate.sandbox.serve import serve
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.server.client import Client
+from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.serve import serve
 
 GATEWAY = "vgw-0a100000000000001"
 SCENARIO = "single-bgp"

@@ -13,7 +13,7 @@ import pytest
 from tests.awscli.cli import AwsCli
 from tests.e2e.account import Account, after, described
 from tests.e2e.shells import Terminal, served
-from vpnmigrate.sandbox.control import Client
+from vpnmigrate.sandbox.server.client import Client
 
 GATEWAY = "vgw-0a300000000000001"
 OLD = ("vpn-0a300000000000001", "vpn-0a300000000000002", "vpn-0a300000000000003")

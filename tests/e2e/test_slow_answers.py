@@ -18,9 +18,9 @@ from vpnmigrate.journal import RunState, Traffic, replay
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.sandbox.loading import world_of
-from vpnmigrate.sandbox.pace import PacedClock
-from vpnmigrate.sandbox.serve import serve
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.serve import serve
 
 BACKED_OUT = 1
 INTERRUPTED = 7

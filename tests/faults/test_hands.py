@@ -25,8 +25,8 @@ from vpnmigrate.errors import (
 from vpnmigrate.journal.records import DirectionTaken, Entry, StepSettled
 from vpnmigrate.model.decisions import Decisions, Waits
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.sandbox.apierror import ApiError
-from vpnmigrate.sandbox.robot import DeviceEngineer
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+from vpnmigrate.sandbox.ec2.ids import ApiError
 
 CUTS = re.compile("delete|point|switch propagation off|detach|put a foreign")
 """Deeds that cut traffic themselves, which a run that has not set out does not know."""

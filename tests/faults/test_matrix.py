@@ -23,7 +23,7 @@ from tests.faults.cells import (
 from tests.faults.verdicts import CANNOT, COLUMNS, OCCASIONS, Cell, cells
 from vpnmigrate.errors import Exit
 from vpnmigrate.model import changes
-from vpnmigrate.sandbox.actions import READS, WRITES
+from vpnmigrate.sandbox.ec2.dispatch import READS, WRITES
 
 ALL = os.environ.get("VPNMIGRATE_TEST_MATRIX") == "all"
 

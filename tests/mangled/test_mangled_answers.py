@@ -18,7 +18,7 @@ from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.decisions import KeyMode
-from vpnmigrate.sandbox.serve import serve
+from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
 
 PLAYBOOK = """

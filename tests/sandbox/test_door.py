@@ -14,10 +14,10 @@ from pytest_socket import SocketBlockedError
 
 from tests.sandbox.worlds import OLD, OLD_VPN, TABLE, VPC, a_world, ask
 from vpnmigrate.model.clock import SteadyClock
-from vpnmigrate.sandbox.door import session_for
-from vpnmigrate.sandbox.loading import world_of
-from vpnmigrate.sandbox.scenario import Scenario
-from vpnmigrate.sandbox.threshold import LATENCY, SandboxGapError
+from vpnmigrate.sandbox.client.boto import session_for
+from vpnmigrate.sandbox.client.call import LATENCY, SandboxGapError
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.scenario import Scenario
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from botocore.parsers import ResponseParserError
 
 from tests.sandbox.worlds import a_world, ask
-from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.client.boto import session_for
+from vpnmigrate.sandbox.client.call import LATENCY
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
-from vpnmigrate.sandbox.threshold import LATENCY
 
 CREATE = "CreateVpnGateway"
 RAISED: dict[Kind, tuple[type[BaseException], str, bool]] = {

@@ -10,9 +10,8 @@ import pytest
 
 from vpnmigrate.errors import UnreachableError, UsageError
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.control import Client
-from vpnmigrate.sandbox.following import FRESH, SHORTEST, FollowingClock
-from vpnmigrate.sandbox.pace import PacedClock
+from vpnmigrate.sandbox.server.client import FRESH, SHORTEST, Client, FollowingClock
+from vpnmigrate.sandbox.server.clock import PacedClock
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)

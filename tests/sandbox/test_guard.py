@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.guard import is_loopback
-from vpnmigrate.sandbox.pace import PacedClock
-from vpnmigrate.sandbox.serve import Server, serve
+from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.guard import is_loopback
+from vpnmigrate.sandbox.server.serve import Server, serve
 from vpnmigrate.sandbox.world import World
 
 JSON = {"Content-Type": "application/json"}

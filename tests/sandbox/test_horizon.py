@@ -7,11 +7,10 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from vpnmigrate.sandbox.actions import READS
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.horizon import changes
-from vpnmigrate.sandbox.past import kept
-from vpnmigrate.sandbox.world import World
+from vpnmigrate.sandbox.ec2.dispatch import READS
+from vpnmigrate.sandbox.next_change import changes
+from vpnmigrate.sandbox.world import World, kept
 from vpnmigrate.simulation.topology import OLD, topology
 from vpnmigrate.simulation.trial import setting_of
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from vpnmigrate.sandbox.door_contract import client_through
-from vpnmigrate.sandbox.door_moto import MotoDoor
+from vpnmigrate.sandbox.server.moto import MotoDoor
+from vpnmigrate.sandbox.server.moto_check import client_through
 
 
 class NoWorld:

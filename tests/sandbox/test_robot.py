@@ -18,7 +18,7 @@ from tests.sandbox.worlds import (
 from vpnmigrate.model.changes import AskOperator, RunTest
 from vpnmigrate.model.ec2 import Tag
 from vpnmigrate.model.snapshot import Word
-from vpnmigrate.sandbox.robot import DeviceEngineer
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 
 REACTION = timedelta(seconds=30)
 

@@ -16,7 +16,7 @@ from tests.sandbox.worlds import (
     wait,
 )
 from vpnmigrate.errors import MalformedFileError
-from vpnmigrate.sandbox.scenario_file import scenario_from_text
+from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 
 MISTAKES = {
     "title: x\ngateway: []\n": (2, "gateway"),

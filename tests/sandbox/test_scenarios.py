@@ -38,11 +38,11 @@ from vpnmigrate.model.ec2 import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.sandbox.announced import advertised_by
-from vpnmigrate.sandbox.door import session_for
-from vpnmigrate.sandbox.loading import world_of
-from vpnmigrate.sandbox.scenario import (
+from vpnmigrate.sandbox.client.boto import session_for
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.scenario import (
     Scenario,
+    advertised_by,
     scenario_from_describe,
     scenario_from_survey,
 )

@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.actions import READS, WRITES
-from vpnmigrate.sandbox.serve import Server, serve
+from vpnmigrate.sandbox.ec2.dispatch import READS, WRITES
+from vpnmigrate.sandbox.server.serve import Server, serve
 from vpnmigrate.sandbox.world import World
 
 REGION = "eu-west-1"

@@ -13,9 +13,9 @@ import pytest
 
 from vpnmigrate.errors import UnreachableError, UsageError
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.control import Client
-from vpnmigrate.sandbox.pace import PacedClock
-from vpnmigrate.sandbox.serve import serve
+from vpnmigrate.sandbox.server.client import Client
+from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
 
 

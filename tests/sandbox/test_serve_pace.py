@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.pace import PacedClock
+from vpnmigrate.sandbox.server.clock import PacedClock
 
 
 def test_time_passes_faster_than_the_machines():

@@ -13,8 +13,8 @@ import boto3
 import pytest
 
 from vpnmigrate.errors import UsageError
-from vpnmigrate.sandbox.pace import PacedClock
-from vpnmigrate.sandbox.serve import Server, serve
+from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.serve import Server, serve
 from vpnmigrate.sandbox.world import World
 
 
@@ -111,8 +111,8 @@ def test_ipv6_loopback_is_served(world):
 
 
 _PROGRAM = """
-from vpnmigrate.sandbox.pace import PacedClock
-from vpnmigrate.sandbox.serve import serve
+from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
 
 with serve(World(PacedClock())) as server:

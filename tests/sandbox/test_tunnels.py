@@ -23,7 +23,7 @@ from tests.sandbox.worlds import (
     refused,
     wait,
 )
-from vpnmigrate.sandbox.tunnels import CANARY
+from vpnmigrate.sandbox.ec2.tunnels import CANARY
 
 KEY = "CANARYofmyown"
 

@@ -25,9 +25,9 @@ from tests.sandbox.worlds import (
     wait,
 )
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.actions import READS, WITHOUT_DRY_RUN, WRITES
-from vpnmigrate.sandbox.apierror import ApiError
 from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.ec2.dispatch import READS, WITHOUT_DRY_RUN, WRITES
+from vpnmigrate.sandbox.ec2.ids import ApiError
 
 WRITTEN: dict[str, dict[str, Any]] = {
     "AttachVpnGateway": {"VpnGatewayId": OLD, "VpcId": VPC},

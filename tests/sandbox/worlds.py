@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.apierror import ApiError
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.loading import world_of
-from vpnmigrate.sandbox.scenario import Scenario
-from vpnmigrate.sandbox.scenario_file import scenario_from_text
+from vpnmigrate.sandbox.ec2.ids import ApiError
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
+from vpnmigrate.sandbox.scenarios.scenario import Scenario
 from vpnmigrate.sandbox.world import World
 
 BUNDLED = tuple(

@@ -15,8 +15,7 @@ from vpnmigrate.cli.parts import OwnParts
 from vpnmigrate.errors import UnreachableError, UsageError
 from vpnmigrate.local.settings import CLOCK_VARIABLE
 from vpnmigrate.model.clock import SteadyClock
-from vpnmigrate.sandbox.control import Client
-from vpnmigrate.sandbox.following import FollowingClock
+from vpnmigrate.sandbox.server.client import Client, FollowingClock
 
 if TYPE_CHECKING:
     from vpnmigrate.aws.session import Clients

@@ -17,9 +17,9 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.words import RunCommands
-from vpnmigrate.sandbox.door import session_for
+from vpnmigrate.sandbox.client.boto import session_for
+from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.faults import FaultSource
-from vpnmigrate.sandbox.robot import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.world import World
 
 

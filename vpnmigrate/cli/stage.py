@@ -18,7 +18,7 @@ from vpnmigrate.local.documents import read_plan
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.report.story import Scene
 from vpnmigrate.sandbox.faults import Fault, Faults, FaultSource, Killed, Kind
-from vpnmigrate.sandbox.loading import world_of
+from vpnmigrate.sandbox.scenarios.load import world_of
 
 SCENARIO = "single-bgp"
 DEATH = Fault("AttachVpnGateway", Kind.KILL_AFTER)

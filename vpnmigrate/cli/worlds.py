@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING
 from vpnmigrate.cli.crash import Keeping
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.documents import SCENARIOS, describe_documents, read_plan, scenario_text
-from vpnmigrate.sandbox.scenario import Scenario, scenario_from_describe, scenario_from_survey
-from vpnmigrate.sandbox.scenario_file import scenario_from_text
+from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
+from vpnmigrate.sandbox.scenarios.scenario import (
+    Scenario,
+    scenario_from_describe,
+    scenario_from_survey,
+)
 
 if TYPE_CHECKING:
-    from vpnmigrate.sandbox.control import Client
-    from vpnmigrate.sandbox.serve import Server
+    from vpnmigrate.sandbox.server.client import Client
+    from vpnmigrate.sandbox.server.serve import Server
 
 
 def load(name_or_path: str) -> Scenario:
@@ -53,14 +57,14 @@ def served(
     Raises:
         UsageError: There is no such scenario, or the port cannot be had.
     """
-    from vpnmigrate.sandbox.loading import world_of
-    from vpnmigrate.sandbox.pace import PacedClock
+    from vpnmigrate.sandbox.scenarios.load import world_of
+    from vpnmigrate.sandbox.server.clock import PacedClock
 
     world = world_of(load(name_or_path), PacedClock(speed))
     robot = None if attentive is None else timedelta(seconds=attentive)
     logging.getLogger("vpnmigrate.sandbox").addHandler(Keeping(("sandbox", "serve")))
     with _nobodys_account():
-        from vpnmigrate.sandbox.serve import serve
+        from vpnmigrate.sandbox.server.serve import serve
 
         with serve(world, port=port, attentive=robot) as server:
             yield server
@@ -90,7 +94,7 @@ def control(endpoint_url: str | None) -> Client:
     Raises:
         UsageError: No sandbox was named.
     """
-    from vpnmigrate.sandbox.control import Client
+    from vpnmigrate.sandbox.server.client import Client
 
     if endpoint_url is None:
         raise UsageError(

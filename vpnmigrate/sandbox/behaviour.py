@@ -1,4 +1,4 @@
-"""How the sandbox behaves where AWS's behaviour is a matter of time, or of nobody's knowledge.
+"""Behaviour: delays and undocumented choices of EC2, as switches.
 
 Durations are placeholders around what was reported from real accounts; switches are points on
 which sources differ or are silent.  ``docs/sandbox-fidelity.md`` gives the evidence for each.

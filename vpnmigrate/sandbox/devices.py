@@ -1,4 +1,4 @@
-"""The devices on premises: what an engineer does to them, and nothing that EC2 does."""
+"""Customer gateway devices: configuration, tunnels and advertised routes."""
 
 from __future__ import annotations
 

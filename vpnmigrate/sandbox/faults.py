@@ -1,4 +1,4 @@
-"""What goes wrong between a client and AWS, on purpose and on the call that is named."""
+"""Faults: errors and lost answers injected into named calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from vpnmigrate.sandbox.apierror import ApiError
+from vpnmigrate.sandbox.ec2.ids import ApiError
 
 
 class Kind(StrEnum):

@@ -1,4 +1,4 @@
-"""A world: EC2's VPN domain of one account in one Region, in memory, on a clock of its own.
+"""World: EC2's VPN domain of one account and Region, in memory.
 
 It knows nothing of botocore or moto: parameters come in and answers go out as a boto3 client's
 caller writes and reads them, through one of the doors (``door``, ``door_moto``).
@@ -19,15 +19,25 @@ from threading import RLock
 from typing import Any
 
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.sandbox.actions import READS, WITHOUT_DRY_RUN, WRITES, Action
-from vpnmigrate.sandbox.apierror import ApiError
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.devices import Devices
-from vpnmigrate.sandbox.horizon import changes
-from vpnmigrate.sandbox.past import kept
-from vpnmigrate.sandbox.state import State
-
-__all__ = ["ApiError", "World"]
+from vpnmigrate.sandbox.ec2.dispatch import READS, WITHOUT_DRY_RUN, WRITES, Action
+from vpnmigrate.sandbox.ec2.ids import ApiError
+from vpnmigrate.sandbox.next_change import changes
+from vpnmigrate.sandbox.state import (
+    Association,
+    Attachment,
+    Connection,
+    CustomerGateway,
+    Device,
+    Gateway,
+    Propagation,
+    RouteTable,
+    State,
+    Subnet,
+    Timeline,
+    Vpc,
+)
 
 
 @dataclass
@@ -242,3 +252,89 @@ def _canonical(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{k}:{_canonical(value[k])}" for k in sorted(value)) + "}"
     return repr(value)
+
+
+def kept(state: State) -> State:
+    """Give a copy of *state* that no later action alters.
+
+    Only what actions alter in place is copied.  Routes and tunnels are never altered once they are
+    made, nor is the list of a timeline's moments, so copies share them.
+    """
+    return replace(
+        state,
+        vpcs={id_: _vpc(vpc) for id_, vpc in state.vpcs.items()},
+        subnets={id_: _subnet(subnet) for id_, subnet in state.subnets.items()},
+        gateways={id_: _gateway(gateway) for id_, gateway in state.gateways.items()},
+        customer_gateways={id_: _customer(each) for id_, each in state.customer_gateways.items()},
+        connections={id_: _connection(each) for id_, each in state.connections.items()},
+        tables={id_: _table(table) for id_, table in state.tables.items()},
+        tags={id_: dict(tags) for id_, tags in state.tags.items()},
+        born=dict(state.born),
+        devices={id_: _device(device) for id_, device in state.devices.items()},
+        advertised=dict(state.advertised),
+        virtual_interfaces=list(state.virtual_interfaces),
+        direct_connect_ties=list(state.direct_connect_ties),
+    )
+
+
+def _life(life: Timeline) -> Timeline:
+    return Timeline(life.moments)
+
+
+def _vpc(vpc: Vpc) -> Vpc:
+    return Vpc(vpc.id, vpc.cidrs, vpc.owner, _life(vpc.life))
+
+
+def _subnet(subnet: Subnet) -> Subnet:
+    return Subnet(subnet.id, subnet.vpc, subnet.cidr, _life(subnet.life))
+
+
+def _customer(customer: CustomerGateway) -> CustomerGateway:
+    return CustomerGateway(
+        customer.id,
+        _life(customer.life),
+        customer.asn,
+        customer.ip,
+        customer.device_name,
+        customer.certificate,
+    )
+
+
+def _gateway(gateway: Gateway) -> Gateway:
+    return Gateway(
+        gateway.id,
+        gateway.asn,
+        _life(gateway.life),
+        [Attachment(row.vpc, _life(row.life)) for row in gateway.attachments],
+        gateway.type,
+    )
+
+
+def _connection(connection: Connection) -> Connection:
+    return Connection(
+        connection.id,
+        _life(connection.life),
+        connection.category,
+        connection.customer_gateway,
+        connection.gateway,
+        connection.static_only,
+        connection.tunnels,
+        connection.elsewhere,
+        {cidr: _life(life) for cidr, life in connection.prefixes.items()},
+        connection.key_storage,
+    )
+
+
+def _table(table: RouteTable) -> RouteTable:
+    return RouteTable(
+        table.id,
+        table.vpc,
+        table.owner,
+        list(table.routes),
+        [Association(a.id, a.subnet, a.gateway, a.main, a.until) for a in table.associations],
+        [Propagation(p.gateway, p.since, p.until) for p in table.propagations],
+    )
+
+
+def _device(device: Device) -> Device:
+    return Device(device.configured, dict(device.enabled), dict(device.disabled), device.bgp_shut)

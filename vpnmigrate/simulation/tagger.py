@@ -12,7 +12,7 @@ from msgspec.structs import replace as with_fields
 from vpnmigrate.model.ec2 import MigrationId, Role, Tag
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.ownership import roles_of
-from vpnmigrate.sandbox.scenario import Scenario
+from vpnmigrate.sandbox.scenarios.scenario import Scenario
 from vpnmigrate.sandbox.world import World
 from vpnmigrate.simulation.topology import OLD, Dice
 from vpnmigrate.simulation.truth import HINTS, MALLORY

@@ -36,7 +36,7 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.survey import Quotas
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
-from vpnmigrate.sandbox.scenario import Scenario
+from vpnmigrate.sandbox.scenarios.scenario import Scenario
 
 VPC = VpcId("vpc-0a51")
 OLD = VpnGatewayId("vgw-0a51")

@@ -30,11 +30,11 @@ from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.door_direct import DirectClients
+from vpnmigrate.sandbox.client.direct import DirectClients
+from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.faults import Killed
-from vpnmigrate.sandbox.loading import world_of
-from vpnmigrate.sandbox.robot import REACTION, DeviceEngineer
-from vpnmigrate.sandbox.scenario import scenario_from_survey
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey
 from vpnmigrate.sandbox.world import World
 from vpnmigrate.simulation.absent import HashesOnly
 from vpnmigrate.simulation.clocks import Hosts, TimeJudge

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vpnmigrate.model.ec2 import MigrationId, Tag
-from vpnmigrate.sandbox.propagation import Brought, propagated_routes
+from vpnmigrate.sandbox.ec2.routes import Brought, propagated_routes
+from vpnmigrate.sandbox.ec2.tunnels import read_tunnel
 from vpnmigrate.sandbox.state import LIVING, Connection, RouteTable, State
-from vpnmigrate.sandbox.tunnels import read_tunnel
 
 HINTS = frozenset({Tag.MIGRATION, Tag.ROLE, Tag.ATTEMPT})
 """Tags that a run puts on what it makes, and that anybody may put on anything."""

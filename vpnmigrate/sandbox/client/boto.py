@@ -1,0 +1,116 @@
+"""Boto client: a boto3 session that is answered by a world.
+
+A call is answered between botocore's parameter check and its transport, so it costs a fraction of
+a call over HTTP and can never reach a socket.  Nothing global is touched: other sessions of the
+process go where they went before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from vpnmigrate.sandbox.client.call import LATENCY, SandboxGapError, Threshold
+from vpnmigrate.sandbox.faults import FaultSource
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.loaders import Loader
+    from botocore.model import OperationModel
+    from botocore.session import Session
+
+    from vpnmigrate.sandbox.world import World
+
+KEY = "SANDBOX"
+"""Access key id and secret: nobody checks them."""
+
+
+def session_for(
+    world: World,
+    *,
+    latency: timedelta = LATENCY,
+    faults: FaultSource | None = None,
+    advance: Callable[[timedelta], None] | None = None,
+) -> boto3.Session:
+    """Open a session whose every client is answered by *world*.
+
+    The rest is ``threshold.Threshold``'s.
+    """
+    import boto3
+
+    door = _Door(Threshold(world, latency=latency, faults=faults, advance=advance))
+    botocore_session = _isolated_session(world.region)
+    botocore_session.register("before-parameter-build", door.note, unique_id="sandbox-note")
+    # The stubs know only handlers that give nothing back; botocore takes this one's answer.
+    answer: Any = door.answer
+    botocore_session.register("before-call", answer, unique_id="sandbox-answer")
+    botocore_session.register("before-send", door.refuse, unique_id="sandbox-refuse")
+    return boto3.Session(
+        aws_access_key_id=KEY,
+        aws_secret_access_key=KEY,
+        region_name=world.region,
+        botocore_session=botocore_session,
+    )
+
+
+class _Door:
+    """The handlers of one session."""
+
+    def __init__(self, threshold: Threshold) -> None:
+        self._threshold = threshold
+
+    def note(self, **event: Any) -> None:
+        """Keep the parameters as the caller wrote them: later there is only a request's body."""
+        event["context"][_PARAMS] = event["params"]
+
+    def answer(self, **event: Any) -> tuple[object, dict[str, Any]]:
+        """Give what botocore would have read from AWS: a response and its parsed body."""
+        model: OperationModel = event["model"]
+        params = deepcopy(dict(event["context"][_PARAMS]))
+        service = model.service_model.service_name
+        # The world may give the same answer again: what its caller does to this one is his own.
+        parsed = deepcopy(self._threshold.pass_(service, model.name, params))
+        return _response(parsed["ResponseMetadata"]["HTTPStatusCode"]), parsed
+
+    def refuse(self, **_event: Any) -> NoReturn:
+        """Be the wall behind the door."""
+        raise SandboxGapError("a sandbox's client was about to open a connection; it was stopped")
+
+
+_PARAMS = "vpnmigrate-sandbox-params"
+
+
+def _response(status: int) -> object:
+    from botocore.awsrequest import AWSResponse
+
+    headers: Any = {}
+    return AWSResponse("https://sandbox.invalid/", status, headers, None)
+
+
+def _isolated_session(region: str) -> Session:
+    """Make a botocore session that no variable of the environment and no file can alter."""
+    from botocore.session import Session
+
+    settings = {
+        name: (in_file, None, default, convert)
+        for name, (in_file, _, default, convert) in Session.SESSION_VARIABLES.items()
+    }
+    for name in ("config_file", "credentials_file"):
+        settings[name] = (None, None, os.devnull, None)
+    settings["ignore_configured_endpoint_urls"] = (None, None, True, None)
+    session = Session(session_vars=settings)
+    session.register_component("data_loader", _models())
+    session.set_config_variable("region", region)
+    return session
+
+
+@cache
+def _models() -> Loader:
+    """Load botocore's service models once: EC2's alone takes a tenth of a second."""
+    from botocore.loaders import Loader
+
+    return Loader()

@@ -1,0 +1,167 @@
+"""Simulated device engineer: performs the device tasks of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from vpnmigrate.engine.ports import Choice, Overdue
+from vpnmigrate.model.changes import OperatorTask, RunTest
+from vpnmigrate.model.ec2 import Role, Tag
+from vpnmigrate.model.snapshot import Word
+from vpnmigrate.sandbox.state import Connection, State
+from vpnmigrate.sandbox.world import World
+
+REACTION = timedelta(seconds=20)
+"""For an engineer with the change prepared and the device's prompt open; a guess."""
+
+_ROLE = "connection/"
+
+
+class DeviceEngineer:
+    """Carries out a run's device tasks on a world's devices (``ports.People``).
+
+    *reaction* runs from the announcement of a task if there was one, else from the first asking.
+    New connections are those that a migration's create call made, old ones those whose successors
+    they are; both are looked up when the task is done, so one engineer serves any number of
+    attempts.
+    """
+
+    patient = True
+
+    def __init__(self, world: World, reaction: timedelta = REACTION) -> None:
+        self._world = world
+        self._reaction = reaction
+        self._known_since: dict[Word, datetime] = {}
+        self._old: set[str] = set()
+
+    def announce(self, task: OperatorTask) -> None:
+        """Take notice of a task that comes up soon."""
+        self._known_since.setdefault(_word(task), self._world.clock.now())
+
+    def ask(self, task: OperatorTask) -> Word | None:
+        """Give the task's word once the engineer has reacted and done it."""
+        self.announce(task)
+        word = _word(task)
+        if self._world.clock.now() < self._known_since[word] + self._reaction:
+            return None
+        # The same task in a later attempt is a new task.
+        del self._known_since[word]
+        self._do(word)
+        return word
+
+    def decide(self, overdue: Overdue | None) -> Choice | None:
+        """Decide nothing: that is the operator's."""
+        del overdue
+        return None
+
+    def _do(self, word: Word) -> None:
+        devices = self._world.devices
+        old, new = self._connections()
+        match word:
+            case Word.DEVICES_CONFIGURED:
+                _each(devices.configure, new)
+            case Word.NEW_TUNNELS_ENABLED:
+                _each(devices.enable, new)
+            case Word.OLD_TUNNELS_DISABLED:
+                _each(devices.disable, old)
+            case Word.TUNNELS_RETURNED:
+                _each(devices.enable, old)
+                _each(devices.disable, new)
+            case Word.TEST_PASSED:
+                pass  # the sandbox has no host in a test VPC that could be tried
+
+    def owns(self, id_: str, role: Role) -> bool | None:
+        """Return what the engineer knows: whether a migration's create call made *id_*."""
+        del role
+        with self._world.to_be_read() as state:
+            return Tag.MIGRATION in state.born.get(id_, {})
+
+    def _connections(self) -> tuple[list[str], list[str]]:
+        listed = self._world.execute("ec2", "DescribeVpnConnections", {})["VpnConnections"]
+        living = {c["VpnConnectionId"] for c in listed if c["State"] in {"pending", "available"}}
+        with self._world.to_be_read() as state:
+            replaces = {name: _replaced(state.born.get(name, {})) for name in living}
+        new = [name for name, old in replaces.items() if old]
+        # A successor may be deleted by others; whom it replaced is remembered.
+        self._old |= {old for old in replaces.values() if old}
+        return sorted(self._old & living), sorted(new)
+
+
+def _word(task: OperatorTask) -> Word:
+    return Word.TEST_PASSED if isinstance(task, RunTest) else task.word
+
+
+def _replaced(born: Mapping[str, str]) -> str:
+    """Return the connection whose successor was *born* with these tags, or nothing."""
+    role = born.get(Tag.ROLE, "")
+    return role.removeprefix(_ROLE) if role.startswith(_ROLE) else ""
+
+
+def _each(act: Callable[[str], None], connections: Iterable[str]) -> None:
+    for connection in connections:
+        act(connection)
+
+
+class AttendedWorld:
+    """A World with a robot at its devices, or with nobody there.
+
+    The robot needs no thread: it looks before and after everything that happens to the World.
+    """
+
+    def __init__(self, world: World, delay: timedelta | None = None) -> None:
+        self.world = world
+        self.account = world.account
+        self.region = world.region
+        self.delay = delay
+        """How long the robot takes; None sends it away, and what it did stays done."""
+
+    def handles(self, service: str, action: str) -> bool:
+        """Tell whether the World answers *action*."""
+        return self.world.handles(service, action)
+
+    def execute(self, service: str, action: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Carry out *action*.
+
+        Raises:
+            ApiError: As AWS would refuse it.
+        """
+        self.attend()
+        try:
+            return self.world.execute(service, action, params)
+        finally:
+            self.attend()
+
+    def attend(self) -> None:
+        """Let the robot do what step 10 asks of a person, either way.
+
+        When a gateway has been on a VPC for its delay, it enables the tunnels of the gateway's
+        connections; as long again, and it disables those that lead from the same customer
+        gateway to a gateway on no VPC.
+        """
+        if self.delay is None:
+            return
+        with self.world.alone() as state:
+            joined = _joined(state)
+            relieved = set()
+            for connection, since in joined:
+                if state.now - since >= self.delay:
+                    self.world.devices.enable(connection.id)
+                if state.now - since >= 2 * self.delay:
+                    relieved.add(connection.customer_gateway)
+            kept = {connection.id for connection, _ in joined}
+            for connection in list(state.connections.values()):
+                if connection.id not in kept and connection.customer_gateway in relieved:
+                    self.world.devices.disable(connection.id)
+
+
+def _joined(state: State) -> list[tuple[Connection, datetime]]:
+    """Give the connections whose gateway is on a VPC, each with since when it is."""
+    since = {g.id: g.attached_since(state.now) for g in state.gateways.values()}
+    return [
+        (connection, moment)
+        for connection in state.connections.values()
+        if state.life(connection) == "available"
+        and (moment := since.get(connection.gateway or "")) is not None
+    ]

@@ -1,0 +1,318 @@
+"""VPN connections: creation, deletion, describe rows and static prefixes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from functools import lru_cache
+from hashlib import sha256
+
+from vpnmigrate.model.ec2 import CLASSIC
+from vpnmigrate.sandbox.ec2.configuration_xml import customer_gateway_configuration
+from vpnmigrate.sandbox.ec2.gateways import refuse_while_busy
+from vpnmigrate.sandbox.ec2.ids import CONNECTION, ApiError, invalid_value, missing
+from vpnmigrate.sandbox.ec2.quotas import check_connections
+from vpnmigrate.sandbox.ec2.request import (
+    Field,
+    Params,
+    Result,
+    Row,
+    asked_for,
+    available_gateway,
+    network,
+    required,
+    selected,
+    the_connection,
+    the_customer_gateway,
+)
+from vpnmigrate.sandbox.ec2.tags import tag_rows, tags_at_creation
+from vpnmigrate.sandbox.ec2.tunnels import new_tunnels, read_tunnel
+from vpnmigrate.sandbox.state import (
+    GONE,
+    LIVING,
+    Connection,
+    CustomerGateway,
+    Gateway,
+    State,
+    Timeline,
+)
+
+
+def create_vpn_connection(state: State, params: Params) -> Result:
+    """CreateVpnConnection; the answer always holds the configuration with its keys."""
+    if required(params, "Type") != "ipsec.1":
+        raise invalid_value(f"Value ({params['Type']}) for parameter type is invalid.")
+    customer = the_customer_gateway(state, required(params, "CustomerGatewayId"))
+    if params.get("TransitGatewayId"):
+        raise ApiError("UnsupportedOperation", "The sandbox has no transit gateways.")
+    if not params.get("VpnGatewayId"):
+        raise missing("VpnGatewayId")
+    gateway = available_gateway(state, params["VpnGatewayId"])
+    if state.life(customer) != "available":
+        raise ApiError(
+            "InvalidCustomerGatewayState",
+            f"The customer gateway {customer.id} is not in the available state",
+        )
+    tags = tags_at_creation(params, CONNECTION)
+    existing = _of_pair(state, gateway, customer)
+    if existing and state.behaviour.same_pair_returns_existing:
+        return {"VpnConnection": connection_row(state, existing, configuration=True)}
+    _check_pair(state, gateway, customer)
+    check_connections(state, gateway)
+    connection = _new(state, params, gateway, customer)
+    state.connections[connection.id] = connection
+    state.tags[connection.id] = tags
+    state.born[connection.id] = dict(tags)
+    return {"VpnConnection": connection_row(state, connection, configuration=True)}
+
+
+def _new(state: State, params: Params, gateway: Gateway, customer: CustomerGateway) -> Connection:
+    options = params.get("Options") or {}
+    identifier = state.new_id(CONNECTION)
+    tunnels = new_tunnels(state, identifier, gateway.id, options.get("TunnelOptions") or [])
+    life = Timeline()
+    creation = state.lasting(state.behaviour.connection_creation)
+    life.then(state.now, (timedelta(0), "pending"), (creation, "available"))
+    return Connection(
+        identifier,
+        life,
+        category=_category(state, gateway),
+        customer_gateway=customer.id,
+        gateway=gateway.id,
+        static_only=bool(options.get("StaticRoutesOnly", False)),
+        tunnels=tunnels,
+        key_storage=params.get("PreSharedKeyStorage") or "Standard",
+    )
+
+
+def _of_pair(state: State, gateway: Gateway, customer: CustomerGateway) -> Connection | None:
+    pair = (gateway.id, customer.id)
+    return next(
+        (
+            c
+            for c in state.connections.values()
+            if (c.gateway, c.customer_gateway) == pair and state.life(c) in LIVING
+        ),
+        None,
+    )
+
+
+def _check_pair(state: State, gateway: Gateway, customer: CustomerGateway) -> None:
+    if gateway.asn is not None and customer.asn == gateway.asn:
+        raise ApiError(
+            "AsnConflict",
+            f"The ASN {customer.asn} of the customer gateway is that of the gateway {gateway.id}",
+        )
+    if state.behaviour.classic_customer_gateway_reusable:
+        return
+    if any(
+        c.customer_gateway == customer.id and c.category == CLASSIC and state.life(c) in LIVING
+        for c in state.connections.values()
+    ):
+        raise ApiError(
+            "InvalidCustomerGateway.DuplicateIpAddress",
+            f"There is a conflict among the specified gateway IP addresses: {customer.ip}",
+        )
+
+
+def _category(state: State, gateway: Gateway) -> str:
+    beside = any(
+        c.gateway == gateway.id and c.category == CLASSIC and state.life(c) in LIVING
+        for c in state.connections.values()
+    )
+    if not beside:
+        return "VPN"
+    if state.behaviour.beside_classic == "refuse":
+        raise ApiError(
+            "UnsupportedOperation",
+            f"The gateway {gateway.id} has a Classic VPN connection; delete it first.",
+        )
+    return state.behaviour.beside_classic
+
+
+def delete_vpn_connection(state: State, params: Params) -> Result:
+    """DeleteVpnConnection; repeating it while it is under way changes nothing."""
+    connection = the_connection(state, required(params, "VpnConnectionId"))
+    if state.life(connection) != "deleting":
+        if gateway := state.gateways.get(connection.gateway or ""):
+            refuse_while_busy(state, gateway)
+        connection.life.then(
+            state.now,
+            (timedelta(0), "deleting"),
+            (state.lasting(state.behaviour.connection_deletion), "deleted"),
+            (state.behaviour.deleted_lingers, GONE),
+        )
+    return {}
+
+
+_ELSEWHERE = {"tgw-": "TransitGatewayId", "arn:": "CoreNetworkArn"}
+
+
+def describe_vpn_connections(state: State, params: Params) -> Result:
+    """DescribeVpnConnections; it has no pages, and shows keys to whoever may call it."""
+    there = {c.id: c for c in state.connections.values() if state.is_there(c)}
+    named = asked_for(there, params, "VpnConnectionIds", CONNECTION)
+    rows = [connection_row(state, c, configuration=state.life(c) in LIVING) for c in named]
+
+    def asn(row: Row) -> Iterable[str]:
+        customer = state.customer_gateways.get(row.get("CustomerGatewayId", ""))
+        return [str(customer.asn)] if customer else []
+
+    return {"VpnConnections": selected(rows, params, _FILTERS | {"bgp-asn": asn})}
+
+
+_FILTERS: dict[str, Field] = {
+    "customer-gateway-configuration": "CustomerGatewayConfiguration",
+    "customer-gateway-id": "CustomerGatewayId",
+    "option.static-routes-only": "Options.StaticRoutesOnly",
+    "route.destination-cidr-block": "Routes.DestinationCidrBlock",
+    "state": "State",
+    "transit-gateway-id": "TransitGatewayId",
+    "type": "Type",
+    "vpn-connection-id": "VpnConnectionId",
+    "vpn-gateway-id": "VpnGatewayId",
+}
+
+
+def connection_row(state: State, connection: Connection, *, configuration: bool) -> Row:
+    """Give *connection* as answers show it, with its *configuration* or without."""
+    row: Row = {
+        "VpnConnectionId": connection.id,
+        "State": state.life(connection),
+        "Type": "ipsec.1",
+        "GatewayAssociationState": "associated",
+        "Options": _options(state, connection),
+        "Routes": [
+            {"DestinationCidrBlock": cidr, "Source": "Static", "State": life.at(state.now)}
+            for cidr, life in sorted(connection.prefixes.items())
+            if life.is_there(state.now)
+        ],
+        "Tags": tag_rows(state, connection.id),
+        "VgwTelemetry": _telemetry(state, connection),
+    }
+    if connection.customer_gateway:
+        row["CustomerGatewayId"] = connection.customer_gateway
+    if connection.gateway:
+        row["VpnGatewayId"] = connection.gateway
+    if connection.elsewhere:
+        row[_ELSEWHERE.get(connection.elsewhere[:4], "VpnConcentratorId")] = connection.elsewhere
+    if connection.category is not None and not state.behaviour.category_absent:
+        row["Category"] = connection.category
+    if configuration:
+        row["CustomerGatewayConfiguration"] = customer_gateway_configuration(state, connection)
+    if connection.key_storage != "Standard":
+        secret = f"s2svpn!{connection.id}"
+        row["PreSharedKeyArn"] = (
+            f"arn:aws:secretsmanager:{state.region}:{state.account}:secret:{secret}"
+        )
+    return row
+
+
+def _options(state: State, connection: Connection) -> Row:
+    options: Row = {
+        "EnableAcceleration": False,
+        "StaticRoutesOnly": connection.static_only,
+        "LocalIpv4NetworkCidr": "0.0.0.0/0",
+        "RemoteIpv4NetworkCidr": "0.0.0.0/0",
+        "TunnelInsideIpVersion": "ipv4",
+    }
+    if connection.category == CLASSIC and not state.behaviour.classic_tunnel_options_listed:
+        return options
+    shown = connection.key_storage == "Standard"
+    options["TunnelOptions"] = [
+        {
+            "OutsideIpAddress": tunnel.outside_ip,
+            "TunnelInsideCidr": tunnel.inside_cidr,
+            **({"PreSharedKey": tunnel.key} if shown else {}),
+            **_as_described(tunnel.options),
+        }
+        for tunnel in connection.tunnels
+    ]
+    return options
+
+
+def _as_described(options: Row) -> Row:
+    """Turn the names of a request into those of an answer, which differ in case."""
+    return {_DESCRIBED.get(name, name): value for name, value in options.items()}
+
+
+_DESCRIBED = {
+    "IKEVersions": "IkeVersions",
+    "DPDTimeoutSeconds": "DpdTimeoutSeconds",
+    "DPDTimeoutAction": "DpdTimeoutAction",
+}
+
+
+def _telemetry(state: State, connection: Connection) -> list[Row]:
+    if state.life(connection) not in {"available", "modifying"}:
+        return []
+    rows = []
+    for number, tunnel in enumerate(connection.tunnels):
+        reading = read_tunnel(state, connection, number)
+        rows.append(
+            {
+                "OutsideIpAddress": tunnel.outside_ip,
+                "Status": "UP" if reading.up else "DOWN",
+                "StatusMessage": reading.message,
+                "AcceptedRouteCount": reading.accepted,
+                "LastStatusChange": reading.since,
+            }
+        )
+    return sorted(rows, key=lambda row: _place(row["OutsideIpAddress"]))
+
+
+@lru_cache(maxsize=1024)
+def _place(address: str) -> bytes:
+    """Give a place among tunnels: AWS sorts by its own lights, and never by number."""
+    return sha256(address.encode()).digest()
+
+
+def create_vpn_connection_route(state: State, params: Params) -> Result:
+    """CreateVpnConnectionRoute; adding a prefix twice changes nothing."""
+    connection = _routable(state, params)
+    cidr = network(required(params, "DestinationCidrBlock"))
+    present = connection.prefixes.get(cidr)
+    if present and present.at(state.now) in LIVING:
+        return {}
+    living = [c for c, life in connection.prefixes.items() if life.at(state.now) in LIVING]
+    if len(living) >= state.quotas.static_prefixes_per_connection:
+        raise ApiError(
+            "VpnConnectionRouteLimitExceeded",
+            "The maximum number of static routes of the VPN connection has been reached.",
+        )
+    change = state.lasting(state.behaviour.prefix_change)
+    life = Timeline()
+    life.then(state.now, (timedelta(0), "pending"), (change, "available"))
+    connection.prefixes[cidr] = life
+    return {}
+
+
+def delete_vpn_connection_route(state: State, params: Params) -> Result:
+    """DeleteVpnConnectionRoute."""
+    connection = _routable(state, params)
+    cidr = network(required(params, "DestinationCidrBlock"))
+    life = connection.prefixes.get(cidr)
+    if life is None or life.at(state.now) not in LIVING:
+        raise ApiError("InvalidRoute.NotFound", f"The specified route {cidr} does not exist")
+    life.then(
+        state.now,
+        (timedelta(0), "deleting"),
+        (state.lasting(state.behaviour.prefix_change), "deleted"),
+        (state.behaviour.deleted_lingers, GONE),
+    )
+    return {}
+
+
+def _routable(state: State, params: Params) -> Connection:
+    connection = the_connection(state, required(params, "VpnConnectionId"))
+    if state.life(connection) != "available":
+        raise ApiError(
+            "InvalidVpnConnection.InvalidState",
+            f"The VPN connection {connection.id} must be in the available state",
+        )
+    if not connection.static_only:
+        raise ApiError(
+            "InvalidVpnConnection.InvalidType",
+            f"The VPN connection {connection.id} does not support static routes",
+        )
+    return connection

@@ -1,0 +1,110 @@
+"""Dispatch table: the function that answers each EC2 operation.
+
+With the access key id ``SANDBOX_BOB`` one is the user ``bob``; with any other, ``sandbox``.  So
+four eyes can be tried out: one key id approves, another one carries out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from vpnmigrate.sandbox.ec2 import (
+    configuration_xml,
+    connections,
+    customer_gateways,
+    gateways,
+    quotas,
+    route_tables,
+    routes,
+    tags,
+    vpcs,
+)
+from vpnmigrate.sandbox.ec2.request import Params, Result
+from vpnmigrate.sandbox.state import State
+
+Action = Callable[[State, Params], Result]
+
+Name = tuple[str, str]
+"""Service as boto3 names it, and operation."""
+
+
+def get_caller_identity(state: State, params: Params) -> Result:
+    """GetCallerIdentity, of whom the door has recognised."""
+    user = params.get(USER, NOBODY_IN_PARTICULAR)
+    return {
+        "Account": state.account,
+        "Arn": f"arn:aws:iam::{state.account}:user/{user}",
+        "UserId": f"AIDA{user.upper()}",
+    }
+
+
+def describe_regions(state: State, params: Params) -> Result:
+    """DescribeRegions: there is one."""
+    del params
+    endpoint = f"ec2.{state.region}.amazonaws.com"
+    row = {"RegionName": state.region, "Endpoint": endpoint, "OptInStatus": "opt-in-not-required"}
+    return {"Regions": [row]}
+
+
+USER: Final = "_SandboxUser"
+"""The parameter in which a door tells GetCallerIdentity who asks; none of AWS's has such a name."""
+
+NOBODY_IN_PARTICULAR: Final = "sandbox"
+
+READS: Mapping[Name, Action] = {
+    ("directconnect", "DescribeDirectConnectGatewayAssociations"): (quotas.describe_associations),
+    ("directconnect", "DescribeVirtualInterfaces"): quotas.describe_virtual_interfaces,
+    ("ec2", "DescribeCustomerGateways"): customer_gateways.describe_customer_gateways,
+    ("ec2", "DescribeRegions"): describe_regions,
+    ("ec2", "DescribeRouteTables"): route_tables.describe_route_tables,
+    ("ec2", "DescribeSubnets"): vpcs.describe_subnets,
+    ("ec2", "DescribeTags"): tags.describe_tags,
+    ("ec2", "DescribeVpcs"): vpcs.describe_vpcs,
+    ("ec2", "DescribeVpnConnections"): connections.describe_vpn_connections,
+    ("ec2", "DescribeVpnGateways"): gateways.describe_vpn_gateways,
+    ("ec2", "GetVpnConnectionDeviceSampleConfiguration"): configuration_xml.get_sample,
+    ("ec2", "GetVpnConnectionDeviceTypes"): configuration_xml.get_device_types,
+    ("service-quotas", "GetServiceQuota"): quotas.get_service_quota,
+    ("sts", "GetCallerIdentity"): get_caller_identity,
+}
+
+WRITES: Mapping[Name, Action] = {
+    ("ec2", "AssociateRouteTable"): route_tables.associate_route_table,
+    ("ec2", "AttachVpnGateway"): gateways.attach_vpn_gateway,
+    ("ec2", "CreateCustomerGateway"): customer_gateways.create_customer_gateway,
+    ("ec2", "CreateRoute"): routes.create_route,
+    ("ec2", "CreateRouteTable"): route_tables.create_route_table,
+    ("ec2", "CreateSubnet"): vpcs.create_subnet,
+    ("ec2", "CreateTags"): tags.create_tags,
+    ("ec2", "CreateVpc"): vpcs.create_vpc,
+    ("ec2", "CreateVpnConnection"): connections.create_vpn_connection,
+    ("ec2", "CreateVpnConnectionRoute"): connections.create_vpn_connection_route,
+    ("ec2", "CreateVpnGateway"): gateways.create_vpn_gateway,
+    ("ec2", "DeleteCustomerGateway"): customer_gateways.delete_customer_gateway,
+    ("ec2", "DeleteRoute"): routes.delete_route,
+    ("ec2", "DeleteRouteTable"): route_tables.delete_route_table,
+    ("ec2", "DeleteSubnet"): vpcs.delete_subnet,
+    ("ec2", "DeleteTags"): tags.delete_tags,
+    ("ec2", "DeleteVpc"): vpcs.delete_vpc,
+    ("ec2", "DeleteVpnConnection"): connections.delete_vpn_connection,
+    ("ec2", "DeleteVpnConnectionRoute"): connections.delete_vpn_connection_route,
+    ("ec2", "DeleteVpnGateway"): gateways.delete_vpn_gateway,
+    ("ec2", "DetachVpnGateway"): gateways.detach_vpn_gateway,
+    ("ec2", "DisableVgwRoutePropagation"): routes.disable_propagation,
+    ("ec2", "DisassociateRouteTable"): route_tables.disassociate_route_table,
+    ("ec2", "EnableVgwRoutePropagation"): routes.enable_propagation,
+    ("ec2", "ReplaceRoute"): routes.replace_route,
+}
+
+WITHOUT_DRY_RUN = frozenset({"CreateVpnConnectionRoute", "DeleteVpnConnectionRoute"})
+"""The EC2 operations of ours that have no such parameter (EC2's model)."""
+
+_NAMED = re.compile(r"SANDBOX_([A-Za-z0-9]{1,32})")
+
+
+def user_of(access_key: str) -> str | None:
+    """Give the user whom *access_key* names, if it names one."""
+    named = _NAMED.fullmatch(access_key)
+    return named[1].lower() if named else None

@@ -1,0 +1,91 @@
+"""Resource ids and API errors, as EC2 writes them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+class ApiError(Exception):
+    """A refusal as AWS words it; a door turns it into its client's own exception."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of resource: its prefix, its name, and the codes EC2 has for its ids.
+
+    The spelling of codes follows EC2's table and no rule; where that has no code for a malformed
+    id, such an id is not found.
+    """
+
+    prefix: str
+    noun: str
+    not_found: str
+    malformed: str = ""
+    type: str = ""
+    """The resource type of its tags."""
+
+    def unknown(self, identifier: str) -> ApiError:
+        """Give the refusal of an id that names nothing."""
+        shape = rf"{self.prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})"
+        if self.malformed and not re.fullmatch(shape, identifier):
+            return ApiError(self.malformed, f'Invalid id: "{identifier}"')
+        return ApiError(self.not_found, f"The {self.noun} ID '{identifier}' does not exist")
+
+
+VPC = Kind("vpc", "vpc", "InvalidVpcID.NotFound", "InvalidVpcID.Malformed", "vpc")
+
+SUBNET = Kind("subnet", "subnet", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed", "subnet")
+
+GATEWAY = Kind("vgw", "vpnGateway", "InvalidVpnGatewayID.NotFound", type="vpn-gateway")
+
+CONNECTION = Kind("vpn", "vpnConnection", "InvalidVpnConnectionID.NotFound", type="vpn-connection")
+
+CUSTOMER_GATEWAY = Kind(
+    "cgw",
+    "customerGateway",
+    "InvalidCustomerGatewayID.NotFound",
+    "InvalidCustomerGatewayId.Malformed",
+    "customer-gateway",
+)
+
+ROUTE_TABLE = Kind(
+    "rtb",
+    "routeTable",
+    "InvalidRouteTableID.NotFound",
+    "InvalidRouteTableId.Malformed",
+    "route-table",
+)
+
+ASSOCIATION = Kind("rtbassoc", "association", "InvalidAssociationID.NotFound")
+
+TAGGED = (VPC, SUBNET, GATEWAY, CONNECTION, CUSTOMER_GATEWAY, ROUTE_TABLE)
+
+
+def kind_of(identifier: str) -> Kind:
+    """Give the kind of resource that *identifier* is for.
+
+    Raises:
+        ApiError: No kind the sandbox knows has such ids.
+    """
+    prefix = identifier.rpartition("-")[0].split("-")[0]
+    for kind in TAGGED:
+        if kind.prefix == prefix:
+            return kind
+    raise ApiError("InvalidID", f"The ID '{identifier}' is not valid")
+
+
+def invalid_value(message: str) -> ApiError:
+    """Give EC2's commonest refusal."""
+    return ApiError("InvalidParameterValue", message)
+
+
+def missing(parameter: str) -> ApiError:
+    """Give the refusal of a call that lacks *parameter*."""
+    return ApiError("MissingParameter", f"The request must contain the parameter {parameter}")

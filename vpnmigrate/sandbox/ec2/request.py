@@ -1,0 +1,220 @@
+"""Requests: parameters, filters, resource lookup and pagination."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import translate
+from functools import lru_cache
+from ipaddress import ip_network
+from re import Pattern
+from re import compile as compile_pattern
+from typing import Any, TypeVar
+
+from vpnmigrate.sandbox.ec2.ids import (
+    CONNECTION,
+    CUSTOMER_GATEWAY,
+    GATEWAY,
+    ROUTE_TABLE,
+    SUBNET,
+    VPC,
+    ApiError,
+    Kind,
+    invalid_value,
+    missing,
+)
+from vpnmigrate.sandbox.state import (
+    Connection,
+    CustomerGateway,
+    Gateway,
+    RouteTable,
+    State,
+    Subnet,
+    Vpc,
+)
+
+Params = Mapping[str, Any]
+
+Result = dict[str, Any]
+
+Row = dict[str, Any]
+
+
+def required(params: Params, name: str) -> str:
+    """Give the value of a parameter that EC2 insists on."""
+    value = params.get(name)
+    if value in (None, ""):
+        raise missing(name)
+    return str(value)
+
+
+def network(text: str) -> str:
+    """Give *text* as EC2 stores it: with the host bits cleared.
+
+    Raises:
+        ApiError: It is no network.
+    """
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        raise invalid_value(
+            f"Value ({text}) for parameter destinationCidrBlock is invalid. "
+            "This is not a valid CIDR block."
+        ) from None
+
+
+def page(
+    rows: Sequence[Row], params: Params, key: str, *, bounds: tuple[int, int], size: int
+) -> Result:
+    """Answer with one page of *rows* under *key*.
+
+    *size* is how many a page holds at most, however many were asked for within *bounds*.
+
+    Raises:
+        ApiError: The page size or the token is not one that EC2 would take.
+    """
+    wanted = params.get("MaxResults")
+    if wanted is not None and not bounds[0] <= int(wanted) <= bounds[1]:
+        raise invalid_value(
+            f"Value ( {wanted} ) for parameter maxResults is invalid. "
+            f"Expecting a value between {bounds[0]} and {bounds[1]}."
+        )
+    start = _start(params.get("NextToken"), len(rows))
+    end = start + min(size, int(wanted or size))
+    answer: Result = {key: list(rows[start:end])}
+    if end < len(rows):
+        answer["NextToken"] = f"{_TOKEN}{end}"
+    return answer
+
+
+_TOKEN = "sandbox-page-"  # noqa: S105 - a page token opens nothing
+
+
+def _start(token: str | None, total: int) -> int:
+    if not token:
+        return 0
+    offset = token.removeprefix(_TOKEN)
+    if not offset.isdecimal() or int(offset) > total:
+        raise ApiError("InvalidPaginationToken", "The token is invalid")
+    return int(offset)
+
+
+Field = str | Callable[[Row], Iterable[str]]
+"""A dotted path into a row, through lists as well, or a function of the row."""
+
+
+def selected(rows: Iterable[Row], params: Params, fields: Mapping[str, Field]) -> list[Row]:
+    """Give the rows that satisfy every filter; a filter's values are alternatives.
+
+    Raises:
+        ApiError: The operation has no such filter.
+    """
+    chosen = list(rows)
+    for each in params.get("Filters") or ():
+        name, patterns = each.get("Name", ""), each.get("Values") or ()
+        read = _reader(name, fields)
+        matches = [_pattern(text).fullmatch for text in patterns]
+        chosen = [
+            row for row in chosen if any(match(value) for value in read(row) for match in matches)
+        ]
+    return chosen
+
+
+def _reader(name: str, fields: Mapping[str, Field]) -> Callable[[Row], Iterable[str]]:
+    if name.startswith("tag:"):
+        key = name.removeprefix("tag:")
+        return lambda row: [t["Value"] for t in row.get("Tags", ()) if t["Key"] == key]
+    field = "Tags.Key" if name == "tag-key" else fields.get(name)
+    if field is None:
+        raise invalid_value(f"The filter '{name}' is invalid")
+    if callable(field):
+        return field
+    path = field.split(".")
+    return lambda row: list(_values(row, path))
+
+
+def _values(value: Any, path: Sequence[str]) -> Iterable[str]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _values(each, path)
+    elif path:
+        if path[0] in value:
+            yield from _values(value[path[0]], path[1:])
+    elif isinstance(value, bool):
+        yield str(value).lower()
+    else:
+        yield str(value)
+
+
+@lru_cache(maxsize=1024)
+def _pattern(text: str) -> Pattern[str]:
+    """Turn a filter's value into a regular expression: only ``*`` and ``?`` are special."""
+    return compile_pattern(translate(text.replace("[", "[[]")))
+
+
+_T = TypeVar("_T")
+
+_Living = TypeVar("_Living", Gateway, Connection, CustomerGateway, Vpc, Subnet)
+
+
+def the_gateway(state: State, identifier: str) -> Gateway:
+    """Give a gateway that is not deleted."""
+    return _living(state, state.gateways, identifier, GATEWAY)
+
+
+def the_connection(state: State, identifier: str) -> Connection:
+    """Give a connection that is not deleted."""
+    return _living(state, state.connections, identifier, CONNECTION)
+
+
+def the_customer_gateway(state: State, identifier: str) -> CustomerGateway:
+    """Give a customer gateway that is not deleted."""
+    return _living(state, state.customer_gateways, identifier, CUSTOMER_GATEWAY)
+
+
+def the_vpc(state: State, identifier: str) -> Vpc:
+    """Give a VPC."""
+    return _living(state, state.vpcs, identifier, VPC)
+
+
+def the_subnet(state: State, identifier: str) -> Subnet:
+    """Give a subnet."""
+    return _living(state, state.subnets, identifier, SUBNET)
+
+
+def the_table(state: State, params: Params) -> RouteTable:
+    """Give the route table that *params* name."""
+    identifier = required(params, "RouteTableId")
+    if identifier not in state.tables:
+        raise ROUTE_TABLE.unknown(identifier)
+    return state.tables[identifier]
+
+
+def available_gateway(state: State, identifier: str) -> Gateway:
+    """Give a gateway that can be worked with."""
+    gateway = the_gateway(state, identifier)
+    if state.life(gateway) != "available":
+        raise ApiError(
+            "InvalidVpnGatewayState",
+            f"The virtual private gateway {identifier} is not in the available state",
+        )
+    return gateway
+
+
+def asked_for(there: Mapping[str, _T], params: Params, name: str, kind: Kind) -> list[_T]:
+    """Give what is *there* under the ids that *params* list under *name*, or all of it.
+
+    Raises:
+        ApiError: One of the ids is not there.
+    """
+    wanted: Iterable[str] = params.get(name) or ()
+    for identifier in wanted:
+        if identifier not in there:
+            raise kind.unknown(identifier)
+    return [there[identifier] for identifier in (sorted(set(wanted)) or sorted(there))]
+
+
+def _living(state: State, things: Mapping[str, _Living], identifier: str, kind: Kind) -> _Living:
+    thing = things.get(identifier)
+    if thing is None or not state.is_there(thing) or state.life(thing) == "deleted":
+        raise kind.unknown(identifier)
+    return thing

@@ -1,0 +1,247 @@
+"""Routes: static routes and route propagation."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import ip_network
+
+from vpnmigrate.model.ec2 import CREATED_ROUTE, PROPAGATED_ROUTE
+from vpnmigrate.sandbox.ec2.gateways import is_ready, not_ready
+from vpnmigrate.sandbox.ec2.ids import ApiError, invalid_value, missing
+from vpnmigrate.sandbox.ec2.quotas import ROUTES_PER_TABLE
+from vpnmigrate.sandbox.ec2.request import Params, Result, Row, network, required, the_table
+from vpnmigrate.sandbox.ec2.tunnels import prefixes_of, read_tunnel
+from vpnmigrate.sandbox.state import Connection, Gateway, Propagation, Route, RouteTable, State
+
+LOCAL = "local"
+
+_DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
+
+TARGETS = {
+    "igw-": "GatewayId",
+    "vgw-": "GatewayId",
+    "vpce-": "GatewayId",
+    "nat-": "NatGatewayId",
+    "eni-": "NetworkInterfaceId",
+    "i-": "InstanceId",
+    "pcx-": "VpcPeeringConnectionId",
+    "tgw-": "TransitGatewayId",
+    "eigw-": "EgressOnlyInternetGatewayId",
+    "lgw-": "LocalGatewayId",
+    "cagw-": "CarrierGatewayId",
+    "arn:": "CoreNetworkArn",
+}
+"""What a target's id begins with, and the parameter that names such a target."""
+
+_TARGET_PARAMETERS = (*dict.fromkeys(TARGETS.values()), "VpcEndpointId")
+
+
+def create_route(state: State, params: Params) -> Result:
+    """CreateRoute; the same route twice is no error, a propagated twin does not matter."""
+    table = the_table(state, params)
+    destination, target = _destination(params), _target(state, table, params)
+    present = _written(table, destination)
+    if present and present.target == target:
+        return {"Return": True}
+    if present:
+        raise ApiError(
+            "RouteAlreadyExists", f"The route identified by {destination} already exists."
+        )
+    family = [r for r in table.routes if (":" in r.destination) == (":" in destination)]
+    if len(family) >= ROUTES_PER_TABLE:
+        raise ApiError(
+            "RouteLimitExceeded", "The maximum number of routes of the table has been reached."
+        )
+    table.routes.append(Route(destination, target))
+    return {"Return": True}
+
+
+def replace_route(state: State, params: Params) -> Result:
+    """ReplaceRoute: one step, with no moment between the old target and the new one."""
+    table = the_table(state, params)
+    destination = _destination(params)
+    route = _written(table, destination)
+    if route is None or route.origin != CREATED_ROUTE:
+        raise invalid_value(
+            f"There is no route defined for '{destination}' in the route table. "
+            "Use CreateRoute instead."
+        )
+    table.routes[table.routes.index(route)] = Route(destination, _target(state, table, params))
+    return {}
+
+
+def delete_route(state: State, params: Params) -> Result:
+    """DeleteRoute."""
+    table = the_table(state, params)
+    destination = _destination(params)
+    route = _written(table, destination)
+    if route is None:
+        raise ApiError(
+            "InvalidRoute.NotFound",
+            f"no route with destination-cidr-block {destination} in route table {table.id}",
+        )
+    if route.target == LOCAL:
+        raise invalid_value(f"cannot remove local route {destination} in route table {table.id}")
+    table.routes.remove(route)
+    return {}
+
+
+def route_row(state: State, table: RouteTable, route: Route) -> Row:
+    """Give *route* as DescribeRouteTables shows it."""
+    if route.destination.startswith("pl-"):
+        name = "DestinationPrefixListId"
+    elif ":" in route.destination:
+        name = "DestinationIpv6CidrBlock"
+    else:
+        name = "DestinationCidrBlock"
+    return {
+        name: route.destination,
+        _parameter(route.target): route.target,
+        "Origin": route.origin,
+        "State": _condition(state, table, route),
+    }
+
+
+@lru_cache(maxsize=4096)
+def _parameter(target: str) -> str:
+    return next((TARGETS[p] for p in TARGETS if target.startswith(p)), "GatewayId")
+
+
+def _condition(state: State, table: RouteTable, route: Route) -> str:
+    """Give a route's state: that of a written one to a gateway follows the attachment."""
+    if route.origin != CREATED_ROUTE or not route.target.startswith("vgw-"):
+        return route.state
+    gateway = state.gateways.get(route.target)
+    attached = gateway is not None and gateway.vpc(state.now) == table.vpc
+    return "active" if attached else "blackhole"
+
+
+def _destination(params: Params) -> str:
+    given = [name for name in _DESTINATIONS if params.get(name)]
+    if not given:
+        raise missing("DestinationCidrBlock")
+    if len(given) > 1:
+        raise ApiError(
+            "InvalidParameterCombination", f"The parameters {', '.join(given)} exclude each other"
+        )
+    text = str(params[given[0]])
+    if given[0] == "DestinationPrefixListId":
+        return text
+    canonical = network(text)
+    if ip_network(canonical).version != (4 if given[0] == _DESTINATIONS[0] else 6):
+        raise invalid_value(f"Value ({text}) for parameter {given[0]} is invalid.")
+    return canonical
+
+
+def _target(state: State, table: RouteTable, params: Params) -> str:
+    given = [str(params[name]) for name in _TARGET_PARAMETERS if params.get(name)]
+    if len(given) != 1:
+        raise (
+            missing("GatewayId")
+            if not given
+            else ApiError("InvalidParameterCombination", "A route has one target")
+        )
+    target = given[0]
+    gateway = state.gateways.get(target)
+    if target.startswith("vgw-") and (gateway is None or not is_ready(state, gateway, table.vpc)):
+        usual = ApiError("InvalidGatewayID.NotFound", f"The gateway ID '{target}' does not exist")
+        raise not_ready(state, gateway, table, usual)
+    return target
+
+
+def _written(table: RouteTable, destination: str) -> Route | None:
+    return next((r for r in table.routes if r.destination == destination), None)
+
+
+def enable_propagation(state: State, params: Params) -> Result:
+    """EnableVgwRoutePropagation; one code stands for nearly every gateway it cannot take."""
+    table = the_table(state, params)
+    identifier = required(params, "GatewayId")
+    gateway = state.gateways.get(identifier)
+    if gateway is None or not is_ready(state, gateway, table.vpc):
+        usual = ApiError(
+            "Gateway.NotAttached", f"Gateway {identifier} is not attached to VPC {table.vpc}"
+        )
+        raise not_ready(state, gateway, table, usual)
+    if any(tie.gateway for tie in table.tied(state.now)):
+        raise invalid_value(f"Route table {table.id} is associated with a gateway")
+    setting = _setting(state, table, identifier)
+    if setting is None:
+        table.propagations.append(Propagation(identifier, state.now))
+    elif setting.since is None:
+        setting.since = state.now
+    return {}
+
+
+def disable_propagation(state: State, params: Params) -> Result:
+    """DisableVgwRoutePropagation; for a gateway that does not propagate it changes nothing."""
+    table = the_table(state, params)
+    identifier = required(params, "GatewayId")
+    if identifier not in state.gateways:
+        raise ApiError("Gateway.NotAttached", f"Gateway {identifier} is not attached")
+    setting = _setting(state, table, identifier)
+    if setting is not None:
+        setting.until = state.now
+    return {}
+
+
+Brought = dict[str, set[str]]
+"""Gateway to the prefixes that its connections bring now: the same for every table."""
+
+
+def propagated_routes(
+    state: State, table: RouteTable, brought: Brought | None = None
+) -> list[Route]:
+    """Work out the routes that *table* has from gateways now.
+
+    What is worked out for all tables is kept in *brought*, which serves for one moment.
+    """
+    brought = {} if brought is None else brought
+    routes: dict[tuple[str, str], Route] = {}
+    for setting in table.propagating(state.now):
+        gateway = state.gateways.get(setting.gateway)
+        if gateway is None or setting.since is None:
+            continue
+        condition, destinations = _offer(state, table, gateway, setting, brought)
+        for destination in destinations:
+            routes[destination, gateway.id] = Route(
+                destination, gateway.id, PROPAGATED_ROUTE, condition
+            )
+    return [routes[key] for key in sorted(routes)]
+
+
+def _offer(
+    state: State, table: RouteTable, gateway: Gateway, setting: Propagation, brought: Brought
+) -> tuple[str, set[str]]:
+    since = gateway.attached_since(state.now)
+    if since is None or gateway.vpc(state.now) != table.vpc:
+        if state.behaviour.propagated_routes_of_detached == "vanish":
+            return "blackhole", set()
+        had = [
+            c
+            for c in _ending_on(state, gateway)
+            if state.devices.get(c.id) and state.devices[c.id].enabled
+        ]
+        return "blackhole", {p for c in had for p in prefixes_of(state, c)}
+    settled = state.now - state.behaviour.propagation_delay
+    if max(since, setting.since or since) > settled:
+        return "active", set()
+    if gateway.id not in brought:
+        up = [c for c in _ending_on(state, gateway) if _was_up(state, c)]
+        brought[gateway.id] = {p for c in up for p in prefixes_of(state, c)}
+    return "active", brought[gateway.id]
+
+
+def _ending_on(state: State, gateway: Gateway) -> list[Connection]:
+    return [c for c in state.connections.values() if c.gateway == gateway.id]
+
+
+def _was_up(state: State, connection: Connection) -> bool:
+    """Tell whether a tunnel has been up for long enough to bring its routes."""
+    settled = state.now - state.behaviour.propagation_delay
+    readings = (read_tunnel(state, connection, n) for n in range(len(connection.tunnels)))
+    return any(reading.up and reading.since <= settled for reading in readings)
+
+
+def _setting(state: State, table: RouteTable, gateway: str) -> Propagation | None:
+    return next((p for p in table.propagating(state.now) if p.gateway == gateway), None)

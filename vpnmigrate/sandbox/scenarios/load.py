@@ -1,0 +1,202 @@
+"""Scenario loading: a scenario becomes a world."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from random import Random
+
+from vpnmigrate.model.clock import Clock
+from vpnmigrate.model.ec2 import CREATED_ROUTE, ConnectionRecord, GatewayRecord, RouteTableRecord
+from vpnmigrate.sandbox.behaviour import Behaviour, Span
+from vpnmigrate.sandbox.ec2.ids import ASSOCIATION
+from vpnmigrate.sandbox.ec2.route_tables import local_routes, new_table
+from vpnmigrate.sandbox.ec2.tunnels import canary_key, new_inside_cidr, new_outside_ip
+from vpnmigrate.sandbox.scenarios.scenario import Scenario
+from vpnmigrate.sandbox.state import (
+    LONG_AGO,
+    Association,
+    Attachment,
+    Connection,
+    CustomerGateway,
+    Device,
+    Gateway,
+    Propagation,
+    Route,
+    RouteTable,
+    State,
+    Subnet,
+    Timeline,
+    Tunnel,
+    Vpc,
+    always,
+)
+from vpnmigrate.sandbox.world import World
+
+
+def world_of(
+    scenario: Scenario, clock: Clock, behaviour: Behaviour | None = None, *, seed: int = 0
+) -> World:
+    """Make the world of *scenario*.
+
+    What was on its way in the scenario arrives after the behaviour's usual time.  Keys are not in
+    a scenario: the world makes them up.
+    """
+    world = World(clock, behaviour, scenario.account, scenario.region, seed)
+    with world.alone() as state:
+        state.draw = Random(f"{seed}/{scenario.name}")  # noqa: S311 - repeatable on purpose
+        state.quotas = scenario.quotas
+        state.virtual_interfaces = list(scenario.virtual_interfaces)
+        state.direct_connect_ties = list(scenario.direct_connect_ties)
+        state.advertised = {name: list(each) for name, each in scenario.advertised.items()}
+        _networks(state, scenario)
+        _customer_gateways(state, scenario)
+        for gateway in scenario.gateways:
+            _gateway(state, gateway)
+        for connection in scenario.connections:
+            _connection(state, connection)
+        for table in scenario.route_tables:
+            _table(state, table)
+        _missing_main_tables(state)
+    return world
+
+
+def _networks(state: State, scenario: Scenario) -> None:
+    for vpc in scenario.vpcs:
+        owner = vpc.owner or state.account
+        state.vpcs[vpc.id] = Vpc(vpc.id, list(vpc.cidrs), owner, always(vpc.state))
+        state.tags[vpc.id] = dict(vpc.tags)
+    for subnet in scenario.subnets:
+        life = always(subnet.state)
+        state.subnets[subnet.id] = Subnet(subnet.id, subnet.vpc, subnet.cidr, life)
+        state.tags[subnet.id] = dict(subnet.tags)
+
+
+def _customer_gateways(state: State, scenario: Scenario) -> None:
+    for record in scenario.customer_gateways:
+        state.customer_gateways[record.id] = CustomerGateway(
+            record.id,
+            always(record.state),
+            record.asn,
+            record.ip,
+            record.device_name,
+            record.certificate,
+        )
+        state.tags[record.id] = dict(record.tags)
+
+
+def _gateway(state: State, record: GatewayRecord) -> None:
+    behaviour = state.behaviour
+    life = _life(
+        state,
+        record.state,
+        pending=(behaviour.gateway_creation, "available"),
+        deleting=(behaviour.gateway_deletion, "deleted"),
+    )
+    rows = [
+        Attachment(
+            row.vpc,
+            _life(
+                state,
+                row.state,
+                attaching=(behaviour.attach, "attached"),
+                detaching=(behaviour.detach, "detached"),
+            ),
+        )
+        for row in record.attachments
+    ]
+    state.gateways[record.id] = Gateway(record.id, record.asn, life, rows, record.type)
+    state.tags[record.id] = dict(record.tags)
+
+
+def _connection(state: State, record: ConnectionRecord) -> None:
+    behaviour = state.behaviour
+    life = _life(
+        state,
+        record.state,
+        pending=(behaviour.connection_creation, "available"),
+        deleting=(behaviour.connection_deletion, "deleted"),
+    )
+    connection = Connection(
+        record.id,
+        life,
+        record.category,
+        record.customer_gateway,
+        record.vpn_gateway,
+        record.static_only,
+        _tunnels(state, record),
+        record.elsewhere,
+        {prefix.cidr: always(prefix.state) for prefix in record.prefixes},
+    )
+    state.connections[record.id] = connection
+    state.tags[record.id] = dict(record.tags)
+    state.devices[record.id] = _device(state, record, connection)
+
+
+def _life(state: State, present: str, **ends: tuple[Span, str]) -> Timeline:
+    """Give the timeline of something found in *present*, with the end of what it was about."""
+    if present not in ends:
+        return always(present)
+    span, end = ends[present]
+    life = always(present, state.now)
+    life.then(state.now, (state.lasting(span), end))
+    return life
+
+
+def _tunnels(state: State, record: ConnectionRecord) -> list[Tunnel]:
+    """Make two tunnels, with the addresses that are known and others where none are."""
+    inside = {t.outside_ip: t.inside_cidr for t in record.tunnels if t.outside_ip}
+    outside = list(dict.fromkeys([*inside, *(t.outside_ip for t in record.telemetry)]))
+    tunnels: list[Tunnel] = []
+    for number in (0, 1):
+        address = outside[number] if number < len(outside) else new_outside_ip(state, tunnels)
+        taken = {tunnel.inside_cidr for tunnel in tunnels}
+        cidr = inside.get(address) or new_inside_cidr(state, taken)
+        tunnels.append(Tunnel(address, cidr, canary_key(state.seed, record.id, number)))
+    return tunnels
+
+
+def _device(state: State, record: ConnectionRecord, connection: Connection) -> Device:
+    """Set up the device so that telemetry reads as it was, changes included."""
+    device = Device(configured=LONG_AGO)
+    behaviour = state.behaviour
+    rise = behaviour.ike if record.static_only else behaviour.ike + behaviour.bgp
+    readings = {reading.outside_ip: reading for reading in record.telemetry}
+    for number, tunnel in enumerate(connection.tunnels):
+        reading = readings.get(tunnel.outside_ip)
+        since = reading.since if reading and reading.since else LONG_AGO
+        if reading and reading.up:
+            # A reading from after the clock's start would bring the tunnel up late.
+            device.enabled[number] = min(since, _settled(state)) - rise
+        else:
+            device.disabled[number] = since
+    return device
+
+
+def _settled(state: State) -> datetime:
+    return state.now - state.behaviour.propagation_delay
+
+
+def _table(state: State, record: RouteTableRecord) -> None:
+    vpc = state.vpcs.get(record.vpc)
+    kept = [
+        Route(route.destination, route.target, route.origin, route.state)
+        for route in record.routes
+        if route.origin == CREATED_ROUTE
+    ]
+    local = local_routes(vpc) if vpc else []
+    table = RouteTable(record.id, record.vpc, record.owner or state.account, [*local, *kept])
+    table.associations = [
+        Association(tie.id, tie.subnet, tie.gateway, tie.main) for tie in record.associations
+    ]
+    table.propagations = [Propagation(gateway, LONG_AGO) for gateway in record.propagating]
+    state.tables[record.id] = table
+    state.tags[record.id] = dict(record.tags)
+
+
+def _missing_main_tables(state: State) -> None:
+    """Give each VPC the main table that it cannot be without."""
+    for vpc in state.vpcs.values():
+        tables = [table for table in state.tables.values() if table.vpc == vpc.id]
+        if not any(tie.main for table in tables for tie in table.associations):
+            main = Association(state.new_id(ASSOCIATION), main=True)
+            new_table(state, vpc).associations.append(main)

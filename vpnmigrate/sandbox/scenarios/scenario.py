@@ -1,0 +1,202 @@
+"""Scenario: the records of a world at its start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from ipaddress import IPv4Network, ip_network
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from vpnmigrate.errors import MalformedFileError
+from vpnmigrate.model.ec2 import (
+    ConnectionRecord,
+    CustomerGatewayRecord,
+    GatewayRecord,
+    RouteTableRecord,
+    SubnetRecord,
+    VpcRecord,
+    VpnGatewayId,
+)
+from vpnmigrate.model.survey import Quotas, Survey, VirtualInterface
+from vpnmigrate.sandbox.state import DirectConnectTie
+
+DEFAULT_ACCOUNT = "123456789012"
+
+DEFAULT_REGION = "eu-west-1"
+
+_Record = TypeVar("_Record")
+
+
+class Scenario(Struct, frozen=True, kw_only=True):
+    """A world to be: the records of one account and Region."""
+
+    name: str
+    title: str = ""
+    account: str = DEFAULT_ACCOUNT
+    region: str = DEFAULT_REGION
+    vpcs: tuple[VpcRecord, ...] = ()
+    subnets: tuple[SubnetRecord, ...] = ()
+    gateways: tuple[GatewayRecord, ...] = ()
+    customer_gateways: tuple[CustomerGatewayRecord, ...] = ()
+    connections: tuple[ConnectionRecord, ...] = ()
+    route_tables: tuple[RouteTableRecord, ...] = ()
+    virtual_interfaces: tuple[VirtualInterface, ...] = ()
+    direct_connect_ties: tuple[DirectConnectTie, ...] = ()
+    quotas: Quotas = Quotas()
+    advertised: dict[str, tuple[str, ...]] = {}
+    """Customer gateway to the prefixes its device announces over BGP."""
+    taken: datetime | None = None
+    """When it was seen, for a scenario that was read from an account."""
+
+
+def scenario_from_survey(survey: Survey, name: str = "survey") -> Scenario:
+    """Make the world that *survey* saw, with the same ids.
+
+    What devices announce is worked out from the routes that were propagated and from how many
+    each tunnel had accepted.
+    """
+    connections = (*survey.connections, *survey.other_connections)
+    return Scenario(
+        name=name,
+        title=f"what was read of {survey.gateway.id} at {survey.taken:%Y-%m-%d %H:%M} UTC",
+        account=survey.account,
+        region=survey.region,
+        vpcs=survey.vpcs,
+        gateways=(survey.gateway, *survey.other_gateways),
+        customer_gateways=survey.customer_gateways,
+        connections=connections,
+        route_tables=survey.route_tables,
+        virtual_interfaces=survey.virtual_interfaces,
+        direct_connect_ties=tuple(
+            DirectConnectTie(a.id, a.state, a.gateway, survey.gateway.id)
+            for a in survey.associations
+        ),
+        quotas=survey.quotas,
+        advertised=advertised_by(connections, survey.route_tables),
+        taken=survey.taken,
+    )
+
+
+def scenario_from_describe(
+    documents: Mapping[str, Sequence[Any]],
+    name: str = "describe",
+    *,
+    region: str = DEFAULT_REGION,
+) -> Scenario:
+    """Make the world that saved ``aws ec2 describe-*`` output tells of, with the same ids.
+
+    *documents* are lists by the name of the answer's member (``VpnGateways``, …); members that no
+    scenario has are left out, keys in them as well.
+
+    Raises:
+        MalformedFileError: A member has not the form that describe commands print.
+    """
+    from vpnmigrate.aws import parse
+    from vpnmigrate.aws.parse import table_record
+
+    def read(member: str, record: Callable[[Any], _Record]) -> tuple[_Record, ...]:
+        try:
+            return tuple(record(row) for row in documents.get(member) or ())
+        except (AttributeError, TypeError, ValueError):
+            # The row is not quoted, nor chained: it may hold keys.
+            raise MalformedFileError(
+                f"{name}: field {member}: not what a describe command prints",
+                advice="save the output of aws ec2 describe-… --output json, whole",
+            ) from None
+
+    def gateway_with_every_row(row: Any) -> GatewayRecord:
+        """Return a gateway that is described as it was, rows of past attachments included."""
+        return replace(parse.gateway_record(row), attachments=parse.attachment_rows(row))
+
+    connections = read("VpnConnections", lambda row: parse.connection_record(_dated(row)))
+    tables = read("RouteTables", table_record)
+    vpcs = read("Vpcs", parse.vpc_record)
+    owners = [owner for owner in (*(v.owner for v in vpcs), *(t.owner for t in tables)) if owner]
+    return Scenario(
+        name=name,
+        title="saved describe output",
+        account=owners[0] if owners else DEFAULT_ACCOUNT,
+        region=region,
+        vpcs=vpcs,
+        subnets=read("Subnets", parse.subnet_record),
+        gateways=read("VpnGateways", gateway_with_every_row),
+        customer_gateways=read("CustomerGateways", parse.customer_gateway_record),
+        connections=connections,
+        route_tables=tables,
+        advertised=advertised_by(connections, tables),
+    )
+
+
+def _dated(row: Any) -> Any:
+    """Give a connection's row with moments in place of their text: JSON has none."""
+    readings = row.get("VgwTelemetry") or ()
+    return {**row, "VgwTelemetry": [{**reading, **_moment(reading)} for reading in readings]}
+
+
+def _moment(reading: Mapping[str, Any]) -> dict[str, datetime]:
+    said = reading.get("LastStatusChange")
+    if not isinstance(said, str):
+        return {}
+    moment = datetime.fromisoformat(said)
+    return {"LastStatusChange": moment if moment.tzinfo else moment.replace(tzinfo=UTC)}
+
+
+PLACEHOLDERS = "100.64.{}.0/24"
+"""What a device announces of which only the number is known: shared address space (RFC 6598)."""
+
+
+def advertised_by(
+    connections: Sequence[ConnectionRecord], tables: Sequence[RouteTableRecord]
+) -> dict[str, tuple[str, ...]]:
+    """Work out which prefixes each device announces, from what AWS had taken up.
+
+    Propagated routes that no static prefix explains are shared out in order, to each BGP
+    connection as many as it had accepted; what is left over goes to the last.  A redundant pair
+    that accepted all of them gets all of them.
+    """
+    shares: dict[str, set[str]] = {}
+    gateways: dict[VpnGatewayId, list[ConnectionRecord]] = {}
+    for connection in connections:
+        if connection.vpn_gateway and not connection.static_only and connection.customer_gateway:
+            gateways.setdefault(connection.vpn_gateway, []).append(connection)
+    static = {p.cidr for c in connections for p in c.prefixes}
+    for gateway, speakers in gateways.items():
+        pool = _pool(gateway, tables, static)
+        start = 0
+        for number, connection in enumerate(sorted(speakers, key=lambda c: c.id)):
+            count = max((t.accepted_routes for t in connection.telemetry if t.up), default=0)
+            last = number == len(speakers) - 1
+            share = _share(pool, start, count, to_the_end=last)
+            shares.setdefault(str(connection.customer_gateway), set()).update(share)
+            start += count
+    return {customer: tuple(sorted(share)) for customer, share in sorted(shares.items())}
+
+
+def _pool(gateway: VpnGatewayId, tables: Iterable[RouteTableRecord], static: set[str]) -> list[str]:
+    propagated = {prefix for table in tables for prefix in table.propagated_from(gateway)}
+    written = {
+        route.destination
+        for table in tables
+        for route in table.static_routes_to(gateway)
+        if _could_be_announced(route.destination)
+    }
+    return sorted((propagated or written) - static)
+
+
+def _share(pool: Sequence[str], start: int, count: int, *, to_the_end: bool) -> list[str]:
+    if count == 0:
+        return []
+    if not pool:
+        return [PLACEHOLDERS.format(n) for n in range(count)]
+    end = max(start + count, len(pool)) if to_the_end else start + count
+    return [pool[n % len(pool)] for n in range(start, end)]
+
+
+def _could_be_announced(destination: str) -> bool:
+    if destination.startswith("pl-"):
+        return False
+    network = ip_network(destination)
+    return isinstance(network, IPv4Network) and network.prefixlen > 0

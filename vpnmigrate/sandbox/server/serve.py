@@ -1,0 +1,160 @@
+"""Sandbox server: a world over HTTP on loopback."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+import socket
+import threading
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from functools import cache, partial
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Self
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from vpnmigrate.errors import UsageError
+from vpnmigrate.sandbox.device_engineer import AttendedWorld
+from vpnmigrate.sandbox.server.control import WithControl
+from vpnmigrate.sandbox.server.guard import Guard
+from vpnmigrate.sandbox.server.moto import MotoDoor
+from vpnmigrate.sandbox.server.moto_check import check_moto
+from vpnmigrate.sandbox.world import World
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+
+def serve(
+    world: World,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    attentive: timedelta | None = None,
+) -> Server:
+    """Make a server of *world*, already bound; port 0 takes a free one.
+
+    With *attentive* a robot sits at the devices (``AttentiveDevices``).  A World on a
+    ``PacedClock`` runs at that clock's pace.
+
+    Raises:
+        UsageError: *host* is not loopback, or the port cannot be had.
+        MotoChangedError: The installed moto would falsify answers.
+    """
+    listener = _listen(host, port)
+    try:
+        check_moto()
+        attended = AttendedWorld(world, attentive)
+        door = MotoDoor(attended, cache(partial(_elsewhere, world)))
+        return Server(world, listener, Guard(WithControl(door, attended)))
+    finally:
+        listener.close()  # a server works on its own duplicate
+
+
+def _elsewhere(world: World, region: str) -> World:
+    """Make the account's part in another Region, where nothing is."""
+    return World(world.clock, world.behaviour, world.account, region, world.seed)
+
+
+KEY = "SANDBOX"
+"""Access key id and secret that the printed environment gives; the server checks neither."""
+
+
+class Server(AbstractContextManager["Server"]):
+    """A World that listens; entering starts it, leaving stops it and frees the port."""
+
+    def __init__(self, world: World, listener: socket.socket, application: WSGIApplication) -> None:
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.environment = {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
+            "AWS_DEFAULT_REGION": world.region,
+        }
+        """What a client needs in its environment to be served, and nothing real."""
+        self._server = make_server(
+            host,
+            port,
+            application,
+            threaded=True,
+            request_handler=_QuietHandler,
+            fd=listener.fileno(),
+        )
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def wait(self) -> None:
+        """Block until SIGINT or SIGTERM; only the main thread may."""
+        stopped = threading.Event()
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            stopped.set()
+
+        before = {number: signal.signal(number, stop) for number in _STOPPING}
+        try:
+            stopped.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+class _QuietHandler(WSGIRequestHandler):
+    """Writes no request line: whoever serves owns the terminal.
+
+    A connection ends with its answer, so that stopping leaves none open.
+    """
+
+    protocol_version = "HTTP/1.0"
+
+    def log(self, *_line: object) -> None:
+        pass
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind before anything slow is loaded, and without werkzeug's way of exiting."""
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        raise UsageError(
+            f"{host} is not an IP address to listen on", advice="Use 127.0.0.1."
+        ) from None
+    if not parsed.is_loopback:
+        raise UsageError(
+            f"the sandbox listens on loopback only, not on {host}: it checks no signature",
+            advice="Use 127.0.0.1, through an SSH tunnel if need be.",
+        )
+    family = socket.AF_INET if parsed.version == 4 else socket.AF_INET6  # noqa: PLR2004
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port))
+        listener.listen()
+    except (OSError, OverflowError) as error:
+        listener.close()
+        why = error.strerror if isinstance(error, OSError) else "no such port"
+        raise UsageError(
+            f"cannot listen on {address} port {port}: {why}",
+            advice="Choose another --port, or leave it out for a free one.",
+        ) from error
+    return listener
