@@ -28,8 +28,8 @@ from multiprocessing import Pool
 
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.chain import read_chain
-from vpnmigrate.simulation.schedule import Course, Kill, Moment, Schedule
-from vpnmigrate.simulation.search import (
+from vpnmigrate.rehearsal.simulation.schedule import Course, Kill, Moment, Schedule
+from vpnmigrate.rehearsal.simulation.search import (
     TRIES,
     Failure,
     Tally,
@@ -41,8 +41,8 @@ from vpnmigrate.simulation.search import (
     try_lost_answers,
     try_seed,
 )
-from vpnmigrate.simulation.topology import Topology, topology
-from vpnmigrate.simulation.trial import setting_of, try_out, wrong_with
+from vpnmigrate.rehearsal.simulation.topology import Topology, topology
+from vpnmigrate.rehearsal.simulation.trial import setting_of, try_out, wrong_with
 
 Search = Callable[[int, Tally], None]
 PROGRESS = 10

@@ -19,7 +19,7 @@ from vpnmigrate.model.changes import DisablePropagation
 from vpnmigrate.model.clock import Clock, Stamp, SteadyClock, SystemClock, VirtualClock
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY, recent
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
-from vpnmigrate.simulation.clocks import HostClock
+from vpnmigrate.rehearsal.simulation.clocks import HostClock
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)

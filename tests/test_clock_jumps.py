@@ -26,9 +26,9 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import AttachVpnGateway, CreateVpnConnection, CreateVpnGateway
 from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.decisions import BackOut, Decisions, Window
+from vpnmigrate.rehearsal.simulation.clocks import HostClock
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
-from vpnmigrate.simulation.clocks import HostClock
 
 HOUR = timedelta(hours=1)
 SAME, OTHER = "this boot", "another host"

@@ -18,7 +18,7 @@ from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
 from vpnmigrate.model.ec2 import MigrationId, RouteTableId
 from vpnmigrate.planning.planner import plan_from
-from vpnmigrate.rehearsal import BOUNDARIES, Made, Passage, Rehearsal, rehearse, result_of
+from vpnmigrate.rehearsal.rehearse import BOUNDARIES, Made, Passage, Rehearsal, rehearse, result_of
 from vpnmigrate.report import rehearsal as view
 from vpnmigrate.sandbox.client.boto import session_for
 from vpnmigrate.sandbox.scenarios.load import world_of

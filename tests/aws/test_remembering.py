@@ -10,9 +10,9 @@ import pytest
 
 from vpnmigrate.aws.parse import connection_at_a_glance, gateway_record, table_record
 from vpnmigrate.aws.row_cache import Memory
+from vpnmigrate.rehearsal.simulation.topology import topology
+from vpnmigrate.rehearsal.simulation.trial import setting_of
 from vpnmigrate.sandbox.ec2.tunnels import CANARY
-from vpnmigrate.simulation.topology import topology
-from vpnmigrate.simulation.trial import setting_of
 
 KINDS: Mapping[str, tuple[str, str, Callable[[Any], Any]]] = {
     "gateways": ("DescribeVpnGateways", "VpnGateways", gateway_record),

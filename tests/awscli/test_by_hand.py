@@ -22,7 +22,7 @@ from vpnmigrate.model.ec2 import MigrationId, Role, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan, connection_role
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.planner import plan_from, unexpected
-from vpnmigrate.rehearsal import rehearse
+from vpnmigrate.rehearsal.rehearse import rehearse
 from vpnmigrate.report.runbook import runbook_of
 from vpnmigrate.report.runbook.views import markdown
 from vpnmigrate.sandbox.client.boto import session_for

@@ -28,7 +28,7 @@ from vpnmigrate.model.ec2 import (
     RouteTableRecord,
 )
 from vpnmigrate.planning.planner import plan_from
-from vpnmigrate.rehearsal import BOUNDARIES, Passage, Rehearsal
+from vpnmigrate.rehearsal.rehearse import BOUNDARIES, Passage, Rehearsal
 from vpnmigrate.report.runbook import runbook_of
 
 EVIL = "<script>alert('x')</script> | `id` [a](b) *c*\n# d ```"

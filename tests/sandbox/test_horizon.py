@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from vpnmigrate.rehearsal.simulation.topology import OLD, topology
+from vpnmigrate.rehearsal.simulation.trial import setting_of
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.ec2.dispatch import READS
 from vpnmigrate.sandbox.next_change import changes
 from vpnmigrate.sandbox.world import World, kept
-from vpnmigrate.simulation.topology import OLD, topology
-from vpnmigrate.simulation.trial import setting_of
 
 ASKED = ("DescribeVpnGateways", "DescribeVpnConnections", "DescribeRouteTables")
 

@@ -11,11 +11,11 @@ from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.records import ClockMoved, Entry, OutageBegan, OutageEnded
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.simulation.clocks import Clocks, Hosts, Jump, Move, TimeJudge
-from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
-from vpnmigrate.simulation.search import schedule_of
-from vpnmigrate.simulation.topology import topology
-from vpnmigrate.simulation.trial import setting_of, try_out
+from vpnmigrate.rehearsal.simulation.clocks import Clocks, Hosts, Jump, Move, TimeJudge
+from vpnmigrate.rehearsal.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
+from vpnmigrate.rehearsal.simulation.search import schedule_of
+from vpnmigrate.rehearsal.simulation.topology import topology
+from vpnmigrate.rehearsal.simulation.trial import setting_of, try_out
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)

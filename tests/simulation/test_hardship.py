@@ -9,9 +9,9 @@ import pytest
 
 from tests.stage import Stage
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.rehearsal.simulation.schedule import Course
+from vpnmigrate.rehearsal.with_faults import Hardship, spread_of, undergo
 from vpnmigrate.report import hardship as view
-from vpnmigrate.simulation.hardship import Hardship, spread_of, undergo
-from vpnmigrate.simulation.schedule import Course
 
 pytestmark = pytest.mark.no_cover
 

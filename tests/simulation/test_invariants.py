@@ -10,10 +10,9 @@ import pytest
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import Entry, Finished, Record, StepSettled, TrafficVerified
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
-from vpnmigrate.simulation.invariants import Judge
-from vpnmigrate.simulation.topology import OLD, topology
-from vpnmigrate.simulation.trial import Setting, setting_of
-from vpnmigrate.simulation.truth import Truth, configuration, truth_of
+from vpnmigrate.rehearsal.simulation.invariants import Judge, Truth, configuration, truth_of
+from vpnmigrate.rehearsal.simulation.topology import OLD, topology
+from vpnmigrate.rehearsal.simulation.trial import Setting, setting_of
 
 NEW = "vgw-new"
 

@@ -10,9 +10,9 @@ import pytest
 from tests.simulation.test_trials import small
 from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.records import AbortAsked, Continued, Declined, Paused, Record, Verb
-from vpnmigrate.simulation.schedule import Course, Kill, Moment, Order, Schedule
-from vpnmigrate.simulation.search import schedule_of
-from vpnmigrate.simulation.trial import Outcome, Setting, setting_of, try_out
+from vpnmigrate.rehearsal.simulation.schedule import Course, Kill, Moment, Order, Schedule
+from vpnmigrate.rehearsal.simulation.search import schedule_of
+from vpnmigrate.rehearsal.simulation.trial import Setting, TrialResult, setting_of, try_out
 
 REST = timedelta(minutes=20)
 LONG_REST = timedelta(hours=26)
@@ -25,12 +25,12 @@ def setting() -> Setting:
 
 
 @pytest.fixture(scope="module")
-def ends(setting: Setting) -> dict[Course, Outcome]:
+def ends(setting: Setting) -> dict[Course, TrialResult]:
     """Go forward, and forward and back, with nobody disturbing."""
     return {c: try_out(setting, Schedule(c)) for c in (Course.FORWARD, Course.RETURN)}
 
 
-def said(outcome: Outcome, setting: Setting) -> list[type[Record]]:
+def said(outcome: TrialResult, setting: Setting) -> list[type[Record]]:
     """Give the kinds of what the journal says of orders."""
     entries = read_chain(outcome.journal, setting.plan.migration).entries
     kinds = (Paused, Continued, AbortAsked, Declined)
@@ -40,7 +40,7 @@ def said(outcome: Outcome, setting: Setting) -> list[type[Record]]:
 @pytest.mark.no_cover
 @pytest.mark.parametrize("rest", [REST, LONG_REST], ids=["a while", "over a day"])
 def test_a_pause_at_any_deed_changes_no_end(
-    setting: Setting, ends: dict[Course, Outcome], rest: timedelta
+    setting: Setting, ends: dict[Course, TrialResult], rest: timedelta
 ) -> None:
     """Before the cutover the run rests, in it the pause is declined; it ends as undisturbed."""
     heard = Counter[type[Record]]()
@@ -59,7 +59,7 @@ def test_a_pause_at_any_deed_changes_no_end(
 @pytest.mark.no_cover
 @pytest.mark.parametrize("moment", [None, Moment.BEFORE_SENDING, Moment.BEFORE_LINE])
 def test_an_abort_at_any_deed_leads_back(
-    setting: Setting, ends: dict[Course, Outcome], moment: Moment | None
+    setting: Setting, ends: dict[Course, TrialResult], moment: Moment | None
 ) -> None:
     """Stopped or turned back, and then cleared away, everything is as before.
 

@@ -20,11 +20,11 @@ from vpnmigrate.model.ec2 import Role, Tag, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.planning.planner import fingerprint, unexpected
 from vpnmigrate.planning.rollback_proof import FEW, prove
+from vpnmigrate.rehearsal.simulation.invariants import configuration, truth_of
+from vpnmigrate.rehearsal.simulation.topology import STOPS_PLANNING, topology
+from vpnmigrate.rehearsal.simulation.trial import Setting, setting_of
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
-from vpnmigrate.simulation.topology import STOPS_PLANNING, topology
-from vpnmigrate.simulation.trial import Setting, setting_of
-from vpnmigrate.simulation.truth import configuration, truth_of
 
 pytestmark = pytest.mark.no_cover
 

@@ -15,11 +15,17 @@ from vpnmigrate.model.changes import DeleteVpnConnection
 from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.ec2 import GatewayRecord, Tag, VpcId, VpcRecord, VpnConnectionId, VpnGatewayId
 from vpnmigrate.planning.ownership import roles_of
-from vpnmigrate.simulation.schedule import Course, Mishaps, Schedule
-from vpnmigrate.simulation.search import schedule_of
-from vpnmigrate.simulation.tagger import Tagging, Trick, drawn_taggings, tagged
-from vpnmigrate.simulation.topology import Topology
-from vpnmigrate.simulation.trial import MIGRATION, Outcome, setting_of, try_out, wrong_with
+from vpnmigrate.rehearsal.simulation.schedule import Course, Mishaps, Schedule
+from vpnmigrate.rehearsal.simulation.search import schedule_of
+from vpnmigrate.rehearsal.simulation.tagger import Tagging, Trick, drawn_taggings, tagged
+from vpnmigrate.rehearsal.simulation.topology import Topology
+from vpnmigrate.rehearsal.simulation.trial import (
+    MIGRATION,
+    TrialResult,
+    setting_of,
+    try_out,
+    wrong_with,
+)
 
 ROLES = 4
 """Gateway, successor, test VPC, test subnet."""
@@ -54,7 +60,7 @@ def hunted() -> Topology:
     )
 
 
-def tried(course: Course, *taggings: Tagging, lost: float = 0.0) -> Outcome:
+def tried(course: Course, *taggings: Tagging, lost: float = 0.0) -> TrialResult:
     """Go *course* in the world with *taggings*."""
     mishaps = Mishaps(1, lost_creates=lost)
     return try_out(setting_of(hunted()), Schedule(course, mishaps=mishaps, taggings=taggings))
@@ -65,7 +71,7 @@ HARMLESS = Tagging(0, Trick.TAKE, 0)
 
 
 @lru_cache(maxsize=4)
-def undisturbed(course: Course) -> Outcome:
+def undisturbed(course: Course) -> TrialResult:
     """Return how *course* ends without any tag of others."""
     outcome = tried(course, HARMLESS)
     assert wrong_with(outcome, hunted()) == ()

@@ -17,19 +17,24 @@ from tests.counts import share
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.records import Intended
-from vpnmigrate.sandbox.behaviour import Behaviour, seconds
-from vpnmigrate.simulation.drowsy import NAP, DrowsyClock
-from vpnmigrate.simulation.kill_points import KillPoints
-from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
-from vpnmigrate.simulation.search import Tally, try_one, try_seed
-from vpnmigrate.simulation.topology import STOPS_IN_STEP_3, STOPS_PLANNING, Topology, topology
-from vpnmigrate.simulation.trial import (
-    Outcome,
+from vpnmigrate.rehearsal.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
+from vpnmigrate.rehearsal.simulation.search import KillPoints, Tally, try_one, try_seed
+from vpnmigrate.rehearsal.simulation.topology import (
+    STOPS_IN_STEP_3,
+    STOPS_PLANNING,
+    Topology,
+    topology,
+)
+from vpnmigrate.rehearsal.simulation.trial import (
+    NAP,
+    DrowsyClock,
     Setting,
+    TrialResult,
     setting_of,
     setting_of_plan,
     try_out,
 )
+from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 
 ROOT = Path(__file__).parents[2]
 QUICK = Behaviour(
@@ -58,7 +63,7 @@ def small(seed: int, **behaviour: object) -> Topology:
     return replace(drawn, scenario=kept, behaviour=Behaviour(**temper), stops="")
 
 
-def run(world: Topology, schedule: Schedule) -> Outcome:
+def run(world: Topology, schedule: Schedule) -> TrialResult:
     """Try one schedule in *world*."""
     return try_out(setting_of(world), schedule)
 
@@ -129,7 +134,7 @@ def test_a_journal_that_is_lost_with_its_process_is_not_needed():
             assert (outcome.deaths, outcome.error, outcome.broken) == (1, "", ())
 
 
-def intended(outcome: Outcome, setting: Setting) -> list[str]:
+def intended(outcome: TrialResult, setting: Setting) -> list[str]:
     """Give every change that a trial's journal says was intended."""
     entries = read_chain(outcome.journal, setting.plan.migration).entries
     return [str(e.record.change) for e in entries if isinstance(e.record, Intended)]

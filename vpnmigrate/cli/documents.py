@@ -8,7 +8,7 @@ from pathlib import Path
 from vpnmigrate.commands import Invocation, cli
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.rehearsal import rehearse
+from vpnmigrate.rehearsal.rehearse import rehearse
 from vpnmigrate.report.runbook import runbook_of
 from vpnmigrate.report.runbook.book import Runbook
 from vpnmigrate.report.runbook.views import html, markdown

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.rehearsal import Rehearsal, rehearse, result_of, unbound
-from vpnmigrate.simulation.hardship import Hardship, undergo
+from vpnmigrate.rehearsal.rehearse import Rehearsal, rehearse, result_of, unbound
+from vpnmigrate.rehearsal.with_faults import Hardship, undergo
 
 
 def tried(

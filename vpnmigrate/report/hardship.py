@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from vpnmigrate.model.clock import span
+from vpnmigrate.rehearsal.with_faults import Hardship, Spread, Trial
 from vpnmigrate.report.progress import Narrator
 from vpnmigrate.report.words import columns, count, heading, item, safe, wrapped
-from vpnmigrate.simulation.hardship import Hardship, Spread, Trial
 
 TELLING = 20
 """With fewer runs, a part of them is no figure."""

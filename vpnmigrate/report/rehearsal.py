@@ -7,7 +7,7 @@ from typing import Any
 
 from vpnmigrate.commands import Command
 from vpnmigrate.model.clock import span
-from vpnmigrate.rehearsal import Passage, Rehearsal
+from vpnmigrate.rehearsal.rehearse import Passage, Rehearsal
 from vpnmigrate.report import proof
 from vpnmigrate.report.words import command, heading, item, wrapped
 

@@ -13,7 +13,7 @@ from vpnmigrate.commands import Invocation
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.windows import Expected, back_out_deadline, latest_start
-from vpnmigrate.rehearsal import Rehearsal
+from vpnmigrate.rehearsal.rehearse import Rehearsal
 from vpnmigrate.report.inventory import named
 from vpnmigrate.report.runbook import checks, rows
 from vpnmigrate.report.runbook.book import Fact, PlanCommands, Return, Runbook

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.ec2 import ConnectionRecord, CustomerGatewayRecord, RouteTableRecord
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.rehearsal import Rehearsal
+from vpnmigrate.rehearsal.rehearse import Rehearsal
 from vpnmigrate.report.inventory import NAME, named
 from vpnmigrate.report.runbook.book import Impact, Site, Table
 from vpnmigrate.report.words import count

@@ -9,7 +9,7 @@ from vpnmigrate.commands import options
 from vpnmigrate.journal.timing import Leg
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Phase, Plan, PlannedStep
-from vpnmigrate.rehearsal import Passage, Rehearsal
+from vpnmigrate.rehearsal.rehearse import Passage, Rehearsal
 from vpnmigrate.report.imagined import told
 from vpnmigrate.report.progress import LAST_STEP
 from vpnmigrate.report.runbook.book import PlanCommands, Row

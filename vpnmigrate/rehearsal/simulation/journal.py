@@ -1,4 +1,4 @@
-"""A journal on a disk of its own, in memory: real lines, really torn, really read again."""
+"""Simulated disk: a journal in memory whose writes can be torn."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.run_clock import run_clock, stamped
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import MigrationId
+from vpnmigrate.rehearsal.simulation.schedule import Fate
 from vpnmigrate.sandbox.faults import Killed
-from vpnmigrate.simulation.schedule import Fate
 
 
 class Paper:

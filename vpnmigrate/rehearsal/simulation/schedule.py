@@ -1,4 +1,4 @@
-"""What goes wrong in a trial: where its processes die, and which calls go astray."""
+"""Schedule: the kills and call faults of a trial."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from vpnmigrate.journal.records import Answered, Intended, Record, Verb
 from vpnmigrate.model.clock import Clock
+from vpnmigrate.rehearsal.simulation.clocks import Clocks
+from vpnmigrate.rehearsal.simulation.tagger import Tagging
+from vpnmigrate.rehearsal.simulation.topology import Dice
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
-from vpnmigrate.simulation.clocks import Clocks
-from vpnmigrate.simulation.tagger import Tagging
-from vpnmigrate.simulation.topology import Dice
 
 
 class Moment(StrEnum):

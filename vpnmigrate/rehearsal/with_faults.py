@@ -1,4 +1,4 @@
-"""A plan's own world under hardship: killed, faulted and turned back, a number of times.
+"""Rehearsal with faults: kills, API faults and rollbacks, repeated with seeds.
 
 Each trial is the production runner on a sandbox of the plan's survey, with what a seed draws:
 which way it goes, where its processes die, which calls go astray, how fast EC2 is and how far its
@@ -15,12 +15,18 @@ from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.timing import since_turning_back, until_restored
 from vpnmigrate.model.plan import Plan
+from vpnmigrate.rehearsal.simulation.clocks import Clocks
+from vpnmigrate.rehearsal.simulation.schedule import Course, Schedule
+from vpnmigrate.rehearsal.simulation.search import schedule_of
+from vpnmigrate.rehearsal.simulation.topology import topology
+from vpnmigrate.rehearsal.simulation.trial import (
+    Setting,
+    TrialResult,
+    setting_of_plan,
+    try_out,
+    wrong_with,
+)
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.simulation.clocks import Clocks
-from vpnmigrate.simulation.schedule import Course, Schedule
-from vpnmigrate.simulation.search import schedule_of
-from vpnmigrate.simulation.topology import topology
-from vpnmigrate.simulation.trial import Outcome, Setting, setting_of_plan, try_out, wrong_with
 
 TOLD_EVERY = 100
 """Trials between two words about progress."""
@@ -113,7 +119,7 @@ def undergo(plan: Plan, trials: int, seed: int, tell: Callable[[str], None]) -> 
     *plan* has no window and needs no approval: see ``rehearsal.unbound``.
     """
     done: list[Trial] = []
-    worst: tuple[Trial, Outcome] | None = None
+    worst: tuple[Trial, TrialResult] | None = None
     for number in range(trials):
         if number and number % TOLD_EVERY == 0:
             tell(f"under hardship: {number} of {trials} runs")
@@ -154,7 +160,9 @@ def _drawn(plan: Plan, seed: int) -> tuple[Setting, Schedule]:
     return setting_of_plan(plan, temper, seed=seed, reaction=drawn.reaction), schedule
 
 
-def _judged(plan: Plan, seed: int, schedule: Schedule, setting: Setting, outcome: Outcome) -> Trial:
+def _judged(
+    plan: Plan, seed: int, schedule: Schedule, setting: Setting, outcome: TrialResult
+) -> Trial:
     entries = read_chain(outcome.journal, plan.migration).entries
     return Trial(
         seed=seed,

@@ -1,4 +1,4 @@
-"""From a seed to a world worth migrating: networks, devices, EC2's temper, and what was decided.
+"""Topology: a random world worth migrating, from a seed.
 
 Only ``random()`` is drawn from, whose sequence Python promises to keep.
 """

@@ -1,4 +1,4 @@
-"""A rehearsal: the production runner on a sandbox that is made from the plan's own survey.
+"""Rehearsal: the production engine on a sandbox made from the plan's survey.
 
 Only the client differs from a real run.  No session is ever made here and nothing is sent, so there
 is nothing through which a real account could be reached.

@@ -1,4 +1,4 @@
-"""A hostile tagger: may call CreateTags and DeleteTags on everything, and nothing else."""
+"""Hostile tagger: an actor that may create and delete tags on every resource."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from msgspec.structs import replace as with_fields
 from vpnmigrate.model.ec2 import MigrationId, Role, Tag
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.ownership import roles_of
+from vpnmigrate.rehearsal.simulation.invariants import HINTS, MALLORY
+from vpnmigrate.rehearsal.simulation.topology import OLD, Dice
 from vpnmigrate.sandbox.scenarios.scenario import Scenario
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.simulation.topology import OLD, Dice
-from vpnmigrate.simulation.truth import HINTS, MALLORY
 
 _T = TypeVar("_T", bound=Struct)
 

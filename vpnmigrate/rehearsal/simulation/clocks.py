@@ -1,4 +1,4 @@
-"""Hosts whose clocks are wrong and are set, and what a journal then tells of time all the same."""
+"""Clocks: hosts whose clocks are wrong or set, and the judge of recorded times."""
 
 from __future__ import annotations
 

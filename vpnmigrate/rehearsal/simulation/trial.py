@@ -1,15 +1,18 @@
-"""One trial: a world, a plan, and as many processes as die on the way to the journey's end."""
+"""Trial: one world, one plan, and processes that are killed and restarted."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
+
 from vpnmigrate.aws.account import Account
 from vpnmigrate.engine.cutover import Papers
 from vpnmigrate.engine.observe import Claimant
-from vpnmigrate.engine.ports import NoInterruption, NoPaths
+from vpnmigrate.engine.ports import Identity, NoInterruption, NoPaths
 from vpnmigrate.engine.runner import Runner, Surroundings
 from vpnmigrate.errors import (
     AwsUnreadableError,
@@ -23,12 +26,22 @@ from vpnmigrate.errors import (
 from vpnmigrate.journal import RunState, Wish
 from vpnmigrate.journal.orders import traffic_hangs
 from vpnmigrate.journal.records import Entry, Opened
-from vpnmigrate.model.clock import Clock, VirtualClock
-from vpnmigrate.model.ec2 import MigrationId
+from vpnmigrate.model.changes import AwsChange
+from vpnmigrate.model.changes.base import Mark, Outcome
+from vpnmigrate.model.clock import Clock, Stamp, VirtualClock
+from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.snapshot import Reading
+from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.planner import plan_from
+from vpnmigrate.rehearsal.simulation.clocks import Hosts, TimeJudge
+from vpnmigrate.rehearsal.simulation.invariants import CLAIMS, Judge, Truth, configuration, truth_of
+from vpnmigrate.rehearsal.simulation.journal import Paper, PaperJournal
+from vpnmigrate.rehearsal.simulation.schedule import Course, Fate, Schedule
+from vpnmigrate.rehearsal.simulation.tagger import Tagger
+from vpnmigrate.rehearsal.simulation.topology import OLD, STOPS_IN_STEP_3, STOPS_PLANNING, Topology
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
@@ -36,33 +49,27 @@ from vpnmigrate.sandbox.faults import Killed
 from vpnmigrate.sandbox.scenarios.load import world_of
 from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey
 from vpnmigrate.sandbox.world import World
-from vpnmigrate.simulation.absent import HashesOnly
-from vpnmigrate.simulation.clocks import Hosts, TimeJudge
-from vpnmigrate.simulation.drowsy import DrowsyClock
-from vpnmigrate.simulation.eyes import WatchedEc2
-from vpnmigrate.simulation.invariants import CLAIMS, Judge
-from vpnmigrate.simulation.paper import Paper, PaperJournal
-from vpnmigrate.simulation.schedule import Course, Fate, Schedule
-from vpnmigrate.simulation.tagger import Tagger
-from vpnmigrate.simulation.topology import OLD, STOPS_IN_STEP_3, STOPS_PLANNING, Topology
-from vpnmigrate.simulation.truth import Truth, configuration, truth_of
 
 START = datetime(2026, 1, 17, 2, 0, tzinfo=UTC)
+
 MIGRATION = MigrationId("mig-20260117-5131ed")
+
 HOLDER = "ann@simulation"
+
 SHIFT = timedelta(hours=8)
 """From one try to set out on a paused run to the next."""
+
 SETTLING = timedelta(minutes=5)
 """Until a gateway that others have made before the run is there."""
+
 TOO_OFTEN = 50
 """Deaths and errors after which a trial is called endless."""
-
 
 Journey = Callable[[Runner], object]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialResult:
     """How a trial ended, as a value."""
 
     end: frozenset[str]
@@ -137,12 +144,12 @@ def setting_of_plan(
     return Setting(Topology(seed, scenario, temper, plan.decisions, reaction), plan)
 
 
-def try_out(setting: Setting, schedule: Schedule) -> Outcome:
+def try_out(setting: Setting, schedule: Schedule) -> TrialResult:
     """Go the way that *schedule* says, from the first process to the last."""
     return _Trial(setting, schedule).go()
 
 
-def wrong_with(outcome: Outcome, world: Topology) -> tuple[str, ...]:
+def wrong_with(outcome: TrialResult, world: Topology) -> tuple[str, ...]:
     """Say what is wrong with how a trial ended, apart from where."""
     if world.stops == STOPS_PLANNING:
         return ("it was planned, and may not be", *outcome.broken)
@@ -180,12 +187,12 @@ class _Trial:
         self.judge = Judge(self.setting.plan, self._truth)
         self._judged: object = None
 
-    def go(self) -> Outcome:
+    def go(self) -> TrialResult:
         began = self.clock.now()
         errors = [self._travel(journey) for journey in self._journeys()]
         took = self.clock.now() - began
         self.clock.sleep(timedelta(hours=1))
-        return Outcome(
+        return TrialResult(
             end=configuration(self._look_up()),
             error="; then ".join(filter(None, errors)),
             broken=tuple(self.broken),
@@ -371,3 +378,133 @@ class _Trial:
 
 def _account(world: World, fate: Fate | None, clock: Clock) -> Account:
     return Account(DirectClients(world, faults=fate), clock, HashesOnly())
+
+
+class WatchedEc2:
+    """An account (``ports.Ec2``) whose every look and deed somebody hears of.
+
+    A look in a world that has not changed since the look before, nor for as long as a describe may
+    lag, is answered by that one's reading: every call would be answered alike, and takes as long.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        world: World,
+        fate: Fate,
+        looked: Callable[[], None],
+        clock: Clock,
+        before: Callable[[], None],
+    ) -> None:
+        """Look through *account*; *before* is called before every call, *looked* after a look."""
+        self._before = before
+        self._account = account
+        self._world = world
+        self._fate = fate
+        self._looked = looked
+        self._clock = clock
+        self._last: Reading | None = None
+        self._last_at = world.clock.now()
+        """When that was begun, in the world's time; *clock* is the process's."""
+        self._took = timedelta(0)
+
+    def identity(self) -> Identity:
+        """Tell who we are."""
+        return self._account.identity()
+
+    def survey(self, gateway: VpnGatewayId) -> Survey:
+        """Read widely."""
+        return self._account.survey(gateway)
+
+    def look(self, plan: Plan) -> Reading:
+        """Read narrowly, then let the world be judged."""
+        self._before()
+        begun = self._world.clock.now()
+        last = self._last
+        if last is not None and self._would_repeat():
+            reading = replace(last, begun=self._clock.now())
+            self._world.clock.sleep(self._took)
+        else:
+            reading = self._last = self._account.look(plan)
+            self._took = self._world.clock.now() - begun
+        self._last_at = begun
+        self._looked()
+        return reading
+
+    def perform(self, change: AwsChange, mark: Mark) -> Outcome:
+        """Send *change*, unless the process dies before."""
+        self._before()
+        self._fate.sends()
+        outcome = self._account.perform(change, mark)
+        self._fate.sent()
+        return outcome
+
+    def _would_repeat(self) -> bool:
+        world = self._world
+        steady = world.changed() < self._last_at - world.behaviour.read_lag
+        return (
+            steady and self._fate.spares_reads and world.rests_until(world.clock.now() + self._took)
+        )
+
+
+class HashesOnly:
+    """A vault that keeps nothing but what the journal keeps of a file: its hash."""
+
+    def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
+        """Give the SHA-256 of *text*."""
+        del connection, name
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+NAP = timedelta(seconds=40)
+"""The longest that a process is left asleep because there is nothing new to be seen.  Two calls in
+doubt, a consistency delay each, and a late awakening after each fit into the shortest limit of a
+step, which is ten minutes."""
+
+LONG_NAP = timedelta(hours=1)
+"""The longest of a run that rests.  It would ask every second, and nothing is decided by that; a
+day's pause still has the many looks in which its end, or its longest time, is noticed."""
+
+
+class DrowsyClock:
+    """A world's clock for one process (``clock.Clock``), which every wait of its outlasts.
+
+    A wait takes *late* longer than was asked for.  If then nothing new can have come into any
+    describe, it lasts until something may, or for a nap.  With no lateness it is the world's clock,
+    but while the run rests: *rests_until* tells when somebody will lift the pause it is in.
+    """
+
+    def __init__(
+        self, world: World, late: timedelta, rests_until: Callable[[], datetime | None]
+    ) -> None:
+        self._world = world
+        self._late = late
+        self._rests_until = rests_until
+
+    def now(self) -> datetime:
+        """Give the world's moment."""
+        return self._world.clock.now()
+
+    def wall(self) -> datetime:
+        """Return the world's moment."""
+        return self._world.clock.wall()
+
+    def ahead(self) -> timedelta:
+        """Return zero: nobody sets this clock."""
+        return timedelta(0)
+
+    def stamp(self) -> Stamp:
+        """Return the world's own stamp."""
+        return self._world.clock.stamp()
+
+    def sleep(self, span: timedelta) -> None:
+        """Wait for *span*, and longer."""
+        clock = self._world.clock
+        lifted = self._rests_until()
+        if lifted is not None:
+            clock.sleep(max(span, min(lifted - clock.now(), LONG_NAP)))
+            return
+        nap = clock.now() + NAP
+        clock.sleep(span + self._late)
+        if self._late and self._world.changed() + self._world.behaviour.read_lag < clock.now():
+            clock.sleep(min(self._world.next_change() or nap, nap) - clock.now())

@@ -1,8 +1,9 @@
-"""Where to look for a trial that ends wrong: by seed, and by every kill point of a world."""
+"""Search: trials by seed and by enumerated kill points."""
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -11,15 +12,22 @@ from msgspec import structs
 
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.records import Verb
-from vpnmigrate.simulation.clocks import Clocks, Jump, Move
-from vpnmigrate.simulation.kill_points import KillPoints
-from vpnmigrate.simulation.schedule import Course, Kill, Mishaps, Moment, Order, Schedule
-from vpnmigrate.simulation.tagger import drawn_taggings
-from vpnmigrate.simulation.topology import STOPS_PLANNING, Dice, Topology, topology
-from vpnmigrate.simulation.trial import Outcome, Setting, setting_of, try_out, wrong_with
+from vpnmigrate.model.ec2 import ConnectionRecord
+from vpnmigrate.rehearsal.simulation.clocks import Clocks, Jump, Move
+from vpnmigrate.rehearsal.simulation.schedule import Course, Kill, Mishaps, Moment, Order, Schedule
+from vpnmigrate.rehearsal.simulation.tagger import drawn_taggings
+from vpnmigrate.rehearsal.simulation.topology import STOPS_PLANNING, Dice, Topology, topology
+from vpnmigrate.rehearsal.simulation.trial import (
+    Setting,
+    TrialResult,
+    setting_of,
+    try_out,
+    wrong_with,
+)
 
 TRIES = 4
 """How many seeds share one world: planning it costs as much as half a trial."""
+
 LEAST_LAG = timedelta(seconds=60)
 """Of the tag search where answers to creates get lost."""
 
@@ -58,7 +66,7 @@ class Tally:
     looks: int = 0
     failures: list[Failure] = field(default_factory=list)
 
-    def count(self, outcome: Outcome) -> None:
+    def count(self, outcome: TrialResult) -> None:
         """Add one trial."""
         self.trials += 1
         self.deaths += outcome.deaths
@@ -198,7 +206,7 @@ def _tried(planned: Setting | _Refusal, schedule: Schedule, tally: Tally) -> tup
     return wrong_with(outcome, planned.topology)
 
 
-def _gone_through(setting: Setting, schedule: Schedule, tally: Tally) -> Outcome:
+def _gone_through(setting: Setting, schedule: Schedule, tally: Tally) -> TrialResult:
     """Go through one trial and count it.
 
     Its parts hold each other, and die together: while they are young they are cheap to collect.
@@ -220,3 +228,107 @@ def enumerate_kills(seed: int, tally: Tally, *, pairs: bool = False) -> None:
         outcome = _gone_through(points.setting, schedule, tally)
         if why := points.wrong(schedule, outcome):
             tally.failures.append(Failure(seed, schedule, why))
+
+
+SMALL = 25
+"""Up to so many deeds of apply all pairs of kills are tried; beyond, a sample."""
+
+SAMPLED_PAIRS = 200
+"""Of each course."""
+
+_THERE_AND_ON = (Course.RETURN, Course.RETIRE)
+"""Two journeys: apply to its end, and then another."""
+
+
+class KillPoints:
+    """Every schedule with one kill, or with two, and the end that each must come to.
+
+    All their processes are *late* alike.
+    """
+
+    def __init__(self, setting: Setting, late: timedelta = timedelta(0)) -> None:
+        self.setting = setting
+        self._late = late
+        self._ends = {
+            course: try_out(setting, Schedule(course, late=late))
+            for course in (Course.FORWARD, *_THERE_AND_ON)
+        }
+        self.forward = self._ends[Course.FORWARD].deeds
+        """How many deeds an undisturbed apply takes."""
+        self._alone: dict[tuple[Course, Kill], TrialResult] = {}
+
+    def once(self) -> Iterator[Schedule]:
+        """Give every schedule with one kill: in apply, rollback and finalize."""
+        for course in Course:
+            for kill in self._after(course) or self._apply():
+                yield Schedule(course, (kill,), late=self._late)
+
+    def twice(self) -> Iterator[Schedule]:
+        """Give the schedules with two kills, all of them where there are few deeds.
+
+        The first strikes in any journey; the second wherever a run goes on that the first has
+        struck: in the same journey, on the way back from there, or in what follows an apply.
+        """
+        for course in Course:
+            firsts = self._apply() + self._after(course)
+            few = self.forward <= SMALL
+            for pair in self._all(course, firsts) if few else self._drawn(course, firsts):
+                yield Schedule(course, pair, late=self._late)
+
+    def wrong(self, schedule: Schedule, outcome: TrialResult) -> tuple[str, ...]:
+        """Say how *outcome* differs from what an undisturbed trial comes to."""
+        course = Course.RETURN if schedule.course is Course.TURNED else schedule.course
+        wanted = self._ends[course]
+        told = [*wrong_with(outcome, self.setting.topology)]
+        # An engineer who is asked on the way back enables every old tunnel.  Whether they come to
+        # it hangs on where it begins, and on whether traffic flows before they have reacted.
+        either = {f"{c.id} is up" for c in self.setting.plan.before.living if not _was_up(c)}
+        more, less = outcome.end - wanted.end - either, wanted.end - outcome.end - either
+        if more or less:
+            told.append(f"the end differs: more {sorted(more)[:3]}, less {sorted(less)[:3]}")
+        if outcome.deaths != len(schedule.kills):
+            told.append(f"{outcome.deaths} of {len(schedule.kills)} kills struck")
+        return tuple(told)
+
+    def _apply(self) -> list[Kill]:
+        return _kills(1, self.forward)
+
+    def _after(self, course: Course) -> list[Kill]:
+        return _kills(self.forward + 1, self._ends[course].deeds) if course in _THERE_AND_ON else []
+
+    def _seconds(self, course: Course, first: Kill) -> Sequence[Kill]:
+        """Give where a run can die again that *first* has struck; what it repeats counts anew.
+
+        Two kills in apply are those of an apply alone, whatever follows.
+        """
+        struck = self._with(course, first)
+        if course in _THERE_AND_ON and first.deed <= self.forward:
+            return _kills(self._with(Course.FORWARD, first).deeds + 1, struck.deeds)
+        return _kills(struck.died_at[0] + 1, struck.deeds)
+
+    def _all(self, course: Course, firsts: Sequence[Kill]) -> Iterator[tuple[Kill, Kill]]:
+        for first in firsts:
+            for second in self._seconds(course, first):
+                yield first, second
+
+    def _drawn(self, course: Course, firsts: Sequence[Kill]) -> Iterator[tuple[Kill, Kill]]:
+        dice = Dice(f"pairs/{self.setting.topology.seed}/{course}")
+        for _ in range(SAMPLED_PAIRS):
+            first = dice.one(firsts)
+            if seconds := self._seconds(course, first):
+                yield first, dice.one(seconds)
+
+    def _with(self, course: Course, kill: Kill) -> TrialResult:
+        """Try *kill* alone."""
+        if (course, kill) not in self._alone:
+            schedule = Schedule(course, (kill,), late=self._late)
+            self._alone[course, kill] = try_out(self.setting, schedule)
+        return self._alone[course, kill]
+
+
+def _kills(begin: int, end: int) -> list[Kill]:
+    return [Kill(deed, moment) for deed in range(begin, end + 1) for moment in Moment]
+
+
+def _was_up(connection: ConnectionRecord) -> bool:
+    return any(tunnel.up for tunnel in connection.telemetry)
