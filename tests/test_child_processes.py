@@ -34,7 +34,7 @@ from vpnmigrate.model.decisions import Decisions, HookMoment
 from vpnmigrate.model.probes import Tally
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.report.console import Console
-from vpnmigrate.report.words import RunCommands
+from vpnmigrate.report.text import RunCommands
 
 HERE = Path("/run/here")
 PYTHON = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable,)}))

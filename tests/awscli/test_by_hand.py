@@ -24,7 +24,7 @@ from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.planner import plan_from, unexpected
 from vpnmigrate.rehearsal.rehearse import rehearse
 from vpnmigrate.report.runbook import runbook_of
-from vpnmigrate.report.runbook.views import markdown
+from vpnmigrate.report.runbook.render import markdown
 from vpnmigrate.sandbox.client.boto import session_for
 from vpnmigrate.sandbox.scenarios.load import world_of
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text

@@ -13,7 +13,7 @@ from tests.report.books import EVIL, a_large_plan, a_plan, a_rehearsal, an_evil_
 from tests.report.test_runbook import Elements
 from vpnmigrate.commands import Invocation
 from vpnmigrate.report.runbook import runbook_of
-from vpnmigrate.report.runbook.views import CHAPTERS, html
+from vpnmigrate.report.runbook.render import CHAPTERS, html
 
 WHITE = (255, 255, 255)
 GREEN, RED, GREY = (0x1A, 0x7F, 0x37), (0xB4, 0x23, 0x18), (0xAF, 0xB8, 0xC1)

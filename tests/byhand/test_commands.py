@@ -26,9 +26,6 @@ from tests.builders import (
     a_plan,
     a_survey,
 )
-from vpnmigrate.byhand.blocks import back, blocks, opening
-from vpnmigrate.byhand.commands import command
-from vpnmigrate.byhand.names import Names
 from vpnmigrate.commands import Invocation
 from vpnmigrate.model import changes
 from vpnmigrate.model.changes.base import Mark
@@ -37,6 +34,8 @@ from vpnmigrate.model.decisions import Decisions, KeyMode, TestVpc
 from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, PlannedStep
 from vpnmigrate.planning.planner import plan_from
+from vpnmigrate.report.runbook.aws_cli import back, blocks, opening
+from vpnmigrate.report.runbook.aws_cli.commands import Names, command
 
 MARK = Mark(MigrationId("mig-1"), attempt=2, step=0)
 _AWS = re.compile(r"\baws ec2 (?:[^\\\n]|\\\n)*")

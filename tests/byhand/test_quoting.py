@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from vpnmigrate.byhand.commands import as_json
 from vpnmigrate.commands import quoted
+from vpnmigrate.report.runbook.aws_cli.commands import as_json
 
 SHELLS = [name for name in ("bash", "zsh") if shutil.which(name)]
 TEXTS = [

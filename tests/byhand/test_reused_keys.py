@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.builders import NEW, OLD_VPN, a_plan, a_survey
-from vpnmigrate.byhand.connecting import create_connection
-from vpnmigrate.byhand.names import Names
 from vpnmigrate.model.changes import CreateVpnConnection
 from vpnmigrate.model.changes.base import Mark
 from vpnmigrate.model.decisions import Decisions, KeyMode
 from vpnmigrate.model.ec2 import CustomerGatewayId, MigrationId
 from vpnmigrate.model.plan import connection_role
+from vpnmigrate.report.runbook.aws_cli.changes import create_connection
+from vpnmigrate.report.runbook.aws_cli.commands import Names
 
 KEYS = ("first.key_1", "second.key_2")
 STUBS = r"""

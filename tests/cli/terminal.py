@@ -18,7 +18,7 @@ from vpnmigrate.engine.ports import People
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.report.console import Speaker
-from vpnmigrate.report.words import RunCommands
+from vpnmigrate.report.text import RunCommands
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.scenarios.load import world_of
 

@@ -12,7 +12,7 @@ from vpnmigrate.cli.sandboxed import SandboxParts
 from vpnmigrate.engine.ports import People
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.report.console import Speaker
-from vpnmigrate.report.words import RunCommands
+from vpnmigrate.report.text import RunCommands
 
 PLAYBOOK = "name: p\nsummary: s\ndecisions: {old_tunnels: leave, waits: {tunnels: 5m}}\n"
 

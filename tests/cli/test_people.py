@@ -18,7 +18,7 @@ from vpnmigrate.model.changes import AskOperator, RunTest
 from vpnmigrate.model.decisions import Decisions, HookMoment
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.report.console import Console
-from vpnmigrate.report.words import RunCommands
+from vpnmigrate.report.text import RunCommands
 
 TASK = AskOperator(5, Word.DEVICES_CONFIGURED, "load the candidate")
 PROGRAMS = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable,)}))

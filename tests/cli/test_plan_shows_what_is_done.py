@@ -35,7 +35,7 @@ from vpnmigrate.model.decisions import (
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.planning.planner import fingerprint_of, plan_from
 from vpnmigrate.planning.window_parser import window_from
-from vpnmigrate.report import decisions
+from vpnmigrate.report import plan
 
 Document = dict[str, Any]
 Edit = Callable[[Document], object]
@@ -128,7 +128,7 @@ def test_what_is_decided_is_shown_so_a_hook_can_be_read(tmp_path):
     hooks = {"before-cutover": ["/usr/local/bin/ask", "now"]}
     file = edited(written(tmp_path), lambda plan: plan["decisions"].update(hooks=hooks))
 
-    assert "/usr/local/bin/ask now" in decisions.text(load_plan(file).decisions)
+    assert "/usr/local/bin/ask now" in plan.decisions_text(load_plan(file).decisions)
 
 
 class TestAnotherVersion:
@@ -217,7 +217,7 @@ def test_every_decision_is_shown(name):
     """What is decided is not derived, so a board has to read it: each shows in the plan's text."""
     decided = replace(Decisions(), **{name: DECIDED[name]})
 
-    assert decisions.text(decided) != decisions.text(Decisions())
+    assert plan.decisions_text(decided) != plan.decisions_text(Decisions())
 
 
 @pytest.mark.parametrize("name", Waits.__struct_fields__)
@@ -226,4 +226,4 @@ def test_every_wait_is_shown_where_it_matters(name):
     base = Decisions(hooks=HOOKS, window=WINDOW)
     longer = replace(base.waits, **{name: getattr(base.waits, name) + timedelta(minutes=7)})
 
-    assert decisions.text(replace(base, waits=longer)) != decisions.text(base)
+    assert plan.decisions_text(replace(base, waits=longer)) != plan.decisions_text(base)

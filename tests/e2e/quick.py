@@ -20,7 +20,7 @@ from vpnmigrate.model.changes import AskOperator, OperatorTask
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.report.console import Speaker
-from vpnmigrate.report.words import RunCommands
+from vpnmigrate.report.text import RunCommands
 
 ENGINEER = "VPNMIGRATE_TEST_ENGINEER"
 

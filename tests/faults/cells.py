@@ -26,8 +26,8 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Told, Way, snapshot_of
 from vpnmigrate.planning.ownership import ownership_of
-from vpnmigrate.report.failure import StoppedError, exit_code_of
-from vpnmigrate.report.standing import Standing
+from vpnmigrate.report.errors import StoppedError, exit_code_of
+from vpnmigrate.report.status import Standing
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
 from vpnmigrate.steps.traffic import shortfalls

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.pasting.shells import SHELLS, Pasted
 from vpnmigrate.commands import Command, Invocation, aws, cli, one_line, option, options
-from vpnmigrate.report import words
+from vpnmigrate.report import text as report_text
 
 HOSTILE = (
     "it's 5 o'clock",
@@ -61,11 +61,11 @@ def test_a_word_arrives_unchanged_however_it_is_shown(terminal, word):
 
     shown = [
         str(command),
-        words.command(command),
-        words.advised(("do it:", command)).partition("\n")[2],
-        words.command(chained, first="  go on:    ").partition(":")[2],
-        words.Labelled("  to do: ", command).folded().partition(":")[2],
-        "\n".join(words.Labelled("", command).lines(40)),
+        report_text.command(command),
+        report_text.advised(("do it:", command)).partition("\n")[2],
+        report_text.command(chained, first="  go on:    ").partition(":")[2],
+        report_text.Labelled("  to do: ", command).folded().partition(":")[2],
+        "\n".join(report_text.Labelled("", command).lines(40)),
     ]
 
     for text in shown:
@@ -78,7 +78,7 @@ def test_variables_hold_for_their_command_alone(terminal):
     """An assignment is quoted too, and is in the environment of the command."""
     command = Command(("vpnmigrate", "apply"), variables=(("AWS_CONFIG_FILE", "/a b/$(c)"),))
 
-    assert terminal.paste(f"{words.command(command)}\nvpnmigrate status") == [
+    assert terminal.paste(f"{report_text.command(command)}\nvpnmigrate status") == [
         ("vpnmigrate", "apply"),
         ("vpnmigrate", "status"),
     ]
@@ -102,11 +102,11 @@ def test_lines_are_folded_between_words_only(texts, indent):
     """Without the backslashes every line is made of whole tokens, and long only for one word."""
     command = cli("apply", *options("--reason", texts))
 
-    lines = words.command(command, first=" " * indent).split(" \\\n")
+    lines = report_text.command(command, first=" " * indent).split(" \\\n")
 
     assert [token for line in lines for token in shlex.split(line)] == list(command.words)
     for line in lines:
-        assert len(line) + 2 <= words.WIDTH or len(shlex.split(line)) == 1
+        assert len(line) + 2 <= report_text.WIDTH or len(shlex.split(line)) == 1
 
 
 def test_an_option_stays_with_its_value_where_both_fit():
@@ -114,7 +114,8 @@ def test_an_option_stays_with_its_value_where_both_fit():
     command = cli("finalize", "m-1", *options("--confirm", (f"vpn-{n:017}" for n in range(9))))
 
     assert not any(
-        line.rstrip(" \\").endswith("--confirm") for line in words.command(command).splitlines()
+        line.rstrip(" \\").endswith("--confirm")
+        for line in report_text.command(command).splitlines()
     )
 
 

@@ -20,10 +20,10 @@ from vpnmigrate.journal.records import (
     TrafficVerified,
 )
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.report import deadline, status
+from vpnmigrate.report import gates, status
 from vpnmigrate.report.progress import Narrator, OutageClock
-from vpnmigrate.report.standing import Retry, Standing
-from vpnmigrate.report.words import RunCommands
+from vpnmigrate.report.status import Retry, Standing
+from vpnmigrate.report.text import RunCommands
 
 AT = BEGAN + timedelta(minutes=90)
 SET = DecideBy(AT, timedelta(minutes=12), "rehearsed 2026-01-16 12:00Z")
@@ -108,7 +108,7 @@ def test_who_has_to_decide_reads_the_commands_that_do(on, asks, told):
 
 def test_the_span_left_never_says_less_than_nothing():
     """At the deadline itself it has passed."""
-    assert deadline.left(AT, AT) == "PAST THE BACK-OUT DEADLINE for 0 s"
+    assert gates.left(AT, AT) == "PAST THE BACK-OUT DEADLINE for 0 s"
 
 
 def test_an_unconfirmed_run_shouts_until_when():

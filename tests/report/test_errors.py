@@ -23,19 +23,20 @@ class TestText:
         error = errors.WrongAccountError("the plan is for 1, you are 2", advice="use --profile")
 
         assert (
-            view.text(error, Invocation()) == "the plan is for 1, you are 2\n  Next: use --profile"
+            view.error_text(error, Invocation())
+            == "the plan is for 1, you are 2\n  Next: use --profile"
         )
 
     def test_shows_blockers_before_warnings(self):
         """What forbids the migration is read first."""
-        text = view.text(errors.PreflightError("cannot be planned", FINDINGS), Invocation())
+        text = view.error_text(errors.PreflightError("cannot be planned", FINDINGS), Invocation())
 
         assert text.index("VPM-B002 BLOCKS: quota") < text.index("VPM-W001 warns: later")
         assert "    Mend: ask for more" in text
 
     def test_shows_drift_field_by_field(self):
         """Each difference is an item of its own."""
-        text = view.text(
+        text = view.error_text(
             errors.DriftError("changed", ["rtb-1: propagation is gone", "vpn-2: x"]), Invocation()
         )
 
@@ -63,16 +64,16 @@ class TestJson:
     )
     def test_has_what_where_next_and_the_exit_code(self, error, where, code):
         """A program can act on a failure without reading prose."""
-        told = view.as_json(error, where="vpnmigrate apply", invocation=Invocation())["error"]
+        told = view.error_json(error, where="vpnmigrate apply", invocation=Invocation())["error"]
 
         assert (told["what"], told["where"], told["next"], told["exit"]) == ("x", where, "", code)
 
     def test_has_findings_and_differences(self):
         """The particulars are values, not text."""
-        preflight = view.as_json(
+        preflight = view.error_json(
             errors.PreflightError("x", FINDINGS), where="w", invocation=Invocation()
         )["error"]
-        drift = view.as_json(errors.DriftError("x", ["a"]), where="w", invocation=Invocation())[
+        drift = view.error_json(errors.DriftError("x", ["a"]), where="w", invocation=Invocation())[
             "error"
         ]
 

@@ -15,9 +15,9 @@ from tests.report.books import a_book, a_large_plan, a_plan, a_rehearsal, an_evi
 from vpnmigrate.commands import Invocation
 from vpnmigrate.model.decisions import Approvals, Decisions, TestVpc, Window
 from vpnmigrate.model.gates import Gate
-from vpnmigrate.report.picture import ROW, WIDTH, Look, Moment, pictures_of
+from vpnmigrate.report.diagrams import ROW, WIDTH, Look, Moment, pictures_of
 from vpnmigrate.report.runbook import runbook_of
-from vpnmigrate.report.runbook.views import as_json, html, markdown
+from vpnmigrate.report.runbook.render import as_json, html, markdown
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from vpnmigrate.model.probes import Tally
 from vpnmigrate.model.progress import Sight, TableSight, TunnelSight, Waiting
 from vpnmigrate.model.snapshot import Shortage
 from vpnmigrate.report.screen import Shown, screen
-from vpnmigrate.report.words import RunCommands
+from vpnmigrate.report.text import RunCommands
 
 SECOND = timedelta(seconds=1)
 NOW = BEGAN + 101 * SECOND

@@ -31,8 +31,8 @@ from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.progress import Waiting
 from vpnmigrate.model.snapshot import Shortage
-from vpnmigrate.report import outcome, status
-from vpnmigrate.report.standing import Standing
+from vpnmigrate.report import results, status
+from vpnmigrate.report.status import Standing
 
 
 def a_standing(*records, alive=False, after=timedelta(minutes=5), waiting=None):
@@ -155,7 +155,7 @@ class TestText:
 class TestOutcome:
     def test_a_migration_ends_with_the_traffic_and_both_ways_on(self):
         """The operator reads which way traffic goes, how to finalize and how to go back."""
-        told = outcome.text(a_standing(*MIGRATED))
+        told = results.outcome_text(a_standing(*MIGRATED))
 
         assert told.startswith("Migrated.")
         assert "through the new gateway" in told
@@ -164,7 +164,7 @@ class TestOutcome:
 
     def test_after_a_failure_the_traffic_is_told_as_well(self):
         """What failed is the error's business; what is true now is told here."""
-        told = outcome.now(a_standing(*DOWN, Failed("x", 8, stuck=True)))
+        told = results.now(a_standing(*DOWN, Failed("x", 8, stuck=True)))
 
         assert "NONE" in told
         assert f"vpnmigrate apply {MIGRATION}" in told
@@ -184,7 +184,7 @@ class TestOutcome:
     def test_an_abort_that_is_under_way_is_not_asked_for_again(self, task):
         """Its process turns back by itself: no rollback beside it, no second abort, no task."""
         down = (SET_OUT, StepBegun(10, "Switch"), OutageBegan(BEGAN), *task)
-        told = outcome.now(a_standing(*down, AbortAsked("bob", "desk"), alive=True))
+        told = results.now(a_standing(*down, AbortAsked("bob", "desk"), alive=True))
 
         assert "go on" not in told
         assert "go back" not in told
@@ -193,7 +193,7 @@ class TestOutcome:
 
     def test_an_abort_before_the_cutover_leads_one_way(self):
         """Once its process has stopped, the command that clears away is told once, by its name."""
-        told = outcome.now(a_standing(SET_OUT, StepBegun(3, "Create"), AbortAsked("bob", "desk")))
+        told = results.now(a_standing(SET_OUT, StepBegun(3, "Create"), AbortAsked("bob", "desk")))
 
         assert "go on" not in told
         assert f"go back:  vpnmigrate rollback {MIGRATION}" in told
@@ -202,12 +202,12 @@ class TestOutcome:
         """What is back need not be brought back."""
         back = a_standing(*MIGRATED, DirectionTaken(Direction.BACK, 1), Finished(Direction.BACK))
 
-        assert "rollback" not in outcome.text(back).replace("Rolled back", "")
-        assert f"vpnmigrate apply {MIGRATION}" in outcome.text(back)
+        assert "rollback" not in results.outcome_text(back).replace("Rolled back", "")
+        assert f"vpnmigrate apply {MIGRATION}" in results.outcome_text(back)
 
     def test_what_others_took_away_is_named(self):
         """A rollback that found a table gone says so in the end."""
-        told = outcome.text(
+        told = results.outcome_text(
             a_standing(
                 *MIGRATED,
                 DirectionTaken(Direction.BACK, 1),
@@ -234,7 +234,7 @@ class TestGates:
         assert "gates before the cutover: 1 of 1 closed, 2026-01-17 02:00:20Z" in text
         assert "FAIL" in text
         assert "FORCED clock before the cutover, by ann" in text
-        assert "NTP is late" in outcome.text(self.stands())
+        assert "NTP is late" in results.outcome_text(self.stands())
         assert all(len(line) <= 80 for line in text.splitlines())
 
     def test_a_program_finds_observed_and_required(self):

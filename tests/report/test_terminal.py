@@ -19,7 +19,7 @@ from vpnmigrate.journal.records import Noted, OutageBegan, StepBegun
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.terminal import TerminalProgress
-from vpnmigrate.report.words import RunCommands
+from vpnmigrate.report.text import RunCommands
 
 PATIENCE = 30
 """Seconds for what was written to be read, on a machine that is busy with something else."""

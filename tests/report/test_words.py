@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from vpnmigrate.commands import cli, options
-from vpnmigrate.report import words
+from vpnmigrate.report import text
 
 
 def test_long_text_is_folded_under_itself():
     """An item's second line starts where its text does."""
-    told = words.item("word " * 30)
+    told = text.item("word " * 30)
 
-    assert all(len(line) <= words.WIDTH for line in told.splitlines())
+    assert all(len(line) <= text.WIDTH for line in told.splitlines())
     assert told.splitlines()[1].startswith("    word")
 
 
@@ -26,29 +26,29 @@ def test_long_text_is_folded_under_itself():
 )
 def test_a_line_of_progress_is_folded_under_its_text(line, under):
     """The times of day stand alone in their column, and ids can be copied."""
-    first, *rest = words.hanging(line).splitlines()
+    first, *rest = text.hanging(line).splitlines()
 
     assert line.startswith(first)
     assert all(len(found) - len(found.lstrip()) == under for found in rest)
-    assert max(map(len, (first, *rest))) <= words.WIDTH
+    assert max(map(len, (first, *rest))) <= text.WIDTH
 
 
 def test_an_id_is_never_broken():
     """What has to be pasted stays in one piece, however long it is."""
     word = "vpn-" + "0" * 100
 
-    assert word in words.wrapped(f"see {word}")
+    assert word in text.wrapped(f"see {word}")
 
 
 @pytest.mark.parametrize("bad", ["\x1b[2J", "\r", "\x07", "\u202e"])
 def test_control_characters_are_replaced(bad):
     """Text from outside cannot steer the terminal."""
-    assert not set(bad) & {"\x1b", "\r", "\x07", "\u202e"} & set(words.safe(bad))
+    assert not set(bad) & {"\x1b", "\r", "\x07", "\u202e"} & set(text.safe(bad))
 
 
 def test_counts_agree_with_their_noun():
     """One is not many."""
-    assert [words.count(n, "table") for n in (0, 1, 2)] == ["0 tables", "1 table", "2 tables"]
+    assert [text.count(n, "table") for n in (0, 1, 2)] == ["0 tables", "1 table", "2 tables"]
 
 
 def test_an_option_stays_with_its_value():
@@ -56,8 +56,8 @@ def test_an_option_stays_with_its_value():
     names = [f"vpn-0a30000000000000{n}" for n in range(4)]
     command = cli("finalize", "m-1", *options("--confirm", names), "--yes")
 
-    told = words.command(command, first="  go on:  ")
+    told = text.command(command, first="  go on:  ")
 
     assert not any(line.endswith("--confirm \\") for line in told.splitlines())
-    assert max(map(len, told.splitlines())) <= words.WIDTH
+    assert max(map(len, told.splitlines())) <= text.WIDTH
     assert " ".join(told.replace("\\\n", " ").split()) == f"go on: {command}"

@@ -11,7 +11,7 @@ from tests.stage import Stage
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.simulation.schedule import Course
 from vpnmigrate.rehearsal.with_faults import Hardship, spread_of, undergo
-from vpnmigrate.report import hardship as view
+from vpnmigrate.report import rehearsal as view
 
 pytestmark = pytest.mark.no_cover
 
@@ -57,7 +57,7 @@ def test_finalize_is_never_a_part_of_it(found):
 
 def test_the_worst_run_comes_with_its_story(found):
     """The longest outage is told entry by entry, on eighty columns."""
-    text = view.text(found)
+    text = view.faults_text(found)
 
     assert found.worst is not None
     assert found.worst.outage == max(trial.outage for trial in found.trials)
@@ -71,12 +71,12 @@ def test_an_unsafe_run_is_named_with_its_seed(found):
     bad = replace(found.trials[0], wrong=("two gateways are attached",))
     told = replace(found, trials=(bad, *found.trials[1:]))
 
-    text = " ".join(view.text(told).split())
+    text = " ".join(view.faults_text(told).split())
 
     assert "1 DID NOT END SAFELY" in text
     assert f"seed {bad.seed}:" in text
     assert "two gateways are attached" in text
-    assert view.as_json(told)["unsafe"][0]["wrong"] == ["two gateways are attached"]
+    assert view.faults_json(told)["unsafe"][0]["wrong"] == ["two gateways are attached"]
 
 
 def test_a_spread_tells_the_ends_and_the_middle():
@@ -94,4 +94,4 @@ def test_no_runs_tell_nothing_worse(plan):
     nothing = undergo(plan, 0, 1, silence)
 
     assert nothing.worst is None
-    assert "no run had any" in view.text(nothing)
+    assert "no run had any" in view.faults_text(nothing)

@@ -62,7 +62,7 @@ def apply(
     from vpnmigrate.cli.running import Terms, named, probes_of
     from vpnmigrate.local.watchdog_process import span_of
     from vpnmigrate.model.gates import Milestone
-    from vpnmigrate.report import outcome
+    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     probes = probes_of(probe or (), none=no_probes)
@@ -70,4 +70,4 @@ def apply(
     terms = Terms(aws, asking, take_over, brought, probes, span_of(confirm_within), named(adopt))
     go = journeys.stage if until is Until.CUTOVER else journeys.forward
     stands = go(desk, subject, terms)
-    desk.results.give(outcome.text(stands), outcome.as_json(stands))
+    desk.results.give(results.outcome_text(stands), results.outcome_json(stands))

@@ -30,7 +30,7 @@ def approve(
     from vpnmigrate.cli.approving import give
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.commands import cli, option
-    from vpnmigrate.report import approval as view
+    from vpnmigrate.report import results as view
 
     desk = desk_of(context, Home(), printing)
     given, file = give(desk, aws, asking, plan, output)
@@ -38,5 +38,6 @@ def approve(
     on = cli("apply", desk.file(plan), *option("--approval", named))
     on = desk.invocation.complete(on)
     desk.results.give(
-        view.text(given, file=str(file), on=on), view.as_json(given, file=str(file), on=on)
+        view.approval_text(given, file=str(file), on=on),
+        view.approval_json(given, file=str(file), on=on),
     )

@@ -36,8 +36,8 @@ from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.document import html, markdown
 from vpnmigrate.report.evidence import Evidence, as_json, document
-from vpnmigrate.report.packed import Packed
-from vpnmigrate.report.verified import Verified
+from vpnmigrate.report.results import Packed
+from vpnmigrate.report.verification import Verified
 
 JOURNAL, LOG, PLAN, AFTER = "journal.jsonl", "log.jsonl", "plan.json", "after.json"
 REHEARSAL = "rehearsal.json"

@@ -11,7 +11,7 @@ def demo(printing: Printing) -> None:
     """
     from vpnmigrate.cli.desk import results_of
     from vpnmigrate.cli.stage import scenes
-    from vpnmigrate.report import story
+    from vpnmigrate.report import demo as report_demo
     from vpnmigrate.report.console import TextResults
 
     played = []
@@ -19,5 +19,5 @@ def demo(printing: Printing) -> None:
         played.append(scene)
         if not printing.json:
             # Each scene is shown when it is over: nobody likes to watch nothing.
-            TextResults().give(story.text(scene), {})
-    results_of(printing).give(story.closing(played), story.as_json(played))
+            TextResults().give(report_demo.text(scene), {})
+    results_of(printing).give(report_demo.closing(played), report_demo.as_json(played))

@@ -10,8 +10,8 @@ from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.rehearse import rehearse
 from vpnmigrate.report.runbook import runbook_of
-from vpnmigrate.report.runbook.book import Runbook
-from vpnmigrate.report.runbook.views import html, markdown
+from vpnmigrate.report.runbook.content import Runbook
+from vpnmigrate.report.runbook.render import html, markdown
 
 Writer = Callable[[Runbook, Plan], str]
 

@@ -24,8 +24,8 @@ def done(
     """
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.telling import tell_done
-    from vpnmigrate.report import told
+    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     stands, task = tell_done(desk, run, step)
-    desk.results.give(told.text(stands, task), told.as_json(stands, task))
+    desk.results.give(results.done_text(stands, task), results.done_json(stands, task))

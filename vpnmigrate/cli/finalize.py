@@ -42,7 +42,7 @@ def finalize(
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.running import Terms
     from vpnmigrate.model.gates import Milestone
-    from vpnmigrate.report import outcome
+    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     brought = brought_to(Milestone.FINALIZE, gates)
@@ -50,4 +50,4 @@ def finalize(
     terms = Terms(aws, Asking(no_input=True), take_over, brought)
     named = tuple(confirm or ())
     stands = journeys.retire(desk, run, terms, named, delete_old_gateway=delete_old_gateway)
-    desk.results.give(outcome.text(stands), outcome.as_json(stands))
+    desk.results.give(results.outcome_text(stands), results.outcome_json(stands))

@@ -41,9 +41,9 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.report.failure import StoppedError
-from vpnmigrate.report.standing import Standing
-from vpnmigrate.report.words import safe
+from vpnmigrate.report.errors import StoppedError
+from vpnmigrate.report.status import Standing
+from vpnmigrate.report.text import safe
 
 GLANCE = timedelta(seconds=5)
 """Between two looks at the journal."""

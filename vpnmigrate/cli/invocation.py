@@ -13,7 +13,7 @@ import typer
 
 from vpnmigrate.commands import Command, Invocation, option
 from vpnmigrate.local.settings import CLOCK_VARIABLE, HOME_VARIABLE
-from vpnmigrate.report.failure import Again
+from vpnmigrate.report.errors import Again
 
 _AGAIN = "vpnmigrate.again"
 _ENDPOINTS = "AWS_ENDPOINT_URL"

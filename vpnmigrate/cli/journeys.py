@@ -20,7 +20,7 @@ from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import require_unchanged
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
-from vpnmigrate.report.standing import Standing, deletion_begun
+from vpnmigrate.report.status import Standing, deletion_begun
 
 
 def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:

@@ -67,16 +67,18 @@ def _tell(
     found: Mapping[str, Any],
 ) -> int:
     from vpnmigrate.cli.invocation import again_in
-    from vpnmigrate.report import failure
+    from vpnmigrate.report import errors
     from vpnmigrate.report.console import Console, JsonResults
 
     where = str(cli(*takewhile(lambda a: not a.startswith("-"), arguments)))
     again = again_in(found)
     if "--json" in arguments:
         with suppress(VpnMigrateError):  # a full disk: the message below tells all the same
-            JsonResults(redaction=redaction).give("", failure.as_json(error, again, where=where))
-    Console(redaction=redaction).say(failure.text(error, again))
-    return failure.exit_code_of(error)
+            JsonResults(redaction=redaction).give(
+                "", errors.failure_json(error, again, where=where)
+            )
+    Console(redaction=redaction).say(errors.failure_text(error, again))
+    return errors.exit_code_of(error)
 
 
 def _admit(

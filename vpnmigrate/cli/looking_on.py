@@ -21,8 +21,8 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import Shown
-from vpnmigrate.report.standing import Standing
-from vpnmigrate.report.words import RunCommands, hanging
+from vpnmigrate.report.status import Standing
+from vpnmigrate.report.text import RunCommands, hanging
 
 PACE = timedelta(seconds=1)
 SHOWN_BEFORE = 10

@@ -16,8 +16,8 @@ from vpnmigrate.local.journal_file import FileJournal, read_journal
 from vpnmigrate.local.lock import take_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.report.ordered import Given
-from vpnmigrate.report.standing import Standing
+from vpnmigrate.report.results import Given
+from vpnmigrate.report.status import Standing
 
 ANSWER_WITHIN = timedelta(seconds=10)
 """A process at work looks into its inbox every second, but a call to AWS may take its time."""

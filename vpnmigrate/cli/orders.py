@@ -50,11 +50,11 @@ def continue_(
         return
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.ordering import accept
-    from vpnmigrate.report import ordered
+    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     given = accept(desk, run, accept_degraded or (), reason or ())
-    desk.results.give(ordered.text(given), ordered.as_json(given))
+    desk.results.give(results.order_text(given), results.order_json(given))
 
 
 def abort(context: typer.Context, run: RunId, home: Home, printing: Printing) -> None:
@@ -79,8 +79,8 @@ def _order(context: typer.Context, run: str, home: Home, printing: Printing, ver
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.ordering import give
     from vpnmigrate.journal.records import Verb
-    from vpnmigrate.report import ordered
+    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     given = give(desk, run, Verb(verb))
-    desk.results.give(ordered.text(given), ordered.as_json(given))
+    desk.results.give(results.order_text(given), results.order_json(given))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vpnmigrate.engine.ports import Calls, Paths, People, Probes, Watchdog
     from vpnmigrate.local.lock import Me
     from vpnmigrate.local.run_directory import Run
-    from vpnmigrate.report.words import RunCommands
+    from vpnmigrate.report.text import RunCommands
 
 
 class Parts(Protocol):

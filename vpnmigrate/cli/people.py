@@ -17,7 +17,7 @@ from vpnmigrate.model.clock import span
 from vpnmigrate.model.ec2 import Role
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.report.console import Speaker
-from vpnmigrate.report.words import RunCommands, command, wrapped
+from vpnmigrate.report.text import RunCommands, command, wrapped
 
 _DONE = ("done",)
 _YES_OR_NO = ("yes", "no")

@@ -28,7 +28,7 @@ from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.planner import plan_from, replan_from
 from vpnmigrate.planning.rollback_proof import Proof, prove
 from vpnmigrate.planning.window_parser import FORM, window_from
-from vpnmigrate.report.proof import sentence
+from vpnmigrate.report.rehearsal import proof_sentence
 
 DEFAULT_PLAYBOOK = "standard"
 
@@ -97,7 +97,7 @@ def make(
     proof = prove(plan)
     if not proof.holds:
         raise RefusedError(
-            f"the plan has {sentence(proof)}",
+            f"the plan has {proof_sentence(proof)}",
             advice="this is a fault of vpnmigrate: please report it with the survey",
         )
     save_plan(plan, file)

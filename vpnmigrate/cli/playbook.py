@@ -11,10 +11,10 @@ def list_(printing: Printing) -> None:
     """List the playbooks that come with the program."""
     from vpnmigrate.cli.desk import results_of
     from vpnmigrate.local.documents import ready_playbooks
-    from vpnmigrate.report import shelf
+    from vpnmigrate.report import results
 
     books = {book.name: book.summary for book in ready_playbooks()}
-    results_of(printing).give(shelf.text(books), shelf.as_json("playbooks", books))
+    results_of(printing).give(results.listing_text(books), results.listing_json("playbooks", books))
 
 
 def show(

@@ -7,7 +7,7 @@ import sys
 from vpnmigrate.cli.desk import Desk
 from vpnmigrate.cli.flags import Asking
 from vpnmigrate.errors import HeldError
-from vpnmigrate.report.words import wrapped
+from vpnmigrate.report.text import wrapped
 
 
 def require_yes(desk: Desk, asking: Asking, question: str) -> None:

@@ -41,7 +41,6 @@ def rehearse(
     from vpnmigrate.commands import cli
     from vpnmigrate.local.documents import load_plan
     from vpnmigrate.local.rehearsals import Rehearsals
-    from vpnmigrate.report import hardship
     from vpnmigrate.report import rehearsal as view
 
     desk = desk_of(context, home, printing)
@@ -54,10 +53,10 @@ def rehearse(
         tell=desk.console.say,
     )
     file, kept = str(plan), str(Rehearsals(desk.settings.home).keep(result))
-    more = [hardship.text(each) for each in hard]
+    more = [view.faults_text(each) for each in hard]
     on = desk.invocation.complete(cli("apply", desk.file(plan))) if result.passed else None
     document = view.as_json(found, file=file, kept=kept, on=on)
-    told = [hardship.as_json(each) for each in hard]
+    told = [view.faults_json(each) for each in hard]
     desk.results.give(
         view.text(found, file=file, kept=kept, on=on, more=more),
         {**document, "hardship": told[0] if told else None},

@@ -38,7 +38,7 @@ def show(
     from vpnmigrate.cli.reporting import evidence_of, survey_after, write
     from vpnmigrate.report import document as forms
     from vpnmigrate.report import evidence as view
-    from vpnmigrate.report import packed as bundled
+    from vpnmigrate.report import results as bundled
 
     desk = desk_of(context, home, printing)
     found = desk.runs.find(run)
@@ -50,7 +50,7 @@ def show(
         write(told, output)
     if bundle is not None:
         packed = write_bundle(found, evidence.rehearsed, bundle)
-        desk.results.give(bundled.text(packed), bundled.as_json(packed))
+        desk.results.give(bundled.bundle_text(packed), bundled.bundle_json(packed))
         return
     text = forms.text(told) if output is None else f"Written to {output}."
     desk.results.give(text, view.as_json(evidence))
@@ -74,7 +74,7 @@ def verify(
     from vpnmigrate.cli.bundling import require_noted
     from vpnmigrate.cli.bundling import verify as verified
     from vpnmigrate.cli.desk import results_of
-    from vpnmigrate.report import verified as view
+    from vpnmigrate.report import verification as view
 
     found = verified(file)
     if sha256 is not None:

@@ -25,7 +25,7 @@ from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.planner import unexpected
 from vpnmigrate.report.document import Document, html, markdown
 from vpnmigrate.report.evidence import After, Evidence
-from vpnmigrate.report.words import wrapped
+from vpnmigrate.report.text import wrapped
 
 FORMS = {".md": markdown, ".html": html}
 

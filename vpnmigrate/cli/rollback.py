@@ -29,9 +29,9 @@ def rollback(
     from vpnmigrate.cli import journeys
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.running import Terms, named
-    from vpnmigrate.report import outcome
+    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     terms = Terms(aws, asking, take_over, adopt=named(adopt))
     stands = journeys.back(desk, subject, terms, keep_new=keep_new)
-    desk.results.give(outcome.text(stands), outcome.as_json(stands))
+    desk.results.give(results.outcome_text(stands), results.outcome_json(stands))

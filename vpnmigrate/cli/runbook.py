@@ -33,7 +33,7 @@ def runbook(
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.documents import as_markdown, book_of, writer_for
     from vpnmigrate.local.documents import load_plan, save_text
-    from vpnmigrate.report.runbook.views import as_json
+    from vpnmigrate.report.runbook.render import as_json
 
     desk = desk_of(context, Home(), printing)
     write = as_markdown if output is None else writer_for(output)

@@ -60,11 +60,11 @@ from vpnmigrate.model.programs import ADVICE, name_fault
 from vpnmigrate.planning.approvals import require_valid
 from vpnmigrate.planning.rollback_proof import prove
 from vpnmigrate.report.console import Speaker
-from vpnmigrate.report.failure import StoppedError
+from vpnmigrate.report.errors import StoppedError
 from vpnmigrate.report.progress import PlainProgress
-from vpnmigrate.report.proof import brief
-from vpnmigrate.report.standing import Standing
-from vpnmigrate.report.words import RunCommands, wrapped
+from vpnmigrate.report.rehearsal import proof_brief
+from vpnmigrate.report.status import Standing
+from vpnmigrate.report.text import RunCommands, wrapped
 
 BLIND = (
     "The journal of an earlier process is not here, so what AWS shows is believed only after "
@@ -272,7 +272,7 @@ def _rehearsed(desk: Desk, plan: Plan, speaker: Speaker) -> Rehearsed | None:
 
 def _proven(plan: Plan) -> ProofOfReturn:
     proof = prove(plan)
-    return ProofOfReturn(proof.holds, brief(proof))
+    return ProofOfReturn(proof.holds, proof_brief(proof))
 
 
 def _paths(desk: Desk, clients: Clients, region: str) -> Paths:

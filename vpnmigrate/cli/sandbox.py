@@ -61,13 +61,13 @@ def serve(
     from vpnmigrate.cli import worlds
     from vpnmigrate.cli.desk import results_of
     from vpnmigrate.local.settings import CLOCK_VARIABLE
-    from vpnmigrate.report import served
+    from vpnmigrate.report import results
 
-    astray = tuple(name for name in served.ASTRAY if name in os.environ)
+    astray = tuple(name for name in results.ASTRAY if name in os.environ)
     with worlds.served(scenario, port=port, speed=speed, attentive=attentive) as server:
         environment = {**server.environment, CLOCK_VARIABLE: server.url}
-        told = served.Served(scenario, server.url, environment, astray)
-        results_of(printing).give(served.text(told), served.as_json(told))
+        told = results.Served(scenario, server.url, environment, astray)
+        results_of(printing).give(results.sandbox_text(told), results.sandbox_json(told))
         server.wait()
 
 
@@ -75,10 +75,10 @@ def scenarios(printing: Printing) -> None:
     """List the scenarios that come with the program."""
     from vpnmigrate.cli import worlds
     from vpnmigrate.cli.desk import results_of
-    from vpnmigrate.report import shelf
+    from vpnmigrate.report import results
 
     named = worlds.titles()
-    results_of(printing).give(shelf.text(named), shelf.as_json("scenarios", named))
+    results_of(printing).give(results.listing_text(named), results.listing_json("scenarios", named))
 
 
 EndpointUrl = Annotated[

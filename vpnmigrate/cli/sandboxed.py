@@ -16,7 +16,7 @@ from vpnmigrate.local.lock import this_process
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.report.console import Speaker
-from vpnmigrate.report.words import RunCommands
+from vpnmigrate.report.text import RunCommands
 from vpnmigrate.sandbox.client.boto import session_for
 from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.faults import FaultSource

@@ -11,7 +11,7 @@ from types import FrameType
 from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import Exit
 from vpnmigrate.report.console import Speaker
-from vpnmigrate.report.words import command
+from vpnmigrate.report.text import command
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 

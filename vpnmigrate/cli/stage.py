@@ -16,7 +16,7 @@ from vpnmigrate.cli.worlds import load
 from vpnmigrate.errors import Exit, VpnMigrateError
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.report.story import Scene
+from vpnmigrate.report.demo import Scene
 from vpnmigrate.sandbox.faults import Fault, Faults, FaultSource, Killed, Kind
 from vpnmigrate.sandbox.scenarios.load import world_of
 

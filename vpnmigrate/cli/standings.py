@@ -21,8 +21,8 @@ from vpnmigrate.local.lock import Trouble, owner_at_work, post_of
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.approvals import Person, counting
-from vpnmigrate.report.failure import StoppedError
-from vpnmigrate.report.standing import Retry, Standing
+from vpnmigrate.report.errors import StoppedError
+from vpnmigrate.report.status import Retry, Standing
 
 UNSURE = "if AWS knows them as whoever carries the plan out, whose login name is the same"
 

@@ -8,7 +8,7 @@ from vpnmigrate.commands import cli
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.inbox import Done, Inbox
 from vpnmigrate.model.changes import AskOperator
-from vpnmigrate.report.standing import Standing
+from vpnmigrate.report.status import Standing
 
 
 def tell_done(desk: Desk, run_id: str, step: int) -> tuple[Standing, AskOperator]:

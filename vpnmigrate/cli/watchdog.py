@@ -14,8 +14,8 @@ def watchdog(context: typer.Context, run: RunId, aws: Aws, home: Home, printing:
     """
     from vpnmigrate.cli.desk import desk_of
     from vpnmigrate.cli.guarding import guard
-    from vpnmigrate.report import outcome
+    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     stands = guard(desk, run, aws)
-    desk.results.give(outcome.text(stands), outcome.as_json(stands))
+    desk.results.give(results.outcome_text(stands), results.outcome_json(stands))

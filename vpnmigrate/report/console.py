@@ -1,4 +1,4 @@
-"""The only door to the terminal: results on standard output, everything else on standard error."""
+"""Console: results on standard output, messages on standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A document of sections, sentences and tables, as text, Markdown and one HTML page.
+"""Document: sections, sentences and tables as text, Markdown and HTML.
 
 What is rendered may come from name tags and other hands: each form escapes what it has to.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
-from vpnmigrate.report.words import WIDTH, columns, heading, item, safe, wrapped
+from vpnmigrate.report.text import WIDTH, columns, heading, item, safe, wrapped
 
 
 @dataclass(frozen=True)

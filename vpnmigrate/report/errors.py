@@ -1,28 +1,34 @@
-"""What went wrong, for a reader at three in the morning: what, where, and what to do next."""
+"""Errors for the operator: what happened, where, and the next command."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vpnmigrate.commands import Invocation, cli, commands_in, one_line
+from vpnmigrate.commands import Advice, Command, Invocation, cli, commands_in, one_line, option
 from vpnmigrate.errors import (
+    BackedOutError,
+    ClaimedError,
     DriftError,
     Exit,
+    HeldByOthersError,
     JournalDamagedError,
     PreflightError,
     StepError,
+    TakenOverError,
     VpnMigrateError,
     exit_code,
 )
 from vpnmigrate.model.plan import Finding
-from vpnmigrate.report import findings
-from vpnmigrate.report.words import advised, command, item, wrapped
+from vpnmigrate.report import plan, results
+from vpnmigrate.report.status import Standing, fields
+from vpnmigrate.report.text import advised, columns, command, item, wrapped
 
 SCHEMA = "vpnmigrate/error/1"
 
 
-def text(error: VpnMigrateError, invocation: Invocation) -> str:
+def error_text(error: VpnMigrateError, invocation: Invocation) -> str:
     """Return the message, its particulars, and the advice; never a traceback."""
     if not error.advice:
         return without_advice(error)
@@ -35,7 +41,7 @@ def without_advice(error: VpnMigrateError) -> str:
     lines = [wrapped(error.message)]
     match error:
         case PreflightError():
-            lines.append(findings.text(_findings(error)))
+            lines.append(plan.findings_text(_findings(error)))
         case DriftError():
             lines.extend(item(difference) for difference in error.differences)
         case _:
@@ -43,7 +49,7 @@ def without_advice(error: VpnMigrateError) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def as_json(error: VpnMigrateError, *, where: str, invocation: Invocation) -> dict[str, Any]:
+def error_json(error: VpnMigrateError, *, where: str, invocation: Invocation) -> dict[str, Any]:
     """Give the same as a JSON document; *where* is the command, unless the error knows better."""
     advice = invocation.advise(error.next_step)
     told: dict[str, Any] = {
@@ -56,7 +62,7 @@ def as_json(error: VpnMigrateError, *, where: str, invocation: Invocation) -> di
     }
     match error:
         case PreflightError():
-            told["findings"] = findings.as_json(_findings(error))
+            told["findings"] = plan.findings_json(_findings(error))
         case DriftError():
             told["differences"] = list(error.differences)
         case StepError():
@@ -98,3 +104,82 @@ def bug_as_json(
 
 def _findings(error: PreflightError) -> list[Finding]:
     return [finding for finding in error.findings if isinstance(finding, Finding)]
+
+
+_NOT_KNOWN = "not known here: ask them, or look at AWS"
+
+
+class StoppedError(VpnMigrateError):
+    """A run did not get where it was asked to go: *error* says why, *stands* where it is now."""
+
+    def __init__(self, error: VpnMigrateError, stands: Standing) -> None:
+        super().__init__(error.message, advice=error.next_step)
+        self.error = error
+        self.stands = stands
+
+
+@dataclass(frozen=True)
+class Again:
+    """How to run the command that failed again, in a new terminal."""
+
+    invocation: Invocation
+    line: Command | None = None
+    """The command line, without what *invocation* holds; None where it could not be read."""
+
+
+def failure_text(error: VpnMigrateError, again: Again) -> str:
+    """Return what happened; for a run also the state of traffic now, and both ways on."""
+    match error:
+        case StoppedError(error=HeldByOthersError() as cause):
+            return _in_their_place(cause, again)
+        case HeldByOthersError():
+            return _in_their_place(error, again)
+        case StoppedError(error=TakenOverError() as cause):
+            return f"{error_text(cause, again.invocation)}\n{columns([('traffic:', _NOT_KNOWN)])}"
+        case StoppedError(error=cause, stands=stands):
+            told_below = isinstance(cause, BackedOutError) or _is_told_by(cause, stands)
+            told = without_advice(cause) if told_below else error_text(cause, again.invocation)
+            return f"{told}\n{results.now(stands)}"
+        case _:
+            return error_text(error, again.invocation)
+
+
+def _is_told_by(cause: VpnMigrateError, stands: Standing) -> bool:
+    return bool(cause.advice) and stands.next == stands.invocation.advise(cause.next_step)
+
+
+def _in_their_place(error: HeldByOthersError, again: Again) -> str:
+    """Return who works on it and how to take over; what they have done is not known here."""
+    told = error_text(error, again.invocation)
+    if not error.holder or again.line is None:
+        return told
+    take_over = again.line.with_words(*option("--take-over", error.holder))
+    rows: list[tuple[str, Advice]] = [("take over:", again.invocation.complete(take_over))]
+    if isinstance(error, ClaimedError):
+        rows.insert(0, ("traffic:", _NOT_KNOWN))
+    return f"{told}\n{columns(rows)}"
+
+
+def failure_json(error: VpnMigrateError, again: Again, *, where: str) -> dict[str, Any]:
+    """Give the same as a JSON document."""
+    match error:
+        case StoppedError(error=cause, stands=stands):
+            if isinstance(cause, HeldByOthersError | TakenOverError):
+                stands = stands.seen_from_aside
+            told = error_json(cause, where=where, invocation=again.invocation)
+            told["error"]["exit"] = int(exit_code_of(error))
+            return {**told, "run": fields(stands)}
+        case _:
+            return error_json(error, where=where, invocation=again.invocation)
+
+
+def exit_code_of(error: VpnMigrateError) -> Exit:
+    """Give the exit code that *error* leaves the process with.
+
+    What fails while traffic is down is not merely failed, whatever it is: a person must act now.
+    """
+    if not isinstance(error, StoppedError):
+        return exit_code(error)
+    code = exit_code(error.error)
+    down = code is Exit.FAILED and error.stands.state.outage_open
+    return Exit.STUCK if down else code

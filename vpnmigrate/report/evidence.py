@@ -1,35 +1,40 @@
-"""The report of a run: what was done, when, by whom, and how that differs from what was planned."""
+"""Report of a run: what was done, when, by whom, and measured outages."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from vpnmigrate import __version__
-from vpnmigrate.journal import replay
+from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.history import (
     Call,
+    Down,
     Journey,
     Kept,
     Voice,
     calls_of,
     journeys_of,
+    outages_of,
     processes_of,
     voices_of,
 )
-from vpnmigrate.journal.records import Entry
+from vpnmigrate.journal.records import Entry, GatesSeen
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import moment, span
-from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.gates import Seen
+from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.redaction import mapped, without_key_elements
-from vpnmigrate.report import admitted, measured
+from vpnmigrate.report import gates
 from vpnmigrate.report.document import Document, Section, Table
-from vpnmigrate.report.progress import Narrator
-from vpnmigrate.report.words import count, safe
+from vpnmigrate.report.progress import Narrator, probes_told
+from vpnmigrate.report.text import count, safe
 
 SCHEMA = "vpnmigrate/report/1"
 
@@ -83,13 +88,13 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
             {"at": at.isoformat(), "user": o.user, "host": o.host, "tool": o.tool}
             for at, o in processes_of(entries)
         ],
-        **measured.as_json(entries, state, evidence.rehearsed),
+        **outages_json(entries, state, evidence.rehearsed),
         "journeys": [_journey_json(journey) for journey in journeys_of(plan, entries)],
         "people": [
             {"at": voice.at.isoformat(), "who": voice.who, "host": voice.host, "said": said}
             for voice, said in _spoken(entries)
         ],
-        **admitted.as_json(entries, state),
+        **gates_json(entries, state),
         "lost": list(state.lost),
         "other_hands": list(state.other_hands),
         "notes": list(state.notes),
@@ -111,15 +116,15 @@ def _sections(evidence: Evidence) -> Iterator[Section]:
     plan, entries = evidence.plan, evidence.entries
     state = replay(entries)
     yield Section("Outcome", tuple(_outcome(evidence)))
-    yield from admitted.forces(state)
+    yield from forces(state)
     notable = (*state.lost, *state.other_hands, *state.puzzles)
     if notable:
         yield Section("Other hands, and what does not add up", notable, loud=True)
-    yield measured.section(entries, state, evidence.rehearsed)
+    yield outage_section(entries, state, evidence.rehearsed)
     for journey in journeys_of(plan, entries):
         yield _planned_against_actual(journey)
     yield _after(evidence.after)
-    yield from admitted.rounds(entries, state)
+    yield from rounds(entries, state)
     people = tuple((moment(v.at), _where(v), said) for v, said in _spoken(entries))
     yield Section(
         "People",
@@ -263,3 +268,125 @@ def _call_json(call: Call) -> dict[str, Any]:
         "outcome": safe(ending),
         "request_id": call.request_id,
     }
+
+
+def outage_section(
+    entries: Sequence[Entry], state: RunState, rehearsed: Rehearsed | None
+) -> Section:
+    """Give the part of the report about outages."""
+    outages = outages_of(entries)
+    return Section(
+        "Outage", (*_outages(outages), *_planned(outages, rehearsed), *_probes(state, outages))
+    )
+
+
+def outages_json(
+    entries: Sequence[Entry], state: RunState, rehearsed: Rehearsed | None
+) -> dict[str, Any]:
+    """Give the same as JSON values."""
+    return {
+        "outages": [_outage_json(down) for down in outages_of(entries)],
+        "rehearsed": rehearsed
+        and {
+            "at": rehearsed.at.isoformat(),
+            "cutover": round(rehearsed.cutover.total_seconds(), 3),
+            "rollback": round(rehearsed.rollback.total_seconds(), 3),
+        },
+        "probes": [msgspec.to_builtins(tally) for tally in state.probes.values()],
+        "probes_forward": [msgspec.to_builtins(tally) for tally in state.probes_forward.values()],
+    }
+
+
+def _outages(outages: Sequence[Down]) -> Iterator[str]:
+    if not outages:
+        yield "none: no call that interrupts traffic was sent"
+    for down in outages:
+        least = "at least " if down.earlier or not down.over else ""
+        ending = "" if down.over else "; it was not over when the journal ends"
+        yield (
+            f"{least}{span(down.lasted)} from {moment(down.since)}, on the way "
+            f"{down.direction.value}: from before the first interrupting call until tunnels and "
+            f"routes were seen to carry traffic{ending}"
+        )
+    if len(outages) > 1:
+        yield f"{span(sum((d.lasted for d in outages), start=timedelta()))} in all"
+
+
+def _planned(outages: Sequence[Down], rehearsed: Rehearsed | None) -> Iterator[str]:
+    if rehearsed is None:
+        yield "planned: this plan was not rehearsed here, so there is no time to compare with"
+        return
+    times = {Direction.FORWARD: rehearsed.cutover, Direction.BACK: rehearsed.rollback}
+    yield (
+        f"planned, by the rehearsal of {moment(rehearsed.at)}, in the model's time: cutover "
+        f"{span(rehearsed.cutover)}, way back at most {span(rehearsed.rollback)}"
+    )
+    for down in outages:
+        planned = times.get(down.direction)
+        if planned is not None and down.over:
+            more = down.lasted - planned
+            told = f"{span(abs(more))} {'longer' if more > timedelta(0) else 'shorter'}"
+            yield f"the outage of {moment(down.since)} was {told} than that"
+
+
+def _probes(state: RunState, outages: Sequence[Down]) -> Iterator[str]:
+    for told in probes_told(state):
+        yield f"probe {told}"
+    if outages and not state.probes:
+        yield "nothing was probed, so what packets felt is not known: apply --probe does it"
+
+
+def _outage_json(down: Down) -> dict[str, Any]:
+    return {
+        "since": down.since.isoformat(),
+        "direction": down.direction.value,
+        "lasted": round(down.lasted.total_seconds(), 3),
+        "over": down.over,
+        "earlier": down.earlier,
+    }
+
+
+def forces(state: RunState) -> Iterator[Section]:
+    """Give the gates that somebody went through by force, and what they put up with: loud."""
+    if state.forced:
+        yield Section("Forced", tuple(map(gates.forced_line, state.forced)), loud=True)
+    if state.accepted:
+        yield Section("Accepted", tuple(map(gates.accepted_line, state.accepted)), loud=True)
+
+
+def rounds(entries: Sequence[Entry], state: RunState) -> Iterator[Section]:
+    """Give every round of gates, with what each gate said, then who approved."""
+    for entry in entries:
+        if isinstance(entry.record, GatesSeen):
+            title = gates.title(entry.record)
+            rows = tuple(_row(line) for line in entry.record.gates)
+            yield Section(
+                title[0].upper() + title[1:],
+                (f"asked {moment(entry.wall)}",),
+                Table(("gate", "call", "observed", "required"), rows),
+            )
+    if state.approvals:
+        rows = tuple(
+            (a.approver, f"{a.user} on {a.host}", moment(a.at), f"until {moment(a.expires)}")
+            for a in state.approvals
+        )
+        yield Section("Approvals", (), Table(("approver", "as", "when", "valid"), rows))
+
+
+def gates_json(entries: Sequence[Entry], state: RunState) -> dict[str, Any]:
+    """Give the same as JSON values."""
+    return {
+        "gates": [
+            gates.as_json(entry.record, entry.wall)
+            for entry in entries
+            if isinstance(entry.record, GatesSeen)
+        ],
+        "forced": [msgspec.to_builtins(each) for each in state.forced],
+        "accepted": [msgspec.to_builtins(each) for each in state.accepted],
+        "approvals": [msgspec.to_builtins(each) for each in state.approvals],
+    }
+
+
+def _row(seen: Seen) -> tuple[str, ...]:
+    call = f"FORCED ({seen.call.value})" if seen.forced else seen.call.value
+    return seen.gate.value, call, seen.observed, f"required: {seen.required}"

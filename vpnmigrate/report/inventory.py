@@ -1,4 +1,4 @@
-"""What a survey found, for a reader: gateway, VPC, connections and the tables that refer to it."""
+"""Inventory: the gateway, VPC, connections and tables of a survey."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vpnmigrate.model.ec2 import ConnectionRecord, RouteTableRecord, VpnGatewayId
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.report.words import columns, count, item, safe, wrapped
+from vpnmigrate.report.text import columns, count, item, safe, wrapped
 
 NAME = "Name"
 

@@ -1,26 +1,47 @@
-"""A plan for a change board: what moves, every change in order, the outage, and the way back."""
+"""Plan for a change board: changes, outage, decisions, findings and rollback."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict, replace
 
-from vpnmigrate.commands import Invocation, cli
+from vpnmigrate.commands import Advice, Command, Invocation, cli
 from vpnmigrate.model.changes import AskOperator, Change
-from vpnmigrate.model.clock import moment
-from vpnmigrate.model.plan import Phase, Plan, PlannedStep
+from vpnmigrate.model.clock import moment, span
+from vpnmigrate.model.decisions import (
+    BackOut,
+    Decisions,
+    DirectConnect,
+    InsideMode,
+    KeyMode,
+    OldTunnels,
+    TunnelOptions,
+    TunnelPolicy,
+)
+from vpnmigrate.model.plan import (
+    GATEWAY_ROLE,
+    TEST_SUBNET_ROLE,
+    TEST_VPC_ROLE,
+    Finding,
+    Phase,
+    Plan,
+    PlannedStep,
+    Severity,
+)
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.planning.rollback_proof import Proof
-from vpnmigrate.report import decisions, findings, inventory
-from vpnmigrate.report import proof as proofs
-from vpnmigrate.report.imagined import told
-from vpnmigrate.report.words import columns, count, heading, item, wrapped
+from vpnmigrate.report import inventory
+from vpnmigrate.report import rehearsal as proofs
+from vpnmigrate.report.text import columns, count, heading, item, wrapped
 
 SCHEMA = "vpnmigrate/plan/1"
 
 _FLOWS_AGAIN = "tunnels are up and routes are back"
+
 _TRAFFIC_RETURNS = frozenset({Word.NEW_TUNNELS_ENABLED, Word.TUNNELS_RETURNED})
 
 
@@ -29,11 +50,11 @@ def text(plan: Plan, proof: Proof, *, file: str, invocation: Invocation) -> str:
     parts = [
         _title(plan),
         heading("What is there now") + inventory.text(plan.before),
-        heading("Findings") + (findings.text(plan.findings) or item("none")),
-        heading("Decisions") + decisions.text(plan.decisions),
+        heading("Findings") + (findings_text(plan.findings) or item("none")),
+        heading("Decisions") + decisions_text(plan.decisions),
         heading("Steps 1 to 10: apply") + "\n".join(_forward(plan)),
         heading("The way back: rollback") + _way_back(plan),
-        heading("Proof of return") + proofs.text(proof),
+        heading("Proof of return") + proofs.proof_text(proof),
         heading("Step 11: finalize") + _retire(plan),
         heading("Next") + _next(plan, file, invocation),
     ]
@@ -45,9 +66,9 @@ def as_json(plan: Plan, proof: Proof, *, file: str, invocation: Invocation) -> d
     return {
         "schema": SCHEMA,
         "file": file,
-        "findings": findings.as_json(plan.findings),
+        "findings": findings_json(plan.findings),
         "plan": msgspec.to_builtins(plan),
-        "proof": proofs.as_json(proof),
+        "proof": proofs.proof_json(proof),
         "next": [str(invocation.complete(cli(verb, file))) for verb in ("rehearse", "apply")],
     }
 
@@ -88,7 +109,7 @@ def _steps(steps: Iterable[PlannedStep], ends_when: str = _FLOWS_AGAIN) -> Itera
         if not step.changes:
             yield item("changes nothing in AWS", indent=6)
         for change in step.changes:
-            yield item(told(change), indent=6)
+            yield item(change_text(change), indent=6)
             if down and not up and _brings_traffic_back(change):
                 up = True
                 yield _mark(f"THE OUTAGE ENDS when {ends_when}")
@@ -132,3 +153,188 @@ def _next(plan: Plan, file: str, invocation: Invocation) -> str:
         ("carry it out:", cli("apply", file)),
     ]
     return columns([(name, invocation.complete(command)) for name, command in rows if command])
+
+
+_KEYS = {
+    KeyMode.NEW: "AWS makes new pre-shared keys; every device needs them",
+    KeyMode.REUSE: "the old tunnels' pre-shared keys are used again",
+    KeyMode.SECRETS_MANAGER: "AWS makes new pre-shared keys and keeps them in Secrets Manager",
+}
+
+_INSIDE = {
+    InsideMode.AMAZON: "AWS chooses them",
+    InsideMode.KEEP: "those of the old tunnels, which must be shut before the new ones open",
+    InsideMode.LISTED: "listed by the playbook",
+}
+
+_OLD_TUNNELS = {
+    OldTunnels.DISABLE: "disabled on the devices once the new ones carry traffic",
+    OldTunnels.LEAVE: "left enabled until finalize",
+}
+
+_TUNNELS = {
+    TunnelPolicy.AS_BEFORE: "as many of each connection as before, and at least one",
+    TunnelPolicy.AT_LEAST_ONE: "one of each connection; fewer than before is told as degraded",
+}
+
+_BACK_OUT = {
+    BackOut.ASK: "stop and ask; nothing is rolled back unasked",
+    BackOut.ROLL_BACK: "roll back without asking",
+}
+
+
+def decisions_text(decisions: Decisions) -> str:
+    """Give every decision on a line of its own."""
+    return columns(_rows(decisions))
+
+
+def _rows(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
+    if decisions.change:
+        yield "change", decisions.change
+    asn = decisions.asn
+    yield "Amazon-side ASN", "64512, AWS's default" if asn is None else str(asn)
+    yield "pre-shared keys", _KEYS[decisions.keys]
+    yield "inside addresses", _INSIDE[decisions.inside]
+    for connection, cidrs in sorted(decisions.inside_cidrs.items()):
+        yield "", f"{connection}: {', '.join(cidrs)}"
+    for gateway, device in sorted(decisions.device_types.items()):
+        yield "device sample", f"{device} for {gateway}"
+    options = ", ".join(_options(decisions.tunnel_options))
+    yield "tunnel options", options or "AWS's defaults"
+    test = decisions.test_vpc
+    if test is None:
+        yield "test VPC (step 6)", "none"
+    elif test.command:
+        yield "test VPC (step 6)", (f"{test.cidr}, judged by:", Command(tuple(test.command)))
+    else:
+        yield "test VPC (step 6)", f"{test.cidr}, judged by a person"
+    yield "old tunnels", _OLD_TUNNELS[decisions.old_tunnels]
+    yield "if the cutover fails", _BACK_OUT[decisions.back_out]
+    window = decisions.window
+    if window is None:
+        yield "change window", "none: the cutover may begin at any time"
+    else:
+        yield "change window", window.written
+        yield "", f"{moment(window.start)} to {moment(window.end)}, for the cutover"
+        yield "", f"its last {span(decisions.waits.margin)} are kept free"
+    yield from _people(decisions)
+    waits = decisions.waits
+    green = decisions.verification
+    often = f"{span(waits.steady)} and {green.readings} readings in a row"
+    yield "wait for tunnels", f"{span(waits.tunnels)}, then steady for {often}"
+    yield "tunnels asked for", _TUNNELS[green.tunnels]
+    if waits.soak:
+        yield "soak", f"{span(waits.soak)} of green before step 10 is done"
+    yield from _programs(decisions)
+    yield from _exceptional(decisions)
+
+
+def _exceptional(decisions: Decisions) -> Iterator[tuple[str, str]]:
+    """Yield what is left out, taken on trust, or done although it need not be."""
+    for prefix in decisions.exceptions.prefixes:
+        yield "not asked for", f"prefix {prefix}"
+    for connection in decisions.exceptions.connections:
+        yield "not asked for", f"tunnels of the successor of {connection}"
+    if decisions.direct_connect is DirectConnect.ABSENT:
+        yield "Direct Connect", "vouched for as absent, where it cannot be read"
+    if decisions.recreate_aws_vpn:
+        yield "AWS VPN connections", "re-created too, although they are not Classic"
+
+
+def _programs(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
+    """Tell what is sent and run beside the migration."""
+    for probe in decisions.probes:
+        yield "probe", probe
+    limit = span(decisions.waits.hook)
+    for when, hook in sorted(decisions.hooks.items()):
+        yield "hook", (f"{when}, for at most {limit}:", Command(tuple(hook)))
+
+
+def _people(decisions: Decisions) -> Iterator[tuple[str, str]]:
+    """Tell who has to agree and what has to be tried, before the cutover and before finalize."""
+    rule = decisions.approvals
+    if rule.needed:
+        others = ", by somebody else than whoever carries it out" if rule.four_eyes else ""
+        yield "approvals", f"{rule.needed}{others}, each good for {span(rule.valid)}"
+    if decisions.rehearsed_within is not None:
+        yield "rehearsal", f"passed within {span(decisions.rehearsed_within)} before the cutover"
+    last = decisions.finalize
+    if last.approved:
+        yield "finalize", "approved again, as often as the cutover"
+    if last.window is not None:
+        yield "finalize window", last.window.written
+
+
+def _options(options: TunnelOptions) -> Iterator[str]:
+    listed = {
+        "IKE": options.ike_versions,
+        "phase 1 encryption": options.phase1_encryption,
+        "phase 1 integrity": options.phase1_integrity,
+        "phase 1 groups": options.phase1_dh_groups,
+        "phase 2 encryption": options.phase2_encryption,
+        "phase 2 integrity": options.phase2_integrity,
+        "phase 2 groups": options.phase2_dh_groups,
+    }
+    for name, values in listed.items():
+        if values:
+            yield f"{name} {'/'.join(str(value) for value in values)}"
+    if options.dpd_timeout_seconds is not None:
+        yield f"DPD after {options.dpd_timeout_seconds} s"
+    if options.dpd_timeout_action is not None:
+        yield f"DPD action {options.dpd_timeout_action}"
+
+
+def findings_text(findings: Sequence[Finding]) -> str:
+    """Give findings as paragraphs, blockers first, in the order of their codes."""
+    return "\n".join(_paragraph(finding) for finding in ordered_findings(findings))
+
+
+def ordered_findings(findings: Sequence[Finding]) -> list[Finding]:
+    """Sort blockers before warnings, then by code and evidence."""
+    return sorted(findings, key=lambda f: (f.severity is not Severity.BLOCKS, f.code, f.evidence))
+
+
+def findings_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Give findings as JSON values."""
+    return [
+        {
+            "code": finding.code,
+            "name": finding.name,
+            "severity": finding.severity.value,
+            "evidence": finding.evidence,
+            "fix": finding.fix,
+        }
+        for finding in ordered_findings(findings)
+    ]
+
+
+def _paragraph(finding: Finding) -> str:
+    sign = "BLOCKS" if finding.severity is Severity.BLOCKS else "warns"
+    lines = [f"  {finding.code} {sign}: {finding.name}", wrapped(finding.evidence, first="    ")]
+    if finding.fix:
+        lines.append(wrapped(finding.fix, first="    Mend: ", rest="          "))
+    return "\n".join(lines)
+
+
+_NAMES: dict[str, str] = {
+    GATEWAY_ROLE: "<new gateway>",
+    TEST_VPC_ROLE: "<test VPC>",
+    TEST_SUBNET_ROLE: "<test subnet>",
+}
+
+_SUCCESSOR = re.compile(r"\bconnection/(vpn-\w+)")
+
+_GATEWAY_IN_TASK = re.compile(r"\bthrough gateway\b")
+
+
+def change_text(change: Change) -> str:
+    """Give *change* with its roles put into words."""
+    if isinstance(change, AskOperator):
+        through = _GATEWAY_IN_TASK.sub(f"through {_NAMES[GATEWAY_ROLE]}", str(change))
+        return _SUCCESSOR.sub(r"<successor of \1>", through)
+    ids = {
+        field: _NAMES.get(value, _SUCCESSOR.sub(r"<successor of \1>", value))
+        for field, value in asdict(change).items()
+        if isinstance(value, str) and field != "role"
+    }
+    return str(replace(change, **ids))

@@ -1,4 +1,4 @@
-"""Live progress: a line for everything that is durable, and what is waited for, with its limit."""
+"""Live progress: one line per journal record, and current waits with their limits."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ from vpnmigrate.model.clock import Clock, span, time_of_day
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import Moment, Tally
 from vpnmigrate.model.progress import Sighting
-from vpnmigrate.report import deadline, gates
+from vpnmigrate.report import gates
 from vpnmigrate.report.console import Console
-from vpnmigrate.report.words import Labelled, RunCommands, safe
+from vpnmigrate.report.text import Labelled, RunCommands, safe
 
 LAST_STEP = 11
 REMINDER = timedelta(minutes=1)
@@ -100,7 +100,7 @@ class Narrator:
             case (
                 DecideBy() | DeadlinePassed() | ConfirmWished() | Armed() | WatchdogMissed()
             ) as about:
-                yield from _indented(deadline.lines(about, self._on))
+                yield from _indented(gates.deadline_lines(about, self._on))
             case (
                 Paused() | Continued() | AbortAsked() | Confirmed() | Declined() | Accepted()
             ) as order:
@@ -286,7 +286,7 @@ class OutageClock:
         """Say how long *step* has waited of what limit, how long traffic is down, and for what."""
         down = "" if self._since is None else f", outage {span(self._clock.now() - self._since)}"
         if self._since is not None and self._decide_by is not None:
-            down += f", {deadline.left(self._decide_by, self._clock.wall())}"
+            down += f", {gates.left(self._decide_by, self._clock.wall())}"
         who = f"step {step} waits" if step else "waits"
         return f"{who} {span(waited)} of {span(limit)}{down}: {safe(why)}"
 

@@ -1,4 +1,4 @@
-"""What a rehearsal found, for a reader: every change, the outage, the way back from each step."""
+"""Rehearsal report: changes, outage, rollback proof and results with faults."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 from vpnmigrate.commands import Command
 from vpnmigrate.model.clock import span
+from vpnmigrate.planning.rollback_proof import Length, Proof
 from vpnmigrate.rehearsal.rehearse import Passage, Rehearsal
-from vpnmigrate.report import proof
-from vpnmigrate.report.words import command, heading, item, wrapped
+from vpnmigrate.rehearsal.with_faults import Hardship, Spread, Trial
+from vpnmigrate.report.progress import Narrator
+from vpnmigrate.report.text import columns, command, count, heading, item, safe, wrapped
 
 SCHEMA = "vpnmigrate/rehearsal/1"
 
@@ -36,7 +38,7 @@ def text(
         f"  outage {span(forward.outage)}; {span(forward.took)} in all",
         heading("Routes, before and after") + "\n".join(_routes(forward)),
         heading("Back, from the end of each step") + "\n".join(_table(rehearsal)),
-        heading("Proof of return") + proof.text(rehearsal.proof),
+        heading("Proof of return") + proof_text(rehearsal.proof),
         *_faults(rehearsal),
         *more,
         wrapped(f"The result is kept for this plan's gates and deadlines, in {kept}"),
@@ -54,7 +56,7 @@ def as_json(rehearsal: Rehearsal, *, file: str, kept: str, on: Command | None) -
         "good": rehearsal.good,
         "forward": _passage(rehearsal.forward),
         "back": [_passage(passage) for passage in rehearsal.back],
-        "proof": proof.as_json(rehearsal.proof),
+        "proof": proof_json(rehearsal.proof),
         "next": str(on or ""),
     }
 
@@ -134,4 +136,168 @@ def _passage(passage: Passage) -> dict[str, Any]:
             }
             for row in passage.routes
         ],
+    }
+
+
+TELLING = 20
+"""With fewer runs, a part of them is no figure."""
+
+TRIALS_SHOWN = 5
+"""Unsafe runs that are spelled out; each can be seen again by its seed."""
+
+
+def faults_text(hardship: Hardship) -> str:
+    """Give it for a change board: figures first, then the worst run, then what went wrong."""
+    parts = [_summary(hardship), *_unsafe(hardship)]
+    if hardship.worst is not None:
+        parts.append(heading("The worst run") + _worst(hardship, hardship.worst))
+    return "\n\n".join(parts)
+
+
+def faults_json(hardship: Hardship) -> dict[str, Any]:
+    """Give it as a part of a JSON document."""
+    worst = hardship.worst
+    return {
+        "trials": len(hardship.trials),
+        "seed": hardship.seed,
+        "kills": sum(trial.deaths for trial in hardship.trials),
+        "calls_astray": sum(trial.strikes for trial in hardship.trials),
+        "outage": _spread(hardship.outage),
+        "restored": _spread(hardship.restored),
+        "worst": None if worst is None else _trial(worst),
+        "unsafe": [_trial(trial) for trial in hardship.unsafe],
+    }
+
+
+def _summary(hardship: Hardship) -> str:
+    trials = hardship.trials
+    said = wrapped(
+        f"{count(len(trials), 'run')} of this plan on its own survey, from seed {hardship.seed} "
+        "on, with its window and approvals left out: "
+        f"{sum(t.deaths for t in trials)} times a process was killed, "
+        f"{sum(t.strikes for t in trials)} calls went astray. "
+        + (
+            f"{len(hardship.unsafe)} DID NOT END SAFELY."
+            if hardship.unsafe
+            else "Every one ended safely."
+        ),
+        first="  ",
+    )
+    figures = [("outage", hardship.outage), ("traffic back after turning", hardship.restored)]
+    rows = columns([(name, _spread_text(spread)) for name, spread in figures])
+    return f"{heading('Under hardship')}{said}\n\n{rows}"
+
+
+def _spread_text(spread: Spread) -> str:
+    if not spread.trials:
+        return "no run had any"
+    ends = f"{span(spread.least)} to {span(spread.most)}"
+    if spread.trials < TELLING:
+        return f"{ends} ({count(spread.trials, 'run')})"
+    return (
+        f"{ends}, half below {span(spread.median)}, "
+        f"19 of 20 below {span(spread.most_often_below)} ({count(spread.trials, 'run')})"
+    )
+
+
+def _unsafe(hardship: Hardship) -> list[str]:
+    lines = [
+        item(f"seed {trial.seed}: {trial.schedule}: {safe('; '.join(trial.wrong))}")
+        for trial in hardship.unsafe[:TRIALS_SHOWN]
+    ]
+    if len(hardship.unsafe) > TRIALS_SHOWN:
+        lines.append(item(f"and {len(hardship.unsafe) - TRIALS_SHOWN} more"))
+    return [heading("NOT SAFE") + "\n".join(lines)] if lines else []
+
+
+def _worst(hardship: Hardship, worst: Trial) -> str:
+    narrator = Narrator()
+    said = wrapped(
+        f"Seed {worst.seed}, {worst.schedule}, {count(worst.strikes, 'call')} astray: "
+        f"traffic was down for {span(worst.outage)}.",
+        first="  ",
+    )
+    told = (line for entry in hardship.story for line in narrator.lines(entry))
+    return "\n".join([said, *(wrapped(str(line), first="  ", rest="      ") for line in told)])
+
+
+def _spread(spread: Spread) -> dict[str, float]:
+    return {
+        "runs": spread.trials,
+        "least": round(spread.least.total_seconds(), 3),
+        "median": round(spread.median.total_seconds(), 3),
+        "most_often_below": round(spread.most_often_below.total_seconds(), 3),
+        "most": round(spread.most.total_seconds(), 3),
+    }
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    restored = trial.restored
+    return {
+        "seed": trial.seed,
+        "schedule": str(trial.schedule),
+        "kills": trial.deaths,
+        "calls_astray": trial.strikes,
+        "outage": round(trial.outage.total_seconds(), 3),
+        "restored": None if restored is None else round(restored.total_seconds(), 3),
+        "wrong": list(trial.wrong),
+    }
+
+
+DEAD_ENDS_SHOWN = 5
+"""Dead ends that are spelled out; mostly they have one cause."""
+
+
+def proof_sentence(proof: Proof) -> str:
+    """Give it in a sentence."""
+    if not proof.holds:
+        return f"{count(len(proof.dead_ends), 'dead end')}, first: {proof.dead_ends[0]}"
+    return (
+        f"from each of {proof.states} states that this plan can reach there is a way back, "
+        f"at most {_length_text(proof.back)}; and until finalize a way forward, "
+        f"at most {_length_text(proof.forward)}"
+    )
+
+
+def proof_brief(proof: Proof) -> str:
+    """Give it for a cell of a table."""
+    if not proof.holds:
+        return proof_sentence(proof)
+    return f"a way back from each of {proof.states} states, at most {_length_text(proof.back)}"
+
+
+def proof_text(proof: Proof) -> str:
+    """Give it in full: the longest way back with its beginning, and every kind of dead end."""
+    lines = [wrapped(f"{proof_sentence(proof)}.", first="  ")]
+    if proof.back.begins:
+        lines.append(item(f"the longest way back begins at {proof.back.begins}"))
+    lines += [item(f"DEAD END: {end}") for end in proof.dead_ends[:DEAD_ENDS_SHOWN]]
+    if len(proof.dead_ends) > DEAD_ENDS_SHOWN:
+        lines.append(item(f"and {len(proof.dead_ends) - DEAD_ENDS_SHOWN} more"))
+    return "\n".join(lines)
+
+
+def proof_json(proof: Proof) -> dict[str, Any]:
+    """Give it as a part of a JSON document."""
+    return {
+        "holds": proof.holds,
+        "states": proof.states,
+        "back": _length(proof.back),
+        "forward": _length(proof.forward),
+        "dead_ends": [
+            {"state": end.state, "way": end.way.value, "why": end.why} for end in proof.dead_ends
+        ],
+    }
+
+
+def _length_text(length: Length) -> str:
+    limit = f", with traffic back within {span(length.cutover)}" if length.cutover else ""
+    return f"{count(length.changes, 'change')}{limit}"
+
+
+def _length(length: Length) -> dict[str, Any]:
+    return {
+        "changes": length.changes,
+        "cutover": round(length.cutover.total_seconds(), 3),
+        "begins": length.begins,
     }

@@ -1,4 +1,4 @@
-"""The live screen of a run as lines of text: values in, lines out, for any width and height.
+"""Live screen: the state of a run as lines for any terminal size.
 
 Plain ASCII without colour, so that it reads the same on every terminal.  The first line always
 begins with the outage clock while traffic is down: however small the window, that is seen.
@@ -16,9 +16,9 @@ from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import span, time_of_day
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.progress import Sight, TableSight, TunnelSight, Waiting
-from vpnmigrate.report.deadline import choices, left
+from vpnmigrate.report.gates import choices, left
 from vpnmigrate.report.progress import LAST_STEP, probe_told
-from vpnmigrate.report.words import Labelled, RunCommands, count, safe
+from vpnmigrate.report.text import Labelled, RunCommands, count, safe
 
 TALLEST = 16
 """Lines of the screen at most: what happened stands above it, and is to be read too."""

@@ -1,4 +1,4 @@
-"""Progress on a terminal: the lines of a log, and under them a screen that changes in place."""
+"""Terminal output: log lines with a live screen below them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vpnmigrate.model.progress import Sight, Sighting, Waiting
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.screen import Shown, screen
-from vpnmigrate.report.words import RunCommands, hanging, wrapped
+from vpnmigrate.report.text import RunCommands, hanging, wrapped
 
 PACE = 1.0
 """Seconds between two redraws: faster is not read, and a slow line to the terminal fills up."""

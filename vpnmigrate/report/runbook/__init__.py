@@ -1,4 +1,4 @@
-"""The change document of a plan: made of the plan and its rehearsal, and of nothing else.
+"""Runbook: the change document, made from a plan and its rehearsal.
 
 The same plan gives the same bytes: no clock, no account and no file is asked.
 """
@@ -8,17 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vpnmigrate.byhand.blocks import opening
 from vpnmigrate.commands import Invocation
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.windows import Expected, back_out_deadline, latest_start
 from vpnmigrate.rehearsal.rehearse import Rehearsal
 from vpnmigrate.report.inventory import named
-from vpnmigrate.report.runbook import checks, rows
-from vpnmigrate.report.runbook.book import Fact, PlanCommands, Return, Runbook
-from vpnmigrate.report.runbook.impact import impact_of, longest_return
-from vpnmigrate.report.runbook.people import FAILURES, deadline, messages, people
+from vpnmigrate.report.runbook import checks, steps
+from vpnmigrate.report.runbook.aws_cli import opening
+from vpnmigrate.report.runbook.content import Fact, PlanCommands, Return, Runbook
+from vpnmigrate.report.runbook.impact import (
+    FAILURES,
+    deadline,
+    impact_of,
+    longest_return,
+    messages,
+    people,
+)
 
 __all__ = ["Runbook", "runbook_of"]
 
@@ -43,12 +49,12 @@ def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str, invocation: Invocati
         pre_checks=checks.pre_checks(plan, on),
         gates=checks.BEFORE_CUTOVER,
         opening=opening(plan, on.invocation),
-        staging=rows.staging(plan, rehearsal, on),
-        cutover=rows.cutover(plan, rehearsal, on),
+        staging=steps.staging(plan, rehearsal, on),
+        cutover=steps.cutover(plan, rehearsal, on),
         aside=(on.run("status"), on.run("abort"), on.run("confirm")),
         deadline=(*deadline(plan, cutover, back), *_moments(plan, rehearsal)),
         returns=tuple(_returns(rehearsal)),
-        back=rows.way_back(plan, rehearsal, on),
+        back=steps.way_back(plan, rehearsal, on),
         stuck=checks.stuck(plan, on),
         post_checks=checks.post_checks(plan, on),
         messages=messages(plan, outage, back),
@@ -58,7 +64,7 @@ def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str, invocation: Invocati
             "The old gateway stays, unless finalize gets --delete-old-gateway.",
         ),
         finalize_gates=checks.BEFORE_FINALIZE,
-        finalize=rows.retirement(plan, on),
+        finalize=steps.retirement(plan, on),
         failures=FAILURES,
     )
 

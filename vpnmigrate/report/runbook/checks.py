@@ -1,4 +1,4 @@
-"""What is looked at before, when stuck, and after; and the gates, in a reader's order."""
+"""Runbook checks: before, when stuck and after, and the gates."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from vpnmigrate.model.decisions import OldTunnels, TunnelPolicy
 from vpnmigrate.model.gates import UNFORCEABLE, Gate
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.report.runbook.book import Check, GoNoGo, PlanCommands, Warned
-from vpnmigrate.report.words import count
+from vpnmigrate.report.runbook.content import Check, GoNoGo, PlanCommands, Warned
+from vpnmigrate.report.text import count
 
 
 def warnings(plan: Plan) -> tuple[Warned, ...]:

@@ -1,16 +1,16 @@
-"""What the change means to those who do not read route tables: sites, networks, minutes."""
+"""Runbook impact: sites, networks, minutes, contacts and announcements."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vpnmigrate.model.clock import span
+from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.ec2 import ConnectionRecord, CustomerGatewayRecord, RouteTableRecord
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.rehearse import Rehearsal
 from vpnmigrate.report.inventory import NAME, named
-from vpnmigrate.report.runbook.book import Impact, Site, Table
-from vpnmigrate.report.words import count
+from vpnmigrate.report.runbook.content import Fact, Failure, Impact, Message, Site, Table
+from vpnmigrate.report.text import count
 
 
 def impact_of(plan: Plan, rehearsal: Rehearsal) -> Impact:
@@ -101,3 +101,151 @@ def _parts(table: RouteTableRecord, plan: Plan) -> Iterator[str]:
         yield f"static {', '.join(route.destination for route in static)}"
     if table.edge_of(plan.old_gateway):
         yield "edge table: inspects what comes in"
+
+
+def people(plan: Plan) -> tuple[Fact, ...]:
+    """Give the roles to fill in; one at the devices of each site."""
+    return tuple(_roles(plan))
+
+
+def _roles(plan: Plan) -> Iterator[Fact]:
+    yield "change owner, decides go and no-go", ""
+    yield "operator, types", ""
+    yield "second operator, has the plan file too", ""
+    yield "approver", ""
+    for connection in plan.before.living:
+        device = device_of(connection, plan)
+        yield f"at the device of {site_name(connection, device)} ({connection.id})", ""
+    yield "applications, say whether theirs works", ""
+    yield "bridge: number or channel", ""
+    yield "AWS Support: plan and severity", ""
+
+
+def messages(plan: Plan, outage: str, back: str) -> tuple[Message, ...]:
+    """Give what people are told, with holes in square brackets."""
+    window = plan.decisions.window
+    when = window.written if window else "[date, from, to, time zone]"
+    vpc = plan.vpc
+    return (
+        Message(
+            "a week before, and a day before",
+            "everybody who uses the VPN",
+            f"On {when} the VPN between [site] and AWS ({vpc}) moves to its successor. It is "
+            f"down once, for about {outage} and at most [minutes]; sessions break and have to be "
+            "opened again. Taken back, it is down a second time. Questions: [name, channel].",
+        ),
+        Message(
+            "cutover begins",
+            "bridge, applications, devices",
+            f"[time] UTC: the cutover of {vpc} begins; traffic over the VPN is down from now. "
+            "Decision deadline [time] UTC. Devices: stand by for step 10.",
+        ),
+        Message(
+            "traffic flows",
+            "bridge, applications",
+            "[time] UTC: tunnels are up and routes are back. Please test now and say so by "
+            "[time]: [applications].",
+        ),
+        Message(
+            "done",
+            "everybody",
+            "[time] UTC: moved. Outage [from] to [to]. The old side stays until finalize, a "
+            "change of its own on [date].",
+        ),
+        Message(
+            "turned back",
+            "everybody",
+            f"[time] UTC: the change is taken back because [reason]. Traffic is down again for "
+            f"about {back}; then all is as before. Next attempt: [date].",
+        ),
+        Message(
+            "stuck",
+            "bridge, management, AWS Support",
+            f"[time] UTC: {vpc} has no path to [sites] since [time]. Seen: [what status says]. "
+            "Case [number]. Next word at [time].",
+        ),
+    )
+
+
+def deadline(plan: Plan, cutover: str, rollback: str) -> tuple[Fact, ...]:
+    """Give by when an unverified cutover has to turn round, with how that is reckoned."""
+    margin = span(plan.decisions.waits.margin)
+    window = plan.decisions.window
+    rows: list[Fact] = [
+        ("rehearsed cutover", cutover),
+        ("rehearsed rollback, the longest", rollback),
+        ("margin", f"{margin}: what AWS takes to detach on a slow day, domain.md 3.1"),
+    ]
+    if window is None:
+        return (
+            *rows,
+            ("the plan has no window; its end, UTC", ""),
+            ("decision deadline", f"window end - {rollback} - {margin} ="),
+            ("latest start", f"decision deadline - {cutover} ="),
+        )
+    return (*rows, ("window", f"{window.written}: {moment(window.start)} to {moment(window.end)}"))
+
+
+FAILURES: tuple[Failure, ...] = (
+    Failure(
+        "tunnel DOWN, message IPSEC IS UP",
+        "BGP: the neighbour's ASN is another one now, a shut neighbour, a filter",
+        "correct the neighbour on the device; the run watches on",
+    ),
+    Failure(
+        "tunnel UP, no route accepted",
+        "the device advertises nothing",
+        "redistribute or announce the prefixes",
+    ),
+    Failure(
+        "nothing at all, IPSEC IS DOWN",
+        "the firewall before the device does not know AWS's new addresses, or nobody initiates",
+        "UDP 500 and 4500, ESP; send a ping through the tunnel",
+    ),
+    Failure(
+        "one of two tunnels up",
+        "as many as before are asked for",
+        "mend the second, or accept it by name: see Stuck; where the device runs one only, one "
+        "was up before and is enough",
+    ),
+    Failure(
+        "traffic one way only",
+        "old tunnels still enabled, or a firewall that wants both ways on one tunnel",
+        "disable the old tunnels; prefer one tunnel on the device",
+    ),
+    Failure(
+        "InvalidParameterValue: pending VPNs or Virtual Interfaces",
+        "a connection of the gateway is still changing",
+        "nothing: it is waited for",
+    ),
+    Failure(
+        "VpnConnectionLimitExceeded, VpnGatewayLimitExceeded",
+        "the quota, or too many changing at once",
+        "raise the quota, or wait; then the same command again",
+    ),
+    Failure(
+        "InvalidVpcState at the attach",
+        "another gateway is on the VPC",
+        "see Stuck: a third gateway",
+    ),
+    Failure(
+        "RequestExpired, ExpiredToken",
+        "credentials have expired",
+        "renew them in the same profile: the run looks for them afresh",
+    ),
+    Failure(
+        "a route table is gone",
+        "somebody deleted it",
+        "it is named as lost, and stops neither way",
+    ),
+    Failure(
+        "the terminal is gone",
+        "it ran through this VPN, or a laptop slept",
+        "in the cutover the process continues: status shows it from any terminal",
+    ),
+    Failure(
+        "everything is green, an application fails",
+        "it names the old addresses, or kept its sessions",
+        "restart it; look for the old addresses; else go back by the deadline",
+    ),
+)

@@ -1,4 +1,4 @@
-"""Small renderings that every view shares: wrapped lines, columns, safe text.
+"""Text helpers: wrapping, columns and safe text.
 
 Views are read on an 80-column terminal, on paper and in a ticket, so they are plain text: no
 colour, no box drawing, nothing that depends on the width of the reader's window.

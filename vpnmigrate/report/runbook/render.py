@@ -1,4 +1,4 @@
-"""The change document as Markdown, as a page that needs nothing else, and as a JSON document."""
+"""Runbook as Markdown, HTML and JSON."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.report.picture import ROW, WIDTH, pictures_of
-from vpnmigrate.report.runbook.book import Runbook
-from vpnmigrate.report.words import safe, safe_lines
+from vpnmigrate.report.diagrams import ROW, WIDTH, pictures_of
+from vpnmigrate.report.runbook.content import Runbook
+from vpnmigrate.report.text import safe, safe_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment

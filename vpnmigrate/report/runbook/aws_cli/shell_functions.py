@@ -1,4 +1,4 @@
-"""The shell functions of a script by hand: look before acting, wait with a limit."""
+"""Shell functions of the script: checks and waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo as it is read: what happens, the command, what it prints."""
+"""Demo output: events, commands and their results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from vpnmigrate.commands import cli
 from vpnmigrate.model.clock import span
-from vpnmigrate.report.words import WIDTH, command, hanging, wrapped
+from vpnmigrate.report.text import WIDTH, command, hanging, wrapped
 
 SCHEMA = "vpnmigrate/demo/1"
 

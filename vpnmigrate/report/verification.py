@@ -1,4 +1,4 @@
-"""What a bundle proves, and what it cannot."""
+"""Verification of an evidence bundle."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vpnmigrate.local.bundle import About
-from vpnmigrate.report.words import columns, heading, item, wrapped
+from vpnmigrate.report.text import columns, heading, item, wrapped
 
 SCHEMA = "vpnmigrate/verified/1"
 

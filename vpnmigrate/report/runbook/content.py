@@ -1,4 +1,4 @@
-"""The change document as values, before it is Markdown, HTML or JSON.
+"""Runbook content: the change document as values.
 
 Every text is plain: what a view has to escape, it escapes.
 """

@@ -1,4 +1,8 @@
-"""The blocks of a script by hand: one to begin with, then one or more for each step."""
+"""AWS CLI runbook: a plan as shell blocks that run without this program.
+
+The commands are renderings of the plan's own changes.  Each looks before it acts and waits with a
+limit, so a block may be run again, and either way may be begun at any step.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,6 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from vpnmigrate.byhand import waits
-from vpnmigrate.byhand.acts import lines
-from vpnmigrate.byhand.functions import FUNCTIONS, KEYS, MAIN_TABLE
-from vpnmigrate.byhand.names import Names
 from vpnmigrate.commands import Invocation, quoted
 from vpnmigrate.model.changes import AskOperator, DetachVpnGateway, DisablePropagation, RunTest
 from vpnmigrate.model.decisions import KeyMode
@@ -24,8 +24,13 @@ from vpnmigrate.model.plan import (
     connection_role,
 )
 from vpnmigrate.model.snapshot import Word
+from vpnmigrate.report.runbook.aws_cli import changes
+from vpnmigrate.report.runbook.aws_cli.changes import lines
+from vpnmigrate.report.runbook.aws_cli.commands import Names
+from vpnmigrate.report.runbook.aws_cli.shell_functions import FUNCTIONS, KEYS, MAIN_TABLE
 
 _TEST_STEP = 6
+
 _ENDS_A_BLOCK = frozenset({Word.DEVICES_CONFIGURED, Word.TEST_PASSED})
 """Tasks that only a person can call done: what follows is pasted afterwards."""
 
@@ -134,11 +139,11 @@ def _required(step: PlannedStep, names: Names) -> Iterator[str]:
                 yield f': "${{{variable}:?is not made yet: steps 2 and 3 first}}"'
     if step.phase is Phase.RETIRE and step.changes:
         at = f"attachment {names.word(GATEWAY_ROLE)} {names.word(plan.vpc)}"
-        yield f"until_is {waits.ATTACHED} attached {at}"
+        yield f"until_is {changes.ATTACHED} attached {at}"
         for old in plan.old_connections:
             if old not in plan.decisions.exceptions.connections:
                 up = f"tunnels_up {names.successor(old)} 1"
-                yield f"until_is {waits.PREFIX} True {up}"
+                yield f"until_is {changes.PREFIX} True {up}"
 
 
 def _first_leaves(step: PlannedStep, plan: Plan) -> bool:

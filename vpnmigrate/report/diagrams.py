@@ -1,4 +1,4 @@
-"""Before, during and after as pictures: what there is, how it is joined, which way traffic takes.
+"""Diagrams: the network before, during and after the migration, as SVG.
 
 Shapes with places, and no markup: the template draws them.
 """
@@ -15,7 +15,7 @@ from vpnmigrate.model.ec2 import ConnectionRecord, RouteTableRecord
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.report.inventory import NAME
 from vpnmigrate.report.runbook.impact import device_of, site_name
-from vpnmigrate.report.words import count
+from vpnmigrate.report.text import count
 
 
 class Moment(StrEnum):

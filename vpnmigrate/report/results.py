@@ -1,0 +1,306 @@
+"""Results of commands: outcome, confirmation, order, approval, bundle and listings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace as altered
+
+from vpnmigrate.commands import Advice, Command, cli, quoted
+from vpnmigrate.journal import Intent, RunState
+from vpnmigrate.journal.orders import traffic_hangs
+from vpnmigrate.journal.records import Record, Verb
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.changes.base import Performed
+from vpnmigrate.model.clock import moment
+from vpnmigrate.report import gates
+from vpnmigrate.report.status import Standing, fields, traffic
+from vpnmigrate.report.text import advised, columns, command, item, wrapped
+
+OUTCOME_SCHEMA = "vpnmigrate/outcome/1"
+
+_ARRIVED = {
+    RunStatus.CUT_OVER: "Migrated. The old connections are still there; finalize deletes them.",
+    RunStatus.ROLLED_BACK: "Rolled back: what was there before is there again.",
+    RunStatus.RETIRED: "Finalized: the old side is deleted. There is no way back any more.",
+}
+
+
+def outcome_text(stand: Standing) -> str:
+    """Give the ending of a verb that did what it was asked."""
+    lines = []
+    arrived = _ARRIVED.get(stand.state.status)
+    if stand.state.status is RunStatus.ROLLED_BACK and (stand.state.differs or stand.state.lost):
+        arrived = "Rolled back, but NOT everything is as it was before:"
+    if arrived:
+        lines.append(wrapped(arrived))
+    if stand.state.status is RunStatus.ROLLED_BACK:
+        lines.extend(item(f"not as before: {what}") for what in stand.state.differs)
+    lines.extend(item(f"DEGRADED: {what}") for what in stand.state.degraded)
+    lines.extend(item(f"gone by another hand: {what}") for what in stand.state.lost)
+    lines.append(now(stand))
+    return "\n".join(lines)
+
+
+def now(stand: Standing) -> str:
+    """Give what is true now and what may come next; told after failures too."""
+    back_again = stand.state.status is RunStatus.ROLLED_BACK
+    on = None if stand.next in {stand.look, stand.way_back} else stand.next
+    rows: list[tuple[str, Advice | None]] = [
+        *(("forced:", gates.forced_line(each)) for each in stand.state.forced),
+        *(("accepted:", gates.accepted_line(each)) for each in stand.state.accepted),
+        ("traffic:", traffic(stand)),
+        ("confirm:", stand.unconfirmed),
+        ("try again:" if back_again else "go on:", on),
+        ("accept:", stand.accepting),
+        ("clean up:", stand.clean_up),
+        ("go back:", stand.way_back),
+        ("devices:", stand.device_files if stand.state.task is not None else ""),
+        ("look:", stand.look),
+    ]
+    return columns([(name, value) for name, value in rows if value])
+
+
+def outcome_json(stand: Standing) -> dict[str, Any]:
+    """Give the ending as a JSON document: where the run stands now."""
+    return {"schema": OUTCOME_SCHEMA, **fields(stand)}
+
+
+DONE_SCHEMA = "vpnmigrate/done/1"
+
+
+def done_text(stands: Standing, task: AskOperator) -> str:
+    """Say what was taken down; *stands* is the run before anybody has taken it up."""
+    noted = wrapped(f"Noted for run {stands.run}, step {task.step}: done: {task}")
+    if stands.alive:
+        return f"{noted}\n  The process that has the run in hand takes it up now."
+    on = advised(
+        ("No process has the run in hand. Resume it with:", _next_after_done(stands)), first="  "
+    )
+    return f"{noted}\n{on}"
+
+
+def done_json(stands: Standing, task: AskOperator) -> dict[str, Any]:
+    """Give the same as a JSON document."""
+    return {
+        "schema": DONE_SCHEMA,
+        "run": stands.run,
+        "step": task.step,
+        "word": task.word.value,
+        "task": str(task),
+        "alive": stands.alive,
+        "next": "" if stands.alive else str(_next_after_done(stands)),
+    }
+
+
+def _next_after_done(stands: Standing) -> Command:
+    """Return the command that resumes the run once the confirmation counts."""
+    *others, last = stands.state.intents
+    heard: Intent = altered(last, outcome=Performed())
+    after = replace(stands, state=altered(stands.state, intents=(*others, heard)))
+    return after.next or after.look
+
+
+ORDER_SCHEMA = "vpnmigrate/order/1"
+
+
+@dataclass(frozen=True)
+class Given:
+    """An order; *answer* is what the journal says of it, None if nobody has taken it up yet."""
+
+    verb: Verb
+    answer: Record | None
+    stands: Standing
+
+
+def order_text(given: Given) -> str:
+    """Say what becomes of it, and where the run stands."""
+    return f"{wrapped(_becomes(given))}\n{now(given.stands)}"
+
+
+def order_json(given: Given) -> dict[str, Any]:
+    """Give the same as a JSON document."""
+    return {
+        "schema": ORDER_SCHEMA,
+        "verb": given.verb.value,
+        "taken_up": given.answer is not None,
+        "told": _becomes(given),
+        **fields(given.stands),
+    }
+
+
+def _becomes(given: Given) -> str:
+    if given.answer is None:
+        return (
+            f"Left for run {given.stands.run}: its process has not taken it up yet. It does so "
+            "when the call that it is in has ended; if it never does, its process hangs or is on "
+            "another host."
+        )
+    told = _to_a_process(given) if given.stands.alive else _to_nobody(given)
+    return f"Run {given.stands.run} {told}"
+
+
+def _to_a_process(given: Given) -> str:
+    state = given.stands.state
+    match given.verb:
+        case Verb.PAUSE:
+            return "is paused: its process finishes what is under way, and rests."
+        case Verb.CONTINUE if _past_deadline(state):
+            return "goes on past its back-out deadline; abort still turns it back."
+        case Verb.CONTINUE:
+            return "goes on, once it has looked for drift."
+        case Verb.CONFIRM:
+            return _CONFIRMED
+        case Verb.ACCEPT:
+            return "is content with the tunnels that are UP, once all that is there has held."
+        case Verb.ABORT if state.cutover_begun or traffic_hangs(state):
+            return "is aborted: its process turns back at the next safe point."
+        case Verb.ABORT:
+            return "is aborted: its process stops at the next safe point."
+
+
+def _to_nobody(given: Given) -> str:
+    match given.verb:
+        case Verb.PAUSE:
+            return "is paused: apply and finalize are refused until it is continued."
+        case Verb.CONTINUE:
+            return "may go on; no process has it in hand."
+        case Verb.CONFIRM:
+            return _CONFIRMED
+        case Verb.ACCEPT:
+            return "will be content with the tunnels that are UP; no process has it in hand."
+        case Verb.ABORT:
+            return "is aborted before its cutover: nothing was interrupted."
+
+
+_CONFIRMED = "is confirmed: nothing goes back by itself any more."
+
+
+def _past_deadline(state: RunState) -> bool:
+    return state.deadline is not None and state.deadline.passed
+
+
+APPROVAL_SCHEMA = "vpnmigrate/approval/1"
+
+
+def approval_text(approval: Approval, *, file: str, on: Command) -> str:
+    """Return the approval for its receiver to check; *on* is the command that hands it in."""
+    rows = columns(
+        [
+            ("plan", approval.fingerprint),
+            ("migration", approval.migration),
+            ("approved by", approval.approver),
+            ("user", f"{approval.user} on {approval.host}"),
+            ("at", moment(approval.at)),
+            ("counts until", moment(approval.expires)),
+            ("file", file),
+        ]
+    )
+    said = wrapped(
+        "Give the file to whoever carries the plan out; it holds no secret. It is not signed: it "
+        "shows slips, and stops nobody who forges."
+    )
+    return f"{rows}\n\n{said}\n{command(on, first='  ')}"
+
+
+def approval_json(approval: Approval, *, file: str, on: Command) -> dict[str, Any]:
+    """Give the same as a JSON document."""
+    return {
+        "schema": APPROVAL_SCHEMA,
+        "file": file,
+        "approval": msgspec.to_builtins(approval),
+        "next": str(on),
+    }
+
+
+BUNDLE_SCHEMA = "vpnmigrate/bundle/1"
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A bundle that was written."""
+
+    file: str
+    sha256: str
+    files: tuple[str, ...]
+
+
+def bundle_text(packed: Packed) -> str:
+    """Name the bundle and its hash."""
+    note = "Note the hash where the run's host cannot reach it, in the change's record."
+    rows: list[tuple[str, Advice]] = [
+        ("bundle", packed.file),
+        ("sha256", packed.sha256),
+        ("verify", cli("report", "verify", packed.file)),
+    ]
+    return f"{columns(rows, indent=0)}\n{wrapped(note)}"
+
+
+def bundle_json(packed: Packed) -> dict[str, Any]:
+    """Give the same as a JSON document."""
+    return {
+        "schema": BUNDLE_SCHEMA,
+        "file": packed.file,
+        "sha256": packed.sha256,
+        "files": list(packed.files),
+    }
+
+
+SANDBOX_SCHEMA = "vpnmigrate/sandbox/1"
+
+ASTRAY = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_REGION",
+    "AWS_SESSION_TOKEN",
+    "AWS_ENDPOINT_URL_EC2",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+)
+"""Variables that lead a client elsewhere, whatever else is set."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A sandbox that listens, and what a client needs in its environment."""
+
+    scenario: str
+    url: str
+    environment: Mapping[str, str]
+    unset: tuple[str, ...] = ()
+    """Variables of ``ASTRAY`` that are set here, and so most likely in the next shell too."""
+
+
+def sandbox_text(served: Served) -> str:
+    """Give lines that a shell understands as they are."""
+    exports = [f"export {name}={quoted(value)}" for name, value in served.environment.items()]
+    unset = [f"unset {' '.join(served.unset)}"] if served.unset else []
+    about = f"{served.scenario} at {served.url} until Ctrl-C; in another shell:"
+    return "\n".join([wrapped(about, first="# ", rest="# "), *unset, *exports])
+
+
+def sandbox_json(served: Served) -> dict[str, Any]:
+    """Give the same as a JSON document."""
+    return {
+        "schema": SANDBOX_SCHEMA,
+        "scenario": served.scenario,
+        "url": served.url,
+        "environment": dict(served.environment),
+        "unset": list(served.unset),
+    }
+
+
+def listing_text(named: Mapping[str, str]) -> str:
+    """Give each name with its sentence."""
+    return columns(named.items(), indent=0)
+
+
+def listing_json(kind: str, named: Mapping[str, str]) -> dict[str, Any]:
+    """Give the same as a JSON document; *kind* is the plural of what is listed."""
+    listed = [{"name": name, "summary": summary} for name, summary in named.items()]
+    return {"schema": f"vpnmigrate/{kind}/1", kind: listed}
