@@ -248,3 +248,15 @@ def test_errors_of_an_ordinary_process_have_no_traceback():
     assert ended.returncode == 2
     assert json.loads(ended.stdout)["error"]["exit"] == 2
     assert "Traceback" not in ended.stderr
+
+
+def groups(program):
+    yield program
+    yield from (each for each in program.commands.values() if hasattr(each, "entries"))
+
+
+def test_help_lists_each_command_in_its_own_words():
+    """The list of commands needs none of them, and says what the help of each says first."""
+    for group in groups(typer.main.get_command(app)):
+        for name, entry in group.entries.items():
+            assert group.commands[name].get_short_help_str(200) == entry.help

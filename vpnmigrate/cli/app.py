@@ -1,30 +1,16 @@
 """The program as Typer sees it: every verb with its help, and nothing that is slow to import."""
 
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections import UserDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 import vpnmigrate
-from vpnmigrate.cli import (
-    apply,
-    approve,
-    demo,
-    done,
-    finalize,
-    orders,
-    plan,
-    playbook,
-    rehearse,
-    report,
-    rollback,
-    runbook,
-    sandbox,
-    status,
-    watchdog,
-)
-from vpnmigrate.cli.flags import Verb, with_flags
+from vpnmigrate.cli.flags import with_flags
 
 NAME = "vpnmigrate"
 
@@ -64,9 +50,129 @@ def _ours(option: Any) -> Any:
     return option
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A command that is imported when it is called for."""
+
+    place: str
+    """Module and function, below the package of commands."""
+    help: str
+    """The first sentence of the command's own help."""
+
+    def load(self, name: str) -> Any:
+        """Import the command and return it as Typer has it, under *name*."""
+        module, _, function = self.place.partition(":")
+        verb = getattr(import_module(f"vpnmigrate.cli.{module}"), function)
+        single = typer.Typer(rich_markup_mode=None, add_completion=False)
+        single.command(name, cls=Command)(with_flags(verb))
+        return typer.main.get_command(single)
+
+
+class Loading(UserDict[str, Any]):
+    """Commands by name; an entry becomes its command when it is looked up."""
+
+    def __getitem__(self, name: str) -> Any:
+        found = super().__getitem__(name)
+        if isinstance(found, Entry):
+            found = self.data[name] = found.load(name)
+        return found
+
+
+class LazyGroup(Group):
+    """A group that imports a command when it is called for; help lists them all without that."""
+
+    entries: ClassVar[Mapping[str, Entry]] = {}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = Loading({**self.entries, **self.commands})
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands from the entries, importing none."""
+        limit = formatter.width - 6 - max(map(len, self.commands))
+        rows = [
+            (name, self.entries[name].help)
+            if name in self.entries
+            else (name, self.commands[name].get_short_help_str(limit))
+            for name in self.commands
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+class RunFirst(LazyGroup):
+    """A group whose verb ``show`` may be left out: what names no other verb is its argument."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the verb in where it is missing."""
+        if args and args[0] not in {*self.commands, "-h", "--help"}:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+class Report(RunFirst):
+    """The commands of ``report``."""
+
+    entries: ClassVar[Mapping[str, Entry]] = {
+        "show": Entry("report:show", "Tell what a run did, for whoever was not there."),
+        "verify": Entry(
+            "report:verify", "Say whether a bundle is as it was packed, and what it cannot prove."
+        ),
+    }
+
+
+class Playbook(LazyGroup):
+    """The commands of ``playbook``."""
+
+    entries: ClassVar[Mapping[str, Entry]] = {
+        "list": Entry("playbook:list_", "List the playbooks that come with the program."),
+        "show": Entry("playbook:show", "Check a playbook and print it with its comments."),
+        "schema": Entry("playbook:schema", "Print the JSON Schema of playbooks, for an editor."),
+    }
+
+
+class Sandbox(LazyGroup):
+    """The commands of ``sandbox``."""
+
+    entries: ClassVar[Mapping[str, Entry]] = {
+        "serve": Entry("sandbox:serve", "Serve the EC2 API on loopback until interrupted."),
+        "scenarios": Entry("sandbox:scenarios", "List the scenarios that come with the program."),
+        "device": Entry(
+            "sandbox:device", "Enable or disable tunnels on a served sandbox's device."
+        ),
+        "advance": Entry("sandbox:advance", "Put a served sandbox's clock forward."),
+    }
+
+
+class Program(LazyGroup):
+    """The commands of the program."""
+
+    entries: ClassVar[Mapping[str, Entry]] = {
+        "plan": Entry("plan:plan", "Survey an account and write a plan."),
+        "rehearse": Entry(
+            "rehearse:rehearse", "Try a plan on a sandbox of its own survey, both ways."
+        ),
+        "runbook": Entry("runbook:runbook", "Write the change document of a plan."),
+        "approve": Entry("approve:approve", "Approve a plan as it is, for whoever carries it out."),
+        "apply": Entry("apply:apply", "Carry a plan out, or go on with a run."),
+        "done": Entry("done:done", "Say that the task of a step is done."),
+        "pause": Entry("orders:pause", "Let a run rest at its next safe point."),
+        "continue": Entry("orders:continue_", "Let a paused run go on."),
+        "abort": Entry("orders:abort", "Give a migration up while its process is at work."),
+        "confirm": Entry("orders:confirm", "Confirm a migration that would go back by itself."),
+        "rollback": Entry("rollback:rollback", "Bring back what was there before."),
+        "finalize": Entry(
+            "finalize:finalize", "Delete the old connections of a verified migration."
+        ),
+        "status": Entry("status:status", "Tell where runs stand."),
+        "watchdog": Entry("watchdog:watchdog", "Roll a run back if nobody confirms it in time."),
+        "demo": Entry("demo:demo", "Watch a whole migration; no AWS account needed."),
+    }
+
+
 app = typer.Typer(
     name=NAME,
-    cls=Group,
+    cls=Program,
     help="Move a VPC from AWS Classic VPN to AWS VPN in eleven steps, with a way back.",
     epilog=(
         "Exit codes: 0 done, 1 failed, 2 usage, 3 held or waiting for a person, 4 refused, "
@@ -99,56 +205,9 @@ def root(
         _give(context.get_help())
 
 
-_VERBS: tuple[Verb, ...] = (
-    plan.plan,
-    rehearse.rehearse,
-    runbook.runbook,
-    approve.approve,
-    apply.apply,
-    done.done,
-    orders.pause,
-    orders.continue_,
-    orders.abort,
-    orders.confirm,
-    rollback.rollback,
-    finalize.finalize,
-    status.status,
-    watchdog.watchdog,
-    demo.demo,
-)
-for _verb in _VERBS:
-    # A verb whose name Python already uses ends in an underscore.
-    app.command(_verb.__name__.rstrip("_"), cls=Command)(with_flags(_verb))
-
-
-class RunFirst(Group):
-    """A group whose verb ``show`` may be left out: what names no other verb is its argument."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the verb in where it is missing."""
-        if args and args[0] not in {*self.commands, "-h", "--help"}:
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
-
-
-def _group(name: str, about: str, verbs: Iterable[Verb], kind: type[Group] = Group) -> None:
-    group = typer.Typer(rich_markup_mode=None, help=about, cls=kind)
-    for verb in verbs:
-        group.command(verb.__name__.rstrip("_"), cls=Command)(with_flags(verb))
-    app.add_typer(group, name=name)
-
-
-_group(
-    "report",
-    "Tell what a run did, and verify what was told.",
-    (report.show, report.verify),
-    RunFirst,
-)
-_group(
-    "playbook", "Show ready sets of decisions.", (playbook.list_, playbook.show, playbook.schema)
-)
-_group(
-    "sandbox",
-    "Run EC2's VPN behaviour on this machine.",
-    (sandbox.serve, sandbox.scenarios, sandbox.device, sandbox.advance),
-)
+for _name, _kind, _about in (
+    ("report", Report, "Tell what a run did, and verify what was told."),
+    ("playbook", Playbook, "Show ready sets of decisions."),
+    ("sandbox", Sandbox, "Run EC2's VPN behaviour on this machine."),
+):
+    app.add_typer(typer.Typer(rich_markup_mode=None, help=_about, cls=_kind), name=_name)
