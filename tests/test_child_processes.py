@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.builders import a_run
-from vpnmigrate.cli.flags import Aws
-from vpnmigrate.cli.people import NoPrompt, TerminalPeople
+from vpnmigrate.cli.options import Aws
+from vpnmigrate.cli.prompts import NoPrompt, TerminalPeople
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.local.child_processes import (
     OPERATOR_PROGRAM,

@@ -12,7 +12,7 @@ from tests.builders import a_proof
 from tests.report.examples import BEGAN
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.cli.worlds import load
+from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.commands import cli
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits

@@ -14,7 +14,7 @@ from tests.awscli.by_hand import Shell, blocks
 from tests.builders import snapshot_by_tag
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.cli.worlds import load
+from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.commands import Invocation
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.decisions import Decisions, InsideMode, KeyMode, TestVpc

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from vpnmigrate.cli.flags import Asking
-from vpnmigrate.cli.leave import run
-from vpnmigrate.cli.people import NoPrompt, TerminalPeople
-from vpnmigrate.cli.sandboxed import SandboxParts
-from vpnmigrate.cli.worlds import load
+from vpnmigrate.cli.commands.sandbox import load
+from vpnmigrate.cli.main import run
+from vpnmigrate.cli.options import Asking
+from vpnmigrate.cli.prompts import NoPrompt, TerminalPeople
+from vpnmigrate.cli.sandbox_dependencies import SandboxParts
 from vpnmigrate.engine.ports import People
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock

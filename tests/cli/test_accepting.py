@@ -7,8 +7,8 @@ import shlex
 import pytest
 
 from tests.test_accepting import OneTunnel
-from vpnmigrate.cli.flags import Asking
-from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.cli.options import Asking
+from vpnmigrate.cli.sandbox_dependencies import SandboxParts
 from vpnmigrate.engine.ports import People
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.report.console import Speaker

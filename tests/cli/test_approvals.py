@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.cli.sandbox_dependencies import SandboxParts
 from vpnmigrate.journal.records import Approved, Forced
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.lock import this_process

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.cli.terminal import Ran, Terminal
 from tests.devices.documents import a_document
-from vpnmigrate.cli.worlds import load
+from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.devices.configuration import (
     MOST_CHARACTERS,
     Configuration,

@@ -13,9 +13,9 @@ import msgspec
 import pytest
 
 from tests.cli.terminal import Terminal
-from vpnmigrate.cli.leave import run
-from vpnmigrate.cli.sandboxed import SandboxParts
-from vpnmigrate.cli.worlds import load
+from vpnmigrate.cli.commands.sandbox import load
+from vpnmigrate.cli.main import run
+from vpnmigrate.cli.sandbox_dependencies import SandboxParts
 from vpnmigrate.journal.chain import lines_of, read_chain
 from vpnmigrate.journal.records import OutageBegan, OutageEnded
 from vpnmigrate.local import bundle

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from tests.cli.terminal import Terminal
-from vpnmigrate.cli.flags import Aws
-from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.cli.options import Aws
+from vpnmigrate.cli.sandbox_dependencies import SandboxParts
 from vpnmigrate.engine.ports import Path, Paths
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.local.inbox import Confirm, Inbox

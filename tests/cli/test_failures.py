@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.terminal import Terminal
-from vpnmigrate.cli.leave import run
-from vpnmigrate.cli.parts import OwnParts
-from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.cli.dependencies import OwnParts
+from vpnmigrate.cli.main import run
+from vpnmigrate.cli.sandbox_dependencies import SandboxParts
 from vpnmigrate.local.lock import take_lock, this_process
 from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.mangled.written import everything_written, hooks_in, leaks
-from vpnmigrate.cli.crash import keep
+from vpnmigrate.cli.crash_log import keep
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.redaction import HIDDEN

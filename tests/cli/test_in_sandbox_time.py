@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.cli.desk import own_parts
-from vpnmigrate.cli.flags import Aws
-from vpnmigrate.cli.in_sandbox_time import InSandboxTime
-from vpnmigrate.cli.leave import run
+from vpnmigrate.cli.context import own_parts
+from vpnmigrate.cli.main import run
+from vpnmigrate.cli.options import Aws
+from vpnmigrate.cli.sandbox_dependencies import InSandboxTime
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.settings import settings_of
 from vpnmigrate.local.vault import Vault

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from vpnmigrate.cli.leave import run
+from vpnmigrate.cli.main import run
 from vpnmigrate.local.live_view import LiveFile
 from vpnmigrate.local.lock import take_lock
 from vpnmigrate.local.run_directory import Runs

@@ -15,8 +15,8 @@ import typer
 from tests.cli.terminal import Ran, Terminal, Unattended
 from tests.pasting.shells import SHELLS, Pasted
 from vpnmigrate.cli.app import app
-from vpnmigrate.cli.flags import Aws
-from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.cli.options import Aws
+from vpnmigrate.cli.sandbox_dependencies import SandboxParts
 from vpnmigrate.commands import TAKES
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind

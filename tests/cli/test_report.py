@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.cli.sandbox_dependencies import SandboxParts
 
 
 class Offline(SandboxParts):

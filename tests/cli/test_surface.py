@@ -172,7 +172,7 @@ def test_help_and_version_load_nothing_slow(words):
     """Help is instant because boto3, moto, Rich and Jinja2 stay unloaded."""
     script = (
         "import sys\n"
-        "from vpnmigrate.cli.leave import run\n"
+        "from vpnmigrate.cli.main import run\n"
         f"code = run({words!r})\n"
         "slow = {'boto3', 'botocore', 'moto', 'rich', 'jinja2', 'msgspec'} & set(sys.modules)\n"
         "sys.exit(f'loaded: {slow}' if slow or code else 0)\n"
@@ -195,7 +195,7 @@ def test_a_reader_that_leaves_early_is_no_failure():
     """``vpnmigrate ... | head`` ends quietly, with the code the command would have had."""
     script = (
         "import os, sys\n"
-        "from vpnmigrate.cli.leave import run\n"
+        "from vpnmigrate.cli.main import run\n"
         "reading, writing = os.pipe()\n"
         "os.close(reading)\n"
         "os.dup2(writing, 1)\n"

@@ -21,7 +21,7 @@ from tests.shapes import Shape, shape_left, shape_of
 from tests.stage import Stage
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.cli.worlds import load
+from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.run_directory import Run

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import sys
 
-from vpnmigrate.cli.flags import Asking
-from vpnmigrate.cli.in_sandbox_time import InSandboxTime
-from vpnmigrate.cli.leave import run
+from vpnmigrate.cli.main import run
+from vpnmigrate.cli.options import Asking
+from vpnmigrate.cli.sandbox_dependencies import InSandboxTime
 from vpnmigrate.cli.signals import to_the_end
 from vpnmigrate.engine.ports import Choice, Overdue, People
 from vpnmigrate.local.run_directory import Run

@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.operators import PLAYBOOK, SCENARIO, Migration, ended, until
 from tests.e2e.slow_proxy import SlowProxy, slowed
-from vpnmigrate.cli.worlds import load
+from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.journal import RunState, Traffic, replay
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.journal_file import read_journal

@@ -13,8 +13,8 @@ from tests.counts import share
 from tests.mangled.proxy import CANARY, Mangler, between
 from tests.mangled.written import hooks_in, leaks
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.cli.flags import Aws
-from vpnmigrate.cli.sandboxed import SandboxParts
+from vpnmigrate.cli.options import Aws
+from vpnmigrate.cli.sandbox_dependencies import SandboxParts
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.decisions import KeyMode

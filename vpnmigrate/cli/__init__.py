@@ -1,4 +1,8 @@
-"""The command line: a file for every verb, no logic, and one way out with an exit code."""
+"""Command line: one file per command, and what commands share.
+
+Commands parse options and print results; the work is done by the packages below.
+Begin with ``app``, then ``commands/apply`` and ``run_session``.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Run the command line of this process and leave with one of the exit codes."""
     # Inside, because ``import vpnmigrate.cli`` is to be free of Typer.
-    from vpnmigrate.cli.leave import run
+    from vpnmigrate.cli.main import run
     from vpnmigrate.cli.signals import to_the_end
 
     sys.exit(to_the_end(lambda: run(sys.argv[1:])))

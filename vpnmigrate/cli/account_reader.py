@@ -1,10 +1,10 @@
-"""The account that a verb reads, with limits: no answer of AWS's is waited for without end."""
+"""Account reader: the account that a command reads, with limits on every call."""
 
 from __future__ import annotations
 
 from vpnmigrate.aws.account import Reader
-from vpnmigrate.cli.desk import Desk
-from vpnmigrate.cli.flags import Aws
+from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.options import Aws
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, LimitedReader, unattended
 from vpnmigrate.engine.ports import Calls
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId

@@ -1,4 +1,4 @@
-"""The program as Typer sees it: every verb with its help, and nothing that is slow to import."""
+"""Command tree: every command with its help."""
 
 from collections import UserDict
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import vpnmigrate
-from vpnmigrate.cli.flags import with_flags
+from vpnmigrate.cli.options import with_flags
 
 NAME = "vpnmigrate"
 
@@ -62,7 +62,7 @@ class Entry:
     def load(self, name: str) -> Any:
         """Import the command and return it as Typer has it, under *name*."""
         module, _, function = self.place.partition(":")
-        verb = getattr(import_module(f"vpnmigrate.cli.{module}"), function)
+        verb = getattr(import_module(f"vpnmigrate.cli.commands.{module}"), function)
         single = typer.Typer(rich_markup_mode=None, add_completion=False)
         single.command(name, cls=Command)(with_flags(verb))
         return typer.main.get_command(single)

@@ -1,4 +1,4 @@
-"""How this process was invoked, as far as the commands that it prints have to repeat it."""
+"""Invocation: the options that printed commands have to repeat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command reference, written from the program itself, so that it cannot lag behind."""
+"""Command reference, generated from the program."""
 
 from __future__ import annotations
 

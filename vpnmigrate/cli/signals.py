@@ -1,4 +1,4 @@
-"""Signals as a wish to stop: the first is honoured between two changes, the second at once."""
+"""Signals: the first stops between two changes, the second at once."""
 
 from __future__ import annotations
 

@@ -1,0 +1,95 @@
+"""Command ``approve``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vpnmigrate.cli.account_reader import account_reader
+from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.options import Asking, Aws, Home, PlanFile, Printing
+from vpnmigrate.cli.run_actions import require_yes
+from vpnmigrate.local.documents import load_plan, save_approval
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.ec2 import AccountId
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.planning.approvals import sealed
+
+
+def approve(
+    context: typer.Context,
+    plan: PlanFile,
+    aws: Aws,
+    asking: Asking,
+    printing: Printing,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where to write it; approval-<...>.json."
+        ),
+    ] = None,
+) -> None:
+    """Approve a plan as it is, for whoever carries it out.
+
+    Writes a small file that can be mailed and that apply takes with --approval.  It names you as
+    STS and this machine know you.  It is not signed: it shows slips, and stops nobody who forges.
+    """
+    from vpnmigrate.cli.context import desk_of
+    from vpnmigrate.commands import cli, option
+    from vpnmigrate.report import results as view
+
+    desk = desk_of(context, Home(), printing)
+    given, file = give(desk, aws, asking, plan, output)
+    named = desk.file(file)
+    on = cli("apply", desk.file(plan), *option("--approval", named))
+    on = desk.invocation.complete(on)
+    desk.results.give(
+        view.approval_text(given, file=str(file), on=on),
+        view.approval_json(given, file=str(file), on=on),
+    )
+
+
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def give(
+    desk: Desk, aws: Aws, asking: Asking, plan_file: Path, output: Path | None
+) -> tuple[Approval, Path]:
+    """Approve the plan in *plan_file*, as whom STS takes us for, and give the file written.
+
+    Raises:
+        HeldError: The person at the terminal does not say yes.
+        AwsError: STS does not tell who they are.
+        UsageError: The plan cannot be read, or the approval not written.
+    """
+    plan = load_plan(plan_file)
+    identity = account_reader(desk, aws).identity()
+    require_yes(desk, asking, f"{_question(plan)} You are {identity.arn}.")
+    me, now = desk.parts.me, desk.parts.clock.wall()
+    given = sealed(
+        Approval(
+            fingerprint=plan.fingerprint,
+            migration=plan.migration,
+            approver=identity.arn,
+            account=AccountId(identity.account),
+            user=me.user,
+            host=me.host,
+            at=now,
+            expires=now + plan.decisions.approvals.valid,
+        )
+    )
+    file = output or Path(f"approval-{plan.migration}-{_ODD.sub('-', me.user)}.json")
+    save_approval(given, file)
+    return given, file
+
+
+def _question(plan: Plan) -> str:
+    window = plan.decisions.window
+    when = f"in the window {window.written}" if window else "at any time"
+    return (
+        f"Approve plan {plan.fingerprint[:12]}: {plan.old_gateway} on {plan.vpc} is replaced, "
+        f"{when}?"
+    )

@@ -1,0 +1,148 @@
+"""Command ``demo``."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from collections.abc import Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from vpnmigrate.cli.commands.sandbox import load
+from vpnmigrate.cli.main import run
+from vpnmigrate.cli.options import Printing
+from vpnmigrate.cli.sandbox_dependencies import SandboxParts
+from vpnmigrate.errors import Exit, VpnMigrateError
+from vpnmigrate.local.documents import read_plan
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.report.demo import Scene
+from vpnmigrate.sandbox.faults import Fault, Faults, FaultSource, Killed, Kind
+from vpnmigrate.sandbox.scenarios.load import world_of
+
+
+def demo(printing: Printing) -> None:
+    """Watch a whole migration; no AWS account needed.
+
+    Planned, applied, killed in the middle, resumed, taken back and applied again, on a sandbox
+    in this process.  Touches nothing outside a temporary directory.
+    """
+    from vpnmigrate.cli.context import results_of
+    from vpnmigrate.report import demo as report_demo
+    from vpnmigrate.report.console import TextResults
+
+    played = []
+    for scene in scenes():
+        played.append(scene)
+        if not printing.json:
+            # Each scene is shown when it is over: nobody likes to watch nothing.
+            TextResults().give(report_demo.text(scene), {})
+    results_of(printing).give(report_demo.closing(played), report_demo.as_json(played))
+
+
+SCENARIO = "single-bgp"
+
+DEATH = Fault("AttachVpnGateway", Kind.KILL_AFTER)
+"""The worst moment: the new gateway is being attached, and nobody hears AWS say so."""
+
+NOTICING = timedelta(seconds=40)
+"""Until somebody sees that the process is gone, and has read what to do."""
+
+
+def scenes() -> Iterator[Scene]:
+    """Play the demo and give each scene when it is over.
+
+    Raises:
+        VpnMigrateError: A scene did not end as the story has it, which is a bug.
+    """
+    with TemporaryDirectory(prefix="vpnmigrate-demo-") as place:
+        yield from _Stage(Path(place)).play()
+
+
+class _Stage:
+    """A sandbox with one terminal in front of it."""
+
+    def __init__(self, place: Path) -> None:
+        scenario = load(SCENARIO)
+        self._connection = scenario.connections[0].id
+        self._clock = VirtualClock()
+        self._world = world_of(scenario, self._clock)
+        self._parts = SandboxParts(self._world)
+        self._place = place
+        self._played = 0
+
+    def play(self) -> Iterator[Scene]:
+        yield self._scene(
+            "A VPC reaches the office over AWS Classic VPN. First a plan; making it changes "
+            "nothing.",
+            f"plan --vpn-connection {self._connection} -o plan.json",
+        )
+        migration = read_plan(self._place / "plan.json").migration
+        yield self._scene(
+            "The plan is tried on a model of EC2: forward, and back from the end of every step.",
+            "rehearse plan.json",
+        )
+        yield self._scene(
+            "Now for real. The sandbox plays the engineer at the router. In step 8, with traffic "
+            "down, this process is killed: its last call reaches AWS and the answer is lost.",
+            "apply plan.json",
+            faults=Faults([DEATH]),
+            ends=None,
+        )
+        self._clock.sleep(NOTICING)
+        yield self._scene(
+            "Somebody notices. The journal knows where the run stands and what comes next.",
+            f"status {migration}",
+        )
+        yield self._scene(
+            "Another process goes on. It looks before it repeats anything: the call had arrived.",
+            f"apply {migration}",
+        )
+        yield self._scene(
+            "Migrated. Then somebody wants the old gateway back. One command does it.",
+            f"rollback {migration}",
+        )
+        yield self._scene(
+            "Everything is as it was before, and nothing new was left. A second attempt:",
+            f"apply {migration}",
+        )
+        yield self._scene(
+            "Nothing old has been deleted. Only finalize does that, and it wants every name.",
+            f"finalize {migration}",
+            ends=Exit.USAGE,
+        )
+        yield self._scene("Where it stands in the end:", f"status {migration}")
+
+    def _scene(
+        self,
+        about: str,
+        command: str,
+        *,
+        faults: FaultSource | None = None,
+        ends: Exit | None = Exit.DONE,
+    ) -> Scene:
+        began = self._clock.now()
+        self._played += 1
+        printed = io.StringIO()
+        parts = SandboxParts(self._world, faults) if faults else self._parts
+        with chdir(self._place), redirect_stdout(printed), redirect_stderr(printed):
+            code = _run(command, parts)
+        told = printed.getvalue().replace(f"{self._place}/", "")
+        if code != ends:
+            raise VpnMigrateError(
+                f"the demo went wrong at: vpnmigrate {command}: exit code {code}, not {ends}\n"
+                f"{told}",
+                advice="this is a bug: please report it with this output",
+            )
+        took = self._clock.now() - began
+        return Scene(self._played, about, f"vpnmigrate {command}", told, code, took)
+
+
+def _run(command: str, parts: SandboxParts) -> int | None:
+    """Run a command line; None if its process was killed."""
+    arguments = shlex.split(command)
+    try:
+        return run([*arguments, "--run-dir", "runs"], parts)
+    except Killed:
+        return None

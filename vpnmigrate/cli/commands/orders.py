@@ -1,0 +1,219 @@
+"""Commands ``pause``, ``continue``, ``abort`` and ``confirm``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.options import Home, Printing, RunId
+from vpnmigrate.cli.run_status import standing_of
+from vpnmigrate.commands import Command, cli
+from vpnmigrate.errors import LockedError, RefusedError, UsageError
+from vpnmigrate.journal.orders import answer_to, why_not
+from vpnmigrate.journal.records import Declined, Record, Verb
+from vpnmigrate.local.inbox import Abort, Accept, Confirm, Continue, Inbox, Order, Pause
+from vpnmigrate.local.journal_file import FileJournal, read_journal
+from vpnmigrate.local.lock import take_lock
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.report.results import Given
+from vpnmigrate.report.status import Standing
+
+
+def pause(context: typer.Context, run: RunId, home: Home, printing: Printing) -> None:
+    """Let a run rest at its next safe point.
+
+    It starts nothing new until continue, whichever process has it in hand.  In the cutover, while
+    traffic hangs on the run, this is refused: abort turns back.
+    """
+    _order(context, run, home, printing, "pause")
+
+
+def continue_(
+    context: typer.Context,
+    run: RunId,
+    home: Home,
+    printing: Printing,
+    accept_degraded: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept-degraded",
+            metavar="vpn-...",
+            show_default=False,
+            help="Be content with fewer tunnels of it than before; once for each, with --reason.",
+        ),
+    ] = None,
+    reason: Annotated[
+        list[str] | None,
+        typer.Option("--reason", metavar="TEXT", show_default=False, help="Why; kept for good."),
+    ] = None,
+) -> None:
+    """Let a paused run go on.
+
+    It looks for drift again before it does anything.  Takes an abort back as well, if the run has
+    not turned back yet; and it answers a run that asks, past its back-out deadline, whether to go
+    on.
+
+    With --accept-degraded it does nothing of that, but lets the cutover be green although a
+    connection has fewer tunnels than before, where those are all that is lacking.
+    """
+    if accept_degraded is None and reason is None:
+        _order(context, run, home, printing, "continue")
+        return
+    from vpnmigrate.cli.context import desk_of
+    from vpnmigrate.report import results
+
+    desk = desk_of(context, home, printing)
+    given = accept(desk, run, accept_degraded or (), reason or ())
+    desk.results.give(results.order_text(given), results.order_json(given))
+
+
+def abort(context: typer.Context, run: RunId, home: Home, printing: Printing) -> None:
+    """Give a migration up while its process is at work.
+
+    Before the cutover the process stops at its next safe point, and nothing was interrupted.  In
+    the cutover it turns back there, and keeps the new side for another attempt.
+    """
+    _order(context, run, home, printing, "abort")
+
+
+def confirm(context: typer.Context, run: RunId, home: Home, printing: Printing) -> None:
+    """Confirm a migration that would go back by itself.
+
+    What apply --confirm-within waits for.  It counts until the way back has begun, and is refused
+    as too late from then on.
+    """
+    _order(context, run, home, printing, "confirm")
+
+
+def _order(context: typer.Context, run: str, home: Home, printing: Printing, verb: str) -> None:
+    from vpnmigrate.cli.context import desk_of
+    from vpnmigrate.journal.records import Verb
+    from vpnmigrate.report import results
+
+    desk = desk_of(context, home, printing)
+    given = give(desk, run, Verb(verb))
+    desk.results.give(results.order_text(given), results.order_json(given))
+
+
+ANSWER_WITHIN = timedelta(seconds=10)
+"""A process at work looks into its inbox every second, but a call to AWS may take its time."""
+
+GLANCE = timedelta(milliseconds=200)
+
+_MESSAGES: dict[Verb, type[Order]] = {
+    Verb.PAUSE: Pause,
+    Verb.CONTINUE: Continue,
+    Verb.ABORT: Abort,
+    Verb.CONFIRM: Confirm,
+}
+
+
+def give(desk: Desk, run_id: str, verb: Verb) -> Given:
+    """Give the run an order and wait a moment for what becomes of it.
+
+    Raises:
+        UsageError: There is nothing to continue.
+        RefusedError: It cannot be heeded where the run stands; nothing has changed.
+    """
+    who, stands = desk.parts.me, standing_of(desk, desk.runs.find(run_id))
+    message = _MESSAGES[verb](at=stands.now, who=who.user, host=who.host)
+    return _given(desk, stands, verb, message)
+
+
+def accept(desk: Desk, run_id: str, degraded: Sequence[str], reasons: Sequence[str]) -> Given:
+    """Let the run be content with fewer tunnels of the *degraded* connections.
+
+    Raises:
+        UsageError: There is no reason, or more than one.
+        RefusedError: That is not all that is lacking; nothing has changed.
+    """
+    told = [reason.strip() for reason in reasons]
+    if not degraded or len(told) != 1 or not all(told):
+        raise UsageError(
+            "--accept-degraded needs one --reason, and --reason an --accept-degraded",
+            advice="--accept-degraded vpn-... --reason 'why fewer tunnels will do'",
+        )
+    who, stands = desk.parts.me, standing_of(desk, desk.runs.find(run_id))
+    message = Accept(
+        at=stands.now,
+        who=who.user,
+        host=who.host,
+        degraded=tuple(degraded),
+        reason=told[0],
+    )
+    return _given(desk, stands, Verb.ACCEPT, message)
+
+
+def _given(desk: Desk, stands: Standing, verb: Verb, message: Order | Accept) -> Given:
+    run = desk.runs.find(stands.run)
+    _require_sense(stands, verb, waiting=any(Inbox(run).letters()))
+    letter = Inbox(run).leave(message)
+    if not stands.alive:
+        _take_up(desk, run)
+    answer = _await_answer(desk, run, letter)
+    after = standing_of(desk, run)
+    if isinstance(answer, Declined):
+        raise _refusal(verb, answer.why, after)
+    return Given(verb, answer, after)
+
+
+def _require_sense(stands: Standing, verb: Verb, *, waiting: bool) -> None:
+    why = why_not(verb, stands.state)
+    if verb is Verb.ABORT and not why and not stands.alive and stands.state.cutover_begun:
+        why = "no process has it in hand, so nobody would turn it back"
+    # What still waits in the inbox may be the very pause that is to be lifted.
+    if why and not (verb is Verb.CONTINUE and waiting):
+        raise _refusal(verb, why, stands)
+
+
+def _refusal(verb: Verb, why: str, stands: Standing) -> RefusedError | UsageError:
+    message = f"run {stands.run} cannot {verb}: {why}"
+    if verb is Verb.CONTINUE or (verb is Verb.CONFIRM and _was_never_asked(stands)):
+        return UsageError(message, advice=cli("status", stands.run))
+    return RefusedError(message, advice=_instead(verb, stands))
+
+
+def _was_never_asked(stands: Standing) -> bool:
+    """Tell whether there is nothing to be too late for."""
+    return stands.state.armed is None and stands.state.direction is not Direction.BACK
+
+
+def _instead(verb: Verb, stands: Standing) -> Command:
+    """Say what to do; nobody who wanted a rest at the end of a run meant to take it back."""
+    look = cli("status", stands.run)
+    if verb is Verb.PAUSE and stands.state.finished:
+        return look
+    return stands.way_back or look
+
+
+def _take_up(desk: Desk, run: Run) -> None:
+    """Write the order into the journal of a run that nobody has in hand."""
+    clock = desk.parts.clock
+    try:
+        lock = take_lock(run, clock, desk.parts.me)
+    except LockedError:
+        return  # somebody has just taken it in hand, or did so elsewhere: they find the message
+    try:
+        journal = FileJournal.open(run, clock, lock)
+        try:
+            journal.fold_inbox()
+        finally:
+            journal.close()
+    finally:
+        lock.release()
+
+
+def _await_answer(desk: Desk, run: Run, letter: str) -> Record | None:
+    """Wait for the record that the message becomes; None if none comes in time."""
+    clock = desk.parts.clock
+    until = clock.now() + ANSWER_WITHIN
+    while True:
+        answer = answer_to(letter, read_journal(run).entries)
+        if answer is not None or clock.now() >= until:
+            return answer
+        clock.sleep(GLANCE)

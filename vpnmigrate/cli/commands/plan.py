@@ -1,0 +1,243 @@
+"""Command ``plan``."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from msgspec.structs import replace
+
+import vpnmigrate
+from vpnmigrate.cli.account_reader import account_reader
+from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.options import Aws, Home, Printing, runs
+from vpnmigrate.cli.run_selection import require_replannable
+from vpnmigrate.cli.run_session import is_blind
+from vpnmigrate.commands import Advice, cli
+from vpnmigrate.engine.recorder import built_by
+from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.journal import replay
+from vpnmigrate.local.documents import load_plan_in_force, load_playbook, save_plan
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.program_files import pinned
+from vpnmigrate.model.decisions import ChangeNumber, Decisions
+from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.planning.planner import plan_from, replan_from
+from vpnmigrate.planning.rollback_proof import Proof, prove
+from vpnmigrate.planning.window_parser import FORM, window_from
+from vpnmigrate.report.rehearsal import proof_sentence
+
+
+def plan(
+    context: typer.Context,
+    aws: Aws,
+    home: Home,
+    printing: Printing,
+    vpn_gateway: Annotated[
+        str | None,
+        typer.Option("--vpn-gateway", metavar="vgw-...", help="The gateway to replace."),
+    ] = None,
+    vpn_connection: Annotated[
+        str | None,
+        typer.Option("--vpn-connection", metavar="vpn-...", help="Any connection on it."),
+    ] = None,
+    playbook: Annotated[
+        str | None,
+        typer.Option(
+            "--playbook", metavar="NAME|FILE", help="A ready set of decisions; see playbook list."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where to write it; plan-<migration>.json."
+        ),
+    ] = None,
+    change: Annotated[
+        str | None,
+        typer.Option(
+            "--change", metavar="NUMBER", help="The change board's number, kept everywhere."
+        ),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            "--window",
+            metavar="START/END",
+            help="When step 7 may begin: '2026-11-28T02:00/04:00 Europe/Berlin'.",
+        ),
+    ] = None,
+    from_run: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            autocompletion=runs,
+            help="Plan again for a run that is held, and keep what it has built.",
+        ),
+    ] = None,
+) -> None:
+    """Survey an account and write a plan.
+
+    Checks what could forbid the migration and makes no call that changes anything.  Name the
+    gateway, or a connection on it, or a run.
+    """
+    from vpnmigrate.cli.context import desk_of
+    from vpnmigrate.report import plan as view
+
+    desk = desk_of(context, home, printing)
+    about = About(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
+    made, proof, file = make(desk, aws, about, Chosen(playbook, change, window), output=output)
+    named, on = desk.file(file), desk.invocation
+    desk.results.give(
+        view.text(made, proof, file=named, invocation=on),
+        view.as_json(made, proof, file=named, invocation=on),
+    )
+
+
+DEFAULT_PLAYBOOK = "standard"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a plan is to be made of; exactly one is given."""
+
+    gateway: str | None
+    connection: str | None
+    run: str | None
+
+    def require_one(self) -> None:
+        """Refuse a command line that names nothing, or two things.
+
+        Raises:
+            UsageError: It does.
+        """
+        given = [name for name in (self.gateway, self.connection, self.run) if name]
+        if len(given) != 1:
+            raise UsageError(
+                "give exactly one of --vpn-gateway, --vpn-connection and --from",
+                advice=cli("plan", "--vpn-gateway", "vgw-..."),
+            )
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the operator decides: a playbook, and what the command line puts in place of it."""
+
+    playbook: str | None
+    change: str | None
+    window: str | None = None
+
+    def over(self, decisions: Decisions) -> Decisions:
+        """Put what the command line says in place of what *decisions* say.
+
+        Raises:
+            UsageError: It says what no plan can hold.
+        """
+        if self.window is not None:
+            decisions = replace(decisions, window=window_from(self.window))
+        if self.change is None:
+            return decisions
+        try:
+            number = msgspec.convert(self.change, ChangeNumber)
+        except msgspec.ValidationError:
+            raise UsageError(
+                f"--change {self.change!r} cannot be a tag's value",
+                advice="give at most 64 letters, digits and . _ : / @ + = -, without spaces",
+            ) from None
+        return replace(decisions, change=number)
+
+
+def make(
+    desk: Desk, aws: Aws, about: About, chosen: Chosen, *, output: Path | None
+) -> tuple[Plan, Proof, Path]:
+    """Survey, check, plan, prove the way back, and write the plan; changes nothing in AWS.
+
+    Raises:
+        VpnMigrateError: Whatever forbids it; no file is written then.
+    """
+    about.require_one()
+    plan = _again(desk, aws, about.run, chosen) if about.run else _afresh(desk, aws, about, chosen)
+    file = output or Path(f"plan-{plan.migration}.json")
+    proof = prove(plan)
+    if not proof.holds:
+        raise RefusedError(
+            f"the plan has {proof_sentence(proof)}",
+            advice="this is a fault of vpnmigrate: please report it with the survey",
+        )
+    save_plan(plan, file)
+    return plan, proof, file
+
+
+def _afresh(desk: Desk, aws: Aws, about: About, chosen: Chosen) -> Plan:
+    playbook = load_playbook(chosen.playbook or DEFAULT_PLAYBOOK)
+    decisions = chosen.over(playbook.decisions)
+    _require_ahead(desk, decisions, cli("plan", "--window", FORM))
+    programs = pinned(decisions)
+    reader = account_reader(desk, aws)
+    if about.connection:
+        gateway = reader.find_gateway(VpnConnectionId(about.connection))
+    else:
+        gateway = VpnGatewayId(about.gateway or "")
+    return plan_from(
+        reader.survey(gateway),
+        decisions,
+        playbook.name,
+        migration=MigrationId(f"m-{secrets.token_hex(4)}"),
+        made=desk.parts.clock.wall(),
+        tool=vpnmigrate.__version__,
+        programs=programs,
+    )
+
+
+def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
+    run = desk.runs.find(run_id)
+    entries = read_journal(run).entries
+    state = replay(entries)
+    require_replannable(run, state)
+    if is_blind(entries) and not state.adoption_asked:
+        raise RefusedError(
+            f"the journal of {run_id} is lost, so what it has built is not known",
+            advice=("roll back, or say what it has built:", cli("apply", run_id)),
+        )
+    old = load_plan_in_force(run.plan)
+    name, decisions = old.playbook, old.decisions
+    if chosen.playbook:
+        playbook = load_playbook(chosen.playbook)
+        name, decisions = playbook.name, playbook.decisions
+        if not decisions.change:
+            # The number belongs to the migration, not to the situation that a playbook is for.
+            decisions = replace(decisions, change=old.decisions.change)
+        if not decisions.window:
+            # Nor is a window given up because a playbook does not mention it.
+            decisions = replace(decisions, window=old.decisions.window)
+    decisions = chosen.over(decisions)
+    _require_ahead(desk, decisions, cli("plan", "--from", run_id, "--window", FORM))
+    programs = pinned(decisions)
+    reader = account_reader(desk, aws)
+    return replan_from(
+        old,
+        reader.survey(old.old_gateway),
+        decisions,
+        name,
+        built=built_by(state, old, reader.look(old)),
+        made=desk.parts.clock.wall(),
+        tool=vpnmigrate.__version__,
+        programs=programs,
+    )
+
+
+def _require_ahead(desk: Desk, decisions: Decisions, advice: Advice) -> None:
+    """Refuse a window in which nothing can be done any more.
+
+    Raises:
+        UsageError: It is over; *advice* shows how to name another one.
+    """
+    for window in filter(None, (decisions.window, decisions.finalize.window)):
+        if window.end <= desk.parts.clock.wall():
+            raise UsageError(f"the window {window.written} is over", advice=advice)

@@ -1,0 +1,44 @@
+"""Commands ``playbook list``, ``show`` and ``schema``."""
+
+from typing import Annotated
+
+import typer
+
+from vpnmigrate.cli.options import Printing
+
+
+def list_(printing: Printing) -> None:
+    """List the playbooks that come with the program."""
+    from vpnmigrate.cli.context import results_of
+    from vpnmigrate.local.documents import ready_playbooks
+    from vpnmigrate.report import results
+
+    books = {book.name: book.summary for book in ready_playbooks()}
+    results_of(printing).give(results.listing_text(books), results.listing_json("playbooks", books))
+
+
+def show(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", show_default=False, help="A playbook.")
+    ],
+    printing: Printing,
+) -> None:
+    """Check a playbook and print it with its comments."""
+    import msgspec
+
+    from vpnmigrate.cli.context import results_of
+    from vpnmigrate.local.documents import PLAYBOOKS
+    from vpnmigrate.planning.playbook import playbook_from
+
+    found = PLAYBOOKS.read(name)
+    book = playbook_from(found.text, found.name)
+    document = {"schema": "vpnmigrate/playbook/1", "playbook": msgspec.to_builtins(book)}
+    results_of(printing).give(found.text.rstrip(), document)
+
+
+def schema(printing: Printing) -> None:
+    """Print the JSON Schema of playbooks, for an editor."""
+    from vpnmigrate.cli.context import results_of
+    from vpnmigrate.planning.playbook import playbook_schema, schema_text
+
+    results_of(printing).give(schema_text().rstrip(), playbook_schema())

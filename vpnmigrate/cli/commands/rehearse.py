@@ -1,0 +1,84 @@
+"""Command ``rehearse``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from msgspec.structs import replace
+
+from vpnmigrate.cli.options import Home, PlanFile, Printing
+from vpnmigrate.errors import Exit
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.rehearsal.rehearse import Rehearsal, result_of, unbound
+from vpnmigrate.rehearsal.rehearse import rehearse as rehearse_plan
+from vpnmigrate.rehearsal.with_faults import Hardship, undergo
+
+
+def rehearse(
+    context: typer.Context,
+    plan: PlanFile,
+    home: Home,
+    printing: Printing,
+    faults: Annotated[
+        int,
+        typer.Option(
+            "--faults",
+            min=0,
+            metavar="N",
+            help="Rehearse N times more, with kills, lost answers and stale reads.",
+        ),
+    ] = 0,
+    seed: Annotated[
+        int,
+        typer.Option("--seed", min=0, metavar="S", help="Which faults; the same seed, the same."),
+    ] = 0,
+) -> None:
+    """Try a plan on a sandbox of its own survey, both ways.
+
+    Runs the program's own runner on a model of EC2 in this process: forward, then back from the
+    end of every step; and proves a way back from every state in between.  It reads no credentials
+    and opens no connection.  Times are the model's.  The result is kept for the gates and
+    deadlines of this very plan.
+    """
+    from vpnmigrate import __version__
+    from vpnmigrate.cli.context import desk_of
+    from vpnmigrate.commands import cli
+    from vpnmigrate.local.documents import load_plan
+    from vpnmigrate.local.rehearsals import Rehearsals
+    from vpnmigrate.report import rehearsal as view
+
+    desk = desk_of(context, home, printing)
+    found, hard, result = tried(
+        load_plan(plan),
+        faults,
+        seed,
+        at=desk.parts.clock.wall(),
+        tool=__version__,
+        tell=desk.console.say,
+    )
+    file, kept = str(plan), str(Rehearsals(desk.settings.home).keep(result))
+    more = [view.faults_text(each) for each in hard]
+    on = desk.invocation.complete(cli("apply", desk.file(plan))) if result.passed else None
+    document = view.as_json(found, file=file, kept=kept, on=on)
+    told = [view.faults_json(each) for each in hard]
+    desk.results.give(
+        view.text(found, file=file, kept=kept, on=on, more=more),
+        {**document, "hardship": told[0] if told else None},
+    )
+    if not result.passed:
+        raise typer.Exit(Exit.FAILED)
+
+
+def tried(
+    plan: Plan, faults: int, seed: int, *, at: datetime, tool: str, tell: Callable[[str], None]
+) -> tuple[Rehearsal, tuple[Hardship, ...], Rehearsed]:
+    """Rehearse *plan*, and *faults* times more under hardship; one unsafe run fails it all."""
+    found = rehearse_plan(plan, tell)
+    hard = (undergo(unbound(plan), faults, seed, tell),) if faults else ()
+    result = result_of(found, plan, at, tool)
+    unsafe = any(each.unsafe for each in hard)
+    return found, hard, replace(result, passed=result.passed and not unsafe)

@@ -1,0 +1,80 @@
+"""Commands ``report`` and ``report verify``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vpnmigrate.cli.options import Aws, Home, Printing, RunId
+
+
+def show(
+    context: typer.Context,
+    run: RunId,
+    aws: Aws,
+    home: Home,
+    printing: Printing,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write it there: .md or .html."),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="FILE", help="Pack all evidence into one archive."),
+    ] = None,
+    survey: Annotated[
+        bool,
+        typer.Option("--survey", help="Read AWS once more and compare; kept with the run."),
+    ] = False,
+) -> None:
+    """Tell what a run did, for whoever was not there.
+
+    Outages, planned against actual, people, every call with its request id, timeline.  The word
+    show may be left out.  Asks AWS nothing without --survey.
+    """
+    from vpnmigrate.cli.context import desk_of
+    from vpnmigrate.cli.evidence import evidence_of, survey_after, write_bundle, write_document
+    from vpnmigrate.report import document as forms
+    from vpnmigrate.report import evidence as view
+    from vpnmigrate.report import results as bundled
+
+    desk = desk_of(context, home, printing)
+    found = desk.runs.find(run)
+    if survey:
+        survey_after(desk, aws, found)
+    evidence = evidence_of(desk, found)
+    told = view.document(evidence)
+    if output is not None:
+        write_document(told, output)
+    if bundle is not None:
+        packed = write_bundle(found, evidence.rehearsed, bundle)
+        desk.results.give(bundled.bundle_text(packed), bundled.bundle_json(packed))
+        return
+    text = forms.text(told) if output is None else f"Written to {output}."
+    desk.results.give(text, view.as_json(evidence))
+
+
+def verify(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", show_default=False, help="A bundle, from anybody.")
+    ],
+    printing: Printing,
+    sha256: Annotated[
+        str | None,
+        typer.Option("--sha256", metavar="HASH", help="What was noted when it was made."),
+    ] = None,
+) -> None:
+    """Say whether a bundle is as it was packed, and what it cannot prove.
+
+    Finds edits, removals and reordering, of files and of the journal's lines, and names the first
+    bad place.  Needs no run, no credentials and no network.
+    """
+    from vpnmigrate.cli.context import results_of
+    from vpnmigrate.cli.evidence import require_noted
+    from vpnmigrate.cli.evidence import verify_bundle as verified
+    from vpnmigrate.report import verification as view
+
+    found = verified(file)
+    if sha256 is not None:
+        require_noted(found, sha256)
+    results_of(printing).give(view.text(found), view.as_json(found))

@@ -1,0 +1,77 @@
+"""Crash log: private files for tracebacks.
+
+A library's error may quote what it stumbled on, so of one that is neither ours nor Python's own
+the class is kept and the message is not.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from vpnmigrate import __version__
+from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.local.private_files import make_folder, open_to_append
+from vpnmigrate.local.settings import settings_of
+from vpnmigrate.model.redaction import Redaction
+
+LONGEST = 300
+"""Characters of a message that are kept."""
+_KEEPS_ITS_WORDS = ("builtins", "vpnmigrate")
+_DEEPEST = 10
+
+
+def keep(
+    error: BaseException, arguments: Sequence[str], redaction: Redaction | None = None
+) -> Path | None:
+    """Append *error*'s traceback to the crash log and give its path; None if it cannot be."""
+    told = f"vpnmigrate {__version__} {' '.join(arguments)}\n{''.join(_lines(error))}\n"
+    entry = (redaction or Redaction()).text(told)
+    with suppress(OSError, VpnMigrateError):
+        path = settings_of(os.environ, _run_dir(arguments)).home / "crash.log"
+        make_folder(path.parent)
+        handle = open_to_append(path)
+        with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(entry)
+        return path
+    return None
+
+
+def _lines(error: BaseException, depth: int = 0) -> Iterator[str]:
+    """Yield *error* and what it was raised over, the first cause first, as Python does."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None and depth < _DEEPEST:
+        yield from _lines(cause, depth + 1)
+        yield "\nand from that, or while it was handled:\n\n"
+    yield from traceback.format_tb(error.__traceback__)
+    kind = type(error)
+    ours = kind.__module__.partition(".")[0] in _KEEPS_ITS_WORDS
+    words = str(error)[:LONGEST] if ours and not isinstance(error, UnicodeError) else ""
+    yield f"{kind.__module__}.{kind.__qualname__}: {words}\n"
+
+
+class Keeping(logging.Handler):
+    """Keeps the traceback of whatever fails behind the scenes; its client is told by an answer."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._arguments = tuple(arguments)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the exception of *record*, if it has one."""
+        if record.exc_info and record.exc_info[1]:
+            keep(record.exc_info[1], self._arguments)
+
+
+def _run_dir(arguments: Sequence[str]) -> Path | None:
+    """Find ``--run-dir`` in a command line that may never have been understood."""
+    for index, argument in enumerate(arguments):
+        if argument == "--run-dir" and index + 1 < len(arguments):
+            return Path(arguments[index + 1])
+        if argument.startswith("--run-dir="):
+            return Path(argument.partition("=")[2])
+    return None

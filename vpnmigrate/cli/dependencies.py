@@ -1,0 +1,164 @@
+"""Dependencies of a command: AWS, clock, terminal and process identity."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import socket
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+from vpnmigrate.cli.options import Asking, Aws
+from vpnmigrate.local.lock import Me, holder_name, this_process
+from vpnmigrate.model.clock import Clock, SteadyClock
+from vpnmigrate.model.redaction import Redaction
+from vpnmigrate.report.console import Speaker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vpnmigrate.aws.session import Clients
+    from vpnmigrate.engine.ports import Calls, Paths, People, Probes, Watchdog
+    from vpnmigrate.local.run_directory import Run
+    from vpnmigrate.report.text import RunCommands
+
+
+class Parts(Protocol):
+    """Makes the parts of a verb."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether another process can reach what these work on."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The time of everything in this process."""
+        ...
+
+    @property
+    def me(self) -> Me:
+        """Who runs this process."""
+        ...
+
+    def clients(self, aws: Aws) -> Clients:
+        """Give the clients of the account that *aws* and the environment lead to."""
+        ...
+
+    def calls(self, clients: Clients) -> Calls:
+        """Give how this process waits for what *clients* ask."""
+        ...
+
+    def paths(self, clients: Clients) -> Paths:
+        """Give this host's ways to the services of *clients*."""
+        ...
+
+    def watchdog(self, run: Run, aws: Aws) -> Watchdog:
+        """Give who goes back with *run* by itself."""
+        ...
+
+    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
+        """Give whoever carries out the device tasks of *run*."""
+        ...
+
+    def probes(self, run: Run, extra: Sequence[str]) -> Probes:
+        """Give who sends the probes of *run* and the *extra* ones."""
+        ...
+
+    def attended(self, asking: Asking) -> bool:
+        """Tell whether a person sits at this process and may be asked."""
+        ...
+
+
+class OwnParts:
+    """The parts of an ordinary process: machine time, AWS, and the person at the terminal."""
+
+    program = "vpnmigrate"
+    """The module that a process beside this one runs."""
+    reachable = True
+
+    def __init__(self) -> None:
+        self.clock: Clock = SteadyClock()
+
+    @property
+    def me(self) -> Me:
+        """The person who is logged in."""
+        return this_person()
+
+    def clients(self, aws: Aws) -> Clients:
+        """Give the clients of the account that *aws* and the environment lead to."""
+        from vpnmigrate.aws.session import Clients, session
+
+        return Clients(
+            lambda: session(aws.profile, aws.region),
+            endpoint_url=aws.endpoint_url,
+            prepare=self._prepare,
+        )
+
+    def _prepare(self, client: Any) -> None:
+        """Take *client* as it was made."""
+
+    def calls(self, clients: Clients) -> Calls:
+        """Give threads that can be left behind: AWS may take its time."""
+        from vpnmigrate.aws.call_threads import CallThreads
+
+        return CallThreads(renew=clients.renew)
+
+    def paths(self, clients: Clients) -> Paths:
+        """Give this host's ways to EC2 and STS."""
+        from vpnmigrate.aws.network_path import HostPaths
+
+        return HostPaths(
+            {
+                "EC2": clients.reader().meta.endpoint_url,
+                "STS": clients.sts().meta.endpoint_url,
+            }
+        )
+
+    def watchdog(self, run: Run, aws: Aws) -> Watchdog:
+        """Give a process that goes back with *run* by itself."""
+        from vpnmigrate.local.watchdog_process import WatchdogProcess
+
+        # A process takes the machine's time to start, whatever time this one lives in.
+        return WatchdogProcess(run, aws.words(), SteadyClock(), self.program)
+
+    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
+        """Give the person at this terminal, if there is one."""
+        from vpnmigrate.cli.prompts import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
+        from vpnmigrate.local.documents import load_plan
+
+        prompt = StdinPrompt(sys.stdin) if self.attended(asking) else NoPrompt()
+        kind = UnaskedPeople if asking.yes else TerminalPeople
+        return kind(console, prompt, run, on, load_plan(run.plan).programs)
+
+    def probes(self, run: Run, extra: Sequence[str]) -> Probes:
+        """Give threads of this process."""
+        from vpnmigrate.local.documents import load_plan
+        from vpnmigrate.local.probes import Prober
+
+        return Prober(self.clock, run, load_plan(run.plan).programs, extra)
+
+    def attended(self, asking: Asking) -> bool:
+        """Tell whether stdin is a terminal, and may be read."""
+        return not asking.no_input and sys.stdin is not None and sys.stdin.isatty()
+
+
+def redaction_in(meta: dict[str, Any]) -> Redaction:
+    """Return the one redaction of this command line, which its last words go through as well."""
+    found: Redaction = meta.setdefault("vpnmigrate.redaction", Redaction())
+    return found
+
+
+def this_person() -> Me:
+    """Give who runs this process."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        # A container may run under a number that has no name.
+        user = "unknown"
+    return this_process(user, socket.gethostname())
+
+
+def new_holder(me: Me) -> str:
+    """Make the name under which a new run of *me* claims its gateway."""
+    return holder_name(me.user, me.host, secrets.token_hex(4))

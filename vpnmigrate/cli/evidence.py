@@ -1,0 +1,348 @@
+"""Evidence of a run: collection, bundle and verification.
+
+The vault stays where it is.  Before anything is written, every file is searched for its keys: a
+hook or a test command may have printed one into the log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+import vpnmigrate
+from vpnmigrate.cli.account_reader import account_reader
+from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.options import Aws
+from vpnmigrate.commands import cli
+from vpnmigrate.errors import (
+    BundleDamagedError,
+    MalformedFileError,
+    RefusedError,
+    UsageError,
+    VpnMigrateError,
+)
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.chain import Contents, Mark, read_chain
+from vpnmigrate.journal.history import made_by, plans_of
+from vpnmigrate.journal.records import Entry
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local import bundle
+from vpnmigrate.local.bundle import About, Manifest
+from vpnmigrate.local.documents import (
+    LARGEST_PLAN,
+    MEGABYTE,
+    load_survey,
+    plan_from_text,
+    read_bytes,
+    read_plan,
+    save_bytes,
+    save_survey,
+    save_text,
+    survey_from_text,
+)
+from vpnmigrate.local.journal_file import read_journal, read_mark
+from vpnmigrate.local.rehearsals import Rehearsals
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.vault import Vault
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.decoding import fault_of
+from vpnmigrate.model.ec2 import VpnGatewayId
+from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
+from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.drift import differences
+from vpnmigrate.planning.planner import unexpected
+from vpnmigrate.report.document import Document, html, markdown
+from vpnmigrate.report.evidence import After, Evidence, as_json, document
+from vpnmigrate.report.results import Packed
+from vpnmigrate.report.text import wrapped
+from vpnmigrate.report.verification import Verified
+
+JOURNAL, LOG, PLAN, AFTER = "journal.jsonl", "log.jsonl", "plan.json", "after.json"
+
+REHEARSAL = "rehearsal.json"
+
+REPORTS = ("report.html", "report.json", "report.md")
+
+MOST_ENTRIES = 100_000
+"""Lines of a journal; the longest of the simulated runs have a few thousand."""
+
+_FORMER = re.compile(r"plan\.[0-9a-f]{12}\.json")
+
+
+def write_bundle(run: Run, rehearsed: Rehearsed | None, file: Path) -> Packed:
+    """Pack what *run* and the rehearsal of its plan leave into *file*.
+
+    Raises:
+        RefusedError: A file has a key in it.
+        JournalError: The journal is damaged: there is no evidence to pack.
+        UsageError: A file cannot be read, or the bundle cannot be written.
+    """
+    # The mark first: a process that writes meanwhile is further on with both.
+    mark = read_mark(run.head)
+    files = dict(_kept(run))
+    contents = read_chain(files[JOURNAL], run.id, str(run.journal), mark)
+    plan = plan_from_text(files[PLAN], str(run.plan))
+    if rehearsed is not None:
+        text = msgspec.json.encode(rehearsed)
+        files[REHEARSAL] = msgspec.json.format(text, indent=2) + b"\n"
+    files |= _reports(run.id, plan, contents, files)
+    _require_no_key(run, files)
+    about = About(
+        run.id, plan.fingerprint, vpnmigrate.__version__, len(contents.entries), contents.head
+    )
+    raw = bundle.pack(about, files)
+    save_bytes(raw, file)
+    return Packed(str(file), sha256(raw).hexdigest(), tuple(sorted(files)))
+
+
+def verify_bundle(file: Path) -> Verified:
+    """Say what *file*, a bundle from anybody, proves.
+
+    Raises:
+        UsageError: It cannot be read, or is no bundle.
+        BundleDamagedError: It is not as it was packed; names the first place that shows it.
+    """
+    raw = read_bytes(file, bundle.LARGEST)
+    members = bundle.unpack(raw)
+    _require_sensible(members)
+    manifest = bundle.manifest_of(members)
+    if manifest.about.entries > MOST_ENTRIES:
+        raise BundleDamagedError(bundle.MANIFEST, f"no journal has more than {MOST_ENTRIES} lines")
+    contents = _journal(members, manifest)
+    plan = _plan(members, manifest)
+    _require_every_plan(members, contents)
+    bundle.require_listed(members, manifest)
+    same_tool = manifest.about.tool == vpnmigrate.__version__
+    if same_tool:
+        _require_own_reports(members, manifest, plan, contents)
+    bundle.require_packed_by_us(raw, members)
+    return Verified(
+        file=str(file),
+        sha256=sha256(raw).hexdigest(),
+        about=manifest.about,
+        files=tuple(one.name for one in manifest.files),
+        torn=bool(contents.torn),
+        reports_compared=same_tool,
+    )
+
+
+def require_noted(verified: Verified, noted: str) -> None:
+    """See that the bundle is the very one whose hash was *noted*.
+
+    Raises:
+        BundleDamagedError: It is another, however well it fits together.
+    """
+    if noted.strip().lower() != verified.sha256:
+        raise BundleDamagedError(
+            verified.file, f"its sha256 is {verified.sha256}, and not the one that was noted"
+        )
+
+
+def _kept(run: Run) -> Iterator[tuple[str, bytes]]:
+    """Give the files that are evidence by name; the log first, so that it is behind the journal."""
+    names = [LOG, JOURNAL, PLAN, AFTER]
+    names += sorted(path.name for path in run.path.iterdir() if _FORMER.fullmatch(path.name))
+    for name in names:
+        path = run.path / name
+        if path.exists() or name in {JOURNAL, PLAN}:
+            yield name, read_bytes(path, bundle.LARGEST)
+
+
+def _reports(
+    run: str, plan: Plan, contents: Contents, files: Mapping[str, bytes]
+) -> Mapping[str, bytes]:
+    """Give the report in every form, as it follows from *files*."""
+    after, rehearsed = None, None
+    if AFTER in files:
+        after = compared(plan, contents.entries, survey_from_text(files[AFTER], AFTER))
+    if REHEARSAL in files:
+        rehearsed = _rehearsed(files[REHEARSAL], plan)
+    evidence = Evidence(run, plan, contents.entries, after, rehearsed)
+    told = document(evidence)
+    data = msgspec.json.format(msgspec.json.encode(as_json(evidence)), indent=2) + b"\n"
+    forms = (html(told).encode(), data, markdown(told).encode())
+    return dict(zip(REPORTS, forms, strict=True))
+
+
+def _rehearsed(text: bytes, plan: Plan) -> Rehearsed:
+    try:
+        found = msgspec.json.decode(text, type=Rehearsed)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BundleDamagedError(REHEARSAL, fault_of(error)) from None
+    if found.fingerprint != plan.fingerprint:
+        raise BundleDamagedError(REHEARSAL, "it is of another plan")
+    return found
+
+
+def _require_no_key(run: Run, files: Mapping[str, bytes]) -> None:
+    keys = {key.reveal().encode() for key in Vault(run.vault).every_key()}
+    for name, content in files.items():
+        if any(key in content for key in keys):
+            raise RefusedError(
+                f"{name} of run {run.id} holds a pre-shared key of the vault; nothing was packed",
+                advice="find what printed it (a hook, a test command), change that key on both "
+                "sides, and ask for help before anybody sees the file",
+            )
+
+
+def _require_sensible(members: Mapping[str, bytes]) -> None:
+    """See that nothing that will be parsed is larger than a run of this program makes it.
+
+    What is parsed takes many times its size in memory; the log and the reports are only hashed.
+    """
+    for name, content in members.items():
+        if name not in (LOG, *REPORTS) and len(content) > LARGEST_PLAN:
+            raise BundleDamagedError(name, f"it is larger than {LARGEST_PLAN // MEGABYTE} MB")
+
+
+def _journal(members: Mapping[str, bytes], manifest: Manifest) -> Contents:
+    """Read the journal and see that it ends where it ended."""
+    about = manifest.about
+    if JOURNAL not in members:
+        raise BundleDamagedError(JOURNAL, "it was removed")
+    with _in_place(JOURNAL):
+        end = Mark(about.entries, about.head)
+        contents = read_chain(members[JOURNAL], about.run, JOURNAL, end, about.entries + 1)
+    if len(contents.entries) != about.entries:
+        raise BundleDamagedError(
+            f"{JOURNAL}, line {about.entries + 1}", "it was added after the bundle was made"
+        )
+    return contents
+
+
+def _plan(members: Mapping[str, bytes], manifest: Manifest) -> Plan:
+    if PLAN not in members:
+        raise BundleDamagedError(PLAN, "it was removed")
+    with _in_place(PLAN):
+        plan = plan_from_text(members[PLAN], PLAN)
+    if (plan.migration, plan.fingerprint) != (manifest.about.run, manifest.about.plan):
+        raise BundleDamagedError(PLAN, "it is not the plan that the manifest names")
+    return plan
+
+
+def _require_every_plan(members: Mapping[str, bytes], contents: Contents) -> None:
+    """See that each plan that the journal went by is there, whole."""
+    there = set()
+    for name in (PLAN, *filter(_FORMER.fullmatch, sorted(members))):
+        with _in_place(name):
+            there.add(plan_from_text(members[name], name).fingerprint)
+    for number, fingerprint in plans_of(contents.entries):
+        if fingerprint not in there:
+            raise BundleDamagedError(
+                f"{JOURNAL}, line {number}", f"its plan {fingerprint[:12]} is not in the bundle"
+            )
+
+
+def _require_own_reports(
+    members: Mapping[str, bytes], manifest: Manifest, plan: Plan, contents: Contents
+) -> None:
+    with _in_place("what the reports are made of"):
+        reports = _reports(manifest.about.run, plan, contents, members)
+    for name, content in reports.items():
+        if members.get(name) != content:
+            raise BundleDamagedError(name, "it does not say what plan and journal say")
+
+
+class _in_place:  # noqa: N801  reads as a phrase after "with"
+    """Tell whatever is wrong with a file as a fault of the bundle, in its place."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        match error:
+            case BundleDamagedError():
+                return
+            case VpnMigrateError():
+                raise BundleDamagedError(self._place, error.message) from error
+            case ArithmeticError() | ValueError() | LookupError() | RecursionError():
+                # Values that a run never has: a forger's, who is told no more than that.
+                raise BundleDamagedError(self._place, "it says what cannot be") from error
+            case _:
+                return
+
+
+FORMS = {".md": markdown, ".html": html}
+
+
+def evidence_of(desk: Desk, run: Run) -> Evidence:
+    """Read what a report of *run* is made of; asks AWS nothing.
+
+    Raises:
+        JournalError: Its journal is damaged or cannot be read.
+        UsageError: Its plan or its survey cannot be read.
+    """
+    plan, entries = read_plan(run.plan), read_journal(run).entries
+    after = load_survey(run.after) if run.after.exists() else None
+    comparison = None if after is None else compared(plan, entries, after)
+    return Evidence(run.id, plan, entries, comparison, rehearsed_for(desk, plan))
+
+
+def rehearsed_for(desk: Desk, plan: Plan) -> Rehearsed | None:
+    """Give what is kept of a rehearsal; what cannot be believed is said, and counts as none."""
+    try:
+        return Rehearsals(desk.settings.home).of(plan)
+    except MalformedFileError as error:
+        desk.console.say(wrapped(f"No rehearsal counts: {error.message}"))
+        return None
+
+
+def survey_after(desk: Desk, aws: Aws, run: Run) -> None:
+    """Survey the gateway that carries traffic now, and keep that with the run.
+
+    Raises:
+        RefusedError: The run is in the middle of something, and would be compared with nothing.
+        AwsError: It could not be read.
+    """
+    plan, entries = read_plan(run.plan), read_journal(run).entries
+    gateway = _carrying(plan, entries)
+    if gateway is None:
+        raise RefusedError(
+            f"run {run.id} is {replay(entries).status}: there is no end to compare with yet",
+            advice=("report without --survey, or see to the run:", cli("status", run.id)),
+        )
+    save_survey(account_reader(desk, aws).survey(gateway), run.after)
+
+
+def compared(plan: Plan, entries: tuple[Entry, ...], after: Survey) -> After | None:
+    """Compare *after* with the end that the run came to; None where it has gone on since."""
+    if after.gateway.id != _carrying(plan, entries):
+        return None
+    if after.gateway.id == plan.old_gateway:
+        return After(after.taken, "the survey before", differences(plan.before, after))
+    found = unexpected(plan, made_by(entries), after)
+    return After(after.taken, "the end that the plan leads to", found)
+
+
+def write_document(document: Document, file: Path) -> None:
+    """Write *document* in the form that *file*'s ending asks for.
+
+    Raises:
+        UsageError: No form has such an ending, or the file cannot be written.
+    """
+    form = FORMS.get(file.suffix)
+    if form is None:
+        raise UsageError(
+            f"{file}: a report is written as {' or '.join(FORMS)}",
+            advice="choose another ending with -o, or --json for a program",
+        )
+    save_text(form(document), file)
+
+
+def _carrying(plan: Plan, entries: tuple[Entry, ...]) -> VpnGatewayId | None:
+    """Give the gateway that the run has left on the VPC; None in the middle of things."""
+    match replay(entries).status:
+        case RunStatus.ROLLED_BACK | RunStatus.PLANNED:
+            return plan.old_gateway
+        case RunStatus.CUT_OVER | RunStatus.RETIRING | RunStatus.RETIRED:
+            made = made_by(entries).get(GATEWAY_ROLE)
+            return VpnGatewayId(made) if made else None
+        case _:
+            return None

@@ -1,0 +1,99 @@
+"""Main function: runs one command line and returns its exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from vpnmigrate.commands import Command, cli
+from vpnmigrate.errors import Exit, InterruptedRunError, UsageError, VpnMigrateError
+
+if TYPE_CHECKING:
+    from vpnmigrate.cli.dependencies import Parts
+    from vpnmigrate.model.redaction import Redaction
+
+_COMPLETION = "_VPNMIGRATE_COMPLETE"
+
+
+def run(arguments: Sequence[str], parts: Parts | None = None) -> int:
+    """Run one command line and give the exit code; no exception and no traceback leaves.
+
+    *parts* are what the verb is made of; None for an ordinary process.
+    """
+    from vpnmigrate.cli.app import NAME, app
+    from vpnmigrate.cli.dependencies import redaction_in
+    from vpnmigrate.model.redaction import Redaction
+
+    command = typer.main.get_command(app)
+    found: Mapping[str, Any] = {}
+    if _COMPLETION in os.environ:
+        command.main(args=list(arguments), prog_name=NAME)
+    redaction = Redaction()
+    try:
+        with command.make_context(NAME, list(arguments), obj=parts) as context:
+            redaction = redaction_in(context.meta)
+            found = context.meta
+            command.invoke(context)
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    except typer.TyperException as error:
+        return _tell(_usage(error), arguments, redaction, found)
+    except VpnMigrateError as error:
+        return _tell(error, arguments, redaction, found)
+    except (KeyboardInterrupt, typer.Abort):
+        interrupted = InterruptedRunError("Interrupted; nothing was under way.")
+        return _tell(interrupted, arguments, redaction, found)
+    except Exception as error:  # noqa: BLE001  the last door: nothing may leave as a traceback
+        return _admit(error, arguments, redaction, found)
+    return Exit.DONE
+
+
+def _usage(error: typer.TyperException) -> UsageError:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "vpnmigrate"
+    message = error.format_message()
+    return UsageError(message[:1].upper() + message[1:], advice=Command((*path.split(), "--help")))
+
+
+def _tell(
+    error: VpnMigrateError,
+    arguments: Sequence[str],
+    redaction: Redaction,
+    found: Mapping[str, Any],
+) -> int:
+    from vpnmigrate.cli.invocation import again_in
+    from vpnmigrate.report import errors
+    from vpnmigrate.report.console import Console, JsonResults
+
+    where = str(cli(*takewhile(lambda a: not a.startswith("-"), arguments)))
+    again = again_in(found)
+    if "--json" in arguments:
+        with suppress(VpnMigrateError):  # a full disk: the message below tells all the same
+            JsonResults(redaction=redaction).give(
+                "", errors.failure_json(error, again, where=where)
+            )
+    Console(redaction=redaction).say(errors.failure_text(error, again))
+    return errors.exit_code_of(error)
+
+
+def _admit(
+    error: Exception, arguments: Sequence[str], redaction: Redaction, found: Mapping[str, Any]
+) -> int:
+    """Admit a defect, and keep its traceback where it does not frighten anybody."""
+    from vpnmigrate.cli.crash_log import keep
+    from vpnmigrate.cli.invocation import again_in
+    from vpnmigrate.report.console import Console, JsonResults
+    from vpnmigrate.report.errors import bug, bug_as_json
+
+    kept, invocation = keep(error, arguments, redaction), again_in(found).invocation
+    if "--json" in arguments:
+        document = bug_as_json(error, kept=kept, invocation=invocation)
+        with suppress(VpnMigrateError):
+            JsonResults(redaction=redaction).give("", document)
+    Console(redaction=redaction).say(bug(error, kept=kept, invocation=invocation))
+    return Exit.FAILED

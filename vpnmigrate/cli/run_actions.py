@@ -1,0 +1,201 @@
+"""Run actions: apply, resume, rollback and finalize, with their questions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.dependencies import new_holder
+from vpnmigrate.cli.options import Asking
+from vpnmigrate.cli.run_selection import Subject, by_id, by_plan_or_id
+from vpnmigrate.cli.run_session import Hand, Terms, work_on
+from vpnmigrate.cli.run_status import GATEWAY_GOES, GATEWAY_STAYS
+from vpnmigrate.commands import cli, options
+from vpnmigrate.errors import HeldError, RefusedError, UsageError
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.run_clock import run_clock
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local.documents import require_unedited
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.program_files import require_unchanged
+from vpnmigrate.model.clock import moment
+from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
+from vpnmigrate.report.status import Standing, deletion_begun
+from vpnmigrate.report.text import wrapped
+
+
+def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
+    """Carry a plan out to the end of step 10."""
+    subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me))
+    require_yes(
+        desk,
+        terms.asking,
+        f"Steps 7 to 10 interrupt on-premises traffic of {subject.plan.vpc}. Go on?",
+    )
+
+    def journey(hand: Hand) -> None:
+        _require_not_retired(subject, hand.before)
+        if hand.before.status is not RunStatus.CUT_OVER:
+            _require_planned_programs(subject, hand.before)
+            hand.runner.forward()
+        elif terms.confirm_within and hand.before.armed is None:
+            raise RefusedError(
+                f"run {subject.run.id} is migrated: --confirm-within is armed before the cutover",
+                advice=cli("status", subject.run.id),
+            )
+        if hand.runner.hear().armed is not None:
+            hand.runner.restore_watchdog()
+        _require_confirmed(desk, subject, terms, hand.runner.hear())
+
+    return work_on(desk, subject, terms, journey)
+
+
+def stage(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
+    """Carry out everything that interrupts nothing, and hold."""
+    subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me))
+
+    def journey(hand: Hand) -> None:
+        before = hand.before
+        _require_not_retired(subject, before)
+        if before.cutover_begun and before.status is not RunStatus.ROLLED_BACK:
+            raise RefusedError(
+                f"run {subject.run.id} has begun its cutover: it cannot be held before that",
+                advice=cli("status", subject.run.id),
+            )
+        if before.direction is Direction.FORWARD and LAST_OF_PREPARE in before.settled:
+            raise HeldError(
+                "everything is staged already; the cutover has not begun",
+                advice=cli("apply", subject.run.id),
+            )
+        _require_planned_programs(subject, before)
+        hand.runner.forward(until=LAST_OF_PREPARE)
+
+    return work_on(desk, subject, terms, journey)
+
+
+def back(desk: Desk, plan_or_run: str, terms: Terms, *, keep_new: bool) -> Standing:
+    """Bring back what was there before."""
+    subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me), require_unedited)
+    require_yes(
+        desk,
+        terms.asking,
+        f"Bring back {subject.plan.old_gateway} on {subject.plan.vpc}? "
+        "If the cutover has begun, traffic is interrupted again.",
+    )
+
+    def journey(hand: Hand) -> None:
+        if deletion_begun(hand.before):
+            raise _nothing_leads_back(subject)
+        hand.runner.back(keep_new=keep_new)
+
+    return work_on(desk, subject, terms, journey)
+
+
+def retire(
+    desk: Desk, run: str, terms: Terms, named: Sequence[str], *, delete_old_gateway: bool
+) -> Standing:
+    """Delete what was there before, once every connection has been named."""
+    subject = by_id(desk, run)
+    _require_every_name(subject, named)
+
+    def journey(hand: Hand) -> None:
+        before = hand.before
+        if before.status is not RunStatus.CUT_OVER and before.direction is not Direction.RETIRE:
+            raise RefusedError(
+                f"run {subject.run.id} is {before.status}: only a migration whose traffic was "
+                "verified can be finalized",
+                advice=cli("status", subject.run.id),
+            )
+        _require_confirmed(desk, subject, terms, hand.runner.hear())
+        hand.note(GATEWAY_GOES if delete_old_gateway else GATEWAY_STAYS)
+        hand.runner.retire(delete_old_gateway=delete_old_gateway)
+
+    return work_on(desk, subject, terms, journey)
+
+
+def _require_confirmed(desk: Desk, subject: Subject, terms: Terms, now: RunState) -> None:
+    """Hold a run that waits for somebody to confirm.
+
+    Raises:
+        HeldError: It waits for them.
+    """
+    until = now.unconfirmed_until
+    if until is None:
+        return
+    clock = run_clock(desk.parts.clock, read_journal(subject.run).entries)
+    at = moment(until + clock.ahead())
+    if not desk.parts.watchdog(subject.run, terms.aws).on_duty():
+        message = "migrated, and UNCONFIRMED: no watchdog is on duty, so it stays as it is"
+    elif until <= clock.now():
+        message = f"migrated, and NOT CONFIRMED by {at}: it is being rolled back"
+    else:
+        message = f"migrated, and UNCONFIRMED: at {at} it is rolled back, unless somebody confirms"
+    raise HeldError(message, advice=cli("confirm", subject.run.id))
+
+
+def _require_planned_programs(subject: Subject, before: RunState) -> None:
+    """Refuse to go on towards a cutover with other programs than were planned.
+
+    In the cutover they are not run and hold up nothing.
+
+    Raises:
+        RefusedError: One has changed since.
+    """
+    if not before.cutover_open:
+        plan = subject.plan
+        require_unchanged(plan.decisions, plan.programs, plan.migration)
+
+
+def _require_not_retired(subject: Subject, before: RunState) -> None:
+    if deletion_begun(before):
+        raise _nothing_leads_back(subject)
+    if before.direction is Direction.RETIRE:
+        raise RefusedError(
+            f"run {subject.run.id} is migrated, and finalize has begun; it has deleted nothing yet",
+            advice=cli("status", subject.run.id),
+        )
+
+
+def _nothing_leads_back(subject: Subject) -> RefusedError:
+    return RefusedError(
+        f"run {subject.run.id} was finalized: what was there before is deleted, "
+        "and nothing leads back",
+        advice=cli("status", subject.run.id),
+    )
+
+
+def _require_every_name(subject: Subject, named: Sequence[str]) -> None:
+    """Refuse to delete what was not named, and to be told to delete something else.
+
+    Raises:
+        UsageError: The names are not exactly those of the old connections.
+    """
+    old = subject.plan.old_connections
+    stray = [name for name in named if name not in old]
+    missing = [name for name in old if name not in named]
+    command = cli("finalize", subject.run.id, *options("--confirm", old))
+    if stray:
+        raise UsageError(
+            f"{', '.join(stray)}: not an old connection of run {subject.run.id}", advice=command
+        )
+    if missing:
+        raise UsageError(
+            f"finalize deletes {', '.join(old)} for good; not named: {', '.join(missing)}",
+            advice=command,
+        )
+
+
+def require_yes(desk: Desk, asking: Asking, question: str) -> None:
+    """Ask the person at the terminal, if there is one who has not said yes beforehand.
+
+    Off a terminal the command itself is the answer: it names what it works on.
+
+    Raises:
+        HeldError: They did not say yes.
+    """
+    if asking.yes or not desk.parts.attended(asking):
+        return
+    desk.console.say(wrapped(f"{question} [y/N]"))
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise HeldError("not begun: nobody said yes", advice="say yes, or give --yes")

@@ -1,0 +1,95 @@
+"""Run selection: the run of a plan file or a run id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpnmigrate.cli.context import Desk
+from vpnmigrate.commands import cli
+from vpnmigrate.errors import RefusedError
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local.documents import (
+    LARGEST_PLAN,
+    load_plan_in_force,
+    plan_from_text,
+    read_bytes,
+    require_derived,
+)
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.plan import Plan
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run with the plan that is asked for; *text* is that plan's file, *new* a first time."""
+
+    run: Run
+    plan: Plan
+    text: bytes
+    new: bool
+
+    @property
+    def replanned(self) -> bool:
+        """Whether the plan that is asked for is not the one in force."""
+        return self.run.fingerprint != self.plan.fingerprint
+
+
+def by_id(desk: Desk, run_id: str) -> Subject:
+    """Find a run that was begun.
+
+    Raises:
+        UsageError: There is none of that id.
+    """
+    run = desk.runs.find(run_id)
+    return Subject(run, load_plan_in_force(run.plan), b"", new=False)
+
+
+def by_plan_or_id(
+    desk: Desk,
+    plan_or_run: str,
+    holder: str,
+    require: Callable[[Plan, Path], None] = require_derived,
+) -> Subject:
+    """Find or begin the run of a plan file, or find one by its id.
+
+    A plan that is not in force yet has to pass *require*.
+
+    Raises:
+        UsageError: It is neither.
+        MalformedFileError: The file is no plan.
+        PlanEditedError: The plan was edited.
+    """
+    path = Path(plan_or_run)
+    if not _names_a_file(path):
+        return by_id(desk, plan_or_run)
+    text = read_bytes(path, LARGEST_PLAN)
+    plan = plan_from_text(text, str(path))
+    known = next((run for run in desk.runs.list() if run.id == plan.migration), None)
+    if known is not None and known.fingerprint == plan.fingerprint:
+        known.require_private()
+        return Subject(known, load_plan_in_force(known.plan), text, new=False)
+    require(plan, path)
+    if known is not None:
+        known.require_private()
+        return Subject(known, plan, text, new=False)
+    return Subject(desk.runs.create(plan, text, holder), plan, text, new=True)
+
+
+def _names_a_file(path: Path) -> bool:
+    return path.is_file() or path.suffix == ".json" or len(path.parts) > 1
+
+
+def require_replannable(run: Run, state: RunState) -> None:
+    """Refuse a new plan for a run whose cutover goes by the old one.
+
+    Raises:
+        RefusedError: It has begun its cutover and has not been rolled back.
+    """
+    if state.cutover_begun and state.status is not RunStatus.ROLLED_BACK:
+        raise RefusedError(
+            f"run {run.id} has begun its cutover, which goes by the plan it began with",
+            advice=("resume:", cli("apply", run.id), "or roll back:", cli("rollback", run.id)),
+        )

@@ -1,0 +1,415 @@
+"""Run session: a run locked, journalled and interruptible in this process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+
+import vpnmigrate
+from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.gate_options import Brought
+from vpnmigrate.cli.options import Asking, Aws
+from vpnmigrate.cli.run_selection import Subject, require_replannable
+from vpnmigrate.cli.run_status import (
+    standing,
+    standing_of,
+    standing_unattended,
+    telling_where_it_stands,
+)
+from vpnmigrate.cli.signals import Interruption, heeding
+from vpnmigrate.cli.watch import can_draw
+from vpnmigrate.commands import cli
+from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
+from vpnmigrate.engine.commit_confirm import CommitConfirm
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.gates import ProofOfReturn
+from vpnmigrate.engine.observe import Claimant
+from vpnmigrate.engine.ports import Observer, Paths
+from vpnmigrate.engine.recorder import evidence_of
+from vpnmigrate.engine.runner import Runner, Surroundings
+from vpnmigrate.engine.traffic_watch import NoProbes
+from vpnmigrate.errors import MalformedFileError, UsageError, VpnMigrateError, WrongAccountError
+from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal.records import (
+    Approved,
+    Entry,
+    Finished,
+    Noted,
+    Opened,
+    Replanned,
+    StepBegun,
+    StepSettled,
+)
+from vpnmigrate.local.hooks import CommandHooks, HookedJournal, attended
+from vpnmigrate.local.journal_file import FileJournal
+from vpnmigrate.local.live_view import LiveFile
+from vpnmigrate.local.lock import take_lock
+from vpnmigrate.local.logs import RunLog, log_of
+from vpnmigrate.local.rehearsals import Rehearsals
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.local.vault import Vault
+from vpnmigrate.model.approval import Approval, Rehearsed
+from vpnmigrate.model.clock import Clock, span
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY
+from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Plan
+from vpnmigrate.model.probes import Command, probe_from
+from vpnmigrate.model.programs import ADVICE, name_fault
+from vpnmigrate.model.progress import Sighting
+from vpnmigrate.model.redaction import Redaction
+from vpnmigrate.planning.approvals import require_valid
+from vpnmigrate.planning.rollback_proof import prove
+from vpnmigrate.report.console import Speaker
+from vpnmigrate.report.errors import StoppedError
+from vpnmigrate.report.progress import PlainProgress
+from vpnmigrate.report.rehearsal import proof_brief
+from vpnmigrate.report.status import Standing
+from vpnmigrate.report.text import RunCommands, wrapped
+
+BLIND = (
+    "The journal of an earlier process is not here, so what AWS shows is believed only after "
+    f"{span(CONSISTENCY_DELAY)}. Nothing is sent until then; please wait."
+)
+
+FORGONE = "no probe is sent, and none is asked for, as the operator wanted it (--no-probes)"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How the operator wants a run to be worked on."""
+
+    aws: Aws
+    asking: Asking
+    take_over: str | None = None
+    brought: Brought = field(default_factory=Brought)
+    probes: tuple[str, ...] | None = ()
+    """Sent on top of the plan's; None sends none at all and asks for none."""
+    confirm_within: timedelta | None = None
+    adopt: tuple[str, ...] | None = None
+    """What an earlier process, whose journal is lost, has made; None leaves it to be asked."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """Where a run is written down: the journal it lives by, and the log beside it."""
+
+    journal: FileJournal
+    log: RunLog
+
+
+@dataclass(frozen=True)
+class Hand:
+    """A run in hand: its runner, how it stood *before*, and how to *note* a wish durably."""
+
+    runner: Runner
+    before: RunState
+    note: Callable[[str], None]
+
+
+Journey = Callable[[Hand], object]
+
+
+def work_on(desk: Desk, subject: Subject, terms: Terms, journey: Journey) -> Standing:
+    """Take a run in hand, go on *journey* with it, and give where it stands then.
+
+    Raises:
+        LockedError: Somebody else has the run.
+        StoppedError: Anything that went wrong once it was in hand.
+    """
+    with telling_where_it_stands(desk, subject.run, standing_of):
+        lock = take_lock(subject.run, desk.parts.clock, desk.parts.me, terms.take_over)
+    try:
+        desk.redaction.learn(_vault(desk, subject.run).every_key())
+        with telling_where_it_stands(desk, subject.run, standing_unattended):
+            journal = FileJournal.open(
+                subject.run, desk.parts.clock, lock, redaction=desk.redaction
+            )
+
+        def stands() -> Standing:
+            return standing(desk, subject.run, subject.plan, journal.entries, alive=False)
+
+        try:
+            _put_in_force(subject, journal)
+            with log_of(
+                subject.run, desk.settings.log, journal.clock, sys.stderr, desk.redaction
+            ) as log:
+                for note in filter(None, (lock.note, journal.notice)):
+                    desk.console.say(note)
+                    log.notice(note)
+                _go(desk, subject, terms, Records(journal, log), journey, stands)
+        except VpnMigrateError as error:
+            raise StoppedError(error, stands()) from error
+        finally:
+            journal.close()
+        return stands()
+    finally:
+        lock.release()
+
+
+def _put_in_force(subject: Subject, journal: FileJournal) -> None:
+    """Let a newer plan replace the run's own, if nothing of the cutover has been done with that.
+
+    Raises:
+        RefusedError: The run is past the point where it could be planned again.
+    """
+    if not subject.replanned:
+        return
+    require_replannable(subject.run, replay(journal.entries))
+    subject.run.replan(subject.plan, subject.text)
+    journal.write(Replanned(subject.plan.fingerprint))
+
+
+def _go(
+    desk: Desk,
+    subject: Subject,
+    terms: Terms,
+    kept: Records,
+    journey: Journey,
+    stands: Callable[[], Standing],
+) -> None:
+    plan, run, journal = subject.plan, subject.run, kept.journal
+    before = replay(journal.entries)
+    for approval in terms.brought.approvals:
+        require_valid(approval, plan, journal.clock.wall())
+    who = desk.parts.me
+    journal.write(
+        Opened(
+            plan.migration,
+            plan.fingerprint,
+            who.host,
+            who.user,
+            who.process,
+            vpnmigrate.__version__,
+            plan.decisions.change,
+            desk.invocation.elsewhere,
+        )
+    )
+    clients = desk.parts.clients(terms.aws)
+    calls = desk.parts.calls(clients)
+    paths = calls.read(
+        "whoever lends the credentials",
+        IDENTITY_LIMIT,
+        lambda: _paths(desk, clients, plan.region),
+        unattended,
+    )
+    journal.write(*(Approved(each) for each in _unknown(terms.brought.approvals, before)))
+    if terms.take_over is not None:
+        journal.write(taking_over(terms.take_over))
+    if journal.lost or (outranked(journal.entries) and before.direction is None):
+        # A journal that sets out by a take-over is not the first there was.
+        journal.write(LOST)
+    blind = is_blind(journal.entries)
+    doubts = evidence_of(before, plan.surveyed).doubts
+    if terms.adopt is not None and not (blind or doubts):
+        raise UsageError(
+            f"--adopt is for what a journal does not tell of; that of {run.id} tells of all",
+            advice=cli("status", run.id),
+        )
+    rehearsed = _rehearsed(desk, plan, desk.console)
+    with (
+        _progress(desk, run, before, journal.clock) as (progress, speaker),
+        closing(LiveFile(run, journal.clock, desk.redaction)) as live,
+    ):
+        hooks = CommandHooks(run, plan, journal.entries, journal.clock, kept.log, desk.redaction)
+        watch = Watch(progress, kept.log, live, hooks, redaction=desk.redaction)
+        interruption = Interruption(speaker, lambda: watch.cutting, lambda: stands().next)
+        around = Surroundings(
+            ec2=Account(clients, journal.clock, _vault(desk, run), journal.require_ours),
+            journal=HookedJournal(journal, hooks),
+            people=desk.parts.people(
+                speaker, RunCommands(run.id, desk.invocation), run, terms.asking
+            ),
+            observer=watch,
+            clock=journal.clock,
+            interruption=interruption,
+            paths=paths,
+            calls=calls,
+            claimant=Claimant(run.holder, outranked(journal.entries)),
+            commit=CommitConfirm(
+                terms.confirm_within, desk.parts.watchdog(run, terms.aws), who.host
+            ),
+            blind=blind,
+            adopt=terms.adopt,
+            papers=Papers(
+                who.user,
+                rehearsed,
+                lambda: _proven(plan),
+                terms.brought.forces,
+                hooks,
+                str(run.plan),
+            ),
+            probes=NoProbes() if terms.probes is None else desk.parts.probes(run, terms.probes),
+        )
+        if terms.probes is None:
+            journal.write(Noted(FORGONE))
+        for approval in terms.brought.approvals:
+            speaker.say(wrapped(f"Approved by {approval.approver} ({approval.user})."))
+        if around.blind:
+            speaker.say(wrapped(BLIND))
+        with attended(hooks, journal), heeding(interruption):
+            journey(Hand(Runner(plan, around), before, lambda what: journal.write(Noted(what))))
+
+
+def _vault(desk: Desk, run: Run) -> Vault:
+    """Return the vault of *run*, whose keys are cut out of all that this process writes."""
+    return Vault(run.vault, desk.redaction.learn)
+
+
+def _unknown(approvals: Iterable[Approval], before: RunState) -> list[Approval]:
+    """Leave out what the journal has already: the same file may be given again and again."""
+    return [each for each in approvals if each not in before.approvals]
+
+
+def _rehearsed(desk: Desk, plan: Plan, speaker: Speaker) -> Rehearsed | None:
+    """Give what was kept of a rehearsal; what cannot be believed is said, and counts as none."""
+    try:
+        return Rehearsals(desk.settings.home).of(plan)
+    except MalformedFileError as error:
+        speaker.say(wrapped(f"No rehearsal counts: {error.message}"))
+        return None
+
+
+def _proven(plan: Plan) -> ProofOfReturn:
+    proof = prove(plan)
+    return ProofOfReturn(proof.holds, proof_brief(proof))
+
+
+def _paths(desk: Desk, clients: Clients, region: str) -> Paths:
+    """Open the session, and give this host's ways to AWS in *region*.
+
+    Raises:
+        WrongAccountError: The session is for another Region.
+    """
+    if clients.region != region:
+        raise WrongAccountError(
+            f"the plan is for Region {region}, but {clients.region} is set",
+            advice=f"try again with --region {region}",
+        )
+    return desk.parts.paths(clients)
+
+
+@contextmanager
+def _progress(
+    desk: Desk, run: Run, before: RunState, clock: Clock
+) -> Iterator[tuple[Observer, Speaker]]:
+    on = RunCommands(run.id, desk.invocation)
+    if not can_draw(desk.console):
+        down_since = before.outage_since if before.outage_open else None
+        decide_by = None if before.deadline is None else before.deadline.at
+        plain = PlainProgress(desk.console, clock, down_since, decide_by, on=on)
+        yield plain, desk.console
+        return
+    from vpnmigrate.report.terminal import TerminalProgress
+
+    with TerminalProgress(desk.console, clock, on, before) as progress:
+        yield progress, progress
+
+
+def probes_of(texts: Iterable[str], *, none: bool) -> tuple[str, ...] | None:
+    """Read the probes of a command line before anything is begun; None if none are wanted.
+
+    Raises:
+        UsageError: One of them cannot be sent, or some are given and none are wanted.
+    """
+    probes = tuple(texts)
+    for text in probes:
+        aim = probe_from(text)
+        # A name alone is looked for in PATH, as in the shell that it was typed in.
+        if isinstance(aim, Command) and "/" in aim.words[0] and name_fault(aim.words):
+            raise UsageError(f"--probe: {name_fault(aim.words)}", advice=ADVICE)
+    if none and probes:
+        raise UsageError("--probe and --no-probes exclude each other")
+    return None if none else probes
+
+
+def named(ids: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Read the resources that ``--adopt`` names; None where it was not given."""
+    return tuple(ids) if ids else None
+
+
+class Watch:
+    """Hands everything on to *observers*, and knows whether steps 7 to 10 are under way.
+
+    Why a step waits is redacted here: entries of the journal have been already.
+    """
+
+    def __init__(self, *observers: Observer, redaction: Redaction | None = None) -> None:
+        self._observers = observers
+        self._redaction = redaction or Redaction()
+        self.cutting = False
+
+    def saw(self, entry: Entry) -> None:
+        """Take notice of *entry*."""
+        match entry.record:
+            case StepBegun(number=number, cleaning=cleaning):
+                self.cutting = not cleaning and FIRST_OF_CUTOVER <= number <= LAST_OF_CUTOVER
+            case Finished():
+                self.cutting = False
+            case _:
+                pass  # no step begins or ends the cutover with it
+        for observer in self._observers:
+            observer.saw(entry)
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        """Take notice of a look that found the goal not reached."""
+        why = self._redaction.text(why)
+        for observer in self._observers:
+            observer.waits(step, why, waited, limit)
+
+    def sees(self, sighting: Sighting) -> None:
+        """Take notice of what a look in the cutover saw."""
+        once = cache(sighting)
+        for observer in self._observers:
+            observer.sees(once)
+
+
+LOST = Noted("begun without the journal of an earlier process; AWS's tags say what it made")
+
+_TAKES = "takes the place of "
+
+_CLAIMING = 1
+
+
+def taking_over(holder: str) -> Noted:
+    """Give the note that *holder* was named by ``--take-over``."""
+    return Noted(f"{_TAKES}{holder}")
+
+
+def outranked(entries: Iterable[Entry]) -> str:
+    """Give who was named to be taken over from, until the claim is ours; empty for nobody.
+
+    So a process that dies before it has claimed is resumed without naming them once more, and
+    whoever takes the run back later is not overruled.
+    """
+    holder = ""
+    for entry in entries:
+        match entry.record:
+            case Noted(what=what) if what.startswith(_TAKES):
+                holder = what.removeprefix(_TAKES)
+            case StepSettled(number=number, cleaning=False) if number == _CLAIMING:
+                holder = ""
+            case _:
+                pass  # tells of something else
+    return holder
+
+
+def is_blind(entries: Iterable[Entry]) -> bool:
+    """Tell whether this journal cannot know what was done before it.
+
+    It was begun by a take-over, and no journey has been gone to its end since.
+    """
+    blind = False
+    for entry in entries:
+        match entry.record:
+            case Noted() as note if note == LOST:
+                blind = True
+            case Finished():
+                blind = False
+            case _:
+                pass  # tells of this journal's own doing
+    return blind

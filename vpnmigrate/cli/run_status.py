@@ -1,0 +1,158 @@
+"""Run status: the state of runs, read from their directories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+
+from vpnmigrate.cli.context import Desk
+from vpnmigrate.commands import Invocation
+from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
+from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal.records import DirectionTaken, Entry, Finished, Noted
+from vpnmigrate.journal.run_clock import run_clock
+from vpnmigrate.local.documents import read_plan
+from vpnmigrate.local.journal_file import read_journal
+from vpnmigrate.local.live_view import read_live
+from vpnmigrate.local.lock import Trouble, owner_at_work, post_of
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.planning.approvals import Person, counting
+from vpnmigrate.report.errors import StoppedError
+from vpnmigrate.report.status import Retry, Standing
+
+UNSURE = "if AWS knows them as whoever carries the plan out, whose login name is the same"
+
+
+def standing_of(desk: Desk, run: Run) -> Standing:
+    """Read where *run* stands, without disturbing a process that works on it.
+
+    Raises:
+        JournalError: Its journal is damaged or cannot be read.
+        UsageError: Its plan cannot be read.
+    """
+    alive = owner_at_work(run, desk.parts.me) is not None
+    return standing(desk, run, read_plan(run.plan), read_journal(run).entries, alive=alive)
+
+
+def standing_unattended(desk: Desk, run: Run) -> Standing:
+    """Read where *run* stands whose lock this process holds and is about to release.
+
+    Raises:
+        JournalError: Its journal is damaged or cannot be read.
+        UsageError: Its plan cannot be read.
+    """
+    return standing(desk, run, read_plan(run.plan), read_journal(run).entries, alive=False)
+
+
+def standing(
+    desk: Desk, run: Run, plan: Plan, entries: Sequence[Entry], *, alive: bool
+) -> Standing:
+    """Put together what views need to know about *run*."""
+    state, clock = replay(entries), run_clock(desk.parts.clock, entries)
+    watched = state.armed is not None or state.direction is Direction.BACK
+    post = post_of(run) if watched else None
+    return Standing(
+        run=run.id,
+        fingerprint=plan.fingerprint,
+        state=state,
+        connections=plan.old_connections,
+        now=clock.now(),
+        ahead=clock.ahead(),
+        folder=str(run.path),
+        alive=alive,
+        watchdog=None if post is None or post.stopped else post.process,
+        stopped_watchdog=post.process if post is not None and post.stopped else None,
+        retry=None if post is None or post.trouble is None else _retry(post.trouble),
+        change=plan.decisions.change,
+        void=_void(plan, state, clock.wall()),
+        waiting=read_live(run).waiting if alive else None,
+        invocation=_invocation(desk, state),
+        gateway_goes=gateway_goes(entries),
+    )
+
+
+def _retry(trouble: Trouble) -> Retry:
+    return Retry(trouble.why, trouble.again)
+
+
+def _invocation(desk: Desk, state: RunState) -> Invocation:
+    """Return what a command about the run needs: AWS is reached as its last process reached it."""
+    if state.opened is None:
+        return desk.invocation
+    return replace(state.opened.invocation, run_dir=desk.invocation.run_dir)
+
+
+def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
+    """Say which approvals do not count, as far as the journal knows who carries the plan out.
+
+    Once the gates have let the cutover begin, what counted then is told, and not what has
+    expired since.
+    """
+    user = state.opened.user if state.opened else ""
+    asked = state.gates
+    if asked is None or not asked.operator:
+        mine = {a.digest for a in state.approvals if a.user == user}
+        return dict.fromkeys(mine if plan.decisions.approvals.four_eyes else (), UNSURE)
+    at = state.gates_at if state.cutover_begun and state.gates_at else now
+    judged = counting(plan, state.approvals, Person(asked.operator, user), at)
+    return {approval.digest: f"it {why}" for approval, why in judged.void}
+
+
+def standings_of(desk: Desk) -> tuple[list[Standing], dict[str, str]]:
+    """Read where every run stands; those that cannot be read come with the reason.
+
+    One damaged journal must not hide the other runs.
+    """
+    stands: list[Standing] = []
+    unreadable: dict[str, str] = {}
+    for run in desk.runs.list():
+        try:
+            stands.append(standing_of(desk, run))
+        except VpnMigrateError as error:
+            unreadable[run.id] = error.message
+    return stands, unreadable
+
+
+@contextmanager
+def telling_where_it_stands(
+    desk: Desk, run: Run, look: Callable[[Desk, Run], Standing]
+) -> Iterator[None]:
+    """Let what keeps *run* from being taken in hand tell how it stands, if *look* can read that.
+
+    A disk that is full in an outage must not hide that traffic is down.
+    """
+    try:
+        yield
+    except HeldByOthersError:
+        raise
+    except VpnMigrateError as error:
+        try:
+            stands = look(desk, run)
+        except VpnMigrateError:
+            raise error from None
+        raise StoppedError(error, stands) from error
+
+
+GATEWAY_GOES = "finalize was asked to delete the old virtual private gateway as well"
+
+GATEWAY_STAYS = "finalize was asked to leave the old virtual private gateway"
+
+
+def gateway_goes(entries: Iterable[Entry]) -> bool:
+    """Tell whether the finalize that is under way is to delete the old gateway too.
+
+    The last word counts, and none outlives the journey that it was given for.
+    """
+    goes = False
+    for entry in entries:
+        match entry.record:
+            case Noted(what=what) if what in (GATEWAY_GOES, GATEWAY_STAYS):
+                goes = what == GATEWAY_GOES
+            case DirectionTaken(direction=Direction.FORWARD | Direction.BACK) | Finished():
+                goes = False
+            case _:
+                pass  # tells of something else
+    return goes
