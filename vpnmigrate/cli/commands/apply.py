@@ -5,7 +5,11 @@ from typing import Annotated
 
 import typer
 
+from vpnmigrate.cli.gate_options import brought_to
 from vpnmigrate.cli.options import Adopt, Asking, AtGates, Aws, Home, PlanOrRun, Printing, TakeOver
+from vpnmigrate.local.watchdog_process import span_of
+from vpnmigrate.model.gates import Milestone
+from vpnmigrate.report import results
 
 
 class Until(StrEnum):
@@ -57,11 +61,7 @@ def apply(
     """
     from vpnmigrate.cli import run_actions
     from vpnmigrate.cli.context import desk_of
-    from vpnmigrate.cli.gate_options import brought_to
     from vpnmigrate.cli.run_session import Terms, named, probes_of
-    from vpnmigrate.local.watchdog_process import span_of
-    from vpnmigrate.model.gates import Milestone
-    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     probes = probes_of(probe or (), none=no_probes)

@@ -12,11 +12,13 @@ from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.context import Desk
 from vpnmigrate.cli.options import Asking, Aws, Home, PlanFile, Printing
 from vpnmigrate.cli.run_actions import require_yes
+from vpnmigrate.commands import cli, option
 from vpnmigrate.local.documents import load_plan, save_approval
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.ec2 import AccountId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.approvals import sealed
+from vpnmigrate.report import results as view
 
 
 def approve(
@@ -38,8 +40,6 @@ def approve(
     STS and this machine know you.  It is not signed: it shows slips, and stops nobody who forges.
     """
     from vpnmigrate.cli.context import desk_of
-    from vpnmigrate.commands import cli, option
-    from vpnmigrate.report import results as view
 
     desk = desk_of(context, Home(), printing)
     given, file = give(desk, aws, asking, plan, output)

@@ -17,6 +17,8 @@ from vpnmigrate.cli.sandbox_dependencies import SandboxParts
 from vpnmigrate.errors import Exit, VpnMigrateError
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.report import demo as report_demo
+from vpnmigrate.report.console import TextResults
 from vpnmigrate.report.demo import Scene
 from vpnmigrate.sandbox.faults import Fault, Faults, FaultSource, Killed, Kind
 from vpnmigrate.sandbox.scenarios.load import world_of
@@ -29,8 +31,6 @@ def demo(printing: Printing) -> None:
     in this process.  Touches nothing outside a temporary directory.
     """
     from vpnmigrate.cli.context import results_of
-    from vpnmigrate.report import demo as report_demo
-    from vpnmigrate.report.console import TextResults
 
     played = []
     for scene in scenes():

@@ -13,6 +13,7 @@ from vpnmigrate.commands import cli
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.inbox import Done, Inbox
 from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.report import results
 from vpnmigrate.report.status import Standing
 
 
@@ -31,7 +32,6 @@ def done(
     From any terminal of this machine.  A process that has the run in hand takes it up at once.
     """
     from vpnmigrate.cli.context import desk_of
-    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     stands, task = tell_done(desk, run, step)

@@ -4,7 +4,10 @@ from typing import Annotated
 
 import typer
 
+from vpnmigrate.cli.gate_options import brought_to
 from vpnmigrate.cli.options import Asking, AtGates, Aws, Home, Printing, RunId, TakeOver
+from vpnmigrate.model.gates import Milestone
+from vpnmigrate.report import results
 
 
 def finalize(
@@ -38,10 +41,7 @@ def finalize(
     """
     from vpnmigrate.cli import run_actions
     from vpnmigrate.cli.context import desk_of
-    from vpnmigrate.cli.gate_options import brought_to
     from vpnmigrate.cli.run_session import Terms
-    from vpnmigrate.model.gates import Milestone
-    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     brought = brought_to(Milestone.FINALIZE, gates)

@@ -20,6 +20,7 @@ from vpnmigrate.local.journal_file import FileJournal, read_journal
 from vpnmigrate.local.lock import take_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.plan import Direction
+from vpnmigrate.report import results
 from vpnmigrate.report.results import Given
 from vpnmigrate.report.status import Standing
 
@@ -65,7 +66,6 @@ def continue_(
         _order(context, run, home, printing, "continue")
         return
     from vpnmigrate.cli.context import desk_of
-    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     given = accept(desk, run, accept_degraded or (), reason or ())
@@ -92,8 +92,6 @@ def confirm(context: typer.Context, run: RunId, home: Home, printing: Printing) 
 
 def _order(context: typer.Context, run: str, home: Home, printing: Printing, verb: str) -> None:
     from vpnmigrate.cli.context import desk_of
-    from vpnmigrate.journal.records import Verb
-    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     given = give(desk, run, Verb(verb))

@@ -5,13 +5,14 @@ from typing import Annotated
 import typer
 
 from vpnmigrate.cli.options import Printing
+from vpnmigrate.local.documents import PLAYBOOKS, ready_playbooks
+from vpnmigrate.planning.playbook import playbook_from, playbook_schema, schema_text
+from vpnmigrate.report import results
 
 
 def list_(printing: Printing) -> None:
     """List the playbooks that come with the program."""
     from vpnmigrate.cli.context import results_of
-    from vpnmigrate.local.documents import ready_playbooks
-    from vpnmigrate.report import results
 
     books = {book.name: book.summary for book in ready_playbooks()}
     results_of(printing).give(results.listing_text(books), results.listing_json("playbooks", books))
@@ -27,8 +28,6 @@ def show(
     import msgspec
 
     from vpnmigrate.cli.context import results_of
-    from vpnmigrate.local.documents import PLAYBOOKS
-    from vpnmigrate.planning.playbook import playbook_from
 
     found = PLAYBOOKS.read(name)
     book = playbook_from(found.text, found.name)
@@ -39,6 +38,5 @@ def show(
 def schema(printing: Printing) -> None:
     """Print the JSON Schema of playbooks, for an editor."""
     from vpnmigrate.cli.context import results_of
-    from vpnmigrate.planning.playbook import playbook_schema, schema_text
 
     results_of(printing).give(schema_text().rstrip(), playbook_schema())

@@ -9,8 +9,12 @@ from typing import Annotated
 import typer
 from msgspec.structs import replace
 
+from vpnmigrate import __version__
 from vpnmigrate.cli.options import Home, PlanFile, Printing
+from vpnmigrate.commands import cli
 from vpnmigrate.errors import Exit
+from vpnmigrate.local.documents import load_plan
+from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.model.approval import Rehearsed
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.rehearse import Rehearsal, result_of, unbound
@@ -44,11 +48,7 @@ def rehearse(
     and opens no connection.  Times are the model's.  The result is kept for the gates and
     deadlines of this very plan.
     """
-    from vpnmigrate import __version__
     from vpnmigrate.cli.context import desk_of
-    from vpnmigrate.commands import cli
-    from vpnmigrate.local.documents import load_plan
-    from vpnmigrate.local.rehearsals import Rehearsals
     from vpnmigrate.report import rehearsal as view
 
     desk = desk_of(context, home, printing)

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from vpnmigrate.cli.options import Aws, Home, Printing, RunId
+from vpnmigrate.report import document as forms
+from vpnmigrate.report import results as bundled
 
 
 def show(
@@ -34,9 +36,7 @@ def show(
     """
     from vpnmigrate.cli.context import desk_of
     from vpnmigrate.cli.evidence import evidence_of, survey_after, write_bundle, write_document
-    from vpnmigrate.report import document as forms
     from vpnmigrate.report import evidence as view
-    from vpnmigrate.report import results as bundled
 
     desk = desk_of(context, home, printing)
     found = desk.runs.find(run)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from vpnmigrate.cli.options import Adopt, Asking, Aws, Home, PlanOrRun, Printing, TakeOver
+from vpnmigrate.report import results
 
 
 def rollback(
@@ -28,7 +29,6 @@ def rollback(
     from vpnmigrate.cli import run_actions
     from vpnmigrate.cli.context import desk_of
     from vpnmigrate.cli.run_session import Terms, named
-    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     terms = Terms(aws, asking, take_over, adopt=named(adopt))

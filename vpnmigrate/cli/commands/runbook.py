@@ -11,6 +11,7 @@ import typer
 from vpnmigrate.cli.options import Home, PlanFile, Printing
 from vpnmigrate.commands import Invocation, cli
 from vpnmigrate.errors import RefusedError, UsageError
+from vpnmigrate.local.documents import load_plan, save_text
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.rehearse import rehearse
 from vpnmigrate.report.runbook import runbook_of
@@ -40,7 +41,6 @@ def runbook(
     path, and repeat what this directory and environment decide.
     """
     from vpnmigrate.cli.context import desk_of
-    from vpnmigrate.local.documents import load_plan, save_text
     from vpnmigrate.report.runbook.render import as_json
 
     desk = desk_of(context, Home(), printing)

@@ -18,15 +18,21 @@ from vpnmigrate.cli.crash_log import Keeping
 from vpnmigrate.cli.options import Printing
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.documents import SCENARIOS, describe_documents, read_plan, scenario_text
+from vpnmigrate.local.settings import CLOCK_VARIABLE
+from vpnmigrate.model.clock import moment
+from vpnmigrate.planning.playbook import duration_from
+from vpnmigrate.report import results
+from vpnmigrate.sandbox.scenarios.load import world_of
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 from vpnmigrate.sandbox.scenarios.scenario import (
     Scenario,
     scenario_from_describe,
     scenario_from_survey,
 )
+from vpnmigrate.sandbox.server.client import Client
+from vpnmigrate.sandbox.server.clock import PacedClock
 
 if TYPE_CHECKING:
-    from vpnmigrate.sandbox.server.client import Client
     from vpnmigrate.sandbox.server.serve import Server
 
 
@@ -78,11 +84,7 @@ def serve(
     AWS_ACCESS_KEY_ID=SANDBOX_BOB makes you the user bob.  With VPNMIGRATE_CLOCK this program lives
     in the sandbox's time.  Everything in it is gone when it stops.
     """
-    import os
-
     from vpnmigrate.cli.context import results_of
-    from vpnmigrate.local.settings import CLOCK_VARIABLE
-    from vpnmigrate.report import results
 
     astray = tuple(name for name in results.ASTRAY if name in os.environ)
     with served(scenario, port=port, speed=speed, attentive=attentive) as server:
@@ -95,7 +97,6 @@ def serve(
 def scenarios(printing: Printing) -> None:
     """List the scenarios that come with the program."""
     from vpnmigrate.cli.context import results_of
-    from vpnmigrate.report import results
 
     named = titles()
     results_of(printing).give(results.listing_text(named), results.listing_json("scenarios", named))
@@ -149,9 +150,6 @@ def advance(
     Whoever lives in its time, as with VPNMIGRATE_CLOCK, is there at once.
     """
     from vpnmigrate.cli.context import results_of
-    from vpnmigrate.errors import UsageError
-    from vpnmigrate.model.clock import moment
-    from vpnmigrate.planning.playbook import duration_from
 
     wanted = duration_from(span)
     if wanted is None:
@@ -192,9 +190,6 @@ def served(
     Raises:
         UsageError: There is no such scenario, or the port cannot be had.
     """
-    from vpnmigrate.sandbox.scenarios.load import world_of
-    from vpnmigrate.sandbox.server.clock import PacedClock
-
     world = world_of(load(name_or_path), PacedClock(speed))
     robot = None if attentive is None else timedelta(seconds=attentive)
     logging.getLogger("vpnmigrate.sandbox").addHandler(Keeping(("sandbox", "serve")))
@@ -229,8 +224,6 @@ def control(endpoint_url: str | None) -> Client:
     Raises:
         UsageError: No sandbox was named.
     """
-    from vpnmigrate.sandbox.server.client import Client
-
     if endpoint_url is None:
         raise UsageError(
             "which sandbox?",

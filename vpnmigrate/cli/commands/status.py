@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from vpnmigrate.cli.options import Home, Printing, runs
+from vpnmigrate.report import status as view
 
 
 def status(
@@ -32,7 +33,6 @@ def status(
     """
     from vpnmigrate.cli.context import desk_of
     from vpnmigrate.cli.run_status import standing_of, standings_of
-    from vpnmigrate.report import status as view
 
     desk = desk_of(context, home, printing)
     if watch:

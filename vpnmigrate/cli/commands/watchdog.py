@@ -43,6 +43,7 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Direction
+from vpnmigrate.report import results
 from vpnmigrate.report.errors import StoppedError
 from vpnmigrate.report.status import Standing
 from vpnmigrate.report.text import safe
@@ -55,7 +56,6 @@ def watchdog(context: typer.Context, run: RunId, aws: Aws, home: Home, printing:
     the journal until that time has passed.
     """
     from vpnmigrate.cli.context import desk_of
-    from vpnmigrate.report import results
 
     desk = desk_of(context, home, printing)
     stands = guard(desk, run, aws)
