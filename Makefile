@@ -23,7 +23,7 @@ KILLS ?= 200
 kill-processes: .tox/tool/ready ## SIGKILL real processes at KILLS=200 random instants, and go on
 	VPNMIGRATE_TEST_KILLS=$(KILLS) .tox/tool/bin/tox run -e tests -- -n 0 --no-cov tests/e2e/test_killed.py
 
-FULL = tests/test_taking_over.py tests/test_disk_fails.py tests/test_journal_gone.py tests/e2e
+FULL = tests/engine/test_take_over.py tests/engine/test_disk_failures.py tests/engine/test_lost_journal.py tests/e2e
 full-counts: .tox/tool/ready ## every take-over, failed write, lost journal and signal; test tries a share
 	VPNMIGRATE_TEST_FULL=1 .tox/tool/bin/tox run -e tests -- $(FULL)
 

@@ -41,10 +41,9 @@ _AWS_ENVIRONMENT = {
 WHOLE_RUNS = {
     "test_bad_input",
     "test_commit_confirm",
-    "test_confirming",
-    "test_orders",
-    "test_proving",
-    "test_rehearsal",
+    "test_simulated_orders",
+    "test_rollback_proof",
+    "test_rehearse",
     "test_runner",
     "test_runner_mishaps",
     "test_verbs",

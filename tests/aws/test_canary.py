@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.builders import MIGRATION, a_plan
 from tests.sandbox.worlds import bundled
+from tests.support.builders import MIGRATION, a_plan
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.devices.configuration import parse

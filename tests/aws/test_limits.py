@@ -29,7 +29,7 @@ from tests.aws.hostile_server import (
     trickle,
     whole,
 )
-from tests.builders import a_plan
+from tests.support.builders import a_plan
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.allowance import Allowance, within
 from vpnmigrate.aws.call_threads import MOST_LEFT, CallThreads

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.counts import share
+from tests.support.counts import share
 from vpnmigrate.local.documents import load_playbook
 from vpnmigrate.model.decisions import KeyMode
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.builders import NOON
+from tests.support.builders import NOON
 from vpnmigrate.cli.prompts import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
 from vpnmigrate.engine.ports import Choice, Overdue
 from vpnmigrate.local.program_files import pinned

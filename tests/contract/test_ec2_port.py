@@ -16,8 +16,8 @@ import boto3
 import msgspec
 import pytest
 
-from tests.builders import snapshot_by_tag
 from tests.sandbox.worlds import bundled
+from tests.support.builders import snapshot_by_tag
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients, ClientSource
 from vpnmigrate.engine.ports import Ec2

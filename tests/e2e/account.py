@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.awscli.cli import AwsCli
+from tests.aws_cli.cli import AwsCli
 
 CREATED = "CreateRoute"
 PROPAGATED = "EnableVgwRoutePropagation"

@@ -17,8 +17,8 @@ import msgspec
 
 from tests.e2e.quick import ENGINEER
 from tests.e2e.shells import PATIENCE, Terminal
-from tests.shapes import Shape, shape_left, shape_of
-from tests.stage import Stage
+from tests.support.shapes import Shape, shape_left, shape_of
+from tests.support.stage import Stage
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.commands.sandbox import load

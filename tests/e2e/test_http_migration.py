@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.awscli.cli import AwsCli
+from tests.aws_cli.cli import AwsCli
 from tests.e2e.account import Account, after, described
 from tests.e2e.shells import Terminal, served
 from vpnmigrate.sandbox.server.client import Client

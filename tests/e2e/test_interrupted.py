@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.counts import share
 from tests.e2e.operators import Migration, a_migration, until
 from tests.e2e.shells import PATIENCE
+from tests.support.counts import share
 
 INTERRUPTED = 7
 BETWEEN = 0.05

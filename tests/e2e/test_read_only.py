@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.counts import share
 from tests.e2e.operators import Migration, a_migration, ended, until
 from tests.e2e.shells import PATIENCE, ROOT
+from tests.support.counts import share
 from vpnmigrate.journal.records import Intended
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.model.changes import CreateVpnConnection, CreateVpnGateway

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.builders import (
+from tests.support.builders import (
     OLD,
     a_connection,
     a_customer_gateway,
@@ -17,7 +17,7 @@ from tests.builders import (
     minutes,
     ordinary_tables,
 )
-from tests.stage import Stage
+from tests.support.stage import Stage
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits

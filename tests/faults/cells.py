@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from tests.builders import MIGRATION, OLD, VPC, minutes
 from tests.faults.branching import TEMPER, Journey, Leg, is_as_asked, retire
-from tests.stage import Stage
+from tests.support.builders import MIGRATION, OLD, VPC, minutes
+from tests.support.stage import Stage
 from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import Exit, HeldError, RefusedError, VpnMigrateError

@@ -23,9 +23,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.builders import BOTH, MAIN, MIGRATION, OLD, OLD_VPN, VPC, minutes, snapshot_by_tag
 from tests.faults.branching import EDGE, SPARE, STATIC_VPN
-from tests.stage import Stage
+from tests.support.builders import (
+    BOTH,
+    MAIN,
+    MIGRATION,
+    OLD,
+    OLD_VPN,
+    VPC,
+    minutes,
+    snapshot_by_tag,
+)
+from tests.support.stage import Stage
 from vpnmigrate.model.ec2 import Role, Tag
 
 ELSEWHERE: Final = "10.77.0.0/16"

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from tests.builders import OLD, OLD_VPN, minutes
 from tests.faults.branching import STATIC_VPN, everything, forward_to, is_as_asked
 from tests.faults.cells import Ending, lies, portrait, went
 from tests.faults.hands import DEEDS, cells
-from tests.stage import Lookout, Stage
+from tests.support.builders import OLD, OLD_VPN, minutes
+from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import (
     ClaimedError,

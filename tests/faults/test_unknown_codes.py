@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.branching import Leg, legs
 from tests.faults.cells import Ending, went
-from tests.stage import Stage
+from tests.support.stage import Stage
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, Exit
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import Intended

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.builders import MIGRATION, NOON
-from tests.journal.stories import OPENED, Story, entries
+from tests.support.builders import MIGRATION, NOON
+from tests.support.journals import OPENED, Story, entries
 from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.journal.chain import genesis, lines_of, read_chain
 from vpnmigrate.journal.records import JOURNAL_FORMAT, Entry, Noted

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from tests.cli.terminal import Ran, Terminal
-from tests.counts import share
 from tests.mangled.proxy import CANARY, Mangler, between
 from tests.mangled.written import hooks_in, leaks
+from tests.support.counts import share
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.cli.options import Aws
 from vpnmigrate.cli.sandbox_dependencies import SandboxParts

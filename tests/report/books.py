@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from tests.builders import (
+from tests.support.builders import (
     MIGRATION,
     NOON,
     OLD,

@@ -7,8 +7,8 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from tests.builders import a_proof
 from tests.report.examples import NEW, a_plan
+from tests.support.builders import a_proof
 from vpnmigrate.commands import Invocation
 from vpnmigrate.model.changes import DeleteVpnGateway
 from vpnmigrate.model.decisions import Decisions, Exceptions, HookMoment, TestVpc, TunnelOptions

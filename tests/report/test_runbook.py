@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from tests.builders import OLD, OLD_VPN, a_customer_gateway
 from tests.report.books import a_book, a_large_plan, a_plan, a_rehearsal, an_evil_plan
+from tests.support.builders import OLD, OLD_VPN, a_customer_gateway
 from vpnmigrate.commands import Invocation
 from vpnmigrate.model.decisions import Approvals, Decisions, TestVpc, Window
 from vpnmigrate.model.gates import Gate

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.builders import OLD as STAGE_OLD
-from tests.builders import VPC as STAGE_VPC
 from tests.sandbox.worlds import OLD, TABLE, VPC, a_world, ask, refused
-from tests.stage import Stage
+from tests.support.builders import OLD as STAGE_OLD
+from tests.support.builders import VPC as STAGE_VPC
+from tests.support.stage import Stage
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 from vpnmigrate.sandbox.world import World

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.builders import (
+from tests.support.builders import (
     FORWARD,
     NEW,
     NEW_VPN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from tests.builders import (
+from tests.support.builders import (
     BACK,
     BOTH,
     FORWARD,

@@ -1,0 +1,251 @@
+"""The narrow reading, and how its failures are told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import boto3
+import pytest
+from botocore import exceptions as botocore
+
+from tests.aws.answering import NOT_THERE, Answering, Params, Refusal
+from tests.support.builders import MIGRATION, NEW, OLD, VPC, a_gateway, a_plan, a_survey
+from vpnmigrate.aws.account import Reader
+from vpnmigrate.aws.read_errors import CredentialsExpiredError
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.errors import (
+    AwsError,
+    AwsUnreadableError,
+    NoCredentialsError,
+    NotAuthorizedError,
+    NotFoundError,
+    UnreachableError,
+)
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.ec2 import Tag
+
+WITH_TEST_VPC = a_plan(decisions=Decisions(test_vpc=TestVpc("10.99.0.0/24")))
+URL = "https://ec2.eu-west-1.amazonaws.com/"
+OURS = [{"Key": Tag.MIGRATION.value, "Value": MIGRATION}]
+
+
+def look_at(answering: Answering, plan=None):
+    """Look through *answering*."""
+    return Reader(answering.clients(), VirtualClock()).look(plan or a_plan())
+
+
+class TestWhatIsAsked:
+    """The describe calls of a look."""
+
+    def test_three_calls(self):
+        """A look is three describe calls, and the gateways are asked for without a filter."""
+        answering = Answering()
+        look_at(answering)
+
+        assert answering.asked == [
+            ("DescribeVpnGateways", {}),
+            (
+                "DescribeVpnConnections",
+                {"Filters": [{"Name": "vpn-gateway-id", "Values": [OLD]}]},
+            ),
+            (
+                "DescribeRouteTables",
+                {"Filters": [{"Name": "vpc-id", "Values": [VPC]}], "MaxResults": 100},
+            ),
+        ]
+
+    def test_our_gateways(self):
+        """Connections are asked for on the old gateway, on newer ones, and where our tag is.
+
+        A gateway of the run may have lost its tags, and others may carry them.
+        """
+        rows = [
+            {"VpnGatewayId": NEW, "State": "available"},
+            {"VpnGatewayId": "vgw-tagged", "State": "available", "Tags": OURS},
+            {"VpnGatewayId": "vgw-foreign", "State": "available"},
+            {"VpnGatewayId": OLD, "State": "available"},
+        ]
+        answering = Answering({"DescribeVpnGateways": {"VpnGateways": rows}})
+        known = (a_gateway("vgw-foreign", on=None), a_gateway("vgw-tagged", on=None))
+        reading = look_at(answering, a_plan(before=a_survey(other_gateways=known)))
+
+        filters = answering.params("DescribeVpnConnections")["Filters"]
+        assert filters == [{"Name": "vpn-gateway-id", "Values": sorted([NEW, OLD, "vgw-tagged"])}]
+        assert [gateway.id for gateway in reading.gateways] == sorted(
+            [NEW, OLD, "vgw-foreign", "vgw-tagged"]
+        )
+
+    def test_test_vpc(self):
+        """With a test VPC in the plan, newer VPCs are read with their subnets and tables."""
+        answering = Answering(
+            {
+                "DescribeVpcs": {"Vpcs": [{"VpcId": "vpc-test"}, {"VpcId": VPC}]},
+                "DescribeSubnets": {"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-test"}]},
+            }
+        )
+        reading = look_at(answering, WITH_TEST_VPC)
+
+        assert answering.params("DescribeVpcs") == {}
+        new = [{"Name": "vpc-id", "Values": ["vpc-test"]}]
+        assert answering.params("DescribeSubnets")["Filters"] == new
+        (filtered,) = answering.params("DescribeRouteTables")["Filters"]
+        assert filtered["Values"] == sorted(["vpc-test", VPC])
+        assert ([v.id for v in reading.vpcs], [s.id for s in reading.subnets]) == (
+            ["vpc-test"],
+            ["subnet-1"],
+        )
+
+    def test_every_page(self):
+        """Route tables beyond the first page are read (case 18)."""
+
+        def page(params: Params) -> Params:
+            start = int(params.get("NextToken", "0"))
+            tables = [{"RouteTableId": f"rtb-{n:03}"} for n in range(start, start + 50)]
+            return {
+                "RouteTables": tables,
+                **({"NextToken": str(start + 50)} if start < 100 else {}),
+            }
+
+        reading = look_at(Answering({"DescribeRouteTables": page}))
+
+        assert [t.id for t in reading.tables] == [f"rtb-{n:03}" for n in range(150)]
+
+    def test_begun_before_the_first_read(self):
+        """A look's moment is before its first read, since that is what belief counts from."""
+        clock = VirtualClock()
+        before = clock.now()
+
+        def slow(_: Params) -> Params:
+            clock.sleep(timedelta(seconds=7))
+            return {}
+
+        reader = Reader(Answering({"DescribeVpnGateways": slow}).clients(), clock)
+        assert reader.look(a_plan()).begun == before
+
+
+DENIED = Refusal("UnauthorizedOperation", "You are not authorized.", 403)
+PASSING = [
+    (Refusal("RequestLimitExceeded", status=503), AwsUnreadableError),
+    (Refusal("InternalError", status=500), AwsUnreadableError),
+    (Refusal("RequestExpired"), CredentialsExpiredError),
+    (Refusal("ExpiredToken"), CredentialsExpiredError),
+    (botocore.NoCredentialsError(), CredentialsExpiredError),
+    (botocore.SSOTokenLoadError(error_msg="log in"), CredentialsExpiredError),
+    (Refusal("AuthFailure", status=401), CredentialsExpiredError),
+    (botocore.EndpointConnectionError(endpoint_url=URL), UnreachableError),
+    (botocore.ConnectTimeoutError(endpoint_url=URL), UnreachableError),
+    (botocore.ReadTimeoutError(endpoint_url=URL), AwsUnreadableError),
+    (botocore.ConnectionClosedError(endpoint_url=URL), AwsUnreadableError),
+    # What botocore's parsers make of bytes that are no answer.
+    (KeyError("GetCallerIdentityResult"), AwsUnreadableError),
+    (MemoryError(), AwsUnreadableError),
+]
+
+
+class TestFailures:
+    """What a look that fails says."""
+
+    @pytest.mark.parametrize(("answer", "kind"), PASSING)
+    def test_a_later_look_may_do_better(self, answer, kind):
+        """Throttling, expiry and a lost way to AWS are told as such, with what to do."""
+        with pytest.raises(AwsUnreadableError) as caught:
+            look_at(Answering({"DescribeVpnConnections": answer}))
+
+        assert type(caught.value) is kind
+        assert caught.value.advice
+
+    def test_an_answer_without_its_list_is_none(self):
+        """A page that a proxy gives in AWS's place is not taken for an account with nothing in it.
+
+        Its body is well-formed, its status 200, and botocore makes an empty answer of it.
+        """
+        with pytest.raises(AwsUnreadableError, match="VpnGateways"):
+            look_at(Answering({"DescribeVpnGateways": {"VpnGateways": NOT_THERE}}))
+
+    @pytest.mark.parametrize(
+        "call", ["DescribeVpnGateways", "DescribeVpnConnections", "DescribeRouteTables"]
+    )
+    def test_denied(self, call):
+        """A missing permission is named, and no later look will do better."""
+        with pytest.raises(NotAuthorizedError) as caught:
+            look_at(Answering({call: DENIED}))
+
+        assert f"ec2:{call}" in caught.value.message
+        assert f"ec2:{call}" in caught.value.advice
+
+    def test_other_refusals(self):
+        """Any other refusal is final, with AWS's code and words."""
+        with pytest.raises(AwsError, match="InvalidFilter: the filter is bad") as caught:
+            look_at(
+                Answering({"DescribeRouteTables": Refusal("InvalidFilter", "the filter is bad")})
+            )
+
+        assert type(caught.value) is AwsError
+
+    def test_credentials_are_looked_for_afresh(self):
+        """After an expiry the next look opens a new session and succeeds (case 53)."""
+        sessions = [
+            Answering({"DescribeVpnGateways": Refusal("RequestExpired")}).session(),
+            Answering().session(),
+        ]
+
+        def open_session() -> boto3.Session:
+            return sessions.pop(0)
+
+        reader = Reader(Clients(open_session), VirtualClock())
+        with pytest.raises(CredentialsExpiredError):
+            reader.look(a_plan())
+
+        assert reader.look(a_plan()).gateways == ()
+        assert sessions == []
+
+    def test_a_session_that_cannot_be_opened_any_more(self):
+        """In a run, credentials that are gone may come back: looking goes on."""
+        answering = Answering()
+        outcomes: list[boto3.Session | None] = [None, answering.session()]
+
+        def open_session() -> boto3.Session:
+            opened = outcomes.pop(0)
+            if opened is None:
+                raise NoCredentialsError("the profile is gone")
+            return opened
+
+        reader = Reader(Clients(open_session), VirtualClock())
+        with pytest.raises(AwsUnreadableError, match="the profile is gone"):
+            reader.look(a_plan())
+        assert reader.look(a_plan()).gateways == ()
+
+
+class TestIdentity:
+    """Who we are."""
+
+    def test_account_and_arn(self):
+        """STS tells account and ARN."""
+        answering = Answering({"GetCallerIdentity": {"Account": "123456789012", "Arn": "arn:x"}})
+        who = Reader(answering.clients(), VirtualClock()).identity()
+
+        assert (who.account, who.arn) == ("123456789012", "arn:x")
+
+    @pytest.mark.parametrize(
+        ("answer", "kind"),
+        [
+            (Refusal("InvalidClientTokenId", status=403), NoCredentialsError),
+            (botocore.NoCredentialsError(), NoCredentialsError),
+            (Refusal("ExpiredToken", status=403), CredentialsExpiredError),
+            (Refusal("AccessDenied", status=403), NotAuthorizedError),
+        ],
+    )
+    def test_failures(self, answer, kind):
+        """Credentials that AWS does not know are told apart from those that expired."""
+        with pytest.raises(kind):
+            Reader(Answering({"GetCallerIdentity": answer}).clients(), VirtualClock()).identity()
+
+
+def test_not_found_is_a_mistake_in_the_command():
+    """An id that this account does not know leads to where to look for it."""
+    answering = Answering({"DescribeRouteTables": Refusal("InvalidVpcID.NotFound")})
+
+    with pytest.raises(NotFoundError) as caught:
+        look_at(answering)
+    assert "--region" in caught.value.advice

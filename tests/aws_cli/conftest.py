@@ -1,0 +1,89 @@
+"""The AWS CLI before a sandbox with three Classic connections, for the tests of this room."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.aws_cli.cli import VARIABLE, AwsCli
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
+from vpnmigrate.sandbox.server.serve import serve
+from vpnmigrate.sandbox.world import World
+
+
+class Sandbox:
+    """A served world whose time stands still unless it is told to pass."""
+
+    def __init__(self, world: World, clock: VirtualClock, aws: AwsCli) -> None:
+        self.aws = aws
+        self.devices = world.devices
+        self.keys = world.keys
+        self._clock = clock
+
+    def wait(self, **span: float) -> None:
+        """Let time pass."""
+        self._clock.sleep(timedelta(**span))
+
+
+@pytest.fixture(scope="session")
+def aws_program() -> Iterator[Path]:
+    """Give the AWS CLI; tox installs one, and without it there is nothing to test with.
+
+    It is started once for all commands (``warm_server``).
+    """
+    if VARIABLE not in os.environ:
+        pytest.skip(f"{VARIABLE} does not say where the AWS CLI is; tox sets it")
+    own_python = Path(os.environ[VARIABLE]).with_name("python")
+    # Not in pytest's directory: the name of a socket must be short.
+    with TemporaryDirectory() as place, warm(own_python, Path(place)) as program:
+        yield program
+
+
+@contextmanager
+def warm(own_python: Path, place: Path) -> Iterator[Path]:
+    """Start the CLI of *own_python* in *place*, and give the program that stands for it."""
+    here = Path(__file__).parent
+    address = place / "socket"
+    program = place / "aws"
+    program.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -IS "{here / "warm_client.py"}" "{address}" "$@"\n',
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    nobody = {"PATH": os.environ["PATH"], "HOME": str(place), "PYTHONUTF8": "1"}
+    with subprocess.Popen(
+        [str(own_python), str(here / "warm_server.py"), str(address)],
+        cwd=place,
+        env=nobody,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+        try:
+            yield program
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def sandbox(aws_program: Path, tmp_path: Path) -> Iterator[Sandbox]:
+    """Serve the scenario with two BGP connections, a static one and a table of every kind."""
+    file = files("vpnmigrate.sandbox") / "scenarios" / "three-connections.yaml"
+    scenario = scenario_from_text(file.read_text(encoding="utf-8"), "three-connections")
+    clock = VirtualClock()
+    world = world_of(scenario, clock)
+    with serve(world) as server:
+        yield Sandbox(world, clock, AwsCli(aws_program, server.environment, tmp_path))

@@ -1,0 +1,240 @@
+"""The runbook's own commands, run by the AWS CLI, end where the program ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.aws_cli.by_hand import Shell, blocks
+from tests.support.builders import snapshot_by_tag
+from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.cli.commands.sandbox import load
+from vpnmigrate.commands import Invocation
+from vpnmigrate.local.vault import Vault
+from vpnmigrate.model.decisions import Decisions, InsideMode, KeyMode, TestVpc
+from vpnmigrate.model.ec2 import MigrationId, Role, VpnGatewayId
+from vpnmigrate.model.plan import GATEWAY_ROLE, Plan, connection_role
+from vpnmigrate.planning.drift import differences
+from vpnmigrate.planning.planner import plan_from, unexpected
+from vpnmigrate.rehearsal.rehearse import rehearse
+from vpnmigrate.report.runbook import runbook_of
+from vpnmigrate.report.runbook.render import markdown
+from vpnmigrate.sandbox.client.boto import session_for
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
+from vpnmigrate.sandbox.scenarios.scenario import Scenario
+from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.serve import serve
+from vpnmigrate.sandbox.world import World
+
+SPEED = 120
+"""EC2's minutes take half a second: less than the CLI needs to start."""
+FULL = bool(os.environ.get("VPNMIGRATE_TEST_BY_HAND"))
+"""Set to anything: every topology, and the way back from every row.  Ten minutes."""
+
+SMALL = """
+title: One static connection; one table with everything a table can have, and an edge table
+vpcs:
+  - {id: vpc-0a300000000000001, cidrs: [10.30.0.0/16, "2001:db8:30::/56"]}
+gateways:
+  - id: vgw-0a300000000000001
+    asn: 7224
+    vpc: vpc-0a300000000000001
+    tags: {Name: "it's \\"old\\" & <b>$(id)`id`</b>, x", team: "a|b"}
+customer_gateways:
+  - {id: cgw-0a300000000000003, ip: 203.0.113.33, name: warehouse}
+connections:
+  - id: vpn-0a300000000000003
+    customer_gateway: cgw-0a300000000000003
+    gateway: vgw-0a300000000000001
+    static: true
+    prefixes: [192.168.30.0/24]
+    inside_cidrs: [169.254.62.0/30, 169.254.62.4/30]
+route_tables:
+  - id: rtb-0a300000000000002
+    vpc: vpc-0a300000000000001
+    main: true
+    propagates: [vgw-0a300000000000001]
+    routes:
+      10.99.0.0/16: vgw-0a300000000000001
+      "2001:db8:99::/48": vgw-0a300000000000001
+      pl-0a300000000000001: vgw-0a300000000000001
+  - id: rtb-0a300000000000004
+    vpc: vpc-0a300000000000001
+    edge_of: [vgw-0a300000000000001]
+    routes: {10.30.3.0/24: eni-0a300000000000001}
+"""
+OLD_SECRETS = Decisions(keys=KeyMode.REUSE, inside=InsideMode.KEEP, change="CHG-123")
+
+
+@dataclass
+class Migration:
+    """A served world with a robot at its devices, its plan, and the runbook as printed."""
+
+    plan: Plan
+    document: str
+    shell: Shell
+    world: World
+    account: Account
+
+    @property
+    def made(self) -> dict[Role, str]:
+        """What carries this migration's tags, by role."""
+        return dict(snapshot_by_tag(self.account.look(self.plan), self.plan.migration).ours)
+
+    def forward(self, rows: str = "") -> None:
+        """Paste the way forward, or some of it."""
+        self._paste("forward", rows)
+
+    def back(self) -> None:
+        """Paste the whole way back."""
+        self._paste("back", "")
+
+    def finalize(self) -> None:
+        """Paste step 11."""
+        self._paste("finalize", "")
+
+    def _paste(self, way: str, rows: str) -> None:
+        self.shell.paste(*blocks(self.document, "opening"), *blocks(self.document, way, rows))
+
+    def require_migrated(self) -> None:
+        """See that all is as the plan expects after step 10, and traffic flows."""
+        made = self.made
+        after = self.account.survey(VpnGatewayId(made[GATEWAY_ROLE]))
+        assert unexpected(self.plan, made, after) == ()
+        assert all(any(t.up for t in c.telemetry) for c in after.connections)
+
+    def require_as_before(self) -> None:
+        """See that nothing differs from before, and nothing of ours is left."""
+        now = self.account.survey(self.plan.old_gateway)
+        assert differences(self.plan.before, now) == ()
+        assert self.made == {}
+        assert all(any(t.up for t in c.telemetry) for c in now.connections)
+
+
+def begun(
+    scenario: Scenario, decisions: Decisions, program: Path, home: Path
+) -> Iterator[Migration]:
+    """Serve *scenario*, plan for it, and print the runbook."""
+    clock = PacedClock(SPEED)
+    world = world_of(scenario, clock)
+    session = session_for(world)
+    account = Account(Clients(lambda: session), clock, Vault(home / "vault"))
+    plan = plan_from(
+        account.survey(scenario.gateways[0].id),
+        decisions,
+        "standard",
+        migration=MigrationId("m-00c0ffee"),
+        made=clock.now(),
+        tool="test",
+    )
+    document = markdown(runbook_of(plan, rehearse(plan, lambda _: None), "plan.json", Invocation()))
+    with serve(world, attentive=timedelta(seconds=20)) as server:
+        shell = Shell(program, server.environment, home)
+        yield Migration(plan, document, shell, world, account)
+
+
+@pytest.fixture
+def small(aws_program: Path, tmp_path: Path) -> Iterator[Migration]:
+    scenario = scenario_from_text(SMALL, "small")
+    yield from begun(scenario, OLD_SECRETS, aws_program, tmp_path)
+
+
+def test_forward_and_back_without_this_program(small):
+    """The fenced blocks of the document migrate, and take back, as the program would.
+
+    The new side has every tag, prefix, route, propagation and edge association that the plan
+    expects; afterwards nothing differs from before.  No key was in the document, in a command or
+    in an environment.
+    """
+    small.forward()
+    small.require_migrated()
+    tags = small.account.survey(VpnGatewayId(small.made[GATEWAY_ROLE])).gateway.tags
+    assert tags["vpnmigrate:change"] == "CHG-123"
+
+    small.back()
+    small.require_as_before()
+
+    assert len(small.world.keys) == 2  # the new tunnels had the old keys
+    told = small.shell.seen + small.document
+    assert not [key for key in small.world.keys if key in told]
+
+
+def test_by_hand_the_old_side_is_not_taken_for_the_new_one(small):
+    """Tags of this migration on what was there before hide nothing and give nothing away."""
+    plan = small.plan
+    for resource, role in (
+        (plan.old_gateway, GATEWAY_ROLE),
+        (plan.old_connections[0], connection_role(plan.old_connections[0])),
+    ):
+        tags = {"vpnmigrate:migration": plan.migration, "vpnmigrate:role": role}
+        rows = [{"Key": key, "Value": value} for key, value in tags.items()]
+        small.world.execute("ec2", "CreateTags", {"Resources": [resource], "Tags": rows})
+
+    small.forward()
+    small.back()
+
+    now = small.account.survey(plan.old_gateway)
+    assert differences(plan.before, now) == ()
+
+
+SCENARIOS = [
+    ("three-connections", Decisions(asn=64600)),
+    ("single-bgp", Decisions(test_vpc=TestVpc("10.255.255.0/24"))),
+    ("cloudhub", Decisions(keys=KeyMode.SECRETS_MANAGER)),
+    ("single-static", OLD_SECRETS),
+]
+
+
+@pytest.fixture(params=SCENARIOS, ids=lambda each: each[0])
+def larger(request, aws_program: Path, tmp_path: Path) -> Iterator[Migration]:
+    name, decisions = request.param
+    yield from begun(load(name), decisions, aws_program, tmp_path)
+
+
+needs_patience = pytest.mark.skipif(
+    not FULL, reason="takes minutes; set VPNMIGRATE_TEST_BY_HAND=1 for it"
+)
+
+
+@needs_patience
+def test_every_topology_without_this_program(larger):
+    """Every scenario goes forward, back, forward again and is finalized by hand."""
+    larger.forward()
+    larger.require_migrated()
+    larger.back()
+    larger.require_as_before()
+    larger.forward()
+    larger.finalize()
+
+    larger.require_migrated()
+    left = larger.account.survey(larger.plan.old_gateway)
+    assert [c.id for c in left.living] == []
+
+
+@needs_patience
+@pytest.mark.parametrize("last", range(1, 10))
+def test_back_from_every_row(small, last):
+    """Wherever the way forward ended, the same blocks lead back."""
+    small.forward(" ".join(f"F{number}" for number in range(1, last + 1)))
+    small.back()
+
+    small.require_as_before()
+
+
+@needs_patience
+def test_a_block_may_be_pasted_again(small):
+    """What is done is not done twice, in either direction."""
+    small.forward()
+    small.forward()
+    small.require_migrated()
+    small.back()
+    small.back()
+
+    small.require_as_before()

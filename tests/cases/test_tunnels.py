@@ -1,0 +1,134 @@
+"""Edge cases of tunnels that come up badly: whole runs on the sandbox, with its device model."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.support.stage import Lookout, Stage
+from vpnmigrate.errors import HeldError
+from vpnmigrate.journal.records import Flapped, OutageEnded, StepSettled, TrafficVerified
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.decisions import Decisions, TunnelPolicy, Verification, Waits
+from vpnmigrate.model.ec2 import AWS_VPN
+from vpnmigrate.model.snapshot import Word
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+
+
+@pytest.fixture
+def stage(tmp_path) -> Stage:
+    return Stage(tmp_path)
+
+
+def new_connection(stage: Stage) -> str:
+    """Find the one connection that the run has made."""
+    rows = stage.world.execute("ec2", "DescribeVpnConnections", {})["VpnConnections"]
+    (new,) = [row["VpnConnectionId"] for row in rows if row["Category"] == AWS_VPN]
+    return str(new)
+
+
+class Idler(Lookout):
+    """Watches until traffic flows, then lets the new tunnels idle out, once, for a while."""
+
+    def __init__(self, stage: Stage, idle: timedelta) -> None:
+        super().__init__()
+        self._stage = stage
+        self._idle = idle
+        self.back_up: datetime | None = None
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().waits(step, why, waited, limit)
+        if self.back_up is None and "hold steady" in why:
+            new = new_connection(self._stage)
+            self._stage.world.devices.disable(new)
+            self._stage.clock.sleep(self._idle)
+            self.back_up = self._stage.clock.now()
+            self._stage.world.devices.enable(new)
+
+
+def test_ipsec_without_bgp_is_down_and_says_why(stage):
+    """Case 57: a tunnel whose message says that IPsec is up is DOWN all the same, and is shown."""
+    stage.forward()
+
+    without_bgp = [why for why in stage.lookout.waits_seen if "IPSEC IS UP" in why]
+    assert without_bgp
+    assert all("0 of 2 tunnels UP" in why for why in without_bgp)
+
+
+def test_a_tunnel_that_idles_out_is_not_yet_stable(stage):
+    """Case 59: the first UP does not end the outage; what must hold starts again after a drop."""
+    idler = Idler(stage, timedelta(seconds=5))
+
+    stage.forward(lookout=idler)
+
+    (verified,) = stage.records(TrafficVerified)
+    (ended,) = stage.records(OutageEnded)
+    assert idler.back_up is not None
+    assert verified.since > idler.back_up
+    assert ended.at == verified.since
+
+
+class Flapper(Idler):
+    """Lets the new tunnels idle out, once, while verified traffic soaks."""
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().waits(step, why if "soaks" in why else "", waited, limit)
+
+
+def test_a_flap_while_it_soaks_begins_the_soak_again(tmp_path):
+    """The outage has ended at the first green; step 10 is done only after an unbroken soak."""
+    soak = timedelta(minutes=5)
+    stage = Stage(tmp_path, decisions=Decisions(waits=Waits(soak=soak)))
+    flapper = Flapper(stage, timedelta(seconds=20))
+
+    stage.forward(lookout=flapper)
+
+    (ended,) = stage.records(OutageEnded)
+    assert flapper.back_up is not None
+    assert ended.at < flapper.back_up
+    assert len(stage.records(Flapped)) == stage.state.flaps == 1
+    (settled,) = [
+        e.at for e in stage.entries if isinstance(e.record, StepSettled) and e.record.number == 10
+    ]
+    assert settled >= flapper.back_up + soak
+
+
+def test_one_tunnel_is_good_enough_if_the_playbook_says_so(tmp_path):
+    """Case 55: with one of two UP the run ends well, and every view says that it is degraded."""
+    content = Verification(tunnels=TunnelPolicy.AT_LEAST_ONE)
+    stage = Stage(tmp_path, decisions=Decisions(verification=content))
+
+    class OneTunnel(DeviceEngineer):
+        """An engineer whose device can run only one tunnel."""
+
+        def ask(self, task):
+            word = super().ask(task)
+            if word is Word.NEW_TUNNELS_ENABLED:
+                stage.world.devices.one_tunnel(new_connection(stage))
+            return word
+
+    stage.forward(people=OneTunnel(stage.world))
+
+    (degraded,) = stage.state.degraded
+    assert "has 1 of 2 tunnels UP" in degraded
+    assert stage.state.status is RunStatus.CUT_OVER
+
+
+@pytest.mark.parametrize("up_while_detached", [True, False])
+def test_tunnels_enabled_early_prove_nothing(tmp_path, up_while_detached):
+    """Case 63: UP or not before the attach, traffic is verified only after routing is restored."""
+    stage = Stage(tmp_path, behaviour=Behaviour(tunnels_up_while_detached=up_while_detached))
+    with pytest.raises(HeldError):
+        stage.run(lambda runner: runner.forward(until=6))
+    stage.world.devices.enable(new_connection(stage))
+    stage.clock.sleep(timedelta(minutes=5))
+
+    stage.forward()
+
+    (verified,) = [e.record.since for e in stage.entries if isinstance(e.record, TrafficVerified)]
+    (routed,) = [
+        e.at for e in stage.entries if isinstance(e.record, StepSettled) and e.record.number == 9
+    ]
+    assert verified >= routed

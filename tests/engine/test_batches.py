@@ -1,0 +1,91 @@
+"""Batches of changes: together or one by one, each answer written down beside its own intent."""
+
+from __future__ import annotations
+
+import threading
+
+from tests.support.builders import NOON, OLD, a_plan
+from tests.support.stage import Lookout
+from vpnmigrate.aws.call_threads import CallThreads
+from vpnmigrate.engine.call_limits import DirectCalls, unattended
+from vpnmigrate.engine.execute import Performer
+from vpnmigrate.engine.ports import Calls
+from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.journal.records import Answered, DirectionTaken, Intended
+from vpnmigrate.model.changes import DisablePropagation
+from vpnmigrate.model.changes.base import Mark, Performed
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import RouteTableId
+from vpnmigrate.model.plan import Direction
+
+BATCH = [DisablePropagation(RouteTableId(f"rtb-{n}"), OLD) for n in range(3)]
+
+
+class Meeting:
+    """An EC2 that answers when so many calls are under way at once."""
+
+    def __init__(self, number: int) -> None:
+        self._all_there = threading.Barrier(number, timeout=30)
+        self.threads: list[str] = []
+        self.marks: set[Mark] = set()
+
+    def perform(self, change, mark):
+        self._all_there.wait()
+        self.threads.append(threading.current_thread().name)
+        self.marks.add(mark)
+        return Performed(f"req-{change.table}")
+
+
+def performed(ec2: Meeting, calls: Calls, batch=BATCH):
+    clock = VirtualClock(NOON)
+    journal = MemoryJournal(clock)
+    book = Logbook(journal, Lookout())
+    book.write(DirectionTaken(Direction.FORWARD, 2))
+    plan = a_plan(decisions=Decisions(change="CHG-1"))
+    performer = Performer(
+        ec2,  # type: ignore[arg-type]  # all of EC2 that a performer asks for
+        book,
+        clock,
+        plan,
+        calls=calls,
+        attended=unattended,
+    )
+    done = performer.perform(7, batch)
+    return done, [entry.record for entry in journal.entries[1:]]
+
+
+def test_a_batch_is_under_way_together():
+    """No call waits for the answer to another, and each answer finds its own change."""
+    ec2 = Meeting(3)
+
+    done, records = performed(ec2, CallThreads(3))
+
+    assert {(d.change.table, d.outcome.request_id) for d in done} == {
+        (change.table, f"req-{change.table}") for change in BATCH
+    }
+    assert records[:3] == [Intended(n, 7, change) for n, change in enumerate(BATCH, start=1)]
+    assert sorted(records[3:], key=lambda r: r.intent) == [
+        Answered(n, Performed(f"req-{change.table}")) for n, change in enumerate(BATCH, start=1)
+    ]
+
+
+def test_one_by_one_keeps_to_order_and_thread():
+    """With one call at a time nothing is left to chance: a journal comes out the same again."""
+    ec2 = Meeting(1)
+
+    done, records = performed(ec2, DirectCalls())
+
+    assert [d.change for d in done] == BATCH
+    assert [r.intent for r in records[3:]] == [1, 2, 3]
+    assert set(ec2.threads) == {threading.current_thread().name}
+
+
+def test_calls_carry_run_attempt_step_and_change_number():
+    """What CloudTrail shows of a call leads back to the run, and to the operator's change."""
+    ec2 = Meeting(1)
+
+    performed(ec2, DirectCalls())
+
+    assert ec2.marks == {Mark(a_plan().migration, 2, 7, "CHG-1")}

@@ -1,0 +1,50 @@
+"""Who says that they migrate a gateway."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.builders import OLD
+from vpnmigrate.engine.preconditions import Foreign, Free, Ours, claim_of, require_not_foreign
+from vpnmigrate.errors import ClaimedError, Exit
+from vpnmigrate.local.lock import holder_name
+from vpnmigrate.model.facts import ABSENT, UNKNOWN, Value
+
+US = holder_name("alice", "laptop", "77aa")
+THEM = holder_name("bob", "desk", "01ff")
+
+
+@pytest.mark.parametrize(
+    ("value", "take_over", "claim"),
+    [
+        (ABSENT, None, Free()),
+        (US, None, Ours()),
+        (US, THEM, Ours()),
+        (THEM, None, Foreign(THEM)),
+        (THEM, THEM, Free()),
+        (THEM, "bob@desk", Foreign(THEM)),
+        (holder_name("alice", "laptop", "01ff"), None, Foreign("alice@laptop/01ff")),
+        (UNKNOWN, None, Foreign("unknown")),
+    ],
+)
+def test_a_claim_is_free_ours_or_foreign(
+    value: Value, take_over: str | None, claim: Free | Ours | Foreign
+) -> None:
+    """A claim is ours to the last character, free if absent or named, and foreign otherwise."""
+    assert claim_of(value, US, take_over) == claim
+
+
+def test_a_foreign_claim_is_refused_with_the_way_on() -> None:
+    """The refusal names gateway and holder, and gives the flag that goes on in their place."""
+    with pytest.raises(ClaimedError) as caught:
+        require_not_foreign(Foreign(THEM), OLD)
+
+    assert caught.value.message == "vgw-old is being migrated by bob@desk/01ff, says its claim tag"
+    assert "--take-over bob@desk/01ff" in caught.value.advice
+    assert caught.value.exit is Exit.REFUSED
+
+
+@pytest.mark.parametrize("claim", [Free(), Ours()])
+def test_any_other_claim_is_no_hindrance(claim: Free | Ours) -> None:
+    """Nothing stands in the way of a run that claims the gateway, or of the first to."""
+    require_not_foreign(claim, OLD)

@@ -1,0 +1,206 @@
+"""Whole runs on machines whose clocks are set: in a run, between two processes, between hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.builders import NOON
+from tests.support.stage import Lookout, Stage
+from vpnmigrate.errors import HeldError, TurnBackError, VpnMigrateError
+from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.history import outages_of
+from vpnmigrate.journal.records import (
+    BaselineTaken,
+    ClockMoved,
+    Entry,
+    Intended,
+    Noted,
+    OutageBegan,
+    OutageEnded,
+)
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.changes import AttachVpnGateway, CreateVpnConnection, CreateVpnGateway
+from vpnmigrate.model.clock import Clock, VirtualClock
+from vpnmigrate.model.decisions import BackOut, Decisions, Window
+from vpnmigrate.rehearsal.simulation.clocks import HostClock
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+
+HOUR = timedelta(hours=1)
+SAME, OTHER = "this boot", "another host"
+
+
+def host(boot: str, off: timedelta = timedelta(0)) -> Callable[[VirtualClock], Clock]:
+    """Return what makes the clock of a process on a host whose wall is *off*."""
+    return lambda true: HostClock(true, boot, off)
+
+
+class Setter(Lookout):
+    """Sets the clock of the host that *stage* goes on, once, at the first entry that is *when*."""
+
+    def __init__(self, stage: Stage, by: timedelta, when: Callable[[Entry], bool]) -> None:
+        super().__init__(self._watch)
+        self._by = by
+        self._when = when
+        self.clocks: list[HostClock] = []
+
+        def made(true: VirtualClock) -> Clock:
+            self.clocks = [HostClock(true, SAME)]
+            return self.clocks[0]
+
+        stage.host_of = made
+
+    def _watch(self, entry: Entry) -> None:
+        if self.clocks and self._when(entry):
+            self.clocks.pop().put(self._by)
+
+
+def usual_outage(tmp_path: Path, *, back: bool) -> timedelta:
+    """Return how long traffic is down, the one way or the other, with a clock that nobody sets."""
+    stage = Stage(tmp_path / "usual")
+    stage.forward()
+    if back:
+        stage.back()
+    return outages_of(stage.entries)[-1].lasted
+
+
+@pytest.mark.parametrize("boot", [SAME, OTHER])
+@pytest.mark.parametrize("off", [-HOUR, HOUR, -timedelta(days=400), timedelta(days=400)])
+def test_a_rollback_after_the_clock_was_set_ends_as_soon_as_ever(
+    tmp_path: Path, boot: str, off: timedelta
+) -> None:
+    """The outage lasts as long as with a clock that was right all the time, and is so reported."""
+    stage = Stage(tmp_path)
+    stage.host_of = host(SAME)
+    stage.forward()
+    stage.host_of = host(boot, off)
+
+    state = stage.back()
+
+    assert state.status is RunStatus.ROLLED_BACK
+    assert stage.differences() == ()
+    assert outages_of(stage.entries)[-1].lasted == usual_outage(tmp_path, back=True)
+    told = stage.records(ClockMoved)
+    assert len(told) == (0 if boot is OTHER and off > timedelta(0) else 1)
+    assert all((moved.by < timedelta(0)) == (off < timedelta(0)) for moved in told)
+
+
+@pytest.mark.parametrize("by", [-HOUR, HOUR])
+@pytest.mark.parametrize("kind", [OutageBegan, Intended])
+def test_a_clock_that_is_set_in_the_outage_alters_nothing(
+    tmp_path: Path, by: timedelta, kind: type
+) -> None:
+    """Neither how long it lasts nor how long it is said to have lasted; it is said once."""
+    stage = Stage(tmp_path)
+
+    def when(entry: Entry) -> bool:
+        record = entry.record
+        attaches = isinstance(record, Intended) and isinstance(record.change, AttachVpnGateway)
+        return isinstance(record, kind) and (kind is OutageBegan or attaches)
+
+    state = stage.forward(lookout=Setter(stage, by, when))
+
+    assert state.status is RunStatus.CUT_OVER
+    (ended,) = stage.records(OutageEnded)
+    assert ended.lasted == usual_outage(tmp_path, back=False)
+    (moved,) = stage.records(ClockMoved)
+    assert abs(moved.by - by) < timedelta(seconds=10)
+    shown = [entry.wall for entry in stage.entries]
+    assert shown[-1] - NOON == stage.clock.now() - NOON + by
+
+
+def test_an_outage_began_at_the_time_that_people_saw_then(tmp_path: Path) -> None:
+    """Whatever the clock shows by now: that is the time in their notes, and in the timeline."""
+    stage = Stage(tmp_path)
+    stage.host_of = host(SAME)
+    stage.forward()
+    stage.host_of = host(SAME, HOUR)
+    stage.back()
+
+    began = [entry.wall for entry in stage.entries if isinstance(entry.record, OutageBegan)]
+    assert stage.state.outage_shown == began[-1]
+    assert [down.since for down in outages_of(stage.entries)] == began
+
+
+def test_a_clock_that_nobody_sets_is_not_talked_about(tmp_path: Path) -> None:
+    """Nor does one that is a few seconds off."""
+    stage = Stage(tmp_path)
+    stage.host_of = host(SAME)
+    stage.forward()
+    stage.host_of = host(SAME, timedelta(seconds=-5))
+
+    stage.back()
+
+    assert stage.records(ClockMoved) == []
+
+
+@pytest.mark.parametrize("off", [-HOUR, timedelta(0), HOUR])
+@pytest.mark.parametrize("boot", [SAME, OTHER])
+@pytest.mark.parametrize("creation", [CreateVpnGateway, CreateVpnConnection])
+def test_nothing_is_created_twice_because_a_clock_went_forward(
+    tmp_path: Path, boot: str, off: timedelta, creation: type
+) -> None:
+    """What the last process sent a moment ago, and no describe shows yet, is not sent again."""
+    stage = Stage(tmp_path, behaviour=Behaviour(read_lag=timedelta(seconds=110)))
+    stage.host_of = host(SAME)
+    stage.faults = Faults([Fault(creation.__name__, Kind.KILL_AFTER)])
+    with pytest.raises(Killed):
+        stage.forward()
+    stage.faults, stage.host_of = None, host(boot, off)
+
+    with pytest.raises(HeldError, match="as asked"):
+        stage.run(lambda runner: runner.forward(until=3))
+
+    assert stage.calls.count(creation.__name__) == 1
+    stage.back()
+    assert stage.differences() == ()
+
+
+def windowed(back_out: BackOut, length: timedelta) -> Decisions:
+    """Return decisions with a window that began an hour before noon."""
+    start, end = NOON - HOUR, NOON + length
+    return Decisions(window=Window(start, end, "as written"), back_out=back_out)
+
+
+def test_the_back_out_deadline_follows_the_clock_that_was_put_right(tmp_path: Path) -> None:
+    """A window is a time of day: once the clock shows that it is over, the cutover turns back."""
+    stage = Stage(tmp_path, decisions=windowed(BackOut.ROLL_BACK, 5 * HOUR))
+    setter = Setter(stage, 6 * HOUR, lambda entry: isinstance(entry.record, OutageBegan))
+
+    with pytest.raises(VpnMigrateError, match="deadline") as turned:
+        stage.forward(lookout=setter)
+
+    assert isinstance(turned.value.__cause__, TurnBackError)
+    assert stage.state.status is RunStatus.ROLLED_BACK
+
+
+def test_a_machine_that_was_paused_before_the_cutover_asks_its_gates_again(tmp_path: Path) -> None:
+    """A paused virtual machine counts no uptime: only its clock shows that it was away."""
+    stage = Stage(tmp_path)
+    setter = Setter(stage, 8 * HOUR, lambda entry: isinstance(entry.record, BaselineTaken))
+
+    with pytest.raises(HeldError, match="nothing is interrupted"):
+        stage.forward(lookout=setter)
+
+    assert stage.state.traffic is Traffic.OLD
+    assert stage.differences() == ()
+    stage.host_of = host(SAME)
+    assert stage.forward().status is RunStatus.CUT_OVER
+
+
+def test_a_rollback_is_warned_of_a_clock_that_is_off_and_goes_on(tmp_path: Path) -> None:
+    """AWS tells the time with every answer; the gate that would close forward only warns."""
+    stage = Stage(tmp_path)
+    stage.forward()
+    stage.host_of = host(SAME, -HOUR)
+
+    assert stage.back().status is RunStatus.ROLLED_BACK
+
+    warned = [note.what for note in stage.records(Noted) if "AWS's" in note.what]
+    (warning,) = warned
+    assert warning.startswith("compared with AWS's, this machine's clock is 3600 s behind")
+    assert "the rollback goes on: set this machine's clock (NTP)" in warning

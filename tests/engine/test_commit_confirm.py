@@ -1,0 +1,385 @@
+"""Commit-confirm: where it can work, what its watchdog does when, and a run that it is armed in."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from tests.support.builders import NOON, VPC, a_plan
+from tests.support.stage import OPEN_ROAD, Lookout, Nobody, Stage
+from vpnmigrate.engine.commit_confirm import (
+    LONGEST_QUIET,
+    SILENCE,
+    UNARMED,
+    CommitConfirm,
+    GoBack,
+    Move,
+    StandDown,
+    Watching,
+    move,
+    obstacles,
+    was_armed,
+    watch,
+)
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.ports import Credentials, Renewal
+from vpnmigrate.engine.ports import Path as HostPath
+from vpnmigrate.errors import HeldError, RefusedError
+from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import (
+    Armed,
+    Entry,
+    Intended,
+    OutageBegan,
+    StepBegun,
+    WatchdogMissed,
+)
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.decisions import Decisions, OldTunnels
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.planning.windows import BY_DEFAULT
+from vpnmigrate.sandbox.client.direct import DirectClients
+
+MINUTES = timedelta(minutes=1)
+WITHIN = 15 * MINUTES
+KEYS = Credentials(Renewal.NEEDLESS)
+TEMPORARY = Renewal.BY_A_PERSON
+LEAVE = Decisions(old_tunnels=OldTunnels.LEAVE)
+ARMED = RunState(armed=Armed(WITHIN, 7, "desk"), direction=Direction.FORWARD)
+GREEN = replace(ARMED, unconfirmed_since=NOON)
+
+
+def watching(state, after, *, named=False):
+    """Ask the watchdog 7, on duty since noon, *after* some time in which nothing was written."""
+    return watch(state, process=7, named=named, began=NOON, last=NOON, now=NOON + after)
+
+
+class TestWatch:
+    @pytest.mark.parametrize(
+        ("state", "after", "said"),
+        [
+            (ARMED, timedelta(0), Watching()),
+            (ARMED, LONGEST_QUIET - MINUTES, Watching()),
+            (GREEN, WITHIN - timedelta(seconds=1), Watching()),
+            (GREEN, WITHIN, GoBack(NOON + WITHIN)),
+            (GREEN, 40 * WITHIN, GoBack(NOON + WITHIN)),
+            (RunState(), UNARMED - timedelta(seconds=1), Watching()),
+        ],
+    )
+    def test_goes_back_when_the_time_has_passed_and_not_before(self, state, after, said):
+        """The time counts from the first verified traffic; until then a watchdog only reads."""
+        assert said == watching(state, after)
+
+    @pytest.mark.parametrize(
+        ("state", "why"),
+        [
+            (RunState(direction=Direction.FORWARD), "confirmed"),
+            (RunState(direction=Direction.BACK), "goes back already"),
+            (replace(GREEN, armed=Armed(WITHIN, 8, "desk")), "process 8 is the watchdog"),
+            (ARMED, "not verified"),
+        ],
+    )
+    def test_stands_down_when_nothing_is_left_to_watch_over(self, state, why):
+        """Confirmed, gone back, replaced, or forgotten: each with its own words."""
+        said = watching(state, LONGEST_QUIET)
+
+        assert isinstance(said, StandDown)
+        assert why in said.why
+
+    def test_one_that_takes_over_waits_to_be_written_down(self):
+        """A new watchdog is at its post before the journal names it instead of the old one."""
+        state = replace(ARMED, armed=Armed(WITHIN, 6, "desk"))
+
+        assert watching(state, timedelta(0)) == Watching()
+
+    def test_one_that_was_armed_leaves_its_post_as_soon_as_it_is_confirmed(self):
+        """The next cutover can be armed at once: its watchdog finds the post free."""
+        entries = [Entry(1, NOON, Armed(WITHIN, 7, "desk"))]
+        confirmed = RunState(direction=Direction.FORWARD)
+
+        said = watching(confirmed, timedelta(seconds=5), named=was_armed(entries, 7, NOON))
+
+        assert isinstance(said, StandDown)
+        assert "confirmed" in said.why
+        assert not was_armed(entries, 8, NOON)
+        assert not was_armed(entries, 7, NOON + UNARMED)
+
+
+BACK = RunState(direction=Direction.BACK)
+
+
+class TestMove:
+    @pytest.mark.parametrize(
+        ("state", "at_work", "asked", "quiet", "said"),
+        [
+            (GREEN, False, False, timedelta(0), Move.TAKE),
+            (GREEN, True, False, timedelta(0), Move.ASK),
+            (GREEN, True, True, SILENCE - timedelta(seconds=1), Move.WAIT),
+            (GREEN, True, True, SILENCE, Move.TAKE),
+            (BACK, True, True, timedelta(hours=3), Move.WAIT),
+            (BACK, True, True, LONGEST_QUIET, Move.LEAVE),
+            (BACK, False, True, timedelta(0), Move.TAKE),
+            (replace(BACK, finished=True), False, True, timedelta(0), Move.LEAVE),
+            (RunState(direction=Direction.FORWARD), True, True, timedelta(0), Move.LEAVE),
+        ],
+    )
+    def test_asks_first_and_takes_only_what_nobody_brings_back(
+        self, state, at_work, asked, quiet, said
+    ):
+        """One that goes back is left alone however little it writes; one that died is replaced."""
+        told = NOON if asked else None
+
+        assert said is move(state, at_work=at_work, asked=told, last=NOON, now=NOON + quiet)
+
+
+class TestObstacles:
+    def found(self, decisions=LEAVE, paths=OPEN_ROAD, held=KEYS, within=WITHIN):
+        plan = a_plan(decisions=decisions)
+        return "; ".join(obstacles(plan, paths, held, within, NOON, BY_DEFAULT))
+
+    def test_long_lived_keys_on_an_open_road_will_do(self):
+        """Keys whose end nobody knows are no obstacle where they have none."""
+        assert self.found() == ""
+
+    def test_devices_have_to_take_the_old_tunnels_back_unattended(self):
+        """Where old tunnels are disabled a rollback waits for a person who may not be there."""
+        assert "old_tunnels: leave" in self.found(decisions=Decisions())
+
+    def test_the_path_to_aws_must_not_be_cut(self):
+        """A watchdog that is cut off with its operator is none."""
+        inside = (HostPath("EC2", ("10.0.0.5",), "192.168.1.5"),)
+
+        assert f"inside {VPC}" in self.found(paths=inside)
+
+    def test_a_path_that_cannot_be_found_out_does_not_pass(self):
+        """Unknown is not independent."""
+        assert "could not be found out" in self.found(paths=(HostPath("STS", (), ""),))
+
+    @pytest.mark.parametrize(
+        ("held", "said"),
+        [
+            (Credentials(TEMPORARY), "nothing here tells until when"),
+            (Credentials(TEMPORARY, NOON + 30 * MINUTES), "the credentials end at"),
+            (Credentials(TEMPORARY, NOON + 56 * MINUTES), ""),
+            (Credentials(Renewal.BY_ITSELF, NOON), ""),
+        ],
+    )
+    def test_credentials_have_to_outlast_the_way_back(self, held, said):
+        """Cutover, time to confirm and rollback have to fit; what renews itself always does."""
+        found = self.found(held=held)
+
+        assert said in found
+        assert bool(said) == bool(found)
+
+    @pytest.mark.parametrize(
+        ("within", "said"),
+        [
+            (timedelta(seconds=59), "the time to confirm is shorter than 1 min"),
+            (timedelta(hours=24, seconds=1), "the time to confirm is longer than 1 d"),
+        ],
+    )
+    def test_a_time_that_makes_no_sense_is_refused(self, within, said):
+        """Nobody confirms in seconds, and nobody is saved after days."""
+        assert said in self.found(within=within)
+
+
+class Dog:
+    """A watchdog that is there or not, as a test says."""
+
+    def __init__(self, *, starts: bool = True) -> None:
+        self.starts = starts
+        self.there = False
+        self.started = 0
+
+    def start(self) -> int:
+        if not self.starts:
+            message = "the cutover does not begin without its watchdog"
+            raise RefusedError(message)
+        self.started += 1
+        self.there = True
+        return 700 + self.started
+
+    def on_duty(self) -> bool:
+        return self.there
+
+
+class HalfAnHour(DirectClients):
+    """Clients with credentials that end at half past noon."""
+
+    def credentials(self) -> Credentials:
+        return Credentials(TEMPORARY, NOON + 30 * MINUTES)
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Stage(tmp_path, decisions=LEAVE)
+
+
+def committed(dog: Dog, within: timedelta | None = WITHIN) -> CommitConfirm:
+    return CommitConfirm(within, dog, "desk")
+
+
+class TestARun:
+    def test_is_armed_in_the_journal_before_step_7_begins(self, stage):
+        """The record of the watchdog is durable before the first change that traffic feels."""
+        state = stage.forward(commit=committed(Dog()))
+
+        kinds = [type(e.record) for e in stage.entries]
+        seventh = next(i for i, e in enumerate(stage.entries) if e.record == _begun(e, 7))
+        assert kinds.index(Armed) < seventh < kinds.index(OutageBegan)
+        assert state.unconfirmed_until == state.unconfirmed_since + WITHIN
+        assert state.status is RunStatus.CUT_OVER
+
+    def test_does_not_begin_its_cutover_without_a_watchdog(self, stage):
+        """If it cannot be started nothing is interrupted."""
+        with pytest.raises(RefusedError, match="without its watchdog"):
+            stage.forward(commit=committed(Dog(starts=False)))
+
+        assert not stage.records(OutageBegan)
+        assert not stage.records(Armed)
+
+    def test_a_wish_that_cannot_be_kept_is_refused_before_anything_is_done(self, tmp_path):
+        """The reason is told at the very beginning, not when the window has opened."""
+        stage = Stage(tmp_path)
+
+        with pytest.raises(RefusedError, match="old_tunnels: leave"):
+            stage.forward(commit=committed(Dog()))
+
+        assert stage.calls == []
+
+    def test_a_watchdog_that_goes_is_missed_aloud(self, stage):
+        """The run goes on, because traffic is down, and says that nothing goes back by itself."""
+        dog = Dog()
+
+        def kill(entry: Entry) -> None:
+            if isinstance(entry.record, OutageBegan):
+                dog.there = False
+
+        state = stage.forward(commit=committed(dog), lookout=Lookout(kill))
+
+        assert state.status is RunStatus.CUT_OVER
+        assert [missed.why for missed in stage.records(WatchdogMissed)] == [
+            "the watchdog is gone or stopped"
+        ]
+
+    @pytest.mark.parametrize("point", range(1, 8))
+    def test_a_dead_process_leaves_it_armed(self, stage, point):
+        """Killed at any change of the cutover, the next process goes on with the same promise."""
+        dog = Dog()
+
+        with pytest.raises(_KilledError):
+            stage.forward(commit=committed(dog), lookout=Lookout(_killer(stage, point)))
+        state = stage.forward(commit=committed(dog, None))
+
+        assert dog.started == 1
+        assert state.unconfirmed_until is not None
+
+    @pytest.mark.parametrize("point", range(1, 8))
+    def test_where_both_died_the_next_process_starts_another_watchdog(self, stage, point):
+        """The promise outlives its keeper."""
+        dog = Dog()
+
+        with pytest.raises(_KilledError):
+            stage.forward(commit=committed(dog), lookout=Lookout(_killer(stage, point)))
+        dog.there = False
+        state = stage.forward(commit=committed(dog, None))
+
+        assert [armed.process for armed in stage.records(Armed)] == [701, 702]
+        assert state.armed.process == 702
+        assert state.unconfirmed_until is not None
+
+    def test_where_no_other_is_to_be_had_the_outage_does_not_wait(self, stage):
+        """A resumed cutover goes on without a watchdog, and says so."""
+        dog = Dog()
+        with pytest.raises(_KilledError):
+            stage.forward(commit=committed(dog), lookout=Lookout(_killer(stage, 2)))
+        dog.there = dog.starts = False
+
+        state = stage.forward(commit=committed(dog, None))
+
+        assert state.status is RunStatus.CUT_OVER
+        assert stage.records(WatchdogMissed)
+
+    def test_a_begun_cutover_cannot_be_committed_after_the_fact(self, stage):
+        """It is armed before step 7 or not at all."""
+        with pytest.raises(_KilledError):
+            stage.forward(lookout=Lookout(_killer(stage, 1)))
+
+        with pytest.raises(RefusedError, match="the cutover has begun"):
+            stage.forward(commit=committed(Dog()))
+
+    def test_credentials_have_to_last_as_long_as_was_rehearsed(self, tmp_path):
+        """A rehearsal shows how long a cutover and its way back take; without one it is assumed."""
+        stage = Stage(tmp_path, decisions=LEAVE, clients_of=HalfAnHour)
+        rehearsed = Rehearsed(
+            fingerprint=stage.plan.fingerprint,
+            at=NOON,
+            tool="test",
+            passed=True,
+            cutover=2 * MINUTES,
+            back={9: 4 * MINUTES},
+        )
+        with pytest.raises(RefusedError, match="the credentials end at"):
+            stage.forward(commit=committed(Dog()))
+
+        state = stage.forward(commit=committed(Dog()), papers=Papers("ann", rehearsed))
+
+        assert state.armed is not None
+
+    def test_a_wish_outlives_the_process_that_was_given_it(self, stage):
+        """Held for a person at the devices, the run is armed by whichever process goes on."""
+        dog = Dog()
+        with pytest.raises(HeldError):
+            stage.forward(people=Nobody(), commit=committed(dog))
+
+        state = stage.forward(commit=committed(dog, None))
+
+        assert state.armed is not None
+        assert state.armed.within == WITHIN
+
+    def test_a_wish_can_be_taken_back(self, stage):
+        """Off is off, and nothing goes back by itself."""
+        dog = Dog()
+        with pytest.raises(HeldError):
+            stage.forward(people=Nobody(), commit=committed(dog))
+
+        state = stage.forward(commit=committed(dog, timedelta(0)))
+
+        assert state.armed is None
+        assert dog.started == 0
+
+    def test_going_back_ends_it(self, stage):
+        """Once the old side is to come back, nobody is waited for to confirm."""
+        stage.forward(commit=committed(Dog()))
+
+        state = stage.back()
+
+        assert state.armed is None
+        assert state.unconfirmed_until is None
+
+
+class _KilledError(BaseException):
+    """Stands for SIGKILL: nothing in the program can catch it."""
+
+
+def _killer(stage: Stage, point: int):
+    """Kill the process right after the intent of the change number *point* of the cutover."""
+
+    def on_entry(entry: Entry) -> None:
+        cut = [
+            e
+            for e in stage.journal.entries
+            if isinstance(e.record, Intended) and e.record.step >= 7
+        ]
+        if isinstance(entry.record, Intended) and len(cut) >= point:
+            raise _KilledError
+
+    return on_entry
+
+
+def _begun(entry: Entry, step: int) -> object:
+    record = entry.record
+    return record if isinstance(record, StepBegun) and record.number == step else None

@@ -1,0 +1,311 @@
+"""The back-out deadline: when it is, and what a run does when it passes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from tests.report.examples import a_journal
+from tests.support.builders import NOON, a_plan
+from tests.support.stage import Lookout, Stage
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.deadline import deadline_of, is_overdue
+from vpnmigrate.engine.ports import Choice, Overdue
+from vpnmigrate.errors import BackedOutError, InterruptedRunError
+from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.journal.orders import why_not
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Continued,
+    DeadlinePassed,
+    DecideBy,
+    Declined,
+    DirectionTaken,
+    Entry,
+    Noted,
+    OutageBegan,
+    TrafficVerified,
+    Verb,
+)
+from vpnmigrate.journal.state import Deadline, RunStatus
+from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.changes import AskOperator, OperatorTask
+from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, Waits, Window
+from vpnmigrate.model.gates import Force, Gate
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Told, Word
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+from vpnmigrate.sandbox.world import World
+
+MINUTE = timedelta(minutes=1)
+ENABLED = Word.NEW_TUNNELS_ENABLED
+WINDOW = Window(NOON - MINUTE, NOON + 18 * MINUTE, "a short one")
+REHEARSED = Rehearsed(
+    fingerprint="", at=NOON, tool="t", passed=True, cutover=3 * MINUTE, back={8: 4 * MINUTE}
+)
+"""Of the plan on the stage, which has no fingerprint."""
+OVERDUE = RunState(deadline=Deadline(NOON), direction=Direction.FORWARD, cutover_begun=True)
+
+
+def decided(back_out: BackOut) -> Decisions:
+    """Decide for a short window, and waits in step 10 that outlast it."""
+    return Decisions(
+        old_tunnels=OldTunnels.LEAVE,
+        back_out=back_out,
+        window=WINDOW,
+        waits=Waits(tunnels=timedelta(hours=3), margin=MINUTE),
+    )
+
+
+class TestWhen:
+    def test_is_the_end_less_the_way_back_less_the_margin(self):
+        """What was rehearsed of this very plan is reckoned with."""
+        plan = replace(a_plan(decisions=decided(BackOut.ASK)), fingerprint="f")
+        rehearsed = Rehearsed(
+            fingerprint="f",
+            at=NOON,
+            tool="t",
+            passed=True,
+            cutover=5 * MINUTE,
+            back={8: 12 * MINUTE, 9: 7 * MINUTE},
+        )
+
+        found = deadline_of(plan, rehearsed)
+
+        assert found is not None
+        assert found.at == WINDOW.end - 12 * MINUTE - MINUTE
+        assert found.source.startswith("rehearsed")
+
+    def test_a_plan_without_a_window_has_none(self):
+        """Nothing says when it has to be over."""
+        assert deadline_of(a_plan(), None) is None
+
+    def test_a_cutover_is_overdue_from_that_moment_on(self):
+        """Four hundred instants around the deadline: before it never, from it on always."""
+        seconds = range(-200, 200)
+
+        said = [is_overdue(OVERDUE, NOON + timedelta(seconds=second)) for second in seconds]
+
+        assert said == [second >= 0 for second in seconds]
+
+    @pytest.mark.parametrize(
+        "state",
+        [
+            replace(OVERDUE, deadline=None),
+            replace(OVERDUE, direction=Direction.BACK),
+            replace(OVERDUE, cutover_begun=False),
+            replace(OVERDUE, finished=True),
+            replace(OVERDUE, told=Told(verified=NOON)),
+        ],
+    )
+    def test_what_is_green_or_goes_back_or_has_not_begun_is_not(self, state):
+        """The deadline asks nothing of a run that has decided."""
+        assert not is_overdue(state, NOON + MINUTE)
+
+
+class Sleeper(DeviceEngineer):
+    """An engineer who does not enable the new tunnels as long as they sleep."""
+
+    asleep = True
+
+    def ask(self, task: OperatorTask) -> Word | None:
+        if self.asleep and isinstance(task, AskOperator) and task.word is ENABLED:
+            return None
+        return super().ask(task)
+
+
+class Boss(Sleeper):
+    """Asleep at the devices, and decides when asked for the *after*-th time; None is no answer."""
+
+    def __init__(
+        self, world: World, choice: Choice | None, *, after: int = 0, wakes: int | None = None
+    ) -> None:
+        super().__init__(world)
+        self._choice, self._after, self._wakes = choice, after, wakes
+        self._calls = 0
+        self.asked: list[Overdue] = []
+
+    def decide(self, overdue: Overdue | None) -> Choice | None:
+        self._calls += 1
+        self.asleep = self._wakes is None or self._calls < self._wakes
+        if overdue is None:
+            return None
+        self.asked.append(overdue)
+        return self._choice if len(self.asked) > self._after else None
+
+
+class TestWhatIsAsked:
+    """Whether a deadline that has passed still asks somebody."""
+
+    DOWN = (
+        DirectionTaken(Direction.FORWARD, 1),
+        DecideBy(NOON, MINUTE, "rehearsed"),
+        OutageBegan(NOON),
+    )
+    PASSED = (*DOWN, DeadlinePassed(NOON, asks=True))
+
+    @pytest.mark.parametrize(
+        ("then", "asks"),
+        [
+            ((), True),
+            ((Declined(Verb.PAUSE, "no", "bob", "desk"),), True),
+            ((Continued("bob", "desk"),), False),
+            ((AbortAsked("bob", "desk"),), False),
+            ((AbortAsked("bob", "desk"), Continued("bob", "desk")), False),
+            ((TrafficVerified(NOON),), False),
+            ((DirectionTaken(Direction.BACK, 1, keep_new=True),), False),
+        ],
+    )
+    def test_until_somebody_answers_or_nothing_is_left_to_decide(self, then, asks):
+        """Continue is an answer exactly as long as the question stands."""
+        state = replay(a_journal(*self.PASSED, *then))
+
+        assert state.asks_to_decide is asks
+        assert (why_not(Verb.CONTINUE, state) == "") is (asks or state.order is not None)
+
+    @pytest.mark.parametrize("records", [DOWN, (*DOWN, DeadlinePassed(NOON))])
+    def test_not_before_it_has_passed_nor_where_the_plan_has_decided(self, records):
+        """A journal of an earlier version, which did not ask, reads the same way."""
+        assert not replay(a_journal(*records)).asks_to_decide
+
+
+class TestARun:
+    def test_writes_its_deadline_down_before_the_outage(self, tmp_path):
+        """Every other terminal can read by when somebody has to decide."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
+
+        stage.forward(papers=Papers("ann", REHEARSED))
+
+        kinds = [type(e.record) for e in stage.entries]
+        assert kinds.index(DecideBy) < kinds.index(OutageBegan)
+        assert not stage.records(DeadlinePassed)
+
+    def test_turns_back_where_the_plan_says_so(self, tmp_path):
+        """Not green at the deadline, it rolls back by itself, and traffic is as before."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ROLL_BACK))
+
+        with pytest.raises(BackedOutError, match="back-out deadline"):
+            stage.forward(people=Sleeper(stage.world), papers=Papers("ann", REHEARSED))
+
+        deadline = stage.records(DecideBy)[0].at
+        passed = next(e for e in stage.entries if isinstance(e.record, DeadlinePassed))
+        assert timedelta(0) <= passed.at - deadline <= timedelta(seconds=10)
+        assert stage.state.status is RunStatus.ROLLED_BACK
+        assert stage.state.traffic is Traffic.OLD
+
+    def test_asks_where_the_plan_says_so(self, tmp_path):
+        """It says once that the deadline has passed, watches on, and goes green when it can."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
+        engineer = Sleeper(stage.world)
+
+        def wake(entry: Entry) -> None:
+            engineer.asleep = engineer.asleep and not isinstance(entry.record, DeadlinePassed)
+
+        state = stage.forward(
+            people=engineer, lookout=Lookout(wake), papers=Papers("ann", REHEARSED)
+        )
+
+        assert len(stage.records(DeadlinePassed)) == 1
+        assert state.status is RunStatus.CUT_OVER
+
+    @pytest.mark.parametrize("looks", [0, 90])
+    def test_whoever_is_asked_may_roll_back(self, tmp_path, looks):
+        """The run watches on until somebody answers, and then turns back as after any abort."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
+        boss = Boss(stage.world, Choice.ROLL_BACK, after=looks)
+
+        with pytest.raises(BackedOutError, match=r"aborted by ann.*has been rolled back"):
+            stage.forward(people=boss, papers=Papers("ann", REHEARSED))
+
+        passed, aborted = (
+            next(e.at for e in stage.entries if isinstance(e.record, kind))
+            for kind in (DeadlinePassed, AbortAsked)
+        )
+        assert timedelta(seconds=looks) <= aborted - passed <= timedelta(seconds=2 * looks)
+        assert stage.records(DeadlinePassed) == [DeadlinePassed(boss.asked[0].since, asks=True)]
+        assert stage.state.status is RunStatus.ROLLED_BACK
+        assert stage.state.traffic is Traffic.OLD
+
+    def test_who_is_asked_hears_how_much_time_is_left(self, tmp_path):
+        """The way back as it was rehearsed, and the rest of the window, second by second."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
+        boss = Boss(stage.world, Choice.ROLL_BACK, after=30)
+
+        with pytest.raises(BackedOutError):
+            stage.forward(people=boss, papers=Papers("ann", REHEARSED))
+
+        assert {overdue.rollback for overdue in boss.asked} == {4 * MINUTE}
+        lefts = [overdue.left for overdue in boss.asked]
+        assert lefts[0] <= 5 * MINUTE
+        assert sorted(lefts, reverse=True) == lefts
+
+    def test_whoever_is_asked_may_go_on_and_is_not_asked_again(self, tmp_path):
+        """It is written down who wanted that; the run goes green when it can."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
+        boss = Boss(stage.world, Choice.GO_ON, after=5, wakes=600)
+
+        state = stage.forward(people=boss, papers=Papers("ann", REHEARSED))
+
+        assert stage.records(Continued) == [Continued("ann", "")]
+        assert len(boss.asked) == 6
+        assert state.status is RunStatus.CUT_OVER
+
+    @pytest.mark.parametrize("order", [Continued("bob", "desk"), AbortAsked("bob", "desk")])
+    def test_another_terminal_answers_as_well(self, tmp_path, order):
+        """Who is asked here is asked no longer once somebody has answered there."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
+        boss = Boss(stage.world, None, wakes=600)
+
+        def answer(entry: Entry) -> None:
+            if isinstance(entry.record, DeadlinePassed):
+                stage.letters.append(order)
+
+        with suppress(BackedOutError):
+            stage.forward(people=boss, lookout=Lookout(answer), papers=Papers("ann", REHEARSED))
+
+        assert len(boss.asked) == 1
+        assert stage.state.finished
+
+    def test_the_question_outlives_its_process(self, tmp_path):
+        """What nobody answered the next process asks again, and writes no second deadline."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
+
+        def leave(entry: Entry) -> None:
+            if isinstance(entry.record, DeadlinePassed):
+                stage.signal.reason = "SIGINT received"
+
+        first = Boss(stage.world, None)
+        with pytest.raises(InterruptedRunError):
+            stage.forward(people=first, lookout=Lookout(leave), papers=Papers("ann", REHEARSED))
+        stage.signal.reason = None
+        second = Boss(stage.world, Choice.GO_ON, after=1, wakes=600)
+        stage.forward(people=second, papers=Papers("ann", REHEARSED))
+
+        assert first.asked[0] == second.asked[0]
+        assert len(stage.records(DeadlinePassed)) == 1
+
+    def test_a_plan_that_rolls_back_asks_nobody(self, tmp_path):
+        """It was decided beforehand."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ROLL_BACK))
+        boss = Boss(stage.world, Choice.GO_ON)
+
+        with pytest.raises(BackedOutError):
+            stage.forward(people=boss, papers=Papers("ann", REHEARSED))
+
+        assert boss.asked == []
+        assert stage.records(DeadlinePassed)[0].asks is False
+
+    def test_a_forced_window_sets_no_deadline_that_has_passed(self, tmp_path):
+        """Who begins too late on purpose is not turned round at once."""
+        stage = Stage(tmp_path, decisions=decided(BackOut.ROLL_BACK))
+        stage.clock.sleep(17 * MINUTE)
+        papers = Papers("ann", REHEARSED, forces=(Force(Gate.WINDOW, "the board agreed"),))
+
+        state = stage.forward(papers=papers)
+
+        assert state.status is RunStatus.CUT_OVER
+        assert not stage.records(DecideBy)
+        assert [n for n in stage.records(Noted) if "back-out deadline" in n.what]

@@ -1,0 +1,177 @@
+"""Fewer tunnels than before, accepted by name while a cutover waits for them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from tests.support.builders import NOON, OLD_VPN
+from tests.support.stage import Lookout, Stage
+from vpnmigrate.errors import DidNotSettleError
+from vpnmigrate.journal import Order, RunState, Wish
+from vpnmigrate.journal.orders import acceptance
+from vpnmigrate.journal.records import (
+    Acceptable,
+    Accepted,
+    Declined,
+    Degraded,
+    Entry,
+    OutageBegan,
+    OutageEnded,
+    Verb,
+)
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.changes import OperatorTask
+from vpnmigrate.model.decisions import Decisions, OldTunnels, Waits
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Shortage, Word
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+
+SHORT = Shortage(OLD_VPN, VpnConnectionId("vpn-new"), "vpn-new has 1 of 2 tunnels UP")
+WAITS = RunState(direction=Direction.FORWARD, acceptable=(SHORT,))
+IN_SHORT = Decisions(old_tunnels=OldTunnels.LEAVE, waits=Waits(tunnels=timedelta(minutes=5)))
+
+
+class OneTunnel(DeviceEngineer):
+    """An engineer at a router that can run only one tunnel."""
+
+    def ask(self, task: OperatorTask) -> Word | None:
+        word = super().ask(task)
+        if word is Word.NEW_TUNNELS_ENABLED:
+            for connection in self._connections()[1]:
+                self._world.devices.one_tunnel(connection)
+        return word
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Stage(tmp_path, decisions=IN_SHORT)
+
+
+def accepting(stage: Stage) -> Lookout:
+    """Give a lookout through which somebody accepts what is offered, at once."""
+
+    def watch(entry: Entry) -> None:
+        if isinstance(entry.record, Acceptable) and entry.record.what:
+            told = ("one will do tonight", "ann", "laptop", "letter-1")
+            named = [each.connection for each in entry.record.what]
+            stage.letters.extend(acceptance(named, _state(stage), *told))
+
+    return Lookout(watch)
+
+
+def _state(stage: Stage) -> RunState:
+    stage.entries = tuple(stage.journal.entries)
+    return stage.state
+
+
+class TestARun:
+    def test_offers_it_once_tunnels_are_all_that_is_lacking_and_goes_on_waiting(self, stage):
+        """Nothing is accepted by itself: without a word the outage lasts to the step's limit."""
+        with pytest.raises(DidNotSettleError, match="DEGRADED"):
+            stage.forward(people=OneTunnel(stage.world))
+
+        (offer,) = stage.records(Acceptable)
+        assert [each.replaces for each in offer.what] == [OLD_VPN]
+        assert "has 1 of 2 tunnels UP" in offer.what[0].told
+        assert stage.state.outage_open
+        assert stage.state.status is RunStatus.STUCK
+
+    def test_ends_the_outage_with_what_was_accepted_and_names_it(self, stage):
+        """Green has to hold as ever, over one tunnel; who and why is kept, and it is DEGRADED."""
+        state = stage.forward(people=OneTunnel(stage.world), lookout=accepting(stage))
+
+        kinds = [type(entry.record) for entry in stage.entries]
+        assert state.status is RunStatus.CUT_OVER
+        assert kinds.index(Accepted) < kinds.index(OutageEnded) < kinds.index(Degraded)
+        ended = next(e for e in stage.entries if isinstance(e.record, OutageEnded))
+        word = next(e for e in stage.entries if isinstance(e.record, Accepted))
+        assert ended.at - word.at >= stage.plan.decisions.waits.steady
+        assert [each.reason for each in state.accepted] == ["one will do tonight"]
+        assert state.acceptable == ()
+        assert state.degraded
+
+    def test_that_stopped_is_accepted_in_between_and_resumed(self, stage):
+        """What nobody has in hand is accepted in its journal; the next process ends the outage."""
+        with pytest.raises(DidNotSettleError):
+            stage.forward(people=OneTunnel(stage.world))
+        told = ("one will do", "ann", "laptop", "letter-1")
+        stage.letters.extend(acceptance([OLD_VPN], stage.state, *told))
+
+        state = stage.forward(people=OneTunnel(stage.world))
+
+        assert state.status is RunStatus.CUT_OVER
+        assert not state.outage_open
+
+    def test_does_not_offer_it_while_anything_else_is_lacking(self, tmp_path):
+        """A prefix that its device does not announce keeps the offer away."""
+        stage = Stage(tmp_path, decisions=IN_SHORT)
+
+        def silence(entry: Entry) -> None:
+            if isinstance(entry.record, OutageBegan):
+                stage.world.devices.advertise("cgw-1", [])
+
+        with pytest.raises(DidNotSettleError):
+            stage.forward(people=OneTunnel(stage.world), lookout=Lookout(silence))
+
+        assert stage.records(Acceptable) == []
+
+    def test_takes_the_offer_back_when_the_second_tunnel_comes(self, stage):
+        """Nobody can accept later what is not so any more."""
+
+        def mend(entry: Entry) -> None:
+            if isinstance(entry.record, Acceptable) and entry.record.what:
+                stage.world.devices.enable(entry.record.what[0].connection)
+
+        state = stage.forward(people=OneTunnel(stage.world), lookout=Lookout(mend))
+
+        assert [len(offer.what) for offer in stage.records(Acceptable)] == [1, 0]
+        assert (state.status, state.degraded) == (RunStatus.CUT_OVER, ())
+
+    def test_forgets_it_with_the_attempt(self, stage):
+        """Another attempt asks for as many tunnels as before, and its report still names it."""
+        stage.forward(people=OneTunnel(stage.world), lookout=accepting(stage))
+        stage.run(lambda runner: runner.back(keep_new=True))
+
+        with pytest.raises(DidNotSettleError):
+            stage.forward(people=OneTunnel(stage.world))
+
+        assert stage.state.told.accepted == frozenset()
+        assert len(stage.state.accepted) == 1
+
+
+class TestTheWord:
+    @pytest.mark.parametrize("name", ["vpn-new", OLD_VPN])
+    def test_counts_for_the_connection_that_is_named(self, name):
+        """By its own id or its forerunner's."""
+        (record,) = acceptance([name], WAITS, "why", "ann", "laptop", "m-1")
+
+        assert record == Accepted(SHORT, "why", "ann", "laptop", "m-1")
+
+    @pytest.mark.parametrize(
+        ("state", "named", "why"),
+        [
+            (RunState(direction=Direction.FORWARD), "vpn-new", "all that is lacking"),
+            (WAITS, "vpn-9", "nothing waits for tunnels of vpn-9, but: vpn-new has 1 of 2"),
+            (RunState(direction=Direction.BACK), "vpn-new", "it goes back"),
+        ],
+    )
+    def test_is_declined_where_it_changes_nothing(self, state, named, why):
+        """Nobody puts up with less than they have to, nor with what they have not seen."""
+        (record,) = acceptance([named], state, "why", "ann", "laptop", "m-1")
+
+        assert isinstance(record, Declined)
+        assert record.verb is Verb.ACCEPT
+        assert why in record.why
+
+    def test_does_not_go_over_an_abort(self):
+        """Who turns back is not kept by a word about tunnels."""
+        aborted = replace(WAITS, order=Order(Wish.ABORTED, "bob", "desk", NOON))
+
+        (record,) = acceptance(["vpn-new"], aborted, "why", "ann", "laptop", "m-1")
+
+        assert isinstance(record, Declined)
+        assert record.why.startswith("it is aborted by bob")

@@ -1,0 +1,137 @@
+"""A disk that fails at any one write of a run: nothing is sent that was not written down before."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.counts import share
+from tests.support.filed import Desk
+from tests.support.shapes import Shape, shape_left
+from tests.support.stage import Stage
+from vpnmigrate.engine.runner import Runner
+from vpnmigrate.errors import JournalError
+from vpnmigrate.journal.records import Intended
+from vpnmigrate.local.journal_file import Disk, SystemDisk, read_journal
+
+READS = ("Describe", "Get", "List")
+WAYS: dict[str, Callable[[Runner], object]] = {"apply": Runner.forward, "rollback": Runner.back}
+MANNERS = ("append", "half", "sync", "mark")
+"""Where a write fails: nothing is written, half of it, not durably, or it is not vouched for."""
+
+
+class Calls:
+    """Counts the mutating calls that reach the world."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        self.count += not action.startswith(READS)
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        pass
+
+
+class Failing(SystemDisk):
+    """Fails in *manner* at its *nth* write and at every later one, and notes what was sent then."""
+
+    def __init__(self, nth: int, manner: str, calls: Calls) -> None:
+        self._nth = nth
+        self._manner = manner
+        self._calls = calls
+        self.writes = 0
+        self.sent_by_then: int | None = None
+
+    def append(self, handle: int, text: bytes) -> int:
+        self.writes += 1
+        self._fail("append", errno.ENOSPC)
+        if self._fails("half"):
+            return super().append(handle, text[: len(text) // 2])
+        return super().append(handle, text)
+
+    def sync(self, handle: int) -> None:
+        self._fail("sync", errno.EIO)
+        super().sync(handle)
+
+    def overwrite(self, handle: int, text: bytes) -> None:
+        self._fail("mark", errno.EROFS)
+        super().overwrite(handle, text)
+
+    def _fails(self, manner: str) -> bool:
+        fails = manner == self._manner and 0 < self._nth <= self.writes
+        if fails and self.sent_by_then is None:
+            self.sent_by_then = self._calls.count
+        return fails
+
+    def _fail(self, manner: str, code: int) -> None:
+        if self._fails(manner):
+            raise OSError(code, os.strerror(code))
+
+
+class Place:
+    """A stage whose run has a directory, brought to where *way* begins."""
+
+    def __init__(self, tmp_path: Path, way: str) -> None:
+        self.stage = Stage(tmp_path / "vault")
+        self.desk = Desk(tmp_path / "runs", self.stage.clock)
+        self.calls = Calls()
+        self.stage.faults = self.calls
+        if way == "rollback":
+            self.go(Runner.forward)
+
+    def go(self, journey: Callable[[Runner], object], disk: Disk | None = None) -> None:
+        """Be a process that goes on *journey*."""
+        with self.desk.process(disk=disk) as journal:
+            self.stage.run(journey, journal=journal)
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A run that met no fault: how often it wrote, and what it left."""
+
+    writes: int
+    shape: Shape
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Undisturbed]:
+    """Go each way once."""
+    gone: dict[str, Undisturbed] = {}
+    for way, journey in WAYS.items():
+        place = Place(tmp_path_factory.mktemp(way), way)
+        disk = Failing(0, "", place.calls)
+        place.go(journey, disk)
+        gone[way] = Undisturbed(disk.writes, shape_left(place.stage))
+    return gone
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("manner", MANNERS)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_write_that_fails_stops_the_run_before_the_change_it_would_have_recorded(
+    tmp_path: Path, undisturbed: dict[str, Undisturbed], way: str, manner: str
+) -> None:
+    """After a failed write not one mutating call reaches AWS, and every call before is on the disk.
+
+    Tried at every write of the way.  Once the disk works again the same command ends where an
+    undisturbed run ends.
+    """
+    first = MANNERS.index(manner)  # so that an ordinary run tries other writes in each manner
+    for nth in share(range(1 + first, undisturbed[way].writes + 1), one_in=14):
+        place = Place(tmp_path / str(nth), way)
+        disk = Failing(nth, manner, place.calls)
+
+        with pytest.raises(JournalError):
+            place.go(WAYS[way], disk)
+
+        records = [entry.record for entry in read_journal(place.desk.run).entries]
+        assert place.calls.count == disk.sent_by_then, nth
+        assert sum(isinstance(r, Intended) for r in records) >= place.calls.count, nth
+        place.go(WAYS[way])
+        assert shape_left(place.stage) == undisturbed[way].shape, nth

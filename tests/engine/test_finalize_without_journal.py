@@ -1,0 +1,104 @@
+"""Finalize killed at any call, its journal lost: nothing is deleted twice, and traffic stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.test_lost_journal import WORLDS, Fuse, a_stage
+from tests.support.shapes import Shape, shape_left, shape_of
+from tests.support.stage import Stage
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.runner import Runner
+from vpnmigrate.errors import HeldError, StepError
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.gates import Force, Gate
+from vpnmigrate.sandbox.faults import Killed
+
+ANN, BOB = "ann@desk", "bob@spare/1"
+HARMLESS = {"PlaceClaim", "AskOperator"}
+"""What a run without a journal does about a migration that it finds done."""
+KEPT = Papers("bob", forces=(Force(Gate.ARCHIVED, "kept by hand"),))
+"""The vault was lost with the journal, and what is deleted has no configuration any more."""
+
+
+def finalize(runner: Runner) -> None:
+    """Delete everything old."""
+    runner.retire(delete_old_gateway=True)
+
+
+@pytest.fixture(scope="module", params=WORLDS)
+def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """Bring a world to where finalize sets out; each test branches off it."""
+    stage = a_stage(tmp_path_factory.mktemp("migrated"), request.param, "rollback")
+    assert stage.state.status is RunStatus.CUT_OVER
+    return stage
+
+
+def every_point(migrated: Stage) -> list[tuple[int, bool]]:
+    """List each mutating call of finalize, before and after its effect."""
+    stage = migrated.branch()
+    stage.faults = counted = Fuse(0, after_effect=False)
+    stage.run(finalize)
+    assert counted.sent > len(stage.plan.old_connections)
+    return [(nth, after) for nth in range(1, counted.sent + 1) for after in (False, True)]
+
+
+def killed_at(migrated: Stage, nth: int, *, after_effect: bool) -> Stage:
+    """Kill finalize around its *nth* mutating call."""
+    stage = migrated.branch()
+    stage.faults = Fuse(nth, after_effect)
+    with pytest.raises(Killed):
+        stage.run(finalize)
+    stage.faults = None
+    return stage
+
+
+def standing(stage: Stage) -> Shape:
+    """Look at what is there now, as EC2 has it."""
+    return shape_of(stage.plain.look(stage.plan), stage.plan.migration)
+
+
+@pytest.mark.no_cover
+def test_taken_over_it_is_found_migrated_and_finalized_to_the_same_end(migrated: Stage) -> None:
+    """From every kill point ``apply PLAN --take-over`` sends nothing, and finalize then finishes.
+
+    What is not in the vault is named before anything else is deleted, and has to be forced.
+    """
+    undisturbed = migrated.branch()
+    undisturbed.run(finalize)
+    end = shape_left(undisturbed)
+    for nth, after_effect in every_point(migrated):
+        stage = killed_at(migrated, nth, after_effect=after_effect)
+
+        state = stage.forward(blind=True, holder=BOB, outranks=ANN)
+        with pytest.raises(HeldError, match="configuration of vpn-old in the vault"):
+            stage.run(finalize, holder=BOB)
+
+        assert state.status is RunStatus.CUT_OVER, (nth, after_effect)
+        assert set(stage.calls) <= HARMLESS, (nth, after_effect)
+        assert stage.run(finalize, papers=KEPT, holder=BOB).status is RunStatus.RETIRED
+        assert shape_left(stage) == end, (nth, after_effect)
+
+
+@pytest.mark.no_cover
+def test_no_rollback_takes_the_new_side_away_from_what_is_deleted(migrated: Stage) -> None:
+    """Without its journal a rollback does not know of finalize, and asks AWS what is left.
+
+    With every old connection deleted it stops where traffic flows; a single one that is gone is
+    named, and the others are brought back.
+    """
+    for nth, after_effect in every_point(migrated):
+        stage = killed_at(migrated, nth, after_effect=after_effect)
+        gone = nth - (not after_effect)
+        before = shape_left(stage)
+
+        if gone >= len(stage.plan.old_connections):
+            with pytest.raises(StepError, match="it cannot take over") as stopped:
+                stage.back(blind=True, holder=BOB, outranks=ANN)
+            assert not stopped.value.outage
+            assert shape_left(stage) == before, (nth, after_effect)
+            continue
+        state = stage.back(blind=True, holder=BOB, outranks=ANN)
+        assert state.status is RunStatus.ROLLED_BACK
+        named = [old for old in stage.plan.old_connections if str(old) in " ".join(state.lost)]
+        assert len(named) == gone, (nth, after_effect)

@@ -1,0 +1,251 @@
+"""What an operator reads at each gate: what was found, what was asked for, and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.support.builders import (
+    BOTH,
+    FORWARD,
+    MAIN,
+    MIGRATION,
+    NEW,
+    NEW_VPN,
+    NOON,
+    OLD,
+    OLD_VPN,
+    VPC,
+    a_connection,
+    a_plan,
+    a_snapshot,
+    a_survey,
+    a_table,
+    minutes,
+    ordinary_tables,
+    role_of,
+    told,
+)
+from vpnmigrate.commands import Command, one_line
+from vpnmigrate.engine.gates import (
+    Circumstances,
+    ProofOfReturn,
+    before_cutover,
+    before_finalize,
+    hook,
+    ready_to_paste,
+)
+from vpnmigrate.engine.ports import Credentials, Identity, Judged, Renewal
+from vpnmigrate.engine.ports import Path as WayOut
+from vpnmigrate.model.approval import Approval, Rehearsed
+from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, HookMoment, Window
+from vpnmigrate.model.ec2 import AccountId, Attachment, State
+from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
+from vpnmigrate.model.gates import UNFORCEABLE, Call, Gate, Seen
+from vpnmigrate.model.plan import GATEWAY_ROLE
+from vpnmigrate.model.snapshot import Told, Word
+from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.approvals import sealed
+
+OPERATOR = "arn:aws:iam::123456789012:user/ann"
+NIGHT = Window(NOON, NOON + timedelta(hours=3), "noon to three, UTC")
+STRICT = Decisions(
+    window=NIGHT,
+    approvals=Approvals(required=1, four_eyes=True),
+    rehearsed_within=timedelta(days=7),
+    finalize=Finalize(approved=True, window=NIGHT),
+)
+REHEARSED = Rehearsed(
+    fingerprint="f" * 64,
+    at=NOON - timedelta(days=2),
+    tool="test",
+    passed=True,
+    cutover=minutes(2),
+    back={7: minutes(1), 9: minutes(4)},
+)
+APPROVED = sealed(
+    Approval(
+        fingerprint="f" * 64,
+        migration=MIGRATION,
+        approver="arn:aws:iam::123456789012:user/bob",
+        account=AccountId("123456789012"),
+        user="bob",
+        host="desk",
+        at=NOON - timedelta(days=1),
+        expires=NOON + timedelta(days=6),
+    )
+)
+READY = told(Word.DEVICES_CONFIGURED, files=[OLD_VPN, NEW_VPN])
+CARRIES = a_snapshot(old="detached", new="attached", up=2, tables=ordinary_tables(NEW))
+
+
+def identity(credentials: Credentials, ahead: timedelta | None) -> Identity:
+    return Identity("123456789012", OPERATOR, credentials, ahead)
+
+
+def around(**changes: object) -> Circumstances:
+    plain = Circumstances(
+        now=NOON,
+        identity=identity(Credentials(Renewal.NEEDLESS), timedelta(seconds=2)),
+        user="ann",
+        paths=(WayOut("EC2", ("198.51.100.7",), ""), WayOut("STS", ("198.51.100.8",), "")),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def plan_for(decisions: Decisions | None = None, before: Survey | None = None):
+    plan = a_plan(before=before, decisions=decisions)
+    return msgspec.structs.replace(plan, fingerprint="f" * 64)
+
+
+def with_facts(facts):
+    now = a_snapshot()
+    return msgspec.structs.replace(now, facts={**now.facts, **facts})
+
+
+def cutover(decisions=None, look=None, said: Told = READY, *, before=None, **circumstances):
+    plan = plan_for(decisions, before)
+    return before_cutover(plan, FORWARD, look or a_snapshot(), said, around(**circumstances))
+
+
+def finalize(decisions=None, look=CARRIES, said: Told = READY, **circumstances):
+    return before_finalize(plan_for(decisions), FORWARD, look, said, around(**circumstances))
+
+
+def hooked(judged):
+    return (hook(HookMoment.BEFORE_CUTOVER, judged),)
+
+
+def by_a_person(until, ahead=None):
+    return identity(Credentials(Renewal.BY_A_PERSON, until), ahead)
+
+
+BAD = with_facts(
+    {
+        Existence(OLD_VPN): State.DELETING,
+        Existence(MAIN): State.ABSENT,
+        Existence(BOTH): State.ABSENT,
+        AttachmentOf(OLD, VPC): Attachment.DETACHED,
+        Existence(role_of(OLD_VPN)): State.PENDING,
+        Existence(GATEWAY_ROLE): State.PENDING,
+    }
+)
+UNSEEN = msgspec.structs.replace(with_facts({Existence(GATEWAY_ROLE): UNKNOWN}), connections={})
+WORSE = a_snapshot()
+WORSE = msgspec.structs.replace(
+    WORSE, connections={**WORSE.connections, OLD_VPN: a_connection(up=1)}
+)
+HELD = with_facts({AttachmentOf(NEW, VPC): Attachment.DETACHING})
+INSIDE = (WayOut("EC2", ("10.0.3.4",), ""), WayOut("STS", ("10.0.3.5",), ""))
+
+ROUNDS: dict[str, Callable[[], Iterable[Seen]]] = {
+    "all is well": cutover,
+    "all that a plan can ask for": partial(
+        cutover,
+        STRICT,
+        rehearsed=REHEARSED,
+        proof=ProofOfReturn(holds=True, told="may attach vgw-old"),
+        identity=identity(Credentials(Renewal.BY_ITSELF, NOON), timedelta(seconds=-3)),
+        paths=(),
+    ),
+    "nothing is": partial(
+        cutover,
+        STRICT,
+        BAD,
+        told(),
+        now=NOON - minutes(90),
+        differences=("rtb-1: route is gone", "vgw-1: tag is new"),
+        proof=ProofOfReturn(holds=False, told="may not attach vgw-old"),
+        identity=by_a_person(NIGHT.end, minutes(-6)),
+        paths=INSIDE,
+        rehearsed=msgspec.structs.replace(REHEARSED, passed=False),
+    ),
+    "little is known": partial(
+        cutover,
+        STRICT,
+        UNSEEN,
+        now=NOON + minutes(111),
+        identity=by_a_person(None),
+        paths=(WayOut("EC2", (), ""), WayOut("STS", (), "")),
+    ),
+    "late": partial(cutover, STRICT, WORSE, now=NOON + minutes(180)),
+    "short": partial(
+        cutover,
+        Decisions(window=Window(NOON, NOON + minutes(45), "not long")),
+        HELD,
+        identity=by_a_person(NIGHT.end),
+    ),
+    "from within, and agreed to": partial(
+        cutover,
+        STRICT,
+        approvals=(APPROVED,),
+        paths=(WayOut("EC2", ("198.51.100.7",), "10.0.3.4"),),
+        before=a_survey(route_tables=(a_table(BOTH, static={"0.0.0.0/0": OLD}),)),
+    ),
+    "finalize": finalize,
+    "finalize, all asked": partial(finalize, STRICT),
+    "finalize, nothing is": partial(finalize, STRICT, a_snapshot(), told(), now=NOON - minutes(1)),
+    "finalize, late": partial(finalize, STRICT, now=NIGHT.end),
+    "a hook agrees": partial(hooked, Judged("ask", 0)),
+    "a hook does not": partial(hooked, Judged("ask", 3, "exited 3")),
+    "a hook says nothing": partial(hooked, Judged("ask", None, "was killed")),
+}
+"""Rounds of gates, under the headings that they have in gate_words.txt."""
+
+WORDS = dict(
+    re.findall(
+        r"^## (.+)\n((?:.+\n)+)",
+        (Path(__file__).parent / "gate_words.txt").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+)
+
+
+@pytest.mark.parametrize("name", ROUNDS)
+def test_what_is_read_at_each_gate(name):
+    """Each gate says what it found, what it asks for, and what to do where it does not pass."""
+    said = [
+        " | ".join(
+            filter(
+                None, (seen.gate, seen.call, seen.observed, seen.required, one_line(seen.advice))
+            )
+        )
+        for seen in ROUNDS[name]()
+    ]
+
+    assert said == WORDS[name].splitlines()
+
+
+def test_a_name_of_the_run_is_put_only_where_the_advice_asks_for_one():
+    """RUN and PLAN become this run's names as words of commands, and in no prose."""
+    asked = ("of RUN:", Command(("RUN", "PLAN", "PLANS")), Command(("RUN",)))
+    seen = Seen(Gate.WINDOW, Call.FAIL, "RUN", "PLAN", asked)
+
+    (ready,) = ready_to_paste([seen], run="mig-1", plan_file="p.json")
+
+    assert ready == Seen(
+        Gate.WINDOW,
+        Call.FAIL,
+        "RUN",
+        "PLAN",
+        ("of RUN:", Command(("mig-1", "p.json", "PLANS")), Command(("mig-1",))),
+    )
+
+
+def test_why_a_gate_cannot_be_forced_is_read_as_well():
+    """Whoever tries to force one of these reads the reason."""
+    assert UNFORCEABLE == {
+        Gate.WORLD: "the way back is worked out from the plan's survey: plan again instead",
+        Gate.WAY_BACK: "without what was there before nothing leads back",
+        Gate.DEVICES: "the confirmation is given with the command done",
+        Gate.NEW_CONNECTIONS: ("the outage could not end; a playbook's exceptions leave one out"),
+        Gate.NEW_GATEWAY: "a gateway can be on one VPC, so EC2 would refuse it in the outage",
+        Gate.TRAFFIC: "finalize would delete what may be the only path",
+    }

@@ -1,0 +1,312 @@
+"""Whole runs at the gates: what was said is written down, and nothing slips past."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.engine.test_orders import CONTINUE, PAUSE
+from tests.support.builders import (
+    MAIN,
+    MIGRATION,
+    NOON,
+    OLD,
+    OLD_VPN,
+    VPC,
+    a_survey,
+    a_table,
+    minutes,
+)
+from tests.support.stage import Lookout, Stage
+from vpnmigrate.commands import one_line
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.gates import ProofOfReturn
+from vpnmigrate.engine.ports import Judged
+from vpnmigrate.engine.runner import Runner
+from vpnmigrate.errors import AwsUnreadableError, DriftError, HeldError, NotVerifiedError, StepError
+from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen, StepSettled
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, Window
+from vpnmigrate.model.gates import Call, Force, Gate, Milestone
+from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+
+TODAY = Window(NOON, NOON + timedelta(hours=6), "noon to six, UTC")
+LATER = timedelta(days=1)
+
+
+def in_the_window(tmp_path, before=None, faults=None):
+    return Stage(tmp_path, before, decisions=Decisions(window=TODAY), faults=faults)
+
+
+def die_once_step_7_is_settled(entry):
+    match entry.record:
+        case StepSettled(number=7):
+            raise Killed("between two steps")
+        case _:
+            pass
+
+
+def test_every_round_is_in_the_journal_before_step_7(tmp_path):
+    """What the gates said is durable before anything follows from it."""
+    stage = Stage(tmp_path)
+    stage.forward()
+
+    (seen,) = stage.records(GatesSeen)
+    kinds = [type(entry.record) for entry in stage.entries]
+    assert seen.before is Milestone.CUTOVER
+    assert {each.call for each in seen.gates} == {Call.PASS}
+    assert kinds.index(GatesSeen) < kinds.index(BaselineTaken)
+
+
+def test_drift_is_written_down_and_refused(tmp_path):
+    """A world that changed while staging is a FAIL in the journal, and no force opens it."""
+    stage = Stage(tmp_path)
+    with pytest.raises(HeldError):
+        stage.run(lambda runner: runner.forward(until=6))
+    stage.do("CreateRoute", RouteTableId=MAIN, DestinationCidrBlock="10.99.0.0/16", GatewayId=OLD)
+    papers = Papers("ann", forces=(Force(Gate.WORLD, "I know"),))
+
+    with pytest.raises(DriftError):
+        stage.run(Runner.forward, papers=papers)
+
+    assert stage.state.status is not RunStatus.CUTTING_OVER
+
+
+def test_a_failed_trial_of_the_way_back_holds(tmp_path):
+    """What somebody found out about the way back is asked before step 7."""
+    stage = Stage(tmp_path)
+    failed = ProofOfReturn(holds=False, told="may not attach vgw-old")
+    papers = Papers("ann", prove=lambda: failed)
+
+    with pytest.raises(HeldError, match="way-back: may not attach vgw-old") as held:
+        stage.run(Runner.forward, papers=papers)
+    assert held.value.advice == f"vpnmigrate apply {MIGRATION}"
+    assert stage.state.traffic is Traffic.OLD
+
+
+def test_aws_that_cannot_be_read_for_a_moment_is_waited_for(tmp_path):
+    """A hiccup of STS at the gates costs a wait, and neither an error nor an open gate."""
+    sts = Fault("sts:GetCallerIdentity", Kind.UNAVAILABLE, nth=3, times=2)
+    stage = Stage(tmp_path, faults=Faults([sts]))
+
+    assert stage.forward().status is RunStatus.CUT_OVER
+    assert any("cannot be read" in wait for wait in stage.lookout.waits_seen)
+
+
+def test_aws_that_cannot_be_read_for_long_holds(tmp_path):
+    """After two consistency delays without an answer the gates stay closed, and say why."""
+    sts = Fault("sts:GetCallerIdentity", Kind.UNAVAILABLE, nth=3, times=0)
+    stage = Stage(tmp_path, faults=Faults([sts]))
+    with pytest.raises(HeldError, match="nothing was begun: AWS cannot be read: ") as caught:
+        stage.forward()
+
+    waits = [w[1:] for w in stage.lookout.waits_timed if "cannot be read" in w[0]]
+    (first, limit), (last, _) = waits[0], waits[-1]
+    assert first < timedelta(seconds=1)
+    assert minutes(4) - timedelta(seconds=15) < last < minutes(4) == limit
+    assert caught.value.advice.startswith("vpnmigrate apply ")
+
+
+class PausedWhileItWaits(Lookout):
+    """Another terminal: pauses the run that waits to read AWS, and lets it go on later."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self._stage = stage
+        self._told = False
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().waits(step, why, waited, limit)
+        if "cannot be read" in why and not self._told:
+            self._told = True
+            self._stage.letters.append(PAUSE)
+        elif "paused by" in why and waited >= minutes(5) and not self._stage.letters:
+            self._stage.letters.append(CONTINUE)
+
+
+def test_what_forbids_going_on_after_a_rest_is_told_as_such(tmp_path):
+    """The gates were waiting to read AWS; setting out again fails with a cause of its own."""
+    sts = Fault("sts:GetCallerIdentity", Kind.UNAVAILABLE, nth=3, times=0)
+    stage = Stage(tmp_path, faults=Faults([sts]))
+
+    with pytest.raises(AwsUnreadableError, match="GetCallerIdentity") as caught:
+        stage.forward(lookout=PausedWhileItWaits(stage))
+
+    assert caught.value.advice == "AWS may recover by itself: try again"
+    assert stage.state.held == ""
+    assert any("paused by" in wait for wait in stage.lookout.waits_seen)
+
+
+def test_what_would_close_a_gate_is_looked_at_for_one_delay_and_told(tmp_path):
+    """A describe may lag: whoever waits for another look reads why, for how long, and how long."""
+    stage = Stage(tmp_path)
+    with pytest.raises(HeldError):
+        stage.run(lambda runner: runner.forward(until=6))
+    stage.world.devices.disable(OLD_VPN)
+    stage.clock.sleep(minutes(10))
+
+    with pytest.raises(HeldError, match="old-tunnels: vpn-old has 0 UP, 2 when planned"):
+        stage.forward()
+
+    whys, waited, limits = zip(*stage.lookout.waits_timed, strict=True)
+    assert set(whys) == {"what AWS shows is not certain yet"}
+    assert minutes(2) - timedelta(seconds=15) < waited[-1] < minutes(2)
+    assert set(limits) == {minutes(4)}
+
+
+def test_a_force_is_written_beside_what_was_seen(tmp_path):
+    """The journal keeps what the gate had observed, who forced it and why."""
+    stage = in_the_window(tmp_path)
+    stage.clock.sleep(LATER)
+    papers = Papers("ann", forces=(Force(Gate.WINDOW, "agreed by phone"),))
+
+    stage.run(Runner.forward, papers=papers)
+
+    (forced,) = stage.records(Forced)
+    assert (forced.gate, forced.reason, forced.who) == (Gate.WINDOW, "agreed by phone", "ann")
+    assert forced.before is Milestone.CUTOVER
+    assert forced.observed.startswith("over since")
+    assert stage.state.forced == (forced,)
+
+
+class Agreeable:
+    """Hooks that agree to everything."""
+
+    def changed(self):
+        return ""
+
+    def ask(self, moment):
+        return Judged("ask", 0)
+
+
+def test_a_hook_is_written_down_with_its_moment(tmp_path):
+    """Whoever reads the journal sees what the plan's program was asked before, and its answer."""
+    stage = Stage(tmp_path)
+    papers = Papers("ann", hooks=Agreeable())
+    stage.run(Runner.forward, papers=papers)
+    stage.run(Runner.retire, papers=papers)
+
+    hooks = [e for seen in stage.records(GatesSeen) for e in seen.gates if e.gate is Gate.HOOK]
+    assert [(each.call, each.required) for each in hooks] == [
+        (Call.PASS, "ask exits 0 (before-cutover)"),
+        (Call.PASS, "ask exits 0 (before-finalize)"),
+    ]
+
+
+def test_where_no_plan_file_is_known_the_advice_leaves_its_name_open(tmp_path):
+    """A command for somebody to paste stands there with the word of the usage in its place."""
+    stage = Stage(tmp_path, decisions=Decisions(approvals=Approvals(required=1)))
+    with pytest.raises(HeldError, match="approvals: none"):
+        stage.forward()
+
+    (seen,) = stage.records(GatesSeen)
+    (closed,) = (each for each in seen.gates if each.call is Call.FAIL)
+    assert one_line(closed.advice).endswith(": vpnmigrate approve PLAN")
+
+
+class TestPassedAgain:
+    """A cutover that was begun and interrupted nothing has to pass the gates once more."""
+
+    def test_after_a_first_call_that_was_refused(self, tmp_path):
+        """If AWS refused to begin the outage, another day's attempt meets the window again."""
+        refusal = Fault("DisableVgwRoutePropagation", Kind.DENIED, times=0)
+        stage = in_the_window(tmp_path, faults=Faults([refusal]))
+        with pytest.raises(StepError):
+            stage.forward()
+        assert stage.state.traffic is Traffic.OLD
+        stage.faults = None
+        stage.clock.sleep(LATER)
+
+        with pytest.raises(HeldError, match="window: over since"):
+            stage.forward()
+
+    def test_where_step_7_had_nothing_to_do(self, tmp_path):
+        """Where nothing propagates the outage begins with step 8, and so do the gates."""
+        static = (a_table(MAIN, main=True, static={"10.1.0.0/16": OLD}),)
+        stage = in_the_window(tmp_path, a_survey(route_tables=static))
+        with pytest.raises(Killed):
+            stage.forward(lookout=Lookout(die_once_step_7_is_settled))
+        stage.clock.sleep(LATER)
+
+        with pytest.raises(HeldError, match="window: over since"):
+            stage.forward()
+        assert stage.state.traffic is Traffic.OLD
+
+    def test_after_it_was_taken_back(self, tmp_path):
+        """A second outage needs an open window of its own."""
+        stage = in_the_window(tmp_path)
+        stage.forward()
+        stage.back()
+        stage.clock.sleep(LATER)
+
+        with pytest.raises(HeldError, match="window: over since"):
+            stage.forward()
+        assert stage.state.traffic is Traffic.OLD
+
+
+def test_an_outage_meets_no_gate(tmp_path):
+    """A process that died with traffic down is resumed whatever the hour and without STS."""
+    stage = in_the_window(tmp_path, faults=Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+    with pytest.raises(Killed):
+        stage.forward()
+    stage.faults = None
+    stage.clock.sleep(LATER)
+
+    assert stage.forward().status is RunStatus.CUT_OVER
+    assert len(stage.records(GatesSeen)) == 1
+
+
+def test_without_a_journal_a_cutover_goes_on_whatever_the_hour(tmp_path):
+    """Under a lost journal only what would make it worse is asked, and STS is not."""
+    stage = in_the_window(tmp_path, faults=Faults([Fault("DetachVpnGateway", Kind.KILL_BEFORE)]))
+    with pytest.raises(Killed):
+        stage.forward()
+    stage.faults = None
+    stage.clock.sleep(LATER)
+
+    state = stage.run(Runner.forward, blind=True, outranks="ann@desk", holder="bob@desk")
+
+    assert state.status is RunStatus.CUT_OVER
+    (seen,) = stage.records(GatesSeen)
+    assert seen.before is Milestone.CUTOVER
+    assert [each.gate for each in seen.gates] == [
+        Gate.WAY_BACK,
+        Gate.NEW_CONNECTIONS,
+        Gate.NEW_GATEWAY,
+        Gate.OWN_PATH,
+    ]
+
+
+class TestFinalize:
+    def test_is_asked_too_and_deletes_nothing_while_traffic_is_lacking(self, tmp_path):
+        """Finalize writes its own round down, and stops at traffic whatever else passes."""
+        stage = Stage(tmp_path)
+        stage.forward()
+        stage.do("DetachVpnGateway", VpcId=VPC, VpnGatewayId=stage.new_gateway)
+        stage.clock.sleep(minutes(10))
+
+        with pytest.raises(NotVerifiedError):
+            stage.run(Runner.retire)
+
+        seen = stage.records(GatesSeen)[-1]
+        assert seen.before is Milestone.FINALIZE
+        assert (seen.gates[0].gate, seen.gates[0].call) == (Gate.TRAFFIC, Call.FAIL)
+        assert stage.state.status is RunStatus.CUT_OVER
+
+    @pytest.mark.parametrize(
+        ("window", "why"),
+        [(TODAY, "over"), (Window(NOON + LATER, NOON + 2 * LATER, "x"), "not open yet")],
+    )
+    def test_holds_where_another_gate_is_closed(self, tmp_path, window, why):
+        """A closed gate of finalize is named with what to do about it, and nothing is deleted."""
+        stage = Stage(tmp_path, decisions=Decisions(finalize=Finalize(window=window)))
+        stage.forward()
+        stage.clock.sleep(timedelta(hours=7))
+
+        with pytest.raises(HeldError, match=f"^finalize may not begin: window: {why}$") as held:
+            stage.run(Runner.retire)
+
+        assert held.value.advice == "finalize in the window"
+        assert "DeleteVpnConnection" not in stage.calls

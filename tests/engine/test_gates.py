@@ -1,0 +1,510 @@
+"""Go or no-go: each gate says what it found, and what is not known to be safe stays closed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path as FilePath
+
+import msgspec
+import pytest
+
+from tests.support.builders import (
+    BOTH,
+    FORWARD,
+    MAIN,
+    MIGRATION,
+    NEW,
+    NEW_VPN,
+    NOON,
+    OLD,
+    OLD_VPN,
+    a_connection,
+    a_plan,
+    a_snapshot,
+    a_survey,
+    a_table,
+    minutes,
+    role_of,
+    told,
+)
+from vpnmigrate.engine.gates import (
+    ASKED,
+    Circumstances,
+    ProofOfReturn,
+    before_cutover,
+    before_finalize,
+    forced,
+    in_the_cutover,
+    tells_of_traffic,
+    to_be_seen,
+)
+from vpnmigrate.engine.ports import Credentials, Identity, Path, Renewal
+from vpnmigrate.model.approval import Approval, Rehearsed
+from vpnmigrate.model.decisions import Approvals, Decisions, Exceptions, Finalize, Waits, Window
+from vpnmigrate.model.ec2 import Attachment, State, VpcId
+from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
+from vpnmigrate.model.gates import UNFORCEABLE, Call, Force, Gate, Milestone
+from vpnmigrate.model.plan import GATEWAY_ROLE
+from vpnmigrate.model.snapshot import Word
+from vpnmigrate.planning.approvals import sealed
+
+ROOT = FilePath(__file__).parents[2]
+OUTSIDE = Path("EC2", ("198.51.100.7",), "192.168.1.5")
+PLAN = msgspec.structs.replace(a_plan(), fingerprint="f" * 64)
+OPERATOR = "arn:aws:iam::123456789012:user/ann"
+NOW = timedelta(0)
+FOREVER = Credentials(Renewal.NEEDLESS)
+SAID = told(Word.DEVICES_CONFIGURED)
+NIGHT = Window(NOON, NOON + timedelta(hours=3), "noon to three, UTC")
+
+
+def an_identity(**changes):
+    return replace(Identity("123456789012", OPERATOR, FOREVER, timedelta(0)), **changes)
+
+
+def around(**changes):
+    plain = Circumstances(now=NOON, identity=an_identity(), user="ann", paths=(OUTSIDE,))
+    return replace(plain, **changes)
+
+
+def plan_with(**decisions):
+    return msgspec.structs.replace(PLAN, decisions=Decisions(**decisions))
+
+
+def asked(gate, now=None, *, plan=PLAN, said=SAID, later=NOW, **circumstances):
+    """Ask every gate before the cutover, and give what *gate* said."""
+    there = around(now=NOON + later, **circumstances)
+    seen = before_cutover(plan, FORWARD, now or a_snapshot(), said, there)
+    assert len({each.gate for each in seen}) == len(seen)
+    return next(each for each in seen if each.gate is gate)
+
+
+def with_facts(facts):
+    now = a_snapshot()
+    return msgspec.structs.replace(now, facts={**now.facts, **facts})
+
+
+def test_all_open_when_everything_is_ready():
+    """Old side intact, new side ready and free, people and hour as the plan wants: go."""
+    seen = before_cutover(PLAN, FORWARD, a_snapshot(), SAID, around())
+
+    assert [each.gate for each in seen] == list(Gate)[:12]
+    assert [each.call for each in seen] == [Call.PASS] * 12
+    assert all(each.observed and each.required for each in seen)
+
+
+@pytest.mark.parametrize(
+    ("gate", "facts", "named"),
+    [
+        (
+            Gate.NEW_GATEWAY,
+            {AttachmentOf(NEW, VpcId("vpc-test")): Attachment.DETACHING},
+            "vpc-test",
+        ),
+        (Gate.NEW_GATEWAY, {AttachmentOf(NEW, VpcId("vpc-2")): UNKNOWN}, "vpc-2"),
+        (Gate.NEW_GATEWAY, {Existence(GATEWAY_ROLE): State.PENDING}, "pending"),
+        (Gate.NEW_GATEWAY, {Existence(GATEWAY_ROLE): UNKNOWN}, "unknown"),
+        (Gate.NEW_CONNECTIONS, {Existence(role_of(OLD_VPN)): State.PENDING}, OLD_VPN),
+        (Gate.WAY_BACK, {Existence(OLD_VPN): State.DELETING}, "no way back"),
+        (Gate.WAY_BACK, {Existence(MAIN): State.ABSENT}, MAIN),
+        (Gate.WAY_BACK, {Existence(MAIN): UNKNOWN}, "rtb-main is unknown"),
+        (Gate.WAY_BACK, {AttachmentOf(OLD, VpcId("vpc-1")): Attachment.DETACHED}, "detached"),
+    ],
+)
+def test_what_is_not_ready_or_not_known_is_named(gate, facts, named):
+    """Each thing in AWS that is not ready, or not known, closes its gate by name."""
+    seen = asked(gate, with_facts(facts))
+
+    assert seen.call is not Call.PASS
+    assert named in seen.observed
+
+
+def test_drift_closes_the_first_gate():
+    """Every difference from the plan's survey is told."""
+    seen = asked(Gate.WORLD, differences=("rtb-1: route is gone", "vgw-1: tag is new"))
+
+    assert (seen.call, seen.observed) == (Call.FAIL, "rtb-1: route is gone; vgw-1: tag is new")
+
+
+def test_the_devices_need_somebodys_word():
+    """Without the word of step 5 nobody knows what the devices hold."""
+    assert asked(Gate.DEVICES, said=told()).call is Call.FAIL
+
+
+def test_a_trial_of_the_way_back_counts():
+    """If somebody tried the way back, what they found decides; if nobody did, that is said."""
+    assert "not tried" in asked(Gate.WAY_BACK).observed
+    assert asked(Gate.WAY_BACK, proof=ProofOfReturn(True, "may attach")).observed.endswith(
+        "may attach"
+    )
+    failed = asked(Gate.WAY_BACK, proof=ProofOfReturn(False, "may not call AttachVpnGateway"))
+    assert (failed.call, failed.observed) == (Call.FAIL, "may not call AttachVpnGateway")
+
+
+class TestWindow:
+    @pytest.mark.parametrize(
+        ("after", "call", "observed"),
+        [
+            (minutes(-90), Call.FAIL, "opens 2026-03-01 12:00Z, in 1 h 30 min"),
+            (minutes(0), Call.PASS, "open; may begin until 2026-03-01 13:50Z"),
+            (minutes(110), Call.PASS, "open; may begin until 2026-03-01 13:50Z"),
+            (minutes(111), Call.FAIL, "begun after 2026-03-01 13:50Z it could not be taken back"),
+            (minutes(180), Call.FAIL, "over since 2026-03-01 15:00Z"),
+        ],
+    )
+    def test_a_cutover_begins_only_where_its_way_back_fits(self, after, call, observed):
+        """Outside the window, and where a rollback would no longer fit, it is no go."""
+        seen = asked(Gate.WINDOW, plan=plan_with(window=NIGHT), later=after)
+
+        assert seen.call is call
+        assert seen.observed.startswith(observed)
+        assert "noon to three, UTC" in seen.required
+        assert "not rehearsed" in seen.required
+
+    def test_what_was_rehearsed_replaces_the_defaults(self):
+        """A rehearsal of this plan says how long things take; another plan's does not."""
+        plan = plan_with(window=NIGHT)
+
+        assert (
+            "until 2026-03-01 14:24Z" in asked(Gate.WINDOW, plan=plan, rehearsed=REHEARSED).observed
+        )
+        for other in ({"fingerprint": "0" * 64}, {"passed": False}):
+            rehearsed = msgspec.structs.replace(REHEARSED, **other)
+            assert "13:50Z" in asked(Gate.WINDOW, plan=plan, rehearsed=rehearsed).observed
+
+    def test_a_soak_takes_its_time_too(self):
+        """Without a rehearsal the soak that the plan asks for comes on top of the defaults."""
+        plan = plan_with(window=NIGHT, waits=Waits(soak=minutes(30)))
+
+        assert "until 2026-03-01 13:20Z" in asked(Gate.WINDOW, plan=plan).observed
+
+    def test_a_window_that_is_too_short_says_what_is_needed(self):
+        """Nobody has to wait for a window in which it would be too late at once."""
+        short = Window(NOON, NOON + minutes(45), "three quarters of an hour")
+
+        seen = asked(Gate.WINDOW, plan=plan_with(window=short))
+
+        assert seen.observed == "45 min long, and 1 h 10 min are needed"
+
+
+REHEARSED = Rehearsed(
+    fingerprint="f" * 64,
+    at=NOON - timedelta(days=2),
+    tool="test",
+    passed=True,
+    cutover=minutes(2),
+    back={7: minutes(1), 9: minutes(4)},
+)
+
+
+class TestRehearsal:
+    @pytest.mark.parametrize(
+        ("within", "rehearsed", "call"),
+        [
+            (None, None, Call.PASS),
+            (timedelta(days=7), None, Call.FAIL),
+            (timedelta(days=7), REHEARSED, Call.PASS),
+            (timedelta(days=1), REHEARSED, Call.FAIL),
+            (timedelta(days=7), msgspec.structs.replace(REHEARSED, passed=False), Call.FAIL),
+            (timedelta(days=7), msgspec.structs.replace(REHEARSED, fingerprint="0"), Call.FAIL),
+            (
+                timedelta(days=7),
+                msgspec.structs.replace(REHEARSED, at=NOON + timedelta(days=1)),
+                Call.FAIL,
+            ),
+        ],
+    )
+    def test_only_a_recent_one_of_this_very_plan_counts(self, within, rehearsed, call):
+        """A plan that asks for a rehearsal asks for a good one of itself, not too long ago."""
+        plan = plan_with(rehearsed_within=within)
+
+        assert asked(Gate.REHEARSAL, plan=plan, rehearsed=rehearsed).call is call
+
+
+def an_approval(who="bob", **changes):
+    plain = Approval(
+        fingerprint="f" * 64,
+        migration=MIGRATION,
+        approver=f"arn:aws:iam::123456789012:user/{who}",
+        account="123456789012",  # type: ignore[arg-type]
+        user=who,
+        host="desk",
+        at=NOON - timedelta(days=1),
+        expires=NOON + timedelta(days=6),
+    )
+    return sealed(msgspec.structs.replace(plain, **changes))
+
+
+def a_session(role, name):
+    return f"arn:aws:sts::123456789012:assumed-role/{role}/{name}"
+
+
+class TestApprovals:
+    @pytest.mark.parametrize(
+        ("approvals", "call", "told"),
+        [
+            ((), Call.FAIL, "none"),
+            ((an_approval(),), Call.PASS, "by arn:aws:iam::123456789012:user/bob"),
+            ((an_approval("ann"),), Call.FAIL, "is by whoever carries the plan out"),
+            ((an_approval(fingerprint="0" * 64),), Call.FAIL, "is for another plan"),
+            ((an_approval(expires=NOON),), Call.FAIL, "expired 2026-03-01 12:00Z"),
+            ((an_approval(at=NOON - timedelta(days=8)),), Call.FAIL, "expired 2026-02-28"),
+            ((an_approval(at=NOON + minutes(6)),), Call.FAIL, "is yet to come"),
+            ((an_approval(expires=NOON), an_approval()), Call.PASS, "bob"),
+        ],
+    )
+    def test_four_eyes_want_somebody_else(self, approvals, call, told):
+        """Only a valid approval of this very plan by another person counts."""
+        plan = plan_with(approvals=Approvals(four_eyes=True))
+
+        seen = asked(Gate.APPROVALS, plan=plan, approvals=approvals)
+
+        assert seen.call is call
+        assert told in seen.observed
+
+    def test_two_are_two_people(self):
+        """One person who approves twice is one person."""
+        plan = plan_with(approvals=Approvals(required=2))
+        twice = (an_approval(), an_approval(host="laptop", user="root"))
+
+        assert asked(Gate.APPROVALS, plan=plan, approvals=twice).call is Call.FAIL
+        assert (
+            asked(Gate.APPROVALS, plan=plan, approvals=(an_approval(), an_approval("eve"))).call
+            is Call.PASS
+        )
+
+    def test_a_session_name_makes_nobody_another_person(self):
+        """Who assumes a role names the session: then the login names have to differ as well."""
+        plan = plan_with(approvals=Approvals(four_eyes=True))
+        me = an_identity(arn=a_session("admin", "ann"))
+        myself = an_approval("ann", approver=a_session("admin", "bob"))
+        other = an_approval("bob", approver=a_session("admin", "bob"))
+
+        assert asked(Gate.APPROVALS, plan=plan, approvals=(myself,), identity=me).call is Call.FAIL
+        assert asked(Gate.APPROVALS, plan=plan, approvals=(other,), identity=me).call is Call.PASS
+
+    def test_without_four_eyes_ones_own_counts(self):
+        """A plan that only wants its approvals written down takes the operator's own."""
+        plan = plan_with(approvals=Approvals(required=1))
+
+        assert asked(Gate.APPROVALS, plan=plan, approvals=(an_approval("ann"),)).call is Call.PASS
+
+
+class TestOldTunnels:
+    def now(self, up):
+        snapshot = a_snapshot()
+        old = a_connection(up=up)
+        return msgspec.structs.replace(snapshot, connections={**snapshot.connections, OLD_VPN: old})
+
+    def test_a_tunnel_that_went_down_since_closes_it(self):
+        """What is down before is not asked for after: a cutover would hide the fault."""
+        seen = asked(Gate.OLD_TUNNELS, self.now(1))
+
+        assert (seen.call, seen.observed) == (
+            Call.FAIL,
+            "vpn-old has 1 UP, 2 when planned",
+        )
+
+    def test_every_old_connection_is_told(self):
+        """With more than one, whoever reads the gate sees how each of them stands."""
+        two = (a_connection(), a_connection("vpn-b", customer_gateway="cgw-2", up=1))
+        plan = msgspec.structs.replace(PLAN, before=a_survey(connections=two))
+        now = msgspec.structs.replace(
+            a_snapshot(), connections={record.id: record for record in two}
+        )
+
+        assert asked(Gate.OLD_TUNNELS, now, plan=plan).observed == (
+            "vpn-old has 2 UP, 2 when planned; vpn-b has 1 UP, 1 when planned"
+        )
+
+    def test_a_site_that_the_plan_excepts_may_be_down(self):
+        """A playbook can leave a connection out by name."""
+        plan = plan_with(exceptions=Exceptions(connections=(OLD_VPN,)))
+
+        assert asked(Gate.OLD_TUNNELS, self.now(0), plan=plan).call is Call.PASS
+
+    def test_no_telemetry_is_unknown(self):
+        """A connection that a look does not show is neither up nor down."""
+        blank = msgspec.structs.replace(a_snapshot(), connections={})
+
+        assert asked(Gate.OLD_TUNNELS, blank).call is Call.UNKNOWN
+
+
+class TestCredentials:
+    @pytest.mark.parametrize(
+        ("credentials", "call"),
+        [
+            (FOREVER, Call.PASS),
+            (Credentials(Renewal.BY_ITSELF, NOON), Call.PASS),
+            (Credentials(Renewal.BY_ITSELF), Call.PASS),
+            (Credentials(Renewal.BY_A_PERSON), Call.UNKNOWN),
+            (Credentials(Renewal.BY_A_PERSON, NIGHT.end), Call.FAIL),
+            (Credentials(Renewal.BY_A_PERSON, NIGHT.end + minutes(1)), Call.PASS),
+        ],
+    )
+    def test_outlast_the_window(self, credentials, call):
+        """Credentials that a person must renew have to be good until after the window."""
+        plan = plan_with(window=NIGHT)
+
+        found = asked(Gate.CREDENTIALS, plan=plan, identity=an_identity(credentials=credentials))
+
+        assert found.call is call
+
+    @pytest.mark.parametrize(
+        ("until", "call"), [(minutes(40), Call.FAIL), (minutes(41), Call.PASS)]
+    )
+    def test_without_a_window_outlast_the_way_back(self, until, call):
+        """Without a window they have to last for a cutover and a rollback."""
+        held = Credentials(Renewal.BY_A_PERSON, NOON + until)
+
+        assert asked(Gate.CREDENTIALS, identity=an_identity(credentials=held)).call is call
+
+
+@pytest.mark.parametrize(
+    ("ahead", "call"),
+    [
+        (timedelta(seconds=2), Call.PASS),
+        (-minutes(5), Call.PASS),
+        (minutes(5) + timedelta(seconds=1), Call.FAIL),
+        (-minutes(6), Call.FAIL),
+        (None, Call.UNKNOWN),
+    ],
+)
+def test_the_clock_is_near_aws(ahead, call):
+    """AWS refuses signatures that are minutes off; a clock that nobody compared is unknown."""
+    assert asked(Gate.CLOCK, identity=an_identity(ahead=ahead)).call is call
+
+
+class TestOwnPath:
+    def test_an_endpoint_inside_the_vpc_is_reached_through_the_vpn(self):
+        """An interface endpoint of EC2 in the VPC would be cut off with the VPN."""
+        seen = asked(Gate.OWN_PATH, paths=(Path("EC2", ("10.0.3.4",), "192.168.1.5"),))
+
+        assert seen.call is Call.FAIL
+        assert "10.0.3.4" in seen.observed
+
+    def test_a_host_in_the_vpc_behind_a_default_route_to_the_gateway_is_cut_off(self):
+        """A host of the VPC that reaches everything through the gateway loses AWS, too."""
+        before = a_survey(route_tables=(a_table(BOTH, static={"0.0.0.0/0": OLD}),))
+        inside = (Path("STS", ("198.51.100.7",), "10.0.3.4"),)
+
+        assert asked(Gate.OWN_PATH, plan=a_plan(before=before), paths=inside).call is Call.FAIL
+        assert asked(Gate.OWN_PATH, paths=inside).call is Call.PASS
+
+    def test_an_unknown_path_does_not_pass(self):
+        """A name that does not resolve keeps the gate closed, and hides no path that is known."""
+        lost = Path("EC2", (), "")
+        through = Path("STS", ("10.0.3.4",), "192.168.1.5")
+
+        assert asked(Gate.OWN_PATH, paths=(lost, OUTSIDE)).call is Call.UNKNOWN
+        assert asked(Gate.OWN_PATH, paths=(lost, through)).call is Call.FAIL
+
+
+class TestOtherRounds:
+    def test_a_cutover_under_way_is_not_stopped_for_people_or_the_hour(self):
+        """With traffic down only what would make it worse is asked."""
+        plan = plan_with(window=NIGHT, approvals=Approvals(required=1))
+
+        seen = in_the_cutover(plan, FORWARD, a_snapshot(), told(), (OUTSIDE,))
+
+        assert all(each.call is Call.PASS for each in seen)
+
+    def test_what_another_look_cannot_change_is_not_looked_at_twice(self):
+        """Looks are repeated for what AWS may be late to show, and for nothing else."""
+        seen = to_be_seen(PLAN, FORWARD, a_snapshot(), told())
+
+        assert all(each.call is Call.PASS for each in seen)
+
+    def test_finalize_wants_traffic_and_archives(self):
+        """What deletes the old side asks whether the new one carries and the old is archived."""
+        flows = a_snapshot(old="detached", new="attached", up=2, tables=_moved())
+        archived = told(Word.DEVICES_CONFIGURED, files=[OLD_VPN, NEW_VPN])
+
+        seen = before_finalize(PLAN, FORWARD, flows, archived, around())
+
+        assert [each.call for each in seen] == [Call.PASS] * 4
+        missing = before_finalize(PLAN, FORWARD, flows, told(files=[NEW_VPN]), around())
+        assert "no configuration of vpn-old" in missing[1].observed
+        down = before_finalize(PLAN, FORWARD, a_snapshot(), archived, around())
+        assert down[0].call is Call.FAIL
+
+    def test_so_soon_after_the_cutover_a_tunnel_may_be_seen_as_it_was(self):
+        """Within a consistency delay of the verification DOWN is no last word; later it is."""
+        flows = a_snapshot(old="detached", new="attached", up=2, tables=_moved())
+        early, late = (a_snapshot(begun=NOON + minutes(n)) for n in (1, 2))
+        verified = told(verified=NOON)
+
+        assert tells_of_traffic(PLAN, FORWARD, flows, verified)
+        assert not tells_of_traffic(PLAN, FORWARD, early, verified)
+        assert tells_of_traffic(PLAN, FORWARD, late, verified)
+        assert tells_of_traffic(PLAN, FORWARD, early, told())
+
+    @pytest.mark.parametrize(
+        ("after", "call"),
+        [(minutes(-1), Call.FAIL), (minutes(0), Call.PASS), (minutes(180), Call.FAIL)],
+    )
+    def test_finalize_has_a_window_of_its_own(self, after, call):
+        """A plan may say when the old side is deleted, and whether that is approved again."""
+        plan = plan_with(
+            finalize=Finalize(approved=True, window=NIGHT), approvals=Approvals(required=1)
+        )
+
+        seen = before_finalize(plan, FORWARD, a_snapshot(), told(), around(now=NOON + after))
+
+        assert (seen[2].call, seen[3].call) == (call, Call.FAIL)
+
+
+def _moved():
+    return (
+        a_table(BOTH, propagates=NEW, learned=["10.1.0.0/16"], static={"192.168.0.0/16": NEW}),
+        a_table(MAIN, main=True, propagates=NEW, learned=["10.1.0.0/16"]),
+    )
+
+
+class TestForcing:
+    def test_a_forced_gate_keeps_its_call_and_its_reason(self):
+        """Force opens one gate, and says for ever that it was closed and why it was opened."""
+        seen = before_cutover(
+            PLAN, FORWARD, a_snapshot(), SAID, around(identity=an_identity(ahead=None))
+        )
+
+        found = {
+            each.gate: each
+            for each in forced(seen, [Force(Gate.CLOCK, "NTP is late"), Force(Gate.WINDOW, "x")])
+        }
+
+        assert found[Gate.CLOCK].call is Call.UNKNOWN
+        assert found[Gate.CLOCK].forced == "NTP is late"
+        assert found[Gate.CLOCK].lets_through
+        assert not found[Gate.WINDOW].forced, "an open gate needs no force"
+
+    @pytest.mark.parametrize("gate", sorted(UNFORCEABLE))
+    def test_some_gates_cannot_be_forced(self, gate):
+        """Where going on would take the way back away, or could only fail, no reason is enough."""
+        down = with_facts(
+            {
+                Existence(OLD_VPN): State.DELETING,
+                Existence(GATEWAY_ROLE): State.PENDING,
+                Existence(role_of(OLD_VPN)): State.PENDING,
+            }
+        )
+        seen = (
+            *before_cutover(PLAN, FORWARD, down, told(), around(differences=("x",))),
+            *before_finalize(PLAN, FORWARD, down, told(), around()),
+        )
+
+        judged = forced(seen, [Force(gate, "because I say so")])
+
+        assert not [each for each in judged if each.gate is gate and each.lets_through]
+        assert UNFORCEABLE[gate]
+
+
+def test_the_page_on_the_change_window_lists_every_gate():
+    """An operator finds each gate on the page, and whether it can be forced."""
+    page = (ROOT / "docs" / "how-to" / "change-window.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z-]+)` \| .* \| (yes|no)\b[^|]* \|$", page, re.MULTILINE)
+
+    asked = [gate for milestone in Milestone for gate in ASKED[milestone]]
+    assert rows == [(gate, "no" if gate in UNFORCEABLE else "yes") for gate in asked]

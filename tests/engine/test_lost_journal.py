@@ -1,0 +1,140 @@
+"""A dead laptop: killed at any call, its journal lost, gone on from plan and tags on another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.builders import (
+    OLD,
+    a_connection,
+    a_customer_gateway,
+    a_survey,
+    a_table,
+    ordinary_tables,
+)
+from tests.support.counts import share
+from tests.support.shapes import Shape, shape_left
+from tests.support.stage import Stage
+from vpnmigrate.engine.runner import Runner
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.survey import Survey
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.faults import Killed
+
+READS = ("Describe", "Get", "List")
+LAG = timedelta(minutes=2)
+"""As long as belief reckons with: tag searches and describes may be that far behind."""
+
+TWO = a_survey(
+    connections=(
+        a_connection(),
+        a_connection("vpn-fixed", customer_gateway="cgw-2", prefixes=("10.2.0.0/16",)),
+    ),
+    customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-2")),
+    route_tables=(*ordinary_tables(), a_table("rtb-edge", edge_of=OLD)),
+)
+WORLDS: dict[str, tuple[Survey, Decisions]] = {
+    "one connection": (a_survey(), Decisions()),
+    "two connections and an edge table": (TWO, Decisions()),
+    "a test VPC": (a_survey(), Decisions(test_vpc=TestVpc("172.31.0.0/24"))),
+}
+JOURNEYS: dict[str, Callable[[Runner], object]] = {"apply": Runner.forward, "rollback": Runner.back}
+ENDS = {"apply": RunStatus.CUT_OVER, "rollback": RunStatus.ROLLED_BACK}
+
+
+@dataclass
+class Fuse:
+    """Kills the process around its *nth* mutating call."""
+
+    nth: int
+    after_effect: bool
+    sent: int = 0
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        self.sent += not action.startswith(READS)
+        self._burn(action, after_effect=False)
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        self._burn(action, after_effect=True)
+
+    def _burn(self, action: str, *, after_effect: bool) -> None:
+        mutating = not action.startswith(READS)
+        if mutating and self.sent == self.nth and self.after_effect is after_effect:
+            raise Killed(action)
+
+
+def a_stage(tmp_path: Path, world: str, began: str) -> Stage:
+    """Bring a world to where *began* sets out: a rollback from a whole migration."""
+    survey, decisions = WORLDS[world]
+    lagging = Behaviour(read_lag=LAG)
+    stage = Stage(tmp_path, survey, decisions=decisions, behaviour=lagging)
+    if began == "rollback":
+        stage.forward()
+    return stage
+
+
+def dies(stage: Stage, way: str) -> bool:
+    """Go *way*; tell whether the process was killed."""
+    try:
+        stage.run(JOURNEYS[way])
+    except Killed:
+        return True
+    return False
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """How many mutating calls each way takes, and what it leaves."""
+
+    calls: dict[str, int]
+    shapes: dict[str, Shape]
+
+
+@pytest.fixture(scope="module", params=WORLDS)
+def world(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(world: str, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """Go each way once, with journal and without faults."""
+    gone = Undisturbed({}, {})
+    for way, journey in JOURNEYS.items():
+        stage = a_stage(tmp_path_factory.mktemp("undisturbed"), world, way)
+        stage.faults = counted = Fuse(0, after_effect=False)
+        stage.run(journey)
+        gone.calls[way] = counted.sent
+        gone.shapes[way] = shape_left(stage)
+    return gone
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("goes_on", JOURNEYS)
+@pytest.mark.parametrize("began", JOURNEYS)
+def test_killed_at_any_call_and_robbed_of_its_journal(
+    tmp_path: Path, world: str, undisturbed: Undisturbed, began: str, goes_on: str
+) -> None:
+    """Plan and tags alone lead to where an undisturbed run ends, forward and back.
+
+    Tried before and after the effect of every mutating call, while describes and tag searches lag
+    by as much as belief reckons with.
+    """
+    points = [(n, after) for n in range(1, undisturbed.calls[began] + 1) for after in (False, True)]
+    for nth, after_effect in share(points, one_in=11):
+        stage = a_stage(tmp_path / f"{nth}-{after_effect}", world, began)
+        stage.faults = Fuse(nth, after_effect)
+        if not dies(stage, began):
+            assert after_effect, "only a call that EC2 refuses has no effect to die after"
+            continue
+        stage.faults = None
+
+        state = stage.run(JOURNEYS[goes_on], blind=True, holder="bob@spare/1", outranks="ann@desk")
+
+        assert state.status is ENDS[goes_on], (nth, after_effect)
+        assert shape_left(stage) == undisturbed.shapes[goes_on], (nth, after_effect)

@@ -1,0 +1,266 @@
+"""Orders from other terminals: what a run does with a pause, a continue and an abort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from tests.support.builders import BOTH, OLD, VPC
+from tests.support.stage import Lookout, Stage
+from vpnmigrate.commands import cli
+from vpnmigrate.engine.pause import LONGEST_REST
+from vpnmigrate.errors import BackedOutError, DriftError, HeldError, InterruptedRunError
+from vpnmigrate.journal import Traffic, Wish
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    BaselineTaken,
+    Continued,
+    DirectionTaken,
+    Entry,
+    Held,
+    Intended,
+    OutageBegan,
+    Paused,
+    StepBegun,
+    StepSettled,
+    TrafficVerified,
+)
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.decisions import Decisions, OldTunnels
+from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.plan import Direction
+
+PAUSE = Paused("bob", "desk")
+CONTINUE = Continued("bob", "desk")
+ABORT = AbortAsked("bob", "desk")
+
+
+class Second(Lookout):
+    """Another terminal: says *order* at a record, and does *then* once the run has rested."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        at: Callable[[Entry], bool],
+        order: object,
+        then: Callable[[], None] = lambda: None,
+        rests: timedelta = timedelta(minutes=5),
+    ) -> None:
+        super().__init__(self._on_entry)
+        self._stage, self._at, self._order, self._then = stage, at, order, then
+        self._rests = rests
+        self.changes_at_rest = 0
+
+    def _on_entry(self, entry: Entry) -> None:
+        if self._order is not None and self._at(entry):
+            self._stage.letters.append(self._order)  # type: ignore[arg-type]
+            self._order = None
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().waits(step, why, waited, limit)
+        if "paused by" in why:
+            self.changes_at_rest = self.intents
+            if waited >= self._rests and not self._stage.letters:
+                self._then()
+
+    @property
+    def intents(self) -> int:
+        return sum(isinstance(e.record, Intended) for e in self._stage.journal.entries)
+
+
+def begins(step: int) -> Callable[[Entry], bool]:
+    """Match the beginning of *step*."""
+    return lambda e: isinstance(e.record, StepBegun) and e.record.number == step
+
+
+def settles(step: int) -> Callable[[Entry], bool]:
+    """Match the end of *step*."""
+    return lambda e: isinstance(e.record, StepSettled) and e.record.number == step
+
+
+def is_a(kind: type) -> Callable[[Entry], bool]:
+    """Match a kind of record."""
+    return lambda e: isinstance(e.record, kind)
+
+
+def says(stage: Stage, order: object) -> Callable[[], None]:
+    """Say *order* from another terminal."""
+    return lambda: stage.letters.append(order)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Stage(tmp_path)
+
+
+class TestPause:
+    @pytest.mark.parametrize("when", [*map(begins, range(1, 7)), settles(6), is_a(BaselineTaken)])
+    def test_rests_before_the_cutover_and_then_goes_on_to_the_end(self, stage, when):
+        """Wherever the pause comes before step 7, nothing is interrupted until continue."""
+        second = Second(stage, when, PAUSE, says(stage, CONTINUE))
+
+        state = stage.forward(lookout=second)
+
+        rested = [why for why in second.waits_seen if "paused by bob on desk since" in why]
+        began = next(e for e in stage.entries if isinstance(e.record, OutageBegan))
+        lifted = next(e for e in stage.entries if isinstance(e.record, Continued))
+        assert len(rested) > 200
+        assert lifted.at < began.at
+        assert state.status is RunStatus.CUT_OVER
+        assert state.order is None
+
+    def test_begins_nothing_while_it_rests(self, stage):
+        """Between the pause and the continue no change is intended."""
+        second = Second(stage, begins(3), PAUSE, says(stage, CONTINUE))
+
+        stage.forward(lookout=second)
+
+        kinds = [type(e.record) for e in stage.entries]
+        assert Intended not in kinds[kinds.index(Paused) : kinds.index(Continued)]
+
+    def test_takes_the_baseline_again_after_a_rest_at_the_gate(self, stage):
+        """What was seen before a rest proves nothing after it: the gate looks once more."""
+        second = Second(stage, is_a(BaselineTaken), PAUSE, says(stage, CONTINUE))
+
+        stage.forward(lookout=second)
+
+        first, last = stage.records(BaselineTaken)
+        assert last.taken - first.taken >= timedelta(minutes=5)
+
+    def test_drift_during_a_rest_stops_the_run_when_it_goes_on(self, stage):
+        """Whoever says continue learns at once that somebody has changed a table meanwhile."""
+
+        def meddle() -> None:
+            stage.do(
+                "CreateRoute",
+                RouteTableId=BOTH,
+                DestinationCidrBlock="172.20.0.0/16",
+                GatewayId=OLD,
+            )
+            stage.letters.append(CONTINUE)
+
+        with pytest.raises(DriftError):
+            stage.forward(lookout=Second(stage, begins(5), PAUSE, meddle))
+
+        assert stage.state.step == 5
+        assert not stage.records(OutageBegan)
+
+    def test_a_rest_uses_up_no_limit(self, stage):
+        """A step whose limit is minutes goes on after hours of rest."""
+        hours = timedelta(hours=20)
+        second = Second(stage, begins(3), PAUSE, says(stage, CONTINUE), rests=hours)
+
+        assert stage.forward(lookout=second).status is RunStatus.CUT_OVER
+
+    def test_a_day_of_rest_ends_the_process_and_not_the_pause(self, stage):
+        """No process waits for ever; the next one is held by the same pause."""
+        with pytest.raises(HeldError, match="paused by bob"):
+            stage.forward(lookout=Second(stage, begins(2), PAUSE))
+
+        assert stage.clock.now() - stage.entries[0].at >= LONGEST_REST
+        assert stage.state.order.wish is Wish.PAUSED
+
+    def test_a_signal_ends_the_rest(self, stage):
+        """Ctrl-C works on a resting run, which stays paused."""
+
+        def interrupt() -> None:
+            stage.signal.reason = "SIGINT received"
+
+        with pytest.raises(InterruptedRunError):
+            stage.forward(lookout=Second(stage, begins(2), PAUSE, interrupt))
+
+        assert stage.state.order.wish is Wish.PAUSED
+
+    def test_apply_on_a_paused_run_is_held_and_names_who_paused_it(self, stage):
+        """A pause outlives its process: the next one begins nothing before continue."""
+        self.test_a_signal_ends_the_rest(stage)
+        stage.signal.reason = None
+        before = len(stage.calls)
+
+        with pytest.raises(HeldError, match="paused by bob on desk since 2026-03-01") as held:
+            stage.forward()
+
+        assert held.value.advice.startswith("vpnmigrate continue mig-")
+        assert len(stage.calls) == before
+
+    def test_rollback_goes_over_a_pause(self, stage):
+        """Whoever goes back is not held by what somebody wanted of the way forward."""
+        self.test_a_signal_ends_the_rest(stage)
+        stage.signal.reason = None
+
+        assert stage.back().status is RunStatus.ROLLED_BACK
+        assert stage.state.order is None
+        assert stage.differences() == ()
+
+    def test_in_the_outage_nothing_waits(self, stage):
+        """Were a pause journalled in the outage, the cutover would go on all the same."""
+        second = Second(stage, is_a(OutageBegan), PAUSE, says(stage, CONTINUE))
+
+        stage.forward(lookout=second)
+
+        outage = next(e for e in stage.entries if isinstance(e.record, TrafficVerified))
+        assert not [why for why in second.waits_seen if why[0] in "789" and "paused" in why]
+        assert outage.at - stage.state.outage_since < timedelta(minutes=10)
+
+
+class TestAbort:
+    @pytest.mark.parametrize("when", [*map(begins, range(1, 7)), is_a(BaselineTaken)])
+    def test_before_the_cutover_the_run_stops_and_nothing_was_interrupted(self, stage, when):
+        """The process is held with the clean-up command, and cleaning up leaves nothing."""
+        with pytest.raises(HeldError, match="aborted by bob on desk at") as held:
+            stage.forward(lookout=Second(stage, when, ABORT))
+
+        assert held.value.advice == "vpnmigrate rollback mig-20260301-abc123"
+        assert stage.state.status is RunStatus.HELD
+        assert not stage.records(OutageBegan)
+        assert stage.back().status is RunStatus.ROLLED_BACK
+        assert stage.differences() == ()
+
+    def test_ends_a_rest(self, stage):
+        """A paused run can be aborted as it rests."""
+        with pytest.raises(HeldError, match="aborted by bob"):
+            stage.forward(lookout=Second(stage, begins(3), PAUSE, says(stage, ABORT)))
+
+    def test_an_aborted_run_is_not_applied_until_somebody_takes_it_back(self, stage):
+        """Apply is held and names who aborted; continue lifts it."""
+        with pytest.raises(HeldError):
+            stage.forward(lookout=Second(stage, begins(3), ABORT))
+        with pytest.raises(HeldError, match=r"aborted by bob") as held:
+            stage.forward()
+        assert str(cli("continue", stage.plan.migration)) in held.value.advice
+        stage.letters.append(CONTINUE)
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+
+    @pytest.mark.parametrize("when", [*map(settles, (7, 8, 9)), is_a(OutageBegan)])
+    def test_in_the_cutover_the_run_turns_back(self, stage, when):
+        """The old gateway is back, the new side is kept for another attempt, and it says who."""
+        with pytest.raises(BackedOutError, match=r"aborted by bob.*has been rolled back"):
+            stage.forward(lookout=Second(stage, when, ABORT))
+
+        state = stage.state
+        assert state.status is RunStatus.ROLLED_BACK
+        assert state.traffic is Traffic.OLD
+        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
+        assert stage.records(DirectionTaken)[-1] == DirectionTaken(Direction.BACK, 1, keep_new=True)
+        assert not [r for r in stage.records(Held) if "step" in r.why]
+
+    def test_with_traffic_on_the_new_side_the_run_turns_back_too(self, tmp_path):
+        """As long as step 10 waits for the old tunnels, an abort means what it says."""
+        stage = Stage(tmp_path, decisions=Decisions(old_tunnels=OldTunnels.DISABLE))
+
+        with pytest.raises(BackedOutError):
+            stage.forward(lookout=Second(stage, is_a(TrafficVerified), ABORT))
+
+        assert stage.state.traffic is Traffic.OLD
+
+    def test_an_order_that_waits_for_a_process_is_heeded_before_anything_is_done(self, stage):
+        """What was left in the inbox of a run holds the process that takes it up next."""
+        stage.letters.append(ABORT)
+
+        with pytest.raises(HeldError, match="aborted by bob"):
+            stage.forward()
+
+        assert stage.calls == []

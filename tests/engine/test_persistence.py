@@ -1,0 +1,69 @@
+"""How long whoever acts for an absent person tries again, and after what."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.builders import NOON
+from vpnmigrate.engine.persistence import PERSISTENCE, is_exhausted, may_pass, pause_after
+from vpnmigrate.errors import (
+    AwsError,
+    AwsUnreadableError,
+    ChangeRefusedError,
+    DidNotSettleError,
+    HeldError,
+    InterruptedRunError,
+    JournalError,
+    LockedError,
+    NoCredentialsError,
+    NotAuthorizedError,
+    TakenOverError,
+    VpnMigrateError,
+)
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AwsError("odd"),
+        AwsUnreadableError("throttled"),
+        NotAuthorizedError("denied"),
+        NoCredentialsError("expired"),
+        DidNotSettleError("slow", step=8, outage=True),
+        ChangeRefusedError("quota", step=8, outage=True),
+        JournalError("no space left"),
+        LockedError("a dying process"),
+        HeldError("a person is needed"),
+        VpnMigrateError("cannot be locked"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_everything_that_may_pass_is_tried_again(error):
+    """Networks return, permissions are granted, credentials renewed, disks cleared."""
+    assert may_pass(error)
+
+
+@pytest.mark.parametrize("error", [InterruptedRunError("SIGTERM"), TakenOverError("by bob")])
+def test_what_a_person_has_done_on_purpose_is_respected(error):
+    """Who stops this process, or takes the run over, has come back."""
+    assert not may_pass(error)
+
+
+def test_pauses_grow_and_stay_short_while_traffic_is_down():
+    """Half a minute first; ten minutes at most, and two in an outage."""
+    calm = [pause_after(tries, outage=False) for tries in (1, 2, 3, 6, 500)]
+    down = [pause_after(tries, outage=True) for tries in (1, 2, 3, 500)]
+
+    assert calm == [30 * SECOND, 60 * SECOND, 120 * SECOND, 600 * SECOND, 600 * SECOND]
+    assert down == [30 * SECOND, 60 * SECOND, 120 * SECOND, 120 * SECOND]
+
+
+def test_it_goes_on_for_a_weekend():
+    """A day at least; what has not passed in three is somebody's to look at."""
+    assert timedelta(days=1) < PERSISTENCE
+    assert not is_exhausted(NOON, NOON + PERSISTENCE - SECOND)
+    assert is_exhausted(NOON, NOON + PERSISTENCE)

@@ -1,0 +1,272 @@
+"""Operator probes: what they may say, how they are sent, and what they have to say in step 10."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.builders import NOON, a_run
+from tests.support.stage import Lookout, Stage
+from vpnmigrate.engine.runner import Runner
+from vpnmigrate.errors import UsageError
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import OutageBegan, OutageEnded, Probed
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.local.probes import Prober
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.clock import SteadyClock
+from vpnmigrate.model.decisions import Decisions, Waits
+from vpnmigrate.model.probes import Command, Connect, Moment, Tally, counted, missed, probe_from
+from vpnmigrate.report.progress import probes_told
+
+SECOND = timedelta(seconds=1)
+PATIENCE = 30
+"""Seconds of a busy machine for something that takes one on an idle one."""
+
+
+class TestReading:
+    @pytest.mark.parametrize(
+        ("text", "aim"),
+        [
+            ("10.1.0.5:22", Connect("10.1.0.5", 22)),
+            ("files.example.net:443", Connect("files.example.net", 443)),
+            ("[2001:db8::5]:22", Connect("2001:db8::5", 22)),
+            ("ping -c 1 -W 1 10.1.0.5", Command(("ping", "-c", "1", "-W", "1", "10.1.0.5"))),
+            ("./try 'a b'", Command(("./try", "a b"))),
+            ("./try $(id) $HOME", Command(("./try", "$(id)", "$HOME"))),
+        ],
+    )
+    def test_is_an_address_with_a_port_or_a_command_without_a_shell(self, text, aim):
+        """What a shell would expand stays as it was written."""
+        assert probe_from(text) == aim
+
+    @pytest.mark.parametrize(
+        "text", ["", " ", "ping 'x", "ping x | grep y", "a && b", "10.1.0.5:0", "10.1.0.5:70000"]
+    )
+    def test_what_nothing_could_send_is_refused(self, text):
+        """A probe that needs a shell, or a port that is none, is refused before anything begins."""
+        with pytest.raises(UsageError):
+            probe_from(text)
+
+
+class TestCounting:
+    def test_counts_what_was_sent_and_lost_and_since_when(self):
+        """A tally knows totals, its state with its beginning, and the first and last loss."""
+        tally = Tally("p")
+        for second, answered in enumerate([True, False, False, True]):
+            tally = counted(tally, NOON + second * SECOND, answered=answered)
+
+        assert tally == Tally("p", 4, 2, True, NOON + 3 * SECOND, NOON + SECOND, NOON + 2 * SECOND)
+
+    def test_what_never_worked_is_only_reported(self):
+        """Only a probe that worked before step 7 is missed when it does not answer."""
+        down = counted(Tally("p"), NOON, answered=False)
+
+        assert missed([down], []) == ()
+        assert missed([down], ["p"]) == ("probe p worked before step 7 and does not now",)
+
+
+def until(prober: Prober, sent: int) -> tuple[Tally, ...]:
+    """Wait until each probe was sent *sent* times."""
+    give_up = time.monotonic() + PATIENCE
+    while any(t.sent < sent for t in prober.tallies()) and time.monotonic() < give_up:
+        threading.Event().wait(0.05)
+    return prober.tallies()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run whose probes are sent."""
+    return a_run(tmp_path / "runs")
+
+
+class TestProber:
+    def test_a_tcp_probe_tells_an_open_port_from_a_closed_one(self, run):
+        """A connection that is accepted is an answer; a refused one is a loss."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            prober = Prober(SteadyClock(), run, {}, extra=["127.0.0.1:1"])
+            prober.begin([Tally(f"127.0.0.1:{port}")])
+            closed, opened = sorted(until(prober, 1), key=lambda t: t.probe)
+            prober.end()
+
+        assert (opened.works, closed.works) == (True, False)
+
+    def test_a_command_answers_by_its_exit_status(self, run):
+        """Status 0 is an answer; another one, and a program that is not there, are losses."""
+        good, bad = (f"{sys.executable} -c 'raise SystemExit({n})'" for n in (0, 1))
+        prober = Prober(SteadyClock(), run, {}, extra=[good, bad, "/no/such/program"])
+        prober.begin([])
+        works = {t.probe: t.works for t in until(prober, 1)}
+        prober.end()
+
+        assert works == {good: True, bad: False, "/no/such/program": False}
+
+    def test_what_hangs_is_lost_and_holds_up_nobody(self, run):
+        """A command that does not end in time is ended, and counted as a loss."""
+        endless = f"{sys.executable} -c 'import time; time.sleep(600)'"
+        prober = Prober(SteadyClock(), run, {})
+
+        prober.begin([Tally(endless)])
+        (tally,) = until(prober, 1)
+        prober.end()
+        assert tally.works is False
+
+    def test_counting_goes_on_where_an_earlier_process_stopped(self, run):
+        """A resumed run adds to the losses that its journal knows."""
+        answers = iter([True])
+        prober = Prober(SteadyClock(), run, {}, attempt=lambda _: next(answers, True))
+        prober.begin([Tally("10.1.0.5:22", 60, 12, first_loss=NOON, last_loss=NOON + SECOND)])
+        (tally,) = until(prober, 61)
+        prober.end()
+
+        assert (tally.sent >= 61, tally.lost, tally.last_loss) == (True, 12, NOON + SECOND)
+
+    def test_a_way_back_in_the_same_process_is_probed_too(self, run):
+        """Begun again after its end, it sends again, and adds to what it is given."""
+        prober = Prober(SteadyClock(), run, {}, attempt=lambda _: True)
+        prober.begin([Tally("10.1.0.5:22")])
+        until(prober, 1)
+        prober.end()
+
+        prober.begin([Tally("10.1.0.5:22", 60, 12)])
+        (tally,) = until(prober, 61)
+        prober.end()
+
+        assert (tally.sent >= 61, tally.lost, tally.works) == (True, 12, True)
+
+
+class Scripted:
+    """Probes that work while traffic flows, sent once for each time that somebody asks."""
+
+    def __init__(self, stage: Stage, dead: Iterable[str] = ()) -> None:
+        self._stage = stage
+        self._dead = frozenset(dead)
+        self._tallies: dict[str, Tally] = {}
+        self.broken = False
+        self.ended = False
+
+    def begin(self, known: Iterable[Tally]) -> None:
+        self._tallies = {tally.probe: tally for tally in known}
+
+    def tallies(self) -> tuple[Tally, ...]:
+        kinds = [type(e.record) for e in self._stage.journal.entries]
+        down = kinds.count(OutageBegan) > kinds.count(OutageEnded)
+        settled = self.broken or (down and not self._new_tunnels())
+        for name, tally in self._tallies.items():
+            works = not settled and name not in self._dead
+            self._tallies[name] = counted(tally, self._stage.clock.now(), answered=works)
+        return tuple(self._tallies.values())
+
+    def _new_tunnels(self) -> bool:
+        return any("hold steady" in why for why in self._stage.lookout.waits_seen)
+
+    def forget_counts(self) -> None:
+        self._tallies = {name: Tally(name, works=t.works) for name, t in self._tallies.items()}
+
+    def end(self) -> None:
+        self.ended = True
+
+
+class Mender(Lookout):
+    """Lets the probes work again once they are all that is lacking."""
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().waits(step, why, waited, limit)
+        if step == 10 and why.startswith("probe"):
+            self.waits_seen.append("10: hold steady")
+
+
+class TestInARun:
+    PROBE = "10.1.0.5:22"
+    DEAD = "10.1.0.6:22"
+
+    def stage(self, tmp_path, **waits) -> Stage:
+        return Stage(tmp_path, decisions=Decisions(probes=(self.PROBE, self.DEAD), **waits))
+
+    def test_probes_are_written_down_when_there_is_something_to_say(self, tmp_path):
+        """Before step 7, at each change, and in total: never a line a second."""
+        stage = self.stage(tmp_path)
+        probes = Scripted(stage, dead=[self.DEAD])
+
+        stage.forward(probes=probes, lookout=Mender())
+
+        found = stage.records(Probed)
+        assert stage.state.status is RunStatus.CUT_OVER
+        assert (found[0].moment, found[-1].moment) == (Moment.BEFORE, Moment.END)
+        assert len(found) < 8
+        assert stage.state.proven_probes == {self.PROBE}
+        assert stage.state.probes[self.PROBE].lost > 0
+        assert probes.ended
+
+    def test_what_worked_before_step_7_is_not_forgotten_with_its_counts(self, tmp_path):
+        """Until there is news, the journal says how a probe stood when the cutover began."""
+        stage = self.stage(tmp_path)
+        stage.forward(probes=Scripted(stage), lookout=Mender())
+
+        before = next(e.seq for e in stage.journal.entries if isinstance(e.record, Probed))
+        tally = replay(stage.journal.entries[:before]).probes[self.PROBE]
+
+        assert (tally.works, tally.sent) == (True, 0)
+
+    def test_a_probe_that_worked_must_work_again(self, tmp_path):
+        """Green waits for it, names it, and without it the step does not end."""
+        stage = self.stage(tmp_path, waits=Waits(tunnels=timedelta(minutes=3)))
+        probes = Scripted(stage, dead=[self.DEAD])
+
+        class Breaker(Lookout):
+            """Breaks the probe's target while traffic is down."""
+
+            def saw(self, entry):
+                probes.broken |= isinstance(entry.record, OutageBegan)
+
+        with pytest.raises(Exception, match=r"probe .* worked before step 7"):
+            stage.forward(probes=probes, lookout=Breaker())
+
+        assert stage.state.outage_open
+        assert not any(self.DEAD in why for why in stage.lookout.waits_seen)
+
+    def test_the_way_back_asks_for_no_probe(self, tmp_path):
+        """A rollback is not held up by a target that is down; it is only reported."""
+        stage = self.stage(tmp_path)
+        stage.forward(probes=Scripted(stage), lookout=Mender())
+        probes = Scripted(stage)
+        probes.broken = True
+
+        stage.run(Runner.back, probes=probes)
+
+        assert stage.state.status is RunStatus.ROLLED_BACK
+        assert stage.state.probes[self.PROBE].works is False
+
+    def test_each_way_keeps_its_own_counts(self, tmp_path):
+        """After a way back both are told, and clearing away or finalizing forgets neither."""
+        stage = self.stage(tmp_path)
+        forward = stage.forward(probes=Scripted(stage), lookout=Mender())
+        back = stage.run(lambda r: r.back(keep_new=True), probes=Scripted(stage))
+        cleaned = stage.run(Runner.back, probes=Scripted(stage))
+
+        told = "; ".join(probes_told(cleaned))
+        assert back.probes_forward == forward.probes
+        assert back.probes[self.PROBE].sent > 0
+        assert (cleaned.probes_forward, cleaned.probes) == (forward.probes, back.probes)
+        assert told.startswith(f"on the way forward: {self.PROBE}")
+        assert f"on the way back: {self.PROBE}" in told
+        assert "on the way" not in "; ".join(probes_told(forward))
+
+    def test_nothing_is_sent_before_the_cutover(self, tmp_path):
+        """Staging days ahead sends no probe."""
+        stage = self.stage(tmp_path)
+        probes = Scripted(stage)
+
+        with pytest.raises(Exception, match="staged"):
+            stage.run(lambda runner: runner.forward(until=6), probes=probes)
+
+        assert probes.tallies() == ()
+        assert stage.records(Probed) == []

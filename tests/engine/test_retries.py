@@ -1,0 +1,313 @@
+"""The retry policy: which refusals end a step, and when a call is sent again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.builders import NOON, OLD, minutes
+from tests.support.stage import Lookout
+from vpnmigrate.engine.execute import Done
+from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.retries import Patience
+from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.journal.records import DirectionTaken, Noted
+from vpnmigrate.model.changes import DeleteVpnGateway, DisablePropagation, PlaceClaim, RemoveClaim
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
+from vpnmigrate.steps.s01_claim_gateway import RecordBefore
+from vpnmigrate.steps.s02_create_gateway import RemoveGateway
+from vpnmigrate.steps.s07_disable_propagation import StopPropagation
+
+CHANGE = DisablePropagation(RouteTableId("rtb-1"), OLD)
+OTHER = DisablePropagation(RouteTableId("rtb-2"), OLD)
+STEP = StopPropagation()
+PUT_OFF = Later("throttled", minutes(3))
+UNHEARD = InDoubt("the line was cut")
+GONE = Refused("InvalidRouteTableID.NotFound", "no such table", "look for it")
+
+
+class Claimant:
+    """The looker, as far as patience asks for one."""
+
+    forgone = False
+
+    def forgo_claim(self) -> None:
+        self.forgone = True
+
+
+class Bearing:
+    """A run that has an answer judged, at a time of its own."""
+
+    def __init__(self, direction: Direction = Direction.FORWARD) -> None:
+        self.clock = VirtualClock(NOON)
+        self.journal = MemoryJournal(self.clock)
+        self.claimant = Claimant()
+        book = Logbook(self.journal, Lookout())
+        book.write(DirectionTaken(direction, 1))
+        self.patience = Patience(book, self.claimant, self.clock)  # type: ignore[arg-type]
+
+    def bears(self, outcome, change=CHANGE, step=STEP, *, outage=False):
+        return self.patience.judge(step, Done(change, outcome), outage=outage) is None
+
+    def error(self, outcome, change=CHANGE, *, outage=False):
+        return self.patience.judge(STEP, Done(change, outcome), outage=outage)
+
+    def is_due(self, change=CHANGE):
+        return change in self.patience.due([change])
+
+    def notes(self):
+        return [e.record.what for e in self.journal.entries if isinstance(e.record, Noted)]
+
+
+def test_what_is_put_off_is_borne_up_to_its_limit():
+    """A change may be put off until its limit has passed since the first time."""
+    run = Bearing()
+
+    assert run.bears(PUT_OFF)
+    run.clock.sleep(minutes(3) - timedelta(seconds=1))
+    assert run.bears(PUT_OFF)
+    run.clock.sleep(timedelta(seconds=1))
+    error = run.error(PUT_OFF)
+
+    assert isinstance(error, ChangeRefusedError)
+    assert error.message == f"AWS has put off for 3 min to {CHANGE}: throttled"
+    assert (error.step, error.outage) == (7, False)
+
+
+def test_each_reason_and_each_change_has_its_own_beginning():
+    """Another limit, or another change, is counted from its own first time."""
+    run = Bearing()
+    run.bears(PUT_OFF)
+    run.clock.sleep(minutes(3))
+
+    assert run.bears(Later("still attaching", minutes(2)))
+    assert run.bears(PUT_OFF, OTHER)
+    assert not run.bears(PUT_OFF)
+
+
+@pytest.mark.parametrize("between", [Performed("req-1"), UNHEARD, GONE])
+def test_another_kind_of_answer_begins_the_count_afresh(between):
+    """Only what is put off without a break comes to its limit."""
+    run = Bearing()
+    run.bears(PUT_OFF)
+    run.clock.sleep(minutes(3))
+
+    assert run.bears(between)
+    assert run.bears(PUT_OFF)
+
+
+def test_silence_is_borne_for_a_quarter_of_an_hour():
+    """A call that is never answered ends the step when fifteen minutes are over."""
+    run = Bearing()
+
+    assert run.bears(UNHEARD)
+    run.clock.sleep(minutes(15) - timedelta(seconds=1))
+    assert run.bears(UNHEARD)
+    run.clock.sleep(timedelta(seconds=1))
+    error = run.error(UNHEARD)
+
+    assert isinstance(error, DidNotSettleError)
+    assert error.message == f"for 15 min no answer has come to {CHANGE}: the line was cut"
+    assert (error.step, error.outage) == (7, False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "bears"),
+    [
+        (Performed("req-1"), True),
+        (Later("throttled", minutes(3), "req-1"), True),
+        (Later("no connection", minutes(3)), False),
+    ],
+)
+def test_only_an_answer_ends_a_silence(answer, bears):
+    """What AWS itself said, whatever it was, begins the quarter of an hour afresh."""
+    run = Bearing()
+    run.bears(UNHEARD)
+    run.clock.sleep(minutes(15))
+    run.bears(answer)
+
+    assert run.bears(UNHEARD) is bears
+
+
+def test_what_is_refused_ends_the_step():
+    """A refusal is told with its code, its message and what can be done about it."""
+    error = Bearing().error(
+        Refused("UnauthorizedOperation", "you may not", "ask for the right"), outage=True
+    )
+
+    assert isinstance(error, ChangeRefusedError)
+    assert error.message == f"AWS refused to {CHANGE}: UnauthorizedOperation: you may not"
+    assert (error.step, error.outage, error.advice) == (7, True, "ask for the right")
+
+
+NEVER_SEEN = Refused("OperationNotPermitted", "not at this time", definite=False)
+
+
+class TestOutage:
+    """While traffic is down only a definite refusal ends a step; its own limit ends the rest."""
+
+    @pytest.mark.parametrize(
+        "outcome", [PUT_OFF, UNHEARD, NEVER_SEEN], ids=["later", "doubt", "never seen"]
+    )
+    def test_whatever_may_pass_is_sent_again(self, outcome):
+        """No refusal, whatever its code, ends a step that waiting may still bring to its goal."""
+        run = Bearing()
+
+        assert run.bears(outcome, outage=True)
+        run.clock.sleep(minutes(45))
+        assert run.bears(outcome, outage=True)
+
+    def test_a_definite_refusal_ends_the_step(self):
+        """Waiting gives nobody a permission."""
+        assert not Bearing().bears(Refused("UnauthorizedOperation", "you may not"), outage=True)
+
+    def test_what_is_gone_is_definite_after_one_delay(self):
+        """A route table that was deleted does not come back."""
+        run = Bearing()
+
+        assert run.bears(GONE, outage=True)
+        run.clock.sleep(minutes(2))
+        assert not run.bears(GONE, outage=True)
+
+
+def test_a_code_never_seen_ends_a_step_while_traffic_flows():
+    """Before the outage only what is known to pass is sent again."""
+    error = Bearing().error(NEVER_SEEN)
+
+    assert isinstance(error, ChangeRefusedError)
+    assert "OperationNotPermitted" in error.message
+
+
+def test_a_code_never_seen_is_sent_again_in_the_clean_up():
+    """Nothing is lost by asking again, and stopping leaves resources behind."""
+    run = Bearing(Direction.BACK)
+    change = DeleteVpnGateway(GATEWAY_ROLE, VpnGatewayId("vgw-2"))
+
+    assert run.bears(NEVER_SEEN, change, RemoveGateway())
+    assert not run.bears(Refused("UnauthorizedOperation", "you may not"), change, RemoveGateway())
+
+
+class TestBackoff:
+    """A change that is refused again and again is sent more and more seldom."""
+
+    def test_the_first_refusals_delay_nothing(self):
+        """What passes within three tries costs no more of the outage than the looks between."""
+        run = Bearing()
+
+        for _ in range(3):
+            run.bears(PUT_OFF, outage=True)
+            assert run.is_due()
+
+    @pytest.mark.parametrize("outcome", [PUT_OFF, NEVER_SEEN], ids=["later", "never seen"])
+    def test_later_ones_double_the_pause_up_to_ten_seconds(self, outcome):
+        """Each change has a pause of its own, and it ends."""
+        run = Bearing()
+        pauses = []
+        for _ in range(60):
+            run.bears(outcome, outage=True)
+            pause = 0
+            while not run.is_due():
+                assert run.is_due(OTHER)
+                run.clock.sleep(timedelta(seconds=1))
+                pause += 1
+            pauses.append(pause)
+
+        assert pauses[:8] == [0, 0, 0, 2, 4, 8, 10, 10]
+        assert set(pauses[8:]) == {10}
+
+    @pytest.mark.parametrize("answer", [Performed("req-1"), UNHEARD], ids=["done", "doubt"])
+    def test_another_answer_ends_the_pauses(self, answer):
+        """Only refusals in a row count."""
+        run = Bearing()
+        for _ in range(9):
+            run.bears(PUT_OFF, outage=True)
+        run.bears(answer, outage=True)
+        run.bears(PUT_OFF, outage=True)
+
+        assert run.is_due()
+
+
+@pytest.mark.parametrize(
+    "gone", [GONE, Refused("InvalidParameterValue", "There is No Route Defined for it")]
+)
+def test_what_is_gone_has_one_delay_to_vanish_from_sight(gone):
+    """A change to what others deleted is borne until a describe has to show that it is gone."""
+    run = Bearing()
+
+    assert run.bears(gone)
+    run.clock.sleep(minutes(2) - timedelta(seconds=1))
+    assert run.bears(gone)
+    run.clock.sleep(timedelta(seconds=1))
+    assert not run.bears(gone)
+    assert run.bears(gone, OTHER), "each change has its own beginning"
+
+
+def test_before_the_cutover_nothing_is_borne_that_is_gone():
+    """While it prepares, a run does not wait for what others deleted to vanish."""
+    assert not Bearing().bears(GONE, step=RecordBefore())
+
+
+class TestWayBack:
+    """What a rollback can do without does not end it."""
+
+    @pytest.mark.parametrize("outcome", [PUT_OFF, UNHEARD, GONE], ids=["later", "doubt", "refused"])
+    def test_it_does_without_placing_its_claim(self, outcome):
+        """Whatever becomes of the claim tag, connectivity comes first; and that is written down."""
+        run = Bearing(Direction.BACK)
+        change = PlaceClaim(OLD, "ann@desk/1")
+
+        assert run.bears(outcome, change)
+        assert run.claimant.forgone
+        (note,) = run.notes()
+        assert note.startswith(f"AWS would not {change}: ")
+        assert note.endswith(("throttled", "the line was cut", "no such table"))
+
+    def test_it_tries_two_delays_to_take_its_claim_off(self):
+        """Traffic flows by then, so the tag is worth a little patience, and no more."""
+        run = Bearing(Direction.BACK)
+        change = RemoveClaim(OLD, "ann@desk/1")
+
+        assert run.bears(UNHEARD, change)
+        run.clock.sleep(minutes(4) - timedelta(seconds=1))
+        assert run.bears(UNHEARD, change)
+        assert not run.claimant.forgone
+        run.clock.sleep(timedelta(seconds=1))
+        assert run.bears(UNHEARD, change)
+        assert run.claimant.forgone
+
+    def test_a_claim_that_came_off_begins_its_patience_afresh(self):
+        """What AWS has done in between is no silence: the next one has its two delays again."""
+        run = Bearing(Direction.BACK)
+        change = RemoveClaim(OLD, "ann@desk/1")
+        run.bears(UNHEARD, change)
+        run.bears(Performed("req-1"), change)
+        run.clock.sleep(minutes(4))
+
+        assert run.bears(UNHEARD, change)
+        assert not run.claimant.forgone
+
+    def test_a_refusal_to_take_its_claim_off_is_final(self):
+        """Where AWS refuses for good there is nothing to wait for."""
+        run = Bearing(Direction.BACK)
+
+        assert run.bears(GONE, RemoveClaim(OLD, "ann@desk/1"))
+        assert run.claimant.forgone
+
+    def test_it_does_not_do_without_anything_else(self):
+        """A route is no tag: the way back ends where AWS refuses to change one."""
+        run = Bearing(Direction.BACK)
+
+        assert not run.bears(Refused("UnauthorizedOperation", "you may not"))
+        assert not run.claimant.forgone
+
+    def test_on_the_way_there_the_claim_is_no_trifle(self):
+        """Forward, nobody goes on without the tag that keeps others off."""
+        run = Bearing()
+
+        assert not run.bears(Refused("X", "no"), PlaceClaim(OLD, "ann@desk/1"), RecordBefore())
+        assert not run.claimant.forgone

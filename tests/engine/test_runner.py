@@ -1,0 +1,772 @@
+"""Whole runs: the rules of the runner, on the sandbox, with the production client and adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from tests.support.builders import (
+    BOTH,
+    MAIN,
+    MIGRATION,
+    OLD,
+    OLD_VPN,
+    VPC,
+    a_connection,
+    a_customer_gateway,
+    a_survey,
+    a_table,
+)
+from tests.support.stage import Lookout, Nobody, Stage
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.engine.ports import Path as HostPath
+from vpnmigrate.errors import (
+    BackedOutError,
+    ChangeRefusedError,
+    ClaimedError,
+    DidNotSettleError,
+    DriftError,
+    HeldError,
+    InterruptedRunError,
+    OtherHandError,
+    StepError,
+    WrongAccountError,
+)
+from vpnmigrate.journal import Traffic, going_on
+from vpnmigrate.journal.records import (
+    Answered,
+    BaselineTaken,
+    DirectionTaken,
+    Entry,
+    Finished,
+    Held,
+    Intended,
+    OtherHand,
+    OutageBegan,
+    OutageEnded,
+    Spoken,
+    TrafficVerified,
+)
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.changes import (
+    AskOperator,
+    AttachVpnGateway,
+    CreateVpnGateway,
+    DetachVpnGateway,
+    DisablePropagation,
+    ReplaceRoute,
+)
+from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, TestVpc, Waits
+from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Word
+from vpnmigrate.sandbox.behaviour import Behaviour, seconds
+from vpnmigrate.sandbox.client.boto import session_for
+from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+
+READS = ("Describe", "Get", "List")
+
+
+@dataclass
+class Fuse:
+    """Kills the process at the *nth* mutating call, before or after its effect, once."""
+
+    nth: int
+    after_effect: bool
+    sent: int = 0
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        if not action.startswith(READS):
+            self.sent += 1
+            if self.sent == self.nth and not self.after_effect:
+                raise Killed(action)
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        if not action.startswith(READS) and self.sent == self.nth and self.after_effect:
+            self.nth = 0
+            raise Killed(action)
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Stage(tmp_path)
+
+
+class TestDoors:
+    def test_botocore_alters_nothing(self, tmp_path):
+        """A run, its journal and its vault are the same with botocore before the sandbox."""
+
+        def behind_botocore(world, *, faults):
+            session = session_for(world, faults=faults)
+            return Clients(lambda: session)
+
+        plain, real = Stage(tmp_path), Stage(tmp_path, clients_of=behind_botocore)
+        for stage in (plain, real):
+            stage.forward()
+            stage.back()
+
+        assert plain.entries == real.entries
+        assert plain.look() == real.look()
+
+
+class TestForward:
+    def test_ends_with_the_new_gateway_in_every_role_of_the_old(self, stage):
+        """After apply the new gateway has the VPC, the propagation and the static routes."""
+        state = stage.forward()
+
+        now, new = stage.look(), stage.new_gateway
+        assert state.status is RunStatus.CUT_OVER
+        assert state.traffic is Traffic.NEW
+        assert now.attachment(new, VPC) is Attachment.ATTACHED
+        assert now.attachment(OLD, VPC) is Attachment.DETACHED
+        assert {t.id for t in now.tables.values() if new in t.propagating} == {BOTH, MAIN}
+        assert now.route(BOTH, "192.168.0.0/16") == new
+
+    def test_changes_come_in_the_documented_order(self, stage):
+        """Create, fetch, devices, stop propagation, swap, restore, switch: AWS's own order."""
+        stage.forward()
+
+        assert list(dict.fromkeys(stage.calls)) == [
+            "PlaceClaim",
+            "CreateVpnGateway",
+            "CreateVpnConnection",
+            "ArchiveConfiguration",
+            "AskOperator",
+            "DisablePropagation",
+            "DetachVpnGateway",
+            "AttachVpnGateway",
+            "EnablePropagation",
+            "ReplaceRoute",
+        ]
+
+    def test_never_deletes_anything(self, stage):
+        """Apply has no path to any delete; the old connection stays available."""
+        stage.forward()
+
+        assert not any(call.startswith("Delete") for call in stage.calls)
+        assert stage.look().connections[OLD_VPN].state == "available"
+
+    def test_every_intent_is_durable_before_its_call(self, tmp_path):
+        """When EC2 hears of a change, its intent is already written."""
+        heard: list[tuple[str, int]] = []
+        stage = Stage(tmp_path)
+
+        class Ear:
+            def before(self, service: str, action: str, nth: int) -> None:
+                written = sum(isinstance(e.record, Intended) for e in stage.journal.entries)
+                if not action.startswith(READS):
+                    heard.append((action, written))
+
+            def after(self, service: str, action: str, nth: int) -> None:
+                pass
+
+        stage.faults = Ear()
+        stage.forward()
+
+        sent = [i for i, e in enumerate(stage.intended, 1) if getattr(e, "call", "")]
+        assert heard
+        assert all(written >= number for (_, written), number in zip(heard, sent, strict=True))
+
+    def test_the_outage_is_measured_from_the_first_call_to_green(self, stage):
+        """The outage runs from step 7's first change to the first look with nothing lacking."""
+        stage.forward()
+
+        (began,), (ended,) = stage.records(OutageBegan), stage.records(OutageEnded)
+        (verified,) = stage.records(TrafficVerified)
+        first = next(
+            e.at
+            for e in stage.entries
+            if isinstance(e.record, Intended) and isinstance(e.record.change, DisablePropagation)
+        )
+        assert began.since == first
+        assert ended.at == verified.since
+        assert ended.lasted == ended.at - began.since
+        assert timedelta(seconds=60) < ended.lasted < timedelta(minutes=3)
+
+    def test_the_baseline_is_taken_right_before_the_cutover(self, stage):
+        """What worked in the last look before step 7 is what has to work again."""
+        stage.forward()
+
+        (baseline,) = stage.records(BaselineTaken)
+        assert baseline.tunnels_up == {OLD_VPN: 2}
+        assert baseline.propagated[MAIN] == ("10.1.0.0/16",)
+
+    def test_a_second_apply_has_nothing_left_to_do(self, stage):
+        """Applying a finished run again changes nothing."""
+        stage.forward()
+        before = len(stage.calls)
+
+        state = stage.forward()
+
+        assert [c for c in stage.calls[before:] if c != "AskOperator"] == []
+        assert state.status is RunStatus.CUT_OVER
+
+
+class TestHolds:
+    def test_holds_before_the_cutover_when_asked(self, stage):
+        """--until cutover stages everything, holds, and interrupts nothing."""
+        with pytest.raises(HeldError, match="cutover has not begun"):
+            stage.run(lambda runner: runner.forward(until=6))
+
+        assert stage.state.status is RunStatus.HELD
+        assert stage.state.traffic is Traffic.OLD
+        assert stage.differences() == ()
+        assert stage.forward().status is RunStatus.CUT_OVER
+
+    def test_what_is_being_staged_is_not_pasted_into_the_cutover(self, stage):
+        """A hold on the way to staging goes on to staging, and only then to the cutover."""
+        with pytest.raises(HeldError) as held:
+            stage.run(lambda runner: runner.forward(until=6), people=Nobody())
+        assert held.value.advice.endswith(f"vpnmigrate apply {MIGRATION} --until cutover")
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=6))
+
+        assert str(going_on(stage.state, MIGRATION, ())) == f"vpnmigrate apply {MIGRATION}"
+        assert stage.state.attempt == 1
+
+    def test_who_goes_on_without_staging_is_not_held_to_it(self, stage):
+        """The last command counts: apply without --until means the whole way."""
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=6), people=Nobody())
+        with pytest.raises(HeldError) as held:
+            stage.forward(people=Nobody())
+
+        assert held.value.advice.endswith(f"vpnmigrate apply {MIGRATION}")
+        assert stage.state.attempt == 1
+
+    def test_the_step_to_stop_after_is_written_down_with_each_command(self, stage):
+        """Who comes back stops where this command says, in the same attempt."""
+        for until in (2, 3):
+            with pytest.raises(HeldError, match=f"held after step {until}, as asked"):
+                stage.run(lambda runner, until=until: runner.forward(until=until))
+
+        assert stage.records(DirectionTaken) == [
+            DirectionTaken(Direction.FORWARD, 1, keep_new=False, until=until) for until in (2, 3)
+        ]
+
+    def test_a_device_task_holds_the_run_when_nobody_is_there(self, stage):
+        """Without a person at hand step 5 holds with the command that goes on."""
+        with pytest.raises(HeldError, match="step 5 needs a person") as held:
+            stage.forward(people=Nobody())
+
+        assert "vpnmigrate done" in held.value.advice
+        assert isinstance(stage.entries[-1].record, Held)
+
+    def test_a_word_left_meanwhile_is_taken_before_anyone_is_asked_again(self, stage):
+        """`done` said while the run was held settles its step without a second asking."""
+        with pytest.raises(HeldError):
+            stage.forward(people=Nobody())
+        asked = stage.calls.count("AskOperator")
+        stage.letters.append(Spoken(Word.DEVICES_CONFIGURED, "ann", "desk"))
+
+        with pytest.raises(HeldError, match="staged"):
+            stage.run(lambda runner: runner.forward(until=6), people=Nobody())
+
+        assert stage.calls.count("AskOperator") == asked
+
+    def test_nobody_is_sent_away_while_traffic_is_down(self, tmp_path):
+        """In the outage the run keeps looking for tunnels even without a person at the prompt."""
+        stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=timedelta(minutes=5))))
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=9))
+
+        with pytest.raises(DidNotSettleError) as late:
+            stage.forward(people=Nobody())
+
+        assert (late.value.step, late.value.outage) == (10, True)
+        assert late.value.message.startswith(
+            "step 10 (Switch the tunnels) did not settle in 5 min: "
+        )
+        assert stage.state.status is RunStatus.STUCK
+        assert stage.state.traffic is Traffic.NONE
+
+    def test_an_operators_signal_stops_between_two_changes(self, stage):
+        """A first Ctrl-C lets the call in flight end, writes it down and stops; the run resumes."""
+
+        def stop_at_detach(entry):
+            match entry.record:
+                case Intended(change=DetachVpnGateway()):
+                    stage.signal.reason = "interrupted by the operator"
+                case _:
+                    pass
+
+        with pytest.raises(InterruptedRunError):
+            stage.forward(lookout=Lookout(stop_at_detach))
+        last = [e.record for e in stage.entries if isinstance(e.record, Answered)][-1]
+        assert last.intent == len(stage.intended)
+
+        stage.signal.reason = None
+        assert stage.forward().status is RunStatus.CUT_OVER
+
+
+class TestAdmission:
+    def test_another_account_is_refused(self, stage):
+        """Credentials of another account change nothing."""
+        stage.plan = replace(stage.plan, account="999999999999")
+        with pytest.raises(WrongAccountError):
+            stage.forward()
+
+        assert stage.calls == []
+
+    def test_a_world_that_differs_from_the_plan_is_refused(self, stage):
+        """A route that was added since the survey stops the run before it begins, by name."""
+        stage.do(
+            "CreateRoute", RouteTableId=MAIN, DestinationCidrBlock="10.9.0.0/16", GatewayId=OLD
+        )
+
+        with pytest.raises(DriftError) as drift:
+            stage.forward()
+
+        assert any("10.9.0.0/16" in line for line in drift.value.differences)
+        assert stage.calls == []
+
+    def test_drift_while_held_is_refused_before_the_cutover(self, stage):
+        """What changed while a run was held is found before step 7."""
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=6))
+        stage.do(
+            "CreateRoute", RouteTableId=MAIN, DestinationCidrBlock="10.9.0.0/16", GatewayId=OLD
+        )
+
+        with pytest.raises(DriftError):
+            stage.forward()
+
+        assert not any(isinstance(c, DisablePropagation) for c in stage.intended)
+
+    def test_the_programs_own_path_is_not_cut(self, stage):
+        """A host that reaches EC2 through the VPN may not cut it."""
+        inside = (HostPath("EC2", ("10.0.0.9",), "192.168.1.5"),)
+
+        with pytest.raises(HeldError, match="own path"):
+            stage.forward(paths=inside)
+
+        assert stage.state.traffic is Traffic.OLD
+        assert not any(isinstance(c, DisablePropagation) for c in stage.intended)
+
+    def test_somebody_elses_claim_is_respected(self, stage):
+        """A claim on the old gateway stops the second operator and names the first."""
+        stage.do(
+            "CreateTags", Resources=[OLD], Tags=[{"Key": "vpnmigrate:claim", "Value": "bob@lab"}]
+        )
+
+        with pytest.raises(ClaimedError, match="bob@lab"):
+            stage.forward()
+
+        assert stage.calls == []
+        assert stage.forward(outranks="bob@lab").status is RunStatus.CUT_OVER
+
+
+class TestBack:
+    @pytest.mark.parametrize("boundary", range(1, 11))
+    def test_from_every_step_everything_is_as_before(self, tmp_path, boundary):
+        """A rollback after any step restores every configuration fact and leaves nothing behind."""
+        stage = Stage(tmp_path)
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=boundary))
+
+        state = stage.back()
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert stage.look().ours == {}
+        assert stage.differences() == ()
+        assert state.traffic is Traffic.OLD
+
+    def test_connectivity_comes_first(self, stage):
+        """Nothing is deleted before traffic is seen to flow on the old side."""
+        stage.forward()
+
+        stage.back()
+
+        back = [e.record for e in stage.entries]
+        verified = max(i for i, r in enumerate(back) if isinstance(r, TrafficVerified))
+        deletions = [
+            i
+            for i, r in enumerate(back)
+            if isinstance(r, Intended) and type(r.change).__name__.startswith("Delete")
+        ]
+        assert deletions
+        assert min(deletions) > verified
+
+    def test_from_before_the_cutover_traffic_is_not_touched(self, stage):
+        """Rolling back a staged run only cleans up."""
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=6))
+
+        stage.back()
+
+        assert stage.records(OutageBegan) == []
+
+    def test_keep_new_leaves_the_new_side_for_a_later_attempt(self, stage):
+        """With --keep-new the new gateway stays and the next attempt uses it."""
+        stage.forward()
+        new = stage.new_gateway
+
+        stage.run(lambda runner: runner.back(keep_new=True))
+        assert stage.new_gateway == new
+        stage.forward()
+
+        assert stage.state.attempt == 2
+        assert stage.new_gateway == new
+        assert stage.calls.count("CreateVpnGateway") == 1
+
+    def test_apply_rollback_apply_ends_as_apply_does(self, stage):
+        """A second attempt builds afresh and ends where the first did."""
+        stage.forward()
+        stage.back()
+
+        state = stage.forward()
+
+        assert state.status is RunStatus.CUT_OVER
+        assert state.attempt == 2
+        assert stage.calls.count("CreateVpnGateway") == 2
+
+    def test_a_deleted_table_is_named_and_stops_nothing(self, stage):
+        """What others deleted meanwhile is reported; the rest comes back."""
+        stage.forward()
+        stage.do("DeleteRouteTable", RouteTableId=BOTH)
+
+        stage.back()
+
+        (finished,) = [r for r in stage.records(Finished) if r.direction == "back"]
+        assert any("rtb-both" in line and "deleted" in line for line in finished.lost)
+        assert stage.records(OtherHand)
+        assert stage.look().propagates(MAIN, OLD) == "on"
+
+
+class TestOtherHands:
+    def test_before_the_cutover_they_stop_the_run(self, stage):
+        """A new gateway that somebody deleted before step 7 stops the run by name."""
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=2))
+        stage.do("DeleteVpnGateway", VpnGatewayId=stage.new_gateway)
+        stage.clock.sleep(timedelta(minutes=5))
+
+        with pytest.raises(OtherHandError, match="somebody else changed what this run") as found:
+            stage.forward()
+
+        assert (found.value.step, found.value.outage) == (1, False)
+        assert found.value.advice == f"find out who did; go back: vpnmigrate rollback {MIGRATION}"
+
+    def test_in_the_cutover_they_are_left_alone_and_named(self, stage):
+        """A route that somebody deletes in the cutover is named; the rest is finished."""
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=8))
+        stage.do("DeleteRoute", RouteTableId=BOTH, DestinationCidrBlock="192.168.0.0/16")
+
+        state = stage.forward()
+
+        assert state.status is RunStatus.CUT_OVER
+        assert any("192.168.0.0/16" in line for line in state.lost)
+        assert state.settled == frozenset(range(1, 11))
+        assert not any(isinstance(c, ReplaceRoute) for c in stage.intended)
+
+
+class TestFaults:
+    @pytest.mark.parametrize("kind", [Kind.LOST_ANSWER, Kind.SERVER_ERROR_AFTER])
+    @pytest.mark.parametrize("action", ["CreateVpnGateway", "CreateVpnConnection"])
+    def test_a_lost_answer_creates_nothing_twice(self, tmp_path, action, kind):
+        """Case 22: after an unknown outcome the tag is searched before anything is repeated."""
+        stage = Stage(tmp_path, faults=Faults([Fault(action, kind)]))
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+        assert stage.calls.count(action) == 1
+        assert stage.look().owned.twins == ()
+
+    def test_a_creation_that_never_happened_is_repeated_after_the_delay(self, tmp_path):
+        """Case 22: when belief allows it, a creation without effect is sent again."""
+        stage = Stage(tmp_path, faults=Faults([Fault("CreateVpnGateway", Kind.SERVER_ERROR)]))
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+        intents = [
+            e.at
+            for e in stage.entries
+            if isinstance(e.record, Intended) and isinstance(e.record.change, CreateVpnGateway)
+        ]
+        assert len(intents) == 2
+        assert intents[1] - intents[0] >= timedelta(minutes=2)
+
+    @pytest.mark.parametrize(
+        ("action", "code", "message"),
+        [
+            (
+                "DetachVpnGateway",
+                "InvalidParameterValue",
+                "cannot be completed because there are pending VPNs or Virtual Interfaces",
+            ),
+            ("EnableVgwRoutePropagation", "Gateway.NotAttached", "not attached"),
+            ("AttachVpnGateway", "InvalidVpcState", "already has a virtual private gateway"),
+            ("ReplaceRoute", "InvalidGatewayID.NotFound", "does not exist"),
+            (
+                "CreateVpnGateway",
+                "VpnGatewayLimitExceeded",
+                "The maximum number of mutating objects has been reached.",
+            ),
+            ("EnableVgwRoutePropagation", "RequestLimitExceeded", "slow down"),
+        ],
+    )
+    def test_what_passes_is_waited_for(self, tmp_path, action, code, message):
+        """Cases 23, 43, 45, 47, 49, 52: refusals that pass are tried again within their limit."""
+        fault = Fault(action, Kind.REFUSED, times=3, code=code, message=message)
+        stage = Stage(tmp_path, faults=Faults([fault]))
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+
+    def test_a_real_quota_stops_before_the_outage(self, tmp_path):
+        """Case 23: the same code with another message is a quota, and final."""
+        fault = Fault(
+            "CreateVpnGateway",
+            Kind.REFUSED,
+            times=0,
+            code="VpnGatewayLimitExceeded",
+            message="The maximum number of virtual private gateways has been reached.",
+        )
+        stage = Stage(tmp_path, faults=Faults([fault]))
+
+        with pytest.raises(ChangeRefusedError, match="VpnGatewayLimitExceeded") as refused:
+            stage.forward()
+
+        assert not refused.value.outage
+        assert stage.calls.count("CreateVpnGateway") == 1
+
+    def test_what_should_pass_and_does_not_ends_at_its_limit(self, tmp_path):
+        """A refusal that never passes ends the wait and says so."""
+        fault = Fault(
+            "EnableVgwRoutePropagation",
+            Kind.REFUSED,
+            times=0,
+            code="Gateway.NotAttached",
+            message="not attached",
+        )
+        stage = Stage(tmp_path, faults=Faults([fault]))
+
+        with pytest.raises(StepError) as late:
+            stage.forward()
+
+        assert late.value.outage
+        assert stage.state.status is RunStatus.STUCK
+
+    def test_a_permission_withdrawn_in_the_outage_says_so(self, tmp_path):
+        """A refusal for good in the outage is stuck: a person must act and is told where."""
+        stage = Stage(tmp_path, faults=Faults([Fault("AttachVpnGateway", Kind.DENIED, times=0)]))
+
+        with pytest.raises(ChangeRefusedError, match="AttachVpnGateway") as denied:
+            stage.forward()
+
+        assert denied.value.outage
+        stage.faults = None
+        assert stage.forward().status is RunStatus.CUT_OVER
+
+    def test_unreadable_looks_are_survived(self, tmp_path):
+        """Reads that fail in the outage are repeated; the run goes on when they work again."""
+        stage = Stage(
+            tmp_path,
+            faults=Faults([Fault("DescribeRouteTables", Kind.EXPIRED_TOKEN, nth=20, times=15)]),
+        )
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+
+    @pytest.mark.parametrize("after_effect", [False, True])
+    @pytest.mark.parametrize("nth", range(1, 11))
+    @pytest.mark.parametrize("way", ["apply", "rollback"])
+    def test_killed_at_any_call_nothing_is_lost(self, tmp_path, nth, after_effect, way):
+        """Case 54: killed around any call, resuming or rolling back ends as undisturbed."""
+        stage = Stage(
+            tmp_path,
+            faults=Fuse(nth, after_effect),
+            behaviour=Behaviour(read_lag=timedelta(seconds=20)),
+        )
+        with pytest.raises(Killed):
+            stage.forward()
+
+        if way == "apply":
+            assert stage.forward().status is RunStatus.CUT_OVER
+            now, new = stage.look(), stage.new_gateway
+            assert now.attachment(new, VPC) is Attachment.ATTACHED
+            assert now.route(BOTH, "192.168.0.0/16") == new
+            assert now.owned.twins == ()
+        else:
+            assert stage.back().status is RunStatus.ROLLED_BACK
+            assert stage.look().ours == {}
+            assert stage.differences() == ()
+
+
+class TestBackOut:
+    def test_a_failed_cutover_rolls_back_when_the_plan_says_so(self, tmp_path):
+        """With back_out: roll-back a cutover that fails in the outage is taken back unasked."""
+        stage = Stage(
+            tmp_path,
+            decisions=Decisions(back_out=BackOut.ROLL_BACK, old_tunnels=OldTunnels.LEAVE),
+            faults=Faults([Fault("AttachVpnGateway", Kind.DENIED)]),
+        )
+
+        with pytest.raises(BackedOutError, match="rolled it back"):
+            stage.forward()
+
+        assert stage.state.status is RunStatus.ROLLED_BACK
+        assert stage.state.traffic is Traffic.OLD
+        assert stage.differences() == ()
+        assert stage.new_gateway
+
+    def test_what_others_took_away_is_told_with_the_way_back(self, tmp_path):
+        """A cutover that turned back by itself does not say that all is as before if it is not."""
+        stage = Stage(
+            tmp_path,
+            decisions=Decisions(back_out=BackOut.ROLL_BACK, old_tunnels=OldTunnels.LEAVE),
+            faults=Faults([Fault("AttachVpnGateway", Kind.DENIED)]),
+        )
+
+        def table_of_others(entry: Entry) -> None:
+            if isinstance(entry.record, OutageBegan):
+                stage.do("DeleteRouteTable", RouteTableId=BOTH)
+
+        with pytest.raises(BackedOutError) as caught:
+            stage.forward(lookout=Lookout(table_of_others))
+
+        assert "gone by another hand" in caught.value.advice
+        assert BOTH in caught.value.advice
+
+    def test_a_failure_before_the_outage_only_stops(self, tmp_path):
+        """The policy is about the cutover: a run that failed in preparation just stops."""
+        stage = Stage(
+            tmp_path,
+            decisions=Decisions(back_out=BackOut.ROLL_BACK),
+            faults=Faults([Fault("CreateVpnGateway", Kind.DENIED)]),
+        )
+
+        with pytest.raises(ChangeRefusedError):
+            stage.forward()
+
+        assert stage.state.status is RunStatus.PREPARING
+
+
+class TestWithoutJournal:
+    @pytest.mark.parametrize("boundary", [2, 6, 7, 8, 9, 10])
+    def test_a_dead_laptops_run_is_taken_over_and_finished(self, tmp_path, boundary):
+        """Plan and tags alone are enough to finish what another machine began."""
+        stage = Stage(tmp_path)
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=boundary))
+
+        state = stage.forward(blind=True, holder="bob@spare", outranks="ann@desk")
+
+        assert state.status is RunStatus.CUT_OVER
+        assert stage.calls.count("CreateVpnGateway") == 0
+        assert stage.lookout.waits_seen[0] == (
+            "0: without a journal, what AWS shows is believed only after a while"
+        )
+        if boundary >= 8:
+            asked = [c.word for c in stage.intended if isinstance(c, AskOperator)]
+            assert Word.DEVICES_CONFIGURED not in asked
+
+    def test_an_outage_begun_under_a_lost_journal_is_called_at_least_as_long(self, tmp_path):
+        """Nobody knows when the dead laptop's outage began: its length is a lower bound."""
+        stage = Stage(tmp_path)
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=7))
+
+        state = stage.forward(blind=True, holder="bob@spare", outranks="ann@desk")
+
+        assert state.outage_earlier
+        (ended,) = stage.records(OutageEnded)
+        assert ended.earlier
+
+    @pytest.mark.parametrize("boundary", [2, 6, 7, 8, 9, 10])
+    def test_a_dead_laptops_run_is_taken_over_and_rolled_back(self, tmp_path, boundary):
+        """Plan and tags alone are enough to go back."""
+        stage = Stage(tmp_path)
+        with pytest.raises(HeldError):
+            stage.run(lambda runner: runner.forward(until=boundary))
+
+        state = stage.back(blind=True, holder="bob@spare", outranks="ann@desk")
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert stage.look().ours == {}
+        assert stage.differences() == ()
+
+
+class TestRetire:
+    def test_deletes_the_old_connections_for_good(self, stage):
+        """Step 11 deletes every old connection and leaves gateway and customer gateway."""
+        stage.forward()
+
+        state = stage.run(lambda runner: runner.retire())
+
+        assert state.status is RunStatus.RETIRED
+        assert stage.look().state(OLD_VPN) == "absent"
+        assert stage.look().state(OLD) == "available"
+
+    def test_can_delete_the_old_gateway_too(self, stage):
+        """With --delete-old-gateway the old gateway goes after its connections."""
+        stage.forward()
+
+        stage.run(lambda runner: runner.retire(delete_old_gateway=True))
+
+        assert stage.look().state(OLD) == "absent"
+
+
+class TestVariants:
+    @pytest.mark.parametrize(
+        "behaviour",
+        [
+            Behaviour(propagation_setting_survives_detach=False),
+            Behaviour(propagated_routes_of_detached="blackhole"),
+            Behaviour(reattach_restores_propagation=True),
+            Behaviour(edge_association_survives_detach=True),
+            Behaviour(tunnels_up_while_detached=False),
+            Behaviour(attach_while_other_detaches="IncorrectState"),
+            Behaviour(attach_while_other_detaches="InvalidParameterValue"),
+            Behaviour(attachment_visible_after=seconds(60)),
+            Behaviour(gateway_ready_after=timedelta(seconds=20)),
+            Behaviour(detach=seconds(25 * 60)),
+            Behaviour(connection_creation=seconds(25 * 60)),
+            Behaviour(read_lag=timedelta(seconds=110)),
+            Behaviour(mutating_objects=1),
+        ],
+        ids=lambda b: next(
+            f for f in b.__struct_fields__ if getattr(b, f) != getattr(Behaviour(), f)
+        ),
+    )
+    def test_whatever_aws_does_both_ways_end_right(self, tmp_path, behaviour):
+        """Cases 33, 44, 46, 48, 63: whatever AWS does, apply and rollback end right."""
+        tables = (
+            a_table(BOTH, propagates=OLD, learned=["10.1.0.0/16"], static={"192.168.0.0/16": OLD}),
+            a_table("rtb-edge", edge_of=OLD),
+            a_table(MAIN, main=True, propagates=OLD, learned=["10.1.0.0/16"]),
+        )
+        connections = (
+            a_connection("vpn-a", customer_gateway="cgw-1"),
+            a_connection(OLD_VPN, customer_gateway="cgw-22", prefixes=["10.2.0.0/16"]),
+        )
+        stage = Stage(
+            tmp_path,
+            a_survey(
+                route_tables=tables,
+                connections=connections,
+                customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-22", asn=65010)),
+            ),
+            behaviour=behaviour,
+        )
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+        assert stage.back().status is RunStatus.ROLLED_BACK
+        assert stage.look().ours == {}
+        assert stage.differences() == ()
+
+    def test_with_a_test_vpc(self, tmp_path):
+        """Step 6 builds, tries, and removes the test VPC before the cutover."""
+        stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+        assert set(stage.look().ours) == {"gateway", f"connection/{OLD_VPN}"}
+        attached = [c for c in stage.intended if isinstance(c, AttachVpnGateway)]
+        assert [c.vpc == VPC for c in attached] == [False, True]
+
+    def test_old_tunnels_left_on_need_nobody_on_the_way_back(self, tmp_path):
+        """With the old tunnels left enabled a rollback is done without a person."""
+        stage = Stage(tmp_path, decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
+        stage.forward()
+
+        assert stage.back(people=Nobody()).status is RunStatus.ROLLED_BACK

@@ -1,0 +1,643 @@
+"""Whole runs that go wrong in unlikely ways: turned round, taken over, interfered with."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from tests.support.builders import (
+    BOTH,
+    MAIN,
+    MIGRATION,
+    OLD,
+    OLD_VPN,
+    VPC,
+    a_connection,
+    a_customer_gateway,
+    a_survey,
+    a_table,
+    ordinary_tables,
+    role_of,
+)
+from tests.support.stage import Lookout, Nobody, Stage
+from vpnmigrate.errors import (
+    ChangeRefusedError,
+    DidNotSettleError,
+    HeldError,
+    InterruptedRunError,
+    NotVerifiedError,
+    StepError,
+)
+from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.records import (
+    BaselineTaken,
+    Entry,
+    Intended,
+    OutageBegan,
+    StepBegun,
+    StepSettled,
+)
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.changes import (
+    AskOperator,
+    AttachVpnGateway,
+    CreateVpnConnection,
+    CreateVpnGateway,
+    DisablePropagation,
+)
+from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
+from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.facts import ABSENT, Claim
+from vpnmigrate.model.snapshot import Word
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Stage(tmp_path)
+
+
+def held_after(stage, step):
+    """Go forward until *step* is settled, and hold there."""
+    with pytest.raises(HeldError):
+        stage.run(lambda runner: runner.forward(until=step))
+
+
+def interrupt_when(stage, kind, where):
+    """Give a lookout that has the operator stop the run at the first *kind* that is *where*."""
+
+    def watch(entry):
+        if isinstance(entry.record, kind) and where(entry.record):
+            stage.signal.reason = "interrupted by the operator"
+
+    return Lookout(watch)
+
+
+def back_until(stage, kind, where):
+    """Roll back, and be stopped by the operator where *where* says."""
+    with pytest.raises(InterruptedRunError):
+        stage.back(lookout=interrupt_when(stage, kind, where))
+    stage.signal.reason = None
+
+
+def copy_tags(stage, stranger, role):
+    """Be somebody who copies this migration's tags to a resource of their own."""
+    stage.do(
+        "CreateTags",
+        Resources=[stranger],
+        Tags=[
+            {"Key": "vpnmigrate:migration", "Value": MIGRATION},
+            {"Key": "vpnmigrate:role", "Value": role},
+        ],
+    )
+
+
+class TestHolding:
+    def test_holding_twice_at_the_same_place_goes_no_further(self, stage):
+        """A run that is staged already holds again when asked to hold there."""
+        held_after(stage, 6)
+
+        with pytest.raises(HeldError, match="cutover has not begun"):
+            stage.run(lambda runner: runner.forward(until=6))
+
+        assert stage.records(OutageBegan) == []
+
+    def test_a_person_who_takes_long_with_old_tunnels_is_no_failure(self, tmp_path):
+        """Traffic flows: old tunnels that nobody has disabled in time hold the run, no more."""
+
+        class Slow(DeviceEngineer):
+            def ask(self, task):
+                late = isinstance(task, AskOperator) and task.word is Word.OLD_TUNNELS_DISABLED
+                return None if late else super().ask(task)
+
+        stage = Stage(tmp_path)
+
+        with pytest.raises(HeldError, match="step 10 needs a person"):
+            stage.forward(people=Slow(stage.world))
+
+        assert stage.state.status is RunStatus.HELD
+        assert stage.state.traffic is Traffic.NEW
+
+
+class TestFalseEnds:
+    def test_traffic_that_ceases_before_the_end_is_not_called_done(self, tmp_path):
+        """Tunnels that go down while the old ones are being disabled keep step 10 from its end."""
+        stage = Stage(tmp_path)
+
+        class Clumsy(DeviceEngineer):
+            def ask(self, task):
+                word = super().ask(task)
+                if word is Word.OLD_TUNNELS_DISABLED:
+                    _, new = self._connections()
+                    for connection in new:
+                        stage.world.devices.disable(connection)
+                return word
+
+        with pytest.raises(DidNotSettleError, match="does no more") as late:
+            stage.forward(people=Clumsy(stage.world))
+
+        assert (late.value.step, late.value.outage) == (10, False)
+
+    def test_a_gateway_that_others_took_off_ends_the_step_in_the_outage(self, stage):
+        """Nothing brings it back by waiting: the run stops, stuck, and says what to call."""
+        held_after(stage, 8)
+        stage.do("DetachVpnGateway", VpnGatewayId=stage.new_gateway, VpcId=VPC)
+        stage.clock.sleep(timedelta(minutes=10))
+
+        with pytest.raises(StepError, match="was taken off vpc-1 by somebody else") as blocked:
+            stage.forward()
+
+        assert (blocked.value.step, blocked.value.outage) == (9, True)
+        assert "aws ec2 attach-vpn-gateway" in blocked.value.advice
+
+    def test_each_reason_for_putting_off_has_its_own_patience(self, tmp_path):
+        """Minutes of throttling do not use up the time a gateway has to become known."""
+        create = "CreateVpnConnection"
+        faults = [
+            Fault(create, Kind.THROTTLE, times=60),
+            Fault(create, Kind.REFUSED, 61, 4, "InvalidVpnGatewayID.NotFound", "not known"),
+        ]
+        stage = Stage(tmp_path, faults=Faults(faults))
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+
+    def test_a_call_that_was_answered_meanwhile_was_not_unheard_all_the_time(self, tmp_path):
+        """Two lost calls with a quarter of an hour of refusals between do not end a run."""
+        create = "CreateVpnConnection"
+        busy = ("VpnConnectionLimitExceeded", "maximum number of mutating objects")
+        faults = [
+            Fault(create, Kind.TIMED_OUT),
+            Fault(create, Kind.REFUSED, 2, 100, *busy),
+            Fault(create, Kind.TIMED_OUT, 102),
+        ]
+        stage = Stage(tmp_path, faults=Faults(faults))
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+        asked = [
+            entry.at
+            for entry in stage.entries
+            if isinstance(entry.record, Intended)
+            and isinstance(entry.record.change, CreateVpnConnection)
+        ]
+        assert asked[-1] - asked[0] > timedelta(minutes=15)
+
+
+class TestPutOff:
+    def test_is_asked_for_again_at_the_pace_of_a_wait(self, tmp_path):
+        """Outside the outage, what AWS puts off is not sent again every second."""
+        fault = Fault(
+            "CreateVpnGateway",
+            Kind.REFUSED,
+            times=5,
+            code="VpnGatewayLimitExceeded",
+            message="maximum number of mutating objects",
+        )
+        stage = Stage(tmp_path, faults=Faults([fault]))
+        held_after(stage, 2)
+
+        asked = [
+            entry.at
+            for entry in stage.entries
+            if isinstance(entry.record, Intended)
+            and isinstance(entry.record.change, CreateVpnGateway)
+        ]
+        assert len(asked) == 6
+        assert all(b - a >= timedelta(seconds=10) for a, b in pairwise(asked))
+
+    def test_a_throttled_claim_is_taken_off_all_the_same(self, stage):
+        """A rollback leaves no claim behind because AWS was busy for a moment."""
+        stage.forward()
+        stage.faults = Faults([Fault("DeleteTags", Kind.THROTTLE, times=3)])
+
+        assert stage.back().status is RunStatus.ROLLED_BACK
+        assert stage.look().value(Claim(OLD)) == ABSENT
+
+
+class TestOtherHandsAndResuming:
+    def test_a_resumed_cutover_is_not_stopped_by_another_hand(self, stage):
+        """What others changed since step 7 is named by the resumed run, which goes on to green."""
+        held_after(stage, 9)
+        stage.do("DeleteRoute", RouteTableId=BOTH, DestinationCidrBlock="192.168.0.0/16")
+        stage.clock.sleep(timedelta(minutes=5))
+
+        state = stage.forward()
+
+        assert state.status is RunStatus.CUT_OVER
+
+    def test_a_test_that_takes_its_time_is_not_taken_for_another_hand(self, tmp_path):
+        """Taking the test VPC away is the run's own doing, however long the test took."""
+        stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
+        engineer = DeviceEngineer(stage.world, reaction=timedelta(minutes=30))
+
+        assert stage.forward(people=engineer).status is RunStatus.CUT_OVER
+
+    def test_a_gateway_put_back_by_a_rollback_leaves_no_outage_open(self, tmp_path):
+        """A rollback of a staged run that has to re-attach the old gateway sees traffic flow."""
+        stage = Stage(tmp_path, behaviour=Behaviour(reattach_restores_propagation=True))
+        held_after(stage, 6)
+        stage.do("DetachVpnGateway", VpnGatewayId=OLD, VpcId=VPC)
+        stage.clock.sleep(timedelta(minutes=5))
+
+        state = stage.back()
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert not state.outage_open
+        assert state.traffic is Traffic.OLD
+
+    def test_a_route_that_vanishes_unseen_does_not_stop_a_rollback(self, tmp_path):
+        """A route that a stale describe still shows and EC2 no longer knows is named, not fatal."""
+        fault = Fault(
+            "ReplaceRoute",
+            Kind.REFUSED,
+            nth=1,
+            times=3,
+            code="InvalidParameterValue",
+            message="There is no route defined for '192.168.0.0/16' in the route table.",
+        )
+        stage = Stage(tmp_path)
+        stage.forward()
+        stage.faults = Faults([fault])
+
+        assert stage.back().status is RunStatus.ROLLED_BACK
+
+    def test_a_route_of_others_to_the_gateway_that_left_is_named(self, stage):
+        """A static route to the leaving gateway that no plan knows is a black hole: it is named."""
+        stage.forward()
+        stage.do(
+            "CreateRoute",
+            RouteTableId=MAIN,
+            DestinationCidrBlock="10.9.0.0/16",
+            GatewayId=stage.new_gateway,
+        )
+        stage.clock.sleep(timedelta(minutes=5))
+
+        state = stage.back()
+
+        assert any("10.9.0.0/16" in line for line in state.lost)
+
+    def test_a_setting_that_outlived_a_detach_is_switched_on_again(self, stage):
+        """Propagation that is listed and dead, because others took the gateway off, works again.
+
+        That they did is named; and nobody waits for routes until step 10's limit.
+        """
+        held_after(stage, 6)
+        stage.do("DetachVpnGateway", VpnGatewayId=OLD, VpcId=VPC)
+        stage.clock.sleep(timedelta(minutes=5))
+        began = stage.clock.now()
+
+        state = stage.back()
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert f"{OLD} was taken off {VPC} by somebody else; it is put back" in state.other_hands
+        assert stage.clock.now() - began < timedelta(minutes=10)
+        assert stage.differences() == ()
+
+    def test_a_route_to_a_new_gateway_that_others_deleted_is_brought_back(self, stage):
+        """What this run pointed at it is still this run's to move, and all is as before."""
+        engineer = DeviceEngineer(stage.world)
+        stage.forward(people=engineer)
+        new, connection = stage.new_gateway, stage.look().ours[role_of(OLD_VPN)]
+        stage.do("DetachVpnGateway", VpnGatewayId=new, VpcId=VPC)
+        stage.clock.sleep(timedelta(minutes=10))
+        stage.do("DeleteVpnConnection", VpnConnectionId=connection)
+        stage.clock.sleep(timedelta(minutes=10))
+        stage.do("DeleteVpnGateway", VpnGatewayId=new)
+        stage.clock.sleep(timedelta(minutes=10))
+
+        state = stage.back(people=engineer)
+
+        assert (state.status, state.lost) == (RunStatus.ROLLED_BACK, ())
+        assert stage.differences() == ()
+
+    def test_a_table_that_others_made_take_up_routes_is_named_when_it_goes_off(self, tmp_path):
+        """A rollback switches off what hangs on the leaving gateway, and says whose it was."""
+        spare = a_table("rtb-spare")
+        stage = Stage(tmp_path, a_survey(route_tables=(*ordinary_tables(), spare)))
+        stage.forward()
+        stage.do("EnableVgwRoutePropagation", RouteTableId="rtb-spare", GatewayId=stage.new_gateway)
+        stage.clock.sleep(timedelta(minutes=5))
+
+        state = stage.back()
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert any("rtb-spare" in deed for deed in state.other_hands)
+
+
+class TestTwins:
+    def test_a_rollback_deletes_no_gateway_that_carries_copied_tags(self, stage):
+        """A stranger's gateway with our tags on it outlives a rollback."""
+        stage.forward()
+        answer = stage.do("CreateVpnGateway", Type="ipsec.1")
+        stranger = answer["VpnGateway"]["VpnGatewayId"]
+        copy_tags(stage, stranger, "gateway")
+        stage.clock.sleep(timedelta(minutes=5))
+
+        state = stage.back()
+
+        assert stage.look().state(stranger) == "available"
+        assert any(stranger in line for line in state.other_hands)
+        assert state.differs == ()
+        assert state.status is RunStatus.ROLLED_BACK
+
+    def test_a_rollback_deletes_no_connection_that_carries_copied_tags(self, stage):
+        """A stranger's connection with our tags on it outlives a rollback."""
+        stage.forward()
+        device = stage.do(
+            "CreateCustomerGateway", Type="ipsec.1", BgpAsn=65020, IpAddress="203.0.113.77"
+        )
+        answer = stage.do(
+            "CreateVpnConnection",
+            Type="ipsec.1",
+            VpnGatewayId=OLD,
+            CustomerGatewayId=device["CustomerGateway"]["CustomerGatewayId"],
+        )
+        stranger = answer["VpnConnection"]["VpnConnectionId"]
+        copy_tags(stage, stranger, f"connection/{OLD_VPN}")
+        stage.clock.sleep(timedelta(minutes=10))
+
+        state = stage.back()
+
+        assert stage.look().state(stranger) == "available"
+        assert any(stranger in line for line in state.other_hands)
+
+    def test_a_copied_tag_does_not_change_which_gateway_a_rollback_takes_off(self, stage):
+        """What the journal knows as ours is ours, whatever else carries the tags."""
+        stage.forward()
+        new = stage.new_gateway
+        strangers = [
+            stage.do("CreateVpnGateway", Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
+            for _ in range(3)
+        ]
+        for stranger in strangers:
+            copy_tags(stage, stranger, "gateway")
+        stage.clock.sleep(timedelta(minutes=5))
+
+        stage.back()
+
+        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
+        assert stage.look().state(new) == "absent"
+
+
+class TestTurningRound:
+    def test_forward_again_in_the_middle_of_a_rollback_builds_no_test_vpc(self, tmp_path):
+        """Once the cutover is open steps 2 to 6 are history, whichever way the run was going."""
+        stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
+        stage.forward()
+        before = len(stage.intended)
+        back_until(stage, Intended, lambda r: isinstance(r.change, DisablePropagation))
+
+        state = stage.forward()
+
+        assert state.status is RunStatus.CUT_OVER
+        asked = [c.word for c in stage.intended[before:] if isinstance(c, AskOperator)]
+        assert Word.DEVICES_CONFIGURED not in asked
+        assert Word.TEST_PASSED not in asked
+        elsewhere = [
+            c for c in stage.intended[before:] if isinstance(c, AttachVpnGateway) and c.vpc != VPC
+        ]
+        assert elsewhere == []
+
+    def test_forward_again_in_a_rollbacks_clean_up_is_a_new_cutover(self, stage):
+        """After the way back flows, another attempt builds afresh and crosses the gate again."""
+        stage.forward()
+        back_until(stage, StepBegun, lambda r: r.cleaning and r.number == 2)
+
+        state = stage.forward()
+
+        assert state.status is RunStatus.CUT_OVER
+        assert len(stage.records(BaselineTaken)) == 2
+
+    def test_a_rollback_resumed_with_keep_new_keeps_it(self, stage):
+        """What is asked last counts: --keep-new on resuming keeps what is still there."""
+        stage.forward()
+        new = stage.new_gateway
+        back_until(stage, Intended, lambda r: isinstance(r.change, DisablePropagation))
+
+        stage.run(lambda runner: runner.back(keep_new=True))
+
+        assert stage.new_gateway == new
+
+
+class TestNothingToGoBackTo:
+    def test_a_rollback_does_not_cut_traffic_for_a_side_without_connections(self, stage):
+        """With every old connection gone a rollback stops before it interrupts anything."""
+        stage.forward()
+        stage.do("DeleteVpnConnection", VpnConnectionId=OLD_VPN)
+        stage.clock.sleep(timedelta(minutes=10))
+
+        with pytest.raises(StepError, match=OLD_VPN):
+            stage.back(blind=True, holder="bob@spare", outranks="ann@desk")
+
+        now = stage.look()
+        assert now.attachment(stage.new_gateway, VPC) is Attachment.ATTACHED
+        assert now.propagates(MAIN, stage.new_gateway) == "on"
+
+    def test_a_rollback_does_not_cut_traffic_for_a_gateway_that_is_elsewhere(self, stage):
+        """With the old gateway on another VPC a rollback stops before it interrupts anything."""
+        stage.forward()
+        other = stage.do("CreateVpc", CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
+        stage.clock.sleep(timedelta(minutes=5))
+        stage.do("AttachVpnGateway", VpnGatewayId=OLD, VpcId=other)
+        stage.clock.sleep(timedelta(minutes=5))
+
+        with pytest.raises(StepError, match=other) as blocked:
+            stage.back()
+
+        assert (blocked.value.step, blocked.value.outage) == (7, False)
+        assert blocked.value.advice.startswith("correct that, then try again; ")
+        assert stage.look().propagates(MAIN, stage.new_gateway) == "on"
+
+    def test_one_old_connection_that_is_gone_does_not_stop_a_rollback(self, tmp_path):
+        """An old connection that others deleted is named; the others carry the traffic."""
+        stage = Stage(
+            tmp_path,
+            a_survey(
+                connections=(
+                    a_connection("vpn-a", customer_gateway="cgw-1"),
+                    a_connection(OLD_VPN, customer_gateway="cgw-22"),
+                ),
+                customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-22", asn=65010)),
+            ),
+        )
+        stage.forward()
+        stage.do("DeleteVpnConnection", VpnConnectionId="vpn-a")
+        stage.clock.sleep(timedelta(minutes=10))
+
+        state = stage.back()
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert any("vpn-a" in line for line in state.lost)
+
+
+def test_a_turn_back_that_is_turned_again_prepares_nothing_anew(stage):
+    """Once the cutover has begun steps 2 to 6 are history, in another attempt as well."""
+    held_after(stage, 8)
+    stage.faults = Faults([Fault("DetachVpnGateway", Kind.KILL_BEFORE)])
+    with pytest.raises(Killed):
+        stage.back()
+    stage.faults = None
+    known = len(stage.records(StepBegun))
+
+    state = stage.forward()
+
+    assert (state.status, state.attempt) == (RunStatus.CUT_OVER, 2)
+    begun = [step.number for step in stage.records(StepBegun)[known:]]
+    assert begun == [1, 7, 8, 9, 10]
+
+
+def test_a_successor_that_others_deleted_at_the_end_is_named_by_its_own_id(stage):
+    """What is there no more carries no tags; the journal knows what it was called."""
+    made: list[str] = []
+
+    def delete(entry: Entry) -> None:
+        if isinstance(entry.record, StepSettled) and entry.record.number == 10:
+            made.append(stage.look().ours[role_of(OLD_VPN)])
+            stage.do("DeleteVpnConnection", VpnConnectionId=made[0])
+            stage.clock.sleep(timedelta(minutes=10))
+
+    state = stage.forward(lookout=Lookout(delete))
+
+    named = f"meanwhile, and not by this run: {made[0]}, the successor of {OLD_VPN}, is gone"
+    assert named in state.other_hands
+
+
+def test_what_others_changed_on_the_old_side_is_named_at_the_end(stage):
+    """But for where its gateway is, the old side has to be as the plan found it: the way back.
+
+    Its gateway has left, by this run, and so have the settings that named it: that is not told.
+    """
+
+    def meddle(entry: Entry) -> None:
+        if isinstance(entry.record, StepSettled) and entry.record.number == 10:
+            for subject in (OLD, OLD_VPN):
+                stage.do("CreateTags", Resources=[subject], Tags=[{"Key": "Owner", "Value": "bob"}])
+
+    state = stage.forward(lookout=Lookout(meddle))
+
+    meanwhile = "meanwhile, and not by this run"
+    assert state.other_hands == (
+        f"{meanwhile}: {OLD}: tag Owner (bob) is new",
+        f"{meanwhile}: {OLD_VPN}: tag Owner (bob) is new",
+    )
+
+
+class TestRetiring:
+    def test_an_old_side_that_is_in_use_again_is_not_deleted(self, stage):
+        """What another machine has rolled back since is not finalized by this one's journal."""
+        stage.forward()
+        mine = stage.entries
+        stage.run(
+            lambda runner: runner.back(keep_new=True),
+            blind=True,
+            holder="bob@spare",
+            outranks="ann@desk",
+        )
+        stage.entries = mine
+        stage.clock.sleep(timedelta(minutes=5))
+
+        with pytest.raises(NotVerifiedError, match="is detached"):
+            stage.run(lambda runner: runner.retire())
+
+        assert stage.look().state(OLD_VPN) == "available"
+
+    def test_killed_while_the_old_gateway_goes_it_can_be_finished(self, stage):
+        """A finalize that died after its last deletion comes to its end when it is resumed."""
+        stage.forward()
+        stage.faults = Faults([Fault("DeleteVpnGateway", Kind.KILL_AFTER)])
+        with pytest.raises(Killed):
+            stage.run(lambda runner: runner.retire(delete_old_gateway=True))
+        stage.faults = None
+        stage.clock.sleep(timedelta(hours=2))
+
+        state = stage.run(lambda runner: runner.retire(delete_old_gateway=True))
+
+        assert state.status is RunStatus.RETIRED
+
+
+class TestOutageAccounting:
+    def test_a_first_call_that_is_refused_interrupts_nothing(self, tmp_path):
+        """If AWS refuses the very first interrupting calls, traffic flows as before."""
+        faults = Faults([Fault("DisableVgwRoutePropagation", Kind.DENIED, times=0)])
+        stage = Stage(tmp_path, faults=faults)
+
+        with pytest.raises(ChangeRefusedError) as refused:
+            stage.forward()
+
+        assert not refused.value.outage
+        assert not stage.state.outage_open
+        assert stage.state.traffic is Traffic.OLD
+
+
+class TestWithoutJournal:
+    def test_what_flowed_before_is_asked_for_again(self, stage):
+        """A take-over after step 7 does not take the silence of the outage for the baseline."""
+        held_after(stage, 7)
+
+        stage.forward(blind=True, holder="bob@spare", outranks="ann@desk")
+
+        assert all(b.propagated.get(MAIN) for b in stage.records(BaselineTaken))
+
+    def test_nobody_is_sent_away_while_traffic_may_be_down(self, tmp_path):
+        """A take-over in the outage keeps looking for tunnels without a person at the prompt."""
+        stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=timedelta(minutes=5))))
+        held_after(stage, 9)
+
+        with pytest.raises(StepError):
+            stage.forward(
+                people=Nobody(),
+                blind=True,
+                adopt=tuple(stage.look().ours.values()),
+                holder="bob@spare",
+                outranks="ann@desk",
+            )
+
+
+class TestClaims:
+    @pytest.mark.parametrize("kind", [Kind.DENIED, Kind.THROTTLE])
+    def test_a_way_back_does_not_fail_for_want_of_a_tag(self, stage, kind):
+        """A claim that cannot be placed is noted, and the rollback goes on without it."""
+        stage.forward()
+        stage.faults = Faults([Fault("CreateTags", kind, times=0)])
+
+        state = stage.back(holder="bob@spare", outranks="ann@desk")
+
+        assert state.status is RunStatus.ROLLED_BACK
+
+    def test_nor_for_want_of_taking_it_off(self, stage):
+        """A claim that cannot be taken off is noted, and the rollback is done."""
+        stage.forward()
+        stage.faults = Faults([Fault("DeleteTags", Kind.DENIED, times=0)])
+
+        state = stage.back()
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert any("claim" in note for note in state.notes)
+
+    def test_one_that_was_placed_unheard_is_taken_off(self, stage):
+        """A claim that a rollback goes on without may be there: then it is taken off at the end."""
+        stage.faults = Faults([Fault("CreateTags", Kind.KILL_BEFORE)])
+        with pytest.raises(Killed):
+            stage.forward()
+        stage.faults = Faults([Fault("CreateTags", Kind.SERVER_ERROR_AFTER)])
+
+        state = stage.back()
+
+        assert any("would not claim" in note for note in state.notes)
+        assert state.status is RunStatus.ROLLED_BACK
+        assert stage.look().value(Claim(OLD)) == ABSENT
+
+
+class TestNextCommand:
+    def test_an_interrupted_rollback_says_how_to_go_on_back(self, stage):
+        """The command to paste after an interruption goes on the way that was taken."""
+        stage.forward()
+        stage.signal.reason = "interrupted by the operator"
+
+        with pytest.raises(InterruptedRunError) as stopped:
+            stage.run(lambda runner: runner.back(keep_new=True))
+
+        assert stopped.value.advice == f"vpnmigrate rollback {MIGRATION} --keep-new"

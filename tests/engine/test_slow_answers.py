@@ -1,0 +1,289 @@
+"""A run whose answers take their time: what it hears and does while a call is in flight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.builders import NOON, OLD, VPC
+from tests.support.stage import Stage
+from vpnmigrate.engine.call_limits import DirectCalls
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.pause import AWAY
+from vpnmigrate.engine.ports import Attendance, InFlight, T
+from vpnmigrate.errors import AwsUnreadableError, BackedOutError, HeldError, InterruptedRunError
+from vpnmigrate.journal import RunState, Traffic, replay
+from vpnmigrate.journal.records import AbortAsked, Confirmed, DirectionTaken, Noted, Paused
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.changes.base import InDoubt, Outcome
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import BackOut, Decisions, Waits, Window
+from vpnmigrate.model.ec2 import Attachment
+from vpnmigrate.model.plan import Direction
+
+BEAT = timedelta(seconds=1)
+ABORT = AbortAsked("bob", "desk")
+
+
+class SlowCalls(DirectCalls):
+    """Calls of which those that are *slow* take *span*, and are attended to meanwhile."""
+
+    def __init__(self, clock: VirtualClock, slow: Callable[[], bool], span: timedelta) -> None:
+        self._clock = clock
+        self._slow = slow
+        self._span = span
+        self.beat = BEAT
+        self.on_beat: Callable[[], None] = lambda: None
+        self.left: list[tuple[str, timedelta, str]] = []
+
+    def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
+        """Give what *work* gives, after its time."""
+        if why := self._wait(what, limit, attended):
+            raise AwsUnreadableError(f"{what} had not answered yet: {why}")
+        return work()
+
+    def send(
+        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Do *works*; what is left is in doubt."""
+        for index, work in enumerate(works):
+            outcome = work()
+            why = self._wait("the change", timedelta(seconds=90), attended)
+            yield index, InDoubt(why) if why else outcome
+
+    def _wait(self, what: str, limit: timedelta, attended: Attendance) -> str:
+        if not self._slow():
+            return ""
+        attend, waited = attended(), timedelta()
+        while waited < self._span:
+            self._clock.sleep(self.beat)
+            waited += self.beat
+            self.on_beat()
+            if why := attend(InFlight(what, waited, limit)):
+                self.left.append((what, waited, why))
+                return why
+        return ""
+
+
+def state(stage: Stage) -> RunState:
+    """Read where the run stands in the middle of its work."""
+    return replay(stage.journal.entries)
+
+
+def slow_calls(stage: Stage, span: timedelta, *, when: Callable[[RunState], bool]) -> SlowCalls:
+    """Make calls slow where the run stands as *when* says."""
+    return SlowCalls(stage.clock, lambda: when(state(stage)), span)
+
+
+def says_once(stage: Stage, order: object) -> Callable[[], None]:
+    """Say *order* from another terminal, the first time."""
+    said: list[object] = []
+
+    def say() -> None:
+        if not said:
+            said.append(order)
+            stage.letters.append(order)  # type: ignore[arg-type]
+
+    return say
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+class TestAnAbort:
+    @pytest.mark.parametrize("step", [7, 8, 9, 10])
+    def test_in_the_outage_turns_back_while_the_call_is_in_flight(
+        self, stage: Stage, step: int
+    ) -> None:
+        """Whatever is asked then, and however long the answer would take."""
+        calls = slow_calls(
+            stage,
+            timedelta(hours=2),
+            when=lambda now: (
+                now.step == step and now.outage_open and now.direction is Direction.FORWARD
+            ),
+        )
+        calls.on_beat = says_once(stage, ABORT)
+
+        with pytest.raises(BackedOutError, match=r"aborted by bob.*has been rolled back"):
+            stage.forward(calls=calls)
+
+        ((_, waited, why),) = calls.left
+        assert waited == BEAT
+        assert "aborted by bob" in why
+        assert stage.state.status is RunStatus.ROLLED_BACK
+        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
+
+    def test_comes_before_the_limit_of_the_step(self, stage: Stage) -> None:
+        """A limit that passes in the same call does not end the run with traffic down."""
+        calls = slow_calls(
+            stage,
+            timedelta(hours=2),
+            when=lambda now: now.step == 8 and now.direction is Direction.FORWARD,
+        )
+        say = says_once(stage, ABORT)
+
+        def late() -> None:
+            stage.clock.sleep(timedelta(minutes=10))  # less than a standstill
+            if stage.clock.now() - NOON > timedelta(days=1):
+                say()
+
+        calls.on_beat = late
+
+        with pytest.raises(BackedOutError):
+            stage.forward(calls=calls)
+
+        assert stage.state.traffic is Traffic.OLD
+
+    def test_that_is_heeded_already_leaves_no_call_of_the_way_back(self, stage: Stage) -> None:
+        """The account is checked before a rollback, although the abort is still in force."""
+        stage.letters.append(ABORT)
+        with pytest.raises(HeldError):
+            stage.forward()
+        calls = SlowCalls(stage.clock, lambda: True, timedelta(seconds=30))
+
+        assert stage.back(calls=calls).status is RunStatus.ROLLED_BACK
+
+        assert calls.left == []
+        assert not [n for n in stage.records(Noted) if "could not be checked" in n.what]
+
+    def test_turns_round_without_asking_aws_first(self, stage: Stage) -> None:
+        """An outage does not wait for STS, nor for a look at claims that step 1 looks at."""
+        asked: list[str] = []
+
+        class Noting(SlowCalls):
+            def read(
+                self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance
+            ) -> T:
+                back = stage.journal.entries and state(stage).order is not None
+                if back and state(stage).direction is Direction.FORWARD:
+                    asked.append(what)
+                return super().read(what, limit, work, attended)
+
+        calls = Noting(
+            stage.clock,
+            lambda: state(stage).step == 8 and state(stage).direction is Direction.FORWARD,
+            timedelta(hours=2),
+        )
+        calls.on_beat = says_once(stage, ABORT)
+
+        with pytest.raises(BackedOutError):
+            stage.forward(calls=calls)
+
+        assert asked == []
+
+
+def test_a_signal_stops_the_run_while_a_look_is_in_flight(stage: Stage) -> None:
+    """In the outage as before it: everything done so far is in the journal."""
+    calls = slow_calls(stage, timedelta(hours=2), when=lambda now: now.step == 8)
+
+    def signal() -> None:
+        stage.signal.reason = "SIGINT received"
+
+    calls.on_beat = signal
+
+    with pytest.raises(InterruptedRunError, match="SIGINT received"):
+        stage.forward(calls=calls)
+
+
+def test_a_pause_before_the_cutover_is_heeded_while_a_look_is_in_flight(stage: Stage) -> None:
+    """The look is left, the run rests, and then it goes on."""
+    calls = slow_calls(stage, timedelta(minutes=5), when=lambda now: now.step == 3)
+    calls.on_beat = says_once(stage, Paused("bob", "desk"))
+
+    with pytest.raises(HeldError, match="paused by bob"):
+        stage.forward(calls=calls)
+
+    assert [why for _, _, why in calls.left] == [calls.left[0][2]]
+    assert "paused by bob" in calls.left[0][2]
+
+
+def test_a_word_is_taken_up_while_a_look_is_in_flight(stage: Stage) -> None:
+    """And the look is waited for all the same: nothing has to be heeded."""
+    calls = slow_calls(stage, timedelta(seconds=30), when=lambda now: now.step == 8)
+    heard: list[bool] = []
+    say = says_once(stage, Confirmed("bob", "desk"))
+
+    def beat() -> None:
+        heard.append(any(isinstance(e.record, Confirmed) for e in stage.journal.entries))
+        say()
+
+    calls.on_beat = beat
+
+    stage.forward(calls=calls)
+
+    assert heard[:3] == [False, True, True]
+    assert calls.left == []
+
+
+def test_the_back_out_deadline_is_heeded_while_a_look_is_in_flight(tmp_path: Path) -> None:
+    """Where the plan says so, the run turns back at its deadline, and not hours later."""
+    window = Window(NOON - timedelta(hours=1), NOON + timedelta(hours=3), "a night")
+    stage = Stage(tmp_path, decisions=Decisions(window=window, back_out=BackOut.ROLL_BACK))
+    calls = slow_calls(
+        stage,
+        timedelta(hours=9),
+        when=lambda now: now.step == 8 and now.direction is Direction.FORWARD,
+    )
+
+    with pytest.raises(BackedOutError, match="back-out deadline"):
+        stage.forward(calls=calls, papers=Papers("ann"))
+
+    back = next(
+        e
+        for e in stage.entries
+        if isinstance(e.record, DirectionTaken) and e.record.direction is Direction.BACK
+    )
+    deadline = stage.state.deadline
+    assert deadline is None or back.at - deadline.at < timedelta(minutes=1)
+    assert back.at < window.end
+    assert stage.state.traffic is Traffic.OLD
+
+
+def test_a_run_that_waits_for_answers_is_not_said_to_stand_still(tmp_path: Path) -> None:
+    """However slow they are: somebody attends to the run meanwhile."""
+    stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=timedelta(days=1))))
+    calls = slow_calls(stage, AWAY + timedelta(minutes=1), when=lambda now: now.step == 10)
+
+    state = stage.forward(calls=calls)
+
+    assert state.status is RunStatus.CUT_OVER
+    assert not [note for note in state.notes if "stood still" in note]
+
+
+def test_a_name_that_does_not_resolve_keeps_the_cutover_from_beginning(stage: Stage) -> None:
+    """It is given up after a while, and its gate says that the way to AWS is not known."""
+
+    class Unresolved(DirectCalls):
+        def read(
+            self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance
+        ) -> T:
+            if what.startswith("the names"):
+                raise AwsUnreadableError(f"{what} have not answered")
+            return super().read(what, limit, work, attended)
+
+    with pytest.raises(HeldError, match="own-path"):
+        stage.forward(calls=Unresolved())
+
+    assert stage.state.traffic is Traffic.OLD
+
+
+def test_whoever_watches_reads_that_aws_is_slow(stage: Stage) -> None:
+    """Once a second, from when it takes longer than most looks do."""
+    calls = slow_calls(stage, timedelta(seconds=20), when=lambda now: now.step == 2)
+    calls.beat = BEAT / 4
+
+    stage.forward(calls=calls)
+
+    slow = [
+        (waited, limit)
+        for why, waited, limit in stage.lookout.waits_timed
+        if why == "AWS is slow: no answer from the look yet"
+    ]
+    once = [(timedelta(seconds=n), timedelta(seconds=90)) for n in range(5, 21)]
+    assert slow[: len(once)] == once

@@ -1,0 +1,213 @@
+"""A process that sleeps in the middle of its run: a closed laptop, or a stopped process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.builders import NOON, a_plan
+from tests.support.stage import Lookout, Stage
+from vpnmigrate.engine.call_limits import DirectCalls, unattended
+from vpnmigrate.engine.execute import Performer
+from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.errors import HeldError
+from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.journal.records import Answered, BaselineTaken, Entry, Intended, Noted
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.changes import AttachVpnGateway, AwsChange, DisablePropagation
+from vpnmigrate.model.changes.base import Later, Mark, Outcome, Performed
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
+
+NIGHT = timedelta(hours=8)
+"""Longer than any limit of a step that waits for AWS."""
+
+
+class Sleeper(Lookout):
+    """Puts the machine to sleep for a night, once, at the first entry that is *when*."""
+
+    def __init__(self, stage: Stage, when: Callable[[Entry], bool]) -> None:
+        super().__init__(self._watch)
+        self._stage = stage
+        self._when = when
+        self.slept = False
+
+    def _watch(self, entry: Entry) -> None:
+        if not self.slept and self._when(entry):
+            self.slept = True
+            self._stage.clock.sleep(NIGHT)
+
+
+class Nap(Lookout):
+    """Puts the machine to sleep for a night, once, while it says what step *number* waits for."""
+
+    def __init__(self, stage: Stage, number: int) -> None:
+        super().__init__()
+        self._stage = stage
+        self._number = number
+        self.slept = False
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().waits(step, why, waited, limit)
+        if step == self._number and not self.slept:
+            self.slept = True
+            self._stage.clock.sleep(NIGHT)
+
+
+class SleepsInALook:
+    """Puts the machine to sleep for a night in the first look of the first step of the cutover."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.slept = False
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        journal = Logbook(self._stage.journal, Lookout()).state
+        if not self.slept and journal.step == 7 and action.startswith("Describe"):
+            self.slept = True
+            self._stage.clock.sleep(NIGHT)
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        pass
+
+
+def attaches(entry: Entry) -> bool:
+    """Tell whether the new gateway is about to be attached: traffic is down."""
+    return isinstance(entry.record, Intended) and isinstance(entry.record.change, AttachVpnGateway)
+
+
+def detached_and_answered(stage: Stage) -> Callable[[Entry], bool]:
+    """Give what tells that the old gateway is being detached."""
+
+    def when(entry: Entry) -> bool:
+        step = Logbook(stage.journal, Lookout()).state.step
+        return isinstance(entry.record, Answered) and step == 8
+
+    return when
+
+
+def test_a_night_asleep_in_the_swap_uses_up_none_of_its_limit(tmp_path: Path) -> None:
+    """The gateway left while the laptop slept; awake, the run goes on to attach the new one."""
+    stage = Stage(tmp_path)
+
+    state = stage.forward(lookout=Sleeper(stage, detached_and_answered(stage)))
+
+    assert state.status is RunStatus.CUT_OVER
+    notes = [note for note in state.notes if "stood still from" in note]
+    days = re.findall(r"\d{4}-\d\d-\d\d", notes[0])
+    assert len(notes) == 1
+    assert days == ["2026-03-01"] * 2
+
+
+def test_a_call_that_was_written_down_before_a_night_is_not_sent_after_it(tmp_path: Path) -> None:
+    """Awake between intent and call, the run looks again first; the call is intended anew."""
+    stage = Stage(tmp_path)
+
+    state = stage.forward(lookout=Sleeper(stage, attaches))
+
+    answers = [r.outcome for r in stage.records(Answered)]
+    assert state.status is RunStatus.CUT_OVER
+    assert any(isinstance(o, Later) and "not sent" in o.why for o in answers)
+    assert sum(isinstance(c, AttachVpnGateway) for c in stage.intended) == 2
+
+
+@pytest.mark.parametrize("kind", [BaselineTaken, Intended])
+def test_a_cutover_does_not_begin_on_gates_of_the_night_before(
+    tmp_path: Path, kind: type[BaselineTaken | Intended]
+) -> None:
+    """Asleep between the gates and the first interrupting call, the run holds and asks again.
+
+    So a window that ended meanwhile is not cut into.
+    """
+    stage = Stage(tmp_path)
+
+    def when(entry: Entry) -> bool:
+        begun = isinstance(entry.record, kind)
+        return begun and getattr(entry.record, "step", 7) == 7
+
+    with pytest.raises(HeldError, match="nothing is interrupted") as held:
+        stage.forward(lookout=Sleeper(stage, when))
+
+    assert held.value.advice == f"vpnmigrate apply {stage.plan.migration}"
+    assert stage.state.traffic is Traffic.OLD
+    assert stage.differences() == ()
+    assert stage.forward().status is RunStatus.CUT_OVER
+
+
+def test_a_cutover_does_not_begin_after_a_night_in_its_first_look(tmp_path: Path) -> None:
+    """Nor on what was read before the night: the run holds, and asks its gates again."""
+    stage = Stage(tmp_path)
+    stage.faults = sleeper = SleepsInALook(stage)
+
+    with pytest.raises(HeldError, match="nothing is interrupted"):
+        stage.forward()
+
+    assert sleeper.slept
+    assert stage.state.traffic is Traffic.OLD
+    assert not any(isinstance(change, DisablePropagation) for change in stage.intended)
+    assert stage.forward().status is RunStatus.CUT_OVER
+
+
+@pytest.mark.parametrize("step", [2, 3, 8, 10])
+def test_a_night_asleep_between_two_looks_uses_up_no_limit(tmp_path: Path, step: int) -> None:
+    """Wherever the machine sleeps: also while the run says what it waits for."""
+    stage = Stage(tmp_path)
+    nap = Nap(stage, step)
+
+    state = stage.forward(lookout=nap)
+
+    assert nap.slept
+    assert state.status is RunStatus.CUT_OVER
+    assert any("stood still from" in note for note in state.notes)
+
+
+def test_a_run_that_works_is_not_said_to_have_slept(tmp_path: Path) -> None:
+    """Waiting for AWS and for people is no sleep."""
+    stage = Stage(tmp_path)
+
+    stage.forward()
+
+    assert not [note for note in stage.records(Noted) if "stood still" in note.what]
+
+
+class Slow:
+    """An EC2 that takes its time over every call."""
+
+    def __init__(self, clock: VirtualClock, each: timedelta) -> None:
+        self._clock = clock
+        self._each = each
+
+    def perform(self, change: AwsChange, mark: Mark) -> Outcome:
+        self._clock.sleep(self._each)
+        return Performed("req-1")
+
+
+def test_a_batch_that_is_answered_slowly_sends_no_old_intent(tmp_path: Path) -> None:
+    """What could not be sent while its intent was fresh is put off to the next look.
+
+    And what was answered counts for belief from its answer on, not from its intent.
+    """
+    clock = VirtualClock(NOON)
+    book = Logbook(MemoryJournal(clock), Lookout())
+    performer = Performer(
+        Slow(clock, timedelta(seconds=20)),  # type: ignore[arg-type]  # what a performer asks for
+        book,
+        clock,
+        a_plan(),
+        calls=DirectCalls(),
+        attended=unattended,
+    )
+    batch = [DisablePropagation(RouteTableId(f"rtb-{n}"), VpnGatewayId("vgw-1")) for n in range(4)]
+
+    done = performer.perform(7, batch)
+
+    assert [isinstance(each.outcome, Performed) for each in done] == [True, True, False, False]
+    assert [intent.at - NOON for intent in book.intents()] == [
+        timedelta(seconds=20),
+        timedelta(seconds=40),
+    ]

@@ -1,0 +1,75 @@
+"""What comes next."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.builders import OLD_VPN
+from tests.support.journals import Story, ask
+from vpnmigrate.journal import next_command, replay, word_meant
+from vpnmigrate.journal.records import Failed, Held, Interrupted
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Word
+
+APPLY = "vpnmigrate apply mig"
+FINALIZE = "vpnmigrate finalize mig --confirm vpn-old --confirm vpn-other"
+ASKED = Story().opened().set_out().begun(5).intended(5, ask(5, Word.DEVICES_CONFIGURED)).records
+
+
+@pytest.mark.parametrize(
+    ("story", "command"),
+    [
+        (Story(), APPLY),
+        (Story().staged(), APPLY),
+        (Story().staged().then(Held("staged", 6)), APPLY),
+        (Story().staged().cut().then(Failed("no", 9, stuck=True)), APPLY),
+        (Story().staged().cut().then(Interrupted("SIGINT")), APPLY),
+        (Story().then(*ASKED), f"vpnmigrate done mig 5 && {APPLY}"),
+        (Story().then(*ASKED, Held("a person", 5)), f"vpnmigrate done mig 5 && {APPLY}"),
+        (Story().migrated(), FINALIZE),
+        (Story().migrated().set_out(Direction.BACK).begun(7), "vpnmigrate rollback mig"),
+        (
+            Story().migrated().set_out(Direction.BACK, keep_new=True).begun(7),
+            "vpnmigrate rollback mig --keep-new",
+        ),
+        (Story().migrated().returned(), APPLY),
+        (Story().migrated().opened().set_out(Direction.RETIRE).begun(11), FINALIZE),
+        (Story().migrated().retired(), ""),
+    ],
+)
+def test_every_status_has_a_command(story: Story, command: str) -> None:
+    """What to paste next follows from where the run stands; after the end there is nothing."""
+    confirm = [OLD_VPN, VpnConnectionId("vpn-other")]
+
+    command_now = next_command(replay(story.entries), "mig", confirm, alive=False)
+
+    assert str(command_now or "") == command
+
+
+def test_a_living_process_needs_only_the_word() -> None:
+    """While somebody works on the run, saying that the task is done is enough."""
+    state = replay(Story().then(*ASKED).entries)
+
+    assert str(next_command(state, "mig", [], alive=True)) == "vpnmigrate done mig 5"
+
+
+@pytest.mark.parametrize(
+    ("story", "step", "word"),
+    [
+        (Story().staged(), 5, Word.DEVICES_CONFIGURED),
+        (Story().staged(), 6, Word.TEST_PASSED),
+        (Story().staged().cut().begun(10), 10, Word.NEW_TUNNELS_ENABLED),
+        (Story().staged().cut().begun(10).flowing(), 10, Word.OLD_TUNNELS_DISABLED),
+        (Story().staged().cut().set_out(Direction.BACK).begun(10), 10, Word.TUNNELS_RETURNED),
+        (Story().staged(), 8, None),
+        (Story().staged().set_out(Direction.BACK), 5, None),
+        (Story().migrated().opened().set_out(Direction.RETIRE), 10, None),
+        (Story(), 5, None),
+    ],
+)
+def test_a_step_number_means_what_is_asked_there(
+    story: Story, step: int, word: Word | None
+) -> None:
+    """``done STEP`` stands for the word that the step waits for in the direction taken."""
+    assert word_meant(step, replay(story.entries)) is word

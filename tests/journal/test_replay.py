@@ -1,0 +1,597 @@
+"""What a journal amounts to."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.support.builders import BOTH, MAIN, MIGRATION, NEW_VPN, NOON, OLD_VPN, PREFIX
+from tests.support.journals import (
+    ARCHIVE,
+    CREATE,
+    JOIN,
+    LEAVE,
+    OPENED,
+    RESTORE,
+    STOP,
+    Story,
+    ask,
+    entries,
+)
+from vpnmigrate.commands import Command
+from vpnmigrate.journal import Intent, RunState, Traffic, next_command, replay
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Acceptable,
+    Accepted,
+    Adopted,
+    AdoptionAsked,
+    Answered,
+    Approved,
+    Armed,
+    ClockMoved,
+    Confirmed,
+    ConfirmWished,
+    Continued,
+    DeadlinePassed,
+    DecideBy,
+    Declined,
+    Degraded,
+    DirectionTaken,
+    Failed,
+    Finished,
+    Flapped,
+    Forced,
+    GatesSeen,
+    Held,
+    HookRan,
+    Interrupted,
+    Noted,
+    OtherHand,
+    OutageBegan,
+    OutageEnded,
+    Paused,
+    Probed,
+    Record,
+    Replanned,
+    Spoken,
+    StepSettled,
+    TrafficVerified,
+    Verb,
+    WatchdogMissed,
+)
+from vpnmigrate.journal.state import RunStatus, StepStatus
+from vpnmigrate.model.approval import Approval
+from vpnmigrate.model.changes import Change
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
+from vpnmigrate.model.decisions import HookMoment
+from vpnmigrate.model.ec2 import AccountId, Role
+from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.probes import Moment, Tally
+from vpnmigrate.model.snapshot import Baseline, Shortage, Word
+
+CLOSED = Seen(Gate.CLOCK, Call.UNKNOWN, "AWS's answer has no date", "within 5 min of AWS's")
+SHORT = Shortage(OLD_VPN, NEW_VPN, "vpn-new has 1 of 2 tunnels UP")
+APPROVAL = Approval(
+    fingerprint="f" * 64,
+    migration=MIGRATION,
+    approver="arn:aws:iam::123456789012:user/bob",
+    account=AccountId("123456789012"),
+    user="bob",
+    host="desk",
+    at=NOON,
+    expires=NOON + timedelta(days=7),
+)
+
+
+def test_nothing_written_is_a_planned_run() -> None:
+    """A run without a journal is planned, and traffic takes the old path."""
+    state = replay(())
+
+    assert state.status is RunStatus.PLANNED
+    assert state.traffic is Traffic.OLD
+    assert state.direction is None
+
+
+class TestStatus:
+    """Where the run stands."""
+
+    @pytest.mark.parametrize(
+        ("story", "status"),
+        [
+            (Story().opened(), RunStatus.PLANNED),
+            (Story().opened().set_out().begun(1), RunStatus.PREPARING),
+            (Story().staged(), RunStatus.PREPARING),
+            (Story().staged().then(Held("staged", 6)), RunStatus.HELD),
+            (Story().staged().then(Held("staged", 6)).opened(), RunStatus.HELD),
+            (Story().staged().then(Held("staged", 6)).begun(1), RunStatus.PREPARING),
+            (Story().staged().cut(), RunStatus.CUTTING_OVER),
+            (Story().staged().cut().opened().begun(1), RunStatus.CUTTING_OVER),
+            (Story().staged().cut().then(Failed("no", 9, stuck=True)), RunStatus.STUCK),
+            (Story().staged().then(Failed("no", 6)), RunStatus.PREPARING),
+            (Story().staged().cut().then(Interrupted("SIGINT")), RunStatus.CUTTING_OVER),
+            (Story().migrated(), RunStatus.CUT_OVER),
+            (Story().migrated().opened().set_out(Direction.BACK), RunStatus.ROLLING_BACK),
+            (Story().migrated().returned(), RunStatus.ROLLED_BACK),
+            (Story().migrated().opened().set_out(Direction.RETIRE), RunStatus.RETIRING),
+            (Story().migrated().retired(), RunStatus.RETIRED),
+            (Story().migrated().returned().set_out(attempt=2), RunStatus.PREPARING),
+        ],
+    )
+    def test_follows_from_the_records(self, story: Story, status: RunStatus) -> None:
+        """The status is what the last records say is being done, and adds up."""
+        state = replay(story.entries)
+
+        assert state.status is status
+        assert state.puzzles == ()
+
+    def test_a_step_in_the_cutover_makes_it_a_cutover(self) -> None:
+        """Once step 7 is begun the run is cutting over, before anything was sent."""
+        assert replay(Story().staged().begun(7).entries).status is RunStatus.CUTTING_OVER
+
+    @pytest.mark.parametrize(
+        ("story", "status", "traffic"),
+        [
+            (Story().staged().cut(), RunStatus.CUTTING_OVER, Traffic.NONE),
+            (Story().staged(), RunStatus.PREPARING, Traffic.OLD),
+        ],
+    )
+    def test_an_unfinished_way_back_can_be_turned_round(
+        self, story: Story, status: RunStatus, traffic: Traffic
+    ) -> None:
+        """Going forward again in the middle of a rollback is a new attempt; an outage stays one."""
+        story.opened().set_out(Direction.BACK).begun(7).opened().set_out(attempt=2).begun(1)
+
+        state = replay(story.entries)
+
+        assert (state.status, state.traffic, state.attempt) == (status, traffic, 2)
+        assert state.puzzles == ()
+
+    def test_what_does_not_add_up_is_named_and_replayed_on(self) -> None:
+        """An impossible turn is a puzzle, makes traffic unknown, and stops nothing."""
+        story = Story().migrated().retired().opened().set_out(attempt=2).begun(1)
+
+        state = replay(story.entries)
+
+        assert state.puzzles == ("a run that is retired became preparing",)
+        assert state.traffic is Traffic.UNKNOWN
+        assert state.status is RunStatus.PREPARING
+
+    def test_an_answer_to_nothing_is_a_puzzle(self) -> None:
+        """An outcome whose intent was never written does not add up."""
+        state = replay(entries(OPENED, Answered(7, Performed())))
+
+        assert state.puzzles == ("intent 7 was answered and never written",)
+
+
+class TestTraffic:
+    """Which path traffic takes."""
+
+    @pytest.mark.parametrize(
+        ("story", "traffic"),
+        [
+            (Story().staged(), Traffic.OLD),
+            (Story().staged().begun(7), Traffic.OLD),
+            (Story().staged().begun(7).then(OutageBegan(NOON)), Traffic.NONE),
+            (Story().staged().cut().begun(10), Traffic.NONE),
+            (Story().staged().cut().then(Failed("no", 9, stuck=True)), Traffic.NONE),
+            (Story().staged().cut().begun(10).flowing(), Traffic.NEW),
+            (Story().migrated(), Traffic.NEW),
+            (Story().migrated().set_out(Direction.BACK).begun(1), Traffic.NEW),
+            (
+                Story().migrated().set_out(Direction.BACK).begun(7).then(OutageBegan(NOON)),
+                Traffic.NONE,
+            ),
+            (Story().migrated().returned(), Traffic.OLD),
+            (Story().staged().cut().set_out(Direction.BACK).begun(7), Traffic.NONE),
+            (Story().staged().set_out(Direction.BACK).steps((7, 8, 9)), Traffic.OLD),
+            (Story().opened().set_out(Direction.BACK), Traffic.UNKNOWN),
+            (Story().opened().set_out().steps((1, 7, 8)), Traffic.UNKNOWN),
+            (Story().opened().set_out().steps((1, 7, 8)).begun(10).flowing(), Traffic.NEW),
+        ],
+    )
+    def test_follows_from_outage_and_direction(self, story: Story, traffic: Traffic) -> None:
+        """Traffic is what the last outage left, and unknown where the journal began too late."""
+        assert replay(story.entries).traffic is traffic
+
+    def test_the_outage_lasts_until_traffic_is_seen(self) -> None:
+        """The outage counts from its first call to now, and stands still once it is over."""
+        open_ = replay(Story().staged().cut().entries)
+        over = replay(Story().migrated().entries)
+
+        assert open_.outage_open
+        assert open_.outage(NOON + timedelta(seconds=40)) == timedelta(seconds=40)
+        assert not over.outage_open
+        assert over.outage(NOON + timedelta(days=1)) == timedelta(seconds=100)
+        assert replay(()).outage(NOON) is None
+
+    def test_turning_round_in_the_outage_does_not_restart_it(self) -> None:
+        """An outage that a rollback inherits counts from where it began."""
+        story = Story().staged().cut().opened().set_out(Direction.BACK)
+        later = OutageBegan(NOON + timedelta(minutes=9))
+
+        assert replay(story.then(later).entries).outage_since == NOON
+
+    def test_verified_belongs_to_one_cutover(self) -> None:
+        """Traffic verified on the new side says nothing about the way back."""
+        story = Story().migrated()
+        forward = replay(story.entries)
+        back = replay(story.opened().set_out(Direction.BACK).entries)
+
+        assert forward.told.verified == NOON + timedelta(seconds=100)
+        assert back.told.verified is None
+
+    def test_resuming_keeps_what_was_verified(self) -> None:
+        """The same direction taken up again forgets nothing."""
+        story = Story().staged().cut().begun(10).flowing().opened().set_out()
+
+        assert replay(story.entries).told.verified == NOON + timedelta(seconds=100)
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            TrafficVerified(NOON),
+            OutageEnded(NOON, timedelta(seconds=5)),
+        ],
+    )
+    def test_either_record_verifies(self, record: Record) -> None:
+        """Traffic that was seen to flow is verified, whether or not an outage went before."""
+        state = replay(Story().staged().begun(10).then(record).entries)
+
+        assert state.told.verified == NOON
+        assert state.traffic is Traffic.NEW
+
+
+class TestAttempts:
+    """What belongs to one attempt, and what to all."""
+
+    def test_forward_after_a_rollback_begins_afresh(self) -> None:
+        """Words, baseline and settled steps are of one attempt; archived files are of all."""
+        story = Story().staged().then(Spoken(Word.DEVICES_CONFIGURED, "alice", "laptop"))
+        story.cut().begun(10).flowing().settled(10).then(Finished(Direction.FORWARD))
+        first = replay(story.entries)
+        second = replay(story.returned(keep_new=True).opened().set_out(attempt=2).entries)
+
+        assert first.settled == frozenset(range(1, 11))
+        assert first.cutover_begun
+        assert second.attempt == 2
+        assert second.settled == frozenset()
+        assert second.told.words == {}
+        assert second.told.baseline is None
+        assert second.told.files == {NEW_VPN: "a" * 64}
+        assert not second.cutover_begun
+        assert second.attempt_since == story.entries[-1].at
+
+    def test_intents_of_all_attempts_stay(self) -> None:
+        """What an earlier attempt sent may still be on its way, so belief hears of it."""
+        story = Story().migrated()
+        before = replay(story.entries).intents
+        after = replay(story.returned().set_out(attempt=2).entries).intents
+
+        assert before == after
+        assert [i.change for i in before][:2] == [CREATE, ARCHIVE]
+
+    def test_the_way_back_keeps_the_baseline(self) -> None:
+        """What worked before step 7 is what the way back has to bring again."""
+        state = replay(Story().staged().cut().opened().set_out(Direction.BACK).entries)
+
+        assert state.told.baseline == Baseline(
+            NOON, {OLD_VPN: 2}, {MAIN: frozenset({PREFIX}), BOTH: frozenset({PREFIX})}
+        )
+
+    def test_only_forward_steps_count_as_settled(self) -> None:
+        """Steps of the way back, and clean-up, settle nothing of the way forward."""
+        state = replay(Story().opened().set_out(Direction.BACK).step(7).entries)
+        cleaned = replay(Story().staged().step(3, cleaning=True).entries)
+
+        assert state.settled == frozenset()
+        assert state.settled_here == {(7, False)}
+        assert cleaned.settled == frozenset(range(1, 7))
+
+    def test_a_new_plan_changes_the_fingerprint_only(self) -> None:
+        """A held run that was planned again keeps what it built."""
+        story = Story().staged()
+        before = replay(story.entries)
+        after = replay(story.then(Replanned("e" * 64)).entries)
+
+        assert after.fingerprint == "e" * 64
+        assert after.settled == before.settled
+
+    def test_keeping_the_new_side_is_remembered(self) -> None:
+        """A rollback that keeps the new side keeps it in every process that goes on with it."""
+        story = Story().migrated().opened().set_out(Direction.BACK, keep_new=True)
+
+        assert replay(story.opened().begun(7).entries).keep_new
+
+
+class TestIntents:
+    """What was sent, and what became of it."""
+
+    def test_an_intent_without_an_answer_is_in_doubt(self) -> None:
+        """An intent has no outcome until one is written, and keeps its place and moment."""
+        story = Story().opened().set_out().begun(8).intended(8, LEAVE).answered()
+        story.intended(8, JOIN)
+        at = [entry.at for entry in story.entries]
+
+        assert replay(story.entries).intents == (
+            Intent(1, at[3], 8, LEAVE, outcome=Performed("req-1"), answered=at[4]),
+            Intent(2, at[5], 8, JOIN),
+        )
+
+    @pytest.mark.parametrize(
+        ("outcome", "cancelled"),
+        [
+            (Performed(), False),
+            (InDoubt("timed out"), False),
+            (Refused("Code", "no"), True),
+            (Later("busy", timedelta(minutes=1)), True),
+        ],
+    )
+    def test_only_a_definite_refusal_cancels(
+        self, outcome: Performed | InDoubt | Refused | Later, *, cancelled: bool
+    ) -> None:
+        """What certainly had no effect is no intent any more; doubt is."""
+        state = replay(Story().opened().set_out().intended(7, STOP).answered(outcome).entries)
+
+        assert state.intents[0].cancelled is cancelled
+        assert state.seen == ({STOP.fact} if isinstance(outcome, Performed) else frozenset())
+
+    def test_what_was_verified_holds_while_the_old_side_is_deleted(self) -> None:
+        """Finalize moves nothing, so it keeps since when traffic flows; a way back begins anew."""
+        since = replay(Story().migrated().entries).told.verified
+        retiring, back = (
+            replay(Story().migrated().opened().set_out(direction).entries).told.verified
+            for direction in (Direction.RETIRE, Direction.BACK)
+        )
+
+        assert since is not None
+        assert (retiring, back) == (since, None)
+
+    def test_retiring_is_no_cutover_of_an_earlier_kind(self) -> None:
+        """Before step 7 nothing that traffic can feel was intended."""
+        assert not replay(Story().staged().entries).cutover_begun
+        assert replay(Story().staged().begun(7).intended(7, STOP).entries).cutover_begun
+
+
+class TestWaiting:
+    """Whom a run waits for."""
+
+    def test_a_task_is_waited_for_until_its_word(self) -> None:
+        """A task that was handed out is what the run waits for, until its word is given."""
+        task = ask(5, Word.DEVICES_CONFIGURED)
+        story = Story().opened().set_out().begun(5).intended(5, task)
+        waiting = replay(story.entries)
+        done = replay(story.then(Spoken(task.word, "alice", "laptop")).entries)
+
+        assert waiting.task == task
+        assert waiting.waiting_for == "see to step 5"
+        assert done.task is None
+        assert done.told.words == {Word.DEVICES_CONFIGURED: story.entries[-1].at}
+
+    def test_a_held_run_still_names_the_task(self) -> None:
+        """A run that rests for a person says whose task it is, not only that it rests."""
+        story = Story().opened().set_out().begun(5).intended(5, ask(5, Word.DEVICES_CONFIGURED))
+
+        assert replay(story.then(Held("needs a person", 5)).entries).waiting_for == "see to step 5"
+
+    def test_tunnels_that_carry_traffic_wait_for_nobody(self) -> None:
+        """Telemetry answers the enabling of tunnels; only disabling the old ones needs a word."""
+        story = Story().staged().cut().begun(10)
+        story.intended(10, ask(10, Word.NEW_TUNNELS_ENABLED)).flowing()
+        verified = replay(story.entries)
+        disabling = replay(story.intended(10, ask(10, Word.OLD_TUNNELS_DISABLED)).entries)
+
+        assert verified.task is None
+        assert disabling.task == ask(10, Word.OLD_TUNNELS_DISABLED)
+
+    def test_work_going_on_clears_what_stopped_it(self) -> None:
+        """An error or a hold is told until work goes on, and no longer."""
+        story = Story().staged().then(Failed("throttled for good", 6))
+        failed = replay(story.entries)
+        reopened = replay(story.opened().entries)
+        going_on = replay(story.begun(6).entries)
+
+        assert failed.error == reopened.error == "throttled for good"
+        assert (going_on.error, going_on.held) == ("", "")
+
+    def test_steps_tell_where_they_stand(self) -> None:
+        """Every step touched is settled, being applied, or failed."""
+        story = Story().opened().set_out().step(1).begun(2)
+        applying = replay(story.entries).steps
+        failed = replay(story.then(Failed("no", 2)).entries).steps
+
+        assert applying == {1: StepStatus.SETTLED, 2: StepStatus.APPLYING}
+        assert failed == {1: StepStatus.SETTLED, 2: StepStatus.FAILED}
+
+
+def test_what_others_did_is_named_once() -> None:
+    """Losses, other hands and notes are each told once, in the order they were found."""
+    story = (
+        Story()
+        .staged()
+        .then(
+            OtherHand("rtb-1 is gone"),
+            StepSettled(9, lost=("rtb-1 is gone",)),
+            OtherHand("rtb-1 is gone"),
+            Noted("risk accepted"),
+            Finished(Direction.FORWARD, ("rtb-1 is gone", "rtb-2 is gone")),
+        )
+    )
+
+    state = replay(story.entries)
+
+    assert state.lost == ("rtb-1 is gone", "rtb-2 is gone")
+    assert state.other_hands == ("rtb-1 is gone",)
+    assert state.notes == ("risk accepted",)
+
+
+CHANGES: dict[int, Change] = {2: CREATE, 7: STOP, 8: LEAVE, 9: RESTORE}
+ENDS: tuple[Record | None, ...] = (
+    None,  # killed
+    Interrupted("SIGINT"),
+    Failed("did not settle", 9, stuck=False),
+)
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> tuple[Record, ...]:
+    """Draw the journal of a run that is stopped anywhere, resumed, taken back and tried again."""
+    story = Story()
+    attempts = draw(st.integers(1, 3))
+    for attempt in range(1, attempts + 1):
+        story.opened().set_out(attempt=attempt)
+        reached = draw(st.integers(1, 10))
+        for number in range(1, reached + 1):
+            outage = replay(story.entries).outage_open
+            story.begun(number)
+            if number in {7, 8} and not outage:
+                story.then(OutageBegan(NOON))
+            if number in CHANGES:
+                story.intended(number, CHANGES[number]).answered()
+            if draw(st.booleans()):
+                end = draw(st.sampled_from(ENDS))
+                if replay(story.entries).outage_open and isinstance(end, Failed):
+                    end = Failed(end.why, number, stuck=True)
+                story.then(*([end] if end else [])).opened().begun(number)
+            if number == 10:
+                story.flowing()
+            story.settled(number)
+        if reached == 10:
+            story.then(Finished(Direction.FORWARD))
+            if draw(st.booleans()):
+                return tuple(story.retired().records)
+        elif reached == 6 and draw(st.booleans()):
+            story.then(Held("staged", 6))
+        back = Story.returned if replay(story.entries).cutover_begun else _walk_back
+        back(story)
+    return tuple(story.records)
+
+
+def _walk_back(story: Story) -> None:
+    story.opened().set_out(Direction.BACK).steps((1, 7, 8, 9))
+    story.steps((6, 3, 2, 1), cleaning=True).then(Finished(Direction.BACK))
+
+
+@given(lives(), st.data())
+def test_every_prefix_of_a_life_adds_up(records: tuple[Record, ...], data: st.DataObject) -> None:
+    """Wherever a run is killed, its journal replays without a puzzle and names what comes next."""
+    whole = entries(*records)
+    cut = data.draw(st.integers(0, len(whole)))
+
+    state = replay(whole[:cut])
+
+    assert state.puzzles == ()
+    assert state.traffic is not Traffic.UNKNOWN or state.direction is None
+    command = next_command(state, "mig", [OLD_VPN], alive=False)
+    assert bool(command) is (state.status is not RunStatus.RETIRED)
+    assert replay(whole[cut:], state) == replay(whole)
+
+
+def test_what_green_went_through_is_remembered_until_the_way_is_taken_anew() -> None:
+    """Flaps are counted, and a degraded connection is named until its tunnel is back."""
+    few = ("vpn-new has 1 of 2 tunnels UP",)
+    story = Story().staged().cut().begun(10).flowing()
+
+    story.then(Degraded(few), Flapped("down"), Flapped("down"))
+    assert (replay(story.entries).degraded, replay(story.entries).flaps) == (few, 2)
+    assert replay(story.then(Degraded()).entries).degraded == ()
+    assert replay(story.then(DirectionTaken(Direction.BACK, 1)).entries).flaps == 0
+
+
+def test_another_watchdog_gives_the_time_to_confirm_anew():
+    """While none was on watch nobody was counting; the new one does not roll back at once."""
+    story = Story().staged().then(Armed(timedelta(minutes=15), 7, "desk")).cut().begun(10).flowing()
+    first = replay(story.entries).unconfirmed_until
+
+    again = replay(story.then(Armed(timedelta(minutes=15), 8, "desk")).entries)
+
+    assert again.armed is not None
+    assert again.armed.process == 8
+    assert first is not None
+    assert again.unconfirmed_until == story.entries[-1].at + timedelta(minutes=15) > first
+
+
+def _all_records() -> list[Record]:
+    told = Story().migrated().returned(keep_new=True).opened().set_out(attempt=2)
+    told.begun(5).intended(5, ask(5, Word.DEVICES_CONFIGURED)).then(
+        Spoken(Word.DEVICES_CONFIGURED, "bob", "desk"),
+        Paused("bob", "desk"),
+        Continued("bob", "desk"),
+        AbortAsked("bob", "desk"),
+        DecideBy(NOON, timedelta(minutes=20), "a guess"),
+        DeadlinePassed(NOON),
+        ConfirmWished(timedelta(minutes=15)),
+        Armed(timedelta(minutes=15), 7, "desk"),
+        WatchdogMissed("it is gone"),
+        Confirmed("bob", "desk"),
+        Acceptable((SHORT,)),
+        Accepted(SHORT, "one will do", "bob", "desk"),
+        Declined(Verb.PAUSE, "no", "bob", "desk"),
+        Held("for bob", 5),
+        Interrupted("SIGTERM"),
+        Failed("no", 8, stuck=True),
+        Replanned("e" * 64),
+        Approved(APPROVAL),
+        GatesSeen(Milestone.CUTOVER, (CLOSED,)),
+        Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", CLOSED.observed, "ann"),
+        OtherHand("x"),
+        Adopted(Role("gateway"), "vgw-found"),
+        AdoptionAsked("bob", ("vgw-theirs",)),
+        Probed(Moment.BEFORE, (Tally("10.1.0.5:22", 3),)),
+        Flapped("vpn-new has 0 of 2 tunnels UP"),
+        Degraded(("vpn-new has 1 of 2 tunnels UP",)),
+        Noted("y"),
+        ClockMoved(timedelta(hours=-1)),
+        HookRan(HookMoment.HELD, "tell", timedelta(seconds=1), fault="failed with exit status 1"),
+        DirectionTaken(Direction.RETIRE, 2),
+        Finished(Direction.RETIRE),
+    )
+    return told.records
+
+
+@given(st.lists(st.sampled_from(_all_records()), max_size=40))
+def test_any_records_in_any_order_replay(records: list[Record]) -> None:
+    """However senseless a journal is, replaying it tells something and never fails."""
+    state = replay(entries(*records))
+
+    assert isinstance(state, RunState)
+    assert state.status in RunStatus
+    assert isinstance(next_command(state, "mig", [], alive=True), Command | None)
+
+
+def test_the_stories_use_every_record() -> None:
+    """A record that is added is told in a story here, so that replay is asked about it."""
+    told = {type(record) for record in _all_records()}
+
+    assert told == set(get_args(Record))
+
+
+def test_a_hook_that_failed_is_noted_and_no_more() -> None:
+    """What a hook came to changes nothing of where the run stands; a fault is told."""
+    held = Story().opened().set_out().then(Held("for bob", 5))
+    before = replay(held.entries)
+    good = HookRan(HookMoment.HELD, "tell", timedelta(seconds=1))
+    bad = HookRan(HookMoment.HELD, "tell", timedelta(seconds=1), fault="failed with exit status 1")
+
+    after = replay(held.then(good, bad).entries)
+
+    assert after.notes == ("the hook of held failed with exit status 1",)
+    assert replace(after, notes=()) == before
+
+
+def test_gates_approvals_and_forces_are_kept() -> None:
+    """The last round of gates, every approval and every force are there for whoever asks."""
+    once = GatesSeen(Milestone.CUTOVER, (CLOSED,))
+    again = GatesSeen(Milestone.CUTOVER, ())
+    forced = Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", CLOSED.observed, "ann")
+
+    state = replay(Story().staged().then(Approved(APPROVAL), once, forced, again).entries)
+
+    assert (state.gates, state.forced, state.approvals) == (again, (forced,), (APPROVAL,))
+    assert state.status is RunStatus.PREPARING

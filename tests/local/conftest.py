@@ -1,0 +1,53 @@
+"""A run in a directory of its own, and what its journal is opened with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.builders import a_run
+from vpnmigrate.local.journal_file import Disk, FileJournal
+from vpnmigrate.local.lock import Me, take_lock
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.clock import VirtualClock
+
+ME = Me("alice", "laptop", 4242)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run that was just begun."""
+    return a_run(tmp_path / "runs")
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """The clock of the run."""
+    return VirtualClock()
+
+
+Opening = Callable[..., FileJournal]
+
+
+@pytest.fixture
+def opening(run: Run, clock: VirtualClock) -> Iterator[Opening]:
+    """Open the run's journal like a process of its own; everything is given back at the end."""
+    with ExitStack() as stack:
+
+        def open_(disk: Disk | None = None, take_over: str | None = None) -> FileJournal:
+            lock = take_lock(run, clock, ME, take_over)
+            stack.callback(lock.release)
+            journal = FileJournal.open(run, clock, lock, disk)
+            stack.callback(journal.close)
+            return journal
+
+        yield open_
+
+
+@pytest.fixture
+def journal(opening: Opening) -> FileJournal:
+    """The run's journal, open and empty."""
+    return opening()

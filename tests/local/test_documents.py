@@ -1,0 +1,283 @@
+"""Files as they are found on a disk: whole, edited, broken, too new, too large, or missing."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.support.builders import MIGRATION, NOON, a_survey
+from vpnmigrate.errors import Exit, MalformedFileError, PlanEditedError, UsageError, exit_code
+from vpnmigrate.local.documents import (
+    LARGEST_TEXT,
+    PLAYBOOKS,
+    SCENARIOS,
+    describe_documents,
+    load_plan,
+    load_playbook,
+    read_plan,
+    ready_playbooks,
+    save_plan,
+)
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.plan import PLAN_FORMAT, Plan
+from vpnmigrate.planning.planner import fingerprint_of, plan_from
+
+
+@pytest.fixture
+def plan() -> Plan:
+    """Make the plan of the ordinary migration."""
+    return plan_from(
+        a_survey(), Decisions(), "standard", migration=MIGRATION, made=NOON, tool="test"
+    )
+
+
+@pytest.fixture
+def file(plan: Plan, tmp_path: Path) -> Path:
+    """Give that plan's file."""
+    path = tmp_path / "plan.json"
+    save_plan(plan, path)
+    return path
+
+
+def altered(file: Path, *, sign: bool, **fields: object) -> Path:
+    """Write *fields* into a plan's file, with a fitting fingerprint if *sign*."""
+    document = {**json.loads(file.read_text()), **fields}
+    if sign:
+        document["fingerprint"] = fingerprint_of(document)
+    file.write_text(json.dumps(document))
+    return file
+
+
+class TestPlans:
+    """Saving and loading plans."""
+
+    def test_a_plan_comes_back_as_it_was(self, plan: Plan, file: Path) -> None:
+        """What was saved is what is loaded, changes, findings and all."""
+        assert load_plan(file) == plan
+
+    def test_a_plan_is_its_owners(self, file: Path) -> None:
+        """A plan tells an account's network: nobody else may read it."""
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+    def test_equal_plans_have_equal_files(self, plan: Plan, file: Path, tmp_path: Path) -> None:
+        """The text is canonical, so two plans can be compared with diff."""
+        save_plan(plan, tmp_path / "again.json")
+
+        assert (tmp_path / "again.json").read_bytes() == file.read_bytes()
+
+    def test_saving_replaces_the_whole_file(self, plan: Plan, file: Path) -> None:
+        """An older plan is replaced at once, and no draft is left beside it."""
+        file.write_text("something longer" * 10_000)
+
+        save_plan(plan, file)
+
+        assert load_plan(file) == plan
+        assert list(file.parent.glob("*plan.json*")) == [file]
+
+    def test_a_place_that_cannot_be_written_is_told(self, plan: Plan, tmp_path: Path) -> None:
+        """A folder that is not there is a matter of the command line."""
+        with pytest.raises(UsageError, match="cannot be written"):
+            save_plan(plan, tmp_path / "nowhere" / "plan.json")
+
+    @pytest.mark.parametrize(
+        "fields", [{"account": "999999999999"}, {"playbook": "mine"}, {"note": "added"}]
+    )
+    def test_an_edited_plan_is_refused(self, file: Path, fields: dict[str, object]) -> None:
+        """A changed, or an added, field no longer matches the fingerprint."""
+        with pytest.raises(PlanEditedError) as caught:
+            load_plan(altered(file, sign=False, **fields))
+
+        assert exit_code(caught.value) is Exit.REFUSED
+
+    def test_a_reformatted_plan_is_the_same(self, plan: Plan, file: Path) -> None:
+        """Spaces and the order of fields say nothing, so they may differ."""
+        document = json.loads(file.read_text())
+        file.write_text(json.dumps(dict(reversed(document.items())), indent=7))
+
+        assert load_plan(file) == plan
+
+    def test_a_plan_without_later_fields_is_read(self, plan: Plan, file: Path) -> None:
+        """A plan of an earlier version lacks fields that were added since, and is still read."""
+        document = json.loads(file.read_text())
+        del document["outage"]
+        del document["decisions"]["direct_connect"]
+        document["fingerprint"] = fingerprint_of(document)
+        file.write_text(json.dumps(document))
+
+        assert read_plan(file).decisions == plan.decisions
+
+    def test_a_plan_of_a_later_format_is_refused(self, file: Path) -> None:
+        """A plan this version cannot understand is told as such, not as damage."""
+        with pytest.raises(MalformedFileError, match="later vpnmigrate"):
+            load_plan(altered(file, sign=True, format=PLAN_FORMAT + 1))
+
+    @pytest.mark.parametrize(
+        ("fields", "told"),
+        [
+            ({"migration": 5}, "$.migration"),
+            ({"decisions": {"keys": "old"}}, "$.decisions.keys"),
+            ({"forward": [{"number": "one", "title": "", "phase": "prepare"}]}, "$.forward[0]"),
+        ],
+    )
+    def test_a_malformed_plan_names_the_field(
+        self, file: Path, fields: dict[str, object], told: str
+    ) -> None:
+        """A signed plan whose field has the wrong type is told by the field's path."""
+        with pytest.raises(MalformedFileError) as caught:
+            load_plan(altered(file, sign=True, **fields))
+
+        assert str(file) in str(caught.value)
+        assert told in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("raw", "told"),
+        [
+            (b'{\n"format": 1,\n oops', "line 3"),
+            (b"", "line 1"),
+            (b"[]", "field format"),
+            (b"{}", "field format"),
+            (b'{"format": "1"}', "field format"),
+            (b"\xff\xfe\x00", "plan.json"),
+            (b"[" * 100_000, "not JSON text"),
+        ],
+    )
+    def test_what_is_no_plan_is_told(self, tmp_path: Path, raw: bytes, told: str) -> None:
+        """Broken JSON is told by its line, other JSON as not being a plan."""
+        path = tmp_path / "plan.json"
+        path.write_bytes(raw)
+
+        with pytest.raises(MalformedFileError, match=told):
+            load_plan(path)
+
+    @pytest.mark.parametrize("name", ["missing.json", "folder", "with\0zero"])
+    def test_what_cannot_be_read_is_told(self, tmp_path: Path, name: str) -> None:
+        """A missing file, a folder and an impossible name are matters of the command line."""
+        (tmp_path / "folder").mkdir()
+
+        with pytest.raises(UsageError, match="cannot be read") as caught:
+            load_plan(tmp_path / name)
+
+        assert exit_code(caught.value) is Exit.USAGE
+
+    def test_a_plan_holds_no_secret_field(self, file: Path) -> None:
+        """Nothing in a plan is named after a key or a configuration document."""
+        text = file.read_text().lower()
+
+        assert "presharedkey" not in text
+        assert "pre_shared_key" not in text
+        assert "customergatewayconfiguration" not in text
+
+
+class TestShelves:
+    """What travels with the program."""
+
+    def test_the_ready_playbooks_are_read(self) -> None:
+        """Every ready playbook is valid, named like its file, and one is the standard."""
+        books = ready_playbooks()
+
+        assert tuple(book.name for book in books) == PLAYBOOKS.names
+        assert "standard" in PLAYBOOKS.names
+        assert all(book.summary.endswith(".") for book in books)
+
+    def test_the_standard_playbook_decides_nothing_new(self) -> None:
+        """Naming no playbook, naming standard, and having none are one."""
+        assert load_playbook("standard").decisions == Decisions()
+
+    def test_a_playbook_may_lie_anywhere(self, tmp_path: Path) -> None:
+        """A path chooses a playbook of one's own."""
+        path = tmp_path / "mine.yaml"
+        path.write_text("\ufeffname: mine\nsummary: s\n", encoding="utf-8")
+
+        assert load_playbook(str(path)).name == "mine"
+
+    def test_an_unknown_name_is_told_with_the_known_ones(self) -> None:
+        """A misspelt playbook is answered with those there are."""
+        with pytest.raises(UsageError) as caught:
+            load_playbook("standrad")
+
+        assert "standard" in caught.value.advice
+
+    def test_a_missing_path_is_told(self, tmp_path: Path) -> None:
+        """A path to nothing is told as such, not as an unknown name."""
+        with pytest.raises(UsageError, match="cannot be read"):
+            load_playbook(str(tmp_path / "mine.yaml"))
+
+    def test_a_binary_playbook_is_told(self, tmp_path: Path) -> None:
+        """What is no text is no playbook."""
+        path = tmp_path / "mine.yaml"
+        path.write_bytes(b"\xff\xfe\x00\x01")
+
+        with pytest.raises(MalformedFileError, match="UTF-8"):
+            load_playbook(str(path))
+
+    def test_a_huge_playbook_is_refused(self, tmp_path: Path) -> None:
+        """A file of the wrong kind is not read to its end."""
+        path = tmp_path / "mine.yaml"
+        path.write_bytes(b"#" * (LARGEST_TEXT + 1))
+
+        with pytest.raises(MalformedFileError, match="larger than 1 MB"):
+            load_playbook(str(path))
+
+    def test_scenarios_are_read_by_name(self) -> None:
+        """The scenarios that travel with the program are found, with their text."""
+        assert "single-bgp" in SCENARIOS.names
+        assert SCENARIOS.read("single-bgp").text
+
+
+class TestDescribeOutput:
+    """Saved output of ``aws ec2 describe-*``."""
+
+    def test_a_folder_of_answers_is_merged(self, tmp_path: Path) -> None:
+        """One file an answer, several pages of one answer, or all in one: it is the same."""
+        (tmp_path / "1.json").write_text('{"RouteTables": [{"RouteTableId": "rtb-1"}]}')
+        (tmp_path / "2.json").write_text(
+            '{"RouteTables": [{"RouteTableId": "rtb-2"}], "NextToken": "x", "Vpcs": []}'
+        )
+
+        assert describe_documents(tmp_path) == {
+            "RouteTables": [{"RouteTableId": "rtb-1"}, {"RouteTableId": "rtb-2"}],
+            "Vpcs": [],
+        }
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("[]", "not an object"),
+            ('{"Vpcs": {}}', "field Vpcs"),
+            ('{"Vpcs": [1]}', "field Vpcs"),
+            ("{\n\n,", "line 3"),
+        ],
+    )
+    def test_other_json_is_told(self, tmp_path: Path, text: str, told: str) -> None:
+        """What no describe command prints is told with its field or line."""
+        path = tmp_path / "saved.json"
+        path.write_text(text)
+
+        with pytest.raises(MalformedFileError, match=told):
+            describe_documents(path)
+
+    def test_no_value_is_repeated(self, tmp_path: Path) -> None:
+        """Describe output holds keys: a fault in it quotes nothing."""
+        path = tmp_path / "saved.json"
+        path.write_text('{"VpnConnections": "hunter2hunter2"}')
+
+        with pytest.raises(MalformedFileError) as caught:
+            describe_documents(path)
+
+        assert "hunter2" not in str(caught.value)
+
+    def test_an_empty_folder_is_told(self, tmp_path: Path) -> None:
+        """A folder without JSON is a matter of the command line."""
+        with pytest.raises(UsageError, match=r"no \.json file"):
+            describe_documents(tmp_path)
+
+
+def test_the_fingerprint_covers_the_json_as_decoded(plan: Plan) -> None:
+    """Signing a plan, and reading it back, give one fingerprint."""
+    document = json.loads(msgspec.json.encode(plan))
+
+    assert fingerprint_of(document) == plan.fingerprint

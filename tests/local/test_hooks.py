@@ -1,0 +1,119 @@
+"""Which moments there are, and what a hook is told at each."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.report.examples import BEGAN, BGP, ENABLE, OLD, VPC, a_journal, a_plan
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import (
+    Acceptable,
+    Accepted,
+    DirectionTaken,
+    Failed,
+    Finished,
+    Forced,
+    Held,
+    HookRan,
+    Intended,
+    Interrupted,
+    OutageBegan,
+    OutageEnded,
+    Record,
+    StepBegun,
+    StepSettled,
+    TrafficVerified,
+)
+from vpnmigrate.local.hooks import ABOUT, ASKED, Telling, moment_of, telling
+from vpnmigrate.model.changes import DetachVpnGateway
+from vpnmigrate.model.decisions import Decisions, HookMoment
+from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.gates import Gate, Milestone
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Shortage
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+SHORT = Shortage(BGP, VpnConnectionId("vpn-99"), "vpn-99 has 1 of 2 tunnels UP")
+MARKED: list[tuple[Record, HookMoment, str]] = [
+    (OutageBegan(BEGAN), HookMoment.OUTAGE_BEGAN, ""),
+    (OutageEnded(BEGAN, timedelta()), HookMoment.OUTAGE_ENDED, ""),
+    (StepSettled(8), HookMoment.STEP_SETTLED, ""),
+    (Intended(1, 10, ENABLE), HookMoment.NEEDS_PERSON, "enable the tunnels of vpn-99"),
+    (Acceptable((SHORT,)), HookMoment.NEEDS_PERSON, "vpn-99 has 1 of 2 tunnels UP"),
+    (
+        Accepted(SHORT, "known", "bob", "desk"),
+        HookMoment.FORCED,
+        "vpn-99 has 1 of 2 tunnels UP: known",
+    ),
+    (TrafficVerified(BEGAN), HookMoment.VERIFIED, ""),
+    (
+        Forced(Milestone.CUTOVER, Gate.CLOCK, "known", "off", "bob"),
+        HookMoment.FORCED,
+        "clock: known",
+    ),
+    (Held("for a person", 5), HookMoment.HELD, "for a person"),
+    (Interrupted("Ctrl-C"), HookMoment.INTERRUPTED, "Ctrl-C"),
+    (Failed("no", 8, stuck=True), HookMoment.FAILED, "no"),
+    (DirectionTaken(Direction.BACK, 1), HookMoment.TURNED_BACK, ""),
+    (Finished(Direction.BACK), HookMoment.ROLLED_BACK, ""),
+    (Finished(Direction.FORWARD), HookMoment.FINISHED, ""),
+    (Finished(Direction.RETIRE), HookMoment.RETIRED, ""),
+]
+
+
+@pytest.mark.parametrize(("record", "moment", "why"), MARKED)
+def test_what_marks_a_moment(record, moment, why):
+    """A journal entry marks its moment, and the hook reads what there is to say about it."""
+    *_, entry = entries = a_journal(record)
+    told = json.loads(telling(a_plan(), moment, replay(entries), entry, entry.at))
+
+    assert (told["moment"], told["why"], told["seq"]) == (moment.value, why, entry.seq)
+    assert told["stuck"] is (moment is HookMoment.FAILED)
+    assert moment_of(record) is moment
+
+
+def test_every_moment_is_marked_or_asked():
+    """No moment can be configured that never comes."""
+    assert {moment for _, moment, _ in MARKED} | ASKED == set(HookMoment)
+    assert list(ABOUT) == list(HookMoment)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Intended(1, 8, DetachVpnGateway(OLD, VPC)),
+        StepBegun(8, "x"),
+        DirectionTaken(Direction.FORWARD, 1),
+        HookRan(HookMoment.HELD, "x", timedelta()),
+    ],
+)
+def test_what_marks_none(record):
+    """Calls are no moments, and neither is the end of a hook: hooks beget no hooks."""
+    assert moment_of(record) is None
+
+
+def test_tells_where_the_run_stands():
+    """Run, plan, change, step, traffic and outage are in every document."""
+    entries = a_journal(StepBegun(8, "Swap gateways"), OutageBegan(BEGAN))
+    plan = a_plan(Decisions(change="CHG7"))
+    at = BEGAN + timedelta(seconds=90)
+    told = json.loads(telling(plan, HookMoment.OUTAGE_BEGAN, replay(entries), entries[-1], at))
+
+    assert told["schema"] == "vpnmigrate/hook/1"
+    assert (told["run"], told["plan"], told["change"]) == ("m-7f3c", "a1b2c3d4", "CHG7")
+    assert (told["direction"], told["step"], told["title"]) == ("forward", 8, "Swap gateways")
+    assert (told["traffic"], told["outage_seconds"]) == ("none", 90.0)
+
+
+def test_the_page_has_every_moment_and_every_field():
+    """Whoever writes a hook finds each moment and each field of the document on the page."""
+    page = (DOCS / "how-to" / "hooks.md").read_text(encoding="utf-8")
+
+    for moment, about in ABOUT.items():
+        assert f"| `{moment.value}` | {about} |" in page
+    assert [n for n in Telling.__struct_fields__ if f"`{n}`" not in page] == []

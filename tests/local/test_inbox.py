@@ -1,0 +1,422 @@
+"""What other terminals say: in order, once, and durable before it is forgotten."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.builders import a_run
+from tests.support.journals import OPENED, ask
+from vpnmigrate.errors import JournalError, VpnMigrateError
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.orders import CONFIRMED_AFTER_ALL
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Armed,
+    Continued,
+    Declined,
+    DirectionTaken,
+    Finished,
+    Intended,
+    Noted,
+    Paused,
+    Record,
+    Spoken,
+    StepBegun,
+    TrafficVerified,
+    Verb,
+)
+from vpnmigrate.local.inbox import Abort, Accept, Confirm, Continue, Done, Inbox, Pause
+from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
+from vpnmigrate.local.lock import Me, take_lock
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.model.snapshot import Word
+
+FORWARD = DirectionTaken(Direction.FORWARD, 1)
+TASK = Intended(1, 5, ask(5, Word.DEVICES_CONFIGURED))
+MINUTE = timedelta(minutes=1)
+
+
+class FragileDisk(SystemDisk):
+    """A real disk that fails to sync while it is *broken*."""
+
+    broken = False
+
+    def sync(self, handle: int) -> None:
+        if self.broken:
+            raise OSError(5, os.strerror(5))
+        super().sync(handle)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run that was just begun."""
+    return a_run(tmp_path / "runs")
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """The clock of everyone."""
+    return VirtualClock()
+
+
+@pytest.fixture
+def disk() -> FragileDisk:
+    """The disk under the journal."""
+    return FragileDisk()
+
+
+@pytest.fixture
+def journal(run: Run, clock: VirtualClock, disk: FragileDisk) -> Iterator[FileJournal]:
+    """The journal of a run that went forward."""
+    lock = take_lock(run, clock, Me("alice", "laptop", 1))
+    journal = FileJournal.open(run, clock, lock, disk)
+    journal.write(OPENED, FORWARD)
+    yield journal
+    journal.close()
+    lock.release()
+
+
+@pytest.fixture
+def inbox(run: Run) -> Inbox:
+    """The run's inbox."""
+    return Inbox(run)
+
+
+def done(clock: VirtualClock, step: int) -> Done:
+    """Say now that a step is done."""
+    return Done(at=clock.now(), who="bob", host="desk", step=step)
+
+
+def spoken(journal: FileJournal) -> list[Word]:
+    """Give the words that a journal has, in order."""
+    return [e.record.word for e in journal.entries if isinstance(e.record, Spoken)]
+
+
+def notes(journal: FileJournal) -> list[str]:
+    """Give the notes that a journal has."""
+    return [e.record.what for e in journal.entries if isinstance(e.record, Noted)]
+
+
+def test_a_word_is_written_down_and_forgotten(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
+) -> None:
+    """``done STEP`` becomes a durable word with who said it, and its message is gone."""
+    inbox.leave(done(clock, 5))
+
+    journal.fold_inbox()
+    last = read_journal(run).entries[-1].record
+    assert isinstance(last, Spoken)
+    assert (last.word, last.who, last.host) == (Word.DEVICES_CONFIGURED, "bob", "desk")
+    assert list(run.inbox.iterdir()) == []
+
+
+def test_words_are_taken_in_the_order_they_were_said(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock
+) -> None:
+    """Whoever speaks first is heard first."""
+    for step in (6, 5, 10):
+        clock.sleep(MINUTE)
+        inbox.leave(done(clock, step))
+
+    journal.fold_inbox()
+
+    assert spoken(journal) == [
+        Word.TEST_PASSED,
+        Word.DEVICES_CONFIGURED,
+        Word.NEW_TUNNELS_ENABLED,
+    ]
+
+
+def test_an_order_is_written_down_once(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
+) -> None:
+    """A pause becomes durable with who asked for it and which message it was, and is no word."""
+    letter = inbox.leave(Pause(at=clock.now(), who="bob", host="desk"))
+
+    journal.fold_inbox()
+    journal.fold_inbox()
+
+    assert read_journal(run).entries[-1].record == Paused("bob", "desk", letter)
+    assert list(run.inbox.iterdir()) == []
+    assert spoken(journal) == []
+
+
+def test_an_order_taken_up_before_a_crash_is_not_taken_up_again(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
+) -> None:
+    """A process that dies between writing and forgetting leaves a message that does no harm."""
+    letter = inbox.leave(Pause(at=clock.now(), who="bob", host="desk"))
+    journal.write(Paused("bob", "desk", letter), Continued("bob", "desk"))
+
+    journal.fold_inbox()
+
+    assert replay(journal.entries).order is None
+    assert list(run.inbox.iterdir()) == []
+
+
+def test_an_acceptance_is_answered_once(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
+) -> None:
+    """A process that dies between answering and forgetting leaves a message that does no harm."""
+    few = Accept(at=clock.now(), who="bob", host="desk", degraded=("vpn-new",), reason="it will do")
+    inbox.leave(few)
+    (message,) = (letter.path for letter in inbox.letters())
+    text = message.read_bytes()
+    journal.fold_inbox()
+    answered = journal.entries
+    message.write_bytes(text)
+
+    journal.fold_inbox()
+
+    assert isinstance(answered[-1].record, Declined)
+    assert journal.entries == answered
+    assert list(run.inbox.iterdir()) == []
+
+
+def test_an_order_that_makes_no_sense_is_declined_with_the_reason(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock
+) -> None:
+    """Nobody is left to wonder what became of what they said."""
+    letter = inbox.leave(Continue(at=clock.now(), who="bob", host="desk"))
+
+    journal.fold_inbox()
+
+    why = "it is neither paused nor aborted"
+    assert journal.entries[-1].record == Declined(Verb.CONTINUE, why, "bob", "desk", letter)
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_who_confirms_in_the_last_second_is_not_turned_back(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock, confirmed: bool
+) -> None:
+    """The watchdog's word that overtakes a confirmation on its way is declined."""
+    journal.write(Armed(15 * MINUTE, 1, "desk"), TrafficVerified(clock.now()))
+    if confirmed:
+        inbox.leave(Confirm(at=clock.now(), who="bob", host="desk"))
+    clock.sleep(timedelta(seconds=1))
+    letter = inbox.leave(Abort(at=clock.now(), who="dog", host="desk", unless_confirmed=True))
+
+    journal.fold_inbox()
+
+    state = replay(journal.entries)
+    why = CONFIRMED_AFTER_ALL
+    declined = Declined(Verb.ABORT, why, "dog", "desk", letter)
+    asked = AbortAsked("dog", "desk", letter)
+    assert (state.order is None, state.armed is None) == (confirmed, confirmed)
+    assert journal.entries[-1].record == (declined if confirmed else asked)
+
+
+def test_a_message_survives_a_journal_that_fails(
+    run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock, disk: FragileDisk
+) -> None:
+    """What could not be made durable is not forgotten."""
+    inbox.leave(done(clock, 5))
+    disk.broken = True
+
+    with pytest.raises(JournalError):
+        journal.fold_inbox()
+
+    assert len(list(run.inbox.iterdir())) == 1
+
+
+def test_a_message_that_outlived_a_crash_is_taken_once(
+    run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock
+) -> None:
+    """A process that died between writing the word and forgetting the message does no harm."""
+    inbox.leave(done(clock, 10))
+    message = next(iter(inbox.letters()))
+    text = message.path.read_bytes()
+    journal.fold_inbox()
+    message.path.write_bytes(text)
+    journal.write(TrafficVerified(clock.now()))
+
+    journal.fold_inbox()
+
+    assert spoken(journal) == [Word.NEW_TUNNELS_ENABLED]
+    assert list(run.inbox.iterdir()) == []
+
+
+def test_a_word_answers_what_was_asked_when_it_was_said(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock
+) -> None:
+    """What was said before traffic was verified never means that old tunnels are disabled."""
+    clock.sleep(MINUTE)
+    inbox.leave(done(clock, 10))
+    clock.sleep(MINUTE)
+    journal.write(StepBegun(10, "Switch"), TrafficVerified(clock.now()))
+
+    journal.fold_inbox()
+    early = spoken(journal)
+    clock.sleep(MINUTE)
+    inbox.leave(done(clock, 10))
+    journal.fold_inbox()
+
+    assert early == [Word.NEW_TUNNELS_ENABLED]
+    assert spoken(journal)[1:] == [Word.OLD_TUNNELS_DISABLED]
+
+
+@pytest.mark.parametrize(
+    ("since", "step"),
+    [
+        ([], 8),
+        ([Finished(Direction.FORWARD), DirectionTaken(Direction.BACK, 1)], 5),
+    ],
+)
+def test_a_word_that_nobody_asked_for_is_set_aside(
+    run: Run,
+    journal: FileJournal,
+    inbox: Inbox,
+    clock: VirtualClock,
+    since: list[Record],
+    step: int,
+) -> None:
+    """A step that asks nothing here cannot be said to be done; the operator reads so."""
+    journal.write(*since)
+    inbox.leave(done(clock, step))
+
+    journal.fold_inbox()
+
+    assert spoken(journal) == []
+    assert f"step {step} is done, which was not asked" in notes(journal)[0]
+    assert [path.suffix for path in run.inbox.iterdir()] == [".rejected"]
+
+
+def test_a_word_for_an_earlier_direction_is_set_aside(
+    journal: FileJournal, inbox: Inbox, clock: VirtualClock
+) -> None:
+    """What was said before the run turned round does not count on the way back."""
+    clock.sleep(MINUTE)
+    inbox.leave(done(clock, 10))
+    clock.sleep(MINUTE)
+    journal.write(DirectionTaken(Direction.BACK, 1))
+
+    journal.fold_inbox()
+
+    assert spoken(journal) == []
+    assert len(notes(journal)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\xff\xfe",
+        b"done 5",
+        b'{"message":"done","step":"five","who":"x","host":"y","at":"2026-01-17T02:00:00Z"}',
+        b'{"message":"reboot","who":"x","host":"y","at":"2026-01-17T02:00:00Z"}',
+        b'{"message":"done","step":5,"who":"x","host":"y","at":"2026-01-17T02:00:00Z","more":1}',
+    ],
+)
+def test_a_malformed_message_is_moved_aside_and_noted(
+    run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock, text: bytes
+) -> None:
+    """What nobody understands is kept for a person, and blocks no other message."""
+    broken = run.inbox / "20250101T000000.000000Z-00000000.json"
+    broken.write_bytes(text)
+    inbox.leave(done(clock, 5))
+
+    journal.fold_inbox()
+    journal.fold_inbox()
+
+    assert len(notes(journal)) == 1
+    assert spoken(journal) == [Word.DEVICES_CONFIGURED]
+    assert [path.name for path in run.inbox.iterdir()] == [broken.name + ".rejected"]
+    assert (run.inbox / (broken.name + ".rejected")).read_bytes() == text
+
+
+def test_half_a_message_is_no_message(run: Run, journal: FileJournal, inbox: Inbox) -> None:
+    """A message that is being written is not seen before it is whole."""
+    (run.inbox / ".20260117T020000.000000Z-00000000.json.abcd").write_bytes(b'{"mess')
+
+    assert list(inbox.letters()) == []
+    journal.fold_inbox()
+
+
+def test_messages_are_private(run: Run, inbox: Inbox, clock: VirtualClock) -> None:
+    """Inbox and messages are for their owner's eyes only."""
+    inbox.leave(done(clock, 5))
+
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in run.inbox.iterdir()}
+
+    assert modes == {0o600}
+    assert stat.S_IMODE(run.inbox.stat().st_mode) == 0o700
+
+
+def test_an_inbox_that_cannot_be_written_is_told(run: Run, clock: VirtualClock) -> None:
+    """A word that could not be left is not taken for said."""
+    run.inbox.rmdir()
+    run.inbox.write_bytes(b"")
+
+    with pytest.raises(VpnMigrateError, match="cannot be left"):
+        Inbox(run).leave(done(clock, 5))
+
+
+def test_a_word_ends_the_waiting(journal: FileJournal, inbox: Inbox, clock: VirtualClock) -> None:
+    """What another terminal said is what the run waited for."""
+    journal.write(StepBegun(5, "Configure the devices"), TASK)
+    inbox.leave(done(clock, 5))
+    before = replay(journal.entries).task
+    journal.fold_inbox()
+
+    assert before is not None
+    assert replay(journal.entries).task is None
+
+
+def test_a_message_that_cannot_be_removed_is_heard_once(
+    run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock
+) -> None:
+    """A disk that keeps what was heard neither ends the run nor makes it hear twice.
+
+    A folder stands in for a message that cannot be removed, and for one that cannot be read.
+    """
+    inbox.leave(done(clock, 5))
+    stubborn = run.inbox / "20250101T000000.000000Z-00000000.json"
+    stubborn.mkdir()
+    (run.inbox / (stubborn.name + ".rejected")).write_bytes(b"in the way")
+
+    journal.fold_inbox()
+    journal.fold_inbox()
+    told = notes(journal)
+    for _ in range(3):
+        journal.fold_inbox()
+
+    assert spoken(journal) == [Word.DEVICES_CONFIGURED]
+    assert any("cannot be set aside" in note for note in told)
+    assert notes(journal) == told
+
+
+def test_many_terminals_at_once_lose_no_word(run: Run, journal: FileJournal) -> None:
+    """Whatever several terminals say at the same time, while the run listens, is heard once each.
+
+    Messages are left by threads of this process: what tells them apart is the file system alone.
+    """
+    kinds = (Pause, Continue, Abort)
+    moment = journal.entries[-1].at
+
+    def speak(terminal: int) -> list[str]:
+        return [
+            Inbox(run).leave(
+                kinds[(terminal + n) % len(kinds)](at=moment + n * MINUTE, who="bob", host="desk")
+            )
+            for n in range(25)
+        ]
+
+    with ThreadPoolExecutor(8) as pool:
+        talk = [pool.submit(speak, terminal) for terminal in range(8)]
+        while not all(each.done() for each in talk):
+            journal.fold_inbox()
+    journal.fold_inbox()
+
+    said = sorted(letter for each in talk for letter in each.result())
+    heard = [getattr(entry.record, "message", None) for entry in read_journal(run).entries]
+    assert sorted(filter(None, heard)) == said
+    assert list(run.inbox.iterdir()) == []

@@ -1,0 +1,172 @@
+"""A journal that something went over: no altered, cut or forgotten line is ever gone on from."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import accumulate
+
+import pytest
+
+from tests.local.conftest import ME, Opening
+from tests.support.builders import MIGRATION
+from tests.support.journals import OPENED, Story
+from vpnmigrate.errors import JournalDamagedError, JournalError
+from vpnmigrate.journal.chain import Mark, genesis, lines_of, read_chain
+from vpnmigrate.journal.records import Noted
+from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
+from vpnmigrate.local.lock import take_lock
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.clock import VirtualClock
+
+ENTRIES = Story().migrated().returned().retired().entries
+TEXT, HEAD = lines_of(ENTRIES, genesis(MIGRATION))
+MARK = Mark(len(ENTRIES), HEAD)
+LINES = TEXT.splitlines(keepends=True)
+ENDS = list(accumulate(map(len, LINES)))
+FLIPS = 10_000
+LAST_RECORDS = 12
+"""Lines at the end that are cut at every byte: more than any batch of intents of one step."""
+
+
+def flips(seed: int, count: int) -> Iterator[tuple[int, int]]:
+    """Draw byte and bit."""
+    draw = random.Random(seed)
+    for _ in range(count):
+        yield draw.randrange(len(TEXT)), draw.randrange(8)
+
+
+@pytest.mark.no_cover
+def test_no_flipped_bit_is_taken_for_the_journal() -> None:
+    """Whichever bit of a marked journal is flipped, it is refused, in the last line too."""
+    for place, bit in flips(1, FLIPS):
+        flipped = bytearray(TEXT)
+        flipped[place] ^= 1 << bit
+        with pytest.raises(JournalError):
+            read_chain(bytes(flipped), MIGRATION, mark=MARK)
+
+
+@pytest.mark.no_cover
+def test_a_flipped_bit_without_a_mark_can_only_hide_in_the_last_line() -> None:
+    """A journal of an earlier version, which has no mark, still proves every line but its last."""
+    last = len(TEXT) - len(LINES[-1])
+    for place, bit in flips(2, FLIPS):
+        flipped = bytearray(TEXT)
+        flipped[place] ^= 1 << bit
+        try:
+            contents = read_chain(bytes(flipped), MIGRATION)
+        except JournalError:
+            continue
+        assert place >= last - 1
+        assert contents.entries[: len(ENTRIES) - 1] == ENTRIES[:-1]
+
+
+@pytest.mark.no_cover
+def test_cut_at_any_byte_an_acknowledged_journal_is_refused() -> None:
+    """Whatever was acknowledged and is gone is missed, down to whole lines and to everything."""
+    cuts = [0, *range(ENDS[-LAST_RECORDS - 1], len(TEXT))]
+    for end in cuts:
+        with pytest.raises(JournalDamagedError) as caught:
+            read_chain(TEXT[:end], MIGRATION, mark=MARK)
+        assert caught.value.line == TEXT.count(b"\n", 0, end) + 1
+
+
+@pytest.mark.no_cover
+def test_cut_at_any_byte_what_was_never_acknowledged_is_forgiven() -> None:
+    """A process that died while it wrote a batch leaves what it had acknowledged before."""
+    acknowledged = len(LINES) - LAST_RECORDS
+    before = Mark(acknowledged, lines_of(ENTRIES[:acknowledged], genesis(MIGRATION))[1])
+    for end in range(ENDS[acknowledged - 1], len(TEXT)):
+        contents = read_chain(TEXT[:end], MIGRATION, mark=before)
+
+        whole = TEXT.count(b"\n", 0, end)
+        assert contents.entries == ENTRIES[:whole]
+        assert contents.torn == TEXT[contents.sound : end]
+
+
+class TestTheMark:
+    """The file that remembers how far the journal was acknowledged."""
+
+    @pytest.fixture
+    def written(self, run: Run, clock: VirtualClock) -> Run:
+        """A run whose process wrote something and left in order."""
+        lock = take_lock(run, clock, ME)
+        journal = FileJournal.open(run, clock, lock)
+        journal.write(OPENED, Noted("one"))
+        journal.write(Noted("two"))
+        journal.close()
+        lock.release()
+        return run
+
+    def test_lines_that_an_old_copy_lacks_are_missed(self, written: Run, opening: Opening) -> None:
+        """A journal restored from before the last acknowledged line is not gone on from."""
+        lines = written.journal.read_bytes().splitlines(keepends=True)
+        written.journal.write_bytes(b"".join(lines[:-1]))
+
+        with pytest.raises(JournalDamagedError, match="the last line is cut off") as caught:
+            opening()
+
+        assert f"--take-over {written.holder}" in caught.value.advice
+        assert str(written.plan) in caught.value.advice
+
+    def test_a_vanished_journal_is_missed(self, written: Run, opening: Opening) -> None:
+        """A run whose journal was removed does not begin anew as if it had done nothing."""
+        written.journal.unlink()
+
+        with pytest.raises(JournalDamagedError, match="it is gone, with all its 3 lines"):
+            opening()
+
+    def test_an_altered_last_line_is_found(self, written: Run) -> None:
+        """The last line, which no other line vouches for, is vouched for by the mark."""
+        text = written.journal.read_bytes()
+        written.journal.write_bytes(text.replace(b'"two"', b'"six"'))
+
+        with pytest.raises(JournalDamagedError, match="not the line that was acknowledged"):
+            read_journal(written)
+
+    def test_a_journal_without_a_mark_is_read(self, written: Run, opening: Opening) -> None:
+        """Journals of earlier versions have no mark; from the next process on they have."""
+        written.head.unlink()
+
+        journal = opening()
+
+        assert len(journal.entries) == 3
+        assert not journal.lost
+        assert written.head.exists()
+
+    @pytest.mark.parametrize("text", [b"", b"garbage", b"000000000003 " + b"g" * 64 + b"\n"])
+    def test_a_damaged_mark_is_told(self, written: Run, opening: Opening, text: bytes) -> None:
+        """A mark that says nothing is not passed over: a person decides whether to do without."""
+        written.head.write_bytes(text)
+
+        with pytest.raises(JournalError, match=r"journal\.head is damaged") as caught:
+            opening()
+
+        assert caught.value.advice == (
+            "if you know that it has not, remove that file and run the same command again"
+        )
+
+    def test_an_older_mark_contradicts_nothing(self, written: Run, opening: Opening) -> None:
+        """A power cut may leave a mark of a moment before: it proves less, and stops nobody."""
+        older = written.head.read_bytes()
+        first = opening()
+        first.write(Noted("three"))
+        written.head.write_bytes(older)
+
+        assert len(read_journal(written).entries) == 4
+
+    def test_a_mark_that_cannot_be_written_ends_the_writing(
+        self, run: Run, opening: Opening
+    ) -> None:
+        """What cannot be vouched for counts as not written: nothing is sent on its strength."""
+
+        class Unmarkable(SystemDisk):
+            def overwrite(self, handle: int, text: bytes) -> None:
+                raise OSError(5, "Input/output error")
+
+        journal = opening(Unmarkable())
+
+        with pytest.raises(JournalError, match="Input/output error"):
+            journal.write(OPENED)
+
+        assert journal.entries == ()

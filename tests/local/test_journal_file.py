@@ -1,0 +1,322 @@
+"""The journal as a file: durable before it returns, refused when it cannot be."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+
+import pytest
+
+from tests.local.conftest import ME, Opening
+from tests.support.journals import OPENED, Story
+from vpnmigrate.engine.ports import Journal
+from vpnmigrate.errors import JournalDamagedError, JournalError
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.journal.records import Noted
+from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
+from vpnmigrate.local.lock import Owner, take_lock
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.clock import VirtualClock
+
+STORY = Story().staged().records
+
+
+class WatchedDisk(SystemDisk):
+    """A real disk that takes down what was asked of it, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def append(self, handle: int, text: bytes) -> int:
+        lines = text.count(b"\n")
+        self.calls.append(f"append {lines}")
+        return super().append(handle, text)
+
+    def sync(self, handle: int) -> None:
+        self.calls.append("sync")
+        super().sync(handle)
+
+
+class FailingDisk(SystemDisk):
+    """A disk that refuses to append or to sync from the *good*-th write on."""
+
+    def __init__(self, *, good: int, code: int, at: str) -> None:
+        self._left = good
+        self._code = code
+        self._at = at
+
+    def append(self, handle: int, text: bytes) -> int:
+        self._left -= 1
+        if self._left < 0 and self._at == "append":
+            raise OSError(self._code, os.strerror(self._code))
+        if self._left < 0 and self._at == "half":
+            return super().append(handle, text[: len(text) // 2])
+        return super().append(handle, text)
+
+    def sync(self, handle: int) -> None:
+        if self._left < 0 and self._at == "sync":
+            raise OSError(self._code, os.strerror(self._code))
+        super().sync(handle)
+
+
+class MeddlingDisk(SystemDisk):
+    """A disk at whose *moment* something else happens once, as when this process is stopped."""
+
+    def __init__(self, happening: Callable[[], None], moment: str = "") -> None:
+        self.moment = moment
+        self._happening = happening
+
+    def append(self, handle: int, text: bytes) -> int:
+        self._happen("before append")
+        written = super().append(handle, text)
+        self._happen("after append")
+        return written
+
+    def sync(self, handle: int) -> None:
+        super().sync(handle)
+        self._happen("after sync")
+
+    def _happen(self, moment: str) -> None:
+        if moment == self.moment:
+            self.moment = ""
+            self._happening()
+
+
+class TestWriting:
+    """What ``write`` promises."""
+
+    def test_entries_are_numbered_and_timed(
+        self, journal: FileJournal, clock: VirtualClock
+    ) -> None:
+        """Every record becomes an entry with the next number and the present moment."""
+        journal.write(*STORY[:2])
+        journal.write(STORY[2])
+
+        assert [entry.seq for entry in journal.entries] == [1, 2, 3]
+        assert {entry.at for entry in journal.entries} == {clock.now()}
+        assert [entry.record for entry in journal.entries] == STORY[:3]
+
+    def test_several_records_are_one_append_and_one_sync(self, opening: Opening) -> None:
+        """A batch of intents is durable as a whole before the first call can be sent."""
+        disk = WatchedDisk()
+        journal = opening(disk)
+
+        journal.write(*STORY[:3])
+        journal.write(STORY[3])
+
+        assert disk.calls == ["append 3", "sync", "append 1", "sync"]
+
+    def test_nothing_is_an_entry_before_it_is_durable(self, opening: Opening) -> None:
+        """While the disk is at work, the entry is not yet part of the journal."""
+        seen: list[int] = []
+        journal = opening(MeddlingDisk(lambda: seen.append(len(journal.entries)), "after append"))
+
+        journal.write(OPENED)
+
+        assert seen == [0]
+        assert len(journal.entries) == 1
+
+    def test_the_next_process_reads_what_was_written(self, run: Run, journal: FileJournal) -> None:
+        """Everything that was written is there for whoever looks, while the run goes on."""
+        journal.write(*STORY)
+
+        assert read_journal(run).entries == journal.entries
+
+    def test_a_later_process_goes_on_with_the_chain(self, run: Run, clock: VirtualClock) -> None:
+        """A second process appends to the first one's chain."""
+        for record in STORY[:3]:
+            lock = take_lock(run, clock, ME)
+            journal = FileJournal.open(run, clock, lock)
+            journal.write(record)
+            journal.close()
+            lock.release()
+
+        assert [entry.record for entry in read_journal(run).entries] == STORY[:3]
+
+    def test_files_are_private(self, run: Run, journal: FileJournal) -> None:
+        """The journal, like everything in a run, is for its owner's eyes only."""
+        journal.write(OPENED)
+
+        modes = {
+            path.name: stat.S_IMODE(path.stat().st_mode) for path in [run.path, *run.path.iterdir()]
+        }
+
+        assert all(mode & 0o077 == 0 for mode in modes.values()), modes
+        assert modes["journal.jsonl"] == 0o600
+        assert modes[run.id] == 0o700
+
+    def test_a_journal_is_not_written_through_a_link(self, run: Run, opening: Opening) -> None:
+        """A link in the journal's place is refused, wherever it leads."""
+        run.journal.symlink_to(run.path / "elsewhere")
+
+        with pytest.raises(JournalError):
+            opening()
+
+        assert not (run.path / "elsewhere").exists()
+
+
+class TestRefusing:
+    """What happens when the disk does not."""
+
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT])
+    @pytest.mark.parametrize("at", ["append", "sync", "half"])
+    def test_a_failed_write_is_an_error_and_the_last(
+        self, run: Run, opening: Opening, code: int, at: str
+    ) -> None:
+        """A write that failed is told with advice, and nothing more is written after it."""
+        journal = opening(FailingDisk(good=1, code=code, at=at))
+        journal.write(OPENED)
+
+        with pytest.raises(JournalError) as caught:
+            journal.write(Noted("lost"))
+        size = run.journal.stat().st_size
+        with pytest.raises(JournalError) as again:
+            journal.write(Noted("never tried"))
+
+        assert str(run.journal) in caught.value.message
+        assert caught.value.advice == (
+            "see to the disk and its permissions, then run the same command again: it resumes"
+        )
+        assert again.value is caught.value
+        assert [entry.record for entry in journal.entries] == [OPENED]
+        assert run.journal.stat().st_size == size
+
+    def test_a_half_written_line_is_put_aside_by_the_next(
+        self, run: Run, opening: Opening, clock: VirtualClock
+    ) -> None:
+        """The process after a full disk finds the sound lines, and the torn one kept beside."""
+        full = FileJournal.open(
+            run,
+            clock,
+            first := take_lock(run, clock, ME),
+            FailingDisk(good=1, code=errno.ENOSPC, at="half"),
+        )
+        full.write(OPENED)
+        with pytest.raises(JournalError, match=r"the disk took \d+ of \d+ bytes; is it full\?"):
+            full.write(Noted("half of this"))
+        full.close()
+        first.release()
+
+        journal = opening()
+        journal.write(Noted("whole"))
+
+        torn = run.path / "journal.torn-1"
+        assert str(torn) in journal.notice
+        assert torn.read_bytes().startswith(b'{"v":1,"seq":2')
+        assert [e.record for e in read_journal(run).entries] == [OPENED, Noted("whole")]
+
+    def test_torn_lines_do_not_replace_each_other(
+        self, run: Run, clock: VirtualClock, opening: Opening
+    ) -> None:
+        """A second torn line is kept beside the first."""
+        for text in (b"one", b"two"):
+            lock = take_lock(run, clock, ME)
+            FileJournal.open(run, clock, lock).close()
+            lock.release()
+            with run.journal.open("ab") as file:
+                file.write(text)
+        last = opening()
+
+        assert (run.path / "journal.torn-1").read_bytes() == b"one"
+        assert (run.path / "journal.torn-2").read_bytes() == b"two"
+        assert last.entries == ()
+
+    def test_a_damaged_journal_is_not_opened(
+        self, run: Run, clock: VirtualClock, opening: Opening
+    ) -> None:
+        """A journal with damage in the middle is neither gone on with nor mended."""
+        lock = take_lock(run, clock, ME)
+        writer = FileJournal.open(run, clock, lock)
+        writer.write(*STORY)
+        writer.close()
+        lock.release()
+        damaged = run.journal.read_bytes().replace(b"alice", b"mallo", 1)
+        run.journal.write_bytes(damaged)
+
+        with pytest.raises(
+            JournalDamagedError, match=r"journal\.jsonl is damaged at line 1"
+        ) as caught:
+            opening()
+
+        assert caught.value.line == 1
+        assert run.journal.read_bytes() == damaged
+
+    def test_an_unreadable_journal_is_an_error(self, run: Run) -> None:
+        """A journal that cannot be read is no empty journal."""
+        run.journal.mkdir()
+
+        with pytest.raises(JournalError, match="Is a directory"):
+            read_journal(run)
+
+
+class TestTakenOver:
+    """A process whose run was taken over, stopped at any instant and awake again."""
+
+    @pytest.mark.parametrize("moment", ["before append", "after append", "after sync"])
+    def test_it_never_believes_its_write(
+        self, run: Run, opening: Opening, clock: VirtualClock, moment: str
+    ) -> None:
+        """Whenever it was stopped, the write fails, and the new owner's chain stays whole."""
+        later: list[FileJournal] = []
+
+        def take_over() -> None:
+            later.append(opening(take_over=f"{ME.user}@{ME.host}/{ME.process}"))
+            later[0].write(Noted("by the new owner"))
+
+        disk = MeddlingDisk(take_over)
+        old = opening(disk)
+        old.write(OPENED)
+        disk.moment = moment
+
+        with pytest.raises(JournalError, match="taken over"):
+            old.write(Noted("by the former owner"))
+        with pytest.raises(JournalError):
+            old.write(Noted("and again"))
+        later[0].write(Noted("still the owner"))
+
+        records = [entry.record for entry in read_journal(run).entries]
+        assert records[0] == OPENED
+        assert records[-2:] == [Noted("by the new owner"), Noted("still the owner")]
+        assert Noted("and again") not in records
+
+    def test_it_writes_nothing_once_it_knows(self, run: Run, opening: Opening) -> None:
+        """A process that finds its nonce gone does not even touch the file."""
+        old = opening()
+        old.write(OPENED)
+        new = opening(take_over=f"{ME.user}@{ME.host}/{ME.process}")
+        before = run.journal.read_bytes()
+
+        with pytest.raises(JournalError, match="taken over"):
+            old.write(Noted("late"))
+
+        assert run.journal.read_bytes() == before
+        assert new.entries[0].record == OPENED
+
+    def test_a_vanished_run_is_noticed(self, run: Run, journal: FileJournal) -> None:
+        """A journal whose file was removed or replaced is written no more."""
+        journal.write(OPENED)
+        run.journal.rename(run.path / "moved")
+        run.journal.write_bytes((run.path / "moved").read_bytes())
+
+        with pytest.raises(JournalError):
+            journal.write(Noted("into nowhere"))
+
+
+def test_memory_and_file_keep_the_same_entries(journal: FileJournal, clock: VirtualClock) -> None:
+    """A rehearsal's journal behaves like a real one, so what reads them needs not know which."""
+    kept: list[Journal] = [journal, MemoryJournal(clock)]
+    for each in kept:
+        each.write(*STORY[:2])
+        each.write()
+        each.write(STORY[2])
+        each.fold_inbox()
+
+    assert kept[0].entries == kept[1].entries
+    assert MemoryJournal(clock, kept[0].entries).entries == kept[0].entries
+
+
+def test_an_owner_is_named_as_take_over_wants_it(clock: VirtualClock) -> None:
+    """What a refusal calls the owner is what the operator types."""
+    assert Owner("alice", "laptop", 7, clock.now(), "n").name == "alice@laptop/7"

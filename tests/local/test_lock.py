@@ -1,0 +1,355 @@
+"""One process a run: the others are told who works on it and how to go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.builders import a_run
+from vpnmigrate.errors import LockedError, VpnMigrateError
+from vpnmigrate.journal.records import Noted
+from vpnmigrate.local.journal_file import FileJournal, read_journal
+from vpnmigrate.local.lock import Me, RunLock, is_held, owner_at_work, take_lock, this_process
+from vpnmigrate.local.run_directory import Run
+from vpnmigrate.model.clock import SteadyClock, VirtualClock
+
+ROOT = Path(__file__).parents[2]
+ALICE = Me("alice", "laptop", os.getpid())
+BOB = Me("bob", "laptop", os.getpid())
+ELSEWHERE = Me("carol", "desk", 1)
+
+OTHER_PROCESS = """
+import sys
+from pathlib import Path
+from vpnmigrate.model.clock import SteadyClock
+from vpnmigrate.errors import VpnMigrateError
+from vpnmigrate.local.journal_file import FileJournal
+from vpnmigrate.local.lock import this_process, take_lock
+from vpnmigrate.journal.records import Noted
+from vpnmigrate.local.run_directory import Run
+
+run, clock = Run(Path(sys.argv[1])), SteadyClock()
+try:
+    lock = take_lock(run, clock, this_process("dave", "laptop"))
+    journal = FileJournal.open(run, clock, lock)
+    for order in sys.stdin:
+        journal.write(Noted(order.strip()))
+        print("written", flush=True)
+except VpnMigrateError as error:
+    print(type(error).__name__, error.message, flush=True)
+"""
+
+Start = Callable[[], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run that was just begun."""
+    return a_run(tmp_path / "runs")
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """The clock of this process."""
+    return VirtualClock()
+
+
+@pytest.fixture
+def start(run: Run) -> Iterator[Start]:
+    """Start other processes that write a note for every line they are sent."""
+    with ExitStack() as stack:
+
+        def start_() -> subprocess.Popen[str]:
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", OTHER_PROCESS, str(run.path)],
+                    cwd=ROOT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            stack.callback(process.kill)
+            return process
+
+        yield start_
+
+
+def tell(process: subprocess.Popen[str], order: str) -> None:
+    """Send *order* to a process."""
+    assert process.stdin is not None
+    process.stdin.write(order + "\n")
+    process.stdin.flush()
+
+
+def hear(process: subprocess.Popen[str]) -> str:
+    """Give the next line that a process says."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+class TestHolding:
+    """The ordinary course."""
+
+    def test_a_second_taker_is_told_who_and_since_when(self, run: Run, clock: VirtualClock) -> None:
+        """A refusal names person, host, process and age, and both ways to go on."""
+        first = take_lock(run, clock, ALICE)
+        clock.sleep(timedelta(minutes=95))
+
+        with pytest.raises(LockedError) as caught:
+            take_lock(run, clock, BOB)
+
+        name = f"alice@laptop/{os.getpid()}"
+        assert caught.value.message == (
+            f"run {run.id} is being worked on by alice on laptop, process {os.getpid()}, "
+            "since 2026-01-17 02:00:00Z (1 h 35 min)"
+        )
+        assert "wait" in caught.value.advice
+        assert f"--take-over {name}" in caught.value.advice
+        assert first.ours
+        first.release()
+
+    def test_a_released_run_is_free(self, run: Run, clock: VirtualClock) -> None:
+        """Who leaves in order leaves nothing to explain."""
+        take_lock(run, clock, ALICE).release()
+
+        second = take_lock(run, clock, BOB)
+
+        assert second.displaced is None
+        assert second.note == ""
+        second.release()
+        assert owner_at_work(run, BOB) is None
+
+    def test_only_a_named_owner_is_displaced(self, run: Run, clock: VirtualClock) -> None:
+        """Taking over needs the name of who has it now, not of whoever had it once."""
+        first = take_lock(run, clock, ALICE)
+
+        with pytest.raises(LockedError):
+            take_lock(run, clock, BOB, take_over="alice@laptop/1")
+
+        assert first.ours
+        first.release()
+
+    def test_a_displaced_owner_knows(self, run: Run, clock: VirtualClock) -> None:
+        """After a take-over the run is the new owner's, whatever the old one does."""
+        first = take_lock(run, clock, ALICE)
+
+        second = take_lock(run, clock, BOB, take_over=first.owner.name)
+        first.release()
+
+        assert not first.ours
+        assert second.ours
+        assert second.displaced == first.owner
+        assert first.owner.name in second.note
+        with pytest.raises(LockedError, match="bob on laptop"):
+            take_lock(run, clock, ALICE)
+        second.release()
+
+    def test_lock_and_owner_are_private(self, run: Run, clock: VirtualClock) -> None:
+        """The files of the lock are for their owner's eyes only."""
+        lock = take_lock(run, clock, ALICE)
+
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in (run.lock, run.owner)]
+
+        assert modes == [0o600, 0o600]
+        lock.release()
+
+    def test_an_owner_that_is_just_beginning_has_no_name_yet(
+        self, run: Run, clock: VirtualClock
+    ) -> None:
+        """Between the kernel lock and the owner file the advice is to try again."""
+        lock = take_lock(run, clock, ALICE)
+        run.owner.unlink()
+
+        with pytest.raises(LockedError, match="just begun") as caught:
+            take_lock(run, clock, BOB)
+
+        assert "again" in caught.value.advice
+        lock.release()
+
+    def test_a_garbled_owner_file_stops_nobody(self, run: Run, clock: VirtualClock) -> None:
+        """An owner file that cannot be read names nobody; the kernel lock decides."""
+        run.owner.write_bytes(b"\xff{")
+
+        lock = take_lock(run, clock, ALICE)
+
+        assert lock.ours
+        lock.release()
+
+    def test_what_is_no_run_cannot_be_locked(self, tmp_path: Path, clock: VirtualClock) -> None:
+        """Where no directory is, none is made; the disk is blamed in its own words."""
+        with pytest.raises(VpnMigrateError, match="No such file"):
+            take_lock(Run(tmp_path / "nowhere"), clock, ALICE)
+
+        assert not (tmp_path / "nowhere").exists()
+
+
+class TestElsewhere:
+    """Owners on other hosts, whose processes nobody here can see."""
+
+    @pytest.fixture
+    def left(self, run: Run, clock: VirtualClock) -> Run:
+        """A run that somebody on another host did not leave in order."""
+        lock = take_lock(run, clock, ELSEWHERE)
+        text = run.owner.read_bytes()
+        lock.release()
+        run.owner.write_bytes(text)
+        return run
+
+    def test_they_are_not_displaced_unnamed(self, left: Run, clock: VirtualClock) -> None:
+        """A run last owned on another host is not gone on with on a guess."""
+        with pytest.raises(LockedError, match="carol on desk") as caught:
+            take_lock(left, clock, ALICE)
+
+        assert "--take-over carol@desk/1" in caught.value.advice
+
+    def test_they_are_displaced_by_name(self, left: Run, clock: VirtualClock) -> None:
+        """Named, an owner elsewhere is displaced, refusal before or not."""
+        with pytest.raises(LockedError):
+            take_lock(left, clock, ALICE)
+
+        lock = take_lock(left, clock, ALICE, take_over="carol@desk/1")
+
+        assert lock.displaced is not None
+        assert lock.displaced.host == "desk"
+        lock.release()
+
+
+class TestLooking:
+    """Who seems to be at work, for whoever only looks."""
+
+    def test_a_living_owner_is_told(self, run: Run, clock: VirtualClock) -> None:
+        """While the process lives, it is the owner at work; afterwards nobody is."""
+        lock = take_lock(run, clock, ALICE)
+
+        assert owner_at_work(run, BOB) == lock.owner
+        lock.release()
+        assert owner_at_work(run, BOB) is None
+
+    def test_a_dead_owner_is_not(self, run: Run, start: Start) -> None:
+        """A process that was killed works on nothing, whatever its file says."""
+        other = start()
+        tell(other, "one")
+        assert hear(other) == "written"
+        other.kill()
+        other.wait()
+
+        assert run.owner.exists()
+        assert owner_at_work(run, this_process("alice", "laptop")) is None
+
+    def test_a_number_that_another_process_bears_now_is_not_the_owner(
+        self, run: Run, clock: VirtualClock
+    ) -> None:
+        """After a reboot any process may have it; nobody holds the kernel's lock then."""
+        lock = take_lock(run, clock, ALICE)
+        owner = run.owner.read_bytes()
+        lock.release()
+        run.owner.write_bytes(owner)
+
+        assert owner_at_work(run, BOB) is None
+
+    def test_who_looks_keeps_nobody_from_working(self, run: Run, clock: VirtualClock) -> None:
+        """However often it is asked who works on the run, whoever takes it gets it."""
+        take_lock(run, clock, ALICE).release()
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.is_set():
+                is_held(run.lock)
+
+        lookers = [threading.Thread(target=look) for _ in range(2)]
+        for looker in lookers:
+            looker.start()
+        try:
+            for _ in range(20):
+                take_lock(run, clock, ALICE).release()
+        finally:
+            over.set()
+            for looker in lookers:
+                looker.join()
+
+    def test_a_lock_that_is_no_file_is_held_by_nobody(self, run: Run, clock: VirtualClock) -> None:
+        """A link in its place leads nobody's question astray."""
+        take_lock(run, clock, ALICE)
+        run.lock.unlink()
+        run.lock.symlink_to("/dev/null")
+
+        assert owner_at_work(run, BOB) is None
+
+    def test_an_owner_elsewhere_is_told(self, run: Run, clock: VirtualClock) -> None:
+        """Whether a process on another host lives cannot be seen, so it is told."""
+        lock = take_lock(run, clock, ELSEWHERE)
+
+        assert owner_at_work(run, ALICE) == lock.owner
+        lock.release()
+
+
+class TestRealProcesses:
+    """The same with processes of their own."""
+
+    def test_a_second_process_is_refused(self, run: Run, start: Start) -> None:
+        """While one process has the run, another one is refused and writes nothing."""
+        first = start()
+        tell(first, "one")
+        assert hear(first) == "written"
+
+        second = start()
+
+        assert hear(second).startswith(f"LockedError run {run.id} is being worked on by dave")
+        assert [e.record for e in read_journal(run).entries] == [Noted("one")]
+
+    def test_a_killed_process_leaves_the_run_to_the_next(self, run: Run, start: Start) -> None:
+        """Whoever died without releasing the run is displaced without being named."""
+        first = start()
+        tell(first, "one")
+        assert hear(first) == "written"
+        first.kill()
+        first.wait()
+
+        lock = take_lock(run, SteadyClock(), this_process("alice", "laptop"))
+
+        assert lock.displaced is not None
+        assert lock.displaced.process == first.pid
+        assert "did not leave the run in order" in lock.note
+        lock.release()
+
+    def test_a_stopped_process_cannot_write_after_a_take_over(self, run: Run, start: Start) -> None:
+        """A holder that was stopped and wakes up after a take-over journals nothing more."""
+        first = start()
+        tell(first, "one")
+        assert hear(first) == "written"
+        first.send_signal(signal.SIGSTOP)
+        os.waitpid(first.pid, os.WUNTRACED)
+        me, clock = this_process("alice", "laptop"), SteadyClock()
+        with pytest.raises(LockedError) as caught:
+            take_lock(run, clock, me)
+
+        lock: RunLock = take_lock(run, clock, me, take_over=f"dave@laptop/{first.pid}")
+        journal = FileJournal.open(run, clock, lock)
+        journal.write(Noted("in its place"))
+        tell(first, "late")
+        first.send_signal(signal.SIGCONT)
+        said = hear(first)
+        journal.write(Noted("still here"))
+
+        assert said.startswith(f"TakenOverError run {run.id} was taken over")
+        assert f"by alice on laptop, process {os.getpid()}, since" in said
+        if Path("/proc/self/stat").exists():
+            assert "it is stopped" in caught.value.message
+        assert [e.record for e in read_journal(run).entries] == [
+            Noted("one"),
+            Noted("in its place"),
+            Noted("still here"),
+        ]
+        journal.close()
+        lock.release()

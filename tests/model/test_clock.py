@@ -1,0 +1,195 @@
+"""Time that only goes forward, while people and NTP set the machine's clock."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.builders import NOON
+from tests.support.stage import Lookout
+from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.journal.records import Entry, Intended, Noted
+from vpnmigrate.journal.run_clock import gaps_in, latest, run_clock
+from vpnmigrate.model.changes import DisablePropagation
+from vpnmigrate.model.clock import Clock, Stamp, SteadyClock, SystemClock, VirtualClock
+from vpnmigrate.model.consistency import CONSISTENCY_DELAY, recent
+from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
+from vpnmigrate.rehearsal.simulation.clocks import HostClock
+
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+CHANGE = DisablePropagation(RouteTableId("rtb-1"), VpnGatewayId("vgw-1"))
+
+
+class Machine:
+    """A machine whose clock somebody sets, and which may sleep."""
+
+    def __init__(self) -> None:
+        self.boot = "this boot"
+        self._up = timedelta(days=3)
+        self._wall = NOON
+
+    def now(self) -> datetime:
+        return self._wall
+
+    def uptime(self) -> timedelta:
+        return self._up
+
+    def sleep(self, span: timedelta) -> None:
+        self._up += span
+        self._wall += span
+
+    def put(self, by: timedelta) -> None:
+        self._wall += by
+
+
+@pytest.mark.parametrize("by", [HOUR, -HOUR])
+def test_a_clock_that_is_set_alters_no_duration(by: timedelta) -> None:
+    """What the wall shows follows the correction; what is measured does not."""
+    machine = Machine()
+    clock = SteadyClock(machine)
+    began = clock.now()
+
+    machine.sleep(3 * SECOND)
+    machine.put(by)
+
+    assert began == NOON
+    assert clock.now() - began == 3 * SECOND
+    assert clock.wall() == NOON + 3 * SECOND + by
+    assert clock.ahead() == by
+
+
+_ANOTHER = """
+from vpnmigrate.model.clock import SteadyClock
+stamp = SteadyClock().stamp()
+print(stamp.boot, stamp.up.total_seconds())
+"""
+
+
+def test_another_process_of_the_same_boot_measures_with_the_same_uptime() -> None:
+    """It reads the same name, and an uptime between those of before and after."""
+    before = SteadyClock().stamp()
+    told = subprocess.run(
+        [sys.executable, "-c", _ANOTHER], check=True, capture_output=True, text=True
+    )
+    after = SteadyClock().stamp()
+
+    there = Stamp(told.stdout.split()[0], timedelta(seconds=float(told.stdout.split()[1])))
+
+    assert there.boot == before.boot == after.boot
+    assert before.up < there.up < after.up
+
+
+def test_a_boot_without_a_name_is_nobody_elses(tmp_path: Path) -> None:
+    """Where the kernel tells none, no other process measures with this one's uptime."""
+    one, other = SystemClock(tmp_path / "none"), SystemClock(tmp_path / "none")
+
+    assert one.boot == one.boot
+    assert one.boot != other.boot
+
+
+def written(clock: Clock, *entries: Entry) -> tuple[Entry, ...]:
+    """Write one more entry behind *entries*, as a process on *clock* does."""
+    journal = MemoryJournal(run_clock(clock, entries), entries)
+    journal.write(Noted("here"))
+    return tuple(journal.entries)
+
+
+@pytest.mark.parametrize("off", [timedelta(0), HOUR, -HOUR])
+def test_within_a_boot_the_time_between_two_processes_is_exact(off: timedelta) -> None:
+    """However the clock was set between them."""
+    true = VirtualClock(NOON)
+    before = written(HostClock(true, "a"))
+    true.sleep(10 * SECOND)
+
+    clock = run_clock(HostClock(true, "a", off), before)
+
+    assert clock.now() == NOON + 10 * SECOND
+    assert clock.wall() == NOON + 10 * SECOND + off
+    assert clock.ahead() == off
+    assert gaps_in(written(HostClock(true, "a", off), *before)) == ()
+
+
+@pytest.mark.parametrize(
+    ("off", "later"), [(timedelta(0), 10 * SECOND), (HOUR, HOUR + 10 * SECOND), (-HOUR, 0 * SECOND)]
+)
+def test_on_another_host_an_entry_in_the_future_is_just_now(
+    off: timedelta, later: timedelta
+) -> None:
+    """Otherwise the clocks on the wall tell; from then on time goes forward at its own pace."""
+    true = VirtualClock(NOON)
+    before = written(HostClock(true, "a"))
+    true.sleep(10 * SECOND)
+
+    clock = run_clock(HostClock(true, "b", off), before)
+
+    assert clock.now() == NOON + later
+    true.sleep(3 * SECOND)
+    assert clock.now() == NOON + later + 3 * SECOND
+
+
+def test_a_machine_that_is_up_for_less_than_before_has_booted_again() -> None:
+    """A snapshot that was restored has the name of the boot that it was taken in."""
+    true = VirtualClock(NOON)
+    before = written(HostClock(true, "a"))
+
+    restored = VirtualClock(NOON - HOUR)
+
+    assert run_clock(HostClock(restored, "a"), before).now() == NOON
+
+
+@pytest.mark.parametrize("off", [timedelta(0), HOUR, -HOUR])
+def test_what_is_believed_only_after_a_while_is_not_aged_by_another_hosts_clock(
+    off: timedelta,
+) -> None:
+    """An intent of ten seconds ago is as young as that for the next host, if not younger."""
+    true = VirtualClock(NOON)
+    journal = MemoryJournal(run_clock(HostClock(true, "a"), ()))
+    journal.write(Intended(1, 7, CHANGE))
+    true.sleep(10 * SECOND)
+    journal.write(Noted("the last word of host a"))
+    true.sleep(SECOND)
+
+    here = run_clock(HostClock(true, "b", off), journal.entries)
+    taken_over = MemoryJournal(here, journal.entries)
+    book = Logbook(taken_over, Lookout())
+    book.write(Noted("host b takes the run up"))
+    began = here.now()
+
+    (intent,) = book.intents()
+    assert began - intent.at == 10 * SECOND
+    assert recent(book.intents(), began + CONSISTENCY_DELAY - 11 * SECOND)
+    assert not recent(book.intents(), began + CONSISTENCY_DELAY - 10 * SECOND)
+
+
+def test_what_was_proven_old_on_its_own_host_stays_old() -> None:
+    """Nothing waits on another host for what the first one has long seen settle."""
+    true = VirtualClock(NOON)
+    journal = MemoryJournal(run_clock(HostClock(true, "a"), ()))
+    journal.write(Intended(1, 7, CHANGE))
+    true.sleep(CONSISTENCY_DELAY)
+    journal.write(Noted("the last word of host a"))
+
+    here = run_clock(HostClock(true, "b", -HOUR), journal.entries)
+    book = Logbook(MemoryJournal(here, journal.entries), Lookout())
+    book.write(Noted("host b takes the run up"))
+
+    assert not recent(book.intents(), here.now())
+
+
+def test_gaps_add_up() -> None:
+    """Each change of host may have hidden the time that it took."""
+    true = VirtualClock(NOON)
+    entries = written(HostClock(true, "a"))
+    for host in "bca":
+        true.sleep(HOUR)
+        entries = written(HostClock(true, host), *entries)
+
+    assert latest(entries[0].at, gaps_in(entries)) == entries[-1].at
+    assert latest(entries[2].at, gaps_in(entries)) == entries[-1].at
+    assert latest(entries[-1].at, gaps_in(entries)) == entries[-1].at

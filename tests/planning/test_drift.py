@@ -1,0 +1,191 @@
+"""What counts as configuration, and how its change is told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from tests.support.builders import (
+    NOON,
+    OLD,
+    VPC,
+    a_connection,
+    a_customer_gateway,
+    a_gateway,
+    a_survey,
+    a_table,
+    some_telemetry,
+)
+from vpnmigrate.model.ec2 import AssociationRecord, RouteRecord, StaticPrefixRecord, Tag, VpcRecord
+from vpnmigrate.model.survey import (
+    DirectConnectAssociation,
+    Quotas,
+    Survey,
+    Unread,
+    VirtualInterface,
+)
+from vpnmigrate.planning.drift import configuration, differences
+
+BEFORE = a_survey()
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        a_survey(taken=NOON + timedelta(days=3)),
+        a_survey(
+            connections=(msgspec.structs.replace(a_connection(), telemetry=some_telemetry(up=0)),)
+        ),
+        a_survey(gateway=a_gateway(tags={Tag.CLAIM: "ann", Tag.MIGRATION: "mig-1"})),
+        a_survey(other_gateways=(a_gateway("vgw-other", on=None),)),
+        a_survey(other_connections=(a_connection("vpn-other"),)),
+        a_survey(quotas=Quotas(gateways_per_region=50), unread=(Unread("quotas", "x"),)),
+        a_survey(connections=(a_connection(), a_connection("vpn-ghost", state="deleted"))),
+        a_survey(vpcs=(*BEFORE.vpcs, VpcRecord("vpc-2"))),  # type: ignore[arg-type]
+        a_survey(virtual_interfaces=(VirtualInterface("dxvif-1", "deleted", OLD),)),
+        a_survey(associations=(DirectConnectAssociation("a-1", "disassociated", "dxgw-1"),)),
+    ],
+    ids=[
+        "time",
+        "telemetry",
+        "our tags",
+        "other gateways",
+        "other connections",
+        "quotas",
+        "deleted connections",
+        "other VPCs",
+        "deleted virtual interfaces",
+        "ended associations",
+    ],
+)
+def test_what_changes_by_itself_is_no_drift(now: Survey) -> None:
+    """Telemetry, claims, neighbours, quotas and what is already deleted are not configuration."""
+    assert differences(BEFORE, now) == ()
+
+
+def test_propagated_routes_and_route_states_are_no_drift() -> None:
+    """Routes that come and go with the tunnels are not configuration."""
+    before = a_survey(route_tables=(a_table(propagates=OLD, learned=["10.1.0.0/16"]),))
+    now = a_survey(route_tables=(a_table(propagates=OLD, learned=["10.2.0.0/16"]),))
+    alive = a_survey(route_tables=(a_table(static={"10.0.0.0/8": OLD}),))
+    dead = a_survey(route_tables=(a_table(static={"10.0.0.0/8": OLD}, dead=["10.0.0.0/8"]),))
+
+    assert differences(before, now) == differences(alive, dead) == ()
+
+
+def test_association_ids_are_no_drift() -> None:
+    """An association that was made anew ties the same two, whatever its id is now."""
+    old, new = (
+        msgspec.structs.replace(
+            a_table(), associations=(AssociationRecord(id_, subnet="subnet-1"),)
+        )
+        for id_ in ("rtbassoc-1", "rtbassoc-2")
+    )
+
+    assert differences(a_survey(route_tables=(old,)), a_survey(route_tables=(new,))) == ()
+
+
+def test_a_route_is_told_with_both_targets() -> None:
+    """A re-pointed route is told in one sentence with table, destination, then and now."""
+    before = a_survey(route_tables=(a_table("rtb-1", static={"10.0.0.0/8": OLD}),))
+    now = a_survey(route_tables=(a_table("rtb-1", static={"10.0.0.0/8": "igw-b"}),))
+
+    assert differences(before, now) == ("rtb-1: route 10.0.0.0/8 pointed at vgw-old, now at igw-b",)
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (
+            a_survey(gateway=a_gateway(asn=65000)),
+            "vgw-old: Amazon-side ASN was 7224, now 65000",
+        ),
+        (
+            a_survey(gateway=a_gateway(tags={"team": "core"})),
+            "vgw-old: tag team (core) is new",
+        ),
+        (
+            a_survey(connections=(a_connection(state="modifying"),)),
+            "vpn-old: state was available, now modifying",
+        ),
+        (
+            a_survey(connections=(a_connection(category="VPN"),)),
+            "vpn-old: category was VPN-Classic, now VPN",
+        ),
+        (
+            a_survey(connections=(a_connection(customer_gateway="cgw-9"),)),
+            "vpn-old: customer gateway was cgw-1, now cgw-9",
+        ),
+        (
+            a_survey(customer_gateways=(a_customer_gateway(asn=65001),)),
+            "cgw-1: ASN was 65000, now 65001",
+        ),
+        (
+            a_survey(vpcs=(VpcRecord(VPC, cidrs=("10.0.0.0/16", "10.9.0.0/16")),)),
+            "vpc-1: network 10.9.0.0/16 is new",
+        ),
+        (
+            a_survey(virtual_interfaces=(VirtualInterface("dxvif-1", "available", OLD),)),
+            "dxvif-1: virtual interface on vgw-old is new",
+        ),
+        (
+            a_survey(associations=(DirectConnectAssociation("a-1", "associated", "dxgw-1"),)),
+            "a-1: Direct Connect gateway (dxgw-1) is new",
+        ),
+    ],
+)
+def test_a_change_is_told_field_by_field(now: Survey, told: str) -> None:
+    """Every configuration fact that differs has a sentence with its subject and its values."""
+    assert differences(BEFORE, now) == (told,)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (a_table("rtb-1"), "rtb-1: propagation vgw-old is gone"),
+        (
+            a_table("rtb-1", propagates=OLD, static={"10.0.0.0/8": OLD}),
+            "rtb-1: route 10.0.0.0/8 to vgw-old is new",
+        ),
+        (
+            a_table("rtb-1", propagates=OLD, edge_of=OLD),
+            "rtb-1: edge association vgw-old is new",
+        ),
+        (a_table("rtb-1", propagates=OLD, main=True), "rtb-1: main table is new"),
+    ],
+)
+def test_a_table_is_compared_in_all_its_parts(table: object, told: str) -> None:
+    """Propagation, routes, edge associations and the main table are configuration."""
+    before = a_survey(route_tables=(a_table("rtb-1", propagates=OLD),))
+
+    assert differences(before, a_survey(route_tables=(table,))) == (told,)
+
+
+def test_a_static_prefix_that_is_leaving_has_gone() -> None:
+    """A prefix that EC2 is deleting no longer counts as configured."""
+    old = a_connection(prefixes=["10.1.0.0/16"])
+    leaving = msgspec.structs.replace(
+        old, prefixes=(StaticPrefixRecord("10.1.0.0/16", "deleting"),)
+    )
+
+    told = differences(a_survey(connections=(old,)), a_survey(connections=(leaving,)))
+
+    assert told == ("vpn-old: static prefix 10.1.0.0/16 is gone",)
+
+
+def test_a_lost_attachment_is_told() -> None:
+    """A gateway that somebody detached is told of, though its VPC can no longer be read from it."""
+    told = differences(BEFORE, a_survey(gateway=a_gateway(attachment="detached")))
+
+    assert "vgw-old: attachment vpc-1 (attached) is gone" in told
+
+
+def test_routes_of_other_services_are_no_configuration() -> None:
+    """A route that a route server advertises is not a person's doing."""
+    table = msgspec.structs.replace(
+        a_table("rtb-1"), routes=(RouteRecord("10.9.0.0/16", "eni-1", "Advertisement"),)
+    )
+
+    assert not any("10.9" in path for path in configuration(a_survey(route_tables=(table,))))

@@ -1,0 +1,602 @@
+"""Ownership: a tag proves nothing, so a hostile tagger never makes a run touch what is not its."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from msgspec.structs import replace
+
+from tests.support.builders import (
+    MIGRATION,
+    NOON,
+    OLD,
+    OLD_VPN,
+    VPC,
+    a_connection,
+    a_customer_gateway,
+    a_gateway,
+    a_plan,
+    a_survey,
+    our_tags,
+)
+from tests.support.journals import entries
+from tests.support.stage import Nobody, Stage
+from vpnmigrate.engine.recorder import evidence_of
+from vpnmigrate.errors import HeldError, RefusedError, StepError
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import Adopted, AdoptionAsked, Answered, Finished, Intended, Record
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.changes import (
+    AttachVpnGateway,
+    CreateTestSubnet,
+    CreateTestVpc,
+    CreateVpnConnection,
+    CreateVpnGateway,
+    DeleteTestVpc,
+    DeleteVpnConnection,
+    DeleteVpnGateway,
+    DetachVpnGateway,
+)
+from vpnmigrate.model.changes.base import InDoubt, Performed
+from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.ec2 import (
+    Attachment,
+    ConnectionRecord,
+    CustomerGatewayId,
+    GatewayRecord,
+    Role,
+    SubnetRecord,
+    Tag,
+    VpcId,
+    VpcRecord,
+    VpnConnectionId,
+    VpnGatewayId,
+)
+from vpnmigrate.model.plan import GATEWAY_ROLE, connection_role
+from vpnmigrate.model.snapshot import Reading
+from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.ownership import (
+    Doubt,
+    Evidence,
+    candidates,
+    forbidden,
+    ownership_of,
+    role_to_adopt,
+    unfit,
+)
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+
+SPARE = VpnGatewayId("vgw-spare")
+SPARE_VPN = VpnConnectionId("vpn-spare")
+FOREIGN = VpcId("vpc-foreign")
+BOB: dict[str, object] = {"holder": "bob@spare/1", "outranks": "ann@desk"}
+SUCCESSOR = connection_role(OLD_VPN)
+CREATE_GATEWAY = CreateVpnGateway(GATEWAY_ROLE)
+CREATE_VPN = CreateVpnConnection(
+    SUCCESSOR,
+    gateway=VpnGatewayId("vgw-new"),
+    customer_gateway=CustomerGatewayId("cgw-1"),
+    replaces=OLD_VPN,
+    static_only=False,
+)
+
+
+def with_strangers(customer_gateway: str = "cgw-1") -> Survey:
+    """Build a world with a second gateway and a connection on it, there before the plan."""
+    return a_survey(
+        customer_gateways=(a_customer_gateway(), a_customer_gateway("cgw-2")),
+        vpcs=(*a_survey().vpcs, VpcRecord(FOREIGN, cidrs=("10.77.0.0/16",))),
+        other_gateways=(a_gateway(SPARE, on=None, asn=64512),),
+        other_connections=(
+            a_connection(SPARE_VPN, on=SPARE, category="VPN", customer_gateway=customer_gateway),
+        ),
+    )
+
+
+def tag(stage: Stage, resource: str, role: str) -> None:
+    """Be somebody who may call CreateTags and nothing else."""
+    tags = {**our_tags(role), Tag.CHANGE: "CHG1"}
+    stage.do(
+        "CreateTags",
+        Resources=[resource],
+        Tags=[{"Key": str(key), "Value": value} for key, value in tags.items()],
+    )
+
+
+def life(stage: Stage, resource: str) -> str:
+    """Return the state of *resource*, a while later."""
+    stage.clock.sleep(timedelta(minutes=10))
+    with stage.world.to_be_read() as state:
+        lives = {
+            **{id_: state.life(thing) for id_, thing in state.gateways.items()},
+            **{id_: state.life(thing) for id_, thing in state.connections.items()},
+            **{id_: state.life(thing) for id_, thing in state.vpcs.items()},
+            **{id_: state.life(thing) for id_, thing in state.subnets.items()},
+        }
+    return lives.get(resource, "gone")
+
+
+class Unasked(DeviceEngineer):
+    """Does what is to be done on devices, and answers no question."""
+
+    patient = False
+
+    def owns(self, id_: str, role: Role) -> bool | None:
+        return None
+
+
+class TestHostileTags:
+    """A tagger between plan and run, by the commands of an attack."""
+
+    @pytest.mark.parametrize("went_forward", [False, True])
+    def test_the_old_connection_is_never_deleted_by_a_rollback(
+        self, tmp_path: Path, *, went_forward: bool
+    ) -> None:
+        """The run creates its own successor, and takes nothing else away again."""
+        stage = Stage(tmp_path)
+        tag(stage, OLD_VPN, SUCCESSOR)
+        if went_forward:
+            assert stage.forward().status is RunStatus.CUT_OVER
+
+        state = stage.back()
+
+        assert life(stage, OLD_VPN) == "available"
+        assert state.status is RunStatus.ROLLED_BACK
+        assert any(OLD_VPN in line for line in state.other_hands)
+        assert stage.differences() == state.differs == ()
+
+    @pytest.mark.parametrize("went_forward", [False, True])
+    def test_the_old_gateway_stays_on_its_vpc(self, tmp_path: Path, *, went_forward: bool) -> None:
+        """A rollback before the cutover detaches nothing, and one after it brings traffic back."""
+        stage = Stage(tmp_path)
+        tag(stage, OLD, GATEWAY_ROLE)
+        if went_forward:
+            assert stage.forward().status is RunStatus.CUT_OVER
+        before = len(stage.intended)
+
+        assert stage.back().status is RunStatus.ROLLED_BACK
+
+        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
+        if not went_forward:
+            moves = (AttachVpnGateway, DetachVpnGateway)
+            assert not [c for c in stage.intended[before:] if isinstance(c, moves)]
+
+    @pytest.mark.parametrize("customer_gateway", ["cgw-1", "cgw-2"])
+    @pytest.mark.parametrize("tagged", [(SPARE,), (SPARE_VPN,), (SPARE, SPARE_VPN)])
+    def test_what_the_survey_saw_is_never_adopted(
+        self, tmp_path: Path, customer_gateway: str, tagged: tuple[str, ...]
+    ) -> None:
+        """The run makes its own, attaches its own, and deletes its own."""
+        stage = Stage(tmp_path, with_strangers(customer_gateway))
+        for resource in tagged:
+            tag(stage, resource, GATEWAY_ROLE if resource == SPARE else SUCCESSOR)
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+        assert stage.look().attachment(SPARE, VPC) is Attachment.DETACHED
+        assert stage.back().status is RunStatus.ROLLED_BACK
+
+        assert (life(stage, SPARE), life(stage, SPARE_VPN)) == ("available", "available")
+        if SPARE in tagged:  # else the connection is on a gateway that no look has to do with
+            for resource in tagged:
+                assert any(resource in line for line in stage.state.other_hands)
+
+    @pytest.mark.parametrize("cidr", ["172.31.0.0/24", "10.77.0.0/16"])
+    def test_a_foreign_vpc_is_never_a_test_vpc(self, tmp_path: Path, cidr: str) -> None:
+        """Not even one whose network is the plan's, as long as it was there before."""
+        vpcs = (*a_survey().vpcs, VpcRecord(FOREIGN, cidrs=(cidr,)))
+        survey = replace(with_strangers(), vpcs=vpcs)
+        stage = Stage(tmp_path, survey, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
+        subnet = stage.do("CreateSubnet", VpcId=FOREIGN, CidrBlock=cidr)["Subnet"]["SubnetId"]  # type: ignore[index]
+        tag(stage, FOREIGN, "test-vpc")
+        tag(stage, subnet, "test-subnet")
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+        assert stage.back().status is RunStatus.ROLLED_BACK
+
+        assert (life(stage, FOREIGN), life(stage, subnet)) == ("available", "available")
+        assert any(FOREIGN in line for line in stage.state.other_hands)
+
+    def test_without_a_journal_the_survey_still_counts(self, tmp_path: Path) -> None:
+        """The new side is gone, a foreign pair is tagged: it is neither asked about nor deleted."""
+        stage = Stage(tmp_path, with_strangers())
+        tag(stage, SPARE, GATEWAY_ROLE)
+        tag(stage, SPARE_VPN, SUCCESSOR)
+
+        state = stage.back(blind=True, people=Nobody(), holder="bob@spare/1", outranks="ann@desk")
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert (life(stage, SPARE), life(stage, SPARE_VPN)) == ("available", "available")
+
+    @pytest.mark.parametrize("strip", [("vpnmigrate:role",), ("vpnmigrate:migration",), None])
+    def test_what_has_lost_its_tags_is_still_cleaned_up(
+        self, tmp_path: Path, strip: tuple[str, ...] | None
+    ) -> None:
+        """The journal knows the ids; what carries the tags instead is left."""
+        stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
+        stage.forward()
+        ours = set(stage.look().ours.values())
+        for resource in ours:
+            tags = {} if strip is None else {"Tags": [{"Key": key} for key in strip]}
+            stage.do("DeleteTags", Resources=[resource], **tags)
+
+        assert stage.back().status is RunStatus.ROLLED_BACK
+
+        assert {life(stage, resource) for resource in ours} <= {"deleted", "gone"}
+
+    def test_tags_of_ours_may_be_exchanged(self, tmp_path: Path) -> None:
+        """A gateway tagged as a connection and the other way round are what they were made as."""
+        stage = Stage(tmp_path)
+        stage.forward()
+        ours = dict(stage.look().ours)
+        tag(stage, ours[GATEWAY_ROLE], SUCCESSOR)
+        tag(stage, ours[SUCCESSOR], GATEWAY_ROLE)
+
+        assert stage.back().status is RunStatus.ROLLED_BACK
+
+        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
+        assert {life(stage, id_) for id_ in ours.values()} <= {"deleted", "gone"}
+
+
+class TestLostAnswers:
+    """An unanswered create call makes a resource the run's own, if it can have made it."""
+
+    def test_what_it_made_is_adopted_and_written_down(self, tmp_path: Path) -> None:
+        """From then on no tag counts any more."""
+        stage = Stage(tmp_path, faults=Faults([Fault("CreateVpnGateway", Kind.LOST_ANSWER)]))
+
+        assert stage.forward().status is RunStatus.CUT_OVER
+
+        [found] = stage.records(Adopted)
+        assert (found.role, found.id, found.who) == (GATEWAY_ROLE, stage.new_gateway, "")
+        assert stage.calls.count("CreateVpnGateway") == 1
+
+    def test_a_gateway_of_before_is_not_taken_for_it(self, tmp_path: Path) -> None:
+        """Neither one of the survey nor one that was seen before the call was sent."""
+        stage = Stage(tmp_path, with_strangers())
+        later = stage.do("CreateVpnGateway", Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]  # type: ignore[index]
+        stage.clock.sleep(timedelta(minutes=5))
+        tag(stage, SPARE, GATEWAY_ROLE)
+        tag(stage, later, GATEWAY_ROLE)
+        stage.faults = Faults([Fault("CreateVpnGateway", Kind.LOST_ANSWER)])
+
+        stage.forward()
+        stage.back()
+
+        assert (life(stage, SPARE), life(stage, later)) == ("available", "available")
+        [found] = stage.records(Adopted)
+        assert found.id not in {SPARE, later}
+        assert life(stage, found.id) in {"deleted", "gone"}
+
+
+class Stripper:
+    """Loses the answer to CreateVpnGateway, and takes the tags off what it made at once."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def before(self, service: str, action: str, nth: int) -> None:
+        pass
+
+    def after(self, service: str, action: str, nth: int) -> None:
+        if action == "CreateVpnGateway":
+            self._stage.faults = None
+            with self._stage.world.alone() as state:
+                self.made = next(id_ for id_ in state.born if id_.startswith("vgw-"))
+                state.tags[self.made].clear()
+            raise ReadTimeoutError(endpoint_url="http://sandbox")
+
+
+class TestUnansweredAndStripped:
+    """What a call without an answer made, and whose tags are gone before anybody saw them."""
+
+    def stopped(self, tmp_path: Path) -> tuple[Stage, str]:
+        """Bring a run to where it has made such a gateway."""
+        stage = Stage(tmp_path)
+        stage.faults = stripper = Stripper(stage)
+        with pytest.raises(StepError, match="may be what a create call") as stopped:
+            stage.forward()
+        assert f"--adopt {stripper.made}" in str(stopped.value.advice)
+        assert stage.calls.count("CreateVpnGateway") == 1
+        stage.faults = None
+        return stage, stripper.made
+
+    def test_a_person_gives_it_back_to_the_run(self, tmp_path: Path) -> None:
+        """Named, it is the run's as if the answer had come."""
+        stage, made = self.stopped(tmp_path)
+
+        assert stage.forward(adopt=(made,)).status is RunStatus.CUT_OVER
+        assert stage.back().status is RunStatus.ROLLED_BACK
+        assert life(stage, made) in {"deleted", "gone"}
+
+    def test_a_person_disowns_it(self, tmp_path: Path) -> None:
+        """The run makes another one, and leaves this one for good."""
+        stage, made = self.stopped(tmp_path)
+
+        assert stage.forward(adopt=("none",)).status is RunStatus.CUT_OVER
+        assert stage.back().status is RunStatus.ROLLED_BACK
+        assert life(stage, made) == "available"
+        assert stage.state.lost == ()
+
+    def test_a_rollback_leaves_and_names_it(self, tmp_path: Path) -> None:
+        """With the command that has it cleared away."""
+        stage, made = self.stopped(tmp_path)
+
+        [line] = stage.back().lost
+
+        assert line.startswith(f"{made} was left")
+        assert f"--adopt {made}" in line
+        stage.back(adopt=(made,))
+        assert life(stage, made) in {"deleted", "gone"}
+
+
+class TestWithoutJournal:
+    """A person says by id what the run made."""
+
+    def test_it_holds_where_nobody_can_be_asked(self, tmp_path: Path) -> None:
+        """The command that answers is printed, and works."""
+        stage = Stage(tmp_path)
+        stage.forward()
+        gateway, vpn = (stage.look().ours[role] for role in (GATEWAY_ROLE, SUCCESSOR))
+
+        with pytest.raises(HeldError) as held:
+            stage.back(blind=True, people=Unasked(stage.world), **BOB)
+
+        words = f"vpnmigrate rollback {MIGRATION} --adopt {gateway} --adopt {vpn}"
+        assert held.value.advice == words
+        state = stage.back(blind=True, people=Unasked(stage.world), adopt=(gateway, vpn), **BOB)
+        assert state.status is RunStatus.ROLLED_BACK
+        assert {life(stage, gateway), life(stage, vpn)} <= {"deleted", "gone"}
+        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
+
+    def test_what_is_disowned_is_left_alone(self, tmp_path: Path) -> None:
+        """A pair made after the plan that fits and is tagged stays, if a person says so."""
+        stage = Stage(tmp_path)
+        gateway = stage.do("CreateVpnGateway", Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]  # type: ignore[index]
+        tag(stage, gateway, GATEWAY_ROLE)
+        stage.clock.sleep(timedelta(minutes=5))
+
+        state = stage.back(blind=True, people=Nobody(), adopt=("none",), **BOB)
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert stage.records(AdoptionAsked) == [AdoptionAsked("bob@spare/1", (gateway,))]
+        assert life(stage, gateway) == "available"
+
+    @pytest.mark.parametrize("named", [OLD, OLD_VPN, SPARE, "vgw-nowhere"])
+    def test_what_cannot_be_the_runs_is_refused(self, tmp_path: Path, named: str) -> None:
+        """Whoever names the old gateway does not lose it."""
+        stage = Stage(tmp_path, with_strangers())
+
+        with pytest.raises(RefusedError, match=named):
+            stage.back(blind=True, people=Nobody(), adopt=(named,), **BOB)
+
+        assert not stage.records(Adopted)
+
+    def test_tags_that_were_taken_off_do_not_hide_the_gateway_on_the_vpc(
+        self, tmp_path: Path
+    ) -> None:
+        """Nobody can block a rollback by taking tags off: a person can name what has none."""
+        stage = Stage(tmp_path)
+        stage.forward()
+        gateway, vpn = (stage.look().ours[role] for role in (GATEWAY_ROLE, SUCCESSOR))
+        for resource in (gateway, vpn):
+            stage.do("DeleteTags", Resources=[resource])
+
+        with pytest.raises(HeldError) as held:
+            stage.back(blind=True, people=Unasked(stage.world), **BOB)
+        assert held.value.advice.endswith(f"--adopt {gateway} --adopt {vpn}")
+        state = stage.back(blind=True, people=Unasked(stage.world), adopt=(gateway, vpn), **BOB)
+
+        assert state.status is RunStatus.ROLLED_BACK
+        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
+
+
+class TestEndOfARollback:
+    def test_what_is_not_as_before_is_told(self, tmp_path: Path) -> None:
+        """Where others deleted the old connection, nobody is told that it is there again."""
+        stage = Stage(tmp_path)
+        stage.do("DeleteVpnConnection", VpnConnectionId=OLD_VPN)
+        stage.clock.sleep(timedelta(hours=1))
+
+        state = stage.back()
+
+        assert any(OLD_VPN in line for line in state.differs)
+        [finished] = stage.records(Finished)
+        assert finished.unproven
+        assert state.traffic == "unknown"
+
+
+def intended(number: int, change: object, *present: str) -> Intended:
+    return Intended(number, 2, change, present)  # type: ignore[arg-type]
+
+
+class TestEvidence:
+    """What a journal proves."""
+
+    def of(self, *records: Record) -> Evidence:
+        return evidence_of(replay(entries(*records)), frozenset({"vgw-old", "vpn-old"}))
+
+    def test_an_answer_proves(self) -> None:
+        """The id in the answer is the run's."""
+        made = self.of(intended(1, CREATE_GATEWAY), Answered(1, Performed("r", made="vgw-1")))
+
+        assert made == Evidence({GATEWAY_ROLE: frozenset({"vgw-1"})})
+
+    @pytest.mark.parametrize("known", ["vgw-old", "vgw-there"])
+    def test_but_not_that_of_what_was_there(self, known: str) -> None:
+        """EC2 may hand back what exists instead of creating anything."""
+        answer = Answered(1, Performed("r", made=known))
+
+        assert self.of(intended(1, CREATE_GATEWAY, "vgw-there"), answer) == Evidence()
+
+    def test_no_answer_is_a_doubt_until_something_is_known(self) -> None:
+        """What is found afterwards ends it, and so does a later answer."""
+        doubt = (intended(1, CREATE_GATEWAY, "vgw-x"), Answered(1, InDoubt("lost")))
+
+        assert self.of(*doubt).doubts == (Doubt(CREATE_GATEWAY, frozenset({"vgw-x"})),)
+        assert not self.of(*doubt, Adopted(GATEWAY_ROLE, "vgw-1")).doubts
+        later = (intended(2, CREATE_GATEWAY), Answered(2, Performed("r", made="vgw-2")))
+        assert self.of(*doubt, *later) == Evidence({GATEWAY_ROLE: frozenset({"vgw-2"})})
+
+    def test_an_adoption_says_nothing_of_later_calls(self) -> None:
+        """A new attempt's call can be in doubt again."""
+        again = self.of(
+            intended(1, CREATE_GATEWAY), Adopted(GATEWAY_ROLE, "vgw-1"), intended(2, CREATE_GATEWAY)
+        )
+
+        assert [doubt.creation for doubt in again.doubts] == [CREATE_GATEWAY]
+
+    def test_nothing_adopts_what_was_surveyed(self) -> None:
+        """Not even a record that says so."""
+        assert self.of(Adopted(GATEWAY_ROLE, "vgw-old")) == Evidence()
+
+
+NEW_GATEWAY = a_gateway("vgw-new", on=None, asn=64512, tags=our_tags(GATEWAY_ROLE))
+NEW_CONNECTION = a_connection("vpn-new", on="vgw-new", category="VPN", tags=our_tags(SUCCESSOR))
+
+
+@pytest.mark.parametrize(
+    ("resource", "wanted", "why"),
+    [
+        (NEW_GATEWAY, CREATE_GATEWAY, ""),
+        (a_gateway("vgw-n", on=None, asn=64513), CREATE_GATEWAY, "ASN is 64513, not 64512"),
+        (a_gateway("vgw-n", on=None, asn=64513), CreateVpnGateway(GATEWAY_ROLE, 64513), ""),
+        (GatewayRecord(VpnGatewayId("vgw-n"), "available"), CREATE_GATEWAY, ""),
+        (NEW_CONNECTION, CREATE_VPN, ""),
+        (a_connection("vpn-n", on="vgw-x"), CREATE_VPN, "gateway is vgw-x"),
+        (a_connection("vpn-n", on="vgw-new", customer_gateway="cgw-2"), CREATE_VPN, "cgw-2"),
+        (
+            a_connection("vpn-n", on="vgw-new", prefixes=("10.9.0.0/16",)),
+            CREATE_VPN,
+            "routing is static, not BGP",
+        ),
+        (NEW_CONNECTION, CREATE_GATEWAY, "another kind"),
+        (NEW_GATEWAY, CREATE_VPN, "another kind"),
+        (
+            VpcRecord(VpcId("vpc-n"), cidrs=("10.1.0.0/24",)),
+            CreateTestVpc(Role("test-vpc"), "10.1.0.0/24"),
+            "",
+        ),
+        (
+            VpcRecord(VpcId("vpc-n"), cidrs=("10.1.0.0/24", "10.2.0.0/24")),
+            CreateTestVpc(Role("test-vpc"), "10.1.0.0/24"),
+            "network",
+        ),
+        (
+            SubnetRecord("subnet-n", VpcId("vpc-n"), cidr="10.1.0.0/25"),
+            CreateTestSubnet(Role("test-subnet"), VpcId("vpc-n"), "10.1.0.0/25"),
+            "",
+        ),
+        (
+            SubnetRecord("subnet-n", VpcId("vpc-x"), cidr="10.1.0.0/25"),
+            CreateTestSubnet(Role("test-subnet"), VpcId("vpc-n"), "10.1.0.0/25"),
+            "VPC is vpc-x",
+        ),
+    ],
+)
+def test_what_a_call_creates_is_told_from_what_it_does_not(
+    resource: GatewayRecord | ConnectionRecord, wanted: CreateVpnGateway, why: str
+) -> None:
+    """Every property that the call sets and a describe tells is compared."""
+    found = unfit(resource, wanted)
+
+    assert (why in found) if why else found == ""
+
+
+class TestOwnershipOf:
+    """The reading of a world by evidence."""
+
+    READING = Reading(NOON, gateways=(a_gateway(), NEW_GATEWAY), connections=(NEW_CONNECTION,))
+    DOUBTS = Evidence(doubts=(Doubt(CREATE_GATEWAY), Doubt(CREATE_VPN)))
+
+    def test_no_tag_fills_a_role(self) -> None:
+        """Without evidence nothing is the run's, and what looks like it is named."""
+        owned = ownership_of(self.READING, a_plan(), Evidence())
+
+        assert not owned.ours
+        assert {stranger.id for stranger in owned.strangers} == {"vgw-new", "vpn-new"}
+
+    def test_doubts_fill_roles_with_what_fits(self) -> None:
+        """What was found is to be adopted."""
+        owned = ownership_of(self.READING, a_plan(), self.DOUBTS)
+
+        assert owned.ours == owned.found == {GATEWAY_ROLE: "vgw-new", SUCCESSOR: "vpn-new"}
+
+    def test_two_that_fit_are_contested(self) -> None:
+        """Neither is adopted."""
+        twin = a_gateway("vgw-twin", on=None, asn=64512, tags=our_tags(GATEWAY_ROLE))
+        reading = Reading(NOON, gateways=(NEW_GATEWAY, twin))
+
+        owned = ownership_of(reading, a_plan(), self.DOUBTS)
+
+        assert owned.contested == {GATEWAY_ROLE}
+        assert not owned.found
+
+    def test_what_was_seen_before_the_call_is_not_its_doing(self) -> None:
+        """However well it fits."""
+        doubt = Evidence(doubts=(Doubt(CREATE_GATEWAY, frozenset({"vgw-new"})),))
+
+        assert not ownership_of(self.READING, a_plan(), doubt).ours
+
+    def test_what_lacks_its_tags_is_suspected(self) -> None:
+        """As long as nobody has said whose it is, and nothing is in its role."""
+        bare = Reading(NOON, gateways=(a_gateway("vgw-new", on=None, asn=64512),))
+        refused = Evidence(doubts=self.DOUBTS.doubts, refused=frozenset({"vgw-new"}))
+        present = Evidence(doubts=(Doubt(CREATE_GATEWAY, frozenset({"vgw-new"})),))
+
+        assert ownership_of(bare, a_plan(), self.DOUBTS).suspects == {GATEWAY_ROLE: "vgw-new"}
+        assert not ownership_of(bare, a_plan(), refused).suspects
+        assert not ownership_of(bare, a_plan(), present).suspects
+        assert not ownership_of(self.READING, a_plan(), self.DOUBTS).suspects
+
+    def test_newcomers_are_what_nobody_accounts_for(self) -> None:
+        """They are written down before the next creation."""
+        made = Evidence({GATEWAY_ROLE: frozenset({"vgw-new"})})
+
+        assert ownership_of(self.READING, a_plan(), made).newcomers == ("vpn-new",)
+
+    def test_candidates_and_adoption_without_a_journal(self) -> None:
+        """Tag and fit make a candidate; fit is enough for what a person names."""
+        assert candidates(self.READING, a_plan(), Evidence()) == {
+            "vgw-new": GATEWAY_ROLE,
+            "vpn-new": SUCCESSOR,
+        }
+        bare = Reading(NOON, gateways=(a_gateway("vgw-new", on=None, asn=64512),))
+        assert not candidates(bare, a_plan(), Evidence())
+        assert role_to_adopt("vgw-new", bare, a_plan(), Evidence()).role == GATEWAY_ROLE
+
+
+@pytest.mark.parametrize(
+    ("change", "retires", "permitted"),
+    [
+        (DeleteVpnConnection(SUCCESSOR, "vpn-new"), False, True),
+        (DeleteVpnConnection(SUCCESSOR, OLD_VPN), False, False),
+        (DeleteVpnConnection(SUCCESSOR, OLD_VPN), True, False),
+        (DeleteVpnConnection(OLD_VPN, OLD_VPN), False, False),
+        (DeleteVpnConnection(OLD_VPN, OLD_VPN), True, True),
+        (DeleteVpnConnection(SPARE_VPN, SPARE_VPN), True, False),
+        (DeleteVpnGateway(GATEWAY_ROLE, OLD), False, False),
+        (DeleteVpnGateway(OLD, OLD), True, True),
+        (DeleteVpnGateway(GATEWAY_ROLE, SPARE), False, False),
+        (DeleteTestVpc(Role("test-vpc"), FOREIGN), False, False),
+        (DeleteTestVpc(Role("test-vpc"), "vpc-test"), False, True),
+        (AttachVpnGateway(SPARE, VPC), False, False),
+        (AttachVpnGateway(OLD, VPC), False, True),
+        (DetachVpnGateway(VpnGatewayId("vgw-new"), VPC), False, True),
+        (CREATE_GATEWAY, False, True),
+    ],
+)
+def test_the_last_line_before_aws(change: object, *, retires: bool, permitted: bool) -> None:
+    """Whatever a step asks for, only what the run made, or finalize named, is touched."""
+    made = {
+        GATEWAY_ROLE: frozenset({"vgw-new", OLD}),
+        SUCCESSOR: frozenset({"vpn-new", OLD_VPN}),
+        Role("test-vpc"): frozenset({"vpc-test"}),
+    }
+
+    why = forbidden(change, a_plan(), Evidence(made), retires=retires)  # type: ignore[arg-type]
+
+    assert (not why) is permitted

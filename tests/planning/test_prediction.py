@@ -1,0 +1,208 @@
+"""A migration imagined with the production steps."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.builders import (
+    BOTH,
+    MAIN,
+    MIGRATION,
+    NOON,
+    OLD,
+    VPC,
+    a_connection,
+    a_gateway,
+    a_plan,
+    a_survey,
+)
+from vpnmigrate.errors import RefusedError
+from vpnmigrate.model.changes import (
+    AttachVpnGateway,
+    CreateVpnGateway,
+    DetachVpnGateway,
+    EnablePropagation,
+    ReplaceRoute,
+)
+from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.ec2 import Attachment, Role, State, Tag, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.facts import Switch
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Phase, connection_role
+from vpnmigrate.model.snapshot import Snapshot, Told, Way
+from vpnmigrate.planning.predicted_aws import Scene
+from vpnmigrate.planning.prediction import opening, walked
+from vpnmigrate.steps.base import Blocked, Changes, NotYet, Step, Verdict
+from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FORWARD
+
+NEW = VpnGatewayId("gateway")
+PLAN = a_plan()
+
+
+def there(decisions: Decisions | None = None) -> Scene:
+    """Give the moment after step 10."""
+    _, scene = walked(opening(a_plan(decisions=decisions), {}), FORWARD, Direction.FORWARD)
+    return scene
+
+
+class TestForward:
+    """Where the way forward ends."""
+
+    def test_the_new_gateway_is_on_the_vpc(self) -> None:
+        """After step 10 the new gateway has taken the old one's place."""
+        now = there().look()
+
+        assert now.attachment(NEW, VPC) is Attachment.ATTACHED
+        assert now.attachment(OLD, VPC) is Attachment.DETACHED
+
+    def test_every_table_follows(self) -> None:
+        """After step 10 propagation and static routes are the new gateway's, and carry traffic."""
+        now = there().look()
+
+        assert now.propagates(MAIN, NEW) is now.propagates(BOTH, NEW) is Switch.ON
+        assert now.propagates(MAIN, OLD) is Switch.OFF
+        assert now.route(BOTH, "192.168.0.0/16") == NEW
+        assert now.tables[MAIN].propagated_from(NEW) == {"10.1.0.0/16"}
+        assert now.route_is_active(BOTH, "192.168.0.0/16")
+
+    def test_what_is_made_is_ours(self) -> None:
+        """What the imagined run creates carries the migration's tags, under its role's name."""
+        now = there().look()
+
+        assert now.ours == {
+            GATEWAY_ROLE: "gateway",
+            connection_role(VpnConnectionId("vpn-old")): "connection/vpn-old",
+        }
+
+    def test_a_test_vpc_leaves_nothing(self) -> None:
+        """Step 6 puts up a test VPC and takes it away again."""
+        scene = there(Decisions(test_vpc=TestVpc("10.255.0.0/24")))
+
+        assert set(scene.world.vpcs) == {VPC}
+        assert not scene.world.subnets
+        assert {t.vpc for t in scene.world.tables.values()} == {VPC}
+
+    def test_a_claim_of_yesterday_is_no_hindrance(self) -> None:
+        """A claim that was there at planning is the run's business, not the plan's."""
+        before = a_survey(gateway=a_gateway(tags={Tag.CLAIM: "ann"}))
+
+        planned, _ = walked(opening(a_plan(before=before), {}), FORWARD, Direction.FORWARD)
+
+        assert [str(change) for change in planned[0].changes] == [
+            "claim vgw-old for the run that applies this plan"
+        ]
+
+    def test_real_ids_may_be_given(self) -> None:
+        """What has been made already goes by its id."""
+        made = {GATEWAY_ROLE: "vgw-9", Role("connection/vpn-old"): "vpn-9"}
+
+        _, scene = walked(opening(PLAN, made), FORWARD, Direction.FORWARD)
+
+        assert set(scene.world.gateways) == {OLD, "vgw-9"}
+        assert scene.look().route(BOTH, "192.168.0.0/16") == "vgw-9"
+
+
+class TestBack:
+    """Where the way back ends."""
+
+    def test_the_world_is_as_it_was(self) -> None:
+        """After the cutover backwards and the clean-up, nothing differs but association ids."""
+        _, scene = walked(there(), (*CUTOVER, *CLEAN_UP), Direction.BACK)
+
+        start = opening(PLAN, {}).world
+        assert scene.world.connections == start.connections
+        assert set(scene.world.gateways) == {OLD}
+        assert scene.look().attachment(OLD, VPC) is Attachment.ATTACHED
+        for id_, table in start.tables.items():
+            assert scene.look().tables[id_].propagating == table.propagating
+            assert set(scene.look().tables[id_].routes) == set(table.routes)
+
+
+class TestWorld:
+    """What single changes do to an imagined AWS."""
+
+    def test_a_detached_gateway_leaves_black_holes(self) -> None:
+        """A static route to a gateway that is on no VPC carries nothing."""
+        scene = opening(PLAN, {})
+
+        world = scene.world.after(DetachVpnGateway(OLD, VPC))
+
+        now = Scene(PLAN, world, NOON).look()
+        assert not now.route_is_active(BOTH, "192.168.0.0/16")
+        assert now.tables[BOTH].propagated_from(OLD) == frozenset()
+
+    def test_new_tunnels_wait_for_their_word(self) -> None:
+        """Routes of a gateway appear once somebody has enabled its tunnels, and not before."""
+        world = opening(PLAN, {}).world
+        for change in (
+            CreateVpnGateway(GATEWAY_ROLE),
+            DetachVpnGateway(OLD, VPC),
+            AttachVpnGateway(NEW, VPC),
+            EnablePropagation(MAIN, NEW),
+            ReplaceRoute(BOTH, "192.168.0.0/16", NEW),
+        ):
+            world = world.after(change)
+
+        now = Scene(PLAN, world, NOON).look()
+
+        assert now.state(GATEWAY_ROLE) is State.AVAILABLE
+        assert now.route_is_active(BOTH, "192.168.0.0/16")
+        assert now.tables[MAIN].propagated_from(NEW) == frozenset()
+
+    def test_the_start_is_left_alone(self) -> None:
+        """A change gives another world; the one before stays what it was."""
+        start = opening(PLAN, {}).world
+
+        start.after(DetachVpnGateway(OLD, VPC))
+
+        assert start == opening(PLAN, {}).world
+
+
+class _Stuck(Step):
+    number = 5
+    title = "Wait for Godot"
+    phase = Phase.PREPARE
+
+    def apply(self, plan: object, way: Way, now: Snapshot, told: Told) -> Changes:
+        yield from ()
+
+    def verify(self, plan: object, way: Way, now: Snapshot, told: Told) -> Verdict:
+        return NotYet("he has not come")
+
+
+class _Restless(_Stuck):
+    def apply(self, plan: object, way: Way, now: Snapshot, told: Told) -> Changes:
+        yield DetachVpnGateway(OLD, VPC)
+
+
+class _Hopeless(_Stuck):
+    def verify(self, plan: object, way: Way, now: Snapshot, told: Told) -> Verdict:
+        return Blocked("he is dead", "go home")
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (_Stuck(), "he has not come"),
+        (_Restless(), "he has not come"),
+        (_Hopeless(), "he is dead"),
+    ],
+)
+def test_a_step_without_an_end_is_named(step: Step, told: str) -> None:
+    """A step that can never reach its goal refuses the plan, with its number and its reason."""
+    with pytest.raises(RefusedError, match=f"step 5 .Wait for Godot.*{told}"):
+        walked(opening(PLAN, {}), [step], Direction.FORWARD)
+
+
+def test_two_connections_at_a_time() -> None:
+    """However many connections there are, the walk ends, with every one of them made."""
+    many = tuple(a_connection(f"vpn-{n}", customer_gateway=f"cgw-{n}") for n in range(7))
+    plan = a_plan(before=a_survey(connections=many))
+
+    _, scene = walked(opening(plan, {}), FORWARD, Direction.FORWARD)
+
+    assert len(scene.look().ours) == 8
+    assert all(
+        r.tags[Tag.MIGRATION] == MIGRATION
+        for r in scene.world.connections.values()
+        if r.vpn_gateway == NEW
+    )

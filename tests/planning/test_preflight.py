@@ -1,0 +1,334 @@
+"""The checks that no numbered case speaks of, and what holds for all of them."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.support.builders import (
+    OLD,
+    VPC,
+    a_connection,
+    a_customer_gateway,
+    a_gateway,
+    a_survey,
+    a_table,
+)
+from vpnmigrate.model.decisions import (
+    Decisions,
+    DirectConnect,
+    Exceptions,
+    InsideMode,
+    KeyMode,
+    OldTunnels,
+    TestVpc,
+    Waits,
+)
+from vpnmigrate.model.ec2 import (
+    Attached,
+    CustomerGatewayRecord,
+    RouteRecord,
+    Tag,
+    TunnelRecord,
+    VpcId,
+    VpcRecord,
+    VpnConnectionId,
+)
+from vpnmigrate.model.plan import Finding, Severity
+from vpnmigrate.model.survey import Survey, Unread
+from vpnmigrate.planning.preflight import CHECKS, check
+
+SOURCES = sorted((Path(__file__).parents[2] / "vpnmigrate" / "planning" / "preflight").glob("*.py"))
+LISTED = {VpnConnectionId("vpn-old"): ("169.254.20.0/30", "169.254.20.4/30")}
+
+
+def found(survey: Survey | None = None, decisions: Decisions | None = None) -> dict[str, Finding]:
+    """Give the findings by code."""
+    return {f.code: f for f in check(survey or a_survey(), decisions or Decisions())}
+
+
+class TestEveryCheck:
+    """Rules that hold for all findings."""
+
+    def test_codes_and_names_belong_together(self) -> None:
+        """A code is given to one finding only, and reads VPM-B or VPM-W and three digits."""
+        pairs = [
+            pair
+            for source in SOURCES
+            for pair in re.findall(r'Finding\(\s*"([^"]+)",\s*"([^"]+)"', source.read_text())
+        ]
+
+        assert len(pairs) > 50
+        assert len({code for code, _ in pairs}) == len({name for _, name in pairs}) == len(pairs)
+        assert all(re.fullmatch(r"VPM-[BW]\d{3}", code) for code, _ in pairs)
+
+    def test_every_check_is_asked(self) -> None:
+        """A check that is written is also run."""
+        written = {
+            name
+            for source in SOURCES
+            for name in re.findall(
+                r"^def ([a-z]\w+)\(.*\) -> Findings:", source.read_text(), re.MULTILINE
+            )
+        }
+
+        assert {one.__name__ for one in CHECKS} == written
+
+    def test_the_ordinary_migration_only_warns(self) -> None:
+        """Nothing blocks a healthy gateway with the default decisions."""
+        assert all(f.severity is Severity.WARNS for f in check(a_survey(), Decisions()))
+
+    def test_blockers_come_first(self) -> None:
+        """Whoever reads the findings sees first what has to be done."""
+        survey = a_survey(gateway=a_gateway(tags={Tag.CLAIM: "ann"}))
+
+        severities = [f.severity for f in check(survey, Decisions(asn=1))]
+
+        assert severities[0] is Severity.BLOCKS
+        assert severities == sorted(severities, key=lambda s: s is Severity.WARNS)
+
+
+class TestGateway:
+    """The gateway that is to leave, and its VPC."""
+
+    def test_refuses_an_unavailable_gateway(self) -> None:
+        """A gateway that is being deleted is not migrated."""
+        assert "VPM-B201" in found(a_survey(gateway=a_gateway(state="deleting")))
+
+    @pytest.mark.parametrize("state", ["attaching", "detaching", "wandering"])
+    def test_refuses_a_gateway_in_transition(self, state: str) -> None:
+        """An attachment that is neither there nor gone has to settle first."""
+        assert "VPM-B203" in found(a_survey(gateway=a_gateway(attachment=state)))
+
+    def test_refuses_a_gateway_on_two_vpcs(self) -> None:
+        """A gateway that EC2 shows on two VPCs is not understood, so not touched."""
+        both = (Attached(VPC, "attached"), Attached(VpcId("vpc-2"), "attached"))
+        gateway = msgspec.structs.replace(a_gateway(), attachments=both)
+
+        assert "vpc-1, vpc-2" in found(a_survey(gateway=gateway))["VPM-B204"].evidence
+
+    def test_accepts_a_memory_of_another_vpc(self) -> None:
+        """An attachment that EC2 lists as detached counts for nothing."""
+        both = (Attached(VpcId("vpc-0"), "detached"), Attached(VPC, "attached"))
+        gateway = msgspec.structs.replace(a_gateway(), attachments=both)
+
+        assert not any(code.startswith("VPM-B") for code in found(a_survey(gateway=gateway)))
+
+    def test_refuses_a_vpc_it_cannot_read(self) -> None:
+        """The VPC behind the attachment has to be readable."""
+        assert VPC in found(a_survey(vpcs=()))["VPM-B205"].evidence
+
+    @pytest.mark.parametrize("whose", ["vpc", "table"])
+    def test_refuses_a_shared_vpc(self, whose: str) -> None:
+        """A participant of a shared VPC is sent to its owner."""
+        survey = a_survey(
+            vpcs=(VpcRecord(VPC, owner="999999999999" if whose == "vpc" else ""),),
+            route_tables=(
+                msgspec.structs.replace(
+                    a_table(), owner="999999999999" if whose == "table" else "123456789012"
+                ),
+            ),
+        )
+
+        assert "999999999999" in found(survey)["VPM-B206"].evidence
+
+    @pytest.mark.parametrize(("count", "refused"), [(47, False), (48, True)])
+    def test_refuses_more_tags_than_can_be_copied(self, count: int, refused: bool) -> None:
+        """Three tags of ours have to fit beside those that are copied; AWS's own are not."""
+        tags = {"aws:cloudformation:stack-id": "x", **{f"tag-{n}": "" for n in range(count)}}
+
+        assert ("VPM-B207" in found(a_survey(gateway=a_gateway(tags=tags)))) is refused
+
+    def test_a_change_number_takes_a_tag_too(self) -> None:
+        """With a change number one more tag has to fit."""
+        survey = a_survey(gateway=a_gateway(tags={f"tag-{n}": "" for n in range(47)}))
+
+        assert "VPM-B207" in found(survey, Decisions(change="CHG1"))
+
+    def test_tells_of_a_claim(self) -> None:
+        """Somebody else's claim is told of at planning already."""
+        survey = a_survey(gateway=a_gateway(tags={Tag.CLAIM: "ann@ops"}))
+
+        assert "ann@ops" in found(survey)["VPM-W201"].evidence
+
+    def test_tells_of_tags_of_a_migration(self) -> None:
+        """Whatever carries them before there is a run was made by another one, or tagged."""
+        tags = {str(Tag.MIGRATION): "m-1", str(Tag.ROLE): "gateway"}
+        survey = a_survey(other_gateways=(a_gateway("vgw-x", on=None, tags=tags),))
+
+        assert "vgw-x (m-1)" in found(survey)["VPM-W203"].evidence
+        assert "VPM-W203" not in found(a_survey())
+
+
+class TestConnections:
+    """The old connections and their devices."""
+
+    @pytest.mark.parametrize("devices", [(), (CustomerGatewayRecord("cgw-1", "deleting"),)])  # type: ignore[arg-type]
+    def test_refuses_a_missing_device(self, devices: tuple[CustomerGatewayRecord, ...]) -> None:
+        """A successor needs its customer gateway available."""
+        assert "VPM-B106" in found(a_survey(customer_gateways=devices))
+
+    def test_refuses_to_reuse_the_key_of_a_certificate(self) -> None:
+        """Where a certificate authenticates there is no key to reuse."""
+        device = msgspec.structs.replace(a_customer_gateway(), certificate="arn:aws:acm:x")
+        survey = a_survey(customer_gateways=(device,))
+
+        assert "VPM-B108" in found(survey, Decisions(keys=KeyMode.REUSE))
+        assert "VPM-B108" not in found(survey)
+
+    def test_warns_of_a_connection_that_is_down(self) -> None:
+        """A connection without a tunnel UP cannot prove itself in step 10 unless excepted."""
+        survey = a_survey(connections=(a_connection(up=0),))
+
+        assert "exceptions.connections" in found(survey)["VPM-W103"].fix
+        assert "VPM-W103" not in found(a_survey(connections=(a_connection(up=1),)))
+
+
+class TestDirectConnect:
+    """What cannot be read cannot be ruled out."""
+
+    UNREAD = a_survey(unread=(Unread("direct_connect", "AccessDeniedException"),))
+
+    def test_refuses_what_it_cannot_rule_out(self) -> None:
+        """Direct Connect that may not be read blocks, and the missing actions are named."""
+        fix = found(self.UNREAD)["VPM-B303"].fix
+
+        assert "directconnect:DescribeVirtualInterfaces" in fix
+
+    def test_takes_the_operators_word(self) -> None:
+        """A playbook may vouch for there being none; the plan then says so."""
+        findings = found(self.UNREAD, Decisions(direct_connect=DirectConnect.ABSENT))
+
+        assert "VPM-B303" not in findings
+        assert "VPM-W301" in findings
+
+
+class TestAddresses:
+    """Inside CIDRs as a playbook chooses them."""
+
+    def test_refuses_a_list_that_is_not_used(self) -> None:
+        """Inside CIDRs that another mode would silently ignore are refused."""
+        assert "VPM-B603" in found(decisions=Decisions(inside_cidrs=LISTED))
+
+    def test_refuses_a_list_for_strangers(self) -> None:
+        """A list that names an unknown connection, and so misses a known one, is refused."""
+        cidrs = {VpnConnectionId("vpn-typo"): ("169.254.20.0/30", "169.254.20.4/30")}
+
+        findings = found(decisions=Decisions(inside=InsideMode.LISTED, inside_cidrs=cidrs))
+
+        assert "vpn-typo" in findings["VPM-B604"].evidence
+        assert "vpn-old" in findings["VPM-B605"].evidence
+
+    def test_refuses_to_keep_what_it_does_not_know(self) -> None:
+        """Both inside CIDRs of the old connection have to be known to be kept."""
+        blind = msgspec.structs.replace(
+            a_connection(), tunnels=(TunnelRecord("192.0.2.1"), TunnelRecord("192.0.2.2"))
+        )
+
+        findings = found(a_survey(connections=(blind,)), Decisions(inside=InsideMode.KEEP))
+
+        assert "VPM-B606" in findings
+
+    def test_warns_of_kept_addresses(self) -> None:
+        """Kept addresses must never be open twice on a device."""
+        findings = found(decisions=Decisions(inside=InsideMode.KEEP))
+
+        assert "shut" in findings["VPM-W601"].fix
+        assert not any(code.startswith("VPM-B") for code in findings)
+
+    def test_refuses_kept_addresses_beside_open_old_tunnels(self) -> None:
+        """Keeping the addresses and leaving the old tunnels open contradict each other."""
+        decisions = Decisions(inside=InsideMode.KEEP, old_tunnels=OldTunnels.LEAVE)
+
+        assert "VPM-B607" in found(decisions=decisions)
+
+    def test_warns_of_a_test_network_like_another_vpc(self) -> None:
+        """A test network of some other VPC's may confuse a device that reaches both."""
+        vpcs = (VpcRecord(VPC), VpcRecord(VpcId("vpc-2"), cidrs=("10.255.0.0/16",)))
+
+        findings = found(a_survey(vpcs=vpcs), Decisions(test_vpc=TestVpc("10.255.0.0/24")))
+
+        assert "vpc-2" in findings["VPM-W602"].evidence
+        assert "VPM-B609" not in findings
+
+
+class TestRouting:
+    """What the route tables will feel."""
+
+    def test_tells_of_static_routes(self) -> None:
+        """Routes written by hand drop packets during the outage; they are named."""
+        assert "192.168.0.0/16 in rtb-both" in found()["VPM-W702"].evidence
+
+    def test_tells_of_rivals(self) -> None:
+        """A route elsewhere for some of the same addresses is named with what it overlaps."""
+        table = msgspec.structs.replace(
+            a_table("rtb-1", propagates=OLD, learned=["10.1.0.0/16"]),
+            routes=(
+                RouteRecord("10.1.0.0/16", OLD, "EnableVgwRoutePropagation"),
+                RouteRecord("10.1.2.0/24", "pcx-1"),
+                RouteRecord("10.2.0.0/16", "pcx-2"),
+                RouteRecord("10.0.0.0/8", "local", "CreateRouteTable"),
+            ),
+        )
+
+        evidence = found(a_survey(route_tables=(table,)))["VPM-W703"].evidence
+
+        assert evidence == "rtb-1: 10.1.2.0/24 to pcx-1 overlaps 10.1.0.0/16"
+
+    @pytest.mark.parametrize(("propagates", "told"), [(OLD, True), (None, False)])
+    def test_tells_of_default_routes(self, propagates: str | None, told: bool) -> None:
+        """A default route takes over where propagated routes go away, and nowhere else."""
+        table = a_table("rtb-1", propagates=propagates, static={"0.0.0.0/0": "nat-1"})
+
+        assert ("VPM-W704" in found(a_survey(route_tables=(table,)))) is told
+
+
+class TestOptions:
+    """Device types, waits and exceptions."""
+
+    def test_refuses_device_types_of_nobody(self) -> None:
+        """A device type for a customer gateway that no connection uses is a misspelling."""
+        decisions = Decisions(device_types={"cgw-typo": "Cisco/ISR/12.4"})
+
+        assert "cgw-1" in found(decisions=decisions)["VPM-B702"].fix
+
+    @pytest.mark.parametrize("kind", ["Cisco", "Cisco/ISR", "Cisco//12.4"])
+    def test_refuses_incomplete_device_types(self, kind: str) -> None:
+        """AWS's samples go by vendor, platform and software, all three."""
+        assert "VPM-B703" in found(decisions=Decisions(device_types={"default": kind}))
+
+    def test_accepts_a_device_type_with_commas_and_slashes(self) -> None:
+        """A vendor's name is as AWS writes it."""
+        kind = "Cisco Systems, Inc./ASR 1000/IOS 12.4+"
+
+        assert "VPM-B703" not in found(decisions=Decisions(device_types={"cgw-1": kind}))
+
+    def test_refuses_waits_that_cannot_be(self) -> None:
+        """Traffic cannot hold steady for longer than step 10 may take."""
+        waits = Waits(tunnels=timedelta(seconds=30), steady=timedelta(minutes=1))
+
+        assert "VPM-B704" in found(decisions=Decisions(waits=waits))
+
+    def test_refuses_exceptions_for_strangers(self) -> None:
+        """An exception for an unknown connection would excuse nothing."""
+        exceptions = Exceptions(connections=(VpnConnectionId("vpn-typo"),))
+
+        assert "vpn-old" in found(decisions=Decisions(exceptions=exceptions))["VPM-B801"].fix
+
+    def test_refuses_exceptions_that_are_not_canonical(self) -> None:
+        """A prefix is excepted by the name EC2 gives it."""
+        exceptions = Exceptions(prefixes=("10.1.2.3/16",))
+
+        assert "10.1.0.0/16" in found(decisions=Decisions(exceptions=exceptions))["VPM-B802"].fix
+
+    def test_warns_of_exceptions_never_seen(self) -> None:
+        """An excepted prefix that nobody advertises now may be misspelt."""
+        unseen = Exceptions(prefixes=("10.77.0.0/16",))
+        seen = Exceptions(prefixes=("10.1.0.0/16",))
+
+        assert "VPM-W801" in found(decisions=Decisions(exceptions=unseen))
+        assert "VPM-W801" not in found(decisions=Decisions(exceptions=seen))

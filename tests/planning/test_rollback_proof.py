@@ -1,0 +1,163 @@
+"""Proof of return: every state a plan can reach has a way back, and a planted dead end is found."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from tests.support.builders import (
+    BOTH,
+    OLD,
+    OLD_VPN,
+    PREFIX,
+    a_connection,
+    a_plan,
+    a_survey,
+    a_table,
+)
+from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
+from vpnmigrate.model.decisions import Decisions, OldTunnels, TestVpc
+from vpnmigrate.model.ec2 import State
+from vpnmigrate.model.facts import Existence
+from vpnmigrate.model.plan import Direction, Phase
+from vpnmigrate.planning.rollback_proof import BACK, prove
+from vpnmigrate.steps.base import Met, NotYet, Step
+from vpnmigrate.steps.s02_create_gateway import RemoveGateway
+from vpnmigrate.steps.s07_disable_propagation import StopPropagation
+from vpnmigrate.steps.sequences import CUTOVER, FORWARD
+
+
+class DeleteOldSide(Step):
+    """A step nobody should write: it deletes the old connection right after the swap."""
+
+    number = 9
+    title = "Delete the old connection early"
+    phase = Phase.CUTOVER
+    limit = timedelta(minutes=1)
+
+    def apply(self, plan, way, now, told):
+        yield from (DeleteVpnConnection(old, old) for old in self._left(plan, now))
+
+    def verify(self, plan, way, now, told):
+        return NotYet("the old connection is there") if [*self._left(plan, now)] else Met()
+
+    def _left(self, plan, now):
+        return [old for old in plan.old_connections if now.value(Existence(old)) != State.ABSENT]
+
+
+class DeleteOldGatewayEarly(DeleteOldSide):
+    """The same with the gateway, which the way back would attach again."""
+
+    title = "Delete the old gateway early"
+
+    def apply(self, plan, way, now, told):
+        yield DeleteVpnGateway(plan.old_gateway, plan.old_gateway)
+
+    def verify(self, plan, way, now, told):
+        gone = now.state(plan.old_gateway) is State.ABSENT
+        return Met() if gone else NotYet("the old gateway is there")
+
+
+class ForgetfulCleanUp(RemoveGateway):
+    """Takes its leave without deleting the gateway that step 2 made."""
+
+    def apply(self, plan, way, now, told):
+        return iter(())
+
+    def verify(self, plan, way, now, told):
+        return Met()
+
+
+class Restless(StopPropagation):
+    """Asks for what is done already, for ever."""
+
+    def verify(self, plan, way, now, told):
+        return NotYet("never content")
+
+
+def after(steps, number, planted):
+    """Give *steps* with *planted* behind the one of that number."""
+    index = next(i for i, step in enumerate(steps) if step.number == number)
+    return (*steps[: index + 1], planted, *steps[index + 1 :])
+
+
+WORLDS = {
+    "ordinary": a_survey(),
+    "no tables": a_survey(route_tables=()),
+    "static and edge": a_survey(
+        connections=(a_connection(), a_connection("vpn-second")),
+        route_tables=(
+            a_table(BOTH, propagates=OLD, learned=[PREFIX], static={"192.168.0.0/16": OLD}),
+            a_table("rtb-edge", edge_of=OLD),
+            a_table("rtb-six", static={"2001:db8::/32": OLD, "pl-1": OLD}),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize(
+    "decisions",
+    [
+        Decisions(),
+        Decisions(old_tunnels=OldTunnels.LEAVE),
+        Decisions(test_vpc=TestVpc("172.31.0.0/24")),
+    ],
+    ids=["standard", "unattended", "test VPC"],
+)
+def test_every_state_of_a_plan_has_a_way_back_and_forward(world, decisions):
+    """From every state, whole or half-way, the steps lead back to before and forward to the end."""
+    proof = prove(a_plan(before=WORLDS[world], decisions=decisions))
+
+    assert proof.holds, proof.dead_ends
+    assert proof.states > len(FORWARD) * 2
+
+
+def test_the_longest_way_back_is_told():
+    """The longest way back begins at the end of the cutover and has a limit that adds up."""
+    plan = a_plan()
+
+    back = prove(plan).back
+
+    assert back.begins.startswith("step 10")
+    # Off in two tables; detach, attach; on in two and one route; three deletions or claims.
+    assert back.changes >= 2 + 2 + 3
+    assert back.cutover == sum((step.limit_for(plan) for step in CUTOVER), timedelta(0))
+
+
+@pytest.mark.parametrize(
+    ("planted", "why"),
+    [
+        (DeleteOldSide(), f"lost its connections.*{OLD_VPN}|{OLD_VPN}.*not there"),
+        (DeleteOldGatewayEarly(), f"{OLD} is gone"),
+    ],
+    ids=["connection", "gateway"],
+)
+def test_a_planted_dead_end_is_found(planted, why):
+    """A step that destroys what the way back needs is found, with the state and the reason."""
+    proof = prove(a_plan(), forward=after(FORWARD, 9, planted))
+
+    back = [end for end in proof.dead_ends if end.way is Direction.BACK]
+    assert not proof.holds
+    assert any(planted.title in end.state or "delete" in end.state for end in back), back
+    assert any(re.search(why, end.why) for end in back), back
+
+
+def test_a_way_back_that_leaves_something_is_a_dead_end():
+    """A rollback that ends differently from before does not count as a way back."""
+    forgetful = [ForgetfulCleanUp() if isinstance(each, RemoveGateway) else each for each in BACK]
+
+    proof = prove(a_plan(), back=forgetful)
+
+    assert {end.why.split(";")[0] for end in proof.dead_ends} == {"gateway is left"}
+
+
+def test_steps_that_never_end_are_a_dead_end():
+    """Steps that ask for nothing and are never content have no bounded way."""
+    restless = [Restless() if isinstance(each, StopPropagation) else each for each in BACK]
+
+    proof = prove(a_plan(), back=restless)
+
+    assert any("never content" in end.why for end in proof.dead_ends)

@@ -1,0 +1,184 @@
+"""The documentation holds together: links lead somewhere, citations exist, pages are current."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import botocore.session
+import msgspec
+import pytest
+from botocore import xform_name
+
+from vpnmigrate.errors import Exit
+from vpnmigrate.model.changes import AwsChange
+from vpnmigrate.steps.sequences import FORWARD, RETIRE
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+WRITTEN_BY_THE_PROGRAM = {"sheet.md", "report.md", "runbook.md"}
+STEP_PAGES = sorted((ROOT / "docs" / "steps").glob("*.md"))
+
+_SHELL = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
+_CITED = re.compile(r"\bdomain\.md,? (\d+(?:\.\d+)?)")
+
+
+def _prose(page: Path) -> str:
+    return _FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def _links(page: Path) -> list[str]:
+    return [link for link in _LINK.findall(_prose(page)) if not re.match(r"[a-z]+:", link)]
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", _prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """A relative link names a file of this tree, and its anchor a heading in it."""
+    broken = []
+    for link in _links(page):
+        name, _, anchor = link.partition("#")
+        there = (page.parent / name).resolve() if name else page
+        if not there.exists() or (anchor and anchor not in _anchors(there)):
+            broken.append(link)
+
+    assert not broken
+
+
+def test_every_page_can_be_found_from_the_readme() -> None:
+    """Walking links from the README, a reader reaches every page."""
+    seen: set[Path] = set()
+    ahead = [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        if page in seen or not page.exists():
+            continue
+        seen.add(page)
+        ahead += [
+            there
+            for link in _links(page)
+            if (there := (page.parent / link.partition("#")[0]).resolve()).suffix == ".md"
+        ]
+
+    assert not [str(page.relative_to(ROOT)) for page in PAGES if page not in seen]
+
+
+def test_every_cited_fact_about_aws_exists() -> None:
+    """A section of domain.md that the code or a page cites is there to be read."""
+    facts = (ROOT / "docs" / "domain.md").read_text(encoding="utf-8")
+    sections = set(re.findall(r"^#+ (\d+(?:\.\d+)?)", facts, re.MULTILINE))
+    sources = [*(ROOT / "vpnmigrate").rglob("*.py"), *(ROOT / "playbooks").rglob("*"), *PAGES]
+
+    missing = {
+        f"{path.relative_to(ROOT)}: {number}"
+        for path in sources
+        if path.is_file()
+        for number in _CITED.findall(path.read_text(encoding="utf-8"))
+        if number not in sections
+    }
+
+    assert not missing
+
+
+def test_every_page_that_the_code_names_exists() -> None:
+    """The program sends its reader to no page that is not there."""
+    there = {page.name for page in PAGES} | WRITTEN_BY_THE_PROGRAM
+
+    missing = {
+        f"{path.relative_to(ROOT)}: {page}"
+        for path in (ROOT / "vpnmigrate").rglob("*.py")
+        for page in re.findall(r"\b[\w-]+\.md\b", path.read_text(encoding="utf-8"))
+        if page not in there
+    }
+
+    assert not missing
+
+
+@pytest.mark.parametrize("step", [*FORWARD, RETIRE[1]], ids=lambda step: f"step {step.number}")
+def test_every_step_has_its_page(step) -> None:
+    """Each of the eleven steps has a page under its own title."""
+    page = ROOT / "docs" / "steps" / f"{step.number:02}.md"
+
+    assert page.read_text(encoding="utf-8").startswith(f"# Step {step.number}: {step.title}\n")
+
+
+def _commands(page: Path) -> list[list[str]]:
+    blocks = re.findall(
+        r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("aws ")]
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs" / "steps").glob("*.md")), ids=lambda p: p.stem
+)
+def test_the_commands_by_hand_exist(page: Path) -> None:
+    """Each AWS CLI command on a step's page names an operation and parameters that there are."""
+    loader = botocore.session.get_session()
+    for _, service, verb, *arguments in _commands(page):
+        model = loader.get_service_model(service)
+        operations = {xform_name(name, "-"): name for name in model.operation_names}
+        assert verb in operations
+        shape = model.operation_model(operations[verb]).input_shape
+        known = {xform_name(name, "-") for name in (shape.members if shape else ())}
+        given = {word[2:] for word in arguments if word.startswith("--")}
+        assert given <= known | {"query", "output", "dry-run"}
+
+
+def test_every_exit_code_is_explained() -> None:
+    """The page on exit codes has one row for each, by number and name."""
+    page = (ROOT / "docs" / "reference" / "exit-codes.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \| `([a-z-]+)` \|", page, re.MULTILINE)
+
+    assert [(str(code.value), code.name.lower().replace("_", "-")) for code in Exit] == rows
+
+
+def test_generated_pages_are_current() -> None:
+    """What is generated from the program and the tests is what `make docs` would write."""
+    check = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "write_docs.py"), "--check"],
+        check=False,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        encoding="utf-8",
+    )
+
+    assert (check.returncode, check.stderr) == (0, "")
+
+
+def test_the_permissions_page_names_every_action() -> None:
+    """Each operation of EC2, Direct Connect and Service Quotas that the program sends is listed."""
+    page = (ROOT / "docs" / "how-to" / "permissions.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`?\"?((?:ec2|directconnect|servicequotas|sts):[A-Z]\w+)", page))
+    sources = [*(ROOT / "vpnmigrate" / "aws").rglob("*.py")]
+    read = {
+        action
+        for path in sources
+        for action in re.findall(
+            r"\"((?:ec2|directconnect|servicequotas|sts):[A-Z]\w+)\"",
+            path.read_text(encoding="utf-8"),
+        )
+    }
+    sent = {f"ec2:{_operation(change)}" for change in get_args(AwsChange)}
+
+    assert read | sent | {"ec2:CreateTags", "ec2:DeleteTags"} <= listed
+
+
+def _operation(change: type) -> str:
+    """Return the operation that *change* sends with every text field filled."""
+    filled = {field.name: "x" for field in msgspec.structs.fields(change)}
+    return str(change(**filled).call)

@@ -1,0 +1,117 @@
+"""Simulated hosts whose clocks are wrong and are set: drawn, carried out, and judged."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.builders import NOON
+from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal.chain import read_chain
+from vpnmigrate.journal.records import ClockMoved, Entry, OutageBegan, OutageEnded
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.rehearsal.simulation.clocks import Clocks, Hosts, Jump, Move, TimeJudge
+from vpnmigrate.rehearsal.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
+from vpnmigrate.rehearsal.simulation.search import schedule_of
+from vpnmigrate.rehearsal.simulation.topology import topology
+from vpnmigrate.rehearsal.simulation.trial import setting_of, try_out
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+def test_seeds_draw_clocks_that_jump_both_ways_and_slow_answers() -> None:
+    """In a process, between processes, between hosts."""
+    drawn = [schedule_of(seed) for seed in range(200)]
+    jumps = [jump.by for schedule in drawn for jump in schedule.clocks.jumps]
+    moves = [move for schedule in drawn for move in schedule.clocks.moves]
+
+    assert min(jumps) < -HOUR < HOUR < max(jumps)
+    for elsewhere in (False, True):
+        offs = [move.by for move in moves if move.elsewhere is elsewhere]
+        assert min(offs) < -HOUR < HOUR < max(offs)
+    assert any(schedule.mishaps.slow for schedule in drawn)
+    assert any(schedule.clocks == Clocks() for schedule in drawn)
+
+
+def test_a_host_gives_each_process_its_clock() -> None:
+    """A jump comes in its turn; a move comes with the next process, on this boot or another."""
+    true = VirtualClock(NOON)
+    hosts = Hosts(Clocks((Jump(2, HOUR),), (Move(-2 * HOUR, elsewhere=True),)))
+
+    first = hosts.begin(true)
+    hosts.mind(1)
+    assert (first.wall(), first.ahead()) == (NOON, timedelta(0))
+    hosts.mind(2)
+    assert (first.wall(), first.now(), first.ahead()) == (NOON + HOUR, NOON, HOUR)
+    assert hosts.was_set
+    second = hosts.begin(true)
+
+    assert (second.wall(), second.now()) == (NOON - HOUR, NOON - HOUR)
+    assert second.stamp().boot != first.stamp().boot
+    assert not hosts.was_set
+
+
+@pytest.mark.parametrize("course", [Course.RETURN, Course.TURNED, Course.RETIRE])
+@pytest.mark.parametrize("by", [HOUR, -HOUR])
+def test_a_trial_says_that_its_clocks_were_set_and_ends_as_ever(
+    course: Course, by: timedelta
+) -> None:
+    """With a death, a jump in a process, another host, and answers that take their time."""
+    schedule = Schedule(
+        course,
+        kills=(Kill(9, Moment.BEFORE_ANSWER),),
+        mishaps=Mishaps(7, slow=0.05),
+        clocks=Clocks((Jump(3, by),), (Move(-2 * by, elsewhere=False), Move(by, elsewhere=True))),
+    )
+
+    outcome = try_out(setting_of(topology(1)), schedule)
+
+    assert (outcome.error, outcome.broken) == ("", ())
+    assert outcome.deaths == 1
+    assert outcome.strikes > 0
+    entries = read_chain(outcome.journal, setting_of(topology(1)).plan.migration).entries
+    told = [entry.record.by for entry in entries if isinstance(entry.record, ClockMoved)]
+    assert {moved > timedelta(0) for moved in told} == {True, False}
+
+
+def judged(*entries: tuple[Entry, timedelta]) -> list[str]:
+    """Judge *entries*, each written at its true moment after noon."""
+    judge, state = TimeJudge(), RunState()
+    broken: list[str] = []
+    for entry, true in entries:
+        state = replay((entry,), state)
+        broken += judge.of_entry(entry, NOON + true, state)
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("told", "boots", "wrong"),
+    [
+        (3 * MINUTE, "aa", False),
+        (0 * MINUTE, "aa", True),
+        (HOUR, "aa", True),
+        (HOUR, "ab", False),
+        (-HOUR, "ab", True),
+    ],
+)
+def test_an_outage_that_one_machine_has_measured_has_to_be_right(
+    told: timedelta, boots: str, wrong: bool
+) -> None:
+    """What two machines have seen nobody can measure, but it never lasts less than nothing."""
+    ended = NOON + told
+    broken = judged(
+        (Entry(1, NOON, OutageBegan(NOON), boots[0]), 0 * MINUTE),
+        (Entry(2, max(NOON, ended), OutageEnded(ended, told), boots[1]), 3 * MINUTE),
+    )
+
+    assert bool(broken) is wrong
+
+
+def test_a_journal_does_not_go_back_in_time() -> None:
+    """Each line is from after the line before it."""
+    assert judged(
+        (Entry(1, NOON, ClockMoved(HOUR)), 0 * MINUTE),
+        (Entry(2, NOON - MINUTE, ClockMoved(HOUR)), 1 * MINUTE),
+    )

@@ -1,0 +1,216 @@
+"""A night by the book, killed at every line that its journal gains: gates, approvals and all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from tests.support.builders import MIGRATION, NOON
+from tests.support.counts import share
+from tests.support.stage import Lookout, Postbox, Stage
+from vpnmigrate.engine.commit_confirm import CommitConfirm
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.runner import Runner
+from vpnmigrate.journal.records import (
+    Approved,
+    Confirmed,
+    ConfirmWished,
+    Continued,
+    Entry,
+    Paused,
+    Record,
+    StepSettled,
+    TrafficVerified,
+)
+from vpnmigrate.journal.state import RunStatus
+from vpnmigrate.model.approval import Approval, Rehearsed
+from vpnmigrate.model.decisions import Approvals, Decisions, OldTunnels, Waits, Window
+from vpnmigrate.planning.approvals import sealed
+from vpnmigrate.planning.planner import fingerprint
+from vpnmigrate.sandbox.faults import Killed
+
+pytestmark = pytest.mark.no_cover
+
+HOUR = timedelta(hours=1)
+BY_THE_BOOK = Decisions(
+    old_tunnels=OldTunnels.LEAVE,
+    window=Window(NOON, NOON + 6 * HOUR, "noon to six, UTC"),
+    approvals=Approvals(required=1),
+    rehearsed_within=timedelta(days=7),
+    waits=Waits(soak=timedelta(minutes=1)),
+)
+EXPECTED = {
+    "Approved",
+    "Armed",
+    "BaselineTaken",
+    "Confirmed",
+    "ConfirmWished",
+    "Continued",
+    "GatesSeen",
+    "OutageBegan",
+    "OutageEnded",
+    "Paused",
+    "TrafficVerified",
+}
+"""What this night writes beside changes and steps, so that a kill meets each of them."""
+
+
+class Dog:
+    """A watchdog that is always at its post."""
+
+    def start(self) -> int:
+        return 700
+
+    def on_duty(self) -> bool:
+        return True
+
+
+class Pen:
+    """Writes are counted over all processes of a night; one of them is the last of its process."""
+
+    def __init__(self, last: int = 0, *, arrives: bool = False) -> None:
+        self.last, self.arrives = last, arrives
+        self.written = 0
+        self.kinds: Counter[str] = Counter()
+
+
+class Mortal(Postbox):
+    """A journal whose process dies before its last write is durable, or right after it is."""
+
+    def __init__(self, stage: Stage, pen: Pen) -> None:
+        super().__init__(stage.clock, stage.entries, stage.letters)
+        self._pen = pen
+
+    def write(self, *records: Record) -> None:
+        pen = self._pen
+        pen.written += 1
+        dies = pen.written == pen.last
+        if dies and not pen.arrives:
+            raise Killed("before it was durable")
+        super().write(*records)
+        pen.kinds.update(type(record).__name__ for record in records)
+        if dies:
+            raise Killed("once it was durable")
+
+    def fold_inbox(self) -> None:
+        while self._letters:
+            # As in the real inbox: what is durable is removed, and nothing before that.
+            self.write(self._letters[0])
+            self._letters.pop(0)
+
+
+class Colleagues(Lookout):
+    """Pause and continue after step 3, and a confirmation in the soak."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(self._on_entry)
+        self._stage = stage
+
+    def _on_entry(self, entry: Entry) -> None:
+        match entry.record:
+            case StepSettled(number=3, cleaning=False):
+                self._stage.letters += [Paused("bob", "desk"), Continued("bob", "desk")]
+            case TrafficVerified():
+                self._stage.letters.append(Confirmed("ann", "desk"))
+            case _:
+                pass  # nobody has anything to say
+
+
+def a_night(stage: Stage) -> Stage:
+    """Approve and rehearse the plan of *stage*."""
+    plan = stage.plan = msgspec.structs.replace(stage.plan, fingerprint=fingerprint(stage.plan))
+    approval = sealed(
+        Approval(
+            fingerprint=plan.fingerprint,
+            migration=MIGRATION,
+            approver="arn:aws:iam::123456789012:user/bob",
+            account=plan.account,
+            user="bob",
+            host="desk",
+            at=NOON,
+            expires=NOON + timedelta(days=7),
+        )
+    )
+    stage.letters.append(Approved(approval))
+    return stage
+
+
+def spend(stage: Stage, pen: Pen, journey=Runner.forward) -> int:
+    """Go on *journey* with as many processes as it takes; give how many died."""
+    rehearsed = Rehearsed(
+        fingerprint=stage.plan.fingerprint,
+        at=NOON,
+        tool="test",
+        passed=True,
+        cutover=timedelta(minutes=3),
+        back={10: timedelta(minutes=4)},
+    )
+    for deaths in range(3):
+        # Who resumes pastes the command that status gives, which has no flag.
+        wish = None if stage.records(ConfirmWished) else timedelta(minutes=15)
+        try:
+            stage.run(
+                journey,
+                journal=Mortal(stage, pen),
+                lookout=Colleagues(stage),
+                papers=Papers("ann", rehearsed),
+                commit=CommitConfirm(wish, Dog(), "desk"),
+            )
+        except Killed:
+            stage.clock.sleep(timedelta(seconds=1))
+            if stage.state.finished:
+                return deaths + 1  # the same command again has nothing to do
+        else:
+            return deaths
+    pytest.fail("it never comes to an end")
+
+
+def ends(stage: Stage) -> tuple[object, ...]:
+    """Say how a night ended: in AWS, by role, and in the journal."""
+    now = stage.look()
+    by_id = {id_: role for role, id_ in now.ours.items()}
+    facts = str(sorted(f"{fact}={value}" for fact, value in now.facts.items()))
+    for id_, role in by_id.items():
+        facts = facts.replace(id_, role)
+    return facts, stage.state.status, stage.state.traffic, stage.state.puzzles
+
+
+@pytest.fixture(scope="module")
+def dusk(tmp_path_factory) -> Stage:
+    return a_night(Stage(tmp_path_factory.mktemp("vault"), decisions=BY_THE_BOOK))
+
+
+def from_dusk(dusk: Stage) -> Stage:
+    """Give a night of its own that begins where *dusk* is."""
+    stage = dusk.branch()
+    stage.letters = list(dusk.letters)
+    return stage
+
+
+@pytest.mark.parametrize("arrives", [False, True], ids=["lost", "durable"])
+@pytest.mark.parametrize("journey", [Runner.forward, Runner.back], ids=["on", "back"])
+def test_a_night_killed_at_any_line_ends_like_one_that_was_not(dusk, arrives, journey):
+    """Wherever its process dies while writing, the next one ends alike, forward and turned back."""
+    whole, pen = from_dusk(dusk), Pen()
+    spend(whole, pen)
+    if journey is Runner.back:
+        spend(whole, Pen(), journey)
+    wanted = ends(whole)
+    assert set(pen.kinds) >= EXPECTED
+
+    wrong = []
+    every = range(1, pen.written + 1)
+    # The way back begins from the same lines; an ordinary run turns back at some of them.
+    for last in share(every, one_in=4) if journey is Runner.back else every:
+        stage, mortal = from_dusk(dusk), Pen(last, arrives=arrives)
+        deaths = spend(stage, mortal)
+        if journey is Runner.back:
+            spend(stage, Pen(), journey)
+        if deaths != 1 or ends(stage) != wanted:
+            wrong.append((last, deaths, stage.entries[-1], ends(stage)[1:]))
+
+    assert wrong == []
+    assert whole.state.status in {RunStatus.CUT_OVER, RunStatus.ROLLED_BACK}

@@ -1,0 +1,155 @@
+"""Properties of whole migrations, for any drawn world: predicted ends, and ways that repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.support.builders import snapshot_by_tag
+from tests.support.stage import Lookout, Roads, Signal
+from vpnmigrate.aws.account import Account
+from vpnmigrate.engine.observe import Claimant
+from vpnmigrate.engine.runner import Runner, Surroundings
+from vpnmigrate.errors import PreflightError
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.model.ec2 import Role, Tag, VpnGatewayId
+from vpnmigrate.model.plan import GATEWAY_ROLE
+from vpnmigrate.planning.planner import fingerprint, unexpected
+from vpnmigrate.planning.rollback_proof import FEW, prove
+from vpnmigrate.rehearsal.simulation.invariants import configuration, truth_of
+from vpnmigrate.rehearsal.simulation.topology import STOPS_PLANNING, topology
+from vpnmigrate.rehearsal.simulation.trial import Setting, setting_of
+from vpnmigrate.sandbox.client.direct import DirectClients
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+
+pytestmark = pytest.mark.no_cover
+
+some = settings(max_examples=10, phases=(Phase.explicit, Phase.generate))
+"""A failing seed is as small as it gets: there is nothing to shrink."""
+seeds = st.integers(min_value=0, max_value=1_000_000)
+
+
+class NoVault:
+    """Keeps nothing of a device file but that it was there."""
+
+    def keep(self, connection: str, name: str, text: str) -> str:
+        return f"hash of {name}"
+
+
+class Walk:
+    """One world with a plan of it, and journeys on it one after the other."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.plan = setting.plan
+        self.world = setting.world()
+        self.reaction = setting.topology.reaction
+        self.account = Account(DirectClients(self.world), self.world.clock, NoVault())
+        self.journal = MemoryJournal(self.world.clock)
+
+    def go(self, *journeys) -> None:
+        """Go on each journey, in a process of its own."""
+        for journey in journeys:
+            around = Surroundings(
+                ec2=self.account,
+                journal=self.journal,
+                people=DeviceEngineer(self.world, self.reaction),
+                observer=Lookout(),
+                clock=self.world.clock,
+                interruption=Signal(),
+                paths=Roads(),
+                claimant=Claimant("ann@desk"),
+            )
+            journey(Runner(self.plan, around))
+            self.journal = MemoryJournal(self.world.clock, self.journal.entries)
+
+    @property
+    def made(self) -> Mapping[Role, str]:
+        """What was created, by role."""
+        return snapshot_by_tag(self.account.look(self.plan), self.plan.migration).ours
+
+    def settle(self) -> None:
+        """Let everything come to its end, and every lag pass."""
+        self.world.clock.sleep(timedelta(hours=2))
+
+    @property
+    def configured(self) -> frozenset[str]:
+        """How the world is configured once everything has settled."""
+        self.settle()
+        with self.world.to_be_read() as state:
+            lines = configuration(truth_of(state, self.plan.vpc, self.plan.migration))
+        # Which tunnels are up is the engineer's doing; which attempt it was is meant to differ.
+        told = (line for line in lines if not line.endswith(" is up"))
+        return frozenset(line.partition(f"{Tag.ATTEMPT}=")[0] for line in told)
+
+
+def a_walk(seed: int) -> Walk | None:
+    """Draw a world and plan it; None if its temper forbids the migration."""
+    drawn = topology(seed)
+    try:
+        setting = setting_of(drawn)
+    except PreflightError:
+        return None
+    return None if drawn.stops else Walk(setting)
+
+
+@some
+@given(seeds)
+def test_the_predicted_end_is_the_simulated_one(seed):
+    """Whatever the world, apply ends as its plan said, fact by fact."""
+    walk = a_walk(seed)
+    if walk is None:
+        return
+
+    walk.go(Runner.forward)
+
+    walk.settle()
+    after = walk.account.survey(VpnGatewayId(walk.made[GATEWAY_ROLE]))
+    assert unexpected(walk.plan, walk.made, after) == ()
+
+
+@some
+@given(seeds)
+def test_apply_rollback_apply_is_the_same_as_apply(seed):
+    """A migration that was taken back and tried again ends like one that was not."""
+    once, again = a_walk(seed), a_walk(seed)
+    if once is None or again is None:
+        return
+
+    once.go(Runner.forward)
+    again.go(Runner.forward, Runner.back, Runner.forward)
+
+    assert again.configured == once.configured
+
+
+@some
+@given(seeds)
+def test_rollback_ends_as_it_began(seed):
+    """Nothing is left of an attempt that was taken back, and nothing is missing."""
+    before, walk = a_walk(seed), a_walk(seed)
+    if before is None or walk is None:
+        return
+
+    walk.go(Runner.forward, Runner.back)
+
+    assert walk.configured == before.configured
+
+
+@settings(max_examples=15)
+@given(seeds)
+def test_any_drawn_world_gives_a_plan_or_a_named_refusal(seed):
+    """Planning knows every drawn world: a valid plan that proves its way back, or a finding."""
+    drawn = topology(seed)
+    if drawn.stops == STOPS_PLANNING:
+        with pytest.raises(PreflightError) as refusal:
+            setting_of(drawn)
+        assert refusal.value.findings
+        return
+
+    plan = setting_of(drawn).plan
+
+    assert plan.fingerprint == fingerprint(plan)
+    assert len(plan.before.route_tables) > FEW or prove(plan).holds

@@ -1,0 +1,190 @@
+"""A rehearsal: the production runner, on a sandbox of the plan's own survey."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.report.examples import BEGAN
+from tests.support.builders import a_proof
+from vpnmigrate.aws.account import Reader
+from vpnmigrate.aws.session import Clients
+from vpnmigrate.cli.commands.sandbox import load
+from vpnmigrate.commands import cli
+from vpnmigrate.model.clock import VirtualClock
+from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
+from vpnmigrate.model.ec2 import MigrationId, RouteTableId
+from vpnmigrate.planning.planner import plan_from
+from vpnmigrate.rehearsal.rehearse import BOUNDARIES, Made, Passage, Rehearsal, rehearse, result_of
+from vpnmigrate.report import rehearsal as view
+from vpnmigrate.sandbox.client.boto import session_for
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.steps.route_lookup import Kind, Row, Winner
+
+TO = "10.9.0.0/16"
+
+
+def a_plan_of(scenario, decisions=None):
+    """Plan for the world of a scenario that comes with the program."""
+    loaded = load(scenario)
+    clock = VirtualClock()
+    session = session_for(world_of(loaded, clock))
+    survey = Reader(Clients(lambda: session), clock).survey(loaded.gateways[0].id)
+    return plan_from(
+        survey,
+        decisions or Decisions(),
+        "standard",
+        migration=MigrationId("m-1"),
+        made=BEGAN,
+        tool="0.1.0",
+    )
+
+
+def silence(_):
+    pass
+
+
+class TestRehearse:
+    def test_every_kind_of_table_and_connection_comes_back(self):
+        """Whatever step is turned back from, the end equals the beginning in every fact."""
+        found = rehearse(a_plan_of("three-connections", Decisions(asn=65099)), silence)
+
+        assert [passage.failure for passage in found.back] == [""] * len(BOUNDARIES)
+        assert [passage.differences for passage in found.back] == [()] * len(BOUNDARIES)
+        assert all(row.same for row in found.forward.routes)
+        assert {row.before.kind for row in found.forward.routes} >= {Kind.STATIC, Kind.PROPAGATED}
+        assert all(p.routes and not p.rerouted for p in (found.forward, *found.back))
+        assert found.good
+
+    def test_turning_back_before_the_cutover_interrupts_nothing(self):
+        """Only a rollback from step 7 on costs an outage."""
+        found = rehearse(a_plan_of("single-static"), silence)
+
+        down = [passage.boundary for passage in found.back if passage.outage]
+        assert down in ([7, 8, 9, 10], [8, 9, 10])
+        assert [p.restored > timedelta(0) for p in found.back] == [
+            p.outage > timedelta(0) for p in found.back
+        ]
+
+    def test_a_test_vpc_is_built_and_taken_away(self):
+        """Step 6 is rehearsed as well when the plan asks for it."""
+        plan = a_plan_of("single-bgp", Decisions(test_vpc=TestVpc("10.200.0.0/24")))
+
+        found = rehearse(plan, silence)
+
+        made = [made.what for made in found.forward.changes if made.step == 6]
+        assert "create test VPC 10.200.0.0/24" in made
+        assert any(what.startswith("delete test VPC") for what in made)
+        assert found.good
+
+    def test_what_does_not_settle_is_reported(self):
+        """A plan that gives the device engineer no time fails here, and not in the window."""
+        hasty = Decisions(waits=Waits(tunnels=timedelta(seconds=31)))
+
+        found = rehearse(a_plan_of("single-bgp", hasty), silence)
+
+        assert not found.good
+        assert "did not settle" in found.forward.failure
+
+    def test_no_account_can_be_reached(self, socket_disabled, monkeypatch):
+        """Neither profile nor endpoint nor network has a say: it is the sandbox or nothing."""
+        plan = a_plan_of("single-bgp")
+        monkeypatch.setenv("AWS_PROFILE", "there-is-no-such-profile")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+
+        assert rehearse(plan, silence).good
+
+
+GOOD = Passage(0, (Made(2, "create it"), Made(7, "stop it")), timedelta(seconds=101), timedelta(1))
+
+
+@pytest.fixture
+def found():
+    back = tuple(
+        Passage(
+            boundary,
+            (Made(7, "back"),),
+            timedelta(seconds=5 * (boundary > 6)),
+            timedelta(seconds=9),
+            timedelta(seconds=3 * (boundary > 6)),
+        )
+        for boundary in BOUNDARIES
+    )
+    return Rehearsal(GOOD, back, a_proof())
+
+
+def test_what_is_kept_says_how_long_each_way_takes():
+    """The result names the plan, and is good only if every passage was."""
+    plan = a_plan_of("single-bgp")
+    rehearsal = rehearse(plan, silence)
+
+    kept = result_of(rehearsal, plan, BEGAN, "0.1.0")
+
+    assert (kept.fingerprint, kept.at, kept.passed) == (plan.fingerprint, BEGAN, True)
+    assert timedelta(seconds=30) < kept.cutover < rehearsal.forward.took
+    assert kept.rollback == max(passage.restored for passage in rehearsal.back) > timedelta(0)
+    bad = replace(rehearsal, forward=replace(rehearsal.forward, failure="no"))
+    assert not result_of(bad, plan, BEGAN, "0.1.0").passed
+
+
+APPLY = cli("apply", "plan.json")
+
+
+class TestView:
+    def test_shows_changes_outage_and_each_way_back(self, found):
+        """The change board reads what was done, how long traffic was down, and the way back."""
+        text = view.text(found, file="plan.json", kept="k.json", on=APPLY)
+
+        assert "    - create it" in text
+        assert "outage 1 min 41 s" in text
+        assert text.count("not interrupted") == 6
+        assert text.count("as before") == 10
+        assert "vpnmigrate apply plan.json" in text
+        assert all(len(line) <= 80 for line in text.splitlines())
+
+    def test_a_problem_is_named_and_nothing_is_recommended(self, found):
+        """A failed rehearsal does not say how to apply the plan."""
+        left = Passage(
+            3, (), timedelta(0), timedelta(0), differences=("left behind: vgw-9 (gateway)",)
+        )
+        bad = Rehearsal(found.forward, (*found.back[:2], left, *found.back[3:]), a_proof())
+
+        text = view.text(bad, file="plan.json", kept="k.json", on=None)
+
+        assert "PROBLEM, back from step 3:\n  - left behind: vgw-9 (gateway)" in text
+        assert "DIFFERS" in text
+        assert "vpnmigrate apply" not in text
+
+    def test_a_plan_that_hardship_found_unsafe_is_not_recommended(self, found):
+        """A good rehearsal is not enough where a run with faults did not end safely."""
+        hard = ["1 DID NOT END SAFELY"]
+        text = view.text(found, file="plan.json", kept="k.json", on=None, more=hard)
+        document = view.as_json(found, file="plan.json", kept="k.json", on=None)
+
+        assert "vpnmigrate apply" not in text
+        assert document["next"] == ""
+
+    def test_a_destination_that_leads_elsewhere_is_a_problem(self):
+        """A rehearsal that ends with another next hop is not good, and names table and prefix."""
+        old, other = Winner(target="vgw-1", destination=TO), Winner(target="igw-1", destination=TO)
+        row = Row(RouteTableId("rtb-1"), (TO,), old, other, same=False)
+        strayed = Rehearsal(replace(GOOD, routes=(row,)), (), a_proof())
+
+        text = view.text(strayed, file="plan.json", kept="k.json", on=None)
+
+        assert not strayed.good
+        assert "10.9.0.0/16: vgw-1 -> igw-1   DIFFERS" in text
+        assert "rtb-1: 10.9.0.0/16 went to vgw-1 before and goes to igw-1 now" in text
+
+    def test_json_has_the_same(self, found):
+        """A program can judge a rehearsal."""
+        document = json.loads(
+            json.dumps(view.as_json(found, file="plan.json", kept="k.json", on=APPLY))
+        )
+
+        assert document["good"] is True
+        assert document["forward"]["outage"] == 101.0
+        assert [leg["boundary"] for leg in document["back"]] == list(BOUNDARIES)

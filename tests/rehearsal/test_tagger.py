@@ -1,0 +1,166 @@
+"""A hostile tagger at every boundary, on everything: the run touches only what it made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+
+import pytest
+from msgspec.structs import replace as with_fields
+
+from tests.rehearsal.test_trials import small
+from tests.support.counts import share
+from vpnmigrate.model.changes import DeleteVpnConnection
+from vpnmigrate.model.decisions import Decisions, TestVpc
+from vpnmigrate.model.ec2 import GatewayRecord, Tag, VpcId, VpcRecord, VpnConnectionId, VpnGatewayId
+from vpnmigrate.planning.ownership import roles_of
+from vpnmigrate.rehearsal.simulation.schedule import Course, Mishaps, Schedule
+from vpnmigrate.rehearsal.simulation.search import schedule_of
+from vpnmigrate.rehearsal.simulation.tagger import Tagging, Trick, drawn_taggings, tagged
+from vpnmigrate.rehearsal.simulation.topology import Topology
+from vpnmigrate.rehearsal.simulation.trial import (
+    MIGRATION,
+    TrialResult,
+    setting_of,
+    try_out,
+    wrong_with,
+)
+
+ROLES = 4
+"""Gateway, successor, test VPC, test subnet."""
+COURSES = (Course.RETURN, Course.RETIRE)
+NETWORK = "10.250.0.0/24"
+
+
+@lru_cache(maxsize=1)
+def hunted() -> Topology:
+    """Build a world with strangers that fit the plan as well as what it creates."""
+    world = small(5)
+    scenario = world.scenario
+    spare = GatewayRecord(VpnGatewayId("vgw-0b52"), "available", asn=64512)
+    like_ours = with_fields(
+        scenario.connections[0],
+        id=VpnConnectionId("vpn-0b99"),
+        category="VPN",
+        vpn_gateway=spare.id,
+        tunnels=(),
+        telemetry=(),
+    )
+    network = VpcRecord(VpcId("vpc-0b53"), cidrs=(NETWORK,))
+    return replace(
+        world,
+        scenario=with_fields(
+            scenario,
+            gateways=(*scenario.gateways, spare),
+            connections=(*scenario.connections, like_ours),
+            vpcs=(*scenario.vpcs, network),
+        ),
+        decisions=Decisions(test_vpc=TestVpc(NETWORK)),
+    )
+
+
+def tried(course: Course, *taggings: Tagging, lost: float = 0.0) -> TrialResult:
+    """Go *course* in the world with *taggings*."""
+    mishaps = Mishaps(1, lost_creates=lost)
+    return try_out(setting_of(hunted()), Schedule(course, mishaps=mishaps, taggings=taggings))
+
+
+HARMLESS = Tagging(0, Trick.TAKE, 0)
+"""There is nothing to take yet; but the world has the tagger's own gateway."""
+
+
+@lru_cache(maxsize=4)
+def undisturbed(course: Course) -> TrialResult:
+    """Return how *course* ends without any tag of others."""
+    outcome = tried(course, HARMLESS)
+    assert wrong_with(outcome, hunted()) == ()
+    return outcome
+
+
+def at_every_boundary() -> Iterator[tuple[Course, Tagging]]:
+    """Yield everything that can be done to everything, before each change of each course."""
+    for course in COURSES:
+        for deed in range(undisturbed(course).deeds + 1):
+            for role in range(ROLES):
+                yield course, Tagging(deed, Trick.PUT, None, role)
+                yield course, Tagging(deed, Trick.COPY, None, role)
+            yield course, Tagging(deed, Trick.TAKE)
+
+
+def on_each_resource() -> Iterator[tuple[Course, Tagging]]:
+    """Yield each role on each resource, before the first change and in the middle."""
+    for course in COURSES:
+        for deed in (0, undisturbed(course).deeds // 2):
+            for target in range(20):
+                for role in range(ROLES):
+                    yield course, Tagging(deed, Trick.PUT, target, role)
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("lost", [0.0, 0.5], ids=["heard", "unheard"])
+def test_tags_change_nothing_of_what_a_run_comes_to(lost: float) -> None:
+    """Whatever is tagged or stripped at whatever boundary, it ends as if nobody had tagged."""
+    for course, tagging in share(list(at_every_boundary()), one_in=9):
+        outcome = tried(course, tagging, lost=lost)
+
+        assert wrong_with(outcome, hunted()) == (), (course, str(tagging))
+        assert outcome.end == undisturbed(course).end, (course, str(tagging))
+
+
+@pytest.mark.no_cover
+def test_no_single_tag_does_either() -> None:
+    """Each role on each resource."""
+    for course, tagging in share(list(on_each_resource()), one_in=7):
+        outcome = tried(course, tagging)
+
+        assert wrong_with(outcome, hunted()) == (), (course, str(tagging))
+        assert outcome.end == undisturbed(course).end, (course, str(tagging))
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("turn", range(ROLES))
+@pytest.mark.parametrize("course", COURSES)
+def test_nor_do_tags_of_before_the_plan(course: Course, turn: int) -> None:
+    """What the survey sees tagged is not the run's, whichever role it says."""
+    setting = setting_of(hunted())
+    roles = roles_of(setting.plan)
+    scenario = tagged(hunted().scenario, MIGRATION, (*roles[turn:], *roles[:turn]))
+    world = replace(hunted(), scenario=scenario)
+
+    outcome = try_out(setting_of(world), Schedule(course, taggings=(HARMLESS,)))
+
+    assert wrong_with(outcome, world) == ()
+    assert outcome.end == undisturbed(course).end
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("trick", [Trick.CLAIM, Trick.UNCLAIM])
+def test_a_claim_stops_no_run_for_good(trick: Trick) -> None:
+    """The operator takes over, or goes back; the old side is as it was, or the new one is there."""
+    boundaries = [
+        (course, deed) for course in COURSES for deed in range(undisturbed(course).deeds + 1)
+    ]
+    for course, deed in share(boundaries, one_in=4):
+        outcome = tried(course, Tagging(deed, trick))
+
+        assert wrong_with(outcome, hunted()) == (), (course, deed)
+
+
+def test_a_seed_draws_the_same_tagger_again() -> None:
+    """About a third of the seeds have one."""
+    drawn = [drawn_taggings(seed) for seed in range(300)]
+
+    assert drawn == [schedule_of(seed).taggings for seed in range(300)]
+    assert 60 < sum(map(bool, drawn)) < 150
+    assert {each.trick for taggings in drawn for each in taggings} == set(Trick)
+
+
+def test_a_tagger_acts_in_the_world_that_is_judged() -> None:
+    """The tags are really put: the trials above would pass without any."""
+    everything = Tagging(0, Trick.PUT, None, 0)
+    outcome = tried(Course.RETURN, everything)
+
+    assert b"carries this run's tags" in outcome.journal
+    assert f'"{DeleteVpnConnection.__struct_config__.tag}"'.encode() in outcome.journal
+    assert Tag.ROLE.value.encode() not in outcome.journal

@@ -1,0 +1,253 @@
+"""The production runner in simulated worlds: killed, faulted, and judged after every look."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.support.counts import share
+from vpnmigrate.errors import PreflightError
+from vpnmigrate.journal.chain import read_chain
+from vpnmigrate.journal.records import Intended
+from vpnmigrate.rehearsal.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
+from vpnmigrate.rehearsal.simulation.search import KillPoints, Tally, try_one, try_seed
+from vpnmigrate.rehearsal.simulation.topology import (
+    STOPS_IN_STEP_3,
+    STOPS_PLANNING,
+    Topology,
+    topology,
+)
+from vpnmigrate.rehearsal.simulation.trial import (
+    NAP,
+    DrowsyClock,
+    Setting,
+    TrialResult,
+    setting_of,
+    setting_of_plan,
+    try_out,
+)
+from vpnmigrate.sandbox.behaviour import Behaviour, seconds
+
+ROOT = Path(__file__).parents[2]
+QUICK = Behaviour(
+    gateway_creation=seconds(1),
+    attach=seconds(4),
+    detach=seconds(4),
+    connection_creation=seconds(10),
+    connection_deletion=seconds(10),
+)
+
+
+def small(seed: int, **behaviour: object) -> Topology:
+    """Draw a world and keep one connection and two tables of it, with a quick temper."""
+    drawn = topology(seed)
+    scenario = drawn.scenario
+    wanted = {scenario.connections[0].id}
+    temper = {name: getattr(QUICK, name) for name in QUICK.__struct_fields__} | behaviour
+    kept = type(scenario)(
+        **{name: getattr(scenario, name) for name in scenario.__struct_fields__}
+        | {
+            "connections": tuple(c for c in scenario.connections if c.id in wanted),
+            "route_tables": scenario.route_tables[:2],
+            "gateways": scenario.gateways[:1],
+        }
+    )
+    return replace(drawn, scenario=kept, behaviour=Behaviour(**temper), stops="")
+
+
+def run(world: Topology, schedule: Schedule) -> TrialResult:
+    """Try one schedule in *world*."""
+    return try_out(setting_of(world), schedule)
+
+
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.no_cover
+def test_whatever_goes_wrong_the_end_is_right(seed):
+    """In a drawn world, with drawn kills and calls gone astray, nothing is broken or untrue."""
+    tally = Tally()
+    try_seed(seed, tally)
+
+    assert tally.failures == []
+
+
+@pytest.mark.parametrize("lag", [0, 20], ids=["fresh", "stale"])
+@pytest.mark.no_cover
+def test_a_run_ends_alike_wherever_it_is_killed(lag):
+    """From every kill point, the next process ends where an undisturbed run does; rollback too."""
+    points = KillPoints(setting_of(small(5, read_lag=timedelta(seconds=lag))))
+    wrong = [
+        (str(schedule), why)
+        for schedule in points.once()
+        if (why := points.wrong(schedule, try_out(points.setting, schedule)))
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.no_cover
+def test_a_run_that_is_killed_twice_ends_alike():
+    """From any two kill points, of one journey or of two, the end is an undisturbed run's."""
+    points = KillPoints(setting_of(small(13)), timedelta(seconds=19))
+    pairs = share(list(points.twice()), one_in=36)
+    wrong = [
+        (str(schedule), why)
+        for schedule in pairs
+        if (why := points.wrong(schedule, try_out(points.setting, schedule)))
+    ]
+
+    across = [s.course for s in pairs if s.kills[0].deed <= points.forward < s.kills[1].deed]
+    assert {schedule.course for schedule in pairs} == {*Course}
+    assert {*across} >= {Course.RETURN, Course.RETIRE}
+    assert wrong == []
+
+
+@pytest.mark.parametrize("lag", [0, 60, 119])
+@pytest.mark.no_cover
+def test_lost_answers_to_creates_leave_no_twin_and_no_orphan(lag):
+    """However often answers to creates get lost while the tag search lags, one of each lives."""
+    world = small(2, read_lag=timedelta(seconds=lag))
+    lost = 0
+    for seed in range(8):
+        outcome = run(world, Schedule(mishaps=Mishaps(seed, lost_creates=0.6)))
+        lost += outcome.strikes
+        assert (outcome.error, outcome.broken) == ("", ())
+
+    assert lost > 4
+
+
+def test_a_journal_that_is_lost_with_its_process_is_not_needed():
+    """A process that knows only plan and tags takes a half-done cutover to its end, or back."""
+    world = small(3)
+    for course in (Course.FORWARD, Course.TURNED):
+        for deed in (2, 4, 6):
+            kill = Kill(deed, Moment.BEFORE_ANSWER)
+            outcome = run(world, Schedule(course, (kill,), memory_lost=True))
+
+            assert (outcome.deaths, outcome.error, outcome.broken) == (1, "", ())
+
+
+def intended(outcome: TrialResult, setting: Setting) -> list[str]:
+    """Give every change that a trial's journal says was intended."""
+    entries = read_chain(outcome.journal, setting.plan.migration).entries
+    return [str(e.record.change) for e in entries if isinstance(e.record, Intended)]
+
+
+def test_a_plan_is_simulated_in_the_world_that_it_saw():
+    """A plan alone is enough: its survey is the world, and killed runs of it end as planned."""
+    setting = setting_of_plan(setting_of(small(4)).plan)
+    whole = try_out(setting, Schedule())
+    killed = try_out(setting, Schedule(kills=(Kill(5, Moment.BEFORE_ANSWER),)))
+
+    assert (whole.error, whole.broken, killed.deaths) == ("", (), 1)
+    assert killed.end == whole.end
+
+
+def test_a_run_that_held_because_aws_was_not_readable_goes_on():
+    """Where no survey succeeds for minutes the run holds, and the same command goes on later."""
+    tally = Tally()
+    try_seed(UNREADABLE, tally)
+
+    assert tally.failures == []
+
+
+UNREADABLE = 161345
+"""Its describes fail so often that the survey before the cutover is given up once."""
+
+
+class TestVerdicts:
+    def test_a_category_that_nobody_tells_stops_planning(self):
+        """Where EC2 leaves out the category, planning refuses."""
+        world = replace(small(1, category_absent=True), stops=STOPS_PLANNING)
+        tally = Tally()
+        try_one(world, Schedule(), tally)
+
+        assert tally.failures == []
+        with pytest.raises(PreflightError):
+            setting_of(world)
+
+    def test_a_customer_gateway_that_cannot_be_reused_stops_step_3(self):
+        """Step 3 is refused and says so, traffic is untouched, and the way back is clean."""
+        world = replace(small(1, classic_customer_gateway_reusable=False), stops=STOPS_IN_STEP_3)
+        outcome = run(world, Schedule(Course.RETURN))
+
+        assert "DuplicateIpAddress" in outcome.error
+        assert outcome.broken == ()
+        assert outcome.end == run(replace(world, behaviour=QUICK), Schedule(Course.RETURN)).end
+
+
+class TestHarness:
+    """A harness that finds nothing has to be shown something to find."""
+
+    def test_a_torn_line_is_read_as_torn(self):
+        """A process killed in the middle of a line leaves half of it; the next one reads on."""
+        setting = setting_of(small(0))
+        whole = try_out(setting, Schedule())
+        torn = try_out(setting, Schedule(kills=(Kill(4, Moment.TORN_LINE),)))
+
+        assert torn.deaths == 1
+        assert torn.end == whole.end
+        assert len(intended(torn, setting)) >= len(intended(whole, setting))
+
+    def test_equal_seeds_give_equal_bytes(self):
+        """A seed's journal is the same bytes on every Python, whatever its hash seed is."""
+        told = {
+            subprocess.run(
+                [sys.executable, str(ROOT / "scripts/simulate.py"), "--digest", "8"],
+                env={**os.environ, "PYTHONHASHSEED": seed},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout.strip()
+            for seed in ("1", "2")
+        }
+
+        assert told == {JOURNALS}
+
+    def test_who_wakes_late_looks_less_often_and_ends_alike(self):
+        """A process whose waits take longer than it asked for ends where a punctual one does."""
+        setting = setting_of(small(4, read_lag=timedelta(seconds=15)))
+        punctual = try_out(setting, Schedule(Course.RETURN))
+        late = try_out(setting, Schedule(Course.RETURN, late=timedelta(seconds=19)))
+
+        assert (late.error, late.broken, late.end) == ("", (), punctual.end)
+        assert late.looks < punctual.looks / 2
+
+    def test_nobody_sleeps_over_a_change_of_the_world(self):
+        """Where nothing new can be seen a wait lasts until something may, and no longer."""
+        world = setting_of(small(4, gateway_creation=seconds(10))).world()
+        clock = DrowsyClock(world, timedelta(seconds=2), lambda: None)
+        world.execute("ec2", "CreateVpnGateway", {"Type": "ipsec.1"})
+        ready = clock.now() + timedelta(seconds=10)
+        woken = []
+        while clock.now() < ready + timedelta(minutes=1):
+            clock.sleep(timedelta(0))
+            woken.append(clock.now())
+
+        assert ready in woken
+        assert woken[-1] - woken[-2] == NAP
+
+    def test_equal_seeds_give_equal_worlds(self):
+        """What is drawn from a seed is the same on every Python and every machine."""
+        drawn = [topology(seed) for seed in range(50)]
+        text = msgspec.json.encode(
+            [
+                (w.scenario.connections, w.scenario.route_tables, w.scenario.advertised)
+                for w in drawn
+            ]
+        )
+
+        assert hashlib.sha256(text).hexdigest() == WORLDS
+
+
+WORLDS = "b40fefb0fa36bed5360341e587047c04ddd7d8de045d89a6b33175c6607b2c0d"
+"""Of the generator's first worlds; another generator has another."""
+JOURNALS = "43d0a4797869e42551b0e0ea1c2be1b7441eaa47fef506be69876e47080e7f16"
+"""What `scripts/simulate.py --digest 8` prints; a runner that does anything else has another."""

@@ -1,0 +1,111 @@
+"""Keys that are used again: sent by hand without a file, an argument or a variable that stays."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.builders import NEW, OLD_VPN, a_plan, a_survey
+from vpnmigrate.model.changes import CreateVpnConnection
+from vpnmigrate.model.changes.base import Mark
+from vpnmigrate.model.decisions import Decisions, KeyMode
+from vpnmigrate.model.ec2 import CustomerGatewayId, MigrationId
+from vpnmigrate.model.plan import connection_role
+from vpnmigrate.report.runbook.aws_cli.changes import create_connection
+from vpnmigrate.report.runbook.aws_cli.commands import Names
+
+KEYS = ("first.key_1", "second.key_2")
+STUBS = r"""
+set -euo pipefail
+umask 077
+NEW_VPN_1= NEW_VGW=vgw-new
+keys_of() { printf '%s\n' $FOUND; }
+until_is() { echo "WAITED"; }
+aws() {
+  echo "$*" >>argv
+  [ "$FAILS" = no ] || { echo "An error occurred (RequestLimitExceeded)" >&2; return 254; }
+  cat "${OPTIONS_FROM}" >options
+  echo vpn-new
+}
+"""
+
+
+def paste(shell: str, place: Path, found: str, *, fails: bool) -> subprocess.CompletedProcess[str]:
+    """Run the block that creates a connection with re-used keys, with a stub for the CLI."""
+    plan = a_plan(before=a_survey(), decisions=Decisions(keys=KeyMode.REUSE))
+    change = CreateVpnConnection(
+        connection_role(OLD_VPN),
+        NEW,
+        CustomerGatewayId("cgw-1"),
+        OLD_VPN,
+        static_only=True,
+        keys=KeyMode.REUSE,
+    )
+    lines = create_connection(change, Names(plan), Mark(MigrationId("mig-1"), 1, 3))
+    temporary = place / "temporary"
+    temporary.mkdir()
+    return subprocess.run(
+        [shell],
+        input="\n".join([STUBS, *lines, 'echo "made $NEW_VPN_1 ${KEY_1-} ${KEY_2-}"']),
+        env={
+            "PATH": "/usr/bin:/bin",
+            "TMPDIR": str(temporary),
+            "TMPPREFIX": str(temporary / "zsh"),
+            "FOUND": found,
+            "FAILS": "yes" if fails else "no",
+            "OPTIONS_FROM": "/dev/stdin",
+        },
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(params=["bash", "zsh"])
+def shell(request: pytest.FixtureRequest) -> str:
+    """Name a shell that an operator may paste into."""
+    found = shutil.which(request.param)
+    if found is None:
+        pytest.skip(f"this machine has no {request.param}")
+    return str(found)
+
+
+def test_the_cli_reads_the_keys_from_standard_input(shell, tmp_path):
+    """They are in the options, in the order of the tunnels, and on no command line."""
+    done = paste(shell, tmp_path, "\n".join(KEYS), fails=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "WAITED\nmade vpn-new  \n"
+    options = json.loads((tmp_path / "options").read_text())
+    assert [tunnel["PreSharedKey"] for tunnel in options["TunnelOptions"]] == list(KEYS)
+    argv = (tmp_path / "argv").read_text()
+    assert "--options file:///dev/stdin" in argv
+    assert not any(key in argv for key in KEYS)
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_nothing_stays_when_the_creation_fails(shell, tmp_path):
+    """A throttled call left a file with both keys in the folder for temporary files."""
+    done = paste(shell, tmp_path, "\n".join(KEYS), fails=True)
+
+    assert done.returncode != 0
+    assert "RequestLimitExceeded" in done.stderr
+    assert done.stdout == ""
+    assert list((tmp_path / "temporary").iterdir()) == []
+    everything = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
+    assert not any(key.encode() in everything for key in KEYS)
+
+
+@pytest.mark.parametrize("found", ["", "only-one"])
+def test_without_both_keys_nothing_is_created(shell, tmp_path, found):
+    """An empty key would be sent, and AWS would choose another one or refuse."""
+    done = paste(shell, tmp_path, found, fails=False)
+
+    assert done.returncode != 0
+    assert not (tmp_path / "argv").exists()

@@ -1,0 +1,44 @@
+"""What the proof of return tells a change board."""
+
+from __future__ import annotations
+
+from tests.support.builders import a_proof
+from vpnmigrate.model.plan import Direction
+from vpnmigrate.planning.rollback_proof import DeadEnd
+from vpnmigrate.report import rehearsal as view
+
+STUCK = DeadEnd("step 9, after: delete vgw-old", Direction.BACK, "vgw-old is gone")
+
+
+def test_the_longest_way_back_is_printed():
+    """The number of states, the longest way back, its limit and where it begins are told."""
+    text = " ".join(view.proof_text(a_proof()).split())
+
+    assert "each of 107 states" in text
+    assert "at most 10 changes, with traffic back within 2 h 15 min" in text
+    assert "begins at step 10, after: disable the old tunnels" in text
+
+
+def test_a_dead_end_is_told_with_its_state_and_reason():
+    """A state without a way back is named, and so is why."""
+    text = " ".join(view.proof_text(a_proof(STUCK)).split())
+
+    assert "1 dead end, first: no way back from step 9, after: delete vgw-old" in text
+    assert "vgw-old is gone" in text
+
+
+def test_many_dead_ends_are_counted():
+    """A few are spelled out; the others are counted."""
+    text = view.proof_text(a_proof(*[STUCK] * 9))
+
+    assert text.count("DEAD END") == view.DEAD_ENDS_SHOWN
+    assert "and 4 more" in text
+
+
+def test_a_program_reads_the_same():
+    """The JSON has what the text has."""
+    document = view.proof_json(a_proof(STUCK))
+
+    assert (document["holds"], document["states"]) == (False, 107)
+    assert document["back"]["changes"] == 10
+    assert document["dead_ends"][0]["way"] == "back"

@@ -1,0 +1,210 @@
+"""What a step undoes of other hands, by name, and what it asks people to do."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from tests.support.builders import (
+    BACK,
+    BOTH,
+    FORWARD,
+    MAIN,
+    NEW,
+    NOON,
+    NOTHING_TOLD,
+    OLD,
+    STEADY,
+    VPC,
+    a_connection,
+    a_plan,
+    a_snapshot,
+    a_survey,
+    a_table,
+    ordinary_tables,
+    role_of,
+    told,
+)
+from vpnmigrate.model.changes import AskOperator
+from vpnmigrate.model.ec2 import RouteTableId
+from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Claim, EdgeAssociation, Propagation
+from vpnmigrate.model.snapshot import Ownership, Word
+from vpnmigrate.steps.s01_claim_gateway import RecordBefore
+from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
+from vpnmigrate.steps.s07_disable_propagation import StopPropagation
+from vpnmigrate.steps.s08_swap_gateways import SwapGateways
+from vpnmigrate.steps.s09_restore_routing import RestoreRouting
+from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
+
+EDGE = RouteTableId("rtb-edge")
+OURS = told(holder="ann@desk/1")
+SWAPPED = a_snapshot(old="detached", new="attached", tables=ordinary_tables(NEW), up=2)
+
+
+def but(fact, value, base=None):
+    """Give an ordinary look, or *base*, but for one fact."""
+    base = base or a_snapshot()
+    return replace(base, facts={**base.facts, fact: value})
+
+
+def undone(step, way, now, said):
+    return list(step.undoes(a_plan(), way, now, said))
+
+
+def touching(*facts):
+    """Give a journal that knows every change of this attempt."""
+    return told(touched=frozenset(facts))
+
+
+UNTOUCHED = touching()
+
+
+def test_a_table_that_nobody_planned_is_named_when_it_is_switched_off():
+    """Propagation that somebody switched on meanwhile goes off with the gateway, and is told."""
+    late = a_table("rtb-late", propagates=OLD)
+    elsewhere = a_table("rtb-far", vpc="vpc-2", propagates=OLD)
+    now = a_snapshot(tables=[*ordinary_tables(), late, elsewhere])
+    doubted = but(Propagation(late.id, OLD), UNKNOWN, now)
+    line = (
+        "rtb-late takes up the routes of vgw-old, which the plan does not say: "
+        "somebody switched that on, and it goes off as the gateway leaves"
+    )
+
+    assert undone(StopPropagation(), FORWARD, now, UNTOUCHED) == [line]
+    assert undone(StopPropagation(), FORWARD, doubted, UNTOUCHED) == []
+    assert undone(StopPropagation(), FORWARD, a_snapshot(), UNTOUCHED) == []
+
+
+def test_an_old_gateway_that_others_took_off_is_put_back_by_name():
+    """On the way back what somebody detached is attached again, and that is no secret."""
+    off = a_snapshot(old="detached", new="attached")
+    mine = touching(AttachmentOf(OLD, VPC))
+
+    assert undone(SwapGateways(), BACK, off, UNTOUCHED) == [
+        "vgw-old was taken off vpc-1 by somebody else; it is put back"
+    ]
+    assert undone(SwapGateways(), BACK, off, mine) == []
+    assert undone(SwapGateways(), BACK, off, NOTHING_TOLD) == [], "a lost journal accuses nobody"
+    assert undone(SwapGateways(), FORWARD, off, UNTOUCHED) == []
+    assert undone(SwapGateways(), BACK, a_snapshot(), UNTOUCHED) == []
+
+
+def test_a_claim_that_others_took_off_is_put_back_by_name():
+    """Nobody's removal of our claim tag is undone silently."""
+    gone = a_snapshot(foreign=[Claim(OLD)])
+
+    assert undone(RecordBefore(), FORWARD, gone, OURS) == [
+        "the claim on vgw-old was taken off by somebody else; it is put back"
+    ]
+    assert undone(RecordBefore(), FORWARD, a_snapshot(), OURS) == []
+    assert undone(RecordBefore(), FORWARD, but(Claim(OLD), "bob@lab/2", gone), OURS) == []
+
+
+class TestEdgeTables:
+    """An edge table that others untied is tied again, by name."""
+
+    PLAN = a_plan(before=a_survey(route_tables=(a_table(EDGE, edge_of=OLD),)))
+    LINE = "edge table rtb-edge was untied from vgw-old by somebody else; it is tied again"
+
+    def named(self, step, way, now, said=UNTOUCHED):
+        return list(step.undoes(self.PLAN, way, now, said))
+
+    def test_while_its_gateway_stays_on_the_vpc(self):
+        """Only somebody's hand unties a table from a gateway that is on the VPC."""
+        untied = a_snapshot(tables=[a_table(EDGE)])
+        mine = touching(EdgeAssociation(EDGE, OLD))
+
+        assert self.named(SwapGateways(), FORWARD, untied) == [self.LINE]
+        assert self.named(SwapGateways(), FORWARD, untied, mine) == []
+        assert self.named(SwapGateways(), FORWARD, a_snapshot(tables=[])) == []
+        assert (
+            self.named(SwapGateways(), FORWARD, a_snapshot(tables=[a_table(EDGE, edge_of=OLD)]))
+            == []
+        )
+        off = a_snapshot(old="detaching", tables=[a_table(EDGE)])
+        assert self.named(SwapGateways(), FORWARD, off) == []
+
+    def test_of_the_new_gateway_only_what_this_run_tied(self):
+        """A table that was never tied to the new gateway was untied from it by nobody."""
+        on = a_snapshot(old="detached", new="attached", tables=[a_table(EDGE)])
+        tie = EdgeAssociation(EDGE, NEW)
+        ours = replace(on, foreign=frozenset({tie}))
+
+        assert self.named(SwapGateways(), BACK, on, touching(AttachmentOf(OLD, VPC))) == []
+        assert self.named(SwapGateways(), BACK, ours, touching(tie, AttachmentOf(OLD, VPC))) == [
+            self.LINE.replace("vgw-old", "vgw-new")
+        ]
+
+    def test_on_the_way_back_where_the_old_gateway_never_left(self):
+        """A gateway that this run moved took its ties along; one that stayed did not."""
+        untied = a_snapshot(tables=[a_table(EDGE)])
+        moved = touching(AttachmentOf(OLD, VPC))
+
+        assert self.named(RestoreRouting(), BACK, untied, touching(Claim(OLD))) == [self.LINE]
+        assert self.named(RestoreRouting(), BACK, untied, moved) == []
+        assert self.named(RestoreRouting(), FORWARD, untied) == []
+
+
+def test_propagation_that_others_switched_off_is_told_as_it_goes_on_again():
+    """On the way back each setting of before is restored; whose hand it was stands in the story."""
+    off = a_snapshot(tables=[a_table(BOTH), ordinary_tables()[1]])
+    setting = Propagation(BOTH, OLD)
+    line = (
+        "propagation from vgw-old in rtb-both was switched off by somebody else; "
+        "it is switched on again"
+    )
+
+    assert undone(RestoreRouting(), BACK, off, UNTOUCHED) == [line]
+    assert undone(RestoreRouting(), BACK, off, touching(setting)) == []
+    assert (
+        undone(RestoreRouting(), BACK, replace(off, foreign=frozenset({setting})), UNTOUCHED) == []
+    )
+    assert undone(RestoreRouting(), FORWARD, off, UNTOUCHED) == []
+
+
+class TestAsked:
+    """What a person is asked to do names every connection."""
+
+    BEFORE = a_survey(
+        connections=(a_connection(), a_connection("vpn-two", customer_gateway="cgw-2"))
+    )
+    PLAN = a_plan(before=BEFORE)
+
+    def asked(self, step, way, now, said=NOTHING_TOLD):
+        (task,) = step.apply(self.PLAN, way, now, said)
+        return task
+
+    def test_to_configure_the_devices(self):
+        """Each new connection stands beside the old one whose device it is for."""
+        assert self.asked(ConfigureDevices(), FORWARD, a_snapshot()) == AskOperator(
+            5,
+            Word.DEVICES_CONFIGURED,
+            "load the candidate configuration for vpn-new (beside vpn-old), ? (beside vpn-two), "
+            "tunnels DISABLED, as the sheet in each device folder says",
+        )
+
+    def test_to_enable_tunnels_in_either_direction(self):
+        """Forward the new tunnels are enabled, on the way back the old ones again."""
+        two = a_snapshot(old="detached", new="attached")
+        two = replace(two, owned=Ownership({**two.ours, role_of("vpn-two"): "vpn-also"}))
+
+        assert self.asked(SwitchTunnels(), FORWARD, two) == AskOperator(
+            10,
+            Word.NEW_TUNNELS_ENABLED,
+            "enable the tunnels of vpn-also, vpn-new and send traffic through them",
+        )
+        back = a_snapshot(tables=[a_table(MAIN), a_table(BOTH)])
+        assert self.asked(SwitchTunnels(), BACK, back) == AskOperator(
+            10,
+            Word.TUNNELS_RETURNED,
+            "enable the tunnels of vpn-old, vpn-two again, disable those of the new connections",
+        )
+
+    def test_to_disable_the_old_tunnels(self):
+        """The old tunnels go off last, and all of them are named."""
+        verified = told(verified=NOON, green=STEADY)
+
+        assert self.asked(SwitchTunnels(), FORWARD, SWAPPED, verified) == AskOperator(
+            10,
+            Word.OLD_TUNNELS_DISABLED,
+            "traffic flows through vgw-new: now disable the tunnels of vpn-old, vpn-two",
+        )

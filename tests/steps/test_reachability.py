@@ -1,0 +1,90 @@
+"""What has to be reached again after a cutover, judged from the tables before."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from tests.support.builders import (
+    BOTH,
+    FORWARD,
+    NEW,
+    OLD,
+    PREFIX,
+    a_plan,
+    a_snapshot,
+    a_survey,
+    a_table,
+)
+from vpnmigrate.model.snapshot import Baseline
+from vpnmigrate.steps.reachability import as_before, reach
+from vpnmigrate.steps.traffic import recorded_baseline
+
+
+def the_routes(table, baseline):
+    """Give the destinations that *table* is held to."""
+    plan = a_plan(before=a_survey(route_tables=(table,)))
+    return [route.destination for route in as_before(plan, baseline, table).routes]
+
+
+def test_a_leftover_of_propagation_is_promised_to_nobody():
+    """A propagated route in a table that takes up nothing is about to vanish, and is not missed."""
+    leftover = replace(a_table(BOTH, propagates=OLD, learned=("10.9.0.0/16",)), propagating=())
+    nothing_taken = Baseline(taken=a_survey().taken, tunnels_up={}, propagated={})
+
+    assert leftover.propagated_from(OLD) == {"10.9.0.0/16"}
+    assert "10.9.0.0/16" not in the_routes(leftover, nothing_taken)
+
+
+def test_what_was_propagated_last_has_to_come_back():
+    """A table that takes up routes is held to those of the last look before step 7."""
+    taking = a_table(BOTH, propagates=OLD, learned=("10.9.0.0/16",))
+    last = Baseline(
+        taken=a_survey().taken, tunnels_up={}, propagated={BOTH: frozenset({"10.8.0.0/16"})}
+    )
+
+    assert "10.8.0.0/16" in the_routes(taking, last)
+    assert "10.9.0.0/16" not in the_routes(taking, last)
+
+
+WIDE = "10.0.0.0/8"
+BESIDE = {"pl-1": "eni-1"}
+
+
+def judged(now, *, before=BESIDE):
+    """Compare *now* with a table that propagates PREFIX beside a wider route and *before*."""
+    held = a_table(BOTH, propagates=OLD, learned=[PREFIX], static={WIDE: OLD, **before})
+    plan = a_plan(before=a_survey(route_tables=(held,)))
+    look = a_snapshot(old="detached", new="attached", tables=[now], up=2)
+    return reach(plan, FORWARD, look, recorded_baseline(plan))
+
+
+def now_with(learned, static):
+    """Give the table with the new gateway in charge."""
+    return a_table(BOTH, propagates=NEW, learned=learned, static={WIDE: NEW, **static})
+
+
+class TestPrefixLists:
+    """What a list may hold, whose entries are not read."""
+
+    def test_beside_the_same_routes_nothing_is_waited_for(self):
+        """The list decides where it decided before."""
+        found = judged(now_with([PREFIX], BESIDE))
+
+        assert (found.waiting, found.taken, found.altered) == ((), (), ())
+
+    def test_a_prefix_that_is_not_back_is_waited_for_though_a_wider_route_leads_there(self):
+        """Between the two may lie the list, which leads elsewhere: that is not called the same."""
+        (line,) = judged(now_with([], BESIDE)).waiting
+
+        assert PREFIX in line
+        assert "it may be in pl-1, which is not read" in line
+
+    @pytest.mark.parametrize("after", [{"pl-1": "eni-2"}, {}, {**BESIDE, "pl-2": "eni-2"}])
+    def test_a_list_that_others_moved_added_or_removed_is_named_and_not_waited_for(self, after):
+        """No look will tell more, so it holds up no outage; it is told with every table."""
+        found = judged(now_with([PREFIX], after))
+
+        assert found.waiting == ()
+        assert {row.destination for row in found.taken} == {PREFIX, WIDE}
+        assert all(row.unread for row in found.taken)

@@ -1,0 +1,167 @@
+"""Green that holds: readings in a row, begun afresh, and tunnels that stayed UP through them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec.structs import replace as replace_struct
+
+from tests.support.builders import (
+    FORWARD,
+    NEW,
+    NOON,
+    NOTHING_TOLD,
+    VPC,
+    a_connection,
+    a_plan,
+    new_side,
+    ordinary_tables,
+    snapshot_by_tag,
+)
+from vpnmigrate.model.decisions import Decisions, TunnelPolicy, Verification, Waits
+from vpnmigrate.model.ec2 import TunnelReading
+from vpnmigrate.model.snapshot import Green, Reading, Snapshot, Told
+from vpnmigrate.steps.traffic import holds, seen_again, shortfalls, soaked
+
+SECOND = timedelta(seconds=1)
+LONG_AGO = NOON - timedelta(hours=1)
+
+
+def deciding(readings: int = 3, **waits: timedelta) -> Decisions:
+    return Decisions(
+        waits=Waits(**{"steady": timedelta(0), **waits}),
+        verification=Verification(readings=readings, tunnels=TunnelPolicy.AT_LEAST_ONE),
+    )
+
+
+def reading(at: datetime, *tunnels: TunnelReading) -> Snapshot:
+    """Build a look at the new side with *tunnels* and every route in place."""
+    fresh = new_side(on=VPC)
+    tags = fresh.connections[0].tags
+    connection = msgspec.structs.replace(
+        a_connection("vpn-new", on=NEW, category="VPN", tags=tags), telemetry=tunnels
+    )
+    return snapshot_by_tag(
+        Reading(at, fresh.gateways, (a_connection(), connection), ordinary_tables(NEW)),
+        a_plan().migration,
+    )
+
+
+def tunnel(number: int, *, up: bool = True, since: datetime = LONG_AGO) -> TunnelReading:
+    return TunnelReading(f"192.0.2.{number}", up, accepted_routes=int(up), since=since)
+
+
+class Watcher:
+    """Looks again and again, as a run does."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        self.plan = a_plan(decisions=decisions)
+        self.told: Told = NOTHING_TOLD
+        self.at = NOON
+
+    def looks(self, *tunnels: TunnelReading, after: timedelta = SECOND) -> bool:
+        """Take one more reading; tell whether green holds."""
+        self.at += after
+        now = reading(self.at, *tunnels)
+        lacking = bool(shortfalls(self.plan, FORWARD, now, self.told))
+        green = seen_again(self.plan, FORWARD, now, self.told, lacking=lacking)
+        self.told = replace_struct(self.told, green=green)
+        return holds(self.plan, FORWARD, now, self.told)
+
+    @property
+    def green(self) -> Green:
+        assert self.told.green is not None
+        return self.told.green
+
+
+def test_green_takes_as_many_readings_in_a_row_as_the_playbook_asks():
+    """Case 59: the first UP proves nothing; a drop begins the count again."""
+    watcher = Watcher(deciding(3))
+
+    assert [watcher.looks(tunnel(1)) for _ in range(2)] == [False, False]
+    assert not watcher.looks(tunnel(1, up=False))
+    assert [watcher.looks(tunnel(1)) for _ in range(3)] == [False, False, True]
+
+
+def test_the_same_reading_twice_counts_once():
+    """Case 58: only a reading that was begun later than the last is a fresh one."""
+    watcher = Watcher(deciding(2))
+    watcher.looks(tunnel(1))
+
+    assert not watcher.looks(tunnel(1), after=timedelta(0))
+    assert watcher.looks(tunnel(1))
+
+
+def test_green_has_to_last_as_well():
+    """Many quick readings are not enough before the steady time is over."""
+    watcher = Watcher(deciding(2, steady=timedelta(seconds=5)))
+
+    assert [watcher.looks(tunnel(1)) for _ in range(6)] == [False] * 5 + [True]
+
+
+def test_a_flap_between_two_readings_is_noticed():
+    """UP both times, but changed in between: the tunnel was down, and the count begins again."""
+    watcher = Watcher(deciding(3))
+    watcher.looks(tunnel(1))
+    watcher.looks(tunnel(1))
+
+    assert not watcher.looks(tunnel(1, since=NOON))
+    assert watcher.green.readings == 1
+    assert [watcher.looks(tunnel(1, since=NOON)) for _ in range(2)] == [False, True]
+
+
+def test_a_flap_of_a_tunnel_to_spare_restarts_nothing():
+    """Where one tunnel is enough and one is steady, the other may come and go."""
+    watcher = Watcher(deciding(3))
+    watcher.looks(tunnel(1), tunnel(2))
+    watcher.looks(tunnel(1), tunnel(2, since=NOON))
+
+    assert watcher.looks(tunnel(1), tunnel(2, up=False))
+
+
+def test_where_both_are_needed_a_flap_of_one_restarts_the_count():
+    """A plan that wants as many as before wants each of them unbroken."""
+    wanting = deciding(3)
+    both = replace_struct(wanting.verification, tunnels=TunnelPolicy.AS_BEFORE)
+    watcher = Watcher(replace_struct(wanting, verification=both))
+    watcher.looks(tunnel(1), tunnel(2))
+    watcher.looks(tunnel(1), tunnel(2))
+
+    assert not watcher.looks(tunnel(1), tunnel(2, since=NOON))
+    assert watcher.green.readings == 1
+
+
+def test_two_tunnels_that_take_turns_are_not_one_that_holds():
+    """Each reading has a tunnel that is UP, and no tunnel was UP in enough of them."""
+    watcher = Watcher(deciding(2))
+
+    held = [watcher.looks(tunnel(1 + n % 2), tunnel(2 - n % 2, up=False)) for n in range(6)]
+
+    assert held == [False] * 6
+
+
+def test_each_tunnel_has_a_count_of_its_own():
+    """What the screen shows per tunnel: readings in a row, none for one that is down."""
+    watcher = Watcher(deciding(3))
+    watcher.looks(tunnel(1), tunnel(2, up=False))
+    watcher.looks(tunnel(1), tunnel(2))
+
+    assert {ip: streak.readings for ip, streak in watcher.green.tunnels.items()} == {
+        "vpn-new 192.0.2.1": 2,
+        "vpn-new 192.0.2.2": 1,
+    }
+
+
+def test_the_soak_is_counted_from_the_first_green_and_restarted_by_a_flap():
+    """Soaking is one stretch of green, as long as the plan asks."""
+    watcher = Watcher(deciding(2, soak=timedelta(seconds=3)))
+
+    for up, done in [(1, 0), (1, 0), (0, 0), (1, 0), (1, 0), (1, 0), (1, 1)]:
+        watcher.looks(tunnel(1, up=bool(up)))
+        assert soaked(watcher.plan, watcher.told) is bool(done)
+
+
+def test_no_soak_is_over_at_once():
+    """Without a soak time nothing is waited for."""
+    assert soaked(a_plan(), NOTHING_TOLD)

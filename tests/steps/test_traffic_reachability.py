@@ -1,0 +1,210 @@
+"""Which destinations are waited for, taken by others, or altered beside the cutover."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from tests.support.builders import (
+    BOTH,
+    FORWARD,
+    MAIN,
+    NEW,
+    OLD,
+    PREFIX,
+    a_plan,
+    a_snapshot,
+    a_survey,
+    a_table,
+    ordinary_tables,
+)
+from vpnmigrate.model.decisions import Decisions, Exceptions
+from vpnmigrate.model.facts import UNKNOWN, Existence, Propagation, RouteTarget, Switch
+from vpnmigrate.steps.reachability import Reach, reach
+from vpnmigrate.steps.traffic import recorded_baseline
+
+STATIC = "192.168.0.0/16"
+
+
+def reached(tables, *, way=FORWARD, plan=None, baseline=None, incomplete=False, **look):
+    """Compare *tables* with those of the ordinary plan."""
+    plan = plan or a_plan()
+    now = a_snapshot(old="detached", new="attached", tables=tables, **look)
+    return reach(plan, way, now, baseline or recorded_baseline(plan), incomplete=incomplete)
+
+
+def lines(rows):
+    return [str(row) for row in rows]
+
+
+class TestReach:
+    """Each destination that is not as before is waited for, taken, or altered."""
+
+    def test_all_is_as_before(self):
+        """Where every table leads to the joining gateway nothing is left to tell."""
+        assert reached(ordinary_tables(NEW)) == Reach()
+
+    def test_what_the_cutover_still_brings_is_waited_for(self):
+        """A static route that still points at the leaving gateway, a prefix not learned yet."""
+        late = (a_table(BOTH, propagates=NEW, static={STATIC: OLD}), ordinary_tables(NEW)[1])
+
+        assert reached(late) == Reach(
+            (
+                f"rtb-both: {PREFIX} went to vgw-old before and goes to nothing now",
+                f"rtb-both: {STATIC} went to vgw-old before and goes to vgw-old now",
+            )
+        )
+
+    def test_a_route_that_others_moved_is_taken(self):
+        """A static route that points at neither gateway is another hand's."""
+        moved = (
+            a_table(BOTH, propagates=NEW, learned=[PREFIX], static={STATIC: "eni-9"}),
+            ordinary_tables(NEW)[1],
+        )
+
+        found = reached(moved)
+
+        assert lines(found.taken) == [
+            f"rtb-both: {STATIC} went to vgw-old before and goes to eni-9 now"
+        ]
+        assert (found.waiting, found.altered) == ((), ())
+
+    def test_a_new_route_inside_a_propagated_prefix_takes_its_part(self):
+        """A longer prefix that somebody wrote decides for its part, and the rest is as before."""
+        part = (
+            ordinary_tables(NEW)[0],
+            a_table(MAIN, propagates=NEW, learned=[PREFIX], static={"10.1.1.0/24": "eni-9"}),
+        )
+
+        assert lines(reached(part).taken) == [
+            "rtb-main: 10.1.1.0/24 went to vgw-old before and goes to eni-9 now"
+        ]
+
+    def test_propagation_that_others_switched_off_takes_what_it_brought(self):
+        """What a foreign hand keeps away is not waited for; static routes are not meant."""
+        off = (a_table(BOTH, static={STATIC: OLD}), ordinary_tables(NEW)[1])
+
+        found = reached(off, foreign=[Propagation(BOTH, NEW)])
+
+        assert lines(found.taken) == [
+            f"rtb-both: {PREFIX} went to vgw-old before and goes to nothing now"
+        ]
+        assert found.waiting == (
+            f"rtb-both: {STATIC} went to vgw-old before and goes to vgw-old now",
+        )
+
+    def test_with_a_lost_connection_no_propagated_prefix_is_waited_for(self):
+        """Nobody knows which prefixes a connection brought that somebody deleted."""
+        bare = (a_table(BOTH, propagates=NEW, static={STATIC: NEW}), ordinary_tables(NEW)[1])
+
+        found = reached(bare, incomplete=True)
+
+        assert (len(found.taken), found.waiting) == (1, ())
+
+    def test_other_paths_that_lead_elsewhere_now_are_altered(self):
+        """A path that never was ours is told if it led somewhere, and never waited for."""
+        mine, other = ordinary_tables(NEW)
+        before = a_survey(
+            route_tables=(
+                a_table(
+                    BOTH,
+                    propagates=OLD,
+                    learned=[PREFIX],
+                    static={STATIC: OLD, "0.0.0.0/0": "igw-1"},
+                ),
+                ordinary_tables()[1],
+            )
+        )
+        mine = a_table(
+            BOTH,
+            propagates=NEW,
+            learned=[PREFIX],
+            static={STATIC: NEW, "0.0.0.0/0": "nat-1", "2001:db8::/32": "eni-9"},
+        )
+
+        found = reached((mine, other), plan=a_plan(before=before))
+
+        assert lines(found.altered) == [
+            "rtb-both: 0.0.0.0/0 went to igw-1 before and goes to nat-1 now"
+        ]
+        assert (found.waiting, found.taken) == ((), ())
+
+    def test_propagation_that_is_not_seen_yet_is_waited_for_first(self):
+        """Until the setting shows, what it will bring says nothing."""
+        off = (a_table(BOTH, static={STATIC: NEW}), ordinary_tables(NEW)[1])
+
+        assert reached(off).waiting == (
+            "propagation from vgw-new in rtb-both is not to be seen yet",
+        )
+
+    @pytest.mark.parametrize("fact", [RouteTarget(BOTH, STATIC), Propagation(BOTH, NEW)])
+    def test_what_cannot_be_believed_is_waited_for(self, fact):
+        """A stale or unknown reading of a table judges none of its routes."""
+        stale = a_snapshot(old="detached", new="attached", tables=ordinary_tables(NEW))
+        stale = replace(stale, stale=frozenset({fact}))
+        doubt = ("the routes in rtb-both cannot be believed yet",)
+
+        assert reach(a_plan(), FORWARD, stale, recorded_baseline(a_plan())).waiting == doubt
+
+    def test_an_unknown_route_is_not_judged(self):
+        """A route that may have been moved, or not, decides nothing."""
+        found = reached(ordinary_tables(NEW), facts={RouteTarget(BOTH, STATIC): UNKNOWN})
+
+        assert found.waiting == ("the routes in rtb-both cannot be believed yet",)
+
+    def test_a_table_that_is_gone_is_left_to_step_9(self):
+        """A table that somebody deleted is named where routes are restored, not here."""
+        assert reached(ordinary_tables(NEW)[1:]) == Reach()
+
+    def test_a_table_that_is_not_listed_for_now_is_not_judged(self):
+        """A table whose life is not known, and that no look shows, says nothing of its routes."""
+        hidden = {
+            Existence(BOTH): UNKNOWN,
+            Propagation(BOTH, NEW): Switch.ON,
+            RouteTarget(BOTH, STATIC): NEW,
+        }
+
+        assert reached(ordinary_tables(NEW)[1:], facts=hidden) == Reach()
+
+
+class TestExcepted:
+    """A playbook leaves out what it names, as far as no longer prefix decides."""
+
+    @pytest.mark.parametrize(
+        ("exceptions", "waited"),
+        [
+            ((STATIC,), 0),
+            (("192.168.0.0/15",), 1),
+            (("192.168.0.0/17",), 1),
+            (("0.0.0.0/0",), 1),
+            (("2001:db8::/32", "pl-1"), 1),
+            (("192.168.0.0/17", "192.168.128.0/17"), 1),
+        ],
+    )
+    def test_an_exception_counts_like_a_route_of_its_length(self, exceptions, waited):
+        """Only an exception that is as long as the route, and holds all of it, excepts it."""
+        plan = a_plan(decisions=Decisions(exceptions=Exceptions(prefixes=exceptions)))
+        late = (
+            a_table(BOTH, propagates=NEW, learned=[PREFIX], static={STATIC: OLD}),
+            ordinary_tables(NEW)[1],
+        )
+
+        assert len(reached(late, plan=plan).waiting) == waited
+
+    def test_what_led_nowhere_before_needs_no_exception(self):
+        """A path that somebody has added since was decided by nothing before, and is not asked."""
+        plan = a_plan(decisions=Decisions(exceptions=Exceptions(prefixes=("10.8.0.0/15",))))
+        both, main = ordinary_tables(NEW)
+        added = a_table(MAIN, propagates=NEW, learned=[PREFIX], static={"10.9.0.0/16": "eni-9"})
+
+        assert reached((both, main), plan=plan) == reached((both, added), plan=plan) == Reach()
+
+    def test_a_prefix_list_is_excepted_by_its_name(self):
+        """What is no network is excepted by its own name alone."""
+        before = a_survey(route_tables=(a_table(BOTH, static={"pl-1": OLD}),))
+        still = (a_table(BOTH, static={"pl-1": OLD}),)
+
+        for named, waited in (("pl-1", 0), ("0.0.0.0/0", 1)):
+            decisions = Decisions(exceptions=Exceptions(prefixes=(named,)))
+            plan = a_plan(before=before, decisions=decisions)
+            assert len(reached(still, plan=plan).waiting) == waited

@@ -1,0 +1,256 @@
+"""A stage for whole runs: the production runner and adapter on a sandbox with a virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from tests.support.builders import MIGRATION, NOON, OLD, a_plan, a_survey, snapshot_by_tag
+from vpnmigrate.aws.account import Account
+from vpnmigrate.aws.call_threads import CallThreads
+from vpnmigrate.aws.session import ClientSource
+from vpnmigrate.engine.call_limits import DirectCalls
+from vpnmigrate.engine.commit_confirm import CommitConfirm
+from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.observe import Claimant
+from vpnmigrate.engine.ports import Calls, Choice, Journal, Overdue, People, Probes
+from vpnmigrate.engine.ports import Path as HostPath
+from vpnmigrate.engine.runner import Runner, Surroundings
+from vpnmigrate.engine.traffic_watch import NoProbes
+from vpnmigrate.journal import RunState, replay
+from vpnmigrate.journal.memory import MemoryJournal
+from vpnmigrate.journal.records import Entry, Intended, Record
+from vpnmigrate.journal.run_clock import run_clock
+from vpnmigrate.local.vault import Vault
+from vpnmigrate.model.changes import OperatorTask
+from vpnmigrate.model.clock import Clock, VirtualClock
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.ec2 import Role, VpnGatewayId
+from vpnmigrate.model.plan import Plan
+from vpnmigrate.model.progress import Sight, Sighting
+from vpnmigrate.model.snapshot import Snapshot, Word
+from vpnmigrate.model.survey import Survey
+from vpnmigrate.planning.drift import differences
+from vpnmigrate.sandbox.behaviour import Behaviour
+from vpnmigrate.sandbox.client.direct import DirectClients
+from vpnmigrate.sandbox.device_engineer import DeviceEngineer
+from vpnmigrate.sandbox.faults import FaultSource
+from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey
+
+R = TypeVar("R")
+
+OPEN_ROAD = (HostPath("EC2", ("198.51.100.7",), "192.168.1.5"),)
+
+
+class Nobody:
+    """People who are not there: a task holds the run."""
+
+    patient = False
+
+    def ask(self, task: OperatorTask) -> Word | None:
+        return None
+
+    def announce(self, task: OperatorTask) -> None:
+        pass
+
+    def owns(self, id_: str, role: Role) -> bool | None:
+        return None
+
+    def decide(self, overdue: Overdue | None) -> Choice | None:
+        return None
+
+
+class Lookout:
+    """Observer that calls *on_entry* for every entry, and keeps what was waited for."""
+
+    def __init__(self, on_entry: Callable[[Entry], None] = lambda _: None) -> None:
+        self._on_entry = on_entry
+        self.waits_seen: list[str] = []
+        self.sights: list[Sight] = []
+        self.waits_timed: list[tuple[str, timedelta, timedelta]] = []
+
+    def saw(self, entry: Entry) -> None:
+        self._on_entry(entry)
+
+    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        self.waits_seen.append(f"{step}: {why}")
+        self.waits_timed.append((why, waited, limit))
+
+    def sees(self, sighting: Sighting) -> None:
+        self.sights.append(sighting())
+
+
+class Signal:
+    """An operator's wish to stop."""
+
+    reason: str | None = None
+
+
+class Roads:
+    """Paths to AWS that lead nowhere near the VPN, unless told otherwise."""
+
+    def __init__(self, paths: Sequence[HostPath] = OPEN_ROAD) -> None:
+        self._paths = paths
+
+    def read(self) -> Sequence[HostPath]:
+        return self._paths
+
+
+class Postbox(MemoryJournal):
+    """A journal in whose inbox other terminals have left *letters*."""
+
+    def __init__(self, clock: Clock, entries: Iterable[Entry], letters: list[Record]) -> None:
+        super().__init__(clock, entries)
+        self._letters = letters
+
+    def fold_inbox(self) -> None:
+        while self._letters:
+            self.write(self._letters.pop(0))
+
+
+class Stage:
+    """One world, one plan, and as many processes on it as a test starts."""
+
+    def __init__(
+        self,
+        vault: Path,
+        before: Survey | None = None,
+        *,
+        decisions: Decisions | None = None,
+        behaviour: Behaviour | None = None,
+        faults: FaultSource | None = None,
+        clients_of: Callable[..., ClientSource] = DirectClients,
+    ) -> None:
+        self.clock = VirtualClock(NOON)
+        self.host_of: Callable[[VirtualClock], Clock] = lambda clock: clock
+        """Gives the clock of the host that the next process runs on; theirs may be wrong."""
+        self._clients_of = clients_of
+        before = before or a_survey()
+        self.world = world_of(scenario_from_survey(before), self.clock, behaviour)
+        self._vault = Vault(vault)
+        # The plan is made by a client that no fault comes near.
+        self.plain = self._account(None)
+        self.faults = faults
+        self.plan: Plan = a_plan(before=self.plain.survey(before.gateway.id), decisions=decisions)
+        self.entries: tuple[Entry, ...] = ()
+        self.letters: list[Record] = []
+        self.lookout = Lookout()
+        self.signal = Signal()
+
+    def _account(self, faults: FaultSource | None, clock: Clock | None = None) -> Account:
+        clients = self._clients_of(self.world, faults=faults)
+        return Account(clients, clock or self.clock, self._vault)
+
+    def branch(self, *, behaviour: Behaviour | None = None) -> Stage:
+        """Give a stage that is where this one is, and goes its own way from there."""
+        other = copy(self)
+        other.clock = VirtualClock(self.clock.now())
+        other.world = self.world.fork(other.clock, behaviour)
+        other.plain = other._account(None)
+        other.faults, other.letters, other.signal = None, [], Signal()
+        return other
+
+    def runner(
+        self,
+        *,
+        people: People | None = None,
+        lookout: Lookout | None = None,
+        paths: Sequence[HostPath] = OPEN_ROAD,
+        holder: str = "ann@desk",
+        outranks: str = "",
+        blind: bool = False,
+        journal: Journal | None = None,
+        parallel: int = 1,
+        calls: Calls | None = None,
+        papers: Papers | None = None,
+        probes: Probes | None = None,
+        commit: CommitConfirm | None = None,
+        adopt: tuple[str, ...] | None = None,
+    ) -> Runner:
+        """Start a process: a runner over *journal*, or the one so far (over none, if *blind*)."""
+        so_far = () if blind else self.entries
+        time = run_clock(self.host_of(self.clock), so_far)
+        self.journal: Journal = journal or Postbox(time, so_far, self.letters)
+        self.lookout = lookout or Lookout()
+        return Runner(
+            self.plan,
+            Surroundings(
+                ec2=self._account(self.faults, time),
+                journal=self.journal,
+                people=people or DeviceEngineer(self.world),
+                observer=self.lookout,
+                clock=time,
+                interruption=self.signal,
+                paths=Roads(paths),
+                claimant=Claimant(holder, outranks),
+                calls=calls or (DirectCalls() if parallel == 1 else CallThreads(parallel)),
+                commit=commit,
+                blind=blind,
+                adopt=adopt,
+                papers=papers or Papers("ann"),
+                probes=probes or NoProbes(),
+            ),
+        )
+
+    def run(self, journey: Callable[[Runner], object], **how: object) -> RunState:
+        """Run one process to its end, keep its journal, and give the state it leaves."""
+        runner = self.runner(**how)  # type: ignore[arg-type]
+        try:
+            journey(runner)
+        finally:
+            self.entries = tuple(self.journal.entries)
+        return self.state
+
+    def forward(self, **how: object) -> RunState:
+        """Apply, in a process of its own."""
+        return self.run(Runner.forward, **how)
+
+    def back(self, **how: object) -> RunState:
+        """Roll back, in a process of its own."""
+        return self.run(Runner.back, **how)
+
+    @property
+    def state(self) -> RunState:
+        """What the journal amounts to."""
+        return replay(self.entries)
+
+    @property
+    def calls(self) -> list[str]:
+        """Every change intended so far, by class name, operator tasks included."""
+        return [type(change).__name__ for change in self.intended]
+
+    @property
+    def intended(self) -> list[object]:
+        """Every change intended so far."""
+        return [e.record.change for e in self.entries if isinstance(e.record, Intended)]
+
+    def records(self, kind: type[R]) -> list[R]:
+        """Give the records of one kind, oldest first."""
+        return [e.record for e in self.entries if isinstance(e.record, kind)]
+
+    def look(self) -> Snapshot:
+        """Look at the world as it is, a while later, unclouded by any lag."""
+        self.clock.sleep(timedelta(minutes=10))
+        return snapshot_by_tag(self.plain.look(self.plan), MIGRATION)
+
+    def differences(self) -> tuple[str, ...]:
+        """Compare the world with the plan's before-survey."""
+        return differences(self.plan.before, self.plain.survey(OLD))
+
+    def do(self, action: str, **params: object) -> dict[str, object]:
+        """Be another hand: call EC2 as somebody else would."""
+        return self.world.execute("ec2", action, params)
+
+    @property
+    def new_gateway(self) -> VpnGatewayId:
+        """The id of the gateway this run created."""
+        return VpnGatewayId(snapshot_by_tag(self.plain.look(self.plan), MIGRATION).ours["gateway"])  # type: ignore[index]
+
+
+def names(changes: Iterable[object]) -> list[str]:
+    """Give the class names of *changes*."""
+    return [type(change).__name__ for change in changes]
