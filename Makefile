@@ -30,7 +30,7 @@ full-counts: .tox/tool/ready ## every take-over, failed write, lost journal and 
 mutate: .tox/tool/ready ## change a line and see whether a test fails: SAMPLE=300 of all, AGAIN=1 for survivors
 	.tox/tool/bin/tox run -e mutate -- $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(AGAIN),--again)
 
-lint: .tox/tool/ready ## ruff only
+lint: .tox/tool/ready ## ruff and the import contract only
 	.tox/tool/bin/tox run -e lint
 
 types: .tox/tool/ready ## mypy only

@@ -1,4 +1,8 @@
-"""Rules on the source of the tests."""
+"""Rules on the source that ruff, mypy and the import contract cannot state.
+
+Who may import whom is in ``pyproject.toml`` under ``tool.importlinter``; `make lint` checks it.
+Here is which libraries a package may use, what pure packages may not touch, and how long a file is.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,34 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "vpnmigrate"
+
+ONLY_IN = {
+    "boto3": ("aws", "sandbox"),
+    "botocore": ("aws", "sandbox"),
+    "moto": ("sandbox",),
+    "typer": ("cli",),
+    "rich": ("cli", "report"),
+    "structlog": ("local/logs.py",),
+    "tenacity": ("engine/step_loop.py",),
+    "jinja2": ("devices", "report"),
+    "defusedxml": ("devices",),
+    "yaml": ("planning/strict_yaml.py",),
+    "filelock": ("local/lock.py",),
+    "platformdirs": ("local/settings.py",),
+}
+"""Which packages or files may import a library."""
+PURE = ("model", "steps", "journal", "planning", "engine", "devices")
+"""Packages that reach no file, network, clock or terminal."""
+IMPURE_FILES = {"model/clock.py": "the one reader of the machine's clock"}
+TOUCHES_THE_WORLD = frozenset(
+    {"boto3", "botocore", "moto", "typer", "rich", "structlog", "logging", "filelock"}
+    | {"platformdirs", "os", "io", "pathlib", "shutil", "tempfile"}
+    | {"subprocess", "socket", "ssl", "http", "urllib", "signal", "threading", "time"}
+)
+PRINTS = ("report", "cli")
+OPENS = ("local", "cli")
+LONGEST = 500
 
 
 @functools.cache
@@ -34,6 +66,100 @@ def _imported(path: Path) -> Iterator[str]:
                 yield from (f"{module}.{alias.name}" for alias in node.names)
             case _:
                 pass
+
+
+def _libraries(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in _imports(path)}
+
+
+def _is_in(path: Path, places: tuple[str, ...]) -> bool:
+    """Return whether *path* is one of *places*, or in one: packages or files."""
+    inside = path.relative_to(PACKAGE)
+    return inside.parts[0] in places or inside.as_posix() in places
+
+
+def _calls(path: Path) -> set[str]:
+    return {
+        node.func.id
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_libraries_stay_in_their_packages() -> None:
+    """AWS's client, moto, the terminal and the locks are each known to few packages."""
+    stray = [
+        f"{_name(path)} imports {library}"
+        for path in MODULES
+        for library, places in ONLY_IN.items()
+        if library in _libraries(path) and not _is_in(path, places)
+    ]
+
+    assert not stray
+
+
+def test_pure_packages_touch_nothing() -> None:
+    """A pure package imports nothing that reaches a file, the network, a clock or a log."""
+    stray = [
+        f"{_name(path)} imports {', '.join(sorted(touching))}"
+        for path in MODULES
+        if _is_in(path, PURE) and path.relative_to(PACKAGE).as_posix() not in IMPURE_FILES
+        if (touching := _libraries(path) & TOUCHES_THE_WORLD)
+    ]
+
+    assert not stray
+
+
+def test_few_print() -> None:
+    """Only the report and the command line print."""
+    assert not [_name(p) for p in MODULES if "print" in _calls(p) and not _is_in(p, PRINTS)]
+
+
+def test_few_open_files() -> None:
+    """Only the packages for this machine and the command line open files."""
+    assert not [_name(p) for p in MODULES if "open" in _calls(p) and not _is_in(p, OPENS)]
+
+
+def test_files_are_short() -> None:
+    """A file is one topic of at most 500 lines."""
+    lengths = {_name(path): len(path.read_text("utf-8").splitlines()) for path in MODULES}
+
+    assert not {name: length for name, length in lengths.items() if length > LONGEST}
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_files_form_no_circle() -> None:
+    """From no file can one walk along imports at its top and come back to it."""
+    paths = {_module(path): path for path in MODULES}
+    edges = {name: set[str]() for name in paths}
+    for name, path in paths.items():
+        for node in _tree(path).body:
+            if isinstance(node, ast.ImportFrom) and node.module:
+                named = {f"{node.module}.{alias.name}" for alias in node.names}
+                edges[name] |= (named & set(paths)) or ({node.module} & set(paths))
+    edges = {name: used - {name} for name, used in edges.items()}
+
+    while leaves := {name for name, used in edges.items() if not used & set(edges)}:
+        edges = {name: used for name, used in edges.items() if name not in leaves}
+
+    assert not edges
+
+
+def test_every_package_says_where_to_begin() -> None:
+    """The docstring of a package says what it is for, and which file to read first."""
+    silent = [
+        _name(path)
+        for path in PACKAGE.glob("*/__init__.py")
+        if "Begin with" not in (ast.get_docstring(_tree(path)) or "")
+    ]
+
+    assert not silent
 
 
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
