@@ -1,7 +1,7 @@
 """Facts: the questions a step asks about AWS, and their possible values.
 
-A fact is what one change alters, so it is also what an intent is about (``consistency``).  Subjects are
-roles for what we create and ids for what was there before.
+A fact is what one change alters, so it is also what an intent is about (``consistency``).
+Subjects are roles for what the run creates, and ids for what existed before.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Rollback proof: every reachable state of a plan has a bounded rollback.
 
-The production steps are walked over the imagined AWS of ``predicted_aws``, as in planning, but they may
-be left at any point: after each change, with some changes of a look performed and others not, on
-the way forward, on the way back, and on the way forward again.  A state from which the steps never
-come to the end is a dead end.
+The production steps are walked over the imagined AWS of ``predicted_aws``, as in planning, but
+they may be left at any point: after each change, with some changes of a look performed and others
+not, on the way forward, on the way back, and on the way forward again.  A state from which the
+steps never come to the end is a dead end.
 
 Changes of one look are independent of each other, so not every subset of them is tried: each one
 alone, the first few in order, and all but one (of many: each one alone, half, and all but one); and
