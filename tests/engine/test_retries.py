@@ -10,7 +10,7 @@ from tests.support.builders import NOON, OLD, minutes
 from tests.support.stage import Lookout
 from vpnmigrate.engine.execute import Done
 from vpnmigrate.engine.recorder import Logbook
-from vpnmigrate.engine.retries import Patience
+from vpnmigrate.engine.retries import CLAIM_REMOVAL_LIMIT, Patience
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import DirectionTaken, Noted
@@ -19,7 +19,7 @@ from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
-from vpnmigrate.steps.s01_claim_gateway import RecordBefore
+from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import RemoveGateway
 from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 
@@ -267,26 +267,27 @@ class TestWayBack:
         assert note.startswith(f"AWS would not {change}: ")
         assert note.endswith(("throttled", "the line was cut", "no such table"))
 
-    def test_it_tries_two_delays_to_take_its_claim_off(self):
-        """Traffic flows by then, so the tag is worth a little patience, and no more."""
+    def test_it_tries_four_delays_to_remove_its_claim(self):
+        """Traffic flows by then, so the claim is retried, but for less than the step's limit."""
         run = Bearing(Direction.BACK)
         change = RemoveClaim(OLD, "ann@desk/1")
 
         assert run.bears(UNHEARD, change)
-        run.clock.sleep(minutes(4) - timedelta(seconds=1))
+        run.clock.sleep(minutes(8) - timedelta(seconds=1))
         assert run.bears(UNHEARD, change)
         assert not run.claimant.forgone
         run.clock.sleep(timedelta(seconds=1))
         assert run.bears(UNHEARD, change)
         assert run.claimant.forgone
+        assert RemoveOurClaim.limit > CLAIM_REMOVAL_LIMIT
 
     def test_a_claim_that_came_off_begins_its_patience_afresh(self):
-        """What AWS has done in between is no silence: the next one has its two delays again."""
+        """What AWS has done in between is no silence: the next one has its four delays again."""
         run = Bearing(Direction.BACK)
         change = RemoveClaim(OLD, "ann@desk/1")
         run.bears(UNHEARD, change)
         run.bears(Performed("req-1"), change)
-        run.clock.sleep(minutes(4))
+        run.clock.sleep(minutes(8))
 
         assert run.bears(UNHEARD, change)
         assert not run.claimant.forgone

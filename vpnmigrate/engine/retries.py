@@ -31,6 +31,9 @@ AT_ONCE = 3
 each second of a wait is a second of the outage."""
 LONGEST_BACKOFF = timedelta(seconds=10)
 """Between two tries of one change; as often as a run looks while traffic flows."""
+CLAIM_REMOVAL_LIMIT = 4 * CONSISTENCY_DELAY
+"""For the claim of a rollback, since traffic flows by then: below the limit of step 1, which would
+end the rollback with an error."""
 
 
 def backoff(refusals: int) -> timedelta:
@@ -110,9 +113,9 @@ class Patience:
             self._next_try.pop(done.change, None)
 
     def _can_do_without(self, done: Done) -> bool:
-        """Tell whether the way back goes on all the same: it must not fail for want of a tag.
+        """Return whether a rollback continues without *done*: a tag must not make it fail.
 
-        To take the claim off it tries a little longer, because traffic flows by then.
+        Removing the claim is tried for longer, because traffic flows by then.
         """
         change, back = done.change, self._logbook.state.direction is Direction.BACK
         if not back or not isinstance(change, PlaceClaim | RemoveClaim):
@@ -120,7 +123,7 @@ class Patience:
         if isinstance(change, PlaceClaim) or isinstance(done.outcome, Refused):
             return True
         since = self._dispensable.setdefault(change, self._clock.now())
-        return self._clock.now() - since >= 2 * CONSISTENCY_DELAY
+        return self._clock.now() - since >= CLAIM_REMOVAL_LIMIT
 
     def _may_still_pass(self, change: AwsChange, limit: timedelta) -> bool:
         since = self._put_off.setdefault(change.fact, {}).setdefault(limit, self._clock.now())
