@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from vpnmigrate.cli.back_out import is_left_to_the_policy, roll_back_until_done
 from vpnmigrate.cli.context import Desk
 from vpnmigrate.cli.dependencies import new_holder
 from vpnmigrate.cli.options import Asking
@@ -21,6 +22,7 @@ from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import require_unchanged
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
+from vpnmigrate.report.errors import StoppedError
 from vpnmigrate.report.status import Standing, deletion_begun
 from vpnmigrate.report.text import wrapped
 
@@ -48,7 +50,12 @@ def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
             hand.runner.restore_watchdog()
         _require_confirmed(desk, subject, terms, hand.runner.hear())
 
-    return work_on(desk, subject, terms, journey)
+    try:
+        return work_on(desk, subject, terms, journey)
+    except StoppedError as stopped:
+        if not is_left_to_the_policy(subject.plan, stopped):
+            raise
+        return roll_back_until_done(desk, subject, terms, stopped)
 
 
 def stage(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
