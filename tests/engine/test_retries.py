@@ -269,6 +269,7 @@ class TestWayBack:
 
     def test_it_tries_four_delays_to_remove_its_claim(self):
         """Traffic flows by then, so the claim is retried, but for less than the step's limit."""
+        assert RemoveOurClaim.limit > CLAIM_REMOVAL_LIMIT
         run = Bearing(Direction.BACK)
         change = RemoveClaim(OLD, "ann@desk/1")
 
@@ -279,7 +280,6 @@ class TestWayBack:
         run.clock.sleep(timedelta(seconds=1))
         assert run.bears(UNHEARD, change)
         assert run.claimant.forgone
-        assert RemoveOurClaim.limit > CLAIM_REMOVAL_LIMIT
 
     def test_a_claim_that_came_off_begins_its_patience_afresh(self):
         """What AWS has done in between is no silence: the next one has its four delays again."""
