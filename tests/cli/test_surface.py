@@ -32,6 +32,7 @@ FLAGS = {
         "--until",
         "--confirm-within",
         "--take-over",
+        "--adopt",
         "--yes",
         "--no-input",
         "--probe",
@@ -46,7 +47,9 @@ FLAGS = {
     "abort": GIVEN_TO_RUNS,
     "confirm": GIVEN_TO_RUNS,
     "watchdog": GIVEN_TO_RUNS | GIVEN_TO_AWS,
-    "rollback": {"--keep-new", "--take-over", "--yes", "--no-input"} | GIVEN_TO_RUNS | GIVEN_TO_AWS,
+    "rollback": {"--keep-new", "--take-over", "--adopt", "--yes", "--no-input"}
+    | GIVEN_TO_RUNS
+    | GIVEN_TO_AWS,
     "finalize": {"--confirm", "--delete-old-gateway", "--take-over", "--no-input"}
     | BROUGHT_TO_GATES
     | GIVEN_TO_RUNS

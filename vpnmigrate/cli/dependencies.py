@@ -9,7 +9,6 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vpnmigrate.cli.options import Asking, Aws
-from vpnmigrate.local.lock import Me, holder_name, this_process
 from vpnmigrate.model.clock import Clock, SteadyClock
 from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.report.console import Speaker
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from vpnmigrate.aws.session import Clients
     from vpnmigrate.engine.ports import Calls, Paths, People, Probes, Watchdog
+    from vpnmigrate.local.lock import Me
     from vpnmigrate.local.run_directory import Run
     from vpnmigrate.report.text import RunCommands
 
@@ -151,6 +151,8 @@ def redaction_in(meta: dict[str, Any]) -> Redaction:
 
 def this_person() -> Me:
     """Give who runs this process."""
+    from vpnmigrate.local.lock import this_process
+
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
@@ -161,4 +163,6 @@ def this_person() -> Me:
 
 def new_holder(me: Me) -> str:
     """Make the name under which a new run of *me* claims its gateway."""
+    from vpnmigrate.local.lock import holder_name
+
     return holder_name(me.user, me.host, secrets.token_hex(4))
