@@ -143,7 +143,7 @@ def test_a_deadline_that_has_passed_is_loud():
     lines = screen(late, 80, 24)
 
     assert "PAST THE BACK-OUT DEADLINE for 1 min 30 s: 03:13:41Z" in lines
-    assert "  to roll back: vpnmigrate abort m-7f3c" in lines
+    assert "  to abort: vpnmigrate abort m-7f3c" in lines
 
 
 def test_a_deadline_that_asks_shows_both_answers():
@@ -155,7 +155,7 @@ def test_a_deadline_that_asks_shows_both_answers():
 
     assert "  to roll back: vpnmigrate abort m-7f3c" in lines
     assert "  to go on:     vpnmigrate continue m-7f3c" in lines
-    assert not [line for line in lines if "turn back" in line]
+    assert not [line for line in lines if "to abort" in line]
 
 
 def test_a_cutover_that_is_not_confirmed_says_so():

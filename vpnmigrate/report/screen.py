@@ -141,7 +141,7 @@ def _deadline(shown: Shown, width: int) -> Iterator[str]:
             for choice in choices(shown.on) if shown.on is not None else ():
                 yield from choice.after("  ").lines(width)
         elif shown.now >= state.deadline.at and state.direction is Direction.FORWARD:
-            yield from _pasted("  to roll back: ", shown, width, "abort")
+            yield from _pasted("  to abort: ", shown, width, "abort")
     if (until := state.unconfirmed_until) is not None:
         rest = span(until - shown.now)
         lead = f"UNCONFIRMED: goes back in {rest} unless: "
