@@ -166,21 +166,27 @@ def test_forward_and_back_without_this_program(small):
     assert not [key for key in small.world.keys if key in told]
 
 
-def test_by_hand_the_old_side_is_not_taken_for_the_new_one(small):
+@pytest.fixture
+def new_keys(aws_program: Path, tmp_path: Path) -> Iterator[Migration]:
+    yield from begun(scenario_from_text(SMALL, "small"), Decisions(), aws_program, tmp_path)
+
+
+def test_the_old_side_is_not_taken_for_the_new_one(new_keys):
     """Tags of this migration on what was there before hide nothing and give nothing away."""
-    plan = small.plan
+    plan = new_keys.plan
     for resource, role in (
         (plan.old_gateway, GATEWAY_ROLE),
         (plan.old_connections[0], connection_role(plan.old_connections[0])),
     ):
         tags = {"vpnmigrate:migration": plan.migration, "vpnmigrate:role": role}
         rows = [{"Key": key, "Value": value} for key, value in tags.items()]
-        small.world.execute("ec2", "CreateTags", {"Resources": [resource], "Tags": rows})
+        new_keys.world.execute("ec2", "CreateTags", {"Resources": [resource], "Tags": rows})
 
-    small.forward()
-    small.back()
+    new_keys.forward()
+    assert len(new_keys.account.look(plan).gateways) == 2
+    new_keys.back()
 
-    now = small.account.survey(plan.old_gateway)
+    now = new_keys.account.survey(plan.old_gateway)
     assert differences(plan.before, now) == ()
 
 
