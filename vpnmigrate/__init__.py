@@ -1,14 +1,17 @@
 """Migrate AWS Classic VPN connections to AWS VPN in eleven steps, with rollback.
 
-The pipeline, and the room each part lives in:
+Packages, from values to users; each imports only packages above it in this list:
 
-1. *survey*: ``aws`` reads the account into frozen values (``model``, ``survey``).
-2. *plan*: ``preflight`` finds what forbids it, ``planner`` imagines every change (``plan``).
-3. *run*: ``runner`` looks, asks a step of ``steps`` what is missing, writes the intent into the
-   ``journal``, lets ``aws`` perform the ``changes``, and looks again; ``consistency`` says which
-   readings may be trusted.
-4. *return*: a rollback is the same cutover with the gateways exchanged (``sequences``).
-5. *rehearse*: ``sandbox`` is EC2's VPN behaviour on one machine, for rehearsals, demos and tests.
+- ``model``: values of EC2, decisions, plans and changes; no I/O.
+- ``steps``: AWS's eleven steps as pure functions; ``journal``: what a run has written;
+  ``devices``: configurations of the customer's devices.
+- ``planning``: survey and playbook to plan, preflight checks, the rollback proof.
+- ``engine``: runs a plan; gates, pauses, deadlines; its ports to everything outside.
+- ``local``: this machine's files, locks and processes; ``aws``: boto3.
+- ``sandbox``: EC2's VPN behaviour on one machine.
+- ``rehearsal``: the engine on the sandbox; ``report``: text, JSON and HTML; ``cli``: commands.
+
+Begin with ``steps/s08_swap_gateways.py``, then ``engine/step_loop.py``, which runs it.
 """
 
 __version__ = "0.1.0"

@@ -182,3 +182,13 @@ def _operation(change: type) -> str:
     """Return the operation that *change* sends with every text field filled."""
     filled = {field.name: "x" for field in msgspec.structs.fields(change)}
     return str(change(**filled).call)
+
+
+def test_every_place_that_contributing_names_exists() -> None:
+    """Each file and folder in a list of "Where do I add" exists."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed = page.partition("## Where do I add")[2].partition("\n## ")[0]
+    places = re.findall(r"`((?:vpnmigrate|docs|tests)/[\w./-]+)`", listed)
+
+    assert places
+    assert not [place for place in places if not (ROOT / place).exists()]
