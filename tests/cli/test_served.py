@@ -89,4 +89,6 @@ def test_what_moto_cannot_do_is_told_to_the_client_alone(tmp_path):
         process.send_signal(signal.SIGINT)
 
         assert process.communicate(timeout=20) == ("", "")
-    assert "Traceback" in (tmp_path / "home" / "crash.log").read_text()
+    crash = (tmp_path / "home" / "crash.log").read_text()
+    assert "sandbox/server/moto.py" in crash
+    assert "ValueError" in crash

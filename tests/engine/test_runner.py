@@ -448,7 +448,7 @@ class TestOtherHands:
             stage.forward()
 
         assert (found.value.step, found.value.outage) == (1, False)
-        assert found.value.advice == f"find out who did; go back: vpnmigrate rollback {MIGRATION}"
+        assert found.value.advice == f"find out who did; roll back: vpnmigrate rollback {MIGRATION}"
 
     def test_in_the_cutover_they_are_left_alone_and_named(self, stage):
         """A route that somebody deletes in the cutover is named; the rest is finished."""

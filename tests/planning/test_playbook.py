@@ -48,7 +48,7 @@ decisions:
     dpd_timeout_action: clear
   test_vpc:
     cidr: 10.255.0.0/24
-    command: [/opt/try, --now]
+    command: [/usr/bin/try, --now]
   old_tunnels: leave
   back_out: roll-back
   waits:
@@ -65,7 +65,7 @@ decisions:
   probes: ["10.1.0.5:22"]
   change: CHG0012345
   hooks:
-    held: [/opt/tell, --now]
+    held: [/usr/bin/tell, --now]
   recreate_aws_vpn: true
   direct_connect: absent
   window: 2026-11-28T23:00/03:00 Europe/Berlin
@@ -97,7 +97,7 @@ def test_says_everything_a_plan_can_decide() -> None:
                 dpd_timeout_seconds=40,
                 dpd_timeout_action="clear",
             ),
-            test_vpc=TestVpc("10.255.0.0/24", ("/opt/try", "--now")),
+            test_vpc=TestVpc("10.255.0.0/24", ("/usr/bin/try", "--now")),
             old_tunnels=OldTunnels.LEAVE,
             back_out=BackOut.ROLL_BACK,
             waits=Waits(
@@ -110,7 +110,7 @@ def test_says_everything_a_plan_can_decide() -> None:
             exceptions=Exceptions(("10.9.0.0/16",), ("vpn-2",)),  # type: ignore[arg-type]
             probes=("10.1.0.5:22",),
             change="CHG0012345",
-            hooks={HookMoment.HELD: ("/opt/tell", "--now")},
+            hooks={HookMoment.HELD: ("/usr/bin/tell", "--now")},
             recreate_aws_vpn=True,
             direct_connect=DirectConnect.ABSENT,
             window=Window(

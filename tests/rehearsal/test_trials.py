@@ -17,6 +17,7 @@ from tests.support.counts import share
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.records import Intended
+from vpnmigrate.rehearsal.simulation.clocks import NAP, DrowsyClock
 from vpnmigrate.rehearsal.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
 from vpnmigrate.rehearsal.simulation.search import KillPoints, Tally, try_one, try_seed
 from vpnmigrate.rehearsal.simulation.topology import (
@@ -26,8 +27,6 @@ from vpnmigrate.rehearsal.simulation.topology import (
     topology,
 )
 from vpnmigrate.rehearsal.simulation.trial import (
-    NAP,
-    DrowsyClock,
     Setting,
     TrialResult,
     setting_of,
