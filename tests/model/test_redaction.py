@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.model.redaction import HIDDEN, Redaction, mapped, without_key_elements
+from vpnmigrate.report.runbook.aws_cli.shell_functions import KEYS
 
 KEY = "Canary.0123456789_zZ"
 ELEMENT = f"<ike>\n <pre_shared_key>{KEY}</pre_shared_key>\n</ike>"
@@ -130,3 +131,17 @@ def test_a_member_that_is_named_so_is_blanked_whatever_it_holds():
         "PreSharedKey": HIDDEN,
         "other": "x",
     }
+
+
+def test_a_shell_variable_is_no_key():
+    """The runbook's JSON names the variable that holds a key; a key itself is still cut."""
+    template = '{"PreSharedKey": "$KEY_1"}'
+
+    assert without_key_elements(template) == template
+    assert "CANARY" not in without_key_elements('{"PreSharedKey": "$KEY_1CANARY"}')
+    assert "CANARY" not in without_key_elements('{"PreSharedKey": "CANARY"}')
+
+
+def test_the_runbooks_key_reader_is_left_whole():
+    """The shell function that reads old keys passes the guard of documents unchanged."""
+    assert without_key_elements(KEYS) == KEYS

