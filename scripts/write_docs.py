@@ -173,12 +173,29 @@ def demo_page(page: str) -> str:
 
 
 def without_drawn_values(text: str) -> str:
-    """Return *text* without ids, addresses and line breaks: they differ from run to run."""
-    return " ".join(_DRAWN.sub("#", text).split())
+    """Return *text* without what differs from run to run.
+
+    Ids and addresses are drawn, and so is how long the sandbox takes over a call: which waits are
+    shown, the times of day, and each length of time.
+    """
+    entries = _FOLDED.sub(" ", text).split("\n")
+    told = "\n".join(entry for entry in entries if not _WAIT.match(entry))
+    return " ".join(_DRAWN.sub("#", told).split())
 
 
+_FOLDED = re.compile(r"\n {10,}")
+_WAIT = re.compile(r"\d\d:\d\d:\d\dZ +step \d+ waits ")
 _DRAWN = re.compile(
-    r"\b(?:[0-9a-f]{64}|(?:m-|vgw-|vpn-|ann@laptop/)[0-9a-f]{8,17}|198(?:\.\d+){3})\b"
+    r"""
+    \b(?:
+        [0-9a-f]{64}
+        | (?:m-|vgw-|vpn-|ann@laptop/)[0-9a-f]{8,17}
+        | 198(?:\.\d+){3}
+        | (?:\d{4}-\d\d-\d\d[ ])?\d\d:\d\d(?::\d\d)?Z
+        | \d+[ ](?:h|min|s)(?:[ ]\d+[ ](?:min|s))*
+    )\b
+    """,
+    re.VERBOSE,
 )
 
 
