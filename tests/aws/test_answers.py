@@ -5,14 +5,14 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import boto3
 import pytest
 
 from tests.aws.answering import MARK
+from tests.support.http_server import serving
 from vpnmigrate.aws import describe
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.answers import without_characters_xml_forbids
@@ -58,32 +58,21 @@ CREATE = CreateVpnConnection(
 def answering(body: bytes, *, status: int = 200, raw: bytes | None = None) -> Iterator[Clients]:
     """Answer every call with *body*, or with *raw* instead of an answer of HTTP."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if raw is not None:
-                self.wfile.write(raw)
-                self.close_connection = True
-                return
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(request: BaseHTTPRequestHandler, _: bytes) -> None:
+        if raw is not None:
+            request.wfile.write(raw)
+            request.close_connection = True
+            return
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield Clients(
-                lambda: boto3.Session("AKIATEST", "no-secret", region_name="eu-west-1"),
-                endpoint_url=f"http://127.0.0.1:{server.server_port}",
-            )
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(answer) as address:
+        yield Clients(
+            lambda: boto3.Session("AKIATEST", "no-secret", region_name="eu-west-1"),
+            endpoint_url=address,
+        )
 
 
 def account_of(clients: Clients, place: Path) -> Account:

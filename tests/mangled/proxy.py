@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import Message
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from random import Random
-from threading import Lock, Thread
+from threading import Lock
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.http_server import serving
 from vpnmigrate.model.clock import Clock
 
 CANARY = b"CANARY"
@@ -69,36 +70,25 @@ def between(upstream: str, mangler: Mangler, clock: Clock) -> Iterator[str]:
     """Stand before *upstream* and give the address there; *clock* gives the date of answers."""
     target = urlsplit(upstream)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            connection = http.client.HTTPConnection(str(target.hostname), target.port)
-            kept = {k: v for k, v in self.headers.items() if k.lower() not in _HOPS}
-            connection.request("POST", self.path, body, kept)
-            answer = connection.getresponse()
-            whole = answer.read()
-            connection.close()
-            sent, length = mangler.mangle(_operation(body, self.headers), whole)
-            self.send_response_only(answer.status)
-            for name, value in answer.getheaders():
-                if name.lower() not in _HOPS:
-                    self.send_header(name, value)
-            self.send_header("Date", format_datetime(clock.now(), usegmt=True))
-            self.send_header("Content-Length", str(length))
-            self.end_headers()
-            self.wfile.write(sent)
+    def forward(request: BaseHTTPRequestHandler, body: bytes) -> None:
+        connection = http.client.HTTPConnection(str(target.hostname), target.port)
+        kept = {k: v for k, v in request.headers.items() if k.lower() not in _HOPS}
+        connection.request("POST", request.path, body, kept)
+        answer = connection.getresponse()
+        whole = answer.read()
+        connection.close()
+        sent, length = mangler.mangle(_operation(body, request.headers), whole)
+        request.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in _HOPS:
+                request.send_header(name, value)
+        request.send_header("Date", format_datetime(clock.now(), usegmt=True))
+        request.send_header("Content-Length", str(length))
+        request.end_headers()
+        request.wfile.write(sent)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(forward) as address:
+        yield address
 
 
 _HOPS = {"connection", "content-length", "transfer-encoding", "date"}
