@@ -23,7 +23,9 @@ class RecordBefore(Step):
     number = 1
     title = "Record before"
     phase = Phase.PREPARE
-    limit = timedelta(minutes=10)  # four propagation windows of 2 min, and retries (domain.md 3.1)
+    limit = timedelta(minutes=20)
+    """Throttling is retried for 15 minutes; two consistency delays more are for calls in doubt
+    (domain.md 3.1).  Traffic flows meanwhile."""
 
     def undoes(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterable[str]:
         claim = Claim(plan.old_gateway)
