@@ -109,6 +109,23 @@ class TestProber:
 
         assert works == {good: True, bad: False, "/no/such/program": False}
 
+    def test_a_named_program_that_changes_is_not_run_again(self, run, tmp_path):
+        """A program of the command line is pinned by its content when its probe starts."""
+        program = tmp_path / "probe"
+        program.write_text("#!/bin/sh\nexit 0\n")
+        program.chmod(0o755)
+        prober = Prober(SteadyClock(), run, {}, extra=[str(program)])
+        prober.begin([])
+        (before,) = until(prober, 1)
+        program.write_text("#!/bin/sh\nexit 1\n")
+        give_up = time.monotonic() + PATIENCE
+        while not prober.tallies()[0].halted and time.monotonic() < give_up:
+            threading.Event().wait(0.05)
+        prober.end()
+
+        assert before.works
+        assert prober.tallies()[0].halted.endswith("is not what it was when this probe was started")
+
     def test_what_hangs_is_lost_and_holds_up_nobody(self, run):
         """A command that does not end in time is ended, and counted as a loss."""
         endless = f"{sys.executable} -c 'import time; time.sleep(600)'"

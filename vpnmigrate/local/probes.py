@@ -14,7 +14,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
-from vpnmigrate.local.program_files import Checked, checked
+from vpnmigrate.local.program_files import Checked, checked, contents_of
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.probes import Aim, Command, Connect, Tally, counted, probe_from
@@ -28,7 +28,8 @@ LIMIT = timedelta(seconds=2)
 class Prober:
     """Sends the probes of *run* until it is told to end; *extra* ones on top of those given.
 
-    A probe one of whose files is among *programs* and has changed is not sent any more.
+    A probe is stopped when one of its files changes: since the plan, whose files are *programs*, or
+    since its start where the command line named it.
 
     *attempt* makes one attempt and tells whether it was answered; it must end by itself soon.
     """
@@ -90,10 +91,13 @@ class Prober:
 
     def _send(self, text: str, aim: Aim, over: threading.Event) -> None:
         files = Checked()
+        programs, since = self._programs, "when the plan was made"
+        if isinstance(aim, Command) and aim.words[0] not in programs:
+            programs, since = contents_of(aim.words), "when this probe was started"
         while not over.is_set():
-            if isinstance(aim, Command) and aim.words[0] in self._programs:
+            if isinstance(aim, Command) and aim.words[0] in programs:
                 if not files.signatures or files.replaced:
-                    files = checked(aim.words, self._programs)
+                    files = checked(aim.words, programs, since)
                 if files.fault:
                     with self._lock:
                         self._tallies[text] = replace(self._tallies[text], halted=files.fault)

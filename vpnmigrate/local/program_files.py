@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -73,8 +74,10 @@ def pinned(decisions: Decisions) -> dict[str, str]:
     return found
 
 
-def checked(words: Sequence[str], programs: Mapping[str, str]) -> Checked:
-    """Compare the files in *words* with *programs*, as ``pinned`` returned them."""
+def checked(
+    words: Sequence[str], programs: Mapping[str, str], since: str = "when the plan was made"
+) -> Checked:
+    """Compare the files in *words* with *programs*, which were read at the moment *since*."""
     if fault := name_fault(words):
         return Checked(fault)
     if words[0] not in programs:
@@ -88,9 +91,18 @@ def checked(words: Sequence[str], programs: Mapping[str, str]) -> Checked:
         except OSError as error:
             return Checked(f"{path} cannot be read: {error.strerror}")
         if digest != programs[path]:
-            return Checked(f"{path} is not what it was when the plan was made")
+            return Checked(f"{path} is not what it was {since}")
         signatures.append((path, signature))
     return Checked(signatures=tuple(signatures))
+
+
+def contents_of(words: Sequence[str]) -> dict[str, str]:
+    """Return the readable files that *words* run, each with its content's SHA-256."""
+    found: dict[str, str] = {}
+    for path in _files_in(words):
+        with suppress(OSError):
+            found[path] = _read(path)[0]
+    return found
 
 
 def changed(decisions: Decisions, programs: Mapping[str, str]) -> str:
