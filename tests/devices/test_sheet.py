@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tests.devices.documents import NEW_ENDS, NEW_KEYS, OLD_ENDS, OLD_KEYS, Ends, a_document
 from tests.devices.test_hazards import IOS
-from vpnmigrate.devices.blocks import Block, Moment
 from vpnmigrate.devices.configuration import parse
 from vpnmigrate.devices.sheet import Sample, Side, sheet
-from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId
 
 OLD_ID, NEW_ID = VpnConnectionId("vpn-old"), VpnConnectionId("vpn-new")
+RUN = MigrationId("mig-20260117-5131ed")
 NO_SAMPLE = Sample(why_not="the plan names no device type.")
 
 
@@ -37,7 +37,7 @@ class TestValues:
 
     def test_side_by_side(self):
         """Every value stands for the old and the new tunnel, and what changes is marked."""
-        rows = rows_of(sheet(the_old(), the_new(), NO_SAMPLE))
+        rows = rows_of(sheet(the_old(), the_new(), NO_SAMPLE, RUN))
 
         assert rows["AWS outside address"] == ["203.0.113.10", "198.51.100.10", "changes"]
         assert rows["device outside address"] == ["192.0.2.1", "192.0.2.1", ""]
@@ -51,13 +51,13 @@ class TestValues:
 
     def test_chosen_options(self):
         """What the connection was created with stands beside the least that AWS accepts."""
-        rows = rows_of(sheet(the_old(), the_new(), NO_SAMPLE))
+        rows = rows_of(sheet(the_old(), the_new(), NO_SAMPLE, RUN))
 
         assert rows["chosen: IKE encryption"] == ["", "AES256", ""]
 
     def test_both_tunnels(self):
         """Both tunnels of both connections are on the sheet."""
-        text = sheet(the_old(), the_new(), NO_SAMPLE)
+        text = sheet(the_old(), the_new(), NO_SAMPLE, RUN)
 
         for ends in (*OLD_ENDS, *NEW_ENDS):
             assert f"`{ends.outside}`" in text
@@ -65,7 +65,7 @@ class TestValues:
 
     def test_static(self):
         """A static connection's sheet does not speak of BGP neighbours or ASNs to be typed."""
-        text = sheet(the_old(asn=None), the_new(asn=None), NO_SAMPLE)
+        text = sheet(the_old(asn=None), the_new(asn=None), NO_SAMPLE, RUN)
 
         assert "neighbour" not in text
         assert "AWS ASN" not in text
@@ -74,7 +74,7 @@ class TestValues:
     def test_unknown_configuration(self):
         """A side that EC2 does not show is said not to be shown, with the reason."""
         gone = Side(OLD_ID, why_not="the connection is gone.")
-        text = sheet(gone, the_new(), NO_SAMPLE)
+        text = sheet(gone, the_new(), NO_SAMPLE, RUN)
 
         assert "The configuration of vpn-old is not shown here: the connection is gone." in text
         assert NEW_KEYS[0] in text
@@ -83,7 +83,7 @@ class TestValues:
         """Where AWS keeps the keys in Secrets Manager, the sheet says in which secret."""
         ends = tuple(Ends(e.outside, e.inside) for e in NEW_ENDS)
         configuration = parse(a_document(ends))
-        text = sheet(the_old(), Side(NEW_ID, configuration, key_store="arn:aws:x"), NO_SAMPLE)
+        text = sheet(the_old(), Side(NEW_ID, configuration, key_store="arn:aws:x"), NO_SAMPLE, RUN)
 
         assert rows_of(text)["pre-shared key"][1] == "not in the configuration"
         assert "`arn:aws:x`" in text
@@ -94,7 +94,7 @@ class TestOrder:
 
     def test_chapters(self):
         """Load, enable, disable, back out, remove: in that order."""
-        text = sheet(the_old(), the_new(), NO_SAMPLE)
+        text = sheet(the_old(), the_new(), NO_SAMPLE, RUN)
 
         chapters = [line for line in text.splitlines() if line.startswith("## ")]
         assert [c.split()[2].strip(",") for c in chapters] == [
@@ -108,7 +108,7 @@ class TestOrder:
 
     def test_firewall(self):
         """The new addresses are to be let through before the window, the old ones removed last."""
-        text = sheet(the_old(), the_new(), NO_SAMPLE)
+        text = sheet(the_old(), the_new(), NO_SAMPLE, RUN)
         load, remove = text.split("## 2.")[1].split("## 3.")[0], text.split("## 6.")[1]
 
         assert "UDP 500, UDP 4500 and ESP" in load
@@ -117,8 +117,8 @@ class TestOrder:
 
     def test_changed_asn(self):
         """A new AWS ASN is on the list of what to change, and only then."""
-        assert "AWS's ASN changes to 64512" in sheet(the_old(), the_new(), NO_SAMPLE)
-        assert "AWS's ASN stays" in sheet(the_old(), the_new(asn=7224), NO_SAMPLE)
+        assert "AWS's ASN changes to 64512" in sheet(the_old(), the_new(), NO_SAMPLE, RUN)
+        assert "AWS's ASN stays" in sheet(the_old(), the_new(asn=7224), NO_SAMPLE, RUN)
 
     def test_same_inside_addresses(self):
         """With the same inside network on both sides the old tunnels are to be shut first."""
@@ -126,12 +126,12 @@ class TestOrder:
             Ends(new.outside, old.inside) for new, old in zip(NEW_ENDS, OLD_ENDS, strict=True)
         )
 
-        assert "Shut the old tunnels first**" in sheet(the_old(), the_new(same), NO_SAMPLE)
-        assert "Shut the old tunnels first**" not in sheet(the_old(), the_new(), NO_SAMPLE)
+        assert "Shut the old tunnels first**" in sheet(the_old(), the_new(same), NO_SAMPLE, RUN)
+        assert "Shut the old tunnels first**" not in sheet(the_old(), the_new(), NO_SAMPLE, RUN)
 
     def test_sample(self):
         """Names in AWS's sample that may collide, and lines that open tunnels, are listed."""
-        text = sheet(the_old(), the_new(), Sample("sample.txt", IOS))
+        text = sheet(the_old(), the_new(), Sample("sample.txt", IOS), RUN)
 
         assert "**Do not paste it as\n   it is.**" in text
         assert "   - `interface Tunnel1`\n   - `interface Tunnel2`\n" in text
@@ -139,26 +139,24 @@ class TestOrder:
 
     def test_no_sample(self):
         """Without a sample the sheet says why."""
-        text = sheet(the_old(), the_new(), NO_SAMPLE)
+        text = sheet(the_old(), the_new(), NO_SAMPLE, RUN)
 
         assert "no sample from AWS in this folder: the plan names no device type." in text
 
-    def test_blocks(self):
-        """A vendor's lines stand in the chapter of their moment."""
-        blocks = [Block(moment, f"type {moment}") for moment in Moment]
-        text = sheet(the_old(), the_new(), NO_SAMPLE, blocks)
+    def test_commands_name_the_run(self):
+        """The sheet's commands can be pasted: they name the run that wrote it."""
+        text = sheet(the_old(), the_new(), NO_SAMPLE, RUN)
 
-        assert "```\ntype load\n```" in text.split("## 3.")[0]
-        assert "```\ntype remove\n```" in text.split("## 6.")[1]
-        assert text.count("```") == 2 * len(Moment)
+        assert f"`vpnmigrate done {RUN} 5`" in text
+        assert f"`vpnmigrate status {RUN}`" in text
 
     def test_tidy(self):
         """The page has no gaps and no line that ends in a space."""
         for text in (
-            sheet(the_old(), the_new(), Sample("sample.txt", IOS)),
-            sheet(the_old(asn=None), the_new(asn=None), NO_SAMPLE),
-            sheet(the_old(), the_new(), NO_SAMPLE, [Block(moment, "type") for moment in Moment]),
-            sheet(Side(OLD_ID, why_not="gone."), Side(NEW_ID, why_not="gone."), NO_SAMPLE),
+            sheet(the_old(), the_new(), Sample("sample.txt", IOS), RUN),
+            sheet(the_old(asn=None), the_new(asn=None), NO_SAMPLE, RUN),
+            sheet(the_old(), the_new(), NO_SAMPLE, RUN),
+            sheet(Side(OLD_ID, why_not="gone."), Side(NEW_ID, why_not="gone."), NO_SAMPLE, RUN),
         ):
             assert "\n\n\n" not in text
             assert not [line for line in text.splitlines() if line != line.rstrip()]

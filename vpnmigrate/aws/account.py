@@ -116,7 +116,7 @@ class Account(Reader):
             with carrying(mark.migration, mark.step), self._renewing():
                 match change:
                     case ArchiveConfiguration():
-                        return archive(change, self._clients.reader(), self._vault)
+                        return archive(change, self._clients.reader(), self._vault, mark.migration)
                     case CreateVpnConnection(keys=KeyMode.REUSE):
                         keys = self._old_keys(change)
                         return self._create_connection(change, mark, keys)

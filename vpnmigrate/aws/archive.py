@@ -16,7 +16,7 @@ from vpnmigrate.devices.sheet import Sample, Side, sheet
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotFoundError
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.changes.base import Performed
-from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -40,8 +40,10 @@ class Keeps(Protocol):
         ...
 
 
-def archive(change: ArchiveConfiguration, ec2: EC2Client, vault: Keeps) -> Performed:
-    """Write the device files that *change* asks for.
+def archive(
+    change: ArchiveConfiguration, ec2: EC2Client, vault: Keeps, run: MigrationId
+) -> Performed:
+    """Write the device files that *change* of *run* asks for.
 
     A sample that is denied, and a configuration that EC2 does not show, are told in the files and
     stop nothing.
@@ -59,7 +61,7 @@ def archive(change: ArchiveConfiguration, ec2: EC2Client, vault: Keeps) -> Perfo
         if sample.text:
             vault.keep(change.connection, SAMPLE, sample.text)
         old, new = _old_side(change.replaces, ec2), _side(change.connection, row)
-        vault.keep(change.connection, SHEET, sheet(old, new, sample))
+        vault.keep(change.connection, SHEET, sheet(old, new, sample, run))
     return Performed(files={str(change.connection): kept})
 
 

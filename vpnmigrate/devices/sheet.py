@@ -17,9 +17,8 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vpnmigrate.devices.blocks import Block
 from vpnmigrate.devices.configuration import Configuration, Proposal, Tunnel
-from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId
 
 Choices = Mapping[str, Sequence[tuple[str, str]]]
 """Outside address to the options chosen for that tunnel, as (name, value)."""
@@ -65,8 +64,8 @@ class Row:
         return bool(self.old) and self.old != self.new
 
 
-def sheet(old: Side, new: Side, sample: Sample, blocks: Sequence[Block] = ()) -> str:
-    """Write the sheet for moving a device from *old* to *new*."""
+def sheet(old: Side, new: Side, sample: Sample, run: MigrationId) -> str:
+    """Return the sheet of *run* for moving a device from *old* to *new*."""
     pairs = list(zip_longest(old.tunnels, new.tunnels))
     return (
         _environment()
@@ -86,7 +85,7 @@ def sheet(old: Side, new: Side, sample: Sample, blocks: Sequence[Block] = ()) ->
             new_asn=_when_changed(
                 [t.amazon.asn for t in old.tunnels], [t.amazon.asn for t in new.tunnels]
             ),
-            blocks=blocks,
+            run=run,
         )
     )
 
