@@ -246,7 +246,7 @@ class TestHarness:
         assert hashlib.sha256(text).hexdigest() == WORLDS
 
 
-WORLDS = "b40fefb0fa36bed5360341e587047c04ddd7d8de045d89a6b33175c6607b2c0d"
+WORLDS = "d3bc3768fc5f25e01a689974fce8e0e42c991543b0fb3f257ed80849955dc985"
 """Of the generator's first worlds; another generator has another."""
-JOURNALS = "bee0e91bda1676949082980072ac89b148b7e306b9469378b2fe67c8c2088561"
+JOURNALS = "06eed82b9ad4508dfddd837e7379257ffa5747a2ea9b055623338799507ac333"
 """What `scripts/simulate.py --digest 8` prints; a runner that does anything else has another."""

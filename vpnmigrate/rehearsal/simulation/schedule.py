@@ -63,7 +63,8 @@ class Mishaps:
     """Mutating calls that EC2 refuses in words which say that it passes, or, where only an outage
     makes them, with a code that no rule knows."""
     unread: float = 0.0
-    """Describe calls that fail, in any of those ways."""
+    """Describe calls that fail in any of those ways, that something else answers, or of which the
+    answer is cut."""
     slow: float = 0.0
     """Calls whose answer takes its time, be it before or after the effect."""
     in_a_row: int = 2
@@ -125,7 +126,9 @@ _IN_AN_OUTAGE = frozenset({"ReplaceRoute", "AssociateRouteTable", "DisassociateR
 """Calls that no run makes while traffic flows, and so before any other."""
 _SLOWNESS = tuple(timedelta(seconds=s) for s in (3, 10, 25))
 """Below every limit of a call: what takes longer is an answer that got lost."""
-_AFTER = (Kind.LOST_ANSWER, Kind.SERVER_ERROR_AFTER)
+_AFTER = (Kind.LOST_ANSWER, Kind.SERVER_ERROR_AFTER, Kind.TRUNCATED)
+_UNREAD_BEFORE = (*_BEFORE, Kind.FOREIGN)
+_UNREAD_AFTER = (Kind.TRUNCATED, Kind.LOST_ANSWER)
 
 
 class Fate:
@@ -208,11 +211,10 @@ class Fate:
         """Let a call go astray before its effect, as ``faults.FaultSource`` says."""
         self._dawdle()
         reads = action.startswith(READS)
-        chance = self._mishaps.unread if reads else self._mishaps.refused
+        chance = self._mishaps.unread / 2 if reads else self._mishaps.refused
         if self._astray(action, chance):
-            Faults([Fault(_named(service, action), self._dice.one(_BEFORE), nth)]).before(
-                service, action, nth
-            )
+            kind = self._dice.one(_UNREAD_BEFORE if reads else _BEFORE)
+            Faults([Fault(_named(service, action), kind, nth)]).before(service, action, nth)
         if not reads and self._astray(f"{action}, passing", self._mishaps.passing):
             code, message = self._dice.one(_UNKNOWN if action in _IN_AN_OUTAGE else _PASSING)
             fault = Fault(_named(service, action), Kind.REFUSED, nth, 1, code, message)
@@ -222,6 +224,9 @@ class Fate:
         """Let an answer get lost, as ``faults.FaultSource`` says."""
         self._dawdle()
         if action.startswith(READS):
+            if self._astray(f"{action}, answered", self._mishaps.unread / 2):
+                kind = self._dice.one(_UNREAD_AFTER)
+                Faults([Fault(_named(service, action), kind, nth)]).after(service, action, nth)
             return
         self._die(Moment.BEFORE_ANSWER)
         creates = action.startswith("Create") and action != "CreateTags"
