@@ -17,11 +17,12 @@ from vpnmigrate.local.vault import Vault
 from vpnmigrate.model import changes
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.decisions import KeyMode, TunnelOptions
+from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import (
     CustomerGatewayId,
     Role,
     RouteTableId,
+    TunnelOptions,
     VpcId,
     VpnConnectionId,
     VpnGatewayId,

@@ -37,7 +37,7 @@ from vpnmigrate.model.changes import (
     EnablePropagation,
     ReplaceRoute,
 )
-from vpnmigrate.model.decisions import Decisions, InsideMode, TestVpc, TunnelOptions
+from vpnmigrate.model.decisions import Decisions, InsideMode, TestVpc
 from vpnmigrate.model.ec2 import (
     AWS_VPN,
     CLASSIC,
@@ -46,6 +46,7 @@ from vpnmigrate.model.ec2 import (
     CustomerGatewayRecord,
     RouteRecord,
     RouteTableId,
+    TunnelOptions,
     VpcId,
     VpcRecord,
     VpnConnectionId,

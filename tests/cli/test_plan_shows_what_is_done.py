@@ -28,11 +28,10 @@ from vpnmigrate.model.decisions import (
     KeyMode,
     OldTunnels,
     TestVpc,
-    TunnelOptions,
     Verification,
     Waits,
 )
-from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.ec2 import TunnelOptions, VpnConnectionId
 from vpnmigrate.planning.planner import fingerprint_of, plan_from
 from vpnmigrate.planning.window_parser import window_from
 from vpnmigrate.report import plan

@@ -50,6 +50,7 @@ from vpnmigrate.model.ec2 import (
     Role,
     SubnetRecord,
     Tag,
+    TunnelOptions,
     VpcId,
     VpcRecord,
     VpnConnectionId,
@@ -457,6 +458,15 @@ class TestEvidence:
 NEW_GATEWAY = a_gateway("vgw-new", on=None, asn=64512, tags=our_tags(GATEWAY_ROLE))
 NEW_CONNECTION = a_connection("vpn-new", on="vgw-new", category="VPN", tags=our_tags(SUCCESSOR))
 
+AES256 = TunnelOptions(phase1_encryption=("AES256",))
+
+
+def with_options(connection: ConnectionRecord, options: TunnelOptions) -> ConnectionRecord:
+    """Return *connection* with *options* on every tunnel."""
+    return replace(
+        connection, tunnels=tuple(replace(t, options=options) for t in connection.tunnels)
+    )
+
 
 @pytest.mark.parametrize(
     ("resource", "wanted", "why"),
@@ -472,6 +482,13 @@ NEW_CONNECTION = a_connection("vpn-new", on="vgw-new", category="VPN", tags=our_
             a_connection("vpn-n", on="vgw-new", prefixes=("10.9.0.0/16",)),
             CREATE_VPN,
             "routing is static, not BGP",
+        ),
+        (with_options(NEW_CONNECTION, AES256), replace(CREATE_VPN, options=AES256), ""),
+        (NEW_CONNECTION, replace(CREATE_VPN, options=AES256), ""),
+        (
+            with_options(NEW_CONNECTION, TunnelOptions(phase1_encryption=("AES128",))),
+            replace(CREATE_VPN, options=AES256),
+            "phase1_encryption is not AES256",
         ),
         (NEW_CONNECTION, CREATE_GATEWAY, "another kind"),
         (NEW_GATEWAY, CREATE_VPN, "another kind"),

@@ -22,12 +22,12 @@ from vpnmigrate.model.decisions import (
     KeyMode,
     OldTunnels,
     TestVpc,
-    TunnelOptions,
     TunnelPolicy,
     Verification,
     Waits,
     Window,
 )
+from vpnmigrate.model.ec2 import TunnelOptions
 from vpnmigrate.planning.playbook import Playbook, duration_from, playbook_from
 
 WHOLE = """\

@@ -11,7 +11,8 @@ from tests.report.examples import NEW, a_plan
 from tests.support.builders import a_proof
 from vpnmigrate.commands import Invocation
 from vpnmigrate.model.changes import DeleteVpnGateway
-from vpnmigrate.model.decisions import Decisions, Exceptions, HookMoment, TestVpc, TunnelOptions
+from vpnmigrate.model.decisions import Decisions, Exceptions, HookMoment, TestVpc
+from vpnmigrate.model.ec2 import TunnelOptions
 from vpnmigrate.model.plan import LAST_OF_CUTOVER, Phase, PlannedStep
 from vpnmigrate.report import plan as view
 

@@ -43,13 +43,14 @@ from vpnmigrate.model.changes import (
     PlaceClaim,
     RunTest,
 )
-from vpnmigrate.model.decisions import Decisions, InsideMode, TestVpc, TunnelOptions
+from vpnmigrate.model.decisions import Decisions, InsideMode, TestVpc
 from vpnmigrate.model.ec2 import (
     AWS_VPN,
     CLASSIC,
     CustomerGatewayId,
     RouteTableId,
     SubnetRecord,
+    TunnelOptions,
     VpcId,
     VpcRecord,
 )

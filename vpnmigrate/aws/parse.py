@@ -27,6 +27,7 @@ from vpnmigrate.model.ec2 import (
     RouteTableRecord,
     StaticPrefixRecord,
     SubnetRecord,
+    TunnelOptions,
     TunnelReading,
     TunnelRecord,
     VpcId,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         RouteTypeDef,
         SubnetTypeDef,
         TagTypeDef,
+        TunnelOptionTypeDef,
         VgwTelemetryTypeDef,
         VpcTypeDef,
         VpnConnectionTypeDef,
@@ -158,13 +160,40 @@ def _tunnels(row: VpnConnectionTypeDef) -> tuple[TunnelRecord, ...]:
     (domain.md 1.1).
     """
     inside: dict[str, str] = {}
+    options: dict[str, TunnelOptions | None] = {}
     if configuration := configuration_of(row):
         inside.update((t.outside_ip, t.amazon.inside_cidr) for t in configuration.tunnels)
     for option in (row.get("Options") or {}).get("TunnelOptions") or ():
         outside, cidr = option.get("OutsideIpAddress"), option.get("TunnelInsideCidr")
         if outside:
             inside[outside] = canonical(cidr) if cidr else inside.get(outside, "")
-    return tuple(TunnelRecord(outside, cidr) for outside, cidr in sorted(inside.items()))
+            options[outside] = _tunnel_options(option)
+    return tuple(
+        TunnelRecord(outside, cidr, options.get(outside))
+        for outside, cidr in sorted(inside.items())
+    )
+
+
+def _tunnel_options(row: TunnelOptionTypeDef) -> TunnelOptions | None:
+    """Return the options of a tunnel, or None if the endpoint describes addresses only."""
+    if not any(row.get(key) for key in _CHOICES):
+        return None
+
+    def values(key: str) -> list[Any]:
+        rows: Any = row.get(key) or ()
+        return [each["Value"] for each in rows if "Value" in each]
+
+    return TunnelOptions(
+        ike_versions=tuple(values("IkeVersions")),
+        phase1_encryption=tuple(values("Phase1EncryptionAlgorithms")),
+        phase1_integrity=tuple(values("Phase1IntegrityAlgorithms")),
+        phase1_dh_groups=tuple(values("Phase1DHGroupNumbers")),
+        phase2_encryption=tuple(values("Phase2EncryptionAlgorithms")),
+        phase2_integrity=tuple(values("Phase2IntegrityAlgorithms")),
+        phase2_dh_groups=tuple(values("Phase2DHGroupNumbers")),
+        dpd_timeout_seconds=row.get("DpdTimeoutSeconds"),
+        dpd_timeout_action=row.get("DpdTimeoutAction") or None,
+    )
 
 
 def _telemetry(row: VgwTelemetryTypeDef) -> TunnelReading:

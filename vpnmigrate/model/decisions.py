@@ -8,7 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from vpnmigrate.model.ec2 import VpnConnectionId
+from vpnmigrate.model.ec2 import TunnelOptions, VpnConnectionId
 
 ChangeNumber = Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._:/@+=-]{0,63})?$(?!\n)")]
 """A change board's number: letters that EC2 takes in a tag and a shell leaves alone; or empty.
@@ -70,23 +70,6 @@ class DirectConnect(StrEnum):
     """What was read; a gateway whose Direct Connect cannot be read is refused."""
     ABSENT = "absent"
     """The operator vouches that there is none, where it cannot be read."""
-
-
-class TunnelOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """Options of both new tunnels; an empty list leaves AWS's default (domain.md 6.5).
-
-    There is no start-up action to choose: AWS must not initiate before step 10.
-    """
-
-    ike_versions: tuple[str, ...] = ()
-    phase1_encryption: tuple[str, ...] = ()
-    phase1_integrity: tuple[str, ...] = ()
-    phase1_dh_groups: tuple[int, ...] = ()
-    phase2_encryption: tuple[str, ...] = ()
-    phase2_integrity: tuple[str, ...] = ()
-    phase2_dh_groups: tuple[int, ...] = ()
-    dpd_timeout_seconds: int | None = None
-    dpd_timeout_action: str | None = None
 
 
 class TestVpc(Struct, frozen=True, forbid_unknown_fields=True):

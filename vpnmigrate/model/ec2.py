@@ -118,11 +118,30 @@ class TunnelReading(Struct, frozen=True):
     since: datetime | None = None
 
 
+class TunnelOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Options of a tunnel; an empty list leaves AWS's default (domain.md 6.5).
+
+    There is no start-up action to choose: AWS must not initiate before step 10.
+    """
+
+    ike_versions: tuple[str, ...] = ()
+    phase1_encryption: tuple[str, ...] = ()
+    phase1_integrity: tuple[str, ...] = ()
+    phase1_dh_groups: tuple[int, ...] = ()
+    phase2_encryption: tuple[str, ...] = ()
+    phase2_integrity: tuple[str, ...] = ()
+    phase2_dh_groups: tuple[int, ...] = ()
+    dpd_timeout_seconds: int | None = None
+    dpd_timeout_action: str | None = None
+
+
 class TunnelRecord(Struct, frozen=True):
     """Configuration of one tunnel without its key."""
 
     outside_ip: str = ""
     inside_cidr: str = ""
+    options: TunnelOptions | None = None
+    """None where the endpoint describes none: AWS lists none for a Classic connection."""
 
 
 class StaticPrefixRecord(Struct, frozen=True):

@@ -35,6 +35,7 @@ from vpnmigrate.model.ec2 import (
     State,
     SubnetRecord,
     Tag,
+    TunnelOptions,
     VpcRecord,
 )
 from vpnmigrate.model.plan import (
@@ -238,6 +239,7 @@ def unfit(resource: Resource, wanted: Creation) -> str:
                     if inside and wanted.inside_cidrs
                     else ""
                 )
+                or _different_options(resource, wanted.options)
             )
         case CreateTestVpc(cidr=cidr), VpcRecord():
             return _different("network", list(resource.cidrs), [cidr])
@@ -332,6 +334,26 @@ def _living_first(reading: Reading, proven: Mapping[str, Role]) -> list[Resource
 
 def _different(what: str, seen: object, wanted: object) -> str:
     return "" if seen == wanted else f"its {what} is {seen}, not {wanted}"
+
+
+def _different_options(connection: ConnectionRecord, wanted: TunnelOptions) -> str:
+    """Return the first chosen tunnel option that *connection* does not have, or an empty string.
+
+    An option without a value is AWS's default, which AWS may describe or leave out.
+    """
+    described = [t.options for t in connection.tunnels if t.options is not None]
+    for name in TunnelOptions.__struct_fields__:
+        chosen = getattr(wanted, name)
+        if chosen is None or chosen == ():
+            continue
+        for options in described:
+            if sorted(_values(getattr(options, name))) != sorted(_values(chosen)):
+                return f"its tunnel option {name} is not {', '.join(_values(chosen))}"
+    return ""
+
+
+def _values(option: object) -> list[str]:
+    return [str(each) for each in (option if isinstance(option, tuple) else (option,))]
 
 
 def _routing(connection: ConnectionRecord | CreateVpnConnection) -> str:

@@ -19,9 +19,9 @@ from vpnmigrate.model.decisions import (
     InsideMode,
     KeyMode,
     OldTunnels,
-    TunnelOptions,
     TunnelPolicy,
 )
+from vpnmigrate.model.ec2 import TunnelOptions
 from vpnmigrate.model.plan import (
     GATEWAY_ROLE,
     TEST_SUBNET_ROLE,

@@ -34,8 +34,8 @@ from vpnmigrate.model.changes.routing import (
     EnablePropagation,
     ReplaceRoute,
 )
-from vpnmigrate.model.decisions import KeyMode, TunnelOptions
-from vpnmigrate.model.ec2 import TUNNELS, Role, Tag
+from vpnmigrate.model.decisions import KeyMode
+from vpnmigrate.model.ec2 import TUNNELS, Role, Tag, TunnelOptions
 
 _LISTS: Final = {
     "ike_versions": "IKEVersions",

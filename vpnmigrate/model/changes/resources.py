@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from vpnmigrate.model.changes.base import BaseChange, BaseCreation, BaseDeletion, Tags
-from vpnmigrate.model.decisions import KeyMode, TunnelOptions
-from vpnmigrate.model.ec2 import CustomerGatewayId, VpcId, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.decisions import KeyMode
+from vpnmigrate.model.ec2 import (
+    CustomerGatewayId,
+    TunnelOptions,
+    VpcId,
+    VpnConnectionId,
+    VpnGatewayId,
+)
 from vpnmigrate.model.facts import ABSENT, Archive, Claim, Fact, Prefix, Switch, Value
 
 
