@@ -151,11 +151,6 @@ class StepError(VpnMigrateError):
         self.step = step
         self.outage = outage
 
-    @property
-    def exit_code(self) -> Exit:
-        """STUCK while traffic is down, because then a person must act now."""
-        return Exit.STUCK if self.outage else Exit.FAILED
-
 
 class DidNotSettleError(StepError):
     """A step's changes were made and its goal did not hold in time; nothing is rolled back."""
@@ -232,11 +227,6 @@ class NotFoundError(AwsError):
     """No such resource in this account and Region."""
 
     exit = Exit.USAGE
-
-
-def exit_code(error: VpnMigrateError) -> Exit:
-    """Give the exit code that *error* leaves the process with."""
-    return error.exit_code if isinstance(error, StepError) else error.exit
 
 
 class VaultError(VpnMigrateError):

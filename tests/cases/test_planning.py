@@ -25,8 +25,8 @@ from vpnmigrate.errors import (
     MalformedFileError,
     NothingToMigrateError,
     PreflightError,
-    exit_code,
 )
+from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.model.changes import (
     AddStaticPrefix,
     AskOperator,

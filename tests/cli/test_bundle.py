@@ -334,7 +334,7 @@ def test_what_is_no_bundle_is_told_as_such(terminal: Terminal, content: bytes):
 
 def test_a_journal_of_anything_else_costs_no_memory(terminal: Terminal, members: Files):
     """A bundle comes from anybody: twelve million lines took 3.3 GB."""
-    journal = b'{"v":1}\n' * 1_000_000
+    journal = b'{"v":2}\n' * 1_000_000
     (terminal.place / "b.zip").write_bytes(pack_again({**members, "journal.jsonl": journal}))
     tracemalloc.start()
     try:

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 import vpnmigrate
 from tests.report.books import a_large_plan
 from tests.support.builders import MIGRATION, NOON, a_survey
-from vpnmigrate.errors import Exit, PlanEditedError, RefusedError, exit_code
+from vpnmigrate.errors import Exit, PlanEditedError, RefusedError
+from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.local.documents import load_plan, load_plan_in_force, read_plan, save_plan
 from vpnmigrate.model.decisions import (
     Approvals,

@@ -14,6 +14,7 @@ from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import Exit, HeldError, RefusedError, VpnMigrateError
 from vpnmigrate.journal import Traffic
+from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.model.changes.base import InDoubt
 from vpnmigrate.model.ec2 import (
     ConnectionRecord,
@@ -26,7 +27,6 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Told, Way, snapshot_of
 from vpnmigrate.planning.ownership import ownership_of
-from vpnmigrate.report.errors import StoppedError, exit_code_of
 from vpnmigrate.report.status import Standing
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Fault, Faults, Kind
@@ -170,7 +170,7 @@ class Ending:
         """The exit code of the process."""
         if self.error is None:
             return Exit.DONE
-        return exit_code_of(StoppedError(self.error, self.standing))
+        return exit_code(self.error, self.standing.state)
 
 
 def spoil(leg: Leg, operation: str, trouble: str, *, nth: int, times: int) -> Ending:

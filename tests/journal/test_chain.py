@@ -154,11 +154,21 @@ def test_a_newer_format_is_told_apart_from_damage() -> None:
     """A journal of a newer program is no damaged journal: the way on is to use that program."""
     newer = rewritten(4, v=JOURNAL_FORMAT + 1)
 
-    with pytest.raises(JournalError, match="format 2") as caught:
+    with pytest.raises(JournalError, match=f"format {JOURNAL_FORMAT + 1}") as caught:
         read_chain(newer, MIGRATION)
 
     assert not isinstance(caught.value, JournalDamagedError)
     assert "newer" in caught.value.advice
+
+
+def test_an_older_format_is_refused_by_name() -> None:
+    """A journal of format 1 is no damaged journal: the version that wrote it has to go on."""
+    older = rewritten(1, v=1).splitlines(keepends=True)[0]
+
+    with pytest.raises(JournalError, match="format 1, which this version does not read") as caught:
+        read_chain(older, MIGRATION)
+
+    assert not isinstance(caught.value, JournalDamagedError)
 
 
 def test_an_unknown_record_is_told_apart_from_damage() -> None:
@@ -184,7 +194,7 @@ def test_records_survive_any_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"{}", b'{"v":1}', b'{"v":1,"seq":1}', b"[" * 5_000, b"\xff"]
+    "line", [b"", b"{}", b'{"v":2}', b'{"v":2,"seq":1}', b"[" * 5_000, b"\xff"]
 )
 def test_what_is_no_journal_costs_no_memory(line):
     """A line is verified before the next is read, whatever a stranger's file is made of."""

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from tests.support.builders import MIGRATION, NOON, a_survey
-from vpnmigrate.errors import Exit, MalformedFileError, PlanEditedError, UsageError, exit_code
+from vpnmigrate.errors import Exit, MalformedFileError, PlanEditedError, UsageError
+from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.local.documents import (
     LARGEST_TEXT,
     PLAYBOOKS,
@@ -109,6 +110,11 @@ class TestPlans:
         file.write_text(json.dumps(document))
 
         assert read_plan(file).decisions == plan.decisions
+
+    def test_a_plan_of_an_older_format_is_refused_by_name(self, file: Path) -> None:
+        """Format 1 is named; nothing guesses what such a plan meant."""
+        with pytest.raises(MalformedFileError, match="format: 1 is not read any more"):
+            load_plan(altered(file, sign=True, format=1))
 
     def test_a_plan_of_a_later_format_is_refused(self, file: Path) -> None:
         """A plan this version cannot understand is told as such, not as damage."""

@@ -204,7 +204,7 @@ class TestRefusing:
 
         torn = run.path / "journal.torn-1"
         assert str(torn) in journal.notice
-        assert torn.read_bytes().startswith(b'{"v":1,"seq":2')
+        assert torn.read_bytes().startswith(b'{"v":2,"seq":2')
         assert [e.record for e in read_journal(run).entries] == [OPENED, Noted("whole")]
 
     def test_torn_lines_do_not_replace_each_other(

@@ -20,7 +20,8 @@ from tests.support.builders import (
     ordinary_tables,
     our_tags,
 )
-from vpnmigrate.errors import Exit, NothingToMigrateError, PreflightError, RefusedError, exit_code
+from vpnmigrate.errors import Exit, NothingToMigrateError, PreflightError, RefusedError
+from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.model.changes import (
     AskOperator,
     Change,

@@ -248,5 +248,5 @@ class TestHarness:
 
 WORLDS = "d3bc3768fc5f25e01a689974fce8e0e42c991543b0fb3f257ed80849955dc985"
 """Of the generator's first worlds; another generator has another."""
-JOURNALS = "06eed82b9ad4508dfddd837e7379257ffa5747a2ea9b055623338799507ac333"
+JOURNALS = "c1b65b0ef04fc525adc956f3fb424d366d5064e1c22c89da1a69bcff4101d9d0"
 """What `scripts/simulate.py --digest 8` prints; a runner that does anything else has another."""

@@ -67,6 +67,7 @@ def _tell(
     found: Mapping[str, Any],
 ) -> int:
     from vpnmigrate.cli.invocation import again_in
+    from vpnmigrate.journal.exit_code import exit_code
     from vpnmigrate.report import errors
     from vpnmigrate.report.console import Console, JsonResults
 
@@ -78,7 +79,9 @@ def _tell(
                 "", errors.failure_json(error, again, where=where)
             )
     Console(redaction=redaction).say(errors.failure_text(error, again))
-    return errors.exit_code_of(error)
+    if isinstance(error, errors.StoppedError):
+        return exit_code(error.error, error.stands.state)
+    return exit_code(error)
 
 
 def _admit(

@@ -11,10 +11,10 @@ from vpnmigrate.cli.dependencies import new_holder
 from vpnmigrate.cli.options import Asking
 from vpnmigrate.cli.run_selection import Subject, by_id, by_plan_or_id
 from vpnmigrate.cli.run_session import Hand, Terms, work_on
-from vpnmigrate.cli.run_status import GATEWAY_GOES, GATEWAY_STAYS
 from vpnmigrate.commands import cli, options
 from vpnmigrate.errors import HeldError, RefusedError, UsageError
 from vpnmigrate.journal import RunState
+from vpnmigrate.journal.records import FinalizeRequested
 from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.documents import require_unedited
@@ -115,7 +115,7 @@ def retire(
                 advice=cli("status", subject.run.id),
             )
         _require_confirmed(desk, subject, terms, hand.runner.hear())
-        hand.note(GATEWAY_GOES if delete_old_gateway else GATEWAY_STAYS)
+        hand.write(FinalizeRequested(delete_old_gateway))
         hand.runner.retire(delete_old_gateway=delete_old_gateway)
 
     return work_on(desk, subject, terms, journey)

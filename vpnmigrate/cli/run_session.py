@@ -40,11 +40,13 @@ from vpnmigrate.journal.records import (
     Approved,
     Entry,
     Finished,
+    JournalLost,
     Noted,
     Opened,
+    Record,
     Replanned,
     StepBegun,
-    StepSettled,
+    TakenOver,
 )
 from vpnmigrate.local.hooks import CommandHooks, HookedJournal, attended
 from vpnmigrate.local.journal_file import FileJournal
@@ -104,11 +106,11 @@ class Records:
 
 @dataclass(frozen=True)
 class Hand:
-    """A run in hand: its runner, how it stood *before*, and how to *note* a wish durably."""
+    """A run in hand: its runner, how it stood *before*, and how to *write* a record durably."""
 
     runner: Runner
     before: RunState
-    note: Callable[[str], None]
+    write: Callable[[Record], object]
 
 
 Journey = Callable[[Hand], object]
@@ -199,11 +201,12 @@ def _go(
     )
     journal.write(*(Approved(each) for each in _unknown(terms.brought.approvals, before)))
     if terms.take_over is not None:
-        journal.write(taking_over(terms.take_over))
-    if journal.lost or (outranked(journal.entries) and before.direction is None):
+        journal.write(TakenOver(terms.take_over))
+    taken_over_from = replay(journal.entries).taken_over_from
+    if journal.lost or (taken_over_from and before.direction is None):
         # A journal that sets out by a take-over is not the first there was.
-        journal.write(LOST)
-    blind = is_blind(journal.entries)
+        journal.write(JournalLost())
+    blind = replay(journal.entries).journal_lost
     doubts = evidence_of(before, plan.surveyed).doubts
     if terms.adopt is not None and not (blind or doubts):
         raise UsageError(
@@ -229,7 +232,7 @@ def _go(
             interruption=interruption,
             paths=paths,
             calls=calls,
-            claimant=Claimant(run.holder, outranked(journal.entries)),
+            claimant=Claimant(run.holder, taken_over_from),
             commit=CommitConfirm(
                 terms.confirm_within, desk.parts.watchdog(run, terms.aws), who.host
             ),
@@ -252,7 +255,7 @@ def _go(
         if around.blind:
             speaker.say(wrapped(BLIND))
         with attended(hooks, journal), heeding(interruption):
-            journey(Hand(Runner(plan, around), before, lambda what: journal.write(Noted(what))))
+            journey(Hand(Runner(plan, around), before, journal.write))
 
 
 def _vault(desk: Desk, run: Run) -> Vault:
@@ -366,50 +369,3 @@ class Watch:
         once = cache(sighting)
         for observer in self._observers:
             observer.sees(once)
-
-
-LOST = Noted("begun without the journal of an earlier process; AWS's tags say what it made")
-
-_TAKES = "takes the place of "
-
-_CLAIMING = 1
-
-
-def taking_over(holder: str) -> Noted:
-    """Give the note that *holder* was named by ``--take-over``."""
-    return Noted(f"{_TAKES}{holder}")
-
-
-def outranked(entries: Iterable[Entry]) -> str:
-    """Give who was named to be taken over from, until the claim is ours; empty for nobody.
-
-    So a process that dies before it has claimed is resumed without naming them once more, and
-    whoever takes the run back later is not overruled.
-    """
-    holder = ""
-    for entry in entries:
-        match entry.record:
-            case Noted(what=what) if what.startswith(_TAKES):
-                holder = what.removeprefix(_TAKES)
-            case StepSettled(number=number, cleaning=False) if number == _CLAIMING:
-                holder = ""
-            case _:
-                pass  # tells of something else
-    return holder
-
-
-def is_blind(entries: Iterable[Entry]) -> bool:
-    """Tell whether this journal cannot know what was done before it.
-
-    It was begun by a take-over, and no journey has been gone to its end since.
-    """
-    blind = False
-    for entry in entries:
-        match entry.record:
-            case Noted() as note if note == LOST:
-                blind = True
-            case Finished():
-                blind = False
-            case _:
-                pass  # tells of this journal's own doing
-    return blind

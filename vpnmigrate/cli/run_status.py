@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +11,7 @@ from vpnmigrate.cli.context import Desk
 from vpnmigrate.commands import Invocation
 from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
 from vpnmigrate.journal import RunState, replay
-from vpnmigrate.journal.records import DirectionTaken, Entry, Finished, Noted
+from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.local.journal_file import read_journal
@@ -70,7 +70,6 @@ def standing(
         void=_void(plan, state, clock.wall()),
         waiting=read_live(run).waiting if alive else None,
         invocation=_invocation(desk, state),
-        gateway_goes=gateway_goes(entries),
     )
 
 
@@ -134,25 +133,3 @@ def telling_where_it_stands(
         except VpnMigrateError:
             raise error from None
         raise StoppedError(error, stands) from error
-
-
-GATEWAY_GOES = "finalize was asked to delete the old virtual private gateway as well"
-
-GATEWAY_STAYS = "finalize was asked to leave the old virtual private gateway"
-
-
-def gateway_goes(entries: Iterable[Entry]) -> bool:
-    """Tell whether the finalize that is under way is to delete the old gateway too.
-
-    The last word counts, and none outlives the journey that it was given for.
-    """
-    goes = False
-    for entry in entries:
-        match entry.record:
-            case Noted(what=what) if what in (GATEWAY_GOES, GATEWAY_STAYS):
-                goes = what == GATEWAY_GOES
-            case DirectionTaken(direction=Direction.FORWARD | Direction.BACK) | Finished():
-                goes = False
-            case _:
-                pass  # tells of something else
-    return goes

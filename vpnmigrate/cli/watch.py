@@ -12,8 +12,8 @@ from vpnmigrate.cli.context import Desk
 from vpnmigrate.cli.run_status import standing_of, standings_of
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import Exit, InterruptedRunError, UsageError
-from vpnmigrate.journal.history import turned_back
-from vpnmigrate.journal.records import Entry, Failed, Held
+from vpnmigrate.journal.exit_code import exit_code_of_run
+from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.run_clock import run_clock
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.live_view import read_live
@@ -64,30 +64,12 @@ def look_on(desk: Desk, run: Run) -> tuple[Standing, Exit]:
                 stand, entries = standing_of(desk, run), read_journal(run).entries
                 window.show(stand, entries)
                 if not stand.alive or stand.state.finished:
-                    return stand, _ended(stand, entries)
+                    return stand, exit_code_of_run(stand.state, entries)
                 desk.parts.clock.sleep(PACE)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             f"no longer watched; run {run.id} goes on", advice=cli("status", "--watch", run.id)
         ) from None
-
-
-def _ended(stand: Standing, entries: tuple[Entry, ...]) -> Exit:
-    """Give the exit code that the run's process left with, as far as its journal tells."""
-    if stand.state.unconfirmed_until is not None:
-        return Exit.HELD
-    if stand.state.finished:
-        return Exit.FAILED if turned_back(entries) else Exit.DONE
-    last = entries[-1].record if entries else None
-    match last:
-        case Held():
-            return Exit.HELD
-        case Failed(stuck=stuck):
-            return Exit.STUCK if stuck else Exit.FAILED
-        case _ if stand.state.outage_open:
-            return Exit.STUCK
-        case _:
-            return Exit.INTERRUPTED
 
 
 class Window(Protocol):

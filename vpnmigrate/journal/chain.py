@@ -111,7 +111,7 @@ def read_chain(
 
     Raises:
         JournalDamagedError: A line is not the one that was written; says which and why.
-        JournalError: A newer program wrote it.
+        JournalError: Another version of the program wrote it.
     """
     end, rest = _end_of_lines(text, name)
     head = genesis(migration)
@@ -168,6 +168,11 @@ def _require_in_chain(
     intact = after == _hash(line)
     if header.v > JOURNAL_FORMAT and (not after or intact):
         raise _newer(name, number, f"it has format {header.v}")
+    if header.v < JOURNAL_FORMAT and number == 1 and (not after or intact):
+        raise JournalError(
+            f"{name} has format {header.v}, which this version does not read",
+            advice="go on with the version of vpnmigrate that wrote it",
+        )
     if header.prev != head:
         raise _broken(name, number, intact=intact)
     if header.seq != number or header.v != JOURNAL_FORMAT:

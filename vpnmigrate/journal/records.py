@@ -22,7 +22,8 @@ from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import Moment, Tally
 from vpnmigrate.model.snapshot import Shortage, Word
 
-JOURNAL_FORMAT = 1
+JOURNAL_FORMAT = 2
+"""Format 1 was never released."""
 
 
 class _Record(Struct, frozen=True, tag_field="record"):
@@ -42,6 +43,37 @@ class Opened(_Record, frozen=True, tag="opened"):
     """The change board's number, from the plan."""
     invocation: Invocation = Invocation()
     """How the process reached AWS, for commands that other terminals print."""
+
+
+class TakenOver(_Record, frozen=True, tag="taken-over"):
+    """The operator named *holder* with ``--take-over``; the claim may be taken from that holder."""
+
+    holder: str
+
+    def __str__(self) -> str:
+        return f"takes over from {self.holder}"
+
+
+class JournalLost(_Record, frozen=True, tag="journal-lost"):
+    """The journal of an earlier process is missing, so what that process did is unknown."""
+
+    def __str__(self) -> str:
+        return "started without the journal of an earlier process; AWS's tags say what it created"
+
+
+class FinalizeRequested(_Record, frozen=True, tag="finalize-requested"):
+    """The operator ran ``finalize``, with or without ``--delete-old-gateway``."""
+
+    delete_old_gateway: bool
+
+    def __str__(self) -> str:
+        if self.delete_old_gateway:
+            return "finalize is to delete the old virtual private gateway as well"
+        return "finalize is to keep the old virtual private gateway"
+
+
+RunNote = TakenOver | JournalLost | FinalizeRequested
+"""Facts about the run that its report lists among the notes."""
 
 
 class DirectionTaken(_Record, frozen=True, tag="direction-taken"):
@@ -382,6 +414,7 @@ Ordered = (
 
 Record = (
     Opened
+    | RunNote
     | DirectionTaken
     | Replanned
     | StepBegun

@@ -32,6 +32,7 @@ from vpnmigrate.journal.records import (
     DirectionTaken,
     Entry,
     Failed,
+    FinalizeRequested,
     Finished,
     Flapped,
     Forced,
@@ -40,6 +41,7 @@ from vpnmigrate.journal.records import (
     HookRan,
     Intended,
     Interrupted,
+    JournalLost,
     Noted,
     Opened,
     OtherHand,
@@ -48,9 +50,11 @@ from vpnmigrate.journal.records import (
     Paused,
     Probed,
     Replanned,
+    RunNote,
     Spoken,
     StepBegun,
     StepSettled,
+    TakenOver,
     TrafficVerified,
     WatchdogMissed,
 )
@@ -71,6 +75,7 @@ from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
 from vpnmigrate.model.probes import Moment, Tally
 from vpnmigrate.model.snapshot import Baseline, Told
 
+CLAIM = 1
 SWAP = 8
 
 
@@ -93,6 +98,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
                 migration=opened.migration,
                 fingerprint=opened.fingerprint,
             )
+        case TakenOver() | JournalLost() | FinalizeRequested() as note:
+            return _noted(state, note)
         case Replanned(fingerprint):
             return replace(state, fingerprint=fingerprint)
         case DirectionTaken() as taken:
@@ -162,6 +169,17 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return _arrived(state, finished)
 
 
+def _noted(state: RunState, note: RunNote) -> RunState:
+    state = replace(state, notes=_with(state.notes, str(note)))
+    match note:
+        case TakenOver(holder):
+            return replace(state, taken_over_from=holder)
+        case JournalLost():
+            return replace(state, journal_lost=True)
+        case FinalizeRequested(delete_old_gateway):
+            return replace(state, delete_old_gateway=delete_old_gateway)
+
+
 def _shown(before: RunState, state: RunState, entry: Entry) -> RunState:
     """Remember what time of day it was when an outage began that *entry* tells of."""
     since = state.outage_since
@@ -204,6 +222,8 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             acceptable=(),
         )
         state = counted_anew(state, taken)
+    if taken.direction is not Direction.RETIRE:
+        state = replace(state, delete_old_gateway=False)
     if taken.direction is Direction.BACK:
         # Connectivity first: whoever goes back goes over a pause, and does what an abort asks.
         state = replace(state, order=None)
@@ -255,6 +275,8 @@ def _arrived(state: RunState, finished: Finished) -> RunState:
     return replace(
         state,
         finished=True,
+        journal_lost=False,
+        delete_old_gateway=False,
         cutover_open=state.cutover_open and finished.direction is not Direction.BACK,
         lost=_with(state.lost, *finished.lost),
         differs=finished.differs,
@@ -268,12 +290,14 @@ def _settled(state: RunState, settled: StepSettled) -> RunState:
         # Swapped by somebody whom this journal has not seen begin the outage.
         state = replace(state, traffic=Traffic.UNKNOWN)
     back = state.direction is Direction.BACK and not settled.cleaning
+    claimed = settled.number == CLAIM and not settled.cleaning
     undone = back and settled.number == LAST_OF_CUTOVER
     return replace(
         _working(state),
         cutover_open=state.cutover_open and not undone,
         settled=state.settled | {settled.number} if forward else state.settled,
         settled_here=state.settled_here | {(settled.number, settled.cleaning)},
+        taken_over_from="" if claimed else state.taken_over_from,
         lost=_with(state.lost, *settled.lost),
     )
 

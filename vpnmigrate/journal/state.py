@@ -153,6 +153,17 @@ class RunState(Struct, frozen=True):
     opened: Opened | None = None
     """The process that took the run up last."""
 
+    taken_over_from: str = ""
+    """The holder that the operator named with ``--take-over``, until the claim is this run's.
+
+    A process that stops before it has claimed is resumed without naming the holder again, and a
+    later claim of somebody else is respected.
+    """
+    journal_lost: bool = False
+    """Whether an earlier process's journal is missing and no direction was finished since."""
+    delete_old_gateway: bool = False
+    """Whether the finalize in progress is to delete the old gateway as well."""
+
     direction: Direction | None = None
     finished: bool = False
     """Whether the direction taken was gone to its end."""

@@ -221,6 +221,12 @@ def plan_from_text(raw: bytes, path: str) -> Plan:
                 cli("plan", "--vpn-gateway", "vgw-...", "-o", "plan.json"),
             ),
         )
+    if document["format"] < PLAN_FORMAT:
+        raise MalformedFileError(
+            f"{path}: field format: {document['format']} is not read any more; "
+            f"this version reads {PLAN_FORMAT}",
+            advice="plan again with this version, or use the version that made the plan",
+        )
     if document["format"] > PLAN_FORMAT:
         raise MalformedFileError(
             f"{path}: field format: {document['format']} was written by a later vpnmigrate; "

@@ -21,7 +21,8 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.survey import Survey
 
-PLAN_FORMAT = 1
+PLAN_FORMAT = 2
+"""Format 1 was never released."""
 
 GATEWAY_ROLE = Role("gateway")
 

@@ -18,8 +18,8 @@ from vpnmigrate.errors import (
     StepError,
     TakenOverError,
     VpnMigrateError,
-    exit_code,
 )
+from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.report import plan, results
 from vpnmigrate.report.status import Standing, fields
@@ -167,19 +167,7 @@ def failure_json(error: VpnMigrateError, again: Again, *, where: str) -> dict[st
             if isinstance(cause, HeldByOthersError | TakenOverError):
                 stands = stands.seen_from_aside
             told = error_json(cause, where=where, invocation=again.invocation)
-            told["error"]["exit"] = int(exit_code_of(error))
+            told["error"]["exit"] = int(exit_code(cause, error.stands.state))
             return {**told, "run": fields(stands)}
         case _:
             return error_json(error, where=where, invocation=again.invocation)
-
-
-def exit_code_of(error: VpnMigrateError) -> Exit:
-    """Give the exit code that *error* leaves the process with.
-
-    What fails while traffic is down is not merely failed, whatever it is: a person must act now.
-    """
-    if not isinstance(error, StoppedError):
-        return exit_code(error)
-    code = exit_code(error.error)
-    down = code is Exit.FAILED and error.stands.state.outage_open
-    return Exit.STUCK if down else code

@@ -25,12 +25,14 @@ from vpnmigrate.journal.records import (
     Degraded,
     DirectionTaken,
     Entry,
+    FinalizeRequested,
     Finished,
     Flapped,
     Forced,
     GatesSeen,
     HookRan,
     Intended,
+    JournalLost,
     Noted,
     OtherHand,
     OutageBegan,
@@ -39,9 +41,11 @@ from vpnmigrate.journal.records import (
     Probed,
     Record,
     Replanned,
+    RunNote,
     Spoken,
     StepBegun,
     StepSettled,
+    TakenOver,
     WatchdogMissed,
 )
 from vpnmigrate.model.changes import AskOperator, Change, CreateVpnConnection
@@ -95,7 +99,7 @@ class Narrator:
                 yield from _of_probes(entry.record)
             case OtherHand(what=what):
                 yield f"  another hand: {what}"
-            case Noted() | ClockMoved() as note:
+            case Noted() | ClockMoved() | TakenOver() | JournalLost() | FinalizeRequested() as note:
                 yield f"  note: {noted(note)}"
             case (
                 DecideBy() | DeadlinePassed() | ConfirmWished() | Armed() | WatchdogMissed()
@@ -150,11 +154,13 @@ class Narrator:
                 yield f"    no answer, looks before it repeats anything: {why} ({change})"
 
 
-def noted(note: Noted | ClockMoved) -> str:
+def noted(note: Noted | ClockMoved | RunNote) -> str:
     """Return what a note says; of a clock that was set, also what that does not touch."""
     match note:
         case Noted(what=what):
             return what
+        case TakenOver() | JournalLost() | FinalizeRequested():
+            return str(note)
         case ClockMoved(by=by):
             way = "back" if by < timedelta(0) else "forward"
             return f"the clock went {way} by {span(abs(by))}; no duration is counted by it"

@@ -301,8 +301,6 @@ class Standing:
     """What the process at work waits for; None where nobody works on it, or has not said."""
     invocation: Invocation = field(default_factory=Invocation)
     """What a command about this run has to be given again."""
-    gateway_goes: bool = False
-    """Whether the finalize that is under way is to delete the old gateway too."""
     ahead: timedelta = timedelta(0)
     """How far the clock on the wall is ahead of *now*: it was set since the run began."""
 
@@ -392,7 +390,7 @@ class Standing:
         if self.alive and (self.turning or (self.state.task is None and not paused)):
             return self.look
         command = next_command(self.state, self.run, self.connections, alive=self.alive)
-        if command is not None and self.gateway_goes:
+        if command is not None and self.state.delete_old_gateway:
             command = command.with_words("--delete-old-gateway")
         return self._complete(command)
 

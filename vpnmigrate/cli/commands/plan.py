@@ -16,7 +16,6 @@ from vpnmigrate.cli.account_reader import account_reader
 from vpnmigrate.cli.context import Desk
 from vpnmigrate.cli.options import Aws, Home, Printing, runs
 from vpnmigrate.cli.run_selection import require_replannable
-from vpnmigrate.cli.run_session import is_blind
 from vpnmigrate.commands import Advice, cli
 from vpnmigrate.engine.recorder import built_by
 from vpnmigrate.errors import RefusedError, UsageError
@@ -200,7 +199,7 @@ def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
     entries = read_journal(run).entries
     state = replay(entries)
     require_replannable(run, state)
-    if is_blind(entries) and not state.adoption_asked:
+    if state.journal_lost and not state.adoption_asked:
         raise RefusedError(
             f"the journal of {run_id} is lost, so what it has built is not known",
             advice=("roll back, or say what it has built:", cli("apply", run_id)),

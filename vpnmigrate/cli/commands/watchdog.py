@@ -34,7 +34,7 @@ from vpnmigrate.engine.persistence import is_exhausted, may_pass, pause_after
 from vpnmigrate.engine.preconditions import require_account
 from vpnmigrate.errors import AwsError, LockedError, VpnMigrateError
 from vpnmigrate.journal import RunState, replay
-from vpnmigrate.journal.records import Entry
+from vpnmigrate.journal.records import Entry, Noted
 from vpnmigrate.journal.run_clock import RunClock, run_clock
 from vpnmigrate.local.inbox import Abort, Inbox
 from vpnmigrate.local.journal_file import read_journal
@@ -203,7 +203,7 @@ class _Watch:
             if now.armed is None and now.direction is not Direction.BACK:
                 return  # confirmed before we had it
             if why not in now.notes:
-                hand.note(why)
+                hand.write(Noted(why))
             hand.runner.back(keep_new=True)
 
         try:

@@ -1,0 +1,52 @@
+"""Records about the run itself, and the state they lead to."""
+
+from __future__ import annotations
+
+from tests.support.journals import entries
+from vpnmigrate.journal import replay
+from vpnmigrate.journal.records import (
+    DirectionTaken,
+    FinalizeRequested,
+    Finished,
+    JournalLost,
+    StepSettled,
+    TakenOver,
+)
+from vpnmigrate.model.plan import Direction
+
+HOLDER = "ann@desk/7"
+
+
+def test_a_take_over_lasts_until_the_claim_is_this_runs() -> None:
+    """Step 1 ends it, so a later claim of somebody else is respected."""
+    named = replay(entries(TakenOver(HOLDER)))
+
+    assert named.taken_over_from == HOLDER
+    assert replay(entries(TakenOver(HOLDER), StepSettled(2))).taken_over_from == HOLDER
+    assert replay(entries(TakenOver(HOLDER), StepSettled(1, cleaning=True))).taken_over_from
+    assert replay(entries(TakenOver(HOLDER), StepSettled(1))).taken_over_from == ""
+
+
+def test_a_lost_journal_is_made_up_for_by_a_finished_direction() -> None:
+    """Once a direction is finished, everything that exists is known again."""
+    assert replay(entries(JournalLost())).journal_lost
+    assert not replay(entries(JournalLost(), Finished(Direction.BACK))).journal_lost
+
+
+def test_the_last_finalize_decides_on_the_old_gateway() -> None:
+    """A request lasts as long as the finalize it was made for."""
+    request, withdrawal = FinalizeRequested(True), FinalizeRequested(False)
+    finalize = DirectionTaken(Direction.RETIRE, 1)
+
+    assert replay(entries(request, finalize)).delete_old_gateway
+    assert not replay(entries(request, finalize, withdrawal)).delete_old_gateway
+    assert not replay(entries(request, DirectionTaken(Direction.BACK, 1))).delete_old_gateway
+    assert not replay(entries(request, finalize, Finished(Direction.RETIRE))).delete_old_gateway
+
+
+def test_the_report_lists_them_as_notes() -> None:
+    """What was asked for by an option is told like any other note."""
+    state = replay(entries(TakenOver(HOLDER), JournalLost(), FinalizeRequested(True)))
+
+    assert len(state.notes) == 3
+    assert HOLDER in state.notes[0]

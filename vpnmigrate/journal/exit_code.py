@@ -1,0 +1,37 @@
+"""Exit codes: the code a process ends with, from its error or from the journal it left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vpnmigrate.errors import Exit, StepError, VpnMigrateError
+from vpnmigrate.journal.history import turned_back
+from vpnmigrate.journal.records import Entry, Failed, Held
+from vpnmigrate.journal.state import RunState
+
+
+def exit_code(error: VpnMigrateError, state: RunState | None = None) -> Exit:
+    """Return the exit code of *error* for a run in *state*; None where no run is concerned.
+
+    A failure while traffic is down becomes STUCK: a person must act now.
+    """
+    step_in_outage = isinstance(error, StepError) and error.outage
+    outage = step_in_outage or (state is not None and state.outage_open)
+    return Exit.STUCK if outage and error.exit is Exit.FAILED else error.exit
+
+
+def exit_code_of_run(state: RunState, entries: Sequence[Entry]) -> Exit:
+    """Return the exit code of the process that wrote the last of *entries*, for a watcher."""
+    if state.unconfirmed_until is not None:
+        return Exit.HELD
+    if state.finished:
+        return Exit.FAILED if turned_back(entries) else Exit.DONE
+    match entries[-1].record if entries else None:
+        case Held():
+            return Exit.HELD
+        case Failed(stuck=stuck):
+            return Exit.STUCK if stuck else Exit.FAILED
+        case _ if state.outage_open:
+            return Exit.STUCK
+        case _:
+            return Exit.INTERRUPTED
