@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.support.builders import a_proof
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.planning.rollback_proof import DeadEnd
-from vpnmigrate.report import rehearsal as view
+from vpnmigrate.report import rollback_proof as view
 
 STUCK = DeadEnd("step 9, after: delete vgw-old", Direction.BACK, "vgw-old is gone")
 

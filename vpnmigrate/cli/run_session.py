@@ -69,7 +69,7 @@ from vpnmigrate.planning.rollback_proof import prove
 from vpnmigrate.report.console import Speaker
 from vpnmigrate.report.errors import StoppedError
 from vpnmigrate.report.progress import PlainProgress
-from vpnmigrate.report.rehearsal import proof_brief
+from vpnmigrate.report.rollback_proof import proof_brief
 from vpnmigrate.report.status import Standing
 from vpnmigrate.report.text import RunCommands, wrapped
 

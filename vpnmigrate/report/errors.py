@@ -21,7 +21,7 @@ from vpnmigrate.errors import (
 )
 from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.model.plan import Finding
-from vpnmigrate.report import plan, results
+from vpnmigrate.report import findings, results
 from vpnmigrate.report.status import Standing, fields
 from vpnmigrate.report.text import advised, columns, command, item, wrapped
 
@@ -41,7 +41,7 @@ def without_advice(error: VpnMigrateError) -> str:
     lines = [wrapped(error.message)]
     match error:
         case PreflightError():
-            lines.append(plan.findings_text(_findings(error)))
+            lines.append(findings.findings_text(_findings(error)))
         case DriftError():
             lines.extend(item(difference) for difference in error.differences)
         case _:
@@ -62,7 +62,7 @@ def error_json(error: VpnMigrateError, *, where: str, invocation: Invocation) ->
     }
     match error:
         case PreflightError():
-            told["findings"] = plan.findings_json(_findings(error))
+            told["findings"] = findings.findings_json(_findings(error))
         case DriftError():
             told["differences"] = list(error.differences)
         case StepError():

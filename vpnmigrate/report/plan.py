@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -26,16 +26,15 @@ from vpnmigrate.model.plan import (
     GATEWAY_ROLE,
     TEST_SUBNET_ROLE,
     TEST_VPC_ROLE,
-    Finding,
     Phase,
     Plan,
     PlannedStep,
-    Severity,
 )
 from vpnmigrate.model.snapshot import Word
 from vpnmigrate.planning.rollback_proof import Proof
 from vpnmigrate.report import inventory
-from vpnmigrate.report import rehearsal as proofs
+from vpnmigrate.report import rollback_proof as proofs
+from vpnmigrate.report.findings import findings_json, findings_text
 from vpnmigrate.report.text import columns, count, heading, item, wrapped
 
 SCHEMA = "vpnmigrate/plan/1"
@@ -282,38 +281,6 @@ def _options(options: TunnelOptions) -> Iterator[str]:
         yield f"DPD after {options.dpd_timeout_seconds} s"
     if options.dpd_timeout_action is not None:
         yield f"DPD action {options.dpd_timeout_action}"
-
-
-def findings_text(findings: Sequence[Finding]) -> str:
-    """Give findings as paragraphs, blockers first, in the order of their codes."""
-    return "\n".join(_paragraph(finding) for finding in ordered_findings(findings))
-
-
-def ordered_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """Sort blockers before warnings, then by code and evidence."""
-    return sorted(findings, key=lambda f: (f.severity is not Severity.BLOCKS, f.code, f.evidence))
-
-
-def findings_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Give findings as JSON values."""
-    return [
-        {
-            "code": finding.code,
-            "name": finding.name,
-            "severity": finding.severity.value,
-            "evidence": finding.evidence,
-            "fix": finding.fix,
-        }
-        for finding in ordered_findings(findings)
-    ]
-
-
-def _paragraph(finding: Finding) -> str:
-    sign = "BLOCKS" if finding.severity is Severity.BLOCKS else "warns"
-    lines = [f"  {finding.code} {sign}: {finding.name}", wrapped(finding.evidence, first="    ")]
-    if finding.fix:
-        lines.append(wrapped(finding.fix, first="    Mend: ", rest="          "))
-    return "\n".join(lines)
 
 
 _NAMES: dict[str, str] = {

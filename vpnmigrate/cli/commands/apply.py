@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from vpnmigrate.cli.context import desk_of
 from vpnmigrate.cli.gate_options import brought_to
 from vpnmigrate.cli.options import Adopt, Asking, AtGates, Aws, Home, PlanOrRun, Printing, TakeOver
 from vpnmigrate.local.watchdog_process import span_of
@@ -60,7 +61,6 @@ def apply(
     finalize.
     """
     from vpnmigrate.cli import run_actions
-    from vpnmigrate.cli.context import desk_of
     from vpnmigrate.cli.run_session import Terms, named, probes_of
 
     desk = desk_of(context, home, printing)

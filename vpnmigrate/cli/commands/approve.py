@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vpnmigrate.cli.account_reader import account_reader
-from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.context import Desk, desk_of
 from vpnmigrate.cli.options import Asking, Aws, Home, PlanFile, Printing
 from vpnmigrate.cli.run_actions import require_yes
 from vpnmigrate.commands import cli, option
@@ -39,8 +39,6 @@ def approve(
     Writes a small file that can be mailed and that apply takes with --approval.  It names you as
     STS and this machine know you.  It is not signed: it shows slips, and stops nobody who forges.
     """
-    from vpnmigrate.cli.context import desk_of
-
     desk = desk_of(context, Home(), printing)
     given, file = give(desk, aws, asking, plan, output)
     named = desk.file(file)

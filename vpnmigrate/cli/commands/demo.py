@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vpnmigrate.cli.commands.sandbox import load
+from vpnmigrate.cli.context import results_of
 from vpnmigrate.cli.main import run
 from vpnmigrate.cli.options import Printing
 from vpnmigrate.cli.sandbox_dependencies import SandboxParts
@@ -30,8 +31,6 @@ def demo(printing: Printing) -> None:
     Planned, applied, killed in the middle, resumed, taken back and applied again, on a sandbox
     in this process.  Touches nothing outside a temporary directory.
     """
-    from vpnmigrate.cli.context import results_of
-
     played = []
     for scene in scenes():
         played.append(scene)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.context import Desk, desk_of
 from vpnmigrate.cli.options import Home, Printing, RunId
 from vpnmigrate.cli.run_status import standing_of
 from vpnmigrate.commands import cli
@@ -31,8 +31,6 @@ def done(
 
     From any terminal of this machine.  A process that has the run in hand takes it up at once.
     """
-    from vpnmigrate.cli.context import desk_of
-
     desk = desk_of(context, home, printing)
     stands, task = tell_done(desk, run, step)
     desk.results.give(results.done_text(stands, task), results.done_json(stands, task))

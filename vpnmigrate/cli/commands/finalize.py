@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from vpnmigrate.cli.context import desk_of
 from vpnmigrate.cli.gate_options import brought_to
 from vpnmigrate.cli.options import Asking, AtGates, Aws, Home, Printing, RunId, TakeOver
 from vpnmigrate.model.gates import Milestone
@@ -40,7 +41,6 @@ def finalize(
     There is no way back.  Every connection has to be named, and nothing else covers that.
     """
     from vpnmigrate.cli import run_actions
-    from vpnmigrate.cli.context import desk_of
     from vpnmigrate.cli.run_session import Terms
 
     desk = desk_of(context, home, printing)

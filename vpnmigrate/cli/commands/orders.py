@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.context import Desk, desk_of
 from vpnmigrate.cli.options import Home, Printing, RunId
 from vpnmigrate.cli.run_status import standing_of
 from vpnmigrate.commands import Command, cli
@@ -65,7 +65,6 @@ def continue_(
     if accept_degraded is None and reason is None:
         _order(context, run, home, printing, "continue")
         return
-    from vpnmigrate.cli.context import desk_of
 
     desk = desk_of(context, home, printing)
     given = accept(desk, run, accept_degraded or (), reason or ())
@@ -91,7 +90,6 @@ def confirm(context: typer.Context, run: RunId, home: Home, printing: Printing) 
 
 
 def _order(context: typer.Context, run: str, home: Home, printing: Printing, verb: str) -> None:
-    from vpnmigrate.cli.context import desk_of
 
     desk = desk_of(context, home, printing)
     given = give(desk, run, Verb(verb))

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 import vpnmigrate
 from vpnmigrate.cli.account_reader import account_reader
-from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.context import Desk, desk_of
 from vpnmigrate.cli.options import Aws, Home, Printing, runs
 from vpnmigrate.cli.run_selection import require_replannable
 from vpnmigrate.commands import Advice, cli
@@ -29,7 +29,8 @@ from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.planner import plan_from, replan_from
 from vpnmigrate.planning.rollback_proof import Proof, prove
 from vpnmigrate.planning.window_parser import FORM, window_from
-from vpnmigrate.report.rehearsal import proof_sentence
+from vpnmigrate.report import plan as view
+from vpnmigrate.report.rollback_proof import proof_sentence
 
 
 def plan(
@@ -86,9 +87,6 @@ def plan(
     Checks what could forbid the migration and makes no call that changes anything.  Name the
     gateway, or a connection on it, or a run.
     """
-    from vpnmigrate.cli.context import desk_of
-    from vpnmigrate.report import plan as view
-
     desk = desk_of(context, home, printing)
     about = About(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
     made, proof, file = make(desk, aws, about, Chosen(playbook, change, window), output=output)

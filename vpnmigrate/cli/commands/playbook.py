@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from vpnmigrate.cli.context import results_of
 from vpnmigrate.cli.options import Printing
 from vpnmigrate.local.documents import PLAYBOOKS, ready_playbooks
 from vpnmigrate.planning.playbook import playbook_from, playbook_schema, schema_text
@@ -12,8 +13,6 @@ from vpnmigrate.report import results
 
 def list_(printing: Printing) -> None:
     """List the playbooks that come with the program."""
-    from vpnmigrate.cli.context import results_of
-
     books = {book.name: book.summary for book in ready_playbooks()}
     results_of(printing).give(results.listing_text(books), results.listing_json("playbooks", books))
 
@@ -27,8 +26,6 @@ def show(
     """Check a playbook and print it with its comments."""
     import msgspec
 
-    from vpnmigrate.cli.context import results_of
-
     found = PLAYBOOKS.read(name)
     book = playbook_from(found.text, found.name)
     document = {"schema": "vpnmigrate/playbook/1", "playbook": msgspec.to_builtins(book)}
@@ -37,6 +34,4 @@ def show(
 
 def schema(printing: Printing) -> None:
     """Print the JSON Schema of playbooks, for an editor."""
-    from vpnmigrate.cli.context import results_of
-
     results_of(printing).give(schema_text().rstrip(), playbook_schema())

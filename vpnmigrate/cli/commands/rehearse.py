@@ -10,6 +10,7 @@ import typer
 from msgspec.structs import replace
 
 from vpnmigrate import __version__
+from vpnmigrate.cli.context import desk_of
 from vpnmigrate.cli.options import Home, PlanFile, Printing
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import Exit
@@ -48,7 +49,6 @@ def rehearse(
     and opens no connection.  Times are the model's.  The result is kept for the gates and
     deadlines of this very plan.
     """
-    from vpnmigrate.cli.context import desk_of
     from vpnmigrate.report import rehearsal as view
 
     desk = desk_of(context, home, printing)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from vpnmigrate.cli.context import desk_of, results_of
 from vpnmigrate.cli.options import Aws, Home, Printing, RunId
 from vpnmigrate.report import document as forms
 from vpnmigrate.report import results as bundled
@@ -34,7 +35,6 @@ def show(
     Outages, planned against actual, people, every call with its request id, timeline.  The word
     show may be left out.  Asks AWS nothing without --survey.
     """
-    from vpnmigrate.cli.context import desk_of
     from vpnmigrate.cli.evidence import evidence_of, survey_after, write_bundle, write_document
     from vpnmigrate.report import evidence as view
 
@@ -69,7 +69,6 @@ def verify(
     Finds edits, removals and reordering, of files and of the journal's lines, and names the first
     bad place.  Needs no run, no credentials and no network.
     """
-    from vpnmigrate.cli.context import results_of
     from vpnmigrate.cli.evidence import require_noted
     from vpnmigrate.cli.evidence import verify_bundle as verified
     from vpnmigrate.report import verification as view

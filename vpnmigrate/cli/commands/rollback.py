@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from vpnmigrate.cli.context import desk_of
 from vpnmigrate.cli.options import Adopt, Asking, Aws, Home, PlanOrRun, Printing, TakeOver
 from vpnmigrate.report import results
 
@@ -27,7 +28,6 @@ def rollback(
     From any point before finalize: connectivity first, then what the run made is removed.
     """
     from vpnmigrate.cli import run_actions
-    from vpnmigrate.cli.context import desk_of
     from vpnmigrate.cli.run_session import Terms, named
 
     desk = desk_of(context, home, printing)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vpnmigrate.cli.context import desk_of
 from vpnmigrate.cli.options import Home, PlanFile, Printing
 from vpnmigrate.commands import Invocation, cli
 from vpnmigrate.errors import RefusedError, UsageError
@@ -40,7 +41,6 @@ def runbook(
     reads no credentials and opens no connection.  Its commands name the plan by its
     path, and repeat what this directory and environment decide.
     """
-    from vpnmigrate.cli.context import desk_of
     from vpnmigrate.report.runbook.render import as_json
 
     desk = desk_of(context, Home(), printing)

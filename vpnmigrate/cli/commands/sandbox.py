@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vpnmigrate.cli.context import results_of
 from vpnmigrate.cli.crash_log import Keeping
 from vpnmigrate.cli.options import Printing
 from vpnmigrate.errors import UsageError
@@ -84,8 +85,6 @@ def serve(
     AWS_ACCESS_KEY_ID=SANDBOX_BOB makes you the user bob.  With VPNMIGRATE_CLOCK this program lives
     in the sandbox's time.  Everything in it is gone when it stops.
     """
-    from vpnmigrate.cli.context import results_of
-
     astray = tuple(name for name in results.ASTRAY if name in os.environ)
     with served(scenario, port=port, speed=speed, attentive=attentive) as server:
         environment = {**server.environment, CLOCK_VARIABLE: server.url}
@@ -96,8 +95,6 @@ def serve(
 
 def scenarios(printing: Printing) -> None:
     """List the scenarios that come with the program."""
-    from vpnmigrate.cli.context import results_of
-
     named = titles()
     results_of(printing).give(results.listing_text(named), results.listing_json("scenarios", named))
 
@@ -126,8 +123,6 @@ def device(
     It is what an engineer would do at the router; one-tunnel is a router
     that can run only the first.
     """
-    from vpnmigrate.cli.context import results_of
-
     sandbox = control(endpoint_url)
     match turn:
         case Turn.ENABLE:
@@ -149,8 +144,6 @@ def advance(
 
     Whoever lives in its time, as with VPNMIGRATE_CLOCK, is there at once.
     """
-    from vpnmigrate.cli.context import results_of
-
     wanted = duration_from(span)
     if wanted is None:
         raise UsageError(f"{span!r} is no length of time", advice="write 15m, or 1h30m")

@@ -4,7 +4,10 @@ from typing import Annotated
 
 import typer
 
+from vpnmigrate.cli.context import desk_of
 from vpnmigrate.cli.options import Home, Printing, runs
+from vpnmigrate.cli.run_status import standing_of, standings_of
+from vpnmigrate.cli.watch import look_on, the_run_at_work
 from vpnmigrate.report import status as view
 
 
@@ -31,13 +34,8 @@ def status(
     Phase, step, traffic, what is waited for, and the next command.  Reads the journals and asks
     AWS nothing.
     """
-    from vpnmigrate.cli.context import desk_of
-    from vpnmigrate.cli.run_status import standing_of, standings_of
-
     desk = desk_of(context, home, printing)
     if watch:
-        from vpnmigrate.cli.watch import look_on, the_run_at_work
-
         found = desk.runs.find(run) if run else the_run_at_work(desk)
         stand, code = look_on(desk, found)
         desk.results.give(view.one(stand), view.one_as_json(stand))

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import typer
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.context import Desk, desk_of
 from vpnmigrate.cli.crash_log import keep
 from vpnmigrate.cli.options import Asking, Aws, Home, Printing, RunId
 from vpnmigrate.cli.run_selection import Subject, by_id
@@ -55,8 +55,6 @@ def watchdog(context: typer.Context, run: RunId, aws: Aws, home: Home, printing:
     What apply --confirm-within starts in a process of its own; not for the hand.  It only reads
     the journal until that time has passed.
     """
-    from vpnmigrate.cli.context import desk_of
-
     desk = desk_of(context, home, printing)
     stands = guard(desk, run, aws)
     desk.results.give(results.outcome_text(stands), results.outcome_json(stands))

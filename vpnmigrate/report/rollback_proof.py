@@ -1,0 +1,67 @@
+"""Rollback proof: the longest rollback, and dead ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vpnmigrate.model.clock import span
+from vpnmigrate.planning.rollback_proof import Length, Proof
+from vpnmigrate.report.text import count, item, wrapped
+
+DEAD_ENDS_SHOWN = 5
+"""Dead ends that are spelled out; mostly they have one cause."""
+
+
+def proof_sentence(proof: Proof) -> str:
+    """Give it in a sentence."""
+    if not proof.holds:
+        return f"{count(len(proof.dead_ends), 'dead end')}, first: {proof.dead_ends[0]}"
+    return (
+        f"from each of {proof.states} states that this plan can reach there is a way back, "
+        f"at most {_length_text(proof.back)}; and until finalize a way forward, "
+        f"at most {_length_text(proof.forward)}"
+    )
+
+
+def proof_brief(proof: Proof) -> str:
+    """Give it for a cell of a table."""
+    if not proof.holds:
+        return proof_sentence(proof)
+    return f"a way back from each of {proof.states} states, at most {_length_text(proof.back)}"
+
+
+def proof_text(proof: Proof) -> str:
+    """Give it in full: the longest way back with its beginning, and every kind of dead end."""
+    lines = [wrapped(f"{proof_sentence(proof)}.", first="  ")]
+    if proof.back.begins:
+        lines.append(item(f"the longest way back begins at {proof.back.begins}"))
+    lines += [item(f"DEAD END: {end}") for end in proof.dead_ends[:DEAD_ENDS_SHOWN]]
+    if len(proof.dead_ends) > DEAD_ENDS_SHOWN:
+        lines.append(item(f"and {len(proof.dead_ends) - DEAD_ENDS_SHOWN} more"))
+    return "\n".join(lines)
+
+
+def proof_json(proof: Proof) -> dict[str, Any]:
+    """Give it as a part of a JSON document."""
+    return {
+        "holds": proof.holds,
+        "states": proof.states,
+        "back": _length(proof.back),
+        "forward": _length(proof.forward),
+        "dead_ends": [
+            {"state": end.state, "way": end.way.value, "why": end.why} for end in proof.dead_ends
+        ],
+    }
+
+
+def _length_text(length: Length) -> str:
+    limit = f", with traffic back within {span(length.cutover)}" if length.cutover else ""
+    return f"{count(length.changes, 'change')}{limit}"
+
+
+def _length(length: Length) -> dict[str, Any]:
+    return {
+        "changes": length.changes,
+        "cutover": round(length.cutover.total_seconds(), 3),
+        "begins": length.begins,
+    }
