@@ -28,23 +28,23 @@ from multiprocessing import Pool
 
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.chain import read_chain
-from vpnmigrate.rehearsal.simulation.schedule import Course, Kill, Moment, Schedule
+from vpnmigrate.rehearsal.simulation.schedule import Kill, KillPoint, Schedule, TrialRoute
 from vpnmigrate.rehearsal.simulation.search import (
     TRIES,
-    Failure,
-    Tally,
+    SearchStats,
+    TrialFailure,
     enumerate_kills,
     laggard,
     lost_answers,
+    run_seed,
     schedule_of,
     topology_of,
     try_lost_answers,
-    try_seed,
 )
 from vpnmigrate.rehearsal.simulation.topology import Topology, topology
-from vpnmigrate.rehearsal.simulation.trial import setting_of, try_out, wrong_with
+from vpnmigrate.rehearsal.simulation.trial import run_trial, setting_of, trial_problems
 
-Search = Callable[[int, Tally], None]
+Search = Callable[[int, SearchStats], None]
 PROGRESS = 10
 """Seconds between two lines of progress."""
 
@@ -59,11 +59,11 @@ def main() -> int:
     if asked.lost_in is not None:
         return _show(laggard(asked.lost_in), lost_answers(asked.lost_in))
     if asked.world is not None:
-        kills = tuple(Kill(int(deed), Moment(moment)) for deed, moment in asked.kill)
+        kills = tuple(Kill(int(deed), KillPoint(moment)) for deed, moment in asked.kill)
         late = timedelta(seconds=asked.late)
         return _show(topology(asked.world), Schedule(asked.course, kills, late=late))
     searches: list[tuple[str, Search, int]] = [
-        ("seeds", try_seed, asked.seeds),
+        ("seeds", run_seed, asked.seeds),
         ("lost answers to creates", try_lost_answers, asked.lost),
         ("kill points", enumerate_kills, asked.kills),
         ("pairs of kills", partial(enumerate_kills, pairs=True), asked.pairs),
@@ -90,7 +90,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--lost-in", type=int)
     parser.add_argument("--world", type=int)
     parser.add_argument("--late", type=int, default=0)
-    parser.add_argument("--course", type=Course, default=Course.FORWARD)
+    parser.add_argument("--course", type=TrialRoute, default=TrialRoute.FORWARD)
     parser.add_argument("--kill", nargs=2, action="append", metavar=("DEED", "MOMENT"), default=[])
     return parser.parse_args()
 
@@ -98,7 +98,7 @@ def _asked() -> argparse.Namespace:
 def _search(name: str, search: Search, seeds: range, jobs: int) -> bool:
     """Search among *seeds* in *jobs* processes; tell whether anything ended wrong."""
     began = told = time.monotonic()
-    total = Tally()
+    total = SearchStats()
     with Pool(jobs, _collect_after_trials_only) as pool:
         for tally in pool.imap_unordered(partial(_one, search), seeds, chunksize=TRIES):
             total.add(tally)
@@ -117,13 +117,13 @@ def _collect_after_trials_only() -> None:
     gc.disable()
 
 
-def _one(search: Search, seed: int) -> Tally:
-    tally = Tally()
+def _one(search: Search, seed: int) -> SearchStats:
+    tally = SearchStats()
     search(seed, tally)
     return tally
 
 
-def _summary(tally: Tally, seconds: float, jobs: int) -> str:
+def _summary(tally: SearchStats, seconds: float, jobs: int) -> str:
     return (
         f"{tally.worlds} worlds, {tally.trials} trials, {tally.deeds} deeds, "
         f"{tally.deaths} kills, {tally.strikes} calls astray, {tally.looks} looks judged, "
@@ -132,9 +132,9 @@ def _summary(tally: Tally, seconds: float, jobs: int) -> str:
     )
 
 
-def _again(failure: Failure, search: Search) -> str:
+def _again(failure: TrialFailure, search: Search) -> str:
     """Give the one command that shows a failure again."""
-    if search is try_seed:
+    if search is run_seed:
         return f"make simulate SEED={failure.seed}"
     script = ".venv/bin/python scripts/simulate.py"
     if search is try_lost_answers:
@@ -151,7 +151,7 @@ def _digest(number: int) -> int:
     for seed in range(number):
         world = topology_of(seed)
         if not world.stops:
-            digest.update(try_out(setting_of(world), schedule_of(seed)).journal)
+            digest.update(run_trial(setting_of(world), schedule_of(seed)).journal)
     print(digest.hexdigest())
     return 0
 
@@ -164,10 +164,10 @@ def _show(world: Topology, schedule: Schedule) -> int:
     except PreflightError as refusal:
         print(f"planning refuses: {refusal.message}")
         return 0 if world.stops else 1
-    outcome = try_out(setting, schedule)
+    outcome = run_trial(setting, schedule)
     for line in _story(outcome.journal, setting.plan.migration):
         print(line)
-    wrong = wrong_with(outcome, world)
+    wrong = trial_problems(outcome, world)
     for what in wrong:
         print(f"WRONG: {what}")
     print(f"{outcome.deeds} deeds, {outcome.deaths} kills, outage {outcome.outage}")

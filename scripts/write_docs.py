@@ -20,7 +20,7 @@ import fault_page
 import msgspec
 
 from vpnmigrate.cli.reference import markdown
-from vpnmigrate.local.hooks import Telling
+from vpnmigrate.local.hooks import HookInput
 from vpnmigrate.planning.playbook import schema_text
 
 ROOT = Path(__file__).parents[1]
@@ -201,7 +201,7 @@ _DRAWN = re.compile(
 
 def hook_schema() -> str:
     """Return the JSON Schema of the document that a hook reads."""
-    return json.dumps(msgspec.json.schema(Telling), indent=2, sort_keys=True) + "\n"
+    return json.dumps(msgspec.json.schema(HookInput), indent=2, sort_keys=True) + "\n"
 
 
 def pages() -> dict[Path, str]:

@@ -11,9 +11,9 @@
     - ``HeldError`` (3): at a gate or waiting for a person
     - ``InterruptedRunError`` (7): an operator's signal, resumable
     - ``StepError`` (1, or 5 while traffic is down)
-        - ``DidNotSettleError``, ``ChangeRefusedError``, ``OtherHandError``
-    - ``TurnBackError`` (1): never seen outside: the runner turns back and raises the next one
-    - ``BackedOutError`` (1): the plan's back-out policy, or an abort, has rolled back
+        - ``DidNotSettleError``, ``ChangeRefusedError``, ``ExternalChangeError``
+    - ``RollbackRequestedError`` (1): never seen outside: the runner turns back and raises the next one
+    - ``RolledBackError`` (1): the plan's back-out policy, or an abort, has rolled back
     - ``JournalError`` (1): ``JournalDamagedError``
         - ``TakenOverError`` (4): somebody else has the run now
     - ``BundleDamagedError`` (1)
@@ -160,15 +160,15 @@ class ChangeRefusedError(StepError):
     """AWS refused a change for good; it had no effect."""
 
 
-class OtherHandError(StepError):
+class ExternalChangeError(StepError):
     """Somebody else alters what this run works on; nothing more is done."""
 
 
-class TurnBackError(VpnMigrateError):
+class RollbackRequestedError(VpnMigrateError):
     """Something other than a failed step asks to turn a cutover back, at a safe point."""
 
 
-class BackedOutError(VpnMigrateError):
+class RolledBackError(VpnMigrateError):
     """The cutover was rolled back, as the plan or a person decided; traffic is as before."""
 
 

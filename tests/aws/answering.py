@@ -13,10 +13,10 @@ from botocore.awsrequest import AWSResponse
 from botocore.loaders import Loader
 
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.model.changes.base import Mark
+from vpnmigrate.model.changes.base import CallTags
 from vpnmigrate.model.ec2 import MigrationId
 
-MARK = Mark(MigrationId("mig-1"), attempt=2, step=3)
+MARK = CallTags(MigrationId("mig-1"), attempt=2, step=3)
 REQUEST_ID = "11111111-2222-3333-4444-555555555555"
 
 NOT_THERE = object()

@@ -21,19 +21,19 @@ from vpnmigrate.devices.configuration import parse
 from vpnmigrate.errors import AwsError
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import ArchiveConfiguration, CreateVpnConnection, CreateVpnGateway
-from vpnmigrate.model.changes.base import Mark, Performed
+from vpnmigrate.model.changes.base import CallTags, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import CustomerGatewayId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, connection_role
 from vpnmigrate.sandbox.client.boto import session_for
-from vpnmigrate.sandbox.faults import Fault, Faults, Kind
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
+from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.world import World
 
 OLD = VpnGatewayId("vgw-0a300000000000001")
 LONDON = VpnConnectionId("vpn-0a300000000000001")
-MARK = Mark(MIGRATION, attempt=1, step=3)
+MARK = CallTags(MIGRATION, attempt=1, step=3)
 SETTLED = timedelta(minutes=10)
 DEVICE = "Cisco Systems, Inc./CSRv AMI/IOS 12.4+"
 
@@ -67,7 +67,7 @@ def everything(account: Account, world: World) -> Iterator[str]:
             folder = ArchiveConfiguration(VpnConnectionId(made), LONDON, DEVICE)
             yield repr(account.perform(folder, MARK))
     yield repr(account.perform(ArchiveConfiguration(LONDON), MARK))
-    reading = account.look(plan)
+    reading = account.observe(plan)
     yield repr(reading)
     yield repr([vars(account), os.environ, sys.argv])
 
@@ -85,7 +85,7 @@ def said(account: Account, world: World) -> str:
 
 def the_world() -> World:
     """Build a world with three connections."""
-    return world_of(bundled("three-connections"), VirtualClock())
+    return load_world(bundled("three-connections"), VirtualClock())
 
 
 def test_nothing_says_a_key(tmp_path: Path, caplog: pytest.LogCaptureFixture):
@@ -112,7 +112,13 @@ def test_nothing_says_a_key(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     ],
 )
 @pytest.mark.parametrize(
-    "kind", [Kind.LOST_ANSWER, Kind.SERVER_ERROR_AFTER, Kind.EXPIRED_TOKEN, Kind.DENIED]
+    "kind",
+    [
+        FaultKind.LOST_ANSWER,
+        FaultKind.SERVER_ERROR_AFTER,
+        FaultKind.EXPIRED_TOKEN,
+        FaultKind.DENIED,
+    ],
 )
 def test_no_failure_says_a_key(tmp_path, caplog, action, kind):
     """However a call fails that carries keys, there or back, none is said."""
@@ -134,7 +140,7 @@ def test_a_key_that_ec2_quotes_is_not_said(tmp_path, caplog):
     sent = parse(rows["VpnConnections"][0]["CustomerGatewayConfiguration"]).keys
     words = " and ".join(key.reveal() for key in sent)
     refusal = Fault(
-        "CreateVpnConnection", Kind.REFUSED, 2, 1, "InvalidParameterValue", f"{words} are bad."
+        "CreateVpnConnection", FaultKind.REFUSED, 2, 1, "InvalidParameterValue", f"{words} are bad."
     )
     clients = Clients(lambda: session_for(world, faults=Faults([refusal])))
     account = Account(clients, VirtualClock(), Vault(tmp_path / "devices"))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.aws.answering import Answering
 from vpnmigrate.aws.account import Reader
-from vpnmigrate.aws.session import Clients, ahead_of, session
+from vpnmigrate.aws.session import Clients, clock_offset, session
 from vpnmigrate.engine.ports import Credentials, Renewal
 from vpnmigrate.model.clock import VirtualClock
 
@@ -79,7 +79,7 @@ def test_the_date_on_an_answer_is_compared(date, ahead):
     """Our clock is compared with AWS's by the Date of an answer, where it has a good one."""
     headers = {} if date is None else {"date": date}
 
-    assert ahead_of({"ResponseMetadata": {"HTTPHeaders": headers}}, NOON) == ahead
+    assert clock_offset({"ResponseMetadata": {"HTTPHeaders": headers}}, NOON) == ahead
 
 
 def test_an_answer_without_headers_tells_nothing():

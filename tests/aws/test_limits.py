@@ -34,7 +34,7 @@ from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.allowance import Allowance, within
 from vpnmigrate.aws.call_threads import MOST_LEFT, CallThreads
 from vpnmigrate.aws.describe import PAGES, pages
-from vpnmigrate.aws.errors import NotAnAnswerError, NotSentError
+from vpnmigrate.aws.errors import NotSentError, UnexpectedAnswerError
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.engine.call_limits import LimitedEc2, unattended
 from vpnmigrate.engine.ports import InFlight
@@ -82,7 +82,7 @@ class TestASlowAnswer:
             with pytest.raises(
                 AwsUnreadableError, match=r"ec2:DescribeVpnGateways .* in full within 1 s"
             ):
-                CallThreads().read("the look", SOON, lambda: account.look(a_plan()), unattended)
+                CallThreads().read("the look", SOON, lambda: account.observe(a_plan()), unattended)
 
             assert time.monotonic() - began < LATE
             assert none_is_left()  # its connection was closed, so its thread ends
@@ -103,7 +103,7 @@ class TestASlowAnswer:
             account = server.account(tmp_path)
 
             with pytest.raises(AwsUnreadableError):
-                CallThreads().read("the look", SOON, lambda: account.look(a_plan()), unattended)
+                CallThreads().read("the look", SOON, lambda: account.observe(a_plan()), unattended)
 
             assert none_is_left()
             assert server.actions == ["DescribeVpnGateways"]
@@ -146,7 +146,7 @@ class TestASlowAnswer:
             account = server.account(tmp_path)
             with pytest.raises(AwsUnreadableError):
                 CallThreads().read(
-                    "the look", SOON, lambda: account.look(a_plan()), attended(attend)
+                    "the look", SOON, lambda: account.observe(a_plan()), attended(attend)
                 )
 
         assert len(heard) > 1
@@ -164,7 +164,7 @@ class TestASlowAnswer:
                 CallThreads().read(
                     "the look",
                     timedelta(hours=1),
-                    lambda: account.look(a_plan()),
+                    lambda: account.observe(a_plan()),
                     attended(lambda _: "the run is aborted by bob"),
                 )
 
@@ -181,7 +181,7 @@ class TestASlowAnswer:
 
             with pytest.raises(InterruptedRunError):
                 CallThreads().read(
-                    "it", timedelta(hours=1), lambda: account.look(a_plan()), attended(stop)
+                    "it", timedelta(hours=1), lambda: account.observe(a_plan()), attended(stop)
                 )
 
             assert none_is_left()
@@ -240,16 +240,16 @@ class TestThreadsLeftBehind:
             calls.read(
                 "it",
                 SOON * LATE,
-                lambda: account.look(a_plan()),
+                lambda: account.observe(a_plan()),
                 attended(lambda _: "enough" if reading.is_set() else ""),
             )
 
-        seen = calls.read("it", SOON * LATE, lambda: account.look(a_plan()), unattended)
+        seen = calls.read("it", SOON * LATE, lambda: account.observe(a_plan()), unattended)
         go_on.set()
 
         assert [each.id for each in seen.gateways] == ["vgw-1"]
         assert none_is_left()
-        assert account.look(a_plan()).gateways == seen.gateways
+        assert account.observe(a_plan()).gateways == seen.gateways
 
 
 class TestAChange:
@@ -364,7 +364,7 @@ class TestSize:
             client = server.clients(answer_bytes=2**20).reader()
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-            with pytest.raises(NotAnAnswerError, match="longer than 1,048,576 bytes"):
+            with pytest.raises(UnexpectedAnswerError, match="longer than 1,048,576 bytes"):
                 client.describe_vpn_gateways()
 
             grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -381,7 +381,7 @@ class TestSize:
             with within(allowance):
                 for _ in range(3):
                     client.describe_route_tables()
-                with pytest.raises(NotAnAnswerError, match="answers to one call"):
+                with pytest.raises(UnexpectedAnswerError, match="answers to one call"):
                     client.describe_route_tables()
 
     def test_an_endless_answer_to_a_look_is_told_as_unreadable(self, tmp_path: Path) -> None:
@@ -390,7 +390,7 @@ class TestSize:
             account = server.account(tmp_path)
 
             with pytest.raises(AwsUnreadableError, match="longer than 33,554,432 bytes"):
-                account.look(a_plan())
+                account.observe(a_plan())
 
 
 class TestPages:
@@ -405,7 +405,7 @@ class TestPages:
         found = pages(lambda **asked: _page(asked, last=10**9))
 
         assert [next(found)["n"] for _ in range(PAGES)] == list(range(PAGES))
-        with pytest.raises(NotAnAnswerError, match="more than 100 pages"):
+        with pytest.raises(UnexpectedAnswerError, match="more than 100 pages"):
             next(found)
 
     @pytest.mark.parametrize("circle", [1, 2, 5])
@@ -416,7 +416,7 @@ class TestPages:
             page = _page(asked, last=10**9)
             return {**page, "NextToken": str(int(page["NextToken"]) % circle)}
 
-        with pytest.raises(NotAnAnswerError, match="in a circle"):
+        with pytest.raises(UnexpectedAnswerError, match="in a circle"):
             list(pages(ask))
 
     @pytest.mark.parametrize(
@@ -490,6 +490,6 @@ def test_a_limited_account_is_asked_in_other_threads(tmp_path: Path) -> None:
         ec2 = LimitedEc2(account, CallThreads(), unattended)
 
         assert ec2.identity().account == "123456789012"
-        assert ec2.look(a_plan()).gateways == ()
+        assert ec2.observe(a_plan()).gateways == ()
         with pytest.raises(Exception, match="no virtual private gateway vgw-1"):
             ec2.survey(VpnGatewayId("vgw-1"))

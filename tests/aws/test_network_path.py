@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vpnmigrate.aws.network_path import HostPaths
-from vpnmigrate.engine.ports import Path
+from vpnmigrate.aws.network_path import HostNetworkPaths
+from vpnmigrate.engine.ports import NetworkPath
 
 
 @pytest.fixture(autouse=True)
@@ -17,22 +17,22 @@ def _no_proxy(monkeypatch):
 
 def test_an_endpoint_is_reached_at_its_own_address():
     """A path names the service, the addresses of its endpoint and this host's own on the way."""
-    paths = HostPaths({"EC2": "http://127.0.0.1:5000"}).read()
+    paths = HostNetworkPaths({"EC2": "http://127.0.0.1:5000"}).read()
 
-    assert paths == (Path("EC2", ("127.0.0.1",), "127.0.0.1"),)
+    assert paths == (NetworkPath("EC2", ("127.0.0.1",), "127.0.0.1"),)
 
 
 def test_a_proxy_stands_in_for_the_endpoint(monkeypatch):
     """What has to be reached is the proxy, if one is set; the endpoint is not even resolved."""
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:3128")
 
-    (path,) = HostPaths({"EC2": "https://ec2.nowhere.invalid"}).read()
+    (path,) = HostNetworkPaths({"EC2": "https://ec2.nowhere.invalid"}).read()
 
     assert path.addresses == ("127.0.0.1",)
 
 
 def test_a_name_that_does_not_resolve_leaves_the_path_empty():
     """What cannot be found out stays empty, and the gate does not let the unknown pass."""
-    (path,) = HostPaths({"EC2": "https://\u00e9" + "x" * 70 + ".invalid"}).read()
+    (path,) = HostNetworkPaths({"EC2": "https://\u00e9" + "x" * 70 + ".invalid"}).read()
 
-    assert path == Path("EC2", (), "")
+    assert path == NetworkPath("EC2", (), "")

@@ -32,7 +32,7 @@ OURS = [{"Key": Tag.MIGRATION.value, "Value": MIGRATION}]
 
 def look_at(answering: Answering, plan=None):
     """Look through *answering*."""
-    return Reader(answering.clients(), VirtualClock()).look(plan or a_plan())
+    return Reader(answering.clients(), VirtualClock()).observe(plan or a_plan())
 
 
 class TestWhatIsAsked:
@@ -121,7 +121,7 @@ class TestWhatIsAsked:
             return {}
 
         reader = Reader(Answering({"DescribeVpnGateways": slow}).clients(), clock)
-        assert reader.look(a_plan()).begun == before
+        assert reader.observe(a_plan()).begun == before
 
 
 DENIED = Refusal("UnauthorizedOperation", "You are not authorized.", 403)
@@ -195,9 +195,9 @@ class TestFailures:
 
         reader = Reader(Clients(open_session), VirtualClock())
         with pytest.raises(CredentialsExpiredError):
-            reader.look(a_plan())
+            reader.observe(a_plan())
 
-        assert reader.look(a_plan()).gateways == ()
+        assert reader.observe(a_plan()).gateways == ()
         assert sessions == []
 
     def test_a_session_that_cannot_be_opened_any_more(self):
@@ -213,8 +213,8 @@ class TestFailures:
 
         reader = Reader(Clients(open_session), VirtualClock())
         with pytest.raises(AwsUnreadableError, match="the profile is gone"):
-            reader.look(a_plan())
-        assert reader.look(a_plan()).gateways == ()
+            reader.observe(a_plan())
+        assert reader.observe(a_plan()).gateways == ()
 
 
 class TestIdentity:

@@ -24,12 +24,12 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
-from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused, TrialOutcome
 
 
 def refused(
     code: str, message: str = "", call: str = "AttachVpnGateway", status: int = 400
-) -> Outcome:
+) -> TrialOutcome:
     """Give the outcome of *call* that EC2 refuses with *code*."""
     answer = {
         "Error": {"Code": code, "Message": message},

@@ -17,7 +17,7 @@ from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients, session
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import AttachVpnGateway
-from vpnmigrate.model.changes.base import Mark, Performed
+from vpnmigrate.model.changes.base import CallTags, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import MigrationId, VpcId, VpnGatewayId
 
@@ -87,7 +87,7 @@ def account(server: Listening, tmp_path: Path) -> Account:
 
 def attach_as(account: Account, step: int) -> object:
     """Attach to a VPC that has the number of *step*, in that step."""
-    mark = Mark(MigrationId("m-1"), attempt=1, step=step)
+    mark = CallTags(MigrationId("m-1"), attempt=1, step=step)
     return account.perform(AttachVpnGateway(GATEWAY, VpcId(f"vpc-{step}")), mark)
 
 

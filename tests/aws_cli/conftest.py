@@ -16,7 +16,7 @@ import pytest
 
 from tests.aws_cli.cli import VARIABLE, AwsCli
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
@@ -84,6 +84,6 @@ def sandbox(aws_program: Path, tmp_path: Path) -> Iterator[Sandbox]:
     file = files("vpnmigrate.sandbox") / "scenarios" / "three-connections.yaml"
     scenario = scenario_from_text(file.read_text(encoding="utf-8"), "three-connections")
     clock = VirtualClock()
-    world = world_of(scenario, clock)
+    world = load_world(scenario, clock)
     with serve(world) as server:
         yield Sandbox(world, clock, AwsCli(aws_program, server.environment, tmp_path))

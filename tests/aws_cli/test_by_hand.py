@@ -26,10 +26,10 @@ from vpnmigrate.rehearsal.rehearse import rehearse
 from vpnmigrate.report.runbook import runbook_of
 from vpnmigrate.report.runbook.render import markdown
 from vpnmigrate.sandbox.client.boto import session_for
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 from vpnmigrate.sandbox.scenarios.scenario import Scenario
-from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
 
@@ -86,7 +86,7 @@ class Migration:
     @property
     def made(self) -> dict[Role, str]:
         """What carries this migration's tags, by role."""
-        return dict(snapshot_by_tag(self.account.look(self.plan), self.plan.migration).ours)
+        return dict(snapshot_by_tag(self.account.observe(self.plan), self.plan.migration).ours)
 
     def forward(self, rows: str = "") -> None:
         """Paste the way forward, or some of it."""
@@ -122,8 +122,8 @@ def begun(
     scenario: Scenario, decisions: Decisions, program: Path, home: Path
 ) -> Iterator[Migration]:
     """Serve *scenario*, plan for it, and print the runbook."""
-    clock = PacedClock(SPEED)
-    world = world_of(scenario, clock)
+    clock = ScaledClock(SPEED)
+    world = load_world(scenario, clock)
     session = session_for(world)
     account = Account(Clients(lambda: session), clock, Vault(home / "vault"))
     plan = plan_from(

@@ -24,10 +24,10 @@ from tests.support.stage import Stage
 from vpnmigrate.errors import ChangeRefusedError
 from vpnmigrate.journal.records import Intended
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
-from vpnmigrate.steps.traffic import shortfalls
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
+from vpnmigrate.steps.traffic import missing_traffic
 
 UNTOUCHED = "rtb-untouched"
 
@@ -46,7 +46,7 @@ def test_a_rollback_from_half_restored_routing(tmp_path):
     stage = Stage(
         tmp_path,
         a_survey(route_tables=(*ordinary_tables(), neither)),
-        faults=Faults([Fault("EnableVgwRoutePropagation", Kind.KILL_AFTER)]),
+        faults=Faults([Fault("EnableVgwRoutePropagation", FaultKind.KILL_AFTER)]),
     )
     with pytest.raises(Killed):
         stage.forward()
@@ -65,7 +65,7 @@ def test_a_rollback_of_early_steps_deletes_only_what_was_made(tmp_path):
     """Case 66: after a failed step 3 only the new resources go, connections before the gateway."""
     refused = Fault(
         "CreateVpnConnection",
-        Kind.REFUSED,
+        FaultKind.REFUSED,
         nth=2,
         times=0,
         code="VpnConnectionLimitExceeded",
@@ -76,7 +76,7 @@ def test_a_rollback_of_early_steps_deletes_only_what_was_made(tmp_path):
         stage.forward()
     gateway = stage.new_gateway
     (connection,) = (
-        id_ for role, id_ in stage.look().ours.items() if role.startswith("connection/")
+        id_ for role, id_ in stage.observe().ours.items() if role.startswith("connection/")
     )
     stage.faults = None
 
@@ -93,11 +93,11 @@ def test_a_rollback_of_early_steps_deletes_only_what_was_made(tmp_path):
 
 def test_old_telemetry_of_reused_tunnels_is_read_again():
     """Case 58: on the way back UP counts only in a look begun well after the tunnels were cut."""
-    said = told(Word.OLD_TUNNELS_DISABLED)
+    said = told(Confirmation.OLD_TUNNELS_DISABLED)
     plan = a_plan()
 
     soon = a_snapshot(begun=NOON + timedelta(seconds=30))
     later = a_snapshot(begun=NOON + timedelta(minutes=2))
 
-    assert shortfalls(plan, BACK, soon, said)
-    assert not shortfalls(plan, BACK, later, said)
+    assert missing_traffic(plan, BACK, soon, said)
+    assert not missing_traffic(plan, BACK, later, said)

@@ -12,7 +12,7 @@ from vpnmigrate.journal.records import Flapped, OutageEnded, StepSettled, Traffi
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Decisions, TunnelPolicy, Verification, Waits
 from vpnmigrate.model.ec2 import AWS_VPN
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 
@@ -38,8 +38,8 @@ class Idler(Lookout):
         self._idle = idle
         self.back_up: datetime | None = None
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        super().waits(step, why, waited, limit)
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().on_wait(step, why, waited, limit)
         if self.back_up is None and "hold steady" in why:
             new = new_connection(self._stage)
             self._stage.world.devices.disable(new)
@@ -73,8 +73,8 @@ def test_a_tunnel_that_idles_out_is_not_yet_stable(stage):
 class Flapper(Idler):
     """Lets the new tunnels idle out, once, while verified traffic soaks."""
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        super().waits(step, why if "soaks" in why else "", waited, limit)
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().on_wait(step, why if "soaks" in why else "", waited, limit)
 
 
 def test_a_flap_while_it_soaks_begins_the_soak_again(tmp_path):
@@ -105,7 +105,7 @@ def test_one_tunnel_is_good_enough_if_the_playbook_says_so(tmp_path):
 
         def ask(self, task):
             word = super().ask(task)
-            if word is Word.NEW_TUNNELS_ENABLED:
+            if word is Confirmation.NEW_TUNNELS_ENABLED:
                 stage.world.devices.one_tunnel(new_connection(stage))
             return word
 
@@ -121,7 +121,7 @@ def test_tunnels_enabled_early_prove_nothing(tmp_path, up_while_detached):
     """Case 63: UP or not before the attach, traffic is verified only after routing is restored."""
     stage = Stage(tmp_path, behaviour=Behaviour(tunnels_up_while_detached=up_while_detached))
     with pytest.raises(HeldError):
-        stage.run(lambda runner: runner.forward(until=6))
+        stage.run(lambda runner: runner.apply(until=6))
     stage.world.devices.enable(new_connection(stage))
     stage.clock.sleep(timedelta(minutes=5))
 

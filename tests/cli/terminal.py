@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from vpnmigrate.cli.commands.sandbox import load
-from vpnmigrate.cli.main import run
-from vpnmigrate.cli.options import Asking
-from vpnmigrate.cli.prompts import NoPrompt, TerminalPeople
-from vpnmigrate.cli.sandbox_dependencies import SandboxParts
-from vpnmigrate.engine.ports import People
+from vpnmigrate.cli.main import run_command
+from vpnmigrate.cli.options import PromptOptions
+from vpnmigrate.cli.prompts import NoPrompt, TerminalOperator
+from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
+from vpnmigrate.engine.ports import Operator
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.report.console import Speaker
+from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import RunCommands
 from vpnmigrate.sandbox.faults import FaultSource
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.load import load_world
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ class Terminal:
         loaded = load(name)
         self.gateway = loaded.gateways[0].id
         self.connections = [c.id for c in loaded.connections]
-        self.world = world_of(loaded, self.clock)
-        self.parts: SandboxParts = SandboxParts(self.world)
+        self.world = load_world(loaded, self.clock)
+        self.parts: SandboxDependencies = SandboxDependencies(self.world)
 
     def meets(self, faults: FaultSource) -> None:
         """Let *faults* come between the verbs and the world from now on."""
-        self.parts = SandboxParts(self.world, faults)
+        self.parts = SandboxDependencies(self.world, faults)
 
     def leaves_devices_alone(self) -> None:
         """Let nobody do device tasks, as in a terminal without input."""
@@ -65,7 +65,7 @@ class Terminal:
     def run(self, *words: str) -> Ran:
         """Run one command."""
         self._capsys.readouterr()
-        code = run(words, self.parts)
+        code = run_command(words, self.parts)
         told = self._capsys.readouterr()
         return Ran(code, told.out, told.err)
 
@@ -81,8 +81,10 @@ class Terminal:
         return self.run("status", run_id, "--json").document
 
 
-class Unattended(SandboxParts):
+class Unattended(SandboxDependencies):
     """Nobody does device tasks unasked, and nobody can be asked."""
 
-    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
-        return TerminalPeople(console, NoPrompt(), run, on, {})
+    def people(
+        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+    ) -> Operator:
+        return TerminalOperator(console, NoPrompt(), run, on, {})

@@ -8,14 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from vpnmigrate.cli.sandbox_dependencies import SandboxParts
+from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.journal.records import Approved, Forced
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.lock import this_process
 from vpnmigrate.local.run_directory import Runs
 
 
-class Somebody(SandboxParts):
+class Somebody(SandboxDependencies):
     """Another person at their own machine."""
 
     def __init__(self, world, user):
@@ -208,10 +208,10 @@ class TestApprovals:
 
     def test_an_account_that_cannot_be_asked_gives_none(self, terminal):
         """Without STS nobody is anybody: no file is written."""
-        from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+        from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
         plan(terminal, ONE)
-        terminal.meets(Faults([Fault("sts:GetCallerIdentity", Kind.UNAVAILABLE, times=0)]))
+        terminal.meets(Faults([Fault("sts:GetCallerIdentity", FaultKind.UNAVAILABLE, times=0)]))
 
         ran = terminal.run("approve", "plan.json", "-o", "approval.json")
 

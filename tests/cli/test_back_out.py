@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.terminal import Terminal
 from tests.cli.test_commit_confirm import Noticing
-from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
 
 def planned(terminal: Terminal, back_out: str) -> str:
@@ -24,7 +24,7 @@ def planned(terminal: Terminal, back_out: str) -> str:
 
 def denied(times: int) -> Faults:
     """Refuse to attach any gateway, as often as that."""
-    return Faults([Fault("AttachVpnGateway", Kind.DENIED, times=times)])
+    return Faults([Fault("AttachVpnGateway", FaultKind.DENIED, times=times)])
 
 
 def test_it_is_tried_again_until_traffic_is_back(terminal: Terminal):

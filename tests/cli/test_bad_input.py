@@ -20,8 +20,8 @@ from tests.devices.documents import a_document
 from vpnmigrate.cli.commands.sandbox import load
 from vpnmigrate.devices.configuration import (
     MOST_CHARACTERS,
-    Configuration,
     ConfigurationError,
+    DeviceConfiguration,
     parse,
 )
 from vpnmigrate.errors import Exit, UsageError, VpnMigrateError
@@ -271,5 +271,5 @@ class TestDeviceXml:
 
             found = _outcome(partial(parse, text))
 
-            assert isinstance(found, Configuration | ConfigurationError)
+            assert isinstance(found, DeviceConfiguration | ConfigurationError)
             assert "Key_" not in str(found)

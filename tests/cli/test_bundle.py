@@ -14,23 +14,23 @@ import pytest
 
 from tests.cli.terminal import Terminal
 from vpnmigrate.cli.commands.sandbox import load
-from vpnmigrate.cli.main import run
-from vpnmigrate.cli.sandbox_dependencies import SandboxParts
+from vpnmigrate.cli.main import run_command
+from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.journal.chain import lines_of, read_chain
 from vpnmigrate.journal.records import OutageBegan, OutageEnded
 from vpnmigrate.local import bundle
 from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.rehearsals import Rehearsals
-from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.load import load_world
 
 Files = dict[str, bytes]
 
 
-def rehearsed(fingerprint: str) -> Rehearsed:
+def rehearsed(fingerprint: str) -> RehearsalResult:
     minute = timedelta(minutes=1)
-    return Rehearsed(
+    return RehearsalResult(
         fingerprint=fingerprint,
         at=datetime(2026, 1, 16, tzinfo=UTC),
         tool="0.1.0",
@@ -45,16 +45,18 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the bundle of a migrated run whose plan was renewed once; for tests that only read."""
     place = tmp_path_factory.mktemp("bundle")
     scenario = load("single-static")
-    parts = SandboxParts(world_of(scenario, VirtualClock()))
+    parts = SandboxDependencies(load_world(scenario, VirtualClock()))
     home = ["--run-dir", "runs"]
     with chdir(place):
-        run(["plan", "--vpn-gateway", scenario.gateways[0].id, "-o", "p.json", *home], parts)
-        run(["apply", "p.json", "--until", "cutover", *home], parts)
+        run_command(
+            ["plan", "--vpn-gateway", scenario.gateways[0].id, "-o", "p.json", *home], parts
+        )
+        run_command(["apply", "p.json", "--until", "cutover", *home], parts)
         (id_,) = [path.name for path in Path("runs").iterdir()]
-        run(["plan", "--from", id_, "--change", "CHG1", "-o", "p.json", *home], parts)
+        run_command(["plan", "--from", id_, "--change", "CHG1", "-o", "p.json", *home], parts)
         Rehearsals(Path("runs")).keep(rehearsed(load_plan(Path("p.json")).fingerprint))
-        assert run(["apply", "p.json", *home], parts) == 0
-        assert run(["report", id_, "--survey", "--bundle", "b.zip", *home], parts) == 0
+        assert run_command(["apply", "p.json", *home], parts) == 0
+        assert run_command(["report", id_, "--survey", "--bundle", "b.zip", *home], parts) == 0
     return place / "b.zip"
 
 

@@ -12,16 +12,16 @@ import msgspec
 import pytest
 
 from tests.cli.terminal import Terminal
-from vpnmigrate.cli.options import Aws
-from vpnmigrate.cli.sandbox_dependencies import SandboxParts
-from vpnmigrate.engine.ports import Path, Paths
+from vpnmigrate.cli.options import AwsOptions
+from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
+from vpnmigrate.engine.ports import NetworkPath, NetworkPaths
 from vpnmigrate.errors import RefusedError
-from vpnmigrate.local.inbox import Confirm, Inbox
+from vpnmigrate.local.inbox import ConfirmMessage, Inbox
 from vpnmigrate.local.lock import Owner
 from vpnmigrate.local.run_directory import Run, Runs
 from vpnmigrate.local.settings import settings_of
 from vpnmigrate.model.clock import Clock, Stamp
-from vpnmigrate.sandbox.faults import Fault, Faults, FaultSource, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, FaultSource, Killed
 
 CUTOVER = (
     "DisableVgwRoutePropagation",
@@ -31,19 +31,19 @@ CUTOVER = (
 )
 
 
-class OpenRoad(SandboxParts):
+class OpenRoad(SandboxDependencies):
     """A sandbox that is reached over a road of its own, with a watchdog that starts when told."""
 
     there = True
     started = 0
 
-    def paths(self, clients: object) -> Paths:
+    def paths(self, clients: object) -> NetworkPaths:
         return self
 
-    def read(self) -> list[Path]:
-        return [Path("EC2", ("198.51.100.7",), "192.168.1.5")]
+    def read(self) -> list[NetworkPath]:
+        return [NetworkPath("EC2", ("198.51.100.7",), "192.168.1.5")]
 
-    def watchdog(self, run: Run, aws: Aws) -> OpenRoad:
+    def watchdog(self, run: Run, aws: AwsOptions) -> OpenRoad:
         return self
 
     def start(self) -> int:
@@ -68,7 +68,7 @@ class Deserted(OpenRoad):
 class Bad:
     """Everything that AWS is asked from five minutes on goes wrong in one way, until a moment."""
 
-    def __init__(self, clock: Clock, until: datetime, kind: Kind) -> None:
+    def __init__(self, clock: Clock, until: datetime, kind: FaultKind) -> None:
         self._clock = clock
         self._since = clock.now() + timedelta(minutes=5)
         self._until = until
@@ -244,7 +244,7 @@ class TestConfirm:
     def test_before_traffic_flows_there_is_nothing_to_confirm(self, terminal):
         """Green comes first."""
         run = terminal.planned()
-        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json", "--confirm-within", "15m")
 
@@ -275,7 +275,7 @@ class TestWatchdog:
         """A confirmation that lies in the inbox stops the way back, however late it is read."""
         run = terminal.applied()
         clock = terminal.clock
-        Inbox(run_of(run)).leave(Confirm(at=clock.now(), who="bob", host="desk"))
+        Inbox(run_of(run)).post(ConfirmMessage(at=clock.now(), who="bob", host="desk"))
         clock.sleep(timedelta(hours=1))
 
         watched = terminal.run("watchdog", run)
@@ -315,7 +315,7 @@ class TestWatchdog:
     def test_a_cutover_whose_process_died_is_left_to_a_person(self, terminal, action):
         """Before green it does nothing, says what is wrong, and is there when somebody goes on."""
         run = terminal.planned()
-        terminal.meets(Faults([Fault(action, Kind.KILL_AFTER)]))
+        terminal.meets(Faults([Fault(action, FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json", "--confirm-within", "15m")
         terminal.meets(Faults())
@@ -334,7 +334,7 @@ class TestWatchdog:
     def test_killed_on_its_way_back_it_leaves_a_run_that_anyone_finishes(self, terminal, action):
         """Its rollback is the ordinary one, so the ordinary command goes on with it."""
         run = terminal.applied()
-        terminal.meets(Faults([Fault(action, Kind.KILL_AFTER)]))
+        terminal.meets(Faults([Fault(action, FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("watchdog", run)
         terminal.meets(Faults())
@@ -350,7 +350,14 @@ class TestPersistence:
     """The watchdog acts for somebody who may be cut off: it gives up for nothing that may pass."""
 
     @pytest.mark.parametrize(
-        "kind", [Kind.UNREACHABLE, Kind.THROTTLE, Kind.EXPIRED_TOKEN, Kind.DENIED, Kind.FOREIGN]
+        "kind",
+        [
+            FaultKind.UNREACHABLE,
+            FaultKind.THROTTLE,
+            FaultKind.EXPIRED_TOKEN,
+            FaultKind.DENIED,
+            FaultKind.FOREIGN,
+        ],
     )
     def test_aws_that_cannot_be_read_is_waited_for(self, terminal, kind):
         """When AWS answers again the run goes back, whatever it was."""
@@ -376,7 +383,7 @@ class TestPersistence:
     def test_one_that_takes_the_place_of_another_does_not_need_aws_at_once(self, terminal):
         """It is started when things go wrong; AWS is asked when it is to roll back."""
         run = terminal.applied()
-        terminal.meets(Faults([Fault("sts:GetCallerIdentity", Kind.UNREACHABLE)]))
+        terminal.meets(Faults([Fault("sts:GetCallerIdentity", FaultKind.UNREACHABLE)]))
 
         watched = terminal.run("watchdog", run)
 
@@ -386,7 +393,7 @@ class TestPersistence:
     def test_what_fails_in_its_own_outage_is_tried_again_sooner(self, terminal):
         """Traffic is down and nobody is there: two minutes at most between two tries."""
         run = terminal.applied()
-        refusal = Fault("AttachVpnGateway", Kind.DENIED, times=3)
+        refusal = Fault("AttachVpnGateway", FaultKind.DENIED, times=3)
         terminal.meets(Faults([refusal]))
 
         watched = terminal.run("watchdog", run)
@@ -420,7 +427,7 @@ class TestPersistence:
         """For a day and longer, with ten minutes between two tries at most."""
         run = terminal.applied()
         until = terminal.clock.now() + timedelta(hours=25)
-        terminal.meets(Bad(terminal.clock, until, Kind.DENIED))
+        terminal.meets(Bad(terminal.clock, until, FaultKind.DENIED))
 
         watched = terminal.run("watchdog", run)
 
@@ -433,7 +440,9 @@ class TestPersistence:
     def test_who_confirms_between_two_tries_is_heard(self, terminal):
         """Nothing has gone back yet, so the word counts."""
         run = terminal.applied()
-        terminal.meets(Bad(terminal.clock, terminal.clock.now() + timedelta(hours=5), Kind.DENIED))
+        terminal.meets(
+            Bad(terminal.clock, terminal.clock.now() + timedelta(hours=5), FaultKind.DENIED)
+        )
         seen = Noticing(terminal.clock, lambda: terminal.run("confirm", run))
         seen.at = terminal.clock.now() + timedelta(hours=1)
         terminal.parts.clock = seen

@@ -7,20 +7,22 @@ import shlex
 import pytest
 
 from tests.engine.test_degraded import OneTunnel
-from vpnmigrate.cli.options import Asking
-from vpnmigrate.cli.sandbox_dependencies import SandboxParts
-from vpnmigrate.engine.ports import People
+from vpnmigrate.cli.options import PromptOptions
+from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
+from vpnmigrate.engine.ports import Operator
 from vpnmigrate.local.run_directory import Run
-from vpnmigrate.report.console import Speaker
+from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import RunCommands
 
 PLAYBOOK = "name: p\nsummary: s\ndecisions: {old_tunnels: leave, waits: {tunnels: 5m}}\n"
 
 
-class OneTunnelRouter(SandboxParts):
+class OneTunnelRouter(SandboxDependencies):
     """A sandbox in which the router can run only one tunnel."""
 
-    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
+    def people(
+        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+    ) -> Operator:
         return OneTunnel(self._world)
 
 

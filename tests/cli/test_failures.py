@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.terminal import Terminal
-from vpnmigrate.cli.dependencies import OwnParts
-from vpnmigrate.cli.main import run
-from vpnmigrate.cli.sandbox_dependencies import SandboxParts
-from vpnmigrate.local.lock import take_lock, this_process
+from vpnmigrate.cli.dependencies import RealDependencies
+from vpnmigrate.cli.main import run_command
+from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
+from vpnmigrate.local.lock import acquire_lock, this_process
 from vpnmigrate.local.run_directory import Runs
-from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 from vpnmigrate.sandbox.world import World
 
 
@@ -169,7 +169,7 @@ class TestAws:
     def test_another_region_than_the_plans(self, terminal):
         """A plan for one Region does nothing in another."""
         terminal.planned()
-        terminal.parts = SandboxParts(World(terminal.clock, region="us-east-1"))
+        terminal.parts = SandboxDependencies(World(terminal.clock, region="us-east-1"))
 
         ran = terminal.run("apply", "plan.json")
 
@@ -179,7 +179,7 @@ class TestAws:
     def test_another_account_than_the_plans(self, terminal):
         """A plan for one account does nothing in another."""
         terminal.planned()
-        terminal.parts = SandboxParts(World(terminal.clock, account="999999999999"))
+        terminal.parts = SandboxDependencies(World(terminal.clock, account="999999999999"))
 
         ran = terminal.run("apply", "plan.json")
 
@@ -188,7 +188,7 @@ class TestAws:
 
     def test_no_permission_to_plan(self, terminal):
         """A denied describe call names the missing action."""
-        terminal.meets(Faults([Fault("DescribeRouteTables", Kind.DENIED, times=0)]))
+        terminal.meets(Faults([Fault("DescribeRouteTables", FaultKind.DENIED, times=0)]))
 
         ran = terminal.run("plan", "--vpn-gateway", terminal.gateway)
 
@@ -212,8 +212,8 @@ class TestTrafficDown:
     def test_a_permission_that_is_gone_in_the_outage_leaves_the_run_stuck(self, terminal):
         """Whatever stops a run while traffic is down, its exit code calls for a person at once."""
         terminal.planned()
-        denied = Fault("DescribeVpnGateways", Kind.DENIED, nth=40, times=0)
-        while_down = Faults([denied, Fault("AttachVpnGateway", Kind.THROTTLE, times=0)])
+        denied = Fault("DescribeVpnGateways", FaultKind.DENIED, nth=40, times=0)
+        while_down = Faults([denied, Fault("AttachVpnGateway", FaultKind.THROTTLE, times=0)])
         terminal.meets(while_down)
 
         ran = terminal.run("apply", "plan.json", "--json")
@@ -229,7 +229,7 @@ class TestSecondHands:
         run_id = terminal.planned()
         terminal.run("apply", "plan.json", "--until", "cutover")
         run_of = Runs(Path(os.environ["VPNMIGRATE_HOME"])).find(run_id)
-        lock = take_lock(run_of, terminal.clock, this_process("bea", socket.gethostname()))
+        lock = acquire_lock(run_of, terminal.clock, this_process("bea", socket.gethostname()))
 
         ran = terminal.run("apply", run_id)
 
@@ -257,11 +257,11 @@ class TestDefects:
     def test_a_bug_is_admitted_without_a_traceback(self, capsys, tmp_path):
         """What nobody foresaw ends with exit code 1, and the traceback in a private file."""
 
-        class Broken(OwnParts):
+        class Broken(RealDependencies):
             def clients(self, aws):
                 raise ZeroDivisionError
 
-        code = run(["plan", "--vpn-gateway", "vgw-1", "--json"], Broken())
+        code = run_command(["plan", "--vpn-gateway", "vgw-1", "--json"], Broken())
 
         told = capsys.readouterr()
         kept = Path(json.loads(told.out)["error"]["where"])

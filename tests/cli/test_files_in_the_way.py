@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 READS = ("Describe", "Get", "List")
 
@@ -57,7 +57,7 @@ def test_a_run_that_cannot_be_locked_is_not_touched(terminal, name, verb, dies_a
     The refusal names the file, and once that can be written the same command gets to its end.
     """
     run = terminal.planned()
-    terminal.meets(Faults([Fault(dies_at, Kind.KILL_BEFORE)]))
+    terminal.meets(Faults([Fault(dies_at, FaultKind.KILL_BEFORE)]))
     with suppress(Killed):
         terminal.run("apply", "plan.json")
     path = terminal.place / "home" / "runs" / run / name
@@ -84,7 +84,7 @@ def test_device_files_that_cannot_be_kept_stop_the_preparation(terminal):
     The message names the file, and once it can be written the same command gets to the end.
     """
     run = terminal.planned()
-    terminal.meets(Faults([Fault("CreateVpnConnection", Kind.KILL_BEFORE)]))
+    terminal.meets(Faults([Fault("CreateVpnConnection", FaultKind.KILL_BEFORE)]))
     with suppress(Killed):
         terminal.run("apply", "plan.json")
     vault = terminal.place / "home" / "runs" / run / "vault"

@@ -6,7 +6,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def test_a_full_disk_in_an_outage_does_not_hide_that_traffic_is_down(terminal):
     Once there is room the same command goes on.
     """
     run = terminal.planned()
-    terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_BEFORE)]))
+    terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)]))
     with suppress(Killed):
         terminal.run("apply", "plan.json")
     terminal.meets(Faults())
@@ -48,7 +48,7 @@ def test_a_full_disk_in_an_outage_does_not_hide_that_traffic_is_down(terminal):
 def test_a_rollback_on_a_full_disk_advises_what_works_once_there_is_room(terminal):
     """The lock is had and the journal is not: no process is at work that an abort could reach."""
     run = terminal.planned()
-    terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_BEFORE)]))
+    terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_BEFORE)]))
     with suppress(Killed):
         terminal.run("apply", "plan.json")
     terminal.meets(Faults())

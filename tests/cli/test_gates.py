@@ -92,11 +92,11 @@ class TestWindow:
 
     def test_an_outage_under_way_is_not_held_by_a_window(self, terminal):
         """Once traffic is down the window forbids nothing: both ways restore it."""
-        from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+        from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
         run = plan(terminal, "--window", TONIGHT)["migration"]
         terminal.clock.sleep(timedelta(hours=20))
-        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
         try:
             terminal.run("apply", "plan.json")
         except Killed:

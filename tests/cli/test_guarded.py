@@ -14,7 +14,7 @@ from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.redaction import HIDDEN
 from vpnmigrate.sandbox.ec2.tunnels import canary_key
-from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
 OLD = "vpn-0a100000000000001"
 KEY = canary_key(0, OLD, 0)
@@ -46,8 +46,8 @@ def test_a_key_in_a_refusal_is_cut_before_every_sink(terminal, words):
     terminal.meets(
         Faults(
             [
-                Fault("AttachVpnGateway", Kind.REFUSED, 1, 1, "IncorrectState", words),
-                Fault("AttachVpnGateway", Kind.REFUSED, 2, 0, "OptInRequired", words),
+                Fault("AttachVpnGateway", FaultKind.REFUSED, 1, 1, "IncorrectState", words),
+                Fault("AttachVpnGateway", FaultKind.REFUSED, 2, 0, "OptInRequired", words),
             ]
         )
     )

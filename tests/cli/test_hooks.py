@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.terminal import Terminal
 from vpnmigrate.journal.records import HookRan
-from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
 EXAMPLE = Path(__file__).parents[2] / "playbooks" / "hooks" / "notify_webhook.py"
 TAKES_NOTE = "import sys, os; open({!r}, 'a').write(sys.stdin.read()); print(dict(os.environ))"
@@ -96,7 +96,9 @@ def gone_back(terminal: Terminal, **hooks: list[str]) -> tuple[str, Any]:
     """Let a cutover fail and go back by itself; give the run and where it stands then."""
     terminal.scenario("single-bgp")
     run = plan_with(terminal, "1s", **hooks)
-    broken = Fault("AttachVpnGateway", Kind.REFUSED, code="UnauthorizedOperation", message="no")
+    broken = Fault(
+        "AttachVpnGateway", FaultKind.REFUSED, code="UnauthorizedOperation", message="no"
+    )
     terminal.meets(Faults([broken]))
     assert terminal.run("apply", "plan.json").code == 1
     status = terminal.status(run)

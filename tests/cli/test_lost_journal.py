@@ -12,14 +12,14 @@ import pytest
 
 from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.run_directory import Runs
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 
 @pytest.fixture
 def killed(terminal):
     """A run whose process was killed in the cutover; gives its directory."""
     run = terminal.planned()
-    terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+    terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
     with suppress(Killed):
         terminal.run("apply", "plan.json")
     terminal.meets(Faults())

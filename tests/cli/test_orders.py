@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ class TestWithoutAProcess:
     def test_in_the_outage_of_a_dead_process_the_way_back_is_named(self, terminal, verb):
         """Nobody is there to turn back, so the order is refused instead of taken for done."""
         run = terminal.planned()
-        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json")
 

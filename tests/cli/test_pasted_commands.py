@@ -15,11 +15,11 @@ import typer
 from tests.cli.terminal import Ran, Terminal, Unattended
 from tests.pasting.shells import SHELLS, Pasted
 from vpnmigrate.cli.app import app
-from vpnmigrate.cli.options import Aws
-from vpnmigrate.cli.sandbox_dependencies import SandboxParts
+from vpnmigrate.cli.options import AwsOptions
+from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.commands import TAKES
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 HOSTILE_FOLDER = "it's $(touch PWNED); a folder #1"
 HOSTILE_PLAN = "-my plan`touch PWNED` ~ é.json"
@@ -32,7 +32,7 @@ NOT_OFFERED = frozenset({"by_hand", "opening", "where"})
 _ASSIGNS = re.compile(r"[A-Z_]+=")
 
 
-class Reachable(SandboxParts):
+class Reachable(SandboxDependencies):
     """Parts whose commands are printed as those of an ordinary process."""
 
     reachable = True
@@ -166,12 +166,14 @@ def a_whole_migration(journey: Journey) -> None:
     journey.run("apply", run, *given)
     journey.run("status", run)
     terminal.parts = Reachable(
-        terminal.world, Faults([Fault("AttachVpnGateway", Kind.DENIED, times=0)])
+        terminal.world, Faults([Fault("AttachVpnGateway", FaultKind.DENIED, times=0)])
     )
     approved = ("--approval", "an approval'.json")
     journey.run("apply", run, *approved, *given)
     journey.json("status", run)
-    terminal.parts = Reachable(terminal.world, Faults([Fault("DetachVpnGateway", Kind.KILL_AFTER)]))
+    terminal.parts = Reachable(
+        terminal.world, Faults([Fault("DetachVpnGateway", FaultKind.KILL_AFTER)])
+    )
     with suppress(Killed):
         journey.run("rollback", run, *given)
     terminal.parts = Reachable(terminal.world)
@@ -193,7 +195,7 @@ def refusals(journey: Journey) -> None:
     journey.run("plan", "--vpn-gateway", terminal.gateway, f"--output={HOSTILE_PLAN}")
     plan = f"./{HOSTILE_PLAN}"
     for holder in ("bob@desk/7", "ann@desk/7; touch PWNED #", "x\n$(touch PWNED)"):
-        terminal.parts.clients(Aws()).writer().create_tags(
+        terminal.parts.clients(AwsOptions()).writer().create_tags(
             Resources=[terminal.gateway], Tags=[{"Key": "vpnmigrate:claim", "Value": holder}]
         )
         terminal.clock.sleep(CONSISTENCY_DELAY)

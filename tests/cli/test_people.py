@@ -10,17 +10,17 @@ from datetime import timedelta
 import pytest
 
 from tests.support.builders import NOON
-from vpnmigrate.cli.prompts import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
-from vpnmigrate.engine.ports import Choice, Overdue
+from vpnmigrate.cli.prompts import AssumeYesOperator, NoPrompt, StdinPrompt, TerminalOperator
+from vpnmigrate.engine.ports import DeadlineChoice, OverdueCutover
 from vpnmigrate.local.program_files import pinned
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, RunTest
 from vpnmigrate.model.decisions import Decisions, HookMoment
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.text import RunCommands
 
-TASK = AskOperator(5, Word.DEVICES_CONFIGURED, "load the candidate")
+TASK = AskOperator(5, Confirmation.DEVICES_CONFIGURED, "load the candidate")
 PROGRAMS = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable,)}))
 PASSES = RunTest((sys.executable, "-c", "pass"))
 FAILS = RunTest((sys.executable, "-c", "raise SystemExit(3)"))
@@ -47,11 +47,11 @@ def screen():
 def people(screen, prompt, tmp_path):
     run = Run(tmp_path / "m-1")
     run.path.mkdir()
-    return TerminalPeople(Console(screen), prompt, run, RunCommands("m-1"), PROGRAMS)
+    return TerminalOperator(Console(screen), prompt, run, RunCommands("m-1"), PROGRAMS)
 
 
 def overdue(minutes):
-    return Overdue(NOON, timedelta(minutes=4), timedelta(minutes=minutes))
+    return OverdueCutover(NOON, timedelta(minutes=4), timedelta(minutes=minutes))
 
 
 class TestDeviceTasks:
@@ -59,7 +59,7 @@ class TestDeviceTasks:
         """The word counts when the person says so, not before."""
         them = people(screen, Typed("\n", "Done\n"), tmp_path)
 
-        assert [them.ask(TASK) for _ in range(3)] == [None, Word.DEVICES_CONFIGURED, None]
+        assert [them.ask(TASK) for _ in range(3)] == [None, Confirmation.DEVICES_CONFIGURED, None]
 
     def test_how_to_answer_is_told_once(self, screen, tmp_path):
         """Where the files lie and what to run is on the screen once, however often it is asked."""
@@ -88,7 +88,7 @@ class TestDeviceTasks:
 class TestTheTest:
     def test_exit_status_0_passes(self, screen, tmp_path):
         """A command that succeeds speaks for the test VPC."""
-        assert people(screen, NoPrompt(), tmp_path).ask(PASSES) is Word.TEST_PASSED
+        assert people(screen, NoPrompt(), tmp_path).ask(PASSES) is Confirmation.TEST_PASSED
 
     @pytest.mark.parametrize(("test", "said"), [(FAILS, "exit status 3"), (MISSING, "was not run")])
     def test_anything_else_does_not(self, screen, tmp_path, test, said):
@@ -102,7 +102,7 @@ class TestTheTest:
 
         answers = [them.ask(FAILS) for _ in range(4)]
 
-        assert answers == [None, None, None, Word.TEST_PASSED]
+        assert answers == [None, None, None, Confirmation.TEST_PASSED]
         assert screen.getvalue().count("exit status 3") == 2
 
 
@@ -113,7 +113,7 @@ class TestTheDecision:
 
         answers = [them.decide(overdue(minutes)) for minutes in (13, 12, 11)]
 
-        assert answers == [None, Choice.GO_ON, None]
+        assert answers == [None, DeadlineChoice.GO_ON, None]
         assert screen.getvalue().splitlines() == [
             "    the window ends in 13 min; a way back takes about 4 min",
             "    type 'roll back' or 'go on'; until then the run watches on",
@@ -133,8 +133,8 @@ class TestTheDecision:
         heard = [(them.ask(TASK), them.decide(overdue(13))) for _ in range(3)]
 
         assert heard == [
-            (None, Choice.ROLL_BACK),
-            (Word.DEVICES_CONFIGURED, None),
+            (None, DeadlineChoice.ROLL_BACK),
+            (Confirmation.DEVICES_CONFIGURED, None),
             (None, None),
         ]
         assert "the answers are" not in screen.getvalue()
@@ -147,7 +147,7 @@ class TestTheDecision:
         for _ in range(5):
             assert them.ask(TASK) is None
 
-        assert them.decide(overdue(13)) is Choice.GO_ON
+        assert them.decide(overdue(13)) is DeadlineChoice.GO_ON
         assert "the answers are" not in screen.getvalue()
 
     def test_no_answer_to_either_names_the_answers_to_both(self, screen, tmp_path):
@@ -164,10 +164,10 @@ class TestTheDecision:
         """A task that nobody asks about any more leaves no line lying."""
         them = people(screen, Typed("done\n", "done\n", "roll back\n"), tmp_path)
 
-        assert them.ask(TASK) is Word.DEVICES_CONFIGURED
+        assert them.ask(TASK) is Confirmation.DEVICES_CONFIGURED
         answers = [them.decide(overdue(13)) for _ in range(3)]
 
-        assert answers == [None, None, Choice.ROLL_BACK]
+        assert answers == [None, None, DeadlineChoice.ROLL_BACK]
         assert "the answers are" in screen.getvalue()
 
     def test_is_over_once_nothing_is_to_be_decided(self, screen, tmp_path):
@@ -186,7 +186,7 @@ class TestTheDecision:
 
     def test_is_not_asked_of_who_said_yes_beforehand(self, screen, tmp_path):
         """With --yes a person may do tasks, and is asked nothing."""
-        them = UnaskedPeople(
+        them = AssumeYesOperator(
             Console(screen), Typed("roll back\n"), Run(tmp_path / "m-1"), RunCommands("m-1"), {}
         )
 

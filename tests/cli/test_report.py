@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from vpnmigrate.cli.sandbox_dependencies import SandboxParts
+from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 
 
-class Offline(SandboxParts):
+class Offline(SandboxDependencies):
     """Nobody may reach AWS from here."""
 
     def clients(self, aws):

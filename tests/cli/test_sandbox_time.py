@@ -11,15 +11,15 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.cli.context import own_parts
-from vpnmigrate.cli.main import run
-from vpnmigrate.cli.options import Aws
-from vpnmigrate.cli.sandbox_dependencies import InSandboxTime
+from vpnmigrate.cli.context import real_dependencies
+from vpnmigrate.cli.main import run_command
+from vpnmigrate.cli.options import AwsOptions
+from vpnmigrate.cli.sandbox_dependencies import SandboxTimeDependencies
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.settings import settings_of
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import SteadyClock
-from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import Server, serve
 from vpnmigrate.sandbox.world import World
 
@@ -28,7 +28,7 @@ YEAR = timedelta(days=365)
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    clock = PacedClock()
+    clock = ScaledClock()
     clock.advance(YEAR)
     with serve(World(clock)) as running:
         for name, value in running.environment.items():
@@ -60,8 +60,8 @@ def stranger() -> Iterator[str]:
 
 def test_is_that_of_the_sandbox_and_so_is_awss(server, tmp_path):
     """A process that lives there takes no harm from AWS's time being another."""
-    parts = InSandboxTime(server.url)
-    account = Account(parts.clients(Aws()), parts.clock, Vault(tmp_path))
+    parts = SandboxTimeDependencies(server.url)
+    account = Account(parts.clients(AwsOptions()), parts.clock, Vault(tmp_path))
 
     assert parts.clock.now() - datetime.now(UTC) > YEAR - timedelta(minutes=1)
     ahead = account.identity().ahead
@@ -72,8 +72,8 @@ def test_is_that_of_the_sandbox_and_so_is_awss(server, tmp_path):
 @pytest.mark.usefixtures("server")
 def test_is_the_machines_in_front_of_a_sandbox_that_was_not_named():
     """No server moves a clock on its own, not even a sandbox of ours that is a year ahead."""
-    parts = own_parts(settings_of(os.environ))
-    parts.clients(Aws())
+    parts = real_dependencies(settings_of(os.environ))
+    parts.clients(AwsOptions())
 
     assert isinstance(parts.clock, SteadyClock)
 
@@ -81,10 +81,10 @@ def test_is_the_machines_in_front_of_a_sandbox_that_was_not_named():
 def test_a_call_to_anybody_else_is_refused_before_it_is_sent(server, monkeypatch):
     """With the variable left over from a tutorial nothing in a real account lives in its time."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
-    parts = InSandboxTime(server.url)
+    parts = SandboxTimeDependencies(server.url)
 
     with pytest.raises(UsageError, match="in whose time we are not") as refused:
-        parts.clients(Aws(region="eu-west-1"))
+        parts.clients(AwsOptions(region="eu-west-1"))
 
     assert refused.value.advice.startswith("unset VPNMIGRATE_CLOCK")
 
@@ -94,7 +94,7 @@ def test_one_service_elsewhere_is_enough_to_refuse(server, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "https://example.org")
 
     with pytest.raises(UsageError, match=r"calls go to https://example\.org"):
-        InSandboxTime(server.url).clients(Aws())
+        SandboxTimeDependencies(server.url).clients(AwsOptions())
 
 
 @pytest.mark.parametrize(
@@ -112,20 +112,20 @@ def test_one_service_elsewhere_is_enough_to_refuse(server, monkeypatch):
 def test_is_taken_from_this_machine_alone(url):
     """Another machine's word on the time is not even asked for."""
     with pytest.raises(UsageError, match="listens on loopback only"):
-        InSandboxTime(url)
+        SandboxTimeDependencies(url)
 
 
 def test_is_taken_from_a_sandbox_alone(stranger):
     """Another EC2-compatible server has no say, whatever it answers."""
     with pytest.raises(UsageError, match="is not a vpnmigrate sandbox"):
-        InSandboxTime(stranger)
+        SandboxTimeDependencies(stranger)
 
 
 def test_a_sandbox_that_has_gone_ends_the_command(monkeypatch, capsys, tmp_path):
     """Nobody gets the machine's time who asked for another; the message says what to unset."""
     monkeypatch.setenv("VPNMIGRATE_CLOCK", "http://127.0.0.1:9")
 
-    code = run(("status", "--run-dir", str(tmp_path)))
+    code = run_command(("status", "--run-dir", str(tmp_path)))
 
     told = " ".join(capsys.readouterr().err.split())
     assert code == 2

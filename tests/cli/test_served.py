@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from vpnmigrate.report.results import Served, sandbox_text
+from vpnmigrate.report.results import ServerResult, sandbox_text
 
 
 @contextmanager
@@ -62,18 +62,18 @@ class TestWhatToPaste:
 
     def test_what_would_lead_elsewhere_is_unset_first(self):
         """Endpoints of a single service go before the one for all services."""
-        told = Served("s", "http://127.0.0.1:1", {"A": "b"}, ("AWS_ENDPOINT_URL_EC2",))
+        told = ServerResult("s", "http://127.0.0.1:1", {"A": "b"}, ("AWS_ENDPOINT_URL_EC2",))
 
         assert sandbox_text(told).splitlines()[1:] == ["unset AWS_ENDPOINT_URL_EC2", "export A=b"]
 
     def test_a_clean_shell_is_asked_to_unset_nothing(self):
         """Nobody reads about variables that they have never heard of."""
-        assert "unset" not in sandbox_text(Served("s", "http://127.0.0.1:1", {"A": "b"}))
+        assert "unset" not in sandbox_text(ServerResult("s", "http://127.0.0.1:1", {"A": "b"}))
 
     def test_fits_the_terminal_and_a_shell(self):
         """However long a file's name is, each line is a comment or a command."""
         lines = sandbox_text(
-            Served("scenarios/" * 9, "http://127.0.0.1:1", {"A": "b"})
+            ServerResult("scenarios/" * 9, "http://127.0.0.1:1", {"A": "b"})
         ).splitlines()
 
         assert all(line.startswith(("# ", "export ")) for line in lines)

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from vpnmigrate.cli.signals import Interruption, heeding
+from vpnmigrate.cli.signals import SignalHandler, handle_signals
 from vpnmigrate.report.console import Console
 from vpnmigrate.sandbox.faults import Faults
 
@@ -96,11 +96,11 @@ class TestARun:
 class TestInterruption:
     def test_nobody_asked_is_no_reason(self):
         """Without a signal the run goes on."""
-        assert Interruption(Console(io.StringIO()), lambda: False).reason is None
+        assert SignalHandler(Console(io.StringIO()), lambda: False).reason is None
 
     def test_a_second_hang_up_is_not_a_second_wish(self):
         """A dying terminal may hang up twice; that must not cut the process short."""
-        wish = Interruption(Console(io.StringIO()), lambda: False)
+        wish = SignalHandler(Console(io.StringIO()), lambda: False)
 
         wish.receive(signal.SIGHUP)
         wish.receive(signal.SIGHUP)
@@ -111,7 +111,7 @@ class TestInterruption:
         """After the run signals mean what they meant before."""
         before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 
-        with heeding(Interruption(Console(io.StringIO()), lambda: False)):
+        with handle_signals(SignalHandler(Console(io.StringIO()), lambda: False)):
             pass
 
         after = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
@@ -121,8 +121,8 @@ class TestInterruption:
         """Under nohup a hang-up does not stop even the preparation."""
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
-            wish = Interruption(Console(io.StringIO()), lambda: False)
-            with heeding(wish):
+            wish = SignalHandler(Console(io.StringIO()), lambda: False)
+            with handle_signals(wish):
                 os.kill(os.getpid(), signal.SIGHUP)
         finally:
             signal.signal(signal.SIGHUP, before)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 
 class TestPlan:
@@ -109,7 +109,7 @@ class TestApply:
     def test_a_killed_run_is_resumed(self, terminal):
         """A process that dies in step 8 leaves a run that any other process finishes."""
         run = terminal.planned()
-        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json")
 
@@ -167,7 +167,7 @@ class TestApply:
     def test_aws_saying_no_stops_with_what_is_missing(self, terminal):
         """A refusal names the action, the step, and that traffic is where it was."""
         run = terminal.planned()
-        terminal.meets(Faults([Fault("CreateVpnGateway", Kind.DENIED, times=0)]))
+        terminal.meets(Faults([Fault("CreateVpnGateway", FaultKind.DENIED, times=0)]))
 
         ran = terminal.run("apply", "plan.json", "--json")
 
@@ -187,7 +187,7 @@ class TestBackOut:
         )
         planned = ["plan", "--vpn-gateway", terminal.gateway, "--playbook", "./p.yaml"]
         run = terminal.run(*planned, "-o", "plan.json", "--json").document["plan"]["migration"]
-        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.DENIED)]))
+        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.DENIED)]))
         return run, terminal.run("apply", "plan.json")
 
     def test_unasked_nothing_is_rolled_back(self, terminal):
@@ -262,7 +262,7 @@ class TestWithoutTheJournal:
 
     def dead_in_step_8(self, terminal):
         run = terminal.planned()
-        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json")
         shutil.rmtree(terminal.place / "home" / "runs")
@@ -285,7 +285,7 @@ class TestWithoutTheJournal:
     def test_and_be_interrupted_again(self, terminal):
         """The process that took over may die as well; the next asks for no early step either."""
         run, holder = self.dead_in_step_8(terminal)
-        terminal.meets(Faults([Fault("EnableVgwRoutePropagation", Kind.KILL_BEFORE)]))
+        terminal.meets(Faults([Fault("EnableVgwRoutePropagation", FaultKind.KILL_BEFORE)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json", "--take-over", holder)
         terminal.meets(Faults())
@@ -311,7 +311,7 @@ class TestWithoutTheJournal:
     def test_and_stopped_before_the_claim_was_ours(self, terminal):
         """The printed command goes on, though the tag still names whoever was taken over from."""
         run, holder = self.dead_in_step_8(terminal)
-        terminal.meets(Faults([Fault("CreateTags", Kind.KILL_BEFORE)]))
+        terminal.meets(Faults([Fault("CreateTags", FaultKind.KILL_BEFORE)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json", "--take-over", holder)
         terminal.meets(Faults())
@@ -325,7 +325,7 @@ class TestWithoutTheJournal:
     def test_whoever_takes_it_back_is_not_overruled(self, terminal):
         """Naming a holder counts until the claim is ours, and not for ever."""
         _, holder = self.dead_in_step_8(terminal)
-        terminal.meets(Faults([Fault("EnableVgwRoutePropagation", Kind.KILL_BEFORE)]))
+        terminal.meets(Faults([Fault("EnableVgwRoutePropagation", FaultKind.KILL_BEFORE)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json", "--take-over", holder)
         terminal.meets(Faults())
@@ -407,7 +407,7 @@ class TestFinalize:
         run = terminal.planned()
         terminal.run("apply", "plan.json")
         finalize = ["finalize", run, "--confirm", terminal.connections[0], "--delete-old-gateway"]
-        terminal.meets(Faults([Fault("DeleteVpnConnection", Kind.KILL_AFTER)]))
+        terminal.meets(Faults([Fault("DeleteVpnConnection", FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run(*finalize)
         terminal.meets(Faults())
@@ -427,7 +427,7 @@ class TestFinalize:
         """A finalize that AWS refused has not passed the point of no return."""
         run = terminal.planned()
         terminal.run("apply", "plan.json")
-        terminal.meets(Faults([Fault("DeleteVpnConnection", Kind.DENIED)]))
+        terminal.meets(Faults([Fault("DeleteVpnConnection", FaultKind.DENIED)]))
 
         refused = terminal.run("finalize", run, "--confirm", terminal.connections[0])
         applied = terminal.run("apply", run)
@@ -520,7 +520,7 @@ class TestOthersAtWork:
     def test_a_claim_leaves_the_traffic_to_its_holder(self, terminal):
         """A second machine does not say that traffic flows while the first has it down."""
         run = terminal.planned()
-        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.DENIED)]))
+        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.DENIED)]))
         terminal.run("apply", "plan.json")
 
         refused = terminal.run("apply", "plan.json", "--run-dir", "elsewhere")

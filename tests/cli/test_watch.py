@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from vpnmigrate.cli.main import run
+from vpnmigrate.cli.main import run_command
 from vpnmigrate.local.live_view import LiveFile
-from vpnmigrate.local.lock import take_lock
+from vpnmigrate.local.lock import acquire_lock
 from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.local.settings import settings_of
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 
 class TestEnds:
@@ -38,7 +38,7 @@ class TestEnds:
         )
         words = ("--vpn-gateway", terminal.gateway, "--playbook", "./p.yaml", "-o", "plan.json")
         terminal.run("plan", *words)
-        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.DENIED)]))
+        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.DENIED)]))
         applied = terminal.run("apply", "plan.json", "--json")
         run = applied.document["run"]["run"]
         turned_back = terminal.run("status", "--watch", run)
@@ -50,7 +50,7 @@ class TestEnds:
     def test_when_a_process_died_with_traffic_down_somebody_must_act(self, terminal):
         """Nobody is at work and the outage is open: 5, as for a run that is stuck."""
         migration = terminal.planned()
-        terminal.meets(Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+        terminal.meets(Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)]))
         with pytest.raises(Killed):
             terminal.run("apply", "plan.json")
 
@@ -85,13 +85,13 @@ def test_ctrl_c_ends_the_looking_on_and_not_the_run(terminal, capsys):
     migration = terminal.planned()
     terminal.run("apply", "plan.json", "--until", "cutover")
     found = Runs(settings_of(os.environ, None).home).find(migration)
-    lock = take_lock(found, terminal.clock, terminal.parts.me, None)
+    lock = acquire_lock(found, terminal.clock, terminal.parts.me, None)
     live = LiveFile(found, terminal.clock)
-    live.waits(8, "vgw-1 is detaching", timedelta(seconds=22), timedelta(minutes=45))
+    live.on_wait(8, "vgw-1 is detaching", timedelta(seconds=22), timedelta(minutes=45))
     capsys.readouterr()
     terminal.parts.clock = Impatient(terminal.clock)
     try:
-        code = run(["status", "--watch"], terminal.parts)
+        code = run_command(["status", "--watch"], terminal.parts)
     finally:
         lock.release()
 

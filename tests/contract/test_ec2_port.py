@@ -45,15 +45,15 @@ from vpnmigrate.model.changes import (
     RemoveClaim,
     ReplaceRoute,
 )
-from vpnmigrate.model.changes.base import InDoubt, Later, Mark, Outcome, Performed, Refused
+from vpnmigrate.model.changes.base import CallTags, InDoubt, Later, Performed, Refused, TrialOutcome
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions, KeyMode, TestVpc
 from vpnmigrate.model.ec2 import (
     AWS_VPN,
     Attachment,
     MigrationId,
+    ResourceState,
     Role,
-    State,
     VpcId,
     VpnConnectionId,
     VpnGatewayId,
@@ -70,15 +70,15 @@ from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.client.boto import session_for
 from vpnmigrate.sandbox.client.direct import DirectClients
-from vpnmigrate.sandbox.faults import Fault, Faults, Kind
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
+from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
 
 OLD = VpnGatewayId("vgw-0a300000000000001")
 LONDON = VpnConnectionId("vpn-0a300000000000001")
 WAREHOUSE = VpnConnectionId("vpn-0a300000000000003")
-MARK = Mark(MigrationId("mig-20260117-contract"), attempt=1, step=2)
+MARK = CallTags(MigrationId("mig-20260117-contract"), attempt=1, step=2)
 GATEWAY = CreateVpnGateway(GATEWAY_ROLE, asn=64600, tags=(("Name", "new"),))
 
 
@@ -115,9 +115,9 @@ class Seat:
             decisions=Decisions(test_vpc=TestVpc("10.200.0.0/24")),
         )
 
-    def look(self, plan: Plan) -> Snapshot:
+    def observe(self, plan: Plan) -> Snapshot:
         """Look once."""
-        return snapshot_by_tag(self.ec2.look(plan), plan.migration)
+        return snapshot_by_tag(self.ec2.observe(plan), plan.migration)
 
 
 DOORS: dict[str, Callable[..., ClientSource]] = {
@@ -131,7 +131,7 @@ each_door = pytest.mark.parametrize("clients_of", DOORS.values(), ids=DOORS.keys
 def seat(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seat]:
     """Give a seat before the scenario with three connections."""
     clock = VirtualClock()
-    world = world_of(bundled("three-connections"), clock)
+    world = load_world(bundled("three-connections"), clock)
     vault = Vault(tmp_path / "devices")
     if request.param in DOORS:
         account = Account(DOORS[request.param](world), clock, vault)
@@ -203,13 +203,13 @@ class TestPreparing:
     def test_gateway(self, seat):
         """A created gateway is found by its role, live, with the ASN and tags asked for."""
         plan = seat.plan()
-        assert seat.look(plan).state(GATEWAY_ROLE) is State.ABSENT
+        assert seat.look(plan).state(GATEWAY_ROLE) is ResourceState.ABSENT
         gateway = made(seat.perform(GATEWAY))
         seat.settle()
 
         now = seat.look(plan)
         assert now.ours[GATEWAY_ROLE] == gateway
-        assert now.state(GATEWAY_ROLE) is State.AVAILABLE
+        assert now.state(GATEWAY_ROLE) is ResourceState.AVAILABLE
         (record,) = (g for g in seat.ec2.look(plan).gateways if g.id == gateway)
         assert (record.asn, record.tags["Name"]) == (64600, "new")
 
@@ -224,7 +224,7 @@ class TestPreparing:
 
         role = connection_role(WAREHOUSE)
         (record,) = seat.ec2.survey(gateway).connections
-        assert seat.look(plan).state(role) is State.AVAILABLE
+        assert seat.look(plan).state(role) is ResourceState.AVAILABLE
         assert (record.category, record.static_only) == (AWS_VPN, True)
         assert sorted(tunnel.inside_cidr for tunnel in record.tunnels) == sorted(inside)
 
@@ -311,7 +311,7 @@ class TestCutover:
 
     def value(self, seat: Seat, plan: Plan, fact: Fact) -> Value:
         """Give a fact's value now."""
-        return seat.look(plan).value(fact)
+        return seat.observe(plan).value(fact)
 
     def test_swap(self, seat):
         """Detach, attach, propagate, re-point: every fact follows its change."""
@@ -404,8 +404,8 @@ class TestCutover:
         plan = seat.plan()
         batch = [DisablePropagation(t.id, OLD) for t in plan.propagating_tables] * 5
 
-        def one(change: AwsChange) -> Outcome:
-            outcome: Outcome = seat.ec2.perform(change, MARK)
+        def one(change: AwsChange) -> TrialOutcome:
+            outcome: TrialOutcome = seat.ec2.perform(change, MARK)
             return outcome
 
         with ThreadPoolExecutor(max_workers=8) as pool:
@@ -435,7 +435,7 @@ class TestDeleting:
         role = connection_role(LONDON)
 
         seat.perform(DeleteVpnConnection(role, connection))
-        assert seat.look(plan).state(role) is State.DELETING
+        assert seat.look(plan).state(role) is ResourceState.DELETING
         seat.settle()
         seat.perform(DeleteVpnGateway(GATEWAY_ROLE, gateway))
         seat.settle()
@@ -459,7 +459,7 @@ class TestTrouble:
     ) -> Seat:
         """Give a seat where *faults* strike."""
         clock = VirtualClock()
-        world = world_of(bundled("three-connections"), clock)
+        world = load_world(bundled("three-connections"), clock)
         clients = clients_of(world, faults=Faults(faults))
         vault = Vault(tmp_path / "devices")
         return Seat(world, clock, Account(clients, clock, vault), vault)
@@ -468,13 +468,13 @@ class TestTrouble:
     @pytest.mark.parametrize(
         ("kind", "outcome", "gateways"),
         [
-            (Kind.LOST_ANSWER, InDoubt, 1),
-            (Kind.SERVER_ERROR_AFTER, InDoubt, 1),
-            (Kind.SERVER_ERROR, InDoubt, 0),
-            (Kind.UNREACHABLE, Later, 0),
-            (Kind.THROTTLE, Later, 0),
-            (Kind.EXPIRED_TOKEN, Later, 0),
-            (Kind.DENIED, Refused, 0),
+            (FaultKind.LOST_ANSWER, InDoubt, 1),
+            (FaultKind.SERVER_ERROR_AFTER, InDoubt, 1),
+            (FaultKind.SERVER_ERROR, InDoubt, 0),
+            (FaultKind.UNREACHABLE, Later, 0),
+            (FaultKind.THROTTLE, Later, 0),
+            (FaultKind.EXPIRED_TOKEN, Later, 0),
+            (FaultKind.DENIED, Refused, 0),
         ],
     )
     def test_a_creation_is_sent_once(self, tmp_path, clients_of, kind, outcome, gateways):
@@ -483,14 +483,14 @@ class TestTrouble:
         plan = seat.plan()
 
         assert isinstance(seat.ec2.perform(GATEWAY, MARK), outcome)
-        ours = [g for g in seat.ec2.look(plan).gateways if g.id != OLD]
+        ours = [g for g in seat.ec2.observe(plan).gateways if g.id != OLD]
         assert len(ours) == gateways
 
     @pytest.mark.parametrize("keys", KeyMode)
     def test_a_process_without_the_run_sends_nothing(self, tmp_path, keys):
         """What forbids a call is asked when it is signed, after whatever had to be read for it."""
         clock = VirtualClock()
-        world = world_of(bundled("three-connections"), clock)
+        world = load_world(bundled("three-connections"), clock)
 
         def may_send() -> None:
             raise TakenOverError("taken over")
@@ -520,8 +520,8 @@ class TestTrouble:
     def test_expired_credentials_come_back(self, tmp_path):
         """After an expiry the next try finds the credentials that were renewed (case 53)."""
         clock = VirtualClock()
-        world = world_of(bundled("three-connections"), clock)
-        expired = Faults([Fault("CreateVpnGateway", Kind.EXPIRED_TOKEN, times=0)])
+        world = load_world(bundled("three-connections"), clock)
+        expired = Faults([Fault("CreateVpnGateway", FaultKind.EXPIRED_TOKEN, times=0)])
         sessions = [session_for(world, faults=expired), session_for(world)]
         clients = Clients(lambda: sessions.pop(0))
         ec2 = Account(clients, clock, Vault(tmp_path / "devices"))
@@ -547,7 +547,7 @@ class Listener:
         self.heard.append((service, action, nth))
 
     def after(self, service: str, action: str, nth: int) -> None:
-        Faults([Fault("AttachVpnGateway", Kind.LOST_ANSWER)]).after(service, action, nth)
+        Faults([Fault("AttachVpnGateway", FaultKind.LOST_ANSWER)]).after(service, action, nth)
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
@@ -556,7 +556,7 @@ def test_the_doors_of_a_process_do_not_differ(tmp_path, settings):
     stories = []
     for name, clients_of in DOORS.items():
         clock = VirtualClock()
-        world = world_of(bundled("three-connections"), clock, Behaviour(**settings))
+        world = load_world(bundled("three-connections"), clock, Behaviour(**settings))
         ear = Listener()
         ec2 = Account(clients_of(world, faults=ear), clock, Vault(tmp_path / name))
         seat = Seat(world, clock, ec2, Vault(tmp_path / name))
@@ -573,7 +573,7 @@ def test_the_doors_of_a_process_do_not_differ(tmp_path, settings):
         )
         for change in changes:
             told.append(ec2.perform(change, MARK))
-            told.append(ec2.look(plan))
+            told.append(ec2.observe(plan))
             clock.sleep(timedelta(seconds=50))
         stories.append((told, ear.heard, clock.now()))
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 from tests.devices.documents import NEW_ENDS, NEW_KEYS, OLD_ENDS, OLD_KEYS, Ends, a_document
 from tests.devices.test_hazards import IOS
 from vpnmigrate.devices.configuration import parse
-from vpnmigrate.devices.sheet import Sample, Side, sheet
+from vpnmigrate.devices.sheet import SampleConfiguration, SheetSide, sheet
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId
 
 OLD_ID, NEW_ID = VpnConnectionId("vpn-old"), VpnConnectionId("vpn-new")
 RUN = MigrationId("mig-20260117-5131ed")
-NO_SAMPLE = Sample(why_not="the plan names no device type.")
+NO_SAMPLE = SampleConfiguration(why_not="the plan names no device type.")
 
 
-def the_old(**more: object) -> Side:
+def the_old(**more: object) -> SheetSide:
     """Build the old side."""
-    return Side(OLD_ID, parse(a_document(**more)))  # type: ignore[arg-type]
+    return SheetSide(OLD_ID, parse(a_document(**more)))  # type: ignore[arg-type]
 
 
-def the_new(ends: tuple[Ends, ...] = NEW_ENDS, *, asn: int | None = 64512) -> Side:
+def the_new(ends: tuple[Ends, ...] = NEW_ENDS, *, asn: int | None = 64512) -> SheetSide:
     """Build the new side, created with AES256."""
     choices = {ends[0].outside: [("IKE encryption", "AES256")]}
     document = a_document(ends, connection=NEW_ID, asn=asn)
-    return Side(NEW_ID, parse(document), choices=choices)
+    return SheetSide(NEW_ID, parse(document), choices=choices)
 
 
 def rows_of(text: str) -> dict[str, list[str]]:
@@ -73,7 +73,7 @@ class TestValues:
 
     def test_unknown_configuration(self):
         """A side that EC2 does not show is said not to be shown, with the reason."""
-        gone = Side(OLD_ID, why_not="the connection is gone.")
+        gone = SheetSide(OLD_ID, why_not="the connection is gone.")
         text = sheet(gone, the_new(), NO_SAMPLE, RUN)
 
         assert "The configuration of vpn-old is not shown here: the connection is gone." in text
@@ -83,7 +83,9 @@ class TestValues:
         """Where AWS keeps the keys in Secrets Manager, the sheet says in which secret."""
         ends = tuple(Ends(e.outside, e.inside) for e in NEW_ENDS)
         configuration = parse(a_document(ends))
-        text = sheet(the_old(), Side(NEW_ID, configuration, key_store="arn:aws:x"), NO_SAMPLE, RUN)
+        text = sheet(
+            the_old(), SheetSide(NEW_ID, configuration, key_store="arn:aws:x"), NO_SAMPLE, RUN
+        )
 
         assert rows_of(text)["pre-shared key"][1] == "not in the configuration"
         assert "`arn:aws:x`" in text
@@ -131,7 +133,7 @@ class TestOrder:
 
     def test_sample(self):
         """Names in AWS's sample that may collide, and lines that open tunnels, are listed."""
-        text = sheet(the_old(), the_new(), Sample("sample.txt", IOS), RUN)
+        text = sheet(the_old(), the_new(), SampleConfiguration("sample.txt", IOS), RUN)
 
         assert "**Do not paste it as\n   it is.**" in text
         assert "   - `interface Tunnel1`\n   - `interface Tunnel2`\n" in text
@@ -153,10 +155,15 @@ class TestOrder:
     def test_tidy(self):
         """The page has no gaps and no line that ends in a space."""
         for text in (
-            sheet(the_old(), the_new(), Sample("sample.txt", IOS), RUN),
+            sheet(the_old(), the_new(), SampleConfiguration("sample.txt", IOS), RUN),
             sheet(the_old(asn=None), the_new(asn=None), NO_SAMPLE, RUN),
             sheet(the_old(), the_new(), NO_SAMPLE, RUN),
-            sheet(Side(OLD_ID, why_not="gone."), Side(NEW_ID, why_not="gone."), NO_SAMPLE, RUN),
+            sheet(
+                SheetSide(OLD_ID, why_not="gone."),
+                SheetSide(NEW_ID, why_not="gone."),
+                NO_SAMPLE,
+                RUN,
+            ),
         ):
             assert "\n\n\n" not in text
             assert not [line for line in text.splitlines() if line != line.rstrip()]

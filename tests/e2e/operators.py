@@ -28,9 +28,9 @@ from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.planning.drift import differences
-from vpnmigrate.sandbox.scenarios.load import world_of
-from vpnmigrate.sandbox.server.client import Client
-from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.scenarios.load import load_world
+from vpnmigrate.sandbox.server.client import ControlClient
+from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import serve
 
 GATEWAY = "vgw-0a100000000000001"
@@ -56,7 +56,7 @@ class Migration:
         self.environment = {**environment, ENGINEER: "1"}
         self.home = home
         self.terminal = Terminal(self.environment, home)
-        self.control = Client(environment["AWS_ENDPOINT_URL"])
+        self.control = ControlClient(environment["AWS_ENDPOINT_URL"])
         self.control.attend_after(timedelta(seconds=20))
         self.plan_file = home / "plan.json"
         playbook = home / "playbook.yaml"
@@ -112,7 +112,7 @@ class Migration:
     def shape(self) -> Shape:
         """Look at what is there once everything has come to rest."""
         self.control.advance(timedelta(minutes=10))
-        return shape_of(self._account.look(self.plan), self.plan.migration)
+        return shape_of(self._account.observe(self.plan), self.plan.migration)
 
     def expected(self) -> Shape:
         """Give what an undisturbed apply of this plan leaves, in a world and a time of its own."""
@@ -142,7 +142,7 @@ class Migration:
 
     def made(self) -> set[str]:
         """Give the roles in which the run has made something that is still there."""
-        shape = shape_of(self._account.look(self.plan), self.plan.migration)
+        shape = shape_of(self._account.observe(self.plan), self.plan.migration)
         roles = {name for name, _ in shape.gateways} | {name for name, *_ in shape.connections}
         return {role for role in roles if role.startswith(("gateway", "connection/"))}
 
@@ -153,7 +153,7 @@ def a_migration(home: Path, decided: str = PLAYBOOK, speed: float = SPEED) -> It
 
     A thread of this process serves it, for a process of its own takes seconds to begin.
     """
-    with serve(world_of(load(SCENARIO), PacedClock(speed))) as server:
+    with serve(load_world(load(SCENARIO), ScaledClock(speed))) as server:
         yield Migration(server.environment, home, decided)
 
 

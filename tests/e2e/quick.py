@@ -10,27 +10,29 @@ from __future__ import annotations
 import os
 import sys
 
-from vpnmigrate.cli.main import run
-from vpnmigrate.cli.options import Asking
-from vpnmigrate.cli.sandbox_dependencies import InSandboxTime
+from vpnmigrate.cli.main import run_command
+from vpnmigrate.cli.options import PromptOptions
+from vpnmigrate.cli.sandbox_dependencies import SandboxTimeDependencies
 from vpnmigrate.cli.signals import to_the_end
-from vpnmigrate.engine.ports import Choice, Overdue, People
+from vpnmigrate.engine.ports import DeadlineChoice, Operator, OverdueCutover
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, OperatorTask
 from vpnmigrate.model.ec2 import Role
-from vpnmigrate.model.snapshot import Word
-from vpnmigrate.report.console import Speaker
+from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import RunCommands
 
 ENGINEER = "VPNMIGRATE_TEST_ENGINEER"
 
 
-class Quick(InSandboxTime):
+class Quick(SandboxTimeDependencies):
     """The parts of a process in the sandbox's time, and whoever sits there."""
 
     program = "tests.e2e.quick"
 
-    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
+    def people(
+        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+    ) -> Operator:
         if os.environ.get(ENGINEER):
             return Willing()
         return super().people(console, on, run, asking)
@@ -41,8 +43,8 @@ class Willing:
 
     patient = True
 
-    def ask(self, task: OperatorTask) -> Word | None:
-        return task.word if isinstance(task, AskOperator) else Word.TEST_PASSED
+    def ask(self, task: OperatorTask) -> Confirmation | None:
+        return task.word if isinstance(task, AskOperator) else Confirmation.TEST_PASSED
 
     def announce(self, task: OperatorTask) -> None:
         pass
@@ -50,10 +52,10 @@ class Willing:
     def owns(self, id_: str, role: Role) -> bool | None:
         return True
 
-    def decide(self, overdue: Overdue | None) -> Choice | None:
+    def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         return None
 
 
 if __name__ == "__main__":
     parts = Quick(os.environ["AWS_ENDPOINT_URL"])
-    sys.exit(to_the_end(lambda: run(sys.argv[1:], parts)))
+    sys.exit(to_the_end(lambda: run_command(sys.argv[1:], parts)))

@@ -18,8 +18,8 @@ from vpnmigrate.journal import RunState, Traffic, replay
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.sandbox.scenarios.load import world_of
-from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.scenarios.load import load_world
+from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import serve
 
 BACKED_OUT = 1
@@ -39,7 +39,7 @@ def state(migration: Migration) -> RunState:
 def slow_in_the_outage(home: Path) -> Iterator[tuple[Migration, SlowProxy, subprocess.Popen[str]]]:
     """Apply until traffic is down and a look at the gateways trickles."""
     with (
-        serve(world_of(load(SCENARIO), PacedClock(SPEED))) as server,
+        serve(load_world(load(SCENARIO), ScaledClock(SPEED))) as server,
         slowed(server.environment["AWS_ENDPOINT_URL"], "DescribeVpnGateways") as proxy,
     ):
         environment = {**server.environment, "AWS_ENDPOINT_URL": proxy.url}

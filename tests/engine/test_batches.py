@@ -8,13 +8,13 @@ from tests.support.builders import NOON, OLD, a_plan
 from tests.support.stage import Lookout
 from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.engine.call_limits import DirectCalls, unattended
-from vpnmigrate.engine.execute import Performer
+from vpnmigrate.engine.execute import ChangeExecutor
 from vpnmigrate.engine.ports import Calls
-from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, DirectionTaken, Intended
 from vpnmigrate.model.changes import DisablePropagation
-from vpnmigrate.model.changes.base import Mark, Performed
+from vpnmigrate.model.changes.base import CallTags, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import RouteTableId
@@ -29,7 +29,7 @@ class Meeting:
     def __init__(self, number: int) -> None:
         self._all_there = threading.Barrier(number, timeout=30)
         self.threads: list[str] = []
-        self.marks: set[Mark] = set()
+        self.marks: set[CallTags] = set()
 
     def perform(self, change, mark):
         self._all_there.wait()
@@ -41,10 +41,10 @@ class Meeting:
 def performed(ec2: Meeting, calls: Calls, batch=BATCH):
     clock = VirtualClock(NOON)
     journal = MemoryJournal(clock)
-    book = Logbook(journal, Lookout())
+    book = RunRecorder(journal, Lookout())
     book.write(DirectionTaken(Direction.FORWARD, 2))
     plan = a_plan(decisions=Decisions(change="CHG-1"))
-    performer = Performer(
+    performer = ChangeExecutor(
         ec2,  # type: ignore[arg-type]  # all of EC2 that a performer asks for
         book,
         clock,
@@ -52,7 +52,7 @@ def performed(ec2: Meeting, calls: Calls, batch=BATCH):
         calls=calls,
         attended=unattended,
     )
-    done = performer.perform(7, batch)
+    done = performer.execute(7, batch)
     return done, [entry.record for entry in journal.entries[1:]]
 
 
@@ -88,4 +88,4 @@ def test_calls_carry_run_attempt_step_and_change_number():
 
     performed(ec2, DirectCalls())
 
-    assert ec2.marks == {Mark(a_plan().migration, 2, 7, "CHG-1")}
+    assert ec2.marks == {CallTags(a_plan().migration, 2, 7, "CHG-1")}

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.support.builders import OLD
-from vpnmigrate.engine.preconditions import Foreign, Free, Ours, claim_of, require_not_foreign
+from vpnmigrate.engine.preconditions import (
+    ForeignClaim,
+    OwnClaim,
+    Unclaimed,
+    claim_of,
+    require_not_foreign,
+)
 from vpnmigrate.errors import ClaimedError, Exit
 from vpnmigrate.local.lock import holder_name
 from vpnmigrate.model.facts import ABSENT, UNKNOWN, Value
@@ -17,18 +23,18 @@ THEM = holder_name("bob", "desk", "01ff")
 @pytest.mark.parametrize(
     ("value", "take_over", "claim"),
     [
-        (ABSENT, None, Free()),
-        (US, None, Ours()),
-        (US, THEM, Ours()),
-        (THEM, None, Foreign(THEM)),
-        (THEM, THEM, Free()),
-        (THEM, "bob@desk", Foreign(THEM)),
-        (holder_name("alice", "laptop", "01ff"), None, Foreign("alice@laptop/01ff")),
-        (UNKNOWN, None, Foreign("unknown")),
+        (ABSENT, None, Unclaimed()),
+        (US, None, OwnClaim()),
+        (US, THEM, OwnClaim()),
+        (THEM, None, ForeignClaim(THEM)),
+        (THEM, THEM, Unclaimed()),
+        (THEM, "bob@desk", ForeignClaim(THEM)),
+        (holder_name("alice", "laptop", "01ff"), None, ForeignClaim("alice@laptop/01ff")),
+        (UNKNOWN, None, ForeignClaim("unknown")),
     ],
 )
 def test_a_claim_is_free_ours_or_foreign(
-    value: Value, take_over: str | None, claim: Free | Ours | Foreign
+    value: Value, take_over: str | None, claim: Unclaimed | OwnClaim | ForeignClaim
 ) -> None:
     """A claim is ours to the last character, free if absent or named, and foreign otherwise."""
     assert claim_of(value, US, take_over) == claim
@@ -37,14 +43,14 @@ def test_a_claim_is_free_ours_or_foreign(
 def test_a_foreign_claim_is_refused_with_the_way_on() -> None:
     """The refusal names gateway and holder, and gives the flag that goes on in their place."""
     with pytest.raises(ClaimedError) as caught:
-        require_not_foreign(Foreign(THEM), OLD)
+        require_not_foreign(ForeignClaim(THEM), OLD)
 
     assert caught.value.message == "vgw-old is being migrated by bob@desk/01ff, says its claim tag"
     assert "--take-over bob@desk/01ff" in caught.value.advice
     assert caught.value.exit is Exit.REFUSED
 
 
-@pytest.mark.parametrize("claim", [Free(), Ours()])
-def test_any_other_claim_is_no_hindrance(claim: Free | Ours) -> None:
+@pytest.mark.parametrize("claim", [Unclaimed(), OwnClaim()])
+def test_any_other_claim_is_no_hindrance(claim: Unclaimed | OwnClaim) -> None:
     """Nothing stands in the way of a run that claims the gateway, or of the first to."""
     require_not_foreign(claim, OLD)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.builders import NOON
 from tests.support.stage import Lookout, Stage
-from vpnmigrate.errors import HeldError, TurnBackError, VpnMigrateError
+from vpnmigrate.errors import HeldError, RollbackRequestedError, VpnMigrateError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.history import outages_of
 from vpnmigrate.journal.records import (
@@ -28,7 +28,7 @@ from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.decisions import BackOut, Decisions, Window
 from vpnmigrate.rehearsal.simulation.clocks import HostClock
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 HOUR = timedelta(hours=1)
 SAME, OTHER = "this boot", "another host"
@@ -147,13 +147,13 @@ def test_nothing_is_created_twice_because_a_clock_went_forward(
     """What the last process sent a moment ago, and no describe shows yet, is not sent again."""
     stage = Stage(tmp_path, behaviour=Behaviour(read_lag=timedelta(seconds=110)))
     stage.host_of = host(SAME)
-    stage.faults = Faults([Fault(creation.__name__, Kind.KILL_AFTER)])
+    stage.faults = Faults([Fault(creation.__name__, FaultKind.KILL_AFTER)])
     with pytest.raises(Killed):
         stage.forward()
     stage.faults, stage.host_of = None, host(boot, off)
 
     with pytest.raises(HeldError, match="as asked"):
-        stage.run(lambda runner: runner.forward(until=3))
+        stage.run(lambda runner: runner.apply(until=3))
 
     assert stage.calls.count(creation.__name__) == 1
     stage.back()
@@ -174,7 +174,7 @@ def test_the_back_out_deadline_follows_the_clock_that_was_put_right(tmp_path: Pa
     with pytest.raises(VpnMigrateError, match="deadline") as turned:
         stage.forward(lookout=setter)
 
-    assert isinstance(turned.value.__cause__, TurnBackError)
+    assert isinstance(turned.value.__cause__, RollbackRequestedError)
     assert stage.state.status is RunStatus.ROLLED_BACK
 
 

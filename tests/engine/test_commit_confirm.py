@@ -14,18 +14,18 @@ from vpnmigrate.engine.commit_confirm import (
     SILENCE,
     UNARMED,
     CommitConfirm,
-    GoBack,
-    Move,
-    StandDown,
-    Watching,
-    move,
+    KeepWatching,
+    RollBackNow,
+    StopWatching,
+    WatchdogDecision,
     obstacles,
     was_armed,
     watch,
+    watchdog_decision,
 )
-from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.ports import Credentials, Renewal
-from vpnmigrate.engine.ports import Path as HostPath
+from vpnmigrate.engine.ports import NetworkPath as HostPath
 from vpnmigrate.errors import HeldError, RefusedError
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import (
@@ -37,7 +37,7 @@ from vpnmigrate.journal.records import (
     WatchdogMissed,
 )
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import Decisions, OldTunnels
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.planning.windows import BY_DEFAULT
@@ -61,12 +61,12 @@ class TestWatch:
     @pytest.mark.parametrize(
         ("state", "after", "said"),
         [
-            (ARMED, timedelta(0), Watching()),
-            (ARMED, LONGEST_QUIET - MINUTES, Watching()),
-            (GREEN, WITHIN - timedelta(seconds=1), Watching()),
-            (GREEN, WITHIN, GoBack(NOON + WITHIN)),
-            (GREEN, 40 * WITHIN, GoBack(NOON + WITHIN)),
-            (RunState(), UNARMED - timedelta(seconds=1), Watching()),
+            (ARMED, timedelta(0), KeepWatching()),
+            (ARMED, LONGEST_QUIET - MINUTES, KeepWatching()),
+            (GREEN, WITHIN - timedelta(seconds=1), KeepWatching()),
+            (GREEN, WITHIN, RollBackNow(NOON + WITHIN)),
+            (GREEN, 40 * WITHIN, RollBackNow(NOON + WITHIN)),
+            (RunState(), UNARMED - timedelta(seconds=1), KeepWatching()),
         ],
     )
     def test_goes_back_when_the_time_has_passed_and_not_before(self, state, after, said):
@@ -86,14 +86,14 @@ class TestWatch:
         """Confirmed, gone back, replaced, or forgotten: each with its own words."""
         said = watching(state, LONGEST_QUIET)
 
-        assert isinstance(said, StandDown)
+        assert isinstance(said, StopWatching)
         assert why in said.why
 
     def test_one_that_takes_over_waits_to_be_written_down(self):
         """A new watchdog is at its post before the journal names it instead of the old one."""
         state = replace(ARMED, armed=Armed(WITHIN, 6, "desk"))
 
-        assert watching(state, timedelta(0)) == Watching()
+        assert watching(state, timedelta(0)) == KeepWatching()
 
     def test_one_that_was_armed_leaves_its_post_as_soon_as_it_is_confirmed(self):
         """The next cutover can be armed at once: its watchdog finds the post free."""
@@ -102,7 +102,7 @@ class TestWatch:
 
         said = watching(confirmed, timedelta(seconds=5), named=was_armed(entries, 7, NOON))
 
-        assert isinstance(said, StandDown)
+        assert isinstance(said, StopWatching)
         assert "confirmed" in said.why
         assert not was_armed(entries, 8, NOON)
         assert not was_armed(entries, 7, NOON + UNARMED)
@@ -115,15 +115,21 @@ class TestMove:
     @pytest.mark.parametrize(
         ("state", "at_work", "asked", "quiet", "said"),
         [
-            (GREEN, False, False, timedelta(0), Move.TAKE),
-            (GREEN, True, False, timedelta(0), Move.ASK),
-            (GREEN, True, True, SILENCE - timedelta(seconds=1), Move.WAIT),
-            (GREEN, True, True, SILENCE, Move.TAKE),
-            (BACK, True, True, timedelta(hours=3), Move.WAIT),
-            (BACK, True, True, LONGEST_QUIET, Move.LEAVE),
-            (BACK, False, True, timedelta(0), Move.TAKE),
-            (replace(BACK, finished=True), False, True, timedelta(0), Move.LEAVE),
-            (RunState(direction=Direction.FORWARD), True, True, timedelta(0), Move.LEAVE),
+            (GREEN, False, False, timedelta(0), WatchdogDecision.TAKE),
+            (GREEN, True, False, timedelta(0), WatchdogDecision.ASK),
+            (GREEN, True, True, SILENCE - timedelta(seconds=1), WatchdogDecision.WAIT),
+            (GREEN, True, True, SILENCE, WatchdogDecision.TAKE),
+            (BACK, True, True, timedelta(hours=3), WatchdogDecision.WAIT),
+            (BACK, True, True, LONGEST_QUIET, WatchdogDecision.LEAVE),
+            (BACK, False, True, timedelta(0), WatchdogDecision.TAKE),
+            (replace(BACK, finished=True), False, True, timedelta(0), WatchdogDecision.LEAVE),
+            (
+                RunState(direction=Direction.FORWARD),
+                True,
+                True,
+                timedelta(0),
+                WatchdogDecision.LEAVE,
+            ),
         ],
     )
     def test_asks_first_and_takes_only_what_nobody_brings_back(
@@ -132,7 +138,9 @@ class TestMove:
         """One that goes back is left alone however little it writes; one that died is replaced."""
         told = NOON if asked else None
 
-        assert said is move(state, at_work=at_work, asked=told, last=NOON, now=NOON + quiet)
+        assert said is watchdog_decision(
+            state, at_work=at_work, asked=told, last=NOON, now=NOON + quiet
+        )
 
 
 class TestObstacles:
@@ -314,7 +322,7 @@ class TestARun:
     def test_credentials_have_to_last_as_long_as_was_rehearsed(self, tmp_path):
         """A rehearsal shows how long a cutover and its way back take; without one it is assumed."""
         stage = Stage(tmp_path, decisions=LEAVE, clients_of=HalfAnHour)
-        rehearsed = Rehearsed(
+        rehearsed = RehearsalResult(
             fingerprint=stage.plan.fingerprint,
             at=NOON,
             tool="test",
@@ -325,7 +333,7 @@ class TestARun:
         with pytest.raises(RefusedError, match="the credentials end at"):
             stage.forward(commit=committed(Dog()))
 
-        state = stage.forward(commit=committed(Dog()), papers=Papers("ann", rehearsed))
+        state = stage.forward(commit=committed(Dog()), papers=GateInputs("ann", rehearsed))
 
         assert state.armed is not None
 

@@ -11,39 +11,39 @@ from msgspec.structs import replace
 from tests.report.examples import a_journal
 from tests.support.builders import NOON, a_plan
 from tests.support.stage import Lookout, Stage
-from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.deadline import deadline_of, is_overdue
-from vpnmigrate.engine.ports import Choice, Overdue
-from vpnmigrate.errors import BackedOutError, InterruptedRunError
+from vpnmigrate.engine.ports import DeadlineChoice, OverdueCutover
+from vpnmigrate.errors import InterruptedRunError, RolledBackError
 from vpnmigrate.journal import RunState, Traffic, replay
-from vpnmigrate.journal.orders import why_not
+from vpnmigrate.journal.orders import refusal_reason
 from vpnmigrate.journal.records import (
     AbortAsked,
     Continued,
     DeadlinePassed,
-    DecideBy,
-    Declined,
+    DeadlineSet,
     DirectionTaken,
     Entry,
     Noted,
+    OrderDeclined,
+    OrderVerb,
     OutageBegan,
     TrafficVerified,
-    Verb,
 )
 from vpnmigrate.journal.state import Deadline, RunStatus
-from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.changes import AskOperator, OperatorTask
 from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, Waits, Window
 from vpnmigrate.model.gates import Force, Gate
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.snapshot import Told, Word
+from vpnmigrate.model.snapshot import Confirmation, JournalFacts
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.world import World
 
 MINUTE = timedelta(minutes=1)
-ENABLED = Word.NEW_TUNNELS_ENABLED
+ENABLED = Confirmation.NEW_TUNNELS_ENABLED
 WINDOW = Window(NOON - MINUTE, NOON + 18 * MINUTE, "a short one")
-REHEARSED = Rehearsed(
+REHEARSED = RehearsalResult(
     fingerprint="", at=NOON, tool="t", passed=True, cutover=3 * MINUTE, back={8: 4 * MINUTE}
 )
 """Of the plan on the stage, which has no fingerprint."""
@@ -64,7 +64,7 @@ class TestWhen:
     def test_is_the_end_less_the_way_back_less_the_margin(self):
         """What was rehearsed of this very plan is reckoned with."""
         plan = replace(a_plan(decisions=decided(BackOut.ASK)), fingerprint="f")
-        rehearsed = Rehearsed(
+        rehearsed = RehearsalResult(
             fingerprint="f",
             at=NOON,
             tool="t",
@@ -98,7 +98,7 @@ class TestWhen:
             replace(OVERDUE, direction=Direction.BACK),
             replace(OVERDUE, cutover_begun=False),
             replace(OVERDUE, finished=True),
-            replace(OVERDUE, told=Told(verified=NOON)),
+            replace(OVERDUE, told=JournalFacts(verified=NOON)),
         ],
     )
     def test_what_is_green_or_goes_back_or_has_not_begun_is_not(self, state):
@@ -111,7 +111,7 @@ class Sleeper(DeviceEngineer):
 
     asleep = True
 
-    def ask(self, task: OperatorTask) -> Word | None:
+    def ask(self, task: OperatorTask) -> Confirmation | None:
         if self.asleep and isinstance(task, AskOperator) and task.word is ENABLED:
             return None
         return super().ask(task)
@@ -121,14 +121,19 @@ class Boss(Sleeper):
     """Asleep at the devices, and decides when asked for the *after*-th time; None is no answer."""
 
     def __init__(
-        self, world: World, choice: Choice | None, *, after: int = 0, wakes: int | None = None
+        self,
+        world: World,
+        choice: DeadlineChoice | None,
+        *,
+        after: int = 0,
+        wakes: int | None = None,
     ) -> None:
         super().__init__(world)
         self._choice, self._after, self._wakes = choice, after, wakes
         self._calls = 0
-        self.asked: list[Overdue] = []
+        self.asked: list[OverdueCutover] = []
 
-    def decide(self, overdue: Overdue | None) -> Choice | None:
+    def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         self._calls += 1
         self.asleep = self._wakes is None or self._calls < self._wakes
         if overdue is None:
@@ -142,7 +147,7 @@ class TestWhatIsAsked:
 
     DOWN = (
         DirectionTaken(Direction.FORWARD, 1),
-        DecideBy(NOON, MINUTE, "rehearsed"),
+        DeadlineSet(NOON, MINUTE, "rehearsed"),
         OutageBegan(NOON),
     )
     PASSED = (*DOWN, DeadlinePassed(NOON, asks=True))
@@ -151,7 +156,7 @@ class TestWhatIsAsked:
         ("then", "asks"),
         [
             ((), True),
-            ((Declined(Verb.PAUSE, "no", "bob", "desk"),), True),
+            ((OrderDeclined(OrderVerb.PAUSE, "no", "bob", "desk"),), True),
             ((Continued("bob", "desk"),), False),
             ((AbortAsked("bob", "desk"),), False),
             ((AbortAsked("bob", "desk"), Continued("bob", "desk")), False),
@@ -164,7 +169,9 @@ class TestWhatIsAsked:
         state = replay(a_journal(*self.PASSED, *then))
 
         assert state.asks_to_decide is asks
-        assert (why_not(Verb.CONTINUE, state) == "") is (asks or state.order is not None)
+        assert (refusal_reason(OrderVerb.CONTINUE, state) == "") is (
+            asks or state.order is not None
+        )
 
     @pytest.mark.parametrize("records", [DOWN, (*DOWN, DeadlinePassed(NOON))])
     def test_not_before_it_has_passed_nor_where_the_plan_has_decided(self, records):
@@ -177,20 +184,20 @@ class TestARun:
         """Every other terminal can read by when somebody has to decide."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
 
-        stage.forward(papers=Papers("ann", REHEARSED))
+        stage.forward(papers=GateInputs("ann", REHEARSED))
 
         kinds = [type(e.record) for e in stage.entries]
-        assert kinds.index(DecideBy) < kinds.index(OutageBegan)
+        assert kinds.index(DeadlineSet) < kinds.index(OutageBegan)
         assert not stage.records(DeadlinePassed)
 
     def test_turns_back_where_the_plan_says_so(self, tmp_path):
         """Not green at the deadline, it rolls back by itself, and traffic is as before."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ROLL_BACK))
 
-        with pytest.raises(BackedOutError, match="back-out deadline"):
-            stage.forward(people=Sleeper(stage.world), papers=Papers("ann", REHEARSED))
+        with pytest.raises(RolledBackError, match="back-out deadline"):
+            stage.forward(people=Sleeper(stage.world), papers=GateInputs("ann", REHEARSED))
 
-        deadline = stage.records(DecideBy)[0].at
+        deadline = stage.records(DeadlineSet)[0].at
         passed = next(e for e in stage.entries if isinstance(e.record, DeadlinePassed))
         assert timedelta(0) <= passed.at - deadline <= timedelta(seconds=10)
         assert stage.state.status is RunStatus.ROLLED_BACK
@@ -205,7 +212,7 @@ class TestARun:
             engineer.asleep = engineer.asleep and not isinstance(entry.record, DeadlinePassed)
 
         state = stage.forward(
-            people=engineer, lookout=Lookout(wake), papers=Papers("ann", REHEARSED)
+            people=engineer, lookout=Lookout(wake), papers=GateInputs("ann", REHEARSED)
         )
 
         assert len(stage.records(DeadlinePassed)) == 1
@@ -215,10 +222,10 @@ class TestARun:
     def test_whoever_is_asked_may_roll_back(self, tmp_path, looks):
         """The run watches on until somebody answers, and then turns back as after any abort."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
-        boss = Boss(stage.world, Choice.ROLL_BACK, after=looks)
+        boss = Boss(stage.world, DeadlineChoice.ROLL_BACK, after=looks)
 
-        with pytest.raises(BackedOutError, match=r"aborted by ann.*has been rolled back"):
-            stage.forward(people=boss, papers=Papers("ann", REHEARSED))
+        with pytest.raises(RolledBackError, match=r"aborted by ann.*has been rolled back"):
+            stage.forward(people=boss, papers=GateInputs("ann", REHEARSED))
 
         passed, aborted = (
             next(e.at for e in stage.entries if isinstance(e.record, kind))
@@ -232,10 +239,10 @@ class TestARun:
     def test_who_is_asked_hears_how_much_time_is_left(self, tmp_path):
         """The way back as it was rehearsed, and the rest of the window, second by second."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
-        boss = Boss(stage.world, Choice.ROLL_BACK, after=30)
+        boss = Boss(stage.world, DeadlineChoice.ROLL_BACK, after=30)
 
-        with pytest.raises(BackedOutError):
-            stage.forward(people=boss, papers=Papers("ann", REHEARSED))
+        with pytest.raises(RolledBackError):
+            stage.forward(people=boss, papers=GateInputs("ann", REHEARSED))
 
         assert {overdue.rollback for overdue in boss.asked} == {4 * MINUTE}
         lefts = [overdue.left for overdue in boss.asked]
@@ -245,9 +252,9 @@ class TestARun:
     def test_whoever_is_asked_may_go_on_and_is_not_asked_again(self, tmp_path):
         """It is written down who wanted that; the run goes green when it can."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
-        boss = Boss(stage.world, Choice.GO_ON, after=5, wakes=600)
+        boss = Boss(stage.world, DeadlineChoice.GO_ON, after=5, wakes=600)
 
-        state = stage.forward(people=boss, papers=Papers("ann", REHEARSED))
+        state = stage.forward(people=boss, papers=GateInputs("ann", REHEARSED))
 
         assert stage.records(Continued) == [Continued("ann", "")]
         assert len(boss.asked) == 6
@@ -263,8 +270,8 @@ class TestARun:
             if isinstance(entry.record, DeadlinePassed):
                 stage.letters.append(order)
 
-        with suppress(BackedOutError):
-            stage.forward(people=boss, lookout=Lookout(answer), papers=Papers("ann", REHEARSED))
+        with suppress(RolledBackError):
+            stage.forward(people=boss, lookout=Lookout(answer), papers=GateInputs("ann", REHEARSED))
 
         assert len(boss.asked) == 1
         assert stage.state.finished
@@ -279,10 +286,10 @@ class TestARun:
 
         first = Boss(stage.world, None)
         with pytest.raises(InterruptedRunError):
-            stage.forward(people=first, lookout=Lookout(leave), papers=Papers("ann", REHEARSED))
+            stage.forward(people=first, lookout=Lookout(leave), papers=GateInputs("ann", REHEARSED))
         stage.signal.reason = None
-        second = Boss(stage.world, Choice.GO_ON, after=1, wakes=600)
-        stage.forward(people=second, papers=Papers("ann", REHEARSED))
+        second = Boss(stage.world, DeadlineChoice.GO_ON, after=1, wakes=600)
+        stage.forward(people=second, papers=GateInputs("ann", REHEARSED))
 
         assert first.asked[0] == second.asked[0]
         assert len(stage.records(DeadlinePassed)) == 1
@@ -290,10 +297,10 @@ class TestARun:
     def test_a_plan_that_rolls_back_asks_nobody(self, tmp_path):
         """It was decided beforehand."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ROLL_BACK))
-        boss = Boss(stage.world, Choice.GO_ON)
+        boss = Boss(stage.world, DeadlineChoice.GO_ON)
 
-        with pytest.raises(BackedOutError):
-            stage.forward(people=boss, papers=Papers("ann", REHEARSED))
+        with pytest.raises(RolledBackError):
+            stage.forward(people=boss, papers=GateInputs("ann", REHEARSED))
 
         assert boss.asked == []
         assert stage.records(DeadlinePassed)[0].asks is False
@@ -302,10 +309,10 @@ class TestARun:
         """Who begins too late on purpose is not turned round at once."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ROLL_BACK))
         stage.clock.sleep(17 * MINUTE)
-        papers = Papers("ann", REHEARSED, forces=(Force(Gate.WINDOW, "the board agreed"),))
+        papers = GateInputs("ann", REHEARSED, forces=(Force(Gate.WINDOW, "the board agreed"),))
 
         state = stage.forward(papers=papers)
 
         assert state.status is RunStatus.CUT_OVER
-        assert not stage.records(DecideBy)
+        assert not stage.records(DeadlineSet)
         assert [n for n in stage.records(Noted) if "back-out deadline" in n.what]

@@ -10,24 +10,24 @@ from msgspec.structs import replace
 from tests.support.builders import NOON, OLD_VPN
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.errors import DidNotSettleError
-from vpnmigrate.journal import Order, RunState, Wish
+from vpnmigrate.journal import Hold, OperatorOrder, RunState
 from vpnmigrate.journal.orders import acceptance
 from vpnmigrate.journal.records import (
     Acceptable,
     Accepted,
-    Declined,
     Degraded,
     Entry,
+    OrderDeclined,
+    OrderVerb,
     OutageBegan,
     OutageEnded,
-    Verb,
 )
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import OperatorTask
 from vpnmigrate.model.decisions import Decisions, OldTunnels, Waits
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.snapshot import Shortage, Word
+from vpnmigrate.model.snapshot import Confirmation, Shortage
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 
 SHORT = Shortage(OLD_VPN, VpnConnectionId("vpn-new"), "vpn-new has 1 of 2 tunnels UP")
@@ -38,9 +38,9 @@ IN_SHORT = Decisions(old_tunnels=OldTunnels.LEAVE, waits=Waits(tunnels=timedelta
 class OneTunnel(DeviceEngineer):
     """An engineer at a router that can run only one tunnel."""
 
-    def ask(self, task: OperatorTask) -> Word | None:
+    def ask(self, task: OperatorTask) -> Confirmation | None:
         word = super().ask(task)
-        if word is Word.NEW_TUNNELS_ENABLED:
+        if word is Confirmation.NEW_TUNNELS_ENABLED:
             for connection in self._connections()[1]:
                 self._world.devices.one_tunnel(connection)
         return word
@@ -163,15 +163,15 @@ class TestTheWord:
         """Nobody puts up with less than they have to, nor with what they have not seen."""
         (record,) = acceptance([named], state, "why", "ann", "laptop", "m-1")
 
-        assert isinstance(record, Declined)
-        assert record.verb is Verb.ACCEPT
+        assert isinstance(record, OrderDeclined)
+        assert record.verb is OrderVerb.ACCEPT
         assert why in record.why
 
     def test_does_not_go_over_an_abort(self):
         """Who turns back is not kept by a word about tunnels."""
-        aborted = replace(WAITS, order=Order(Wish.ABORTED, "bob", "desk", NOON))
+        aborted = replace(WAITS, order=OperatorOrder(Hold.ABORTED, "bob", "desk", NOON))
 
         (record,) = acceptance(["vpn-new"], aborted, "why", "ann", "laptop", "m-1")
 
-        assert isinstance(record, Declined)
+        assert isinstance(record, OrderDeclined)
         assert record.why.startswith("it is aborted by bob")

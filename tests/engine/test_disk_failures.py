@@ -20,7 +20,7 @@ from vpnmigrate.journal.records import Intended
 from vpnmigrate.local.journal_file import Disk, SystemDisk, read_journal
 
 READS = ("Describe", "Get", "List")
-WAYS: dict[str, Callable[[Runner], object]] = {"apply": Runner.forward, "rollback": Runner.back}
+WAYS: dict[str, Callable[[Runner], object]] = {"apply": Runner.apply, "rollback": Runner.rollback}
 MANNERS = ("append", "half", "sync", "mark")
 """Where a write fails: nothing is written, half of it, not durably, or it is not vouched for."""
 
@@ -83,7 +83,7 @@ class Place:
         self.calls = Calls()
         self.stage.faults = self.calls
         if way == "rollback":
-            self.go(Runner.forward)
+            self.go(Runner.apply)
 
     def go(self, journey: Callable[[Runner], object], disk: Disk | None = None) -> None:
         """Be a process that goes on *journey*."""

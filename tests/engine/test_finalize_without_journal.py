@@ -7,7 +7,7 @@ import pytest
 from tests.engine.test_lost_journal import WORLDS, Fuse, a_stage
 from tests.support.shapes import Shape, shape_left, shape_of
 from tests.support.stage import Stage
-from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import HeldError, StepError
 from vpnmigrate.journal.state import RunStatus
@@ -17,13 +17,13 @@ from vpnmigrate.sandbox.faults import Killed
 ANN, BOB = "ann@desk", "bob@spare/1"
 HARMLESS = {"PlaceClaim", "AskOperator"}
 """What a run without a journal does about a migration that it finds done."""
-KEPT = Papers("bob", forces=(Force(Gate.ARCHIVED, "kept by hand"),))
+KEPT = GateInputs("bob", forces=(Force(Gate.ARCHIVED, "kept by hand"),))
 """The vault was lost with the journal, and what is deleted has no configuration any more."""
 
 
 def finalize(runner: Runner) -> None:
     """Delete everything old."""
-    runner.retire(delete_old_gateway=True)
+    runner.finalize(delete_old_gateway=True)
 
 
 @pytest.fixture(scope="module", params=WORLDS)
@@ -55,7 +55,7 @@ def killed_at(migrated: Stage, nth: int, *, after_effect: bool) -> Stage:
 
 def standing(stage: Stage) -> Shape:
     """Look at what is there now, as EC2 has it."""
-    return shape_of(stage.plain.look(stage.plan), stage.plan.migration)
+    return shape_of(stage.plain.observe(stage.plan), stage.plan.migration)
 
 
 @pytest.mark.no_cover

@@ -35,24 +35,24 @@ from tests.support.builders import (
 )
 from vpnmigrate.commands import Command, one_line
 from vpnmigrate.engine.gates import (
-    Circumstances,
-    ProofOfReturn,
+    GateContext,
+    RollbackTrial,
     before_cutover,
     before_finalize,
     hook,
     ready_to_paste,
 )
-from vpnmigrate.engine.ports import Credentials, Identity, Judged, Renewal
-from vpnmigrate.engine.ports import Path as WayOut
-from vpnmigrate.model.approval import Approval, Rehearsed
+from vpnmigrate.engine.ports import Credentials, HookResult, Identity, Renewal
+from vpnmigrate.engine.ports import NetworkPath as WayOut
+from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, HookMoment, Window
-from vpnmigrate.model.ec2 import AccountId, Attachment, State
+from vpnmigrate.model.ec2 import AccountId, Attachment, ResourceState
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
-from vpnmigrate.model.gates import UNFORCEABLE, Call, Gate, Seen
+from vpnmigrate.model.gates import UNFORCEABLE, Gate, GateResult, GateVerdict
 from vpnmigrate.model.plan import GATEWAY_ROLE
-from vpnmigrate.model.snapshot import Told, Word
+from vpnmigrate.model.snapshot import Confirmation, JournalFacts
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.planning.approvals import sealed
+from vpnmigrate.planning.approvals import with_digest
 
 OPERATOR = "arn:aws:iam::123456789012:user/ann"
 NIGHT = Window(NOON, NOON + timedelta(hours=3), "noon to three, UTC")
@@ -62,7 +62,7 @@ STRICT = Decisions(
     rehearsed_within=timedelta(days=7),
     finalize=Finalize(approved=True, window=NIGHT),
 )
-REHEARSED = Rehearsed(
+REHEARSED = RehearsalResult(
     fingerprint="f" * 64,
     at=NOON - timedelta(days=2),
     tool="test",
@@ -70,7 +70,7 @@ REHEARSED = Rehearsed(
     cutover=minutes(2),
     back={7: minutes(1), 9: minutes(4)},
 )
-APPROVED = sealed(
+APPROVED = with_digest(
     Approval(
         fingerprint="f" * 64,
         migration=MIGRATION,
@@ -82,7 +82,7 @@ APPROVED = sealed(
         expires=NOON + timedelta(days=6),
     )
 )
-READY = told(Word.DEVICES_CONFIGURED, files=[OLD_VPN, NEW_VPN])
+READY = told(Confirmation.DEVICES_CONFIGURED, files=[OLD_VPN, NEW_VPN])
 CARRIES = a_snapshot(old="detached", new="attached", up=2, tables=ordinary_tables(NEW))
 
 
@@ -90,8 +90,8 @@ def identity(credentials: Credentials, ahead: timedelta | None) -> Identity:
     return Identity("123456789012", OPERATOR, credentials, ahead)
 
 
-def around(**changes: object) -> Circumstances:
-    plain = Circumstances(
+def around(**changes: object) -> GateContext:
+    plain = GateContext(
         now=NOON,
         identity=identity(Credentials(Renewal.NEEDLESS), timedelta(seconds=2)),
         user="ann",
@@ -110,12 +110,12 @@ def with_facts(facts):
     return msgspec.structs.replace(now, facts={**now.facts, **facts})
 
 
-def cutover(decisions=None, look=None, said: Told = READY, *, before=None, **circumstances):
+def cutover(decisions=None, look=None, said: JournalFacts = READY, *, before=None, **circumstances):
     plan = plan_for(decisions, before)
     return before_cutover(plan, FORWARD, look or a_snapshot(), said, around(**circumstances))
 
 
-def finalize(decisions=None, look=CARRIES, said: Told = READY, **circumstances):
+def finalize(decisions=None, look=CARRIES, said: JournalFacts = READY, **circumstances):
     return before_finalize(plan_for(decisions), FORWARD, look, said, around(**circumstances))
 
 
@@ -129,12 +129,12 @@ def by_a_person(until, ahead=None):
 
 BAD = with_facts(
     {
-        Existence(OLD_VPN): State.DELETING,
-        Existence(MAIN): State.ABSENT,
-        Existence(BOTH): State.ABSENT,
+        Existence(OLD_VPN): ResourceState.DELETING,
+        Existence(MAIN): ResourceState.ABSENT,
+        Existence(BOTH): ResourceState.ABSENT,
         AttachmentOf(OLD, VPC): Attachment.DETACHED,
-        Existence(role_of(OLD_VPN)): State.PENDING,
-        Existence(GATEWAY_ROLE): State.PENDING,
+        Existence(role_of(OLD_VPN)): ResourceState.PENDING,
+        Existence(GATEWAY_ROLE): ResourceState.PENDING,
     }
 )
 UNSEEN = msgspec.structs.replace(with_facts({Existence(GATEWAY_ROLE): UNKNOWN}), connections={})
@@ -145,13 +145,13 @@ WORSE = msgspec.structs.replace(
 HELD = with_facts({AttachmentOf(NEW, VPC): Attachment.DETACHING})
 INSIDE = (WayOut("EC2", ("10.0.3.4",), ""), WayOut("STS", ("10.0.3.5",), ""))
 
-ROUNDS: dict[str, Callable[[], Iterable[Seen]]] = {
+ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
     "all is well": cutover,
     "all that a plan can ask for": partial(
         cutover,
         STRICT,
         rehearsed=REHEARSED,
-        proof=ProofOfReturn(holds=True, told="may attach vgw-old"),
+        proof=RollbackTrial(holds=True, told="may attach vgw-old"),
         identity=identity(Credentials(Renewal.BY_ITSELF, NOON), timedelta(seconds=-3)),
         paths=(),
     ),
@@ -162,7 +162,7 @@ ROUNDS: dict[str, Callable[[], Iterable[Seen]]] = {
         told(),
         now=NOON - minutes(90),
         differences=("rtb-1: route is gone", "vgw-1: tag is new"),
-        proof=ProofOfReturn(holds=False, told="may not attach vgw-old"),
+        proof=RollbackTrial(holds=False, told="may not attach vgw-old"),
         identity=by_a_person(NIGHT.end, minutes(-6)),
         paths=INSIDE,
         rehearsed=msgspec.structs.replace(REHEARSED, passed=False),
@@ -193,9 +193,9 @@ ROUNDS: dict[str, Callable[[], Iterable[Seen]]] = {
     "finalize, all asked": partial(finalize, STRICT),
     "finalize, nothing is": partial(finalize, STRICT, a_snapshot(), told(), now=NOON - minutes(1)),
     "finalize, late": partial(finalize, STRICT, now=NIGHT.end),
-    "a hook agrees": partial(hooked, Judged("ask", 0)),
-    "a hook does not": partial(hooked, Judged("ask", 3, "exited 3")),
-    "a hook says nothing": partial(hooked, Judged("ask", None, "was killed")),
+    "a hook agrees": partial(hooked, HookResult("ask", 0)),
+    "a hook does not": partial(hooked, HookResult("ask", 3, "exited 3")),
+    "a hook says nothing": partial(hooked, HookResult("ask", None, "was killed")),
 }
 """Rounds of gates, under the headings that they have in gate_words.txt."""
 
@@ -226,13 +226,13 @@ def test_what_is_read_at_each_gate(name):
 def test_a_name_of_the_run_is_put_only_where_the_advice_asks_for_one():
     """RUN and PLAN become this run's names as words of commands, and in no prose."""
     asked = ("of RUN:", Command(("RUN", "PLAN", "PLANS")), Command(("RUN",)))
-    seen = Seen(Gate.WINDOW, Call.FAIL, "RUN", "PLAN", asked)
+    seen = GateResult(Gate.WINDOW, GateVerdict.FAIL, "RUN", "PLAN", asked)
 
     (ready,) = ready_to_paste([seen], run="mig-1", plan_file="p.json")
 
-    assert ready == Seen(
+    assert ready == GateResult(
         Gate.WINDOW,
-        Call.FAIL,
+        GateVerdict.FAIL,
         "RUN",
         "PLAN",
         ("of RUN:", Command(("mig-1", "p.json", "PLANS")), Command(("mig-1",))),

@@ -20,17 +20,17 @@ from tests.support.builders import (
 )
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.commands import one_line
-from vpnmigrate.engine.cutover import Papers
-from vpnmigrate.engine.gates import ProofOfReturn
-from vpnmigrate.engine.ports import Judged
+from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.gates import RollbackTrial
+from vpnmigrate.engine.ports import HookResult
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import AwsUnreadableError, DriftError, HeldError, NotVerifiedError, StepError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen, StepSettled
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.decisions import Approvals, Decisions, Finalize, Window
-from vpnmigrate.model.gates import Call, Force, Gate, Milestone
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.model.gates import Force, Gate, GateVerdict, Milestone
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 TODAY = Window(NOON, NOON + timedelta(hours=6), "noon to six, UTC")
 LATER = timedelta(days=1)
@@ -56,7 +56,7 @@ def test_every_round_is_in_the_journal_before_step_7(tmp_path):
     (seen,) = stage.records(GatesSeen)
     kinds = [type(entry.record) for entry in stage.entries]
     assert seen.before is Milestone.CUTOVER
-    assert {each.call for each in seen.gates} == {Call.PASS}
+    assert {each.call for each in seen.gates} == {GateVerdict.PASS}
     assert kinds.index(GatesSeen) < kinds.index(BaselineTaken)
 
 
@@ -64,12 +64,12 @@ def test_drift_is_written_down_and_refused(tmp_path):
     """A world that changed while staging is a FAIL in the journal, and no force opens it."""
     stage = Stage(tmp_path)
     with pytest.raises(HeldError):
-        stage.run(lambda runner: runner.forward(until=6))
+        stage.run(lambda runner: runner.apply(until=6))
     stage.do("CreateRoute", RouteTableId=MAIN, DestinationCidrBlock="10.99.0.0/16", GatewayId=OLD)
-    papers = Papers("ann", forces=(Force(Gate.WORLD, "I know"),))
+    papers = GateInputs("ann", forces=(Force(Gate.WORLD, "I know"),))
 
     with pytest.raises(DriftError):
-        stage.run(Runner.forward, papers=papers)
+        stage.run(Runner.apply, papers=papers)
 
     assert stage.state.status is not RunStatus.CUTTING_OVER
 
@@ -77,18 +77,18 @@ def test_drift_is_written_down_and_refused(tmp_path):
 def test_a_failed_trial_of_the_way_back_holds(tmp_path):
     """What somebody found out about the way back is asked before step 7."""
     stage = Stage(tmp_path)
-    failed = ProofOfReturn(holds=False, told="may not attach vgw-old")
-    papers = Papers("ann", prove=lambda: failed)
+    failed = RollbackTrial(holds=False, told="may not attach vgw-old")
+    papers = GateInputs("ann", prove=lambda: failed)
 
     with pytest.raises(HeldError, match="way-back: may not attach vgw-old") as held:
-        stage.run(Runner.forward, papers=papers)
+        stage.run(Runner.apply, papers=papers)
     assert held.value.advice == f"vpnmigrate apply {MIGRATION}"
     assert stage.state.traffic is Traffic.OLD
 
 
 def test_aws_that_cannot_be_read_for_a_moment_is_waited_for(tmp_path):
     """A hiccup of STS at the gates costs a wait, and neither an error nor an open gate."""
-    sts = Fault("sts:GetCallerIdentity", Kind.UNAVAILABLE, nth=3, times=2)
+    sts = Fault("sts:GetCallerIdentity", FaultKind.UNAVAILABLE, nth=3, times=2)
     stage = Stage(tmp_path, faults=Faults([sts]))
 
     assert stage.forward().status is RunStatus.CUT_OVER
@@ -97,7 +97,7 @@ def test_aws_that_cannot_be_read_for_a_moment_is_waited_for(tmp_path):
 
 def test_aws_that_cannot_be_read_for_long_holds(tmp_path):
     """After two consistency delays without an answer the gates stay closed, and say why."""
-    sts = Fault("sts:GetCallerIdentity", Kind.UNAVAILABLE, nth=3, times=0)
+    sts = Fault("sts:GetCallerIdentity", FaultKind.UNAVAILABLE, nth=3, times=0)
     stage = Stage(tmp_path, faults=Faults([sts]))
     with pytest.raises(HeldError, match="nothing was begun: AWS cannot be read: ") as caught:
         stage.forward()
@@ -117,8 +117,8 @@ class PausedWhileItWaits(Lookout):
         self._stage = stage
         self._told = False
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        super().waits(step, why, waited, limit)
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().on_wait(step, why, waited, limit)
         if "cannot be read" in why and not self._told:
             self._told = True
             self._stage.letters.append(PAUSE)
@@ -128,7 +128,7 @@ class PausedWhileItWaits(Lookout):
 
 def test_what_forbids_going_on_after_a_rest_is_told_as_such(tmp_path):
     """The gates were waiting to read AWS; setting out again fails with a cause of its own."""
-    sts = Fault("sts:GetCallerIdentity", Kind.UNAVAILABLE, nth=3, times=0)
+    sts = Fault("sts:GetCallerIdentity", FaultKind.UNAVAILABLE, nth=3, times=0)
     stage = Stage(tmp_path, faults=Faults([sts]))
 
     with pytest.raises(AwsUnreadableError, match="GetCallerIdentity") as caught:
@@ -143,7 +143,7 @@ def test_what_would_close_a_gate_is_looked_at_for_one_delay_and_told(tmp_path):
     """A describe may lag: whoever waits for another look reads why, for how long, and how long."""
     stage = Stage(tmp_path)
     with pytest.raises(HeldError):
-        stage.run(lambda runner: runner.forward(until=6))
+        stage.run(lambda runner: runner.apply(until=6))
     stage.world.devices.disable(OLD_VPN)
     stage.clock.sleep(minutes(10))
 
@@ -160,9 +160,9 @@ def test_a_force_is_written_beside_what_was_seen(tmp_path):
     """The journal keeps what the gate had observed, who forced it and why."""
     stage = in_the_window(tmp_path)
     stage.clock.sleep(LATER)
-    papers = Papers("ann", forces=(Force(Gate.WINDOW, "agreed by phone"),))
+    papers = GateInputs("ann", forces=(Force(Gate.WINDOW, "agreed by phone"),))
 
-    stage.run(Runner.forward, papers=papers)
+    stage.run(Runner.apply, papers=papers)
 
     (forced,) = stage.records(Forced)
     assert (forced.gate, forced.reason, forced.who) == (Gate.WINDOW, "agreed by phone", "ann")
@@ -178,20 +178,20 @@ class Agreeable:
         return ""
 
     def ask(self, moment):
-        return Judged("ask", 0)
+        return HookResult("ask", 0)
 
 
 def test_a_hook_is_written_down_with_its_moment(tmp_path):
     """Whoever reads the journal sees what the plan's program was asked before, and its answer."""
     stage = Stage(tmp_path)
-    papers = Papers("ann", hooks=Agreeable())
-    stage.run(Runner.forward, papers=papers)
-    stage.run(Runner.retire, papers=papers)
+    papers = GateInputs("ann", hooks=Agreeable())
+    stage.run(Runner.apply, papers=papers)
+    stage.run(Runner.finalize, papers=papers)
 
     hooks = [e for seen in stage.records(GatesSeen) for e in seen.gates if e.gate is Gate.HOOK]
     assert [(each.call, each.required) for each in hooks] == [
-        (Call.PASS, "ask exits 0 (before-cutover)"),
-        (Call.PASS, "ask exits 0 (before-finalize)"),
+        (GateVerdict.PASS, "ask exits 0 (before-cutover)"),
+        (GateVerdict.PASS, "ask exits 0 (before-finalize)"),
     ]
 
 
@@ -202,7 +202,7 @@ def test_where_no_plan_file_is_known_the_advice_leaves_its_name_open(tmp_path):
         stage.forward()
 
     (seen,) = stage.records(GatesSeen)
-    (closed,) = (each for each in seen.gates if each.call is Call.FAIL)
+    (closed,) = (each for each in seen.gates if each.call is GateVerdict.FAIL)
     assert one_line(closed.advice).endswith(": vpnmigrate approve PLAN")
 
 
@@ -211,7 +211,7 @@ class TestPassedAgain:
 
     def test_after_a_first_call_that_was_refused(self, tmp_path):
         """If AWS refused to begin the outage, another day's attempt meets the window again."""
-        refusal = Fault("DisableVgwRoutePropagation", Kind.DENIED, times=0)
+        refusal = Fault("DisableVgwRoutePropagation", FaultKind.DENIED, times=0)
         stage = in_the_window(tmp_path, faults=Faults([refusal]))
         with pytest.raises(StepError):
             stage.forward()
@@ -248,7 +248,9 @@ class TestPassedAgain:
 
 def test_an_outage_meets_no_gate(tmp_path):
     """A process that died with traffic down is resumed whatever the hour and without STS."""
-    stage = in_the_window(tmp_path, faults=Faults([Fault("AttachVpnGateway", Kind.KILL_AFTER)]))
+    stage = in_the_window(
+        tmp_path, faults=Faults([Fault("AttachVpnGateway", FaultKind.KILL_AFTER)])
+    )
     with pytest.raises(Killed):
         stage.forward()
     stage.faults = None
@@ -260,13 +262,15 @@ def test_an_outage_meets_no_gate(tmp_path):
 
 def test_without_a_journal_a_cutover_goes_on_whatever_the_hour(tmp_path):
     """Under a lost journal only what would make it worse is asked, and STS is not."""
-    stage = in_the_window(tmp_path, faults=Faults([Fault("DetachVpnGateway", Kind.KILL_BEFORE)]))
+    stage = in_the_window(
+        tmp_path, faults=Faults([Fault("DetachVpnGateway", FaultKind.KILL_BEFORE)])
+    )
     with pytest.raises(Killed):
         stage.forward()
     stage.faults = None
     stage.clock.sleep(LATER)
 
-    state = stage.run(Runner.forward, blind=True, outranks="ann@desk", holder="bob@desk")
+    state = stage.run(Runner.apply, blind=True, outranks="ann@desk", holder="bob@desk")
 
     assert state.status is RunStatus.CUT_OVER
     (seen,) = stage.records(GatesSeen)
@@ -288,11 +292,11 @@ class TestFinalize:
         stage.clock.sleep(minutes(10))
 
         with pytest.raises(NotVerifiedError):
-            stage.run(Runner.retire)
+            stage.run(Runner.finalize)
 
         seen = stage.records(GatesSeen)[-1]
         assert seen.before is Milestone.FINALIZE
-        assert (seen.gates[0].gate, seen.gates[0].call) == (Gate.TRAFFIC, Call.FAIL)
+        assert (seen.gates[0].gate, seen.gates[0].call) == (Gate.TRAFFIC, GateVerdict.FAIL)
         assert stage.state.status is RunStatus.CUT_OVER
 
     @pytest.mark.parametrize(
@@ -306,7 +310,7 @@ class TestFinalize:
         stage.clock.sleep(timedelta(hours=7))
 
         with pytest.raises(HeldError, match=f"^finalize may not begin: window: {why}$") as held:
-            stage.run(Runner.retire)
+            stage.run(Runner.finalize)
 
         assert held.value.advice == "finalize in the window"
         assert "DeleteVpnConnection" not in stage.calls

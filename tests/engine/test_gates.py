@@ -31,32 +31,32 @@ from tests.support.builders import (
 )
 from vpnmigrate.engine.gates import (
     ASKED,
-    Circumstances,
-    ProofOfReturn,
+    GateContext,
+    RollbackTrial,
     before_cutover,
     before_finalize,
     forced,
     in_the_cutover,
-    tells_of_traffic,
-    to_be_seen,
+    observable_gates,
+    traffic_reading_final,
 )
-from vpnmigrate.engine.ports import Credentials, Identity, Path, Renewal
-from vpnmigrate.model.approval import Approval, Rehearsed
+from vpnmigrate.engine.ports import Credentials, Identity, NetworkPath, Renewal
+from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, Exceptions, Finalize, Waits, Window
-from vpnmigrate.model.ec2 import Attachment, State, VpcId
+from vpnmigrate.model.ec2 import Attachment, ResourceState, VpcId
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Existence
-from vpnmigrate.model.gates import UNFORCEABLE, Call, Force, Gate, Milestone
+from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateVerdict, Milestone
 from vpnmigrate.model.plan import GATEWAY_ROLE
-from vpnmigrate.model.snapshot import Word
-from vpnmigrate.planning.approvals import sealed
+from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.planning.approvals import with_digest
 
 ROOT = FilePath(__file__).parents[2]
-OUTSIDE = Path("EC2", ("198.51.100.7",), "192.168.1.5")
+OUTSIDE = NetworkPath("EC2", ("198.51.100.7",), "192.168.1.5")
 PLAN = msgspec.structs.replace(a_plan(), fingerprint="f" * 64)
 OPERATOR = "arn:aws:iam::123456789012:user/ann"
 NOW = timedelta(0)
 FOREVER = Credentials(Renewal.NEEDLESS)
-SAID = told(Word.DEVICES_CONFIGURED)
+SAID = told(Confirmation.DEVICES_CONFIGURED)
 NIGHT = Window(NOON, NOON + timedelta(hours=3), "noon to three, UTC")
 
 
@@ -65,7 +65,7 @@ def an_identity(**changes):
 
 
 def around(**changes):
-    plain = Circumstances(now=NOON, identity=an_identity(), user="ann", paths=(OUTSIDE,))
+    plain = GateContext(now=NOON, identity=an_identity(), user="ann", paths=(OUTSIDE,))
     return replace(plain, **changes)
 
 
@@ -91,7 +91,7 @@ def test_all_open_when_everything_is_ready():
     seen = before_cutover(PLAN, FORWARD, a_snapshot(), SAID, around())
 
     assert [each.gate for each in seen] == list(Gate)[:12]
-    assert [each.call for each in seen] == [Call.PASS] * 12
+    assert [each.call for each in seen] == [GateVerdict.PASS] * 12
     assert all(each.observed and each.required for each in seen)
 
 
@@ -104,11 +104,11 @@ def test_all_open_when_everything_is_ready():
             "vpc-test",
         ),
         (Gate.NEW_GATEWAY, {AttachmentOf(NEW, VpcId("vpc-2")): UNKNOWN}, "vpc-2"),
-        (Gate.NEW_GATEWAY, {Existence(GATEWAY_ROLE): State.PENDING}, "pending"),
+        (Gate.NEW_GATEWAY, {Existence(GATEWAY_ROLE): ResourceState.PENDING}, "pending"),
         (Gate.NEW_GATEWAY, {Existence(GATEWAY_ROLE): UNKNOWN}, "unknown"),
-        (Gate.NEW_CONNECTIONS, {Existence(role_of(OLD_VPN)): State.PENDING}, OLD_VPN),
-        (Gate.WAY_BACK, {Existence(OLD_VPN): State.DELETING}, "no way back"),
-        (Gate.WAY_BACK, {Existence(MAIN): State.ABSENT}, MAIN),
+        (Gate.NEW_CONNECTIONS, {Existence(role_of(OLD_VPN)): ResourceState.PENDING}, OLD_VPN),
+        (Gate.WAY_BACK, {Existence(OLD_VPN): ResourceState.DELETING}, "no way back"),
+        (Gate.WAY_BACK, {Existence(MAIN): ResourceState.ABSENT}, MAIN),
         (Gate.WAY_BACK, {Existence(MAIN): UNKNOWN}, "rtb-main is unknown"),
         (Gate.WAY_BACK, {AttachmentOf(OLD, VpcId("vpc-1")): Attachment.DETACHED}, "detached"),
     ],
@@ -117,7 +117,7 @@ def test_what_is_not_ready_or_not_known_is_named(gate, facts, named):
     """Each thing in AWS that is not ready, or not known, closes its gate by name."""
     seen = asked(gate, with_facts(facts))
 
-    assert seen.call is not Call.PASS
+    assert seen.call is not GateVerdict.PASS
     assert named in seen.observed
 
 
@@ -125,33 +125,40 @@ def test_drift_closes_the_first_gate():
     """Every difference from the plan's survey is told."""
     seen = asked(Gate.WORLD, differences=("rtb-1: route is gone", "vgw-1: tag is new"))
 
-    assert (seen.call, seen.observed) == (Call.FAIL, "rtb-1: route is gone; vgw-1: tag is new")
+    assert (seen.call, seen.observed) == (
+        GateVerdict.FAIL,
+        "rtb-1: route is gone; vgw-1: tag is new",
+    )
 
 
 def test_the_devices_need_somebodys_word():
     """Without the word of step 5 nobody knows what the devices hold."""
-    assert asked(Gate.DEVICES, said=told()).call is Call.FAIL
+    assert asked(Gate.DEVICES, said=told()).call is GateVerdict.FAIL
 
 
 def test_a_trial_of_the_way_back_counts():
     """If somebody tried the way back, what they found decides; if nobody did, that is said."""
     assert "not tried" in asked(Gate.WAY_BACK).observed
-    assert asked(Gate.WAY_BACK, proof=ProofOfReturn(True, "may attach")).observed.endswith(
+    assert asked(Gate.WAY_BACK, proof=RollbackTrial(True, "may attach")).observed.endswith(
         "may attach"
     )
-    failed = asked(Gate.WAY_BACK, proof=ProofOfReturn(False, "may not call AttachVpnGateway"))
-    assert (failed.call, failed.observed) == (Call.FAIL, "may not call AttachVpnGateway")
+    failed = asked(Gate.WAY_BACK, proof=RollbackTrial(False, "may not call AttachVpnGateway"))
+    assert (failed.call, failed.observed) == (GateVerdict.FAIL, "may not call AttachVpnGateway")
 
 
 class TestWindow:
     @pytest.mark.parametrize(
         ("after", "call", "observed"),
         [
-            (minutes(-90), Call.FAIL, "opens 2026-03-01 12:00Z, in 1 h 30 min"),
-            (minutes(0), Call.PASS, "open; may begin until 2026-03-01 13:50Z"),
-            (minutes(110), Call.PASS, "open; may begin until 2026-03-01 13:50Z"),
-            (minutes(111), Call.FAIL, "begun after 2026-03-01 13:50Z it could not be taken back"),
-            (minutes(180), Call.FAIL, "over since 2026-03-01 15:00Z"),
+            (minutes(-90), GateVerdict.FAIL, "opens 2026-03-01 12:00Z, in 1 h 30 min"),
+            (minutes(0), GateVerdict.PASS, "open; may begin until 2026-03-01 13:50Z"),
+            (minutes(110), GateVerdict.PASS, "open; may begin until 2026-03-01 13:50Z"),
+            (
+                minutes(111),
+                GateVerdict.FAIL,
+                "begun after 2026-03-01 13:50Z it could not be taken back",
+            ),
+            (minutes(180), GateVerdict.FAIL, "over since 2026-03-01 15:00Z"),
         ],
     )
     def test_a_cutover_begins_only_where_its_way_back_fits(self, after, call, observed):
@@ -189,7 +196,7 @@ class TestWindow:
         assert seen.observed == "45 min long, and 1 h 10 min are needed"
 
 
-REHEARSED = Rehearsed(
+REHEARSED = RehearsalResult(
     fingerprint="f" * 64,
     at=NOON - timedelta(days=2),
     tool="test",
@@ -203,16 +210,20 @@ class TestRehearsal:
     @pytest.mark.parametrize(
         ("within", "rehearsed", "call"),
         [
-            (None, None, Call.PASS),
-            (timedelta(days=7), None, Call.FAIL),
-            (timedelta(days=7), REHEARSED, Call.PASS),
-            (timedelta(days=1), REHEARSED, Call.FAIL),
-            (timedelta(days=7), msgspec.structs.replace(REHEARSED, passed=False), Call.FAIL),
-            (timedelta(days=7), msgspec.structs.replace(REHEARSED, fingerprint="0"), Call.FAIL),
+            (None, None, GateVerdict.PASS),
+            (timedelta(days=7), None, GateVerdict.FAIL),
+            (timedelta(days=7), REHEARSED, GateVerdict.PASS),
+            (timedelta(days=1), REHEARSED, GateVerdict.FAIL),
+            (timedelta(days=7), msgspec.structs.replace(REHEARSED, passed=False), GateVerdict.FAIL),
+            (
+                timedelta(days=7),
+                msgspec.structs.replace(REHEARSED, fingerprint="0"),
+                GateVerdict.FAIL,
+            ),
             (
                 timedelta(days=7),
                 msgspec.structs.replace(REHEARSED, at=NOON + timedelta(days=1)),
-                Call.FAIL,
+                GateVerdict.FAIL,
             ),
         ],
     )
@@ -234,7 +245,7 @@ def an_approval(who="bob", **changes):
         at=NOON - timedelta(days=1),
         expires=NOON + timedelta(days=6),
     )
-    return sealed(msgspec.structs.replace(plain, **changes))
+    return with_digest(msgspec.structs.replace(plain, **changes))
 
 
 def a_session(role, name):
@@ -245,14 +256,14 @@ class TestApprovals:
     @pytest.mark.parametrize(
         ("approvals", "call", "told"),
         [
-            ((), Call.FAIL, "none"),
-            ((an_approval(),), Call.PASS, "by arn:aws:iam::123456789012:user/bob"),
-            ((an_approval("ann"),), Call.FAIL, "is by whoever carries the plan out"),
-            ((an_approval(fingerprint="0" * 64),), Call.FAIL, "is for another plan"),
-            ((an_approval(expires=NOON),), Call.FAIL, "expired 2026-03-01 12:00Z"),
-            ((an_approval(at=NOON - timedelta(days=8)),), Call.FAIL, "expired 2026-02-28"),
-            ((an_approval(at=NOON + minutes(6)),), Call.FAIL, "is yet to come"),
-            ((an_approval(expires=NOON), an_approval()), Call.PASS, "bob"),
+            ((), GateVerdict.FAIL, "none"),
+            ((an_approval(),), GateVerdict.PASS, "by arn:aws:iam::123456789012:user/bob"),
+            ((an_approval("ann"),), GateVerdict.FAIL, "is by whoever carries the plan out"),
+            ((an_approval(fingerprint="0" * 64),), GateVerdict.FAIL, "is for another plan"),
+            ((an_approval(expires=NOON),), GateVerdict.FAIL, "expired 2026-03-01 12:00Z"),
+            ((an_approval(at=NOON - timedelta(days=8)),), GateVerdict.FAIL, "expired 2026-02-28"),
+            ((an_approval(at=NOON + minutes(6)),), GateVerdict.FAIL, "is yet to come"),
+            ((an_approval(expires=NOON), an_approval()), GateVerdict.PASS, "bob"),
         ],
     )
     def test_four_eyes_want_somebody_else(self, approvals, call, told):
@@ -269,10 +280,10 @@ class TestApprovals:
         plan = plan_with(approvals=Approvals(required=2))
         twice = (an_approval(), an_approval(host="laptop", user="root"))
 
-        assert asked(Gate.APPROVALS, plan=plan, approvals=twice).call is Call.FAIL
+        assert asked(Gate.APPROVALS, plan=plan, approvals=twice).call is GateVerdict.FAIL
         assert (
             asked(Gate.APPROVALS, plan=plan, approvals=(an_approval(), an_approval("eve"))).call
-            is Call.PASS
+            is GateVerdict.PASS
         )
 
     def test_a_session_name_makes_nobody_another_person(self):
@@ -282,14 +293,23 @@ class TestApprovals:
         myself = an_approval("ann", approver=a_session("admin", "bob"))
         other = an_approval("bob", approver=a_session("admin", "bob"))
 
-        assert asked(Gate.APPROVALS, plan=plan, approvals=(myself,), identity=me).call is Call.FAIL
-        assert asked(Gate.APPROVALS, plan=plan, approvals=(other,), identity=me).call is Call.PASS
+        assert (
+            asked(Gate.APPROVALS, plan=plan, approvals=(myself,), identity=me).call
+            is GateVerdict.FAIL
+        )
+        assert (
+            asked(Gate.APPROVALS, plan=plan, approvals=(other,), identity=me).call
+            is GateVerdict.PASS
+        )
 
     def test_without_four_eyes_ones_own_counts(self):
         """A plan that only wants its approvals written down takes the operator's own."""
         plan = plan_with(approvals=Approvals(required=1))
 
-        assert asked(Gate.APPROVALS, plan=plan, approvals=(an_approval("ann"),)).call is Call.PASS
+        assert (
+            asked(Gate.APPROVALS, plan=plan, approvals=(an_approval("ann"),)).call
+            is GateVerdict.PASS
+        )
 
 
 class TestOldTunnels:
@@ -303,7 +323,7 @@ class TestOldTunnels:
         seen = asked(Gate.OLD_TUNNELS, self.now(1))
 
         assert (seen.call, seen.observed) == (
-            Call.FAIL,
+            GateVerdict.FAIL,
             "vpn-old has 1 UP, 2 when planned",
         )
 
@@ -323,25 +343,25 @@ class TestOldTunnels:
         """A playbook can leave a connection out by name."""
         plan = plan_with(exceptions=Exceptions(connections=(OLD_VPN,)))
 
-        assert asked(Gate.OLD_TUNNELS, self.now(0), plan=plan).call is Call.PASS
+        assert asked(Gate.OLD_TUNNELS, self.now(0), plan=plan).call is GateVerdict.PASS
 
     def test_no_telemetry_is_unknown(self):
         """A connection that a look does not show is neither up nor down."""
         blank = msgspec.structs.replace(a_snapshot(), connections={})
 
-        assert asked(Gate.OLD_TUNNELS, blank).call is Call.UNKNOWN
+        assert asked(Gate.OLD_TUNNELS, blank).call is GateVerdict.UNKNOWN
 
 
 class TestCredentials:
     @pytest.mark.parametrize(
         ("credentials", "call"),
         [
-            (FOREVER, Call.PASS),
-            (Credentials(Renewal.BY_ITSELF, NOON), Call.PASS),
-            (Credentials(Renewal.BY_ITSELF), Call.PASS),
-            (Credentials(Renewal.BY_A_PERSON), Call.UNKNOWN),
-            (Credentials(Renewal.BY_A_PERSON, NIGHT.end), Call.FAIL),
-            (Credentials(Renewal.BY_A_PERSON, NIGHT.end + minutes(1)), Call.PASS),
+            (FOREVER, GateVerdict.PASS),
+            (Credentials(Renewal.BY_ITSELF, NOON), GateVerdict.PASS),
+            (Credentials(Renewal.BY_ITSELF), GateVerdict.PASS),
+            (Credentials(Renewal.BY_A_PERSON), GateVerdict.UNKNOWN),
+            (Credentials(Renewal.BY_A_PERSON, NIGHT.end), GateVerdict.FAIL),
+            (Credentials(Renewal.BY_A_PERSON, NIGHT.end + minutes(1)), GateVerdict.PASS),
         ],
     )
     def test_outlast_the_window(self, credentials, call):
@@ -353,7 +373,7 @@ class TestCredentials:
         assert found.call is call
 
     @pytest.mark.parametrize(
-        ("until", "call"), [(minutes(40), Call.FAIL), (minutes(41), Call.PASS)]
+        ("until", "call"), [(minutes(40), GateVerdict.FAIL), (minutes(41), GateVerdict.PASS)]
     )
     def test_without_a_window_outlast_the_way_back(self, until, call):
         """Without a window they have to last for a cutover and a rollback."""
@@ -365,11 +385,11 @@ class TestCredentials:
 @pytest.mark.parametrize(
     ("ahead", "call"),
     [
-        (timedelta(seconds=2), Call.PASS),
-        (-minutes(5), Call.PASS),
-        (minutes(5) + timedelta(seconds=1), Call.FAIL),
-        (-minutes(6), Call.FAIL),
-        (None, Call.UNKNOWN),
+        (timedelta(seconds=2), GateVerdict.PASS),
+        (-minutes(5), GateVerdict.PASS),
+        (minutes(5) + timedelta(seconds=1), GateVerdict.FAIL),
+        (-minutes(6), GateVerdict.FAIL),
+        (None, GateVerdict.UNKNOWN),
     ],
 )
 def test_the_clock_is_near_aws(ahead, call):
@@ -380,26 +400,28 @@ def test_the_clock_is_near_aws(ahead, call):
 class TestOwnPath:
     def test_an_endpoint_inside_the_vpc_is_reached_through_the_vpn(self):
         """An interface endpoint of EC2 in the VPC would be cut off with the VPN."""
-        seen = asked(Gate.OWN_PATH, paths=(Path("EC2", ("10.0.3.4",), "192.168.1.5"),))
+        seen = asked(Gate.OWN_PATH, paths=(NetworkPath("EC2", ("10.0.3.4",), "192.168.1.5"),))
 
-        assert seen.call is Call.FAIL
+        assert seen.call is GateVerdict.FAIL
         assert "10.0.3.4" in seen.observed
 
     def test_a_host_in_the_vpc_behind_a_default_route_to_the_gateway_is_cut_off(self):
         """A host of the VPC that reaches everything through the gateway loses AWS, too."""
         before = a_survey(route_tables=(a_table(BOTH, static={"0.0.0.0/0": OLD}),))
-        inside = (Path("STS", ("198.51.100.7",), "10.0.3.4"),)
+        inside = (NetworkPath("STS", ("198.51.100.7",), "10.0.3.4"),)
 
-        assert asked(Gate.OWN_PATH, plan=a_plan(before=before), paths=inside).call is Call.FAIL
-        assert asked(Gate.OWN_PATH, paths=inside).call is Call.PASS
+        assert (
+            asked(Gate.OWN_PATH, plan=a_plan(before=before), paths=inside).call is GateVerdict.FAIL
+        )
+        assert asked(Gate.OWN_PATH, paths=inside).call is GateVerdict.PASS
 
     def test_an_unknown_path_does_not_pass(self):
         """A name that does not resolve keeps the gate closed, and hides no path that is known."""
-        lost = Path("EC2", (), "")
-        through = Path("STS", ("10.0.3.4",), "192.168.1.5")
+        lost = NetworkPath("EC2", (), "")
+        through = NetworkPath("STS", ("10.0.3.4",), "192.168.1.5")
 
-        assert asked(Gate.OWN_PATH, paths=(lost, OUTSIDE)).call is Call.UNKNOWN
-        assert asked(Gate.OWN_PATH, paths=(lost, through)).call is Call.FAIL
+        assert asked(Gate.OWN_PATH, paths=(lost, OUTSIDE)).call is GateVerdict.UNKNOWN
+        assert asked(Gate.OWN_PATH, paths=(lost, through)).call is GateVerdict.FAIL
 
 
 class TestOtherRounds:
@@ -409,26 +431,26 @@ class TestOtherRounds:
 
         seen = in_the_cutover(plan, FORWARD, a_snapshot(), told(), (OUTSIDE,))
 
-        assert all(each.call is Call.PASS for each in seen)
+        assert all(each.call is GateVerdict.PASS for each in seen)
 
     def test_what_another_look_cannot_change_is_not_looked_at_twice(self):
         """Looks are repeated for what AWS may be late to show, and for nothing else."""
-        seen = to_be_seen(PLAN, FORWARD, a_snapshot(), told())
+        seen = observable_gates(PLAN, FORWARD, a_snapshot(), told())
 
-        assert all(each.call is Call.PASS for each in seen)
+        assert all(each.call is GateVerdict.PASS for each in seen)
 
     def test_finalize_wants_traffic_and_archives(self):
         """What deletes the old side asks whether the new one carries and the old is archived."""
         flows = a_snapshot(old="detached", new="attached", up=2, tables=_moved())
-        archived = told(Word.DEVICES_CONFIGURED, files=[OLD_VPN, NEW_VPN])
+        archived = told(Confirmation.DEVICES_CONFIGURED, files=[OLD_VPN, NEW_VPN])
 
         seen = before_finalize(PLAN, FORWARD, flows, archived, around())
 
-        assert [each.call for each in seen] == [Call.PASS] * 4
+        assert [each.call for each in seen] == [GateVerdict.PASS] * 4
         missing = before_finalize(PLAN, FORWARD, flows, told(files=[NEW_VPN]), around())
         assert "no configuration of vpn-old" in missing[1].observed
         down = before_finalize(PLAN, FORWARD, a_snapshot(), archived, around())
-        assert down[0].call is Call.FAIL
+        assert down[0].call is GateVerdict.FAIL
 
     def test_so_soon_after_the_cutover_a_tunnel_may_be_seen_as_it_was(self):
         """Within a consistency delay of the verification DOWN is no last word; later it is."""
@@ -436,14 +458,18 @@ class TestOtherRounds:
         early, late = (a_snapshot(begun=NOON + minutes(n)) for n in (1, 2))
         verified = told(verified=NOON)
 
-        assert tells_of_traffic(PLAN, FORWARD, flows, verified)
-        assert not tells_of_traffic(PLAN, FORWARD, early, verified)
-        assert tells_of_traffic(PLAN, FORWARD, late, verified)
-        assert tells_of_traffic(PLAN, FORWARD, early, told())
+        assert traffic_reading_final(PLAN, FORWARD, flows, verified)
+        assert not traffic_reading_final(PLAN, FORWARD, early, verified)
+        assert traffic_reading_final(PLAN, FORWARD, late, verified)
+        assert traffic_reading_final(PLAN, FORWARD, early, told())
 
     @pytest.mark.parametrize(
         ("after", "call"),
-        [(minutes(-1), Call.FAIL), (minutes(0), Call.PASS), (minutes(180), Call.FAIL)],
+        [
+            (minutes(-1), GateVerdict.FAIL),
+            (minutes(0), GateVerdict.PASS),
+            (minutes(180), GateVerdict.FAIL),
+        ],
     )
     def test_finalize_has_a_window_of_its_own(self, after, call):
         """A plan may say when the old side is deleted, and whether that is approved again."""
@@ -453,7 +479,7 @@ class TestOtherRounds:
 
         seen = before_finalize(plan, FORWARD, a_snapshot(), told(), around(now=NOON + after))
 
-        assert (seen[2].call, seen[3].call) == (call, Call.FAIL)
+        assert (seen[2].call, seen[3].call) == (call, GateVerdict.FAIL)
 
 
 def _moved():
@@ -475,7 +501,7 @@ class TestForcing:
             for each in forced(seen, [Force(Gate.CLOCK, "NTP is late"), Force(Gate.WINDOW, "x")])
         }
 
-        assert found[Gate.CLOCK].call is Call.UNKNOWN
+        assert found[Gate.CLOCK].call is GateVerdict.UNKNOWN
         assert found[Gate.CLOCK].forced == "NTP is late"
         assert found[Gate.CLOCK].lets_through
         assert not found[Gate.WINDOW].forced, "an open gate needs no force"
@@ -485,9 +511,9 @@ class TestForcing:
         """Where going on would take the way back away, or could only fail, no reason is enough."""
         down = with_facts(
             {
-                Existence(OLD_VPN): State.DELETING,
-                Existence(GATEWAY_ROLE): State.PENDING,
-                Existence(role_of(OLD_VPN)): State.PENDING,
+                Existence(OLD_VPN): ResourceState.DELETING,
+                Existence(GATEWAY_ROLE): ResourceState.PENDING,
+                Existence(role_of(OLD_VPN)): ResourceState.PENDING,
             }
         )
         seen = (

@@ -44,7 +44,10 @@ WORLDS: dict[str, tuple[Survey, Decisions]] = {
     "two connections and an edge table": (TWO, Decisions()),
     "a test VPC": (a_survey(), Decisions(test_vpc=TestVpc("172.31.0.0/24"))),
 }
-JOURNEYS: dict[str, Callable[[Runner], object]] = {"apply": Runner.forward, "rollback": Runner.back}
+JOURNEYS: dict[str, Callable[[Runner], object]] = {
+    "apply": Runner.apply,
+    "rollback": Runner.rollback,
+}
 ENDS = {"apply": RunStatus.CUT_OVER, "rollback": RunStatus.ROLLED_BACK}
 
 

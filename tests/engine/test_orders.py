@@ -11,8 +11,8 @@ from tests.support.builders import BOTH, OLD, VPC
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.commands import cli
 from vpnmigrate.engine.pause import LONGEST_REST
-from vpnmigrate.errors import BackedOutError, DriftError, HeldError, InterruptedRunError
-from vpnmigrate.journal import Traffic, Wish
+from vpnmigrate.errors import DriftError, HeldError, InterruptedRunError, RolledBackError
+from vpnmigrate.journal import Hold, Traffic
 from vpnmigrate.journal.records import (
     AbortAsked,
     BaselineTaken,
@@ -58,8 +58,8 @@ class Second(Lookout):
             self._stage.letters.append(self._order)  # type: ignore[arg-type]
             self._order = None
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        super().waits(step, why, waited, limit)
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().on_wait(step, why, waited, limit)
         if "paused by" in why:
             self.changes_at_rest = self.intents
             if waited >= self._rests and not self._stage.letters:
@@ -160,7 +160,7 @@ class TestPause:
             stage.forward(lookout=Second(stage, begins(2), PAUSE))
 
         assert stage.clock.now() - stage.entries[0].at >= LONGEST_REST
-        assert stage.state.order.wish is Wish.PAUSED
+        assert stage.state.order.wish is Hold.PAUSED
 
     def test_a_signal_ends_the_rest(self, stage):
         """Ctrl-C works on a resting run, which stays paused."""
@@ -171,7 +171,7 @@ class TestPause:
         with pytest.raises(InterruptedRunError):
             stage.forward(lookout=Second(stage, begins(2), PAUSE, interrupt))
 
-        assert stage.state.order.wish is Wish.PAUSED
+        assert stage.state.order.wish is Hold.PAUSED
 
     def test_apply_on_a_paused_run_is_held_and_names_who_paused_it(self, stage):
         """A pause outlives its process: the next one begins nothing before continue."""
@@ -237,7 +237,7 @@ class TestAbort:
     @pytest.mark.parametrize("when", [*map(settles, (7, 8, 9)), is_a(OutageBegan)])
     def test_in_the_cutover_the_run_turns_back(self, stage, when):
         """The old gateway is back, the new side is kept for another attempt, and it says who."""
-        with pytest.raises(BackedOutError, match=r"aborted by bob.*has been rolled back"):
+        with pytest.raises(RolledBackError, match=r"aborted by bob.*has been rolled back"):
             stage.forward(lookout=Second(stage, when, ABORT))
 
         state = stage.state
@@ -251,7 +251,7 @@ class TestAbort:
         """As long as step 10 waits for the old tunnels, an abort means what it says."""
         stage = Stage(tmp_path, decisions=Decisions(old_tunnels=OldTunnels.DISABLE))
 
-        with pytest.raises(BackedOutError):
+        with pytest.raises(RolledBackError):
             stage.forward(lookout=Second(stage, is_a(TrafficVerified), ABORT))
 
         assert stage.state.traffic is Traffic.OLD

@@ -11,7 +11,7 @@ from tests.engine.test_degraded import OneTunnel
 from tests.support.stage import Stage
 from vpnmigrate.errors import DidNotSettleError, HeldError
 from vpnmigrate.model.decisions import Decisions, Waits
-from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
 SECOND = timedelta(seconds=1)
 
@@ -23,7 +23,7 @@ def waits_for(stage: Stage, words: str) -> list[timedelta]:
 
 def staged_until(stage: Stage, step: int) -> None:
     with pytest.raises(HeldError):
-        stage.run(lambda runner: runner.forward(until=step))
+        stage.run(lambda runner: runner.apply(until=step))
 
 
 def test_after_an_act_it_looks_at_once_and_then_with_patience(tmp_path):
@@ -41,7 +41,7 @@ def test_after_an_act_it_looks_at_once_and_then_with_patience(tmp_path):
 
 def test_what_aws_puts_off_is_no_act(tmp_path):
     """A throttled call is not asked for again every second, and the wait says what came of it."""
-    throttle = Fault("CreateVpnConnection", Kind.THROTTLE, times=3)
+    throttle = Fault("CreateVpnConnection", FaultKind.THROTTLE, times=3)
     stage = Stage(tmp_path, faults=Faults([throttle]))
     staged_until(stage, 3)
 

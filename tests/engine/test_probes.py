@@ -23,8 +23,16 @@ from vpnmigrate.local.probes import Prober
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import Decisions, Waits
-from vpnmigrate.model.probes import Command, Connect, Moment, Tally, counted, missed, probe_from
-from vpnmigrate.report.progress import probes_told
+from vpnmigrate.model.probes import (
+    CommandProbe,
+    ConnectProbe,
+    ProbeEvent,
+    ProbeStats,
+    counted,
+    missed,
+    probe_from,
+)
+from vpnmigrate.report.progress import probe_lines
 
 SECOND = timedelta(seconds=1)
 PATIENCE = 30
@@ -35,12 +43,12 @@ class TestReading:
     @pytest.mark.parametrize(
         ("text", "aim"),
         [
-            ("10.1.0.5:22", Connect("10.1.0.5", 22)),
-            ("files.example.net:443", Connect("files.example.net", 443)),
-            ("[2001:db8::5]:22", Connect("2001:db8::5", 22)),
-            ("ping -c 1 -W 1 10.1.0.5", Command(("ping", "-c", "1", "-W", "1", "10.1.0.5"))),
-            ("./try 'a b'", Command(("./try", "a b"))),
-            ("./try $(id) $HOME", Command(("./try", "$(id)", "$HOME"))),
+            ("10.1.0.5:22", ConnectProbe("10.1.0.5", 22)),
+            ("files.example.net:443", ConnectProbe("files.example.net", 443)),
+            ("[2001:db8::5]:22", ConnectProbe("2001:db8::5", 22)),
+            ("ping -c 1 -W 1 10.1.0.5", CommandProbe(("ping", "-c", "1", "-W", "1", "10.1.0.5"))),
+            ("./try 'a b'", CommandProbe(("./try", "a b"))),
+            ("./try $(id) $HOME", CommandProbe(("./try", "$(id)", "$HOME"))),
         ],
     )
     def test_is_an_address_with_a_port_or_a_command_without_a_shell(self, text, aim):
@@ -59,21 +67,23 @@ class TestReading:
 class TestCounting:
     def test_counts_what_was_sent_and_lost_and_since_when(self):
         """A tally knows totals, its state with its beginning, and the first and last loss."""
-        tally = Tally("p")
+        tally = ProbeStats("p")
         for second, answered in enumerate([True, False, False, True]):
             tally = counted(tally, NOON + second * SECOND, answered=answered)
 
-        assert tally == Tally("p", 4, 2, True, NOON + 3 * SECOND, NOON + SECOND, NOON + 2 * SECOND)
+        assert tally == ProbeStats(
+            "p", 4, 2, True, NOON + 3 * SECOND, NOON + SECOND, NOON + 2 * SECOND
+        )
 
     def test_what_never_worked_is_only_reported(self):
         """Only a probe that worked before step 7 is missed when it does not answer."""
-        down = counted(Tally("p"), NOON, answered=False)
+        down = counted(ProbeStats("p"), NOON, answered=False)
 
         assert missed([down], []) == ()
         assert missed([down], ["p"]) == ("probe p worked before step 7 and does not now",)
 
 
-def until(prober: Prober, sent: int) -> tuple[Tally, ...]:
+def until(prober: Prober, sent: int) -> tuple[ProbeStats, ...]:
     """Wait until each probe was sent *sent* times."""
     give_up = time.monotonic() + PATIENCE
     while any(t.sent < sent for t in prober.tallies()) and time.monotonic() < give_up:
@@ -93,7 +103,7 @@ class TestProber:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
             prober = Prober(SteadyClock(), run, {}, extra=["127.0.0.1:1"])
-            prober.begin([Tally(f"127.0.0.1:{port}")])
+            prober.begin([ProbeStats(f"127.0.0.1:{port}")])
             closed, opened = sorted(until(prober, 1), key=lambda t: t.probe)
             prober.end()
 
@@ -131,7 +141,7 @@ class TestProber:
         endless = f"{sys.executable} -c 'import time; time.sleep(600)'"
         prober = Prober(SteadyClock(), run, {})
 
-        prober.begin([Tally(endless)])
+        prober.begin([ProbeStats(endless)])
         (tally,) = until(prober, 1)
         prober.end()
         assert tally.works is False
@@ -140,7 +150,7 @@ class TestProber:
         """A resumed run adds to the losses that its journal knows."""
         answers = iter([True])
         prober = Prober(SteadyClock(), run, {}, attempt=lambda _: next(answers, True))
-        prober.begin([Tally("10.1.0.5:22", 60, 12, first_loss=NOON, last_loss=NOON + SECOND)])
+        prober.begin([ProbeStats("10.1.0.5:22", 60, 12, first_loss=NOON, last_loss=NOON + SECOND)])
         (tally,) = until(prober, 61)
         prober.end()
 
@@ -149,11 +159,11 @@ class TestProber:
     def test_a_way_back_in_the_same_process_is_probed_too(self, run):
         """Begun again after its end, it sends again, and adds to what it is given."""
         prober = Prober(SteadyClock(), run, {}, attempt=lambda _: True)
-        prober.begin([Tally("10.1.0.5:22")])
+        prober.begin([ProbeStats("10.1.0.5:22")])
         until(prober, 1)
         prober.end()
 
-        prober.begin([Tally("10.1.0.5:22", 60, 12)])
+        prober.begin([ProbeStats("10.1.0.5:22", 60, 12)])
         (tally,) = until(prober, 61)
         prober.end()
 
@@ -166,14 +176,14 @@ class Scripted:
     def __init__(self, stage: Stage, dead: Iterable[str] = ()) -> None:
         self._stage = stage
         self._dead = frozenset(dead)
-        self._tallies: dict[str, Tally] = {}
+        self._tallies: dict[str, ProbeStats] = {}
         self.broken = False
         self.ended = False
 
-    def begin(self, known: Iterable[Tally]) -> None:
+    def begin(self, known: Iterable[ProbeStats]) -> None:
         self._tallies = {tally.probe: tally for tally in known}
 
-    def tallies(self) -> tuple[Tally, ...]:
+    def tallies(self) -> tuple[ProbeStats, ...]:
         kinds = [type(e.record) for e in self._stage.journal.entries]
         down = kinds.count(OutageBegan) > kinds.count(OutageEnded)
         settled = self.broken or (down and not self._new_tunnels())
@@ -186,7 +196,7 @@ class Scripted:
         return any("hold steady" in why for why in self._stage.lookout.waits_seen)
 
     def forget_counts(self) -> None:
-        self._tallies = {name: Tally(name, works=t.works) for name, t in self._tallies.items()}
+        self._tallies = {name: ProbeStats(name, works=t.works) for name, t in self._tallies.items()}
 
     def end(self) -> None:
         self.ended = True
@@ -195,8 +205,8 @@ class Scripted:
 class Mender(Lookout):
     """Lets the probes work again once they are all that is lacking."""
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        super().waits(step, why, waited, limit)
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().on_wait(step, why, waited, limit)
         if step == 10 and why.startswith("probe"):
             self.waits_seen.append("10: hold steady")
 
@@ -217,7 +227,7 @@ class TestInARun:
 
         found = stage.records(Probed)
         assert stage.state.status is RunStatus.CUT_OVER
-        assert (found[0].moment, found[-1].moment) == (Moment.BEFORE, Moment.END)
+        assert (found[0].moment, found[-1].moment) == (ProbeEvent.BEFORE, ProbeEvent.END)
         assert len(found) < 8
         assert stage.state.proven_probes == {self.PROBE}
         assert stage.state.probes[self.PROBE].lost > 0
@@ -241,7 +251,7 @@ class TestInARun:
         class Breaker(Lookout):
             """Breaks the probe's target while traffic is down."""
 
-            def saw(self, entry):
+            def on_entry(self, entry):
                 probes.broken |= isinstance(entry.record, OutageBegan)
 
         with pytest.raises(Exception, match=r"probe .* worked before step 7"):
@@ -257,7 +267,7 @@ class TestInARun:
         probes = Scripted(stage)
         probes.broken = True
 
-        stage.run(Runner.back, probes=probes)
+        stage.run(Runner.rollback, probes=probes)
 
         assert stage.state.status is RunStatus.ROLLED_BACK
         assert stage.state.probes[self.PROBE].works is False
@@ -266,16 +276,16 @@ class TestInARun:
         """After a way back both are told, and clearing away or finalizing forgets neither."""
         stage = self.stage(tmp_path)
         forward = stage.forward(probes=Scripted(stage), lookout=Mender())
-        back = stage.run(lambda r: r.back(keep_new=True), probes=Scripted(stage))
-        cleaned = stage.run(Runner.back, probes=Scripted(stage))
+        back = stage.run(lambda r: r.rollback(keep_new=True), probes=Scripted(stage))
+        cleaned = stage.run(Runner.rollback, probes=Scripted(stage))
 
-        told = "; ".join(probes_told(cleaned))
+        told = "; ".join(probe_lines(cleaned))
         assert back.probes_forward == forward.probes
         assert back.probes[self.PROBE].sent > 0
         assert (cleaned.probes_forward, cleaned.probes) == (forward.probes, back.probes)
         assert told.startswith(f"on the way forward: {self.PROBE}")
         assert f"on the way back: {self.PROBE}" in told
-        assert "on the way" not in "; ".join(probes_told(forward))
+        assert "on the way" not in "; ".join(probe_lines(forward))
 
     def test_nothing_is_sent_before_the_cutover(self, tmp_path):
         """Staging days ahead sends no probe."""
@@ -283,7 +293,7 @@ class TestInARun:
         probes = Scripted(stage)
 
         with pytest.raises(Exception, match="staged"):
-            stage.run(lambda runner: runner.forward(until=6), probes=probes)
+            stage.run(lambda runner: runner.apply(until=6), probes=probes)
 
         assert probes.tallies() == ()
         assert stage.records(Probed) == []

@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.builders import NOON, OLD, minutes
 from tests.support.stage import Lookout
-from vpnmigrate.engine.execute import Done
-from vpnmigrate.engine.recorder import Logbook
-from vpnmigrate.engine.retries import CLAIM_REMOVAL_LIMIT, Patience
+from vpnmigrate.engine.execute import ChangeResult
+from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.engine.retries import CLAIM_REMOVAL_LIMIT, RetryPolicy
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import DirectionTaken, Noted
@@ -47,15 +47,15 @@ class Bearing:
         self.clock = VirtualClock(NOON)
         self.journal = MemoryJournal(self.clock)
         self.claimant = Claimant()
-        book = Logbook(self.journal, Lookout())
+        book = RunRecorder(self.journal, Lookout())
         book.write(DirectionTaken(direction, 1))
-        self.patience = Patience(book, self.claimant, self.clock)  # type: ignore[arg-type]
+        self.patience = RetryPolicy(book, self.claimant, self.clock)  # type: ignore[arg-type]
 
     def bears(self, outcome, change=CHANGE, step=STEP, *, outage=False):
-        return self.patience.judge(step, Done(change, outcome), outage=outage) is None
+        return self.patience.decide(step, ChangeResult(change, outcome), outage=outage) is None
 
     def error(self, outcome, change=CHANGE, *, outage=False):
-        return self.patience.judge(STEP, Done(change, outcome), outage=outage)
+        return self.patience.decide(STEP, ChangeResult(change, outcome), outage=outage)
 
     def is_due(self, change=CHANGE):
         return change in self.patience.due([change])

@@ -22,32 +22,32 @@ from tests.support.builders import (
 )
 from tests.support.stage import Lookout, Nobody, Stage
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.engine.ports import Path as HostPath
+from vpnmigrate.engine.ports import NetworkPath as HostPath
 from vpnmigrate.errors import (
-    BackedOutError,
     ChangeRefusedError,
     ClaimedError,
     DidNotSettleError,
     DriftError,
+    ExternalChangeError,
     HeldError,
     InterruptedRunError,
-    OtherHandError,
+    RolledBackError,
     StepError,
     WrongAccountError,
 )
-from vpnmigrate.journal import Traffic, going_on
+from vpnmigrate.journal import Traffic, resume_command
 from vpnmigrate.journal.records import (
     Answered,
     BaselineTaken,
     DirectionTaken,
     Entry,
+    ExternalChange,
     Finished,
     Held,
     Intended,
-    OtherHand,
+    OperatorConfirmed,
     OutageBegan,
     OutageEnded,
-    Spoken,
     TrafficVerified,
 )
 from vpnmigrate.journal.state import RunStatus
@@ -62,10 +62,10 @@ from vpnmigrate.model.changes import (
 from vpnmigrate.model.decisions import BackOut, Decisions, OldTunnels, TestVpc, Waits
 from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 from vpnmigrate.sandbox.client.boto import session_for
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 READS = ("Describe", "Get", "List")
 
@@ -109,7 +109,7 @@ class TestDoors:
             stage.back()
 
         assert plain.entries == real.entries
-        assert plain.look() == real.look()
+        assert plain.observe() == real.observe()
 
 
 class TestForward:
@@ -224,7 +224,7 @@ class TestHolds:
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.forward(until=6))
 
-        assert str(going_on(stage.state, MIGRATION, ())) == f"vpnmigrate apply {MIGRATION}"
+        assert str(resume_command(stage.state, MIGRATION, ())) == f"vpnmigrate apply {MIGRATION}"
         assert stage.state.attempt == 1
 
     def test_who_goes_on_without_staging_is_not_held_to_it(self, stage):
@@ -260,7 +260,7 @@ class TestHolds:
         with pytest.raises(HeldError):
             stage.forward(people=Nobody())
         asked = stage.calls.count("AskOperator")
-        stage.letters.append(Spoken(Word.DEVICES_CONFIGURED, "ann", "desk"))
+        stage.letters.append(OperatorConfirmed(Confirmation.DEVICES_CONFIGURED, "ann", "desk"))
 
         with pytest.raises(HeldError, match="staged"):
             stage.run(lambda runner: runner.forward(until=6), people=Nobody())
@@ -271,7 +271,7 @@ class TestHolds:
         """In the outage the run keeps looking for tunnels even without a person at the prompt."""
         stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=timedelta(minutes=5))))
         with pytest.raises(HeldError):
-            stage.run(lambda runner: runner.forward(until=9))
+            stage.run(lambda runner: runner.apply(until=9))
 
         with pytest.raises(DidNotSettleError) as late:
             stage.forward(people=Nobody())
@@ -365,12 +365,12 @@ class TestBack:
         """A rollback after any step restores every configuration fact and leaves nothing behind."""
         stage = Stage(tmp_path)
         with pytest.raises(HeldError):
-            stage.run(lambda runner: runner.forward(until=boundary))
+            stage.run(lambda runner: runner.apply(until=boundary))
 
         state = stage.back()
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert stage.look().ours == {}
+        assert stage.observe().ours == {}
         assert stage.differences() == ()
         assert state.traffic is Traffic.OLD
 
@@ -432,7 +432,7 @@ class TestBack:
 
         (finished,) = [r for r in stage.records(Finished) if r.direction == "back"]
         assert any("rtb-both" in line and "deleted" in line for line in finished.lost)
-        assert stage.records(OtherHand)
+        assert stage.records(ExternalChange)
         assert stage.look().propagates(MAIN, OLD) == "on"
 
 
@@ -444,7 +444,9 @@ class TestOtherHands:
         stage.do("DeleteVpnGateway", VpnGatewayId=stage.new_gateway)
         stage.clock.sleep(timedelta(minutes=5))
 
-        with pytest.raises(OtherHandError, match="somebody else changed what this run") as found:
+        with pytest.raises(
+            ExternalChangeError, match="somebody else changed what this run"
+        ) as found:
             stage.forward()
 
         assert (found.value.step, found.value.outage) == (1, False)
@@ -465,7 +467,7 @@ class TestOtherHands:
 
 
 class TestFaults:
-    @pytest.mark.parametrize("kind", [Kind.LOST_ANSWER, Kind.SERVER_ERROR_AFTER])
+    @pytest.mark.parametrize("kind", [FaultKind.LOST_ANSWER, FaultKind.SERVER_ERROR_AFTER])
     @pytest.mark.parametrize("action", ["CreateVpnGateway", "CreateVpnConnection"])
     def test_a_lost_answer_creates_nothing_twice(self, tmp_path, action, kind):
         """Case 22: after an unknown outcome the tag is searched before anything is repeated."""
@@ -473,11 +475,11 @@ class TestFaults:
 
         assert stage.forward().status is RunStatus.CUT_OVER
         assert stage.calls.count(action) == 1
-        assert stage.look().owned.twins == ()
+        assert stage.observe().owned.twins == ()
 
     def test_a_creation_that_never_happened_is_repeated_after_the_delay(self, tmp_path):
         """Case 22: when belief allows it, a creation without effect is sent again."""
-        stage = Stage(tmp_path, faults=Faults([Fault("CreateVpnGateway", Kind.SERVER_ERROR)]))
+        stage = Stage(tmp_path, faults=Faults([Fault("CreateVpnGateway", FaultKind.SERVER_ERROR)]))
 
         assert stage.forward().status is RunStatus.CUT_OVER
         intents = [
@@ -509,7 +511,7 @@ class TestFaults:
     )
     def test_what_passes_is_waited_for(self, tmp_path, action, code, message):
         """Cases 23, 43, 45, 47, 49, 52: refusals that pass are tried again within their limit."""
-        fault = Fault(action, Kind.REFUSED, times=3, code=code, message=message)
+        fault = Fault(action, FaultKind.REFUSED, times=3, code=code, message=message)
         stage = Stage(tmp_path, faults=Faults([fault]))
 
         assert stage.forward().status is RunStatus.CUT_OVER
@@ -518,7 +520,7 @@ class TestFaults:
         """Case 23: the same code with another message is a quota, and final."""
         fault = Fault(
             "CreateVpnGateway",
-            Kind.REFUSED,
+            FaultKind.REFUSED,
             times=0,
             code="VpnGatewayLimitExceeded",
             message="The maximum number of virtual private gateways has been reached.",
@@ -535,7 +537,7 @@ class TestFaults:
         """A refusal that never passes ends the wait and says so."""
         fault = Fault(
             "EnableVgwRoutePropagation",
-            Kind.REFUSED,
+            FaultKind.REFUSED,
             times=0,
             code="Gateway.NotAttached",
             message="not attached",
@@ -550,7 +552,9 @@ class TestFaults:
 
     def test_a_permission_withdrawn_in_the_outage_says_so(self, tmp_path):
         """A refusal for good in the outage is stuck: a person must act and is told where."""
-        stage = Stage(tmp_path, faults=Faults([Fault("AttachVpnGateway", Kind.DENIED, times=0)]))
+        stage = Stage(
+            tmp_path, faults=Faults([Fault("AttachVpnGateway", FaultKind.DENIED, times=0)])
+        )
 
         with pytest.raises(ChangeRefusedError, match="AttachVpnGateway") as denied:
             stage.forward()
@@ -563,7 +567,9 @@ class TestFaults:
         """Reads that fail in the outage are repeated; the run goes on when they work again."""
         stage = Stage(
             tmp_path,
-            faults=Faults([Fault("DescribeRouteTables", Kind.EXPIRED_TOKEN, nth=20, times=15)]),
+            faults=Faults(
+                [Fault("DescribeRouteTables", FaultKind.EXPIRED_TOKEN, nth=20, times=15)]
+            ),
         )
 
         assert stage.forward().status is RunStatus.CUT_OVER
@@ -583,13 +589,13 @@ class TestFaults:
 
         if way == "apply":
             assert stage.forward().status is RunStatus.CUT_OVER
-            now, new = stage.look(), stage.new_gateway
+            now, new = stage.observe(), stage.new_gateway
             assert now.attachment(new, VPC) is Attachment.ATTACHED
             assert now.route(BOTH, "192.168.0.0/16") == new
             assert now.owned.twins == ()
         else:
             assert stage.back().status is RunStatus.ROLLED_BACK
-            assert stage.look().ours == {}
+            assert stage.observe().ours == {}
             assert stage.differences() == ()
 
 
@@ -599,10 +605,10 @@ class TestBackOut:
         stage = Stage(
             tmp_path,
             decisions=Decisions(back_out=BackOut.ROLL_BACK, old_tunnels=OldTunnels.LEAVE),
-            faults=Faults([Fault("AttachVpnGateway", Kind.DENIED)]),
+            faults=Faults([Fault("AttachVpnGateway", FaultKind.DENIED)]),
         )
 
-        with pytest.raises(BackedOutError, match="rolled it back"):
+        with pytest.raises(RolledBackError, match="rolled it back"):
             stage.forward()
 
         assert stage.state.status is RunStatus.ROLLED_BACK
@@ -615,14 +621,14 @@ class TestBackOut:
         stage = Stage(
             tmp_path,
             decisions=Decisions(back_out=BackOut.ROLL_BACK, old_tunnels=OldTunnels.LEAVE),
-            faults=Faults([Fault("AttachVpnGateway", Kind.DENIED)]),
+            faults=Faults([Fault("AttachVpnGateway", FaultKind.DENIED)]),
         )
 
         def table_of_others(entry: Entry) -> None:
             if isinstance(entry.record, OutageBegan):
                 stage.do("DeleteRouteTable", RouteTableId=BOTH)
 
-        with pytest.raises(BackedOutError) as caught:
+        with pytest.raises(RolledBackError) as caught:
             stage.forward(lookout=Lookout(table_of_others))
 
         assert "gone by another hand" in caught.value.advice
@@ -633,7 +639,7 @@ class TestBackOut:
         stage = Stage(
             tmp_path,
             decisions=Decisions(back_out=BackOut.ROLL_BACK),
-            faults=Faults([Fault("CreateVpnGateway", Kind.DENIED)]),
+            faults=Faults([Fault("CreateVpnGateway", FaultKind.DENIED)]),
         )
 
         with pytest.raises(ChangeRefusedError):
@@ -648,7 +654,7 @@ class TestWithoutJournal:
         """Plan and tags alone are enough to finish what another machine began."""
         stage = Stage(tmp_path)
         with pytest.raises(HeldError):
-            stage.run(lambda runner: runner.forward(until=boundary))
+            stage.run(lambda runner: runner.apply(until=boundary))
 
         state = stage.forward(blind=True, holder="bob@spare", outranks="ann@desk")
 
@@ -659,13 +665,13 @@ class TestWithoutJournal:
         )
         if boundary >= 8:
             asked = [c.word for c in stage.intended if isinstance(c, AskOperator)]
-            assert Word.DEVICES_CONFIGURED not in asked
+            assert Confirmation.DEVICES_CONFIGURED not in asked
 
     def test_an_outage_begun_under_a_lost_journal_is_called_at_least_as_long(self, tmp_path):
         """Nobody knows when the dead laptop's outage began: its length is a lower bound."""
         stage = Stage(tmp_path)
         with pytest.raises(HeldError):
-            stage.run(lambda runner: runner.forward(until=7))
+            stage.run(lambda runner: runner.apply(until=7))
 
         state = stage.forward(blind=True, holder="bob@spare", outranks="ann@desk")
 
@@ -678,12 +684,12 @@ class TestWithoutJournal:
         """Plan and tags alone are enough to go back."""
         stage = Stage(tmp_path)
         with pytest.raises(HeldError):
-            stage.run(lambda runner: runner.forward(until=boundary))
+            stage.run(lambda runner: runner.apply(until=boundary))
 
         state = stage.back(blind=True, holder="bob@spare", outranks="ann@desk")
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert stage.look().ours == {}
+        assert stage.observe().ours == {}
         assert stage.differences() == ()
 
 
@@ -752,7 +758,7 @@ class TestVariants:
 
         assert stage.forward().status is RunStatus.CUT_OVER
         assert stage.back().status is RunStatus.ROLLED_BACK
-        assert stage.look().ours == {}
+        assert stage.observe().ours == {}
         assert stage.differences() == ()
 
     def test_with_a_test_vpc(self, tmp_path):
@@ -760,7 +766,7 @@ class TestVariants:
         stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
 
         assert stage.forward().status is RunStatus.CUT_OVER
-        assert set(stage.look().ours) == {"gateway", f"connection/{OLD_VPN}"}
+        assert set(stage.observe().ours) == {"gateway", f"connection/{OLD_VPN}"}
         attached = [c for c in stage.intended if isinstance(c, AttachVpnGateway)]
         assert [c.vpc == VPC for c in attached] == [False, True]
 

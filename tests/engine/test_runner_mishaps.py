@@ -50,10 +50,10 @@ from vpnmigrate.model.changes import (
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
 from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.facts import ABSENT, Claim
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 
 @pytest.fixture
@@ -111,7 +111,9 @@ class TestHolding:
 
         class Slow(DeviceEngineer):
             def ask(self, task):
-                late = isinstance(task, AskOperator) and task.word is Word.OLD_TUNNELS_DISABLED
+                late = (
+                    isinstance(task, AskOperator) and task.word is Confirmation.OLD_TUNNELS_DISABLED
+                )
                 return None if late else super().ask(task)
 
         stage = Stage(tmp_path)
@@ -131,7 +133,7 @@ class TestFalseEnds:
         class Clumsy(DeviceEngineer):
             def ask(self, task):
                 word = super().ask(task)
-                if word is Word.OLD_TUNNELS_DISABLED:
+                if word is Confirmation.OLD_TUNNELS_DISABLED:
                     _, new = self._connections()
                     for connection in new:
                         stage.world.devices.disable(connection)
@@ -158,8 +160,8 @@ class TestFalseEnds:
         """Minutes of throttling do not use up the time a gateway has to become known."""
         create = "CreateVpnConnection"
         faults = [
-            Fault(create, Kind.THROTTLE, times=60),
-            Fault(create, Kind.REFUSED, 61, 4, "InvalidVpnGatewayID.NotFound", "not known"),
+            Fault(create, FaultKind.THROTTLE, times=60),
+            Fault(create, FaultKind.REFUSED, 61, 4, "InvalidVpnGatewayID.NotFound", "not known"),
         ]
         stage = Stage(tmp_path, faults=Faults(faults))
 
@@ -170,9 +172,9 @@ class TestFalseEnds:
         create = "CreateVpnConnection"
         busy = ("VpnConnectionLimitExceeded", "maximum number of mutating objects")
         faults = [
-            Fault(create, Kind.TIMED_OUT),
-            Fault(create, Kind.REFUSED, 2, 100, *busy),
-            Fault(create, Kind.TIMED_OUT, 102),
+            Fault(create, FaultKind.TIMED_OUT),
+            Fault(create, FaultKind.REFUSED, 2, 100, *busy),
+            Fault(create, FaultKind.TIMED_OUT, 102),
         ]
         stage = Stage(tmp_path, faults=Faults(faults))
 
@@ -191,7 +193,7 @@ class TestPutOff:
         """Outside the outage, what AWS puts off is not sent again every second."""
         fault = Fault(
             "CreateVpnGateway",
-            Kind.REFUSED,
+            FaultKind.REFUSED,
             times=5,
             code="VpnGatewayLimitExceeded",
             message="maximum number of mutating objects",
@@ -211,7 +213,7 @@ class TestPutOff:
     def test_a_throttled_claim_is_taken_off_all_the_same(self, stage):
         """A rollback leaves no claim behind because AWS was busy for a moment."""
         stage.forward()
-        stage.faults = Faults([Fault("DeleteTags", Kind.THROTTLE, times=3)])
+        stage.faults = Faults([Fault("DeleteTags", FaultKind.THROTTLE, times=3)])
 
         assert stage.back().status is RunStatus.ROLLED_BACK
         assert stage.look().value(Claim(OLD)) == ABSENT
@@ -252,7 +254,7 @@ class TestOtherHandsAndResuming:
         """A route that a stale describe still shows and EC2 no longer knows is named, not fatal."""
         fault = Fault(
             "ReplaceRoute",
-            Kind.REFUSED,
+            FaultKind.REFUSED,
             nth=1,
             times=3,
             code="InvalidParameterValue",
@@ -394,8 +396,8 @@ class TestTurningRound:
 
         assert state.status is RunStatus.CUT_OVER
         asked = [c.word for c in stage.intended[before:] if isinstance(c, AskOperator)]
-        assert Word.DEVICES_CONFIGURED not in asked
-        assert Word.TEST_PASSED not in asked
+        assert Confirmation.DEVICES_CONFIGURED not in asked
+        assert Confirmation.TEST_PASSED not in asked
         elsewhere = [
             c for c in stage.intended[before:] if isinstance(c, AttachVpnGateway) and c.vpc != VPC
         ]
@@ -476,7 +478,7 @@ class TestNothingToGoBackTo:
 def test_a_turn_back_that_is_turned_again_prepares_nothing_anew(stage):
     """Once the cutover has begun steps 2 to 6 are history, in another attempt as well."""
     held_after(stage, 8)
-    stage.faults = Faults([Fault("DetachVpnGateway", Kind.KILL_BEFORE)])
+    stage.faults = Faults([Fault("DetachVpnGateway", FaultKind.KILL_BEFORE)])
     with pytest.raises(Killed):
         stage.back()
     stage.faults = None
@@ -547,7 +549,7 @@ class TestRetiring:
     def test_killed_while_the_old_gateway_goes_it_can_be_finished(self, stage):
         """A finalize that died after its last deletion comes to its end when it is resumed."""
         stage.forward()
-        stage.faults = Faults([Fault("DeleteVpnGateway", Kind.KILL_AFTER)])
+        stage.faults = Faults([Fault("DeleteVpnGateway", FaultKind.KILL_AFTER)])
         with pytest.raises(Killed):
             stage.run(lambda runner: runner.retire(delete_old_gateway=True))
         stage.faults = None
@@ -561,7 +563,7 @@ class TestRetiring:
 class TestOutageAccounting:
     def test_a_first_call_that_is_refused_interrupts_nothing(self, tmp_path):
         """If AWS refuses the very first interrupting calls, traffic flows as before."""
-        faults = Faults([Fault("DisableVgwRoutePropagation", Kind.DENIED, times=0)])
+        faults = Faults([Fault("DisableVgwRoutePropagation", FaultKind.DENIED, times=0)])
         stage = Stage(tmp_path, faults=faults)
 
         with pytest.raises(ChangeRefusedError) as refused:
@@ -590,14 +592,14 @@ class TestWithoutJournal:
             stage.forward(
                 people=Nobody(),
                 blind=True,
-                adopt=tuple(stage.look().ours.values()),
+                adopt=tuple(stage.observe().ours.values()),
                 holder="bob@spare",
                 outranks="ann@desk",
             )
 
 
 class TestClaims:
-    @pytest.mark.parametrize("kind", [Kind.DENIED, Kind.THROTTLE])
+    @pytest.mark.parametrize("kind", [FaultKind.DENIED, FaultKind.THROTTLE])
     def test_a_way_back_does_not_fail_for_want_of_a_tag(self, stage, kind):
         """A claim that cannot be placed is noted, and the rollback goes on without it."""
         stage.forward()
@@ -610,7 +612,7 @@ class TestClaims:
     def test_nor_for_want_of_taking_it_off(self, stage):
         """A claim that cannot be taken off is noted, and the rollback is done."""
         stage.forward()
-        stage.faults = Faults([Fault("DeleteTags", Kind.DENIED, times=0)])
+        stage.faults = Faults([Fault("DeleteTags", FaultKind.DENIED, times=0)])
 
         state = stage.back()
 
@@ -619,10 +621,10 @@ class TestClaims:
 
     def test_one_that_was_placed_unheard_is_taken_off(self, stage):
         """A claim that a rollback goes on without may be there: then it is taken off at the end."""
-        stage.faults = Faults([Fault("CreateTags", Kind.KILL_BEFORE)])
+        stage.faults = Faults([Fault("CreateTags", FaultKind.KILL_BEFORE)])
         with pytest.raises(Killed):
             stage.forward()
-        stage.faults = Faults([Fault("CreateTags", Kind.SERVER_ERROR_AFTER)])
+        stage.faults = Faults([Fault("CreateTags", FaultKind.SERVER_ERROR_AFTER)])
 
         state = stage.back()
 

@@ -11,14 +11,14 @@ import pytest
 from tests.support.builders import NOON, OLD, VPC
 from tests.support.stage import Stage
 from vpnmigrate.engine.call_limits import DirectCalls
-from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.pause import AWAY
 from vpnmigrate.engine.ports import Attendance, InFlight, T
-from vpnmigrate.errors import AwsUnreadableError, BackedOutError, HeldError, InterruptedRunError
+from vpnmigrate.errors import AwsUnreadableError, HeldError, InterruptedRunError, RolledBackError
 from vpnmigrate.journal import RunState, Traffic, replay
 from vpnmigrate.journal.records import AbortAsked, Confirmed, DirectionTaken, Noted, Paused
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.model.changes.base import InDoubt, Outcome
+from vpnmigrate.model.changes.base import InDoubt, TrialOutcome
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import BackOut, Decisions, Waits, Window
 from vpnmigrate.model.ec2 import Attachment
@@ -46,8 +46,8 @@ class SlowCalls(DirectCalls):
         return work()
 
     def send(
-        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
-    ) -> Iterator[tuple[int, Outcome]]:
+        self, works: Sequence[Callable[[], TrialOutcome]], attended: Attendance
+    ) -> Iterator[tuple[int, TrialOutcome]]:
         """Do *works*; what is left is in doubt."""
         for index, work in enumerate(works):
             outcome = work()
@@ -110,14 +110,14 @@ class TestAnAbort:
         )
         calls.on_beat = says_once(stage, ABORT)
 
-        with pytest.raises(BackedOutError, match=r"aborted by bob.*has been rolled back"):
+        with pytest.raises(RolledBackError, match=r"aborted by bob.*has been rolled back"):
             stage.forward(calls=calls)
 
         ((_, waited, why),) = calls.left
         assert waited == BEAT
         assert "aborted by bob" in why
         assert stage.state.status is RunStatus.ROLLED_BACK
-        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
+        assert stage.observe().attachment(OLD, VPC) is Attachment.ATTACHED
 
     def test_comes_before_the_limit_of_the_step(self, stage: Stage) -> None:
         """A limit that passes in the same call does not end the run with traffic down."""
@@ -135,7 +135,7 @@ class TestAnAbort:
 
         calls.on_beat = late
 
-        with pytest.raises(BackedOutError):
+        with pytest.raises(RolledBackError):
             stage.forward(calls=calls)
 
         assert stage.state.traffic is Traffic.OLD
@@ -172,7 +172,7 @@ class TestAnAbort:
         )
         calls.on_beat = says_once(stage, ABORT)
 
-        with pytest.raises(BackedOutError):
+        with pytest.raises(RolledBackError):
             stage.forward(calls=calls)
 
         assert asked == []
@@ -231,8 +231,8 @@ def test_the_back_out_deadline_is_heeded_while_a_look_is_in_flight(tmp_path: Pat
         when=lambda now: now.step == 8 and now.direction is Direction.FORWARD,
     )
 
-    with pytest.raises(BackedOutError, match="back-out deadline"):
-        stage.forward(calls=calls, papers=Papers("ann"))
+    with pytest.raises(RolledBackError, match="back-out deadline"):
+        stage.forward(calls=calls, papers=GateInputs("ann"))
 
     back = next(
         e

@@ -12,15 +12,15 @@ import pytest
 from tests.support.builders import NOON, a_plan
 from tests.support.stage import Lookout, Stage
 from vpnmigrate.engine.call_limits import DirectCalls, unattended
-from vpnmigrate.engine.execute import Performer
-from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.execute import ChangeExecutor
+from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import HeldError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, BaselineTaken, Entry, Intended, Noted
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import AttachVpnGateway, AwsChange, DisablePropagation
-from vpnmigrate.model.changes.base import Later, Mark, Outcome, Performed
+from vpnmigrate.model.changes.base import CallTags, Later, Performed, TrialOutcome
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
 
@@ -52,8 +52,8 @@ class Nap(Lookout):
         self._number = number
         self.slept = False
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        super().waits(step, why, waited, limit)
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+        super().on_wait(step, why, waited, limit)
         if step == self._number and not self.slept:
             self.slept = True
             self._stage.clock.sleep(NIGHT)
@@ -67,7 +67,7 @@ class SleepsInALook:
         self.slept = False
 
     def before(self, service: str, action: str, nth: int) -> None:
-        journal = Logbook(self._stage.journal, Lookout()).state
+        journal = RunRecorder(self._stage.journal, Lookout()).state
         if not self.slept and journal.step == 7 and action.startswith("Describe"):
             self.slept = True
             self._stage.clock.sleep(NIGHT)
@@ -85,7 +85,7 @@ def detached_and_answered(stage: Stage) -> Callable[[Entry], bool]:
     """Give what tells that the old gateway is being detached."""
 
     def when(entry: Entry) -> bool:
-        step = Logbook(stage.journal, Lookout()).state.step
+        step = RunRecorder(stage.journal, Lookout()).state.step
         return isinstance(entry.record, Answered) and step == 8
 
     return when
@@ -182,7 +182,7 @@ class Slow:
         self._clock = clock
         self._each = each
 
-    def perform(self, change: AwsChange, mark: Mark) -> Outcome:
+    def perform(self, change: AwsChange, mark: CallTags) -> TrialOutcome:
         self._clock.sleep(self._each)
         return Performed("req-1")
 
@@ -193,8 +193,8 @@ def test_a_batch_that_is_answered_slowly_sends_no_old_intent(tmp_path: Path) -> 
     And what was answered counts for belief from its answer on, not from its intent.
     """
     clock = VirtualClock(NOON)
-    book = Logbook(MemoryJournal(clock), Lookout())
-    performer = Performer(
+    book = RunRecorder(MemoryJournal(clock), Lookout())
+    performer = ChangeExecutor(
         Slow(clock, timedelta(seconds=20)),  # type: ignore[arg-type]  # what a performer asks for
         book,
         clock,
@@ -204,7 +204,7 @@ def test_a_batch_that_is_answered_slowly_sends_no_old_intent(tmp_path: Path) -> 
     )
     batch = [DisablePropagation(RouteTableId(f"rtb-{n}"), VpnGatewayId("vgw-1")) for n in range(4)]
 
-    done = performer.perform(7, batch)
+    done = performer.execute(7, batch)
 
     assert [isinstance(each.outcome, Performed) for each in done] == [True, True, False, False]
     assert [intent.at - NOON for intent in book.intents()] == [

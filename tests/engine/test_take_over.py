@@ -14,15 +14,15 @@ from tests.support.filed import ANN, BOB, Desk, named
 from tests.support.stage import Stage
 from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.engine.call_limits import DirectCalls, unattended
-from vpnmigrate.engine.execute import Performer
-from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.execute import ChangeExecutor
+from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import TakenOverError
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.journal_file import FileJournal
 from vpnmigrate.model.changes import AwsChange, DisablePropagation
-from vpnmigrate.model.changes.base import Mark, Outcome, Performed
+from vpnmigrate.model.changes.base import CallTags, Performed, TrialOutcome
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
 
@@ -68,7 +68,7 @@ class TestAPerformer:
         def __init__(self) -> None:
             self.sent: list[AwsChange] = []
 
-        def perform(self, change: AwsChange, mark: Mark) -> Outcome:
+        def perform(self, change: AwsChange, mark: CallTags) -> TrialOutcome:
             self.sent.append(change)
             return Performed("req-1")
 
@@ -89,11 +89,11 @@ class TestAPerformer:
     def test_sends_no_call_that_it_may_not(self, parallel: int, allowed: int) -> None:
         """A batch whose intents are durable ends with the call before the take-over."""
         ec2, journal = self.Ec2(), self.Lost(allowed)
-        book = Logbook(journal, Quiet())
+        book = RunRecorder(journal, Quiet())
         batch = [
             DisablePropagation(RouteTableId(f"rtb-{n}"), VpnGatewayId("vgw-1")) for n in range(5)
         ]
-        performer = Performer(
+        performer = ChangeExecutor(
             ec2,  # type: ignore[arg-type]  # all of EC2 that a performer asks for
             book,
             VirtualClock(NOON),
@@ -103,7 +103,7 @@ class TestAPerformer:
         )
 
         with pytest.raises(TakenOverError):
-            performer.perform(7, batch)
+            performer.execute(7, batch)
 
         records = [entry.record for entry in journal.entries]
         assert len(ec2.sent) == allowed
@@ -114,13 +114,13 @@ class TestAPerformer:
 class Quiet:
     """Watches nothing."""
 
-    def saw(self, entry: object) -> None:
+    def on_entry(self, entry: object) -> None:
         pass
 
-    def waits(self, *what: object) -> None:
+    def on_wait(self, *what: object) -> None:
         pass
 
-    def sees(self, sighting: object) -> None:
+    def on_view(self, sighting: object) -> None:
         pass
 
 
@@ -162,5 +162,5 @@ def test_one_call_is_all_that_a_displaced_process_still_sends(
         state = stage.forward(journal=later[0])
 
     assert state.status is RunStatus.CUT_OVER
-    seen = stage.plain.look(stage.plan)
+    seen = stage.plain.observe(stage.plan)
     assert (len(seen.gateways), len(seen.connections)) == (2, 4)

@@ -81,12 +81,12 @@ class Leg:
 
 def forward_to(step: int) -> Journey:
     """Give the journey forward that ends with *step*."""
-    return lambda runner: runner.forward(until=step)
+    return lambda runner: runner.apply(until=step)
 
 
 def retire(runner: Runner) -> object:
     """Delete the old connections and their gateway."""
-    return runner.retire(delete_old_gateway=True)
+    return runner.finalize(delete_old_gateway=True)
 
 
 def legs(vault: Path) -> dict[str, Leg]:
@@ -94,8 +94,8 @@ def legs(vault: Path) -> dict[str, Leg]:
     start = Stage(vault, everything(), decisions=DECISIONS, behaviour=TEMPER)
     prepare = _leg("prepare", start, forward_to(6))
     begin = _leg("begin", prepare.end, forward_to(7))
-    outage = _leg("outage", begin.end, Runner.forward)
-    back = _leg("back", outage.end, Runner.back)
+    outage = _leg("outage", begin.end, Runner.apply)
+    back = _leg("back", outage.end, Runner.rollback)
     retiring = _leg("retire", outage.end, retire)
     return {leg.name: leg for leg in (prepare, begin, outage, back, retiring)}
 

@@ -25,12 +25,12 @@ from vpnmigrate.model.ec2 import (
     VpnGatewayId,
 )
 from vpnmigrate.model.plan import GATEWAY_ROLE
-from vpnmigrate.model.snapshot import Told, Way, snapshot_of
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, snapshot_of
 from vpnmigrate.planning.ownership import ownership_of
-from vpnmigrate.report.status import Standing
+from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.faults import Fault, Faults, Kind
-from vpnmigrate.steps.traffic import shortfalls
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
+from vpnmigrate.steps.traffic import missing_traffic
 
 A_WHILE: Final = 2
 """Calls that a fault spoils before it passes."""
@@ -98,7 +98,7 @@ def _conflicting_workflow(operation: str) -> tuple[str, str]:
 class Trouble:
     """A column of the matrix: how the sandbox makes it, and what has to be told of it."""
 
-    kind: Kind
+    kind: FaultKind
     tells: str = ""
     """What the message of a run that it stops must have, if it is not the code."""
     refusal: Callable[[str], tuple[str, str]] = _none
@@ -106,26 +106,26 @@ class Trouble:
 
 
 TROUBLES: Final[Mapping[str, Trouble]] = {
-    "throttled": Trouble(Kind.THROTTLE, "RequestLimitExceeded"),
-    "500": Trouble(Kind.SERVER_ERROR, "internal error"),
-    "503": Trouble(Kind.UNAVAILABLE, "unavailable"),
-    "time-out before": Trouble(Kind.TIMED_OUT, "timeout"),
-    "time-out after": Trouble(Kind.LOST_ANSWER, "timeout"),
-    "no connection": Trouble(Kind.UNREACHABLE, "connect"),
-    "truncated": Trouble(Kind.TRUNCATED, "ResponseParserError"),
-    "foreign answer": Trouble(Kind.FOREIGN, "AWS's"),
-    "ten times slower": Trouble(Kind.SLOW, late=9 * LATENCY),
-    "stale": Trouble(Kind.SLOW),
-    "not known yet": Trouble(Kind.REFUSED, refusal=_code(NOT_KNOWN_YET)),
-    "incorrect state": Trouble(Kind.REFUSED, refusal=_code(INCORRECT_STATE, "IncorrectState")),
+    "throttled": Trouble(FaultKind.THROTTLE, "RequestLimitExceeded"),
+    "500": Trouble(FaultKind.SERVER_ERROR, "internal error"),
+    "503": Trouble(FaultKind.UNAVAILABLE, "unavailable"),
+    "time-out before": Trouble(FaultKind.TIMED_OUT, "timeout"),
+    "time-out after": Trouble(FaultKind.LOST_ANSWER, "timeout"),
+    "no connection": Trouble(FaultKind.UNREACHABLE, "connect"),
+    "truncated": Trouble(FaultKind.TRUNCATED, "ResponseParserError"),
+    "foreign answer": Trouble(FaultKind.FOREIGN, "AWS's"),
+    "ten times slower": Trouble(FaultKind.SLOW, late=9 * LATENCY),
+    "stale": Trouble(FaultKind.SLOW),
+    "not known yet": Trouble(FaultKind.REFUSED, refusal=_code(NOT_KNOWN_YET)),
+    "incorrect state": Trouble(FaultKind.REFUSED, refusal=_code(INCORRECT_STATE, "IncorrectState")),
     "pending workflow": Trouble(
-        Kind.REFUSED, "conflicting pending workflow", refusal=_conflicting_workflow
+        FaultKind.REFUSED, "conflicting pending workflow", refusal=_conflicting_workflow
     ),
-    "dependency": Trouble(Kind.REFUSED, refusal=_code({}, "DependencyViolation")),
-    "quota": Trouble(Kind.REFUSED, refusal=_code(QUOTA)),
-    "mutating objects": Trouble(Kind.REFUSED, "mutating objects", refusal=_mutating),
-    "permission gone": Trouble(Kind.DENIED, "not authorized"),
-    "expired": Trouble(Kind.EXPIRED_TOKEN, "expired"),
+    "dependency": Trouble(FaultKind.REFUSED, refusal=_code({}, "DependencyViolation")),
+    "quota": Trouble(FaultKind.REFUSED, refusal=_code(QUOTA)),
+    "mutating objects": Trouble(FaultKind.REFUSED, "mutating objects", refusal=_mutating),
+    "permission gone": Trouble(FaultKind.DENIED, "not authorized"),
+    "expired": Trouble(FaultKind.EXPIRED_TOKEN, "expired"),
 }
 
 
@@ -152,10 +152,10 @@ class Ending:
                 return "stop"
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> RunStatusView:
         """Where the run says it stands."""
         stage = self.stage
-        return Standing(
+        return RunStatusView(
             run=MIGRATION,
             fingerprint=stage.plan.fingerprint,
             state=stage.state,
@@ -208,13 +208,13 @@ def heal(ending: Ending, leg: Leg) -> VpnMigrateError | None:
     following = ending.standing.next
     assert following is not None
     verb = following.words[1]
-    return went(stage, {"apply": leg.go, "rollback": Runner.back, "finalize": retire}[verb])
+    return went(stage, {"apply": leg.go, "rollback": Runner.rollback, "finalize": retire}[verb])
 
 
 def portrait(stage: Stage) -> list[str]:
     """Say how the world is once everything has settled, with roles for the ids of what was made."""
     stage.clock.sleep(minutes(20))
-    seen = stage.plain.look(stage.plan)
+    seen = stage.plain.observe(stage.plan)
     made: tuple[GatewayRecord | ConnectionRecord | VpcRecord | SubnetRecord, ...] = (
         *seen.gateways,
         *seen.connections,
@@ -250,12 +250,13 @@ def lies(stage: Stage) -> str:
     """Say what the journal claims of traffic that is not so; nothing if it is true or unknown."""
     claimed = stage.state.traffic
     evidence = evidence_of(stage.state, stage.plan.surveyed)
-    reading = stage.plain.look(stage.plan)
+    reading = stage.plain.observe(stage.plan)
     now = snapshot_of(reading, ownership_of(reading, stage.plan, evidence))
     new = VpnGatewayId(now.ours.get(GATEWAY_ROLE, ""))
     flows = {
-        Traffic.OLD: not shortfalls(stage.plan, Way(new, OLD), now, Told()),
-        Traffic.NEW: bool(new) and not shortfalls(stage.plan, Way(OLD, new), now, Told()),
+        Traffic.OLD: not missing_traffic(stage.plan, GatewaySwap(new, OLD), now, JournalFacts()),
+        Traffic.NEW: bool(new)
+        and not missing_traffic(stage.plan, GatewaySwap(OLD, new), now, JournalFacts()),
     }
     doubtful = any(isinstance(i.outcome, InDoubt) for i in stage.state.intents)
     match claimed:

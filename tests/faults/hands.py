@@ -7,7 +7,7 @@ clean-up of step 6, both going on back.  A cell is what the next process does:
 ====  =================================================================================
 d     refuse: the difference is told field by field (DriftError); exit code 4
 c     refuse: it names who claims the gateway, and how to take over; exit code 4
-o     stop before step 7, and name the other hand (OtherHandError); exit code 1
+o     stop before step 7, and name the other hand (ExternalChangeError); exit code 1
 h     hold before step 7, and name what is in the way; exit code 3
 b     stop, and say what a person has to mend first; exit code 1, or 5 while traffic is down
 n     go to the end, leave the deed alone or put it right, and name it either way
@@ -89,12 +89,12 @@ def cells() -> tuple[tuple[str, str, str], ...]:
 
 def _ours(stage: Stage, role: str) -> str:
     """Give the id of what the run made; LookupError where that is nothing."""
-    return snapshot_by_tag(stage.plain.look(stage.plan), MIGRATION).ours[Role(role)]
+    return snapshot_by_tag(stage.plain.observe(stage.plan), MIGRATION).ours[Role(role)]
 
 
 def _placed(stage: Stage) -> str:
     """Give the gateway that is on the VPC."""
-    gateways = stage.plain.look(stage.plan).gateways
+    gateways = stage.plain.observe(stage.plan).gateways
     on = (g.id for g in gateways for a in g.attachments if (a.vpc, a.state) == (VPC, "attached"))
     return next(on)
 
@@ -131,7 +131,7 @@ def _propagation_on(stage: Stage) -> str:
 
 
 def _untie(stage: Stage) -> str:
-    tables = stage.plain.look(stage.plan).tables
+    tables = stage.plain.observe(stage.plan).tables
     ties = (a.id for t in tables if t.id == EDGE for a in t.associations if a.gateway)
     stage.do("DisassociateRouteTable", AssociationId=next(ties))
     return EDGE
@@ -168,7 +168,7 @@ def _delete_connection(stage: Stage, id_: str) -> str:
 def _delete_gateway(stage: Stage, gateway: str) -> str:
     if gateway == _placed_or_none(stage):
         raise LookupError(gateway)
-    for connection in stage.plain.look(stage.plan).connections:
+    for connection in stage.plain.observe(stage.plan).connections:
         if connection.vpn_gateway == gateway and connection.state == "available":
             _delete_connection(stage, connection.id)
     stage.clock.sleep(minutes(5))
@@ -189,7 +189,7 @@ def _claim(stage: Stage) -> str:
 
 
 def _unclaim(stage: Stage) -> str:
-    old = next(g for g in stage.plain.look(stage.plan).gateways if g.id == OLD)
+    old = next(g for g in stage.plain.observe(stage.plan).gateways if g.id == OLD)
     old.tags[Tag.CLAIM]  # there must be one to take
     stage.do("DeleteTags", Resources=[OLD], Tags=[{"Key": Tag.CLAIM}])
     return "claim"

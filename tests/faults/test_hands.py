@@ -17,9 +17,9 @@ from vpnmigrate.engine.runner import Runner
 from vpnmigrate.errors import (
     ClaimedError,
     DriftError,
+    ExternalChangeError,
     HeldError,
     InterruptedRunError,
-    OtherHandError,
     VpnMigrateError,
 )
 from vpnmigrate.journal.records import DirectionTaken, Entry, StepSettled
@@ -92,7 +92,7 @@ def _is_back(boundary: str) -> bool:
 
 
 def _go(stage: Stage, boundary: str) -> VpnMigrateError | None:
-    go: Callable[[Runner], object] = Runner.back if _is_back(boundary) else Runner.forward
+    go: Callable[[Runner], object] = Runner.rollback if _is_back(boundary) else Runner.apply
     try:
         stage.run(go, people=Engineer(stage))
     except HeldError as held:
@@ -110,7 +110,7 @@ def _letter(error: VpnMigrateError | None, named: str) -> str:
             return "d"
         case ClaimedError():
             return "c"
-        case OtherHandError():
+        case ExternalChangeError():
             return "o"
         case HeldError():
             return "h"

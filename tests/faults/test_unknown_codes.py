@@ -10,7 +10,7 @@ from tests.support.stage import Stage
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, Exit
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import Intended
-from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
 CODE, MESSAGE = "OperationNotPermitted", "This operation is not permitted at this time"
 THREE, FOR_EVER = 3, 0
@@ -46,7 +46,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Leg]:
 def refuse(leg: Leg, operation: str, times: int, *, nth: int = 1) -> Ending:
     """Go *leg* with calls of *operation* refused by the unknown code."""
     stage = leg.start.branch()
-    fault = Fault(operation, Kind.REFUSED, nth, times, CODE, MESSAGE)
+    fault = Fault(operation, FaultKind.REFUSED, nth, times, CODE, MESSAGE)
     stage.faults = Faults([fault], stage.clock.sleep)
     return Ending(stage, went(stage, leg.go))
 

@@ -10,8 +10,8 @@ from vpnmigrate.journal.history import (
     journeys_of,
     made_by,
     outages_of,
+    person_entries,
     processes_of,
-    voices_of,
 )
 from vpnmigrate.journal.records import (
     Answered,
@@ -19,9 +19,9 @@ from vpnmigrate.journal.records import (
     DirectionTaken,
     Finished,
     Intended,
+    OperatorConfirmed,
     OutageBegan,
     OutageEnded,
-    Spoken,
 )
 from vpnmigrate.model.changes import (
     ArchiveConfiguration,
@@ -34,7 +34,7 @@ from vpnmigrate.model.changes import (
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.ec2 import CustomerGatewayId, VpnConnectionId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, connection_role
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 
 DETACH = DetachVpnGateway(OLD, VPC)
 CREATE = CreateVpnGateway(GATEWAY_ROLE)
@@ -182,9 +182,9 @@ class TestJourneys:
 
 def test_people_and_processes():
     """Everybody whom the journal names is found, with host and moment."""
-    entries = a_journal(Spoken(Word.TEST_PASSED, "bob", "console"))
+    entries = a_journal(OperatorConfirmed(Confirmation.TEST_PASSED, "bob", "console"))
 
-    assert [(v.who, v.host, v.at) for v in voices_of(entries)] == [
+    assert [(v.who, v.host, v.at) for v in person_entries(entries)] == [
         ("bob", "console", entries[2].at)
     ]
     assert [(at, o.user) for at, o in processes_of(entries)] == [(BEGAN, "ann")]

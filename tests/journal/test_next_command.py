@@ -6,15 +6,17 @@ import pytest
 
 from tests.support.builders import OLD_VPN
 from tests.support.journals import Story, ask
-from vpnmigrate.journal import next_command, replay, word_meant
+from vpnmigrate.journal import confirmation_for_step, next_command, replay
 from vpnmigrate.journal.records import Failed, Held, Interrupted
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 
 APPLY = "vpnmigrate apply mig"
 FINALIZE = "vpnmigrate finalize mig --confirm vpn-old --confirm vpn-other"
-ASKED = Story().opened().set_out().begun(5).intended(5, ask(5, Word.DEVICES_CONFIGURED)).records
+ASKED = (
+    Story().opened().set_out().begun(5).intended(5, ask(5, Confirmation.DEVICES_CONFIGURED)).records
+)
 
 
 @pytest.mark.parametrize(
@@ -57,11 +59,15 @@ def test_a_living_process_needs_only_the_word() -> None:
 @pytest.mark.parametrize(
     ("story", "step", "word"),
     [
-        (Story().staged(), 5, Word.DEVICES_CONFIGURED),
-        (Story().staged(), 6, Word.TEST_PASSED),
-        (Story().staged().cut().begun(10), 10, Word.NEW_TUNNELS_ENABLED),
-        (Story().staged().cut().begun(10).flowing(), 10, Word.OLD_TUNNELS_DISABLED),
-        (Story().staged().cut().set_out(Direction.BACK).begun(10), 10, Word.TUNNELS_RETURNED),
+        (Story().staged(), 5, Confirmation.DEVICES_CONFIGURED),
+        (Story().staged(), 6, Confirmation.TEST_PASSED),
+        (Story().staged().cut().begun(10), 10, Confirmation.NEW_TUNNELS_ENABLED),
+        (Story().staged().cut().begun(10).flowing(), 10, Confirmation.OLD_TUNNELS_DISABLED),
+        (
+            Story().staged().cut().set_out(Direction.BACK).begun(10),
+            10,
+            Confirmation.TUNNELS_RETURNED,
+        ),
         (Story().staged(), 8, None),
         (Story().staged().set_out(Direction.BACK), 5, None),
         (Story().migrated().opened().set_out(Direction.RETIRE), 10, None),
@@ -69,7 +75,7 @@ def test_a_living_process_needs_only_the_word() -> None:
     ],
 )
 def test_a_step_number_means_what_is_asked_there(
-    story: Story, step: int, word: Word | None
+    story: Story, step: int, word: Confirmation | None
 ) -> None:
     """``done STEP`` stands for the word that the step waits for in the direction taken."""
-    assert word_meant(step, replay(story.entries)) is word
+    assert confirmation_for_step(step, replay(story.entries)) is word

@@ -36,13 +36,13 @@ from vpnmigrate.journal.records import (
     Armed,
     ClockMoved,
     Confirmed,
-    ConfirmWished,
+    ConfirmRequested,
     Continued,
     DeadlinePassed,
-    DecideBy,
-    Declined,
+    DeadlineSet,
     Degraded,
     DirectionTaken,
+    ExternalChange,
     Failed,
     FinalizeRequested,
     Finished,
@@ -54,18 +54,18 @@ from vpnmigrate.journal.records import (
     Interrupted,
     JournalLost,
     Noted,
-    OtherHand,
+    OperatorConfirmed,
+    OrderDeclined,
+    OrderVerb,
     OutageBegan,
     OutageEnded,
     Paused,
     Probed,
     Record,
     Replanned,
-    Spoken,
     StepSettled,
     TakenOver,
     TrafficVerified,
-    Verb,
     WatchdogMissed,
 )
 from vpnmigrate.journal.state import RunStatus, StepStatus
@@ -74,12 +74,14 @@ from vpnmigrate.model.changes import Change
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import AccountId, Role
-from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
+from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.probes import Moment, Tally
-from vpnmigrate.model.snapshot import Baseline, Shortage, Word
+from vpnmigrate.model.probes import ProbeEvent, ProbeStats
+from vpnmigrate.model.snapshot import Baseline, Confirmation, Shortage
 
-CLOSED = Seen(Gate.CLOCK, Call.UNKNOWN, "AWS's answer has no date", "within 5 min of AWS's")
+CLOSED = GateResult(
+    Gate.CLOCK, GateVerdict.UNKNOWN, "AWS's answer has no date", "within 5 min of AWS's"
+)
 SHORT = Shortage(OLD_VPN, NEW_VPN, "vpn-new has 1 of 2 tunnels UP")
 APPROVAL = Approval(
     fingerprint="f" * 64,
@@ -256,7 +258,11 @@ class TestAttempts:
 
     def test_forward_after_a_rollback_begins_afresh(self) -> None:
         """Words, baseline and settled steps are of one attempt; archived files are of all."""
-        story = Story().staged().then(Spoken(Word.DEVICES_CONFIGURED, "alice", "laptop"))
+        story = (
+            Story()
+            .staged()
+            .then(OperatorConfirmed(Confirmation.DEVICES_CONFIGURED, "alice", "laptop"))
+        )
         story.cut().begun(10).flowing().settled(10).then(Finished(Direction.FORWARD))
         first = replay(story.entries)
         second = replay(story.returned(keep_new=True).opened().set_out(attempt=2).entries)
@@ -367,31 +373,33 @@ class TestWaiting:
 
     def test_a_task_is_waited_for_until_its_word(self) -> None:
         """A task that was handed out is what the run waits for, until its word is given."""
-        task = ask(5, Word.DEVICES_CONFIGURED)
+        task = ask(5, Confirmation.DEVICES_CONFIGURED)
         story = Story().opened().set_out().begun(5).intended(5, task)
         waiting = replay(story.entries)
-        done = replay(story.then(Spoken(task.word, "alice", "laptop")).entries)
+        done = replay(story.then(OperatorConfirmed(task.word, "alice", "laptop")).entries)
 
         assert waiting.task == task
         assert waiting.waiting_for == "see to step 5"
         assert done.task is None
-        assert done.told.words == {Word.DEVICES_CONFIGURED: story.entries[-1].at}
+        assert done.told.words == {Confirmation.DEVICES_CONFIGURED: story.entries[-1].at}
 
     def test_a_held_run_still_names_the_task(self) -> None:
         """A run that rests for a person says whose task it is, not only that it rests."""
-        story = Story().opened().set_out().begun(5).intended(5, ask(5, Word.DEVICES_CONFIGURED))
+        story = (
+            Story().opened().set_out().begun(5).intended(5, ask(5, Confirmation.DEVICES_CONFIGURED))
+        )
 
         assert replay(story.then(Held("needs a person", 5)).entries).waiting_for == "see to step 5"
 
     def test_tunnels_that_carry_traffic_wait_for_nobody(self) -> None:
         """Telemetry answers the enabling of tunnels; only disabling the old ones needs a word."""
         story = Story().staged().cut().begun(10)
-        story.intended(10, ask(10, Word.NEW_TUNNELS_ENABLED)).flowing()
+        story.intended(10, ask(10, Confirmation.NEW_TUNNELS_ENABLED)).flowing()
         verified = replay(story.entries)
-        disabling = replay(story.intended(10, ask(10, Word.OLD_TUNNELS_DISABLED)).entries)
+        disabling = replay(story.intended(10, ask(10, Confirmation.OLD_TUNNELS_DISABLED)).entries)
 
         assert verified.task is None
-        assert disabling.task == ask(10, Word.OLD_TUNNELS_DISABLED)
+        assert disabling.task == ask(10, Confirmation.OLD_TUNNELS_DISABLED)
 
     def test_work_going_on_clears_what_stopped_it(self) -> None:
         """An error or a hold is told until work goes on, and no longer."""
@@ -419,9 +427,9 @@ def test_what_others_did_is_named_once() -> None:
         Story()
         .staged()
         .then(
-            OtherHand("rtb-1 is gone"),
+            ExternalChange("rtb-1 is gone"),
             StepSettled(9, lost=("rtb-1 is gone",)),
-            OtherHand("rtb-1 is gone"),
+            ExternalChange("rtb-1 is gone"),
             Noted("risk accepted"),
             Finished(Direction.FORWARD, ("rtb-1 is gone", "rtb-2 is gone")),
         )
@@ -522,20 +530,20 @@ def test_another_watchdog_gives_the_time_to_confirm_anew():
 
 def _all_records() -> list[Record]:
     told = Story().migrated().returned(keep_new=True).opened().set_out(attempt=2)
-    told.begun(5).intended(5, ask(5, Word.DEVICES_CONFIGURED)).then(
-        Spoken(Word.DEVICES_CONFIGURED, "bob", "desk"),
+    told.begun(5).intended(5, ask(5, Confirmation.DEVICES_CONFIGURED)).then(
+        OperatorConfirmed(Confirmation.DEVICES_CONFIGURED, "bob", "desk"),
         Paused("bob", "desk"),
         Continued("bob", "desk"),
         AbortAsked("bob", "desk"),
-        DecideBy(NOON, timedelta(minutes=20), "a guess"),
+        DeadlineSet(NOON, timedelta(minutes=20), "a guess"),
         DeadlinePassed(NOON),
-        ConfirmWished(timedelta(minutes=15)),
+        ConfirmRequested(timedelta(minutes=15)),
         Armed(timedelta(minutes=15), 7, "desk"),
         WatchdogMissed("it is gone"),
         Confirmed("bob", "desk"),
         Acceptable((SHORT,)),
         Accepted(SHORT, "one will do", "bob", "desk"),
-        Declined(Verb.PAUSE, "no", "bob", "desk"),
+        OrderDeclined(OrderVerb.PAUSE, "no", "bob", "desk"),
         Held("for bob", 5),
         Interrupted("SIGTERM"),
         Failed("no", 8, stuck=True),
@@ -546,10 +554,10 @@ def _all_records() -> list[Record]:
         TakenOver("ann@desk/7"),
         JournalLost(),
         FinalizeRequested(delete_old_gateway=True),
-        OtherHand("x"),
+        ExternalChange("x"),
         Adopted(Role("gateway"), "vgw-found"),
         AdoptionAsked("bob", ("vgw-theirs",)),
-        Probed(Moment.BEFORE, (Tally("10.1.0.5:22", 3),)),
+        Probed(ProbeEvent.BEFORE, (ProbeStats("10.1.0.5:22", 3),)),
         Flapped("vpn-new has 0 of 2 tunnels UP"),
         Degraded(("vpn-new has 1 of 2 tunnels UP",)),
         Noted("y"),

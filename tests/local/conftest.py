@@ -10,11 +10,11 @@ import pytest
 
 from tests.support.builders import a_run
 from vpnmigrate.local.journal_file import Disk, FileJournal
-from vpnmigrate.local.lock import Me, take_lock
+from vpnmigrate.local.lock import ProcessIdentity, acquire_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
 
-ME = Me("alice", "laptop", 4242)
+ME = ProcessIdentity("alice", "laptop", 4242)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def opening(run: Run, clock: VirtualClock) -> Iterator[Opening]:
     with ExitStack() as stack:
 
         def open_(disk: Disk | None = None, take_over: str | None = None) -> FileJournal:
-            lock = take_lock(run, clock, ME, take_over)
+            lock = acquire_lock(run, clock, ME, take_over)
             stack.callback(lock.release)
             journal = FileJournal.open(run, clock, lock, disk)
             stack.callback(journal.close)

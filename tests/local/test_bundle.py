@@ -14,7 +14,7 @@ from vpnmigrate.errors import BundleDamagedError, MalformedFileError, VpnMigrate
 from vpnmigrate.local.bundle import (
     MANIFEST,
     MOST_FILES,
-    About,
+    BundleSubject,
     manifest_of,
     pack,
     require_listed,
@@ -22,7 +22,7 @@ from vpnmigrate.local.bundle import (
     unpack,
 )
 
-ABOUT = About("m-1", "f" * 64, "0.1.0", entries=2, head="a" * 64)
+ABOUT = BundleSubject("m-1", "f" * 64, "0.1.0", entries=2, head="a" * 64)
 FILES = {"journal.jsonl": b"one\ntwo\n", "plan.json": b"{}", "plan.0123456789ab.json": b"[]"}
 GOOD = pack(ABOUT, FILES)
 

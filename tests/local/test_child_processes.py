@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.builders import a_run
-from vpnmigrate.cli.options import Aws
-from vpnmigrate.cli.prompts import NoPrompt, TerminalPeople
+from vpnmigrate.cli.options import AwsOptions
+from vpnmigrate.cli.prompts import NoPrompt, TerminalOperator
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.local.child_processes import (
     OPERATOR_PROGRAM,
@@ -26,13 +26,13 @@ from vpnmigrate.local.child_processes import (
 from vpnmigrate.local.probes import Prober
 from vpnmigrate.local.program_files import pinned
 from vpnmigrate.local.run_directory import Run
-from vpnmigrate.local.subprocess_limits import Bounds, run_bounded
+from vpnmigrate.local.subprocess_limits import ProcessLimits, run_bounded
 from vpnmigrate.local.watchdog_process import WatchdogProcess
 from vpnmigrate.model.changes import RunTest
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import Decisions, HookMoment
-from vpnmigrate.model.probes import Tally
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.probes import ProbeStats
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.text import RunCommands
 
@@ -189,7 +189,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class TestRealChildren:
     def test_a_hook(self, run, elsewhere):
         """It works in the run's directory and prints no credential, because it has none."""
-        bounds = Bounds(timedelta(seconds=60))
+        bounds = ProcessLimits(timedelta(seconds=60))
         ended = run_bounded([sys.executable, "-c", PRINTS], b"", bounds, run, PYTHON)
 
         environment, place = json.loads(ended.output)
@@ -198,18 +198,20 @@ class TestRealChildren:
 
     def test_the_test_command(self, run, elsewhere):
         """The test of step 6 has no more than a hook."""
-        people = TerminalPeople(Console(io.StringIO()), NoPrompt(), run, RunCommands("m-1"), PYTHON)
+        people = TerminalOperator(
+            Console(io.StringIO()), NoPrompt(), run, RunCommands("m-1"), PYTHON
+        )
 
         word = people.ask(RunTest((sys.executable, "-c", _notes("test", run))))
 
-        assert word is Word.TEST_PASSED
+        assert word is Confirmation.TEST_PASSED
         assert "canary" not in (run.work / "test").read_text()
 
     def test_a_probe(self, run, elsewhere):
         """Nor has a probe."""
         note = run.work / "probe"
         prober = Prober(SteadyClock(), run, {})
-        prober.begin([Tally(f"{sys.executable} -c {_quoted(_notes('probe', run))}")])
+        prober.begin([ProbeStats(f"{sys.executable} -c {_quoted(_notes('probe', run))}")])
         _until(lambda: prober.tallies()[0].works)
         prober.end()
 
@@ -228,7 +230,7 @@ class TestRealChildren:
         root = Path(__file__).parents[2]
         monkeypatch.setenv("PYTHONPATH", f"{program.parent}:{root}:.:")
 
-        process = WatchdogProcess(run, Aws().words(), SteadyClock(), "keeps_watch").start()
+        process = WatchdogProcess(run, AwsOptions().words(), SteadyClock(), "keeps_watch").start()
 
         told = json.loads((run.path / "watchdog.log").read_text())
         os.kill(process, 9)
@@ -245,7 +247,7 @@ class TestRealChildren:
         run.work.write_text("in the way")
 
         with pytest.raises(RefusedError, match="cannot be started: File exists"):
-            WatchdogProcess(run, Aws().words(), SteadyClock(), "keeps_watch").start()
+            WatchdogProcess(run, AwsOptions().words(), SteadyClock(), "keeps_watch").start()
 
 
 KEEPS_WATCH = """

@@ -28,7 +28,7 @@ from vpnmigrate.journal.records import (
     StepSettled,
     TrafficVerified,
 )
-from vpnmigrate.local.hooks import ABOUT, ASKED, Telling, moment_of, telling
+from vpnmigrate.local.hooks import ABOUT, ASKED, HookInput, hook_input, hook_moment
 from vpnmigrate.model.changes import DetachVpnGateway
 from vpnmigrate.model.decisions import Decisions, HookMoment
 from vpnmigrate.model.ec2 import VpnConnectionId
@@ -70,11 +70,11 @@ MARKED: list[tuple[Record, HookMoment, str]] = [
 def test_what_marks_a_moment(record, moment, why):
     """A journal entry marks its moment, and the hook reads what there is to say about it."""
     *_, entry = entries = a_journal(record)
-    told = json.loads(telling(a_plan(), moment, replay(entries), entry, entry.at))
+    told = json.loads(hook_input(a_plan(), moment, replay(entries), entry, entry.at))
 
     assert (told["moment"], told["why"], told["seq"]) == (moment.value, why, entry.seq)
     assert told["stuck"] is (moment is HookMoment.FAILED)
-    assert moment_of(record) is moment
+    assert hook_moment(record) is moment
 
 
 def test_every_moment_is_marked_or_asked():
@@ -94,7 +94,7 @@ def test_every_moment_is_marked_or_asked():
 )
 def test_what_marks_none(record):
     """Calls are no moments, and neither is the end of a hook: hooks beget no hooks."""
-    assert moment_of(record) is None
+    assert hook_moment(record) is None
 
 
 def test_tells_where_the_run_stands():
@@ -102,7 +102,7 @@ def test_tells_where_the_run_stands():
     entries = a_journal(StepBegun(8, "Swap gateways"), OutageBegan(BEGAN))
     plan = a_plan(Decisions(change="CHG7"))
     at = BEGAN + timedelta(seconds=90)
-    told = json.loads(telling(plan, HookMoment.OUTAGE_BEGAN, replay(entries), entries[-1], at))
+    told = json.loads(hook_input(plan, HookMoment.OUTAGE_BEGAN, replay(entries), entries[-1], at))
 
     assert told["schema"] == "vpnmigrate/hook/1"
     assert (told["run"], told["plan"], told["change"]) == ("m-7f3c", "a1b2c3d4", "CHG7")
@@ -116,4 +116,4 @@ def test_the_page_has_every_moment_and_every_field():
 
     for moment, about in ABOUT.items():
         assert f"| `{moment.value}` | {about} |" in page
-    assert [n for n in Telling.__struct_fields__ if f"`{n}`" not in page] == []
+    assert [n for n in HookInput.__struct_fields__ if f"`{n}`" not in page] == []

@@ -20,28 +20,36 @@ from vpnmigrate.journal.records import (
     AbortAsked,
     Armed,
     Continued,
-    Declined,
     DirectionTaken,
     Finished,
     Intended,
     Noted,
+    OperatorConfirmed,
+    OrderDeclined,
+    OrderVerb,
     Paused,
     Record,
-    Spoken,
     StepBegun,
     TrafficVerified,
-    Verb,
 )
-from vpnmigrate.local.inbox import Abort, Accept, Confirm, Continue, Done, Inbox, Pause
+from vpnmigrate.local.inbox import (
+    AbortMessage,
+    AcceptMessage,
+    ConfirmMessage,
+    ContinueMessage,
+    DoneMessage,
+    Inbox,
+    PauseMessage,
+)
 from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
-from vpnmigrate.local.lock import Me, take_lock
+from vpnmigrate.local.lock import ProcessIdentity, acquire_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 
 FORWARD = DirectionTaken(Direction.FORWARD, 1)
-TASK = Intended(1, 5, ask(5, Word.DEVICES_CONFIGURED))
+TASK = Intended(1, 5, ask(5, Confirmation.DEVICES_CONFIGURED))
 MINUTE = timedelta(minutes=1)
 
 
@@ -77,7 +85,7 @@ def disk() -> FragileDisk:
 @pytest.fixture
 def journal(run: Run, clock: VirtualClock, disk: FragileDisk) -> Iterator[FileJournal]:
     """The journal of a run that went forward."""
-    lock = take_lock(run, clock, Me("alice", "laptop", 1))
+    lock = acquire_lock(run, clock, ProcessIdentity("alice", "laptop", 1))
     journal = FileJournal.open(run, clock, lock, disk)
     journal.write(OPENED, FORWARD)
     yield journal
@@ -91,14 +99,14 @@ def inbox(run: Run) -> Inbox:
     return Inbox(run)
 
 
-def done(clock: VirtualClock, step: int) -> Done:
+def done(clock: VirtualClock, step: int) -> DoneMessage:
     """Say now that a step is done."""
-    return Done(at=clock.now(), who="bob", host="desk", step=step)
+    return DoneMessage(at=clock.now(), who="bob", host="desk", step=step)
 
 
-def spoken(journal: FileJournal) -> list[Word]:
+def spoken(journal: FileJournal) -> list[Confirmation]:
     """Give the words that a journal has, in order."""
-    return [e.record.word for e in journal.entries if isinstance(e.record, Spoken)]
+    return [e.record.word for e in journal.entries if isinstance(e.record, OperatorConfirmed)]
 
 
 def notes(journal: FileJournal) -> list[str]:
@@ -110,12 +118,12 @@ def test_a_word_is_written_down_and_forgotten(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
 ) -> None:
     """``done STEP`` becomes a durable word with who said it, and its message is gone."""
-    inbox.leave(done(clock, 5))
+    inbox.post(done(clock, 5))
 
     journal.fold_inbox()
     last = read_journal(run).entries[-1].record
-    assert isinstance(last, Spoken)
-    assert (last.word, last.who, last.host) == (Word.DEVICES_CONFIGURED, "bob", "desk")
+    assert isinstance(last, OperatorConfirmed)
+    assert (last.word, last.who, last.host) == (Confirmation.DEVICES_CONFIGURED, "bob", "desk")
     assert list(run.inbox.iterdir()) == []
 
 
@@ -125,14 +133,14 @@ def test_words_are_taken_in_the_order_they_were_said(
     """Whoever speaks first is heard first."""
     for step in (6, 5, 10):
         clock.sleep(MINUTE)
-        inbox.leave(done(clock, step))
+        inbox.post(done(clock, step))
 
     journal.fold_inbox()
 
     assert spoken(journal) == [
-        Word.TEST_PASSED,
-        Word.DEVICES_CONFIGURED,
-        Word.NEW_TUNNELS_ENABLED,
+        Confirmation.TEST_PASSED,
+        Confirmation.DEVICES_CONFIGURED,
+        Confirmation.NEW_TUNNELS_ENABLED,
     ]
 
 
@@ -140,7 +148,7 @@ def test_an_order_is_written_down_once(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
 ) -> None:
     """A pause becomes durable with who asked for it and which message it was, and is no word."""
-    letter = inbox.leave(Pause(at=clock.now(), who="bob", host="desk"))
+    letter = inbox.post(PauseMessage(at=clock.now(), who="bob", host="desk"))
 
     journal.fold_inbox()
     journal.fold_inbox()
@@ -154,7 +162,7 @@ def test_an_order_taken_up_before_a_crash_is_not_taken_up_again(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
 ) -> None:
     """A process that dies between writing and forgetting leaves a message that does no harm."""
-    letter = inbox.leave(Pause(at=clock.now(), who="bob", host="desk"))
+    letter = inbox.post(PauseMessage(at=clock.now(), who="bob", host="desk"))
     journal.write(Paused("bob", "desk", letter), Continued("bob", "desk"))
 
     journal.fold_inbox()
@@ -167,9 +175,11 @@ def test_an_acceptance_is_answered_once(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock, run: Run
 ) -> None:
     """A process that dies between answering and forgetting leaves a message that does no harm."""
-    few = Accept(at=clock.now(), who="bob", host="desk", degraded=("vpn-new",), reason="it will do")
-    inbox.leave(few)
-    (message,) = (letter.path for letter in inbox.letters())
+    few = AcceptMessage(
+        at=clock.now(), who="bob", host="desk", degraded=("vpn-new",), reason="it will do"
+    )
+    inbox.post(few)
+    (message,) = (letter.path for letter in inbox.messages())
     text = message.read_bytes()
     journal.fold_inbox()
     answered = journal.entries
@@ -177,7 +187,7 @@ def test_an_acceptance_is_answered_once(
 
     journal.fold_inbox()
 
-    assert isinstance(answered[-1].record, Declined)
+    assert isinstance(answered[-1].record, OrderDeclined)
     assert journal.entries == answered
     assert list(run.inbox.iterdir()) == []
 
@@ -186,12 +196,14 @@ def test_an_order_that_makes_no_sense_is_declined_with_the_reason(
     journal: FileJournal, inbox: Inbox, clock: VirtualClock
 ) -> None:
     """Nobody is left to wonder what became of what they said."""
-    letter = inbox.leave(Continue(at=clock.now(), who="bob", host="desk"))
+    letter = inbox.post(ContinueMessage(at=clock.now(), who="bob", host="desk"))
 
     journal.fold_inbox()
 
     why = "it is neither paused nor aborted"
-    assert journal.entries[-1].record == Declined(Verb.CONTINUE, why, "bob", "desk", letter)
+    assert journal.entries[-1].record == OrderDeclined(
+        OrderVerb.CONTINUE, why, "bob", "desk", letter
+    )
 
 
 @pytest.mark.parametrize("confirmed", [True, False])
@@ -201,15 +213,15 @@ def test_who_confirms_in_the_last_second_is_not_turned_back(
     """The watchdog's word that overtakes a confirmation on its way is declined."""
     journal.write(Armed(15 * MINUTE, 1, "desk"), TrafficVerified(clock.now()))
     if confirmed:
-        inbox.leave(Confirm(at=clock.now(), who="bob", host="desk"))
+        inbox.post(ConfirmMessage(at=clock.now(), who="bob", host="desk"))
     clock.sleep(timedelta(seconds=1))
-    letter = inbox.leave(Abort(at=clock.now(), who="dog", host="desk", unless_confirmed=True))
+    letter = inbox.post(AbortMessage(at=clock.now(), who="dog", host="desk", unless_confirmed=True))
 
     journal.fold_inbox()
 
     state = replay(journal.entries)
     why = CONFIRMED_AFTER_ALL
-    declined = Declined(Verb.ABORT, why, "dog", "desk", letter)
+    declined = OrderDeclined(OrderVerb.ABORT, why, "dog", "desk", letter)
     asked = AbortAsked("dog", "desk", letter)
     assert (state.order is None, state.armed is None) == (confirmed, confirmed)
     assert journal.entries[-1].record == (declined if confirmed else asked)
@@ -219,7 +231,7 @@ def test_a_message_survives_a_journal_that_fails(
     run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock, disk: FragileDisk
 ) -> None:
     """What could not be made durable is not forgotten."""
-    inbox.leave(done(clock, 5))
+    inbox.post(done(clock, 5))
     disk.broken = True
 
     with pytest.raises(JournalError):
@@ -232,8 +244,8 @@ def test_a_message_that_outlived_a_crash_is_taken_once(
     run: Run, journal: FileJournal, inbox: Inbox, clock: VirtualClock
 ) -> None:
     """A process that died between writing the word and forgetting the message does no harm."""
-    inbox.leave(done(clock, 10))
-    message = next(iter(inbox.letters()))
+    inbox.post(done(clock, 10))
+    message = next(iter(inbox.messages()))
     text = message.path.read_bytes()
     journal.fold_inbox()
     message.path.write_bytes(text)
@@ -241,7 +253,7 @@ def test_a_message_that_outlived_a_crash_is_taken_once(
 
     journal.fold_inbox()
 
-    assert spoken(journal) == [Word.NEW_TUNNELS_ENABLED]
+    assert spoken(journal) == [Confirmation.NEW_TUNNELS_ENABLED]
     assert list(run.inbox.iterdir()) == []
 
 
@@ -250,18 +262,18 @@ def test_a_word_answers_what_was_asked_when_it_was_said(
 ) -> None:
     """What was said before traffic was verified never means that old tunnels are disabled."""
     clock.sleep(MINUTE)
-    inbox.leave(done(clock, 10))
+    inbox.post(done(clock, 10))
     clock.sleep(MINUTE)
     journal.write(StepBegun(10, "Switch"), TrafficVerified(clock.now()))
 
     journal.fold_inbox()
     early = spoken(journal)
     clock.sleep(MINUTE)
-    inbox.leave(done(clock, 10))
+    inbox.post(done(clock, 10))
     journal.fold_inbox()
 
-    assert early == [Word.NEW_TUNNELS_ENABLED]
-    assert spoken(journal)[1:] == [Word.OLD_TUNNELS_DISABLED]
+    assert early == [Confirmation.NEW_TUNNELS_ENABLED]
+    assert spoken(journal)[1:] == [Confirmation.OLD_TUNNELS_DISABLED]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +293,7 @@ def test_a_word_that_nobody_asked_for_is_set_aside(
 ) -> None:
     """A step that asks nothing here cannot be said to be done; the operator reads so."""
     journal.write(*since)
-    inbox.leave(done(clock, step))
+    inbox.post(done(clock, step))
 
     journal.fold_inbox()
 
@@ -295,7 +307,7 @@ def test_a_word_for_an_earlier_direction_is_set_aside(
 ) -> None:
     """What was said before the run turned round does not count on the way back."""
     clock.sleep(MINUTE)
-    inbox.leave(done(clock, 10))
+    inbox.post(done(clock, 10))
     clock.sleep(MINUTE)
     journal.write(DirectionTaken(Direction.BACK, 1))
 
@@ -322,13 +334,13 @@ def test_a_malformed_message_is_moved_aside_and_noted(
     """What nobody understands is kept for a person, and blocks no other message."""
     broken = run.inbox / "20250101T000000.000000Z-00000000.json"
     broken.write_bytes(text)
-    inbox.leave(done(clock, 5))
+    inbox.post(done(clock, 5))
 
     journal.fold_inbox()
     journal.fold_inbox()
 
     assert len(notes(journal)) == 1
-    assert spoken(journal) == [Word.DEVICES_CONFIGURED]
+    assert spoken(journal) == [Confirmation.DEVICES_CONFIGURED]
     assert [path.name for path in run.inbox.iterdir()] == [broken.name + ".rejected"]
     assert (run.inbox / (broken.name + ".rejected")).read_bytes() == text
 
@@ -337,13 +349,13 @@ def test_half_a_message_is_no_message(run: Run, journal: FileJournal, inbox: Inb
     """A message that is being written is not seen before it is whole."""
     (run.inbox / ".20260117T020000.000000Z-00000000.json.abcd").write_bytes(b'{"mess')
 
-    assert list(inbox.letters()) == []
+    assert list(inbox.messages()) == []
     journal.fold_inbox()
 
 
 def test_messages_are_private(run: Run, inbox: Inbox, clock: VirtualClock) -> None:
     """Inbox and messages are for their owner's eyes only."""
-    inbox.leave(done(clock, 5))
+    inbox.post(done(clock, 5))
 
     modes = {stat.S_IMODE(path.stat().st_mode) for path in run.inbox.iterdir()}
 
@@ -357,13 +369,13 @@ def test_an_inbox_that_cannot_be_written_is_told(run: Run, clock: VirtualClock) 
     run.inbox.write_bytes(b"")
 
     with pytest.raises(VpnMigrateError, match="cannot be left"):
-        Inbox(run).leave(done(clock, 5))
+        Inbox(run).post(done(clock, 5))
 
 
 def test_a_word_ends_the_waiting(journal: FileJournal, inbox: Inbox, clock: VirtualClock) -> None:
     """What another terminal said is what the run waited for."""
     journal.write(StepBegun(5, "Configure the devices"), TASK)
-    inbox.leave(done(clock, 5))
+    inbox.post(done(clock, 5))
     before = replay(journal.entries).task
     journal.fold_inbox()
 
@@ -378,7 +390,7 @@ def test_a_message_that_cannot_be_removed_is_heard_once(
 
     A folder stands in for a message that cannot be removed, and for one that cannot be read.
     """
-    inbox.leave(done(clock, 5))
+    inbox.post(done(clock, 5))
     stubborn = run.inbox / "20250101T000000.000000Z-00000000.json"
     stubborn.mkdir()
     (run.inbox / (stubborn.name + ".rejected")).write_bytes(b"in the way")
@@ -389,7 +401,7 @@ def test_a_message_that_cannot_be_removed_is_heard_once(
     for _ in range(3):
         journal.fold_inbox()
 
-    assert spoken(journal) == [Word.DEVICES_CONFIGURED]
+    assert spoken(journal) == [Confirmation.DEVICES_CONFIGURED]
     assert any("cannot be set aside" in note for note in told)
     assert notes(journal) == told
 
@@ -399,12 +411,12 @@ def test_many_terminals_at_once_lose_no_word(run: Run, journal: FileJournal) -> 
 
     Messages are left by threads of this process: what tells them apart is the file system alone.
     """
-    kinds = (Pause, Continue, Abort)
+    kinds = (PauseMessage, ContinueMessage, AbortMessage)
     moment = journal.entries[-1].at
 
     def speak(terminal: int) -> list[str]:
         return [
-            Inbox(run).leave(
+            Inbox(run).post(
                 kinds[(terminal + n) % len(kinds)](at=moment + n * MINUTE, who="bob", host="desk")
             )
             for n in range(25)

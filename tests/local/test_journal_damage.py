@@ -12,16 +12,16 @@ from tests.local.conftest import ME, Opening
 from tests.support.builders import MIGRATION
 from tests.support.journals import OPENED, Story
 from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.journal.chain import Mark, genesis, lines_of, read_chain
+from vpnmigrate.journal.chain import JournalHead, genesis, lines_of, read_chain
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
-from vpnmigrate.local.lock import take_lock
+from vpnmigrate.local.lock import acquire_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
 
 ENTRIES = Story().migrated().returned().retired().entries
 TEXT, HEAD = lines_of(ENTRIES, genesis(MIGRATION))
-MARK = Mark(len(ENTRIES), HEAD)
+MARK = JournalHead(len(ENTRIES), HEAD)
 LINES = TEXT.splitlines(keepends=True)
 ENDS = list(accumulate(map(len, LINES)))
 FLIPS = 10_000
@@ -75,7 +75,7 @@ def test_cut_at_any_byte_an_acknowledged_journal_is_refused() -> None:
 def test_cut_at_any_byte_what_was_never_acknowledged_is_forgiven() -> None:
     """A process that died while it wrote a batch leaves what it had acknowledged before."""
     acknowledged = len(LINES) - LAST_RECORDS
-    before = Mark(acknowledged, lines_of(ENTRIES[:acknowledged], genesis(MIGRATION))[1])
+    before = JournalHead(acknowledged, lines_of(ENTRIES[:acknowledged], genesis(MIGRATION))[1])
     for end in range(ENDS[acknowledged - 1], len(TEXT)):
         contents = read_chain(TEXT[:end], MIGRATION, mark=before)
 
@@ -90,7 +90,7 @@ class TestTheMark:
     @pytest.fixture
     def written(self, run: Run, clock: VirtualClock) -> Run:
         """A run whose process wrote something and left in order."""
-        lock = take_lock(run, clock, ME)
+        lock = acquire_lock(run, clock, ME)
         journal = FileJournal.open(run, clock, lock)
         journal.write(OPENED, Noted("one"))
         journal.write(Noted("two"))

@@ -16,7 +16,7 @@ from vpnmigrate.errors import JournalDamagedError, JournalError
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.local.journal_file import FileJournal, SystemDisk, read_journal
-from vpnmigrate.local.lock import Owner, take_lock
+from vpnmigrate.local.lock import Owner, acquire_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
 
@@ -127,7 +127,7 @@ class TestWriting:
     def test_a_later_process_goes_on_with_the_chain(self, run: Run, clock: VirtualClock) -> None:
         """A second process appends to the first one's chain."""
         for record in STORY[:3]:
-            lock = take_lock(run, clock, ME)
+            lock = acquire_lock(run, clock, ME)
             journal = FileJournal.open(run, clock, lock)
             journal.write(record)
             journal.close()
@@ -190,7 +190,7 @@ class TestRefusing:
         full = FileJournal.open(
             run,
             clock,
-            first := take_lock(run, clock, ME),
+            first := acquire_lock(run, clock, ME),
             FailingDisk(good=1, code=errno.ENOSPC, at="half"),
         )
         full.write(OPENED)
@@ -212,7 +212,7 @@ class TestRefusing:
     ) -> None:
         """A second torn line is kept beside the first."""
         for text in (b"one", b"two"):
-            lock = take_lock(run, clock, ME)
+            lock = acquire_lock(run, clock, ME)
             FileJournal.open(run, clock, lock).close()
             lock.release()
             with run.journal.open("ab") as file:
@@ -227,7 +227,7 @@ class TestRefusing:
         self, run: Run, clock: VirtualClock, opening: Opening
     ) -> None:
         """A journal with damage in the middle is neither gone on with nor mended."""
-        lock = take_lock(run, clock, ME)
+        lock = acquire_lock(run, clock, ME)
         writer = FileJournal.open(run, clock, lock)
         writer.write(*STORY)
         writer.close()

@@ -10,7 +10,7 @@ from tests.support.builders import MIGRATION
 from tests.support.journals import Story
 from vpnmigrate.commands import one_line
 from vpnmigrate.errors import JournalDamagedError, JournalError
-from vpnmigrate.journal.chain import RESTORE, Mark, genesis, lines_of, read_chain
+from vpnmigrate.journal.chain import RESTORE, JournalHead, genesis, lines_of, read_chain
 from vpnmigrate.journal.records import JOURNAL_FORMAT
 
 TEXT, HEAD = lines_of(Story().opened().set_out().begun(1).settled(1).entries, genesis(MIGRATION))
@@ -26,7 +26,7 @@ def altered(number: int, **changes: object) -> list[bytes]:
     return lines
 
 
-def refused(lines: list[bytes], mark: Mark | None = None) -> JournalError:
+def refused(lines: list[bytes], mark: JournalHead | None = None) -> JournalError:
     """Read *lines* and give what is said of them."""
     with pytest.raises(JournalError) as caught:
         read_chain(b"".join(lines), MIGRATION, "the book", mark)
@@ -64,7 +64,7 @@ def test_damage_is_told_by_its_line(lines, number, why):
 )
 def test_what_was_acknowledged_and_is_missing_is_told(kept, number, why):
     """With a mark beside it, a journal that lacks lines says how many and from where on."""
-    error = refused(LINES[:kept], Mark(4, HEAD))
+    error = refused(LINES[:kept], JournalHead(4, HEAD))
 
     assert isinstance(error, JournalDamagedError)
     assert error.message == f"the book is damaged at line {number}: {why}"
@@ -73,7 +73,7 @@ def test_what_was_acknowledged_and_is_missing_is_told(kept, number, why):
 
 def test_another_last_line_than_the_acknowledged_one_is_told():
     """A last line that is whole, but not what the mark says, is damaged."""
-    error = refused(altered(4, record=NOTED), Mark(4, HEAD))
+    error = refused(altered(4, record=NOTED), JournalHead(4, HEAD))
 
     assert error.message == (
         "the book is damaged at line 4: it is not the line that was acknowledged"

@@ -8,12 +8,12 @@ from datetime import timedelta
 from tests.report.examples import BEGAN, a_journal
 from tests.support.builders import a_run
 from vpnmigrate.journal.records import StepBegun
-from vpnmigrate.local.live_view import LiveFile, Now, read_live
+from vpnmigrate.local.live_view import LiveFile, LiveView, read_live
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.progress import Sight, TunnelSight, Waiting
+from vpnmigrate.model.progress import CutoverView, TunnelView, Waiting
 
 LIMIT = timedelta(minutes=60)
-SIGHT = Sight(tunnels=(TunnelSight("vpn-1", "192.0.2.1", up=True),))
+SIGHT = CutoverView(tunnels=(TunnelView("vpn-1", "192.0.2.1", up=True),))
 
 
 def test_tells_the_wait_and_the_look(tmp_path):
@@ -21,11 +21,11 @@ def test_tells_the_wait_and_the_look(tmp_path):
     run, clock = a_run(tmp_path), VirtualClock(BEGAN)
     live = LiveFile(run, clock)
 
-    live.sees(lambda: SIGHT)
-    live.waits(10, "not yet", timedelta(seconds=3), LIMIT)
+    live.on_view(lambda: SIGHT)
+    live.on_wait(10, "not yet", timedelta(seconds=3), LIMIT)
 
     waiting = Waiting(BEGAN, 10, "not yet", timedelta(seconds=3), LIMIT)
-    assert read_live(run) == Now(waiting, SIGHT)
+    assert read_live(run) == LiveView(waiting, SIGHT)
     assert stat.S_IMODE(run.live.stat().st_mode) == 0o600
 
 
@@ -34,14 +34,14 @@ def test_is_written_once_a_second_at_most(tmp_path):
     run, clock = a_run(tmp_path), VirtualClock(BEGAN)
     live = LiveFile(run, clock)
 
-    live.waits(8, "first", timedelta(), LIMIT)
-    live.waits(8, "second", timedelta(), LIMIT)
+    live.on_wait(8, "first", timedelta(), LIMIT)
+    live.on_wait(8, "second", timedelta(), LIMIT)
     waiting = read_live(run).waiting
     assert waiting is not None
     assert waiting.why == "first"
 
     clock.sleep(timedelta(seconds=1))
-    live.waits(8, "third", timedelta(), LIMIT)
+    live.on_wait(8, "third", timedelta(), LIMIT)
     waiting = read_live(run).waiting
     assert waiting is not None
     assert waiting.why == "third"
@@ -51,10 +51,10 @@ def test_a_new_step_waits_for_nothing_yet(tmp_path):
     """What the last step waited for is not shown under the title of the next."""
     run, clock = a_run(tmp_path), VirtualClock(BEGAN)
     live = LiveFile(run, clock)
-    live.waits(8, "detaching", timedelta(), LIMIT)
+    live.on_wait(8, "detaching", timedelta(), LIMIT)
     clock.sleep(timedelta(seconds=1))
 
-    live.saw(a_journal(StepBegun(9, "Restore routing"))[-1])
+    live.on_entry(a_journal(StepBegun(9, "Restore routing"))[-1])
 
     assert read_live(run).waiting is None
 
@@ -63,12 +63,12 @@ def test_goes_with_its_process(tmp_path):
     """Nobody is shown what a process that has ended was waiting for."""
     run = a_run(tmp_path)
     live = LiveFile(run, VirtualClock(BEGAN))
-    live.waits(8, "detaching", timedelta(), LIMIT)
+    live.on_wait(8, "detaching", timedelta(), LIMIT)
 
     live.close()
     live.close()
 
-    assert read_live(run) == Now()
+    assert read_live(run) == LiveView()
     assert not run.live.exists()
 
 
@@ -77,9 +77,9 @@ def test_a_disk_that_refuses_does_not_disturb_the_run(tmp_path):
     run = a_run(tmp_path)
     (run.path / ".live.json").mkdir()
 
-    LiveFile(run, VirtualClock(BEGAN)).waits(8, "detaching", timedelta(), LIMIT)
+    LiveFile(run, VirtualClock(BEGAN)).on_wait(8, "detaching", timedelta(), LIMIT)
 
-    assert read_live(run) == Now()
+    assert read_live(run) == LiveView()
 
 
 def test_what_is_no_such_file_is_nothing(tmp_path):
@@ -87,4 +87,4 @@ def test_what_is_no_such_file_is_nothing(tmp_path):
     run = a_run(tmp_path)
     for content in (b"", b"{", b'{"waiting": 3}', b"\xff"):
         run.live.write_bytes(content)
-        assert read_live(run) == Now()
+        assert read_live(run) == LiveView()

@@ -19,14 +19,21 @@ from tests.support.builders import a_run
 from vpnmigrate.errors import LockedError, VpnMigrateError
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.local.journal_file import FileJournal, read_journal
-from vpnmigrate.local.lock import Me, RunLock, is_held, owner_at_work, take_lock, this_process
+from vpnmigrate.local.lock import (
+    ProcessIdentity,
+    RunLock,
+    acquire_lock,
+    is_held,
+    owner_at_work,
+    this_process,
+)
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import SteadyClock, VirtualClock
 
 ROOT = Path(__file__).parents[2]
-ALICE = Me("alice", "laptop", os.getpid())
-BOB = Me("bob", "laptop", os.getpid())
-ELSEWHERE = Me("carol", "desk", 1)
+ALICE = ProcessIdentity("alice", "laptop", os.getpid())
+BOB = ProcessIdentity("bob", "laptop", os.getpid())
+ELSEWHERE = ProcessIdentity("carol", "desk", 1)
 
 OTHER_PROCESS = """
 import sys
@@ -103,11 +110,11 @@ class TestHolding:
 
     def test_a_second_taker_is_told_who_and_since_when(self, run: Run, clock: VirtualClock) -> None:
         """A refusal names person, host, process and age, and both ways to go on."""
-        first = take_lock(run, clock, ALICE)
+        first = acquire_lock(run, clock, ALICE)
         clock.sleep(timedelta(minutes=95))
 
         with pytest.raises(LockedError) as caught:
-            take_lock(run, clock, BOB)
+            acquire_lock(run, clock, BOB)
 
         name = f"alice@laptop/{os.getpid()}"
         assert caught.value.message == (
@@ -121,9 +128,9 @@ class TestHolding:
 
     def test_a_released_run_is_free(self, run: Run, clock: VirtualClock) -> None:
         """Who leaves in order leaves nothing to explain."""
-        take_lock(run, clock, ALICE).release()
+        acquire_lock(run, clock, ALICE).release()
 
-        second = take_lock(run, clock, BOB)
+        second = acquire_lock(run, clock, BOB)
 
         assert second.displaced is None
         assert second.note == ""
@@ -132,19 +139,19 @@ class TestHolding:
 
     def test_only_a_named_owner_is_displaced(self, run: Run, clock: VirtualClock) -> None:
         """Taking over needs the name of who has it now, not of whoever had it once."""
-        first = take_lock(run, clock, ALICE)
+        first = acquire_lock(run, clock, ALICE)
 
         with pytest.raises(LockedError):
-            take_lock(run, clock, BOB, take_over="alice@laptop/1")
+            acquire_lock(run, clock, BOB, take_over="alice@laptop/1")
 
         assert first.ours
         first.release()
 
     def test_a_displaced_owner_knows(self, run: Run, clock: VirtualClock) -> None:
         """After a take-over the run is the new owner's, whatever the old one does."""
-        first = take_lock(run, clock, ALICE)
+        first = acquire_lock(run, clock, ALICE)
 
-        second = take_lock(run, clock, BOB, take_over=first.owner.name)
+        second = acquire_lock(run, clock, BOB, take_over=first.owner.name)
         first.release()
 
         assert not first.ours
@@ -152,12 +159,12 @@ class TestHolding:
         assert second.displaced == first.owner
         assert first.owner.name in second.note
         with pytest.raises(LockedError, match="bob on laptop"):
-            take_lock(run, clock, ALICE)
+            acquire_lock(run, clock, ALICE)
         second.release()
 
     def test_lock_and_owner_are_private(self, run: Run, clock: VirtualClock) -> None:
         """The files of the lock are for their owner's eyes only."""
-        lock = take_lock(run, clock, ALICE)
+        lock = acquire_lock(run, clock, ALICE)
 
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (run.lock, run.owner)]
 
@@ -168,11 +175,11 @@ class TestHolding:
         self, run: Run, clock: VirtualClock
     ) -> None:
         """Between the kernel lock and the owner file the advice is to try again."""
-        lock = take_lock(run, clock, ALICE)
+        lock = acquire_lock(run, clock, ALICE)
         run.owner.unlink()
 
         with pytest.raises(LockedError, match="just begun") as caught:
-            take_lock(run, clock, BOB)
+            acquire_lock(run, clock, BOB)
 
         assert "again" in caught.value.advice
         lock.release()
@@ -181,7 +188,7 @@ class TestHolding:
         """An owner file that cannot be read names nobody; the kernel lock decides."""
         run.owner.write_bytes(b"\xff{")
 
-        lock = take_lock(run, clock, ALICE)
+        lock = acquire_lock(run, clock, ALICE)
 
         assert lock.ours
         lock.release()
@@ -189,7 +196,7 @@ class TestHolding:
     def test_what_is_no_run_cannot_be_locked(self, tmp_path: Path, clock: VirtualClock) -> None:
         """Where no directory is, none is made; the disk is blamed in its own words."""
         with pytest.raises(VpnMigrateError, match="No such file"):
-            take_lock(Run(tmp_path / "nowhere"), clock, ALICE)
+            acquire_lock(Run(tmp_path / "nowhere"), clock, ALICE)
 
         assert not (tmp_path / "nowhere").exists()
 
@@ -200,7 +207,7 @@ class TestElsewhere:
     @pytest.fixture
     def left(self, run: Run, clock: VirtualClock) -> Run:
         """A run that somebody on another host did not leave in order."""
-        lock = take_lock(run, clock, ELSEWHERE)
+        lock = acquire_lock(run, clock, ELSEWHERE)
         text = run.owner.read_bytes()
         lock.release()
         run.owner.write_bytes(text)
@@ -209,16 +216,16 @@ class TestElsewhere:
     def test_they_are_not_displaced_unnamed(self, left: Run, clock: VirtualClock) -> None:
         """A run last owned on another host is not gone on with on a guess."""
         with pytest.raises(LockedError, match="carol on desk") as caught:
-            take_lock(left, clock, ALICE)
+            acquire_lock(left, clock, ALICE)
 
         assert "--take-over carol@desk/1" in caught.value.advice
 
     def test_they_are_displaced_by_name(self, left: Run, clock: VirtualClock) -> None:
         """Named, an owner elsewhere is displaced, refusal before or not."""
         with pytest.raises(LockedError):
-            take_lock(left, clock, ALICE)
+            acquire_lock(left, clock, ALICE)
 
-        lock = take_lock(left, clock, ALICE, take_over="carol@desk/1")
+        lock = acquire_lock(left, clock, ALICE, take_over="carol@desk/1")
 
         assert lock.displaced is not None
         assert lock.displaced.host == "desk"
@@ -230,7 +237,7 @@ class TestLooking:
 
     def test_a_living_owner_is_told(self, run: Run, clock: VirtualClock) -> None:
         """While the process lives, it is the owner at work; afterwards nobody is."""
-        lock = take_lock(run, clock, ALICE)
+        lock = acquire_lock(run, clock, ALICE)
 
         assert owner_at_work(run, BOB) == lock.owner
         lock.release()
@@ -251,7 +258,7 @@ class TestLooking:
         self, run: Run, clock: VirtualClock
     ) -> None:
         """After a reboot any process may have it; nobody holds the kernel's lock then."""
-        lock = take_lock(run, clock, ALICE)
+        lock = acquire_lock(run, clock, ALICE)
         owner = run.owner.read_bytes()
         lock.release()
         run.owner.write_bytes(owner)
@@ -260,7 +267,7 @@ class TestLooking:
 
     def test_who_looks_keeps_nobody_from_working(self, run: Run, clock: VirtualClock) -> None:
         """However often it is asked who works on the run, whoever takes it gets it."""
-        take_lock(run, clock, ALICE).release()
+        acquire_lock(run, clock, ALICE).release()
         over = threading.Event()
 
         def look() -> None:
@@ -272,7 +279,7 @@ class TestLooking:
             looker.start()
         try:
             for _ in range(20):
-                take_lock(run, clock, ALICE).release()
+                acquire_lock(run, clock, ALICE).release()
         finally:
             over.set()
             for looker in lookers:
@@ -280,7 +287,7 @@ class TestLooking:
 
     def test_a_lock_that_is_no_file_is_held_by_nobody(self, run: Run, clock: VirtualClock) -> None:
         """A link in its place leads nobody's question astray."""
-        take_lock(run, clock, ALICE)
+        acquire_lock(run, clock, ALICE)
         run.lock.unlink()
         run.lock.symlink_to("/dev/null")
 
@@ -288,7 +295,7 @@ class TestLooking:
 
     def test_an_owner_elsewhere_is_told(self, run: Run, clock: VirtualClock) -> None:
         """Whether a process on another host lives cannot be seen, so it is told."""
-        lock = take_lock(run, clock, ELSEWHERE)
+        lock = acquire_lock(run, clock, ELSEWHERE)
 
         assert owner_at_work(run, ALICE) == lock.owner
         lock.release()
@@ -316,7 +323,7 @@ class TestRealProcesses:
         first.kill()
         first.wait()
 
-        lock = take_lock(run, SteadyClock(), this_process("alice", "laptop"))
+        lock = acquire_lock(run, SteadyClock(), this_process("alice", "laptop"))
 
         assert lock.displaced is not None
         assert lock.displaced.process == first.pid
@@ -332,9 +339,9 @@ class TestRealProcesses:
         os.waitpid(first.pid, os.WUNTRACED)
         me, clock = this_process("alice", "laptop"), SteadyClock()
         with pytest.raises(LockedError) as caught:
-            take_lock(run, clock, me)
+            acquire_lock(run, clock, me)
 
-        lock: RunLock = take_lock(run, clock, me, take_over=f"dave@laptop/{first.pid}")
+        lock: RunLock = acquire_lock(run, clock, me, take_over=f"dave@laptop/{first.pid}")
         journal = FileJournal.open(run, clock, lock)
         journal.write(Noted("in its place"))
         tell(first, "late")

@@ -52,7 +52,7 @@ def test_everything_journalled_is_logged(run: Run, clock: VirtualClock) -> None:
     with log_of(run, LogTo.FILE, clock, io.StringIO()) as log:
         observer: Observer = log
         for entry in journal:
-            observer.saw(entry)
+            observer.on_entry(entry)
 
     logged = lines(run)
 
@@ -71,7 +71,7 @@ def test_everything_journalled_is_logged(run: Run, clock: VirtualClock) -> None:
 def test_waits_and_notices_are_logged(run: Run, clock: VirtualClock) -> None:
     """What the run waits for, and what the operator was told, stand in the log in order."""
     with log_of(run, LogTo.FILE, clock, io.StringIO()) as log:
-        log.waits(8, "vgw-new is attaching", timedelta(seconds=9), timedelta(minutes=45))
+        log.on_wait(8, "vgw-new is attaching", timedelta(seconds=9), timedelta(minutes=45))
         clock.sleep(timedelta(seconds=1))
         log.notice("went on in place of bob")
 
@@ -161,8 +161,8 @@ def test_a_lost_terminal_does_not_stop_the_file(run: Run, clock: VirtualClock) -
     """In the cutover a terminal may vanish; the log goes on in the file, and so does the run."""
     entry: Entry = Story().opened().entries[0]
     with log_of(run, LogTo.BOTH, clock, LostTerminal()) as log:
-        log.saw(entry)
-        log.saw(entry)
+        log.on_entry(entry)
+        log.on_entry(entry)
 
     assert len(lines(run)) == 2
 

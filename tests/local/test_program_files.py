@@ -15,13 +15,13 @@ from tests.support.builders import a_run
 from vpnmigrate.errors import MalformedFileError, RefusedError, UsageError
 from vpnmigrate.local.probes import Prober
 from vpnmigrate.local.program_files import changed, checked, pinned, require_unchanged
-from vpnmigrate.local.subprocess_limits import Bounds, run_bounded
+from vpnmigrate.local.subprocess_limits import ProcessLimits, run_bounded
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.model.decisions import Decisions, HookMoment, TestVpc
-from vpnmigrate.model.probes import Tally, missed
+from vpnmigrate.model.probes import ProbeStats, missed
 from vpnmigrate.planning.playbook import playbook_from
 
-PATIENT = Bounds(timedelta(seconds=60))
+PATIENT = ProcessLimits(timedelta(seconds=60))
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_a_probe_that_changed_is_not_sent_and_not_missed(hook, tmp_path):
     program(hook, "true")
     programs = pinned(Decisions(probes=(str(hook),)))
     prober = Prober(SteadyClock(), run, programs)
-    prober.begin([Tally(str(hook))])
+    prober.begin([ProbeStats(str(hook))])
     _until(lambda: bool(prober.tallies()[0].works))
 
     program(hook, f"echo ran > {note}; false")

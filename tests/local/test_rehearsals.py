@@ -10,10 +10,10 @@ import pytest
 from tests.support.builders import NOON, a_plan, minutes
 from vpnmigrate.errors import MalformedFileError, VpnMigrateError
 from vpnmigrate.local.rehearsals import Rehearsals
-from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.approval import RehearsalResult
 
 PLAN = msgspec.structs.replace(a_plan(), fingerprint="f" * 64)
-RESULT = Rehearsed(
+RESULT = RehearsalResult(
     fingerprint="f" * 64,
     at=NOON,
     tool="test",

@@ -14,15 +14,20 @@ import pytest
 
 from vpnmigrate.local.program_files import pinned
 from vpnmigrate.local.run_directory import Run
-from vpnmigrate.local.subprocess_limits import MOST_OUTPUT, Bounds, Ended, run_bounded
+from vpnmigrate.local.subprocess_limits import (
+    MOST_OUTPUT,
+    ProcessLimits,
+    ProcessResult,
+    run_bounded,
+)
 from vpnmigrate.model.decisions import Decisions, HookMoment
 
 PROGRAMS = pinned(Decisions(hooks={HookMoment.HELD: (sys.executable,)}))
-PATIENT = Bounds(timedelta(seconds=60))
-SHORT = Bounds(timedelta(seconds=0.3))
+PATIENT = ProcessLimits(timedelta(seconds=60))
+SHORT = ProcessLimits(timedelta(seconds=0.3))
 
 
-Python = Callable[..., Ended]
+Python = Callable[..., ProcessResult]
 
 
 @pytest.fixture
@@ -37,7 +42,7 @@ def run(tmp_path: Path) -> Run:
 def python(run: Run) -> Python:
     """Run a line of Python within bounds."""
 
-    def python(text: str, bounds: Bounds = PATIENT, told: bytes = b"") -> Ended:
+    def python(text: str, bounds: ProcessLimits = PATIENT, told: bytes = b"") -> ProcessResult:
         return run_bounded([sys.executable, "-c", text], told, bounds, run, PROGRAMS)
 
     return python
@@ -103,7 +108,7 @@ def test_one_that_does_not_end_is_killed_with_all_it_started(python, tmp_path):
         "child = os.fork()\n"
         f"open({str(note)!r}, 'w').write(str(child)) if child else None\n"
         "time.sleep(600)",
-        Bounds(timedelta(seconds=2)),
+        ProcessLimits(timedelta(seconds=2)),
     )
     child = int(note.read_text())
 

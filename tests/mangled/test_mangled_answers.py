@@ -13,8 +13,8 @@ from tests.mangled.proxy import CANARY, Mangler, between
 from tests.mangled.written import hooks_in, leaks
 from tests.support.counts import share
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.cli.options import Aws
-from vpnmigrate.cli.sandbox_dependencies import SandboxParts
+from vpnmigrate.cli.options import AwsOptions
+from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.decisions import KeyMode
@@ -38,7 +38,7 @@ MANGLED = 0.04
 """Share of answers: a look has three and more, and all of them have to be sound."""
 
 
-class ProxiedParts(SandboxParts):
+class ProxiedParts(SandboxDependencies):
     """Reaches the world over HTTP, at *address*."""
 
     def __init__(self, world: World, address: str) -> None:
@@ -48,7 +48,7 @@ class ProxiedParts(SandboxParts):
             endpoint_url=address,
         )
 
-    def clients(self, aws: Aws) -> Clients:
+    def clients(self, aws: AwsOptions) -> Clients:
         del aws
         return self._over_http
 

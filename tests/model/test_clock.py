@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.builders import NOON
 from tests.support.stage import Lookout
-from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Entry, Intended, Noted
 from vpnmigrate.journal.run_clock import gaps_in, latest, run_clock
@@ -157,7 +157,7 @@ def test_what_is_believed_only_after_a_while_is_not_aged_by_another_hosts_clock(
 
     here = run_clock(HostClock(true, "b", off), journal.entries)
     taken_over = MemoryJournal(here, journal.entries)
-    book = Logbook(taken_over, Lookout())
+    book = RunRecorder(taken_over, Lookout())
     book.write(Noted("host b takes the run up"))
     began = here.now()
 
@@ -176,7 +176,7 @@ def test_what_was_proven_old_on_its_own_host_stays_old() -> None:
     journal.write(Noted("the last word of host a"))
 
     here = run_clock(HostClock(true, "b", -HOUR), journal.entries)
-    book = Logbook(MemoryJournal(here, journal.entries), Lookout())
+    book = RunRecorder(MemoryJournal(here, journal.entries), Lookout())
     book.write(Noted("host b takes the run up"))
 
     assert not recent(book.intents(), here.now())

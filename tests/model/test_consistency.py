@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from tests.support.builders import BOTH, MAIN, NEW, NOON, OLD, VPC, a_snapshot, a_table, minutes
 from tests.support.stage import Lookout
-from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.model.changes import AssociateEdge, AttachVpnGateway
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.consistency import Intent, foreign, trusted
-from vpnmigrate.model.ec2 import Attachment, Role, RouteTableId, State
+from vpnmigrate.model.consistency import SentChange, externally_changed, mask_stale
+from vpnmigrate.model.ec2 import Attachment, ResourceState, Role, RouteTableId
 from vpnmigrate.model.facts import (
     UNKNOWN,
     AttachmentOf,
@@ -29,36 +29,36 @@ LEAVING: frozenset[Value] = frozenset({Attachment.DETACHING, Attachment.DETACHED
 COMING: frozenset[Value] = frozenset({Attachment.ATTACHING, Attachment.ATTACHED})
 
 
-def detach(*, minutes_ago: float, performed: bool = False) -> Intent:
-    return Intent(OLD_ON_VPC, LEAVING, NOON - minutes(minutes_ago), performed=performed)
+def detach(*, minutes_ago: float, performed: bool = False) -> SentChange:
+    return SentChange(OLD_ON_VPC, LEAVING, NOON - minutes(minutes_ago), performed=performed)
 
 
-def attach(*, minutes_ago: float, performed: bool = False) -> Intent:
-    return Intent(OLD_ON_VPC, COMING, NOON - minutes(minutes_ago), performed=performed)
+def attach(*, minutes_ago: float, performed: bool = False) -> SentChange:
+    return SentChange(OLD_ON_VPC, COMING, NOON - minutes(minutes_ago), performed=performed)
 
 
 class TestTrusted:
     def test_a_reading_nobody_works_on_counts_at_once(self):
         """A fact without an intent is believed as read."""
-        seen = trusted(a_snapshot(old="attached"), [])
+        seen = mask_stale(a_snapshot(old="attached"), [])
 
         assert seen.attachment(OLD, VPC) is Attachment.ATTACHED
 
     def test_the_effect_of_the_latest_intent_counts_at_once(self):
         """A detach that shows is believed a second after its intent."""
-        seen = trusted(a_snapshot(old="detaching"), [detach(minutes_ago=0.02)])
+        seen = mask_stale(a_snapshot(old="detaching"), [detach(minutes_ago=0.02)])
 
         assert seen.attachment(OLD, VPC) is Attachment.DETACHING
 
     def test_no_effect_is_not_believed_too_soon(self):
         """A detach that does not show may just be lagging: nothing is known for two minutes."""
-        seen = trusted(a_snapshot(old="attached"), [detach(minutes_ago=1.9)])
+        seen = mask_stale(a_snapshot(old="attached"), [detach(minutes_ago=1.9)])
 
         assert seen.attachment(OLD, VPC) is UNKNOWN
 
     def test_no_effect_is_believed_after_the_delay(self):
         """A detach that does not show after two minutes did not happen."""
-        seen = trusted(a_snapshot(old="attached"), [detach(minutes_ago=2)])
+        seen = mask_stale(a_snapshot(old="attached"), [detach(minutes_ago=2)])
 
         assert seen.attachment(OLD, VPC) is Attachment.ATTACHED
 
@@ -66,7 +66,7 @@ class TestTrusted:
         """Detached after attach and detach within two minutes may be a reading from before both."""
         intents = [attach(minutes_ago=1), detach(minutes_ago=0.5)]
 
-        seen = trusted(a_snapshot(old="detached"), intents)
+        seen = mask_stale(a_snapshot(old="detached"), intents)
 
         assert seen.attachment(OLD, VPC) is UNKNOWN
 
@@ -74,7 +74,7 @@ class TestTrusted:
         """Only opposite intents of the last two minutes can be what a stale reading shows."""
         intents = [attach(minutes_ago=2), detach(minutes_ago=0.5)]
 
-        seen = trusted(a_snapshot(old="detached"), intents)
+        seen = mask_stale(a_snapshot(old="detached"), intents)
 
         assert seen.attachment(OLD, VPC) is Attachment.DETACHED
 
@@ -82,30 +82,30 @@ class TestTrusted:
         """Two attaches in a row want the same thing: the effect counts at once."""
         intents = [attach(minutes_ago=1), attach(minutes_ago=0.5)]
 
-        seen = trusted(a_snapshot(old="attached"), intents)
+        seen = mask_stale(a_snapshot(old="attached"), intents)
 
         assert seen.attachment(OLD, VPC) is Attachment.ATTACHED
 
     def test_absence_is_not_believed_too_soon_either(self):
         """A creation that is not listed yet is unknown, so nothing is created twice."""
         role = Role("test-vpc")
-        come = frozenset({State.PENDING, State.AVAILABLE})
-        intent = Intent(Existence(role), come, NOON - minutes(1), performed=False)
+        come = frozenset({ResourceState.PENDING, ResourceState.AVAILABLE})
+        intent = SentChange(Existence(role), come, NOON - minutes(1), performed=False)
 
-        seen = trusted(a_snapshot(), [intent])
+        seen = mask_stale(a_snapshot(), [intent])
 
         assert seen.state(role) is UNKNOWN
 
     def test_facts_do_not_cloud_each_other(self):
         """An intent on one gateway leaves what is known of the other alone."""
-        seen = trusted(a_snapshot(old="attached", new="attached"), [detach(minutes_ago=1)])
+        seen = mask_stale(a_snapshot(old="attached", new="attached"), [detach(minutes_ago=1)])
 
         assert seen.attachment(NEW, VPC) is Attachment.ATTACHED
 
 
-def switch(to: Switch, *, minutes_ago: float, performed: bool = True) -> Intent:
+def switch(to: Switch, *, minutes_ago: float, performed: bool = True) -> SentChange:
     at = NOON - minutes(minutes_ago)
-    return Intent(PROPAGATION, frozenset({to}), at, performed=performed)
+    return SentChange(PROPAGATION, frozenset({to}), at, performed=performed)
 
 
 class TestKnownFromAnswers:
@@ -113,25 +113,25 @@ class TestKnownFromAnswers:
 
     def test_answers_in_order_tell_what_a_setting_is(self):
         """Propagation that was confirmed off and then on is on: no delay is waited for."""
-        seen = trusted(a_snapshot(), self.OFF_THEN_ON)
+        seen = mask_stale(a_snapshot(), self.OFF_THEN_ON)
 
         assert seen.propagates(MAIN, OLD) is Switch.ON
 
     def test_but_the_reading_behind_it_may_be_stale(self):
         """What else such a reading shows, its routes above all, proves nothing yet."""
-        assert trusted(a_snapshot(), self.OFF_THEN_ON).stale == {PROPAGATION}
+        assert mask_stale(a_snapshot(), self.OFF_THEN_ON).stale == {PROPAGATION}
 
     def test_an_answer_that_never_came_leaves_it_unknown(self):
         """With one of the two in doubt, the order of their effects is not known."""
         doubtful = (switch(Switch.OFF, minutes_ago=1, performed=False), self.OFF_THEN_ON[1])
 
-        assert trusted(a_snapshot(), doubtful).propagates(MAIN, OLD) is UNKNOWN
+        assert mask_stale(a_snapshot(), doubtful).propagates(MAIN, OLD) is UNKNOWN
 
     def test_a_reading_without_the_effect_is_still_not_believed(self):
         """Confirmed on and read as off: the reading is stale."""
         now = a_snapshot(tables=[a_table(MAIN), a_table(BOTH)])
 
-        assert trusted(now, self.OFF_THEN_ON).propagates(MAIN, OLD) is UNKNOWN
+        assert mask_stale(now, self.OFF_THEN_ON).propagates(MAIN, OLD) is UNKNOWN
 
 
 class TestForeign:
@@ -139,19 +139,27 @@ class TestForeign:
         """What EC2 confirmed and no longer shows, believably, somebody else undid."""
         intents = [detach(minutes_ago=10, performed=True)]
 
-        assert foreign(trusted(a_snapshot(old="attached"), intents), intents) == {OLD_ON_VPC}
+        assert externally_changed(mask_stale(a_snapshot(old="attached"), intents), intents) == {
+            OLD_ON_VPC
+        }
 
     def test_an_effect_in_doubt_that_is_not_there_simply_did_not_happen(self):
         """A call whose answer was lost and whose effect is absent is repeated, not blamed."""
         intents = [detach(minutes_ago=10)]
 
-        assert foreign(trusted(a_snapshot(old="attached"), intents), intents) == frozenset()
+        assert (
+            externally_changed(mask_stale(a_snapshot(old="attached"), intents), intents)
+            == frozenset()
+        )
 
     def test_an_unbelieved_reading_blames_nobody(self):
         """Within the delay a missing effect may be a stale reading."""
         intents = [detach(minutes_ago=1, performed=True)]
 
-        assert foreign(trusted(a_snapshot(old="attached"), intents), intents) == frozenset()
+        assert (
+            externally_changed(mask_stale(a_snapshot(old="attached"), intents), intents)
+            == frozenset()
+        )
 
     def test_only_our_latest_wish_counts(self):
         """An effect that we undid ourselves is not another hand's work."""
@@ -160,7 +168,10 @@ class TestForeign:
             attach(minutes_ago=5, performed=True),
         ]
 
-        assert foreign(trusted(a_snapshot(old="attached"), intents), intents) == frozenset()
+        assert (
+            externally_changed(mask_stale(a_snapshot(old="attached"), intents), intents)
+            == frozenset()
+        )
 
 
 class TestEdgeTables:
@@ -169,16 +180,16 @@ class TestEdgeTables:
     TABLE = RouteTableId("rtb-edge")
     TIE = EdgeAssociation(TABLE, OLD)
 
-    def seen(self, book: Logbook, *, tied: bool, minute: float = 0) -> Value:
+    def seen(self, book: RunRecorder, *, tied: bool, minute: float = 0) -> Value:
         """Give what is believed of the tie when a describe shows it, or does not."""
         edge = a_table(self.TABLE, edge_of=OLD)
         tables = [edge if tied else a_table(self.TABLE)]
         now = a_snapshot(tables=tables, begun=NOON + minutes(minute))
-        return trusted(now, book.doubts([edge])).value(self.TIE)
+        return mask_stale(now, book.doubts([edge])).value(self.TIE)
 
     def test_a_tie_that_is_listed_may_be_a_reading_from_before_the_detach(self):
         """So soon after the gateway was attached again only its absence is believed."""
-        book = Logbook(MemoryJournal(VirtualClock(NOON)), Lookout())
+        book = RunRecorder(MemoryJournal(VirtualClock(NOON)), Lookout())
         book.write(Intended(1, 8, AttachVpnGateway(OLD, VPC)), Answered(1, Performed("req-1")))
 
         assert self.seen(book, tied=True) is UNKNOWN
@@ -187,7 +198,7 @@ class TestEdgeTables:
 
     def test_a_tie_that_was_made_since_counts_at_once(self):
         """Our own association after the attach is believed as soon as it shows."""
-        book = Logbook(MemoryJournal(VirtualClock(NOON)), Lookout())
+        book = RunRecorder(MemoryJournal(VirtualClock(NOON)), Lookout())
         book.write(Intended(1, 8, AttachVpnGateway(OLD, VPC)), Answered(1, Performed("req-1")))
         book.write(Intended(2, 9, AssociateEdge(self.TABLE, OLD)), Answered(2, Performed("req-2")))
 

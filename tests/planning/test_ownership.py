@@ -69,7 +69,7 @@ from vpnmigrate.planning.ownership import (
     unfit,
 )
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
-from vpnmigrate.sandbox.faults import Fault, Faults, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 
 SPARE = VpnGatewayId("vgw-spare")
 SPARE_VPN = VpnConnectionId("vpn-spare")
@@ -161,7 +161,7 @@ class TestHostileTags:
 
         assert stage.back().status is RunStatus.ROLLED_BACK
 
-        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
+        assert stage.observe().attachment(OLD, VPC) is Attachment.ATTACHED
         if not went_forward:
             moves = (AttachVpnGateway, DetachVpnGateway)
             assert not [c for c in stage.intended[before:] if isinstance(c, moves)]
@@ -177,7 +177,7 @@ class TestHostileTags:
             tag(stage, resource, GATEWAY_ROLE if resource == SPARE else SUCCESSOR)
 
         assert stage.forward().status is RunStatus.CUT_OVER
-        assert stage.look().attachment(SPARE, VPC) is Attachment.DETACHED
+        assert stage.observe().attachment(SPARE, VPC) is Attachment.DETACHED
         assert stage.back().status is RunStatus.ROLLED_BACK
 
         assert (life(stage, SPARE), life(stage, SPARE_VPN)) == ("available", "available")
@@ -219,7 +219,7 @@ class TestHostileTags:
         """The journal knows the ids; what carries the tags instead is left."""
         stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
         stage.forward()
-        ours = set(stage.look().ours.values())
+        ours = set(stage.observe().ours.values())
         for resource in ours:
             tags = {} if strip is None else {"Tags": [{"Key": key} for key in strip]}
             stage.do("DeleteTags", Resources=[resource], **tags)
@@ -232,13 +232,13 @@ class TestHostileTags:
         """A gateway tagged as a connection and the other way round are what they were made as."""
         stage = Stage(tmp_path)
         stage.forward()
-        ours = dict(stage.look().ours)
+        ours = dict(stage.observe().ours)
         tag(stage, ours[GATEWAY_ROLE], SUCCESSOR)
         tag(stage, ours[SUCCESSOR], GATEWAY_ROLE)
 
         assert stage.back().status is RunStatus.ROLLED_BACK
 
-        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
+        assert stage.observe().attachment(OLD, VPC) is Attachment.ATTACHED
         assert {life(stage, id_) for id_ in ours.values()} <= {"deleted", "gone"}
 
 
@@ -247,7 +247,7 @@ class TestLostAnswers:
 
     def test_what_it_made_is_adopted_and_written_down(self, tmp_path: Path) -> None:
         """From then on no tag counts any more."""
-        stage = Stage(tmp_path, faults=Faults([Fault("CreateVpnGateway", Kind.LOST_ANSWER)]))
+        stage = Stage(tmp_path, faults=Faults([Fault("CreateVpnGateway", FaultKind.LOST_ANSWER)]))
 
         assert stage.forward().status is RunStatus.CUT_OVER
 
@@ -262,7 +262,7 @@ class TestLostAnswers:
         stage.clock.sleep(timedelta(minutes=5))
         tag(stage, SPARE, GATEWAY_ROLE)
         tag(stage, later, GATEWAY_ROLE)
-        stage.faults = Faults([Fault("CreateVpnGateway", Kind.LOST_ANSWER)])
+        stage.faults = Faults([Fault("CreateVpnGateway", FaultKind.LOST_ANSWER)])
 
         stage.forward()
         stage.back()
@@ -341,7 +341,7 @@ class TestWithoutJournal:
         """The command that answers is printed, and works."""
         stage = Stage(tmp_path)
         stage.forward()
-        gateway, vpn = (stage.look().ours[role] for role in (GATEWAY_ROLE, SUCCESSOR))
+        gateway, vpn = (stage.observe().ours[role] for role in (GATEWAY_ROLE, SUCCESSOR))
 
         with pytest.raises(HeldError) as held:
             stage.back(blind=True, people=Unasked(stage.world), **BOB)
@@ -351,7 +351,7 @@ class TestWithoutJournal:
         state = stage.back(blind=True, people=Unasked(stage.world), adopt=(gateway, vpn), **BOB)
         assert state.status is RunStatus.ROLLED_BACK
         assert {life(stage, gateway), life(stage, vpn)} <= {"deleted", "gone"}
-        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
+        assert stage.observe().attachment(OLD, VPC) is Attachment.ATTACHED
 
     def test_what_is_disowned_is_left_alone(self, tmp_path: Path) -> None:
         """A pair made after the plan that fits and is tagged stays, if a person says so."""
@@ -382,7 +382,7 @@ class TestWithoutJournal:
         """Nobody can block a rollback by taking tags off: a person can name what has none."""
         stage = Stage(tmp_path)
         stage.forward()
-        gateway, vpn = (stage.look().ours[role] for role in (GATEWAY_ROLE, SUCCESSOR))
+        gateway, vpn = (stage.observe().ours[role] for role in (GATEWAY_ROLE, SUCCESSOR))
         for resource in (gateway, vpn):
             stage.do("DeleteTags", Resources=[resource])
 
@@ -392,7 +392,7 @@ class TestWithoutJournal:
         state = stage.back(blind=True, people=Unasked(stage.world), adopt=(gateway, vpn), **BOB)
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
+        assert stage.observe().attachment(OLD, VPC) is Attachment.ATTACHED
 
 
 class TestEndOfARollback:

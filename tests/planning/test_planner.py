@@ -41,7 +41,7 @@ from vpnmigrate.model.decisions import (
 )
 from vpnmigrate.model.ec2 import Role, RouteTableId, Tag, VpcId, VpcRecord, VpnConnectionId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, Plan, PlannedStep
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.model.survey import Quotas, Survey
 from vpnmigrate.planning.drift import configuration
 from vpnmigrate.planning.planner import (
@@ -144,7 +144,7 @@ class TestPlan:
 
         assert not [c for c in all_of(plan.back) if isinstance(c, AskOperator)]
         words = [c.word for c in all_of(plan.forward) if isinstance(c, AskOperator)]
-        assert Word.OLD_TUNNELS_DISABLED not in words
+        assert Confirmation.OLD_TUNNELS_DISABLED not in words
 
     def test_a_command_may_test_the_test_vpc(self) -> None:
         """A test command stands in the plan as it will be run."""

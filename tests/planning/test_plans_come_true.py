@@ -10,8 +10,8 @@ from tests.support.builders import MIGRATION, snapshot_by_tag
 from tests.support.stage import Lookout, Roads, Signal
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.engine.observe import Claimant
-from vpnmigrate.engine.runner import Runner, Surroundings
+from vpnmigrate.engine.observe import ClaimHolder
+from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Intended
 from vpnmigrate.local.documents import scenario_text
@@ -24,7 +24,7 @@ from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.planning.planner import plan_from, unexpected
 from vpnmigrate.sandbox.client.boto import session_for
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 
 
@@ -35,7 +35,7 @@ class Trial:
         found = scenario_text(name)
         scenario = scenario_from_text(found.text, found.name)
         clock = VirtualClock()
-        world = world_of(scenario, clock)
+        world = load_world(scenario, clock)
         session = session_for(world)
         self.account = Account(Clients(lambda: session), clock, Vault(vault))
         self.plan: Plan = plan_from(
@@ -49,7 +49,7 @@ class Trial:
         journal = MemoryJournal(clock)
         Runner(
             self.plan,
-            Surroundings(
+            RunPorts(
                 ec2=self.account,
                 journal=journal,
                 people=DeviceEngineer(world),
@@ -57,10 +57,10 @@ class Trial:
                 clock=clock,
                 interruption=Signal(),
                 paths=Roads(),
-                claimant=Claimant("ann@desk"),
+                claimant=ClaimHolder("ann@desk"),
             ),
-        ).forward()
-        self.made = snapshot_by_tag(self.account.look(self.plan), MIGRATION).ours
+        ).apply()
+        self.made = snapshot_by_tag(self.account.observe(self.plan), MIGRATION).ours
         self.done = [e.record.change for e in journal.entries if isinstance(e.record, Intended)]
 
     def by_role(self, change: Change) -> str:

@@ -14,7 +14,7 @@ from vpnmigrate.model.decisions import (
     Approvals,
     BackOut,
     Decisions,
-    DirectConnect,
+    DirectConnectAssumption,
     Exceptions,
     Finalize,
     HookMoment,
@@ -112,7 +112,7 @@ def test_says_everything_a_plan_can_decide() -> None:
             change="CHG0012345",
             hooks={HookMoment.HELD: ("/usr/bin/tell", "--now")},
             recreate_aws_vpn=True,
-            direct_connect=DirectConnect.ABSENT,
+            direct_connect=DirectConnectAssumption.ABSENT,
             window=Window(
                 datetime(2026, 11, 28, 22, 0, tzinfo=UTC),
                 datetime(2026, 11, 29, 2, 0, tzinfo=UTC),

@@ -25,22 +25,24 @@ from vpnmigrate.model.changes import (
     ReplaceRoute,
 )
 from vpnmigrate.model.decisions import Decisions, TestVpc
-from vpnmigrate.model.ec2 import Attachment, Role, State, Tag, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.ec2 import Attachment, ResourceState, Role, Tag, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Phase, connection_role
-from vpnmigrate.model.snapshot import Snapshot, Told, Way
-from vpnmigrate.planning.predicted_aws import Scene
-from vpnmigrate.planning.prediction import opening, walked
-from vpnmigrate.steps.base import Blocked, Changes, NotYet, Step, Verdict
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.planning.predicted_aws import PredictedMoment
+from vpnmigrate.planning.prediction import initial_state, predict_steps
+from vpnmigrate.steps.base import Blocked, MissingChanges, NotYet, Step, Verdict
 from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FORWARD
 
 NEW = VpnGatewayId("gateway")
 PLAN = a_plan()
 
 
-def there(decisions: Decisions | None = None) -> Scene:
+def there(decisions: Decisions | None = None) -> PredictedMoment:
     """Give the moment after step 10."""
-    _, scene = walked(opening(a_plan(decisions=decisions), {}), FORWARD, Direction.FORWARD)
+    _, scene = predict_steps(
+        initial_state(a_plan(decisions=decisions), {}), FORWARD, Direction.FORWARD
+    )
     return scene
 
 
@@ -49,14 +51,14 @@ class TestForward:
 
     def test_the_new_gateway_is_on_the_vpc(self) -> None:
         """After step 10 the new gateway has taken the old one's place."""
-        now = there().look()
+        now = there().observe()
 
         assert now.attachment(NEW, VPC) is Attachment.ATTACHED
         assert now.attachment(OLD, VPC) is Attachment.DETACHED
 
     def test_every_table_follows(self) -> None:
         """After step 10 propagation and static routes are the new gateway's, and carry traffic."""
-        now = there().look()
+        now = there().observe()
 
         assert now.propagates(MAIN, NEW) is now.propagates(BOTH, NEW) is Switch.ON
         assert now.propagates(MAIN, OLD) is Switch.OFF
@@ -66,7 +68,7 @@ class TestForward:
 
     def test_what_is_made_is_ours(self) -> None:
         """What the imagined run creates carries the migration's tags, under its role's name."""
-        now = there().look()
+        now = there().observe()
 
         assert now.ours == {
             GATEWAY_ROLE: "gateway",
@@ -85,7 +87,9 @@ class TestForward:
         """A claim that was there at planning is the run's business, not the plan's."""
         before = a_survey(gateway=a_gateway(tags={Tag.CLAIM: "ann"}))
 
-        planned, _ = walked(opening(a_plan(before=before), {}), FORWARD, Direction.FORWARD)
+        planned, _ = predict_steps(
+            initial_state(a_plan(before=before), {}), FORWARD, Direction.FORWARD
+        )
 
         assert [str(change) for change in planned[0].changes] == [
             "claim vgw-old for the run that applies this plan"
@@ -95,10 +99,10 @@ class TestForward:
         """What has been made already goes by its id."""
         made = {GATEWAY_ROLE: "vgw-9", Role("connection/vpn-old"): "vpn-9"}
 
-        _, scene = walked(opening(PLAN, made), FORWARD, Direction.FORWARD)
+        _, scene = predict_steps(initial_state(PLAN, made), FORWARD, Direction.FORWARD)
 
         assert set(scene.world.gateways) == {OLD, "vgw-9"}
-        assert scene.look().route(BOTH, "192.168.0.0/16") == "vgw-9"
+        assert scene.observe().route(BOTH, "192.168.0.0/16") == "vgw-9"
 
 
 class TestBack:
@@ -106,15 +110,15 @@ class TestBack:
 
     def test_the_world_is_as_it_was(self) -> None:
         """After the cutover backwards and the clean-up, nothing differs but association ids."""
-        _, scene = walked(there(), (*CUTOVER, *CLEAN_UP), Direction.BACK)
+        _, scene = predict_steps(there(), (*CUTOVER, *CLEAN_UP), Direction.BACK)
 
-        start = opening(PLAN, {}).world
+        start = initial_state(PLAN, {}).world
         assert scene.world.connections == start.connections
         assert set(scene.world.gateways) == {OLD}
-        assert scene.look().attachment(OLD, VPC) is Attachment.ATTACHED
+        assert scene.observe().attachment(OLD, VPC) is Attachment.ATTACHED
         for id_, table in start.tables.items():
-            assert scene.look().tables[id_].propagating == table.propagating
-            assert set(scene.look().tables[id_].routes) == set(table.routes)
+            assert scene.observe().tables[id_].propagating == table.propagating
+            assert set(scene.observe().tables[id_].routes) == set(table.routes)
 
 
 class TestWorld:
@@ -122,17 +126,17 @@ class TestWorld:
 
     def test_a_detached_gateway_leaves_black_holes(self) -> None:
         """A static route to a gateway that is on no VPC carries nothing."""
-        scene = opening(PLAN, {})
+        scene = initial_state(PLAN, {})
 
         world = scene.world.after(DetachVpnGateway(OLD, VPC))
 
-        now = Scene(PLAN, world, NOON).look()
+        now = PredictedMoment(PLAN, world, NOON).observe()
         assert not now.route_is_active(BOTH, "192.168.0.0/16")
         assert now.tables[BOTH].propagated_from(OLD) == frozenset()
 
     def test_new_tunnels_wait_for_their_word(self) -> None:
         """Routes of a gateway appear once somebody has enabled its tunnels, and not before."""
-        world = opening(PLAN, {}).world
+        world = initial_state(PLAN, {}).world
         for change in (
             CreateVpnGateway(GATEWAY_ROLE),
             DetachVpnGateway(OLD, VPC),
@@ -142,19 +146,19 @@ class TestWorld:
         ):
             world = world.after(change)
 
-        now = Scene(PLAN, world, NOON).look()
+        now = PredictedMoment(PLAN, world, NOON).observe()
 
-        assert now.state(GATEWAY_ROLE) is State.AVAILABLE
+        assert now.state(GATEWAY_ROLE) is ResourceState.AVAILABLE
         assert now.route_is_active(BOTH, "192.168.0.0/16")
         assert now.tables[MAIN].propagated_from(NEW) == frozenset()
 
     def test_the_start_is_left_alone(self) -> None:
         """A change gives another world; the one before stays what it was."""
-        start = opening(PLAN, {}).world
+        start = initial_state(PLAN, {}).world
 
         start.after(DetachVpnGateway(OLD, VPC))
 
-        assert start == opening(PLAN, {}).world
+        assert start == initial_state(PLAN, {}).world
 
 
 class _Stuck(Step):
@@ -162,20 +166,24 @@ class _Stuck(Step):
     title = "Wait for Godot"
     phase = Phase.PREPARE
 
-    def apply(self, plan: object, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: object, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         yield from ()
 
-    def verify(self, plan: object, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: object, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         return NotYet("he has not come")
 
 
 class _Restless(_Stuck):
-    def apply(self, plan: object, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: object, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         yield DetachVpnGateway(OLD, VPC)
 
 
 class _Hopeless(_Stuck):
-    def verify(self, plan: object, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: object, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         return Blocked("he is dead", "go home")
 
 
@@ -190,7 +198,7 @@ class _Hopeless(_Stuck):
 def test_a_step_without_an_end_is_named(step: Step, told: str) -> None:
     """A step that can never reach its goal refuses the plan, with its number and its reason."""
     with pytest.raises(RefusedError, match=f"step 5 .Wait for Godot.*{told}"):
-        walked(opening(PLAN, {}), [step], Direction.FORWARD)
+        predict_steps(initial_state(PLAN, {}), [step], Direction.FORWARD)
 
 
 def test_two_connections_at_a_time() -> None:
@@ -198,9 +206,9 @@ def test_two_connections_at_a_time() -> None:
     many = tuple(a_connection(f"vpn-{n}", customer_gateway=f"cgw-{n}") for n in range(7))
     plan = a_plan(before=a_survey(connections=many))
 
-    _, scene = walked(opening(plan, {}), FORWARD, Direction.FORWARD)
+    _, scene = predict_steps(initial_state(plan, {}), FORWARD, Direction.FORWARD)
 
-    assert len(scene.look().ours) == 8
+    assert len(scene.observe().ours) == 8
     assert all(
         r.tags[Tag.MIGRATION] == MIGRATION
         for r in scene.world.connections.values()

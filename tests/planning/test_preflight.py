@@ -20,7 +20,7 @@ from tests.support.builders import (
 )
 from vpnmigrate.model.decisions import (
     Decisions,
-    DirectConnect,
+    DirectConnectAssumption,
     Exceptions,
     InsideMode,
     KeyMode,
@@ -201,7 +201,7 @@ class TestDirectConnect:
 
     def test_takes_the_operators_word(self) -> None:
         """A playbook may vouch for there being none; the plan then says so."""
-        findings = found(self.UNREAD, Decisions(direct_connect=DirectConnect.ABSENT))
+        findings = found(self.UNREAD, Decisions(direct_connect=DirectConnectAssumption.ABSENT))
 
         assert "VPM-B303" not in findings
         assert "VPM-W301" in findings

@@ -19,7 +19,7 @@ from tests.support.builders import (
 )
 from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model.decisions import Decisions, OldTunnels, TestVpc
-from vpnmigrate.model.ec2 import State
+from vpnmigrate.model.ec2 import ResourceState
 from vpnmigrate.model.facts import Existence
 from vpnmigrate.model.plan import Direction, Phase
 from vpnmigrate.planning.rollback_proof import BACK, prove
@@ -37,14 +37,16 @@ class DeleteOldSide(Step):
     phase = Phase.CUTOVER
     limit = timedelta(minutes=1)
 
-    def apply(self, plan, way, now, told):
+    def missing_changes(self, plan, way, now, told):
         yield from (DeleteVpnConnection(old, old) for old in self._left(plan, now))
 
     def verify(self, plan, way, now, told):
         return NotYet("the old connection is there") if [*self._left(plan, now)] else Met()
 
     def _left(self, plan, now):
-        return [old for old in plan.old_connections if now.value(Existence(old)) != State.ABSENT]
+        return [
+            old for old in plan.old_connections if now.value(Existence(old)) != ResourceState.ABSENT
+        ]
 
 
 class DeleteOldGatewayEarly(DeleteOldSide):
@@ -52,18 +54,18 @@ class DeleteOldGatewayEarly(DeleteOldSide):
 
     title = "Delete the old gateway early"
 
-    def apply(self, plan, way, now, told):
+    def missing_changes(self, plan, way, now, told):
         yield DeleteVpnGateway(plan.old_gateway, plan.old_gateway)
 
     def verify(self, plan, way, now, told):
-        gone = now.state(plan.old_gateway) is State.ABSENT
+        gone = now.state(plan.old_gateway) is ResourceState.ABSENT
         return Met() if gone else NotYet("the old gateway is there")
 
 
 class ForgetfulCleanUp(RemoveGateway):
     """Takes its leave without deleting the gateway that step 2 made."""
 
-    def apply(self, plan, way, now, told):
+    def missing_changes(self, plan, way, now, told):
         return iter(())
 
     def verify(self, plan, way, now, told):

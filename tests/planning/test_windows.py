@@ -12,19 +12,19 @@ from tests.support.builders import minutes
 from vpnmigrate.planning.window_parser import window_from
 from vpnmigrate.planning.windows import (
     BY_DEFAULT,
-    Ahead,
-    Expected,
-    Late,
-    Open,
-    Past,
-    Short,
+    ExpectedDurations,
+    WindowAhead,
+    WindowOpen,
+    WindowOver,
+    WindowTooLate,
+    WindowTooShort,
     back_out_deadline,
     latest_start,
-    stand,
+    window_state,
 )
 
 NIGHT = window_from("2026-11-28T23:00/03:00 Europe/Berlin")
-REHEARSED = Expected(minutes(10), minutes(15), "rehearsed")
+REHEARSED = ExpectedDurations(minutes(10), minutes(15), "rehearsed")
 MARGIN = minutes(30)
 
 
@@ -43,21 +43,21 @@ def test_the_latest_start_leaves_a_cutover_before_the_deadline():
 @pytest.mark.parametrize(
     ("moment", "expected"),
     [
-        (NIGHT.start - timedelta(microseconds=1), Ahead(NIGHT.start)),
-        (NIGHT.start, Open(NIGHT.end - minutes(55))),
-        (NIGHT.end - minutes(55), Open(NIGHT.end - minutes(55))),
+        (NIGHT.start - timedelta(microseconds=1), WindowAhead(NIGHT.start)),
+        (NIGHT.start, WindowOpen(NIGHT.end - minutes(55))),
+        (NIGHT.end - minutes(55), WindowOpen(NIGHT.end - minutes(55))),
         (
             NIGHT.end - minutes(55) + timedelta(microseconds=1),
-            Late(NIGHT.end - minutes(55), NIGHT.end),
+            WindowTooLate(NIGHT.end - minutes(55), NIGHT.end),
         ),
-        (NIGHT.end - timedelta(microseconds=1), Late(NIGHT.end - minutes(55), NIGHT.end)),
-        (NIGHT.end, Past(NIGHT.end)),
-        (NIGHT.end + timedelta(days=365), Past(NIGHT.end)),
+        (NIGHT.end - timedelta(microseconds=1), WindowTooLate(NIGHT.end - minutes(55), NIGHT.end)),
+        (NIGHT.end, WindowOver(NIGHT.end)),
+        (NIGHT.end + timedelta(days=365), WindowOver(NIGHT.end)),
     ],
 )
 def test_each_edge_belongs_to_one_side(moment, expected):
     """A window is open at its start and no longer at its end; the latest start is still a start."""
-    assert stand(NIGHT, REHEARSED, MARGIN, moment) == expected
+    assert window_state(NIGHT, REHEARSED, MARGIN, moment) == expected
 
 
 def test_a_window_into_which_nothing_fits_is_never_open():
@@ -65,8 +65,10 @@ def test_a_window_into_which_nothing_fits_is_never_open():
     short = window_from("2026-11-28T02:00/02:54 UTC")
 
     for moment in (short.start - minutes(1), short.start, short.end - minutes(1)):
-        assert stand(short, REHEARSED, MARGIN, moment) == Short(minutes(54), minutes(55))
-    assert stand(short, REHEARSED, MARGIN, short.end) == Past(short.end)
+        assert window_state(short, REHEARSED, MARGIN, moment) == WindowTooShort(
+            minutes(54), minutes(55)
+        )
+    assert window_state(short, REHEARSED, MARGIN, short.end) == WindowOver(short.end)
 
 
 WINDOWS = [
@@ -88,16 +90,16 @@ def test_at_every_moment_somebody_who_counts_minutes_agrees(text):
 
     for count in range(80):
         moment = window.start - minutes(30) + count * step
-        found = stand(window, BY_DEFAULT, MARGIN, moment)
+        found = window_state(window, BY_DEFAULT, MARGIN, moment)
         seen.add(type(found))
         if moment < window.start:
-            assert found == Ahead(window.start)
+            assert found == WindowAhead(window.start)
         elif moment >= window.end:
-            assert found == Past(window.end)
+            assert found == WindowOver(window.end)
         else:
-            assert isinstance(found, Open) == (moment + needs <= window.end)
-            assert isinstance(found, Late) == (moment + needs > window.end)
-    assert seen == {Ahead, Open, Late, Past}
+            assert isinstance(found, WindowOpen) == (moment + needs <= window.end)
+            assert isinstance(found, WindowTooLate) == (moment + needs > window.end)
+    assert seen == {WindowAhead, WindowOpen, WindowTooLate, WindowOver}
 
 
 @given(
@@ -108,7 +110,7 @@ def test_a_start_that_is_allowed_can_be_taken_back_in_time(moment, spans):
     """Whenever a window is open, a cutover and a rollback end the margin before its end."""
     cutover, rollback, margin = spans
 
-    found = stand(NIGHT, Expected(cutover, rollback, "made up"), margin, moment)
+    found = window_state(NIGHT, ExpectedDurations(cutover, rollback, "made up"), margin, moment)
 
     fits = NIGHT.start <= moment and moment + cutover + rollback + margin <= NIGHT.end
-    assert isinstance(found, Open) == (fits and moment < NIGHT.end)
+    assert isinstance(found, WindowOpen) == (fits and moment < NIGHT.end)

@@ -12,10 +12,16 @@ from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.records import ClockMoved, Entry, OutageBegan, OutageEnded
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.rehearsal.simulation.clocks import Clocks, Hosts, Jump, Move, TimeJudge
-from vpnmigrate.rehearsal.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
+from vpnmigrate.rehearsal.simulation.schedule import (
+    CallFaults,
+    Kill,
+    KillPoint,
+    Schedule,
+    TrialRoute,
+)
 from vpnmigrate.rehearsal.simulation.search import schedule_of
 from vpnmigrate.rehearsal.simulation.topology import topology
-from vpnmigrate.rehearsal.simulation.trial import setting_of, try_out
+from vpnmigrate.rehearsal.simulation.trial import run_trial, setting_of
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -53,20 +59,20 @@ def test_a_host_gives_each_process_its_clock() -> None:
     assert not hosts.was_set
 
 
-@pytest.mark.parametrize("course", [Course.RETURN, Course.TURNED, Course.RETIRE])
+@pytest.mark.parametrize("course", [TrialRoute.RETURN, TrialRoute.TURNED, TrialRoute.RETIRE])
 @pytest.mark.parametrize("by", [HOUR, -HOUR])
 def test_a_trial_says_that_its_clocks_were_set_and_ends_as_ever(
-    course: Course, by: timedelta
+    course: TrialRoute, by: timedelta
 ) -> None:
     """With a death, a jump in a process, another host, and answers that take their time."""
     schedule = Schedule(
         course,
-        kills=(Kill(9, Moment.BEFORE_ANSWER),),
-        mishaps=Mishaps(7, slow=0.05),
+        kills=(Kill(9, KillPoint.BEFORE_ANSWER),),
+        mishaps=CallFaults(7, slow=0.05),
         clocks=Clocks((Jump(3, by),), (Move(-2 * by, elsewhere=False), Move(by, elsewhere=True))),
     )
 
-    outcome = try_out(setting_of(topology(1)), schedule)
+    outcome = run_trial(setting_of(topology(1)), schedule)
 
     assert (outcome.error, outcome.broken) == ("", ())
     assert outcome.deaths == 1

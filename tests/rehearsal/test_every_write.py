@@ -12,12 +12,12 @@ from tests.support.builders import MIGRATION, NOON
 from tests.support.counts import share
 from tests.support.stage import Lookout, Postbox, Stage
 from vpnmigrate.engine.commit_confirm import CommitConfirm
-from vpnmigrate.engine.cutover import Papers
+from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.runner import Runner
 from vpnmigrate.journal.records import (
     Approved,
     Confirmed,
-    ConfirmWished,
+    ConfirmRequested,
     Continued,
     Entry,
     Paused,
@@ -26,9 +26,9 @@ from vpnmigrate.journal.records import (
     TrafficVerified,
 )
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.model.approval import Approval, Rehearsed
+from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.decisions import Approvals, Decisions, OldTunnels, Waits, Window
-from vpnmigrate.planning.approvals import sealed
+from vpnmigrate.planning.approvals import with_digest
 from vpnmigrate.planning.planner import fingerprint
 from vpnmigrate.sandbox.faults import Killed
 
@@ -122,7 +122,7 @@ class Colleagues(Lookout):
 def a_night(stage: Stage) -> Stage:
     """Approve and rehearse the plan of *stage*."""
     plan = stage.plan = msgspec.structs.replace(stage.plan, fingerprint=fingerprint(stage.plan))
-    approval = sealed(
+    approval = with_digest(
         Approval(
             fingerprint=plan.fingerprint,
             migration=MIGRATION,
@@ -138,9 +138,9 @@ def a_night(stage: Stage) -> Stage:
     return stage
 
 
-def spend(stage: Stage, pen: Pen, journey=Runner.forward) -> int:
+def spend(stage: Stage, pen: Pen, journey=Runner.apply) -> int:
     """Go on *journey* with as many processes as it takes; give how many died."""
-    rehearsed = Rehearsed(
+    rehearsed = RehearsalResult(
         fingerprint=stage.plan.fingerprint,
         at=NOON,
         tool="test",
@@ -150,13 +150,13 @@ def spend(stage: Stage, pen: Pen, journey=Runner.forward) -> int:
     )
     for deaths in range(3):
         # Who resumes pastes the command that status gives, which has no flag.
-        wish = None if stage.records(ConfirmWished) else timedelta(minutes=15)
+        wish = None if stage.records(ConfirmRequested) else timedelta(minutes=15)
         try:
             stage.run(
                 journey,
                 journal=Mortal(stage, pen),
                 lookout=Colleagues(stage),
-                papers=Papers("ann", rehearsed),
+                papers=GateInputs("ann", rehearsed),
                 commit=CommitConfirm(wish, Dog(), "desk"),
             )
         except Killed:
@@ -170,7 +170,7 @@ def spend(stage: Stage, pen: Pen, journey=Runner.forward) -> int:
 
 def ends(stage: Stage) -> tuple[object, ...]:
     """Say how a night ended: in AWS, by role, and in the journal."""
-    now = stage.look()
+    now = stage.observe()
     by_id = {id_: role for role, id_ in now.ours.items()}
     facts = str(sorted(f"{fact}={value}" for fact, value in now.facts.items()))
     for id_, role in by_id.items():
@@ -191,12 +191,12 @@ def from_dusk(dusk: Stage) -> Stage:
 
 
 @pytest.mark.parametrize("arrives", [False, True], ids=["lost", "durable"])
-@pytest.mark.parametrize("journey", [Runner.forward, Runner.back], ids=["on", "back"])
+@pytest.mark.parametrize("journey", [Runner.apply, Runner.rollback], ids=["on", "back"])
 def test_a_night_killed_at_any_line_ends_like_one_that_was_not(dusk, arrives, journey):
     """Wherever its process dies while writing, the next one ends alike, forward and turned back."""
     whole, pen = from_dusk(dusk), Pen()
     spend(whole, pen)
-    if journey is Runner.back:
+    if journey is Runner.rollback:
         spend(whole, Pen(), journey)
     wanted = ends(whole)
     assert set(pen.kinds) >= EXPECTED
@@ -204,10 +204,10 @@ def test_a_night_killed_at_any_line_ends_like_one_that_was_not(dusk, arrives, jo
     wrong = []
     every = range(1, pen.written + 1)
     # The way back begins from the same lines; an ordinary run turns back at some of them.
-    for last in share(every, one_in=4) if journey is Runner.back else every:
+    for last in share(every, one_in=4) if journey is Runner.rollback else every:
         stage, mortal = from_dusk(dusk), Pen(last, arrives=arrives)
         deaths = spend(stage, mortal)
-        if journey is Runner.back:
+        if journey is Runner.rollback:
             spend(stage, Pen(), journey)
         if deaths != 1 or ends(stage) != wanted:
             wrong.append((last, deaths, stage.entries[-1], ends(stage)[1:]))

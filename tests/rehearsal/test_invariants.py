@@ -10,22 +10,27 @@ import pytest
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import Entry, Finished, Record, StepSettled, TrafficVerified
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
-from vpnmigrate.rehearsal.simulation.invariants import Judge, Truth, configuration, truth_of
+from vpnmigrate.rehearsal.simulation.invariants import (
+    ActualState,
+    InvariantChecker,
+    actual_state,
+    configuration,
+)
 from vpnmigrate.rehearsal.simulation.topology import OLD, topology
-from vpnmigrate.rehearsal.simulation.trial import Setting, setting_of
+from vpnmigrate.rehearsal.simulation.trial import TrialSetting, setting_of
 
 NEW = "vgw-new"
 
 
 @pytest.fixture(scope="module")
-def setting() -> Setting:
+def setting() -> TrialSetting:
     return setting_of(topology(5))
 
 
 @pytest.fixture(scope="module")
-def before(setting: Setting) -> Truth:
+def before(setting: TrialSetting) -> ActualState:
     with setting.world().to_be_read() as state:
-        return truth_of(state, setting.plan.vpc, setting.plan.migration)
+        return actual_state(state, setting.plan.vpc, setting.plan.migration)
 
 
 WRONG = {
@@ -47,19 +52,24 @@ WRONG = {
 @pytest.mark.parametrize("complaint", WRONG)
 def test_a_broken_world_is_seen(setting, before, complaint):
     """Each invariant has a world that breaks it, and is told by name."""
-    judge = Judge(setting.plan, before)
+    judge = InvariantChecker(setting.plan, before)
 
-    told = list(judge.of_look(WRONG[complaint](before), Direction.FORWARD, announced=False))
+    told = list(
+        judge.check_observation(WRONG[complaint](before), Direction.FORWARD, announced=False)
+    )
 
     assert any(complaint in line for line in told)
-    assert list(judge.of_look(before, Direction.FORWARD, announced=False)) == []
+    assert list(judge.check_observation(before, Direction.FORWARD, announced=False)) == []
 
 
 def test_an_announced_outage_may_be_one(setting, before):
     """Within the announced outage there may be no gateway and no path."""
     down = replace(before, attached=frozenset(), paths=frozenset())
 
-    assert list(Judge(setting.plan, before).of_look(down, None, announced=True)) == []
+    assert (
+        list(InvariantChecker(setting.plan, before).check_observation(down, None, announced=True))
+        == []
+    )
 
 
 UNTRUE: dict[str, tuple[Direction, Record]] = {
@@ -82,26 +92,26 @@ def test_what_the_journal_claims_is_checked(setting, before, case):
     entry = Entry(1, setting.plan.made + timedelta(minutes=1), record)
     run = RunState(direction=direction)
 
-    assert list(Judge(setting.plan, before).of_entry(entry, before, run))
+    assert list(InvariantChecker(setting.plan, before).check_entry(entry, before, run))
 
 
 def test_a_way_back_must_leave_everything_as_before(setting, before):
     """One route that points elsewhere keeps a rollback from being true."""
     entry = Entry(1, setting.plan.made, Finished(Direction.BACK))
     run = RunState(direction=Direction.BACK)
-    judge = Judge(setting.plan, before)
+    judge = InvariantChecker(setting.plan, before)
     route = next(iter(before.routes))
 
-    assert list(judge.of_entry(entry, before, run)) == []
+    assert list(judge.check_entry(entry, before, run)) == []
     altered = replace(before, routes={**before.routes, route: NEW})
-    assert list(judge.of_entry(entry, altered, run))
+    assert list(judge.check_entry(entry, altered, run))
 
 
 def test_configurations_are_compared_by_role(before):
     """Two worlds whose new resources differ only in their ids are configured alike."""
 
-    def with_new(id_: str) -> Truth:
-        altered: Truth = replace(
+    def with_new(id_: str) -> ActualState:
+        altered: ActualState = replace(
             before,
             attached=frozenset({id_}),
             roles={GATEWAY_ROLE: (id_,)},

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from tests.support.builders import snapshot_by_tag
 from tests.support.stage import Lookout, Roads, Signal
 from vpnmigrate.aws.account import Account
-from vpnmigrate.engine.observe import Claimant
-from vpnmigrate.engine.runner import Runner, Surroundings
+from vpnmigrate.engine.observe import ClaimHolder
+from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.model.ec2 import Role, Tag, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.planning.planner import fingerprint, unexpected
 from vpnmigrate.planning.rollback_proof import FEW, prove
-from vpnmigrate.rehearsal.simulation.invariants import configuration, truth_of
+from vpnmigrate.rehearsal.simulation.invariants import actual_state, configuration
 from vpnmigrate.rehearsal.simulation.topology import STOPS_PLANNING, topology
-from vpnmigrate.rehearsal.simulation.trial import Setting, setting_of
+from vpnmigrate.rehearsal.simulation.trial import TrialSetting, setting_of
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 
@@ -43,7 +43,7 @@ class NoVault:
 class Walk:
     """One world with a plan of it, and journeys on it one after the other."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: TrialSetting) -> None:
         self.plan = setting.plan
         self.world = setting.world()
         self.reaction = setting.topology.reaction
@@ -53,7 +53,7 @@ class Walk:
     def go(self, *journeys) -> None:
         """Go on each journey, in a process of its own."""
         for journey in journeys:
-            around = Surroundings(
+            around = RunPorts(
                 ec2=self.account,
                 journal=self.journal,
                 people=DeviceEngineer(self.world, self.reaction),
@@ -61,7 +61,7 @@ class Walk:
                 clock=self.world.clock,
                 interruption=Signal(),
                 paths=Roads(),
-                claimant=Claimant("ann@desk"),
+                claimant=ClaimHolder("ann@desk"),
             )
             journey(Runner(self.plan, around))
             self.journal = MemoryJournal(self.world.clock, self.journal.entries)
@@ -69,7 +69,7 @@ class Walk:
     @property
     def made(self) -> Mapping[Role, str]:
         """What was created, by role."""
-        return snapshot_by_tag(self.account.look(self.plan), self.plan.migration).ours
+        return snapshot_by_tag(self.account.observe(self.plan), self.plan.migration).ours
 
     def settle(self) -> None:
         """Let everything come to its end, and every lag pass."""
@@ -80,7 +80,7 @@ class Walk:
         """How the world is configured once everything has settled."""
         self.settle()
         with self.world.to_be_read() as state:
-            lines = configuration(truth_of(state, self.plan.vpc, self.plan.migration))
+            lines = configuration(actual_state(state, self.plan.vpc, self.plan.migration))
         # Which tunnels are up is the engineer's doing; which attempt it was is meant to differ.
         told = (line for line in lines if not line.endswith(" is up"))
         return frozenset(line.partition(f"{Tag.ATTEMPT}=")[0] for line in told)
@@ -104,7 +104,7 @@ def test_the_predicted_end_is_the_simulated_one(seed):
     if walk is None:
         return
 
-    walk.go(Runner.forward)
+    walk.go(Runner.apply)
 
     walk.settle()
     after = walk.account.survey(VpnGatewayId(walk.made[GATEWAY_ROLE]))
@@ -119,8 +119,8 @@ def test_apply_rollback_apply_is_the_same_as_apply(seed):
     if once is None or again is None:
         return
 
-    once.go(Runner.forward)
-    again.go(Runner.forward, Runner.back, Runner.forward)
+    once.go(Runner.apply)
+    again.go(Runner.apply, Runner.rollback, Runner.apply)
 
     assert again.configured == once.configured
 
@@ -133,7 +133,7 @@ def test_rollback_ends_as_it_began(seed):
     if before is None or walk is None:
         return
 
-    walk.go(Runner.forward, Runner.back)
+    walk.go(Runner.apply, Runner.rollback)
 
     assert walk.configured == before.configured
 

@@ -18,11 +18,18 @@ from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions, TestVpc, Waits
 from vpnmigrate.model.ec2 import MigrationId, RouteTableId
 from vpnmigrate.planning.planner import plan_from
-from vpnmigrate.rehearsal.rehearse import BOUNDARIES, Made, Passage, Rehearsal, rehearse, result_of
+from vpnmigrate.rehearsal.rehearse import (
+    BOUNDARIES,
+    Rehearsal,
+    RehearsalRun,
+    RehearsedChange,
+    rehearse,
+    result_of,
+)
 from vpnmigrate.report import rehearsal as view
 from vpnmigrate.sandbox.client.boto import session_for
-from vpnmigrate.sandbox.scenarios.load import world_of
-from vpnmigrate.steps.route_lookup import Kind, Row, Winner
+from vpnmigrate.sandbox.scenarios.load import load_world
+from vpnmigrate.steps.route_lookup import EffectiveRoute, RouteComparison, RouteOrigin
 
 TO = "10.9.0.0/16"
 
@@ -31,7 +38,7 @@ def a_plan_of(scenario, decisions=None):
     """Plan for the world of a scenario that comes with the program."""
     loaded = load(scenario)
     clock = VirtualClock()
-    session = session_for(world_of(loaded, clock))
+    session = session_for(load_world(loaded, clock))
     survey = Reader(Clients(lambda: session), clock).survey(loaded.gateways[0].id)
     return plan_from(
         survey,
@@ -55,7 +62,10 @@ class TestRehearse:
         assert [passage.failure for passage in found.back] == [""] * len(BOUNDARIES)
         assert [passage.differences for passage in found.back] == [()] * len(BOUNDARIES)
         assert all(row.same for row in found.forward.routes)
-        assert {row.before.kind for row in found.forward.routes} >= {Kind.STATIC, Kind.PROPAGATED}
+        assert {row.before.kind for row in found.forward.routes} >= {
+            RouteOrigin.STATIC,
+            RouteOrigin.PROPAGATED,
+        }
         assert all(p.routes and not p.rerouted for p in (found.forward, *found.back))
         assert found.good
 
@@ -98,15 +108,20 @@ class TestRehearse:
         assert rehearse(plan, silence).good
 
 
-GOOD = Passage(0, (Made(2, "create it"), Made(7, "stop it")), timedelta(seconds=101), timedelta(1))
+GOOD = RehearsalRun(
+    0,
+    (RehearsedChange(2, "create it"), RehearsedChange(7, "stop it")),
+    timedelta(seconds=101),
+    timedelta(1),
+)
 
 
 @pytest.fixture
 def found():
     back = tuple(
-        Passage(
+        RehearsalRun(
             boundary,
-            (Made(7, "back"),),
+            (RehearsedChange(7, "back"),),
             timedelta(seconds=5 * (boundary > 6)),
             timedelta(seconds=9),
             timedelta(seconds=3 * (boundary > 6)),
@@ -147,7 +162,7 @@ class TestView:
 
     def test_a_problem_is_named_and_nothing_is_recommended(self, found):
         """A failed rehearsal does not say how to apply the plan."""
-        left = Passage(
+        left = RehearsalRun(
             3, (), timedelta(0), timedelta(0), differences=("left behind: vgw-9 (gateway)",)
         )
         bad = Rehearsal(found.forward, (*found.back[:2], left, *found.back[3:]), a_proof())
@@ -169,8 +184,11 @@ class TestView:
 
     def test_a_destination_that_leads_elsewhere_is_a_problem(self):
         """A rehearsal that ends with another next hop is not good, and names table and prefix."""
-        old, other = Winner(target="vgw-1", destination=TO), Winner(target="igw-1", destination=TO)
-        row = Row(RouteTableId("rtb-1"), (TO,), old, other, same=False)
+        old, other = (
+            EffectiveRoute(target="vgw-1", destination=TO),
+            EffectiveRoute(target="igw-1", destination=TO),
+        )
+        row = RouteComparison(RouteTableId("rtb-1"), (TO,), old, other, same=False)
         strayed = Rehearsal(replace(GOOD, routes=(row,)), (), a_proof())
 
         text = view.text(strayed, file="plan.json", kept="k.json", on=None)

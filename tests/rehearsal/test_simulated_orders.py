@@ -9,10 +9,23 @@ import pytest
 
 from tests.rehearsal.test_trials import small
 from vpnmigrate.journal.chain import read_chain
-from vpnmigrate.journal.records import AbortAsked, Continued, Declined, Paused, Record, Verb
-from vpnmigrate.rehearsal.simulation.schedule import Course, Kill, Moment, Order, Schedule
+from vpnmigrate.journal.records import (
+    AbortAsked,
+    Continued,
+    OrderDeclined,
+    OrderVerb,
+    Paused,
+    Record,
+)
+from vpnmigrate.rehearsal.simulation.schedule import (
+    Kill,
+    KillPoint,
+    Schedule,
+    ScheduledOrder,
+    TrialRoute,
+)
 from vpnmigrate.rehearsal.simulation.search import schedule_of
-from vpnmigrate.rehearsal.simulation.trial import Setting, TrialResult, setting_of, try_out
+from vpnmigrate.rehearsal.simulation.trial import TrialResult, TrialSetting, run_trial, setting_of
 
 REST = timedelta(minutes=20)
 LONG_REST = timedelta(hours=26)
@@ -20,67 +33,67 @@ LONG_REST = timedelta(hours=26)
 
 
 @pytest.fixture(scope="module")
-def setting() -> Setting:
+def setting() -> TrialSetting:
     return setting_of(small(5))
 
 
 @pytest.fixture(scope="module")
-def ends(setting: Setting) -> dict[Course, TrialResult]:
+def ends(setting: TrialSetting) -> dict[TrialRoute, TrialResult]:
     """Go forward, and forward and back, with nobody disturbing."""
-    return {c: try_out(setting, Schedule(c)) for c in (Course.FORWARD, Course.RETURN)}
+    return {c: run_trial(setting, Schedule(c)) for c in (TrialRoute.FORWARD, TrialRoute.RETURN)}
 
 
-def said(outcome: TrialResult, setting: Setting) -> list[type[Record]]:
+def said(outcome: TrialResult, setting: TrialSetting) -> list[type[Record]]:
     """Give the kinds of what the journal says of orders."""
     entries = read_chain(outcome.journal, setting.plan.migration).entries
-    kinds = (Paused, Continued, AbortAsked, Declined)
+    kinds = (Paused, Continued, AbortAsked, OrderDeclined)
     return [type(e.record) for e in entries if isinstance(e.record, kinds)]
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("rest", [REST, LONG_REST], ids=["a while", "over a day"])
 def test_a_pause_at_any_deed_changes_no_end(
-    setting: Setting, ends: dict[Course, TrialResult], rest: timedelta
+    setting: TrialSetting, ends: dict[TrialRoute, TrialResult], rest: timedelta
 ) -> None:
     """Before the cutover the run rests, in it the pause is declined; it ends as undisturbed."""
     heard = Counter[type[Record]]()
-    for deed in range(0, ends[Course.FORWARD].deeds, 1 if rest is REST else 3):
-        order = Order(deed, Verb.PAUSE, rest)
+    for deed in range(0, ends[TrialRoute.FORWARD].deeds, 1 if rest is REST else 3):
+        order = ScheduledOrder(deed, OrderVerb.PAUSE, rest)
 
-        outcome = try_out(setting, Schedule(orders=(order,)))
+        outcome = run_trial(setting, Schedule(orders=(order,)))
 
         assert (outcome.error, outcome.broken) == ("", ()), deed
-        assert outcome.end == ends[Course.FORWARD].end, deed
+        assert outcome.end == ends[TrialRoute.FORWARD].end, deed
         heard.update(said(outcome, setting))
     assert heard[Paused] > 0
-    assert heard[Declined] > 0
+    assert heard[OrderDeclined] > 0
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("moment", [None, Moment.BEFORE_SENDING, Moment.BEFORE_LINE])
+@pytest.mark.parametrize("moment", [None, KillPoint.BEFORE_SENDING, KillPoint.BEFORE_LINE])
 def test_an_abort_at_any_deed_leads_back(
-    setting: Setting, ends: dict[Course, TrialResult], moment: Moment | None
+    setting: TrialSetting, ends: dict[TrialRoute, TrialResult], moment: KillPoint | None
 ) -> None:
     """Stopped or turned back, and then cleared away, everything is as before.
 
     Also where the process dies at the first deed after the abort, and the next one goes on as told.
     """
-    for deed in range(ends[Course.FORWARD].deeds):
+    for deed in range(ends[TrialRoute.FORWARD].deeds):
         kills = () if moment is None else (Kill(deed + 1, moment),)
-        schedule = Schedule(kills=kills, orders=(Order(deed, Verb.ABORT),))
+        schedule = Schedule(kills=kills, orders=(ScheduledOrder(deed, OrderVerb.ABORT),))
 
-        outcome = try_out(setting, schedule)
+        outcome = run_trial(setting, schedule)
 
         heeded = AbortAsked in said(outcome, setting)
-        wanted = ends[Course.RETURN if heeded else Course.FORWARD]
+        wanted = ends[TrialRoute.RETURN if heeded else TrialRoute.FORWARD]
         assert (outcome.error, outcome.broken) == ("", ()), deed
         assert outcome.end == wanted.end, deed
-        assert heeded or said(outcome, setting) == [Declined], deed
+        assert heeded or said(outcome, setting) == [OrderDeclined], deed
 
 
 def test_seeds_draw_orders_of_both_kinds() -> None:
     """A search meets pauses and aborts, beside kills and calls gone astray."""
     drawn = Counter(order.verb for seed in range(200) for order in schedule_of(seed).orders)
 
-    assert set(drawn) == {Verb.PAUSE, Verb.ABORT}
+    assert set(drawn) == {OrderVerb.PAUSE, OrderVerb.ABORT}
     assert min(drawn.values()) > 5

@@ -15,21 +15,21 @@ from vpnmigrate.model.changes import DeleteVpnConnection
 from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.ec2 import GatewayRecord, Tag, VpcId, VpcRecord, VpnConnectionId, VpnGatewayId
 from vpnmigrate.planning.ownership import roles_of
-from vpnmigrate.rehearsal.simulation.schedule import Course, Mishaps, Schedule
+from vpnmigrate.rehearsal.simulation.schedule import CallFaults, Schedule, TrialRoute
 from vpnmigrate.rehearsal.simulation.search import schedule_of
 from vpnmigrate.rehearsal.simulation.tagger import Tagging, Trick, drawn_taggings, tagged
 from vpnmigrate.rehearsal.simulation.topology import Topology
 from vpnmigrate.rehearsal.simulation.trial import (
     MIGRATION,
     TrialResult,
+    run_trial,
     setting_of,
-    try_out,
-    wrong_with,
+    trial_problems,
 )
 
 ROLES = 4
 """Gateway, successor, test VPC, test subnet."""
-COURSES = (Course.RETURN, Course.RETIRE)
+COURSES = (TrialRoute.RETURN, TrialRoute.RETIRE)
 NETWORK = "10.250.0.0/24"
 
 
@@ -60,10 +60,10 @@ def hunted() -> Topology:
     )
 
 
-def tried(course: Course, *taggings: Tagging, lost: float = 0.0) -> TrialResult:
+def tried(course: TrialRoute, *taggings: Tagging, lost: float = 0.0) -> TrialResult:
     """Go *course* in the world with *taggings*."""
-    mishaps = Mishaps(1, lost_creates=lost)
-    return try_out(setting_of(hunted()), Schedule(course, mishaps=mishaps, taggings=taggings))
+    mishaps = CallFaults(1, lost_creates=lost)
+    return run_trial(setting_of(hunted()), Schedule(course, mishaps=mishaps, taggings=taggings))
 
 
 HARMLESS = Tagging(0, Trick.TAKE, 0)
@@ -71,14 +71,14 @@ HARMLESS = Tagging(0, Trick.TAKE, 0)
 
 
 @lru_cache(maxsize=4)
-def undisturbed(course: Course) -> TrialResult:
+def undisturbed(course: TrialRoute) -> TrialResult:
     """Return how *course* ends without any tag of others."""
     outcome = tried(course, HARMLESS)
-    assert wrong_with(outcome, hunted()) == ()
+    assert trial_problems(outcome, hunted()) == ()
     return outcome
 
 
-def at_every_boundary() -> Iterator[tuple[Course, Tagging]]:
+def at_every_boundary() -> Iterator[tuple[TrialRoute, Tagging]]:
     """Yield everything that can be done to everything, before each change of each course."""
     for course in COURSES:
         for deed in range(undisturbed(course).deeds + 1):
@@ -88,7 +88,7 @@ def at_every_boundary() -> Iterator[tuple[Course, Tagging]]:
             yield course, Tagging(deed, Trick.TAKE)
 
 
-def on_each_resource() -> Iterator[tuple[Course, Tagging]]:
+def on_each_resource() -> Iterator[tuple[TrialRoute, Tagging]]:
     """Yield each role on each resource, before the first change and in the middle."""
     for course in COURSES:
         for deed in (0, undisturbed(course).deeds // 2):
@@ -104,7 +104,7 @@ def test_tags_change_nothing_of_what_a_run_comes_to(lost: float) -> None:
     for course, tagging in share(list(at_every_boundary()), one_in=9):
         outcome = tried(course, tagging, lost=lost)
 
-        assert wrong_with(outcome, hunted()) == (), (course, str(tagging))
+        assert trial_problems(outcome, hunted()) == (), (course, str(tagging))
         assert outcome.end == undisturbed(course).end, (course, str(tagging))
 
 
@@ -114,23 +114,23 @@ def test_no_single_tag_does_either() -> None:
     for course, tagging in share(list(on_each_resource()), one_in=7):
         outcome = tried(course, tagging)
 
-        assert wrong_with(outcome, hunted()) == (), (course, str(tagging))
+        assert trial_problems(outcome, hunted()) == (), (course, str(tagging))
         assert outcome.end == undisturbed(course).end, (course, str(tagging))
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("turn", range(ROLES))
 @pytest.mark.parametrize("course", COURSES)
-def test_nor_do_tags_of_before_the_plan(course: Course, turn: int) -> None:
+def test_nor_do_tags_of_before_the_plan(course: TrialRoute, turn: int) -> None:
     """What the survey sees tagged is not the run's, whichever role it says."""
     setting = setting_of(hunted())
     roles = roles_of(setting.plan)
     scenario = tagged(hunted().scenario, MIGRATION, (*roles[turn:], *roles[:turn]))
     world = replace(hunted(), scenario=scenario)
 
-    outcome = try_out(setting_of(world), Schedule(course, taggings=(HARMLESS,)))
+    outcome = run_trial(setting_of(world), Schedule(course, taggings=(HARMLESS,)))
 
-    assert wrong_with(outcome, world) == ()
+    assert trial_problems(outcome, world) == ()
     assert outcome.end == undisturbed(course).end
 
 
@@ -144,7 +144,7 @@ def test_a_claim_stops_no_run_for_good(trick: Trick) -> None:
     for course, deed in share(boundaries, one_in=4):
         outcome = tried(course, Tagging(deed, trick))
 
-        assert wrong_with(outcome, hunted()) == (), (course, deed)
+        assert trial_problems(outcome, hunted()) == (), (course, deed)
 
 
 def test_a_seed_draws_the_same_tagger_again() -> None:
@@ -159,7 +159,7 @@ def test_a_seed_draws_the_same_tagger_again() -> None:
 def test_a_tagger_acts_in_the_world_that_is_judged() -> None:
     """The tags are really put: the trials above would pass without any."""
     everything = Tagging(0, Trick.PUT, None, 0)
-    outcome = tried(Course.RETURN, everything)
+    outcome = tried(TrialRoute.RETURN, everything)
 
     assert b"carries this run's tags" in outcome.journal
     assert f'"{DeleteVpnConnection.__struct_config__.tag}"'.encode() in outcome.journal

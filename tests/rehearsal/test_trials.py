@@ -17,9 +17,20 @@ from tests.support.counts import share
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.records import Intended
-from vpnmigrate.rehearsal.simulation.clocks import NAP, DrowsyClock
-from vpnmigrate.rehearsal.simulation.schedule import Course, Kill, Mishaps, Moment, Schedule
-from vpnmigrate.rehearsal.simulation.search import KillPoints, Tally, try_one, try_seed
+from vpnmigrate.rehearsal.simulation.clocks import NAP, LateClock
+from vpnmigrate.rehearsal.simulation.schedule import (
+    CallFaults,
+    Kill,
+    KillPoint,
+    Schedule,
+    TrialRoute,
+)
+from vpnmigrate.rehearsal.simulation.search import (
+    KillPointSearch,
+    SearchStats,
+    run_schedule,
+    run_seed,
+)
 from vpnmigrate.rehearsal.simulation.topology import (
     STOPS_IN_STEP_3,
     STOPS_PLANNING,
@@ -27,11 +38,11 @@ from vpnmigrate.rehearsal.simulation.topology import (
     topology,
 )
 from vpnmigrate.rehearsal.simulation.trial import (
-    Setting,
     TrialResult,
+    TrialSetting,
+    run_trial,
     setting_of,
     setting_of_plan,
-    try_out,
 )
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
 
@@ -64,15 +75,15 @@ def small(seed: int, **behaviour: object) -> Topology:
 
 def run(world: Topology, schedule: Schedule) -> TrialResult:
     """Try one schedule in *world*."""
-    return try_out(setting_of(world), schedule)
+    return run_trial(setting_of(world), schedule)
 
 
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.no_cover
 def test_whatever_goes_wrong_the_end_is_right(seed):
     """In a drawn world, with drawn kills and calls gone astray, nothing is broken or untrue."""
-    tally = Tally()
-    try_seed(seed, tally)
+    tally = SearchStats()
+    run_seed(seed, tally)
 
     assert tally.failures == []
 
@@ -81,11 +92,11 @@ def test_whatever_goes_wrong_the_end_is_right(seed):
 @pytest.mark.no_cover
 def test_a_run_ends_alike_wherever_it_is_killed(lag):
     """From every kill point, the next process ends where an undisturbed run does; rollback too."""
-    points = KillPoints(setting_of(small(5, read_lag=timedelta(seconds=lag))))
+    points = KillPointSearch(setting_of(small(5, read_lag=timedelta(seconds=lag))))
     wrong = [
         (str(schedule), why)
         for schedule in points.once()
-        if (why := points.wrong(schedule, try_out(points.setting, schedule)))
+        if (why := points.wrong(schedule, run_trial(points.setting, schedule)))
     ]
 
     assert wrong == []
@@ -94,17 +105,17 @@ def test_a_run_ends_alike_wherever_it_is_killed(lag):
 @pytest.mark.no_cover
 def test_a_run_that_is_killed_twice_ends_alike():
     """From any two kill points, of one journey or of two, the end is an undisturbed run's."""
-    points = KillPoints(setting_of(small(13)), timedelta(seconds=19))
+    points = KillPointSearch(setting_of(small(13)), timedelta(seconds=19))
     pairs = share(list(points.twice()), one_in=36)
     wrong = [
         (str(schedule), why)
         for schedule in pairs
-        if (why := points.wrong(schedule, try_out(points.setting, schedule)))
+        if (why := points.wrong(schedule, run_trial(points.setting, schedule)))
     ]
 
     across = [s.course for s in pairs if s.kills[0].deed <= points.forward < s.kills[1].deed]
-    assert {schedule.course for schedule in pairs} == {*Course}
-    assert {*across} >= {Course.RETURN, Course.RETIRE}
+    assert {schedule.course for schedule in pairs} == {*TrialRoute}
+    assert {*across} >= {TrialRoute.RETURN, TrialRoute.RETIRE}
     assert wrong == []
 
 
@@ -115,7 +126,7 @@ def test_lost_answers_to_creates_leave_no_twin_and_no_orphan(lag):
     world = small(2, read_lag=timedelta(seconds=lag))
     lost = 0
     for seed in range(8):
-        outcome = run(world, Schedule(mishaps=Mishaps(seed, lost_creates=0.6)))
+        outcome = run(world, Schedule(mishaps=CallFaults(seed, lost_creates=0.6)))
         lost += outcome.strikes
         assert (outcome.error, outcome.broken) == ("", ())
 
@@ -125,15 +136,15 @@ def test_lost_answers_to_creates_leave_no_twin_and_no_orphan(lag):
 def test_a_journal_that_is_lost_with_its_process_is_not_needed():
     """A process that knows only plan and tags takes a half-done cutover to its end, or back."""
     world = small(3)
-    for course in (Course.FORWARD, Course.TURNED):
+    for course in (TrialRoute.FORWARD, TrialRoute.TURNED):
         for deed in (2, 4, 6):
-            kill = Kill(deed, Moment.BEFORE_ANSWER)
+            kill = Kill(deed, KillPoint.BEFORE_ANSWER)
             outcome = run(world, Schedule(course, (kill,), memory_lost=True))
 
             assert (outcome.deaths, outcome.error, outcome.broken) == (1, "", ())
 
 
-def intended(outcome: TrialResult, setting: Setting) -> list[str]:
+def intended(outcome: TrialResult, setting: TrialSetting) -> list[str]:
     """Give every change that a trial's journal says was intended."""
     entries = read_chain(outcome.journal, setting.plan.migration).entries
     return [str(e.record.change) for e in entries if isinstance(e.record, Intended)]
@@ -142,8 +153,8 @@ def intended(outcome: TrialResult, setting: Setting) -> list[str]:
 def test_a_plan_is_simulated_in_the_world_that_it_saw():
     """A plan alone is enough: its survey is the world, and killed runs of it end as planned."""
     setting = setting_of_plan(setting_of(small(4)).plan)
-    whole = try_out(setting, Schedule())
-    killed = try_out(setting, Schedule(kills=(Kill(5, Moment.BEFORE_ANSWER),)))
+    whole = run_trial(setting, Schedule())
+    killed = run_trial(setting, Schedule(kills=(Kill(5, KillPoint.BEFORE_ANSWER),)))
 
     assert (whole.error, whole.broken, killed.deaths) == ("", (), 1)
     assert killed.end == whole.end
@@ -151,8 +162,8 @@ def test_a_plan_is_simulated_in_the_world_that_it_saw():
 
 def test_a_run_that_held_because_aws_was_not_readable_goes_on():
     """Where no survey succeeds for minutes the run holds, and the same command goes on later."""
-    tally = Tally()
-    try_seed(UNREADABLE, tally)
+    tally = SearchStats()
+    run_seed(UNREADABLE, tally)
 
     assert tally.failures == []
 
@@ -165,8 +176,8 @@ class TestVerdicts:
     def test_a_category_that_nobody_tells_stops_planning(self):
         """Where EC2 leaves out the category, planning refuses."""
         world = replace(small(1, category_absent=True), stops=STOPS_PLANNING)
-        tally = Tally()
-        try_one(world, Schedule(), tally)
+        tally = SearchStats()
+        run_schedule(world, Schedule(), tally)
 
         assert tally.failures == []
         with pytest.raises(PreflightError):
@@ -175,11 +186,11 @@ class TestVerdicts:
     def test_a_customer_gateway_that_cannot_be_reused_stops_step_3(self):
         """Step 3 is refused and says so, traffic is untouched, and the way back is clean."""
         world = replace(small(1, classic_customer_gateway_reusable=False), stops=STOPS_IN_STEP_3)
-        outcome = run(world, Schedule(Course.RETURN))
+        outcome = run(world, Schedule(TrialRoute.RETURN))
 
         assert "DuplicateIpAddress" in outcome.error
         assert outcome.broken == ()
-        assert outcome.end == run(replace(world, behaviour=QUICK), Schedule(Course.RETURN)).end
+        assert outcome.end == run(replace(world, behaviour=QUICK), Schedule(TrialRoute.RETURN)).end
 
 
 class TestHarness:
@@ -188,8 +199,8 @@ class TestHarness:
     def test_a_torn_line_is_read_as_torn(self):
         """A process killed in the middle of a line leaves half of it; the next one reads on."""
         setting = setting_of(small(0))
-        whole = try_out(setting, Schedule())
-        torn = try_out(setting, Schedule(kills=(Kill(4, Moment.TORN_LINE),)))
+        whole = run_trial(setting, Schedule())
+        torn = run_trial(setting, Schedule(kills=(Kill(4, KillPoint.TORN_LINE),)))
 
         assert torn.deaths == 1
         assert torn.end == whole.end
@@ -213,8 +224,8 @@ class TestHarness:
     def test_who_wakes_late_looks_less_often_and_ends_alike(self):
         """A process whose waits take longer than it asked for ends where a punctual one does."""
         setting = setting_of(small(4, read_lag=timedelta(seconds=15)))
-        punctual = try_out(setting, Schedule(Course.RETURN))
-        late = try_out(setting, Schedule(Course.RETURN, late=timedelta(seconds=19)))
+        punctual = run_trial(setting, Schedule(TrialRoute.RETURN))
+        late = run_trial(setting, Schedule(TrialRoute.RETURN, late=timedelta(seconds=19)))
 
         assert (late.error, late.broken, late.end) == ("", (), punctual.end)
         assert late.looks < punctual.looks / 2
@@ -222,7 +233,7 @@ class TestHarness:
     def test_nobody_sleeps_over_a_change_of_the_world(self):
         """Where nothing new can be seen a wait lasts until something may, and no longer."""
         world = setting_of(small(4, gateway_creation=seconds(10))).world()
-        clock = DrowsyClock(world, timedelta(seconds=2), lambda: None)
+        clock = LateClock(world, timedelta(seconds=2), lambda: None)
         world.execute("ec2", "CreateVpnGateway", {"Type": "ipsec.1"})
         ready = clock.now() + timedelta(seconds=10)
         woken = []

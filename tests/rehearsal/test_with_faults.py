@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.stage import Stage
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.rehearsal.simulation.schedule import Course
-from vpnmigrate.rehearsal.with_faults import Hardship, spread_of, undergo
+from vpnmigrate.rehearsal.simulation.schedule import TrialRoute
+from vpnmigrate.rehearsal.with_faults import FaultedRehearsal, rehearse_with_faults, spread_of
 from vpnmigrate.report import rehearsal as view
 
 pytestmark = pytest.mark.no_cover
@@ -26,8 +26,8 @@ def silence(_: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def found(plan) -> Hardship:
-    return undergo(plan, 24, 1, silence)
+def found(plan) -> FaultedRehearsal:
+    return rehearse_with_faults(plan, 24, 1, silence)
 
 
 def test_no_run_of_an_ordinary_plan_ends_unsafely(found):
@@ -39,7 +39,7 @@ def test_no_run_of_an_ordinary_plan_ends_unsafely(found):
 
 def test_the_same_seed_gives_the_same_runs(plan, found):
     """What a change board was shown can be shown again."""
-    again = undergo(plan, 3, 1, silence)
+    again = rehearse_with_faults(plan, 3, 1, silence)
 
     assert again.trials == found.trials[:3]
 
@@ -51,8 +51,10 @@ def test_no_outage_is_longer_for_want_of_punctuality(found):
 
 def test_finalize_is_never_a_part_of_it(found):
     """Nothing leads back from finalize, so a rehearsal with faults goes forward and back only."""
-    assert Course.RETIRE not in {trial.schedule.course for trial in found.trials}
-    assert {Course.TURNED, Course.FORWARD} <= {trial.schedule.course for trial in found.trials}
+    assert TrialRoute.RETIRE not in {trial.schedule.course for trial in found.trials}
+    assert {TrialRoute.TURNED, TrialRoute.FORWARD} <= {
+        trial.schedule.course for trial in found.trials
+    }
 
 
 def test_the_worst_run_comes_with_its_story(found):
@@ -91,7 +93,7 @@ def test_a_spread_tells_the_ends_and_the_middle():
 
 def test_no_runs_tell_nothing_worse(plan):
     """Without trials there is neither a worst run nor a figure."""
-    nothing = undergo(plan, 0, 1, silence)
+    nothing = rehearse_with_faults(plan, 0, 1, silence)
 
     assert nothing.worst is None
     assert "no run had any" in view.faults_text(nothing)

@@ -18,7 +18,7 @@ from tests.support.builders import (
     a_survey,
 )
 from vpnmigrate.commands import Invocation
-from vpnmigrate.journal.timing import Leg
+from vpnmigrate.journal.timing import StepTiming
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import (
     PROPAGATED_ROUTE,
@@ -28,7 +28,7 @@ from vpnmigrate.model.ec2 import (
     RouteTableRecord,
 )
 from vpnmigrate.planning.planner import plan_from
-from vpnmigrate.rehearsal.rehearse import BOUNDARIES, Passage, Rehearsal
+from vpnmigrate.rehearsal.rehearse import BOUNDARIES, Rehearsal, RehearsalRun
 from vpnmigrate.report.runbook import runbook_of
 
 EVIL = "<script>alert('x')</script> | `id` [a](b) *c*\n# d ```"
@@ -37,11 +37,13 @@ EVIL = "<script>alert('x')</script> | `id` [a](b) *c*\n# d ```"
 def a_rehearsal():
     """A rehearsal with its times: 90 seconds forward, two minutes back."""
     forward = tuple(
-        Leg(n, cleaning=False, begun=timedelta(seconds=30 * n), settled=timedelta(seconds=30 * n))
+        StepTiming(
+            n, cleaning=False, begun=timedelta(seconds=30 * n), settled=timedelta(seconds=30 * n)
+        )
         for n in range(1, 11)
     )
     return Rehearsal(
-        Passage(
+        RehearsalRun(
             0,
             (),
             timedelta(seconds=90),
@@ -50,7 +52,7 @@ def a_rehearsal():
             cutover=timedelta(minutes=2),
         ),
         tuple(
-            Passage(n, (), timedelta(minutes=3), timedelta(minutes=4), timedelta(minutes=n))
+            RehearsalRun(n, (), timedelta(minutes=3), timedelta(minutes=4), timedelta(minutes=n))
             for n in BOUNDARIES
         ),
         a_proof(),

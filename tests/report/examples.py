@@ -39,7 +39,7 @@ from vpnmigrate.model.ec2 import (
     VpnGatewayId,
 )
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Finding, Outage, Phase, Plan, PlannedStep
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.model.survey import Survey
 
 BEGAN = datetime(2026, 1, 17, 2, 0, tzinfo=UTC)
@@ -51,7 +51,7 @@ STATIC = VpnConnectionId("vpn-5e6f7a8b")
 TABLE = RouteTableId("rtb-1111aaaa")
 MIGRATION = MigrationId("m-7f3c")
 
-ENABLE = AskOperator(10, Word.NEW_TUNNELS_ENABLED, "enable the tunnels of vpn-99")
+ENABLE = AskOperator(10, Confirmation.NEW_TUNNELS_ENABLED, "enable the tunnels of vpn-99")
 
 
 def a_survey() -> Survey:

@@ -28,16 +28,16 @@ from tests.support.builders import (
 )
 from vpnmigrate.commands import Invocation
 from vpnmigrate.model import changes
-from vpnmigrate.model.changes.base import Mark
+from vpnmigrate.model.changes.base import CallTags
 from vpnmigrate.model.changes.requests import request_of
 from vpnmigrate.model.decisions import Decisions, KeyMode, TestVpc
 from vpnmigrate.model.ec2 import MigrationId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, PlannedStep
 from vpnmigrate.planning.planner import plan_from
 from vpnmigrate.report.runbook.aws_cli import back, blocks, opening
-from vpnmigrate.report.runbook.aws_cli.commands import Names, command
+from vpnmigrate.report.runbook.aws_cli.commands import ShellNames, command
 
-MARK = Mark(MigrationId("mig-1"), attempt=2, step=0)
+MARK = CallTags(MigrationId("mig-1"), attempt=2, step=0)
 _AWS = re.compile(r"\baws ec2 (?:[^\\\n]|\\\n)*")
 
 
@@ -97,7 +97,7 @@ def everything(plan):
 @pytest.mark.parametrize(("change", "operation", "params"), PLAIN)
 def test_a_command_says_what_the_program_sends(change, operation, params):
     """Every kind of change, destinations of every kind too: the same call, the same values."""
-    line = command(request_of(change, MARK), Names(a_plan()))
+    line = command(request_of(change, MARK), ShellNames(a_plan()))
 
     assert parameters_of(line) == (operation, params)
 
@@ -108,7 +108,7 @@ def test_data_stays_data(name):
     change = changes.CreateVpnGateway(GATEWAY_ROLE, asn=64600, tags=(("Name", name),))
     request = request_of(change, MARK)
 
-    line = command(request, Names(a_plan()))
+    line = command(request, ShellNames(a_plan()))
 
     assert parameters_of(line) == ("CreateVpnGateway", request.parameters)
 
@@ -211,7 +211,7 @@ class TestBlocks:
 
 def test_roles_in_prose_become_ids():
     """A task at a device names the resources that were made, and no shell text in it is run."""
-    names = Names(a_plan())
+    names = ShellNames(a_plan())
 
     word = names.prose("traffic flows through gateway: $(id) connection/vpn-old, the gateway")
 

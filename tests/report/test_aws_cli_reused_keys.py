@@ -11,12 +11,12 @@ import pytest
 
 from tests.support.builders import NEW, OLD_VPN, a_plan, a_survey
 from vpnmigrate.model.changes import CreateVpnConnection
-from vpnmigrate.model.changes.base import Mark
+from vpnmigrate.model.changes.base import CallTags
 from vpnmigrate.model.decisions import Decisions, KeyMode
 from vpnmigrate.model.ec2 import CustomerGatewayId, MigrationId
 from vpnmigrate.model.plan import connection_role
 from vpnmigrate.report.runbook.aws_cli.changes import create_connection
-from vpnmigrate.report.runbook.aws_cli.commands import Names
+from vpnmigrate.report.runbook.aws_cli.commands import ShellNames
 
 KEYS = ("first.key_1", "second.key_2")
 STUBS = r"""
@@ -45,7 +45,7 @@ def paste(shell: str, place: Path, found: str, *, fails: bool) -> subprocess.Com
         static_only=True,
         keys=KeyMode.REUSE,
     )
-    lines = create_connection(change, Names(plan), Mark(MigrationId("mig-1"), 1, 3))
+    lines = create_connection(change, ShellNames(plan), CallTags(MigrationId("mig-1"), 1, 3))
     temporary = place / "temporary"
     temporary.mkdir()
     return subprocess.run(

@@ -21,8 +21,8 @@ class Gone(io.StringIO):
 def test_a_reader_that_left_is_no_failure():
     """``status | head`` ends without a complaint."""
     for results in (TextResults(Gone()), JsonResults(Gone())):
-        results.give("text", {"a": 1})
-    Console(Gone()).say("message")
+        results.print("text", {"a": 1})
+    Console(Gone()).print_line("message")
 
 
 class Full(io.StringIO):
@@ -34,16 +34,16 @@ def test_a_result_that_a_full_disk_cut_off_is_a_failure():
     """``report > FILE`` does not end well with half a report; a message lost is no failure."""
     for results in (TextResults(Full()), JsonResults(Full())):
         with pytest.raises(VpnMigrateError, match="No space left"):
-            results.give("text", {"a": 1})
-    Console(Full()).say("message")
+            results.print("text", {"a": 1})
+    Console(Full()).print_line("message")
 
 
 def test_results_are_text_or_one_document():
     """With --json standard output holds one JSON document and nothing else."""
     text, document = io.StringIO(), io.StringIO()
 
-    TextResults(text).give("told", {"a": 1})
-    JsonResults(document).give("told", {"a": 1})
+    TextResults(text).print("told", {"a": 1})
+    JsonResults(document).print("told", {"a": 1})
 
     assert text.getvalue() == "told\n"
     assert json.loads(document.getvalue()) == {"a": 1}
@@ -54,7 +54,7 @@ def test_what_a_terminal_cannot_show_is_spelled_out():
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
 
-    Console(stream).say("B\u00fcro")
+    Console(stream).print_line("B\u00fcro")
 
     assert raw.getvalue() == b"B\\xfcro\n"
 
@@ -76,9 +76,9 @@ def test_a_signal_in_the_middle_of_a_write_is_told_and_ends_nothing(tmp_path):
     raw = Interrupted(tmp_path / "said", "w")
     with io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", line_buffering=True) as stderr:
         console = Console(stderr)
-        raw.handler = lambda: console.say("SIGINT: stops after the call in flight")
+        raw.handler = lambda: console.print_line("SIGINT: stops after the call in flight")
 
-        console.say("step 8 of 11")
+        console.print_line("step 8 of 11")
 
     told = (tmp_path / "said").read_text(encoding="utf-8").splitlines()
     assert sorted(told) == ["SIGINT: stops after the call in flight", "step 8 of 11"]

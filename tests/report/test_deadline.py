@@ -13,7 +13,7 @@ from vpnmigrate.journal.records import (
     Armed,
     Confirmed,
     DeadlinePassed,
-    DecideBy,
+    DeadlineSet,
     OutageBegan,
     Paused,
     StepBegun,
@@ -22,18 +22,18 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.report import gates, status
 from vpnmigrate.report.progress import Narrator, OutageClock
-from vpnmigrate.report.status import Retry, Standing
+from vpnmigrate.report.status import Retry, RunStatusView
 from vpnmigrate.report.text import RunCommands
 
 AT = BEGAN + timedelta(minutes=90)
-SET = DecideBy(AT, timedelta(minutes=12), "rehearsed 2026-01-16 12:00Z")
+SET = DeadlineSet(AT, timedelta(minutes=12), "rehearsed 2026-01-16 12:00Z")
 DOWN = (SET, StepBegun(7, "Stop propagation"), OutageBegan(BEGAN + timedelta(minutes=1)))
 ARMED = Armed(timedelta(minutes=15), 7, "desk")
 
 
-def stand(*records: object, minutes: int = 30, watchdog: int | None = None) -> Standing:
+def stand(*records: object, minutes: int = 30, watchdog: int | None = None) -> RunStatusView:
     """Stand where *records* lead to, *minutes* after the beginning."""
-    return Standing(
+    return RunStatusView(
         run="m-7f3c",
         fingerprint="f",
         state=replay(a_journal(*records)),  # type: ignore[arg-type]
@@ -65,7 +65,7 @@ def test_the_waiting_line_counts_down_while_traffic_is_down():
     clock = VirtualClock(BEGAN + timedelta(minutes=80))
     outage = OutageClock(clock, None)
     for entry in a_journal(*DOWN):
-        outage.saw(entry)
+        outage.on_entry(entry)
 
     assert "decide within 10 min" in outage.waiting(8, "x", timedelta(0), timedelta(minutes=45))
 

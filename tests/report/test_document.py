@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from vpnmigrate.report.document import Document, Section, Table, html, markdown, text
+from vpnmigrate.report.document import DocumentTable, ReportDocument, Section, html, markdown, text
 
 HOSTILE = "<script>alert('x')</script> | [a](javascript:b) `c` \x1b[2J\n# d"
-DOCUMENT = Document(
+DOCUMENT = ReportDocument(
     "A & B",
     (
         Section("Loud", ("take care",), loud=True),
-        Section("Rows", (), Table(("when", "what"), (("now", HOSTILE),))),
+        Section("Rows", (), DocumentTable(("when", "what"), (("now", HOSTILE),))),
     ),
 )
 

@@ -7,30 +7,30 @@ from datetime import timedelta
 from tests.report.examples import BEGAN, MIGRATION, a_journal, a_plan
 from vpnmigrate.journal.records import (
     DirectionTaken,
+    ExternalChange,
     Forced,
     GatesSeen,
-    OtherHand,
+    OperatorConfirmed,
     OutageBegan,
     OutageEnded,
     Probed,
-    Spoken,
 )
-from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import Decisions
-from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
+from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.probes import Moment, Tally
-from vpnmigrate.model.snapshot import Word
-from vpnmigrate.report.document import Document, text
-from vpnmigrate.report.evidence import After, Evidence, as_json, document
+from vpnmigrate.model.probes import ProbeEvent, ProbeStats
+from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.report.document import ReportDocument, text
+from vpnmigrate.report.evidence import AfterComparison, Evidence, as_json, document
 
 
-def told(*records, after=None, decisions=None) -> Document:
+def told(*records, after=None, decisions=None) -> ReportDocument:
     evidence = Evidence(MIGRATION, a_plan(decisions), a_journal(*records), after)
     return document(evidence)
 
 
-def titles(of: Document, *, loud: bool) -> list[str]:
+def titles(of: ReportDocument, *, loud: bool) -> list[str]:
     return [section.title for section in of.sections if section.loud is loud]
 
 
@@ -41,7 +41,7 @@ def test_the_title_names_the_change():
 
 def test_other_hands_are_loud():
     """What somebody else did to the run is under a mark of its own, near the top."""
-    assert titles(told(OtherHand("rtb-1 is gone")), loud=True) == [
+    assert titles(told(ExternalChange("rtb-1 is gone")), loud=True) == [
         "Other hands, and what does not add up"
     ]
     assert titles(told(), loud=True) == []
@@ -49,8 +49,8 @@ def test_other_hands_are_loud():
 
 def test_an_unexpected_end_is_loud_and_an_expected_one_is_not():
     """Differences that the plan did not predict are not to be overlooked."""
-    differs = After(BEGAN, "the survey before", ("vgw-1: tag team (x) is new",))
-    same = After(BEGAN, "the survey before", ())
+    differs = AfterComparison(BEGAN, "the survey before", ("vgw-1: tag team (x) is new",))
+    same = AfterComparison(BEGAN, "the survey before", ())
 
     assert titles(told(after=differs), loud=True) == ["Before and after"]
     assert titles(told(after=same), loud=True) == []
@@ -58,7 +58,7 @@ def test_an_unexpected_end_is_loud_and_an_expected_one_is_not():
 
 def test_people_are_quoted_with_when_and_where():
     """Each word is told with who said it, on which host, and at which moment."""
-    shown = text(told(Spoken(Word.TEST_PASSED, "bob", "console")))
+    shown = text(told(OperatorConfirmed(Confirmation.TEST_PASSED, "bob", "console")))
 
     assert "2026-01-17 02:00:20Z  bob on console, bob said: test-passed" in shown
 
@@ -73,7 +73,7 @@ def test_an_outage_of_unknown_beginning_is_a_least_length():
 
 def test_the_documents_agree():
     """What a program reads has every moment that a person reads."""
-    entries = (OutageBegan(BEGAN), OutageEnded(BEGAN, timedelta()), OtherHand("x"))
+    entries = (OutageBegan(BEGAN), OutageEnded(BEGAN, timedelta()), ExternalChange("x"))
     as_data = as_json(Evidence(MIGRATION, a_plan(), a_journal(*entries)))
     (timeline,) = [s.table for s in told(*entries).sections if s.title == "Timeline"]
 
@@ -82,8 +82,12 @@ def test_the_documents_agree():
     assert as_data["other_hands"] == ["x"]
 
 
-SEEN = Seen(Gate.WINDOW, Call.FAIL, "it is over", "inside the window", forced="agreed by phone")
-ROUND = GatesSeen(Milestone.CUTOVER, (Seen(Gate.CLOCK, Call.PASS, "0 s off", "within 60 s"), SEEN))
+SEEN = GateResult(
+    Gate.WINDOW, GateVerdict.FAIL, "it is over", "inside the window", forced="agreed by phone"
+)
+ROUND = GatesSeen(
+    Milestone.CUTOVER, (GateResult(Gate.CLOCK, GateVerdict.PASS, "0 s off", "within 60 s"), SEEN)
+)
 FORCED = Forced(Milestone.CUTOVER, Gate.WINDOW, "agreed by phone", "it is over", "bob")
 
 
@@ -113,7 +117,7 @@ def test_every_round_of_gates_is_told_with_what_was_seen():
 
 
 MINUTE = timedelta(minutes=1)
-REHEARSED = Rehearsed(
+REHEARSED = RehearsalResult(
     fingerprint="a1b2c3d4", at=BEGAN, tool="0", passed=True, cutover=MINUTE, back={8: 2 * MINUTE}
 )
 
@@ -136,8 +140,8 @@ def test_the_outage_is_compared_with_the_rehearsal():
 
 def test_what_probes_felt_stands_beside_what_ec2_showed():
     """Lost probes are told with the outage; without any, that nothing is known of packets."""
-    tally = Tally("10.0.0.1:443", 300, 12, True, BEGAN, BEGAN, BEGAN + MINUTE)
+    tally = ProbeStats("10.0.0.1:443", 300, 12, True, BEGAN, BEGAN, BEGAN + MINUTE)
     outage = (OutageBegan(BEGAN), OutageEnded(BEGAN + MINUTE, MINUTE))
 
-    assert "12 of 300 lost" in text(told(*outage, Probed(Moment.END, (tally,))))
+    assert "12 of 300 lost" in text(told(*outage, Probed(ProbeEvent.END, (tally,))))
     assert "nothing was probed" in text(told(*outage))

@@ -12,17 +12,17 @@ from vpnmigrate.journal.records import (
     GatesSeen,
     Intended,
     Noted,
+    OperatorConfirmed,
     OutageBegan,
     OutageEnded,
-    Spoken,
     StepBegun,
     StepSettled,
 )
 from vpnmigrate.model.changes import DetachVpnGateway
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
 from vpnmigrate.report.terminal import TerminalProgress
@@ -78,15 +78,15 @@ class TestNarrator:
 
     def test_words_name_their_speaker(self):
         """Who said that a device is ready can be read."""
-        assert told(Spoken(Word.DEVICES_CONFIGURED, "ann", "host"))[0].endswith(
+        assert told(OperatorConfirmed(Confirmation.DEVICES_CONFIGURED, "ann", "host"))[0].endswith(
             "ann said: devices-configured"
         )
 
     def test_gates_are_a_table(self):
         """Each gate has a line; what is closed says what it asks for and what to do."""
-        closed = Seen(Gate.WINDOW, Call.FAIL, "over", "2 to 4", "plan again")
-        forced = Seen(Gate.CLOCK, Call.UNKNOWN, "no date", "5 min", "", "NTP is late")
-        opened = Seen(Gate.WORLD, Call.PASS, "nothing differs", "as planned")
+        closed = GateResult(Gate.WINDOW, GateVerdict.FAIL, "over", "2 to 4", "plan again")
+        forced = GateResult(Gate.CLOCK, GateVerdict.UNKNOWN, "no date", "5 min", "", "NTP is late")
+        opened = GateResult(Gate.WORLD, GateVerdict.PASS, "nothing differs", "as planned")
 
         lines = told(GatesSeen(Milestone.CUTOVER, (opened, closed, forced)))
 
@@ -124,7 +124,7 @@ class TestPlainProgress:
         """Nobody has to guess whether waiting longer makes sense."""
         progress, _, out = self.progress()
 
-        progress.waits(8, "vgw-1 is detaching", timedelta(seconds=22), timedelta(minutes=45))
+        progress.on_wait(8, "vgw-1 is detaching", timedelta(seconds=22), timedelta(minutes=45))
 
         assert out.getvalue() == "02:00:00Z   step 8 waits 22 s of 45 min: vgw-1 is detaching\n"
 
@@ -132,7 +132,7 @@ class TestPlainProgress:
         """What is waited for before a run sets out belongs to no step."""
         progress, _, out = self.progress()
 
-        progress.waits(0, "not certain yet", timedelta(), timedelta(minutes=4))
+        progress.on_wait(0, "not certain yet", timedelta(), timedelta(minutes=4))
 
         assert out.getvalue() == "02:00:00Z   waits 0 s of 4 min: not certain yet\n"
 
@@ -141,19 +141,19 @@ class TestPlainProgress:
         progress, _, out = self.progress()
 
         for second in range(121):
-            progress.waits(8, "detaching", timedelta(seconds=second), timedelta(minutes=45))
+            progress.on_wait(8, "detaching", timedelta(seconds=second), timedelta(minutes=45))
 
         assert len(out.getvalue().splitlines()) == 3
 
     def test_the_outage_clock_runs_while_traffic_is_down(self):
         """Each wait inside the outage says how long traffic has been down."""
         progress, clock, out = self.progress()
-        progress.saw(a_journal(OutageBegan(BEGAN))[-1])
+        progress.on_entry(a_journal(OutageBegan(BEGAN))[-1])
         clock.sleep(timedelta(seconds=48))
 
-        progress.waits(8, "detaching", timedelta(), timedelta(minutes=45))
-        progress.saw(a_journal(OutageEnded(BEGAN, timedelta(seconds=50)))[-1])
-        progress.waits(10, "disable", timedelta(), timedelta(minutes=45))
+        progress.on_wait(8, "detaching", timedelta(), timedelta(minutes=45))
+        progress.on_entry(a_journal(OutageEnded(BEGAN, timedelta(seconds=50)))[-1])
+        progress.on_wait(10, "disable", timedelta(), timedelta(minutes=45))
 
         assert "45 min, outage 48 s: detaching\n" in out.getvalue()
         assert out.getvalue().endswith("disable\n")
@@ -166,8 +166,8 @@ class TestTerminalProgress:
 
         with TerminalProgress(Console(out), VirtualClock(BEGAN)) as progress:
             for entry in a_journal(StepBegun(10, "Switch tunnels"), Intended(1, 10, ENABLE)):
-                progress.saw(entry)
-            progress.waits(10, "vpn-9 has 0 of 2 tunnels UP", timedelta(), timedelta(minutes=60))
+                progress.on_entry(entry)
+            progress.on_wait(10, "vpn-9 has 0 of 2 tunnels UP", timedelta(), timedelta(minutes=60))
 
         assert "02:00:20Z step 10 of 11: Switch tunnels\n" in out.getvalue()
         assert "02:00:30Z   TO DO: enable the tunnels of vpn-99\n" in out.getvalue()
@@ -180,5 +180,5 @@ class TestTerminalProgress:
                 raise OSError(5, "Input/output error")
 
         with TerminalProgress(Console(Dead()), VirtualClock(BEGAN)) as progress:
-            progress.saw(a_journal(StepBegun(10, "Switch tunnels"))[-1])
-            progress.waits(10, "x", timedelta(), timedelta(minutes=60))
+            progress.on_entry(a_journal(StepBegun(10, "Switch tunnels"))[-1])
+            progress.on_wait(10, "x", timedelta(), timedelta(minutes=60))

@@ -15,7 +15,7 @@ from tests.support.builders import OLD, OLD_VPN, a_customer_gateway
 from vpnmigrate.commands import Invocation
 from vpnmigrate.model.decisions import Approvals, Decisions, TestVpc, Window
 from vpnmigrate.model.gates import Gate
-from vpnmigrate.report.diagrams import ROW, WIDTH, Look, Moment, pictures_of
+from vpnmigrate.report.diagrams import ROW, WIDTH, DiagramStage, ShapeStyle, pictures_of
 from vpnmigrate.report.runbook import runbook_of
 from vpnmigrate.report.runbook.render import as_json, html, markdown
 
@@ -215,10 +215,14 @@ class TestPictures:
         def gateways(moment):
             return [(b.lines[0], b.look) for b in drawn[moment].boxes if "gateway" in b.full]
 
-        assert [b.look for b in drawn[Moment.BEFORE].boxes if b.lines[0] == OLD] == [Look.ACTIVE]
-        assert gateways(Moment.DURING) == [("new gateway", Look.IDLE)]
-        assert gateways(Moment.AFTER) == [("new gateway", Look.ACTIVE)]
-        assert not [line for line in drawn[Moment.DURING].lines if line.look is Look.ACTIVE]
+        assert [b.look for b in drawn[DiagramStage.BEFORE].boxes if b.lines[0] == OLD] == [
+            ShapeStyle.ACTIVE
+        ]
+        assert gateways(DiagramStage.DURING) == [("new gateway", ShapeStyle.IDLE)]
+        assert gateways(DiagramStage.AFTER) == [("new gateway", ShapeStyle.ACTIVE)]
+        assert not [
+            line for line in drawn[DiagramStage.DURING].lines if line.look is ShapeStyle.ACTIVE
+        ]
 
     @pytest.mark.parametrize("plan", [a_plan(), a_large_plan()], ids=["small", "large"])
     def test_no_two_boxes_overlap_and_all_lie_within(self, plan):

@@ -14,7 +14,7 @@ from vpnmigrate.journal import replay
 from vpnmigrate.journal.records import (
     Acceptable,
     Armed,
-    DecideBy,
+    DeadlineSet,
     Degraded,
     DirectionTaken,
     Intended,
@@ -26,10 +26,10 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.journal.state import Deadline
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.probes import Tally
-from vpnmigrate.model.progress import Sight, TableSight, TunnelSight, Waiting
+from vpnmigrate.model.probes import ProbeStats
+from vpnmigrate.model.progress import CutoverView, TableView, TunnelView, Waiting
 from vpnmigrate.model.snapshot import Shortage
-from vpnmigrate.report.screen import Shown, screen
+from vpnmigrate.report.screen import ScreenContent, screen
 from vpnmigrate.report.text import RunCommands
 
 SECOND = timedelta(seconds=1)
@@ -37,28 +37,28 @@ NOW = BEGAN + 101 * SECOND
 NEW = "vpn-0b0606ace732ef4a7"
 LONG = f"{NEW} has 0 of 2 tunnels UP (198.18.2.6 IPSEC IS DOWN, 198.19.1.2 IPSEC IS DOWN)"
 
-SIGHT = Sight(
+SIGHT = CutoverView(
     tunnels=(
-        TunnelSight(NEW, "198.18.149.59", up=True, told="3 routes", readings=7),
-        TunnelSight(NEW, "198.18.41.170", up=False, told="IPSEC IS UP"),
+        TunnelView(NEW, "198.18.149.59", up=True, told="3 routes", readings=7),
+        TunnelView(NEW, "198.18.41.170", up=False, told="IPSEC IS UP"),
     ),
-    tables=(TableSight("rtb-1", 5, 5), TableSight("rtb-2", 4, 7, "172.16.0.0/16")),
+    tables=(TableView("rtb-1", 5, 5), TableView("rtb-2", 4, 7, "172.16.0.0/16")),
     probes=(
-        Tally("10.1.0.5:22", 60, 12, False, BEGAN, BEGAN, BEGAN + 90 * SECOND),
-        Tally("10.1.0.6:22", 60, 0, True, BEGAN),
+        ProbeStats("10.1.0.5:22", 60, 12, False, BEGAN, BEGAN, BEGAN + 90 * SECOND),
+        ProbeStats("10.1.0.6:22", 60, 0, True, BEGAN),
     ),
 )
 DOWN = replay(
     a_journal(
         DirectionTaken(Direction.FORWARD, 1),
-        DecideBy(NOW + timedelta(minutes=72), timedelta(minutes=8), "rehearsed"),
+        DeadlineSet(NOW + timedelta(minutes=72), timedelta(minutes=8), "rehearsed"),
         OutageBegan(BEGAN),
         StepBegun(10, "Switch the tunnels"),
         Intended(1, 10, ENABLE),
     )
 )
 WAITING = Waiting(NOW - 2 * SECOND, 10, LONG, timedelta(seconds=20), timedelta(minutes=60))
-SHOWN = Shown(RunCommands("m-7f3c"), DOWN, NOW, WAITING, SIGHT)
+SHOWN = ScreenContent(RunCommands("m-7f3c"), DOWN, NOW, WAITING, SIGHT)
 
 AT_80 = """\
 OUTAGE 1 min 41 s  step 10 of 11: Switch the tunnels                   02:01:41Z
@@ -106,9 +106,9 @@ def test_fits_any_window_and_always_shows_the_outage(width, height):
 def test_what_is_not_well_is_shown_first_and_no_kind_of_thing_is_crowded_out():
     """With ten connections the tunnels do not push routes and probes off the screen."""
     many = tuple(
-        TunnelSight(f"vpn-{n}", f"192.0.2.{n}", up=n != 17, told="2 routes") for n in range(20)
+        TunnelView(f"vpn-{n}", f"192.0.2.{n}", up=n != 17, told="2 routes") for n in range(20)
     )
-    shown = replace(SHOWN, sight=Sight(many, SIGHT.tables, probes=SIGHT.probes))
+    shown = replace(SHOWN, sight=CutoverView(many, SIGHT.tables, probes=SIGHT.probes))
 
     lines = screen(shown, 80, 24)
 
@@ -178,11 +178,11 @@ def test_after_the_outage_green_and_soak_are_shown():
             Degraded(("vpn-9 has 1 of 2 tunnels UP",)),
         )
     )
-    soaking = Sight(
+    soaking = CutoverView(
         green=timedelta(minutes=2), holds_for=timedelta(minutes=10), readings=14, readings_asked=3
     )
 
-    lines = screen(Shown(RunCommands("m-7f3c"), state, NOW, sight=soaking), 80, 24)
+    lines = screen(ScreenContent(RunCommands("m-7f3c"), state, NOW, sight=soaking), 80, 24)
 
     assert lines[0].startswith("traffic new (outage was 1 min 41 s)  step 10 of 11")
     assert lines[1:] == [
@@ -199,7 +199,7 @@ def test_what_may_be_accepted_comes_with_a_command_that_can_be_pasted():
         a_journal(OutageBegan(BEGAN), StepBegun(10, "Switch the tunnels"), Acceptable((short,)))
     )
 
-    lines = screen(Shown(RunCommands("m-7f3c9a1b"), state, NOW), 80, 24)
+    lines = screen(ScreenContent(RunCommands("m-7f3c9a1b"), state, NOW), 80, 24)
 
     assert lines[1].startswith(f"ONLY TUNNELS ARE LACKING: {new} has 1 of 2 tunnels UP")
     command = "\n".join(lines[2:4]).replace("\\\n", "").split()
@@ -213,13 +213,15 @@ def test_a_flap_is_not_passed_off_as_traffic():
     """Traffic that was verified and lacks something again is not called flowing."""
     state = replay(a_journal(OutageBegan(BEGAN), TrafficVerified(NOW), OutageEnded(NOW, SECOND)))
 
-    (first, *_) = screen(Shown(RunCommands("m-7f3c"), state, NOW, sight=Sight(green=None)), 80, 24)
+    (first, *_) = screen(
+        ScreenContent(RunCommands("m-7f3c"), state, NOW, sight=CutoverView(green=None)), 80, 24
+    )
 
     assert first.startswith("traffic new, LACKING (outage was 1 s)")
 
 
 def test_before_the_first_step_there_is_a_screen_too():
     """A run that sets out shows that."""
-    assert screen(Shown(RunCommands("m-7f3c"), replay([]), NOW), 40, 10) == [
+    assert screen(ScreenContent(RunCommands("m-7f3c"), replay([]), NOW), 40, 10) == [
         "sets out" + " " * 23 + "02:01:41Z"
     ]

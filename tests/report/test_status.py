@@ -27,16 +27,16 @@ from vpnmigrate.journal.records import (
     StepSettled,
 )
 from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.model.gates import Call, Gate, Milestone, Seen
+from vpnmigrate.model.gates import Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.progress import Waiting
 from vpnmigrate.model.snapshot import Shortage
 from vpnmigrate.report import results, status
-from vpnmigrate.report.status import Standing
+from vpnmigrate.report.status import RunStatusView
 
 
 def a_standing(*records, alive=False, after=timedelta(minutes=5), waiting=None):
-    return Standing(
+    return RunStatusView(
         MIGRATION,
         "a1b2c3d4",
         replay(a_journal(*records)),
@@ -221,7 +221,7 @@ class TestOutcome:
 class TestGates:
     """What the gates said stays visible."""
 
-    CLOSED = Seen(Gate.WINDOW, Call.FAIL, "over since 03:00Z", "2 to 4", "plan again")
+    CLOSED = GateResult(Gate.WINDOW, GateVerdict.FAIL, "over since 03:00Z", "2 to 4", "plan again")
     FORCED = Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", "no date", "ann")
 
     def stands(self):

@@ -75,9 +75,9 @@ def test_draws_once_a_second_however_much_happens(window):
 
     with TerminalProgress(Console(window.stream), SteadyClock(), RunCommands("m-1")) as progress:
         for entry in a_journal(OutageBegan(SteadyClock().now()), StepBegun(10, "Switch")):
-            progress.saw(entry)
+            progress.on_entry(entry)
         while time.monotonic() - began < WATCHED:
-            progress.waits(10, "not yet", timedelta(seconds=1), timedelta(minutes=60))
+            progress.on_wait(10, "not yet", timedelta(seconds=1), timedelta(minutes=60))
             threading.Event().wait(0.01)
         took = time.monotonic() - began
 
@@ -91,9 +91,9 @@ def test_a_terminal_that_nobody_reads_does_not_hold_up_the_run(window):
     """Ctrl-S, or a connection that died with the VPN: what is shown waits, the run goes on."""
     with TerminalProgress(Console(window.stream), SteadyClock(), RunCommands("m-1")) as progress:
         for entry in a_journal(*(Noted("x" * 200) for _ in range(400))):
-            progress.saw(entry)
-            progress.waits(8, "not yet", timedelta(), timedelta(minutes=45))
-        progress.say("still there?")
+            progress.on_entry(entry)
+            progress.on_wait(8, "not yet", timedelta(), timedelta(minutes=45))
+        progress.print_line("still there?")
 
     # The run has come this far; the terminal's writer has not, until somebody reads.
     assert any(thread.name == "screen" for thread in threading.enumerate())
@@ -116,11 +116,11 @@ def test_a_screen_that_cannot_be_drawn_gives_way_to_lines_and_says_so_once(windo
     window.watch()
 
     with TerminalProgress(Console(window.stream), Hiccup(), RunCommands("m-1")) as progress:
-        progress.say("begun")
-        progress.waits(8, "vgw-1 is detaching", timedelta(), timedelta(minutes=45))
+        progress.print_line("begun")
+        progress.on_wait(8, "vgw-1 is detaching", timedelta(), timedelta(minutes=45))
         for entry in a_journal(StepBegun(9, "Restore routing")):
-            progress.saw(entry)
-        progress.say("still there")
+            progress.on_entry(entry)
+        progress.print_line("still there")
 
     shown = window.shown().decode()
     assert shown.count("cannot be drawn any more") == 1
@@ -136,8 +136,8 @@ def test_the_screen_under_new_lines_is_as_new_as_they_are(window):
     with TerminalProgress(Console(window.stream), SteadyClock(), RunCommands("m-1")) as progress:
         for step in (7, 10):
             for entry in a_journal(StepBegun(step, "Switch")):
-                progress.saw(entry)
-            progress.say(f"begun: {step}")
+                progress.on_entry(entry)
+            progress.print_line(f"begun: {step}")
 
     under_the_line = re.findall(rb"step (\d+) of 11", window.shown().partition(b"begun: 10")[2])
     # Rich draws the old screen with the line; the new one follows at once, not a second later.

@@ -16,7 +16,7 @@ from tests.sandbox.worlds import OLD, OLD_VPN, TABLE, VPC, a_world, ask
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.sandbox.client.boto import session_for
 from vpnmigrate.sandbox.client.call import LATENCY, SandboxGapError
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.scenario import Scenario
 
 
@@ -98,7 +98,7 @@ class TestTime:
             def sleep(self, span):
                 raise AssertionError(f"slept for {span}")
 
-        world = world_of(Scenario(name="empty"), Stopped())
+        world = load_world(Scenario(name="empty"), Stopped())
         assert session_for(world).client("ec2").describe_vpcs()["Vpcs"] == []
 
     def test_time_can_be_passed_to_whoever_keeps_it(self, world):

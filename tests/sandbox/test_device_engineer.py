@@ -17,7 +17,7 @@ from tests.sandbox.worlds import (
 )
 from vpnmigrate.model.changes import AskOperator, RunTest
 from vpnmigrate.model.ec2 import Tag
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 
 REACTION = timedelta(seconds=30)
@@ -58,56 +58,56 @@ def test_a_word_is_given_after_the_reaction_and_not_before(world):
     """The engineer takes a while, and gives the word of the task that was asked for."""
     engineer = DeviceEngineer(world, REACTION)
     assert engineer.patient
-    assert engineer.ask(_task(Word.DEVICES_CONFIGURED)) is None
+    assert engineer.ask(_task(Confirmation.DEVICES_CONFIGURED)) is None
     wait(world, 29)
-    assert engineer.ask(_task(Word.DEVICES_CONFIGURED)) is None
+    assert engineer.ask(_task(Confirmation.DEVICES_CONFIGURED)) is None
     wait(world, 1)
-    assert engineer.ask(_task(Word.DEVICES_CONFIGURED)) is Word.DEVICES_CONFIGURED
+    assert engineer.ask(_task(Confirmation.DEVICES_CONFIGURED)) is Confirmation.DEVICES_CONFIGURED
 
 
 def test_who_was_told_before_is_ready(world):
     """After an announcement long ago, the word comes at the first asking."""
     engineer = DeviceEngineer(world, REACTION)
-    engineer.announce(_task(Word.NEW_TUNNELS_ENABLED))
+    engineer.announce(_task(Confirmation.NEW_TUNNELS_ENABLED))
     wait(world, 30)
-    assert engineer.ask(_task(Word.NEW_TUNNELS_ENABLED)) is Word.NEW_TUNNELS_ENABLED
+    assert engineer.ask(_task(Confirmation.NEW_TUNNELS_ENABLED)) is Confirmation.NEW_TUNNELS_ENABLED
 
 
 def test_the_devices_do_as_the_words_say(world, successor):
     """Configuring leaves tunnels down; then new ones come up, old ones go, and all the way back."""
     engineer = DeviceEngineer(world, REACTION)
-    _done(engineer, world, Word.DEVICES_CONFIGURED)
+    _done(engineer, world, Confirmation.DEVICES_CONFIGURED)
     assert world.devices.configured(successor)
     assert (tunnels_up(world), tunnels_up(world, successor)) == (2, 0)
-    _done(engineer, world, Word.NEW_TUNNELS_ENABLED)
+    _done(engineer, world, Confirmation.NEW_TUNNELS_ENABLED)
     assert (tunnels_up(world), tunnels_up(world, successor)) == (2, 2)
-    _done(engineer, world, Word.OLD_TUNNELS_DISABLED)
+    _done(engineer, world, Confirmation.OLD_TUNNELS_DISABLED)
     assert (tunnels_up(world), tunnels_up(world, successor)) == (0, 2)
-    _done(engineer, world, Word.TUNNELS_RETURNED)
+    _done(engineer, world, Confirmation.TUNNELS_RETURNED)
     assert (tunnels_up(world), tunnels_up(world, successor)) == (2, 0)
 
 
 def test_old_tunnels_return_even_if_their_successors_are_gone(world, successor):
     """Who knew the new connections brings the old tunnels back without them."""
     engineer = DeviceEngineer(world, REACTION)
-    _done(engineer, world, Word.NEW_TUNNELS_ENABLED)
-    _done(engineer, world, Word.OLD_TUNNELS_DISABLED)
+    _done(engineer, world, Confirmation.NEW_TUNNELS_ENABLED)
+    _done(engineer, world, Confirmation.OLD_TUNNELS_DISABLED)
     ask(world, "DeleteVpnConnection", VpnConnectionId=successor)
-    _done(engineer, world, Word.TUNNELS_RETURNED)
+    _done(engineer, world, Confirmation.TUNNELS_RETURNED)
     assert tunnels_up(world) == 2
 
 
 def test_the_same_task_can_be_asked_for_again(world, successor):
     """In a later attempt the same task takes its time again."""
     engineer = DeviceEngineer(world, REACTION)
-    _done(engineer, world, Word.NEW_TUNNELS_ENABLED)
+    _done(engineer, world, Confirmation.NEW_TUNNELS_ENABLED)
     world.devices.disable(successor)
-    _done(engineer, world, Word.NEW_TUNNELS_ENABLED)
+    _done(engineer, world, Confirmation.NEW_TUNNELS_ENABLED)
     assert tunnels_up(world, successor) == 2
 
 
 def test_a_test_is_passed(world):
     """A test command's word is given, and no device is touched."""
     engineer = DeviceEngineer(world, timedelta(0))
-    assert engineer.ask(RunTest(("ping", "10.250.0.4"))) is Word.TEST_PASSED
+    assert engineer.ask(RunTest(("ping", "10.250.0.4"))) is Confirmation.TEST_PASSED
     assert tunnels_up(world) == 2

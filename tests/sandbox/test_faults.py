@@ -12,23 +12,23 @@ from botocore.parsers import ResponseParserError
 from tests.sandbox.worlds import a_world, ask
 from vpnmigrate.sandbox.client.boto import session_for
 from vpnmigrate.sandbox.client.call import LATENCY
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 CREATE = "CreateVpnGateway"
-RAISED: dict[Kind, tuple[type[BaseException], str, bool]] = {
-    Kind.UNREACHABLE: (EndpointConnectionError, "", False),
-    Kind.THROTTLE: (ClientError, "RequestLimitExceeded", False),
-    Kind.SERVER_ERROR: (ClientError, "InternalError", False),
-    Kind.UNAVAILABLE: (ClientError, "ServiceUnavailable", False),
-    Kind.TIMED_OUT: (ReadTimeoutError, "", False),
-    Kind.EXPIRED_TOKEN: (ClientError, "RequestExpired", False),
-    Kind.DENIED: (ClientError, "UnauthorizedOperation", False),
-    Kind.REFUSED: (ClientError, "TagPolicyViolation", False),
-    Kind.KILL_BEFORE: (Killed, "", False),
-    Kind.LOST_ANSWER: (ReadTimeoutError, "", True),
-    Kind.TRUNCATED: (ResponseParserError, "", True),
-    Kind.SERVER_ERROR_AFTER: (ClientError, "InternalError", True),
-    Kind.KILL_AFTER: (Killed, "", True),
+RAISED: dict[FaultKind, tuple[type[BaseException], str, bool]] = {
+    FaultKind.UNREACHABLE: (EndpointConnectionError, "", False),
+    FaultKind.THROTTLE: (ClientError, "RequestLimitExceeded", False),
+    FaultKind.SERVER_ERROR: (ClientError, "InternalError", False),
+    FaultKind.UNAVAILABLE: (ClientError, "ServiceUnavailable", False),
+    FaultKind.TIMED_OUT: (ReadTimeoutError, "", False),
+    FaultKind.EXPIRED_TOKEN: (ClientError, "RequestExpired", False),
+    FaultKind.DENIED: (ClientError, "UnauthorizedOperation", False),
+    FaultKind.REFUSED: (ClientError, "TagPolicyViolation", False),
+    FaultKind.KILL_BEFORE: (Killed, "", False),
+    FaultKind.LOST_ANSWER: (ReadTimeoutError, "", True),
+    FaultKind.TRUNCATED: (ResponseParserError, "", True),
+    FaultKind.SERVER_ERROR_AFTER: (ClientError, "InternalError", True),
+    FaultKind.KILL_AFTER: (Killed, "", True),
 }
 
 
@@ -43,7 +43,7 @@ def _gateways(world):
 
 def test_every_kind_but_two_raises():
     """A late answer is an answer, and so is one that is not AWS's."""
-    assert set(Kind) - set(RAISED) == {Kind.SLOW, Kind.FOREIGN}
+    assert set(FaultKind) - set(RAISED) == {FaultKind.SLOW, FaultKind.FOREIGN}
 
 
 @pytest.mark.parametrize("kind", RAISED)
@@ -62,7 +62,7 @@ def test_each_kind_raises_what_a_client_would_meet_and_has_its_effect_or_not(kin
 def test_a_late_answer_is_the_same_answer():
     """A slow call takes the longer that it is said to take, and has its effect."""
     world = a_world()
-    faults = Faults([Fault(CREATE, Kind.SLOW, late=timedelta(seconds=9))], world.clock.sleep)
+    faults = Faults([Fault(CREATE, FaultKind.SLOW, late=timedelta(seconds=9))], world.clock.sleep)
     began = world.clock.now()
 
     session_for(world, faults=faults).client("ec2").create_vpn_gateway(Type="ipsec.1")
@@ -75,7 +75,7 @@ def test_an_answer_that_is_not_awss_has_nothing_of_it():
     """What answers in AWS's place brings no resource, no request id, and has no effect."""
     world = a_world()
 
-    answer = _client(world, Fault(CREATE, Kind.FOREIGN)).create_vpn_gateway(Type="ipsec.1")
+    answer = _client(world, Fault(CREATE, FaultKind.FOREIGN)).create_vpn_gateway(Type="ipsec.1")
 
     assert "VpnGateway" not in answer
     assert "RequestId" not in answer["ResponseMetadata"]
@@ -85,7 +85,7 @@ def test_an_answer_that_is_not_awss_has_nothing_of_it():
 def test_it_strikes_the_nth_call_only():
     """The calls before and after the named one go through."""
     world = a_world()
-    ec2 = _client(world, Fault(CREATE, Kind.DENIED, nth=2))
+    ec2 = _client(world, Fault(CREATE, FaultKind.DENIED, nth=2))
     ec2.create_vpn_gateway(Type="ipsec.1")
     with pytest.raises(ClientError):
         ec2.create_vpn_gateway(Type="ipsec.1")
@@ -95,16 +95,16 @@ def test_it_strikes_the_nth_call_only():
 
 def test_it_can_last():
     """A fault may strike several calls, or all of them from some point on."""
-    some = Fault(CREATE, Kind.DENIED, nth=2, times=2)
+    some = Fault(CREATE, FaultKind.DENIED, nth=2, times=2)
     assert [some.strikes("ec2", CREATE, nth) for nth in range(1, 5)] == [False, True, True, False]
-    ever = Fault(CREATE, Kind.DENIED, times=0)
+    ever = Fault(CREATE, FaultKind.DENIED, times=0)
     assert all(ever.strikes("ec2", CREATE, nth) for nth in (1, 2, 1000))
 
 
 def test_other_services_are_named_with_their_name():
     """A fault of another service is written service:operation."""
     world = a_world()
-    faults = Faults([Fault("service-quotas:GetServiceQuota", Kind.DENIED, times=0)])
+    faults = Faults([Fault("service-quotas:GetServiceQuota", FaultKind.DENIED, times=0)])
     session = session_for(world, faults=faults)
     with pytest.raises(ClientError, match="UnauthorizedOperation"):
         session.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode="L-1")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.guard import is_loopback
 from vpnmigrate.sandbox.server.serve import Server, serve
 from vpnmigrate.sandbox.world import World
@@ -26,7 +26,7 @@ HOUR = b'{"seconds": 3600}'
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """Serve an empty world whose time stands still."""
-    with serve(World(PacedClock(machine=VirtualClock()))) as served:
+    with serve(World(ScaledClock(machine=VirtualClock()))) as served:
         yield served
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from vpnmigrate.sandbox.server.moto import MotoDoor
+from vpnmigrate.sandbox.server.moto import MotoApplication
 from vpnmigrate.sandbox.server.moto_check import client_through
 
 
@@ -33,7 +33,7 @@ class NoWorld:
 
 def plain_moto(account: str) -> Any:
     nothing = NoWorld(account)
-    return client_through(MotoDoor(nothing, lambda _region: nothing), "ec2", "eu-west-1")
+    return client_through(MotoApplication(nothing, lambda _region: nothing), "ec2", "eu-west-1")
 
 
 def test_moto_carries_out_a_dry_run():

@@ -12,7 +12,7 @@ from werkzeug.test import Client as HttpClient
 from werkzeug.wrappers import Response
 
 from vpnmigrate.sandbox.ec2.ids import ApiError
-from vpnmigrate.sandbox.server.moto import MotoDoor
+from vpnmigrate.sandbox.server.moto import MotoApplication
 from vpnmigrate.sandbox.server.moto_check import (
     MotoChangedError,
     check_door,
@@ -45,8 +45,8 @@ class CannedWorld:
         return answer
 
 
-def door_of(world: CannedWorld) -> MotoDoor:
-    return MotoDoor(world, lambda _region: CannedWorld())
+def door_of(world: CannedWorld) -> MotoApplication:
+    return MotoApplication(world, lambda _region: CannedWorld())
 
 
 def ec2_before(world: CannedWorld) -> Any:
@@ -282,7 +282,7 @@ def test_the_installed_moto_is_fit():
 def test_a_moto_that_loses_values_is_refused(put, instead, told):
     """A value that does not come through is named, with the version of moto and what to do."""
     known = known_answers()
-    door = MotoDoor(known, lambda _region: known)
+    door = MotoApplication(known, lambda _region: known)
 
     def lossy(environ, start_response):
         answer = Response.from_app(door, environ)

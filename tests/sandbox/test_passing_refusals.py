@@ -115,4 +115,4 @@ def test_a_migration_and_its_rollback_outlast_all_of_it(tmp_path, code, row):
     assert stage.differences() == ()
     assert stage.forward().status is RunStatus.CUT_OVER
     assert stage.back().status is RunStatus.ROLLED_BACK
-    assert stage.look().attachment(STAGE_OLD, STAGE_VPC) == "attached"
+    assert stage.observe().attachment(STAGE_OLD, STAGE_VPC) == "attached"

@@ -10,20 +10,20 @@ import pytest
 
 from vpnmigrate.errors import UnreachableError, UsageError
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.server.client import FRESH, SHORTEST, Client, FollowingClock
-from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.client import FRESH, SHORTEST, ControlClient, RemoteClock
+from vpnmigrate.sandbox.server.clock import ScaledClock
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 SPEED = 60
 
 
-class Sandbox(Client):
+class Sandbox(ControlClient):
     """A sandbox's control endpoint; an answer takes the machine *slow* in all."""
 
     def __init__(self, machine: VirtualClock, speed: float | None = SPEED) -> None:
         super().__init__("http://127.0.0.1:1")
-        self.clock = PacedClock(speed or 1, machine)
+        self.clock = ScaledClock(speed or 1, machine)
         self.asked = 0
         self.gone = False
         self.slow = timedelta(0)
@@ -52,8 +52,8 @@ def sandbox(machine: VirtualClock) -> Sandbox:
 
 
 @pytest.fixture
-def clock(sandbox: Sandbox, machine: VirtualClock) -> FollowingClock:
-    return FollowingClock(sandbox, machine)
+def clock(sandbox: Sandbox, machine: VirtualClock) -> RemoteClock:
+    return RemoteClock(sandbox, machine)
 
 
 def test_agrees_with_the_sandbox(clock, sandbox, machine):
@@ -116,7 +116,7 @@ def test_never_goes_back(clock, sandbox, machine):
     """Not even where another sandbox, whose clock is behind, answers in the place of the first."""
     machine.sleep(HOUR)
     before = clock.now()
-    sandbox.clock = PacedClock(1, VirtualClock())
+    sandbox.clock = ScaledClock(1, VirtualClock())
     machine.sleep(FRESH)
 
     assert clock.now() >= before
@@ -135,12 +135,12 @@ def test_passes_on_when_the_sandbox_has_gone(clock, sandbox, machine):
     ("made", "error"),
     [
         (lambda machine: Sandbox(machine, speed=None), UsageError),
-        (lambda _: Client("http://127.0.0.1:1"), UnreachableError),
+        (lambda _: ControlClient("http://127.0.0.1:1"), UnreachableError),
     ],
 )
 def test_begins_with_no_time_at_all_where_none_is_given(
-    machine: VirtualClock, made: Callable[[VirtualClock], Client], error: type[Exception]
+    machine: VirtualClock, made: Callable[[VirtualClock], ControlClient], error: type[Exception]
 ) -> None:
     """A guess would be worse than nothing."""
     with pytest.raises(error):
-        FollowingClock(made(machine), machine)
+        RemoteClock(made(machine), machine)

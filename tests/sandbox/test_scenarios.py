@@ -39,10 +39,10 @@ from vpnmigrate.model.ec2 import (
     VpnGatewayId,
 )
 from vpnmigrate.sandbox.client.boto import session_for
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.scenario import (
     Scenario,
-    advertised_by,
+    advertised_prefixes,
     scenario_from_describe,
     scenario_from_survey,
 )
@@ -61,7 +61,7 @@ class TestSurvey:
         world = a_world(name)
         on = ask(world, "DescribeVpnGateways")["VpnGateways"][0]["VpnGatewayId"]
         first = survey_of(world, on)
-        again = world_of(scenario_from_survey(first), VirtualClock(), seed=7)
+        again = load_world(scenario_from_survey(first), VirtualClock(), seed=7)
         assert msgspec.structs.replace(survey_of(again, on), taken=first.taken) == first
 
     def test_it_survives_json(self):
@@ -85,7 +85,7 @@ class TestAdvertised:
         """Two connections that accepted every prefix both announce every prefix."""
         pair = [_speaker("vpn-1", "cgw-1", 2), _speaker("vpn-2", "cgw-2", 2)]
         prefixes = ("10.1.0.0/16", "10.2.0.0/16")
-        assert advertised_by(pair, [_propagating(prefixes)]) == {
+        assert advertised_prefixes(pair, [_propagating(prefixes)]) == {
             "cgw-1": prefixes,
             "cgw-2": prefixes,
         }
@@ -94,7 +94,7 @@ class TestAdvertised:
         """A propagated prefix is never lost, even if the counts do not add up."""
         one = [_speaker("vpn-1", "cgw-1", 1)]
         prefixes = ("10.1.0.0/16", "10.2.0.0/16")
-        assert advertised_by(one, [_propagating(prefixes)]) == {"cgw-1": prefixes}
+        assert advertised_prefixes(one, [_propagating(prefixes)]) == {"cgw-1": prefixes}
 
     def test_static_routes_stand_in_where_nothing_propagates(self):
         """Where no table propagates, the written IPv4 destinations are taken for announced."""
@@ -108,19 +108,19 @@ class TestAdvertised:
                 RouteRecord("pl-1", "vgw-1"),
             ),
         )
-        assert advertised_by([_speaker("vpn-1", "cgw-1", 1)], [written]) == {
+        assert advertised_prefixes([_speaker("vpn-1", "cgw-1", 1)], [written]) == {
             "cgw-1": ("10.1.0.0/16",)
         }
 
     def test_only_the_number_may_be_known(self):
         """Without any route the number accepted is kept, with addresses that nobody has."""
-        announced = advertised_by([_speaker("vpn-1", "cgw-1", 3)], [])
+        announced = advertised_prefixes([_speaker("vpn-1", "cgw-1", 3)], [])
         assert len(announced["cgw-1"]) == 3
 
     def test_a_device_that_is_down_announces_nothing(self):
         """A connection without a tunnel up gets no share."""
         down = msgspec.structs.replace(_speaker("vpn-1", "cgw-1", 2), telemetry=())
-        assert advertised_by([down], [_propagating(("10.1.0.0/16",))]) == {"cgw-1": ()}
+        assert advertised_prefixes([down], [_propagating(("10.1.0.0/16",))]) == {"cgw-1": ()}
 
 
 class TestDescribeOutput:
@@ -129,7 +129,7 @@ class TestDescribeOutput:
         world = a_world("three-connections")
         saved = json.loads(json.dumps(described(world), default=str))
         scenario = scenario_from_describe(saved)
-        again = world_of(scenario, VirtualClock(), seed=world.seed)
+        again = load_world(scenario, VirtualClock(), seed=world.seed)
         assert scenario.account == world.account
         assert _without_keys(described(again)) == _without_keys(described(world))
 
@@ -165,7 +165,7 @@ class TestLoading:
                 ),
             ),
         )
-        world = world_of(scenario, VirtualClock())
+        world = load_world(scenario, VirtualClock())
         assert attachments(world) == {VPC: "detaching"}
         assert connection(world)["State"] == "pending"
         wait(world)
@@ -177,14 +177,14 @@ class TestLoading:
         (known,) = bundled("single-bgp").connections
         unknown = msgspec.structs.replace(known, category=None)
         scenario = msgspec.structs.replace(bundled("single-bgp"), connections=(unknown,))
-        assert "Category" not in connection(world_of(scenario, VirtualClock()))
+        assert "Category" not in connection(load_world(scenario, VirtualClock()))
 
     def test_a_transit_gateways_connection_is_shown_as_one(self):
         """A connection that ends elsewhere has no virtual private gateway in its description."""
         (known,) = bundled("single-bgp").connections
         moved = msgspec.structs.replace(known, vpn_gateway=None, elsewhere="tgw-1")
         scenario = msgspec.structs.replace(bundled("single-bgp"), connections=(moved,))
-        row = connection(world_of(scenario, VirtualClock()))
+        row = connection(load_world(scenario, VirtualClock()))
         assert row["TransitGatewayId"] == "tgw-1"
         assert "VpnGatewayId" not in row
 

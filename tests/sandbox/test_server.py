@@ -13,14 +13,14 @@ import boto3
 import pytest
 
 from vpnmigrate.errors import UsageError
-from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import Server, serve
 from vpnmigrate.sandbox.world import World
 
 
 @pytest.fixture
 def world() -> World:
-    return World(PacedClock())
+    return World(ScaledClock())
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.clock import ScaledClock
 
 
 def test_time_passes_faster_than_the_machines():
     """Ten seconds of the machine are ten minutes at speed 60."""
     machine = VirtualClock()
-    clock = PacedClock(60, machine=machine)
+    clock = ScaledClock(60, machine=machine)
     start = clock.now()
 
     machine.sleep(timedelta(seconds=10))
@@ -24,7 +24,7 @@ def test_time_passes_faster_than_the_machines():
 def test_waiting_takes_the_machine_less_time():
     """A sleep of an hour at speed 60 blocks for a minute."""
     machine = VirtualClock()
-    clock, before = PacedClock(60, machine=machine), machine.now()
+    clock, before = ScaledClock(60, machine=machine), machine.now()
 
     clock.sleep(timedelta(hours=1))
 
@@ -34,7 +34,7 @@ def test_waiting_takes_the_machine_less_time():
 def test_time_can_be_put_forward():
     """An advance counts at once and adds to what passes by itself."""
     machine = VirtualClock()
-    clock = PacedClock(machine=machine)
+    clock = ScaledClock(machine=machine)
     start = clock.now()
 
     clock.advance(timedelta(minutes=3))
@@ -46,11 +46,11 @@ def test_time_can_be_put_forward():
 def test_time_never_goes_back():
     """A negative advance is refused."""
     with pytest.raises(ValueError, match="does not go back"):
-        PacedClock(machine=VirtualClock()).advance(timedelta(seconds=-1))
+        ScaledClock(machine=VirtualClock()).advance(timedelta(seconds=-1))
 
 
 @pytest.mark.parametrize("speed", [0, -1])
 def test_time_does_not_stand_still(speed):
     """A pace of zero or less is refused."""
     with pytest.raises(ValueError, match="cannot run"):
-        PacedClock(speed, machine=VirtualClock())
+        ScaledClock(speed, machine=VirtualClock())

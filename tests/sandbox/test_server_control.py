@@ -13,8 +13,8 @@ import pytest
 
 from vpnmigrate.errors import UnreachableError, UsageError
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.server.client import Client
-from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.client import ControlClient
+from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
 
@@ -24,7 +24,7 @@ class TwoSides:
 
     def __init__(self) -> None:
         # The machine's time stands still: only the control endpoint moves the World's.
-        self.clock = PacedClock(machine=VirtualClock())
+        self.clock = ScaledClock(machine=VirtualClock())
         self.world = World(self.clock)
         self.vpc = self.do("CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         device = self.do("CreateCustomerGateway", Type="ipsec.1", BgpAsn=65010, IpAddress="8.8.8.8")
@@ -64,12 +64,12 @@ def sides() -> TwoSides:
 
 
 @pytest.fixture
-def control(sides: TwoSides) -> Iterator[Client]:
+def control(sides: TwoSides) -> Iterator[ControlClient]:
     with serve(sides.world) as server:
-        yield Client(server.url)
+        yield ControlClient(server.url)
 
 
-def devices(control: Client, sides: TwoSides) -> list[str]:
+def devices(control: ControlClient, sides: TwoSides) -> list[str]:
     state = control.state()["connections"]
     return [state[connection]["device"] for connection in sides.connections]
 
@@ -242,15 +242,15 @@ def test_requests_that_make_no_sense_are_explained(control, path, body, says):
 def test_a_clock_of_somebody_elses_stands(sides):
     """A World on a clock that cannot be put forward refuses it."""
     with serve(World(VirtualClock())) as server, pytest.raises(UsageError, match="cannot be put"):
-        Client(server.url).advance(timedelta(minutes=1))
+        ControlClient(server.url).advance(timedelta(minutes=1))
 
 
 def test_nobody_there_is_told_from_somebody_else(control):
     """Without a server there is nothing to reach; the API beside the endpoint is no sandbox."""
-    with serve(World(PacedClock())) as server:
+    with serve(World(ScaledClock())) as server:
         pass
     with pytest.raises(UnreachableError, match="no sandbox answers"):
-        Client(server.url).state()
+        ControlClient(server.url).state()
 
     with pytest.raises(UsageError, match="not a vpnmigrate sandbox"):
-        Client(control._base.replace("/_sandbox", "/somewhere")).state()
+        ControlClient(control._base.replace("/_sandbox", "/somewhere")).state()

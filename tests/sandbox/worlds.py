@@ -12,7 +12,7 @@ import pytest
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.ec2.ids import ApiError
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 from vpnmigrate.sandbox.scenarios.scenario import Scenario
 from vpnmigrate.sandbox.world import World
@@ -45,7 +45,7 @@ def bundled(name: str) -> Scenario:
 
 def a_world(name: str = "single-bgp", *, seed: int = 0, **behaviour: Any) -> World:
     """Build the world of a bundled scenario on a virtual clock."""
-    return world_of(bundled(name), VirtualClock(), Behaviour(**behaviour), seed=seed)
+    return load_world(bundled(name), VirtualClock(), Behaviour(**behaviour), seed=seed)
 
 
 def ask(world: World, action: str, **params: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from tests.support.builders import (
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import RouteTableId
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Claim, EdgeAssociation, Propagation
-from vpnmigrate.model.snapshot import Ownership, Word
+from vpnmigrate.model.snapshot import Confirmation, Ownership
 from vpnmigrate.steps.s01_claim_gateway import RecordBefore
 from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
 from vpnmigrate.steps.s07_disable_propagation import StopPropagation
@@ -177,7 +177,7 @@ class TestAsked:
         """Each new connection stands beside the old one whose device it is for."""
         assert self.asked(ConfigureDevices(), FORWARD, a_snapshot()) == AskOperator(
             5,
-            Word.DEVICES_CONFIGURED,
+            Confirmation.DEVICES_CONFIGURED,
             "load the candidate configuration for vpn-new (beside vpn-old), ? (beside vpn-two), "
             "tunnels DISABLED, as the sheet in each device folder says",
         )
@@ -189,13 +189,13 @@ class TestAsked:
 
         assert self.asked(SwitchTunnels(), FORWARD, two) == AskOperator(
             10,
-            Word.NEW_TUNNELS_ENABLED,
+            Confirmation.NEW_TUNNELS_ENABLED,
             "enable the tunnels of vpn-also, vpn-new and send traffic through them",
         )
         back = a_snapshot(tables=[a_table(MAIN), a_table(BOTH)])
         assert self.asked(SwitchTunnels(), BACK, back) == AskOperator(
             10,
-            Word.TUNNELS_RETURNED,
+            Confirmation.TUNNELS_RETURNED,
             "enable the tunnels of vpn-old, vpn-two again, disable those of the new connections",
         )
 
@@ -205,6 +205,6 @@ class TestAsked:
 
         assert self.asked(SwitchTunnels(), FORWARD, SWAPPED, verified) == AskOperator(
             10,
-            Word.OLD_TUNNELS_DISABLED,
+            Confirmation.OLD_TUNNELS_DISABLED,
             "traffic flows through vgw-new: now disable the tunnels of vpn-old, vpn-two",
         )

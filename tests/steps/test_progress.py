@@ -30,10 +30,10 @@ from tests.support.builders import (
 )
 from vpnmigrate.model.decisions import Decisions, Exceptions, Verification, Waits
 from vpnmigrate.model.ec2 import TunnelReading
-from vpnmigrate.model.probes import Tally
-from vpnmigrate.model.progress import Sight, TableSight, TunnelSight
-from vpnmigrate.model.snapshot import Streak
-from vpnmigrate.steps.progress import sight_of
+from vpnmigrate.model.probes import ProbeStats
+from vpnmigrate.model.progress import CutoverView, TableView, TunnelView
+from vpnmigrate.model.snapshot import TunnelStability
+from vpnmigrate.steps.progress import cutover_view
 
 STATIC = "192.168.0.0/16"
 PLAN = a_plan(
@@ -48,19 +48,19 @@ def swapped(tables=None, up=2):
 
 
 def tables_of(tables, plan=PLAN):
-    return sight_of(plan, FORWARD, swapped(tables), NOTHING_TOLD).tables
+    return cutover_view(plan, FORWARD, swapped(tables), NOTHING_TOLD).tables
 
 
 def test_a_look_that_lacks_nothing():
     """Tunnels with what they accepted, tables in full, and for how long that has held."""
-    probe = Tally("10.1.0.9:443")
+    probe = ProbeStats("10.1.0.9:443")
 
-    assert sight_of(PLAN, FORWARD, swapped(), told(green=STEADY), [probe]) == Sight(
+    assert cutover_view(PLAN, FORWARD, swapped(), told(green=STEADY), [probe]) == CutoverView(
         tunnels=(
-            TunnelSight(NEW_VPN, "192.0.2.1", up=True, told="1 route", readings=300),
-            TunnelSight(NEW_VPN, "192.0.2.2", up=True, told="1 route", readings=300),
+            TunnelView(NEW_VPN, "192.0.2.1", up=True, told="1 route", readings=300),
+            TunnelView(NEW_VPN, "192.0.2.2", up=True, told="1 route", readings=300),
         ),
-        tables=(TableSight(BOTH, 2, 2), TableSight(MAIN, 1, 1)),
+        tables=(TableView(BOTH, 2, 2), TableView(MAIN, 1, 1)),
         green=minutes(5),
         holds_for=minutes(1),
         readings=300,
@@ -76,14 +76,14 @@ def test_a_first_look_that_lacks_much():
         a_table(MAIN, main=True),
     )
 
-    assert sight_of(PLAN, FORWARD, swapped(half, up=1), NOTHING_TOLD) == Sight(
+    assert cutover_view(PLAN, FORWARD, swapped(half, up=1), NOTHING_TOLD) == CutoverView(
         tunnels=(
-            TunnelSight(NEW_VPN, "192.0.2.1", up=True, told="1 route"),
-            TunnelSight(NEW_VPN, "192.0.2.2", up=False),
+            TunnelView(NEW_VPN, "192.0.2.1", up=True, told="1 route"),
+            TunnelView(NEW_VPN, "192.0.2.2", up=False),
         ),
         tables=(
-            TableSight(BOTH, 1, 2, STATIC),
-            TableSight(MAIN, 0, 1, "propagation is off"),
+            TableView(BOTH, 1, 2, STATIC),
+            TableView(MAIN, 0, 1, "propagation is off"),
         ),
         green=None,
         holds_for=minutes(1),
@@ -95,7 +95,7 @@ def test_green_that_broke_shows_no_time():
     """After a reading that lacked something nothing holds, whatever was counted before."""
     broken = replace(STEADY, since=None, readings=0, tunnels={})
 
-    sight = sight_of(PLAN, FORWARD, swapped(), told(green=broken))
+    sight = cutover_view(PLAN, FORWARD, swapped(), told(green=broken))
 
     assert (sight.green, sight.readings) == (None, 0)
     assert [tunnel.readings for tunnel in sight.tunnels] == [0, 0]
@@ -103,9 +103,9 @@ def test_green_that_broke_shows_no_time():
 
 def test_only_the_tunnel_that_was_seen_up_counts_its_readings():
     """Each tunnel has a count of its own."""
-    one = replace(STEADY, tunnels={f"{NEW_VPN} 192.0.2.2": Streak(3)})
+    one = replace(STEADY, tunnels={f"{NEW_VPN} 192.0.2.2": TunnelStability(3)})
 
-    sight = sight_of(PLAN, FORWARD, swapped(), told(green=one))
+    sight = cutover_view(PLAN, FORWARD, swapped(), told(green=one))
 
     assert [tunnel.readings for tunnel in sight.tunnels] == [0, 3]
 
@@ -114,8 +114,8 @@ def test_verified_traffic_has_to_soak():
     """Once traffic was verified it has to hold for the longer of the two spans."""
     steadier = a_plan(decisions=Decisions(waits=Waits(steady=minutes(9), soak=minutes(6))))
 
-    assert sight_of(PLAN, FORWARD, swapped(), told(verified=NOON)).holds_for == minutes(6)
-    assert sight_of(steadier, FORWARD, swapped(), told(verified=NOON)).holds_for == minutes(9)
+    assert cutover_view(PLAN, FORWARD, swapped(), told(verified=NOON)).holds_for == minutes(6)
+    assert cutover_view(steadier, FORWARD, swapped(), told(verified=NOON)).holds_for == minutes(9)
 
 
 def test_a_tunnel_says_what_aws_says_of_it():
@@ -134,15 +134,15 @@ def test_a_tunnel_says_what_aws_says_of_it():
     ):
         now = swapped()
         now = replace(now, connections={**now.connections, NEW_VPN: record})
-        assert [t.told for t in sight_of(PLAN, FORWARD, now, NOTHING_TOLD).tunnels] == said
+        assert [t.told for t in cutover_view(PLAN, FORWARD, now, NOTHING_TOLD).tunnels] == said
 
 
 def test_on_the_way_back_the_old_tunnels_are_shown():
     """The joining side is the one that is shown, whichever that is."""
-    sight = sight_of(PLAN, BACK, a_snapshot(), NOTHING_TOLD)
+    sight = cutover_view(PLAN, BACK, a_snapshot(), NOTHING_TOLD)
 
     assert [tunnel.connection for tunnel in sight.tunnels] == [OLD_VPN, OLD_VPN]
-    assert sight.tables == (TableSight(BOTH, 2, 2), TableSight(MAIN, 1, 1))
+    assert sight.tables == (TableView(BOTH, 2, 2), TableView(MAIN, 1, 1))
 
 
 def test_a_table_that_is_gone_or_led_elsewhere_is_not_shown():
@@ -152,14 +152,14 @@ def test_a_table_that_is_gone_or_led_elsewhere_is_not_shown():
 
     shown = tables_of((elsewhere, ordinary_tables(NEW)[1]), a_plan(before=before))
 
-    assert shown == (TableSight(MAIN, 1, 1),)
+    assert shown == (TableView(MAIN, 1, 1),)
 
 
 def test_what_the_plan_excepts_is_not_asked():
     """A prefix that the playbook leaves out is neither reached nor lacking."""
     plan = a_plan(decisions=Decisions(exceptions=Exceptions(prefixes=(STATIC,))))
 
-    assert tables_of(None, plan) == (TableSight(BOTH, 1, 1), TableSight(MAIN, 1, 1))
+    assert tables_of(None, plan) == (TableView(BOTH, 1, 1), TableView(MAIN, 1, 1))
 
 
 def test_a_table_that_never_propagated_is_not_off():
@@ -168,4 +168,4 @@ def test_a_table_that_never_propagated_is_not_off():
 
     shown = tables_of((a_table(BOTH, static={STATIC: OLD}),), a_plan(before=before))
 
-    assert shown == (TableSight(BOTH, 0, 1, STATIC),)
+    assert shown == (TableView(BOTH, 0, 1, STATIC),)

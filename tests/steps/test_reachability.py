@@ -17,7 +17,7 @@ from tests.support.builders import (
     a_table,
 )
 from vpnmigrate.model.snapshot import Baseline
-from vpnmigrate.steps.reachability import as_before, reach
+from vpnmigrate.steps.reachability import as_before, reachability
 from vpnmigrate.steps.traffic import recorded_baseline
 
 
@@ -56,7 +56,7 @@ def judged(now, *, before=BESIDE):
     held = a_table(BOTH, propagates=OLD, learned=[PREFIX], static={WIDE: OLD, **before})
     plan = a_plan(before=a_survey(route_tables=(held,)))
     look = a_snapshot(old="detached", new="attached", tables=[now], up=2)
-    return reach(plan, FORWARD, look, recorded_baseline(plan))
+    return reachability(plan, FORWARD, look, recorded_baseline(plan))
 
 
 def now_with(learned, static):

@@ -56,7 +56,7 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.facts import UNKNOWN, Claim, Existence, Fact, Value
 from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE
-from vpnmigrate.model.snapshot import Reading, Word
+from vpnmigrate.model.snapshot import Confirmation, Reading
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet
 from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway
@@ -310,14 +310,14 @@ class TestConfigureDevices:
         assert "DISABLED" in task.task
 
         assert verdict(ConfigureDevices(), a_plan(), a_snapshot()) != Met()
-        said = told(Word.DEVICES_CONFIGURED)
+        said = told(Confirmation.DEVICES_CONFIGURED)
         assert verdict(ConfigureDevices(), a_plan(), a_snapshot(), said) == Met()
 
 
 class TestTryInTestVpc:
     TRY = a_plan(decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
 
-    def look(self, *, attachment=None, propagates=None, subnet=True):
+    def observe(self, *, attachment=None, propagates=None, subnet=True):
         fresh = new_side(on="vpc-test" if attachment else None, attachment=attachment or "")
         return snapshot_by_tag(
             Reading(
@@ -343,41 +343,41 @@ class TestTryInTestVpc:
         """VPC, then subnet and attachment, then propagation, then the test."""
         step, plan = TryInTestVpc(), self.TRY
         assert changes(step, plan, a_snapshot()) == [CreateTestVpc(TEST_VPC_ROLE, "172.31.0.0/24")]
-        assert changes(step, plan, self.look(subnet=False)) == [
+        assert changes(step, plan, self.observe(subnet=False)) == [
             CreateTestSubnet(TEST_SUBNET_ROLE, VpcId("vpc-test"), "172.31.0.0/25"),
             AttachVpnGateway(NEW, VpcId("vpc-test")),
         ]
-        assert changes(step, plan, self.look(attachment="attaching")) == []
-        assert changes(step, plan, self.look(attachment="attached")) == [
+        assert changes(step, plan, self.observe(attachment="attaching")) == []
+        assert changes(step, plan, self.observe(attachment="attached")) == [
             EnablePropagation(RouteTableId("rtb-test"), NEW)
         ]
-        (task,) = changes(step, plan, self.look(attachment="attached", propagates=NEW))
-        assert task.word is Word.TEST_PASSED
+        (task,) = changes(step, plan, self.observe(attachment="attached", propagates=NEW))
+        assert task.word is Confirmation.TEST_PASSED
 
     def test_a_command_can_decide(self):
         """A playbook's command is run with the test VPC's id instead of asking a person."""
         plan = a_plan(decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24", ("probe", "-c3"))))
-        now = self.look(attachment="attached", propagates=NEW)
+        now = self.observe(attachment="attached", propagates=NEW)
 
         assert changes(TryInTestVpc(), plan, now) == [RunTest(("probe", "-c3", "vpc-test"))]
 
     def test_is_taken_down_before_it_is_settled(self):
         """Case 40: the gateway leaves the test VPC, and that is gone, before step 7 can begin."""
-        step, plan, passed = TryInTestVpc(), self.TRY, told(Word.TEST_PASSED)
-        assert changes(step, plan, self.look(attachment="attached"), passed) == [
+        step, plan, passed = TryInTestVpc(), self.TRY, told(Confirmation.TEST_PASSED)
+        assert changes(step, plan, self.observe(attachment="attached"), passed) == [
             DetachVpnGateway(NEW, VpcId("vpc-test")),
             DeleteTestSubnet(TEST_SUBNET_ROLE, "subnet-1"),
         ]
-        assert changes(step, plan, self.look(attachment="detaching", subnet=False), passed) == []
-        assert changes(step, plan, self.look(attachment="detached", subnet=False), passed) == [
+        assert changes(step, plan, self.observe(attachment="detaching", subnet=False), passed) == []
+        assert changes(step, plan, self.observe(attachment="detached", subnet=False), passed) == [
             DeleteTestVpc(TEST_VPC_ROLE, "vpc-test")
         ]
-        assert verdict(step, plan, self.look(attachment="detached"), passed) != Met()
+        assert verdict(step, plan, self.observe(attachment="detached"), passed) != Met()
         assert verdict(step, plan, a_snapshot(), passed) == Met()
 
     def test_its_removal_works_from_any_stage(self):
         """Case 42: a rollback takes the test VPC down whether or not its test has passed."""
-        assert changes(RemoveTestVpc(), self.TRY, self.look(attachment="attached")) == [
+        assert changes(RemoveTestVpc(), self.TRY, self.observe(attachment="attached")) == [
             DetachVpnGateway(NEW, VpcId("vpc-test")),
             DeleteTestSubnet(TEST_SUBNET_ROLE, "subnet-1"),
         ]
@@ -388,7 +388,7 @@ class TestTryInTestVpc:
         reading = replace(new_side(on="vpc-test", attachment="detaching"), connections=())
         now = snapshot_by_tag(reading, self.TRY.migration)
 
-        assert verdict(TryInTestVpc(), self.TRY, now, told(Word.TEST_PASSED)) == NotYet(
+        assert verdict(TryInTestVpc(), self.TRY, now, told(Confirmation.TEST_PASSED)) == NotYet(
             "the new virtual private gateway is detaching from vpc-test"
         )
 

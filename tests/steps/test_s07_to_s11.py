@@ -51,7 +51,7 @@ from vpnmigrate.model.decisions import (
     Verification,
     Waits,
 )
-from vpnmigrate.model.ec2 import Attachment, RouteRecord, RouteTableId, State, VpnGatewayId
+from vpnmigrate.model.ec2 import Attachment, ResourceState, RouteRecord, RouteTableId, VpnGatewayId
 from vpnmigrate.model.facts import (
     UNKNOWN,
     AttachmentOf,
@@ -61,14 +61,14 @@ from vpnmigrate.model.facts import (
     RouteTarget,
     Value,
 )
-from vpnmigrate.model.snapshot import Baseline, Reading, Word
+from vpnmigrate.model.snapshot import Baseline, Confirmation, Reading
 from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet
 from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import HOLD, SwitchTunnels
 from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
-from vpnmigrate.steps.traffic import degraded, destinations, lost_connections, shortfalls
+from vpnmigrate.steps.traffic import degraded, destinations, missing_connections, missing_traffic
 
 STATIC = "192.168.0.0/16"
 
@@ -171,7 +171,7 @@ class TestSwapGateways:
 
     def test_a_joining_gateway_that_is_gone_blocks(self):
         """When the gateway to attach was deleted there is only the other way."""
-        now = a_snapshot(old="detached", facts={Existence(OLD): State.ABSENT})
+        now = a_snapshot(old="detached", facts={Existence(OLD): ResourceState.ABSENT})
 
         assert changes(SwapGateways(), now, way=BACK) == []
         assert isinstance(verdict(SwapGateways(), now, way=BACK), Blocked)
@@ -312,13 +312,16 @@ class TestSwitchTunnels:
     def test_asks_for_the_new_tunnels_while_something_is_lacking(self):
         """A person is asked to enable the new tunnels, once."""
         (task,) = changes(SwitchTunnels(), self.green(up=0))
-        assert task.word is Word.NEW_TUNNELS_ENABLED
+        assert task.word is Confirmation.NEW_TUNNELS_ENABLED
 
-        assert changes(SwitchTunnels(), self.green(up=0), said=told(Word.NEW_TUNNELS_ENABLED)) == []
+        assert (
+            changes(SwitchTunnels(), self.green(up=0), said=told(Confirmation.NEW_TUNNELS_ENABLED))
+            == []
+        )
 
     def test_a_persons_word_alone_proves_nothing(self):
         """Telemetry decides, not the word that tunnels were enabled."""
-        said = told(Word.NEW_TUNNELS_ENABLED)
+        said = told(Confirmation.NEW_TUNNELS_ENABLED)
 
         assert isinstance(verdict(SwitchTunnels(), self.green(up=0), said=said), NotYet)
 
@@ -327,14 +330,14 @@ class TestSwitchTunnels:
         assert changes(SwitchTunnels(), self.green()) == []
 
         (task,) = changes(SwitchTunnels(), self.green(), said=told(verified=NOON))
-        assert task.word is Word.OLD_TUNNELS_DISABLED
+        assert task.word is Confirmation.OLD_TUNNELS_DISABLED
 
-        done = told(Word.OLD_TUNNELS_DISABLED, verified=NOON, green=STEADY)
+        done = told(Confirmation.OLD_TUNNELS_DISABLED, verified=NOON, green=STEADY)
         assert verdict(SwitchTunnels(), self.green(), said=done) == Met()
 
     def test_is_not_done_before_green_has_held_again(self):
         """Verified once is not enough: what this process has seen has to hold at the end."""
-        done = told(Word.OLD_TUNNELS_DISABLED, verified=NOON)
+        done = told(Confirmation.OLD_TUNNELS_DISABLED, verified=NOON)
 
         assert verdict(SwitchTunnels(), self.green(), said=done) == NotYet(HOLD)
 
@@ -349,7 +352,7 @@ class TestSwitchTunnels:
             f"{HOLD}: it soaks for 6 min"
         )
         (task,) = changes(SwitchTunnels(), self.green(), plan=plan, said=soaked)
-        assert task.word is Word.OLD_TUNNELS_DISABLED
+        assert task.word is Confirmation.OLD_TUNNELS_DISABLED
 
     def test_the_soak_comes_on_top_of_the_limit(self):
         """A long soak does not eat the time that people have at the devices."""
@@ -382,7 +385,7 @@ class TestSwitchTunnels:
 
         (task,) = changes(SwitchTunnels(), now, way=BACK)
 
-        assert task.word is Word.TUNNELS_RETURNED
+        assert task.word is Confirmation.TUNNELS_RETURNED
 
 
 class TestLostConnections:
@@ -397,10 +400,10 @@ class TestLostConnections:
     @pytest.mark.parametrize(
         ("states", "lost"),
         [
-            ((State.AVAILABLE, State.AVAILABLE), ()),
-            ((State.DELETING, State.AVAILABLE), (OLD_VPN,)),
-            ((State.AVAILABLE, State.ABSENT), ("vpn-b",)),
-            ((State.ABSENT, State.DELETING), ()),
+            ((ResourceState.AVAILABLE, ResourceState.AVAILABLE), ()),
+            ((ResourceState.DELETING, ResourceState.AVAILABLE), (OLD_VPN,)),
+            ((ResourceState.AVAILABLE, ResourceState.ABSENT), ("vpn-b",)),
+            ((ResourceState.ABSENT, ResourceState.DELETING), ()),
         ],
     )
     def test_are_named_as_long_as_one_is_left(self, states, lost):
@@ -409,14 +412,14 @@ class TestLostConnections:
         facts: dict[Fact, Value] = {Existence(OLD_VPN): old, Existence("vpn-b"): other}
         now = a_snapshot(facts=facts)
 
-        assert lost_connections(self.TWO, BACK, now) == lost
-        assert lost_connections(self.TWO, FORWARD, now) == ()
+        assert missing_connections(self.TWO, BACK, now) == lost
+        assert missing_connections(self.TWO, FORWARD, now) == ()
 
     def test_take_what_they_may_have_brought_along(self):
         """Which propagated prefix came over which connection nobody knows: none is waited for."""
         tables = (a_table(BOTH, propagates=OLD, static={STATIC: OLD}), ordinary_tables()[1])
-        there: dict[Fact, Value] = {Existence("vpn-b"): State.AVAILABLE}
-        gone = a_snapshot(tables=tables, facts={**there, Existence(OLD_VPN): State.ABSENT})
+        there: dict[Fact, Value] = {Existence("vpn-b"): ResourceState.AVAILABLE}
+        gone = a_snapshot(tables=tables, facts={**there, Existence(OLD_VPN): ResourceState.ABSENT})
 
         found = destinations(self.TWO, BACK, gone, NOTHING_TOLD)
         whole = destinations(self.TWO, BACK, a_snapshot(tables=tables, facts=there), NOTHING_TOLD)
@@ -427,7 +430,7 @@ class TestLostConnections:
 
 class TestShortfalls:
     def lacking(self, now, *, plan=None, way=FORWARD, said=NOTHING_TOLD):
-        return shortfalls(plan or a_plan(), way, now, said)
+        return missing_traffic(plan or a_plan(), way, now, said)
 
     def green(self, connection=None, tables=None):
         fresh = new_side(on=VPC, up=2)
@@ -582,7 +585,7 @@ class TestShortfalls:
         """On the way back UP may be a reading from before the old tunnels were disabled."""
         now = a_snapshot(begun=NOON + minutes(1))
         late = a_snapshot(begun=NOON + minutes(2))
-        said = told(Word.OLD_TUNNELS_DISABLED)
+        said = told(Confirmation.OLD_TUNNELS_DISABLED)
 
         assert self.lacking(now, way=BACK, said=said) != ()
         assert self.lacking(late, way=BACK, said=said) == ()
@@ -624,7 +627,7 @@ class TestDeleteClassic:
 
     def test_what_is_being_deleted_is_not_kept_any_more(self):
         """Once nothing is left to be kept, a tunnel that is seen DOWN stops nobody."""
-        down = a_snapshot(facts={Existence(OLD_VPN): State.DELETING})
+        down = a_snapshot(facts={Existence(OLD_VPN): ResourceState.DELETING})
 
         assert verdict(DeleteClassic(), down) == NotYet(f"{OLD_VPN} is deleting")
 

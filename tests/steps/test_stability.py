@@ -21,8 +21,8 @@ from tests.support.builders import (
 )
 from vpnmigrate.model.decisions import Decisions, TunnelPolicy, Verification, Waits
 from vpnmigrate.model.ec2 import TunnelReading
-from vpnmigrate.model.snapshot import Green, Reading, Snapshot, Told
-from vpnmigrate.steps.traffic import holds, seen_again, shortfalls, soaked
+from vpnmigrate.model.snapshot import JournalFacts, Reading, Snapshot, Stability
+from vpnmigrate.steps.traffic import is_soaked, is_stable, missing_traffic, update_stability
 
 SECOND = timedelta(seconds=1)
 LONG_AGO = NOON - timedelta(hours=1)
@@ -57,20 +57,20 @@ class Watcher:
 
     def __init__(self, decisions: Decisions) -> None:
         self.plan = a_plan(decisions=decisions)
-        self.told: Told = NOTHING_TOLD
+        self.told: JournalFacts = NOTHING_TOLD
         self.at = NOON
 
     def looks(self, *tunnels: TunnelReading, after: timedelta = SECOND) -> bool:
         """Take one more reading; tell whether green holds."""
         self.at += after
         now = reading(self.at, *tunnels)
-        lacking = bool(shortfalls(self.plan, FORWARD, now, self.told))
-        green = seen_again(self.plan, FORWARD, now, self.told, lacking=lacking)
+        lacking = bool(missing_traffic(self.plan, FORWARD, now, self.told))
+        green = update_stability(self.plan, FORWARD, now, self.told, lacking=lacking)
         self.told = replace_struct(self.told, green=green)
-        return holds(self.plan, FORWARD, now, self.told)
+        return is_stable(self.plan, FORWARD, now, self.told)
 
     @property
-    def green(self) -> Green:
+    def green(self) -> Stability:
         assert self.told.green is not None
         return self.told.green
 
@@ -159,9 +159,9 @@ def test_the_soak_is_counted_from_the_first_green_and_restarted_by_a_flap():
 
     for up, done in [(1, 0), (1, 0), (0, 0), (1, 0), (1, 0), (1, 0), (1, 1)]:
         watcher.looks(tunnel(1, up=bool(up)))
-        assert soaked(watcher.plan, watcher.told) is bool(done)
+        assert is_soaked(watcher.plan, watcher.told) is bool(done)
 
 
 def test_no_soak_is_over_at_once():
     """Without a soak time nothing is waited for."""
-    assert soaked(a_plan(), NOTHING_TOLD)
+    assert is_soaked(a_plan(), NOTHING_TOLD)

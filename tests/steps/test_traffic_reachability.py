@@ -20,7 +20,7 @@ from tests.support.builders import (
 )
 from vpnmigrate.model.decisions import Decisions, Exceptions
 from vpnmigrate.model.facts import UNKNOWN, Existence, Propagation, RouteTarget, Switch
-from vpnmigrate.steps.reachability import Reach, reach
+from vpnmigrate.steps.reachability import Reachability, reachability
 from vpnmigrate.steps.traffic import recorded_baseline
 
 STATIC = "192.168.0.0/16"
@@ -30,7 +30,7 @@ def reached(tables, *, way=FORWARD, plan=None, baseline=None, incomplete=False, 
     """Compare *tables* with those of the ordinary plan."""
     plan = plan or a_plan()
     now = a_snapshot(old="detached", new="attached", tables=tables, **look)
-    return reach(plan, way, now, baseline or recorded_baseline(plan), incomplete=incomplete)
+    return reachability(plan, way, now, baseline or recorded_baseline(plan), incomplete=incomplete)
 
 
 def lines(rows):
@@ -42,13 +42,13 @@ class TestReach:
 
     def test_all_is_as_before(self):
         """Where every table leads to the joining gateway nothing is left to tell."""
-        assert reached(ordinary_tables(NEW)) == Reach()
+        assert reached(ordinary_tables(NEW)) == Reachability()
 
     def test_what_the_cutover_still_brings_is_waited_for(self):
         """A static route that still points at the leaving gateway, a prefix not learned yet."""
         late = (a_table(BOTH, propagates=NEW, static={STATIC: OLD}), ordinary_tables(NEW)[1])
 
-        assert reached(late) == Reach(
+        assert reached(late) == Reachability(
             (
                 f"rtb-both: {PREFIX} went to vgw-old before and goes to nothing now",
                 f"rtb-both: {STATIC} went to vgw-old before and goes to vgw-old now",
@@ -144,7 +144,7 @@ class TestReach:
         stale = replace(stale, stale=frozenset({fact}))
         doubt = ("the routes in rtb-both cannot be believed yet",)
 
-        assert reach(a_plan(), FORWARD, stale, recorded_baseline(a_plan())).waiting == doubt
+        assert reachability(a_plan(), FORWARD, stale, recorded_baseline(a_plan())).waiting == doubt
 
     def test_an_unknown_route_is_not_judged(self):
         """A route that may have been moved, or not, decides nothing."""
@@ -154,7 +154,7 @@ class TestReach:
 
     def test_a_table_that_is_gone_is_left_to_step_9(self):
         """A table that somebody deleted is named where routes are restored, not here."""
-        assert reached(ordinary_tables(NEW)[1:]) == Reach()
+        assert reached(ordinary_tables(NEW)[1:]) == Reachability()
 
     def test_a_table_that_is_not_listed_for_now_is_not_judged(self):
         """A table whose life is not known, and that no look shows, says nothing of its routes."""
@@ -164,7 +164,7 @@ class TestReach:
             RouteTarget(BOTH, STATIC): NEW,
         }
 
-        assert reached(ordinary_tables(NEW)[1:], facts=hidden) == Reach()
+        assert reached(ordinary_tables(NEW)[1:], facts=hidden) == Reachability()
 
 
 class TestExcepted:
@@ -197,7 +197,9 @@ class TestExcepted:
         both, main = ordinary_tables(NEW)
         added = a_table(MAIN, propagates=NEW, learned=[PREFIX], static={"10.9.0.0/16": "eni-9"})
 
-        assert reached((both, main), plan=plan) == reached((both, added), plan=plan) == Reach()
+        assert (
+            reached((both, main), plan=plan) == reached((both, added), plan=plan) == Reachability()
+        )
 
     def test_a_prefix_list_is_excepted_by_its_name(self):
         """What is no network is excepted by its own name alone."""

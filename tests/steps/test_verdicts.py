@@ -29,10 +29,10 @@ from tests.support.builders import (
 )
 from vpnmigrate.commands import aws, cli
 from vpnmigrate.model.decisions import Decisions, TestVpc
-from vpnmigrate.model.ec2 import Attachment, Role, State, VpcId, VpcRecord, VpnGatewayId
+from vpnmigrate.model.ec2 import Attachment, ResourceState, Role, VpcId, VpcRecord, VpnGatewayId
 from vpnmigrate.model.facts import AttachmentOf, Claim, Existence, Propagation
 from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_VPC_ROLE
-from vpnmigrate.model.snapshot import Ownership, Reading, Word
+from vpnmigrate.model.snapshot import Confirmation, Ownership, Reading
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet
 from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway, new_gateway
@@ -123,7 +123,7 @@ SAID = [
     (
         CreateGateway(),
         FORWARD,
-        but(Existence(GATEWAY_ROLE), State.PENDING),
+        but(Existence(GATEWAY_ROLE), ResourceState.PENDING),
         NOTHING_TOLD,
         NotYet("the new virtual private gateway is pending"),
     ),
@@ -186,7 +186,7 @@ SAID = [
     (
         StopPropagation(),
         BACK,
-        but(Existence(OLD), State.DELETING, SWAPPED),
+        but(Existence(OLD), ResourceState.DELETING, SWAPPED),
         NOTHING_TOLD,
         Blocked(
             ("vgw-old is gone: it cannot take over from vgw-new, which stays where it is"),
@@ -215,7 +215,7 @@ SAID = [
     (
         StopPropagation(),
         BACK,
-        but(Existence(OLD_VPN), State.ABSENT, SWAPPED),
+        but(Existence(OLD_VPN), ResourceState.ABSENT, SWAPPED),
         NOTHING_TOLD,
         Blocked(
             (
@@ -254,7 +254,7 @@ SAID = [
     (
         SwapGateways(),
         BACK,
-        but(Existence(OLD), State.ABSENT, SWAPPED),
+        but(Existence(OLD), ResourceState.ABSENT, SWAPPED),
         NOTHING_TOLD,
         Blocked(
             "vgw-old is gone: it cannot be put on vpc-1",
@@ -428,7 +428,7 @@ def test_a_step_says_why(step, way, now, said, verdict):
 
 def test_a_test_vpc_says_what_is_left_of_it():
     """Built or coming down, what stands in the way is named."""
-    passed = told(Word.TEST_PASSED)
+    passed = told(Confirmation.TEST_PASSED)
     left = NotYet(
         "vpc-test is still there; whatever else is in the test VPC must go first",
     )

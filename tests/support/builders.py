@@ -42,19 +42,19 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.facts import Fact, Value
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan, connection_role
 from vpnmigrate.model.snapshot import (
-    Green,
+    Confirmation,
+    GatewaySwap,
+    JournalFacts,
     Ownership,
     Reading,
     Snapshot,
-    Streak,
-    Told,
-    Way,
-    Word,
+    Stability,
+    TunnelStability,
     snapshot_of,
 )
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.ownership import role_by_tag
-from vpnmigrate.planning.rollback_proof import DeadEnd, Length, Proof
+from vpnmigrate.planning.rollback_proof import DeadEnd, LongestPath, RollbackProof
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 VPC = VpcId("vpc-1")
@@ -67,8 +67,8 @@ BOTH = RouteTableId("rtb-both")
 MIGRATION = MigrationId("mig-20260301-abc123")
 PREFIX = "10.1.0.0/16"
 
-FORWARD = Way(leaving=OLD, joining=NEW)
-BACK = Way(leaving=NEW, joining=OLD)
+FORWARD = GatewaySwap(leaving=OLD, joining=NEW)
+BACK = GatewaySwap(leaving=NEW, joining=OLD)
 
 
 def our_tags(role: str) -> dict[str, str]:
@@ -226,10 +226,12 @@ def snapshot_by_tag(reading: Reading, migration: MigrationId = MIGRATION) -> Sna
     return snapshot_of(reading, by_tag(reading, migration))
 
 
-def a_proof(*dead_ends: DeadEnd) -> Proof:
+def a_proof(*dead_ends: DeadEnd) -> RollbackProof:
     """Build what a walk through all states has shown."""
-    back = Length(10, timedelta(minutes=135), "step 10, after: disable the old tunnels")
-    return Proof(107, back, Length(12, timedelta(minutes=135), "the beginning"), dead_ends)
+    back = LongestPath(10, timedelta(minutes=135), "step 10, after: disable the old tunnels")
+    return RollbackProof(
+        107, back, LongestPath(12, timedelta(minutes=135), "the beginning"), dead_ends
+    )
 
 
 def new_side(*, on: str | None = None, attachment: str = "attached", up: int = 0) -> Reading:
@@ -274,21 +276,21 @@ def a_snapshot(
     return msgspec.structs.replace(snapshot, facts=merged, foreign=frozenset(foreign))
 
 
-def told(*words: Word, files: Iterable[str] = (), **more: object) -> Told:
+def told(*words: Confirmation, files: Iterable[str] = (), **more: object) -> JournalFacts:
     """Build what the journal adds: words given at noon, archives of *files*."""
-    plain = Told(words=dict.fromkeys(words, NOON), files=dict.fromkeys(files, "0" * 64))
+    plain = JournalFacts(words=dict.fromkeys(words, NOON), files=dict.fromkeys(files, "0" * 64))
     return msgspec.structs.replace(plain, **more)
 
 
-STEADY = Green(
+STEADY = Stability(
     NOON,
     NOON - timedelta(minutes=5),
     300,
-    {f"{NEW_VPN} 192.0.2.{number}": Streak(300) for number in (1, 2)},
+    {f"{NEW_VPN} 192.0.2.{number}": TunnelStability(300) for number in (1, 2)},
 )
 """What a process has seen of two tunnels that have been UP for five minutes, and of every route."""
 
-NOTHING_TOLD = Told()
+NOTHING_TOLD = JournalFacts()
 """A journal that adds nothing."""
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tests.support.builders import a_run
 from vpnmigrate.local.journal_file import Disk, FileJournal
-from vpnmigrate.local.lock import Me, take_lock
+from vpnmigrate.local.lock import ProcessIdentity, acquire_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
 
-ANN = Me("ann", "desk", 101)
-BOB = Me("bob", "desk", 202)
+ANN = ProcessIdentity("ann", "desk", 101)
+BOB = ProcessIdentity("bob", "desk", 202)
 """Colleagues on one host, whose processes have died unless a test holds on to their locks."""
 
 
@@ -26,10 +26,10 @@ class Desk:
 
     @contextmanager
     def process(
-        self, me: Me = ANN, *, disk: Disk | None = None, take_over: str | None = None
+        self, me: ProcessIdentity = ANN, *, disk: Disk | None = None, take_over: str | None = None
     ) -> Iterator[FileJournal]:
         """Be a process that has the run in hand; give the journal it writes."""
-        lock = take_lock(self.run, self._clock, me, take_over)
+        lock = acquire_lock(self.run, self._clock, me, take_over)
         try:
             journal = FileJournal.open(self.run, self._clock, lock, disk)
             try:
@@ -40,6 +40,6 @@ class Desk:
             lock.release()
 
 
-def named(me: Me) -> str:
+def named(me: ProcessIdentity) -> str:
     """Give the name by which ``--take-over`` knows *me*."""
     return f"{me.user}@{me.host}/{me.process}"

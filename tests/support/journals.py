@@ -43,9 +43,9 @@ from vpnmigrate.model.changes import (
     DisablePropagation,
     EnablePropagation,
 )
-from vpnmigrate.model.changes.base import Outcome, Performed
+from vpnmigrate.model.changes.base import Performed, TrialOutcome
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 
 OPENED = Opened(MIGRATION, "f" * 64, "laptop", "alice", 4242, "0.1.0")
 SECOND = timedelta(seconds=1)
@@ -67,7 +67,7 @@ def entries(*records: Record, start: datetime = NOON) -> tuple[Entry, ...]:
     )
 
 
-def ask(step: int, word: Word) -> AskOperator:
+def ask(step: int, word: Confirmation) -> AskOperator:
     """Build the task of a person at a device."""
     return AskOperator(step, word, f"see to step {step}")
 
@@ -108,7 +108,7 @@ class Story:
         self._intents += 1
         return self.then(Intended(self._intents, step, change))
 
-    def answered(self, outcome: Outcome | None = None) -> Story:
+    def answered(self, outcome: TrialOutcome | None = None) -> Story:
         """Tell what became of the last intent."""
         return self.then(Answered(self._intents, outcome or Performed("req-1")))
 

@@ -29,7 +29,7 @@ class Shape:
 def shape_left(stage: Stage) -> Shape:
     """Look, a while later and unclouded by any lag, at what the run left."""
     stage.clock.sleep(timedelta(minutes=10))
-    return shape_of(stage.plain.look(stage.plan), stage.plan.migration)
+    return shape_of(stage.plain.observe(stage.plan), stage.plan.migration)
 
 
 def shape_of(reading: Reading, migration: MigrationId) -> Shape:

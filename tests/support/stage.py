@@ -14,11 +14,11 @@ from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.commit_confirm import CommitConfirm
-from vpnmigrate.engine.cutover import Papers
-from vpnmigrate.engine.observe import Claimant
-from vpnmigrate.engine.ports import Calls, Choice, Journal, Overdue, People, Probes
-from vpnmigrate.engine.ports import Path as HostPath
-from vpnmigrate.engine.runner import Runner, Surroundings
+from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.observe import ClaimHolder
+from vpnmigrate.engine.ports import Calls, DeadlineChoice, Journal, Operator, OverdueCutover, Probes
+from vpnmigrate.engine.ports import NetworkPath as HostPath
+from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.engine.traffic_watch import NoProbes
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.memory import MemoryJournal
@@ -29,16 +29,16 @@ from vpnmigrate.model.changes import OperatorTask
 from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import Role, VpnGatewayId
-from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.progress import Sight, Sighting
-from vpnmigrate.model.snapshot import Snapshot, Word
+from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
+from vpnmigrate.model.progress import CutoverView, Sighting
+from vpnmigrate.model.snapshot import Confirmation, Snapshot
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.faults import FaultSource
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey
 
 R = TypeVar("R")
@@ -51,7 +51,7 @@ class Nobody:
 
     patient = False
 
-    def ask(self, task: OperatorTask) -> Word | None:
+    def ask(self, task: OperatorTask) -> Confirmation | None:
         return None
 
     def announce(self, task: OperatorTask) -> None:
@@ -60,7 +60,7 @@ class Nobody:
     def owns(self, id_: str, role: Role) -> bool | None:
         return None
 
-    def decide(self, overdue: Overdue | None) -> Choice | None:
+    def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         return None
 
 
@@ -70,17 +70,17 @@ class Lookout:
     def __init__(self, on_entry: Callable[[Entry], None] = lambda _: None) -> None:
         self._on_entry = on_entry
         self.waits_seen: list[str] = []
-        self.sights: list[Sight] = []
+        self.sights: list[CutoverView] = []
         self.waits_timed: list[tuple[str, timedelta, timedelta]] = []
 
-    def saw(self, entry: Entry) -> None:
+    def on_entry(self, entry: Entry) -> None:
         self._on_entry(entry)
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         self.waits_seen.append(f"{step}: {why}")
         self.waits_timed.append((why, waited, limit))
 
-    def sees(self, sighting: Sighting) -> None:
+    def on_view(self, sighting: Sighting) -> None:
         self.sights.append(sighting())
 
 
@@ -130,7 +130,7 @@ class Stage:
         """Gives the clock of the host that the next process runs on; theirs may be wrong."""
         self._clients_of = clients_of
         before = before or a_survey()
-        self.world = world_of(scenario_from_survey(before), self.clock, behaviour)
+        self.world = load_world(scenario_from_survey(before), self.clock, behaviour)
         self._vault = Vault(vault)
         # The plan is made by a client that no fault comes near.
         self.plain = self._account(None)
@@ -157,7 +157,7 @@ class Stage:
     def runner(
         self,
         *,
-        people: People | None = None,
+        people: Operator | None = None,
         lookout: Lookout | None = None,
         paths: Sequence[HostPath] = OPEN_ROAD,
         holder: str = "ann@desk",
@@ -166,7 +166,7 @@ class Stage:
         journal: Journal | None = None,
         parallel: int = 1,
         calls: Calls | None = None,
-        papers: Papers | None = None,
+        papers: GateInputs | None = None,
         probes: Probes | None = None,
         commit: CommitConfirm | None = None,
         adopt: tuple[str, ...] | None = None,
@@ -178,7 +178,7 @@ class Stage:
         self.lookout = lookout or Lookout()
         return Runner(
             self.plan,
-            Surroundings(
+            RunPorts(
                 ec2=self._account(self.faults, time),
                 journal=self.journal,
                 people=people or DeviceEngineer(self.world),
@@ -186,12 +186,12 @@ class Stage:
                 clock=time,
                 interruption=self.signal,
                 paths=Roads(paths),
-                claimant=Claimant(holder, outranks),
+                claimant=ClaimHolder(holder, outranks),
                 calls=calls or (DirectCalls() if parallel == 1 else CallThreads(parallel)),
                 commit=commit,
                 blind=blind,
                 adopt=adopt,
-                papers=papers or Papers("ann"),
+                papers=papers or GateInputs("ann"),
                 probes=probes or NoProbes(),
             ),
         )
@@ -207,11 +207,11 @@ class Stage:
 
     def forward(self, **how: object) -> RunState:
         """Apply, in a process of its own."""
-        return self.run(Runner.forward, **how)
+        return self.run(Runner.apply, **how)
 
     def back(self, **how: object) -> RunState:
         """Roll back, in a process of its own."""
-        return self.run(Runner.back, **how)
+        return self.run(Runner.rollback, **how)
 
     @property
     def state(self) -> RunState:
@@ -232,10 +232,10 @@ class Stage:
         """Give the records of one kind, oldest first."""
         return [e.record for e in self.entries if isinstance(e.record, kind)]
 
-    def look(self) -> Snapshot:
+    def observe(self) -> Snapshot:
         """Look at the world as it is, a while later, unclouded by any lag."""
         self.clock.sleep(timedelta(minutes=10))
-        return snapshot_by_tag(self.plain.look(self.plan), MIGRATION)
+        return snapshot_by_tag(self.plain.observe(self.plan), MIGRATION)
 
     def differences(self) -> tuple[str, ...]:
         """Compare the world with the plan's before-survey."""
@@ -248,7 +248,8 @@ class Stage:
     @property
     def new_gateway(self) -> VpnGatewayId:
         """The id of the gateway this run created."""
-        return VpnGatewayId(snapshot_by_tag(self.plain.look(self.plan), MIGRATION).ours["gateway"])  # type: ignore[index]
+        found = snapshot_by_tag(self.plain.observe(self.plan), MIGRATION).ours
+        return VpnGatewayId(found[GATEWAY_ROLE])
 
 
 def names(changes: Iterable[object]) -> list[str]:

@@ -6,19 +6,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from vpnmigrate.aws import describe, execute, observe, survey
-from vpnmigrate.aws.archive import Keeps, archive
-from vpnmigrate.aws.errors import FAILURES, Kind, failure_of
+from vpnmigrate.aws.archive import ConfigurationStore, archive
+from vpnmigrate.aws.errors import FAILURES, FailureKind, failure_of
 from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
 from vpnmigrate.aws.parse import configuration_of
-from vpnmigrate.aws.read_errors import CredentialsExpiredError, reading
-from vpnmigrate.aws.request_hooks import Question, always, asking, carrying
+from vpnmigrate.aws.read_errors import CredentialsExpiredError, translate_errors
+from vpnmigrate.aws.request_hooks import SendGuard, allow_all, guard_sends, tag_calls
 from vpnmigrate.aws.row_cache import Memory
-from vpnmigrate.aws.session import ClientSource, ahead_of
+from vpnmigrate.aws.session import ClientSource, clock_offset
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import AwsError, NoCredentialsError, VaultError
 from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange, CreateVpnConnection
-from vpnmigrate.model.changes.base import Mark, Outcome, Refused
+from vpnmigrate.model.changes.base import CallTags, Refused, TrialOutcome
 from vpnmigrate.model.changes.requests import Plain
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import KeyMode
@@ -38,13 +38,13 @@ class Reader:
 
     def identity(self) -> Identity:
         """Tell who we are, as ``ports.Ec2`` says."""
-        with self._renewing(), reading("sts:GetCallerIdentity"):
+        with self._renewing(), translate_errors("sts:GetCallerIdentity"):
             answer = self._clients.sts().get_caller_identity()
             return Identity(
                 account=answer["Account"],
                 arn=answer.get("Arn", ""),
                 credentials=self._clients.credentials(),
-                ahead=ahead_of(answer, self._clock.wall()),
+                ahead=clock_offset(answer, self._clock.wall()),
             )
 
     def find_gateway(self, connection: VpnConnectionId) -> VpnGatewayId:
@@ -71,17 +71,17 @@ class Reader:
         with self._renewing():
             return survey.survey(self._clients, gateway, who, self._clock)
 
-    def look(self, plan: Plan) -> Reading:
+    def observe(self, plan: Plan) -> Reading:
         """Read narrowly, as ``ports.Ec2`` says.
 
         A run's credentials were good once.  If they are gone, a person can bring them back, so
         that is no reason to give up looking.
         """
         try:
-            with carrying(plan.migration), self._renewing():
+            with tag_calls(plan.migration), self._renewing():
                 # A look that was left behind may still be at work: no two share a memory.
                 memory, self._memory = self._memory, Memory()
-                seen = observe.look(self._clients.reader(), plan, self._clock, memory)
+                seen = observe.observe(self._clients.reader(), plan, self._clock, memory)
                 self._memory = memory
                 return seen
         except NoCredentialsError as exc:
@@ -100,20 +100,24 @@ class Reader:
 class Account(Reader):
     """An account that can be altered.  Device files go to *vault*.
 
-    *may_send* is asked last of all, when a mutating request is about to leave (``asking``).
+    *may_send* is asked last of all, when a mutating request is about to leave (``guard_sends``).
     """
 
     def __init__(
-        self, clients: ClientSource, clock: Clock, vault: Keeps, may_send: Question = always
+        self,
+        clients: ClientSource,
+        clock: Clock,
+        vault: ConfigurationStore,
+        may_send: SendGuard = allow_all,
     ) -> None:
         super().__init__(clients, clock)
         self._vault = vault
         self._may_send = may_send
 
-    def perform(self, change: AwsChange, mark: Mark) -> Outcome:
+    def perform(self, change: AwsChange, mark: CallTags) -> TrialOutcome:
         """Send *change* once and say what became of it, as ``ports.Ec2`` says."""
         try:
-            with carrying(mark.migration, mark.step), self._renewing():
+            with tag_calls(mark.migration, mark.step), self._renewing():
                 match change:
                     case ArchiveConfiguration():
                         return archive(change, self._clients.reader(), self._vault, mark.migration)
@@ -129,25 +133,25 @@ class Account(Reader):
         except VaultError as exc:
             return Refused("Vault", exc.message, exc.next_step)
 
-    def _send(self, change: Plain, mark: Mark) -> Outcome:
+    def _send(self, change: Plain, mark: CallTags) -> TrialOutcome:
         try:
-            with asking(self._may_send):
-                return execute.send(change, mark, self._clients.writer())
+            with guard_sends(self._may_send):
+                return execute.execute(change, mark, self._clients.writer())
         except FAILURES as exc:
             return self._failed(exc, change, ())
 
     def _create_connection(
-        self, change: CreateVpnConnection, mark: Mark, keys: Sequence[Secret]
-    ) -> Outcome:
+        self, change: CreateVpnConnection, mark: CallTags, keys: Sequence[Secret]
+    ) -> TrialOutcome:
         try:
-            with asking(self._may_send):
-                return execute.send_connection(change, mark, keys, self._clients.writer())
+            with guard_sends(self._may_send):
+                return execute.execute_connection(change, mark, keys, self._clients.writer())
         except FAILURES as exc:
             return self._failed(exc, change, keys)
 
-    def _failed(self, exc: Exception, change: AwsChange, keys: Sequence[Secret]) -> Outcome:
+    def _failed(self, exc: Exception, change: AwsChange, keys: Sequence[Secret]) -> TrialOutcome:
         failure = failure_of(exc, change.call, hide=keys)
-        if failure.kind is Kind.CREDENTIALS:
+        if failure.kind is FailureKind.CREDENTIALS:
             self._clients.renew()
         return outcome_of(failure)
 

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Final
 
-from vpnmigrate.aws.errors import NotAnAnswerError, NotSentError
+from vpnmigrate.aws.errors import NotSentError, UnexpectedAnswerError
 from vpnmigrate.model.clock import SystemClock
 
 MEBIBYTE: Final = 2**20
@@ -85,13 +85,17 @@ class Allowance:
         """Count *size* bytes of an answer.
 
         Raises:
-            NotAnAnswerError: They are too many, or come too late.
+            UnexpectedAnswerError: They are too many, or come too late.
         """
         self._bytes -= size
         if self._bytes < 0:
-            raise NotAnAnswerError(f"the answers to one call are longer than {_size(CALL_BYTES)}")
+            raise UnexpectedAnswerError(
+                f"the answers to one call are longer than {_size(CALL_BYTES)}"
+            )
         if self._left or self.waited > self._limit:
-            raise NotAnAnswerError(f"the answer did not come in full within {_told(self._limit)}")
+            raise UnexpectedAnswerError(
+                f"the answer did not come in full within {_told(self._limit)}"
+            )
 
     def end_exchange(self) -> None:
         """Forget the connection: it may serve another call now."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from vpnmigrate.aws import describe
 from vpnmigrate.aws.describe import pages
 from vpnmigrate.aws.parse import chosen_options
-from vpnmigrate.aws.read_errors import reading
+from vpnmigrate.aws.read_errors import translate_errors
 from vpnmigrate.devices.configuration import ConfigurationError, parse
-from vpnmigrate.devices.sheet import Sample, Side, sheet
+from vpnmigrate.devices.sheet import SampleConfiguration, SheetSide, sheet
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotFoundError
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.changes.base import Performed
@@ -28,7 +28,7 @@ SAMPLE: Final = "sample.txt"
 SHEET: Final = "sheet.md"
 
 
-class Keeps(Protocol):
+class ConfigurationStore(Protocol):
     """Where device files go (``vault.Vault``)."""
 
     def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
@@ -41,7 +41,7 @@ class Keeps(Protocol):
 
 
 def archive(
-    change: ArchiveConfiguration, ec2: EC2Client, vault: Keeps, run: MigrationId
+    change: ArchiveConfiguration, ec2: EC2Client, vault: ConfigurationStore, run: MigrationId
 ) -> Performed:
     """Write the device files that *change* of *run* asks for.
 
@@ -66,7 +66,7 @@ def archive(
 
 
 def _keep_configuration(
-    connection: VpnConnectionId, row: VpnConnectionTypeDef, vault: Keeps
+    connection: VpnConnectionId, row: VpnConnectionTypeDef, vault: ConfigurationStore
 ) -> str:
     text = row.get("CustomerGatewayConfiguration")
     if text:
@@ -79,40 +79,40 @@ def _keep_configuration(
     )
 
 
-def _old_side(connection: VpnConnectionId, ec2: EC2Client) -> Side:
+def _old_side(connection: VpnConnectionId, ec2: EC2Client) -> SheetSide:
     try:
         row = describe.connection(ec2, connection)
     except NotFoundError:
         row = None
     if row is None:
-        return Side(connection, why_not="the connection is gone.")
+        return SheetSide(connection, why_not="the connection is gone.")
     return _side(connection, row)
 
 
-def _side(connection: VpnConnectionId, row: VpnConnectionTypeDef) -> Side:
+def _side(connection: VpnConnectionId, row: VpnConnectionTypeDef) -> SheetSide:
     text = row.get("CustomerGatewayConfiguration")
     key_store = row.get("PreSharedKeyArn") or ""
     if not text:
         why = f"EC2 shows none while the connection is {row.get('State', 'in no known state')}."
-        return Side(connection, why_not=why, key_store=key_store)
+        return SheetSide(connection, why_not=why, key_store=key_store)
     try:
         configuration = parse(text)
     except ConfigurationError as exc:
         why = f"{exc.message}. The file {CONFIGURATION} is as EC2 gave it."
-        return Side(connection, why_not=why, key_store=key_store)
-    return Side(connection, configuration, choices=chosen_options(row), key_store=key_store)
+        return SheetSide(connection, why_not=why, key_store=key_store)
+    return SheetSide(connection, configuration, choices=chosen_options(row), key_store=key_store)
 
 
-def _sample(change: ArchiveConfiguration, ec2: EC2Client) -> Sample:
+def _sample(change: ArchiveConfiguration, ec2: EC2Client) -> SampleConfiguration:
     if change.device_type is None:
-        return Sample(why_not="the plan names no device type.")
+        return SampleConfiguration(why_not="the plan names no device type.")
     # EC2 has no recommended sample for IKEv1 (domain.md 2.8).
     flavour = "compatibility" if change.ike_version == "ikev1" else "recommended"
     try:
         device = _device_type_id(change.device_type, ec2)
         if device is None:
-            return Sample(why_not=f"AWS lists no device type {change.device_type}.")
-        with reading("ec2:GetVpnConnectionDeviceSampleConfiguration"):
+            return SampleConfiguration(why_not=f"AWS lists no device type {change.device_type}.")
+        with translate_errors("ec2:GetVpnConnectionDeviceSampleConfiguration"):
             answer = ec2.get_vpn_connection_device_sample_configuration(
                 VpnConnectionId=change.connection,
                 VpnConnectionDeviceTypeId=device,
@@ -123,14 +123,18 @@ def _sample(change: ArchiveConfiguration, ec2: EC2Client) -> Sample:
     except AwsUnreadableError:
         raise
     except AwsError as exc:
-        return Sample(why_not=f"{exc.message}.")
-    return Sample(SAMPLE, text) if text else Sample(why_not="AWS's sample is empty.")
+        return SampleConfiguration(why_not=f"{exc.message}.")
+    return (
+        SampleConfiguration(SAMPLE, text)
+        if text
+        else SampleConfiguration(why_not="AWS's sample is empty.")
+    )
 
 
 def _device_type_id(named: str, ec2: EC2Client) -> str | None:
     """Find a ``vendor/platform/software``; AWS's ids are opaque (domain.md 2.8)."""
     wanted = _folded(*named.split("/", 2))
-    with reading("ec2:GetVpnConnectionDeviceTypes"):
+    with translate_errors("ec2:GetVpnConnectionDeviceTypes"):
         found = pages(ec2.get_vpn_connection_device_types)
         rows: list[VpnConnectionDeviceTypeTypeDef] = [
             row for page in found for row in page["VpnConnectionDeviceTypes"]

@@ -14,7 +14,7 @@ from vpnmigrate.aws.allowance import (
     current,
     discard_what_was_not_delivered,
 )
-from vpnmigrate.aws.errors import NotAnAnswerError, NotSentError
+from vpnmigrate.aws.errors import NotSentError, UnexpectedAnswerError
 from vpnmigrate.aws.request_hooks import ask
 from vpnmigrate.errors import VpnMigrateError
 
@@ -41,7 +41,7 @@ class _BoundedSession:
 
         Raises:
             NotSentError: The call was left behind, or has used up its time.
-            NotAnAnswerError: The answer is too long, or comes too late.
+            UnexpectedAnswerError: The answer is too long, or comes too late.
         """
         from botocore.awsrequest import AWSResponse
 
@@ -83,7 +83,7 @@ class _BoundedSession:
             raise ReadTimeoutError(endpoint_url=url, error=exc) from exc
         except (HTTPError, OSError) as exc:
             raise ConnectionClosedError(endpoint_url=url, error=exc) from exc
-        except NotAnAnswerError:
+        except UnexpectedAnswerError:
             raw.close()
             raise
 
@@ -93,7 +93,7 @@ class _BoundedSession:
         while piece := raw.read1(_PIECE, decode_content=False):
             read += len(piece)
             if read > self._most:
-                raise NotAnAnswerError(f"the answer is longer than {self._most:,} bytes")
+                raise UnexpectedAnswerError(f"the answer is longer than {self._most:,} bytes")
             if allowance is not None:
                 allowance.take(len(piece))
             yield piece

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from vpnmigrate.aws.errors import NotAnAnswerError
-from vpnmigrate.aws.read_errors import reading
+from vpnmigrate.aws.errors import UnexpectedAnswerError
+from vpnmigrate.aws.read_errors import translate_errors
 from vpnmigrate.model.ec2 import VpcId, VpnConnectionId, VpnGatewayId
 
 if TYPE_CHECKING:
@@ -28,54 +28,54 @@ if TYPE_CHECKING:
 
 def gateways(ec2: EC2Client) -> Sequence[VpnGatewayTypeDef]:
     """Describe every gateway of the Region: five by quota, so no filter can miss one."""
-    with reading("ec2:DescribeVpnGateways"):
+    with translate_errors("ec2:DescribeVpnGateways"):
         return ec2.describe_vpn_gateways()["VpnGateways"]
 
 
 def connections(ec2: EC2Client) -> Sequence[VpnConnectionTypeDef]:
     """Describe every connection of the Region."""
-    with reading("ec2:DescribeVpnConnections"):
+    with translate_errors("ec2:DescribeVpnConnections"):
         return ec2.describe_vpn_connections()["VpnConnections"]
 
 
 def connections_on(ec2: EC2Client, on: Sequence[VpnGatewayId]) -> Sequence[VpnConnectionTypeDef]:
     """Describe the connections on the gateways *on*."""
     filters: list[FilterTypeDef] = [{"Name": "vpn-gateway-id", "Values": list(on)}]
-    with reading("ec2:DescribeVpnConnections"):
+    with translate_errors("ec2:DescribeVpnConnections"):
         return ec2.describe_vpn_connections(Filters=filters)["VpnConnections"]
 
 
 def connection(ec2: EC2Client, wanted: VpnConnectionId) -> VpnConnectionTypeDef | None:
     """Describe one connection; EC2 may answer with none, or with another, for a while."""
-    with reading("ec2:DescribeVpnConnections"):
+    with translate_errors("ec2:DescribeVpnConnections"):
         rows = ec2.describe_vpn_connections(VpnConnectionIds=[wanted])["VpnConnections"]
     return next((row for row in rows if row.get("VpnConnectionId") == wanted), None)
 
 
 def customer_gateways(ec2: EC2Client) -> Sequence[CustomerGatewayTypeDef]:
     """Describe every customer gateway of the Region."""
-    with reading("ec2:DescribeCustomerGateways"):
+    with translate_errors("ec2:DescribeCustomerGateways"):
         return ec2.describe_customer_gateways()["CustomerGateways"]
 
 
 def route_tables(ec2: EC2Client, of: Sequence[VpcId]) -> Sequence[RouteTableTypeDef]:
     """Describe every route table of the VPCs *of*."""
     filters: list[FilterTypeDef] = [{"Name": "vpc-id", "Values": list(of)}]
-    with reading("ec2:DescribeRouteTables"):
+    with translate_errors("ec2:DescribeRouteTables"):
         found = pages(ec2.describe_route_tables, Filters=filters, MaxResults=100)
         return [row for page in found for row in page["RouteTables"]]
 
 
 def vpcs(ec2: EC2Client) -> Sequence[VpcTypeDef]:
     """Describe every VPC of the Region."""
-    with reading("ec2:DescribeVpcs"):
+    with translate_errors("ec2:DescribeVpcs"):
         return [row for page in pages(ec2.describe_vpcs) for row in page["Vpcs"]]
 
 
 def subnets_in(ec2: EC2Client, vpcs: Sequence[VpcId]) -> Sequence[SubnetTypeDef]:
     """Describe every subnet of *vpcs*."""
     filters: list[FilterTypeDef] = [{"Name": "vpc-id", "Values": list(vpcs)}]
-    with reading("ec2:DescribeSubnets"):
+    with translate_errors("ec2:DescribeSubnets"):
         found = pages(ec2.describe_subnets, Filters=filters)
         return [row for page in found for row in page["Subnets"]]
 
@@ -96,7 +96,7 @@ def pages(
     """Give the pages that *ask* answers with; *named_as* is where each names the next one.
 
     Raises:
-        NotAnAnswerError: There are more than *most*, or a page leads back to one before.
+        UnexpectedAnswerError: There are more than *most*, or a page leads back to one before.
     """
     seen: set[str] = set()
     for _ in range(most):
@@ -106,7 +106,7 @@ def pages(
         if not token:
             return
         if token in seen:
-            raise NotAnAnswerError("its pages go round in a circle: a token has come twice")
+            raise UnexpectedAnswerError("its pages go round in a circle: a token has come twice")
         seen.add(token)
         asked[asked_as] = token
-    raise NotAnAnswerError(f"it has more than {most} pages")
+    raise UnexpectedAnswerError(f"it has more than {most} pages")

@@ -15,7 +15,7 @@ from vpnmigrate.devices.secret import Secret
 from vpnmigrate.errors import NoCredentialsError
 
 
-class NotAnAnswerError(Exception):
+class UnexpectedAnswerError(Exception):
     """What came back could be parsed and is none of AWS's answers."""
 
 
@@ -23,7 +23,7 @@ class NotSentError(Exception):
     """The request has not left, and will not."""
 
 
-class Kind(Enum):
+class FailureKind(Enum):
     """How far a failed call came."""
 
     CREDENTIALS = auto()
@@ -39,10 +39,10 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Failure:
+class CallFailure:
     """A failed call.  ``message`` is short, has no key, and quotes no answer that was not read."""
 
-    kind: Kind
+    kind: FailureKind
     operation: str
     message: str
     code: str = ""
@@ -106,7 +106,7 @@ FAILURES: Final = (
     sdk.ClientError,
     ResponseParserError,
     UnreadableAnswerError,
-    NotAnAnswerError,
+    UnexpectedAnswerError,
     NotSentError,
     NoCredentialsError,
 )
@@ -123,7 +123,7 @@ _OWN_WORDS: Final = (
     sdk.ConfigNotFound,
     sdk.ConfigParseError,
     UnreadableAnswerError,
-    NotAnAnswerError,
+    UnexpectedAnswerError,
     NotSentError,
 )
 """Their messages name endpoints, files and parameters, and quote nothing that was received."""
@@ -145,7 +145,7 @@ def is_denial(code: str) -> bool:
     return code in _DENIED
 
 
-def failure_of(exc: Exception, operation: str, hide: Iterable[Secret] = ()) -> Failure:
+def failure_of(exc: Exception, operation: str, hide: Iterable[Secret] = ()) -> CallFailure:
     """Return what *exc*, one of ``FAILURES``, says of the call of *operation*.
 
     Both AWS and botocore quote a parameter they refuse, so every key in *hide* is blanked.
@@ -161,7 +161,7 @@ def failure_of(exc: Exception, operation: str, hide: Iterable[Secret] = ()) -> F
         longest = _LONGEST_DENIAL if is_denial(code) else LONGEST
     for key in hide:
         message = key.hidden_in(message)
-    return Failure(
+    return CallFailure(
         _kind(exc, operation, code), operation, shortened(message, longest), code, request_id
     )
 
@@ -196,20 +196,20 @@ def shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
-def _kind(exc: Exception, operation: str, code: str) -> Kind:
+def _kind(exc: Exception, operation: str, code: str) -> FailureKind:
     if isinstance(exc, sdk.ClientError):
         # A role is assumed on the way: its refusal comes before the call itself is sent.
         if code in _EXPIRED or exc.operation_name != operation:
-            return Kind.CREDENTIALS
+            return FailureKind.CREDENTIALS
         if is_throttle(code):
-            return Kind.ANSWERED
+            return FailureKind.ANSWERED
         status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         broken = code in _BROKEN or code.startswith("Internal") or status >= _SERVER_ERROR
-        return Kind.UNKNOWN if broken else Kind.ANSWERED
+        return FailureKind.UNKNOWN if broken else FailureKind.ANSWERED
     if isinstance(exc, _NO_CREDENTIALS):
-        return Kind.CREDENTIALS
+        return FailureKind.CREDENTIALS
     if isinstance(exc, sdk.ParamValidationError):
-        return Kind.MALFORMED
+        return FailureKind.MALFORMED
     if isinstance(exc, _NOT_SENT):
-        return Kind.UNREACHED
-    return Kind.UNKNOWN
+        return FailureKind.UNREACHED
+    return FailureKind.UNKNOWN

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from vpnmigrate.aws.errors import NotAnAnswerError
+from vpnmigrate.aws.errors import UnexpectedAnswerError
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.model.changes import CreateVpnConnection
-from vpnmigrate.model.changes.base import Mark, Performed
+from vpnmigrate.model.changes.base import CallTags, Performed
 from vpnmigrate.model.changes.requests import Plain, Request, request_of
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ _CREATED: Final = {
 }
 
 
-def send(change: Plain, mark: Mark, ec2: EC2Client) -> Performed:
+def execute(change: Plain, mark: CallTags, ec2: EC2Client) -> Performed:
     """Send *change* with *ec2*, whose failures pass through."""
     return _called(request_of(change, mark), ec2)
 
 
-def send_connection(
-    change: CreateVpnConnection, mark: Mark, keys: Sequence[Secret], ec2: EC2Client
+def execute_connection(
+    change: CreateVpnConnection, mark: CallTags, keys: Sequence[Secret], ec2: EC2Client
 ) -> Performed:
     """Create a connection; *keys* are the old ones where the plan re-uses them, else empty."""
     request = request_of(change, mark)
@@ -48,5 +48,5 @@ def _called(request: Request, ec2: EC2Client) -> Performed:
     )
     named = answer.get("ResponseMetadata", {}).get("RequestId")
     if not named:
-        raise NotAnAnswerError("the answer has no request id: it is none of AWS's")
+        raise UnexpectedAnswerError("the answer has no request id: it is none of AWS's")
     return Performed(named, made)

@@ -8,26 +8,26 @@ from contextlib import closing
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from vpnmigrate.engine.ports import Path
+from vpnmigrate.engine.ports import NetworkPath
 
 PORTS = {"https": 443, "http": 80}
 
 
-class HostPaths:
+class HostNetworkPaths:
     """Reads the paths to *endpoints* (service to URL), through the proxy where one is set."""
 
     def __init__(self, endpoints: Mapping[str, str]) -> None:
         self._endpoints = endpoints
 
-    def read(self) -> tuple[Path, ...]:
+    def read(self) -> tuple[NetworkPath, ...]:
         """Resolve every endpoint; what cannot be found out is left empty."""
         return tuple(_path(service, url) for service, url in sorted(self._endpoints.items()))
 
 
-def _path(service: str, url: str) -> Path:
+def _path(service: str, url: str) -> NetworkPath:
     host, port = _first_hop(url)
     addresses = tuple(sorted(set(_resolve(host, port))))
-    return Path(service, addresses, _local_address(addresses[0], port) if addresses else "")
+    return NetworkPath(service, addresses, _local_address(addresses[0], port) if addresses else "")
 
 
 def _first_hop(url: str) -> tuple[str, int]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 
-def look(ec2: EC2Client, plan: Plan, clock: Clock, memory: Memory) -> Reading:
+def observe(ec2: EC2Client, plan: Plan, clock: Clock, memory: Memory) -> Reading:
     """Read what *plan* touches, gateways first: what they name is asked for next.
 
     *memory* is of the look before.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from vpnmigrate.aws.errors import Failure, Kind, is_denial, is_throttle
+from vpnmigrate.aws.errors import CallFailure, FailureKind, is_denial, is_throttle
 from vpnmigrate.aws.read_errors import RENEW, CredentialsExpiredError
 from vpnmigrate.errors import (
     AwsError,
@@ -20,7 +20,7 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
-from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Refused
+from vpnmigrate.model.changes.base import InDoubt, Later, Refused, TrialOutcome
 
 CREDENTIALS_LIMIT: Final = timedelta(minutes=60)
 """For a person to log in again; a run waits as long for one at a device (``options.Waits``)."""
@@ -34,28 +34,28 @@ _TAGGING: Final = frozenset(
 """Calls that carry tags, for which EC2 asks the permission to tag as well."""
 
 
-def outcome_of(failure: Failure) -> Outcome:
+def outcome_of(failure: CallFailure) -> TrialOutcome:
     """Say what *failure* means for its change."""
     told = f"{failure.operation}: {failure.message}"
     match failure.kind:
-        case Kind.CREDENTIALS:
+        case FailureKind.CREDENTIALS:
             why = f"the AWS credentials have expired or are missing; {RENEW} ({told})"
             return Later(why, CREDENTIALS_LIMIT, failure.request_id)
-        case Kind.UNREACHED:
+        case FailureKind.UNREACHED:
             return Later(f"AWS cannot be reached: {told}", OFFLINE_LIMIT)
-        case Kind.UNKNOWN:
+        case FailureKind.UNKNOWN:
             return InDoubt(f"{failure.code} {told}".strip())
-        case Kind.MALFORMED:
+        case FailureKind.MALFORMED:
             return Refused(
                 "ParamValidation",
                 told,
                 advice="botocore refuses a value of the plan: correct it and plan again",
             )
-        case Kind.ANSWERED:
+        case FailureKind.ANSWERED:
             return _answered(failure)
 
 
-def outcome_of_read(error: AwsError) -> Outcome:
+def outcome_of_read(error: AwsError) -> TrialOutcome:
     """Say what it means for a change that a read it needs has failed: nothing was sent."""
     told = error.message
     match error:
@@ -71,19 +71,19 @@ def outcome_of_read(error: AwsError) -> Outcome:
             return Refused(type(error).__name__.removesuffix("Error"), told, error.next_step)
 
 
-def _answered(failure: Failure) -> Outcome:
+def _answered(failure: CallFailure) -> TrialOutcome:
     code, message, call = failure.code, failure.message, failure.operation
     if is_throttle(code):
         return Later(f"{code}: {message}", THROTTLE_LIMIT, failure.request_id)
     if is_denial(code):
         return Refused(code, message, advice=_missing(call), request_id=failure.request_id)
     match decision_on(code, message, call):
-        case Wait(limit):
+        case Transient(limit):
             return Later(f"{code}: {message}", limit, failure.request_id)
-        case Done():
+        case AlreadyDone():
             # Of what was made a moment ago EC2 says so too: only a look can tell.
             return InDoubt(f"{code}: {message}")
-        case Stop(advice, definite):
+        case Permanent(advice, definite):
             return Refused(code, message, advice, failure.request_id, definite=definite)
 
 
@@ -93,19 +93,19 @@ def _missing(call: str) -> str:
 
 
 @dataclass(frozen=True)
-class Wait:
+class Transient:
     """It passes by itself; *limit* is how long that was seen to take at most."""
 
     limit: timedelta
 
 
 @dataclass(frozen=True)
-class Done:
+class AlreadyDone:
     """What the call asked for seems to be so already; a look has the last word."""
 
 
 @dataclass(frozen=True)
-class Stop:
+class Permanent:
     """It ends the step; *advice* says what a person can do.
 
     *definite* is false for a refusal that no rule knows and that may pass by itself.
@@ -115,11 +115,11 @@ class Stop:
     definite: bool = True
 
 
-Decision = Wait | Done | Stop
+Decision = Transient | AlreadyDone | Permanent
 
 
 @dataclass(frozen=True)
-class Rule:
+class RefusalRule:
     """A decision on any of *codes*; *calls* and *saying* narrow it, where they are given."""
 
     codes: frozenset[str]
@@ -145,21 +145,21 @@ THROTTLE_LIMIT: Final = timedelta(minutes=15)
 UNKNOWN_YET_LIMIT: Final = timedelta(minutes=2)
 """Until what was just created or attached is known everywhere (domain.md 3.1)."""
 
-_NEW_RESOURCE: Final = Wait(UNKNOWN_YET_LIMIT)
+_NEW_RESOURCE: Final = Transient(UNKNOWN_YET_LIMIT)
 
-_GATEWAY: Final = Wait(timedelta(minutes=10))
+_GATEWAY: Final = Transient(timedelta(minutes=10))
 """A gateway's creation, or its deletion once nothing uses it (domain.md 3.1)."""
 
-_CONNECTION: Final = Wait(timedelta(minutes=40))
+_CONNECTION: Final = Transient(timedelta(minutes=40))
 """A connection's creation (domain.md 3.1)."""
 
-_DETACH: Final = Wait(timedelta(minutes=30))
+_DETACH: Final = Transient(timedelta(minutes=30))
 """A slow detach (domain.md 3.1)."""
 
-_VPC: Final = Wait(timedelta(minutes=10))
+_VPC: Final = Transient(timedelta(minutes=10))
 """Until what lies in a test VPC is gone; a detach there is waited for before (domain.md 2.10)."""
 
-_WORKFLOW: Final = Wait(timedelta(minutes=40))
+_WORKFLOW: Final = Transient(timedelta(minutes=40))
 """Another operation on the same resource; the longest is a connection's creation."""
 
 _BUSY: Final = (
@@ -206,8 +206,8 @@ def _rule(
     *,
     calls: Iterable[str] = (),
     saying: tuple[str, ...] = (),
-) -> Rule:
-    return Rule(frozenset(codes.split()), decision, frozenset(calls), saying)
+) -> RefusalRule:
+    return RefusalRule(frozenset(codes.split()), decision, frozenset(calls), saying)
 
 
 REFUSALS: Final = (
@@ -223,18 +223,20 @@ REFUSALS: Final = (
     ),
     _rule(
         "VpnGatewayLimitExceeded",
-        Stop("raise the quota L-7029FAB6 (virtual private gateways per Region), or delete one"),
+        Permanent(
+            "raise the quota L-7029FAB6 (virtual private gateways per Region), or delete one"
+        ),
     ),
     _rule(
         "VpnConnectionLimitExceeded",
-        Stop("raise the quota L-3E6EC3A3 (per Region) or L-B91E5754 (per gateway)"),
+        Permanent("raise the quota L-3E6EC3A3 (per Region) or L-B91E5754 (per gateway)"),
     ),
-    _rule("VpcLimitExceeded", Stop("raise the quota L-F678F1CE, or plan without a test VPC")),
+    _rule("VpcLimitExceeded", Permanent("raise the quota L-F678F1CE, or plan without a test VPC")),
     _rule(
         "InvalidVpnGatewayID.NotFound InvalidVpnConnectionID.NotFound InvalidVpcID.NotFound "
         "InvalidSubnetID.NotFound InvalidSubnetId.NotFound InvalidAssociationID.NotFound "
         "InvalidRoute.NotFound InvalidVpnGatewayAttachment.NotFound",
-        Done(),
+        AlreadyDone(),
         calls=_ENDS,
     ),
     _rule(
@@ -243,57 +245,57 @@ REFUSALS: Final = (
     ),
     _rule(
         "InvalidRouteTableID.NotFound InvalidRouteTableId.NotFound",
-        Stop("the route table was deleted by another hand: plan again, or roll back"),
+        Permanent("the route table was deleted by another hand: plan again, or roll back"),
     ),
     _rule(
         "InvalidCustomerGatewayID.NotFound InvalidCustomerGatewayState",
-        Stop("the customer gateway is being deleted or gone: plan again with a living one"),
+        Permanent("the customer gateway is being deleted or gone: plan again with a living one"),
     ),
     _rule(
         "InvalidParameterValue",
-        Stop("somebody deleted the route: create it by hand if it is still wanted"),
+        Permanent("somebody deleted the route: create it by hand if it is still wanted"),
         calls=("ReplaceRoute",),
         saying=("no route defined",),
     ),
     _rule(
         "RouteAlreadyExists",
-        Stop("the destination leads elsewhere already: decide by hand which route is right"),
+        Permanent("the destination leads elsewhere already: decide by hand which route is right"),
     ),
     _rule(
         "RouteLimitExceeded",
-        Stop("raise the quota L-93826ACB (routes per table), or remove a route"),
+        Permanent("raise the quota L-93826ACB (routes per table), or remove a route"),
     ),
     _rule("Resource.AlreadyAssociated", _NEW_RESOURCE),
     _rule("InvalidVpnConnection.InvalidState", _CONNECTION),
     _rule(
         "InvalidVpnConnection.InvalidType",
-        Stop("static prefixes need a static connection: this is a bug, please report it"),
+        Permanent("static prefixes need a static connection: this is a bug, please report it"),
     ),
     _rule(
         "InvalidCustomerGateway.DuplicateIpAddress",
-        Stop(
+        Permanent(
             "AWS will not use this customer gateway's address twice: create a customer gateway "
             "with another address, or delete the Classic connections first (AWS's option 3)"
         ),
     ),
     _rule(
         "AsnConflict",
-        Stop("the device has the gateway's ASN: roll back and plan with another --asn"),
+        Permanent("the device has the gateway's ASN: roll back and plan with another --asn"),
     ),
     _rule("DependencyViolation", _VPC),
     _rule("ConcurrentTagAccess", _NEW_RESOURCE),
     _rule(
         "TagPolicyViolation TagLimitExceeded",
-        Stop("the organisation's tag policy or the tag limit forbids a tag of the plan"),
+        Permanent("the organisation's tag policy or the tag limit forbids a tag of the plan"),
     ),
     _rule(
         "AuthFailure InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch "
         "MissingAuthenticationToken IncompleteSignature",
-        Stop("AWS does not know these credentials, or this machine's clock is wrong"),
+        Permanent("AWS does not know these credentials, or this machine's clock is wrong"),
     ),
     _rule(
         "OptInRequired Blocked PendingVerification",
-        Stop("the account may not do this now: ask its owner, or AWS Support"),
+        Permanent("the account may not do this now: ask its owner, or AWS Support"),
     ),
     _rule("", _WORKFLOW, saying=_BUSY),
     _rule("InvalidVpcState VpnGatewayAttachmentLimitExceeded", _DETACH, calls=_ATTACH),
@@ -305,7 +307,7 @@ REFUSALS: Final = (
     _rule(
         "InvalidAction InvalidParameter InvalidParameterCombination InvalidQueryParameter "
         "MalformedQueryString MissingAction MissingParameter UnknownParameter ValidationError",
-        Stop("EC2 does not take this call as it is: this is a bug, please report it"),
+        Permanent("EC2 does not take this call as it is: this is a bug, please report it"),
     ),
 )
 """The first rule that covers a refusal decides."""
@@ -319,7 +321,7 @@ def decision_on(code: str, message: str, call: str) -> Decision:
     for rule in REFUSALS:
         if rule.covers(code, message, call):
             return rule.decision
-    return Stop(
+    return Permanent(
         "look the code up in EC2's list of error codes",
         definite=code.endswith((".NotFound", ".Malformed")),
     )

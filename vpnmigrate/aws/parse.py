@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from vpnmigrate.devices.configuration import Configuration, ConfigurationError, parse
+from vpnmigrate.devices.configuration import ConfigurationError, DeviceConfiguration, parse
 from vpnmigrate.model.ec2 import (
     AssociationRecord,
     Attached,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     )
 
 
-class Identified(Protocol):
+class HasId(Protocol):
     """Whatever has an id."""
 
     @property
@@ -62,7 +62,7 @@ class Identified(Protocol):
         ...
 
 
-_Record = TypeVar("_Record", bound=Identified)
+_Record = TypeVar("_Record", bound=HasId)
 
 ELSEWHERE: Final = ("TransitGatewayId", "CoreNetworkArn", "VpnConcentratorId")
 """What a connection ends on if not on a virtual private gateway."""
@@ -142,7 +142,7 @@ def connection_at_a_glance(row: VpnConnectionTypeDef) -> ConnectionRecord:
     )
 
 
-def configuration_of(row: VpnConnectionTypeDef) -> Configuration | None:
+def configuration_of(row: VpnConnectionTypeDef) -> DeviceConfiguration | None:
     """Read the configuration in *row*; None where there is none or it cannot be read."""
     text = row.get("CustomerGatewayConfiguration")
     if not text:

@@ -9,8 +9,8 @@ from vpnmigrate.aws.answers import STUMBLES, UnreadableAnswerError
 from vpnmigrate.aws.errors import (
     FAILURES,
     NOT_KNOWN,
-    Failure,
-    Kind,
+    CallFailure,
+    FailureKind,
     failure_of,
     is_denial,
     is_throttle,
@@ -39,7 +39,7 @@ _LOOK: Final = (
 _NO_SUCH_QUOTA: Final = "NoSuchResourceException"
 
 
-class reading:  # noqa: N801  reads as a phrase after "with"
+class translate_errors:  # noqa: N801  reads as a phrase after "with"
     """Translate what a read of *action*, as IAM names it (``ec2:DescribeVpcs``), may raise.
 
     Raises:
@@ -66,30 +66,30 @@ class reading:  # noqa: N801  reads as a phrase after "with"
             ) from None
 
 
-def error_of(failure: Failure, action: str) -> AwsError:
+def error_of(failure: CallFailure, action: str) -> AwsError:
     """Give the error that tells of a failed read."""
     told = f"{action} failed: {failure.message}"
     match failure.kind:
-        case Kind.CREDENTIALS if failure.code:
+        case FailureKind.CREDENTIALS if failure.code:
             return CredentialsExpiredError(
                 f"the AWS credentials have expired or are refused ({failure.code}); {told}",
                 advice=RENEW,
             )
-        case Kind.CREDENTIALS:
+        case FailureKind.CREDENTIALS:
             return NoCredentialsError(told, advice=RENEW)
-        case Kind.UNREACHED:
+        case FailureKind.UNREACHED:
             return UnreachableError(
                 told, advice="check this machine's way to AWS, --endpoint-url and --region"
             )
-        case Kind.UNKNOWN:
+        case FailureKind.UNKNOWN:
             return AwsUnreadableError(told, advice="AWS may recover by itself: try again")
-        case Kind.MALFORMED:
+        case FailureKind.MALFORMED:
             return AwsError(told, advice="this is a bug in vpnmigrate: please report it")
-        case Kind.ANSWERED:
+        case FailureKind.ANSWERED:
             return _answered(failure, action)
 
 
-def _answered(failure: Failure, action: str) -> AwsError:
+def _answered(failure: CallFailure, action: str) -> AwsError:
     told = f"{action} was refused: {failure.code}: {failure.message}"
     if is_throttle(failure.code):
         return AwsUnreadableError(told, advice="the account's request limit is shared: try again")

@@ -26,7 +26,7 @@ _mark: ContextVar[str] = ContextVar("vpnmigrate-mark", default="")
 
 
 @contextmanager
-def carrying(migration: MigrationId, step: int | None = None) -> Iterator[None]:
+def tag_calls(migration: MigrationId, step: int | None = None) -> Iterator[None]:
     """Mark the calls made within as those of a run, and of *step* where one makes them."""
     told = f" run/{migration}" + ("" if step is None else f" step/{step}")
     before = _mark.set(told)
@@ -49,20 +49,20 @@ def _add(request: Any, **_event: Any) -> None:
     headers.replace_header("User-Agent", headers["User-Agent"] + _mark.get())
 
 
-Question = Callable[[], None]
+SendGuard = Callable[[], None]
 """Returns, or raises what stops the request and passes through to whoever made it."""
 
 
-def always() -> None:
+def allow_all() -> None:
     """Let every request go."""
 
 
-_question: ContextVar[Question] = ContextVar("vpnmigrate-question", default=always)
+_question: ContextVar[SendGuard] = ContextVar("vpnmigrate-question", default=allow_all)
 """Each thread asks its own, and botocore calls its handlers in that thread."""
 
 
 @contextmanager
-def asking(question: Question) -> Iterator[None]:
+def guard_sends(question: SendGuard) -> Iterator[None]:
     """Ask *question* before each request made within."""
     before = _question.set(question)
     try:
@@ -71,7 +71,7 @@ def asking(question: Question) -> Iterator[None]:
         _question.reset(before)
 
 
-def ask_before_sending(client: Any) -> None:
+def install_send_guard(client: Any) -> None:
     """Have every request of *client* asked about by the thread that makes it."""
     service = client.meta.service_model.service_id.hyphenize()
     client.meta.events.register(f"before-send.{service}", _ask)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from vpnmigrate.aws.parse import (
     ELSEWHERE,
-    Identified,
+    HasId,
     connection_at_a_glance,
     gateway_record,
     in_order,
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import RouteTableTypeDef, VpnConnectionTypeDef, VpnGatewayTypeDef
 
 _Row = TypeVar("_Row", bound=Mapping[str, Any])
-_Record = TypeVar("_Record", bound=Identified)
+_Record = TypeVar("_Record", bound=HasId)
 
 
 class Remembered(Generic[_Row, _Record]):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from vpnmigrate.aws.allowance import ANSWER_BYTES
 from vpnmigrate.aws.answers import watch_answers
 from vpnmigrate.aws.bounded_http import bound
-from vpnmigrate.aws.request_hooks import PROGRAM, ask_before_sending, mark_calls
+from vpnmigrate.aws.request_hooks import PROGRAM, install_send_guard, mark_calls
 from vpnmigrate.commands import aws
 from vpnmigrate.engine.ports import Credentials, Renewal
 from vpnmigrate.errors import NoCredentialsError, UsageError
@@ -78,7 +78,7 @@ def session(profile: str | None, region: str | None) -> boto3.Session:
 
 
 @dataclass(frozen=True)
-class _Kind:
+class _ClientSettings:
     """What distinguishes one client of ours from another."""
 
     service: str
@@ -86,15 +86,15 @@ class _Kind:
     timeout: int = READ_TIMEOUT
 
 
-_READER = _Kind("ec2", READ_ATTEMPTS)
+_READER = _ClientSettings("ec2", READ_ATTEMPTS)
 
-_WRITER = _Kind("ec2", 1, WRITE_TIMEOUT)
+_WRITER = _ClientSettings("ec2", 1, WRITE_TIMEOUT)
 
-_STS = _Kind("sts", READ_ATTEMPTS)
+_STS = _ClientSettings("sts", READ_ATTEMPTS)
 
-_DIRECT_CONNECT = _Kind("directconnect", ASIDE_ATTEMPTS)
+_DIRECT_CONNECT = _ClientSettings("directconnect", ASIDE_ATTEMPTS)
 
-_SERVICE_QUOTAS = _Kind("service-quotas", ASIDE_ATTEMPTS)
+_SERVICE_QUOTAS = _ClientSettings("service-quotas", ASIDE_ATTEMPTS)
 
 
 def _as_it_is(client: Any) -> None:
@@ -107,7 +107,7 @@ class _Opened:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.session: boto3.Session | None = None
-        self.made: dict[_Kind, Any] = {}
+        self.made: dict[_ClientSettings, Any] = {}
 
 
 class Clients:
@@ -180,14 +180,14 @@ class Clients:
             opened.session = self._open_session()
         return opened.session
 
-    def _client(self, kind: _Kind) -> Any:
+    def _client(self, kind: _ClientSettings) -> Any:
         opened = self._opened
         with opened.lock:
             if kind not in opened.made:
                 opened.made[kind] = self._make(self._session_of(opened), kind)
             return opened.made[kind]
 
-    def _make(self, session: boto3.Session, kind: _Kind) -> Any:
+    def _make(self, session: boto3.Session, kind: _ClientSettings) -> Any:
         from botocore.config import Config
 
         _keep_bodies_out_of_logs()
@@ -206,7 +206,7 @@ class Clients:
                 advice="check --region, --endpoint-url and AWS_ENDPOINT_URL",
             ) from exc
         mark_calls(made)
-        ask_before_sending(made)
+        install_send_guard(made)
         watch_answers(made)
         bound(made, alters=kind is _WRITER, most=self._answer_bytes)
         self._prepare(made)
@@ -282,7 +282,7 @@ def credentials_of(held: Any) -> Credentials:
     return Credentials(Renewal.NEEDLESS)
 
 
-def ahead_of(answer: Mapping[str, Any], now: datetime) -> timedelta | None:
+def clock_offset(answer: Mapping[str, Any], now: datetime) -> timedelta | None:
     """Tell how far *now*, our time when *answer* came, is ahead of the Date that AWS wrote on it.
 
     A Date has whole seconds, and the answer took its time: both are far below what matters.

@@ -16,7 +16,7 @@ from vpnmigrate.aws.parse import (
     table_record,
     vpc_record,
 )
-from vpnmigrate.aws.read_errors import reading
+from vpnmigrate.aws.read_errors import translate_errors
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.commands import aws
 from vpnmigrate.engine.ports import Identity
@@ -131,7 +131,7 @@ _CODES: Final = {
 
 
 @dataclass(frozen=True)
-class DirectConnect:
+class DirectConnectReading:
     """What of Direct Connect stands on a gateway, as far as it could be read."""
 
     interfaces: tuple[VirtualInterface, ...] = ()
@@ -139,21 +139,21 @@ class DirectConnect:
     unread: tuple[Unread, ...] = ()
 
 
-def direct_connect(clients: ClientSource, gateway: VpnGatewayId) -> DirectConnect:
+def direct_connect(clients: ClientSource, gateway: VpnGatewayId) -> DirectConnectReading:
     """Read the private virtual interfaces and gateway associations on *gateway*."""
     try:
         client = clients.direct_connect()
-        return DirectConnect(
+        return DirectConnectReading(
             interfaces=tuple(sorted(_interfaces(client, gateway), key=lambda i: i.id)),
             associations=tuple(sorted(_associations(client, gateway), key=lambda a: a.id)),
         )
     except AwsError as exc:
-        return DirectConnect(unread=(Unread("direct_connect", exc.message),))
+        return DirectConnectReading(unread=(Unread("direct_connect", exc.message),))
 
 
 def _interfaces(client: Any, gateway: VpnGatewayId) -> Iterator[VirtualInterface]:
     # There is no filter by gateway.
-    with reading("directconnect:DescribeVirtualInterfaces"):
+    with translate_errors("directconnect:DescribeVirtualInterfaces"):
         found = pages(
             client.describe_virtual_interfaces, asked_as="nextToken", named_as="nextToken"
         )
@@ -165,7 +165,7 @@ def _interfaces(client: Any, gateway: VpnGatewayId) -> Iterator[VirtualInterface
 
 
 def _associations(client: Any, gateway: VpnGatewayId) -> Iterator[DirectConnectAssociation]:
-    with reading("directconnect:DescribeDirectConnectGatewayAssociations"):
+    with translate_errors("directconnect:DescribeDirectConnectGatewayAssociations"):
         found = pages(
             client.describe_direct_connect_gateway_associations,
             asked_as="nextToken",
@@ -194,7 +194,7 @@ def quotas(clients: ClientSource) -> tuple[Quotas, tuple[Unread, ...]]:
 
 def _quota(client: Any, service: str, code: str, default: int) -> int:
     try:
-        with reading("servicequotas:GetServiceQuota"):
+        with translate_errors("servicequotas:GetServiceQuota"):
             answer = client.get_service_quota(ServiceCode=service, QuotaCode=code)
             quota = answer["Quota"]
     except NotFoundError:

@@ -13,7 +13,7 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Run the command line of this process and leave with one of the exit codes."""
     # Inside, because ``import vpnmigrate.cli`` is to be free of Typer.
-    from vpnmigrate.cli.main import run
+    from vpnmigrate.cli.main import run_command
     from vpnmigrate.cli.signals import to_the_end
 
-    sys.exit(to_the_end(lambda: run(sys.argv[1:])))
+    sys.exit(to_the_end(lambda: run_command(sys.argv[1:])))

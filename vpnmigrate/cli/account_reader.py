@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vpnmigrate.aws.account import Reader
-from vpnmigrate.cli.context import Desk
-from vpnmigrate.cli.options import Aws
+from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, LimitedReader, unattended
 from vpnmigrate.engine.ports import Calls
 from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
@@ -26,7 +26,7 @@ class AccountReader(LimitedReader):
         )
 
 
-def account_reader(desk: Desk, aws: Aws) -> AccountReader:
+def account_reader(desk: CommandContext, aws: AwsOptions) -> AccountReader:
     """Open the account to read it.
 
     Raises:

@@ -19,7 +19,7 @@ def _give(text: str) -> None:
     """Print *text* as results are: a reader that leaves is no failure, and a full disk is one."""
     from vpnmigrate.report.console import TextResults
 
-    TextResults().give(text, {})
+    TextResults().print(text, {})
 
 
 def _help(context: typer.Context, _option: Any, asked: bool) -> None:
@@ -28,7 +28,7 @@ def _help(context: typer.Context, _option: Any, asked: bool) -> None:
         raise typer.Exit
 
 
-class Command(TyperCommand):
+class ResultHelpCommand(TyperCommand):
     """A verb whose help is a result."""
 
     def get_help_option(self, ctx: Any) -> Any:
@@ -36,7 +36,7 @@ class Command(TyperCommand):
         return _ours(super().get_help_option(ctx))
 
 
-class Group(TyperGroup):
+class ResultHelpGroup(TyperGroup):
     """Verbs under a common name, whose help is a result."""
 
     def get_help_option(self, ctx: Any) -> Any:
@@ -64,7 +64,7 @@ class Entry:
         module, _, function = self.place.partition(":")
         verb = getattr(import_module(f"vpnmigrate.cli.commands.{module}"), function)
         single = typer.Typer(rich_markup_mode=None, add_completion=False)
-        single.command(name, cls=Command)(with_flags(verb))
+        single.command(name, cls=ResultHelpCommand)(with_flags(verb))
         return typer.main.get_command(single)
 
 
@@ -78,7 +78,7 @@ class Loading(UserDict[str, Any]):
         return found
 
 
-class LazyGroup(Group):
+class LazyGroup(ResultHelpGroup):
     """A group that imports a command when it is called for; help lists them all without that."""
 
     entries: ClassVar[Mapping[str, Entry]] = {}
@@ -100,7 +100,7 @@ class LazyGroup(Group):
             formatter.write_dl(rows)
 
 
-class RunFirst(LazyGroup):
+class DefaultShowGroup(LazyGroup):
     """A group whose verb ``show`` may be left out: what names no other verb is its argument."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -110,7 +110,7 @@ class RunFirst(LazyGroup):
         return super().parse_args(ctx, args)
 
 
-class Report(RunFirst):
+class Report(DefaultShowGroup):
     """The commands of ``report``."""
 
     entries: ClassVar[Mapping[str, Entry]] = {

@@ -4,56 +4,56 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vpnmigrate.cli.context import Desk
-from vpnmigrate.cli.gate_options import Brought
-from vpnmigrate.cli.run_selection import Subject
-from vpnmigrate.cli.run_session import Hand, Terms, work_on
+from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.cli.gate_options import ApprovalsAndForces
+from vpnmigrate.cli.run_selection import SelectedRun
+from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
 from vpnmigrate.engine.persistence import is_exhausted, may_pass, pause_after
-from vpnmigrate.errors import BackedOutError, HeldByOthersError, InterruptedRunError
+from vpnmigrate.errors import HeldByOthersError, InterruptedRunError, RolledBackError
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.decisions import BackOut
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.report.errors import StoppedError
-from vpnmigrate.report.status import Standing
+from vpnmigrate.report.errors import RunFailedError
+from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.report.text import wrapped
 
 
-def is_left_to_the_policy(plan: Plan, stopped: StoppedError) -> bool:
+def is_left_to_the_policy(plan: Plan, stopped: RunFailedError) -> bool:
     """Tell whether the plan rolls back by itself what has *stopped*, and has not yet."""
     policy = plan.decisions.back_out is BackOut.ROLL_BACK
     return policy and _is_to_go_back(stopped.stands.state) and may_pass(stopped.error)
 
 
 def roll_back_until_done(
-    desk: Desk, subject: Subject, terms: Terms, stopped: StoppedError
-) -> Standing:
+    desk: CommandContext, subject: SelectedRun, terms: RunOptions, stopped: RunFailedError
+) -> RunStatusView:
     """Try again to roll back, with a pause before each try.
 
     Between two tries the run is in nobody's hand, so that a person may take it.
 
     Raises:
-        StoppedError: It is rolled back; or it failed for good, or for too long.
+        RunFailedError: It is rolled back; or it failed for good, or for too long.
     """
     clock, first = desk.parts.clock, stopped
     began, tries = clock.now(), 0
-    alone = replace(terms, take_over=None, confirm_within=None, brought=Brought())
+    alone = replace(terms, take_over=None, confirm_within=None, brought=ApprovalsAndForces())
     while not is_exhausted(began, clock.now()):
         tries += 1
         pause = pause_after(tries, outage=stopped.stands.state.outage_open)
         told = f"Failed, and rolls back in {span(pause)}, as the plan's back-out policy is; "
-        desk.console.say(wrapped(f"{told}Ctrl-C ends that: {stopped.message}"))
+        desk.console.print_line(wrapped(f"{told}Ctrl-C ends that: {stopped.message}"))
         try:
             clock.sleep(pause)
-            stands = work_on(desk, subject, alone, _roll_back)
+            stands = run_session(desk, subject, alone, _roll_back)
         except KeyboardInterrupt:
             message = f"interrupted between two tries to roll back: {stopped.message}"
             error = InterruptedRunError(message, advice=stopped.stands.next or "")
-            raise StoppedError(error, stopped.stands) from None
+            raise RunFailedError(error, stopped.stands) from None
         except HeldByOthersError:
             raise stopped from None  # somebody has taken it in hand
-        except StoppedError as again:
+        except RunFailedError as again:
             if not is_left_to_the_policy(subject.plan, again):
                 raise
             stopped = again
@@ -61,7 +61,7 @@ def roll_back_until_done(
             if stands.state.status is not RunStatus.ROLLED_BACK:
                 return stands  # somebody has done something else meanwhile
             message = f"{first.message}; the plan's back-out policy has rolled it back"
-            raise StoppedError(BackedOutError(message), stands)
+            raise RunFailedError(RolledBackError(message), stands)
     raise stopped
 
 
@@ -74,6 +74,6 @@ def _down(state: RunState) -> bool:
     return state.outage_open and state.told.verified is None
 
 
-def _roll_back(hand: Hand) -> None:
-    if _is_to_go_back(hand.runner.hear()):
-        hand.runner.back(keep_new=True)
+def _roll_back(hand: ActiveRun) -> None:
+    if _is_to_go_back(hand.runner.read_inbox()):
+        hand.runner.rollback(keep_new=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import typer
 
-from vpnmigrate.cli.dependencies import OwnParts, Parts, redaction_in
+from vpnmigrate.cli.dependencies import Dependencies, RealDependencies, redaction_in
 from vpnmigrate.cli.invocation import remember
-from vpnmigrate.cli.options import Home, Printing
+from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions
 from vpnmigrate.commands import Invocation
 from vpnmigrate.local.run_directory import Runs
 from vpnmigrate.local.settings import Settings, settings_of
@@ -19,10 +19,10 @@ from vpnmigrate.report.console import Console, JsonResults, Results, TextResults
 
 
 @dataclass(frozen=True)
-class Desk:
+class CommandContext:
     """A verb's place in the world."""
 
-    parts: Parts
+    parts: Dependencies
     console: Console
     results: Results
     settings: Settings
@@ -44,15 +44,17 @@ class Desk:
         return Runs(self.settings.home)
 
 
-def desk_of(context: typer.Context, home: Home, printing: Printing) -> Desk:
+def command_context(
+    context: typer.Context, home: RunDirectoryOptions, printing: OutputOptions
+) -> CommandContext:
     """Set up a verb's place; the context carries other parts in a demo or a test."""
     invocation, folder = remember(context, reachable=context.obj is None or context.obj.reachable)
     settings = settings_of(os.environ, home.run_dir)
     redaction = redaction_in(context.meta)
-    return Desk(
-        parts=context.obj or own_parts(settings),
+    return CommandContext(
+        parts=context.obj or real_dependencies(settings),
         console=Console(redaction=redaction),
-        results=results_of(printing, redaction),
+        results=results_output(printing, redaction),
         settings=settings,
         redaction=redaction,
         invocation=invocation,
@@ -60,15 +62,15 @@ def desk_of(context: typer.Context, home: Home, printing: Printing) -> Desk:
     )
 
 
-def own_parts(settings: Settings) -> Parts:
+def real_dependencies(settings: Settings) -> Dependencies:
     """Give an ordinary process's parts, in the machine's time if no other was asked for."""
     if not settings.clock:
-        return OwnParts()
-    from vpnmigrate.cli.sandbox_dependencies import InSandboxTime
+        return RealDependencies()
+    from vpnmigrate.cli.sandbox_dependencies import SandboxTimeDependencies
 
-    return InSandboxTime(settings.clock)
+    return SandboxTimeDependencies(settings.clock)
 
 
-def results_of(printing: Printing, redaction: Redaction | None = None) -> Results:
+def results_output(printing: OutputOptions, redaction: Redaction | None = None) -> Results:
     """Give how results leave, for a verb that needs no run."""
     return (JsonResults if printing.json else TextResults)(redaction=redaction)

@@ -8,22 +8,22 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vpnmigrate.cli.options import Asking, Aws
+from vpnmigrate.cli.options import AwsOptions, PromptOptions
 from vpnmigrate.model.clock import Clock, SteadyClock
 from vpnmigrate.model.redaction import Redaction
-from vpnmigrate.report.console import Speaker
+from vpnmigrate.report.console import MessageOutput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vpnmigrate.aws.session import Clients
-    from vpnmigrate.engine.ports import Calls, Paths, People, Probes, Watchdog
-    from vpnmigrate.local.lock import Me
+    from vpnmigrate.engine.ports import Calls, NetworkPaths, Operator, Probes, Watchdog
+    from vpnmigrate.local.lock import ProcessIdentity
     from vpnmigrate.local.run_directory import Run
     from vpnmigrate.report.text import RunCommands
 
 
-class Parts(Protocol):
+class Dependencies(Protocol):
     """Makes the parts of a verb."""
 
     @property
@@ -37,11 +37,11 @@ class Parts(Protocol):
         ...
 
     @property
-    def me(self) -> Me:
+    def me(self) -> ProcessIdentity:
         """Who runs this process."""
         ...
 
-    def clients(self, aws: Aws) -> Clients:
+    def clients(self, aws: AwsOptions) -> Clients:
         """Give the clients of the account that *aws* and the environment lead to."""
         ...
 
@@ -49,15 +49,17 @@ class Parts(Protocol):
         """Give how this process waits for what *clients* ask."""
         ...
 
-    def paths(self, clients: Clients) -> Paths:
+    def paths(self, clients: Clients) -> NetworkPaths:
         """Give this host's ways to the services of *clients*."""
         ...
 
-    def watchdog(self, run: Run, aws: Aws) -> Watchdog:
+    def watchdog(self, run: Run, aws: AwsOptions) -> Watchdog:
         """Give who goes back with *run* by itself."""
         ...
 
-    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
+    def people(
+        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+    ) -> Operator:
         """Give whoever carries out the device tasks of *run*."""
         ...
 
@@ -65,12 +67,12 @@ class Parts(Protocol):
         """Give who sends the probes of *run* and the *extra* ones."""
         ...
 
-    def attended(self, asking: Asking) -> bool:
+    def attended(self, asking: PromptOptions) -> bool:
         """Tell whether a person sits at this process and may be asked."""
         ...
 
 
-class OwnParts:
+class RealDependencies:
     """The parts of an ordinary process: machine time, AWS, and the person at the terminal."""
 
     program = "vpnmigrate"
@@ -81,11 +83,11 @@ class OwnParts:
         self.clock: Clock = SteadyClock()
 
     @property
-    def me(self) -> Me:
+    def me(self) -> ProcessIdentity:
         """The person who is logged in."""
-        return this_person()
+        return this_operator()
 
-    def clients(self, aws: Aws) -> Clients:
+    def clients(self, aws: AwsOptions) -> Clients:
         """Give the clients of the account that *aws* and the environment lead to."""
         from vpnmigrate.aws.session import Clients, session
 
@@ -104,31 +106,38 @@ class OwnParts:
 
         return CallThreads(renew=clients.renew)
 
-    def paths(self, clients: Clients) -> Paths:
+    def paths(self, clients: Clients) -> NetworkPaths:
         """Give this host's ways to EC2 and STS."""
-        from vpnmigrate.aws.network_path import HostPaths
+        from vpnmigrate.aws.network_path import HostNetworkPaths
 
-        return HostPaths(
+        return HostNetworkPaths(
             {
                 "EC2": clients.reader().meta.endpoint_url,
                 "STS": clients.sts().meta.endpoint_url,
             }
         )
 
-    def watchdog(self, run: Run, aws: Aws) -> Watchdog:
+    def watchdog(self, run: Run, aws: AwsOptions) -> Watchdog:
         """Give a process that goes back with *run* by itself."""
         from vpnmigrate.local.watchdog_process import WatchdogProcess
 
         # A process takes the machine's time to start, whatever time this one lives in.
         return WatchdogProcess(run, aws.words(), SteadyClock(), self.program)
 
-    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
+    def people(
+        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+    ) -> Operator:
         """Give the person at this terminal, if there is one."""
-        from vpnmigrate.cli.prompts import NoPrompt, StdinPrompt, TerminalPeople, UnaskedPeople
+        from vpnmigrate.cli.prompts import (
+            AssumeYesOperator,
+            NoPrompt,
+            StdinPrompt,
+            TerminalOperator,
+        )
         from vpnmigrate.local.documents import load_plan
 
         prompt = StdinPrompt(sys.stdin) if self.attended(asking) else NoPrompt()
-        kind = UnaskedPeople if asking.yes else TerminalPeople
+        kind = AssumeYesOperator if asking.yes else TerminalOperator
         return kind(console, prompt, run, on, load_plan(run.plan).programs)
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
@@ -138,7 +147,7 @@ class OwnParts:
 
         return Prober(self.clock, run, load_plan(run.plan).programs, extra)
 
-    def attended(self, asking: Asking) -> bool:
+    def attended(self, asking: PromptOptions) -> bool:
         """Tell whether stdin is a terminal, and may be read."""
         return not asking.no_input and sys.stdin is not None and sys.stdin.isatty()
 
@@ -149,7 +158,7 @@ def redaction_in(meta: dict[str, Any]) -> Redaction:
     return found
 
 
-def this_person() -> Me:
+def this_operator() -> ProcessIdentity:
     """Give who runs this process."""
     from vpnmigrate.local.lock import this_process
 
@@ -161,7 +170,7 @@ def this_person() -> Me:
     return this_process(user, socket.gethostname())
 
 
-def new_holder(me: Me) -> str:
+def new_holder(me: ProcessIdentity) -> str:
     """Make the name under which a new run of *me* claims its gateway."""
     from vpnmigrate.local.lock import holder_name
 

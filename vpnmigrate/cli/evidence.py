@@ -15,8 +15,8 @@ import msgspec
 
 import vpnmigrate
 from vpnmigrate.cli.account_reader import account_reader
-from vpnmigrate.cli.context import Desk
-from vpnmigrate.cli.options import Aws
+from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.cli.options import AwsOptions
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import (
     BundleDamagedError,
@@ -26,12 +26,12 @@ from vpnmigrate.errors import (
     VpnMigrateError,
 )
 from vpnmigrate.journal import replay
-from vpnmigrate.journal.chain import Contents, Mark, read_chain
+from vpnmigrate.journal.chain import JournalContents, JournalHead, read_chain
 from vpnmigrate.journal.history import made_by, plans_of
 from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local import bundle
-from vpnmigrate.local.bundle import About, Manifest
+from vpnmigrate.local.bundle import BundleSubject, Manifest
 from vpnmigrate.local.documents import (
     LARGEST_PLAN,
     MEGABYTE,
@@ -48,18 +48,18 @@ from vpnmigrate.local.journal_file import read_journal, read_mark
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.vault import Vault
-from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.planner import unexpected
-from vpnmigrate.report.document import Document, html, markdown
-from vpnmigrate.report.evidence import After, Evidence, as_json, document
-from vpnmigrate.report.results import Packed
+from vpnmigrate.report.document import ReportDocument, html, markdown
+from vpnmigrate.report.evidence import AfterComparison, Evidence, as_json, document
+from vpnmigrate.report.results import BundleResult
 from vpnmigrate.report.text import wrapped
-from vpnmigrate.report.verification import Verified
+from vpnmigrate.report.verification import VerifiedBundle
 
 JOURNAL, LOG, PLAN, AFTER = "journal.jsonl", "log.jsonl", "plan.json", "after.json"
 
@@ -73,7 +73,7 @@ MOST_ENTRIES = 100_000
 _FORMER = re.compile(r"plan\.[0-9a-f]{12}\.json")
 
 
-def write_bundle(run: Run, rehearsed: Rehearsed | None, file: Path) -> Packed:
+def write_bundle(run: Run, rehearsed: RehearsalResult | None, file: Path) -> BundleResult:
     """Pack what *run* and the rehearsal of its plan leave into *file*.
 
     Raises:
@@ -91,15 +91,15 @@ def write_bundle(run: Run, rehearsed: Rehearsed | None, file: Path) -> Packed:
         files[REHEARSAL] = msgspec.json.format(text, indent=2) + b"\n"
     files |= _reports(run.id, plan, contents, files)
     _require_no_key(run, files)
-    about = About(
+    about = BundleSubject(
         run.id, plan.fingerprint, vpnmigrate.__version__, len(contents.entries), contents.head
     )
     raw = bundle.pack(about, files)
     save_bytes(raw, file)
-    return Packed(str(file), sha256(raw).hexdigest(), tuple(sorted(files)))
+    return BundleResult(str(file), sha256(raw).hexdigest(), tuple(sorted(files)))
 
 
-def verify_bundle(file: Path) -> Verified:
+def verify_bundle(file: Path) -> VerifiedBundle:
     """Say what *file*, a bundle from anybody, proves.
 
     Raises:
@@ -120,7 +120,7 @@ def verify_bundle(file: Path) -> Verified:
     if same_tool:
         _require_own_reports(members, manifest, plan, contents)
     bundle.require_packed_by_us(raw, members)
-    return Verified(
+    return VerifiedBundle(
         file=str(file),
         sha256=sha256(raw).hexdigest(),
         about=manifest.about,
@@ -130,7 +130,7 @@ def verify_bundle(file: Path) -> Verified:
     )
 
 
-def require_noted(verified: Verified, noted: str) -> None:
+def require_noted(verified: VerifiedBundle, noted: str) -> None:
     """See that the bundle is the very one whose hash was *noted*.
 
     Raises:
@@ -153,7 +153,7 @@ def _kept(run: Run) -> Iterator[tuple[str, bytes]]:
 
 
 def _reports(
-    run: str, plan: Plan, contents: Contents, files: Mapping[str, bytes]
+    run: str, plan: Plan, contents: JournalContents, files: Mapping[str, bytes]
 ) -> Mapping[str, bytes]:
     """Give the report in every form, as it follows from *files*."""
     after, rehearsed = None, None
@@ -168,9 +168,9 @@ def _reports(
     return dict(zip(REPORTS, forms, strict=True))
 
 
-def _rehearsed(text: bytes, plan: Plan) -> Rehearsed:
+def _rehearsed(text: bytes, plan: Plan) -> RehearsalResult:
     try:
-        found = msgspec.json.decode(text, type=Rehearsed)
+        found = msgspec.json.decode(text, type=RehearsalResult)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleDamagedError(REHEARSAL, fault_of(error)) from None
     if found.fingerprint != plan.fingerprint:
@@ -199,13 +199,13 @@ def _require_sensible(members: Mapping[str, bytes]) -> None:
             raise BundleDamagedError(name, f"it is larger than {LARGEST_PLAN // MEGABYTE} MB")
 
 
-def _journal(members: Mapping[str, bytes], manifest: Manifest) -> Contents:
+def _journal(members: Mapping[str, bytes], manifest: Manifest) -> JournalContents:
     """Read the journal and see that it ends where it ended."""
     about = manifest.about
     if JOURNAL not in members:
         raise BundleDamagedError(JOURNAL, "it was removed")
     with _in_place(JOURNAL):
-        end = Mark(about.entries, about.head)
+        end = JournalHead(about.entries, about.head)
         contents = read_chain(members[JOURNAL], about.run, JOURNAL, end, about.entries + 1)
     if len(contents.entries) != about.entries:
         raise BundleDamagedError(
@@ -224,7 +224,7 @@ def _plan(members: Mapping[str, bytes], manifest: Manifest) -> Plan:
     return plan
 
 
-def _require_every_plan(members: Mapping[str, bytes], contents: Contents) -> None:
+def _require_every_plan(members: Mapping[str, bytes], contents: JournalContents) -> None:
     """See that each plan that the journal went by is there, whole."""
     there = set()
     for name in (PLAN, *filter(_FORMER.fullmatch, sorted(members))):
@@ -238,7 +238,7 @@ def _require_every_plan(members: Mapping[str, bytes], contents: Contents) -> Non
 
 
 def _require_own_reports(
-    members: Mapping[str, bytes], manifest: Manifest, plan: Plan, contents: Contents
+    members: Mapping[str, bytes], manifest: Manifest, plan: Plan, contents: JournalContents
 ) -> None:
     with _in_place("what the reports are made of"):
         reports = _reports(manifest.about.run, plan, contents, members)
@@ -272,7 +272,7 @@ class _in_place:  # noqa: N801  reads as a phrase after "with"
 FORMS = {".md": markdown, ".html": html}
 
 
-def evidence_of(desk: Desk, run: Run) -> Evidence:
+def evidence_of(desk: CommandContext, run: Run) -> Evidence:
     """Read what a report of *run* is made of; asks AWS nothing.
 
     Raises:
@@ -285,16 +285,16 @@ def evidence_of(desk: Desk, run: Run) -> Evidence:
     return Evidence(run.id, plan, entries, comparison, rehearsed_for(desk, plan))
 
 
-def rehearsed_for(desk: Desk, plan: Plan) -> Rehearsed | None:
+def rehearsed_for(desk: CommandContext, plan: Plan) -> RehearsalResult | None:
     """Give what is kept of a rehearsal; what cannot be believed is said, and counts as none."""
     try:
         return Rehearsals(desk.settings.home).of(plan)
     except MalformedFileError as error:
-        desk.console.say(wrapped(f"No rehearsal counts: {error.message}"))
+        desk.console.print_line(wrapped(f"No rehearsal counts: {error.message}"))
         return None
 
 
-def survey_after(desk: Desk, aws: Aws, run: Run) -> None:
+def survey_after(desk: CommandContext, aws: AwsOptions, run: Run) -> None:
     """Survey the gateway that carries traffic now, and keep that with the run.
 
     Raises:
@@ -311,17 +311,17 @@ def survey_after(desk: Desk, aws: Aws, run: Run) -> None:
     save_survey(account_reader(desk, aws).survey(gateway), run.after)
 
 
-def compared(plan: Plan, entries: tuple[Entry, ...], after: Survey) -> After | None:
+def compared(plan: Plan, entries: tuple[Entry, ...], after: Survey) -> AfterComparison | None:
     """Compare *after* with the end that the run came to; None where it has gone on since."""
     if after.gateway.id != _carrying(plan, entries):
         return None
     if after.gateway.id == plan.old_gateway:
-        return After(after.taken, "the survey before", differences(plan.before, after))
+        return AfterComparison(after.taken, "the survey before", differences(plan.before, after))
     found = unexpected(plan, made_by(entries), after)
-    return After(after.taken, "the end that the plan leads to", found)
+    return AfterComparison(after.taken, "the end that the plan leads to", found)
 
 
-def write_document(document: Document, file: Path) -> None:
+def write_document(document: ReportDocument, file: Path) -> None:
     """Write *document* in the form that *file*'s ending asks for.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpnmigrate.cli.options import AtGates
+from vpnmigrate.cli.options import GateOptions
 from vpnmigrate.engine.gates import ASKED
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.documents import load_approval
@@ -15,14 +15,14 @@ from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, Milestone
 
 
 @dataclass(frozen=True)
-class Brought:
+class ApprovalsAndForces:
     """Approvals that were read, and forces that are allowed."""
 
     approvals: tuple[Approval, ...] = ()
     forces: tuple[Force, ...] = ()
 
 
-def brought_to(milestone: Milestone, given: AtGates) -> Brought:
+def gate_options(milestone: Milestone, given: GateOptions) -> ApprovalsAndForces:
     """Read what the command line brings to the gates before *milestone*.
 
     Raises:
@@ -30,7 +30,7 @@ def brought_to(milestone: Milestone, given: AtGates) -> Brought:
         RefusedError: An approval was edited.
     """
     approvals = tuple(load_approval(Path(path)) for path in given.approval or ())
-    return Brought(approvals, _forces(milestone, given.force or (), given.reason or ()))
+    return ApprovalsAndForces(approvals, _forces(milestone, given.force or (), given.reason or ()))
 
 
 def _forces(

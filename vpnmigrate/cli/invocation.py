@@ -13,7 +13,7 @@ import typer
 
 from vpnmigrate.commands import Command, Invocation, option
 from vpnmigrate.local.settings import CLOCK_VARIABLE, HOME_VARIABLE
-from vpnmigrate.report.errors import Again
+from vpnmigrate.report.errors import RepeatableCommand
 
 _AGAIN = "vpnmigrate.again"
 _ENDPOINTS = "AWS_ENDPOINT_URL"
@@ -36,16 +36,16 @@ def remember(context: typer.Context, *, reachable: bool) -> tuple[Invocation, st
     """
     folder = str(Path.cwd()) if reachable else ""
     invocation = invocation_of(context.params, os.environ, folder) if folder else Invocation()
-    context.meta[_AGAIN] = Again(invocation, _line(context, folder))
+    context.meta[_AGAIN] = RepeatableCommand(invocation, _line(context, folder))
     return invocation, folder
 
 
-def again_in(found: Mapping[str, Any]) -> Again:
+def again_in(found: Mapping[str, Any]) -> RepeatableCommand:
     """Return what ``remember`` has kept; without it, what the environment alone decides."""
     kept = found.get(_AGAIN)
-    if isinstance(kept, Again):
+    if isinstance(kept, RepeatableCommand):
         return kept
-    return Again(invocation_of({}, os.environ, os.getcwd()))  # noqa: PTH109  it may be gone
+    return RepeatableCommand(invocation_of({}, os.environ, os.getcwd()))  # noqa: PTH109  it may be gone
 
 
 def invocation_of(

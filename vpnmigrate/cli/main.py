@@ -14,13 +14,13 @@ from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import Exit, InterruptedRunError, UsageError, VpnMigrateError
 
 if TYPE_CHECKING:
-    from vpnmigrate.cli.dependencies import Parts
+    from vpnmigrate.cli.dependencies import Dependencies
     from vpnmigrate.model.redaction import Redaction
 
 _COMPLETION = "_VPNMIGRATE_COMPLETE"
 
 
-def run(arguments: Sequence[str], parts: Parts | None = None) -> int:
+def run_command(arguments: Sequence[str], parts: Dependencies | None = None) -> int:
     """Run one command line and give the exit code; no exception and no traceback leaves.
 
     *parts* are what the verb is made of; None for an ordinary process.
@@ -75,11 +75,11 @@ def _tell(
     again = again_in(found)
     if "--json" in arguments:
         with suppress(VpnMigrateError):  # a full disk: the message below tells all the same
-            JsonResults(redaction=redaction).give(
+            JsonResults(redaction=redaction).print(
                 "", errors.failure_json(error, again, where=where)
             )
-    Console(redaction=redaction).say(errors.failure_text(error, again))
-    if isinstance(error, errors.StoppedError):
+    Console(redaction=redaction).print_line(errors.failure_text(error, again))
+    if isinstance(error, errors.RunFailedError):
         return exit_code(error.error, error.stands.state)
     return exit_code(error)
 
@@ -97,6 +97,6 @@ def _admit(
     if "--json" in arguments:
         document = bug_as_json(error, kept=kept, invocation=invocation)
         with suppress(VpnMigrateError):
-            JsonResults(redaction=redaction).give("", document)
-    Console(redaction=redaction).say(bug(error, kept=kept, invocation=invocation))
+            JsonResults(redaction=redaction).print("", document)
+    Console(redaction=redaction).print_line(bug(error, kept=kept, invocation=invocation))
     return Exit.FAILED

@@ -11,7 +11,7 @@ import typer
 
 
 @dataclass(frozen=True)
-class Printing:
+class OutputOptions:
     """How results leave."""
 
     json: Annotated[
@@ -20,7 +20,7 @@ class Printing:
 
 
 @dataclass(frozen=True)
-class Home:
+class RunDirectoryOptions:
     """Where runs live."""
 
     run_dir: Annotated[
@@ -34,7 +34,7 @@ class Home:
 
 
 @dataclass(frozen=True)
-class Aws:
+class AwsOptions:
     """How AWS is reached; botocore's own environment variables mean what they mean everywhere."""
 
     endpoint_url: Annotated[
@@ -59,7 +59,7 @@ class Aws:
 
 
 @dataclass(frozen=True)
-class Asking:
+class PromptOptions:
     """Whether a person may be asked."""
 
     yes: Annotated[
@@ -71,7 +71,7 @@ class Asking:
 
 
 @dataclass(frozen=True)
-class AtGates:
+class GateOptions:
     """What is brought to the gates."""
 
     approval: Annotated[

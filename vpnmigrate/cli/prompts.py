@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Protocol, TextIO
 
-from vpnmigrate.engine.ports import Choice, Overdue
+from vpnmigrate.engine.ports import DeadlineChoice, OverdueCutover
 from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, working_directory
 from vpnmigrate.local.program_files import checked
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.ec2 import Role
-from vpnmigrate.model.snapshot import Word
-from vpnmigrate.report.console import Speaker
+from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import RunCommands, command, wrapped
 
 _DONE = ("done",)
@@ -70,10 +70,10 @@ class StdinPrompt:
         return line
 
 
-class Hearing:
+class PromptReader:
     """One keyboard for several questions: what is no answer to one is kept for the others."""
 
-    def __init__(self, console: Speaker, prompt: Prompt) -> None:
+    def __init__(self, console: MessageOutput, prompt: Prompt) -> None:
         self._console = console
         self._prompt = prompt
         self._open: dict[tuple[str, ...], bool] = {}
@@ -91,7 +91,7 @@ class Hearing:
         self._open[known] = True
         if self._line and all(self._open.values()):
             answers = ", ".join(word for words in self._open for word in words)
-            self._console.say(f"    the answers are: {answers}")
+            self._console.print_line(f"    the answers are: {answers}")
             self._line = ""
         return ""
 
@@ -102,12 +102,12 @@ class Hearing:
     def _read(self) -> None:
         typed = self._prompt.answer()
         if typed is not None:
-            self._console.heard()
+            self._console.operator_typed()
         self._line = " ".join((typed or "").lower().split())
         self._open = dict.fromkeys(self._open, False)
 
 
-class TerminalPeople:
+class TerminalOperator:
     """Tells once how to answer a task, hears ``done``, and runs the test command if there is one.
 
     The word is journalled by the runner, so an answer lost with a dying process is asked again.
@@ -115,7 +115,7 @@ class TerminalPeople:
 
     def __init__(
         self,
-        console: Speaker,
+        console: MessageOutput,
         prompt: Prompt,
         run: Run,
         on: RunCommands,
@@ -126,12 +126,12 @@ class TerminalPeople:
         self._programs = programs
         self._run = run
         self._on = on
-        self._hearing = Hearing(console, prompt)
+        self._hearing = PromptReader(console, prompt)
         self._shown: set[OperatorTask] = set()
         self._task: tuple[str, ...] = ()
         """The answers to the task that was asked about last, while that is not over."""
         self._asked_about_task = False
-        self._overdue: Overdue | None = None
+        self._overdue: OverdueCutover | None = None
         self._owned = ""
         """The resource that was asked about last."""
 
@@ -140,7 +140,7 @@ class TerminalPeople:
         """Whether someone can be waited for here."""
         return self._prompt.patient
 
-    def ask(self, task: OperatorTask) -> Word | None:
+    def ask(self, task: OperatorTask) -> Confirmation | None:
         """Show *task* if it is new, and give its word if it has been done."""
         new = task not in self._shown
         self._shown.add(task)
@@ -154,21 +154,21 @@ class TerminalPeople:
 
     def announce(self, task: OperatorTask) -> None:
         """Say that *task* comes up soon."""
-        self._console.say(wrapped(str(task), first="  COMING UP: "))
+        self._console.print_line(wrapped(str(task), first="  COMING UP: "))
 
-    def decide(self, overdue: Overdue | None) -> Choice | None:
+    def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         """Ask once, at a terminal, and give what was typed since."""
         asked_before, self._overdue = self._overdue, overdue
         self._notice_the_end_of_a_task()
         if overdue is None:
-            self._hearing.close(*Choice)
+            self._hearing.close(*DeadlineChoice)
             return None
         if not self.patient:
             return None
         if overdue != asked_before:
             self._explain_choice(overdue)
-        typed = self._hearing.answer(*Choice)
-        return Choice(typed) if typed else None
+        typed = self._hearing.answer(*DeadlineChoice)
+        return DeadlineChoice(typed) if typed else None
 
     def owns(self, id_: str, role: Role) -> bool | None:
         """Ask once, at a terminal, and return what was typed since."""
@@ -176,7 +176,7 @@ class TerminalPeople:
             return None
         if self._owned != id_:
             self._owned = id_
-            self._console.say(
+            self._console.print_line(
                 wrapped(
                     f"The journal is lost. Did this run make {id_} (its {role})? What it made can "
                     "be put on the VPC, and is deleted by a rollback. Type yes or no.",
@@ -197,22 +197,22 @@ class TerminalPeople:
             self._hearing.close(*self._task)
         self._asked_about_task = False
 
-    def _explain_choice(self, overdue: Overdue) -> None:
+    def _explain_choice(self, overdue: OverdueCutover) -> None:
         ends = (
             f"the window ends in {span(overdue.left)}"
             if overdue.left > timedelta(0)
             else "the window has ended"
         )
-        self._console.say(f"    {ends}; a way back takes about {span(overdue.rollback)}")
-        self._console.say("    type 'roll back' or 'go on'; until then the run watches on")
+        self._console.print_line(f"    {ends}; a way back takes about {span(overdue.rollback)}")
+        self._console.print_line("    type 'roll back' or 'go on'; until then the run watches on")
 
     def _explain(self, task: AskOperator) -> None:
-        self._console.say(f"    device files: {self._run.vault}")
+        self._console.print_line(f"    device files: {self._run.vault}")
         typed = "type 'done' here, or run" if self.patient else "when done, run"
         done = self._on.command("done", str(task.step))
-        self._console.say(command(done, first=f"    {typed}: "))
+        self._console.print_line(command(done, first=f"    {typed}: "))
 
-    def _try(self, task: RunTest) -> Word | None:
+    def _try(self, task: RunTest) -> Confirmation | None:
         """Run the test; it may take its time, because traffic is untouched while it runs."""
         fault = checked(task.command, self._programs).fault
         if fault:
@@ -235,31 +235,31 @@ class TerminalPeople:
             verdict = f"did not end within {span(TEST_LIMIT)}"
         else:
             if ended.returncode == 0:
-                self._console.say("    the test passed")
-                return Word.TEST_PASSED
+                self._console.print_line("    the test passed")
+                return Confirmation.TEST_PASSED
             verdict = f"failed with exit status {ended.returncode}"
         self._tell_failure(verdict)
         return None
 
     def _tell_failure(self, verdict: str) -> None:
-        self._console.say(f"    the test {verdict}")
+        self._console.print_line(f"    the test {verdict}")
         if self.patient:
-            self._console.say("    type 'again' to run it again, 'done' to go on without it")
+            self._console.print_line("    type 'again' to run it again, 'done' to go on without it")
 
-    def _hear_again(self, task: RunTest) -> Word | None:
+    def _hear_again(self, task: RunTest) -> Confirmation | None:
         match self._hear(_TEST):
             case "again":
                 return self._try(task)
             case "done":
-                return Word.TEST_PASSED
+                return Confirmation.TEST_PASSED
             case _:
                 return None
 
 
-class UnaskedPeople(TerminalPeople):
+class AssumeYesOperator(TerminalOperator):
     """Whoever said yes beforehand: they do their tasks, and no decision is asked of them."""
 
-    def decide(self, overdue: Overdue | None) -> Choice | None:
+    def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         """Leave it to other terminals."""
         del overdue
         return None

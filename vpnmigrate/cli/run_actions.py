@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from vpnmigrate.cli.back_out import is_left_to_the_policy, roll_back_until_done
-from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.dependencies import new_holder
-from vpnmigrate.cli.options import Asking
-from vpnmigrate.cli.run_selection import Subject, by_id, by_plan_or_id
-from vpnmigrate.cli.run_session import Hand, Terms, work_on
+from vpnmigrate.cli.options import PromptOptions
+from vpnmigrate.cli.run_selection import SelectedRun, by_id, by_plan_or_id
+from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
 from vpnmigrate.commands import cli, options
 from vpnmigrate.errors import HeldError, RefusedError, UsageError
 from vpnmigrate.journal import RunState
@@ -22,12 +22,12 @@ from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.program_files import require_unchanged
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
-from vpnmigrate.report.errors import StoppedError
-from vpnmigrate.report.status import Standing, deletion_begun
+from vpnmigrate.report.errors import RunFailedError
+from vpnmigrate.report.status import RunStatusView, deletion_begun
 from vpnmigrate.report.text import wrapped
 
 
-def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
+def apply(desk: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
     """Carry a plan out to the end of step 10."""
     subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me))
     require_yes(
@@ -36,33 +36,33 @@ def forward(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
         f"Steps 7 to 10 interrupt on-premises traffic of {subject.plan.vpc}. Go on?",
     )
 
-    def journey(hand: Hand) -> None:
+    def journey(hand: ActiveRun) -> None:
         _require_not_retired(subject, hand.before)
         if hand.before.status is not RunStatus.CUT_OVER:
             _require_planned_programs(subject, hand.before)
-            hand.runner.forward()
+            hand.runner.apply()
         elif terms.confirm_within and hand.before.armed is None:
             raise RefusedError(
                 f"run {subject.run.id} is migrated: --confirm-within is armed before the cutover",
                 advice=cli("status", subject.run.id),
             )
-        if hand.runner.hear().armed is not None:
+        if hand.runner.read_inbox().armed is not None:
             hand.runner.restore_watchdog()
-        _require_confirmed(desk, subject, terms, hand.runner.hear())
+        _require_confirmed(desk, subject, terms, hand.runner.read_inbox())
 
     try:
-        return work_on(desk, subject, terms, journey)
-    except StoppedError as stopped:
+        return run_session(desk, subject, terms, journey)
+    except RunFailedError as stopped:
         if not is_left_to_the_policy(subject.plan, stopped):
             raise
         return roll_back_until_done(desk, subject, terms, stopped)
 
 
-def stage(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
+def stage(desk: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
     """Carry out everything that interrupts nothing, and hold."""
     subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me))
 
-    def journey(hand: Hand) -> None:
+    def journey(hand: ActiveRun) -> None:
         before = hand.before
         _require_not_retired(subject, before)
         if before.cutover_begun and before.status is not RunStatus.ROLLED_BACK:
@@ -76,12 +76,14 @@ def stage(desk: Desk, plan_or_run: str, terms: Terms) -> Standing:
                 advice=cli("apply", subject.run.id),
             )
         _require_planned_programs(subject, before)
-        hand.runner.forward(until=LAST_OF_PREPARE)
+        hand.runner.apply(until=LAST_OF_PREPARE)
 
-    return work_on(desk, subject, terms, journey)
+    return run_session(desk, subject, terms, journey)
 
 
-def back(desk: Desk, plan_or_run: str, terms: Terms, *, keep_new: bool) -> Standing:
+def rollback(
+    desk: CommandContext, plan_or_run: str, terms: RunOptions, *, keep_new: bool
+) -> RunStatusView:
     """Bring back what was there before."""
     subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me), require_unedited)
     require_yes(
@@ -91,22 +93,27 @@ def back(desk: Desk, plan_or_run: str, terms: Terms, *, keep_new: bool) -> Stand
         "If the cutover has begun, traffic is interrupted again.",
     )
 
-    def journey(hand: Hand) -> None:
+    def journey(hand: ActiveRun) -> None:
         if deletion_begun(hand.before):
             raise _nothing_leads_back(subject)
-        hand.runner.back(keep_new=keep_new)
+        hand.runner.rollback(keep_new=keep_new)
 
-    return work_on(desk, subject, terms, journey)
+    return run_session(desk, subject, terms, journey)
 
 
-def retire(
-    desk: Desk, run: str, terms: Terms, named: Sequence[str], *, delete_old_gateway: bool
-) -> Standing:
+def finalize(
+    desk: CommandContext,
+    run: str,
+    terms: RunOptions,
+    named: Sequence[str],
+    *,
+    delete_old_gateway: bool,
+) -> RunStatusView:
     """Delete what was there before, once every connection has been named."""
     subject = by_id(desk, run)
     _require_every_name(subject, named)
 
-    def journey(hand: Hand) -> None:
+    def journey(hand: ActiveRun) -> None:
         before = hand.before
         if before.status is not RunStatus.CUT_OVER and before.direction is not Direction.RETIRE:
             raise RefusedError(
@@ -114,14 +121,16 @@ def retire(
                 "verified can be finalized",
                 advice=cli("status", subject.run.id),
             )
-        _require_confirmed(desk, subject, terms, hand.runner.hear())
+        _require_confirmed(desk, subject, terms, hand.runner.read_inbox())
         hand.write(FinalizeRequested(delete_old_gateway))
-        hand.runner.retire(delete_old_gateway=delete_old_gateway)
+        hand.runner.finalize(delete_old_gateway=delete_old_gateway)
 
-    return work_on(desk, subject, terms, journey)
+    return run_session(desk, subject, terms, journey)
 
 
-def _require_confirmed(desk: Desk, subject: Subject, terms: Terms, now: RunState) -> None:
+def _require_confirmed(
+    desk: CommandContext, subject: SelectedRun, terms: RunOptions, now: RunState
+) -> None:
     """Hold a run that waits for somebody to confirm.
 
     Raises:
@@ -141,7 +150,7 @@ def _require_confirmed(desk: Desk, subject: Subject, terms: Terms, now: RunState
     raise HeldError(message, advice=cli("confirm", subject.run.id))
 
 
-def _require_planned_programs(subject: Subject, before: RunState) -> None:
+def _require_planned_programs(subject: SelectedRun, before: RunState) -> None:
     """Refuse to go on towards a cutover with other programs than were planned.
 
     In the cutover they are not run and hold up nothing.
@@ -154,7 +163,7 @@ def _require_planned_programs(subject: Subject, before: RunState) -> None:
         require_unchanged(plan.decisions, plan.programs, plan.migration)
 
 
-def _require_not_retired(subject: Subject, before: RunState) -> None:
+def _require_not_retired(subject: SelectedRun, before: RunState) -> None:
     if deletion_begun(before):
         raise _nothing_leads_back(subject)
     if before.direction is Direction.RETIRE:
@@ -164,7 +173,7 @@ def _require_not_retired(subject: Subject, before: RunState) -> None:
         )
 
 
-def _nothing_leads_back(subject: Subject) -> RefusedError:
+def _nothing_leads_back(subject: SelectedRun) -> RefusedError:
     return RefusedError(
         f"run {subject.run.id} was finalized: what was there before is deleted, "
         "and nothing leads back",
@@ -172,7 +181,7 @@ def _nothing_leads_back(subject: Subject) -> RefusedError:
     )
 
 
-def _require_every_name(subject: Subject, named: Sequence[str]) -> None:
+def _require_every_name(subject: SelectedRun, named: Sequence[str]) -> None:
     """Refuse to delete what was not named, and to be told to delete something else.
 
     Raises:
@@ -193,7 +202,7 @@ def _require_every_name(subject: Subject, named: Sequence[str]) -> None:
         )
 
 
-def require_yes(desk: Desk, asking: Asking, question: str) -> None:
+def require_yes(desk: CommandContext, asking: PromptOptions, question: str) -> None:
     """Ask the person at the terminal, if there is one who has not said yes beforehand.
 
     Off a terminal the command itself is the answer: it names what it works on.
@@ -203,6 +212,6 @@ def require_yes(desk: Desk, asking: Asking, question: str) -> None:
     """
     if asking.yes or not desk.parts.attended(asking):
         return
-    desk.console.say(wrapped(f"{question} [y/N]"))
+    desk.console.print_line(wrapped(f"{question} [y/N]"))
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise HeldError("not begun: nobody said yes", advice="say yes, or give --yes")

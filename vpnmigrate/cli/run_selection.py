@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.journal import RunState
@@ -23,7 +23,7 @@ from vpnmigrate.model.plan import Plan
 
 
 @dataclass(frozen=True)
-class Subject:
+class SelectedRun:
     """A run with the plan that is asked for; *text* is that plan's file, *new* a first time."""
 
     run: Run
@@ -37,22 +37,22 @@ class Subject:
         return self.run.fingerprint != self.plan.fingerprint
 
 
-def by_id(desk: Desk, run_id: str) -> Subject:
+def by_id(desk: CommandContext, run_id: str) -> SelectedRun:
     """Find a run that was begun.
 
     Raises:
         UsageError: There is none of that id.
     """
     run = desk.runs.find(run_id)
-    return Subject(run, load_plan_in_force(run.plan), b"", new=False)
+    return SelectedRun(run, load_plan_in_force(run.plan), b"", new=False)
 
 
 def by_plan_or_id(
-    desk: Desk,
+    desk: CommandContext,
     plan_or_run: str,
     holder: str,
     require: Callable[[Plan, Path], None] = require_derived,
-) -> Subject:
+) -> SelectedRun:
     """Find or begin the run of a plan file, or find one by its id.
 
     A plan that is not in force yet has to pass *require*.
@@ -70,12 +70,12 @@ def by_plan_or_id(
     known = next((run for run in desk.runs.list() if run.id == plan.migration), None)
     if known is not None and known.fingerprint == plan.fingerprint:
         known.require_private()
-        return Subject(known, load_plan_in_force(known.plan), text, new=False)
+        return SelectedRun(known, load_plan_in_force(known.plan), text, new=False)
     require(plan, path)
     if known is not None:
         known.require_private()
-        return Subject(known, plan, text, new=False)
-    return Subject(desk.runs.create(plan, text, holder), plan, text, new=True)
+        return SelectedRun(known, plan, text, new=False)
+    return SelectedRun(desk.runs.create(plan, text, holder), plan, text, new=True)
 
 
 def _names_a_file(path: Path) -> bool:

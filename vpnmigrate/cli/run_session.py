@@ -12,27 +12,27 @@ from functools import cache
 import vpnmigrate
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.cli.context import Desk
-from vpnmigrate.cli.gate_options import Brought
-from vpnmigrate.cli.options import Asking, Aws
-from vpnmigrate.cli.run_selection import Subject, require_replannable
+from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.cli.gate_options import ApprovalsAndForces
+from vpnmigrate.cli.options import AwsOptions, PromptOptions
+from vpnmigrate.cli.run_selection import SelectedRun, require_replannable
 from vpnmigrate.cli.run_status import (
-    standing,
-    standing_of,
+    run_status,
     standing_unattended,
-    telling_where_it_stands,
+    status_view_of,
+    with_run_status,
 )
-from vpnmigrate.cli.signals import Interruption, heeding
+from vpnmigrate.cli.signals import SignalHandler, handle_signals
 from vpnmigrate.cli.watch import can_draw
 from vpnmigrate.commands import cli
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
 from vpnmigrate.engine.commit_confirm import CommitConfirm
-from vpnmigrate.engine.cutover import Papers
-from vpnmigrate.engine.gates import ProofOfReturn
-from vpnmigrate.engine.observe import Claimant
-from vpnmigrate.engine.ports import Observer, Paths
+from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.gates import RollbackTrial
+from vpnmigrate.engine.observe import ClaimHolder
+from vpnmigrate.engine.ports import NetworkPaths, Observer
 from vpnmigrate.engine.recorder import evidence_of
-from vpnmigrate.engine.runner import Runner, Surroundings
+from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.engine.traffic_watch import NoProbes
 from vpnmigrate.errors import MalformedFileError, UsageError, VpnMigrateError, WrongAccountError
 from vpnmigrate.journal import RunState, replay
@@ -48,29 +48,29 @@ from vpnmigrate.journal.records import (
     StepBegun,
     TakenOver,
 )
-from vpnmigrate.local.hooks import CommandHooks, HookedJournal, attended
+from vpnmigrate.local.hooks import CommandHooks, HookedJournal, supervise_hooks
 from vpnmigrate.local.journal_file import FileJournal
 from vpnmigrate.local.live_view import LiveFile
-from vpnmigrate.local.lock import take_lock
+from vpnmigrate.local.lock import acquire_lock
 from vpnmigrate.local.logs import RunLog, log_of
 from vpnmigrate.local.rehearsals import Rehearsals
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.vault import Vault
-from vpnmigrate.model.approval import Approval, Rehearsed
+from vpnmigrate.model.approval import Approval, RehearsalResult
 from vpnmigrate.model.clock import Clock, span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Plan
-from vpnmigrate.model.probes import Command, probe_from
+from vpnmigrate.model.probes import CommandProbe, probe_from
 from vpnmigrate.model.programs import ADVICE, name_fault
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.redaction import Redaction
 from vpnmigrate.planning.approvals import require_valid
 from vpnmigrate.planning.rollback_proof import prove
-from vpnmigrate.report.console import Speaker
-from vpnmigrate.report.errors import StoppedError
+from vpnmigrate.report.console import MessageOutput
+from vpnmigrate.report.errors import RunFailedError
 from vpnmigrate.report.progress import PlainProgress
 from vpnmigrate.report.rollback_proof import proof_brief
-from vpnmigrate.report.status import Standing
+from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.report.text import RunCommands, wrapped
 
 BLIND = (
@@ -82,13 +82,13 @@ FORGONE = "no probe is sent, and none is asked for, as the operator wanted it (-
 
 
 @dataclass(frozen=True)
-class Terms:
+class RunOptions:
     """How the operator wants a run to be worked on."""
 
-    aws: Aws
-    asking: Asking
+    aws: AwsOptions
+    asking: PromptOptions
     take_over: str | None = None
-    brought: Brought = field(default_factory=Brought)
+    brought: ApprovalsAndForces = field(default_factory=ApprovalsAndForces)
     probes: tuple[str, ...] | None = ()
     """Sent on top of the plan's; None sends none at all and asks for none."""
     confirm_within: timedelta | None = None
@@ -97,7 +97,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Records:
+class RunRecords:
     """Where a run is written down: the journal it lives by, and the log beside it."""
 
     journal: FileJournal
@@ -105,7 +105,7 @@ class Records:
 
 
 @dataclass(frozen=True)
-class Hand:
+class ActiveRun:
     """A run in hand: its runner, how it stood *before*, and how to *write* a record durably."""
 
     runner: Runner
@@ -113,27 +113,29 @@ class Hand:
     write: Callable[[Record], object]
 
 
-Journey = Callable[[Hand], object]
+Journey = Callable[[ActiveRun], object]
 
 
-def work_on(desk: Desk, subject: Subject, terms: Terms, journey: Journey) -> Standing:
+def run_session(
+    desk: CommandContext, subject: SelectedRun, terms: RunOptions, journey: Journey
+) -> RunStatusView:
     """Take a run in hand, go on *journey* with it, and give where it stands then.
 
     Raises:
         LockedError: Somebody else has the run.
-        StoppedError: Anything that went wrong once it was in hand.
+        RunFailedError: Anything that went wrong once it was in hand.
     """
-    with telling_where_it_stands(desk, subject.run, standing_of):
-        lock = take_lock(subject.run, desk.parts.clock, desk.parts.me, terms.take_over)
+    with with_run_status(desk, subject.run, status_view_of):
+        lock = acquire_lock(subject.run, desk.parts.clock, desk.parts.me, terms.take_over)
     try:
         desk.redaction.learn(_vault(desk, subject.run).every_key())
-        with telling_where_it_stands(desk, subject.run, standing_unattended):
+        with with_run_status(desk, subject.run, standing_unattended):
             journal = FileJournal.open(
                 subject.run, desk.parts.clock, lock, redaction=desk.redaction
             )
 
-        def stands() -> Standing:
-            return standing(desk, subject.run, subject.plan, journal.entries, alive=False)
+        def stands() -> RunStatusView:
+            return run_status(desk, subject.run, subject.plan, journal.entries, alive=False)
 
         try:
             _put_in_force(subject, journal)
@@ -141,11 +143,11 @@ def work_on(desk: Desk, subject: Subject, terms: Terms, journey: Journey) -> Sta
                 subject.run, desk.settings.log, journal.clock, sys.stderr, desk.redaction
             ) as log:
                 for note in filter(None, (lock.note, journal.notice)):
-                    desk.console.say(note)
+                    desk.console.print_line(note)
                     log.notice(note)
-                _go(desk, subject, terms, Records(journal, log), journey, stands)
+                _go(desk, subject, terms, RunRecords(journal, log), journey, stands)
         except VpnMigrateError as error:
-            raise StoppedError(error, stands()) from error
+            raise RunFailedError(error, stands()) from error
         finally:
             journal.close()
         return stands()
@@ -153,7 +155,7 @@ def work_on(desk: Desk, subject: Subject, terms: Terms, journey: Journey) -> Sta
         lock.release()
 
 
-def _put_in_force(subject: Subject, journal: FileJournal) -> None:
+def _put_in_force(subject: SelectedRun, journal: FileJournal) -> None:
     """Let a newer plan replace the run's own, if nothing of the cutover has been done with that.
 
     Raises:
@@ -167,12 +169,12 @@ def _put_in_force(subject: Subject, journal: FileJournal) -> None:
 
 
 def _go(
-    desk: Desk,
-    subject: Subject,
-    terms: Terms,
-    kept: Records,
+    desk: CommandContext,
+    subject: SelectedRun,
+    terms: RunOptions,
+    kept: RunRecords,
     journey: Journey,
-    stands: Callable[[], Standing],
+    stands: Callable[[], RunStatusView],
 ) -> None:
     plan, run, journal = subject.plan, subject.run, kept.journal
     before = replay(journal.entries)
@@ -219,9 +221,9 @@ def _go(
         closing(LiveFile(run, journal.clock, desk.redaction)) as live,
     ):
         hooks = CommandHooks(run, plan, journal.entries, journal.clock, kept.log, desk.redaction)
-        watch = Watch(progress, kept.log, live, hooks, redaction=desk.redaction)
-        interruption = Interruption(speaker, lambda: watch.cutting, lambda: stands().next)
-        around = Surroundings(
+        watch = ObserverGroup(progress, kept.log, live, hooks, redaction=desk.redaction)
+        interruption = SignalHandler(speaker, lambda: watch.cutting, lambda: stands().next)
+        around = RunPorts(
             ec2=Account(clients, journal.clock, _vault(desk, run), journal.require_ours),
             journal=HookedJournal(journal, hooks),
             people=desk.parts.people(
@@ -232,13 +234,13 @@ def _go(
             interruption=interruption,
             paths=paths,
             calls=calls,
-            claimant=Claimant(run.holder, taken_over_from),
+            claimant=ClaimHolder(run.holder, taken_over_from),
             commit=CommitConfirm(
                 terms.confirm_within, desk.parts.watchdog(run, terms.aws), who.host
             ),
             blind=blind,
             adopt=terms.adopt,
-            papers=Papers(
+            papers=GateInputs(
                 who.user,
                 rehearsed,
                 lambda: _proven(plan),
@@ -251,14 +253,14 @@ def _go(
         if terms.probes is None:
             journal.write(Noted(FORGONE))
         for approval in terms.brought.approvals:
-            speaker.say(wrapped(f"Approved by {approval.approver} ({approval.user})."))
+            speaker.print_line(wrapped(f"Approved by {approval.approver} ({approval.user})."))
         if around.blind:
-            speaker.say(wrapped(BLIND))
-        with attended(hooks, journal), heeding(interruption):
-            journey(Hand(Runner(plan, around), before, journal.write))
+            speaker.print_line(wrapped(BLIND))
+        with supervise_hooks(hooks, journal), handle_signals(interruption):
+            journey(ActiveRun(Runner(plan, around), before, journal.write))
 
 
-def _vault(desk: Desk, run: Run) -> Vault:
+def _vault(desk: CommandContext, run: Run) -> Vault:
     """Return the vault of *run*, whose keys are cut out of all that this process writes."""
     return Vault(run.vault, desk.redaction.learn)
 
@@ -268,21 +270,21 @@ def _unknown(approvals: Iterable[Approval], before: RunState) -> list[Approval]:
     return [each for each in approvals if each not in before.approvals]
 
 
-def _rehearsed(desk: Desk, plan: Plan, speaker: Speaker) -> Rehearsed | None:
+def _rehearsed(desk: CommandContext, plan: Plan, speaker: MessageOutput) -> RehearsalResult | None:
     """Give what was kept of a rehearsal; what cannot be believed is said, and counts as none."""
     try:
         return Rehearsals(desk.settings.home).of(plan)
     except MalformedFileError as error:
-        speaker.say(wrapped(f"No rehearsal counts: {error.message}"))
+        speaker.print_line(wrapped(f"No rehearsal counts: {error.message}"))
         return None
 
 
-def _proven(plan: Plan) -> ProofOfReturn:
+def _proven(plan: Plan) -> RollbackTrial:
     proof = prove(plan)
-    return ProofOfReturn(proof.holds, proof_brief(proof))
+    return RollbackTrial(proof.holds, proof_brief(proof))
 
 
-def _paths(desk: Desk, clients: Clients, region: str) -> Paths:
+def _paths(desk: CommandContext, clients: Clients, region: str) -> NetworkPaths:
     """Open the session, and give this host's ways to AWS in *region*.
 
     Raises:
@@ -298,8 +300,8 @@ def _paths(desk: Desk, clients: Clients, region: str) -> Paths:
 
 @contextmanager
 def _progress(
-    desk: Desk, run: Run, before: RunState, clock: Clock
-) -> Iterator[tuple[Observer, Speaker]]:
+    desk: CommandContext, run: Run, before: RunState, clock: Clock
+) -> Iterator[tuple[Observer, MessageOutput]]:
     on = RunCommands(run.id, desk.invocation)
     if not can_draw(desk.console):
         down_since = before.outage_since if before.outage_open else None
@@ -323,7 +325,7 @@ def probes_of(texts: Iterable[str], *, none: bool) -> tuple[str, ...] | None:
     for text in probes:
         aim = probe_from(text)
         # A name alone is looked for in PATH, as in the shell that it was typed in.
-        if isinstance(aim, Command) and "/" in aim.words[0] and name_fault(aim.words):
+        if isinstance(aim, CommandProbe) and "/" in aim.words[0] and name_fault(aim.words):
             raise UsageError(f"--probe: {name_fault(aim.words)}", advice=ADVICE)
     if none and probes:
         raise UsageError("--probe and --no-probes exclude each other")
@@ -335,7 +337,7 @@ def named(ids: Iterable[str] | None) -> tuple[str, ...] | None:
     return tuple(ids) if ids else None
 
 
-class Watch:
+class ObserverGroup:
     """Hands everything on to *observers*, and knows whether steps 7 to 10 are under way.
 
     Why a step waits is redacted here: entries of the journal have been already.
@@ -346,7 +348,7 @@ class Watch:
         self._redaction = redaction or Redaction()
         self.cutting = False
 
-    def saw(self, entry: Entry) -> None:
+    def on_entry(self, entry: Entry) -> None:
         """Take notice of *entry*."""
         match entry.record:
             case StepBegun(number=number, cleaning=cleaning):
@@ -356,16 +358,16 @@ class Watch:
             case _:
                 pass  # no step begins or ends the cutover with it
         for observer in self._observers:
-            observer.saw(entry)
+            observer.on_entry(entry)
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Take notice of a look that found the goal not reached."""
         why = self._redaction.text(why)
         for observer in self._observers:
-            observer.waits(step, why, waited, limit)
+            observer.on_wait(step, why, waited, limit)
 
-    def sees(self, sighting: Sighting) -> None:
+    def on_view(self, sighting: Sighting) -> None:
         """Take notice of what a look in the cutover saw."""
         once = cache(sighting)
         for observer in self._observers:
-            observer.sees(once)
+            observer.on_view(once)

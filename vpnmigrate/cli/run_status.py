@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
-from vpnmigrate.cli.context import Desk
+from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.commands import Invocation
 from vpnmigrate.errors import HeldByOthersError, VpnMigrateError
 from vpnmigrate.journal import RunState, replay
@@ -19,14 +19,14 @@ from vpnmigrate.local.live_view import read_live
 from vpnmigrate.local.lock import Trouble, owner_at_work, post_of
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.planning.approvals import Person, counting
-from vpnmigrate.report.errors import StoppedError
-from vpnmigrate.report.status import Retry, Standing
+from vpnmigrate.planning.approvals import Approver, count_valid
+from vpnmigrate.report.errors import RunFailedError
+from vpnmigrate.report.status import Retry, RunStatusView
 
 UNSURE = "if AWS knows them as whoever carries the plan out, whose login name is the same"
 
 
-def standing_of(desk: Desk, run: Run) -> Standing:
+def status_view_of(desk: CommandContext, run: Run) -> RunStatusView:
     """Read where *run* stands, without disturbing a process that works on it.
 
     Raises:
@@ -34,27 +34,27 @@ def standing_of(desk: Desk, run: Run) -> Standing:
         UsageError: Its plan cannot be read.
     """
     alive = owner_at_work(run, desk.parts.me) is not None
-    return standing(desk, run, read_plan(run.plan), read_journal(run).entries, alive=alive)
+    return run_status(desk, run, read_plan(run.plan), read_journal(run).entries, alive=alive)
 
 
-def standing_unattended(desk: Desk, run: Run) -> Standing:
+def standing_unattended(desk: CommandContext, run: Run) -> RunStatusView:
     """Read where *run* stands whose lock this process holds and is about to release.
 
     Raises:
         JournalError: Its journal is damaged or cannot be read.
         UsageError: Its plan cannot be read.
     """
-    return standing(desk, run, read_plan(run.plan), read_journal(run).entries, alive=False)
+    return run_status(desk, run, read_plan(run.plan), read_journal(run).entries, alive=False)
 
 
-def standing(
-    desk: Desk, run: Run, plan: Plan, entries: Sequence[Entry], *, alive: bool
-) -> Standing:
+def run_status(
+    desk: CommandContext, run: Run, plan: Plan, entries: Sequence[Entry], *, alive: bool
+) -> RunStatusView:
     """Put together what views need to know about *run*."""
     state, clock = replay(entries), run_clock(desk.parts.clock, entries)
     watched = state.armed is not None or state.direction is Direction.BACK
     post = post_of(run) if watched else None
-    return Standing(
+    return RunStatusView(
         run=run.id,
         fingerprint=plan.fingerprint,
         state=state,
@@ -77,7 +77,7 @@ def _retry(trouble: Trouble) -> Retry:
     return Retry(trouble.why, trouble.again)
 
 
-def _invocation(desk: Desk, state: RunState) -> Invocation:
+def _invocation(desk: CommandContext, state: RunState) -> Invocation:
     """Return what a command about the run needs: AWS is reached as its last process reached it."""
     if state.opened is None:
         return desk.invocation
@@ -96,28 +96,28 @@ def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
         mine = {a.digest for a in state.approvals if a.user == user}
         return dict.fromkeys(mine if plan.decisions.approvals.four_eyes else (), UNSURE)
     at = state.gates_at if state.cutover_begun and state.gates_at else now
-    judged = counting(plan, state.approvals, Person(asked.operator, user), at)
+    judged = count_valid(plan, state.approvals, Approver(asked.operator, user), at)
     return {approval.digest: f"it {why}" for approval, why in judged.void}
 
 
-def standings_of(desk: Desk) -> tuple[list[Standing], dict[str, str]]:
+def status_views(desk: CommandContext) -> tuple[list[RunStatusView], dict[str, str]]:
     """Read where every run stands; those that cannot be read come with the reason.
 
     One damaged journal must not hide the other runs.
     """
-    stands: list[Standing] = []
+    stands: list[RunStatusView] = []
     unreadable: dict[str, str] = {}
     for run in desk.runs.list():
         try:
-            stands.append(standing_of(desk, run))
+            stands.append(status_view_of(desk, run))
         except VpnMigrateError as error:
             unreadable[run.id] = error.message
     return stands, unreadable
 
 
 @contextmanager
-def telling_where_it_stands(
-    desk: Desk, run: Run, look: Callable[[Desk, Run], Standing]
+def with_run_status(
+    desk: CommandContext, run: Run, look: Callable[[CommandContext, Run], RunStatusView]
 ) -> Iterator[None]:
     """Let what keeps *run* from being taken in hand tell how it stands, if *look* can read that.
 
@@ -132,4 +132,4 @@ def telling_where_it_stands(
             stands = look(desk, run)
         except VpnMigrateError:
             raise error from None
-        raise StoppedError(error, stands) from error
+        raise RunFailedError(error, stands) from error

@@ -14,27 +14,27 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.cli.dependencies import OwnParts
-from vpnmigrate.cli.options import Asking, Aws
+from vpnmigrate.cli.dependencies import RealDependencies
+from vpnmigrate.cli.options import AwsOptions, PromptOptions
 from vpnmigrate.commands import cli
 from vpnmigrate.engine.call_limits import DirectCalls
-from vpnmigrate.engine.ports import Calls, NoPaths, Paths, People, Probes, Watchdog
+from vpnmigrate.engine.ports import Calls, NetworkPaths, NoNetworkPaths, Operator, Probes, Watchdog
 from vpnmigrate.engine.traffic_watch import NoProbes
 from vpnmigrate.errors import RefusedError, UnreachableError, UsageError
 from vpnmigrate.local.lock import this_process
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.settings import CLOCK_VARIABLE
 from vpnmigrate.model.clock import Clock, SteadyClock
-from vpnmigrate.report.console import Speaker
+from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import RunCommands
 from vpnmigrate.sandbox.client.boto import session_for
 from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.faults import FaultSource
-from vpnmigrate.sandbox.server.client import Client, FollowingClock
+from vpnmigrate.sandbox.server.client import ControlClient, RemoteClock
 from vpnmigrate.sandbox.world import World
 
 
-class SandboxParts:
+class SandboxDependencies:
     """Lets Ann's verbs work on *world*, in this process and through nothing else.
 
     *faults* come between the clients and the world; *reaction* is how long the engineer at the
@@ -53,7 +53,7 @@ class SandboxParts:
         session = session_for(world, faults=faults)
         self._clients = Clients(lambda: session)
 
-    def clients(self, aws: Aws) -> Clients:
+    def clients(self, aws: AwsOptions) -> Clients:
         """Give clients that only the world answers, whatever *aws* and the environment say."""
         del aws
         return self._clients
@@ -63,17 +63,19 @@ class SandboxParts:
         del clients
         return DirectCalls()
 
-    def paths(self, clients: Clients) -> Paths:
+    def paths(self, clients: Clients) -> NetworkPaths:
         """Give no way: the world is in this process."""
         del clients
-        return NoPaths()
+        return NoNetworkPaths()
 
-    def watchdog(self, run: Run, aws: Aws) -> Watchdog:
+    def watchdog(self, run: Run, aws: AwsOptions) -> Watchdog:
         """Give nobody: another process does not reach this world."""
         del run, aws
         return _NoWatchdog()
 
-    def people(self, console: Speaker, on: RunCommands, run: Run, asking: Asking) -> People:
+    def people(
+        self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
+    ) -> Operator:
         """Give an engineer who does every task unasked."""
         del console, on, run, asking
         return DeviceEngineer(self._world, self._reaction)
@@ -83,7 +85,7 @@ class SandboxParts:
         del run, extra
         return NoProbes()
 
-    def attended(self, asking: Asking) -> bool:
+    def attended(self, asking: PromptOptions) -> bool:
         """Tell that nobody is to be asked."""
         del asking
         return False
@@ -102,7 +104,7 @@ _IN_ITS_TIME = {"ec2", "sts"}
 """The services whose answers have to be in the sandbox's time."""
 
 
-class InSandboxTime(OwnParts):
+class SandboxTimeDependencies(RealDependencies):
     """An ordinary process's parts, but for the clock: it is that of the sandbox at *url*.
 
     Raises:
@@ -117,11 +119,11 @@ class InSandboxTime(OwnParts):
                 url, "a sandbox listens on loopback only, such as http://127.0.0.1:5055"
             )
         try:
-            self.clock = FollowingClock(Client(self._url), SteadyClock())
+            self.clock = RemoteClock(ControlClient(self._url), SteadyClock())
         except (UnreachableError, UsageError) as error:
             raise _no_clock(url, error.message) from error
 
-    def clients(self, aws: Aws) -> Clients:
+    def clients(self, aws: AwsOptions) -> Clients:
         """Give the usual clients, told the sandbox's time where AWS would tell its own.
 
         Raises:

@@ -10,13 +10,13 @@ from types import FrameType
 
 from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import Exit
-from vpnmigrate.report.console import Speaker
+from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import command
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interruption:
+class SignalHandler:
     """What the operator's signals ask of the run; the runner reads it between two changes.
 
     *cutting* tells whether traffic hangs on this process right now: then a lost terminal changes
@@ -26,7 +26,7 @@ class Interruption:
 
     def __init__(
         self,
-        console: Speaker,
+        console: MessageOutput,
         cutting: Callable[[], bool],
         resume: Callable[[], Command | None] = lambda: cli("status"),
     ) -> None:
@@ -44,15 +44,17 @@ class Interruption:
         """Take notice of signal *number*."""
         name = signal.Signals(number).name
         if number == signal.SIGHUP and self._cutting():
-            self._console.say("the terminal is gone; the cutover goes on without it")
+            self._console.print_line("the terminal is gone; the cutover goes on without it")
         elif self._reason is None:
             self._reason = f"{name} received"
-            self._console.say(f"{name}: stops after the call in flight; once more stops now.")
+            self._console.print_line(
+                f"{name}: stops after the call in flight; once more stops now."
+            )
             self._tell_how_to_go_on()
         elif number == signal.SIGHUP:
             pass  # one wish is enough: a dying terminal may hang up more than once
         else:
-            self._console.say(f"{name} again: stopped.")
+            self._console.print_line(f"{name} again: stopped.")
             self._tell_how_to_go_on()
             # Nothing may run after the second wish: not a handler, not a retry, not a thread.
             os._exit(Exit.INTERRUPTED)
@@ -60,11 +62,11 @@ class Interruption:
     def _tell_how_to_go_on(self) -> None:
         resume = self._resume()
         if resume is not None:
-            self._console.say(command(resume, first="  go on:    "))
+            self._console.print_line(command(resume, first="  go on:    "))
 
 
 @contextmanager
-def heeding(interruption: Interruption) -> Iterator[None]:
+def handle_signals(interruption: SignalHandler) -> Iterator[None]:
     """Let *interruption* receive this process's signals for a while."""
 
     def receive(number: int, frame: FrameType | None) -> None:
@@ -95,7 +97,7 @@ def to_the_end(work: Callable[[], int]) -> int:
 
 
 @contextmanager
-def deaf_to_hang_ups() -> Iterator[None]:
+def ignore_sighup() -> Iterator[None]:
     """Let no terminal that goes away end this process."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Protocol
 
-from vpnmigrate.cli.context import Desk
-from vpnmigrate.cli.run_status import standing_of, standings_of
+from vpnmigrate.cli.context import CommandContext
+from vpnmigrate.cli.run_status import status_view_of, status_views
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import Exit, InterruptedRunError, UsageError
 from vpnmigrate.journal.exit_code import exit_code_of_run
@@ -20,8 +20,8 @@ from vpnmigrate.local.live_view import read_live
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
-from vpnmigrate.report.screen import Shown
-from vpnmigrate.report.status import Standing
+from vpnmigrate.report.screen import ScreenContent
+from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.report.text import RunCommands, hanging
 
 PACE = timedelta(seconds=1)
@@ -35,13 +35,13 @@ def can_draw(console: Console) -> bool:
     return console.stream.isatty() and os.environ.get("TERM", "") not in _NO_SCREEN
 
 
-def the_run_at_work(desk: Desk) -> Run:
+def working_run(desk: CommandContext) -> Run:
     """Give the only run that a process works on.
 
     Raises:
         UsageError: There is none, or there are several.
     """
-    stands, _ = standings_of(desk)
+    stands, _ = status_views(desk)
     at_work = [stand.run for stand in stands if stand.alive]
     if len(at_work) != 1:
         listed = ", ".join(at_work) or "none"
@@ -52,7 +52,7 @@ def the_run_at_work(desk: Desk) -> Run:
     return desk.runs.find(at_work[0])
 
 
-def look_on(desk: Desk, run: Run) -> tuple[Standing, Exit]:
+def watch_run(desk: CommandContext, run: Run) -> tuple[RunStatusView, Exit]:
     """Show *run* until nobody works on it any more; give where it stands then, and its exit code.
 
     Raises:
@@ -61,7 +61,7 @@ def look_on(desk: Desk, run: Run) -> tuple[Standing, Exit]:
     try:
         with _window(desk, run) as window:
             while True:
-                stand, entries = standing_of(desk, run), read_journal(run).entries
+                stand, entries = status_view_of(desk, run), read_journal(run).entries
                 window.show(stand, entries)
                 if not stand.alive or stand.state.finished:
                     return stand, exit_code_of_run(stand.state, entries)
@@ -72,16 +72,16 @@ def look_on(desk: Desk, run: Run) -> tuple[Standing, Exit]:
         ) from None
 
 
-class Window(Protocol):
+class WatchView(Protocol):
     """Where a run is shown."""
 
-    def show(self, stand: Standing, entries: tuple[Entry, ...]) -> None:
+    def show(self, stand: RunStatusView, entries: tuple[Entry, ...]) -> None:
         """Show how it stands now."""
         ...
 
 
 @contextmanager
-def _window(desk: Desk, run: Run) -> Iterator[Window]:
+def _window(desk: CommandContext, run: Run) -> Iterator[WatchView]:
     if not can_draw(desk.console):
         yield _Lines(desk, run)
         return
@@ -93,11 +93,11 @@ def _window(desk: Desk, run: Run) -> Iterator[Window]:
         told: list[int] = []
 
         class Drawn:
-            def show(self, stand: Standing, entries: tuple[Entry, ...]) -> None:
+            def show(self, stand: RunStatusView, entries: tuple[Entry, ...]) -> None:
                 fresh = _fresh(entries, told)
                 above = [hanging(line) for entry in fresh for line in narrator.lines(entry)]
                 live = read_live(run)
-                shown = Shown(
+                shown = ScreenContent(
                     on, stand.state, stand.now, live.waiting, live.sight, ahead=stand.ahead
                 )
                 screen.draw(shown, above)
@@ -108,18 +108,18 @@ def _window(desk: Desk, run: Run) -> Iterator[Window]:
 class _Lines:
     """A log or a pipe: what is new, line by line."""
 
-    def __init__(self, desk: Desk, run: Run) -> None:
+    def __init__(self, desk: CommandContext, run: Run) -> None:
         clock = run_clock(desk.parts.clock, read_journal(run).entries)
         on = RunCommands(run.id, desk.invocation)
         self._progress = PlainProgress(desk.console, clock, on=on)
         self._run = run
         self._told: list[int] = []
 
-    def show(self, stand: Standing, entries: tuple[Entry, ...]) -> None:
+    def show(self, stand: RunStatusView, entries: tuple[Entry, ...]) -> None:
         for entry in _fresh(entries, self._told):
-            self._progress.saw(entry)
+            self._progress.on_entry(entry)
         if (waiting := read_live(self._run).waiting) is not None:
-            self._progress.waits(waiting.step, waiting.why, waiting.waited, waiting.limit)
+            self._progress.on_wait(waiting.step, waiting.why, waiting.waited, waiting.limit)
 
 
 def _fresh(entries: tuple[Entry, ...], told: list[int]) -> tuple[Entry, ...]:

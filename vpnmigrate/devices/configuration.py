@@ -37,7 +37,7 @@ class ConfigurationError(VpnMigrateError):
 
 
 @dataclass(frozen=True)
-class End:
+class TunnelEnd:
     """One end of a tunnel.  BGP values are None on a static connection."""
 
     outside_ip: str
@@ -64,7 +64,7 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Packets:
+class PacketSettings:
     """How packets are fitted into the tunnel, and how its death is noticed."""
 
     mss: int | None = None
@@ -75,14 +75,14 @@ class Packets:
 
 
 @dataclass(frozen=True)
-class Tunnel:
+class TunnelConfiguration:
     """One tunnel.  ``key`` is None with certificates, and where AWS withholds it."""
 
-    customer: End
-    amazon: End
+    customer: TunnelEnd
+    amazon: TunnelEnd
     ike: Proposal
     ipsec: Proposal
-    packets: Packets
+    packets: PacketSettings
     key: Secret | None = None
 
     @property
@@ -92,13 +92,13 @@ class Tunnel:
 
 
 @dataclass(frozen=True)
-class Configuration:
+class DeviceConfiguration:
     """Everything a device needs to know of a connection; tunnels sorted by outside address."""
 
     connection: str
     customer_gateway: str
     vpn_gateway: str
-    tunnels: tuple[Tunnel, Tunnel]
+    tunnels: tuple[TunnelConfiguration, TunnelConfiguration]
 
     @property
     def static(self) -> bool:
@@ -116,7 +116,7 @@ def keys_in(text: str) -> frozenset[Secret]:
     return frozenset(filter(None, map(_key, _ELEMENTS.findall(text))))
 
 
-def parse(text: str) -> Configuration:
+def parse(text: str) -> DeviceConfiguration:
     """Read EC2's document.
 
     Raises:
@@ -130,7 +130,7 @@ def parse(text: str) -> Configuration:
 
 
 @lru_cache(maxsize=64)
-def _parsed(text: str) -> Configuration:
+def _parsed(text: str) -> DeviceConfiguration:
     """Read what is short enough; every survey asks again, and it hardly ever changes."""
     try:
         root = fromstring(text, forbid_dtd=True)
@@ -147,7 +147,7 @@ def _parsed(text: str) -> Configuration:
             f"the configuration has {len(found)} tunnels with "
             f"{len({_outside(t) for t in found})} different outside addresses, not {TUNNELS}"
         )
-    return Configuration(
+    return DeviceConfiguration(
         connection=(root.get("id") or "").strip(),
         customer_gateway=_text(root, "customer_gateway_id"),
         vpn_gateway=_text(root, "vpn_gateway_id"),
@@ -155,17 +155,17 @@ def _parsed(text: str) -> Configuration:
     )
 
 
-def _outside(tunnel: Tunnel) -> str:
+def _outside(tunnel: TunnelConfiguration) -> str:
     return tunnel.outside_ip
 
 
-def _tunnel(element: Element) -> Tunnel:
-    return Tunnel(
+def _tunnel(element: Element) -> TunnelConfiguration:
+    return TunnelConfiguration(
         customer=_end(element, "customer_gateway"),
         amazon=_end(element, "vpn_gateway"),
         ike=_proposal(element, "ike"),
         ipsec=_proposal(element, "ipsec"),
-        packets=Packets(
+        packets=PacketSettings(
             mss=_number(element, "ipsec/tcp_mss_adjustment"),
             clear_df_bit=_truth(element, "ipsec/clear_df_bit"),
             fragment_before_encryption=_truth(element, "ipsec/fragmentation_before_encryption"),
@@ -176,9 +176,9 @@ def _tunnel(element: Element) -> Tunnel:
     )
 
 
-def _end(element: Element, side: str) -> End:
+def _end(element: Element, side: str) -> TunnelEnd:
     inside_ip = _text(element, f"{side}/tunnel_inside_address/ip_address")
-    return End(
+    return TunnelEnd(
         outside_ip=_text(element, f"{side}/tunnel_outside_address/ip_address"),
         inside_ip=inside_ip,
         inside_cidr=_network(

@@ -17,7 +17,7 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vpnmigrate.devices.configuration import Configuration, Proposal, Tunnel
+from vpnmigrate.devices.configuration import DeviceConfiguration, Proposal, TunnelConfiguration
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId
 
 Choices = Mapping[str, Sequence[tuple[str, str]]]
@@ -25,24 +25,24 @@ Choices = Mapping[str, Sequence[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
-class Side:
-    """One connection as the sheet shows it; ``why_not`` says why there is no configuration."""
+class SheetSide:
+    """One connection as the sheet shows it; ``refusal_reason`` says why there is no configuration."""
 
     connection: VpnConnectionId
-    configuration: Configuration | None = None
+    configuration: DeviceConfiguration | None = None
     why_not: str = ""
     choices: Choices = field(default_factory=dict)
     key_store: str = ""
     """ARN of the secret that holds the keys, where AWS keeps them in Secrets Manager."""
 
     @property
-    def tunnels(self) -> tuple[Tunnel, ...]:
+    def tunnels(self) -> tuple[TunnelConfiguration, ...]:
         """Give what is known of the tunnels."""
         return self.configuration.tunnels if self.configuration else ()
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleConfiguration:
     """AWS's own sample: its file in the folder, or why there is none."""
 
     file: str = ""
@@ -51,7 +51,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Row:
+class SheetRow:
     """One value of the table."""
 
     name: str
@@ -64,7 +64,7 @@ class Row:
         return bool(self.old) and self.old != self.new
 
 
-def sheet(old: Side, new: Side, sample: Sample, run: MigrationId) -> str:
+def sheet(old: SheetSide, new: SheetSide, sample: SampleConfiguration, run: MigrationId) -> str:
     """Return the sheet of *run* for moving a device from *old* to *new*."""
     pairs = list(zip_longest(old.tunnels, new.tunnels))
     return (
@@ -103,15 +103,17 @@ def _environment() -> Environment:
     )
 
 
-def _rows(old: Tunnel | None, new: Tunnel | None, choices: Choices) -> Iterator[Row]:
+def _rows(
+    old: TunnelConfiguration | None, new: TunnelConfiguration | None, choices: Choices
+) -> Iterator[SheetRow]:
     before, after = dict(_values(old)), dict(_values(new))
     for name in {**after, **before}:
-        yield Row(name, before.get(name, ""), after.get(name, ""))
+        yield SheetRow(name, before.get(name, ""), after.get(name, ""))
     for name, value in choices.get(new.outside_ip, ()) if new else ():
-        yield Row(f"chosen: {name}", "", value)
+        yield SheetRow(f"chosen: {name}", "", value)
 
 
-def _values(tunnel: Tunnel | None) -> Iterator[tuple[str, str]]:
+def _values(tunnel: TunnelConfiguration | None) -> Iterator[tuple[str, str]]:
     if tunnel is None:
         return
     yield "AWS outside address", tunnel.amazon.outside_ip

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from vpnmigrate.commands import Command, options
-from vpnmigrate.engine.ports import People
-from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.ports import Operator
+from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import HeldError, RefusedError
 from vpnmigrate.journal.records import Adopted, AdoptionAsked
 from vpnmigrate.model.ec2 import Role
@@ -19,7 +19,7 @@ NONE = "none"
 """What ``--adopt`` is given where nothing is this run's."""
 
 
-class Adopting:
+class AdoptionControl:
     """Asks about each resource that may be the run's, before a run without journal acts.
 
     *named* are the ids given by ``--adopt``, which answer the question for every resource: what is
@@ -29,8 +29,8 @@ class Adopting:
     def __init__(
         self,
         plan: Plan,
-        people: People,
-        logbook: Logbook,
+        people: Operator,
+        logbook: RunRecorder,
         who: str,
         named: tuple[str, ...] | None,
     ) -> None:
@@ -41,7 +41,7 @@ class Adopting:
         self._named = named
         self._answers: dict[str, bool] = {}
 
-    def ask(self, reading: Reading, *, blind: bool) -> NotYet | None:
+    def resolve(self, reading: Reading, *, blind: bool) -> NotYet | None:
         """Have what was named adopted, and ask about the rest if the run is *blind*.
 
         Returns what is waited for, or None once nothing is open.
@@ -102,4 +102,4 @@ class Adopting:
 
     def _command(self, ids: Iterable[str]) -> Command:
         words = options("--adopt", ids) or options("--adopt", (NONE,))
-        return self._logbook.going_on(self._plan).with_words(*words)
+        return self._logbook.resuming(self._plan).with_words(*words)

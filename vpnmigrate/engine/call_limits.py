@@ -10,10 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
-from vpnmigrate.engine.ports import Attend, Attendance, Calls, Ec2, Identity, Path, Paths, T
+from vpnmigrate.engine.ports import (
+    Attend,
+    Attendance,
+    Calls,
+    Ec2,
+    Identity,
+    NetworkPath,
+    NetworkPaths,
+    T,
+)
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.changes import AwsChange
-from vpnmigrate.model.changes.base import Mark, Outcome
+from vpnmigrate.model.changes.base import CallTags, TrialOutcome
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
@@ -43,7 +52,7 @@ class Reads(Protocol):
         """Read widely."""
         ...
 
-    def look(self, plan: Plan) -> Reading:
+    def observe(self, plan: Plan) -> Reading:
         """Read narrowly."""
         ...
 
@@ -69,9 +78,9 @@ class LimitedReader:
         """Read widely, as ``ports.Ec2`` says."""
         return self._read("the survey", SURVEY_LIMIT, lambda: self._reader.survey(gateway))
 
-    def look(self, plan: Plan) -> Reading:
+    def observe(self, plan: Plan) -> Reading:
         """Read narrowly, as ``ports.Ec2`` says."""
-        return self._read("the look", LOOK_LIMIT, lambda: self._reader.look(plan))
+        return self._read("the look", LOOK_LIMIT, lambda: self._reader.observe(plan))
 
     def _read(self, what: str, limit: timedelta, work: Callable[[], T]) -> T:
         return self._calls.read(what, limit, work, self._attended)
@@ -84,7 +93,7 @@ class LimitedEc2(LimitedReader):
         super().__init__(ec2, calls, attended)
         self._ec2 = ec2
 
-    def perform(self, change: AwsChange, mark: Mark) -> Outcome:
+    def perform(self, change: AwsChange, mark: CallTags) -> TrialOutcome:
         """Send *change* from this thread; ``Calls.send`` limits it."""
         return self._ec2.perform(change, mark)
 
@@ -92,19 +101,19 @@ class LimitedEc2(LimitedReader):
 class LimitedPaths:
     """This host's ways to AWS; a name that is slow to resolve counts as not found out."""
 
-    def __init__(self, paths: Paths, calls: Calls, attended: Attendance) -> None:
+    def __init__(self, paths: NetworkPaths, calls: Calls, attended: Attendance) -> None:
         self._paths = paths
         self._calls = calls
         self._attended = attended
 
-    def read(self) -> Sequence[Path]:
+    def read(self) -> Sequence[NetworkPath]:
         """Return the ways, or one without an address where they take too long."""
         try:
             return self._calls.read(
                 "the names of EC2 and STS", PATHS_LIMIT, self._paths.read, self._attended
             )
         except AwsUnreadableError:
-            return (Path("EC2 and STS", (), ""),)
+            return (NetworkPath("EC2 and STS", (), ""),)
 
 
 class DirectCalls:
@@ -115,8 +124,8 @@ class DirectCalls:
         return work()
 
     def send(
-        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
-    ) -> Iterator[tuple[int, Outcome]]:
+        self, works: Sequence[Callable[[], TrialOutcome]], attended: Attendance
+    ) -> Iterator[tuple[int, TrialOutcome]]:
         """Do one of *works* after the other."""
         for index, work in enumerate(works):
             yield index, work()

@@ -14,17 +14,17 @@ from enum import StrEnum
 
 from vpnmigrate.commands import cli
 from vpnmigrate.engine.gates.host import own_path
-from vpnmigrate.engine.ports import Credentials, Ec2, Path, Paths, Renewal, Watchdog
-from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.ports import Credentials, Ec2, NetworkPath, NetworkPaths, Renewal, Watchdog
+from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.journal import RunState
-from vpnmigrate.journal.records import Armed, ConfirmWished, Entry, WatchdogMissed
-from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.journal.records import Armed, ConfirmRequested, Entry, WatchdogMissed
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import Clock, moment, span, time_of_day
 from vpnmigrate.model.decisions import OldTunnels
-from vpnmigrate.model.gates import Call
+from vpnmigrate.model.gates import GateVerdict
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.planning.windows import Expected, expected
+from vpnmigrate.planning.windows import ExpectedDurations, expected
 
 GLANCE = timedelta(seconds=10)
 """Between two looks at whether the watchdog is at its post."""
@@ -42,7 +42,7 @@ class CommitConfirm:
     host: str
 
 
-class Arming:
+class CommitConfirmControl:
     """Arms the commit-confirm of a run; without *commit* it does nothing."""
 
     def __init__(  # noqa: PLR0913  the seams it asks
@@ -50,10 +50,10 @@ class Arming:
         plan: Plan,
         *,
         ec2: Ec2,
-        paths: Paths,
+        paths: NetworkPaths,
         clock: Clock,
-        logbook: Logbook,
-        rehearsed: Rehearsed | None,
+        logbook: RunRecorder,
+        rehearsed: RehearsalResult | None,
         commit: CommitConfirm | None,
     ) -> None:
         self._plan = plan
@@ -90,7 +90,7 @@ class Arming:
         if found:
             raise self._refusal("; ".join(found))
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Keep a wish for whichever process comes to step 7, and a promise that was made.
 
         A cutover that is under way gets another watchdog if its own is gone.
@@ -99,7 +99,7 @@ class Arming:
             return
         if not self._logbook.cutover_is_open:
             if self._within != self._logbook.state.confirm_within:
-                self._logbook.write(ConfirmWished(self._within))
+                self._logbook.write(ConfirmRequested(self._within))
             return
         self.restore()
 
@@ -136,7 +136,7 @@ class Arming:
             return self._logbook.state.confirm_within
         return self._commit.within or None
 
-    def mind(self) -> None:
+    def check(self) -> None:
         """Say so, loudly and once, if the watchdog is gone that should be there."""
         commit, now = self._commit, self._clock.now()
         if commit is None or self._logbook.state.armed is None or self._missed:
@@ -183,19 +183,19 @@ UNARMED = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
-class Watching:
+class KeepWatching:
     """Nothing to do yet."""
 
 
 @dataclass(frozen=True)
-class GoBack:
+class RollBackNow:
     """Nobody has confirmed in time."""
 
     until: datetime
 
 
 @dataclass(frozen=True)
-class StandDown:
+class StopWatching:
     """There is nothing left to watch over."""
 
     why: str
@@ -203,7 +203,7 @@ class StandDown:
 
 def watch(
     state: RunState, *, process: int, named: bool, began: datetime, last: datetime, now: datetime
-) -> Watching | GoBack | StandDown:
+) -> KeepWatching | RollBackNow | StopWatching:
     """Say what the watchdog *process*, on duty since *began*, does now.
 
     *named* says whether the journal has ever armed it, and *last* is when that was last written.
@@ -213,16 +213,16 @@ def watch(
     """
     if state.armed is None or state.armed.process != process:
         awaited = not named and now - began < UNARMED and state.direction is not Direction.BACK
-        return Watching() if awaited else StandDown(_why_nothing(state))
+        return KeepWatching() if awaited else StopWatching(_why_nothing(state))
     until = state.unconfirmed_until
     if until is not None:
-        return GoBack(until) if now >= until else Watching()
+        return RollBackNow(until) if now >= until else KeepWatching()
     if now - last >= LONGEST_QUIET:
-        return StandDown("traffic was not verified, and nothing was written for a day")
-    return Watching()
+        return StopWatching("traffic was not verified, and nothing was written for a day")
+    return KeepWatching()
 
 
-class Move(StrEnum):
+class WatchdogDecision(StrEnum):
     """What a watchdog does once nobody has confirmed in time."""
 
     ASK = "ask"
@@ -234,9 +234,9 @@ class Move(StrEnum):
     """It is confirmed, has gone back, or is beyond what a watchdog can do."""
 
 
-def move(
+def watchdog_decision(
     state: RunState, *, at_work: bool, asked: datetime | None, last: datetime, now: datetime
-) -> Move:
+) -> WatchdogDecision:
     """Say how to bring a run back that may be *at_work* in another process.
 
     *asked* is when that process was told to turn back.  One that has turned is left alone however
@@ -244,14 +244,14 @@ def move(
     """
     turned = state.direction is Direction.BACK
     if (turned and state.finished) or (state.armed is None and not turned):
-        return Move.LEAVE
+        return WatchdogDecision.LEAVE
     if not at_work:
-        return Move.TAKE
+        return WatchdogDecision.TAKE
     if not turned and asked is None:
-        return Move.ASK
+        return WatchdogDecision.ASK
     if not turned and asked is not None and now - max(asked, last) >= SILENCE:
-        return Move.TAKE
-    return Move.LEAVE if now - last >= LONGEST_QUIET else Move.WAIT
+        return WatchdogDecision.TAKE
+    return WatchdogDecision.LEAVE if now - last >= LONGEST_QUIET else WatchdogDecision.WAIT
 
 
 def was_armed(entries: Iterable[Entry], process: int, began: datetime) -> bool:
@@ -277,11 +277,11 @@ def _why_nothing(state: RunState) -> str:
 
 def obstacles(
     plan: Plan,
-    paths: Sequence[Path],
+    paths: Sequence[NetworkPath],
     credentials: Credentials,
     within: timedelta,
     now: datetime,
-    expected: Expected,
+    expected: ExpectedDurations,
 ) -> tuple[str, ...]:
     """Say why a rollback with nobody there could not work; empty if it can."""
     return (
@@ -307,9 +307,9 @@ def _devices(plan: Plan) -> Iterator[str]:
         )
 
 
-def _path(plan: Plan, paths: Sequence[Path]) -> Iterator[str]:
+def _path(plan: Plan, paths: Sequence[NetworkPath]) -> Iterator[str]:
     seen = own_path(plan, paths)
-    if seen.call is not Call.PASS:
+    if seen.call is not GateVerdict.PASS:
         yield seen.observed
 
 

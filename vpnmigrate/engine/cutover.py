@@ -7,25 +7,25 @@ from dataclasses import dataclass, field
 
 from vpnmigrate.commands import cli
 from vpnmigrate.engine import gates
-from vpnmigrate.engine.commit_confirm import Arming
-from vpnmigrate.engine.deadline import Deciding
-from vpnmigrate.engine.gates import Circumstances, ProofOfReturn
-from vpnmigrate.engine.observe import Look
-from vpnmigrate.engine.pause import Holding
-from vpnmigrate.engine.ports import Ec2, Hooks, NoHooks, Paths
+from vpnmigrate.engine.commit_confirm import CommitConfirmControl
+from vpnmigrate.engine.deadline import DeadlineControl
+from vpnmigrate.engine.gates import GateContext, RollbackTrial
+from vpnmigrate.engine.observe import Observation
+from vpnmigrate.engine.pause import PauseControl
+from vpnmigrate.engine.ports import Ec2, Hooks, NetworkPaths, NoHooks
 from vpnmigrate.engine.preconditions import require_direct_connect_known, require_unchanged
-from vpnmigrate.engine.recorder import Logbook
-from vpnmigrate.engine.step_loop import Settler
-from vpnmigrate.engine.traffic_watch import Probing
+from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.engine.step_loop import StepLoop
+from vpnmigrate.engine.traffic_watch import ProbeWatch
 from vpnmigrate.errors import HeldError, NotVerifiedError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen
-from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.facts import Switch
-from vpnmigrate.model.gates import Call, Force, Gate, Milestone, Seen
+from vpnmigrate.model.gates import Force, Gate, GateResult, GateVerdict, Milestone
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.model.survey import Survey
@@ -34,13 +34,13 @@ from vpnmigrate.steps.traffic import any_device_is_over, baseline_of
 
 
 @dataclass(frozen=True)
-class Papers:
+class GateInputs:
     """What the operator brings to the gates; approvals are in the journal."""
 
     user: str = ""
     """Their login name."""
-    rehearsed: Rehearsed | None = None
-    prove: Callable[[], ProofOfReturn] | None = None
+    rehearsed: RehearsalResult | None = None
+    prove: Callable[[], RollbackTrial] | None = None
     """Tries the way back out; asked once, before the cutover.  None where nobody does."""
     forces: tuple[Force, ...] = ()
     """For this process alone: who comes back another day has to say it again."""
@@ -49,7 +49,7 @@ class Papers:
     """Where the plan in force lies, for commands to paste."""
 
 
-class Gatekeeper:
+class GateRunner:
     """Lets a run through, or not; what gates said is in the journal before anything follows."""
 
     def __init__(  # noqa: PLR0913  the seams it asks
@@ -57,11 +57,11 @@ class Gatekeeper:
         plan: Plan,
         *,
         ec2: Ec2,
-        paths: Paths,
+        paths: NetworkPaths,
         clock: Clock,
-        settler: Settler,
-        logbook: Logbook,
-        papers: Papers,
+        settler: StepLoop,
+        logbook: RunRecorder,
+        papers: GateInputs,
     ) -> None:
         self._plan = plan
         self._ec2 = ec2
@@ -71,7 +71,7 @@ class Gatekeeper:
         self._logbook = logbook
         self._papers = papers
 
-    def begin_cutover(self) -> Look:
+    def begin_cutover(self) -> Observation:
         """Let the cutover begin, and give the look that it begins from.
 
         Raises:
@@ -80,8 +80,8 @@ class Gatekeeper:
         """
         # First, because it may take its time, and what the others see must be fresh.
         hook = self._hook(HookMoment.BEFORE_CUTOVER)
-        survey = self._settler.read_for_certain(self._survey)
-        look = self._settler.look_for_certain(self._suits)
+        survey = self._settler.read_reliably(self._survey)
+        look = self._settler.observe_reliably(self._suits)
         around = self._circumstances(differences(self._plan.before, survey), self._proof())
         seen = gates.before_cutover(self._plan, look.way, look.now, look.told, around)
         seen = self._write_down(Milestone.CUTOVER, (*seen, *hook), around.identity.arn)
@@ -97,7 +97,7 @@ class Gatekeeper:
         Raises:
             HeldError: To go on would make it worse.
         """
-        look = self._settler.look_for_certain(self._suits)
+        look = self._settler.observe_reliably(self._suits)
         seen = gates.in_the_cutover(self._plan, look.way, look.now, look.told, self._paths.read())
         self._require_open(self._write_down(Milestone.CUTOVER, seen))
 
@@ -109,12 +109,12 @@ class Gatekeeper:
             HeldError: Another gate does not pass and was not forced.
         """
         hook = self._hook(HookMoment.BEFORE_FINALIZE)
-        look = self._settler.look_for_certain(self._tells)
+        look = self._settler.observe_reliably(self._tells)
         around = self._circumstances((), None)
         seen = gates.before_finalize(self._plan, look.way, look.now, look.told, around)
         seen = self._write_down(Milestone.FINALIZE, (*seen, *hook), around.identity.arn)
         for each in seen:
-            if each.gate is Gate.TRAFFIC and each.call is not Call.PASS:
+            if each.gate is Gate.TRAFFIC and each.call is not GateVerdict.PASS:
                 message = f"traffic does not flow through the new connections: {each.observed}"
                 raise NotVerifiedError(message, advice=each.advice)
         closed = [each for each in seen if not each.lets_through]
@@ -124,7 +124,7 @@ class Gatekeeper:
                 advice=closed[0].advice or cli("status", self._plan.migration),
             )
 
-    def _hook(self, moment: HookMoment) -> Sequence[Seen]:
+    def _hook(self, moment: HookMoment) -> Sequence[GateResult]:
         if changed := self._papers.hooks.changed():
             return (gates.changed_program(self._plan, moment, changed),)
         judged = self._papers.hooks.ask(moment)
@@ -135,19 +135,19 @@ class Gatekeeper:
         require_direct_connect_known(self._plan, survey)
         return survey
 
-    def _suits(self, look: Look) -> bool:
-        seen = gates.to_be_seen(self._plan, look.way, look.now, look.told)
+    def _suits(self, look: Observation) -> bool:
+        seen = gates.observable_gates(self._plan, look.way, look.now, look.told)
         return all(each.lets_through for each in seen)
 
-    def _tells(self, look: Look) -> bool:
-        return gates.tells_of_traffic(self._plan, look.way, look.now, look.told)
+    def _tells(self, look: Observation) -> bool:
+        return gates.traffic_reading_final(self._plan, look.way, look.now, look.told)
 
-    def _proof(self) -> ProofOfReturn | None:
+    def _proof(self) -> RollbackTrial | None:
         return None if self._papers.prove is None else self._papers.prove()
 
-    def _circumstances(self, drift: tuple[str, ...], proof: ProofOfReturn | None) -> Circumstances:
-        identity = self._settler.read_for_certain(self._ec2.identity)
-        return Circumstances(
+    def _circumstances(self, drift: tuple[str, ...], proof: RollbackTrial | None) -> GateContext:
+        identity = self._settler.read_reliably(self._ec2.identity)
+        return GateContext(
             now=self._clock.wall(),
             identity=identity,
             user=self._papers.user,
@@ -159,8 +159,8 @@ class Gatekeeper:
         )
 
     def _write_down(
-        self, before: Milestone, seen: Sequence[Seen], operator: str = ""
-    ) -> tuple[Seen, ...]:
+        self, before: Milestone, seen: Sequence[GateResult], operator: str = ""
+    ) -> tuple[GateResult, ...]:
         named = gates.ready_to_paste(
             seen, run=self._plan.migration, plan_file=self._papers.plan_file
         )
@@ -173,7 +173,7 @@ class Gatekeeper:
         self._logbook.write(GatesSeen(before, judged, operator), *forced)
         return judged
 
-    def _require_open(self, seen: Sequence[Seen]) -> None:
+    def _require_open(self, seen: Sequence[GateResult]) -> None:
         closed = [each for each in seen if not each.lets_through]
         if closed:
             raise HeldError(
@@ -182,20 +182,20 @@ class Gatekeeper:
             )
 
 
-class Crossing:
+class CutoverStart:
     """Lets a run into its cutover; nothing that traffic can feel is done before it has."""
 
     def __init__(  # noqa: PLR0913  the parts it puts together
         self,
         plan: Plan,
         *,
-        logbook: Logbook,
-        settler: Settler,
-        gatekeeper: Gatekeeper,
-        holding: Holding,
-        arming: Arming,
-        probing: Probing,
-        deciding: Deciding,
+        logbook: RunRecorder,
+        settler: StepLoop,
+        gatekeeper: GateRunner,
+        holding: PauseControl,
+        arming: CommitConfirmControl,
+        probing: ProbeWatch,
+        deciding: DeadlineControl,
         blind: bool,
     ) -> None:
         self._plan = plan
@@ -208,7 +208,7 @@ class Crossing:
         self._deciding = deciding
         self._blind = blind
 
-    def cross(self) -> None:
+    def start(self) -> None:
         """Pass the gates, rest if somebody wants that, and have a watchdog if one was asked for.
 
         A cutover that was begun and has interrupted nothing, because its first call was refused,
@@ -221,7 +221,7 @@ class Crossing:
         if self._is_under_way:
             return
         self._pass_gates()
-        while self._holding.take_in():
+        while self._holding.poll():
             self._pass_gates()  # what was seen before the rest is old
         self._deciding.begin()
         self._arming.arm()
@@ -232,9 +232,9 @@ class Crossing:
         return book.cutover_is_open and book.state.traffic is not Traffic.OLD
 
     def _pass_gates(self) -> None:
-        if self.is_to_be_seen():
+        if self.cutover_started_in_aws():
             # Traffic is down, or will be soon: the plan's survey is the baseline.
-            if self._old_gateway_is_attached(self._settler.look_for_certain().now):
+            if self._old_gateway_is_attached(self._settler.observe_reliably().now):
                 self._gatekeeper.continue_cutover()
             return
         baseline = baseline_of(self._plan, self._gatekeeper.begin_cutover().now)
@@ -247,14 +247,14 @@ class Crossing:
             )
         )
 
-    def is_to_be_seen(self) -> bool:
+    def cutover_started_in_aws(self) -> bool:
         """Tell from AWS alone, for a run whose journal is lost, whether step 7 has begun.
 
         It may have been taken back again as far as its step 10, where only tunnels tell.
         """
         if not self._blind:
             return False
-        look = self._settler.look_for_certain()
+        look = self._settler.observe_reliably()
         old, now = self._plan.old_gateway, look.now
         return (
             not self._old_gateway_is_attached(now)
@@ -267,5 +267,5 @@ class Crossing:
         return attached is Attachment.ATTACHED
 
 
-def _listed(closed: Sequence[Seen]) -> str:
+def _listed(closed: Sequence[GateResult]) -> str:
     return "; ".join(str(each) for each in closed)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from vpnmigrate.engine.ports import Choice, Overdue, People
-from vpnmigrate.engine.recorder import Logbook
-from vpnmigrate.errors import TurnBackError
+from vpnmigrate.engine.ports import DeadlineChoice, Operator, OverdueCutover
+from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.errors import RollbackRequestedError
 from vpnmigrate.journal import RunState
-from vpnmigrate.journal.records import AbortAsked, Continued, DeadlinePassed, DecideBy, Noted
-from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.journal.records import AbortAsked, Continued, DeadlinePassed, DeadlineSet, Noted
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import Clock, moment
 from vpnmigrate.model.decisions import BackOut
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.windows import back_out_deadline, expected
 
 
-def deadline_of(plan: Plan, rehearsed: Rehearsed | None) -> DecideBy | None:
+def deadline_of(plan: Plan, rehearsed: RehearsalResult | None) -> DeadlineSet | None:
     """Reckon the deadline of *plan*: the window's end, less the way back, less the margin.
 
     None for a plan without a window: nothing says when it has to be over.
@@ -26,7 +26,7 @@ def deadline_of(plan: Plan, rehearsed: Rehearsed | None) -> DecideBy | None:
         return None
     awaited = expected(plan.fingerprint, rehearsed)
     at = back_out_deadline(window, awaited.rollback, plan.decisions.waits.margin)
-    return DecideBy(at, awaited.rollback, awaited.source)
+    return DeadlineSet(at, awaited.rollback, awaited.source)
 
 
 def is_overdue(state: RunState, now: datetime) -> bool:
@@ -41,17 +41,17 @@ def is_overdue(state: RunState, now: datetime) -> bool:
     )
 
 
-class Deciding:
+class DeadlineControl:
     """Sets the deadline when a cutover begins, and does what the plan says once it has passed."""
 
     def __init__(
         self,
         plan: Plan,
         *,
-        logbook: Logbook,
-        people: People,
+        logbook: RunRecorder,
+        people: Operator,
         clock: Clock,
-        rehearsed: Rehearsed | None,
+        rehearsed: RehearsalResult | None,
         user: str,
     ) -> None:
         self._plan = plan
@@ -75,14 +75,14 @@ class Deciding:
             by = moment(deadline.at)
             self._logbook.write(Noted(f"begun after its back-out deadline, which was {by}"))
 
-    def mind(self) -> None:
+    def check(self) -> None:
         """Say once that the deadline has passed; turn back where the plan says so, or else ask.
 
         Whoever answers gives an order like any other.  The run does not wait for it: as long as
         nobody has answered, it watches on.
 
         Raises:
-            TurnBackError: The plan says so.
+            RollbackRequestedError: The plan says so.
         """
         state = self._logbook.state
         if state.deadline is None or not is_overdue(state, self._clock.wall()):
@@ -92,25 +92,25 @@ class Deciding:
         if not state.deadline.passed:
             self._logbook.write(DeadlinePassed(at, asks))
         if not asks:
-            raise TurnBackError(
+            raise RollbackRequestedError(
                 f"the back-out deadline, {moment(at)}, has passed without verified "
                 "traffic, and the plan's back-out policy is to roll back"
             )
         match self._people.decide(self._to_decide()):
-            case Choice.ROLL_BACK:
+            case DeadlineChoice.ROLL_BACK:
                 self._logbook.write(AbortAsked(self._user, self._host))
-            case Choice.GO_ON:
+            case DeadlineChoice.GO_ON:
                 self._logbook.write(Continued(self._user, self._host))
             case None:
                 pass
 
-    def _to_decide(self) -> Overdue | None:
+    def _to_decide(self) -> OverdueCutover | None:
         state, window = self._logbook.state, self._plan.decisions.window
         if window is None or state.deadline is None or not state.asks_to_decide:
             return None
         at = state.deadline.at
         rollback = window.end - self._plan.decisions.waits.margin - at
-        return Overdue(at, rollback, window.end - self._clock.wall())
+        return OverdueCutover(at, rollback, window.end - self._clock.wall())
 
     @property
     def _host(self) -> str:

@@ -9,11 +9,11 @@ from functools import partial
 
 from vpnmigrate.commands import cli
 from vpnmigrate.engine.ports import Attendance, Calls, Ec2
-from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import StepError
 from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.model.changes import AwsChange, Creation, OperatorTask
-from vpnmigrate.model.changes.base import Later, Mark, Outcome
+from vpnmigrate.model.changes.base import CallTags, Later, TrialOutcome
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.ownership import forbidden
@@ -28,14 +28,14 @@ PATIENCE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Done:
+class ChangeResult:
     """A change with what became of it."""
 
     change: AwsChange
-    outcome: Outcome
+    outcome: TrialOutcome
 
 
-class Performer:
+class ChangeExecutor:
     """Sends batches of independent changes, each exactly once, with its intent written first.
 
     *calls* says how many are under way at once and for how long; *attended*, who attends to the
@@ -45,7 +45,7 @@ class Performer:
     def __init__(
         self,
         ec2: Ec2,
-        logbook: Logbook,
+        logbook: RunRecorder,
         clock: Clock,
         plan: Plan,
         *,
@@ -59,9 +59,9 @@ class Performer:
         self._calls = calls
         self._attended = attended
 
-    def perform(
+    def execute(
         self, step: int, changes: Sequence[AwsChange], present: Sequence[str] = ()
-    ) -> Sequence[Done]:
+    ) -> Sequence[ChangeResult]:
         """Perform *changes* together and return what became of each, in the order answers came.
 
         *present* are resources that a creation among them cannot have made.
@@ -74,12 +74,12 @@ class Performer:
         self._require_permitted(step, changes)
         first = self.intend(step, changes, present)
         plan, attempt = self._plan, self._logbook.state.attempt
-        mark = Mark(plan.migration, attempt, step, plan.decisions.change)
-        done: list[Done] = []
+        mark = CallTags(plan.migration, attempt, step, plan.decisions.change)
+        done: list[ChangeResult] = []
         intended = self._logbook.state.intents[-1].at
         for index, outcome in self._send(changes, mark, intended):
             self._logbook.write(Answered(first + index, outcome))
-            done.append(Done(changes[index], outcome))
+            done.append(ChangeResult(changes[index], outcome))
         return done
 
     def intend(
@@ -116,12 +116,12 @@ class Performer:
                 )
 
     def _send(
-        self, changes: Sequence[AwsChange], mark: Mark, intended: datetime
-    ) -> Iterable[tuple[int, Outcome]]:
+        self, changes: Sequence[AwsChange], mark: CallTags, intended: datetime
+    ) -> Iterable[tuple[int, TrialOutcome]]:
         works = [partial(self._send_one, change, mark, intended) for change in changes]
         return self._calls.send(works, self._attended)
 
-    def _send_one(self, change: AwsChange, mark: Mark, intended: datetime) -> Outcome:
+    def _send_one(self, change: AwsChange, mark: CallTags, intended: datetime) -> TrialOutcome:
         """Send *change* from this very thread, which may have been stopped since the intents."""
         self._logbook.require_ours()
         age = self._clock.now() - intended

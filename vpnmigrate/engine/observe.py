@@ -8,36 +8,49 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vpnmigrate.engine.ports import Ec2
-from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotAuthorizedError, NotFoundError
 from vpnmigrate.journal import RunState
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.consistency import CONSISTENCY_DELAY, Intent, foreign, recent, trusted
+from vpnmigrate.model.consistency import (
+    CONSISTENCY_DELAY,
+    SentChange,
+    externally_changed,
+    mask_stale,
+    recent,
+)
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.facts import UNKNOWN
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan
-from vpnmigrate.model.snapshot import Reading, Snapshot, Told, Way, Word, snapshot_of
+from vpnmigrate.model.snapshot import (
+    Confirmation,
+    GatewaySwap,
+    JournalFacts,
+    Reading,
+    Snapshot,
+    snapshot_of,
+)
 from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.steps.base import NotYet
-from vpnmigrate.steps.sequences import way_of
+from vpnmigrate.steps.sequences import gateway_swap
 
-_AGEING = {Word.OLD_TUNNELS_DISABLED}
+_AGEING = {Confirmation.OLD_TUNNELS_DISABLED}
 """Words after which a describe may lag."""
 
 
-class Claimant(Struct, frozen=True):
+class ClaimHolder(Struct, frozen=True):
     """Who runs this: the holder for the claim tag, and whom they were told to outrank."""
 
     holder: str
     outranks: str = ""
 
 
-class Look(Struct, frozen=True):
+class Observation(Struct, frozen=True):
     """A believed snapshot, the way that holds in it, and what the journal adds."""
 
     now: Snapshot
-    way: Way
-    told: Told
+    way: GatewaySwap
+    told: JournalFacts
     reading: Reading
 
     @property
@@ -52,10 +65,10 @@ class _Kept:
 
     reading: Reading
     state: RunState
-    young: list[Intent]
+    young: list[SentChange]
     now: Snapshot
 
-    def holds_for(self, reading: Reading, state: RunState, young: list[Intent]) -> bool:
+    def holds_for(self, reading: Reading, state: RunState, young: list[SentChange]) -> bool:
         """Tell whether another look comes to the same, but for its moment."""
         return (
             self.young == young
@@ -67,7 +80,7 @@ class _Kept:
         )
 
 
-class Looker:
+class StateReader:
     """Looks at AWS for a run.
 
     *blind* says that an earlier process worked without leaving us its journal: then nothing is
@@ -78,8 +91,8 @@ class Looker:
         self,
         plan: Plan,
         ec2: Ec2,
-        logbook: Logbook,
-        claimant: Claimant,
+        logbook: RunRecorder,
+        claimant: ClaimHolder,
         clock: Clock,
         *,
         blind: bool,
@@ -93,14 +106,14 @@ class Looker:
         self._kept: _Kept | None = None
         self._sighted_at = clock.now() + CONSISTENCY_DELAY if blind else None
 
-    def look(self) -> Look | NotYet:
+    def observe(self) -> Observation | NotYet:
         """Look once; NotYet says why nothing of this look can be used.
 
         Raises:
             AwsError: No later look will do better.
         """
         try:
-            reading = self._ec2.look(self._plan)
+            reading = self._ec2.observe(self._plan)
         except (NotAuthorizedError, NotFoundError):
             raise
         except AwsError as error:
@@ -111,12 +124,12 @@ class Looker:
             return NotYet("without a journal, what AWS shows is believed only after a while")
         now = self._believed(reading)
         direction = self._logbook.state.direction or Direction.FORWARD
-        way = way_of(direction, self._plan, now)
+        way = gateway_swap(direction, self._plan, now)
         lost = self._logbook.evidence().made.get(GATEWAY_ROLE, frozenset())
         if direction is Direction.BACK and GATEWAY_ROLE not in now.ours and len(lost) == 1:
             # Others deleted it; routes of ours may still point at it.
             way = replace(way, leaving=VpnGatewayId(*lost))
-        return Look(now, way, self.told(), reading)
+        return Observation(now, way, self.journal_facts(), reading)
 
     def _believed(self, reading: Reading) -> Snapshot:
         """Give what may be believed of *reading*; most looks read what the look before did."""
@@ -128,8 +141,8 @@ class Looker:
             return replace(kept.now, begun=reading.begun)
         doubts = book.doubts(self._plan.edge_tables)
         owned = ownership_of(reading, self._plan, book.evidence())
-        now = trusted(snapshot_of(reading, owned), doubts)
-        now = replace(now, foreign=foreign(now, book.attempt_intents()))
+        now = mask_stale(snapshot_of(reading, owned), doubts)
+        now = replace(now, foreign=externally_changed(now, book.attempt_intents()))
         self._kept = _Kept(reading, book.state, young, now)
         return now
 
@@ -137,17 +150,17 @@ class Looker:
         """Return whether a later look may succeed: in an outage, after any error not definite."""
         return isinstance(error, AwsUnreadableError) or self._logbook.state.outage_open
 
-    def forgo_claim(self) -> None:
+    def skip_claim(self) -> None:
         """Go on without the claim tag for the rest of a step."""
         self._forgone = True
 
-    def mind_claim(self) -> None:
+    def require_claim(self) -> None:
         """Ask for the claim tag again: one set unheard has yet to be taken off."""
         self._forgone = False
 
-    def told(self) -> Told:
+    def journal_facts(self) -> JournalFacts:
         """Give what the journal adds to a look."""
-        claimant = Claimant("") if self._forgone else self._claimant
+        claimant = ClaimHolder("") if self._forgone else self._claimant
         told, latest = self._logbook.state.told, self._logbook.latest
         return replace(
             told,

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from vpnmigrate.commands import cli
-from vpnmigrate.engine.execute import Performer
-from vpnmigrate.engine.ports import Interruption, People
-from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.execute import ChangeExecutor
+from vpnmigrate.engine.ports import Operator, StopRequest
+from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import HeldError, InterruptedRunError
-from vpnmigrate.journal.records import Answered, Spoken
+from vpnmigrate.journal.records import Answered, OperatorConfirmed
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 
 
-class Tasks:
+class OperatorTasks:
     """Hands tasks to people and their words to the journal."""
 
     def __init__(
         self,
         plan: Plan,
-        people: People,
-        logbook: Logbook,
-        performer: Performer,
-        interruption: Interruption,
+        people: Operator,
+        logbook: RunRecorder,
+        performer: ChangeExecutor,
+        interruption: StopRequest,
         who: str,
     ) -> None:
         self._plan = plan
@@ -52,7 +52,7 @@ class Tasks:
         if task not in self._intents:
             self._intents[task] = self._performer.intend(_step_of(task), [task])
         self._pending = task
-        if not (self.listen() or self._people.patient or outage):
+        if not (self.read_confirmations() or self._people.patient or outage):
             self.hold_if_waiting()
 
     def hold_if_waiting(self) -> None:
@@ -66,9 +66,9 @@ class Tasks:
         step = _step_of(self._pending)
         message = f"step {step} needs a person: {self._pending}"
         done = cli("done", self._plan.migration, str(step))
-        raise HeldError(message, advice=done.and_then(self._logbook.going_on(self._plan)))
+        raise HeldError(message, advice=done.and_then(self._logbook.resuming(self._plan)))
 
-    def listen(self) -> bool:
+    def read_confirmations(self) -> bool:
         """Take in whatever was said meanwhile; tell whether it was what we wait for."""
         spoken = set(self._logbook.state.told.words)
         self._logbook.fold_inbox()
@@ -78,7 +78,7 @@ class Tasks:
         if _word_of(task) not in self._logbook.state.told.words:
             word = self._people.ask(task)
             if word is not None:
-                self._logbook.write(Spoken(word, self._who, ""))
+                self._logbook.write(OperatorConfirmed(word, self._who, ""))
         words = self._logbook.state.told.words
         if _word_of(task) in words and _word_of(task) not in spoken:
             self._logbook.write(Answered(self._intents[task], Performed()))
@@ -98,7 +98,7 @@ class Tasks:
             InterruptedRunError: They do; everything done so far is in the journal.
         """
         if reason := self.asked_to_stop:
-            raise InterruptedRunError(reason, advice=self._logbook.going_on(self._plan))
+            raise InterruptedRunError(reason, advice=self._logbook.resuming(self._plan))
 
 
 def _step_of(task: OperatorTask) -> int:
@@ -109,9 +109,9 @@ def _step_of(task: OperatorTask) -> int:
             return 6
 
 
-def _word_of(task: OperatorTask) -> Word:
+def _word_of(task: OperatorTask) -> Confirmation:
     match task:
         case AskOperator(word=word):
             return word
         case RunTest():
-            return Word.TEST_PASSED
+            return Confirmation.TEST_PASSED

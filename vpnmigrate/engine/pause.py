@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.commands import Command, cli
 from vpnmigrate.engine.call_limits import SLOW
-from vpnmigrate.engine.operator_tasks import Tasks
+from vpnmigrate.engine.operator_tasks import OperatorTasks
 from vpnmigrate.engine.ports import Attend, InFlight, Observer
-from vpnmigrate.engine.recorder import Logbook
-from vpnmigrate.errors import HeldError, TurnBackError
-from vpnmigrate.journal.orders import Rest, Stop, TurnBack, heed
+from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.errors import HeldError, RollbackRequestedError
+from vpnmigrate.journal.orders import Pause, RollBack, StopRun, apply_order
 from vpnmigrate.journal.records import ClockMoved, Noted
 from vpnmigrate.model.clock import Clock, moment
 from vpnmigrate.model.plan import Direction, Plan
@@ -27,7 +27,7 @@ NOTICE = timedelta(seconds=1)
 """How soon a resting run notices an order or a signal, and how often one says that AWS is slow."""
 
 
-class WorkingTime:
+class ActiveClock:
     """A clock that stands still while the run rests or its process sleeps: neither uses up limits.
 
     Whoever reads it notices that the process was away, so that no reading counts that time.
@@ -52,7 +52,7 @@ class WorkingTime:
         """Wait; that is work."""
         self._clock.sleep(span)
 
-    def leave_out_since(self, began: datetime) -> None:
+    def exclude_since(self, began: datetime) -> None:
         """Stand still for a rest that *began* then and has just passed."""
         self._seen = self._clock.now()
         self._left_out += self._seen - began
@@ -64,7 +64,7 @@ class WorkingTime:
         return found
 
 
-class Holding:
+class PauseControl:
     """Lets a run rest, stop or turn back, as somebody asked for.
 
     *minded* is looked after at each safe point.  After a rest *again* raises what forbids going on
@@ -75,8 +75,8 @@ class Holding:
         self,
         plan: Plan,
         *,
-        logbook: Logbook,
-        tasks: Tasks,
+        logbook: RunRecorder,
+        tasks: OperatorTasks,
         observer: Observer,
         clock: Clock,
         again: Callable[[Direction], None],
@@ -89,13 +89,13 @@ class Holding:
         self._clock = clock
         self._again = again
         self._minded = minded
-        self.time = WorkingTime(clock)
+        self.time = ActiveClock(clock)
         self._clock_watch = ClockWatch(clock, logbook)
 
-    def take_in(self) -> bool:
+    def poll(self) -> bool:
         """Take in what was said meanwhile and heed it; tell whether the run has rested."""
         self._hear()
-        return self.heed()
+        return self.apply_order()
 
     def attend(self) -> Attend:
         """Attend to the run while calls are in flight; an order that is news ends the wait.
@@ -110,10 +110,10 @@ class Holding:
             if call.waited >= say_from:
                 say_from = call.waited + NOTICE
                 why = f"AWS is slow: no answer from {call.what} yet"
-                self._observer.waits(self._logbook.state.step, why, call.waited, call.limit)
+                self._observer.on_wait(self._logbook.state.step, why, call.waited, call.limit)
             try:
                 self._hear()
-            except TurnBackError as deadline:
+            except RollbackRequestedError as deadline:
                 return deadline.message
             asked = None if self._logbook.state.order == before else self._asked()
             return self._tasks.asked_to_stop or (f"the run is {asked.order}" if asked else "")
@@ -134,29 +134,29 @@ class Holding:
         return attend_to_read
 
     def _hear(self) -> None:
-        self._tasks.listen()
+        self._tasks.read_confirmations()
         for mind in self._minded:
             mind()
 
-    def heed(self) -> bool:
+    def apply_order(self) -> bool:
         """Do what the order in force asks for; tell whether the run has rested.
 
         Raises:
             HeldError: The run is to stop here, or rested for too long; traffic is untouched.
-            TurnBackError: The cutover is to be turned back.
+            RollbackRequestedError: The cutover is to be turned back.
             InterruptedRunError: A signal ended the rest.
             VpnMigrateError: After the rest the world is not as it has to be.
         """
-        self.mind_absence()
+        self.check_suspended()
         match self._asked():
-            case Rest():
+            case Pause():
                 self._rest()
                 return True
-            case Stop(order):
+            case StopRun(order):
                 message = f"the run is {order}; nothing is interrupted"
                 raise HeldError(message, advice=cli("rollback", self._plan.migration))
-            case TurnBack(order):
-                raise TurnBackError(f"the cutover is {order}")
+            case RollBack(order):
+                raise RollbackRequestedError(f"the cutover is {order}")
             case None:
                 return False
 
@@ -164,7 +164,7 @@ class Holding:
         """Say that the machine's clock was set since the run last went on."""
         self._clock_watch.mind()
 
-    def mind_absence(self) -> None:
+    def check_suspended(self) -> None:
         """Notice that the run stood still for a while; no limit counts that time.
 
         A machine that was paused from outside, as a virtual one may be, shows it only by a clock
@@ -187,23 +187,23 @@ class Holding:
         if passed and not state.outage_open and state.told.verified is None:
             raise HeldError(
                 f"{away}, since the gates before the cutover were passed; nothing is interrupted",
-                advice=self._logbook.going_on(self._plan),
+                advice=self._logbook.resuming(self._plan),
             )
 
     def _rest(self) -> None:
         began = self._clock.now()
-        while isinstance(asked := self._asked(), Rest):
+        while isinstance(asked := self._asked(), Pause):
             rested = self._clock.now() - began
             why = str(asked.order)
             if rested >= LONGEST_REST:
                 message = f"the run is {asked.order}"
                 raise HeldError(message, advice=self._lifting())
-            self._observer.waits(self._logbook.state.step, why, rested, LONGEST_REST)
+            self._observer.on_wait(self._logbook.state.step, why, rested, LONGEST_REST)
             self._tasks.stop_if_asked()
             self._clock.sleep(NOTICE)
-            self._tasks.listen()
-        self.time.leave_out_since(began)
-        self.heed()
+            self._tasks.read_confirmations()
+        self.time.exclude_since(began)
+        self.apply_order()
         self._again(self._logbook.state.direction or Direction.FORWARD)
 
     def require_lifted(self) -> None:
@@ -213,9 +213,9 @@ class Holding:
             HeldError: It does, with whose it is.
         """
         match self._asked():
-            case Rest(order):
+            case Pause(order):
                 raise HeldError(f"the run is {order}", advice=self._lifting())
-            case Stop(order) | TurnBack(order):
+            case StopRun(order) | RollBack(order):
                 run = self._plan.migration
                 advice = (
                     "roll back:",
@@ -227,14 +227,14 @@ class Holding:
             case None:
                 pass
 
-    def _asked(self) -> Rest | Stop | TurnBack | None:
+    def _asked(self) -> Pause | StopRun | RollBack | None:
         state = self._logbook.state
         if state.order is None:
             return None  # asked every second, and the rest reads the whole journal
-        return heed(state, cutover_open=self._logbook.cutover_is_open)
+        return apply_order(state, cutover_open=self._logbook.cutover_is_open)
 
     def _lifting(self) -> Command:
-        on = self._logbook.going_on(self._plan)
+        on = self._logbook.resuming(self._plan)
         return cli("continue", self._plan.migration).and_then(on)
 
 
@@ -245,7 +245,7 @@ NOTICED = timedelta(seconds=10)
 class ClockWatch:
     """Compares the clock on the wall with the run's own time; one process says each way once."""
 
-    def __init__(self, clock: Clock, logbook: Logbook) -> None:
+    def __init__(self, clock: Clock, logbook: RunRecorder) -> None:
         self._clock = clock
         self._logbook = logbook
         self._seen = logbook.state.clock_ahead

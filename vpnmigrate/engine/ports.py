@@ -10,13 +10,13 @@ from typing import Protocol, TypeVar
 
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.model.changes import AwsChange, OperatorTask
-from vpnmigrate.model.changes.base import Mark, Outcome
+from vpnmigrate.model.changes.base import CallTags, TrialOutcome
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import Role, VpnGatewayId
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.probes import Tally
+from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.progress import Sighting
-from vpnmigrate.model.snapshot import Reading, Word
+from vpnmigrate.model.snapshot import Confirmation, Reading
 from vpnmigrate.model.survey import Survey
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class Identity:
     """How far our clock is ahead of AWS's, to the second; None where AWS did not say."""
 
 
-class Choice(StrEnum):
+class DeadlineChoice(StrEnum):
     """What a person can say of a cutover that is past its back-out deadline, as they type it."""
 
     ROLL_BACK = "roll back"
@@ -59,7 +59,7 @@ class Choice(StrEnum):
 
 
 @dataclass(frozen=True)
-class Overdue:
+class OverdueCutover:
     """A cutover past its back-out deadline, as somebody has to know it who decides."""
 
     since: datetime
@@ -70,7 +70,7 @@ class Overdue:
 
 
 @dataclass(frozen=True)
-class Path:
+class NetworkPath:
     """How this host reaches an endpoint.  Empty fields could not be found out."""
 
     service: str
@@ -99,7 +99,7 @@ class Ec2(Protocol):
         """
         ...
 
-    def look(self, plan: Plan) -> Reading:
+    def observe(self, plan: Plan) -> Reading:
         """Read narrowly what *plan* touches: gateways, connections, tables, the test VPC.
 
         Raises:
@@ -108,7 +108,7 @@ class Ec2(Protocol):
         """
         ...
 
-    def perform(self, change: AwsChange, mark: Mark) -> Outcome:
+    def perform(self, change: AwsChange, mark: CallTags) -> TrialOutcome:
         """Send *change* once and say what became of it; never raises an AWS error.
 
         May be called from several threads at once.
@@ -148,8 +148,8 @@ class Calls(Protocol):
         ...
 
     def send(
-        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
-    ) -> Iterator[tuple[int, Outcome]]:
+        self, works: Sequence[Callable[[], TrialOutcome]], attended: Attendance
+    ) -> Iterator[tuple[int, TrialOutcome]]:
         """Do each of *works*, which may alter AWS, once, and give its number and outcome.
 
         In the order in which answers come.  What has no answer in time is in doubt if its request
@@ -194,7 +194,7 @@ class Journal(Protocol):
         ...
 
 
-class People(Protocol):
+class Operator(Protocol):
     """Whoever carries out tasks away from AWS: a person at a prompt, a command, a robot."""
 
     @property
@@ -202,7 +202,7 @@ class People(Protocol):
         """Whether someone can be waited for here; else a task outside the outage holds the run."""
         ...
 
-    def ask(self, task: OperatorTask) -> Word | None:
+    def ask(self, task: OperatorTask) -> Confirmation | None:
         """Show *task* if it is new, and give its word if it has been done; never blocks long."""
         ...
 
@@ -217,7 +217,7 @@ class People(Protocol):
         """
         ...
 
-    def decide(self, overdue: Overdue | None) -> Choice | None:
+    def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         """Ask what is to become of a cutover if that is new, and give the answer if there is one.
 
         None where nothing is to be decided, or not any more.  Never blocks.
@@ -228,15 +228,15 @@ class People(Protocol):
 class Observer(Protocol):
     """Whoever watches a run: a terminal, a log, a rehearsal's report."""
 
-    def saw(self, entry: Entry) -> None:
+    def on_entry(self, entry: Entry) -> None:
         """Take notice of a journal entry that is durable now."""
         ...
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Take notice of one look that found the step's goal not reached."""
         ...
 
-    def sees(self, sighting: Sighting) -> None:
+    def on_view(self, sighting: Sighting) -> None:
         """Take notice of one look in the cutover, which *sighting* sums up."""
         ...
 
@@ -244,11 +244,11 @@ class Observer(Protocol):
 class Probes(Protocol):
     """Whoever sends an operator's probes, beside the run and never in its way."""
 
-    def begin(self, known: Iterable[Tally]) -> None:
+    def begin(self, known: Iterable[ProbeStats]) -> None:
         """Send these probes once a second from now on, and count on from there."""
         ...
 
-    def tallies(self) -> tuple[Tally, ...]:
+    def tallies(self) -> tuple[ProbeStats, ...]:
         """Give how each stands now, without waiting."""
         ...
 
@@ -262,7 +262,7 @@ class Probes(Protocol):
 
 
 @dataclass(frozen=True)
-class Judged:
+class HookResult:
     """What a hook that was asked has answered."""
 
     program: str
@@ -275,7 +275,7 @@ class Judged:
 class Hooks(Protocol):
     """The plan's hooks, as far as the run waits for them."""
 
-    def ask(self, moment: HookMoment) -> Judged | None:
+    def ask(self, moment: HookMoment) -> HookResult | None:
         """Run the hook of *moment* and wait for it, for as long as the plan allows.
 
         None where the plan has none, or where hooks are not run, as in a rehearsal.
@@ -290,7 +290,7 @@ class Hooks(Protocol):
 class NoHooks:
     """No hook is run: in rehearsals, simulations and most tests."""
 
-    def ask(self, moment: HookMoment) -> Judged | None:
+    def ask(self, moment: HookMoment) -> HookResult | None:
         """Ask nobody."""
         return None
 
@@ -299,7 +299,7 @@ class NoHooks:
         return ""
 
 
-class Interruption(Protocol):
+class StopRequest(Protocol):
     """The operator's wish to stop, read between two changes."""
 
     @property
@@ -308,24 +308,24 @@ class Interruption(Protocol):
         ...
 
 
-class NoInterruption:
+class NoStopRequest:
     """Nobody asks a rehearsal or a simulation to stop between two changes."""
 
     reason = None
 
 
-class Paths(Protocol):
+class NetworkPaths(Protocol):
     """How this host reaches AWS, for the gate before step 7."""
 
-    def read(self) -> Sequence[Path]:
+    def read(self) -> Sequence[NetworkPath]:
         """Resolve the endpoints that the run needs; nothing is sent to them."""
         ...
 
 
-class NoPaths:
+class NoNetworkPaths:
     """The sandbox is in this process or on this machine: no way leads there."""
 
-    def read(self) -> Sequence[Path]:
+    def read(self) -> Sequence[NetworkPath]:
         """Resolve nothing."""
         return ()
 

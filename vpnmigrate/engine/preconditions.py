@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from vpnmigrate.commands import Advice, aws, cli
 from vpnmigrate.engine.gates import host
-from vpnmigrate.engine.observe import Claimant
+from vpnmigrate.engine.observe import ClaimHolder
 from vpnmigrate.engine.ports import Ec2, Identity
-from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import (
     AwsError,
     AwsUnreadableError,
@@ -25,10 +25,10 @@ from vpnmigrate.errors import (
     WrongAccountError,
 )
 from vpnmigrate.journal.records import Noted
-from vpnmigrate.model.decisions import DirectConnect
-from vpnmigrate.model.ec2 import State, Tag, VpnGatewayId
+from vpnmigrate.model.decisions import DirectConnectAssumption
+from vpnmigrate.model.ec2 import ResourceState, Tag, VpnGatewayId
 from vpnmigrate.model.facts import ABSENT, Claim, Value
-from vpnmigrate.model.gates import Call
+from vpnmigrate.model.gates import GateVerdict
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan
 from vpnmigrate.model.snapshot import Ownership, snapshot_of
 from vpnmigrate.model.survey import Survey
@@ -45,16 +45,16 @@ class Changed(Struct, frozen=True):
     """Whether the old gateway or one of its connections is not seen to be where it was."""
 
 
-class SettingOut:
+class Preconditions:
     """What has to hold before the first change of a process, and again before step 7."""
 
-    def __init__(self, plan: Plan, ec2: Ec2, book: Logbook, claimant: Claimant) -> None:
+    def __init__(self, plan: Plan, ec2: Ec2, book: RunRecorder, claimant: ClaimHolder) -> None:
         self._plan = plan
         self._ec2 = ec2
         self._book = book
         self._claimant = claimant
 
-    def respect_account(self, direction: Direction) -> None:
+    def require_account(self, direction: Direction) -> None:
         """Refuse another account than the plan's.
 
         No way out of an outage waits for STS: the ids of what was there before exist in no other
@@ -78,7 +78,7 @@ class SettingOut:
     def _warn_of_clock(self, identity: Identity) -> None:
         """Ask the clock's gate before a rollback, which no clock keeps from beginning."""
         seen = host.clock(identity)
-        if seen.call is not Call.FAIL:
+        if seen.call is not GateVerdict.FAIL:
             return
         self._book.write(
             Noted(
@@ -87,7 +87,7 @@ class SettingOut:
             )
         )
 
-    def respect_claims(self) -> None:
+    def require_no_foreign_claim(self) -> None:
         """Refuse to set out on a gateway that somebody else migrates.
 
         EC2 shows a deleted gateway for a while, with its tags; nobody migrates what is gone.
@@ -96,11 +96,11 @@ class SettingOut:
             ClaimedError: Their claim is on it.
         """
         try:
-            reading = self._ec2.look(self._plan)
+            reading = self._ec2.observe(self._plan)
         except AwsUnreadableError:
             return  # step 1 looks again, patiently, and blocks on a foreign claim as well
         old, now = self._plan.old_gateway, snapshot_of(reading, Ownership())
-        if now.state(old) in (State.DELETING, State.ABSENT):
+        if now.state(old) in (ResourceState.DELETING, ResourceState.ABSENT):
             return
         claim = claim_of(now.value(Claim(old)), self._claimant.holder, self._claimant.outranks)
         require_not_foreign(claim, old)
@@ -116,7 +116,7 @@ class SettingOut:
         require_unchanged(self._plan, survey)
         require_direct_connect_known(self._plan, survey)
 
-    def name_what_changed(self, direction: Direction) -> Changed:
+    def record_external_changes(self, direction: Direction) -> Changed:
         """Name, field by field, what others changed meanwhile, as far as it can be read.
 
         After a rollback, everything is as the plan found it but for what is returned; forward, it
@@ -144,7 +144,7 @@ class SettingOut:
     def _unexpected(self) -> tuple[str, ...]:
         plan = self._plan
         evidence = self._book.evidence()
-        known, ours = evidence.made, ownership_of(self._ec2.look(plan), plan, evidence).ours
+        known, ours = evidence.made, ownership_of(self._ec2.observe(plan), plan, evidence).ours
         # What is there no more is told by the id that it had.
         made = {**{role: max(ids) for role, ids in known.items()}, **ours}
         after = self._ec2.survey(VpnGatewayId(made[GATEWAY_ROLE]))
@@ -211,7 +211,7 @@ def require_direct_connect_known(plan: Plan, survey: Survey) -> None:
     Raises:
         AwsUnreadableError: Direct Connect could not be read, and nobody has vouched for it.
     """
-    vouched_for = plan.decisions.direct_connect is DirectConnect.ABSENT
+    vouched_for = plan.decisions.direct_connect is DirectConnectAssumption.ABSENT
     for unread in survey.unread:
         if unread.what == "direct_connect" and not vouched_for:
             raise AwsUnreadableError(
@@ -226,17 +226,17 @@ LONGEST_HOLDER: Final = 256
 
 
 @dataclass(frozen=True)
-class Free:
+class Unclaimed:
     """Nobody claims it, or only somebody whom the operator has named to take over from."""
 
 
 @dataclass(frozen=True)
-class Ours:
+class OwnClaim:
     """This run claims it."""
 
 
 @dataclass(frozen=True)
-class Foreign:
+class ForeignClaim:
     """Somebody else claims it."""
 
     holder: str
@@ -265,22 +265,24 @@ def taking_over_from(holder: str, gateway: VpnGatewayId) -> Advice:
     )
 
 
-def claim_of(value: Value, ours: str, take_over: str | None = None) -> Free | Ours | Foreign:
+def claim_of(
+    value: Value, ours: str, take_over: str | None = None
+) -> Unclaimed | OwnClaim | ForeignClaim:
     """Judge the believed *value* of a claim for the run whose holder is *ours*."""
     if value == ours:
-        return Ours()
+        return OwnClaim()
     if value in (ABSENT, take_over):
-        return Free()
-    return Foreign(str(value))
+        return Unclaimed()
+    return ForeignClaim(str(value))
 
 
-def require_not_foreign(claim: Free | Ours | Foreign, gateway: VpnGatewayId) -> None:
+def require_not_foreign(claim: Unclaimed | OwnClaim | ForeignClaim, gateway: VpnGatewayId) -> None:
     """Refuse to go on over somebody else's claim.
 
     Raises:
         ClaimedError: With who it is, and how to go on in their place.
     """
-    if isinstance(claim, Foreign):
+    if isinstance(claim, ForeignClaim):
         raise claimed(claim.holder, gateway)
 
 

@@ -15,16 +15,16 @@ from vpnmigrate.errors import (
     HeldError,
     InterruptedRunError,
     JournalError,
+    RollbackRequestedError,
     StepError,
-    TurnBackError,
     VpnMigrateError,
 )
-from vpnmigrate.journal import RunState, going_on, replay
-from vpnmigrate.journal.records import Adopted, Failed, Held, Interrupted, OtherHand, Record
+from vpnmigrate.journal import RunState, replay, resume_command
+from vpnmigrate.journal.records import Adopted, ExternalChange, Failed, Held, Interrupted, Record
 from vpnmigrate.journal.run_clock import gaps_in, latest
 from vpnmigrate.model.changes import AttachVpnGateway, Creation, EnablePropagation
 from vpnmigrate.model.changes.base import Performed
-from vpnmigrate.model.consistency import Intent
+from vpnmigrate.model.consistency import SentChange
 from vpnmigrate.model.ec2 import Role, RouteTableRecord, VpnGatewayId
 from vpnmigrate.model.facts import EdgeAssociation, Fact, Propagation, Switch
 from vpnmigrate.model.plan import Plan
@@ -32,7 +32,7 @@ from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.planning.ownership import Doubt, Evidence, ownership_of
 
 
-class Logbook:
+class RunRecorder:
     """A journal with the state that follows from it, replayed only when something was added."""
 
     def __init__(
@@ -45,7 +45,7 @@ class Logbook:
         self._told = len(journal.entries)
         self._state = replay(journal.entries)
         self._gaps = gaps_in(journal.entries)
-        self._intents: tuple[Intent, ...] | None = None
+        self._intents: tuple[SentChange, ...] | None = None
         self._evidence: Evidence | None = None
         self._touched: frozenset[Fact] | None = None
         self._switched: tuple[Mapping[VpnGatewayId, int], Mapping[Fact, int]] | None = None
@@ -60,9 +60,9 @@ class Logbook:
         """What everything written so far amounts to."""
         return self._state
 
-    def going_on(self, plan: Plan) -> Command:
+    def resuming(self, plan: Plan) -> Command:
         """Give the command that goes on the way that was taken."""
-        return going_on(self._state, plan.migration, plan.old_connections)
+        return resume_command(self._state, plan.migration, plan.old_connections)
 
     def write(self, *records: Record) -> None:
         """Make *records* durable, then show them to the observer.
@@ -84,14 +84,14 @@ class Logbook:
 
     def name(self, *deeds: str) -> None:
         """Write down what other hands did, each once."""
-        self.write(*(OtherHand(what) for what in deeds if what not in self._state.other_hands))
+        self.write(*(ExternalChange(what) for what in deeds if what not in self._state.other_hands))
 
     def fold_inbox(self) -> None:
         """Take in what other terminals said."""
         self._journal.fold_inbox()
         self._catch_up()
 
-    def intents(self) -> tuple[Intent, ...]:
+    def intents(self) -> tuple[SentChange, ...]:
         """Return every change that was, or may have been, sent to AWS, in order.
 
         Each is as young as it may be: time that no machine has measured counts for none.
@@ -100,7 +100,7 @@ class Logbook:
             self._intents = self._as_young_as_may_be(self._known())
         return self._intents
 
-    def attempt_intents(self) -> tuple[Intent, ...]:
+    def attempt_intents(self) -> tuple[SentChange, ...]:
         """Return the intents since this attempt set out: what it did and may find undone."""
         since = self._state.attempt_since
         return tuple(i for i in self._known() if since is not None and i.at >= since)
@@ -109,11 +109,11 @@ class Logbook:
         """Return the latest moment at which what was written *at* may have been."""
         return latest(at, self._gaps)
 
-    def _known(self) -> tuple[Intent, ...]:
-        known = (intent.for_belief for intent in self._state.intents)
+    def _known(self) -> tuple[SentChange, ...]:
+        known = (intent.as_sent_change for intent in self._state.intents)
         return tuple(each for each in known if each is not None)
 
-    def _as_young_as_may_be(self, intents: Iterable[Intent]) -> tuple[Intent, ...]:
+    def _as_young_as_may_be(self, intents: Iterable[SentChange]) -> tuple[SentChange, ...]:
         if not self._gaps:
             return tuple(intents)
         return tuple(replace(each, at=self.latest(each.at)) for each in intents)
@@ -149,7 +149,7 @@ class Logbook:
                     pass
         return attached, enabled
 
-    def doubts(self, edge_tables: Iterable[RouteTableRecord]) -> Sequence[Intent]:
+    def doubts(self, edge_tables: Iterable[RouteTableRecord]) -> Sequence[SentChange]:
         """Give the intents with, among them, what detaching a gateway may have done by itself.
 
         It may untie *edge_tables*, at a moment that no answer tells, but before the gateway was
@@ -158,9 +158,9 @@ class Logbook:
         untied = self._untied(edge_tables)
         return self._as_young_as_may_be(sorted((*untied, *self._known()), key=attrgetter("at")))
 
-    def _untied(self, tables: Iterable[RouteTableRecord]) -> tuple[Intent, ...]:
+    def _untied(self, tables: Iterable[RouteTableRecord]) -> tuple[SentChange, ...]:
         return tuple(
-            Intent(
+            SentChange(
                 EdgeAssociation(table.id, intent.change.gateway),
                 frozenset({Switch.OFF}),
                 intent.answered or intent.at,
@@ -196,14 +196,14 @@ class Logbook:
         if (self._state.adopted, self._state.refused) != known:
             self._evidence = None
         for entry in fresh:
-            self._observer.saw(entry)
+            self._observer.on_entry(entry)
         self._told = len(entries)
 
 
-class written_down:  # noqa: N801  reads as a phrase after "with"
+class record_failure:  # noqa: N801  reads as a phrase after "with"
     """Write into the journal why a journey stopped, whatever stopped it."""
 
-    def __init__(self, book: Logbook) -> None:
+    def __init__(self, book: RunRecorder) -> None:
         self._book = book
 
     def __enter__(self) -> None:
@@ -219,7 +219,7 @@ class written_down:  # noqa: N801  reads as a phrase after "with"
                 book.write(Held(error.message, step))
             case InterruptedRunError():
                 book.write(Interrupted(error.message))
-            case TurnBackError():
+            case RollbackRequestedError():
                 pass  # why is in the journal already, and the way back is taken next
             case StepError():
                 book.write(Failed(error.message, error.step, stuck=error.outage))

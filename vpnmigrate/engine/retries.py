@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from vpnmigrate.engine.execute import Done
-from vpnmigrate.engine.observe import Looker
-from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.execute import ChangeResult
+from vpnmigrate.engine.observe import StateReader
+from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, StepError
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.model.changes import AwsChange, PlaceClaim, RemoveClaim
@@ -44,10 +44,10 @@ def backoff(refusals: int) -> timedelta:
     return min(timedelta(seconds=2**doublings), LONGEST_BACKOFF)
 
 
-class Patience:
+class RetryPolicy:
     """Remembers since when AWS has put a change off, and knows when that is too long."""
 
-    def __init__(self, logbook: Logbook, looker: Looker, clock: Timer) -> None:
+    def __init__(self, logbook: RunRecorder, looker: StateReader, clock: Timer) -> None:
         self._logbook = logbook
         self._looker = looker
         self._clock = clock
@@ -64,7 +64,7 @@ class Patience:
         now = self._clock.now()
         return [change for change in changes if self._next_try.get(change, now) <= now]
 
-    def judge(self, step: Step, done: Done, *, outage: bool) -> StepError | None:
+    def decide(self, step: Step, done: ChangeResult, *, outage: bool) -> StepError | None:
         """Return the error that ends *step* after *done*, or None if the call is to be repeated."""
         self._back_off(done)
         # A look ends what cannot succeed any more, and the step's limit everything else.
@@ -77,7 +77,7 @@ class Patience:
                 return None
             case Later(why) | Refused(message=why) | InDoubt(why) if self._can_do_without(done):
                 self._logbook.write(Noted(f"AWS would not {done.change}: {why}"))
-                self._looker.forgo_claim()
+                self._looker.skip_claim()
                 return None
             case InDoubt(why):
                 self._put_off.pop(done.change.fact, None)
@@ -102,7 +102,7 @@ class Patience:
                 text = f"AWS refused to {done.change}: {code}: {message}"
                 return ChangeRefusedError(text, step=step.number, outage=outage, advice=advice)
 
-    def _back_off(self, done: Done) -> None:
+    def _back_off(self, done: ChangeResult) -> None:
         """Note when the change of *done* may be sent again."""
         if isinstance(done.outcome, Later | Refused):
             refusals = self._refusals.get(done.change, 0) + 1
@@ -112,7 +112,7 @@ class Patience:
             self._refusals.pop(done.change, None)
             self._next_try.pop(done.change, None)
 
-    def _can_do_without(self, done: Done) -> bool:
+    def _can_do_without(self, done: ChangeResult) -> bool:
         """Return whether a rollback continues without *done*: a tag must not make it fail.
 
         Removing the claim is tried for longer, because traffic flows by then.

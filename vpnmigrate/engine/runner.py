@@ -10,35 +10,35 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from vpnmigrate.commands import cli
-from vpnmigrate.engine.adoption import Adopting
+from vpnmigrate.engine.adoption import AdoptionControl
 from vpnmigrate.engine.call_limits import DirectCalls, LimitedEc2, LimitedPaths
-from vpnmigrate.engine.commit_confirm import Arming, CommitConfirm
-from vpnmigrate.engine.cutover import Crossing, Gatekeeper, Papers
-from vpnmigrate.engine.deadline import Deciding
-from vpnmigrate.engine.execute import Performer
-from vpnmigrate.engine.observe import Claimant, Looker
-from vpnmigrate.engine.operator_tasks import Tasks
-from vpnmigrate.engine.pause import Holding
+from vpnmigrate.engine.commit_confirm import CommitConfirm, CommitConfirmControl
+from vpnmigrate.engine.cutover import CutoverStart, GateInputs, GateRunner
+from vpnmigrate.engine.deadline import DeadlineControl
+from vpnmigrate.engine.execute import ChangeExecutor
+from vpnmigrate.engine.observe import ClaimHolder, StateReader
+from vpnmigrate.engine.operator_tasks import OperatorTasks
+from vpnmigrate.engine.pause import PauseControl
 from vpnmigrate.engine.ports import (
     Attend,
     Calls,
     Ec2,
-    Interruption,
     Journal,
+    NetworkPaths,
     Observer,
-    Paths,
-    People,
+    Operator,
     Probes,
+    StopRequest,
 )
-from vpnmigrate.engine.preconditions import SettingOut
-from vpnmigrate.engine.recorder import Logbook, written_down
-from vpnmigrate.engine.step_loop import Settler
-from vpnmigrate.engine.traffic_watch import NoProbes, Probing
+from vpnmigrate.engine.preconditions import Preconditions
+from vpnmigrate.engine.recorder import RunRecorder, record_failure
+from vpnmigrate.engine.step_loop import StepLoop
+from vpnmigrate.engine.traffic_watch import NoProbes, ProbeWatch
 from vpnmigrate.errors import (
-    BackedOutError,
     HeldError,
+    RollbackRequestedError,
+    RolledBackError,
     StepError,
-    TurnBackError,
     VpnMigrateError,
 )
 from vpnmigrate.journal import RunState
@@ -59,24 +59,24 @@ from vpnmigrate.steps.sequences import (
 
 
 @dataclass(frozen=True)
-class Ended:
+class RunResult:
     """A journey gone to its end, with what others took away on the way."""
 
     lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RunPorts:
     """The seams of a run: everything it needs from the world."""
 
     ec2: Ec2
     journal: Journal
-    people: People
+    people: Operator
     observer: Observer
     clock: Clock
-    interruption: Interruption
-    paths: Paths
-    claimant: Claimant
+    interruption: StopRequest
+    paths: NetworkPaths
+    claimant: ClaimHolder
     calls: Calls = field(default_factory=DirectCalls)
     """How an answer is waited for: for AWS's with limits; a model in this process answers at once,
     and in an order that makes a journal repeatable."""
@@ -86,7 +86,7 @@ class Surroundings:
     """An earlier process worked on this plan and its journal is lost."""
     adopt: tuple[str, ...] | None = None
     """What the operator has named as made by that process; None leaves it to be asked."""
-    papers: Papers = field(default_factory=Papers)
+    papers: GateInputs = field(default_factory=GateInputs)
     probes: Probes = field(default_factory=NoProbes)
 
 
@@ -97,14 +97,14 @@ class Runner:
     whichever it is, another process can go on from there.
     """
 
-    def __init__(self, plan: Plan, around: Surroundings) -> None:
+    def __init__(self, plan: Plan, around: RunPorts) -> None:
         self._plan = plan
         self._around = around
-        self._book = book = Logbook(around.journal, around.observer, plan.surveyed)
+        self._book = book = RunRecorder(around.journal, around.observer, plan.surveyed)
         ec2 = LimitedEc2(around.ec2, around.calls, self._attend_to_read)
         paths = LimitedPaths(around.paths, around.calls, self._attend_to_read)
-        looker = Looker(plan, ec2, book, around.claimant, around.clock, blind=around.blind)
-        performer = Performer(
+        looker = StateReader(plan, ec2, book, around.claimant, around.clock, blind=around.blind)
+        performer = ChangeExecutor(
             ec2,
             book,
             around.clock,
@@ -113,10 +113,10 @@ class Runner:
             attended=self._attend,
         )
         who = around.claimant.holder
-        tasks = Tasks(plan, around.people, book, performer, around.interruption, who)
-        self._probing = Probing(plan, around.probes, book, around.clock)
-        self._setting_out = SettingOut(plan, ec2, book, around.claimant)
-        self._arming = Arming(
+        tasks = OperatorTasks(plan, around.people, book, performer, around.interruption, who)
+        self._probing = ProbeWatch(plan, around.probes, book, around.clock)
+        self._setting_out = Preconditions(plan, ec2, book, around.claimant)
+        self._arming = CommitConfirmControl(
             plan,
             ec2=ec2,
             paths=paths,
@@ -125,7 +125,7 @@ class Runner:
             rehearsed=around.papers.rehearsed,
             commit=around.commit,
         )
-        deciding = Deciding(
+        deciding = DeadlineControl(
             plan,
             logbook=book,
             people=around.people,
@@ -133,28 +133,28 @@ class Runner:
             rehearsed=around.papers.rehearsed,
             user=around.papers.user,
         )
-        self._holding = Holding(
+        self._holding = PauseControl(
             plan,
             logbook=book,
             tasks=tasks,
             observer=around.observer,
             clock=around.clock,
             again=self._admit,
-            minded=(self._arming.mind, deciding.mind),
+            minded=(self._arming.check, deciding.check),
         )
-        self._settler = Settler(
+        self._settler = StepLoop(
             plan,
             looker=looker,
             performer=performer,
             tasks=tasks,
             holding=self._holding,
             probing=self._probing,
-            adopting=Adopting(plan, around.people, book, who, around.adopt),
+            adopting=AdoptionControl(plan, around.people, book, who, around.adopt),
             logbook=book,
             observer=around.observer,
             clock=around.clock,
         )
-        self._gatekeeper = Gatekeeper(
+        self._gatekeeper = GateRunner(
             plan,
             ec2=ec2,
             paths=paths,
@@ -163,7 +163,7 @@ class Runner:
             logbook=book,
             papers=around.papers,
         )
-        self._crossing = Crossing(
+        self._crossing = CutoverStart(
             plan,
             logbook=book,
             settler=self._settler,
@@ -175,21 +175,21 @@ class Runner:
             blind=around.blind,
         )
 
-    def forward(self, *, until: int | None = None) -> Ended:
+    def apply(self, *, until: int | None = None) -> RunResult:
         """Run or resume steps 1 to 10; *until* stops after that step, before the next begins.
 
         Raises:
             HeldError: *until* was reached, a gate is closed, a person is needed who is not here, or
                 somebody's order holds the run.
             DriftError: Before the cutover, the world is not as the plan found it.
-            BackedOutError: The cutover failed and the plan's policy took it back, or somebody
+            RolledBackError: The cutover failed and the plan's policy took it back, or somebody
                 aborted it.
             StepError: A step failed, and nothing was rolled back.
         """
         cause: VpnMigrateError
         try:
             return self._go_forward(until)
-        except TurnBackError as turned:
+        except RollbackRequestedError as turned:
             cause, who = turned, "it has been rolled back"
         except StepError as failure:
             if not failure.outage or self._plan.decisions.back_out is not BackOut.ROLL_BACK:
@@ -198,13 +198,13 @@ class Runner:
         lost = self._turn_round().lost
         now = f"gone by another hand: {'; '.join(lost)}" if lost else "traffic is as before"
         advice = (f"{now}; to clean up:", cli("rollback", self._plan.migration))
-        raise BackedOutError(f"{cause.message}; {who}", advice=advice) from cause
+        raise RolledBackError(f"{cause.message}; {who}", advice=advice) from cause
 
-    def _go_forward(self, until: int | None) -> Ended:
-        with written_down(self._book), self._probing:
+    def _go_forward(self, until: int | None) -> RunResult:
+        with record_failure(self._book), self._probing:
             self._arming.require_possible()
             self._set_out(Direction.FORWARD, until=until)
-            self._arming.take_up()
+            self._arming.resume()
             lost: list[str] = []
             crossed = False
             for step in self._forward_steps():
@@ -214,13 +214,13 @@ class Runner:
                     self._probing.begin()
                 if step.number >= FIRST_OF_CUTOVER and not crossed:
                     crossed = True
-                    self._crossing.cross()
-                lost += self._settler.settle(step)
+                    self._crossing.start()
+                lost += self._settler.run_step(step)
                 if step.number == until:
                     self._hold_after(until)
             return self._arrive(Direction.FORWARD, lost)
 
-    def back(self, *, keep_new: bool = False) -> Ended:
+    def rollback(self, *, keep_new: bool = False) -> RunResult:
         """Bring back what was there before; connectivity first, then clean up.
 
         *keep_new* leaves the new gateway and connections for a later attempt.
@@ -228,21 +228,21 @@ class Runner:
         Raises:
             StepError: Something has to be mended by a person first; run it again then.
         """
-        with written_down(self._book), self._probing:
+        with record_failure(self._book), self._probing:
             self._set_out(Direction.BACK, keep_new=keep_new)
             return self._go_back(keep_new=keep_new)
 
-    def _turn_round(self) -> Ended:
+    def _turn_round(self) -> RunResult:
         """Go back in the process that came forward, which need not be admitted again.
 
         That would ask AWS twice before the first step, and an outage waits for none of it.
         """
-        with written_down(self._book), self._probing:
+        with record_failure(self._book), self._probing:
             self._book.fold_inbox()
             self._take(Direction.BACK, keep_new=True)
             return self._go_back(keep_new=True)
 
-    def _go_back(self, *, keep_new: bool) -> Ended:
+    def _go_back(self, *, keep_new: bool) -> RunResult:
         *swap, switch = CUTOVER
         if self._book.cutover_is_open or self._around.blind:
             self._probing.begin()
@@ -254,7 +254,7 @@ class Runner:
         lost += self._settle_all(CLEAN_UP_BUT_KEEP if keep_new else CLEAN_UP)
         return self._arrive(Direction.BACK, lost)
 
-    def retire(self, *, delete_old_gateway: bool = False) -> Ended:
+    def finalize(self, *, delete_old_gateway: bool = False) -> RunResult:
         """Delete the old connections for good, and with *delete_old_gateway* their gateway.
 
         The caller has had every connection named by the operator and has seen the migration done.
@@ -265,14 +265,14 @@ class Runner:
             StepError: A deletion failed; it can be asked for again.
         """
         self._gatekeeper.begin_finalize()
-        with written_down(self._book):
+        with record_failure(self._book):
             self._set_out(Direction.RETIRE)
             steps = RETIRE_WITH_GATEWAY if delete_old_gateway else RETIRE
             return self._arrive(Direction.RETIRE, self._settle_all(steps))
 
     def restore_watchdog(self) -> None:
         """Start another watchdog where somebody has to confirm and none is on duty."""
-        with written_down(self._book):
+        with record_failure(self._book):
             self._arming.restore()
 
     @property
@@ -280,7 +280,7 @@ class Runner:
         """Where the run stands, as far as this process has read and written."""
         return self._book.state
 
-    def hear(self) -> RunState:
+    def read_inbox(self) -> RunState:
         """Take in what other terminals said, and give where the run stands then."""
         self._book.fold_inbox()
         return self._book.state
@@ -313,8 +313,8 @@ class Runner:
             self._book.write(DirectionTaken(direction, state.attempt, keep_new, until))
 
     def _admit(self, direction: Direction) -> None:
-        self._setting_out.respect_account(direction)
-        self._setting_out.respect_claims()
+        self._setting_out.require_account(direction)
+        self._setting_out.require_no_foreign_claim()
         untouched = not (self._book.cutover_is_open or self._around.blind)
         if direction is Direction.FORWARD and untouched:
             self._setting_out.require_unchanged()
@@ -326,7 +326,7 @@ class Runner:
         even in another attempt.  Without a journal the world has to tell.
         """
         settled = set(self._book.state.settled)
-        if self._book.cutover_is_open or self._crossing.is_to_be_seen():
+        if self._book.cutover_is_open or self._crossing.cutover_started_in_aws():
             settled |= set(range(2, FIRST_OF_CUTOVER))
         return (step for step in FORWARD if step.number == 1 or step.number not in settled)
 
@@ -338,11 +338,11 @@ class Runner:
         raise HeldError(message, advice=cli("apply", self._plan.migration))
 
     def _settle_all(self, steps: Iterable[Step]) -> list[str]:
-        return [line for step in steps for line in self._settler.settle(step)]
+        return [line for step in steps for line in self._settler.run_step(step)]
 
-    def _arrive(self, direction: Direction, lost: Iterable[str]) -> Ended:
+    def _arrive(self, direction: Direction, lost: Iterable[str]) -> RunResult:
         found = tuple(dict.fromkeys(lost))
         self._probing.end()
-        changed = self._setting_out.name_what_changed(direction)
+        changed = self._setting_out.record_external_changes(direction)
         self._book.write(Finished(direction, found, changed.differs, changed.unproven))
-        return Ended(found)
+        return RunResult(found)

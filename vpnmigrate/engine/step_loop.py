@@ -14,24 +14,24 @@ from typing import TypeVar
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type
 
 from vpnmigrate.commands import cli
-from vpnmigrate.engine.adoption import Adopting
-from vpnmigrate.engine.execute import Done, Performer
-from vpnmigrate.engine.observe import Look, Looker
-from vpnmigrate.engine.operator_tasks import Tasks
-from vpnmigrate.engine.pause import Holding
+from vpnmigrate.engine.adoption import AdoptionControl
+from vpnmigrate.engine.execute import ChangeExecutor, ChangeResult
+from vpnmigrate.engine.observe import Observation, StateReader
+from vpnmigrate.engine.operator_tasks import OperatorTasks
+from vpnmigrate.engine.pause import PauseControl
 from vpnmigrate.engine.ports import Observer
 from vpnmigrate.engine.preconditions import claimed
-from vpnmigrate.engine.recorder import Logbook
-from vpnmigrate.engine.retries import Patience
-from vpnmigrate.engine.traffic_watch import Flow, Probing
+from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.engine.retries import RetryPolicy
+from vpnmigrate.engine.traffic_watch import ProbeWatch, TrafficWatch
 from vpnmigrate.errors import (
     AwsUnreadableError,
     DidNotSettleError,
+    ExternalChangeError,
     HeldError,
-    OtherHandError,
     StepError,
 )
-from vpnmigrate.journal.records import OtherHand, OutageBegan, StepBegun, StepSettled
+from vpnmigrate.journal.records import ExternalChange, OutageBegan, StepBegun, StepSettled
 from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import Clock, span
@@ -39,7 +39,7 @@ from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.facts import name_of
 from vpnmigrate.model.plan import Direction, Phase, Plan
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, Step, Verdict
-from vpnmigrate.steps.progress import sight_of
+from vpnmigrate.steps.progress import cutover_view
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
 
 T = TypeVar("T")
@@ -58,20 +58,20 @@ INTERRUPTING = (7, 8)
 """Steps whose first change starts the outage; where nothing propagates, step 7 has none."""
 
 
-class Settler:
+class StepLoop:
     """Works on one step at a time until its goal holds, its limit passes, or a person is needed."""
 
     def __init__(  # noqa: PLR0913  the parts it puts together
         self,
         plan: Plan,
         *,
-        looker: Looker,
-        performer: Performer,
-        tasks: Tasks,
-        holding: Holding,
-        probing: Probing,
-        adopting: Adopting,
-        logbook: Logbook,
+        looker: StateReader,
+        performer: ChangeExecutor,
+        tasks: OperatorTasks,
+        holding: PauseControl,
+        probing: ProbeWatch,
+        adopting: AdoptionControl,
+        logbook: RunRecorder,
         observer: Observer,
         clock: Clock,
     ) -> None:
@@ -86,26 +86,26 @@ class Settler:
         self._clock = clock
         self._time = holding.time
         """For limits: it stands still while the run rests."""
-        self._patience = Patience(logbook, looker, self._time)
+        self._patience = RetryPolicy(logbook, looker, self._time)
         self._probing = probing
-        self._flow = Flow(plan, logbook, looker, probing)
+        self._flow = TrafficWatch(plan, logbook, looker, probing)
         self._acted = False
         self._tried = ""
 
-    def settle(self, step: Step) -> Sequence[str]:
+    def run_step(self, step: Step) -> Sequence[str]:
         """Work on *step* until its goal holds; give what others took away from it.
 
         Raises:
             StepError: It failed, or did not settle in time; nothing is rolled back.
             HeldError: It needs a person who is not here, or somebody aborted it.
-            TurnBackError: The cutover is to be turned back.
+            RollbackRequestedError: The cutover is to be turned back.
             ClaimedError: Somebody else has claimed the old gateway.
             InterruptedRunError: The operator asked to stop.
         """
         self._logbook.write(StepBegun(step.number, step.title, step.cleaning))
         self._tasks.begin_step()
-        self._looker.mind_claim()
-        self._flow.forget()
+        self._looker.require_claim()
+        self._flow.reset()
         self._tried = ""
         began = self._time.now()
         limit = step.limit_for(self._plan)
@@ -113,18 +113,20 @@ class Settler:
         def turn() -> Verdict:
             self._acted = False
             verdict = self._turn(step)
-            self._holding.mind_absence()
+            self._holding.check_suspended()
             if isinstance(verdict, NotYet) and self._tried:
                 verdict = NotYet(f"{verdict.why}; the last try: {self._tried}")
             if isinstance(verdict, NotYet) and not self._acted:
-                self._observer.waits(step.number, verdict.why, self._time.now() - began, limit)
+                self._observer.on_wait(step.number, verdict.why, self._time.now() - began, limit)
             return verdict
 
         while isinstance(verdict := turn(), NotYet) and not self._has_passed(began + limit):
             self._wait(self._pace())
         return self._conclude(step, verdict, limit)
 
-    def look_for_certain(self, suits: Callable[[Look], bool] = lambda _: True) -> Look:
+    def observe_reliably(
+        self, suits: Callable[[Observation], bool] = lambda _: True
+    ) -> Observation:
         """Look until every fact may be believed.
 
         A look that does not suit may have come from a describe that lags, and seen something come
@@ -137,19 +139,19 @@ class Settler:
         deadline = began + 2 * CONSISTENCY_DELAY
         while True:
             self._tasks.stop_if_asked()
-            look = self._looker.look()
+            look = self._looker.observe()
             late = self._time.now() >= began + CONSISTENCY_DELAY
-            if isinstance(look, Look) and look.certain and (late or suits(look)):
+            if isinstance(look, Observation) and look.certain and (late or suits(look)):
                 return look
             why = look.why if isinstance(look, NotYet) else "what AWS shows is not certain yet"
             step = self._logbook.state.step
-            self._observer.waits(step, why, self._time.now() - began, 2 * CONSISTENCY_DELAY)
+            self._observer.on_wait(step, why, self._time.now() - began, 2 * CONSISTENCY_DELAY)
             if self._time.now() >= deadline:
                 message = f"AWS could not be read for certain, so nothing was begun: {why}"
                 raise HeldError(message, advice=cli("apply", self._plan.migration))
             self._wait(self._pace())
 
-    def read_for_certain(self, read: Callable[[], T]) -> T:
+    def read_reliably(self, read: Callable[[], T]) -> T:
         """Give what *read* gives, however often AWS cannot be read at first.
 
         Raises:
@@ -166,7 +168,7 @@ class Settler:
         def waits(failed: RetryCallState) -> None:
             why = f"AWS cannot be read: {failed.outcome and failed.outcome.exception()}"
             waited = self._time.now() - began
-            self._observer.waits(self._logbook.state.step, why, waited, limit)
+            self._observer.on_wait(self._logbook.state.step, why, waited, limit)
 
         repeat = Retrying(
             retry=retry_if_exception_type(AwsUnreadableError),
@@ -181,15 +183,15 @@ class Settler:
             # Not what setting out again after a rest may raise: that has advice of its own.
             error = given_up.last_attempt.exception()
             message = f"nothing was begun: AWS cannot be read: {error}"
-            raise HeldError(message, advice=self._logbook.going_on(self._plan)) from error
+            raise HeldError(message, advice=self._logbook.resuming(self._plan)) from error
 
     def _turn(self, step: Step) -> Verdict:
         self._tasks.stop_if_asked()
-        self._holding.take_in()
-        look = self._looker.look()
+        self._holding.poll()
+        look = self._looker.observe()
         if isinstance(look, NotYet):
             return look
-        if unclear := self._adopting.ask(look.reading, blind=self._looker.blind):
+        if unclear := self._adopting.resolve(look.reading, blind=self._looker.blind):
             return unclear
         self._logbook.adopt(look.now.owned.found)
         self._mind_other_hands(step, look)
@@ -197,45 +199,49 @@ class Settler:
         if isinstance(step, SwitchTunnels):
             look = self._flow.watch(look)
         if step.phase is Phase.CUTOVER:
-            self._observer.sees(
-                partial(sight_of, self._plan, look.way, look.now, look.told, self._probing.tallies)
+            self._observer.on_view(
+                partial(
+                    cutover_view, self._plan, look.way, look.now, look.told, self._probing.tallies
+                )
             )
         verdict = step.verify(self._plan, look.way, look.now, look.told)
         if isinstance(verdict, NotYet):
             self._act(step, look)
         return verdict
 
-    def _act(self, step: Step, look: Look) -> None:
+    def _act(self, step: Step, look: Observation) -> None:
         changes: list[AwsChange] = []
         tasks: list[OperatorTask] = []
-        for change in step.apply(self._plan, look.way, look.now, look.told):
+        for change in step.missing_changes(self._plan, look.way, look.now, look.told):
             if isinstance(change, OperatorTask):
                 tasks.append(change)
             else:
                 changes.append(change)
         due = self._patience.due(changes)
         if due:
-            self._logbook.name(*step.undoes(self._plan, look.way, look.now, look.told))
+            self._logbook.name(
+                *step.external_changes_overwritten(self._plan, look.way, look.now, look.told)
+            )
             self._perform(step, due, look)
         for task in tasks:
             self._tasks.hand_out(task, outage=self._may_be_down(step))
 
-    def _perform(self, step: Step, changes: Sequence[AwsChange], look: Look) -> None:
+    def _perform(self, step: Step, changes: Sequence[AwsChange], look: Observation) -> None:
         if step.number in INTERRUPTING and not self._outage:
-            self._holding.mind_absence()  # the look may have taken a night
+            self._holding.check_suspended()  # the look may have taken a night
             self._logbook.write(OutageBegan(self._clock.now(), self._looker.blind))
         if step.phase is Phase.CUTOVER and any(isinstance(c, DetachVpnGateway) for c in changes):
             self._tasks.announce(enabling_task(self._plan, look.way, look.now))
         # All answers are written before the first failure ends the step.
-        done = self._performer.perform(step.number, changes, look.now.owned.newcomers)
+        done = self._performer.execute(step.number, changes, look.now.owned.newcomers)
         # What AWS puts off is no act: asking again every second only makes it put off more.
         self._acted = not all(isinstance(each.outcome, Later | Refused) for each in done)
         self._tried = next(filter(None, map(_unanswered, done)), "")
-        judged = [self._patience.judge(step, each, outage=self._outage) for each in done]
+        judged = [self._patience.decide(step, each, outage=self._outage) for each in done]
         for failure in filter(None, judged):
             raise failure
 
-    def _mind_other_hands(self, step: Step, look: Look) -> None:
+    def _mind_other_hands(self, step: Step, look: Observation) -> None:
         """Stop before the cutover where others undid a change; later leave it alone, and name it.
 
         What became of tags is only named: nothing hangs on them.
@@ -252,7 +258,7 @@ class Settler:
         deeds = sorted(name_of(fact, look.now.value(fact)) for fact in look.now.foreign)
         if deeds:
             message = f"somebody else changed what this run had done: {'; '.join(deeds)}"
-            raise OtherHandError(
+            raise ExternalChangeError(
                 message,
                 step=step.number,
                 outage=False,
@@ -265,7 +271,7 @@ class Settler:
                 self._logbook.write(StepSettled(step.number, step.cleaning))
                 return ()
             case Lost(what):
-                hands = (OtherHand(line) for line in what)
+                hands = (ExternalChange(line) for line in what)
                 self._logbook.write(*hands, StepSettled(step.number, step.cleaning, what))
                 return what
             case Blocked(why, advice):
@@ -297,19 +303,19 @@ class Settler:
         if self._time.now() < limit:
             return False
         self._tasks.stop_if_asked()
-        self._holding.take_in()
+        self._holding.poll()
         return True
 
     def _wait(self, span: timedelta) -> None:
         until = self._clock.now() + span
         while (left := until - self._clock.now()) > timedelta(0):
             self._tasks.stop_if_asked()
-            if self._tasks.listen() or self._holding.heed():
+            if self._tasks.read_confirmations() or self._holding.apply_order():
                 return
             self._clock.sleep(min(left, SLICE))
 
 
-def _unanswered(done: Done) -> str:
+def _unanswered(done: ChangeResult) -> str:
     """Return why AWS has not carried out *done*, or an empty string if it has."""
     match done.outcome:
         case Later(why=why) | InDoubt(why=why):

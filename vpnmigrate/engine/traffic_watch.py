@@ -9,9 +9,9 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from vpnmigrate.engine.observe import Look, Looker
+from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.engine.ports import Probes
-from vpnmigrate.engine.recorder import Logbook
+from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import JournalError
 from vpnmigrate.journal.records import (
     Acceptable,
@@ -26,22 +26,22 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.model.probes import Moment, Tally, missed
-from vpnmigrate.model.snapshot import Green, Word
+from vpnmigrate.model.probes import ProbeEvent, ProbeStats, missed
+from vpnmigrate.model.snapshot import Confirmation, Stability
 from vpnmigrate.steps.traffic import (
     acceptable,
     degraded,
     destinations,
-    holds,
-    seen_again,
-    shortfalls,
+    is_stable,
+    missing_traffic,
+    update_stability,
 )
 
 
-class Probing:
+class ProbeWatch:
     """Lets probes run beside a cutover; ended with the journey, whatever ends it."""
 
-    def __init__(self, plan: Plan, probes: Probes, logbook: Logbook, clock: Clock) -> None:
+    def __init__(self, plan: Plan, probes: Probes, logbook: RunRecorder, clock: Clock) -> None:
         self._plan = plan
         self._probes = probes
         self._logbook = logbook
@@ -73,7 +73,7 @@ class Probing:
         self._sending = True
         earlier = self._logbook.state.probes
         texts = dict.fromkeys((*self._plan.decisions.probes, *earlier))
-        known = (earlier.get(text, Tally(text)) for text in texts)
+        known = (earlier.get(text, ProbeStats(text)) for text in texts)
         self._probes.begin([_unknown(tally) for tally in known])
 
     def take_baseline(self) -> None:
@@ -83,7 +83,7 @@ class Probing:
             self._clock.sleep(SLICE)
         tallies = self._probes.tallies()
         if tallies:
-            self._write(Moment.BEFORE, tallies)
+            self._write(ProbeEvent.BEFORE, tallies)
             self._probes.forget_counts()
 
     def watch(self) -> None:
@@ -96,7 +96,7 @@ class Probing:
         ]
         if news:
             self._last = now
-            self._write(Moment.NEWS, tuple(news))
+            self._write(ProbeEvent.NEWS, tuple(news))
 
     def end(self) -> None:
         """Send no more, and write the totals down if there is a cutover that they are about."""
@@ -104,10 +104,10 @@ class Probing:
         self._probes.end()
         self._sending = False
         if tallies and self._logbook.cutover_is_open:
-            self._write(Moment.END, tallies)
+            self._write(ProbeEvent.END, tallies)
 
     @property
-    def tallies(self) -> tuple[Tally, ...]:
+    def tallies(self) -> tuple[ProbeStats, ...]:
         """How each probe stands now."""
         return self._probes.tallies()
 
@@ -120,37 +120,39 @@ class Probing:
             return ()
         return missed(self.tallies, self._logbook.state.proven_probes)
 
-    def _write(self, moment: Moment, tallies: tuple[Tally, ...]) -> None:
+    def _write(self, moment: ProbeEvent, tallies: tuple[ProbeStats, ...]) -> None:
         self._written |= {tally.probe: _standing(tally) for tally in tallies}
         self._logbook.write(Probed(moment, tallies))
 
 
-class Flow:
+class TrafficWatch:
     """Watches, look by look, whether the joining side lacks anything, and ends the outage."""
 
-    def __init__(self, plan: Plan, logbook: Logbook, looker: Looker, probing: Probing) -> None:
+    def __init__(
+        self, plan: Plan, logbook: RunRecorder, looker: StateReader, probing: ProbeWatch
+    ) -> None:
         self._plan = plan
         self._logbook = logbook
         self._looker = looker
         self._probing = probing
-        self._green: Green | None = None
+        self._green: Stability | None = None
         self._held = False
         self._disabled = False
         self._short: frozenset[VpnConnectionId] = frozenset()
         self._short_since: datetime | None = None
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin to count afresh."""
         self._green = None
         self._held = False
         self._short = frozenset()
 
-    def watch(self, look: Look) -> Look:
+    def watch(self, look: Observation) -> Observation:
         """Take *look* into account, and give it with what the journal says after that."""
         self._begin_again_after_old_tunnels(look)
         told = replace(look.told, green=self._green, unanswered=self._probing.unanswered())
-        lacking = shortfalls(self._plan, look.way, look.now, told)
-        self._green = seen_again(self._plan, look.way, look.now, told, lacking=bool(lacking))
+        lacking = missing_traffic(self._plan, look.way, look.now, told)
+        self._green = update_stability(self._plan, look.way, look.now, told, lacking=bool(lacking))
         look = replace(look, told=replace(told, green=self._green))
         verified = look.told.verified is not None
         self._offer(look)
@@ -159,16 +161,17 @@ class Flow:
                 self._logbook.write(Flapped(lacking[0]))
             self._held = False
             return look
-        if not holds(self._plan, look.way, look.now, look.told):
+        if not is_stable(self._plan, look.way, look.now, look.told):
             return look
         self._held = True
         self._logbook.write(*(() if verified else self._verified(look)), *self._tunnels(look))
         unanswered = look.told.unanswered
         return replace(
-            look, told=replace(self._looker.told(), green=self._green, unanswered=unanswered)
+            look,
+            told=replace(self._looker.journal_facts(), green=self._green, unanswered=unanswered),
         )
 
-    def _offer(self, look: Look) -> None:
+    def _offer(self, look: Observation) -> None:
         """Write down what somebody may accept, once that has been all that is lacking for a while.
 
         As long as green would have to hold: the second tunnel may come up right after the first.
@@ -182,14 +185,14 @@ class Flow:
         if short != offered and (held or not short):
             self._logbook.write(Acceptable(found))
 
-    def _begin_again_after_old_tunnels(self, look: Look) -> None:
+    def _begin_again_after_old_tunnels(self, look: Observation) -> None:
         """Ask for green anew once the old tunnels are off: a person may have hit the wrong ones."""
-        disabled = Word.OLD_TUNNELS_DISABLED in look.told.words
+        disabled = Confirmation.OLD_TUNNELS_DISABLED in look.told.words
         if disabled and not self._disabled:
-            self.forget()
+            self.reset()
         self._disabled = disabled
 
-    def _verified(self, look: Look) -> tuple[Record, ...]:
+    def _verified(self, look: Observation) -> tuple[Record, ...]:
         green, state = self._green, self._logbook.state
         if green is None or green.since is None:
             message = "green that holds has a beginning"
@@ -202,7 +205,7 @@ class Flow:
         ended = OutageEnded(since, since - state.outage_since, state.outage_earlier)
         return (TrafficVerified(since), ended, *notes)
 
-    def _tunnels(self, look: Look) -> tuple[Record, ...]:
+    def _tunnels(self, look: Observation) -> tuple[Record, ...]:
         few = degraded(self._plan, look.way, look.now, look.told)
         return () if few == self._logbook.state.degraded else (Degraded(few),)
 
@@ -219,10 +222,10 @@ QUIET = timedelta(seconds=5)
 class NoProbes:
     """Nothing is sent, and so nothing asked for."""
 
-    def begin(self, known: Iterable[Tally]) -> None:
+    def begin(self, known: Iterable[ProbeStats]) -> None:
         pass
 
-    def tallies(self) -> tuple[Tally, ...]:
+    def tallies(self) -> tuple[ProbeStats, ...]:
         return ()
 
     def forget_counts(self) -> None:
@@ -235,11 +238,11 @@ class NoProbes:
 _NEW = (None, "")
 
 
-def _standing(tally: Tally) -> tuple[bool | None, str]:
+def _standing(tally: ProbeStats) -> tuple[bool | None, str]:
     return tally.works, tally.halted
 
 
-def _unknown(tally: Tally) -> Tally:
-    return Tally(
+def _unknown(tally: ProbeStats) -> ProbeStats:
+    return ProbeStats(
         tally.probe, tally.sent, tally.lost, first_loss=tally.first_loss, last_loss=tally.last_loss
     )

@@ -4,20 +4,25 @@ Records are folded into one state, from which a run resumes and the next command
 Begin with ``records``, then ``state`` and ``replay``.
 """
 
-from vpnmigrate.journal.next_command import accepting, going_on, next_command, word_meant
+from vpnmigrate.journal.next_command import (
+    accept_command,
+    confirmation_for_step,
+    next_command,
+    resume_command,
+)
 from vpnmigrate.journal.replay import replay
-from vpnmigrate.journal.state import Adoption, Intent, Order, RunState, Traffic, Wish
+from vpnmigrate.journal.state import Adoption, Hold, Intent, OperatorOrder, RunState, Traffic
 
 __all__ = [
     "Adoption",
+    "Hold",
     "Intent",
-    "Order",
+    "OperatorOrder",
     "RunState",
     "Traffic",
-    "Wish",
-    "accepting",
-    "going_on",
+    "accept_command",
+    "confirmation_for_step",
     "next_command",
     "replay",
-    "word_meant",
+    "resume_command",
 ]

@@ -3,7 +3,7 @@
 The first line carries the hash of the migration id, so that a journal belongs to one run.  A chain
 shows that a line was altered, lost, added or moved, by accident or by an editor.  It is no
 signature, and by itself it shows neither that whole lines are missing at the end nor that the last
-one was altered: a ``Mark`` beside it does.
+one was altered: a ``CallTags`` beside it does.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Written(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 @dataclass(frozen=True)
-class Contents:
+class JournalContents:
     """A journal that was read."""
 
     entries: tuple[Entry, ...]
@@ -63,7 +63,7 @@ class Contents:
 
 
 @dataclass(frozen=True)
-class Mark:
+class JournalHead:
     """How far a journal was acknowledged: its first *lines* lines, up to the one with *hash*."""
 
     lines: int
@@ -100,9 +100,9 @@ def read_chain(
     text: bytes,
     migration: str,
     name: str = "the journal",
-    mark: Mark | None = None,
+    mark: JournalHead | None = None,
     most: int | None = None,
-) -> Contents:
+) -> JournalContents:
     """Read and verify a whole journal; *name* is what messages call it.
 
     With *mark*, nothing that was acknowledged counts as a line that was never finished.  No more
@@ -133,7 +133,7 @@ def read_chain(
         raise _damaged(name, mark.lines, "it is not the line that was acknowledged")
     # Only now is a record that cannot be read another program's, and not an altered one.
     entries = (_entry(line, n, name) for n, line in enumerate(_lines(text, end, most), start=1))
-    return Contents(tuple(entries), head, len(text) - len(rest), rest)
+    return JournalContents(tuple(entries), head, len(text) - len(rest), rest)
 
 
 def _end_of_lines(text: bytes, name: str) -> tuple[int, bytes]:
@@ -205,7 +205,7 @@ def _broken(name: str, number: int, *, intact: bool) -> JournalDamagedError:
     return _damaged(name, number, f"it was altered, or does not follow line {number - 1}")
 
 
-def _missing(name: str, found: int, mark: Mark) -> JournalDamagedError:
+def _missing(name: str, found: int, mark: JournalHead) -> JournalDamagedError:
     if not found:
         return _damaged(name, 1, f"it is gone, with all its {mark.lines} lines")
     lost = mark.lines - found

@@ -29,20 +29,20 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.journal.replay import replay
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
-from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused, TrialOutcome
 from vpnmigrate.model.ec2 import Role, VpnConnectionId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep, connection_role
 
 
 @dataclass(frozen=True)
-class Call:
+class MutatingCall:
     """A call that alters AWS, as it was written down before and after it was sent."""
 
     at: datetime
     """When its intent was durable; it was sent right after."""
     step: int
     change: Change
-    outcome: Outcome | None = None
+    outcome: TrialOutcome | None = None
     """None where the process died before it could write down what became of it."""
     answered: datetime | None = None
 
@@ -57,7 +57,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Down:
+class OutagePeriod:
     """One outage as the control plane saw it: first interrupting call to traffic seen to flow."""
 
     since: datetime
@@ -71,7 +71,7 @@ class Down:
 
 
 @dataclass(frozen=True)
-class Voice:
+class PersonEntry:
     """An entry in which a person is named."""
 
     seq: int
@@ -81,7 +81,7 @@ class Voice:
 
 
 @dataclass(frozen=True)
-class Kept:
+class PlanAdherence:
     """How a step of a journey kept to the plan: kinds of change, and how many of each."""
 
     number: int
@@ -95,7 +95,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Journey:
+class RunAttempt:
     """One way that the run took, from setting out until its end or the next setting out."""
 
     direction: Direction
@@ -103,16 +103,16 @@ class Journey:
     began: datetime
     ended: datetime
     finished: bool
-    steps: tuple[Kept, ...]
+    steps: tuple[PlanAdherence, ...]
 
 
-def calls_of(entries: Iterable[Entry]) -> tuple[Call, ...]:
+def calls_of(entries: Iterable[Entry]) -> tuple[MutatingCall, ...]:
     """Give every call in the order of their intents; tasks of people are none."""
-    calls: dict[int, Call] = {}
+    calls: dict[int, MutatingCall] = {}
     for entry in entries:
         match entry.record:
             case Intended(intent=number, step=step, change=change) if change.call:
-                calls[number] = Call(entry.wall, step, change)
+                calls[number] = MutatingCall(entry.wall, step, change)
             case Answered(intent=number, outcome=outcome) if number in calls:
                 calls[number] = replace(calls[number], outcome=outcome, answered=entry.wall)
             case _:
@@ -120,9 +120,9 @@ def calls_of(entries: Iterable[Entry]) -> tuple[Call, ...]:
     return tuple(calls.values())
 
 
-def outages_of(entries: Sequence[Entry]) -> tuple[Down, ...]:
+def outages_of(entries: Sequence[Entry]) -> tuple[OutagePeriod, ...]:
     """Give every outage, oldest first; one that AWS refused to begin has been none."""
-    found: list[Down] = []
+    found: list[OutagePeriod] = []
     direction = Direction.FORWARD
     state = RunState()
     for entry in entries:
@@ -133,13 +133,17 @@ def outages_of(entries: Sequence[Entry]) -> tuple[Down, ...]:
             case OutageBegan(since=since, earlier=earlier) if not (found and not found[-1].over):
                 lasted = entries[-1].at - since
                 found.append(
-                    Down(since + entry.ahead, direction, lasted, over=False, earlier=earlier)
+                    OutagePeriod(
+                        since + entry.ahead, direction, lasted, over=False, earlier=earlier
+                    )
                 )
             case OutageEnded(lasted=lasted) if found and not found[-1].over:
                 found[-1] = replace(found[-1], lasted=lasted, over=True)
             case OutageEnded(at=at, lasted=lasted, earlier=earlier):
                 found.append(
-                    Down(at + entry.ahead - lasted, direction, lasted, over=True, earlier=earlier)
+                    OutagePeriod(
+                        at + entry.ahead - lasted, direction, lasted, over=True, earlier=earlier
+                    )
                 )
             case Answered() if found and not found[-1].over and not state.outage_open:
                 found.pop()
@@ -148,10 +152,10 @@ def outages_of(entries: Sequence[Entry]) -> tuple[Down, ...]:
     return tuple(found)
 
 
-def voices_of(entries: Iterable[Entry]) -> tuple[Voice, ...]:
+def person_entries(entries: Iterable[Entry]) -> tuple[PersonEntry, ...]:
     """Give every entry in which a person speaks, whatever they say."""
     return tuple(
-        Voice(entry.seq, entry.wall, who, getattr(entry.record, "host", ""))
+        PersonEntry(entry.seq, entry.wall, who, getattr(entry.record, "host", ""))
         for entry in entries
         if (who := getattr(entry.record, "who", ""))
     )
@@ -171,7 +175,7 @@ def plans_of(entries: Iterable[Entry]) -> tuple[tuple[int, str], ...]:
     )
 
 
-def journeys_of(plan: Plan, entries: Sequence[Entry]) -> tuple[Journey, ...]:
+def journeys_of(plan: Plan, entries: Sequence[Entry]) -> tuple[RunAttempt, ...]:
     """Give every journey with how it kept to *plan*, whose way back begins after step 10."""
     planned = {
         Direction.FORWARD: plan.forward,
@@ -247,21 +251,21 @@ def _legs(entries: Sequence[Entry]) -> Iterator[tuple[DirectionTaken, Sequence[E
 
 def _journey(
     set_out: DirectionTaken, leg: Sequence[Entry], planned: Sequence[PlannedStep]
-) -> Journey:
+) -> RunAttempt:
     due: dict[int, Counter[str]] = {}
     for step in planned:
         due.setdefault(step.number, Counter()).update(_kind(c) for c in step.changes)
     made = _made(leg)
     # Hooks end after what they were told of, and the next process opens the journal any day.
     last = [entry for entry in leg if not isinstance(entry.record, HookRan | Opened)][-1]
-    return Journey(
+    return RunAttempt(
         set_out.direction,
         set_out.attempt,
         began=leg[0].wall,
         ended=leg[0].wall + (last.at - leg[0].at),
         finished=any(isinstance(entry.record, Finished) for entry in leg),
         steps=tuple(
-            Kept(number, due.get(number, Counter()), made.get(number, Counter()))
+            PlanAdherence(number, due.get(number, Counter()), made.get(number, Counter()))
             for number in sorted(due.keys() | made.keys())
         ),
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from vpnmigrate.commands import Command, cli, options
-from vpnmigrate.journal.state import RunState, RunStatus, Wish
+from vpnmigrate.journal.state import Hold, RunState, RunStatus
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import LAST_OF_PREPARE, Direction
-from vpnmigrate.model.snapshot import Shortage, Word
+from vpnmigrate.model.snapshot import Confirmation, Shortage
 
 
 def next_command(
@@ -31,13 +31,13 @@ def next_command(
             return cli("apply", run)
         case _:
             pass
-    on = going_on(state, run, confirm)
+    on = resume_command(state, run, confirm)
     if state.order is not None:
         lift = cli("continue", run)
         match state.order.wish:
-            case Wish.ABORTED:
+            case Hold.ABORTED:
                 return cli("rollback", run)
-            case Wish.PAUSED:
+            case Hold.PAUSED:
                 return lift if alive else lift.and_then(on)
     if not isinstance(state.task, AskOperator):
         return on
@@ -45,7 +45,7 @@ def next_command(
     return done if alive else done.and_then(on)
 
 
-def going_on(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> Command:
+def resume_command(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> Command:
     """Return the command that resumes the direction that was taken."""
     match state.direction:
         case Direction.BACK:
@@ -56,7 +56,7 @@ def going_on(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> C
             return cli("apply", run, *(("--until", "cutover") if _stages(state) else ()))
 
 
-def accepting(what: Iterable[Shortage], run: str) -> Command | None:
+def accept_command(what: Iterable[Shortage], run: str) -> Command | None:
     """Return the command that accepts *what*; None for nothing."""
     named = options("--accept-degraded", (each.connection for each in what))
     return cli("continue", run, *named, "--reason", "TEXT") if named else None
@@ -71,21 +71,21 @@ def _finalize(run: str, confirm: Sequence[VpnConnectionId]) -> Command:
     return cli("finalize", run, *options("--confirm", confirm))
 
 
-def word_meant(step: int, state: RunState) -> Word | None:
+def confirmation_for_step(step: int, state: RunState) -> Confirmation | None:
     """Give the word that "step *step* is done" stands for where the run is, or None for none.
 
     Step 10 asks twice on the way forward, and something else on the way back.
     """
     match state.direction, step:
         case Direction.FORWARD, 5:
-            return Word.DEVICES_CONFIGURED
+            return Confirmation.DEVICES_CONFIGURED
         case Direction.FORWARD, 6:
-            return Word.TEST_PASSED
+            return Confirmation.TEST_PASSED
         case Direction.FORWARD, 10 if state.told.verified is None:
-            return Word.NEW_TUNNELS_ENABLED
+            return Confirmation.NEW_TUNNELS_ENABLED
         case Direction.FORWARD, 10:
-            return Word.OLD_TUNNELS_DISABLED
+            return Confirmation.OLD_TUNNELS_DISABLED
         case Direction.BACK, 10:
-            return Word.TUNNELS_RETURNED
+            return Confirmation.TUNNELS_RETURNED
         case _:
             return None

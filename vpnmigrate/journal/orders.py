@@ -15,79 +15,79 @@ from vpnmigrate.journal.records import (
     Accepted,
     Confirmed,
     Continued,
-    Declined,
     Entry,
+    OrderDeclined,
+    OrderVerb,
     Paused,
     Record,
-    Verb,
 )
-from vpnmigrate.journal.state import Order, RunState, Wish
+from vpnmigrate.journal.state import Hold, OperatorOrder, RunState
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
 
-Bare = Literal[Verb.PAUSE, Verb.CONTINUE, Verb.ABORT, Verb.CONFIRM]
+Bare = Literal[OrderVerb.PAUSE, OrderVerb.CONTINUE, OrderVerb.ABORT, OrderVerb.CONFIRM]
 """The orders that say nothing but themselves."""
 
 
 @dataclass(frozen=True)
-class Rest:
+class Pause:
     """Start nothing new, and wait here until the order is lifted."""
 
-    order: Order
+    order: OperatorOrder
 
 
 @dataclass(frozen=True)
-class Stop:
+class StopRun:
     """End the process; traffic is untouched."""
 
-    order: Order
+    order: OperatorOrder
 
 
 @dataclass(frozen=True)
-class TurnBack:
+class RollBack:
     """Bring back what was there before."""
 
-    order: Order
+    order: OperatorOrder
 
 
-def heed(state: RunState, *, cutover_open: bool) -> Rest | Stop | TurnBack | None:
+def apply_order(state: RunState, *, cutover_open: bool) -> Pause | StopRun | RollBack | None:
     """Give what the order in force asks of the process at a safe point; None for nothing.
 
     *cutover_open* tells that a cutover was begun which no way back has undone.
     """
     match state.order:
-        case Order(wish=Wish.PAUSED) as order if not traffic_hangs(state):
-            return Rest(order)
-        case Order(wish=Wish.ABORTED) as order:
-            return TurnBack(order) if cutover_open else Stop(order)
+        case OperatorOrder(wish=Hold.PAUSED) as order if not pause_extends_outage(state):
+            return Pause(order)
+        case OperatorOrder(wish=Hold.ABORTED) as order:
+            return RollBack(order) if cutover_open else StopRun(order)
         case _:
             return None
 
 
-def traffic_hangs(state: RunState) -> bool:
+def pause_extends_outage(state: RunState) -> bool:
     """Tell whether traffic is down, or may be before this process makes another look."""
     cutting = FIRST_OF_CUTOVER <= state.step <= LAST_OF_CUTOVER and not state.cleaning
     return state.outage_open or (cutting and not state.finished and state.told.verified is None)
 
 
-def why_not(verb: Verb, state: RunState) -> str:
+def refusal_reason(verb: OrderVerb, state: RunState) -> str:
     """Say why *verb* cannot be heeded where the run stands; empty if it can."""
     match verb:
-        case Verb.PAUSE:
+        case OrderVerb.PAUSE:
             return _why_no_pause(state)
-        case Verb.CONTINUE:
+        case OrderVerb.CONTINUE:
             return _why_no_continue(state)
-        case Verb.ABORT:
+        case OrderVerb.ABORT:
             return _why_no_abort(state)
-        case Verb.CONFIRM:
+        case OrderVerb.CONFIRM:
             return _why_no_confirmation(state)
-        case Verb.ACCEPT:
+        case OrderVerb.ACCEPT:
             return _why_no_acceptance(state)
 
 
 def _why_no_acceptance(state: RunState) -> str:
     if state.direction is Direction.BACK:
         return "it goes back, and there one tunnel will do"
-    if state.order is not None and state.order.wish is Wish.ABORTED:
+    if state.order is not None and state.order.wish is Hold.ABORTED:
         return f"it is {state.order}"
     if not state.acceptable:
         return (
@@ -103,7 +103,7 @@ def _why_no_confirmation(state: RunState) -> str:
         return f"it is too late, because the run {gone} back"
     if state.armed is None:
         return "nobody waits for that: no apply --confirm-within is open"
-    if state.order is not None and state.order.wish is Wish.ABORTED:
+    if state.order is not None and state.order.wish is Hold.ABORTED:
         return f"it is too late, because the run is {state.order}"
     if state.unconfirmed_since is None:
         return "traffic has not been verified yet, so there is nothing to confirm"
@@ -119,9 +119,9 @@ def _why_no_continue(state: RunState) -> str:
 def _why_no_pause(state: RunState) -> str:
     if state.finished:
         return f"it is {state.status}, so nothing goes on that could rest"
-    if state.order is not None and state.order.wish is Wish.ABORTED:
+    if state.order is not None and state.order.wish is Hold.ABORTED:
         return f"it is {state.order}"
-    if traffic_hangs(state):
+    if pause_extends_outage(state):
         return "traffic hangs on this cutover, and a pause would only keep it down"
     return ""
 
@@ -143,16 +143,16 @@ CONFIRMED_AFTER_ALL = "somebody has confirmed after all"
 
 def answer(verb: Bare, state: RunState, who: str, host: str, message: str) -> Record:
     """Give what the journal says of an order that arrives in *state* as *message*."""
-    if why := why_not(verb, state):
-        return Declined(verb, why, who, host, message)
+    if why := refusal_reason(verb, state):
+        return OrderDeclined(verb, why, who, host, message)
     match verb:
-        case Verb.PAUSE:
+        case OrderVerb.PAUSE:
             return Paused(who, host, message)
-        case Verb.CONTINUE:
+        case OrderVerb.CONTINUE:
             return Continued(who, host, message)
-        case Verb.ABORT:
+        case OrderVerb.ABORT:
             return AbortAsked(who, host, message)
-        case Verb.CONFIRM:
+        case OrderVerb.CONFIRM:
             return Confirmed(who, host, message)
 
 
@@ -160,9 +160,9 @@ def acceptance(
     named: Sequence[str], state: RunState, reason: str, who: str, host: str, message: str
 ) -> tuple[Record, ...]:
     """Give what the journal says when somebody accepts the shortage of *named* connections."""
-    why = why_not(Verb.ACCEPT, state) or _stray(named, state)
+    why = refusal_reason(OrderVerb.ACCEPT, state) or _stray(named, state)
     if why:
-        return (Declined(Verb.ACCEPT, why, who, host, message),)
+        return (OrderDeclined(OrderVerb.ACCEPT, why, who, host, message),)
     return tuple(
         Accepted(each, reason, who, host, message)
         for each in state.acceptable

@@ -14,13 +14,13 @@ from msgspec import Struct
 from vpnmigrate.commands import Invocation
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import Change
-from vpnmigrate.model.changes.base import Outcome
+from vpnmigrate.model.changes.base import TrialOutcome
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import MigrationId, Role, RouteTableId, VpnConnectionId
-from vpnmigrate.model.gates import Gate, Milestone, Seen
+from vpnmigrate.model.gates import Gate, GateResult, Milestone
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.probes import Moment, Tally
-from vpnmigrate.model.snapshot import Shortage, Word
+from vpnmigrate.model.probes import ProbeEvent, ProbeStats
+from vpnmigrate.model.snapshot import Confirmation, Shortage
 
 JOURNAL_FORMAT = 2
 """Format 1 was never released."""
@@ -124,7 +124,7 @@ class Answered(_Record, frozen=True, tag="answered"):
     """What became of an intent."""
 
     intent: int
-    outcome: Outcome
+    outcome: TrialOutcome
 
 
 class Adopted(_Record, frozen=True, tag="adopted"):
@@ -143,10 +143,10 @@ class AdoptionAsked(_Record, frozen=True, tag="adoption-asked"):
     refused: tuple[str, ...] = ()
 
 
-class Spoken(_Record, frozen=True, tag="spoken"):
+class OperatorConfirmed(_Record, frozen=True, tag="spoken"):
     """A person, or the test command, gave a word."""
 
-    word: Word
+    word: Confirmation
     who: str
     host: str
     message: str = ""
@@ -163,7 +163,7 @@ class GatesSeen(_Record, frozen=True, tag="gates-seen"):
     """Every gate before a milestone was asked."""
 
     before: Milestone
-    gates: tuple[Seen, ...]
+    gates: tuple[GateResult, ...]
     operator: str = ""
     """Whom AWS knew the asking process as; empty where it was not asked."""
 
@@ -186,7 +186,7 @@ class BaselineTaken(_Record, frozen=True, tag="baseline-taken"):
     propagated: dict[RouteTableId, tuple[str, ...]]
 
 
-class DecideBy(_Record, frozen=True, tag="decide-by"):
+class DeadlineSet(_Record, frozen=True, tag="decide-by"):
     """The back-out deadline: a cutover that is not verified at ``at`` has to turn round."""
 
     at: datetime
@@ -240,11 +240,11 @@ class Degraded(_Record, frozen=True, tag="degraded"):
 class Probed(_Record, frozen=True, tag="probed"):
     """What became of probes since step 7; before that, whether they work."""
 
-    moment: Moment
-    tallies: tuple[Tally, ...]
+    moment: ProbeEvent
+    tallies: tuple[ProbeStats, ...]
 
 
-class OtherHand(_Record, frozen=True, tag="other-hand"):
+class ExternalChange(_Record, frozen=True, tag="other-hand"):
     """Somebody else undid or altered what we did; it is left alone."""
 
     what: str
@@ -329,7 +329,7 @@ class AbortAsked(_Record, frozen=True, tag="abort-asked"):
     message: str = ""
 
 
-class ConfirmWished(_Record, frozen=True, tag="confirm-wished"):
+class ConfirmRequested(_Record, frozen=True, tag="confirm-wished"):
     """Somebody wants the cutover of this attempt to be confirmed within a time; None takes it back.
 
     It holds until the cutover arms it, whichever process comes there.
@@ -363,7 +363,7 @@ class Confirmed(_Record, frozen=True, tag="confirmed"):
     message: str = ""
 
 
-class Verb(StrEnum):
+class OrderVerb(StrEnum):
     """What a person can tell a run from another terminal, besides that a task is done."""
 
     PAUSE = "pause"
@@ -373,10 +373,10 @@ class Verb(StrEnum):
     ACCEPT = "accept"
 
 
-class Declined(_Record, frozen=True, tag="declined"):
+class OrderDeclined(_Record, frozen=True, tag="declined"):
     """Somebody told the run something that cannot be heeded where it stands."""
 
-    verb: Verb
+    verb: OrderVerb
     why: str
     who: str
     host: str
@@ -403,11 +403,11 @@ Ordered = (
     Paused
     | Continued
     | AbortAsked
-    | ConfirmWished
+    | ConfirmRequested
     | WatchdogMissed
     | Armed
     | Confirmed
-    | Declined
+    | OrderDeclined
     | Acceptable
     | Accepted
 )
@@ -423,13 +423,13 @@ Record = (
     | Answered
     | Adopted
     | AdoptionAsked
-    | Spoken
+    | OperatorConfirmed
     | Ordered
     | Approved
     | GatesSeen
     | Forced
     | BaselineTaken
-    | DecideBy
+    | DeadlineSet
     | DeadlinePassed
     | OutageBegan
     | OutageEnded
@@ -437,7 +437,7 @@ Record = (
     | Flapped
     | Degraded
     | Probed
-    | OtherHand
+    | ExternalChange
     | Noted
     | ClockMoved
     | HookRan

@@ -23,14 +23,14 @@ from vpnmigrate.journal.records import (
     BaselineTaken,
     ClockMoved,
     Confirmed,
-    ConfirmWished,
+    ConfirmRequested,
     Continued,
     DeadlinePassed,
-    DecideBy,
-    Declined,
+    DeadlineSet,
     Degraded,
     DirectionTaken,
     Entry,
+    ExternalChange,
     Failed,
     FinalizeRequested,
     Finished,
@@ -44,14 +44,14 @@ from vpnmigrate.journal.records import (
     JournalLost,
     Noted,
     Opened,
-    OtherHand,
+    OperatorConfirmed,
+    OrderDeclined,
     OutageBegan,
     OutageEnded,
     Paused,
     Probed,
     Replanned,
     RunNote,
-    Spoken,
     StepBegun,
     StepSettled,
     TakenOver,
@@ -61,19 +61,19 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.journal.state import (
     Adoption,
     Deadline,
+    Hold,
     Intent,
-    Order,
+    OperatorOrder,
     RunState,
     RunStatus,
     Traffic,
-    Wish,
     may_follow,
 )
 from vpnmigrate.model.changes import ArchiveConfiguration, DetachVpnGateway, DisablePropagation
-from vpnmigrate.model.changes.base import Outcome, Performed
+from vpnmigrate.model.changes.base import Performed, TrialOutcome
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
-from vpnmigrate.model.probes import Moment, Tally
-from vpnmigrate.model.snapshot import Baseline, Told
+from vpnmigrate.model.probes import ProbeEvent, ProbeStats
+from vpnmigrate.model.snapshot import Baseline, JournalFacts
 
 CLAIM = 1
 SWAP = 8
@@ -89,7 +89,7 @@ def replay(entries: Iterable[Entry], start: RunState | None = None) -> RunState:
 
 def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  one case per record
     if isinstance(entry.record, Wanted):
-        return wanted(state, entry.record, entry.wall)
+        return apply_operator_record(state, entry.record, entry.wall)
     match entry.record:
         case Opened() as opened:
             return replace(
@@ -127,13 +127,13 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(state, adopted=(*state.adopted, adoption))
         case AdoptionAsked(refused=refused):
             return replace(state, adoption_asked=True, refused=_with(state.refused, *refused))
-        case Spoken(word):
-            return informed(state, words={**state.told.words, word: entry.at})
+        case OperatorConfirmed(word):
+            return with_facts(state, words={**state.told.words, word: entry.at})
         case BaselineTaken() as taken:
             propagated = {table: frozenset(found) for table, found in taken.propagated.items()}
-            return informed(state, baseline=Baseline(taken.taken, taken.tunnels_up, propagated))
+            return with_facts(state, baseline=Baseline(taken.taken, taken.tunnels_up, propagated))
         case TrafficVerified() as verified:
-            return unconfirmed(traffic(state, verified), entry.at)
+            return start_confirm_timer(traffic(state, verified), entry.at)
         case OutageBegan() | OutageEnded() as about:
             return _shown(state, traffic(state, about), entry)
         case Approved(approval):
@@ -148,7 +148,7 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
             return replace(state, degraded=what)
         case Probed() as probed:
             return probes_after(state, probed)
-        case OtherHand(what):
+        case ExternalChange(what):
             return replace(state, other_hands=_with(state.other_hands, what))
         case HookRan(moment, fault=fault):
             told = (f"the hook of {moment} {fault}",) if fault else ()
@@ -195,7 +195,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             attempt_since=entry.at,
             settled=frozenset(),
             cutover_begun=False,
-            told=Told(files=state.told.files),
+            told=JournalFacts(files=state.told.files),
             probes={},
             probes_forward={},
             proven_probes=frozenset(),
@@ -205,7 +205,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
     elif taken.direction is not state.direction or state.finished:
         # Nothing moves while the old side is deleted: what was verified still is.
         if taken.direction is not Direction.RETIRE:
-            state = informed(state, verified=None)
+            state = with_facts(state, verified=None)
         if state.direction is None:
             # A way back as the first thing a journal knows: what it leads back from is lost.
             state = replace(state, traffic=Traffic.UNKNOWN)
@@ -221,14 +221,14 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             degraded=(),
             acceptable=(),
         )
-        state = counted_anew(state, taken)
+        state = reset_probe_counts(state, taken)
     if taken.direction is not Direction.RETIRE:
         state = replace(state, delete_old_gateway=False)
     if taken.direction is Direction.BACK:
         # Connectivity first: whoever goes back goes over a pause, and does what an abort asks.
         state = replace(state, order=None)
     if taken.direction is Direction.BACK or taken.attempt != state.attempt:
-        state = unwanted(state)
+        state = clear_operator_state(state)
     return _working(
         replace(
             state,
@@ -302,7 +302,7 @@ def _settled(state: RunState, settled: StepSettled) -> RunState:
     )
 
 
-def _answered(state: RunState, number: int, outcome: Outcome, at: datetime) -> RunState:
+def _answered(state: RunState, number: int, outcome: TrialOutcome, at: datetime) -> RunState:
     index = _index_of(number, state)
     if index is None:
         return _puzzled(state, f"intent {number} was answered and never written")
@@ -310,8 +310,8 @@ def _answered(state: RunState, number: int, outcome: Outcome, at: datetime) -> R
     answered = replace(asked, outcome=outcome, answered=at)
     state = replace(state, intents=(*state.intents[:index], answered, *state.intents[index + 1 :]))
     if isinstance(asked.change, ArchiveConfiguration) and isinstance(outcome, Performed):
-        state = informed(state, files={**state.told.files, **outcome.files})
-    return calmed(state)
+        state = with_facts(state, files={**state.told.files, **outcome.files})
+    return cancel_outage(state)
 
 
 def _index_of(number: int, state: RunState) -> int | None:
@@ -342,30 +342,30 @@ Wanted = (
     Paused
     | Continued
     | AbortAsked
-    | Declined
-    | ConfirmWished
+    | OrderDeclined
+    | ConfirmRequested
     | Armed
     | WatchdogMissed
     | Confirmed
-    | DecideBy
+    | DeadlineSet
     | DeadlinePassed
     | Acceptable
     | Accepted
 )
 
 
-def wanted(state: RunState, record: Wanted, at: datetime) -> RunState:
+def apply_operator_record(state: RunState, record: Wanted, at: datetime) -> RunState:
     """Put what *record* says in force; the first pause counts, and an abort is more than one."""
     match record:
         case Paused(who, host):
-            return replace(state, order=state.order or Order(Wish.PAUSED, who, host, at))
+            return replace(state, order=state.order or OperatorOrder(Hold.PAUSED, who, host, at))
         case AbortAsked(who, host):
-            return replace(_decided(state), order=Order(Wish.ABORTED, who, host, at))
+            return replace(_decided(state), order=OperatorOrder(Hold.ABORTED, who, host, at))
         case Continued():
             return replace(_decided(state), order=None)
-        case Declined() | WatchdogMissed():
+        case OrderDeclined() | WatchdogMissed():
             return state
-        case ConfirmWished(within):
+        case ConfirmRequested(within):
             return replace(state, confirm_within=within)
         case Armed():
             # Another watchdog, where nobody was on watch: the time to confirm begins anew.
@@ -377,7 +377,7 @@ def wanted(state: RunState, record: Wanted, at: datetime) -> RunState:
             return replace(state, acceptable=what)
         case Accepted() as accepted:
             return _accepted(state, accepted)
-        case DecideBy(by):
+        case DeadlineSet(by):
             return replace(state, deadline=Deadline(by))
         case DeadlinePassed(by, asks):
             return replace(state, deadline=Deadline(by, passed=True, asks=asks))
@@ -387,7 +387,7 @@ def _accepted(state: RunState, accepted: Accepted) -> RunState:
     """Ask for one tunnel of that connection only, for as long as this attempt lasts."""
     old = accepted.what.replaces
     return replace(
-        informed(state, accepted=state.told.accepted | {old}),
+        with_facts(state, accepted=state.told.accepted | {old}),
         acceptable=tuple(each for each in state.acceptable if each.replaces != old),
         accepted=(*state.accepted, accepted),
     )
@@ -400,19 +400,19 @@ def _decided(state: RunState) -> RunState:
     return replace(state, deadline=replace(state.deadline, asks=False))
 
 
-def unconfirmed(state: RunState, at: datetime) -> RunState:
+def start_confirm_timer(state: RunState, at: datetime) -> RunState:
     """Begin to wait for somebody to confirm, from the moment that the journal first says green."""
     if state.armed is None or state.unconfirmed_since is not None:
         return state
     return replace(state, unconfirmed_since=at)
 
 
-def unwanted(state: RunState) -> RunState:
+def clear_operator_state(state: RunState) -> RunState:
     """Forget what was wanted of a cutover that is not to be, or not this one."""
     return replace(state, deadline=None, confirm_within=None, armed=None, unconfirmed_since=None)
 
 
-def counted_anew(state: RunState, taken: DirectionTaken) -> RunState:
+def reset_probe_counts(state: RunState, taken: DirectionTaken) -> RunState:
     """Let each way have its own counts; *taken* is another one than before, or the same anew.
 
     A way back that only clears away sends nothing, and nor does finalize: what was counted stays.
@@ -421,24 +421,24 @@ def counted_anew(state: RunState, taken: DirectionTaken) -> RunState:
         return state
     if taken.direction is Direction.BACK and state.direction is not Direction.BACK:
         state = replace(state, probes_forward=state.probes)
-    return replace(state, probes={probe: Tally(probe) for probe in state.probes})
+    return replace(state, probes={probe: ProbeStats(probe) for probe in state.probes})
 
 
 def probes_after(state: RunState, probed: Probed) -> RunState:
     """Take in how probes did; just before step 7 also which of them have to work again."""
     probes = {**state.probes, **{tally.probe: tally for tally in probed.tallies}}
-    if probed.moment is not Moment.BEFORE:
+    if probed.moment is not ProbeEvent.BEFORE:
         return replace(state, probes=probes)
     worked = frozenset(tally.probe for tally in probed.tallies if tally.ever_worked)
     # What was sent before step 7 only showed what works.
-    uncounted = {name: Tally(name, works=t.works, since=t.since) for name, t in probes.items()}
+    uncounted = {name: ProbeStats(name, works=t.works, since=t.since) for name, t in probes.items()}
     return replace(state, probes=uncounted, proven_probes=worked)
 
 
 INTERRUPTING = (7, 8)
 
 
-def calmed(state: RunState) -> RunState:
+def cancel_outage(state: RunState) -> RunState:
     """Take back an outage if AWS refused whatever was to begin it."""
     since = state.outage_since
     if since is None or not state.outage_open:
@@ -466,15 +466,15 @@ def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified)
                 outage_earlier=earlier,
                 outage_lasted=None,
             )
-            return informed(state, verified=None)
+            return with_facts(state, verified=None)
         case OutageEnded(at, lasted):
             if state.outage_since is None:
                 state = replace(state, outage_since=at - lasted)
             state = replace(state, traffic=joining, outage_lasted=lasted)
-            return informed(state, verified=state.told.verified or at)
+            return with_facts(state, verified=state.told.verified or at)
         case TrafficVerified(since):
             # With an outage open its end is written beside this, and says the same.
-            return informed(replace(state, traffic=joining), verified=since)
+            return with_facts(replace(state, traffic=joining), verified=since)
 
 
 def leaving(state: RunState) -> Traffic:
@@ -482,6 +482,6 @@ def leaving(state: RunState) -> Traffic:
     return Traffic.NEW if state.direction is Direction.BACK else Traffic.OLD
 
 
-def informed(state: RunState, **news: object) -> RunState:
+def with_facts(state: RunState, **news: object) -> RunState:
     """Add *news* to what the journal has been told."""
     return replace(state, told=replace(state.told, **news))

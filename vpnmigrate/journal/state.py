@@ -19,13 +19,13 @@ from vpnmigrate.journal.records import Accepted, Armed, Forced, GatesSeen, Opene
 from vpnmigrate.model import consistency
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import AskOperator, Change, OperatorTask, RunTest
-from vpnmigrate.model.changes.base import Later, Outcome, Performed, Refused
+from vpnmigrate.model.changes.base import Later, Performed, Refused, TrialOutcome
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import MigrationId, Role
-from vpnmigrate.model.facts import Archive, Fact, WordGiven
+from vpnmigrate.model.facts import Archive, ConfirmationGiven, Fact
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.probes import Tally
-from vpnmigrate.model.snapshot import Shortage, Told, Word
+from vpnmigrate.model.probes import ProbeStats
+from vpnmigrate.model.snapshot import Confirmation, JournalFacts, Shortage
 
 
 class Traffic(StrEnum):
@@ -47,7 +47,7 @@ class Intent(Struct, frozen=True, dict=True):
     change: Change
     present: tuple[str, ...] = ()
     """What was seen before it that neither the survey nor the run accounts for."""
-    outcome: Outcome | None = None
+    outcome: TrialOutcome | None = None
     answered: datetime | None = None
     """When its outcome was written: what it did, it had done by then."""
 
@@ -57,16 +57,16 @@ class Intent(Struct, frozen=True, dict=True):
         return isinstance(self.outcome, Refused | Later)
 
     @cached_property
-    def for_belief(self) -> consistency.Intent | None:
+    def as_sent_change(self) -> consistency.SentChange | None:
         """What ``consistency`` has to know of it; None if AWS certainly knows nothing of it.
 
         It counts from the last moment at which it may have had its effect: a call that took a
         minute to be answered is no minute old.
         """
         fact = self.change.fact
-        if self.cancelled or isinstance(fact, Archive | WordGiven):
+        if self.cancelled or isinstance(fact, Archive | ConfirmationGiven):
             return None
-        return consistency.Intent(
+        return consistency.SentChange(
             fact,
             self.change.arrived,
             self.answered or self.at,
@@ -91,7 +91,7 @@ class Deadline(Struct, frozen=True):
     """Whether nobody has said yet what follows from that."""
 
 
-class Wish(StrEnum):
+class Hold(StrEnum):
     """What somebody wants of the run until it is lifted."""
 
     PAUSED = "paused"
@@ -99,17 +99,17 @@ class Wish(StrEnum):
 
 
 @dataclass(frozen=True)
-class Order:
+class OperatorOrder:
     """A wish in force, with whose it is and since when."""
 
-    wish: Wish
+    wish: Hold
     who: str
     host: str
     since: datetime
 
     def __str__(self) -> str:
         """Give it as a person reads it."""
-        lasting = "since" if self.wish is Wish.PAUSED else "at"
+        lasting = "since" if self.wish is Hold.PAUSED else "at"
         return f"{self.wish} by {self.who} on {self.host} {lasting} {moment(self.since)}"
 
 
@@ -196,7 +196,7 @@ class RunState(Struct, frozen=True):
     """Resources of which a person has said that the run did not make them."""
     adoption_asked: bool = False
     """Whether a person has said which resources an earlier process, whose journal is lost, made."""
-    told: Told = field(default_factory=Told)
+    told: JournalFacts = field(default_factory=JournalFacts)
     """Words and baseline of this attempt; files of every attempt."""
 
     traffic: Traffic = Traffic.OLD
@@ -217,7 +217,7 @@ class RunState(Struct, frozen=True):
     """The commit-confirm in force: armed, not confirmed, and not gone back."""
     unconfirmed_since: datetime | None = None
     """Since when traffic is verified and somebody is waited for to confirm."""
-    order: Order | None = None
+    order: OperatorOrder | None = None
     """What somebody wants of the run from another terminal, until it is lifted."""
     acceptable: tuple[Shortage, ...] = ()
     """What is all that is lacking, so that somebody may accept it."""
@@ -232,9 +232,9 @@ class RunState(Struct, frozen=True):
     """Every gate that was ever forced in this run."""
     flaps: int = 0
     """How often verified traffic lacked something again, since the direction was taken."""
-    probes_forward: Mapping[str, Tally] = field(default_factory=dict)
+    probes_forward: Mapping[str, ProbeStats] = field(default_factory=dict)
     """How probes did on the way forward, once the run has turned back."""
-    probes: Mapping[str, Tally] = field(default_factory=dict)
+    probes: Mapping[str, ProbeStats] = field(default_factory=dict)
     """How each probe did when it was last written down."""
     proven_probes: frozenset[str] = frozenset()
     """Probes that worked just before step 7."""
@@ -297,15 +297,15 @@ class RunState(Struct, frozen=True):
                 return None
 
     def _moot(self, task: OperatorTask) -> bool:
-        word = task.word if isinstance(task, AskOperator) else Word.TEST_PASSED
+        word = task.word if isinstance(task, AskOperator) else Confirmation.TEST_PASSED
         # Tunnels that are seen to carry traffic are enabled, whoever said so.
-        shown = self.told.verified is not None and word is not Word.OLD_TUNNELS_DISABLED
+        shown = self.told.verified is not None and word is not Confirmation.OLD_TUNNELS_DISABLED
         return shown or word in self.told.words
 
     @property
     def waiting_for(self) -> str:
         """What the run waits for, in an operator's words; empty if for nobody."""
-        if self.order is not None and self.order.wish is Wish.PAUSED:
+        if self.order is not None and self.order.wish is Hold.PAUSED:
             return str(self.order)
         return str(self.task) if self.task is not None else self.held
 

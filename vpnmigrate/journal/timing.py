@@ -18,7 +18,7 @@ from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
 
 
 @dataclass(frozen=True)
-class Leg:
+class StepTiming:
     """A step of a passage, from and to when after the passage set out."""
 
     step: int
@@ -27,7 +27,7 @@ class Leg:
     settled: timedelta
 
 
-def since_cutting(entries: Sequence[Entry]) -> Sequence[Entry]:
+def since_cutover(entries: Sequence[Entry]) -> Sequence[Entry]:
     """Give the entries from the beginning of step 7 on; none if it never began."""
     for index, entry in enumerate(entries):
         match entry.record:
@@ -49,9 +49,9 @@ def since_turning_back(entries: Sequence[Entry]) -> Sequence[Entry]:
     return ()
 
 
-def legs(entries: Sequence[Entry]) -> tuple[Leg, ...]:
+def step_timings(entries: Sequence[Entry]) -> tuple[StepTiming, ...]:
     """Give the steps that settled, in the order in which they did."""
-    found: list[Leg] = []
+    found: list[StepTiming] = []
     if not entries:
         return ()
     begun = start = entries[0].at
@@ -60,7 +60,7 @@ def legs(entries: Sequence[Entry]) -> tuple[Leg, ...]:
             case StepBegun():
                 begun = entry.at
             case StepSettled(number=number, cleaning=cleaning):
-                found.append(Leg(number, cleaning, begun - start, entry.at - start))
+                found.append(StepTiming(number, cleaning, begun - start, entry.at - start))
             case _:
                 pass  # within a step
     return tuple(found)

@@ -40,7 +40,7 @@ _LOCAL = 30
 """Bytes of a member's own header before its name (APPNOTE.TXT 4.3.7); ours has nothing after."""
 
 
-class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ListedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file as the manifest lists it."""
 
     name: str
@@ -48,7 +48,7 @@ class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
-class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BundleSubject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a bundle is of."""
 
     run: str
@@ -66,13 +66,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What lies in a bundle besides itself."""
 
     format: int
-    about: About
-    files: tuple[Listed, ...]
+    about: BundleSubject
+    files: tuple[ListedFile, ...]
 
 
-def pack(about: About, files: Mapping[str, bytes]) -> bytes:
+def pack(about: BundleSubject, files: Mapping[str, bytes]) -> bytes:
     """Give the archive of *files*, which is the same for the same files wherever it is made."""
-    listed = tuple(Listed(n, len(files[n]), _hash(files[n])) for n in sorted(files))
+    listed = tuple(ListedFile(n, len(files[n]), _hash(files[n])) for n in sorted(files))
     manifest = msgspec.json.encode(Manifest(BUNDLE_FORMAT, about, listed))
     return _zip({**files, MANIFEST: msgspec.json.format(manifest, indent=2) + b"\n"})
 

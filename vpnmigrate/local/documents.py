@@ -44,7 +44,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
-class NamedText:
+class NamedDocument:
     """A file's text, and what messages call it."""
 
     name: str
@@ -52,7 +52,7 @@ class NamedText:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class PackagedFiles:
     """Files that travel with the program, chosen by name; a path chooses any other."""
 
     kind: str
@@ -65,7 +65,7 @@ class Shelf:
         """The names that ``read`` knows, sorted."""
         return tuple(sorted(self._files()))
 
-    def read(self, name_or_path: str) -> NamedText:
+    def read(self, name_or_path: str) -> NamedDocument:
         """Give the text of a file of this shelf, or of one at a path.
 
         Raises:
@@ -73,14 +73,14 @@ class Shelf:
         """
         shelved = self._files().get(name_or_path)
         if shelved is not None:
-            return NamedText(name_or_path, _text(shelved, LARGEST_TEXT))
+            return NamedDocument(name_or_path, _text(shelved, LARGEST_TEXT))
         path = Path(name_or_path)
         if path.suffix not in self.endings and len(path.parts) == 1 and not path.exists():
             raise UsageError(
                 f"there is no {self.kind} called {name_or_path}",
                 advice=f"choose one of: {', '.join(self.names)}; or give the path of a file",
             )
-        return NamedText(name_or_path, _text(path, LARGEST_TEXT))
+        return NamedDocument(name_or_path, _text(path, LARGEST_TEXT))
 
     def _files(self) -> dict[str, Path]:
         folder = next((f for f in self.folders if f.is_dir()), None)
@@ -88,13 +88,15 @@ class Shelf:
         return {path.stem: path for path in listed if path.suffix in self.endings}
 
 
-PLAYBOOKS = Shelf(
+PLAYBOOKS = PackagedFiles(
     "playbook",
     (_PACKAGE / "playbooks", _PACKAGE.parent / "playbooks"),
     (".yaml", ".yml"),
 )
 
-SCENARIOS = Shelf("scenario", (_PACKAGE / "sandbox" / "scenarios",), (".yaml", ".yml", ".json"))
+SCENARIOS = PackagedFiles(
+    "scenario", (_PACKAGE / "sandbox" / "scenarios",), (".yaml", ".yml", ".json")
+)
 
 
 def load_playbook(name_or_path: str) -> Playbook:
@@ -320,7 +322,7 @@ def save_bytes(content: bytes, path: Path) -> None:
         ) from error
 
 
-def scenario_text(name_or_path: str) -> NamedText:
+def scenario_text(name_or_path: str) -> NamedDocument:
     """Read a scenario that travels with the program, or one at a path; ``sandbox`` parses it.
 
     Raises:

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 
 import msgspec
 
-from vpnmigrate.engine.ports import Journal, Judged
+from vpnmigrate.engine.ports import HookResult, Journal
 from vpnmigrate.errors import JournalError
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import (
@@ -40,7 +40,7 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.local.logs import RunLog
 from vpnmigrate.local.program_files import changed
 from vpnmigrate.local.run_directory import Run
-from vpnmigrate.local.subprocess_limits import Bounds, Ended, run_bounded
+from vpnmigrate.local.subprocess_limits import ProcessLimits, ProcessResult, run_bounded
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import HookMoment
@@ -77,28 +77,28 @@ class CommandHooks:
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
 
-    def ask(self, moment: HookMoment) -> Judged | None:
+    def ask(self, moment: HookMoment) -> HookResult | None:
         """Run the hook of *moment*, as ``ports.Hooks`` says."""
         command = self._plan.decisions.hooks.get(moment)
         if command is None:
             return None
-        told = telling(self._plan, moment, self._state, None, self._clock.now())
+        told = hook_input(self._plan, moment, self._state, None, self._clock.now())
         ended = self._bounded(command, told)
         self._results.put(_result(moment, command, 0, ended))
-        return Judged(command[0], ended.exit, ended.fault)
+        return HookResult(command[0], ended.exit, ended.fault)
 
     def changed(self) -> str:
         """Say which of the plan's programs is not the one that was planned; empty for none."""
         return changed(self._plan.decisions, self._plan.programs)
 
-    def saw(self, entry: Entry) -> None:
+    def on_entry(self, entry: Entry) -> None:
         """Run the hook of the moment that *entry* marks, beside the run."""
         self._state = replay((entry,), self._state)
-        moment = moment_of(entry.record)
+        moment = hook_moment(entry.record)
         command = None if moment is None else self._plan.decisions.hooks.get(moment)
         if moment is None or command is None:
             return
-        told = telling(self._plan, moment, self._state, entry, self._clock.now())
+        told = hook_input(self._plan, moment, self._state, entry, self._clock.now())
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         # Not a daemon: its program is never left behind, and it has a limit.
         thread = threading.Thread(
@@ -106,15 +106,15 @@ class CommandHooks:
         )
         fault = f"was not run: {AT_ONCE} are under way" if self._crowded else _fault_of(thread)
         if fault:
-            unrun = Ended(None, fault, timedelta(0), "")
+            unrun = ProcessResult(None, fault, timedelta(0), "")
             self._results.put(_result(moment, command, entry.seq, unrun))
         else:
             self._threads.append(thread)
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Take no notice: no moment is a wait."""
 
-    def sees(self, sighting: Sighting) -> None:
+    def on_view(self, sighting: Sighting) -> None:
         """Nothing: a look is no moment either."""
 
     def ended(self) -> Sequence[Record]:
@@ -144,8 +144,8 @@ class CommandHooks:
     def _run(self, moment: HookMoment, command: Sequence[str], about: int, told: bytes) -> None:
         self._results.put(_result(moment, command, about, self._bounded(command, told)))
 
-    def _bounded(self, command: Sequence[str], told: bytes) -> Ended:
-        bounds = Bounds(self._plan.decisions.waits.hook, self._stop)
+    def _bounded(self, command: Sequence[str], told: bytes) -> ProcessResult:
+        bounds = ProcessLimits(self._plan.decisions.waits.hook, self._stop)
         cut = self._redaction.value(msgspec.json.decode(told))
         told = msgspec.json.encode(cut) + b"\n"
         return run_bounded(command, told, bounds, self._of, self._plan.programs)
@@ -179,7 +179,7 @@ class HookedJournal:
             self._journal.write(*ended)
 
 
-class attended:  # noqa: N801  reads as a phrase after "with"
+class supervise_hooks:  # noqa: N801  reads as a phrase after "with"
     """Let no hook outlive the process, and take down what each came to."""
 
     def __init__(self, hooks: CommandHooks, journal: Journal) -> None:
@@ -211,7 +211,7 @@ def _fault_of(thread: threading.Thread) -> str:
 
 
 def _result(
-    moment: HookMoment, command: Sequence[str], about: int, ended: Ended
+    moment: HookMoment, command: Sequence[str], about: int, ended: ProcessResult
 ) -> tuple[HookRan, str]:
     return HookRan(moment, command[0], ended.took, about, ended.fault), ended.output
 
@@ -247,7 +247,7 @@ _ARRIVED = {
 }
 
 
-class Telling(msgspec.Struct, frozen=True):
+class HookInput(msgspec.Struct, frozen=True):
     """The document that a hook reads on standard input.  Fields are only ever added."""
 
     run: str
@@ -279,7 +279,7 @@ class Telling(msgspec.Struct, frozen=True):
     schema: str = SCHEMA
 
 
-def moment_of(record: Record) -> HookMoment | None:
+def hook_moment(record: Record) -> HookMoment | None:
     """Give the moment that *record* marks, if any; the two that are asked are marked by none."""
     match record:
         case OutageBegan():
@@ -308,7 +308,7 @@ def moment_of(record: Record) -> HookMoment | None:
             return None
 
 
-def telling(
+def hook_input(
     plan: Plan, moment: HookMoment, state: RunState, entry: Entry | None, at: datetime
 ) -> bytes:
     """Give what a hook is told at *moment*, after *entry* if one marks it.
@@ -316,7 +316,7 @@ def telling(
     *state* is the run's, *entry* included.  There is no key in either.
     """
     record = None if entry is None else entry.record
-    told = Telling(
+    told = HookInput(
         run=plan.migration,
         plan=plan.fingerprint,
         change=plan.decisions.change,

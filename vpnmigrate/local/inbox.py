@@ -20,9 +20,9 @@ import msgspec
 
 from vpnmigrate.engine.ports import Journal
 from vpnmigrate.errors import VpnMigrateError
-from vpnmigrate.journal import replay, word_meant
+from vpnmigrate.journal import confirmation_for_step, replay
 from vpnmigrate.journal.orders import CONFIRMED_AFTER_ALL, Bare, acceptance, answer, answer_to
-from vpnmigrate.journal.records import Declined, Noted, Record, Spoken, Verb
+from vpnmigrate.journal.records import Noted, OperatorConfirmed, OrderDeclined, OrderVerb, Record
 from vpnmigrate.local.private_files import FOLDER_MODE, sync_folder, write_whole
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import time_of_day
@@ -42,46 +42,50 @@ class _Message(
     host: str
 
 
-class Done(_Message, frozen=True, forbid_unknown_fields=True, tag="done", kw_only=True):
+class DoneMessage(_Message, frozen=True, forbid_unknown_fields=True, tag="done", kw_only=True):
     """The task of a step is done."""
 
     step: int
 
 
-class Pause(_Message, frozen=True, forbid_unknown_fields=True, tag="pause", kw_only=True):
+class PauseMessage(_Message, frozen=True, forbid_unknown_fields=True, tag="pause", kw_only=True):
     """Rest at the next safe point, until somebody says to continue."""
 
 
-class Continue(_Message, frozen=True, forbid_unknown_fields=True, tag="continue", kw_only=True):
+class ContinueMessage(
+    _Message, frozen=True, forbid_unknown_fields=True, tag="continue", kw_only=True
+):
     """Rest no longer."""
 
 
-class Abort(_Message, frozen=True, forbid_unknown_fields=True, tag="abort", kw_only=True):
+class AbortMessage(_Message, frozen=True, forbid_unknown_fields=True, tag="abort", kw_only=True):
     """Give the attempt up at the next safe point."""
 
     unless_confirmed: bool = False
     """Said because nobody had confirmed, which somebody may have done in that very moment."""
 
 
-class Confirm(_Message, frozen=True, forbid_unknown_fields=True, tag="confirm", kw_only=True):
+class ConfirmMessage(
+    _Message, frozen=True, forbid_unknown_fields=True, tag="confirm", kw_only=True
+):
     """The migration is as it should be; nothing has to go back."""
 
 
-class Accept(_Message, frozen=True, forbid_unknown_fields=True, tag="accept", kw_only=True):
+class AcceptMessage(_Message, frozen=True, forbid_unknown_fields=True, tag="accept", kw_only=True):
     """Be content with fewer tunnels of these connections, new or old ones by id."""
 
     degraded: tuple[str, ...]
     reason: str
 
 
-Order = Pause | Continue | Abort | Confirm
+Order = PauseMessage | ContinueMessage | AbortMessage | ConfirmMessage
 """What says nothing but itself."""
 
-Message = Done | Order | Accept
+Message = DoneMessage | Order | AcceptMessage
 
 
 @dataclass(frozen=True)
-class Letter:
+class InboxMessage:
     """A message in its file; None is a file that says nothing we understand."""
 
     path: Path
@@ -100,7 +104,7 @@ class Inbox:
     def __init__(self, run: Run) -> None:
         self._folder = run.inbox
 
-    def leave(self, message: Message) -> str:
+    def post(self, message: Message) -> str:
         """Leave *message* for the run's process, durably, and give its id.
 
         Raises:
@@ -119,38 +123,38 @@ class Inbox:
             ) from exc
         return id_
 
-    def letters(self) -> Iterator[Letter]:
+    def messages(self) -> Iterator[InboxMessage]:
         """Give what was left, oldest first."""
         if not self._folder.is_dir():
             return
         for path in sorted(self._folder.glob(f"[!.]*{_SUFFIX}")):
             try:
-                yield Letter(path, msgspec.json.decode(path.read_bytes(), type=Message))
+                yield InboxMessage(path, msgspec.json.decode(path.read_bytes(), type=Message))
             except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-                yield Letter(path, None, fault_of(exc))
+                yield InboxMessage(path, None, fault_of(exc))
             except OSError as exc:
-                yield Letter(path, None, exc.strerror or "unreadable")
+                yield InboxMessage(path, None, exc.strerror or "unreadable")
 
-    def remove(self, letter: Letter) -> None:
+    def remove(self, letter: InboxMessage) -> None:
         """Forget *letter*: what it says is durable elsewhere."""
         letter.path.unlink(missing_ok=True)
         sync_folder(self._folder)
 
-    def set_aside(self, letter: Letter) -> None:
+    def set_aside(self, letter: InboxMessage) -> None:
         """Keep *letter*'s file out of the way, for a person to look at."""
         letter.path.replace(letter.path.with_name(letter.path.name + _ASIDE))
         sync_folder(self._folder)
 
 
 _VERBS: dict[type[Order], Bare] = {
-    Pause: Verb.PAUSE,
-    Continue: Verb.CONTINUE,
-    Abort: Verb.ABORT,
-    Confirm: Verb.CONFIRM,
+    PauseMessage: OrderVerb.PAUSE,
+    ContinueMessage: OrderVerb.CONTINUE,
+    AbortMessage: OrderVerb.ABORT,
+    ConfirmMessage: OrderVerb.CONFIRM,
 }
 
 
-class Hearing:
+class InboxReader:
     """Takes the messages of *run* up into *journal*."""
 
     def __init__(self, run: Run, journal: Journal) -> None:
@@ -168,30 +172,32 @@ class Hearing:
             JournalError: It could not be written down.
         """
         with self._noting("nobody is heard"):
-            for letter in self._inbox.letters():
+            for letter in self._inbox.messages():
                 match letter.message:
-                    case Done() as done:
+                    case DoneMessage() as done:
                         self._take_word(letter, done)
-                    case Accept() as accept:
+                    case AcceptMessage() as accept:
                         self._take_acceptance(letter, accept)
                     case None:
                         self._reject(letter, f"a message cannot be read: {letter.why}")
                     case order:
                         self._take_order(letter, order)
 
-    def _take_order(self, letter: Letter, order: Order) -> None:
+    def _take_order(self, letter: InboxMessage, order: Order) -> None:
         journal = self._journal
         if answer_to(letter.id, journal.entries) is None:
             state = replay(journal.entries)
-            if isinstance(order, Abort) and order.unless_confirmed and state.armed is None:
+            if isinstance(order, AbortMessage) and order.unless_confirmed and state.armed is None:
                 why = CONFIRMED_AFTER_ALL
-                record: Record = Declined(Verb.ABORT, why, order.who, order.host, letter.id)
+                record: Record = OrderDeclined(
+                    OrderVerb.ABORT, why, order.who, order.host, letter.id
+                )
             else:
                 record = answer(_VERBS[type(order)], state, order.who, order.host, letter.id)
             journal.write(record)
         self._forget(letter)
 
-    def _take_acceptance(self, letter: Letter, said: Accept) -> None:
+    def _take_acceptance(self, letter: InboxMessage, said: AcceptMessage) -> None:
         journal = self._journal
         if answer_to(letter.id, journal.entries) is None:
             state = replay(journal.entries)
@@ -199,7 +205,7 @@ class Hearing:
             journal.write(*acceptance(said.degraded, state, *told))
         self._forget(letter)
 
-    def _take_word(self, letter: Letter, done: Done) -> None:
+    def _take_word(self, letter: InboxMessage, done: DoneMessage) -> None:
         journal = self._journal
         if answer_to(letter.id, journal.entries) is not None:
             self._forget(letter)
@@ -207,19 +213,19 @@ class Hearing:
         # A word answers what was asked when it was said, not what has come to be asked since.
         then = replay(entry for entry in journal.entries if entry.at <= done.at)
         now = replay(journal.entries)
-        word = word_meant(done.step, then)
+        word = confirmation_for_step(done.step, then)
         if word is None or (then.direction, then.attempt) != (now.direction, now.attempt):
             said = f"{done.who} on {done.host} said that step {done.step} is done"
             self._reject(letter, f"{said}, which was not asked at {time_of_day(done.at)}")
             return
-        journal.write(Spoken(word, done.who, done.host, letter.id))
+        journal.write(OperatorConfirmed(word, done.who, done.host, letter.id))
         self._forget(letter)
 
-    def _forget(self, letter: Letter) -> None:
+    def _forget(self, letter: InboxMessage) -> None:
         with self._noting(f"{letter.path.name} cannot be removed"):
             self._inbox.remove(letter)
 
-    def _reject(self, letter: Letter, why: str) -> None:
+    def _reject(self, letter: InboxMessage, why: str) -> None:
         if letter.id not in self._rejected:
             self._rejected.add(letter.id)
             self._journal.write(Noted(f"{why} (kept in {self._folder})"))

@@ -25,10 +25,10 @@ import msgspec
 
 from vpnmigrate.commands import Advice, cli, option
 from vpnmigrate.errors import JournalDamagedError, JournalError, TakenOverError, VpnMigrateError
-from vpnmigrate.journal.chain import Contents, Mark, lines_of, read_chain
+from vpnmigrate.journal.chain import JournalContents, JournalHead, lines_of, read_chain
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.run_clock import run_clock, stamped
-from vpnmigrate.local.inbox import Hearing
+from vpnmigrate.local.inbox import InboxReader
 from vpnmigrate.local.lock import RunLock
 from vpnmigrate.local.private_files import open_to_append, sync_folder, write_whole
 from vpnmigrate.local.run_directory import Run
@@ -38,7 +38,7 @@ from vpnmigrate.model.redaction import Redaction
 _GO_ON = "see to the disk and its permissions, then run the same command again: it resumes"
 
 
-def read_journal(run: Run) -> Contents:
+def read_journal(run: Run) -> JournalContents:
     """Read *run*'s journal, for whoever only looks; another process may be writing it.
 
     Raises:
@@ -74,18 +74,18 @@ class Disk(Protocol):
         ...
 
 
-class Marker:
+class HeadFile:
     """Keeps the mark of the process that writes the journal.
 
     The file is a new one for each process, so whoever was displaced marks a file without a name.
     """
 
-    def __init__(self, path: Path, mark: Mark, disk: Disk) -> None:
+    def __init__(self, path: Path, mark: JournalHead, disk: Disk) -> None:
         self._disk = disk
         write_whole(path, _text(mark))
         self._handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
 
-    def put(self, mark: Mark) -> None:
+    def put(self, mark: JournalHead) -> None:
         """Say that the journal is durable as far as *mark*."""
         self._disk.overwrite(self._handle, _text(mark))
 
@@ -97,13 +97,13 @@ class Marker:
 class Medium:
     """Appends to the journal and marks how far it is durable; every failure is an OSError."""
 
-    def __init__(self, handle: int, marker: Marker, disk: Disk) -> None:
+    def __init__(self, handle: int, marker: HeadFile, disk: Disk) -> None:
         self._handle = handle
         self._marker = marker
         self._disk = disk
 
     @classmethod
-    def open(cls, run: Run, contents: Contents, disk: Disk, *, afresh: bool) -> Self:
+    def open(cls, run: Run, contents: JournalContents, disk: Disk, *, afresh: bool) -> Self:
         """Open what *contents* was read from; *afresh* keeps that and nothing else, in a new file.
 
         Raises:
@@ -115,7 +115,7 @@ class Medium:
         handle = open_to_append(run.journal)
         try:
             sync_folder(run.path)
-            marker = Marker(run.head, Mark(len(contents.entries), contents.head), disk)
+            marker = HeadFile(run.head, JournalHead(len(contents.entries), contents.head), disk)
         except OSError:
             os.close(handle)
             raise
@@ -129,7 +129,7 @@ class Medium:
             raise OSError(errno.ENOSPC, short)
         self._disk.sync(self._handle)
 
-    def mark(self, mark: Mark) -> None:
+    def mark(self, mark: JournalHead) -> None:
         """Say that what was appended is acknowledged as far as *mark*."""
         self._marker.put(mark)
 
@@ -157,7 +157,7 @@ class FileJournal:
         clock: Clock,
         lock: RunLock,
         medium: Medium,
-        contents: Contents,
+        contents: JournalContents,
         redaction: Redaction,
     ) -> None:
         self._run = run
@@ -167,7 +167,7 @@ class FileJournal:
         self._medium = medium
         self._entries = contents.entries
         self._head = contents.head
-        self._hearing = Hearing(run, self)
+        self._hearing = InboxReader(run, self)
         self._redaction = redaction
         self._broken: JournalError | None = None
         self.notice = ""
@@ -230,7 +230,7 @@ class FileJournal:
             # Asked again now that it is durable: whoever took over meanwhile may not have read it.
             self.require_ours()
             with _told(self._run.head):
-                self._medium.mark(Mark(len(self._entries) + len(entries), head))
+                self._medium.mark(JournalHead(len(self._entries) + len(entries), head))
         except JournalError as error:
             self._broken = error
             raise
@@ -307,7 +307,7 @@ def _told(path: Path) -> Iterator[None]:
 _LINE = re.compile(rb"(\d{12}) ([0-9a-f]{64})\n")
 
 
-def read_mark(path: Path) -> Mark | None:
+def read_mark(path: Path) -> JournalHead | None:
     """Read the mark; None where there is none, as beside journals of earlier versions.
 
     Raises:
@@ -324,10 +324,10 @@ def read_mark(path: Path) -> Mark | None:
             f"{path} is damaged, so nobody can tell whether the journal has lost its end",
             advice="if you know that it has not, remove that file and run the same command again",
         )
-    return Mark(int(found[1]), found[2].decode())
+    return JournalHead(int(found[1]), found[2].decode())
 
 
-def _text(mark: Mark) -> bytes:
+def _text(mark: JournalHead) -> bytes:
     return f"{mark.lines:012} {mark.hash}\n".encode()
 
 

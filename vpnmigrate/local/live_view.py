@@ -16,18 +16,18 @@ from vpnmigrate.journal.records import Entry, StepBegun
 from vpnmigrate.local.private_files import FILE_MODE
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.progress import Sight, Sighting, Waiting
+from vpnmigrate.model.progress import CutoverView, Sighting, Waiting
 from vpnmigrate.model.redaction import Redaction
 
 PACE = timedelta(seconds=1)
 """Between two writes; nobody looks more often."""
 
 
-class Now(msgspec.Struct, frozen=True):
+class LiveView(msgspec.Struct, frozen=True):
     """What a run is waiting for, and what it last saw."""
 
     waiting: Waiting | None = None
-    sight: Sight | None = None
+    sight: CutoverView | None = None
 
 
 class LiveFile:
@@ -38,22 +38,22 @@ class LiveFile:
         self._aside = run.live.with_name(f".{run.live.name}")
         self._clock = clock
         self._redaction = redaction or Redaction()
-        self._now = Now()
+        self._now = LiveView()
         self._written: datetime | None = None
 
-    def saw(self, entry: Entry) -> None:
+    def on_entry(self, entry: Entry) -> None:
         """Forget what the last step was waiting for when another begins."""
         if isinstance(entry.record, StepBegun):
             self._now = msgspec.structs.replace(self._now, waiting=None)
             self._write()
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Write down the wait."""
         waiting = Waiting(self._clock.now(), step, why, waited, limit)
         self._now = msgspec.structs.replace(self._now, waiting=waiting)
         self._write()
 
-    def sees(self, sighting: Sighting) -> None:
+    def on_view(self, sighting: Sighting) -> None:
         """Remember the look; it is written with the wait that follows."""
         self._now = msgspec.structs.replace(self._now, sight=sighting())
 
@@ -75,9 +75,9 @@ class LiveFile:
             self._aside.replace(self._path)
 
 
-def read_live(run: Run) -> Now:
+def read_live(run: Run) -> LiveView:
     """Give what the process at work wrote last; nothing where it has not, or nobody can read it."""
     try:
-        return msgspec.json.decode(run.live.read_bytes(), type=Now)
+        return msgspec.json.decode(run.live.read_bytes(), type=LiveView)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return Now()
+        return LiveView()

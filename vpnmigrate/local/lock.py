@@ -40,7 +40,7 @@ _POLL: Final = 0.01
 
 
 @dataclass(frozen=True)
-class Me:
+class ProcessIdentity:
     """Who this process is."""
 
     user: str
@@ -72,7 +72,7 @@ class _Signed:
 
 
 class RunLock:
-    """The right to write a run's journal, from ``take_lock`` until ``release``."""
+    """The right to write a run's journal, from ``acquire_lock`` until ``release``."""
 
     def __init__(
         self, run: Run, kernel: FileLock, signed: _Signed, displaced: Owner | None
@@ -127,7 +127,9 @@ class RunLock:
             self._kernel.release()
 
 
-def take_lock(run: Run, clock: Clock, me: Me, take_over: str | None = None) -> RunLock:
+def acquire_lock(
+    run: Run, clock: Clock, me: ProcessIdentity, take_over: str | None = None
+) -> RunLock:
     """Take *run* for this process; *take_over* names the owner to displace.
 
     An owner of this host whose process has ended is displaced without being named.
@@ -158,7 +160,7 @@ def take_lock(run: Run, clock: Clock, me: Me, take_over: str | None = None) -> R
     return RunLock(run, kernel, signed, before)
 
 
-def owner_at_work(run: Run, me: Me) -> Owner | None:
+def owner_at_work(run: Run, me: ProcessIdentity) -> Owner | None:
     """Tell who works on *run* now, for whoever only looks; it keeps no lock.
 
     On this host the kernel's lock tells, and never a process number: after a reboot another
@@ -291,9 +293,9 @@ def _described(owner: Owner, now: datetime) -> str:
     return f"{owner.user} on {owner.host}, process {owner.process}, {since}"
 
 
-def this_process(user: str, host: str) -> Me:
+def this_process(user: str, host: str) -> ProcessIdentity:
     """Give who this process is, run by *user* on *host*."""
-    return Me(user, host, os.getpid())
+    return ProcessIdentity(user, host, os.getpid())
 
 
 def holder_name(user: str, host: str, nonce: str) -> str:
@@ -330,7 +332,7 @@ class Post(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def on_duty(run: Run, process: int) -> Iterator[None]:
+def watchdog_is_running(run: Run, process: int) -> Iterator[None]:
     """Keep the post of *run*'s watchdog, in the name of *process*.
 
     One that is stopped is displaced: the journal names the new one, and the old one leaves its

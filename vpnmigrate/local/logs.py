@@ -53,11 +53,11 @@ class RunLog:
         self._logger: Any = logger
         self._clock = clock
 
-    def saw(self, entry: Entry) -> None:
+    def on_entry(self, entry: Entry) -> None:
         """Log a journal entry that is durable now."""
         self._say(Event.JOURNALLED, seq=entry.seq, record=msgspec.to_builtins(entry.record))
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Log one look that found the step's goal not reached."""
         self._say(
             Event.WAITED,
@@ -67,7 +67,7 @@ class RunLog:
             limit=limit.total_seconds(),
         )
 
-    def sees(self, sighting: Sighting) -> None:
+    def on_view(self, sighting: Sighting) -> None:
         """Log nothing: what is lacking is in the wait that follows."""
 
     def printed(self, moment: str, program: str, output: str) -> None:

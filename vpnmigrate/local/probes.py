@@ -17,7 +17,7 @@ from vpnmigrate.local.child_processes import OPERATOR_PROGRAM, inherited_by, wor
 from vpnmigrate.local.program_files import Checked, checked, contents_of
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.probes import Aim, Command, Connect, Tally, counted, probe_from
+from vpnmigrate.model.probes import Aim, CommandProbe, ConnectProbe, ProbeStats, counted, probe_from
 
 PACE = timedelta(seconds=1)
 """Between the beginnings of two attempts, as long as each is answered in time."""
@@ -48,10 +48,10 @@ class Prober:
         self._programs = programs
         self._attempt = attempt or self._senders.attempt
         self._lock = threading.Lock()
-        self._tallies: dict[str, Tally] = {}
+        self._tallies: dict[str, ProbeStats] = {}
         self._over = threading.Event()
 
-    def begin(self, known: Iterable[Tally]) -> None:
+    def begin(self, known: Iterable[ProbeStats]) -> None:
         """Send the probes of *known*, counting on from there, and the extra ones.
 
         It may be begun again once it was ended: a way back follows a cutover in one process.
@@ -60,7 +60,7 @@ class Prober:
             self._over = threading.Event()
             self._tallies = {}
         given = {tally.probe: tally for tally in known}
-        extra = {text: Tally(text) for text in self._extra}
+        extra = {text: ProbeStats(text) for text in self._extra}
         for text, tally in {**extra, **given}.items():
             if text in self._tallies:
                 continue
@@ -73,7 +73,7 @@ class Prober:
                 daemon=True,
             ).start()
 
-    def tallies(self) -> tuple[Tally, ...]:
+    def tallies(self) -> tuple[ProbeStats, ...]:
         """Give how each probe stands now."""
         with self._lock:
             return tuple(self._tallies.values())
@@ -82,7 +82,7 @@ class Prober:
         """Count from zero: what has been sent so far was only to see what works."""
         with self._lock:
             for text, tally in self._tallies.items():
-                self._tallies[text] = Tally(text, works=tally.works, since=tally.since)
+                self._tallies[text] = ProbeStats(text, works=tally.works, since=tally.since)
 
     def end(self) -> None:
         """Send no more, and end what is under way."""
@@ -92,10 +92,10 @@ class Prober:
     def _send(self, text: str, aim: Aim, over: threading.Event) -> None:
         files = Checked()
         programs, since = self._programs, "when the plan was made"
-        if isinstance(aim, Command) and aim.words[0] not in programs:
+        if isinstance(aim, CommandProbe) and aim.words[0] not in programs:
             programs, since = contents_of(aim.words), "when this probe was started"
         while not over.is_set():
-            if isinstance(aim, Command) and aim.words[0] in programs:
+            if isinstance(aim, CommandProbe) and aim.words[0] in programs:
                 if not files.signatures or files.replaced:
                     files = checked(aim.words, programs, since)
                 if files.fault:
@@ -119,13 +119,13 @@ class _Senders:
         self._run = run
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
-        self._addresses: dict[Connect, Sequence[tuple[str, int]]] = {}
+        self._addresses: dict[ConnectProbe, Sequence[tuple[str, int]]] = {}
 
     def attempt(self, aim: Aim) -> bool:
         match aim:
-            case Connect():
+            case ConnectProbe():
                 return self._connects(aim)
-            case Command():
+            case CommandProbe():
                 return self._succeeds(aim)
 
     def end(self) -> None:
@@ -133,7 +133,7 @@ class _Senders:
             for process in self._running:
                 _kill(process)
 
-    def _connects(self, aim: Connect) -> bool:
+    def _connects(self, aim: ConnectProbe) -> bool:
         # Resolved once: the way to the name server may be the one that is being cut.
         try:
             if aim not in self._addresses:
@@ -145,7 +145,7 @@ class _Senders:
             return False
         return True
 
-    def _succeeds(self, aim: Command) -> bool:
+    def _succeeds(self, aim: CommandProbe) -> bool:
         try:
             directory = working_directory(self._run)
             process = subprocess.Popen(  # noqa: S603  the operator's own words; no shell reads them

@@ -17,7 +17,7 @@ import msgspec
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import MalformedFileError, VpnMigrateError
 from vpnmigrate.local.private_files import make_folder, write_whole
-from vpnmigrate.model.approval import REHEARSED_FORMAT, Rehearsed
+from vpnmigrate.model.approval import REHEARSED_FORMAT, RehearsalResult
 from vpnmigrate.model.decoding import fault_of
 from vpnmigrate.model.plan import Plan
 
@@ -34,7 +34,7 @@ class Rehearsals:
     def __init__(self, home: Path) -> None:
         self._folder = home / "rehearsals"
 
-    def keep(self, rehearsed: Rehearsed) -> Path:
+    def keep(self, rehearsed: RehearsalResult) -> Path:
         """Keep the result in place of an earlier one of the same plan, and give its file.
 
         Raises:
@@ -52,7 +52,7 @@ class Rehearsals:
             ) from error
         return path
 
-    def of(self, plan: Plan) -> Rehearsed | None:
+    def of(self, plan: Plan) -> RehearsalResult | None:
         """Give what is kept of the last rehearsal of this very plan.
 
         Raises:
@@ -66,7 +66,7 @@ class Rehearsals:
         except OSError as error:
             raise MalformedFileError(f"{path}: {error.strerror}", advice=_AGAIN) from None
         try:
-            found = msgspec.json.decode(raw, type=Rehearsed)
+            found = msgspec.json.decode(raw, type=RehearsalResult)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedFileError(f"{path}: {fault_of(error)}", advice=_AGAIN) from None
         if why := _fault(found, plan):
@@ -89,7 +89,7 @@ def _private(path: Path) -> bytes:
         return file.read(LARGEST)
 
 
-def _fault(found: Rehearsed, plan: Plan) -> str:
+def _fault(found: RehearsalResult, plan: Plan) -> str:
     if found.format > REHEARSED_FORMAT:
         return f"field format: {found.format} was written by a later vpnmigrate"
     if found.fingerprint != plan.fingerprint:

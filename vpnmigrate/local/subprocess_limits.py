@@ -30,7 +30,7 @@ _DYING = 5
 
 
 @dataclass(frozen=True)
-class Ended:
+class ProcessResult:
     """How a program ended.  ``exit`` is None where it was killed, or could not be run."""
 
     exit: int | None
@@ -41,7 +41,7 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Bounds:
+class ProcessLimits:
     """How long a program may take, and how it is told to stop before that."""
 
     limit: timedelta
@@ -49,8 +49,12 @@ class Bounds:
 
 
 def run_bounded(
-    command: Sequence[str], told: bytes, bounds: Bounds, run: Run, programs: Mapping[str, str]
-) -> Ended:
+    command: Sequence[str],
+    told: bytes,
+    bounds: ProcessLimits,
+    run: Run,
+    programs: Mapping[str, str],
+) -> ProcessResult:
     """Run *command* with *told* on its standard input; it and all it started end within *bounds*.
 
     It works in the directory that *run* keeps for its children, and is not run unless its files
@@ -58,9 +62,9 @@ def run_bounded(
     """
     began = time.monotonic()
 
-    def ended(exit_: int | None, fault: str, output: bytes = b"") -> Ended:
+    def ended(exit_: int | None, fault: str, output: bytes = b"") -> ProcessResult:
         took = timedelta(seconds=round(time.monotonic() - began, 3))
-        return Ended(exit_, fault, took, output.decode(errors="backslashreplace"))
+        return ProcessResult(exit_, fault, took, output.decode(errors="backslashreplace"))
 
     files = checked(command, programs)
     if files.fault:
@@ -102,7 +106,9 @@ def _start(command: Sequence[str], told: bytes, directory: Path) -> subprocess.P
         )
 
 
-def _attend(process: subprocess.Popen[bytes], bounds: Bounds, began: float) -> tuple[bool, bytes]:
+def _attend(
+    process: subprocess.Popen[bytes], bounds: ProcessLimits, began: float
+) -> tuple[bool, bytes]:
     """Hear it, and say whether it ended in time, with what it printed.
 
     What it started may hold its pipes open longer than it lives: its end alone counts.

@@ -23,7 +23,7 @@ Traffic flows meanwhile.
 GLANCE = timedelta(milliseconds=100)
 
 
-def span_of(text: str | None) -> timedelta | None:
+def parse_duration(text: str | None) -> timedelta | None:
     """Read what ``--confirm-within`` says; zero takes an earlier wish back.
 
     Raises:

@@ -37,7 +37,7 @@ class Approval(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 REHEARSED_FORMAT = 1
 
 
-class Rehearsed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RehearsalResult(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The result of a rehearsal.  Times are the model's, as ``sandbox-fidelity.md`` says."""
 
     format: int = REHEARSED_FORMAT

@@ -39,7 +39,7 @@ CONSISTENCY_DELAY = timedelta(minutes=2)
 _ALTERED_BEFORE_THE_ANSWER = Propagation | RouteTarget | EdgeAssociation | Prefix | Claim
 
 
-class Intent(Struct, frozen=True):
+class SentChange(Struct, frozen=True):
     """A change that was, or may have been, sent.  Definite refusals are no intents."""
 
     fact: Fact
@@ -49,13 +49,13 @@ class Intent(Struct, frozen=True):
     """Whether EC2 confirmed it; if not, it is in doubt."""
 
 
-def recent(intents: Iterable[Intent], begun: datetime) -> list[Intent]:
+def recent(intents: Iterable[SentChange], begun: datetime) -> list[SentChange]:
     """Give those whose effect a describe that was *begun* then need not show yet."""
     believed_from = begun - CONSISTENCY_DELAY
     return [intent for intent in intents if intent.at > believed_from]
 
 
-def trusted(snapshot: Snapshot, intents: Iterable[Intent]) -> Snapshot:
+def mask_stale(snapshot: Snapshot, intents: Iterable[SentChange]) -> Snapshot:
     """Give *snapshot* with UNKNOWN for every fact whose reading may not be believed.
 
     *intents* are in the order they were written.  A process without a journal does not know what
@@ -72,10 +72,10 @@ def trusted(snapshot: Snapshot, intents: Iterable[Intent]) -> Snapshot:
     return replace(snapshot, facts=facts, stale=frozenset(stale))
 
 
-def foreign(snapshot: Snapshot, intents: Iterable[Intent]) -> frozenset[Fact]:
+def externally_changed(snapshot: Snapshot, intents: Iterable[SentChange]) -> frozenset[Fact]:
     """Find the facts that another hand changed: ours was confirmed, and is believably not there.
 
-    *snapshot* has been through ``trusted``.
+    *snapshot* has been through ``mask_stale``.
     """
     return frozenset(
         fact
@@ -84,13 +84,13 @@ def foreign(snapshot: Snapshot, intents: Iterable[Intent]) -> frozenset[Fact]:
     )
 
 
-def _shows_its_effect(seen: Value, recent: Sequence[Intent]) -> bool:
+def _shows_its_effect(seen: Value, recent: Sequence[SentChange]) -> bool:
     """Tell whether a reading can only come from after the latest intent."""
     latest = recent[-1].arrived
     return seen in latest and not any(latest.isdisjoint(other.arrived) for other in recent)
 
 
-def _is_known_from_answers(fact: Fact, seen: Value, recent: Sequence[Intent]) -> bool:
+def _is_known_from_answers(fact: Fact, seen: Value, recent: Sequence[SentChange]) -> bool:
     """Tell whether EC2's answers alone prove what a reading, possibly stale, happens to show."""
     return (
         isinstance(fact, _ALTERED_BEFORE_THE_ANSWER)
@@ -99,8 +99,8 @@ def _is_known_from_answers(fact: Fact, seen: Value, recent: Sequence[Intent]) ->
     )
 
 
-def _by_fact(intents: Iterable[Intent]) -> Mapping[Fact, list[Intent]]:
-    grouped: defaultdict[Fact, list[Intent]] = defaultdict(list)
+def _by_fact(intents: Iterable[SentChange]) -> Mapping[Fact, list[SentChange]]:
+    grouped: defaultdict[Fact, list[SentChange]] = defaultdict(list)
     for intent in intents:
         grouped[intent.fact].append(intent)
     return grouped

@@ -63,7 +63,7 @@ class BackOut(StrEnum):
     ROLL_BACK = "roll-back"
 
 
-class DirectConnect(StrEnum):
+class DirectConnectAssumption(StrEnum):
     """What planning takes for the truth about Direct Connect on the gateway."""
 
     CHECK = "check"
@@ -204,7 +204,7 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     """What is run when; each is told on standard input what has happened."""
     recreate_aws_vpn: bool = False
     """Also re-create connections on the gateway that are AWS VPN already (cases.md 1)."""
-    direct_connect: DirectConnect = DirectConnect.CHECK
+    direct_connect: DirectConnectAssumption = DirectConnectAssumption.CHECK
     window: Window | None = None
     """When step 7 may begin; steps 1 to 6 may go days ahead, and a way back at any time."""
     approvals: Approvals = Approvals()

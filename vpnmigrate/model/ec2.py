@@ -25,7 +25,7 @@ Role = NewType("Role", str)
 """What one of ours is for: ``gateway``, ``connection/vpn-…``, ``test-vpc``, ``test-subnet``."""
 
 
-class State(StrEnum):
+class ResourceState(StrEnum):
     """Life of a gateway, connection, VPC or subnet; any state EC2 may invent counts as PENDING."""
 
     ABSENT = "absent"

@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from vpnmigrate.model.ec2 import (
     Attachment,
+    ResourceState,
     Role,
     RouteTableId,
-    State,
     VpcId,
     VpnConnectionId,
     VpnGatewayId,
@@ -38,7 +38,7 @@ class Unknown(StrEnum):
 
 UNKNOWN: Final = Unknown.UNKNOWN
 
-Value = State | Attachment | Switch | Unknown | str
+Value = ResourceState | Attachment | Switch | Unknown | str
 """A plain ``str`` is the target of a route, or the holder of a claim."""
 
 
@@ -95,7 +95,7 @@ class Archive(Struct, frozen=True, gc=False):
     connection: VpnConnectionId
 
 
-class WordGiven(Struct, frozen=True, gc=False):
+class ConfirmationGiven(Struct, frozen=True, gc=False):
     """Whether a person, or a command, has said something; only the journal knows."""
 
     word: str
@@ -110,7 +110,7 @@ Fact = (
     | Prefix
     | Claim
     | Archive
-    | WordGiven
+    | ConfirmationGiven
 )
 
 ABSENT: Final = "absent"
@@ -121,10 +121,10 @@ def when_unlisted(fact: Fact) -> Value:
     """Give the value of *fact* in a reading that does not mention it."""
     match fact:
         case Existence():
-            return State.ABSENT
+            return ResourceState.ABSENT
         case AttachmentOf():
             return Attachment.DETACHED
-        case Propagation() | EdgeAssociation() | Prefix() | Archive() | WordGiven():
+        case Propagation() | EdgeAssociation() | Prefix() | Archive() | ConfirmationGiven():
             return Switch.OFF
         case RouteTarget() | Claim():
             return ABSENT
@@ -149,7 +149,7 @@ def name_of(fact: Fact, value: Value) -> str:
             return f"the claim on {gateway} is {value}"
         case Archive(connection):
             return f"the archive of {connection} is {value}"
-        case WordGiven(word):
+        case ConfirmationGiven(word):
             return f"the word {word} is {value}"
 
 

@@ -36,7 +36,7 @@ class Gate(StrEnum):
     HOOK = "hook"
 
 
-class Call(StrEnum):
+class GateVerdict(StrEnum):
     """What a gate says.  Only PASS lets anybody through."""
 
     PASS = "PASS"  # noqa: S105  no password
@@ -51,11 +51,11 @@ class Force(Struct, frozen=True):
     reason: str
 
 
-class Seen(Struct, frozen=True):
+class GateResult(Struct, frozen=True):
     """One gate as it was seen: what it found, and what it asks for."""
 
     gate: Gate
-    call: Call
+    call: GateVerdict
     observed: str
     required: str
     advice: Advice = ""
@@ -66,7 +66,7 @@ class Seen(Struct, frozen=True):
     @property
     def lets_through(self) -> bool:
         """Whether the run may go on as far as this gate is concerned."""
-        return self.call is Call.PASS or bool(self.forced)
+        return self.call is GateVerdict.PASS or bool(self.forced)
 
     def __str__(self) -> str:
         return f"{self.gate}: {self.observed}"

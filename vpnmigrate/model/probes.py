@@ -20,7 +20,7 @@ from vpnmigrate.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Connect:
+class ConnectProbe:
     """A TCP connection that is opened and closed."""
 
     host: str
@@ -28,13 +28,13 @@ class Connect:
 
 
 @dataclass(frozen=True)
-class Command:
+class CommandProbe:
     """A program that is run; status 0 is an answer."""
 
     words: tuple[str, ...]
 
 
-Aim = Connect | Command
+Aim = ConnectProbe | CommandProbe
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
 
@@ -61,14 +61,14 @@ def probe_from(text: str) -> Aim:
         raise UsageError(f"probe {text!r}: no shell would read {strange[0]}", advice=_ADVICE)
     found = _ADDRESS.fullmatch(words[0]) if len(words) == 1 else None
     if found is None:
-        return Command(words)
+        return CommandProbe(words)
     port = int(found["port"])
     if not 0 < port <= _LAST_PORT:
         raise UsageError(f"probe {text!r}: {port} is no TCP port", advice=_ADVICE)
-    return Connect(found["host"].strip("[]"), port)
+    return ConnectProbe(found["host"].strip("[]"), port)
 
 
-def counted(tally: Tally, at: datetime, *, answered: bool) -> Tally:
+def counted(tally: ProbeStats, at: datetime, *, answered: bool) -> ProbeStats:
     """Give *tally* after one more attempt, sent *at*."""
     since = tally.since if tally.works is answered else at
     tally = replace(tally, sent=tally.sent + 1, works=answered, since=since)
@@ -77,7 +77,7 @@ def counted(tally: Tally, at: datetime, *, answered: bool) -> Tally:
     return replace(tally, lost=tally.lost + 1, first_loss=tally.first_loss or at, last_loss=at)
 
 
-def missed(tallies: Iterable[Tally], proven: Iterable[str]) -> tuple[str, ...]:
+def missed(tallies: Iterable[ProbeStats], proven: Iterable[str]) -> tuple[str, ...]:
     """Say which probes do not work that worked before step 7, a sentence each."""
     required = frozenset(proven)
     return tuple(
@@ -87,7 +87,7 @@ def missed(tallies: Iterable[Tally], proven: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-class Tally(Struct, frozen=True):
+class ProbeStats(Struct, frozen=True):
     """One probe's attempts since the last look before step 7, and how it stands."""
 
     probe: str
@@ -109,7 +109,7 @@ class Tally(Struct, frozen=True):
         return self.sent > self.lost
 
 
-class Moment(StrEnum):
+class ProbeEvent(StrEnum):
     """When probes are written down: not once a second, but when there is something to say."""
 
     BEFORE = "before"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vpnmigrate.model.decisions import Decisions
-from vpnmigrate.model.probes import Command, probe_from
+from vpnmigrate.model.probes import CommandProbe, probe_from
 
 ADVICE = "write the absolute path of the program, such as /usr/local/bin/notify"
 
@@ -36,7 +36,7 @@ def commands_of(decisions: Decisions) -> Iterator[Named]:
         yield Named(("decisions", "test_vpc", "command"), decisions.test_vpc.command)
     for number, text in enumerate(decisions.probes):
         aim = probe_from(text)
-        if isinstance(aim, Command):
+        if isinstance(aim, CommandProbe):
             yield Named(("decisions", "probes", number), aim.words)
 
 

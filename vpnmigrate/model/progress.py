@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from vpnmigrate.model.probes import Tally
+from vpnmigrate.model.probes import ProbeStats
 
 
-class TunnelSight(Struct, frozen=True):
+class TunnelView(Struct, frozen=True):
     """A tunnel of the joining side."""
 
     connection: str
@@ -25,7 +25,7 @@ class TunnelSight(Struct, frozen=True):
     """How many in a row it was UP in."""
 
 
-class TableSight(Struct, frozen=True):
+class TableView(Struct, frozen=True):
     """A route table that led to the leaving gateway before."""
 
     table: str
@@ -37,21 +37,21 @@ class TableSight(Struct, frozen=True):
     """The first that does not, or why that cannot be told."""
 
 
-class Sight(Struct, frozen=True):
+class CutoverView(Struct, frozen=True):
     """One look."""
 
-    tunnels: tuple[TunnelSight, ...] = ()
-    tables: tuple[TableSight, ...] = ()
+    tunnels: tuple[TunnelView, ...] = ()
+    tables: tuple[TableView, ...] = ()
     green: timedelta | None = None
     """How long nothing has been lacking; None while something is."""
     holds_for: timedelta = timedelta(0)
     """How long that has to hold."""
     readings: int = 0
     readings_asked: int = 0
-    probes: tuple[Tally, ...] = ()
+    probes: tuple[ProbeStats, ...] = ()
 
 
-Sighting = Callable[[], Sight]
+Sighting = Callable[[], CutoverView]
 """A look that is summed up for who wants to know; most runs in a simulation are watched by none."""
 
 

@@ -13,10 +13,10 @@ from vpnmigrate.model.ec2 import (
     Attachment,
     ConnectionRecord,
     GatewayRecord,
+    ResourceState,
     Role,
     RouteTableId,
     RouteTableRecord,
-    State,
     SubnetRecord,
     Tag,
     VpcId,
@@ -203,7 +203,7 @@ def _facts_of_gateway(gateway: GatewayRecord) -> Iterator[tuple[Fact, Value]]:
 
 
 def _facts_of_table(table: RouteTableRecord) -> dict[Fact, Value]:
-    facts: dict[Fact, Value] = {Existence(table.id): State.AVAILABLE}
+    facts: dict[Fact, Value] = {Existence(table.id): ResourceState.AVAILABLE}
     for gateway in table.propagating:
         facts[Propagation(table.id, gateway)] = Switch.ON
     for route in table.routes:
@@ -215,7 +215,7 @@ def _facts_of_table(table: RouteTableRecord) -> dict[Fact, Value]:
     return facts
 
 
-class Word(StrEnum):
+class Confirmation(StrEnum):
     """What a person, or a command in their place, can say in a run."""
 
     DEVICES_CONFIGURED = "devices-configured"
@@ -236,14 +236,14 @@ class Baseline(Struct, frozen=True):
     """Table to the destinations the leaving gateway propagated into it."""
 
 
-class Streak(Struct, frozen=True):
+class TunnelStability(Struct, frozen=True):
     """Readings in a row in which a tunnel was UP, and when AWS says that it last changed."""
 
     readings: int
     changed: datetime | None = None
 
 
-class Green(Struct, frozen=True):
+class Stability(Struct, frozen=True):
     """What one process has seen, reading by reading, of step 10's goal."""
 
     last: datetime
@@ -252,20 +252,20 @@ class Green(Struct, frozen=True):
     """The first of the readings in a row that lacked nothing; None if the latest did."""
     readings: int = 0
     """How many in a row lacked nothing."""
-    tunnels: Mapping[str, Streak] = {}
+    tunnels: Mapping[str, TunnelStability] = {}
     """By ``green.tunnel_name``; a tunnel that is DOWN has none."""
 
 
-class Told(Struct, frozen=True):
+class JournalFacts(Struct, frozen=True):
     """What the journal of this attempt has been told and AWS cannot tell."""
 
-    words: Mapping[Word, datetime] = {}
+    words: Mapping[Confirmation, datetime] = {}
     files: Mapping[str, str] = {}
     """Archived connection id to the SHA-256 of its configuration in the vault."""
     baseline: Baseline | None = None
     verified: datetime | None = None
     """Since when traffic has been seen to flow on the joining side, once it has held steady."""
-    green: Green | None = None
+    green: Stability | None = None
     """What this process has seen of that so far; not in the journal."""
     accepted: frozenset[VpnConnectionId] = frozenset()
     """Old connections whose successors may have fewer tunnels, because somebody has accepted it."""
@@ -284,7 +284,7 @@ class Told(Struct, frozen=True):
     """The holder this run was told to take over from."""
 
 
-class Way(Struct, frozen=True):
+class GatewaySwap(Struct, frozen=True):
     """Which gateway a cutover takes off the VPC and which one it puts there."""
 
     leaving: VpnGatewayId
@@ -301,15 +301,15 @@ class Shortage(Struct, frozen=True):
 
 
 _LIVES = {
-    "available": State.AVAILABLE,
-    "deleting": State.DELETING,
-    "deleted": State.ABSENT,
+    "available": ResourceState.AVAILABLE,
+    "deleting": ResourceState.DELETING,
+    "deleted": ResourceState.ABSENT,
 }
 
 
-def life_of(state: str) -> State:
+def life_of(state: str) -> ResourceState:
     """Read an EC2 state; one we do not know, such as ``modifying``, is work in progress."""
-    return _LIVES.get(state, State.PENDING)
+    return _LIVES.get(state, ResourceState.PENDING)
 
 
 _ATTACHMENTS = {a.value: a for a in Attachment}

@@ -23,13 +23,13 @@ _SESSION = re.compile(r"^(arn:[^:]*:sts::\d+:assumed-role/[^/]+)/(.+)$")
 
 
 @dataclass(frozen=True)
-class Person:
+class Approver:
     """Somebody as AWS and their own machine know them."""
 
     arn: str
     user: str
 
-    def may_be(self, other: Person) -> bool:
+    def may_be(self, other: Approver) -> bool:
         """Tell whether both may be one and the same.
 
         Whoever assumes a role chooses the name of the session.  So two sessions of one role are
@@ -43,7 +43,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Judged:
+class CountedApprovals:
     """The approvals that count, and the others, each with what is wrong with it."""
 
     good: tuple[Approval, ...]
@@ -61,7 +61,7 @@ def digest_of(document: Mapping[str, Any]) -> str:
     return sha256(canonical).hexdigest()
 
 
-def sealed(approval: Approval) -> Approval:
+def with_digest(approval: Approval) -> Approval:
     """Give *approval* with its digest."""
     return msgspec.structs.replace(approval, digest=digest_of(msgspec.to_builtins(approval)))
 
@@ -79,7 +79,9 @@ def require_valid(approval: Approval, plan: Plan, now: datetime) -> None:
         )
 
 
-def counting(plan: Plan, approvals: Iterable[Approval], operator: Person, now: datetime) -> Judged:
+def count_valid(
+    plan: Plan, approvals: Iterable[Approval], operator: Approver, now: datetime
+) -> CountedApprovals:
     """Say which *approvals* count: valid, one a person, and by others where four eyes are asked.
 
     Of several by one person the last one handed in is judged.
@@ -88,17 +90,17 @@ def counting(plan: Plan, approvals: Iterable[Approval], operator: Person, now: d
     good: list[Approval] = []
     void: list[tuple[Approval, str]] = []
     for each in latest.values():
-        person = Person(each.approver, each.user)
+        person = Approver(each.approver, each.user)
         why = _fault(each, plan, now)
         if not why and plan.decisions.approvals.four_eyes and person.may_be(operator):
             why = "is by whoever carries the plan out"
-        if not why and any(person.may_be(Person(g.approver, g.user)) for g in good):
+        if not why and any(person.may_be(Approver(g.approver, g.user)) for g in good):
             why = "is by somebody who has approved already"
         if why:
             void.append((each, why))
         else:
             good.append(each)
-    return Judged(tuple(good), tuple(void))
+    return CountedApprovals(tuple(good), tuple(void))
 
 
 def _fault(approval: Approval, plan: Plan, now: datetime) -> str:

@@ -31,8 +31,8 @@ from vpnmigrate.model.ec2 import (
     ConnectionRecord,
     GatewayRecord,
     MigrationId,
+    ResourceState,
     Role,
-    State,
     SubnetRecord,
     Tag,
     TunnelOptions,
@@ -103,7 +103,7 @@ def ownership_of(reading: Reading, plan: Plan, evidence: Evidence) -> Ownership:
                 strangers.append(stranger)
             case str(role) if role not in ours:
                 ours[Role(role)] = resource.id
-            case str(role) if life_of(resource.state) is not State.DELETING:
+            case str(role) if life_of(resource.state) is not ResourceState.DELETING:
                 twins.append((Role(role), resource.id))
             case _:
                 pass  # has nothing to do with the run, or is on its way out
@@ -320,15 +320,15 @@ def _unproven(reading: Reading, plan: Plan, evidence: Evidence) -> list[Resource
         for resource in reading.resources
         if resource.id not in plan.surveyed
         and resource.id not in known
-        and life_of(resource.state) is not State.ABSENT
+        and life_of(resource.state) is not ResourceState.ABSENT
     ]
 
 
 def _living_first(reading: Reading, proven: Mapping[str, Role]) -> list[Resource]:
     """Return what there is, so that a role goes to what stays first, and to what is proven."""
     return sorted(
-        (r for r in reading.resources if life_of(r.state) is not State.ABSENT),
-        key=lambda r: (life_of(r.state) is State.DELETING, r.id not in proven, r.id),
+        (r for r in reading.resources if life_of(r.state) is not ResourceState.ABSENT),
+        key=lambda r: (life_of(r.state) is ResourceState.DELETING, r.id not in proven, r.id),
     )
 
 

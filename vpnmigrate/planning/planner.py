@@ -37,7 +37,7 @@ from vpnmigrate.model.plan import (
 )
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import compared, configuration
-from vpnmigrate.planning.prediction import end_of, opening, walked
+from vpnmigrate.planning.prediction import initial_state, predict_steps, predicted_end
 from vpnmigrate.planning.preflight import check
 from vpnmigrate.planning.preflight.connections import nothing_to_migrate
 from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FORWARD, RETIRE
@@ -85,9 +85,9 @@ def plan_from(  # noqa: PLR0913  what a plan is made of
         programs=dict(programs),
         findings=findings,
     )
-    forward, there = walked(opening(draft, {}), FORWARD, Direction.FORWARD)
-    back, _ = walked(there, (*CUTOVER, *CLEAN_UP), Direction.BACK)
-    retire, _ = walked(there, RETIRE, Direction.RETIRE)
+    forward, there = predict_steps(initial_state(draft, {}), FORWARD, Direction.FORWARD)
+    back, _ = predict_steps(there, (*CUTOVER, *CLEAN_UP), Direction.BACK)
+    retire, _ = predict_steps(there, RETIRE, Direction.RETIRE)
     plan = replace(
         draft, forward=forward, back=back, retire=retire, outage=_outage_of(draft, forward)
     )
@@ -195,7 +195,7 @@ def expected_end(plan: Plan, made: Mapping[Role, str]) -> dict[str, str]:
     *made* has the ids of what was created; without them a role stands for its own id.  Tunnel
     addresses that Amazon chooses are not in it.
     """
-    return _chosen_here(end_of(plan, made))
+    return _chosen_here(predicted_end(plan, made))
 
 
 def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str, ...]:
@@ -203,7 +203,7 @@ def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str
 
     A successor that is gone is one sentence; without its id it is told by whose successor it was.
     """
-    end, living = end_of(plan, made), {connection.id for connection in after.living}
+    end, living = predicted_end(plan, made), {connection.id for connection in after.living}
     gone = [connection.id for connection in end.living if connection.id not in living]
     roles = {old: connection_role(old) for old in plan.old_connections}
     whose = {made.get(role, role): old for old, role in roles.items()}

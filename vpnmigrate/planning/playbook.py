@@ -20,7 +20,7 @@ from vpnmigrate.model.decisions import Decisions, Window
 from vpnmigrate.model.probes import probe_from
 from vpnmigrate.model.programs import ADVICE as NAME_ADVICE
 from vpnmigrate.model.programs import commands_of, name_fault
-from vpnmigrate.planning.strict_yaml import Document, Path, document_from, parted
+from vpnmigrate.planning.strict_yaml import Path, YamlDocument, document_from, parted
 from vpnmigrate.planning.window_parser import FORM, PATTERN, window_from
 
 DURATION = re.compile(
@@ -76,7 +76,7 @@ def duration_from(text: object) -> timedelta | None:
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
-def _understood(document: Document, kind: inspect.Type | None, said: Any, path: Path) -> Any:
+def _understood(document: YamlDocument, kind: inspect.Type | None, said: Any, path: Path) -> Any:
     """Replace the texts that stand for a span of time or a window by what they mean.
 
     *kind* is the type that a playbook has at *path*, where *said* stands.
@@ -98,7 +98,7 @@ def _understood(document: Document, kind: inspect.Type | None, said: Any, path: 
             return said
 
 
-def _span(document: Document, path: Path, said: object) -> timedelta:
+def _span(document: YamlDocument, path: Path, said: object) -> timedelta:
     span = duration_from(said)
     if span is None:
         raise document.fault(
@@ -107,7 +107,7 @@ def _span(document: Document, path: Path, said: object) -> timedelta:
     return span
 
 
-def _window(document: Document, path: Path, said: object) -> dict[str, Any]:
+def _window(document: YamlDocument, path: Path, said: object) -> dict[str, Any]:
     try:
         window = window_from(said if isinstance(said, str) else "")
     except UsageError as error:

@@ -58,7 +58,7 @@ from vpnmigrate.model.ec2 import (
     VpnGatewayId,
 )
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.snapshot import Reading, Snapshot, Told, Word, snapshot_of
+from vpnmigrate.model.snapshot import Confirmation, JournalFacts, Reading, Snapshot, snapshot_of
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.ownership import ownership_of, roles_made
 
@@ -67,7 +67,7 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
-class World(Struct, frozen=True):
+class PredictedAws(Struct, frozen=True):
     """What there would be.  A change gives the world after it.
 
     What is made gets the id that ``made`` has for its role, or else the role's own name.
@@ -81,7 +81,7 @@ class World(Struct, frozen=True):
     made: Mapping[Role, str]
     subnets: Mapping[str, SubnetRecord]
 
-    def after(self, change: AwsChange) -> World:
+    def after(self, change: AwsChange) -> PredictedAws:
         """Give the world in which *change* has had its effect."""
         match change:
             case CreateVpnGateway() | CreateVpnConnection() | CreateTestVpc() | CreateTestSubnet():
@@ -111,7 +111,7 @@ class World(Struct, frozen=True):
             case ArchiveConfiguration():
                 return self
 
-    def _created(self, change: Creation) -> World:
+    def _created(self, change: Creation) -> PredictedAws:
         id_ = self.made.get(change.role, change.role)
         match change:
             case CreateVpnGateway(role, asn, tags):
@@ -152,14 +152,14 @@ class World(Struct, frozen=True):
     def _marked(self, role: Role, tags: Tags = ()) -> dict[str, str]:
         return {**dict(tags), Tag.MIGRATION.value: self.migration, Tag.ROLE.value: role}
 
-    def _attachment(self, change: AttachVpnGateway | DetachVpnGateway) -> World:
+    def _attachment(self, change: AttachVpnGateway | DetachVpnGateway) -> PredictedAws:
         gateway = self.gateways[change.gateway]
         others = tuple(a for a in gateway.attachments if a.vpc != change.vpc)
         now = Attached(change.vpc, str(change.becomes))
         moved = replace(gateway, attachments=(*others, now))
         return replace(self, gateways={**self.gateways, gateway.id: moved})
 
-    def _claim(self, change: PlaceClaim | RemoveClaim) -> World:
+    def _claim(self, change: PlaceClaim | RemoveClaim) -> PredictedAws:
         gateway = self.gateways[change.gateway]
         tags = {key: value for key, value in gateway.tags.items() if key != Tag.CLAIM}
         if isinstance(change, PlaceClaim):
@@ -174,15 +174,15 @@ class World(Struct, frozen=True):
         | ReplaceRoute
         | AssociateEdge
         | DisassociateEdge,
-    ) -> World:
+    ) -> PredictedAws:
         table = _routed(self.tables[change.table], change)
         return replace(self, tables={**self.tables, table.id: table})
 
 
-def world_of(survey: Survey, migration: MigrationId, made: Mapping[Role, str]) -> World:
+def predicted_aws(survey: Survey, migration: MigrationId, made: Mapping[Role, str]) -> PredictedAws:
     """Give the world as *survey* found it, without anybody's claim."""
     unclaimed = {key: value for key, value in survey.gateway.tags.items() if key != Tag.CLAIM}
-    return World(
+    return PredictedAws(
         migration,
         gateways={survey.gateway.id: replace(survey.gateway, tags=unclaimed)},
         connections={c.id: c for c in survey.living},
@@ -229,15 +229,15 @@ def _without(records: Mapping[_K, _V], id_: _K) -> dict[_K, _V]:
     return {key: record for key, record in records.items() if key != id_}
 
 
-class Scene(Struct, frozen=True):
+class PredictedMoment(Struct, frozen=True):
     """A moment of an imagined migration.  Devices do what they are asked, at once."""
 
     plan: Plan
-    world: World
+    world: PredictedAws
     at: datetime
-    told: Told = Told()
+    told: JournalFacts = JournalFacts()
 
-    def look(self) -> Snapshot:
+    def observe(self) -> Snapshot:
         """Give what describe calls would say now."""
         world = self.world
         reading = Reading(
@@ -262,9 +262,15 @@ class Scene(Struct, frozen=True):
     def _is_up(self, connection: ConnectionRecord) -> bool:
         words = self.told.words
         if connection.vpn_gateway == self.plan.old_gateway:
-            enabled = Word.OLD_TUNNELS_DISABLED not in words or Word.TUNNELS_RETURNED in words
+            enabled = (
+                Confirmation.OLD_TUNNELS_DISABLED not in words
+                or Confirmation.TUNNELS_RETURNED in words
+            )
         else:
-            enabled = Word.NEW_TUNNELS_ENABLED in words and Word.TUNNELS_RETURNED not in words
+            enabled = (
+                Confirmation.NEW_TUNNELS_ENABLED in words
+                and Confirmation.TUNNELS_RETURNED not in words
+            )
         gateway = connection.vpn_gateway
         return enabled and gateway is not None and self._is_on(gateway, self.plan.vpc)
 

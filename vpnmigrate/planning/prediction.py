@@ -24,13 +24,13 @@ from vpnmigrate.model.ec2 import (
     VpnGatewayId,
 )
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep
-from vpnmigrate.model.snapshot import Snapshot, Told, Way, Word
+from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts, Snapshot
 from vpnmigrate.model.survey import Survey
-from vpnmigrate.planning.predicted_aws import Scene, world_of
+from vpnmigrate.planning.predicted_aws import PredictedMoment, predicted_aws
 from vpnmigrate.steps.base import Blocked, NotYet, Step
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
-from vpnmigrate.steps.sequences import FORWARD, way_of
-from vpnmigrate.steps.traffic import assumed, shortfalls
+from vpnmigrate.steps.sequences import FORWARD, gateway_swap
+from vpnmigrate.steps.traffic import missing_traffic, stable_reading
 
 MOST_LOOKS = 1000
 """More than any step needs; one that needs more would never end."""
@@ -43,32 +43,32 @@ HOLDER = "the run that applies this plan"
 _REPORT = "this is a fault of vpnmigrate: please report it with the survey"
 
 
-class Turn(Struct, frozen=True):
+class StepProposal(Struct, frozen=True):
     """One look of a step whose goal does not hold: the scene, what it asks for there, and why."""
 
-    scene: Scene
+    scene: PredictedMoment
     changes: tuple[Change, ...]
     """Independent of each other: any of them may be performed without the others."""
     why: str
 
-    def after(self, changes: Iterable[Change]) -> Scene:
+    def after(self, changes: Iterable[Change]) -> PredictedMoment:
         """Give the scene a while later, with *changes*, all or some of ours, performed."""
         later = _after(self.scene, changes)
         return replace(later, at=later.at + BETWEEN_LOOKS)
 
 
-def opening(plan: Plan, made: Mapping[Role, str]) -> Scene:
+def initial_state(plan: Plan, made: Mapping[Role, str]) -> PredictedMoment:
     """Give the moment before the first step; *made* has the ids of what will be created.
 
     A role that is not in *made* stands for its own id.
     """
-    world = world_of(plan.before, plan.migration, made)
-    return Scene(plan, world, plan.made, Told(holder=HOLDER))
+    world = predicted_aws(plan.before, plan.migration, made)
+    return PredictedMoment(plan, world, plan.made, JournalFacts(holder=HOLDER))
 
 
-def walked(
-    scene: Scene, steps: Iterable[Step], direction: Direction
-) -> tuple[tuple[PlannedStep, ...], Scene]:
+def predict_steps(
+    scene: PredictedMoment, steps: Iterable[Step], direction: Direction
+) -> tuple[tuple[PlannedStep, ...], PredictedMoment]:
     """Take *steps* from *scene* on; give their changes and the moment after the last.
 
     Raises:
@@ -82,30 +82,34 @@ def walked(
     return tuple(planned), scene
 
 
-def turned(scene: Scene, step: Step, direction: Direction, now: Snapshot) -> Turn | None:
+def propose(
+    scene: PredictedMoment, step: Step, direction: Direction, now: Snapshot
+) -> StepProposal | None:
     """Give what *step* asks for when it looks at *scene* and sees *now*; None if its goal holds.
 
     Raises:
         RefusedError: It can never reach its goal from here; names the step and why.
     """
-    way = way_of(direction, scene.plan, now)
+    way = gateway_swap(direction, scene.plan, now)
     verdict = step.verify(scene.plan, way, now, scene.told)
     if isinstance(verdict, Blocked):
         raise _unplannable(step, verdict.why, verdict.advice)
     if not isinstance(verdict, NotYet):
         return None
-    changes = tuple(step.apply(scene.plan, way, now, scene.told))
+    changes = tuple(step.missing_changes(scene.plan, way, now, scene.told))
     later = _verified(scene, way, now) if isinstance(step, SwitchTunnels) else scene
     if not changes and later.told == scene.told:
         raise _unplannable(step, verdict.why, _REPORT)
-    return Turn(later, changes, verdict.why)
+    return StepProposal(later, changes, verdict.why)
 
 
-def _settled(scene: Scene, step: Step, direction: Direction) -> tuple[tuple[Change, ...], Scene]:
+def _settled(
+    scene: PredictedMoment, step: Step, direction: Direction
+) -> tuple[tuple[Change, ...], PredictedMoment]:
     changes: list[Change] = []
     why = "it would look at AWS for ever"
     for _ in range(MOST_LOOKS):
-        turn = turned(scene, step, direction, scene.look())
+        turn = propose(scene, step, direction, scene.observe())
         if turn is None:
             return tuple(changes), scene
         why = turn.why
@@ -114,13 +118,13 @@ def _settled(scene: Scene, step: Step, direction: Direction) -> tuple[tuple[Chan
     raise _unplannable(step, why, _REPORT)
 
 
-def _after(scene: Scene, changes: Iterable[Change]) -> Scene:
+def _after(scene: PredictedMoment, changes: Iterable[Change]) -> PredictedMoment:
     for change in changes:
         match change:
             case AskOperator(_, word):
                 scene = _spoken(scene, word)
             case RunTest():
-                scene = _spoken(scene, Word.TEST_PASSED)
+                scene = _spoken(scene, Confirmation.TEST_PASSED)
             case ArchiveConfiguration(connection):
                 files = {**scene.told.files, connection: "archived"}
                 scene = replace(scene, told=replace(scene.told, files=files))
@@ -129,19 +133,19 @@ def _after(scene: Scene, changes: Iterable[Change]) -> Scene:
     return scene
 
 
-def _spoken(scene: Scene, word: Word) -> Scene:
+def _spoken(scene: PredictedMoment, word: Confirmation) -> PredictedMoment:
     words = {**scene.told.words, word: scene.at}
     return replace(scene, told=replace(scene.told, words=words))
 
 
-def _verified(scene: Scene, way: Way, now: Snapshot) -> Scene:
+def _verified(scene: PredictedMoment, way: GatewaySwap, now: Snapshot) -> PredictedMoment:
     """Do as the runner does: traffic that has lacked nothing for long enough is verified."""
-    if shortfalls(scene.plan, way, now, scene.told):
+    if missing_traffic(scene.plan, way, now, scene.told):
         return scene
     told = replace(
         scene.told,
         verified=scene.told.verified or scene.at,
-        green=scene.told.green or assumed(scene.plan, now, scene.at),
+        green=scene.told.green or stable_reading(scene.plan, now, scene.at),
     )
     return replace(scene, told=told)
 
@@ -153,24 +157,24 @@ def _unplannable(step: Step, why: str, advice: Advice) -> RefusedError:
 
 
 @dataclass(frozen=True, eq=False)
-class _Of:
+class _PlanIdentity:
     """A plan that is known again as the very same object: to hash all of it would cost more."""
 
     plan: Plan
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Of) and self.plan is other.plan
+        return isinstance(other, _PlanIdentity) and self.plan is other.plan
 
     def __hash__(self) -> int:
         return id(self.plan)
 
 
-def end_of(plan: Plan, made: Mapping[Role, str]) -> Survey:
+def predicted_end(plan: Plan, made: Mapping[Role, str]) -> Survey:
     """Give what a survey of the new gateway would show of its configuration after step 10.
 
     *made* has the ids of what was created; without them a role stands for its own id.
     """
-    end = _with_roles_for_ids(_Of(plan))
+    end = _with_roles_for_ids(_PlanIdentity(plan))
 
     def named(id_: str) -> str:
         return made.get(Role(id_), id_)
@@ -199,10 +203,10 @@ def end_of(plan: Plan, made: Mapping[Role, str]) -> Survey:
 
 
 @lru_cache(maxsize=4)
-def _with_roles_for_ids(of: _Of) -> Survey:
+def _with_roles_for_ids(of: _PlanIdentity) -> Survey:
     """Walk all of it, once for each plan: a rehearsal with faults asks a thousand times."""
     plan = of.plan
-    _, there = walked(opening(plan, {}), FORWARD, Direction.FORWARD)
+    _, there = predict_steps(initial_state(plan, {}), FORWARD, Direction.FORWARD)
     new = VpnGatewayId(GATEWAY_ROLE)
     world = there.world
     return replace(

@@ -25,9 +25,9 @@ from vpnmigrate.errors import RefusedError
 from vpnmigrate.model.changes import AwsChange, Change
 from vpnmigrate.model.ec2 import CREATED_ROUTE, RouteTableRecord
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction, Plan
-from vpnmigrate.model.snapshot import Told
-from vpnmigrate.planning.predicted_aws import Scene, World
-from vpnmigrate.planning.prediction import Turn, opening, turned
+from vpnmigrate.model.snapshot import JournalFacts
+from vpnmigrate.planning.predicted_aws import PredictedAws, PredictedMoment
+from vpnmigrate.planning.prediction import StepProposal, initial_state, propose
 from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.sequences import CLAIM, CLEAN_UP, CUTOVER, FORWARD
 
@@ -38,13 +38,15 @@ FEW = 12
 """Changes of one look of which every one is left out once; more would only cost time."""
 
 
-def prove(plan: Plan, forward: Sequence[Step] = FORWARD, back: Sequence[Step] = BACK) -> Proof:
+def prove(
+    plan: Plan, forward: Sequence[Step] = FORWARD, back: Sequence[Step] = BACK
+) -> RollbackProof:
     """Walk every state that *plan* can reach by the steps *forward* and *back*; never raises."""
     return _Walk(plan, tuple(forward), tuple(back)).prove()
 
 
 @dataclass(frozen=True)
-class Length:
+class LongestPath:
     """How long a way is at most."""
 
     changes: int = 0
@@ -69,13 +71,13 @@ class DeadEnd:
 
 
 @dataclass(frozen=True)
-class Proof:
+class RollbackProof:
     """What the walk through all states has shown."""
 
     states: int
-    back: Length
+    back: LongestPath
     """The longest way back from any state."""
-    forward: Length
+    forward: LongestPath
     """The longest way forward from any state."""
     dead_ends: tuple[DeadEnd, ...] = ()
 
@@ -85,10 +87,10 @@ class Proof:
         return not self.dead_ends
 
 
-class Stand(Struct, frozen=True, dict=True):
+class ReachableState(Struct, frozen=True, dict=True):
     """A state a run can be left in: the moment in AWS, and where its journal stands."""
 
-    scene: Scene
+    scene: PredictedMoment
     direction: Direction
     settled: frozenset[str] = frozenset()
     """Steps that are not looked at again, by title."""
@@ -115,7 +117,7 @@ class Stand(Struct, frozen=True, dict=True):
         ]
         return msgspec.json.encode(records, order="sorted")
 
-    def after(self, step: Step, turn: Turn, changes: Sequence[Change]) -> Stand:
+    def after(self, step: Step, turn: StepProposal, changes: Sequence[Change]) -> ReachableState:
         """Give the state in which *changes*, all or some of the turn's, have been performed."""
         whole = len(changes) == len(turn.changes)
         in_cutover = FIRST_OF_CUTOVER <= step.number <= LAST_OF_CUTOVER and not step.cleaning
@@ -131,14 +133,14 @@ class Stand(Struct, frozen=True, dict=True):
             story=f"{story}, after: {done[-1]}" if done else story,
         )
 
-    def past(self, step: Step) -> Stand:
+    def past(self, step: Step) -> ReachableState:
         """Give the state in which the goal of *step* has been seen to hold."""
         over = self.direction is Direction.BACK and step.number == LAST_OF_CUTOVER
         return replace_fields(
             self, settled=self.settled | {step.title}, cutting=self.cutting and not over
         )
 
-    def resumed(self) -> Stand:
+    def resumed(self) -> ReachableState:
         """Give the state as another process finds it: the way back is gone from its beginning."""
         return (
             self
@@ -146,15 +148,15 @@ class Stand(Struct, frozen=True, dict=True):
             else replace_fields(self, settled=frozenset())
         )
 
-    def turned_back(self) -> Stand:
+    def turned_back(self) -> ReachableState:
         """Give the state in which a rollback begins here."""
         told = replace_fields(self.scene.told, verified=None)
         scene = replace_fields(self.scene, told=told)
         return replace_fields(self, scene=scene, direction=Direction.BACK, settled=frozenset())
 
-    def tried_again(self) -> Stand:
+    def tried_again(self) -> ReachableState:
         """Give the state in which another attempt forward begins here."""
-        told = Told(files=self.scene.told.files, holder=self.scene.told.holder)
+        told = JournalFacts(files=self.scene.told.files, holder=self.scene.told.holder)
         scene = replace_fields(self.scene, told=told)
         return replace_fields(self, scene=scene, direction=Direction.FORWARD, settled=frozenset())
 
@@ -163,32 +165,32 @@ class _Walk:
     def __init__(self, plan: Plan, forward: Sequence[Step], back: Sequence[Step]) -> None:
         self._plan = plan
         self._steps = {Direction.FORWARD: forward, Direction.BACK: back}
-        self._start = Stand(opening(plan, {}), Direction.FORWARD)
-        self._lengths: dict[bytes, Length | DeadEnd] = {}
+        self._start = ReachableState(initial_state(plan, {}), Direction.FORWARD)
+        self._lengths: dict[bytes, LongestPath | DeadEnd] = {}
         self._under_way: set[bytes] = set()
 
-    def prove(self) -> Proof:
+    def prove(self) -> RollbackProof:
         there = list(self._reached([self._start]))
         returning = list(self._reached([stand.turned_back() for stand in there]))
         begun = (*there, *returning, *(stand.tried_again() for stand in returning))
         found = [self._length(stand) for stand in begun]
         ends = dict.fromkeys(end for end in found if isinstance(end, DeadEnd))
-        return Proof(
+        return RollbackProof(
             states=len(there) + len(returning),
             back=self._longest(returning),
             forward=self._longest((*there, *(stand.tried_again() for stand in returning))),
             dead_ends=tuple(ends),
         )
 
-    def _longest(self, stands: Sequence[Stand]) -> Length:
+    def _longest(self, stands: Sequence[ReachableState]) -> LongestPath:
         lengths = [
             replace(length, begins=stand.story)
             for stand in stands
-            if isinstance(length := self._length(stand), Length)
+            if isinstance(length := self._length(stand), LongestPath)
         ]
-        return max(lengths, key=lambda each: (each.cutover, each.changes), default=Length())
+        return max(lengths, key=lambda each: (each.cutover, each.changes), default=LongestPath())
 
-    def _reached(self, stands: Sequence[Stand]) -> Iterator[Stand]:
+    def _reached(self, stands: Sequence[ReachableState]) -> Iterator[ReachableState]:
         """Give *stands* and every state that a run can be left in on their way."""
         # Whole looks first: a state that is reached both ways is gone on from as whole.
         whole = [stand for stand in stands if stand.whole]
@@ -210,7 +212,7 @@ class _Walk:
                 for left in (begun.after(step, turn, some).resumed() for some in parts):
                     (whole if left.whole else cut).append(left)
 
-    def _length(self, stand: Stand) -> Length | DeadEnd:
+    def _length(self, stand: ReachableState) -> LongestPath | DeadEnd:
         """Give how long the way from *stand* to the end of its direction is."""
         key = stand.key
         if key in self._lengths:
@@ -222,46 +224,46 @@ class _Walk:
         self._under_way.remove(key)
         return length
 
-    def _measured(self, stand: Stand) -> Length | DeadEnd:
+    def _measured(self, stand: ReachableState) -> LongestPath | DeadEnd:
         try:
             following = self._next(stand)
         except RefusedError as error:
             return DeadEnd(stand.story, stand.direction, error.message)
         if following is None:
             left = tuple(self._left(stand))
-            return DeadEnd(stand.story, stand.direction, "; ".join(left)) if left else Length()
+            return DeadEnd(stand.story, stand.direction, "; ".join(left)) if left else LongestPath()
         begun, step, turn = following
         rest = self._length(begun.after(step, turn, turn.changes))
         if isinstance(rest, DeadEnd):
             return replace(rest, state=stand.story)
         sent = sum(isinstance(change, AwsChange) for change in turn.changes)
-        return Length(rest.changes + sent, rest.cutover + self._limit(stand, step, turn))
+        return LongestPath(rest.changes + sent, rest.cutover + self._limit(stand, step, turn))
 
-    def _limit(self, stand: Stand, step: Step, turn: Turn) -> timedelta:
+    def _limit(self, stand: ReachableState, step: Step, turn: StepProposal) -> timedelta:
         """Give the limit of *step*, once: where the look after this one finds its goal reached."""
         if step.cleaning or step.number < FIRST_OF_CUTOVER:
             return timedelta(0)
         later = turn.after(turn.changes)
-        over = turned(later, step, stand.direction, later.look()) is None
+        over = propose(later, step, stand.direction, later.observe()) is None
         return step.limit_for(self._plan) if over else timedelta(0)
 
-    def _next(self, stand: Stand) -> tuple[Stand, Step, Turn] | None:
+    def _next(self, stand: ReachableState) -> tuple[ReachableState, Step, StepProposal] | None:
         """Give the first step that still lacks something, with what it asks for; None at the end.
 
         Raises:
             RefusedError: It can never reach its goal.
         """
-        now = stand.scene.look()
+        now = stand.scene.observe()
         for step in self._steps[stand.direction]:
             if self._is_history(stand, step):
                 continue
-            turn = turned(stand.scene, step, stand.direction, now)
+            turn = propose(stand.scene, step, stand.direction, now)
             if turn is not None:
                 return stand, step, turn
             stand = stand.past(step)
         return None
 
-    def _is_history(self, stand: Stand, step: Step) -> bool:
+    def _is_history(self, stand: ReachableState, step: Step) -> bool:
         """Tell whether the runner would leave *step* out here."""
         if step.title in stand.settled:
             return True
@@ -269,7 +271,7 @@ class _Walk:
             return step.number == LAST_OF_CUTOVER and not stand.cutting
         return stand.cutting and 1 < step.number < FIRST_OF_CUTOVER
 
-    def _left(self, stand: Stand) -> Iterator[str]:
+    def _left(self, stand: ReachableState) -> Iterator[str]:
         """Say how the end of a way back differs from how it was before."""
         if stand.direction is Direction.BACK:
             before, now = outline(self._start.scene.world), outline(stand.scene.world)
@@ -290,7 +292,7 @@ def _is_telling(number: int, count: int) -> bool:
     return count <= FEW or number in (count // 2, count - 1)
 
 
-def outline(world: World) -> frozenset[str]:
+def outline(world: PredictedAws) -> frozenset[str]:
     """Give what must be as before when all is taken back; ids of associations may differ."""
     things: list[str] = [*world.connections, *world.vpcs, *world.subnets]
     for gateway in world.gateways.values():

@@ -19,7 +19,7 @@ Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
-class Document:
+class YamlDocument:
     """A file's values, and where in the file each stands."""
 
     name: str
@@ -42,7 +42,7 @@ class Document:
         )
 
 
-def document_from(text: str, name: str) -> Document:
+def document_from(text: str, name: str) -> YamlDocument:
     """Read *text*; messages call it *name* and quote no value of it.
 
     Raises:
@@ -59,7 +59,7 @@ def document_from(text: str, name: str) -> Document:
         raise MalformedFileError(message) from None
     except yaml.YAMLError:
         raise MalformedFileError(f"{name}: not YAML text") from None
-    return Document(name, data, lines)
+    return YamlDocument(name, data, lines)
 
 
 _AT = re.compile(r" - at (?:`key` in )?`\$(?P<path>[^`]*)`$")

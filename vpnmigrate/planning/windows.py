@@ -13,12 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.decisions import Waits, Window
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedDurations:
     """How long a cutover and a rollback are expected to take, and how that is known."""
 
     cutover: timedelta
@@ -28,7 +28,7 @@ class Expected:
     source: str
 
 
-BY_DEFAULT = Expected(
+BY_DEFAULT = ExpectedDurations(
     timedelta(minutes=20),
     timedelta(minutes=20),
     "not rehearsed: AWS's part after domain.md 12.3, and a quarter of an hour at the devices",
@@ -36,16 +36,16 @@ BY_DEFAULT = Expected(
 """The upper ends of domain.md 12.3 add up to less than six minutes; the rest is a guess."""
 
 
-def expected(fingerprint: str, rehearsed: Rehearsed | None) -> Expected:
+def expected(fingerprint: str, rehearsed: RehearsalResult | None) -> ExpectedDurations:
     """Give what is expected of the plan with *fingerprint*: what was rehearsed, or the defaults."""
     if rehearsed is None or not rehearsed.passed or rehearsed.fingerprint != fingerprint:
         return BY_DEFAULT
-    return Expected(
+    return ExpectedDurations(
         rehearsed.cutover, rehearsed.rollback, f"rehearsed {rehearsed.at:%Y-%m-%d %H:%M}Z"
     )
 
 
-def with_soak(awaited: Expected, waits: Waits) -> Expected:
+def with_soak(awaited: ExpectedDurations, waits: Waits) -> ExpectedDurations:
     """Add the soak of a plan to what is expected of it; what was rehearsed has it already."""
     if awaited is not BY_DEFAULT:
         return awaited
@@ -53,21 +53,21 @@ def with_soak(awaited: Expected, waits: Waits) -> Expected:
 
 
 @dataclass(frozen=True)
-class Ahead:
+class WindowAhead:
     """It has not opened yet."""
 
     opens: datetime
 
 
 @dataclass(frozen=True)
-class Open:
+class WindowOpen:
     """A cutover may begin now, and until ``latest``."""
 
     latest: datetime
 
 
 @dataclass(frozen=True)
-class Late:
+class WindowTooLate:
     """It is open still, but a cutover and a rollback no longer fit."""
 
     latest: datetime
@@ -75,21 +75,21 @@ class Late:
 
 
 @dataclass(frozen=True)
-class Past:
+class WindowOver:
     """It is over."""
 
     ended: datetime
 
 
 @dataclass(frozen=True)
-class Short:
+class WindowTooShort:
     """It is too short for a cutover, a rollback and the margin at any time."""
 
     length: timedelta
     needs: timedelta
 
 
-Stand = Ahead | Open | Late | Past | Short
+Stand = WindowAhead | WindowOpen | WindowTooLate | WindowOver | WindowTooShort
 
 
 def back_out_deadline(window: Window, rollback: timedelta, margin: timedelta) -> datetime:
@@ -97,19 +97,21 @@ def back_out_deadline(window: Window, rollback: timedelta, margin: timedelta) ->
     return window.end - rollback - margin
 
 
-def latest_start(window: Window, expected: Expected, margin: timedelta) -> datetime:
+def latest_start(window: Window, expected: ExpectedDurations, margin: timedelta) -> datetime:
     """Give the last moment at which a cutover may begin: it is to be over by the deadline."""
     return back_out_deadline(window, expected.rollback, margin) - expected.cutover
 
 
-def stand(window: Window, expected: Expected, margin: timedelta, now: datetime) -> Stand:
+def window_state(
+    window: Window, expected: ExpectedDurations, margin: timedelta, now: datetime
+) -> Stand:
     """Say how *now* stands to *window*.  It is open from its start on, and not at its end."""
     latest = latest_start(window, expected, margin)
     if now >= window.end:
-        return Past(window.end)
+        return WindowOver(window.end)
     if latest < window.start:
         needs = expected.cutover + expected.rollback + margin
-        return Short(window.end - window.start, needs)
+        return WindowTooShort(window.end - window.start, needs)
     if now < window.start:
-        return Ahead(window.start)
-    return Open(latest) if now <= latest else Late(latest, window.end)
+        return WindowAhead(window.start)
+    return WindowOpen(latest) if now <= latest else WindowTooLate(latest, window.end)

@@ -16,25 +16,25 @@ from tempfile import TemporaryDirectory
 from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.engine.observe import Claimant
-from vpnmigrate.engine.ports import NoInterruption, NoPaths
+from vpnmigrate.engine.observe import ClaimHolder
+from vpnmigrate.engine.ports import NoNetworkPaths, NoStopRequest
 from vpnmigrate.engine.recorder import evidence_of
-from vpnmigrate.engine.runner import Runner, Surroundings
+from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.errors import HeldError, VpnMigrateError
 from vpnmigrate.journal import replay
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Entry, Intended
 from vpnmigrate.journal.timing import (
-    Leg,
+    StepTiming,
     down,
-    legs,
     length,
-    since_cutting,
+    since_cutover,
     since_turning_back,
+    step_timings,
     until_restored,
 )
 from vpnmigrate.local.vault import Vault
-from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Approvals
 from vpnmigrate.model.ec2 import Attachment, VpnGatewayId
@@ -43,19 +43,19 @@ from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.snapshot import Ownership, Reading, snapshot_of
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.ownership import ownership_of
-from vpnmigrate.planning.rollback_proof import Proof, prove
+from vpnmigrate.planning.rollback_proof import RollbackProof, prove
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey
-from vpnmigrate.steps.route_lookup import Row, equivalence
+from vpnmigrate.steps.route_lookup import RouteComparison, equivalence
 
 BOUNDARIES = range(1, 11)
 """The steps a rollback may begin after: all that apply takes."""
 
 
 @dataclass(frozen=True)
-class Made:
+class RehearsedChange:
     """A change of a rehearsal, with the step that made it."""
 
     step: int
@@ -63,12 +63,12 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Passage:
+class RehearsalRun:
     """One run through the sandbox: forward to the end, or back from the end of a step."""
 
     boundary: int
     """The step after which it turned back; 0 if it went forward to the end."""
-    changes: tuple[Made, ...]
+    changes: tuple[RehearsedChange, ...]
     """Those on the way back alone, if it turned back."""
     outage: timedelta
     """All the time that traffic was down, before and after turning back."""
@@ -78,9 +78,9 @@ class Passage:
     failure: str = ""
     differences: tuple[str, ...] = ()
     """How the end differs from the beginning; and what was left behind."""
-    routes: tuple[Row, ...] = ()
+    routes: tuple[RouteComparison, ...] = ()
     """Every destination of every table with its next hop before and at the end."""
-    legs: tuple[Leg, ...] = ()
+    legs: tuple[StepTiming, ...] = ()
     """The steps that settled, in the order in which they did."""
     cutover: timedelta = timedelta(0)
     """From the beginning of step 7 to the end of step 10, if it went forward to the end."""
@@ -91,7 +91,7 @@ class Passage:
         return not self.failure and not self.differences and not self.rerouted
 
     @property
-    def rerouted(self) -> tuple[Row, ...]:
+    def rerouted(self) -> tuple[RouteComparison, ...]:
         """The destinations that had a path before and have another, or none, at the end."""
         return tuple(row for row in self.routes if row.before.leads_somewhere and not row.same)
 
@@ -100,9 +100,9 @@ class Passage:
 class Rehearsal:
     """The way forward, the way back from every step, and what was proven of those in between."""
 
-    forward: Passage
-    back: tuple[Passage, ...]
-    proof: Proof
+    forward: RehearsalRun
+    back: tuple[RehearsalRun, ...]
+    proof: RollbackProof
 
     @property
     def good(self) -> bool:
@@ -110,9 +110,9 @@ class Rehearsal:
         return self.proof.holds and all(each.good for each in (self.forward, *self.back))
 
 
-def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> Rehearsed:
+def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> RehearsalResult:
     """Give what is kept of the *rehearsal* of *plan*."""
-    return Rehearsed(
+    return RehearsalResult(
         fingerprint=plan.fingerprint,
         at=at,
         tool=tool,
@@ -122,7 +122,7 @@ def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> Rehe
     )
 
 
-def unbound(plan: Plan) -> Plan:
+def without_waits(plan: Plan) -> Plan:
     """Give *plan* without what only the hour and people can open: a rehearsal needs neither."""
     free = replace(plan.decisions, window=None, approvals=Approvals(), rehearsed_within=None)
     return replace(plan, decisions=free)
@@ -130,7 +130,7 @@ def unbound(plan: Plan) -> Plan:
 
 def rehearse(plan: Plan, tell: Callable[[str], None]) -> Rehearsal:
     """Rehearse *plan* in every direction; *tell* hears what is being tried."""
-    plan = unbound(plan)
+    plan = without_waits(plan)
     tell("forward, steps 1 to 10")
     forward = _forward(plan)
     back = []
@@ -141,30 +141,30 @@ def rehearse(plan: Plan, tell: Callable[[str], None]) -> Rehearsal:
     return Rehearsal(forward, tuple(back), prove(plan))
 
 
-def _forward(plan: Plan) -> Passage:
+def _forward(plan: Plan) -> RehearsalRun:
     with _stage(plan) as stage:
-        failure = _tried(stage.runner.forward)
+        failure = _tried(stage.runner.apply)
         entries = stage.journal.entries
-        return Passage(
+        return RehearsalRun(
             0,
             _changes(entries),
             down(entries),
             length(entries),
             failure=failure,
             routes=stage.where_it_leads(),
-            legs=legs(entries),
-            cutover=length(since_cutting(entries)),
+            legs=step_timings(entries),
+            cutover=length(since_cutover(entries)),
         )
 
 
-def _back(plan: Plan, boundary: int) -> Passage:
+def _back(plan: Plan, boundary: int) -> RehearsalRun:
     with _stage(plan) as stage:
-        failure = _tried(lambda: stage.runner.forward(until=boundary))
+        failure = _tried(lambda: stage.runner.apply(until=boundary))
         if boundary in replay(stage.journal.entries).settled:
-            failure = _tried(stage.runner.back)
+            failure = _tried(stage.runner.rollback)
         entries = stage.journal.entries
         return_leg = since_turning_back(entries)
-        return Passage(
+        return RehearsalRun(
             boundary,
             _changes(return_leg),
             down(entries),
@@ -173,12 +173,12 @@ def _back(plan: Plan, boundary: int) -> Passage:
             failure,
             stage.what_differs(),
             stage.where_it_leads(),
-            legs(return_leg),
+            step_timings(return_leg),
         )
 
 
 @dataclass(frozen=True)
-class _Stage:
+class _RehearsalWorld:
     """A world with everything of a run in it."""
 
     plan: Plan
@@ -189,7 +189,7 @@ class _Stage:
     def what_differs(self) -> tuple[str, ...]:
         """Compare the world with the plan's before, and look for what the run left."""
         now = self.account.survey(self.plan.old_gateway)
-        ours = self._owned(self.account.look(self.plan)).ours
+        ours = self._owned(self.account.observe(self.plan)).ours
         left = (f"left behind: {resource} ({role})" for role, resource in sorted(ours.items()))
         return (*differences(self.plan.before, now), *left)
 
@@ -197,9 +197,9 @@ class _Stage:
         evidence = evidence_of(replay(self.journal.entries), self.plan.surveyed)
         return ownership_of(reading, self.plan, evidence)
 
-    def where_it_leads(self) -> tuple[Row, ...]:
+    def where_it_leads(self) -> tuple[RouteComparison, ...]:
         """Compare every table with the plan's before, whichever gateway is on the VPC now."""
-        reading = self.account.look(self.plan)
+        reading = self.account.observe(self.plan)
         now = {table.id: table for table in reading.tables}
         snapshot = snapshot_of(reading, self._owned(reading))
         ours = VpnGatewayId(snapshot.ours.get(GATEWAY_ROLE, ""))
@@ -214,35 +214,35 @@ class _Stage:
 
 
 @contextmanager
-def _stage(plan: Plan) -> Iterator[_Stage]:
+def _stage(plan: Plan) -> Iterator[_RehearsalWorld]:
     clock = VirtualClock(plan.before.taken)
-    world = world_of(scenario_from_survey(plan.before), clock)
+    world = load_world(scenario_from_survey(plan.before), clock)
     journal = MemoryJournal(clock)
     with TemporaryDirectory(prefix="vpnmigrate-rehearsal-") as vault:
         account = Account(DirectClients(world), clock, Vault(Path(vault)))
-        around = Surroundings(
+        around = RunPorts(
             ec2=account,
             journal=journal,
             people=DeviceEngineer(world),
-            observer=_Nobody(),
+            observer=_NullObserver(),
             clock=clock,
-            interruption=NoInterruption(),
-            paths=NoPaths(),
-            claimant=Claimant("rehearsal"),
+            interruption=NoStopRequest(),
+            paths=NoNetworkPaths(),
+            claimant=ClaimHolder("rehearsal"),
         )
-        yield _Stage(plan, account, journal, Runner(plan, around))
+        yield _RehearsalWorld(plan, account, journal, Runner(plan, around))
 
 
-class _Nobody:
+class _NullObserver:
     """Watches nothing: the journal has everything."""
 
-    def saw(self, entry: Entry) -> None:
+    def on_entry(self, entry: Entry) -> None:
         pass
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         pass
 
-    def sees(self, sighting: Sighting) -> None:
+    def on_view(self, sighting: Sighting) -> None:
         pass
 
 
@@ -257,9 +257,9 @@ def _tried(journey: Callable[[], object]) -> str:
     return ""
 
 
-def _changes(entries: Sequence[Entry]) -> tuple[Made, ...]:
+def _changes(entries: Sequence[Entry]) -> tuple[RehearsedChange, ...]:
     return tuple(
-        Made(entry.record.step, str(entry.record.change))
+        RehearsedChange(entry.record.step, str(entry.record.change))
         for entry in entries
         if isinstance(entry.record, Intended)
     )

@@ -16,15 +16,15 @@ from vpnmigrate.journal.records import Entry
 from vpnmigrate.journal.timing import since_turning_back, until_restored
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.simulation.clocks import Clocks
-from vpnmigrate.rehearsal.simulation.schedule import Course, Schedule
+from vpnmigrate.rehearsal.simulation.schedule import Schedule, TrialRoute
 from vpnmigrate.rehearsal.simulation.search import schedule_of
 from vpnmigrate.rehearsal.simulation.topology import topology
 from vpnmigrate.rehearsal.simulation.trial import (
-    Setting,
     TrialResult,
+    TrialSetting,
+    run_trial,
     setting_of_plan,
-    try_out,
-    wrong_with,
+    trial_problems,
 )
 from vpnmigrate.sandbox.behaviour import Behaviour
 
@@ -58,7 +58,7 @@ _TEMPER = (
 
 
 @dataclass(frozen=True)
-class Trial:
+class FaultedTrial:
     """One run under hardship."""
 
     seed: int
@@ -75,7 +75,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Spread:
+class DurationSpread:
     """How a duration is distributed over trials; all zero over none."""
 
     trials: int
@@ -87,62 +87,64 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Hardship:
+class FaultedRehearsal:
     """What many trials have shown."""
 
     seed: int
-    trials: tuple[Trial, ...]
-    worst: Trial | None
+    trials: tuple[FaultedTrial, ...]
+    worst: FaultedTrial | None
     """The one with the longest outage; None without trials."""
     story: tuple[Entry, ...]
     """What the journal of the worst one says."""
 
     @property
-    def unsafe(self) -> tuple[Trial, ...]:
+    def unsafe(self) -> tuple[FaultedTrial, ...]:
         """Every trial that did not end safely."""
         return tuple(trial for trial in self.trials if trial.wrong)
 
     @property
-    def outage(self) -> Spread:
+    def outage(self) -> DurationSpread:
         """How long traffic was down, where it was."""
         return spread_of(trial.outage for trial in self.trials if trial.outage)
 
     @property
-    def restored(self) -> Spread:
+    def restored(self) -> DurationSpread:
         """How long it took to restore traffic, where a run turned back in the outage."""
         return spread_of(trial.restored for trial in self.trials if trial.restored is not None)
 
 
-def undergo(plan: Plan, trials: int, seed: int, tell: Callable[[str], None]) -> Hardship:
+def rehearse_with_faults(
+    plan: Plan, trials: int, seed: int, tell: Callable[[str], None]
+) -> FaultedRehearsal:
     """Try *plan* in *trials* worlds of its own survey, drawn from *seed* on; *tell* hears how far.
 
     *plan* has no window and needs no approval: see ``rehearsal.unbound``.
     """
-    done: list[Trial] = []
-    worst: tuple[Trial, TrialResult] | None = None
+    done: list[FaultedTrial] = []
+    worst: tuple[FaultedTrial, TrialResult] | None = None
     for number in range(trials):
         if number and number % TOLD_EVERY == 0:
             tell(f"under hardship: {number} of {trials} runs")
         setting, schedule = _drawn(plan, seed + number)
-        outcome = try_out(setting, schedule)
+        outcome = run_trial(setting, schedule)
         trial = _judged(plan, seed + number, schedule, setting, outcome)
         done.append(trial)
         if worst is None or _badness(trial) > _badness(worst[0]):
             worst = trial, outcome
     story = () if worst is None else read_chain(worst[1].journal, plan.migration).entries
-    return Hardship(seed, tuple(done), worst and worst[0], story)
+    return FaultedRehearsal(seed, tuple(done), worst and worst[0], story)
 
 
-def spread_of(lengths: Iterable[timedelta]) -> Spread:
+def spread_of(lengths: Iterable[timedelta]) -> DurationSpread:
     """Give how *lengths* are distributed."""
     found = sorted(lengths)
     if not found:
-        return Spread(0, *[timedelta(0)] * 4)
+        return DurationSpread(0, *[timedelta(0)] * 4)
     below = found[min(len(found) - 1, len(found) * 19 // 20)]
-    return Spread(len(found), found[0], found[len(found) // 2], below, found[-1])
+    return DurationSpread(len(found), found[0], found[len(found) // 2], below, found[-1])
 
 
-def _drawn(plan: Plan, seed: int) -> tuple[Setting, Schedule]:
+def _drawn(plan: Plan, seed: int) -> tuple[TrialSetting, Schedule]:
     """Draw a temper and a schedule, without orders: this is about what nobody wants to happen.
 
     Nobody sets a clock: a plan may have a window, which follows it.
@@ -155,25 +157,25 @@ def _drawn(plan: Plan, seed: int) -> tuple[Setting, Schedule]:
     schedule = replace(
         schedule_of(seed), orders=(), taggings=(), late=timedelta(0), clocks=Clocks()
     )
-    if schedule.course is Course.RETIRE:
-        schedule = replace(schedule, course=Course.RETURN)
+    if schedule.course is TrialRoute.RETIRE:
+        schedule = replace(schedule, course=TrialRoute.RETURN)
     return setting_of_plan(plan, temper, seed=seed, reaction=drawn.reaction), schedule
 
 
 def _judged(
-    plan: Plan, seed: int, schedule: Schedule, setting: Setting, outcome: TrialResult
-) -> Trial:
+    plan: Plan, seed: int, schedule: Schedule, setting: TrialSetting, outcome: TrialResult
+) -> FaultedTrial:
     entries = read_chain(outcome.journal, plan.migration).entries
-    return Trial(
+    return FaultedTrial(
         seed=seed,
         schedule=schedule,
         deaths=outcome.deaths,
         strikes=outcome.strikes,
         outage=outcome.outage,
         restored=until_restored(since_turning_back(entries)),
-        wrong=wrong_with(outcome, setting.topology),
+        wrong=trial_problems(outcome, setting.topology),
     )
 
 
-def _badness(trial: Trial) -> tuple[bool, timedelta]:
+def _badness(trial: FaultedTrial) -> tuple[bool, timedelta]:
     return bool(trial.wrong), trial.outage

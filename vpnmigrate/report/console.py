@@ -20,19 +20,19 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 class Results(Protocol):
     """How a verb's result leaves the process."""
 
-    def give(self, text: str, document: Mapping[str, Any]) -> None:
+    def print(self, text: str, document: Mapping[str, Any]) -> None:
         """Print the one of the two that was asked for, once for each process."""
         ...
 
 
-class Speaker(Protocol):
+class MessageOutput(Protocol):
     """Whoever can say something to the person who watches."""
 
-    def say(self, text: str = "") -> None:
+    def print_line(self, text: str = "") -> None:
         """Print *text* and a line's end, at once."""
         ...
 
-    def heard(self) -> None:
+    def operator_typed(self) -> None:
         """Take notice of a line that a person typed: the cursor has moved down with it."""
         ...
 
@@ -106,12 +106,12 @@ class Console:
     def __init__(self, stream: TextIO | None = None, redaction: Redaction | None = None) -> None:
         self.stream = Stream(sys.stderr if stream is None else stream, redaction)
 
-    def say(self, text: str = "") -> None:
+    def print_line(self, text: str = "") -> None:
         """Print *text* and a line's end, at once."""
         self.stream.write(f"{text}\n")
         self.stream.flush()
 
-    def heard(self) -> None:
+    def operator_typed(self) -> None:
         """Go on: nothing here is drawn in place."""
 
 
@@ -136,7 +136,7 @@ class TextResults:
     def __init__(self, stream: TextIO | None = None, redaction: Redaction | None = None) -> None:
         self._stream = Stream(sys.stdout if stream is None else stream, redaction)
 
-    def give(self, text: str, document: Mapping[str, Any]) -> None:
+    def print(self, text: str, document: Mapping[str, Any]) -> None:
         """Print *text*."""
         _hand_over(self._stream, text)
 
@@ -148,7 +148,7 @@ class JsonResults:
         self._redaction = redaction or Redaction()
         self._stream = Stream(sys.stdout if stream is None else stream, self._redaction)
 
-    def give(self, text: str, document: Mapping[str, Any]) -> None:
+    def print(self, text: str, document: Mapping[str, Any]) -> None:
         """Print *document*."""
         # Text by text first: what is cut to its end must not take the document's end along.
         told = self._redaction.value(document)

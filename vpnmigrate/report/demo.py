@@ -15,7 +15,7 @@ SCHEMA = "vpnmigrate/demo/1"
 
 
 @dataclass(frozen=True)
-class Scene:
+class DemoCommand:
     """One command of the demo.  ``exit`` is None where its process was killed."""
 
     number: int
@@ -27,7 +27,7 @@ class Scene:
     """Of the sandbox's time."""
 
 
-def text(scene: Scene) -> str:
+def text(scene: DemoCommand) -> str:
     """Give one scene."""
     rule = f"--- {scene.number} ".ljust(WIDTH, "-")
     ending = "killed" if scene.exit is None else f"exit code {scene.exit}"
@@ -49,7 +49,7 @@ def _folded(line: str) -> str:
     return line if len(line) <= WIDTH else hanging(line)
 
 
-def closing(scenes: Sequence[Scene]) -> str:
+def closing(scenes: Sequence[DemoCommand]) -> str:
     """Give the last words."""
     return "\n".join(
         [
@@ -64,7 +64,7 @@ def closing(scenes: Sequence[Scene]) -> str:
     )
 
 
-def as_json(scenes: Sequence[Scene]) -> dict[str, Any]:
+def as_json(scenes: Sequence[DemoCommand]) -> dict[str, Any]:
     """Give the whole demo as a JSON document."""
     return {
         "schema": SCHEMA,

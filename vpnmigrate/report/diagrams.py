@@ -18,7 +18,7 @@ from vpnmigrate.report.runbook.impact import device_of, site_name
 from vpnmigrate.report.text import count
 
 
-class Moment(StrEnum):
+class DiagramStage(StrEnum):
     """What a picture shows."""
 
     BEFORE = "before"
@@ -26,7 +26,7 @@ class Moment(StrEnum):
     AFTER = "after"
 
 
-class Look(StrEnum):
+class ShapeStyle(StrEnum):
     """How a shape is drawn; also the names of its classes in the template."""
 
     ACTIVE = "active"
@@ -46,7 +46,7 @@ class Box:
     width: int
     lines: tuple[str, str]
     full: str
-    look: Look
+    look: ShapeStyle
 
     @property
     def middle(self) -> int:
@@ -62,14 +62,14 @@ class Line:
     y1: int
     x2: int
     y2: int
-    look: Look
+    look: ShapeStyle
 
 
 @dataclass(frozen=True)
 class Picture:
     """A drawing, with a title and a description for whoever cannot see it."""
 
-    moment: Moment
+    moment: DiagramStage
     title: str
     description: str
     height: int
@@ -92,18 +92,18 @@ _SHOWN_SINGLY = 8
 """So many tables are drawn one by one; more are drawn by what they have in common."""
 
 _TITLES = {
-    Moment.BEFORE: "Before: through the old gateway",
-    Moment.DURING: "During the cutover: no path",
-    Moment.AFTER: "After: through the new gateway",
+    DiagramStage.BEFORE: "Before: through the old gateway",
+    DiagramStage.DURING: "During the cutover: no path",
+    DiagramStage.AFTER: "After: through the new gateway",
 }
 
 
 def pictures_of(plan: Plan) -> tuple[Picture, ...]:
     """Draw the plan's VPC before, during and after the cutover."""
-    return tuple(_picture(plan, moment) for moment in Moment)
+    return tuple(_picture(plan, moment) for moment in DiagramStage)
 
 
-def _picture(plan: Plan, moment: Moment) -> Picture:
+def _picture(plan: Plan, moment: DiagramStage) -> Picture:
     groups = _groups(plan, moment)
     sites = plan.before.living
     height = _TOP + max(len(groups), len(sites), 2) * _STEP + 10
@@ -111,8 +111,8 @@ def _picture(plan: Plan, moment: Moment) -> Picture:
     gateways = _column(_gateways(plan, moment), _GATEWAYS, height)
     connections = _column([_connection(c, moment) for c in sites], _CONNECTIONS, height)
     devices = _column([_site(c, moment, plan) for c in sites], _SITES, height)
-    joined = gateways[-1] if moment is Moment.AFTER else gateways[0]
-    lines = [_line(t, joined, t.look) for t in tables if t.look is not Look.IDLE]
+    joined = gateways[-1] if moment is DiagramStage.AFTER else gateways[0]
+    lines = [_line(t, joined, t.look) for t in tables if t.look is not ShapeStyle.IDLE]
     for connection, device in zip(connections, devices, strict=True):
         lines += [_line(gateway, connection, gateway.look) for gateway in gateways]
         lines.append(_line(connection, device, connection.look))
@@ -125,11 +125,11 @@ def _picture(plan: Plan, moment: Moment) -> Picture:
         _short(f"{plan.vpc} {vpc.tags.get(NAME, '') if vpc else ''}".strip(), _TABLES[1], _LETTER),
         (*tables, *gateways, *connections, *devices),
         # What carries traffic lies on top.
-        tuple(sorted(lines, key=lambda line: line.look is not Look.IDLE)),
+        tuple(sorted(lines, key=lambda line: line.look is not ShapeStyle.IDLE)),
     )
 
 
-_Told = tuple[str, str, Look]
+_Told = tuple[str, str, ShapeStyle]
 
 
 def _column(things: Sequence[_Told], column: tuple[int, int], height: int) -> list[Box]:
@@ -154,42 +154,48 @@ def _short(text: str, width: int, letter: float) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def _line(start: Box, end: Box, look: Look) -> Line:
+def _line(start: Box, end: Box, look: ShapeStyle) -> Line:
     return Line(start.x + start.width, start.middle, end.x, end.middle, look)
 
 
-def _way(moment: Moment) -> Look:
-    return Look.BROKEN if moment is Moment.DURING else Look.ACTIVE
+def _way(moment: DiagramStage) -> ShapeStyle:
+    return ShapeStyle.BROKEN if moment is DiagramStage.DURING else ShapeStyle.ACTIVE
 
 
-def _gateways(plan: Plan, moment: Moment) -> list[_Told]:
+def _gateways(plan: Plan, moment: DiagramStage) -> list[_Told]:
     old = plan.old_gateway
     match moment:
-        case Moment.BEFORE:
-            return [(old, "attached", Look.ACTIVE)]
-        case Moment.DURING:
-            return [(old, "being detached", Look.BROKEN), ("new gateway", "waits", Look.IDLE)]
-        case Moment.AFTER:
-            return [(old, "on no VPC, kept", Look.IDLE), ("new gateway", "attached", Look.ACTIVE)]
+        case DiagramStage.BEFORE:
+            return [(old, "attached", ShapeStyle.ACTIVE)]
+        case DiagramStage.DURING:
+            return [
+                (old, "being detached", ShapeStyle.BROKEN),
+                ("new gateway", "waits", ShapeStyle.IDLE),
+            ]
+        case DiagramStage.AFTER:
+            return [
+                (old, "on no VPC, kept", ShapeStyle.IDLE),
+                ("new gateway", "attached", ShapeStyle.ACTIVE),
+            ]
 
 
-def _connection(connection: ConnectionRecord, moment: Moment) -> _Told:
+def _connection(connection: ConnectionRecord, moment: DiagramStage) -> _Told:
     routing = "static" if connection.static_only else "BGP"
     match moment:
-        case Moment.BEFORE:
-            return connection.id, routing, Look.ACTIVE
-        case Moment.DURING:
-            return connection.id, f"{routing}; successor waits", Look.BROKEN
-        case Moment.AFTER:
-            return f"new connection, {routing}", f"for {connection.id}", Look.ACTIVE
+        case DiagramStage.BEFORE:
+            return connection.id, routing, ShapeStyle.ACTIVE
+        case DiagramStage.DURING:
+            return connection.id, f"{routing}; successor waits", ShapeStyle.BROKEN
+        case DiagramStage.AFTER:
+            return f"new connection, {routing}", f"for {connection.id}", ShapeStyle.ACTIVE
 
 
-def _site(connection: ConnectionRecord, moment: Moment, plan: Plan) -> _Told:
+def _site(connection: ConnectionRecord, moment: DiagramStage, plan: Plan) -> _Told:
     device = device_of(connection, plan)
     return site_name(connection, device), device.ip if device else "", _way(moment)
 
 
-def _groups(plan: Plan, moment: Moment) -> list[_Told]:
+def _groups(plan: Plan, moment: DiagramStage) -> list[_Told]:
     """Give the tables one by one, or by what they have in common where there are many."""
     tables = plan.before.route_tables
     if len(tables) <= _SHOWN_SINGLY:
@@ -197,7 +203,7 @@ def _groups(plan: Plan, moment: Moment) -> list[_Told]:
     # By what they were before, so that a group keeps its place from picture to picture.
     alike: defaultdict[str, list[RouteTableRecord]] = defaultdict(list)
     for table in tables:
-        alike[_kind(table, plan, Moment.BEFORE)].append(table)
+        alike[_kind(table, plan, DiagramStage.BEFORE)].append(table)
     return [
         (
             _titled(members[0]) if len(members) == 1 else count(len(members), "route table"),
@@ -213,7 +219,7 @@ def _titled(table: RouteTableRecord) -> str:
     return f"{table.id} {name}".rstrip()
 
 
-def _role(table: RouteTableRecord, plan: Plan, moment: Moment) -> str:
+def _role(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> str:
     """Say what a table has to do with the gateway, with how many routes."""
     static = len(table.static_routes_to(plan.old_gateway))
     told = _kind(table, plan, moment)
@@ -222,13 +228,13 @@ def _role(table: RouteTableRecord, plan: Plan, moment: Moment) -> str:
     return told
 
 
-def _kind(table: RouteTableRecord, plan: Plan, moment: Moment) -> str:
+def _kind(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> str:
     """Say what a table has to do with the gateway, in words that many tables share."""
     return ", ".join(_parts(table, plan, moment)) or "not touched"
 
 
-def _parts(table: RouteTableRecord, plan: Plan, moment: Moment) -> Iterator[str]:
-    during = moment is Moment.DURING
+def _parts(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> Iterator[str]:
+    during = moment is DiagramStage.DURING
     if plan.old_gateway in table.propagating:
         yield "propagation off" if during else "propagates"
     if table.static_routes_to(plan.old_gateway):
@@ -237,23 +243,23 @@ def _parts(table: RouteTableRecord, plan: Plan, moment: Moment) -> Iterator[str]
         yield "edge table"
 
 
-def _table_look(table: RouteTableRecord, plan: Plan, moment: Moment) -> Look:
-    return _way(moment) if any(_parts(table, plan, moment)) else Look.IDLE
+def _table_look(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> ShapeStyle:
+    return _way(moment) if any(_parts(table, plan, moment)) else ShapeStyle.IDLE
 
 
-def _description(plan: Plan, moment: Moment) -> str:
+def _description(plan: Plan, moment: DiagramStage) -> str:
     sites = ", ".join(site_name(c, device_of(c, plan)) for c in plan.before.living)
     tables = sum(any(_parts(t, plan, moment)) for t in plan.before.route_tables)
     ends = f"{count(tables, 'route table')} of {plan.vpc} and {sites}"
     match moment:
-        case Moment.BEFORE:
+        case DiagramStage.BEFORE:
             return f"Traffic between {ends} goes through {plan.old_gateway} and its connections."
-        case Moment.DURING:
+        case DiagramStage.DURING:
             return (
                 f"No traffic passes between {ends}: {plan.old_gateway} is being detached, and the "
                 "new gateway is not attached yet."
             )
-        case Moment.AFTER:
+        case DiagramStage.AFTER:
             left = plan.decisions.old_tunnels is OldTunnels.LEAVE
             return (
                 f"Traffic between {ends} goes through the new gateway and its connections. "

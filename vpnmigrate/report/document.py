@@ -14,7 +14,7 @@ from vpnmigrate.report.text import WIDTH, columns, heading, item, safe, wrapped
 
 
 @dataclass(frozen=True)
-class Table:
+class DocumentTable:
     """Rows under a head; the first column is what a reader looks a row up by."""
 
     head: tuple[str, ...]
@@ -27,20 +27,20 @@ class Section:
 
     title: str
     says: tuple[str, ...] = ()
-    table: Table | None = None
+    table: DocumentTable | None = None
     loud: bool = False
     """Whether nobody must overlook it."""
 
 
 @dataclass(frozen=True)
-class Document:
+class ReportDocument:
     """A whole document."""
 
     title: str
     sections: tuple[Section, ...]
 
 
-def text(document: Document) -> str:
+def text(document: ReportDocument) -> str:
     """Give *document* for a terminal of eighty columns."""
     return "\n\n".join([wrapped(document.title), *map(_section_text, document.sections)])
 
@@ -55,7 +55,7 @@ def _section_text(section: Section) -> str:
     return mark + heading(section.title) + "\n".join(lines)
 
 
-def markdown(document: Document) -> str:
+def markdown(document: ReportDocument) -> str:
     """Give *document* as Markdown."""
     return "\n\n".join([f"# {_md(document.title)}", *map(_section_md, document.sections)]) + "\n"
 
@@ -70,7 +70,7 @@ def _section_md(section: Section) -> str:
     return "\n\n".join(parts)
 
 
-def _table_md(table: Table) -> Iterator[str]:
+def _table_md(table: DocumentTable) -> Iterator[str]:
     yield f"| {' | '.join(map(_md, table.head))} |"
     yield f"| {' | '.join('---' for _ in table.head)} |"
     for row in table.rows:
@@ -85,7 +85,7 @@ def _md(said: str) -> str:
 _MEANS_SOMETHING = re.compile(r"[\\`*_{}\[\]<>#|~]")
 
 
-def html(document: Document) -> str:
+def html(document: ReportDocument) -> str:
     """Give *document* as one page that needs nothing else, and runs nothing."""
     title = escape(safe(document.title))
     body = "\n".join(map(_section_html, document.sections))

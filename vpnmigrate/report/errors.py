@@ -8,13 +8,13 @@ from typing import Any
 
 from vpnmigrate.commands import Advice, Command, Invocation, cli, commands_in, one_line, option
 from vpnmigrate.errors import (
-    BackedOutError,
     ClaimedError,
     DriftError,
     Exit,
     HeldByOthersError,
     JournalDamagedError,
     PreflightError,
+    RolledBackError,
     StepError,
     TakenOverError,
     VpnMigrateError,
@@ -22,7 +22,7 @@ from vpnmigrate.errors import (
 from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.report import findings, results
-from vpnmigrate.report.status import Standing, fields
+from vpnmigrate.report.status import RunStatusView, fields
 from vpnmigrate.report.text import advised, columns, command, item, wrapped
 
 SCHEMA = "vpnmigrate/error/1"
@@ -109,17 +109,17 @@ def _findings(error: PreflightError) -> list[Finding]:
 _NOT_KNOWN = "not known here: ask them, or look at AWS"
 
 
-class StoppedError(VpnMigrateError):
+class RunFailedError(VpnMigrateError):
     """A run did not get where it was asked to go: *error* says why, *stands* where it is now."""
 
-    def __init__(self, error: VpnMigrateError, stands: Standing) -> None:
+    def __init__(self, error: VpnMigrateError, stands: RunStatusView) -> None:
         super().__init__(error.message, advice=error.next_step)
         self.error = error
         self.stands = stands
 
 
 @dataclass(frozen=True)
-class Again:
+class RepeatableCommand:
     """How to run the command that failed again, in a new terminal."""
 
     invocation: Invocation
@@ -127,28 +127,28 @@ class Again:
     """The command line, without what *invocation* holds; None where it could not be read."""
 
 
-def failure_text(error: VpnMigrateError, again: Again) -> str:
+def failure_text(error: VpnMigrateError, again: RepeatableCommand) -> str:
     """Return what happened; for a run also the state of traffic now, and both ways on."""
     match error:
-        case StoppedError(error=HeldByOthersError() as cause):
+        case RunFailedError(error=HeldByOthersError() as cause):
             return _in_their_place(cause, again)
         case HeldByOthersError():
             return _in_their_place(error, again)
-        case StoppedError(error=TakenOverError() as cause):
+        case RunFailedError(error=TakenOverError() as cause):
             return f"{error_text(cause, again.invocation)}\n{columns([('traffic:', _NOT_KNOWN)])}"
-        case StoppedError(error=cause, stands=stands):
-            told_below = isinstance(cause, BackedOutError) or _is_told_by(cause, stands)
+        case RunFailedError(error=cause, stands=stands):
+            told_below = isinstance(cause, RolledBackError) or _is_told_by(cause, stands)
             told = without_advice(cause) if told_below else error_text(cause, again.invocation)
             return f"{told}\n{results.now(stands)}"
         case _:
             return error_text(error, again.invocation)
 
 
-def _is_told_by(cause: VpnMigrateError, stands: Standing) -> bool:
+def _is_told_by(cause: VpnMigrateError, stands: RunStatusView) -> bool:
     return bool(cause.advice) and stands.next == stands.invocation.advise(cause.next_step)
 
 
-def _in_their_place(error: HeldByOthersError, again: Again) -> str:
+def _in_their_place(error: HeldByOthersError, again: RepeatableCommand) -> str:
     """Return who works on it and how to take over; what they have done is not known here."""
     told = error_text(error, again.invocation)
     if not error.holder or again.line is None:
@@ -160,10 +160,10 @@ def _in_their_place(error: HeldByOthersError, again: Again) -> str:
     return f"{told}\n{columns(rows)}"
 
 
-def failure_json(error: VpnMigrateError, again: Again, *, where: str) -> dict[str, Any]:
+def failure_json(error: VpnMigrateError, again: RepeatableCommand, *, where: str) -> dict[str, Any]:
     """Give the same as a JSON document."""
     match error:
-        case StoppedError(error=cause, stands=stands):
+        case RunFailedError(error=cause, stands=stands):
             if isinstance(cause, HeldByOthersError | TakenOverError):
                 stands = stands.seen_from_aside
             told = error_json(cause, where=where, invocation=again.invocation)

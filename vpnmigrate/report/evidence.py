@@ -13,34 +13,34 @@ import msgspec
 from vpnmigrate import __version__
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.history import (
-    Call,
-    Down,
-    Journey,
-    Kept,
-    Voice,
+    MutatingCall,
+    OutagePeriod,
+    PersonEntry,
+    PlanAdherence,
+    RunAttempt,
     calls_of,
     journeys_of,
     outages_of,
+    person_entries,
     processes_of,
-    voices_of,
 )
 from vpnmigrate.journal.records import Entry, GatesSeen
-from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import moment, span
-from vpnmigrate.model.gates import Seen
+from vpnmigrate.model.gates import GateResult
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.model.redaction import mapped, without_key_elements
 from vpnmigrate.report import gates
-from vpnmigrate.report.document import Document, Section, Table
-from vpnmigrate.report.progress import Narrator, probes_told
+from vpnmigrate.report.document import DocumentTable, ReportDocument, Section
+from vpnmigrate.report.progress import Narrator, probe_lines
 from vpnmigrate.report.text import count, safe
 
 SCHEMA = "vpnmigrate/report/1"
 
 
 @dataclass(frozen=True)
-class After:
+class AfterComparison:
     """A survey at the end, compared with what the plan says the end is."""
 
     taken: datetime
@@ -56,16 +56,16 @@ class Evidence:
     run: str
     plan: Plan
     entries: Sequence[Entry]
-    after: After | None = None
-    rehearsed: Rehearsed | None = None
+    after: AfterComparison | None = None
+    rehearsed: RehearsalResult | None = None
     """What is kept of the last rehearsal of this very plan."""
 
 
-def document(evidence: Evidence) -> Document:
+def document(evidence: Evidence) -> ReportDocument:
     """Give the report; nothing in it depends on when it is made."""
     plan = evidence.plan
     change = f", change {plan.decisions.change}" if plan.decisions.change else ""
-    return Document(
+    return ReportDocument(
         f"Migration {evidence.run} of {plan.old_gateway} on {plan.vpc}{change}",
         tuple(_sections(evidence)),
     )
@@ -129,13 +129,13 @@ def _sections(evidence: Evidence) -> Iterator[Section]:
     yield Section(
         "People",
         () if people else ("nobody had to say anything",),
-        Table(("when", "who", "said"), people) if people else None,
+        DocumentTable(("when", "who", "said"), people) if people else None,
     )
     if state.notes:
         yield Section("Notes", state.notes)
     yield _calls(evidence)
     lines = tuple((moment(at), what) for at, what in _timeline(entries))
-    yield Section("Timeline", (), Table(("when (UTC)", "what"), lines))
+    yield Section("Timeline", (), DocumentTable(("when (UTC)", "what"), lines))
 
 
 def _outcome(evidence: Evidence) -> Iterator[str]:
@@ -154,7 +154,7 @@ def _outcome(evidence: Evidence) -> Iterator[str]:
         yield f"an earlier process went by plan {fingerprint}"
 
 
-def _planned_against_actual(journey: Journey) -> Section:
+def _planned_against_actual(journey: RunAttempt) -> Section:
     ending = "gone to its end" if journey.finished else "not gone to its end"
     length = span(journey.ended - journey.began)
     rows = tuple(
@@ -164,11 +164,11 @@ def _planned_against_actual(journey: Journey) -> Section:
     return Section(
         f"Planned and actual: {journey.direction.value}, attempt {journey.attempt}",
         (f"set out {moment(journey.began)}, {ending}, {length} in all",),
-        Table(("step", "made", "differs from the plan"), rows),
+        DocumentTable(("step", "made", "differs from the plan"), rows),
     )
 
 
-def _differs(step: Kept) -> str:
+def _differs(step: PlanAdherence) -> str:
     if step.to_plan:
         return "as planned"
     missing, more = step.planned - step.made, step.made - step.planned
@@ -181,7 +181,7 @@ def _kinds(kinds: Counter[str]) -> str:
     return " ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
 
 
-def _after(after: After | None) -> Section:
+def _after(after: AfterComparison | None) -> Section:
     if after is None:
         return Section(
             "Before and after",
@@ -204,11 +204,11 @@ def _calls(evidence: Evidence) -> Section:
             f"CloudTrail has them by request id, and under a user agent that ends in {agent}",
             "reads are not listed here; the user agents of a run's looks end in the run",
         ),
-        Table(("when", "step", "call", "outcome", "request id", "what"), rows),
+        DocumentTable(("when", "step", "call", "outcome", "request id", "what"), rows),
     )
 
 
-def _ending(call: Call) -> tuple[str, str]:
+def _ending(call: MutatingCall) -> tuple[str, str]:
     request = call.request_id or "no request id"
     match call.outcome:
         case Performed():
@@ -230,8 +230,8 @@ def _timeline(entries: Sequence[Entry]) -> Iterator[tuple[datetime, str]]:
             yield entry.wall, str(line).partition(" ")[2].strip()
 
 
-def _spoken(entries: Sequence[Entry]) -> Iterator[tuple[Voice, str]]:
-    by_number = {voice.seq: voice for voice in voices_of(entries)}
+def _spoken(entries: Sequence[Entry]) -> Iterator[tuple[PersonEntry, str]]:
+    by_number = {voice.seq: voice for voice in person_entries(entries)}
     narrator = Narrator()
     for entry in entries:
         told = [str(line).partition(" ")[2].strip() for line in narrator.lines(entry)]
@@ -239,11 +239,11 @@ def _spoken(entries: Sequence[Entry]) -> Iterator[tuple[Voice, str]]:
             yield by_number[entry.seq], "; ".join(told)
 
 
-def _where(voice: Voice) -> str:
+def _where(voice: PersonEntry) -> str:
     return f"{voice.who} on {voice.host}" if voice.host else voice.who
 
 
-def _journey_json(journey: Journey) -> dict[str, Any]:
+def _journey_json(journey: RunAttempt) -> dict[str, Any]:
     return {
         "direction": journey.direction.value,
         "attempt": journey.attempt,
@@ -257,7 +257,7 @@ def _journey_json(journey: Journey) -> dict[str, Any]:
     }
 
 
-def _call_json(call: Call) -> dict[str, Any]:
+def _call_json(call: MutatingCall) -> dict[str, Any]:
     ending, _ = _ending(call)
     return {
         "at": call.at.isoformat(),
@@ -271,7 +271,7 @@ def _call_json(call: Call) -> dict[str, Any]:
 
 
 def outage_section(
-    entries: Sequence[Entry], state: RunState, rehearsed: Rehearsed | None
+    entries: Sequence[Entry], state: RunState, rehearsed: RehearsalResult | None
 ) -> Section:
     """Give the part of the report about outages."""
     outages = outages_of(entries)
@@ -281,7 +281,7 @@ def outage_section(
 
 
 def outages_json(
-    entries: Sequence[Entry], state: RunState, rehearsed: Rehearsed | None
+    entries: Sequence[Entry], state: RunState, rehearsed: RehearsalResult | None
 ) -> dict[str, Any]:
     """Give the same as JSON values."""
     return {
@@ -297,7 +297,7 @@ def outages_json(
     }
 
 
-def _outages(outages: Sequence[Down]) -> Iterator[str]:
+def _outages(outages: Sequence[OutagePeriod]) -> Iterator[str]:
     if not outages:
         yield "none: no call that interrupts traffic was sent"
     for down in outages:
@@ -312,7 +312,7 @@ def _outages(outages: Sequence[Down]) -> Iterator[str]:
         yield f"{span(sum((d.lasted for d in outages), start=timedelta()))} in all"
 
 
-def _planned(outages: Sequence[Down], rehearsed: Rehearsed | None) -> Iterator[str]:
+def _planned(outages: Sequence[OutagePeriod], rehearsed: RehearsalResult | None) -> Iterator[str]:
     if rehearsed is None:
         yield "planned: this plan was not rehearsed here, so there is no time to compare with"
         return
@@ -329,14 +329,14 @@ def _planned(outages: Sequence[Down], rehearsed: Rehearsed | None) -> Iterator[s
             yield f"the outage of {moment(down.since)} was {told} than that"
 
 
-def _probes(state: RunState, outages: Sequence[Down]) -> Iterator[str]:
-    for told in probes_told(state):
+def _probes(state: RunState, outages: Sequence[OutagePeriod]) -> Iterator[str]:
+    for told in probe_lines(state):
         yield f"probe {told}"
     if outages and not state.probes:
         yield "nothing was probed, so what packets felt is not known: apply --probe does it"
 
 
-def _outage_json(down: Down) -> dict[str, Any]:
+def _outage_json(down: OutagePeriod) -> dict[str, Any]:
     return {
         "since": down.since.isoformat(),
         "direction": down.direction.value,
@@ -363,14 +363,14 @@ def rounds(entries: Sequence[Entry], state: RunState) -> Iterator[Section]:
             yield Section(
                 title[0].upper() + title[1:],
                 (f"asked {moment(entry.wall)}",),
-                Table(("gate", "call", "observed", "required"), rows),
+                DocumentTable(("gate", "call", "observed", "required"), rows),
             )
     if state.approvals:
         rows = tuple(
             (a.approver, f"{a.user} on {a.host}", moment(a.at), f"until {moment(a.expires)}")
             for a in state.approvals
         )
-        yield Section("Approvals", (), Table(("approver", "as", "when", "valid"), rows))
+        yield Section("Approvals", (), DocumentTable(("approver", "as", "when", "valid"), rows))
 
 
 def gates_json(entries: Sequence[Entry], state: RunState) -> dict[str, Any]:
@@ -387,6 +387,6 @@ def gates_json(entries: Sequence[Entry], state: RunState) -> dict[str, Any]:
     }
 
 
-def _row(seen: Seen) -> tuple[str, ...]:
+def _row(seen: GateResult) -> tuple[str, ...]:
     call = f"FORCED ({seen.call.value})" if seen.forced else seen.call.value
     return seen.gate.value, call, seen.observed, f"required: {seen.required}"

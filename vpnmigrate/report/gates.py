@@ -9,19 +9,19 @@ from typing import Any
 import msgspec
 
 from vpnmigrate.commands import Advice, Invocation, one_line
-from vpnmigrate.journal import accepting
+from vpnmigrate.journal import accept_command
 from vpnmigrate.journal.records import (
     Accepted,
     Armed,
-    ConfirmWished,
+    ConfirmRequested,
     DeadlinePassed,
-    DecideBy,
+    DeadlineSet,
     Forced,
     GatesSeen,
     WatchdogMissed,
 )
 from vpnmigrate.model.clock import moment, span, time_of_day
-from vpnmigrate.model.gates import Call, Milestone, Seen
+from vpnmigrate.model.gates import GateResult, GateVerdict, Milestone
 from vpnmigrate.model.snapshot import Shortage
 from vpnmigrate.report.text import Labelled, RunCommands, safe, wrapped
 
@@ -43,12 +43,12 @@ def title(seen: GatesSeen) -> str:
     return f"gates {_TITLES[seen.before]}: {ended}"
 
 
-def lines(seen: Sequence[Seen], invocation: Invocation) -> Iterator[str | Labelled]:
+def lines(seen: Sequence[GateResult], invocation: Invocation) -> Iterator[str | Labelled]:
     """Give a line for each gate; one that is closed also says what it asks for and what to do."""
     for each in seen:
         call = "FORCED" if each.forced else each.call.value
         yield f"{call:<{_CALL}}{each.gate.value:<{_GATE}}{each.observed}"
-        if each.call is not Call.PASS:
+        if each.call is not GateVerdict.PASS:
             yield f"{'':<{_CALL}}required: {each.required}"
             if each.forced:
                 yield f"{'':<{_CALL}}{each.call}, and forced because: {each.forced}"
@@ -88,7 +88,7 @@ def acceptable_lines(what: Sequence[Shortage], on: RunCommands | None) -> Iterat
     """Yield what is all that is lacking; with the command that accepts it where *on* has it."""
     yield "ONLY TUNNELS ARE LACKING, and every destination leads where it did:"
     yield from (f"  {each.told}" for each in what)
-    if on is not None and (accept := accepting(what, on.run)) is not None:
+    if on is not None and (accept := accept_command(what, on.run)) is not None:
         yield Labelled("  to accept: ", on.invocation.complete(accept))
 
 
@@ -119,13 +119,13 @@ def as_json(seen: GatesSeen | None, at: datetime | None) -> dict[str, Any] | Non
     }
 
 
-Moment = DecideBy | DeadlinePassed | ConfirmWished | Armed | WatchdogMissed
+Moment = DeadlineSet | DeadlinePassed | ConfirmRequested | Armed | WatchdogMissed
 
 
 def deadline_lines(about: Moment, on: RunCommands | None) -> Iterator[str | Labelled]:
     """Say by when to decide, and what happens then; with commands where *on* has them."""
     match about:
-        case DecideBy(at, rollback, source):
+        case DeadlineSet(at, rollback, source):
             yield f"to be green, or going back, by {moment(at)}:"
             yield f"the way back takes {span(rollback)} ({source})"
         case DeadlinePassed(at, asks):
@@ -133,7 +133,7 @@ def deadline_lines(about: Moment, on: RunCommands | None) -> Iterator[str | Labe
             yield "a way back that begins now may not end in the window"
             if asks and on is not None:
                 yield from choices(on)
-        case ConfirmWished(within):
+        case ConfirmRequested(within):
             if within is None:
                 yield "the cutover is not to be confirmed: nothing goes back by itself"
             else:

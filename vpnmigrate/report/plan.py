@@ -15,7 +15,7 @@ from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.decisions import (
     BackOut,
     Decisions,
-    DirectConnect,
+    DirectConnectAssumption,
     InsideMode,
     KeyMode,
     OldTunnels,
@@ -30,8 +30,8 @@ from vpnmigrate.model.plan import (
     Plan,
     PlannedStep,
 )
-from vpnmigrate.model.snapshot import Word
-from vpnmigrate.planning.rollback_proof import Proof
+from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.planning.rollback_proof import RollbackProof
 from vpnmigrate.report import inventory
 from vpnmigrate.report import rollback_proof as proofs
 from vpnmigrate.report.findings import findings_json, findings_text
@@ -41,10 +41,10 @@ SCHEMA = "vpnmigrate/plan/1"
 
 _FLOWS_AGAIN = "tunnels are up and routes are back"
 
-_TRAFFIC_RETURNS = frozenset({Word.NEW_TUNNELS_ENABLED, Word.TUNNELS_RETURNED})
+_TRAFFIC_RETURNS = frozenset({Confirmation.NEW_TUNNELS_ENABLED, Confirmation.TUNNELS_RETURNED})
 
 
-def text(plan: Plan, proof: Proof, *, file: str, invocation: Invocation) -> str:
+def text(plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation) -> str:
     """Return the whole plan with its *proof* of return; *file* is where it lies."""
     parts = [
         _title(plan),
@@ -60,7 +60,9 @@ def text(plan: Plan, proof: Proof, *, file: str, invocation: Invocation) -> str:
     return "\n\n".join(parts)
 
 
-def as_json(plan: Plan, proof: Proof, *, file: str, invocation: Invocation) -> dict[str, Any]:
+def as_json(
+    plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation
+) -> dict[str, Any]:
     """Give the plan as a JSON document: the file's own fields, and where it lies."""
     return {
         "schema": SCHEMA,
@@ -234,7 +236,7 @@ def _exceptional(decisions: Decisions) -> Iterator[tuple[str, str]]:
         yield "not asked for", f"prefix {prefix}"
     for connection in decisions.exceptions.connections:
         yield "not asked for", f"tunnels of the successor of {connection}"
-    if decisions.direct_connect is DirectConnect.ABSENT:
+    if decisions.direct_connect is DirectConnectAssumption.ABSENT:
         yield "Direct Connect", "vouched for as absent, where it cannot be read"
     if decisions.recreate_aws_vpn:
         yield "AWS VPN connections", "re-created too, although they are not Classic"

@@ -17,14 +17,14 @@ from vpnmigrate.journal.records import (
     Armed,
     ClockMoved,
     Confirmed,
-    ConfirmWished,
+    ConfirmRequested,
     Continued,
     DeadlinePassed,
-    DecideBy,
-    Declined,
+    DeadlineSet,
     Degraded,
     DirectionTaken,
     Entry,
+    ExternalChange,
     FinalizeRequested,
     Finished,
     Flapped,
@@ -34,7 +34,8 @@ from vpnmigrate.journal.records import (
     Intended,
     JournalLost,
     Noted,
-    OtherHand,
+    OperatorConfirmed,
+    OrderDeclined,
     OutageBegan,
     OutageEnded,
     Paused,
@@ -42,7 +43,6 @@ from vpnmigrate.journal.records import (
     Record,
     Replanned,
     RunNote,
-    Spoken,
     StepBegun,
     StepSettled,
     TakenOver,
@@ -52,7 +52,7 @@ from vpnmigrate.model.changes import AskOperator, Change, CreateVpnConnection
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
 from vpnmigrate.model.clock import Clock, span, time_of_day
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.probes import Moment, Tally
+from vpnmigrate.model.probes import ProbeEvent, ProbeStats
 from vpnmigrate.model.progress import Sighting
 from vpnmigrate.report import gates
 from vpnmigrate.report.console import Console
@@ -91,22 +91,22 @@ class Narrator:
                 yield f"attempt {attempt} {_SETS_OUT[direction]}"
             case Replanned():
                 yield "goes on with the newer plan"
-            case Spoken(word=word, who=who):
+            case OperatorConfirmed(word=word, who=who):
                 yield f"  {who} said: {word.value}"
             case OutageBegan() | OutageEnded() | Flapped() | Degraded() as about:
                 yield f"  {_of_traffic(about)}"
             case Probed():
                 yield from _of_probes(entry.record)
-            case OtherHand(what=what):
+            case ExternalChange(what=what):
                 yield f"  another hand: {what}"
             case Noted() | ClockMoved() | TakenOver() | JournalLost() | FinalizeRequested() as note:
                 yield f"  note: {noted(note)}"
             case (
-                DecideBy() | DeadlinePassed() | ConfirmWished() | Armed() | WatchdogMissed()
+                DeadlineSet() | DeadlinePassed() | ConfirmRequested() | Armed() | WatchdogMissed()
             ) as about:
                 yield from _indented(gates.deadline_lines(about, self._on))
             case (
-                Paused() | Continued() | AbortAsked() | Confirmed() | Declined() | Accepted()
+                Paused() | Continued() | AbortAsked() | Confirmed() | OrderDeclined() | Accepted()
             ) as order:
                 yield from _ordered_lines(order, self._on)
             case Finished(direction=direction):
@@ -170,14 +170,14 @@ def _of_probes(probed: Probed) -> Iterator[str]:
     """Say which probes work before step 7, which change, and what was lost in all."""
     for tally in probed.tallies:
         match probed.moment:
-            case Moment.BEFORE:
+            case ProbeEvent.BEFORE:
                 told = "works" if tally.ever_worked else "does not work, so it is only reported"
                 yield f"  probe {tally.probe} {told}"
-            case Moment.NEWS | Moment.END:
-                yield f"  probe {probe_told(tally)}"
+            case ProbeEvent.NEWS | ProbeEvent.END:
+                yield f"  probe {probe_line(tally)}"
 
 
-def probe_told(tally: Tally) -> str:
+def probe_line(tally: ProbeStats) -> str:
     """Say how a probe stands and what it has lost."""
     if tally.halted:
         return f"{tally.probe} IS NOT SENT: {tally.halted}"
@@ -190,13 +190,13 @@ def probe_told(tally: Tally) -> str:
     )
 
 
-def probes_told(state: RunState) -> Iterator[str]:
+def probe_lines(state: RunState) -> Iterator[str]:
     """Say how probes did, each way by itself where the run has gone both."""
     both = bool(state.probes_forward)
     for tally in state.probes_forward.values():
-        yield f"on the way forward: {probe_told(tally)}"
+        yield f"on the way forward: {probe_line(tally)}"
     for tally in state.probes.values():
-        yield f"on the way back: {probe_told(tally)}" if both else probe_told(tally)
+        yield f"on the way back: {probe_line(tally)}" if both else probe_line(tally)
 
 
 def _of_traffic(about: OutageBegan | OutageEnded | Flapped | Degraded) -> str:
@@ -213,7 +213,7 @@ def _of_traffic(about: OutageBegan | OutageEnded | Flapped | Degraded) -> str:
 
 
 def _ordered_lines(
-    order: Paused | Continued | AbortAsked | Confirmed | Declined | Accepted,
+    order: Paused | Continued | AbortAsked | Confirmed | OrderDeclined | Accepted,
     on: RunCommands | None,
 ) -> Iterator[str | Labelled]:
     yield f"  {_ordered(order)}"
@@ -222,7 +222,7 @@ def _ordered_lines(
 
 
 def _ordered(
-    order: Paused | Continued | AbortAsked | Confirmed | Declined | Accepted,
+    order: Paused | Continued | AbortAsked | Confirmed | OrderDeclined | Accepted,
 ) -> str:
     """Say who told the run what from another terminal, and whether it is heeded."""
     who = f"{order.who} on {order.host}"
@@ -237,7 +237,7 @@ def _ordered(
             return f"CONFIRMED by {who}: nothing goes back by itself any more"
         case Accepted():
             return gates.accepted_line(order)
-        case Declined(verb=verb, why=why):
+        case OrderDeclined(verb=verb, why=why):
             return f"{who} said: {verb.value}; that cannot be heeded: {why}"
 
 
@@ -274,14 +274,14 @@ class OutageClock:
         self._since = since
         self._decide_by = decide_by
 
-    def saw(self, entry: Entry) -> None:
+    def on_entry(self, entry: Entry) -> None:
         """Start or stop the clock if *entry* says so."""
         match entry.record:
             case OutageBegan(since=since):
                 self._since = since
             case OutageEnded():
                 self._since = None
-            case DecideBy(at=at):
+            case DeadlineSet(at=at):
                 self._decide_by = at
             case DirectionTaken():
                 self._decide_by = None
@@ -320,13 +320,13 @@ class PlainProgress:
         self._outage = OutageClock(clock, down_since, decide_by)
         self._told: tuple[int, str, timedelta] | None = None
 
-    def saw(self, entry: Entry) -> None:
+    def on_entry(self, entry: Entry) -> None:
         """Print *entry*."""
-        self._outage.saw(entry)
+        self._outage.on_entry(entry)
         for line in self._narrator.lines(entry):
-            self._console.say(line.folded() if isinstance(line, Labelled) else line)
+            self._console.print_line(line.folded() if isinstance(line, Labelled) else line)
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Print the wait if it is news, or if the last word about it is old."""
         if self._told is not None:
             told_step, told_why, told_at = self._told
@@ -334,7 +334,7 @@ class PlainProgress:
                 return
         self._told = step, why, waited
         line = self._outage.waiting(step, why, waited, limit)
-        self._console.say(f"{time_of_day(self._clock.wall())}   {line}")
+        self._console.print_line(f"{time_of_day(self._clock.wall())}   {line}")
 
-    def sees(self, sighting: Sighting) -> None:
+    def on_view(self, sighting: Sighting) -> None:
         """Print nothing: what is lacking is in the wait that follows, changes are journalled."""

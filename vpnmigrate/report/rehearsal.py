@@ -7,8 +7,8 @@ from typing import Any
 
 from vpnmigrate.commands import Command
 from vpnmigrate.model.clock import span
-from vpnmigrate.rehearsal.rehearse import Passage, Rehearsal
-from vpnmigrate.rehearsal.with_faults import Hardship, Spread, Trial
+from vpnmigrate.rehearsal.rehearse import Rehearsal, RehearsalRun
+from vpnmigrate.rehearsal.with_faults import DurationSpread, FaultedRehearsal, FaultedTrial
 from vpnmigrate.report.progress import Narrator
 from vpnmigrate.report.rollback_proof import proof_json, proof_text
 from vpnmigrate.report.text import columns, command, count, heading, item, safe, wrapped
@@ -61,7 +61,7 @@ def as_json(rehearsal: Rehearsal, *, file: str, kept: str, on: Command | None) -
     }
 
 
-def _changes(passage: Passage) -> list[str]:
+def _changes(passage: RehearsalRun) -> list[str]:
     lines: list[str] = []
     step = 0
     for made in passage.changes:
@@ -72,7 +72,7 @@ def _changes(passage: Passage) -> list[str]:
     return lines
 
 
-def _routes(passage: Passage) -> list[str]:
+def _routes(passage: RehearsalRun) -> list[str]:
     """Give where each destination leads; a gateway and its successor are the same hop."""
     lines: list[str] = []
     table = ""
@@ -98,7 +98,7 @@ def _table(rehearsal: Rehearsal) -> list[str]:
     return lines
 
 
-def _end(passage: Passage) -> str:
+def _end(passage: RehearsalRun) -> str:
     if passage.failure:
         return "FAILED"
     return "DIFFERS" if not passage.good else "as before"
@@ -116,7 +116,7 @@ def _faults(rehearsal: Rehearsal) -> list[str]:
     return faults
 
 
-def _passage(passage: Passage) -> dict[str, Any]:
+def _passage(passage: RehearsalRun) -> dict[str, Any]:
     return {
         "boundary": passage.boundary,
         "changes": [{"step": made.step, "what": made.what} for made in passage.changes],
@@ -146,7 +146,7 @@ TRIALS_SHOWN = 5
 """Unsafe runs that are spelled out; each can be seen again by its seed."""
 
 
-def faults_text(hardship: Hardship) -> str:
+def faults_text(hardship: FaultedRehearsal) -> str:
     """Give it for a change board: figures first, then the worst run, then what went wrong."""
     parts = [_summary(hardship), *_unsafe(hardship)]
     if hardship.worst is not None:
@@ -154,7 +154,7 @@ def faults_text(hardship: Hardship) -> str:
     return "\n\n".join(parts)
 
 
-def faults_json(hardship: Hardship) -> dict[str, Any]:
+def faults_json(hardship: FaultedRehearsal) -> dict[str, Any]:
     """Give it as a part of a JSON document."""
     worst = hardship.worst
     return {
@@ -169,7 +169,7 @@ def faults_json(hardship: Hardship) -> dict[str, Any]:
     }
 
 
-def _summary(hardship: Hardship) -> str:
+def _summary(hardship: FaultedRehearsal) -> str:
     trials = hardship.trials
     said = wrapped(
         f"{count(len(trials), 'run')} of this plan on its own survey, from seed {hardship.seed} "
@@ -188,7 +188,7 @@ def _summary(hardship: Hardship) -> str:
     return f"{heading('Under hardship')}{said}\n\n{rows}"
 
 
-def _spread_text(spread: Spread) -> str:
+def _spread_text(spread: DurationSpread) -> str:
     if not spread.trials:
         return "no run had any"
     ends = f"{span(spread.least)} to {span(spread.most)}"
@@ -200,7 +200,7 @@ def _spread_text(spread: Spread) -> str:
     )
 
 
-def _unsafe(hardship: Hardship) -> list[str]:
+def _unsafe(hardship: FaultedRehearsal) -> list[str]:
     lines = [
         item(f"seed {trial.seed}: {trial.schedule}: {safe('; '.join(trial.wrong))}")
         for trial in hardship.unsafe[:TRIALS_SHOWN]
@@ -210,7 +210,7 @@ def _unsafe(hardship: Hardship) -> list[str]:
     return [heading("NOT SAFE") + "\n".join(lines)] if lines else []
 
 
-def _worst(hardship: Hardship, worst: Trial) -> str:
+def _worst(hardship: FaultedRehearsal, worst: FaultedTrial) -> str:
     narrator = Narrator()
     said = wrapped(
         f"Seed {worst.seed}, {worst.schedule}, {count(worst.strikes, 'call')} astray: "
@@ -221,7 +221,7 @@ def _worst(hardship: Hardship, worst: Trial) -> str:
     return "\n".join([said, *(wrapped(str(line), first="  ", rest="      ") for line in told)])
 
 
-def _spread(spread: Spread) -> dict[str, float]:
+def _spread(spread: DurationSpread) -> dict[str, float]:
     return {
         "runs": spread.trials,
         "least": round(spread.least.total_seconds(), 3),
@@ -231,7 +231,7 @@ def _spread(spread: Spread) -> dict[str, float]:
     }
 
 
-def _trial(trial: Trial) -> dict[str, Any]:
+def _trial(trial: FaultedTrial) -> dict[str, Any]:
     restored = trial.restored
     return {
         "seed": trial.seed,

@@ -11,15 +11,15 @@ from msgspec.structs import replace as altered
 
 from vpnmigrate.commands import Advice, Command, cli, quoted
 from vpnmigrate.journal import Intent, RunState
-from vpnmigrate.journal.orders import traffic_hangs
-from vpnmigrate.journal.records import Record, Verb
+from vpnmigrate.journal.orders import pause_extends_outage
+from vpnmigrate.journal.records import OrderVerb, Record
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.changes.base import Performed
 from vpnmigrate.model.clock import moment
 from vpnmigrate.report import gates
-from vpnmigrate.report.status import Standing, fields, traffic
+from vpnmigrate.report.status import RunStatusView, fields, traffic
 from vpnmigrate.report.text import advised, columns, command, item, wrapped
 
 OUTCOME_SCHEMA = "vpnmigrate/outcome/1"
@@ -31,7 +31,7 @@ _ARRIVED = {
 }
 
 
-def outcome_text(stand: Standing) -> str:
+def outcome_text(stand: RunStatusView) -> str:
     """Give the ending of a verb that did what it was asked."""
     lines = []
     arrived = _ARRIVED.get(stand.state.status)
@@ -47,10 +47,10 @@ def outcome_text(stand: Standing) -> str:
     return "\n".join(lines)
 
 
-def now(stand: Standing) -> str:
+def now(stand: RunStatusView) -> str:
     """Give what is true now and what may come next; told after failures too."""
     back_again = stand.state.status is RunStatus.ROLLED_BACK
-    on = None if stand.next in {stand.look, stand.way_back} else stand.next
+    on = None if stand.next in {stand.observe, stand.way_back} else stand.next
     rows: list[tuple[str, Advice | None]] = [
         *(("forced:", gates.forced_line(each)) for each in stand.state.forced),
         *(("accepted:", gates.accepted_line(each)) for each in stand.state.accepted),
@@ -61,12 +61,12 @@ def now(stand: Standing) -> str:
         ("clean up:", stand.clean_up),
         ("go back:", stand.way_back),
         ("devices:", stand.device_files if stand.state.task is not None else ""),
-        ("look:", stand.look),
+        ("look:", stand.observe),
     ]
     return columns([(name, value) for name, value in rows if value])
 
 
-def outcome_json(stand: Standing) -> dict[str, Any]:
+def outcome_json(stand: RunStatusView) -> dict[str, Any]:
     """Give the ending as a JSON document: where the run stands now."""
     return {"schema": OUTCOME_SCHEMA, **fields(stand)}
 
@@ -74,7 +74,7 @@ def outcome_json(stand: Standing) -> dict[str, Any]:
 DONE_SCHEMA = "vpnmigrate/done/1"
 
 
-def done_text(stands: Standing, task: AskOperator) -> str:
+def done_text(stands: RunStatusView, task: AskOperator) -> str:
     """Say what was taken down; *stands* is the run before anybody has taken it up."""
     noted = wrapped(f"Noted for run {stands.run}, step {task.step}: done: {task}")
     if stands.alive:
@@ -85,7 +85,7 @@ def done_text(stands: Standing, task: AskOperator) -> str:
     return f"{noted}\n{on}"
 
 
-def done_json(stands: Standing, task: AskOperator) -> dict[str, Any]:
+def done_json(stands: RunStatusView, task: AskOperator) -> dict[str, Any]:
     """Give the same as a JSON document."""
     return {
         "schema": DONE_SCHEMA,
@@ -98,32 +98,32 @@ def done_json(stands: Standing, task: AskOperator) -> dict[str, Any]:
     }
 
 
-def _next_after_done(stands: Standing) -> Command:
+def _next_after_done(stands: RunStatusView) -> Command:
     """Return the command that resumes the run once the confirmation counts."""
     *others, last = stands.state.intents
     heard: Intent = altered(last, outcome=Performed())
     after = replace(stands, state=altered(stands.state, intents=(*others, heard)))
-    return after.next or after.look
+    return after.next or after.observe
 
 
 ORDER_SCHEMA = "vpnmigrate/order/1"
 
 
 @dataclass(frozen=True)
-class Given:
+class OrderResult:
     """An order; *answer* is what the journal says of it, None if nobody has taken it up yet."""
 
-    verb: Verb
+    verb: OrderVerb
     answer: Record | None
-    stands: Standing
+    stands: RunStatusView
 
 
-def order_text(given: Given) -> str:
+def order_text(given: OrderResult) -> str:
     """Say what becomes of it, and where the run stands."""
     return f"{wrapped(_becomes(given))}\n{now(given.stands)}"
 
 
-def order_json(given: Given) -> dict[str, Any]:
+def order_json(given: OrderResult) -> dict[str, Any]:
     """Give the same as a JSON document."""
     return {
         "schema": ORDER_SCHEMA,
@@ -134,7 +134,7 @@ def order_json(given: Given) -> dict[str, Any]:
     }
 
 
-def _becomes(given: Given) -> str:
+def _becomes(given: OrderResult) -> str:
     if given.answer is None:
         return (
             f"Left for run {given.stands.run}: its process has not taken it up yet. It does so "
@@ -145,36 +145,36 @@ def _becomes(given: Given) -> str:
     return f"Run {given.stands.run} {told}"
 
 
-def _to_a_process(given: Given) -> str:
+def _to_a_process(given: OrderResult) -> str:
     state = given.stands.state
     match given.verb:
-        case Verb.PAUSE:
+        case OrderVerb.PAUSE:
             return "is paused: its process finishes what is under way, and rests."
-        case Verb.CONTINUE if _past_deadline(state):
+        case OrderVerb.CONTINUE if _past_deadline(state):
             return "goes on past its back-out deadline; abort still turns it back."
-        case Verb.CONTINUE:
+        case OrderVerb.CONTINUE:
             return "goes on, once it has looked for drift."
-        case Verb.CONFIRM:
+        case OrderVerb.CONFIRM:
             return _CONFIRMED
-        case Verb.ACCEPT:
+        case OrderVerb.ACCEPT:
             return "is content with the tunnels that are UP, once all that is there has held."
-        case Verb.ABORT if state.cutover_begun or traffic_hangs(state):
+        case OrderVerb.ABORT if state.cutover_begun or pause_extends_outage(state):
             return "is aborted: its process turns back at the next safe point."
-        case Verb.ABORT:
+        case OrderVerb.ABORT:
             return "is aborted: its process stops at the next safe point."
 
 
-def _to_nobody(given: Given) -> str:
+def _to_nobody(given: OrderResult) -> str:
     match given.verb:
-        case Verb.PAUSE:
+        case OrderVerb.PAUSE:
             return "is paused: apply and finalize are refused until it is continued."
-        case Verb.CONTINUE:
+        case OrderVerb.CONTINUE:
             return "may go on; no process has it in hand."
-        case Verb.CONFIRM:
+        case OrderVerb.CONFIRM:
             return _CONFIRMED
-        case Verb.ACCEPT:
+        case OrderVerb.ACCEPT:
             return "will be content with the tunnels that are UP; no process has it in hand."
-        case Verb.ABORT:
+        case OrderVerb.ABORT:
             return "is aborted before its cutover: nothing was interrupted."
 
 
@@ -222,7 +222,7 @@ BUNDLE_SCHEMA = "vpnmigrate/bundle/1"
 
 
 @dataclass(frozen=True)
-class Packed:
+class BundleResult:
     """A bundle that was written."""
 
     file: str
@@ -230,7 +230,7 @@ class Packed:
     files: tuple[str, ...]
 
 
-def bundle_text(packed: Packed) -> str:
+def bundle_text(packed: BundleResult) -> str:
     """Name the bundle and its hash."""
     note = "Note the hash where the run's host cannot reach it, in the change's record."
     rows: list[tuple[str, Advice]] = [
@@ -241,7 +241,7 @@ def bundle_text(packed: Packed) -> str:
     return f"{columns(rows, indent=0)}\n{wrapped(note)}"
 
 
-def bundle_json(packed: Packed) -> dict[str, Any]:
+def bundle_json(packed: BundleResult) -> dict[str, Any]:
     """Give the same as a JSON document."""
     return {
         "schema": BUNDLE_SCHEMA,
@@ -266,7 +266,7 @@ ASTRAY = (
 
 
 @dataclass(frozen=True)
-class Served:
+class ServerResult:
     """A sandbox that listens, and what a client needs in its environment."""
 
     scenario: str
@@ -276,7 +276,7 @@ class Served:
     """Variables of ``ASTRAY`` that are set here, and so most likely in the next shell too."""
 
 
-def sandbox_text(served: Served) -> str:
+def sandbox_text(served: ServerResult) -> str:
     """Give lines that a shell understands as they are."""
     exports = [f"export {name}={quoted(value)}" for name, value in served.environment.items()]
     unset = [f"unset {' '.join(served.unset)}"] if served.unset else []
@@ -284,7 +284,7 @@ def sandbox_text(served: Served) -> str:
     return "\n".join([wrapped(about, first="# ", rest="# "), *unset, *exports])
 
 
-def sandbox_json(served: Served) -> dict[str, Any]:
+def sandbox_json(served: ServerResult) -> dict[str, Any]:
     """Give the same as a JSON document."""
     return {
         "schema": SANDBOX_SCHEMA,

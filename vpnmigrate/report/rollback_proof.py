@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from vpnmigrate.model.clock import span
-from vpnmigrate.planning.rollback_proof import Length, Proof
+from vpnmigrate.planning.rollback_proof import LongestPath, RollbackProof
 from vpnmigrate.report.text import count, item, wrapped
 
 DEAD_ENDS_SHOWN = 5
 """Dead ends that are spelled out; mostly they have one cause."""
 
 
-def proof_sentence(proof: Proof) -> str:
+def proof_sentence(proof: RollbackProof) -> str:
     """Give it in a sentence."""
     if not proof.holds:
         return f"{count(len(proof.dead_ends), 'dead end')}, first: {proof.dead_ends[0]}"
@@ -23,14 +23,14 @@ def proof_sentence(proof: Proof) -> str:
     )
 
 
-def proof_brief(proof: Proof) -> str:
+def proof_brief(proof: RollbackProof) -> str:
     """Give it for a cell of a table."""
     if not proof.holds:
         return proof_sentence(proof)
     return f"a way back from each of {proof.states} states, at most {_length_text(proof.back)}"
 
 
-def proof_text(proof: Proof) -> str:
+def proof_text(proof: RollbackProof) -> str:
     """Give it in full: the longest way back with its beginning, and every kind of dead end."""
     lines = [wrapped(f"{proof_sentence(proof)}.", first="  ")]
     if proof.back.begins:
@@ -41,7 +41,7 @@ def proof_text(proof: Proof) -> str:
     return "\n".join(lines)
 
 
-def proof_json(proof: Proof) -> dict[str, Any]:
+def proof_json(proof: RollbackProof) -> dict[str, Any]:
     """Give it as a part of a JSON document."""
     return {
         "holds": proof.holds,
@@ -54,12 +54,12 @@ def proof_json(proof: Proof) -> dict[str, Any]:
     }
 
 
-def _length_text(length: Length) -> str:
+def _length_text(length: LongestPath) -> str:
     limit = f", with traffic back within {span(length.cutover)}" if length.cutover else ""
     return f"{count(length.changes, 'change')}{limit}"
 
 
-def _length(length: Length) -> dict[str, Any]:
+def _length(length: LongestPath) -> dict[str, Any]:
     return {
         "changes": length.changes,
         "cutover": round(length.cutover.total_seconds(), 3),

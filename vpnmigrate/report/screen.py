@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from vpnmigrate.journal import RunState, accepting
+from vpnmigrate.journal import RunState, accept_command
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import span, time_of_day
 from vpnmigrate.model.plan import Direction
-from vpnmigrate.model.progress import Sight, TableSight, TunnelSight, Waiting
+from vpnmigrate.model.progress import CutoverView, TableView, TunnelView, Waiting
 from vpnmigrate.report.gates import choices, left
-from vpnmigrate.report.progress import LAST_STEP, probe_told
+from vpnmigrate.report.progress import LAST_STEP, probe_line
 from vpnmigrate.report.text import Labelled, RunCommands, count, safe
 
 TALLEST = 16
@@ -28,14 +28,14 @@ LEAST = 1
 
 
 @dataclass(frozen=True)
-class Shown:
+class ScreenContent:
     """What is on the screen."""
 
     on: RunCommands | None
     state: RunState
     now: datetime
     waiting: Waiting | None = None
-    sight: Sight | None = None
+    sight: CutoverView | None = None
     alive: bool = True
     ahead: timedelta = timedelta(0)
     """How far the clock on the wall is ahead of *now*."""
@@ -46,7 +46,7 @@ class Shown:
         return self.now + self.ahead
 
 
-def screen(shown: Shown, width: int, height: int) -> list[str]:
+def screen(shown: ScreenContent, width: int, height: int) -> list[str]:
     """Give the screen's lines, none longer than *width*, for a window of that size."""
     room = max(LEAST, min(TALLEST, height - LEFT_OVER))
     head = [
@@ -68,7 +68,7 @@ def cut(text: str, width: int) -> str:
     return plain[: width - 3] + "..." if width > 8 else plain[:width]  # noqa: PLR2004
 
 
-def _first(shown: Shown, width: int) -> str:
+def _first(shown: ScreenContent, width: int) -> str:
     state = shown.state
     parts = [_clock(shown), _step(state)]
     left = "  ".join(part for part in parts if part)
@@ -76,7 +76,7 @@ def _first(shown: Shown, width: int) -> str:
     return left.ljust(width - len(right)) + right if len(left) + len(right) <= width else left
 
 
-def _clock(shown: Shown) -> str:
+def _clock(shown: ScreenContent) -> str:
     """Give the outage: running, over, or not begun."""
     state = shown.state
     lasted = state.outage(shown.now)
@@ -98,7 +98,7 @@ def _step(state: RunState) -> str:
     return f"step {state.step} of {LAST_STEP}: {state.title}{clean}"
 
 
-def _waiting(shown: Shown, width: int, room: int) -> Iterator[str]:
+def _waiting(shown: ScreenContent, width: int, room: int) -> Iterator[str]:
     """Say what is waited for; a long reason may have a second line where there is room."""
     waiting = shown.waiting
     if waiting is None:
@@ -114,7 +114,7 @@ def _waiting(shown: Shown, width: int, room: int) -> Iterator[str]:
         yield f"    {' '.join(rest)}"
 
 
-def _to_do(shown: Shown, width: int) -> Iterator[str]:
+def _to_do(shown: ScreenContent, width: int) -> Iterator[str]:
     """Say which task waits for a person, and the command that says it is done."""
     if (task := shown.state.task) is not None:
         yield f"TO DO: {task}"
@@ -122,17 +122,17 @@ def _to_do(shown: Shown, width: int) -> Iterator[str]:
             yield from _pasted("  when done: ", shown, width, "done", str(task.step))
 
 
-def _acceptable(shown: Shown, width: int) -> Iterator[str]:
+def _acceptable(shown: ScreenContent, width: int) -> Iterator[str]:
     """Say what is all that is lacking, and the command that is content with it."""
     what = shown.state.acceptable
     if what:
         yield f"ONLY TUNNELS ARE LACKING: {'; '.join(each.told for each in what)}"
-        if shown.on is not None and (accept := accepting(what, shown.on.run)) is not None:
+        if shown.on is not None and (accept := accept_command(what, shown.on.run)) is not None:
             line = Labelled("  to accept: ", shown.on.invocation.complete(accept))
             yield from line.lines(width)
 
 
-def _deadline(shown: Shown, width: int) -> Iterator[str]:
+def _deadline(shown: ScreenContent, width: int) -> Iterator[str]:
     """Say by when to turn back while traffic is down, and by when to confirm once it flows."""
     state = shown.state
     if state.outage_open and state.deadline is not None:
@@ -148,13 +148,13 @@ def _deadline(shown: Shown, width: int) -> Iterator[str]:
         yield from _pasted(lead, shown, width, "confirm")
 
 
-def _pasted(lead: str, shown: Shown, width: int, verb: str, *words: str) -> Iterator[str]:
+def _pasted(lead: str, shown: ScreenContent, width: int, verb: str, *words: str) -> Iterator[str]:
     """Yield a command about the run, folded so that it can be pasted from the screen."""
     if shown.on is not None:
         yield from Labelled(lead, shown.on.command(verb, *words)).lines(width)
 
 
-def _details(shown: Shown, room: int) -> list[str]:
+def _details(shown: ScreenContent, room: int) -> list[str]:
     """Give a line for each kind of thing, and what is not well one by one as far as room goes."""
     sight = shown.sight
     if sight is None or room <= 0:
@@ -179,7 +179,7 @@ def _shares(wanted: Sequence[int], room: int) -> list[int]:
     return shares
 
 
-def _green(sight: Sight) -> list[str]:
+def _green(sight: CutoverView) -> list[str]:
     if sight.green is None:
         return []
     often = f"{sight.readings} readings in a row of {sight.readings_asked}"
@@ -193,7 +193,7 @@ def _degraded(state: RunState) -> list[str]:
     return [f"DEGRADED{accepted}: {'; '.join(state.degraded)}"]
 
 
-def _tunnels(tunnels: Sequence[TunnelSight]) -> list[str]:
+def _tunnels(tunnels: Sequence[TunnelView]) -> list[str]:
     if not tunnels:
         return []
     up = sum(t.up for t in tunnels)
@@ -205,7 +205,7 @@ def _tunnels(tunnels: Sequence[TunnelSight]) -> list[str]:
     return [f"tunnels  {up} of {len(tunnels)} UP", *rows]
 
 
-def _tables(tables: Sequence[TableSight]) -> list[str]:
+def _tables(tables: Sequence[TableView]) -> list[str]:
     if not tables:
         return []
     reached, asked = sum(t.reached for t in tables), sum(t.asked for t in tables)
@@ -216,9 +216,9 @@ def _tables(tables: Sequence[TableSight]) -> list[str]:
     return [f"routes   {reached} of {asked} destinations lead where they did", *rows]
 
 
-def _probes(sight: Sight) -> list[str]:
+def _probes(sight: CutoverView) -> list[str]:
     if not sight.probes:
         return []
     lost, sent = sum(p.lost for p in sight.probes), sum(p.sent for p in sight.probes)
-    rows = [f"  {probe_told(p)}" for p in sorted(sight.probes, key=lambda p: bool(p.works))]
+    rows = [f"  {probe_line(p)}" for p in sorted(sight.probes, key=lambda p: bool(p.works))]
     return [f"probes   {lost} of {sent} lost", *rows]

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace as altered
 
 from vpnmigrate.commands import Advice, Command, Invocation, cli
-from vpnmigrate.journal import Order, RunState, Traffic, Wish, accepting, next_command
+from vpnmigrate.journal import Hold, OperatorOrder, RunState, Traffic, accept_command, next_command
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import DeleteVpnConnection, DeleteVpnGateway
@@ -20,7 +20,7 @@ from vpnmigrate.model.ec2 import VpnConnectionId
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction, Phase
 from vpnmigrate.model.progress import Waiting
 from vpnmigrate.report import gates
-from vpnmigrate.report.progress import probes_told
+from vpnmigrate.report.progress import probe_lines
 from vpnmigrate.report.text import columns, command, safe, wrapped
 
 SCHEMA = "vpnmigrate/status/1"
@@ -33,7 +33,7 @@ _TRAFFIC = {
 }
 
 
-def one(stand: Standing) -> str:
+def one(stand: RunStatusView) -> str:
     """Give where one run stands, in full."""
     state = stand.state
     rows: list[tuple[str, Advice | None]] = [
@@ -51,7 +51,7 @@ def one(stand: Standing) -> str:
         ("waits for", "" if _is_paused(stand) else state.waiting_for),
         ("waits", _waits(stand)),
         ("stopped", "" if stand.stopped == state.waiting_for else stand.stopped),
-        *(("probe", told) for told in probes_told(state)),
+        *(("probe", told) for told in probe_lines(state)),
         *(("degraded", what) for what in state.degraded),
         *(("lacks only", each.told) for each in state.acceptable),
         *(("gone", what) for what in state.lost),
@@ -74,14 +74,16 @@ def one(stand: Standing) -> str:
     return f"{told}\n\n{gates.table(state.gates, state.gates_at, stand.invocation)}"
 
 
-def _approval(approval: Approval, stand: Standing) -> str:
+def _approval(approval: Approval, stand: RunStatusView) -> str:
     until = f"until {moment(approval.expires)}, plan {approval.fingerprint[:12]}"
     why = stand.void.get(approval.digest, "")
     void = f"; DOES NOT COUNT: {why}" if why else ""
     return f"by {approval.approver} ({approval.user}), {until}{void}"
 
 
-def every(stands: Sequence[Standing], unreadable: Mapping[str, str], invocation: Invocation) -> str:
+def every(
+    stands: Sequence[RunStatusView], unreadable: Mapping[str, str], invocation: Invocation
+) -> str:
     """Give where every run stands, a few lines each; *unreadable* ones with the reason."""
     if not stands and not unreadable:
         begin = command(invocation.complete(cli("plan", "--vpn-gateway", "vgw-...")), first="  ")
@@ -99,19 +101,19 @@ def every(stands: Sequence[Standing], unreadable: Mapping[str, str], invocation:
     return "\n".join([*told, *broken])
 
 
-def _brief(stand: Standing) -> Iterator[str]:
+def _brief(stand: RunStatusView) -> Iterator[str]:
     yield f"{stand.run}  {_status(stand)}"
     yield _step(stand)
     yield f"traffic {stand.traffic.value}"
     yield f"change {stand.change}" if stand.change else ""
 
 
-def one_as_json(stand: Standing) -> dict[str, Any]:
+def one_as_json(stand: RunStatusView) -> dict[str, Any]:
     """Give one run as a JSON document."""
     return {"schema": SCHEMA, **fields(stand)}
 
 
-def every_as_json(stands: Sequence[Standing], unreadable: Mapping[str, str]) -> dict[str, Any]:
+def every_as_json(stands: Sequence[RunStatusView], unreadable: Mapping[str, str]) -> dict[str, Any]:
     """Give every run as one JSON document."""
     return {
         "schema": SCHEMA,
@@ -120,7 +122,7 @@ def every_as_json(stands: Sequence[Standing], unreadable: Mapping[str, str]) -> 
     }
 
 
-def traffic(stand: Standing) -> str:
+def traffic(stand: RunStatusView) -> str:
     """Say which way traffic takes, and how long it was or is down."""
     state = stand.state
     if state.direction is None:
@@ -135,7 +137,7 @@ def traffic(stand: Standing) -> str:
     return f"{told}; the outage began {since}, lasted {lasted}"
 
 
-def fields(stand: Standing) -> dict[str, Any]:
+def fields(stand: RunStatusView) -> dict[str, Any]:
     """Give what a program may want to know about a run."""
     state = stand.state
     since = state.outage_shown if state.outage_since else None
@@ -186,7 +188,7 @@ def fields(stand: Standing) -> dict[str, Any]:
     }
 
 
-def _deadline(stand: Standing) -> str:
+def _deadline(stand: RunStatusView) -> str:
     """Say by when to decide, while there is something to decide."""
     state = stand.state
     if state.deadline is None or state.finished or state.told.verified is not None:
@@ -198,7 +200,7 @@ def _moment(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()
 
 
-def _order(order: Order) -> dict[str, str]:
+def _order(order: OperatorOrder) -> dict[str, str]:
     return {
         "order": order.wish.value,
         "by": safe(order.who),
@@ -207,7 +209,7 @@ def _order(order: Order) -> dict[str, str]:
     }
 
 
-def _waits(stand: Standing) -> str:
+def _waits(stand: RunStatusView) -> str:
     """Say what its process waits for and for how long, unless a person is waited for."""
     waiting, state = stand.waiting, stand.state
     if waiting is None or _is_paused(stand):
@@ -227,11 +229,11 @@ def _waiting(waiting: Waiting) -> dict[str, Any]:
     }
 
 
-def _is_paused(stand: Standing) -> bool:
-    return stand.state.order is not None and stand.state.order.wish is Wish.PAUSED
+def _is_paused(stand: RunStatusView) -> bool:
+    return stand.state.order is not None and stand.state.order.wish is Hold.PAUSED
 
 
-def _status(stand: Standing) -> str:
+def _status(stand: RunStatusView) -> str:
     state = stand.state
     told = state.status.value.replace("-", " ")
     if stand.stopped and not state.held:
@@ -245,7 +247,7 @@ def _status(stand: Standing) -> str:
     return f"{told} (attempt {state.attempt})"
 
 
-def _step(stand: Standing) -> str:
+def _step(stand: RunStatusView) -> str:
     if not stand.state.step or stand.state.finished:
         return ""
     return f"step {stand.state.step} of 11: {stand.state.title}"
@@ -272,7 +274,7 @@ class Retry:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStatusView:
     """A run's state with what the journal cannot tell: its name, the time, and who is at work."""
 
     run: str
@@ -386,16 +388,16 @@ class Standing:
         to look again.
         """
         order = self.state.order
-        paused = order is not None and order.wish is Wish.PAUSED
+        paused = order is not None and order.wish is Hold.PAUSED
         if self.alive and (self.turning or (self.state.task is None and not paused)):
-            return self.look
+            return self.observe
         command = next_command(self.state, self.run, self.connections, alive=self.alive)
         if command is not None and self.state.delete_old_gateway:
             command = command.with_words("--delete-old-gateway")
         return self._complete(command)
 
     @property
-    def look(self) -> Command:
+    def observe(self) -> Command:
         """The command that shows where it stands."""
         return self.invocation.complete(cli("status", self.run))
 
@@ -407,13 +409,13 @@ class Standing:
         """The command that accepts fewer tunnels where only they are lacking; or None."""
         if self.turning:
             return None
-        return self._complete(accepting(self.state.acceptable, self.run))
+        return self._complete(accept_command(self.state.acceptable, self.run))
 
     @property
     def turning(self) -> bool:
         """Whether somebody aborted it and its process is about to stop, or to turn back."""
         order = self.state.order
-        return self.alive and order is not None and order.wish is Wish.ABORTED
+        return self.alive and order is not None and order.wish is Hold.ABORTED
 
     @property
     def clean_up(self) -> Command | None:
@@ -430,7 +432,7 @@ class Standing:
         return Traffic.UNKNOWN if self.state.direction is None else self.state.traffic
 
     @property
-    def seen_from_aside(self) -> Standing:
+    def seen_from_aside(self) -> RunStatusView:
         """Where it stands while others work on it: what they have done is not in this journal."""
         return replace(self, state=altered(self.state, traffic=Traffic.UNKNOWN))
 

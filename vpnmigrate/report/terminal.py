@@ -21,16 +21,16 @@ from rich.text import Text
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry, StepBegun
 from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.progress import Sight, Sighting, Waiting
+from vpnmigrate.model.progress import CutoverView, Sighting, Waiting
 from vpnmigrate.report.console import Console
 from vpnmigrate.report.progress import Narrator, PlainProgress
-from vpnmigrate.report.screen import Shown, screen
+from vpnmigrate.report.screen import ScreenContent, screen
 from vpnmigrate.report.text import RunCommands, hanging, wrapped
 
 PACE = 1.0
 """Seconds between two redraws: faster is not read, and a slow line to the terminal fills up."""
 HEARD = 0.5
-"""Seconds that ``say`` waits to be seen before the run goes on regardless."""
+"""Seconds that ``print_line`` waits to be seen before the run goes on regardless."""
 LEAVING = 2.0
 """Seconds that the last lines have to reach a terminal that may be gone."""
 
@@ -60,7 +60,7 @@ class Screen:
     ) -> None:
         self._live.stop()
 
-    def draw(self, shown: Shown, above: list[str]) -> None:
+    def draw(self, shown: ScreenContent, above: list[str]) -> None:
         """Print the lines *above*, and draw *shown* under them as wide as the window is now."""
         width, height = self._rich.size
         # The last line is left for what a person types.
@@ -96,7 +96,7 @@ class _End:
     pass
 
 
-_Item = Entry | Waiting | Sight | _Said | _Heard | _End
+_Item = Entry | Waiting | CutoverView | _Said | _Heard | _End
 
 
 class TerminalProgress:
@@ -119,7 +119,7 @@ class TerminalProgress:
         self._on = on
         self._state = before or RunState()
         self._waiting: Waiting | None = None
-        self._sight: Sight | None = None
+        self._sight: CutoverView | None = None
         self._narrator = Narrator(on)
         self._above: list[str] = []
         self._unread = False
@@ -141,25 +141,25 @@ class TerminalProgress:
         self._post.put(_End())
         self._thread.join(LEAVING)
 
-    def saw(self, entry: Entry) -> None:
+    def on_entry(self, entry: Entry) -> None:
         """Have *entry* printed above the screen."""
         self._post.put(entry)
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Have the wait shown."""
         self._post.put(Waiting(self._clock.now(), step, why, waited, limit))
 
-    def sees(self, sighting: Sighting) -> None:
+    def on_view(self, sighting: Sighting) -> None:
         """Have what a look saw shown."""
         self._post.put(sighting())
 
-    def say(self, text: str = "") -> None:
+    def print_line(self, text: str = "") -> None:
         """Have *text* printed above the screen now; goes on without, if nobody reads."""
         said = _Said(text)
         self._post.put(said)
         said.seen.wait(HEARD)
 
-    def heard(self) -> None:
+    def operator_typed(self) -> None:
         """Have the cursor followed."""
         self._post.put(_Heard())
 
@@ -187,11 +187,11 @@ class TerminalProgress:
     def _tell_on(self, error: Exception) -> None:
         """Tell line by line what cannot be drawn any more, as in a log; say so once."""
         why = f"{type(error).__name__}: {error}"
-        self._console.say(
+        self._console.print_line(
             wrapped(f"The screen cannot be drawn any more ({why}); line by line now.")
         )
         for line in self._above:
-            self._console.say(line)
+            self._console.print_line(line)
         state = self._state
         plain = PlainProgress(
             self._console,
@@ -207,15 +207,15 @@ class TerminalProgress:
     def _tell(self, item: _Item, plain: PlainProgress) -> None:
         match item:
             case Entry():
-                plain.saw(item)
+                plain.on_entry(item)
             case Waiting(step=step, why=why, waited=waited, limit=limit):
-                plain.waits(step, why, waited, limit)
+                plain.on_wait(step, why, waited, limit)
             case _Said():
-                self._console.say(item.text)
+                self._console.print_line(item.text)
                 item.seen.set()
             case _End():
                 self._ended = True
-            case Sight() | _Heard():
+            case CutoverView() | _Heard():
                 pass  # nothing is drawn over
 
     def _next(self, due: float) -> _Item | None:
@@ -231,7 +231,7 @@ class TerminalProgress:
                     self._waiting = None
             case Waiting():
                 self._waiting = item
-            case Sight():
+            case CutoverView():
                 self._sight = item
             case _Said():
                 self._above.append(item.text)
@@ -252,7 +252,7 @@ class TerminalProgress:
     def _draw(self) -> None:
         self._follow_cursor()
         now, ahead = self._clock.now(), self._clock.ahead()
-        shown = Shown(self._on, self._state, now, self._waiting, self._sight, ahead=ahead)
+        shown = ScreenContent(self._on, self._state, now, self._waiting, self._sight, ahead=ahead)
         self._screen.draw(shown, self._above)
         self._above = []
 

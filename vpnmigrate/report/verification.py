@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vpnmigrate.local.bundle import About
+from vpnmigrate.local.bundle import BundleSubject
 from vpnmigrate.report.text import columns, heading, item, wrapped
 
 SCHEMA = "vpnmigrate/verified/1"
@@ -28,12 +28,12 @@ CANNOT_PROVE = (
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerifiedBundle:
     """A bundle that is as it was packed."""
 
     file: str
     sha256: str
-    about: About
+    about: BundleSubject
     files: tuple[str, ...]
     torn: bool
     """Whether the journal's last line was never finished; nothing was sent on its strength."""
@@ -41,7 +41,7 @@ class Verified:
     """Whether its reports were made anew and found the same: by this version only."""
 
 
-def text(verified: Verified) -> str:
+def text(verified: VerifiedBundle) -> str:
     """Say what was verified, then what that does not prove."""
     about = verified.about
     rows = [
@@ -61,7 +61,7 @@ def text(verified: Verified) -> str:
     )
 
 
-def as_json(verified: Verified) -> dict[str, Any]:
+def as_json(verified: VerifiedBundle) -> dict[str, Any]:
     """Give the same as a JSON document."""
     return {
         "schema": SCHEMA,
@@ -79,7 +79,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
     }
 
 
-def proved(verified: Verified) -> tuple[str, ...]:
+def proved(verified: VerifiedBundle) -> tuple[str, ...]:
     """Say what was found to hold, a sentence each."""
     about = verified.about
     torn = ", and the beginning of one that was never finished" if verified.torn else ""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from vpnmigrate.engine.ports import Choice, Overdue
+from vpnmigrate.engine.ports import DeadlineChoice, OverdueCutover
 from vpnmigrate.model.changes import OperatorTask, RunTest
 from vpnmigrate.model.ec2 import Role, Tag
-from vpnmigrate.model.snapshot import Word
-from vpnmigrate.sandbox.state import Connection, State
+from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.sandbox.state import Connection, WorldState
 from vpnmigrate.sandbox.world import World
 
 REACTION = timedelta(seconds=20)
@@ -33,14 +33,14 @@ class DeviceEngineer:
     def __init__(self, world: World, reaction: timedelta = REACTION) -> None:
         self._world = world
         self._reaction = reaction
-        self._known_since: dict[Word, datetime] = {}
+        self._known_since: dict[Confirmation, datetime] = {}
         self._old: set[str] = set()
 
     def announce(self, task: OperatorTask) -> None:
         """Take notice of a task that comes up soon."""
         self._known_since.setdefault(_word(task), self._world.clock.now())
 
-    def ask(self, task: OperatorTask) -> Word | None:
+    def ask(self, task: OperatorTask) -> Confirmation | None:
         """Give the task's word once the engineer has reacted and done it."""
         self.announce(task)
         word = _word(task)
@@ -51,25 +51,25 @@ class DeviceEngineer:
         self._do(word)
         return word
 
-    def decide(self, overdue: Overdue | None) -> Choice | None:
+    def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
         """Decide nothing: that is the operator's."""
         del overdue
         return None
 
-    def _do(self, word: Word) -> None:
+    def _do(self, word: Confirmation) -> None:
         devices = self._world.devices
         old, new = self._connections()
         match word:
-            case Word.DEVICES_CONFIGURED:
+            case Confirmation.DEVICES_CONFIGURED:
                 _each(devices.configure, new)
-            case Word.NEW_TUNNELS_ENABLED:
+            case Confirmation.NEW_TUNNELS_ENABLED:
                 _each(devices.enable, new)
-            case Word.OLD_TUNNELS_DISABLED:
+            case Confirmation.OLD_TUNNELS_DISABLED:
                 _each(devices.disable, old)
-            case Word.TUNNELS_RETURNED:
+            case Confirmation.TUNNELS_RETURNED:
                 _each(devices.enable, old)
                 _each(devices.disable, new)
-            case Word.TEST_PASSED:
+            case Confirmation.TEST_PASSED:
                 pass  # the sandbox has no host in a test VPC that could be tried
 
     def owns(self, id_: str, role: Role) -> bool | None:
@@ -89,8 +89,8 @@ class DeviceEngineer:
         return sorted(self._old & living), sorted(new)
 
 
-def _word(task: OperatorTask) -> Word:
-    return Word.TEST_PASSED if isinstance(task, RunTest) else task.word
+def _word(task: OperatorTask) -> Confirmation:
+    return Confirmation.TEST_PASSED if isinstance(task, RunTest) else task.word
 
 
 def _replaced(born: Mapping[str, str]) -> str:
@@ -104,7 +104,7 @@ def _each(act: Callable[[str], None], connections: Iterable[str]) -> None:
         act(connection)
 
 
-class AttendedWorld:
+class AutoEngineerWorld:
     """A World with a robot at its devices, or with nobody there.
 
     The robot needs no thread: it looks before and after everything that happens to the World.
@@ -156,7 +156,7 @@ class AttendedWorld:
                     self.world.devices.disable(connection.id)
 
 
-def _joined(state: State) -> list[tuple[Connection, datetime]]:
+def _joined(state: WorldState) -> list[tuple[Connection, datetime]]:
     """Give the connections whose gateway is on a VPC, each with since when it is."""
     since = {g.id: g.attached_since(state.now) for g in state.gateways.values()}
     return [

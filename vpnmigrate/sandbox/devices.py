@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
-from vpnmigrate.sandbox.state import Connection, Device, State
+from vpnmigrate.sandbox.state import Connection, Device, WorldState
 
 TUNNELS = (0, 1)
 
@@ -21,7 +21,7 @@ class Devices:
     UnknownConnectionError for an id that the world does not know.
     """
 
-    def __init__(self, at_work: Callable[[], AbstractContextManager[State]]) -> None:
+    def __init__(self, at_work: Callable[[], AbstractContextManager[WorldState]]) -> None:
         self._at_work = at_work
 
     def configure(self, connection: str) -> None:
@@ -78,14 +78,14 @@ class Devices:
                 device.enabled.setdefault(number, state.now)
 
 
-def _device(state: State, connection: str) -> Device:
+def _device(state: WorldState, connection: str) -> Device:
     known: Connection | None = state.connections.get(connection)
     if known is None:
         raise UnknownConnectionError(f"there is no VPN connection {connection} in this sandbox")
     return state.devices.setdefault(connection, Device())
 
 
-def _disable(state: State, device: Device, numbers: Iterable[int]) -> None:
+def _disable(state: WorldState, device: Device, numbers: Iterable[int]) -> None:
     for number in numbers:
         if device.enabled.pop(number, None) is not None:
             device.disabled[number] = state.now

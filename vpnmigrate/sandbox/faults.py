@@ -12,7 +12,7 @@ from msgspec import Struct
 from vpnmigrate.sandbox.ec2.ids import ApiError
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """What happens to a call; only the last four come after its effect."""
 
     UNREACHABLE = "unreachable"
@@ -39,14 +39,16 @@ class Kind(StrEnum):
     KILL_AFTER = "kill-after"
 
 
-_AFTER = frozenset({Kind.LOST_ANSWER, Kind.TRUNCATED, Kind.SERVER_ERROR_AFTER, Kind.KILL_AFTER})
+_AFTER = frozenset(
+    {FaultKind.LOST_ANSWER, FaultKind.TRUNCATED, FaultKind.SERVER_ERROR_AFTER, FaultKind.KILL_AFTER}
+)
 
 
 class Killed(BaseException):
     """The process died here; nothing but the top may catch it."""
 
 
-class Instead(Exception):  # noqa: N818  an answer, not an error
+class CannedAnswer(Exception):  # noqa: N818  an answer, not an error
     """What a client reads in place of AWS's answer."""
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
@@ -63,7 +65,7 @@ class Fault(Struct, frozen=True):
     """
 
     action: str
-    kind: Kind
+    kind: FaultKind
     nth: int = 1
     times: int = 1
     code: str = ""
@@ -105,7 +107,7 @@ class Faults:
         for fault in self._faults:
             if fault.kind not in _AFTER and fault.strikes(service, action, nth):
                 self._sleep(fault.late)
-                if fault.kind is not Kind.SLOW:
+                if fault.kind is not FaultKind.SLOW:
                     raise _raised(fault, service, action)
 
     def after(self, service: str, action: str, nth: int) -> None:
@@ -122,31 +124,31 @@ def _raised(fault: Fault, service: str, action: str) -> BaseException:  # noqa: 
 
     url = f"https://{service}.sandbox.invalid/"
     match fault.kind:
-        case Kind.UNREACHABLE:
+        case FaultKind.UNREACHABLE:
             return EndpointConnectionError(endpoint_url=url)
-        case Kind.TIMED_OUT | Kind.LOST_ANSWER:
+        case FaultKind.TIMED_OUT | FaultKind.LOST_ANSWER:
             return ReadTimeoutError(endpoint_url=url)
-        case Kind.TRUNCATED:
+        case FaultKind.TRUNCATED:
             return ResponseParserError("Unable to parse response (unclosed token)")
-        case Kind.FOREIGN:
-            return Instead({})
-        case Kind.THROTTLE:
+        case FaultKind.FOREIGN:
+            return CannedAnswer({})
+        case FaultKind.THROTTLE:
             return ApiError("RequestLimitExceeded", "Request limit exceeded.", 503)
-        case Kind.SERVER_ERROR | Kind.SERVER_ERROR_AFTER:
+        case FaultKind.SERVER_ERROR | FaultKind.SERVER_ERROR_AFTER:
             return ApiError("InternalError", "An internal error has occurred", 500)
-        case Kind.UNAVAILABLE:
+        case FaultKind.UNAVAILABLE:
             return ApiError("ServiceUnavailable", "Service is unavailable. Try again.", 503)
-        case Kind.EXPIRED_TOKEN:
+        case FaultKind.EXPIRED_TOKEN:
             return ApiError("RequestExpired", "Request has expired.")
-        case Kind.DENIED:
+        case FaultKind.DENIED:
             return ApiError(
                 "UnauthorizedOperation",
                 f"You are not authorized to perform this operation: {service}:{action}",
                 403,
             )
-        case Kind.REFUSED:
+        case FaultKind.REFUSED:
             return ApiError(fault.code, fault.message)
-        case Kind.KILL_BEFORE | Kind.KILL_AFTER:
+        case FaultKind.KILL_BEFORE | FaultKind.KILL_AFTER:
             return Killed(action)
-        case Kind.SLOW:
+        case FaultKind.SLOW:
             raise AssertionError("a late answer raises nothing")

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from itertools import chain
 
-from vpnmigrate.sandbox.state import State, Timeline
+from vpnmigrate.sandbox.state import Timeline, WorldState
 
 _AT_ONCE = (timedelta(0),)
 
 
-def changes(state: State, since: datetime) -> list[datetime]:
+def changes(state: WorldState, since: datetime) -> list[datetime]:
     """Give, in order, every moment from *since* at which an answer of *state* may change by itself.
 
     It may name a moment at which nothing changes, and never misses one at which something does:
@@ -21,7 +21,7 @@ def changes(state: State, since: datetime) -> list[datetime]:
     return sorted(moment for moment in found if moment >= since)
 
 
-def _of_tunnels(state: State, since: datetime) -> Iterator[datetime]:
+def _of_tunnels(state: WorldState, since: datetime) -> Iterator[datetime]:
     """A tunnel rises, and later brings its routes, after the last of three (``tunnels``)."""
     behaviour = state.behaviour
     rises = {timedelta(0), behaviour.ike, behaviour.ike + behaviour.bgp}
@@ -41,7 +41,7 @@ def _of_tunnels(state: State, since: datetime) -> Iterator[datetime]:
         yield from device.disabled.values()
 
 
-def _of_routes(state: State) -> Iterator[datetime]:
+def _of_routes(state: WorldState) -> Iterator[datetime]:
     """A setting to propagate brings routes a while after it was made."""
     delay = state.behaviour.propagation_delay
     for table in state.tables.values():
@@ -53,7 +53,7 @@ def _of_routes(state: State) -> Iterator[datetime]:
         yield from (tie.until for tie in table.associations if tie.until)
 
 
-def _of_the_rest(state: State) -> Iterator[datetime]:
+def _of_the_rest(state: WorldState) -> Iterator[datetime]:
     prefixes = [each.prefixes.values() for each in state.connections.values()]
     things = (state.gateways, state.vpcs, state.subnets, state.customer_gateways)
     lives = [thing.life for kind in things for thing in kind.values()]

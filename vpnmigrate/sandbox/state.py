@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from vpnmigrate.model.survey import Quotas, VirtualInterface
 from vpnmigrate.sandbox.behaviour import Behaviour, Span
-from vpnmigrate.sandbox.ec2.ids import Kind
+from vpnmigrate.sandbox.ec2.ids import ResourceKind
 
 LIVING = frozenset({"pending", "available"})
 """States of something that is there to stay."""
@@ -80,7 +80,7 @@ class Subnet:
 
 
 @dataclass
-class Attachment:
+class AttachmentRow:
     """One row of a gateway's attachments; rows of earlier VPCs linger beside the live one."""
 
     vpc: str
@@ -94,14 +94,14 @@ class Gateway:
     id: str
     asn: int | None
     life: Timeline
-    attachments: list[Attachment] = field(default_factory=list)
+    attachments: list[AttachmentRow] = field(default_factory=list)
     type: str = "ipsec.1"
 
-    def attachment(self, vpc: str, now: datetime) -> Attachment | None:
+    def attachment(self, vpc: str, now: datetime) -> AttachmentRow | None:
         """Give the row for *vpc* that is attaching, attached or detaching."""
         return next((row for row in self.held(now) if row.vpc == vpc), None)
 
-    def held(self, now: datetime) -> list[Attachment]:
+    def held(self, now: datetime) -> list[AttachmentRow]:
         """Give the rows that keep the gateway from another VPC; at most one, by the rules."""
         return [
             row
@@ -119,7 +119,7 @@ class Gateway:
         row = self._attached(now)
         return row.vpc if row else None
 
-    def _attached(self, now: datetime) -> Attachment | None:
+    def _attached(self, now: datetime) -> AttachmentRow | None:
         for row in self.attachments:
             if row.life.at(now) == "attached":
                 return row
@@ -139,7 +139,7 @@ class CustomerGateway:
 
 
 @dataclass
-class Tunnel:
+class TunnelState:
     """One tunnel: where it ends, its key, and the options it was asked for."""
 
     outside_ip: str
@@ -158,7 +158,7 @@ class Connection:
     customer_gateway: str | None
     gateway: str | None
     static_only: bool
-    tunnels: list[Tunnel]
+    tunnels: list[TunnelState]
     elsewhere: str | None = None
     prefixes: dict[str, Timeline] = field(default_factory=dict)
     key_storage: str = "Standard"
@@ -186,7 +186,7 @@ class Association:
 
 
 @dataclass
-class Propagation:
+class PropagationSetting:
     """A table's setting to take up a gateway's routes.
 
     ``since`` is None while a setting that survived a detach is listed and does nothing.
@@ -206,13 +206,13 @@ class RouteTable:
     owner: str
     routes: list[Route] = field(default_factory=list)
     associations: list[Association] = field(default_factory=list)
-    propagations: list[Propagation] = field(default_factory=list)
+    propagations: list[PropagationSetting] = field(default_factory=list)
 
     def tied(self, now: datetime) -> list[Association]:
         """Give the associations in force."""
         return [a for a in self.associations if a.until is None or now < a.until]
 
-    def propagating(self, now: datetime) -> list[Propagation]:
+    def propagating(self, now: datetime) -> list[PropagationSetting]:
         """Give the propagation settings that are listed."""
         return [p for p in self.propagations if p.until is None or now < p.until]
 
@@ -240,8 +240,8 @@ class DirectConnectTie:
 
 
 @dataclass
-class State:
-    """The whole world at one moment.  Domain functions read and alter it; ``World`` guards it."""
+class WorldState:
+    """The whole world at one moment.  Domain functions read and alter it; ``PredictedAws`` guards it."""
 
     now: datetime
     behaviour: Behaviour
@@ -270,7 +270,7 @@ class State:
         """Draw a duration from *span*."""
         return span.least + (span.most - span.least) * self.draw.random()
 
-    def new_id(self, kind: Kind) -> str:
+    def new_id(self, kind: ResourceKind) -> str:
         """Make an id that is not in use."""
         return f"{kind.prefix}-0{self.draw.getrandbits(64):016x}"
 

@@ -26,17 +26,17 @@ from vpnmigrate.sandbox.ec2.ids import ApiError
 from vpnmigrate.sandbox.next_change import changes
 from vpnmigrate.sandbox.state import (
     Association,
-    Attachment,
+    AttachmentRow,
     Connection,
     CustomerGateway,
     Device,
     Gateway,
-    Propagation,
+    PropagationSetting,
     RouteTable,
-    State,
     Subnet,
     Timeline,
     Vpc,
+    WorldState,
 )
 
 
@@ -44,7 +44,7 @@ from vpnmigrate.sandbox.state import (
 class _Memory:
     """A state that nobody alters, with its answers: each holds between two of its changes."""
 
-    state: State
+    state: WorldState
     answers: dict[tuple[int, Action, str], dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -101,7 +101,7 @@ class World:
         self.region = region
         self.seed = seed
         self.devices = Devices(self.alone)
-        self._present = _Memory(State(clock.now(), self.behaviour, account, region, seed))
+        self._present = _Memory(WorldState(clock.now(), self.behaviour, account, region, seed))
         self._lock = RLock()
         self._calls: Counter[str] = Counter()
         self._questions: dict[str, str] = {}
@@ -137,7 +137,7 @@ class World:
             return self._read(name, params, self._asked(params))
 
     @contextmanager
-    def alone(self) -> Iterator[State]:
+    def alone(self) -> Iterator[WorldState]:
         """Give the state, at the clock's moment, to this thread alone, to be altered by hand."""
         with self.to_be_read() as state:
             try:
@@ -146,18 +146,18 @@ class World:
                 self._altered(state)
 
     @contextmanager
-    def to_be_read(self) -> Iterator[State]:
+    def to_be_read(self) -> Iterator[WorldState]:
         """Give the state as ``alone`` does, but to be read only."""
         with self._lock:
             yield self._now()
 
-    def _now(self) -> State:
+    def _now(self) -> WorldState:
         """Give the state at the clock's moment; the lock is held."""
         state = self._present.state
         state.now = self.clock.now()
         return state
 
-    def _altered(self, state: State) -> None:
+    def _altered(self, state: WorldState) -> None:
         self._changed = self._next_change = state.now
         self._present = _Memory(state)
         self._questions.clear()
@@ -228,7 +228,9 @@ class World:
         finally:
             state.now = present
 
-    def _write(self, action: Action, state: State, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _write(
+        self, action: Action, state: WorldState, params: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Alter the state; what it was until now is kept for as long as a read may see it."""
         lag = self.behaviour.read_lag
         if lag:
@@ -254,7 +256,7 @@ def _canonical(value: Any) -> str:
     return repr(value)
 
 
-def kept(state: State) -> State:
+def kept(state: WorldState) -> WorldState:
     """Give a copy of *state* that no later action alters.
 
     Only what actions alter in place is copied.  Routes and tunnels are never altered once they are
@@ -305,7 +307,7 @@ def _gateway(gateway: Gateway) -> Gateway:
         gateway.id,
         gateway.asn,
         _life(gateway.life),
-        [Attachment(row.vpc, _life(row.life)) for row in gateway.attachments],
+        [AttachmentRow(row.vpc, _life(row.life)) for row in gateway.attachments],
         gateway.type,
     )
 
@@ -332,7 +334,7 @@ def _table(table: RouteTable) -> RouteTable:
         table.owner,
         list(table.routes),
         [Association(a.id, a.subnet, a.gateway, a.main, a.until) for a in table.associations],
-        [Propagation(p.gateway, p.since, p.until) for p in table.propagations],
+        [PropagationSetting(p.gateway, p.since, p.until) for p in table.propagations],
     )
 
 

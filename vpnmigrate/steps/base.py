@@ -13,9 +13,9 @@ from vpnmigrate.commands import Advice
 from vpnmigrate.model.changes import Change
 from vpnmigrate.model.facts import UNKNOWN, Fact, Value
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
 
-Changes = Iterator[Change]
+MissingChanges = Iterator[Change]
 
 
 class Met(Struct, frozen=True):
@@ -53,7 +53,7 @@ Verdict = Met | NotYet | Lost | Blocked | Claimed
 class Step(ABC):
     """One of AWS's steps, or the removal of what one made.
 
-    ``apply`` yields the changes that are still missing and independent of each other; it must
+    ``missing_changes`` yields the changes that are still missing and independent of each other; it must
     yield nothing that a fact of UNKNOWN value could make wrong.  ``verify`` never says Met on one.
     """
 
@@ -73,21 +73,25 @@ class Step(ABC):
         """Whether this removes what the step of the same number made."""
         return self.phase is Phase.CLEAN_UP
 
-    def undoes(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterable[str]:
+    def external_changes_overwritten(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> Iterable[str]:
         """Name what others did and this step has to undo, so that it is not undone silently."""
         del plan, way, now, told
         return ()
 
     @abstractmethod
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         """Yield what is missing."""
 
     @abstractmethod
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         """Say whether the goal holds."""
 
 
-class Want(Struct, frozen=True):
+class DesiredFact(Struct, frozen=True):
     """One piece of a goal: the value a fact must have, and the change that brings it there."""
 
     name: str
@@ -105,19 +109,19 @@ class Want(Struct, frozen=True):
         return not self.gone and seen not in (self.value, UNKNOWN) and self.fact not in now.foreign
 
 
-def is_others_doing(fact: Fact, now: Snapshot, told: Told) -> bool:
+def is_external_change(fact: Fact, now: Snapshot, told: JournalFacts) -> bool:
     """Tell whether somebody else brought *fact* to the value it has, and not this run."""
     return fact in now.foreign or (told.touched is not None and fact not in told.touched)
 
 
-def missing(wants: Iterable[Want], now: Snapshot) -> Changes:
+def missing(wants: Iterable[DesiredFact], now: Snapshot) -> MissingChanges:
     """Yield the changes that the unmet *wants* call for."""
     for want in wants:
         if want.change is not None and want.missing(now):
             yield want.change
 
 
-def judge(wants: Iterable[Want], now: Snapshot) -> Verdict:
+def judge(wants: Iterable[DesiredFact], now: Snapshot) -> Verdict:
     """Say whether all *wants* are met, which are lost, and what the first unmet one waits for."""
     lost: list[str] = []
     waiting: list[str] = []

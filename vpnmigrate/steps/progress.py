@@ -8,23 +8,27 @@ from functools import lru_cache
 from vpnmigrate.model.ec2 import ConnectionRecord, RouteTableRecord, TunnelReading
 from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.probes import Tally
-from vpnmigrate.model.progress import Sight, TableSight, TunnelSight
-from vpnmigrate.model.snapshot import Snapshot, Streak, Told, Way
-from vpnmigrate.steps.reachability import Basis, as_before, excepted
+from vpnmigrate.model.probes import ProbeStats
+from vpnmigrate.model.progress import CutoverView, TableView, TunnelView
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot, TunnelStability
+from vpnmigrate.steps.reachability import ComparisonBasis, as_before, excepted
 from vpnmigrate.steps.traffic import asked_for, recorded_baseline, tunnel_name
 
 
-def sight_of(
-    plan: Plan, way: Way, now: Snapshot, told: Told, probes: Iterable[Tally] = ()
-) -> Sight:
+def cutover_view(
+    plan: Plan,
+    way: GatewaySwap,
+    now: Snapshot,
+    told: JournalFacts,
+    probes: Iterable[ProbeStats] = (),
+) -> CutoverView:
     """Sum up what *now* shows of the joining side."""
     green, waits = told.green, plan.decisions.waits
     since = green.since if green else None
     verified = told.verified is not None
-    return Sight(
+    return CutoverView(
         tunnels=tuple(_tunnels(plan, way, now, told)),
-        tables=_tables(Basis(plan, way, now, told.baseline or recorded_baseline(plan))),
+        tables=_tables(ComparisonBasis(plan, way, now, told.baseline or recorded_baseline(plan))),
         green=None if green is None or since is None else green.last - since,
         holds_for=max(waits.steady, waits.soak) if verified else waits.steady,
         readings=green.readings if green else 0,
@@ -33,12 +37,14 @@ def sight_of(
     )
 
 
-def _tunnels(plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterator[TunnelSight]:
+def _tunnels(
+    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+) -> Iterator[TunnelView]:
     for _, record in asked_for(plan, way, now):
         for tunnel in record.telemetry:
             streaks = told.green.tunnels if told.green else {}
-            seen = streaks.get(tunnel_name(record, tunnel), Streak(0))
-            yield TunnelSight(
+            seen = streaks.get(tunnel_name(record, tunnel), TunnelStability(0))
+            yield TunnelView(
                 record.id, tunnel.outside_ip, tunnel.up, _says(record, tunnel), seen.readings
             )
 
@@ -51,11 +57,11 @@ def _says(record: ConnectionRecord, tunnel: TunnelReading) -> str:
 
 
 @lru_cache(maxsize=4)
-def _tables(basis: Basis) -> tuple[TableSight, ...]:
+def _tables(basis: ComparisonBasis) -> tuple[TableView, ...]:
     return tuple(_sights(basis))
 
 
-def _sights(basis: Basis) -> Iterator[TableSight]:
+def _sights(basis: ComparisonBasis) -> Iterator[TableView]:
     plan = basis.plan
     for table in plan.before.route_tables:
         if table.id not in basis.now.tables:
@@ -69,9 +75,9 @@ def _sights(basis: Basis) -> Iterator[TableSight]:
             reached = sum(row.same for row in rows)
             lacking = next((row.destination for row in rows if not row.same), "")
             off = _is_off(plan, basis.way, basis.now, table)
-            yield TableSight(table.id, reached, len(rows), "propagation is off" if off else lacking)
+            yield TableView(table.id, reached, len(rows), "propagation is off" if off else lacking)
 
 
-def _is_off(plan: Plan, way: Way, now: Snapshot, table: RouteTableRecord) -> bool:
+def _is_off(plan: Plan, way: GatewaySwap, now: Snapshot, table: RouteTableRecord) -> bool:
     propagates = plan.old_gateway in table.propagating
     return propagates and now.propagates(table.id, way.joining) is not Switch.ON

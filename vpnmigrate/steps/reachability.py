@@ -8,27 +8,27 @@ from ipaddress import ip_network
 
 from msgspec.structs import replace
 
-from vpnmigrate.model.ec2 import PROPAGATED_ROUTE, RouteRecord, RouteTableRecord, State
+from vpnmigrate.model.ec2 import PROPAGATED_ROUTE, ResourceState, RouteRecord, RouteTableRecord
 from vpnmigrate.model.facts import ABSENT, UNKNOWN, Propagation, RouteTarget, Switch
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.snapshot import Baseline, Snapshot, Way
-from vpnmigrate.steps.route_lookup import Kind, Row, Winner, equivalence
+from vpnmigrate.model.snapshot import Baseline, GatewaySwap, Snapshot
+from vpnmigrate.steps.route_lookup import EffectiveRoute, RouteComparison, RouteOrigin, equivalence
 
 
 @dataclass(frozen=True)
-class Reach:
+class Reachability:
     """What of the tables is not as before, by what can be done about it."""
 
     waiting: tuple[str, ...] = ()
     """What the cutover itself should still bring."""
-    taken: tuple[Row, ...] = ()
+    taken: tuple[RouteComparison, ...] = ()
     """What another hand keeps away: named, and never waited for."""
-    altered: tuple[Row, ...] = ()
+    altered: tuple[RouteComparison, ...] = ()
     """Paths that did not lead to the gateway before and lead elsewhere now."""
 
 
 @dataclass(frozen=True, eq=False)
-class Basis:
+class ComparisonBasis:
     """All that a comparison of tables rests on, but for the moment, on which it does not depend.
 
     Equal where every part is the very same object: most looks of a cutover read what the look
@@ -36,14 +36,14 @@ class Basis:
     """
 
     plan: Plan
-    way: Way
+    way: GatewaySwap
     now: Snapshot
     baseline: Baseline
     incomplete: bool = False
     """A connection was lost: nobody knows which propagated prefixes it brought."""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Basis) and self._parts() == other._parts()
+        return isinstance(other, ComparisonBasis) and self._parts() == other._parts()
 
     def __hash__(self) -> int:
         return hash(self._parts())
@@ -53,30 +53,30 @@ class Basis:
         read = (id(now.facts), id(now.tables), id(now.foreign), id(now.stale))
         return id(self.plan), self.way, read, id(self.baseline), self.incomplete
 
-    def rows(self, before: RouteTableRecord) -> tuple[Row, ...]:
+    def rows(self, before: RouteTableRecord) -> tuple[RouteComparison, ...]:
         """Compare a table, as ``as_before`` gives it, with what it is now, by destination."""
         successors: dict[str, str] = {self.plan.old_gateway: self.way.joining}
         return equivalence(before, self.now.tables[before.id], successors)
 
 
-def reach(
-    plan: Plan, way: Way, now: Snapshot, baseline: Baseline, *, incomplete: bool = False
-) -> Reach:
+def reachability(
+    plan: Plan, way: GatewaySwap, now: Snapshot, baseline: Baseline, *, incomplete: bool = False
+) -> Reachability:
     """Compare every table of before with *now*, destination by destination.
 
     *incomplete* says that a connection was lost: nobody knows which propagated prefixes it brought.
     """
-    return _reach(Basis(plan, way, now, baseline, incomplete))
+    return _reach(ComparisonBasis(plan, way, now, baseline, incomplete))
 
 
 @lru_cache(maxsize=4)
-def _reach(basis: Basis) -> Reach:
+def _reach(basis: ComparisonBasis) -> Reachability:
     plan, way, now = basis.plan, basis.way, basis.now
     waiting: list[str] = []
-    taken: list[Row] = []
-    altered: list[Row] = []
+    taken: list[RouteComparison] = []
+    altered: list[RouteComparison] = []
     for table in plan.before.route_tables:
-        if now.state(table.id) is State.ABSENT or table.id not in now.tables:
+        if now.state(table.id) is ResourceState.ABSENT or table.id not in now.tables:
             continue  # step 9 names a table that is gone
         if doubt := _doubt(plan, way, now, table):
             waiting.append(doubt)
@@ -97,7 +97,7 @@ def _reach(basis: Basis) -> Reach:
                 taken.append(row)
             else:
                 waiting.append(str(row))
-    return Reach(tuple(waiting), tuple(taken), tuple(altered))
+    return Reachability(tuple(waiting), tuple(taken), tuple(altered))
 
 
 def as_before(plan: Plan, baseline: Baseline, table: RouteTableRecord) -> RouteTableRecord:
@@ -120,7 +120,7 @@ def as_before(plan: Plan, baseline: Baseline, table: RouteTableRecord) -> RouteT
     return replace(table, routes=(*kept, *learned))
 
 
-def excepted(plan: Plan, row: Row) -> bool:
+def excepted(plan: Plan, row: RouteComparison) -> bool:
     """Tell whether the playbook excepts *row*: an exception counts like a route as long as it is.
 
     So a wide exception does not cover what had a longer prefix of its own.
@@ -152,7 +152,7 @@ def _is_network(destination: str) -> bool:
     return "/" in destination
 
 
-def _doubt(plan: Plan, way: Way, now: Snapshot, table: RouteTableRecord) -> str:
+def _doubt(plan: Plan, way: GatewaySwap, now: Snapshot, table: RouteTableRecord) -> str:
     """Say why *table* cannot be judged yet; empty if it can."""
     propagation = Propagation(table.id, way.joining)
     if plan.old_gateway in table.propagating:
@@ -168,7 +168,9 @@ def _doubt(plan: Plan, way: Way, now: Snapshot, table: RouteTableRecord) -> str:
     return ""
 
 
-def _is_taken(row: Row, way: Way, now: Snapshot, known: set[tuple[str, bool]]) -> bool:
+def _is_taken(
+    row: RouteComparison, way: GatewaySwap, now: Snapshot, known: set[tuple[str, bool]]
+) -> bool:
     """Tell whether a hand that is not ours decides *row* now."""
     if not _propagated(row.before):
         target = now.route(row.table, row.before.destination)
@@ -178,7 +180,9 @@ def _is_taken(row: Row, way: Way, now: Snapshot, known: set[tuple[str, bool]]) -
     return bool(after.destination) and (after.destination, _propagated(after)) not in known
 
 
-def _is_hidden(row: Row, way: Way, now: Snapshot, before: RouteTableRecord) -> bool:
+def _is_hidden(
+    row: RouteComparison, way: GatewaySwap, now: Snapshot, before: RouteTableRecord
+) -> bool:
     """Tell whether a hand that is not ours has moved, added or removed what may decide it."""
     then = {route.destination: route.target for route in before.routes}
     ours = (way.leaving, way.joining, UNKNOWN)
@@ -187,5 +191,5 @@ def _is_hidden(row: Row, way: Way, now: Snapshot, before: RouteTableRecord) -> b
     )
 
 
-def _propagated(winner: Winner) -> bool:
-    return winner.kind is Kind.PROPAGATED
+def _propagated(winner: EffectiveRoute) -> bool:
+    return winner.kind is RouteOrigin.PROPAGATED

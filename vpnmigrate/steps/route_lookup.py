@@ -32,7 +32,7 @@ SHOWN = 3
 """Networks that a sentence spells out; the others are counted."""
 
 
-class Kind(IntEnum):
+class RouteOrigin(IntEnum):
     """How a route came into its table, the preferred first."""
 
     LOCAL = 0
@@ -42,10 +42,10 @@ class Kind(IntEnum):
     PROPAGATED = 3
 
 
-class Winner(Struct, frozen=True, order=True):
+class EffectiveRoute(Struct, frozen=True, order=True):
     """The route that decides where an address goes; nothing but defaults where none does."""
 
-    kind: Kind = Kind.LOCAL
+    kind: RouteOrigin = RouteOrigin.LOCAL
     dead: bool = False
     target: str = ""
     destination: str = ""
@@ -64,20 +64,20 @@ class Winner(Struct, frozen=True, order=True):
         return self.hop not in {NOTHING, BLACK_HOLE}
 
 
-NO_ROUTE = Winner()
+NO_ROUTE = EffectiveRoute()
 Entries = Mapping[str, Sequence[str]]
 """Prefix list id to its networks."""
 _UNKNOWN_ENTRIES: Entries = {}
 
 
-class Row(Struct, frozen=True):
+class RouteComparison(Struct, frozen=True):
     """A destination of one table with its effective next hop before and after."""
 
     table: RouteTableId
     parts: tuple[str, ...]
     """The destination of the deciding route, or the networks of that part of it which is meant."""
-    before: Winner
-    after: Winner
+    before: EffectiveRoute
+    after: EffectiveRoute
     same: bool
     """Whether both are surely the same hop, a gateway and its successor taken for one."""
     unread: tuple[str, ...] = ()
@@ -103,7 +103,7 @@ def equivalence(
     after: RouteTableRecord,
     successors: Mapping[str, str],
     entries: Entries = _UNKNOWN_ENTRIES,
-) -> tuple[Row, ...]:
+) -> tuple[RouteComparison, ...]:
     """Compare two readings of a table for every destination that either of them knows.
 
     *successors* maps a target of before to the one that has taken its place since.
@@ -120,12 +120,12 @@ def _equivalence(
     after: tuple[RouteRecord, ...],
     replaced: tuple[tuple[str, str], ...],
     listed: tuple[tuple[str, tuple[str, ...]], ...],
-) -> tuple[Row, ...]:
+) -> tuple[RouteComparison, ...]:
     """Compare; most looks of a run ask about the same routes as the look before."""
     successors, entries = dict(replaced), dict(listed)
     here, there = _Space(before, entries), _Space(after, entries)
-    pieces: defaultdict[tuple[Winner, Winner], list[_Piece]] = defaultdict(list)
-    sizes: defaultdict[tuple[bool, Winner], int] = defaultdict(int)
+    pieces: defaultdict[tuple[EffectiveRoute, EffectiveRoute], list[_Piece]] = defaultdict(list)
+    sizes: defaultdict[tuple[bool, EffectiveRoute], int] = defaultdict(int)
     for piece, old, new in _pieces(here, there):
         pieces[old, new].append(piece)
         sizes[True, old] += piece.size
@@ -139,12 +139,16 @@ def _equivalence(
         parts = (lead.destination,) if whole else tuple(n for p in found for n in p.networks())
         unread = _unread(here, there, old, new, successors)
         same = successors.get(old.hop, old.hop) == new.hop and not unread
-        rows.append(Row(table, parts, old, new, same, unread))
+        rows.append(RouteComparison(table, parts, old, new, same, unread))
     return tuple(sorted(rows, key=lambda row: (row.same, row.parts)))
 
 
 def _unread(
-    here: _Space, there: _Space, old: Winner, new: Winner, successors: Mapping[str, str]
+    here: _Space,
+    there: _Space,
+    old: EffectiveRoute,
+    new: EffectiveRoute,
+    successors: Mapping[str, str],
 ) -> tuple[str, ...]:
     """Name the lists that may decide for *old* or *new*, and not alike before and now.
 
@@ -196,8 +200,8 @@ class _Space:
     """The whole address space as one table divides it up."""
 
     def __init__(self, routes: Iterable[RouteRecord], entries: Entries) -> None:
-        self.opaque: dict[str, Winner] = {}
-        best: dict[tuple[int, int, int], Winner] = {}
+        self.opaque: dict[str, EffectiveRoute] = {}
+        best: dict[tuple[int, int, int], EffectiveRoute] = {}
         for route in routes:
             if route.state == "filtered":
                 continue  # not installed
@@ -207,7 +211,7 @@ class _Space:
         self._starts = {family: sorted(steps) for family, steps in self.steps.items()}
 
     def _offer(
-        self, best: dict[tuple[int, int, int], Winner], network: str, winner: Winner
+        self, best: dict[tuple[int, int, int], EffectiveRoute], network: str, winner: EffectiveRoute
     ) -> None:
         try:
             piece = _piece(network)
@@ -216,12 +220,12 @@ class _Space:
             return
         best[piece] = min(winner, best.get(piece, winner))
 
-    def at(self, family: int, address: int) -> Winner:
+    def at(self, family: int, address: int) -> EffectiveRoute:
         starts = self._starts[family]
         return self.steps[family][starts[bisect_right(starts, address) - 1]]
 
 
-def _pieces(here: _Space, there: _Space) -> Iterator[tuple[_Piece, Winner, Winner]]:
+def _pieces(here: _Space, there: _Space) -> Iterator[tuple[_Piece, EffectiveRoute, EffectiveRoute]]:
     for family, last in _LAST.items():
         starts = sorted(here.steps[family].keys() | there.steps[family].keys())
         for first, end in zip(starts, [*starts[1:], last + 1], strict=True):
@@ -236,16 +240,16 @@ def _networks(route: RouteRecord, entries: Entries) -> Sequence[str]:
     return entries.get(route.destination, (route.destination,))
 
 
-def _winner(route: RouteRecord) -> Winner:
+def _winner(route: RouteRecord) -> EffectiveRoute:
     listed = route.destination.startswith("pl-")
     if route.target == LOCAL:
-        kind = Kind.LOCAL
+        kind = RouteOrigin.LOCAL
     elif route.origin != CREATED_ROUTE:
-        kind = Kind.PROPAGATED
+        kind = RouteOrigin.PROPAGATED
     else:
-        kind = Kind.LISTED if listed else Kind.STATIC
+        kind = RouteOrigin.LISTED if listed else RouteOrigin.STATIC
     # A state that nobody knows is no proof of a path.
-    return Winner(kind, route.state != "active", route.target, route.destination)
+    return EffectiveRoute(kind, route.state != "active", route.target, route.destination)
 
 
 @lru_cache(maxsize=65_536)
@@ -255,14 +259,16 @@ def _piece(network: str) -> tuple[int, int, int]:
     return parsed.version, int(parsed.network_address), int(parsed.broadcast_address)
 
 
-def _steps(best: Mapping[tuple[int, int, int], Winner], family: int) -> dict[int, Winner]:
+def _steps(
+    best: Mapping[tuple[int, int, int], EffectiveRoute], family: int
+) -> dict[int, EffectiveRoute]:
     """Give the addresses at which the deciding route changes, each with the one from there on.
 
     Networks are nested or apart, so the innermost at any address is its longest prefix.
     """
-    local = [(f, a, z) for (f, a, z), winner in best.items() if winner.kind is Kind.LOCAL]
+    local = [(f, a, z) for (f, a, z), winner in best.items() if winner.kind is RouteOrigin.LOCAL]
     steps = {0: NO_ROUTE}
-    around: list[tuple[int, Winner]] = []
+    around: list[tuple[int, EffectiveRoute]] = []
 
     def close(before: int) -> None:
         while around and around[-1][0] < before:
@@ -271,7 +277,9 @@ def _steps(best: Mapping[tuple[int, int, int], Winner], family: int) -> dict[int
                 steps[last + 1] = around[-1][1] if around else NO_ROUTE
 
     for (of, first, last), winner in sorted(best.items(), key=lambda b: (b[0][1], -b[0][2])):
-        if of != family or (winner.kind is Kind.PROPAGATED and _within(local, of, first, last)):
+        if of != family or (
+            winner.kind is RouteOrigin.PROPAGATED and _within(local, of, first, last)
+        ):
             continue
         close(first)
         steps[first] = winner

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from vpnmigrate.model.changes import PlaceClaim, RemoveClaim
-from vpnmigrate.model.ec2 import State
+from vpnmigrate.model.ec2 import ResourceState
 from vpnmigrate.model.facts import ABSENT, UNKNOWN, Claim
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.base import Changes, Claimed, Met, NotYet, Step, Verdict
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.steps.base import Claimed, Met, MissingChanges, NotYet, Step, Verdict
 
 
 class RecordBefore(Step):
@@ -27,19 +27,23 @@ class RecordBefore(Step):
     """Throttling is retried for 15 minutes; two consistency delays more are for calls in doubt
     (domain.md 3.1).  Traffic flows meanwhile."""
 
-    def undoes(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterable[str]:
+    def external_changes_overwritten(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> Iterable[str]:
         claim = Claim(plan.old_gateway)
         if claim in now.foreign and now.value(claim) == ABSENT:
             yield f"the claim on {plan.old_gateway} was taken off by somebody else; it is put back"
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         holder = now.value(Claim(plan.old_gateway))
         if not _lives(plan, now):
             return
         if told.holder and holder in (ABSENT, told.outranks or ABSENT):
             yield PlaceClaim(plan.old_gateway, told.holder)
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         holder = now.value(Claim(plan.old_gateway))
         if told.holder and holder != told.holder and _lives(plan, now):
             if holder in (ABSENT, UNKNOWN, told.outranks):
@@ -50,7 +54,7 @@ class RecordBefore(Step):
 
 def _lives(plan: Plan, now: Snapshot) -> bool:
     """Tell whether there is a gateway to claim: an interrupted finalize may have deleted it."""
-    return now.state(plan.old_gateway) not in (State.DELETING, State.ABSENT)
+    return now.state(plan.old_gateway) not in (ResourceState.DELETING, ResourceState.ABSENT)
 
 
 class RemoveOurClaim(Step):
@@ -61,11 +65,13 @@ class RemoveOurClaim(Step):
     phase = Phase.CLEAN_UP
     limit = RecordBefore.limit
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         if told.holder and now.value(Claim(plan.old_gateway)) == told.holder:
             yield RemoveClaim(plan.old_gateway, told.holder)
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         holder = now.value(Claim(plan.old_gateway))
         if told.holder and holder in (told.holder, UNKNOWN):
             return NotYet(f"the claim is still on {plan.old_gateway}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from vpnmigrate.model.changes import CreateVpnGateway, DeleteVpnGateway
-from vpnmigrate.model.ec2 import State, VpnGatewayId
+from vpnmigrate.model.ec2 import ResourceState, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, Plan
-from vpnmigrate.model.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
-from vpnmigrate.steps.tags import carried_over, left_alone, suspected, twins_in
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, Verdict
+from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected, unowned_resources
 
 
 def new_gateway(now: Snapshot) -> VpnGatewayId:
@@ -29,19 +29,24 @@ class CreateGateway(Step):
     phase = Phase.PREPARE
     limit = timedelta(minutes=15)  # creation 10 (domain.md 3.1), and twice the belief delay
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
-        if now.state(GATEWAY_ROLE) is State.ABSENT and GATEWAY_ROLE not in now.owned.suspects:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
+        if (
+            now.state(GATEWAY_ROLE) is ResourceState.ABSENT
+            and GATEWAY_ROLE not in now.owned.suspects
+        ):
             yield CreateVpnGateway(
                 GATEWAY_ROLE,
                 asn=plan.decisions.asn,
-                tags=carried_over(plan.before.gateway.tags),
+                tags=copied_tags(plan.before.gateway.tags),
             )
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
-        if blocked := twins_in(now) or suspected(plan, now, GATEWAY_ROLE):
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+        if blocked := duplicate_roles(now) or suspected(plan, now, GATEWAY_ROLE):
             return blocked
         state = now.state(GATEWAY_ROLE)
-        if state is State.AVAILABLE:
+        if state is ResourceState.AVAILABLE:
             return Met()
         return NotYet(f"the new virtual private gateway is {state}")
 
@@ -54,18 +59,20 @@ class RemoveGateway(Step):
     phase = Phase.CLEAN_UP
     limit = timedelta(minutes=15)  # deletion 10 (domain.md 3.1), and the belief delay
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         gateway = now.ours.get(GATEWAY_ROLE)
         if (
             gateway is not None
             and GATEWAY_ROLE not in now.owned.contested
-            and now.state(GATEWAY_ROLE) in (State.PENDING, State.AVAILABLE)
+            and now.state(GATEWAY_ROLE) in (ResourceState.PENDING, ResourceState.AVAILABLE)
             and not now.attachments(VpnGatewayId(gateway))
         ):
             yield DeleteVpnGateway(GATEWAY_ROLE, gateway)
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         state = now.state(GATEWAY_ROLE)
-        if state is State.ABSENT or GATEWAY_ROLE in now.owned.contested:
-            return left_alone(now)
+        if state is ResourceState.ABSENT or GATEWAY_ROLE in now.owned.contested:
+            return unowned_resources(now)
         return NotYet(f"the new virtual private gateway is {state}")

@@ -6,13 +6,19 @@ from datetime import timedelta
 
 from vpnmigrate.model.changes import AddStaticPrefix, CreateVpnConnection, DeleteVpnConnection
 from vpnmigrate.model.decisions import InsideMode
-from vpnmigrate.model.ec2 import AWS_VPN, ConnectionRecord, State, VpnConnectionId, VpnGatewayId
+from vpnmigrate.model.ec2 import (
+    AWS_VPN,
+    ConnectionRecord,
+    ResourceState,
+    VpnConnectionId,
+    VpnGatewayId,
+)
 from vpnmigrate.model.facts import UNKNOWN, Prefix, Switch
 from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, Plan, connection_role
-from vpnmigrate.model.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.steps.base import Blocked, Met, MissingChanges, NotYet, Step, Verdict
 from vpnmigrate.steps.s02_create_gateway import new_gateway
-from vpnmigrate.steps.tags import carried_over, left_alone, suspected, twins_in
+from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected, unowned_resources
 
 AT_ONCE = 2
 """Connections in creation at a time: EC2 limits concurrently changing objects (domain.md 5)."""
@@ -31,24 +37,28 @@ class CreateConnections(Step):
     # Creation takes up to 40 minutes (domain.md 3.1); two at a time, ten connections at most.
     limit = timedelta(minutes=200)
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
-        if now.state(GATEWAY_ROLE) is not State.AVAILABLE:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
+        if now.state(GATEWAY_ROLE) is not ResourceState.AVAILABLE:
             return
         room = AT_ONCE - sum(_in_creation(old, now) for old in plan.before.living)
         for old in plan.before.living:
             role = connection_role(old.id)
             state = now.state(role)
-            if state is State.ABSENT and room > 0 and not _stranger(old, now):
+            if state is ResourceState.ABSENT and room > 0 and not _stranger(old, now):
                 room -= 1
                 yield successor(plan, old, new_gateway(now))
-            elif state is State.AVAILABLE:
+            elif state is ResourceState.AVAILABLE:
                 new = VpnConnectionId(now.ours[role])
                 for cidr in wanted_prefixes(old):
                     if now.value(Prefix(new, cidr)) is Switch.OFF:
                         yield AddStaticPrefix(new, cidr)
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Met | NotYet | Blocked:
-        if blocked := twins_in(now):
+    def verify(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> Met | NotYet | Blocked:
+        if blocked := duplicate_roles(now):
             return blocked
         for old in plan.before.living:
             role = connection_role(old.id)
@@ -71,21 +81,23 @@ class RemoveConnections(Step):
     phase = Phase.CLEAN_UP
     limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the belief delay
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         for old in plan.old_connections:
             role = connection_role(old)
             if role not in now.ours or role in now.owned.contested:
                 continue
-            if now.state(role) in (State.PENDING, State.AVAILABLE):
+            if now.state(role) in (ResourceState.PENDING, ResourceState.AVAILABLE):
                 yield DeleteVpnConnection(role, now.ours[role])
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         for old in plan.old_connections:
             role = connection_role(old)
             state = now.state(role)
-            if state is not State.ABSENT and role not in now.owned.contested:
+            if state is not ResourceState.ABSENT and role not in now.owned.contested:
                 return NotYet(f"the successor of {old} is {state}")
-        return left_alone(now)
+        return unowned_resources(now)
 
 
 def wanted_prefixes(old: ConnectionRecord) -> tuple[str, ...]:
@@ -107,7 +119,7 @@ def successor(plan: Plan, old: ConnectionRecord, gateway: VpnGatewayId) -> Creat
         inside_cidrs=_inside_cidrs(plan, old),
         keys=plan.decisions.keys,
         options=plan.decisions.tunnel_options,
-        tags=carried_over(old.tags),
+        tags=copied_tags(old.tags),
     )
 
 
@@ -122,7 +134,7 @@ def _inside_cidrs(plan: Plan, old: ConnectionRecord) -> tuple[str, ...]:
 
 
 def _in_creation(old: ConnectionRecord, now: Snapshot) -> bool:
-    return now.state(connection_role(old.id)) in (State.PENDING, UNKNOWN)
+    return now.state(connection_role(old.id)) in (ResourceState.PENDING, UNKNOWN)
 
 
 def _stranger(old: ConnectionRecord, now: Snapshot) -> Blocked | None:
@@ -150,7 +162,7 @@ def _stranger(old: ConnectionRecord, now: Snapshot) -> Blocked | None:
 def _is_ready(old: ConnectionRecord, now: Snapshot) -> Met | NotYet | Blocked:
     role = connection_role(old.id)
     state = now.state(role)
-    if state is not State.AVAILABLE:
+    if state is not ResourceState.AVAILABLE:
         return NotYet(f"the successor of {old.id} is {state}")
     new = now.connections.get(VpnConnectionId(now.ours[role]))
     if new is None:

@@ -7,8 +7,8 @@ from datetime import timedelta
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.ec2 import ConnectionRecord, VpnConnectionId
 from vpnmigrate.model.plan import Phase, Plan, connection_role
-from vpnmigrate.model.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, Verdict
 
 
 class FetchConfiguration(Step):
@@ -23,7 +23,9 @@ class FetchConfiguration(Step):
     phase = Phase.PREPARE
     limit = timedelta(minutes=10)  # plain reads, retried; generous for ten connections
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         for old in plan.before.living:
             if old.id not in told.files:
                 yield ArchiveConfiguration(old.id)
@@ -31,7 +33,7 @@ class FetchConfiguration(Step):
             if new is not None and new not in told.files:
                 yield _device_folder(plan, old, VpnConnectionId(new))
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         for old in plan.old_connections:
             new = now.ours.get(connection_role(old))
             if new is None:

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.plan import Phase, Plan, connection_role
-from vpnmigrate.model.snapshot import Snapshot, Told, Way, Word
-from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
+from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, Verdict
 
 
 class ConfigureDevices(Step):
@@ -22,20 +22,22 @@ class ConfigureDevices(Step):
     phase = Phase.PREPARE
     limit = timedelta(days=30)  # a person's work, ahead of the change window
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
-        if Word.DEVICES_CONFIGURED not in told.words:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
+        if Confirmation.DEVICES_CONFIGURED not in told.words:
             new = ", ".join(
                 f"{now.ours.get(connection_role(old), '?')} (beside {old})"
                 for old in plan.old_connections
             )
             yield AskOperator(
                 self.number,
-                Word.DEVICES_CONFIGURED,
+                Confirmation.DEVICES_CONFIGURED,
                 f"load the candidate configuration for {new}, tunnels DISABLED, "
                 "as the sheet in each device folder says",
             )
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
-        if Word.DEVICES_CONFIGURED in told.words:
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+        if Confirmation.DEVICES_CONFIGURED in told.words:
             return Met()
         return NotYet("the devices have to be configured")

@@ -18,13 +18,13 @@ from vpnmigrate.model.changes import (
     RunTest,
 )
 from vpnmigrate.model.decisions import TestVpc
-from vpnmigrate.model.ec2 import Attachment, RouteTableId, State, VpcId, VpnGatewayId
+from vpnmigrate.model.ec2 import Attachment, ResourceState, RouteTableId, VpcId, VpnGatewayId
 from vpnmigrate.model.facts import Switch, standing
 from vpnmigrate.model.plan import TEST_SUBNET_ROLE, TEST_VPC_ROLE, Phase, Plan
-from vpnmigrate.model.snapshot import Snapshot, Told, Way, Word
-from vpnmigrate.steps.base import Changes, Met, NotYet, Step, Verdict
+from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, Verdict
 from vpnmigrate.steps.s02_create_gateway import new_gateway
-from vpnmigrate.steps.tags import left_alone, suspected
+from vpnmigrate.steps.tags import suspected, unowned_resources
 
 
 class TryInTestVpc(Step):
@@ -39,21 +39,23 @@ class TryInTestVpc(Step):
     phase = Phase.PREPARE
     limit = timedelta(days=7)  # a person's test; the calls themselves are bounded by EC2
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         wish = plan.decisions.test_vpc
         if wish is None:
             return
-        if Word.TEST_PASSED in told.words:
+        if Confirmation.TEST_PASSED in told.words:
             yield from _take_down(now)
         else:
             yield from _put_up(wish, now)
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         if plan.decisions.test_vpc is None:
             return Met()
         if blocked := suspected(plan, now, TEST_VPC_ROLE, TEST_SUBNET_ROLE):
             return blocked
-        if Word.TEST_PASSED not in told.words:
+        if Confirmation.TEST_PASSED not in told.words:
             return NotYet("the test VPC is being built, or its test has not passed")
         return _is_down(now)
 
@@ -66,29 +68,34 @@ class RemoveTestVpc(Step):
     phase = Phase.CLEAN_UP
     limit = timedelta(minutes=45)  # detach 30, then deletes that wait for leftovers (domain.md 3.1)
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         if plan.decisions.test_vpc is not None:
             yield from _take_down(now)
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         return Met() if plan.decisions.test_vpc is None else _is_down(now)
 
 
-def _put_up(wish: TestVpc, now: Snapshot) -> Changes:
+def _put_up(wish: TestVpc, now: Snapshot) -> MissingChanges:
     if now.owned.suspects.keys() & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
         return
-    if now.state(TEST_VPC_ROLE) is State.ABSENT:
+    if now.state(TEST_VPC_ROLE) is ResourceState.ABSENT:
         yield CreateTestVpc(TEST_VPC_ROLE, cidr=wish.cidr)
-    if now.state(TEST_VPC_ROLE) is not State.AVAILABLE:
+    if now.state(TEST_VPC_ROLE) is not ResourceState.AVAILABLE:
         return
     vpc = VpcId(now.ours[TEST_VPC_ROLE])
-    if now.state(TEST_SUBNET_ROLE) is State.ABSENT:
+    if now.state(TEST_SUBNET_ROLE) is ResourceState.ABSENT:
         yield CreateTestSubnet(TEST_SUBNET_ROLE, vpc=vpc, cidr=test_subnet_cidr(wish.cidr))
     gateway = new_gateway(now)
     attachment = now.attachment(gateway, vpc)
     if attachment is Attachment.DETACHED:
         yield AttachVpnGateway(gateway, vpc)
-    if attachment is not Attachment.ATTACHED or now.state(TEST_SUBNET_ROLE) is not State.AVAILABLE:
+    if (
+        attachment is not Attachment.ATTACHED
+        or now.state(TEST_SUBNET_ROLE) is not ResourceState.AVAILABLE
+    ):
         return
     table = _main_table(vpc, now)
     if table is None:
@@ -104,13 +111,13 @@ def _test(wish: TestVpc, vpc: VpcId) -> RunTest | AskOperator:
         return RunTest((*wish.command, vpc))
     return AskOperator(
         6,
-        Word.TEST_PASSED,
+        Confirmation.TEST_PASSED,
         f"enable the new tunnels, test through {vpc} ({wish.cidr}), disable the tunnels again, "
         "and remove what you put into the test VPC",
     )
 
 
-def _take_down(now: Snapshot) -> Changes:
+def _take_down(now: Snapshot) -> MissingChanges:
     if TEST_VPC_ROLE not in now.ours or now.owned.contested & {TEST_VPC_ROLE, TEST_SUBNET_ROLE}:
         return
     vpc = VpcId(now.ours[TEST_VPC_ROLE])
@@ -118,14 +125,16 @@ def _take_down(now: Snapshot) -> Changes:
     attachment = now.attachment(gateway, vpc)
     if attachment is Attachment.ATTACHED:
         yield from _let_go(gateway, vpc, now)
-    if now.state(TEST_SUBNET_ROLE) is State.AVAILABLE:
+    if now.state(TEST_SUBNET_ROLE) is ResourceState.AVAILABLE:
         yield DeleteTestSubnet(TEST_SUBNET_ROLE, now.ours[TEST_SUBNET_ROLE])
-    empty = now.state(TEST_SUBNET_ROLE) is State.ABSENT and attachment is Attachment.DETACHED
-    if empty and now.state(TEST_VPC_ROLE) is State.AVAILABLE:
+    empty = (
+        now.state(TEST_SUBNET_ROLE) is ResourceState.ABSENT and attachment is Attachment.DETACHED
+    )
+    if empty and now.state(TEST_VPC_ROLE) is ResourceState.AVAILABLE:
         yield DeleteTestVpc(TEST_VPC_ROLE, vpc)
 
 
-def _let_go(gateway: VpnGatewayId, vpc: VpcId, now: Snapshot) -> Changes:
+def _let_go(gateway: VpnGatewayId, vpc: VpcId, now: Snapshot) -> MissingChanges:
     """Detach; but first switch off what would else vanish as if by another hand."""
     table = _main_table(vpc, now)
     propagates = Switch.OFF if table is None else now.propagates(table, gateway)
@@ -137,14 +146,14 @@ def _let_go(gateway: VpnGatewayId, vpc: VpcId, now: Snapshot) -> Changes:
 
 def _is_down(now: Snapshot) -> Verdict:
     for role in (TEST_SUBNET_ROLE, TEST_VPC_ROLE):
-        if now.state(role) is not State.ABSENT:
+        if now.state(role) is not ResourceState.ABSENT:
             left = now.ours.get(role, role)
             return NotYet(f"{left} is still there; whatever else is in the test VPC must go first")
     if TEST_VPC_ROLE in now.ours:
         return NotYet(f"{now.ours[TEST_VPC_ROLE]} is still there")
     for vpc, attachment in now.attachments(new_gateway(now)).items():
         return NotYet(f"the new virtual private gateway is {standing(attachment, vpc)}")
-    return left_alone(now)
+    return unowned_resources(now)
 
 
 def _main_table(vpc: VpcId, now: Snapshot) -> RouteTableId | None:

@@ -10,8 +10,16 @@ from vpnmigrate.model.changes import DisablePropagation
 from vpnmigrate.model.ec2 import Attachment, RouteTableId
 from vpnmigrate.model.facts import Propagation, Switch
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.base import Blocked, Changes, Step, Verdict, Want, judge, missing
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.steps.base import (
+    Blocked,
+    DesiredFact,
+    MissingChanges,
+    Step,
+    Verdict,
+    judge,
+    missing,
+)
 from vpnmigrate.steps.s08_swap_gateways import GONE, is_gone
 
 
@@ -27,7 +35,9 @@ class StopPropagation(Step):
     phase = Phase.CUTOVER
     limit = timedelta(minutes=15)  # 2 a call (domain.md 3.1), many tables and throttling
 
-    def undoes(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterable[str]:
+    def external_changes_overwritten(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> Iterable[str]:
         known = {table.id for table in plan.propagating_tables}
         for table in sorted(_taking_up(plan, way, now) - known):
             if now.propagates(table, way.leaving) is Switch.ON:
@@ -36,16 +46,18 @@ class StopPropagation(Step):
                     "somebody switched that on, and it goes off as the gateway leaves"
                 )
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         yield from missing(_wants(plan, way, now), now)
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         if blocked := _cannot_take_over(plan, way, now):
             return blocked
         return judge(_wants(plan, way, now), now)
 
 
-def _cannot_take_over(plan: Plan, way: Way, now: Snapshot) -> Blocked | None:
+def _cannot_take_over(plan: Plan, way: GatewaySwap, now: Snapshot) -> Blocked | None:
     """Refuse to interrupt the side that is on the VPC for one that could not replace it."""
     if now.attachment(way.leaving, plan.vpc) is not Attachment.ATTACHED:
         return None
@@ -57,7 +69,7 @@ def _cannot_take_over(plan: Plan, way: Way, now: Snapshot) -> Blocked | None:
     return None
 
 
-def _hindrance(plan: Plan, way: Way, now: Snapshot) -> str:
+def _hindrance(plan: Plan, way: GatewaySwap, now: Snapshot) -> str:
     if is_gone(way.joining, now):
         return f"{way.joining} is gone"
     for vpc, attachment in now.attachments(way.joining).items():
@@ -69,10 +81,10 @@ def _hindrance(plan: Plan, way: Way, now: Snapshot) -> str:
     return ""
 
 
-def _wants(plan: Plan, way: Way, now: Snapshot) -> Iterator[Want]:
+def _wants(plan: Plan, way: GatewaySwap, now: Snapshot) -> Iterator[DesiredFact]:
     recorded = {t.id for t in plan.propagating_tables}
     for table in sorted(recorded | _taking_up(plan, way, now)):
-        yield Want(
+        yield DesiredFact(
             f"propagation from {way.leaving} in {table}",
             Propagation(table, way.leaving),
             Switch.OFF,
@@ -80,5 +92,5 @@ def _wants(plan: Plan, way: Way, now: Snapshot) -> Iterator[Want]:
         )
 
 
-def _taking_up(plan: Plan, way: Way, now: Snapshot) -> set[RouteTableId]:
+def _taking_up(plan: Plan, way: GatewaySwap, now: Snapshot) -> set[RouteTableId]:
     return {t.id for t in now.tables.values() if t.vpc == plan.vpc and way.leaving in t.propagating}

@@ -7,13 +7,21 @@ from datetime import timedelta
 
 from vpnmigrate.commands import Command, aws
 from vpnmigrate.model.changes import AttachVpnGateway, DetachVpnGateway
-from vpnmigrate.model.ec2 import Attachment, State, VpcId, VpnGatewayId
+from vpnmigrate.model.ec2 import Attachment, ResourceState, VpcId, VpnGatewayId
 from vpnmigrate.model.facts import AttachmentOf, EdgeAssociation, Switch
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict, is_others_doing
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.steps.base import (
+    Blocked,
+    Met,
+    MissingChanges,
+    NotYet,
+    Step,
+    Verdict,
+    is_external_change,
+)
 
-GONE = (State.ABSENT, State.DELETING)
+GONE = (ResourceState.ABSENT, ResourceState.DELETING)
 """Believed states of what will not carry traffic again."""
 
 
@@ -29,15 +37,19 @@ class SwapGateways(Step):
     phase = Phase.CUTOVER
     limit = timedelta(minutes=45)  # slow days: 30 to detach, 15 to attach (domain.md 3.1)
 
-    def undoes(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterable[str]:
+    def external_changes_overwritten(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> Iterable[str]:
         place = AttachmentOf(plan.old_gateway, plan.vpc)
         gone = now.value(place) is Attachment.DETACHED
-        if way.joining == plan.old_gateway and gone and is_others_doing(place, now, told):
+        if way.joining == plan.old_gateway and gone and is_external_change(place, now, told):
             yield f"{plan.old_gateway} was taken off {plan.vpc} by somebody else; it is put back"
         if now.attachment(way.leaving, plan.vpc) is Attachment.ATTACHED:
-            yield from untied(plan, way.leaving, now, told)
+            yield from disassociated_externally(plan, way.leaving, now, told)
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         if _stranger(plan.vpc, way, now) or is_gone(way.joining, now):
             return
         match now.attachment(way.leaving, plan.vpc), now.attachment(way.joining, plan.vpc):
@@ -48,7 +60,7 @@ class SwapGateways(Step):
             case _:
                 pass  # EC2 is between states, or not to be believed yet: look again
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         gone, there = now.attachment(way.leaving, plan.vpc), now.attachment(way.joining, plan.vpc)
         if (gone, there) == (Attachment.DETACHED, Attachment.ATTACHED):
             return Met()
@@ -79,12 +91,12 @@ class SwapGateways(Step):
         return NotYet(f"{way.joining} is {there}, {way.leaving} is {gone}")
 
 
-def _stranger(vpc: VpcId, way: Way, now: Snapshot) -> VpnGatewayId | None:
+def _stranger(vpc: VpcId, way: GatewaySwap, now: Snapshot) -> VpnGatewayId | None:
     others = (g for g in now.occupants(vpc) if g not in (way.leaving, way.joining))
     return next(iter(sorted(others)), None)
 
 
-def taken_off(plan: Plan, way: Way, now: Snapshot) -> Blocked | None:
+def detached_externally(plan: Plan, way: GatewaySwap, now: Snapshot) -> Blocked | None:
     """Stop where somebody took the joining gateway off again: waiting does not bring it back."""
     place = AttachmentOf(way.joining, plan.vpc)
     if place not in now.foreign or now.value(place) is not Attachment.DETACHED:
@@ -99,19 +111,21 @@ def _call(verb: str, gateway: VpnGatewayId, vpc: VpcId) -> Command:
     return aws("ec2", f"{verb}-vpn-gateway", "--vpn-gateway-id", gateway, "--vpc-id", vpc)
 
 
-def untied(plan: Plan, gateway: VpnGatewayId, now: Snapshot, told: Told) -> Iterable[str]:
+def disassociated_externally(
+    plan: Plan, gateway: VpnGatewayId, now: Snapshot, told: JournalFacts
+) -> Iterable[str]:
     """Name the edge tables that others untied from *gateway*, which was on the VPC all the time."""
     for table in plan.edge_tables:
         tie = EdgeAssociation(table.id, gateway)
         off = now.value(tie) is Switch.OFF and table.id in now.tables
-        if off and is_others_doing(tie, now, told) and _is_or_was_tied(plan, tie, told):
+        if off and is_external_change(tie, now, told) and _is_or_was_tied(plan, tie, told):
             yield (
                 f"edge table {table.id} was untied from {gateway} by somebody else; "
                 "it is tied again"
             )
 
 
-def _is_or_was_tied(plan: Plan, tie: EdgeAssociation, told: Told) -> bool:
+def _is_or_was_tied(plan: Plan, tie: EdgeAssociation, told: JournalFacts) -> bool:
     return tie.gateway == plan.old_gateway or (told.touched is not None and tie in told.touched)
 
 

@@ -11,7 +11,7 @@ from vpnmigrate.model.changes import (
     EnablePropagation,
     ReplaceRoute,
 )
-from vpnmigrate.model.ec2 import RouteTableId, RouteTableRecord, State
+from vpnmigrate.model.ec2 import ResourceState, RouteTableId, RouteTableRecord
 from vpnmigrate.model.facts import (
     UNKNOWN,
     AttachmentOf,
@@ -21,19 +21,19 @@ from vpnmigrate.model.facts import (
     Switch,
 )
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import Snapshot, Told, Way
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
 from vpnmigrate.steps.base import (
-    Changes,
+    DesiredFact,
     Lost,
+    MissingChanges,
     NotYet,
     Step,
     Verdict,
-    Want,
-    is_others_doing,
+    is_external_change,
     judge,
     missing,
 )
-from vpnmigrate.steps.s08_swap_gateways import taken_off, untied
+from vpnmigrate.steps.s08_swap_gateways import detached_externally, disassociated_externally
 
 
 class RestoreRouting(Step):
@@ -49,25 +49,29 @@ class RestoreRouting(Step):
     phase = Phase.CUTOVER
     limit = timedelta(minutes=15)  # 2 to 5 a call (domain.md 3.1), many tables and throttling
 
-    def undoes(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterable[str]:
+    def external_changes_overwritten(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> Iterable[str]:
         for table in plan.propagating_tables if way.joining == plan.old_gateway else ():
             setting = Propagation(table.id, way.joining)
             off = now.value(setting) is Switch.OFF and setting not in now.foreign
-            if off and is_others_doing(setting, now, told):
+            if off and is_external_change(setting, now, told):
                 yield (
                     f"propagation from {way.joining} in {table.id} was switched off by somebody "
                     "else; it is switched on again"
                 )
         place = AttachmentOf(way.joining, plan.vpc)
         if way.joining == plan.old_gateway and place not in (told.touched or {place}):
-            yield from untied(plan, way.joining, now, told)
+            yield from disassociated_externally(plan, way.joining, now, told)
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         yield from missing(_wants(plan, way, now), now)
         yield from (EnablePropagation(t, way.joining) for t in _idle(plan, way, now, told))
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
-        if taken := taken_off(plan, way, now):
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+        if taken := detached_externally(plan, way, now):
             return taken
         wants = tuple(_wants(plan, way, now))
         verdict = judge(wants, now)
@@ -90,7 +94,9 @@ class RestoreRouting(Step):
         return verdict
 
 
-def _idle(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[RouteTableId, ...]:
+def _idle(
+    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+) -> tuple[RouteTableId, ...]:
     """Give the tables whose setting outlived a detach: listed, and perhaps without any effect.
 
     Nobody knows what AWS does with such a setting once the gateway is back (domain.md 4.1).
@@ -103,7 +109,7 @@ def _idle(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[RouteTableId
     )
 
 
-def _left_behind(plan: Plan, way: Way, now: Snapshot) -> Iterator[str]:
+def _left_behind(plan: Plan, way: GatewaySwap, now: Snapshot) -> Iterator[str]:
     """Name the black holes that are not ours to mend: routes which the before-survey lacks."""
     known = {
         (table.id, route.destination)
@@ -119,7 +125,7 @@ def _left_behind(plan: Plan, way: Way, now: Snapshot) -> Iterator[str]:
                 )
 
 
-def _wants(plan: Plan, way: Way, now: Snapshot) -> Iterator[Want]:
+def _wants(plan: Plan, way: GatewaySwap, now: Snapshot) -> Iterator[DesiredFact]:
     for table in plan.before.route_tables:
         gone = _why_gone(table.id, now)
         yield from _propagation(plan, way, table, gone)
@@ -128,12 +134,14 @@ def _wants(plan: Plan, way: Way, now: Snapshot) -> Iterator[Want]:
 
 
 def _why_gone(table: RouteTableId, now: Snapshot) -> str:
-    return "the table was deleted" if now.state(table) is State.ABSENT else ""
+    return "the table was deleted" if now.state(table) is ResourceState.ABSENT else ""
 
 
-def _propagation(plan: Plan, way: Way, table: RouteTableRecord, gone: str) -> Iterator[Want]:
+def _propagation(
+    plan: Plan, way: GatewaySwap, table: RouteTableRecord, gone: str
+) -> Iterator[DesiredFact]:
     if plan.old_gateway in table.propagating:
-        yield Want(
+        yield DesiredFact(
             f"propagation from {way.joining} in {table.id}",
             Propagation(table.id, way.joining),
             Switch.ON,
@@ -143,15 +151,15 @@ def _propagation(plan: Plan, way: Way, table: RouteTableRecord, gone: str) -> It
 
 
 def _static_routes(
-    plan: Plan, way: Way, table: RouteTableRecord, gone: str, now: Snapshot
-) -> Iterator[Want]:
+    plan: Plan, way: GatewaySwap, table: RouteTableRecord, gone: str, now: Snapshot
+) -> Iterator[DesiredFact]:
     for route in table.static_routes_to(plan.old_gateway):
         fact = RouteTarget(table.id, route.destination)
         seen = now.value(fact)
         # Only what still points at one of the two gateways is ours to move.
         ours = seen in (way.leaving, way.joining, UNKNOWN)
         moved = "" if ours else f"somebody set it to {seen}"
-        yield Want(
+        yield DesiredFact(
             f"the route {route.destination} in {table.id}",
             fact,
             way.joining,
@@ -161,21 +169,21 @@ def _static_routes(
 
 
 def _edge(
-    plan: Plan, way: Way, table: RouteTableRecord, gone: str, now: Snapshot
-) -> Iterator[Want]:
+    plan: Plan, way: GatewaySwap, table: RouteTableRecord, gone: str, now: Snapshot
+) -> Iterator[DesiredFact]:
     if table.edge_of(plan.old_gateway) is None:
         return
     leaving = EdgeAssociation(table.id, way.leaving)
     current = now.tables.get(table.id)
     tie = current.edge_of(way.leaving) if current else None
-    yield Want(
+    yield DesiredFact(
         f"the edge association of {table.id} with {way.leaving}",
         leaving,
         Switch.OFF,
         DisassociateEdge(table.id, way.leaving, tie.id) if tie else None,
     )
     free = now.value(leaving) is Switch.OFF
-    yield Want(
+    yield DesiredFact(
         f"the edge association of {table.id} with {way.joining}",
         EdgeAssociation(table.id, way.joining),
         Switch.ON,

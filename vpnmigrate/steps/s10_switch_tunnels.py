@@ -8,10 +8,16 @@ from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import Snapshot, Told, Way, Word
-from vpnmigrate.steps.base import Changes, Lost, Met, NotYet, Step, Verdict
-from vpnmigrate.steps.s08_swap_gateways import taken_off
-from vpnmigrate.steps.traffic import destinations, holds, lost_connections, shortfalls, soaked
+from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.steps.base import Lost, Met, MissingChanges, NotYet, Step, Verdict
+from vpnmigrate.steps.s08_swap_gateways import detached_externally
+from vpnmigrate.steps.traffic import (
+    destinations,
+    is_soaked,
+    is_stable,
+    missing_connections,
+    missing_traffic,
+)
 
 HOLD = "traffic flows; it has to hold steady"
 
@@ -32,62 +38,64 @@ class SwitchTunnels(Step):
     def limit_for(self, plan: Plan) -> timedelta:
         return plan.decisions.waits.tunnels + plan.decisions.waits.soak
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         if told.verified is None:
             task = enabling_task(plan, way, now)
-            if shortfalls(plan, way, now, told) and task.word not in told.words:
+            if missing_traffic(plan, way, now, told) and task.word not in told.words:
                 yield task
         elif (
             _must_disable(plan, way)
-            and soaked(plan, told)
-            and Word.OLD_TUNNELS_DISABLED not in told.words
+            and is_soaked(plan, told)
+            and Confirmation.OLD_TUNNELS_DISABLED not in told.words
         ):
             old = ", ".join(plan.old_connections)
             yield AskOperator(
                 self.number,
-                Word.OLD_TUNNELS_DISABLED,
+                Confirmation.OLD_TUNNELS_DISABLED,
                 f"traffic flows through {way.joining}: now disable the tunnels of {old}",
             )
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
-        if taken := taken_off(plan, way, now):
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+        if taken := detached_externally(plan, way, now):
             return taken
-        lacking = shortfalls(plan, way, now, told)
+        lacking = missing_traffic(plan, way, now, told)
         more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
         if told.verified is None:
             return NotYet(lacking[0] + more if lacking else HOLD)
         if lacking:
             return NotYet(f"traffic flowed, and does no more: {lacking[0]}{more}")
-        if not soaked(plan, told):
+        if not is_soaked(plan, told):
             return NotYet(f"{HOLD}: it soaks for {span(plan.decisions.waits.soak)}")
-        if _must_disable(plan, way) and Word.OLD_TUNNELS_DISABLED not in told.words:
+        if _must_disable(plan, way) and Confirmation.OLD_TUNNELS_DISABLED not in told.words:
             return NotYet("the old tunnels have to be disabled")
-        if not holds(plan, way, now, told):
+        if not is_stable(plan, way, now, told):
             return NotYet(HOLD)
         lost = (
-            *(f"{old}: somebody deleted it" for old in lost_connections(plan, way, now)),
+            *(f"{old}: somebody deleted it" for old in missing_connections(plan, way, now)),
             *map(str, destinations(plan, way, now, told).taken),
         )
         return Lost(lost) if lost else Met()
 
 
-def enabling_task(plan: Plan, way: Way, now: Snapshot) -> AskOperator:
+def enabling_task(plan: Plan, way: GatewaySwap, now: Snapshot) -> AskOperator:
     """Give the device task that ends the outage, in either direction."""
     if way.joining == plan.old_gateway:
         return AskOperator(
             SwitchTunnels.number,
-            Word.TUNNELS_RETURNED,
+            Confirmation.TUNNELS_RETURNED,
             f"enable the tunnels of {', '.join(plan.old_connections)} again, "
             "disable those of the new connections",
         )
     new = sorted(id_ for role, id_ in now.ours.items() if role.startswith("connection/"))
     return AskOperator(
         SwitchTunnels.number,
-        Word.NEW_TUNNELS_ENABLED,
+        Confirmation.NEW_TUNNELS_ENABLED,
         f"enable the tunnels of {', '.join(new)} and send traffic through them",
     )
 
 
-def _must_disable(plan: Plan, way: Way) -> bool:
+def _must_disable(plan: Plan, way: GatewaySwap) -> bool:
     forward = way.leaving == plan.old_gateway
     return forward and plan.decisions.old_tunnels is OldTunnels.DISABLE

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from vpnmigrate.model.changes import ArchiveConfiguration, DeleteVpnConnection, DeleteVpnGateway
-from vpnmigrate.model.ec2 import Attachment, State, VpnConnectionId
+from vpnmigrate.model.ec2 import Attachment, ResourceState, VpnConnectionId
 from vpnmigrate.model.facts import UNKNOWN, standing
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.base import Blocked, Changes, Met, NotYet, Step, Verdict
-from vpnmigrate.steps.traffic import joining_connection, verified_lately
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.steps.base import Blocked, Met, MissingChanges, NotYet, Step, Verdict
+from vpnmigrate.steps.traffic import joining_connection, verified_recently
 
-_LIVING = (State.AVAILABLE, State.PENDING)
+_LIVING = (ResourceState.AVAILABLE, ResourceState.PENDING)
 
 
 class DeleteClassic(Step):
@@ -28,7 +28,9 @@ class DeleteClassic(Step):
     phase = Phase.RETIRE
     limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the belief delay
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         if _still_needed(plan, way, now):
             return
         for old in _left(plan, now):
@@ -37,12 +39,12 @@ class DeleteClassic(Step):
             else:
                 yield ArchiveConfiguration(old)
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         if _left(plan, now) and (why := _still_needed(plan, way, now)):
             return _kept(plan, now, told, why)
         for old in plan.old_connections:
             state = now.state(old)
-            if state is not State.ABSENT:
+            if state is not ResourceState.ABSENT:
                 return NotYet(f"{old} is {state}")
         return Met()
 
@@ -52,7 +54,7 @@ def _left(plan: Plan, now: Snapshot) -> Sequence[VpnConnectionId]:
     return [old for old in plan.old_connections if now.state(old) in _LIVING]
 
 
-def _still_needed(plan: Plan, way: Way, now: Snapshot) -> str:
+def _still_needed(plan: Plan, way: GatewaySwap, now: Snapshot) -> str:
     """Say why the old side may be the only path, whatever a journal says that was verified."""
     attached = now.attachment(way.joining, plan.vpc)
     if attached not in (Attachment.ATTACHED, UNKNOWN):
@@ -65,9 +67,9 @@ def _still_needed(plan: Plan, way: Way, now: Snapshot) -> str:
     return ""
 
 
-def _kept(plan: Plan, now: Snapshot, told: Told, why: str) -> NotYet | Blocked:
+def _kept(plan: Plan, now: Snapshot, told: JournalFacts, why: str) -> NotYet | Blocked:
     """Keep the old side: at once, and for good if no describe can show what was before."""
-    if verified_lately(now, told):
+    if verified_recently(now, told):
         return NotYet(why)
     return Blocked(
         f"{why}: the connections of {plan.old_gateway} may be all there is, and are not deleted",
@@ -83,15 +85,17 @@ class DeleteOldGateway(Step):
     phase = Phase.RETIRE
     limit = timedelta(minutes=15)  # deletion 10 (domain.md 3.1), and the belief delay
 
-    def apply(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Changes:
+    def missing_changes(
+        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    ) -> MissingChanges:
         old = plan.old_gateway
         alive = now.state(old) in _LIVING
         if alive and not now.attachments(old):
             yield DeleteVpnGateway(old, old)
 
-    def verify(self, plan: Plan, way: Way, now: Snapshot, told: Told) -> Verdict:
+    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
         state = now.state(plan.old_gateway)
-        if state is State.ABSENT:
+        if state is ResourceState.ABSENT:
             return Met()
         for vpc, attachment in now.attachments(plan.old_gateway).items():
             return NotYet(f"{plan.old_gateway} is {standing(attachment, vpc)}")

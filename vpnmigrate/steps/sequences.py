@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vpnmigrate.model.plan import Direction, Plan
-from vpnmigrate.model.snapshot import Snapshot, Way
+from vpnmigrate.model.snapshot import GatewaySwap, Snapshot
 from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway, new_gateway
@@ -54,11 +54,11 @@ RETIRE_WITH_GATEWAY: tuple[Step, ...] = (RecordBefore(), DeleteClassic(), Delete
 """Step 11; with the old gateway its claim tag goes too."""
 
 
-def way_of(direction: Direction, plan: Plan, now: Snapshot) -> Way:
+def gateway_swap(direction: Direction, plan: Plan, now: Snapshot) -> GatewaySwap:
     """Give which gateway leaves and which joins; a rollback is the same cutover exchanged."""
     new = new_gateway(now)
     match direction:
         case Direction.BACK:
-            return Way(leaving=new, joining=plan.old_gateway)
+            return GatewaySwap(leaving=new, joining=plan.old_gateway)
         case Direction.FORWARD | Direction.RETIRE:
-            return Way(leaving=plan.old_gateway, joining=new)
+            return GatewaySwap(leaving=plan.old_gateway, joining=new)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from vpnmigrate.commands import aws, cli, option
 from vpnmigrate.model.changes import Tags
-from vpnmigrate.model.ec2 import Role, State
+from vpnmigrate.model.ec2 import ResourceState, Role
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.steps.base import Blocked, Lost, Met
@@ -21,7 +21,7 @@ LONGEST_VALUE = 256
 """EC2's limit of a tag value (domain.md 2.11)."""
 
 
-def carried_over(tags: Mapping[str, str]) -> Tags:
+def copied_tags(tags: Mapping[str, str]) -> Tags:
     """Give the user tags of a successor, sorted; its Name says that it is the new one."""
     kept = {k: v for k, v in tags.items() if not k.startswith(RESERVED)}
     if name := kept.get("Name"):
@@ -29,7 +29,7 @@ def carried_over(tags: Mapping[str, str]) -> Tags:
     return tuple(sorted(kept.items()))
 
 
-def twins_in(now: Snapshot) -> Blocked | None:
+def duplicate_roles(now: Snapshot) -> Blocked | None:
     """Stop where two living resources carry the tags of one role: one of them is not ours."""
     if not now.owned.twins:
         return None
@@ -46,7 +46,7 @@ def twins_in(now: Snapshot) -> Blocked | None:
 def suspected(plan: Plan, now: Snapshot, *roles: Role) -> Blocked | None:
     """Stop where an unanswered call may have made a resource that lacks the tags of that call."""
     for role in roles:
-        if role in now.owned.suspects and now.state(role) is State.ABSENT:
+        if role in now.owned.suspects and now.state(role) is ResourceState.ABSENT:
             id_ = now.owned.suspects[role]
             return Blocked(
                 f"{id_} may be what a create call of this run without an answer made for {role!r}: "
@@ -61,7 +61,7 @@ def suspected(plan: Plan, now: Snapshot, *roles: Role) -> Blocked | None:
     return None
 
 
-def left_alone(now: Snapshot) -> Met | Lost:
+def unowned_resources(now: Snapshot) -> Met | Lost:
     """Name what carries our tags and may be a stranger's: a clean-up never deletes it.
 
     What is known to be a stranger's is named by the runner in every step.

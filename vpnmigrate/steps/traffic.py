@@ -14,10 +14,25 @@ from msgspec.structs import replace
 
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.decisions import TunnelPolicy
-from vpnmigrate.model.ec2 import Attachment, ConnectionRecord, State, TunnelReading, VpnConnectionId
+from vpnmigrate.model.ec2 import (
+    Attachment,
+    ConnectionRecord,
+    ResourceState,
+    TunnelReading,
+    VpnConnectionId,
+)
 from vpnmigrate.model.plan import Plan, connection_role
-from vpnmigrate.model.snapshot import Baseline, Green, Shortage, Snapshot, Streak, Told, Way, Word
-from vpnmigrate.steps.reachability import Reach, reach
+from vpnmigrate.model.snapshot import (
+    Baseline,
+    Confirmation,
+    GatewaySwap,
+    JournalFacts,
+    Shortage,
+    Snapshot,
+    Stability,
+    TunnelStability,
+)
+from vpnmigrate.steps.reachability import Reachability, reachability
 
 
 def baseline_of(plan: Plan, now: Snapshot) -> Baseline:
@@ -46,7 +61,9 @@ def recorded_baseline(plan: Plan) -> Baseline:
     )
 
 
-def shortfalls(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[str, ...]:
+def missing_traffic(
+    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+) -> tuple[str, ...]:
     """Say what the joining side still lacks; empty means that traffic flows.
 
     Each is a sentence that names the connection or table, worst first.
@@ -62,20 +79,22 @@ def shortfalls(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[str, ..
     )
 
 
-def destinations(plan: Plan, way: Way, now: Snapshot, told: Told) -> Reach:
+def destinations(plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Reachability:
     """Compare where every table leads now with where it led before step 7."""
-    lost = bool(lost_connections(plan, way, now))
-    return reach(plan, way, now, told.baseline or recorded_baseline(plan), incomplete=lost)
+    lost = bool(missing_connections(plan, way, now))
+    return reachability(plan, way, now, told.baseline or recorded_baseline(plan), incomplete=lost)
 
 
-def _words_too_fresh(plan: Plan, way: Way, now: Snapshot, told: Told) -> Iterator[str]:
+def _words_too_fresh(
+    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+) -> Iterator[str]:
     """Distrust telemetry of old tunnels that were just disabled: UP may be a stale reading."""
-    said = told.words.get(Word.OLD_TUNNELS_DISABLED)
+    said = told.words.get(Confirmation.OLD_TUNNELS_DISABLED)
     if way.joining == plan.old_gateway and _lately(said, now):
         yield "the old tunnels were disabled too recently for their telemetry to be believed"
 
 
-def verified_lately(now: Snapshot, told: Told) -> bool:
+def verified_recently(now: Snapshot, told: JournalFacts) -> bool:
     """Tell whether a describe may still show tunnels as they were before traffic was verified."""
     return _lately(told.verified, now)
 
@@ -84,19 +103,19 @@ def _lately(at: datetime | None, now: Snapshot) -> bool:
     return at is not None and now.begun < at + CONSISTENCY_DELAY
 
 
-def lost_connections(plan: Plan, way: Way, now: Snapshot) -> tuple[VpnConnectionId, ...]:
+def missing_connections(plan: Plan, way: GatewaySwap, now: Snapshot) -> tuple[VpnConnectionId, ...]:
     """Give the old connections that others deleted, which a way back goes on without.
 
     Empty if none is left: then there is nothing to go back to.
     """
     if way.joining != plan.old_gateway:
         return ()
-    gone = (State.ABSENT, State.DELETING)
+    gone = (ResourceState.ABSENT, ResourceState.DELETING)
     lost = tuple(old for old in plan.old_connections if now.state(old) in gone)
     return lost if len(lost) < len(plan.old_connections) else ()
 
 
-def any_device_is_over(plan: Plan, way: Way, now: Snapshot) -> bool:
+def any_device_is_over(plan: Plan, way: GatewaySwap, now: Snapshot) -> bool:
     """Tell whether a device has left the old side: none of its tunnels there is UP, new ones are.
 
     With both gateways where they were, that is how a cutover looks that was being taken back.
@@ -114,21 +133,21 @@ def _has_tunnel_up(record: ConnectionRecord | None) -> bool:
 
 
 def joining_connection(
-    plan: Plan, way: Way, now: Snapshot, old: VpnConnectionId
+    plan: Plan, way: GatewaySwap, now: Snapshot, old: VpnConnectionId
 ) -> ConnectionRecord | None:
     """Give the connection that serves *old*'s device on the joining side, if it lives."""
     if way.joining == plan.old_gateway:
         return now.connections.get(old)
     role = connection_role(old)
-    if now.state(role) is not State.AVAILABLE:
+    if now.state(role) is not ResourceState.AVAILABLE:
         return None
     return now.connections.get(VpnConnectionId(now.ours[role]))
 
 
 def _tunnels(
-    plan: Plan, way: Way, now: Snapshot, old: VpnConnectionId, told: Told
+    plan: Plan, way: GatewaySwap, now: Snapshot, old: VpnConnectionId, told: JournalFacts
 ) -> Iterator[str]:
-    if old in plan.decisions.exceptions.connections or old in lost_connections(plan, way, now):
+    if old in plan.decisions.exceptions.connections or old in missing_connections(plan, way, now):
         return
     record = joining_connection(plan, way, now, old)
     if record is None:
@@ -148,7 +167,7 @@ def _few_tunnels(record: ConnectionRecord, needed: int) -> str:
     return f"{record.id} has {up} of {needed} tunnels UP ({down or 'no telemetry yet'})"
 
 
-def carries(plan: Plan, way: Way, record: ConnectionRecord, tunnel: TunnelReading) -> bool:
+def carries(plan: Plan, way: GatewaySwap, record: ConnectionRecord, tunnel: TunnelReading) -> bool:
     """Tell whether *tunnel* does what its routing type asks of it.
 
     UP is all of a static one; a BGP device has to announce something, but on the way back, where
@@ -159,22 +178,22 @@ def carries(plan: Plan, way: Way, record: ConnectionRecord, tunnel: TunnelReadin
 
 
 def asked_for(
-    plan: Plan, way: Way, now: Snapshot
+    plan: Plan, way: GatewaySwap, now: Snapshot
 ) -> Iterator[tuple[VpnConnectionId, ConnectionRecord]]:
     """Give each old connection that step 10 asks for with the one that serves its device."""
-    lost = lost_connections(plan, way, now)
+    lost = missing_connections(plan, way, now)
     for old in plan.old_connections:
         record = joining_connection(plan, way, now, old)
         if record and old not in plan.decisions.exceptions.connections and old not in lost:
             yield old, record
 
 
-def tunnels_before(plan: Plan, told: Told) -> Mapping[VpnConnectionId, int]:
+def tunnels_before(plan: Plan, told: JournalFacts) -> Mapping[VpnConnectionId, int]:
     """Give how many tunnels of each old connection were UP before step 7."""
     return (told.baseline or recorded_baseline(plan)).tunnels_up
 
 
-def degraded(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[str, ...]:
+def degraded(plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> tuple[str, ...]:
     """Name the connections that carry traffic with fewer tunnels than before (cases.md 55)."""
     before = tunnels_before(plan, told)
     return tuple(
@@ -184,7 +203,9 @@ def degraded(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[str, ...]
     )
 
 
-def acceptable(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[Shortage, ...]:
+def acceptable(
+    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+) -> tuple[Shortage, ...]:
     """Give the connections whose tunnels are all that is lacking, each of which has one UP.
 
     Every destination leads where it did then, over what is there: somebody may accept it.
@@ -194,7 +215,9 @@ def acceptable(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[Shortag
         for old, record in asked_for(plan, way, now)
         if 0 < sum(t.up for t in record.telemetry) < needed_tunnels(plan, way, told, old)
     }
-    if not few or shortfalls(plan, way, now, replace(told, accepted=told.accepted | few.keys())):
+    if not few or missing_traffic(
+        plan, way, now, replace(told, accepted=told.accepted | few.keys())
+    ):
         return ()
     return tuple(
         Shortage(old, record.id, _few_tunnels(record, needed_tunnels(plan, way, told, old)))
@@ -202,7 +225,7 @@ def acceptable(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[Shortag
     )
 
 
-def needed_tunnels(plan: Plan, way: Way, told: Told, old: VpnConnectionId) -> int:
+def needed_tunnels(plan: Plan, way: GatewaySwap, told: JournalFacts, old: VpnConnectionId) -> int:
     """Give how many tunnels the connection needs that serves *old*'s device.
 
     Forward it must prove itself: as many as before, unless the playbook, or somebody since, is
@@ -216,12 +239,14 @@ def needed_tunnels(plan: Plan, way: Way, told: Told, old: VpnConnectionId) -> in
     return 1 if one_will_do or old in told.accepted else max(1, before)
 
 
-def seen_again(plan: Plan, way: Way, now: Snapshot, told: Told, *, lacking: bool) -> Green:
+def update_stability(
+    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts, *, lacking: bool
+) -> Stability:
     """Take the reading *now* into account; *lacking* says whether anything was missing in it."""
     seen = told.green
     if seen is not None and now.begun <= seen.last:
         return seen  # no fresh reading
-    streaks: dict[str, Streak] = {}
+    streaks: dict[str, TunnelStability] = {}
     broken = False
     for old, record in asked_for(plan, way, now):
         unbroken = 0
@@ -235,13 +260,13 @@ def seen_again(plan: Plan, way: Way, now: Snapshot, told: Told, *, lacking: bool
             else:
                 unbroken += 1
             row = 1 + (known.readings if known else 0)
-            streaks[name] = Streak(row, tunnel.since)
+            streaks[name] = TunnelStability(row, tunnel.since)
         broken |= unbroken < needed_tunnels(plan, way, told, old)
     if lacking:
-        return Green(now.begun, tunnels=streaks)
+        return Stability(now.begun, tunnels=streaks)
     if seen is None or seen.since is None or broken:
-        return Green(now.begun, now.begun, 1, streaks)
-    return Green(now.begun, seen.since, seen.readings + 1, streaks)
+        return Stability(now.begun, now.begun, 1, streaks)
+    return Stability(now.begun, seen.since, seen.readings + 1, streaks)
 
 
 def tunnel_name(connection: ConnectionRecord, tunnel: TunnelReading) -> str:
@@ -249,7 +274,7 @@ def tunnel_name(connection: ConnectionRecord, tunnel: TunnelReading) -> str:
     return f"{connection.id} {tunnel.outside_ip}"
 
 
-def holds(plan: Plan, way: Way, now: Snapshot, told: Told) -> bool:
+def is_stable(plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> bool:
     """Tell whether green has held as long and as often as the plan asks, tunnel by tunnel."""
     green, asked = told.green, plan.decisions.verification.readings
     if green is None or green.since is None or green.readings < asked:
@@ -258,7 +283,7 @@ def holds(plan: Plan, way: Way, now: Snapshot, told: Told) -> bool:
         return False
     return all(
         sum(
-            green.tunnels.get(tunnel_name(record, tunnel), Streak(0)).readings >= asked
+            green.tunnels.get(tunnel_name(record, tunnel), TunnelStability(0)).readings >= asked
             for tunnel in record.telemetry
         )
         >= needed_tunnels(plan, way, told, old)
@@ -266,7 +291,7 @@ def holds(plan: Plan, way: Way, now: Snapshot, told: Told) -> bool:
     )
 
 
-def soaked(plan: Plan, told: Told) -> bool:
+def is_soaked(plan: Plan, told: JournalFacts) -> bool:
     """Tell whether green has held for the soak time of the plan."""
     soak = plan.decisions.waits.soak
     if soak <= timedelta(0):
@@ -275,11 +300,13 @@ def soaked(plan: Plan, told: Told) -> bool:
     return green is not None and green.since is not None and green.last - green.since >= soak
 
 
-def assumed(plan: Plan, now: Snapshot, at: datetime) -> Green:
+def stable_reading(plan: Plan, now: Snapshot, at: datetime) -> Stability:
     """Give what a patient process would have seen by *at*, if all readings were like *now*."""
     often = plan.decisions.verification.readings
     tunnels = {
-        tunnel_name(c, t): Streak(often) for c in now.connections.values() for t in c.telemetry
+        tunnel_name(c, t): TunnelStability(often)
+        for c in now.connections.values()
+        for t in c.telemetry
     }
     since = at - max(plan.decisions.waits.steady, plan.decisions.waits.soak)
-    return Green(at, since, often, tunnels)
+    return Stability(at, since, often, tunnels)

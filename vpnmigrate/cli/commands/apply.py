@@ -1,19 +1,28 @@
-"""Command ``apply``."""
+"""Command ``missing_changes``."""
 
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from vpnmigrate.cli.context import desk_of
-from vpnmigrate.cli.gate_options import brought_to
-from vpnmigrate.cli.options import Adopt, Asking, AtGates, Aws, Home, PlanOrRun, Printing, TakeOver
-from vpnmigrate.local.watchdog_process import span_of
+from vpnmigrate.cli.context import command_context
+from vpnmigrate.cli.gate_options import gate_options
+from vpnmigrate.cli.options import (
+    Adopt,
+    AwsOptions,
+    GateOptions,
+    OutputOptions,
+    PlanOrRun,
+    PromptOptions,
+    RunDirectoryOptions,
+    TakeOver,
+)
+from vpnmigrate.local.watchdog_process import parse_duration
 from vpnmigrate.model.gates import Milestone
 from vpnmigrate.report import results
 
 
-class Until(StrEnum):
+class ApplyUntil(StrEnum):
     """Where apply can be told to stop."""
 
     CUTOVER = "cutover"
@@ -22,13 +31,13 @@ class Until(StrEnum):
 def apply(
     context: typer.Context,
     subject: PlanOrRun,
-    aws: Aws,
-    home: Home,
-    asking: Asking,
-    gates: AtGates,
-    printing: Printing,
+    aws: AwsOptions,
+    home: RunDirectoryOptions,
+    asking: PromptOptions,
+    gates: GateOptions,
+    printing: OutputOptions,
     until: Annotated[
-        Until | None,
+        ApplyUntil | None,
         typer.Option("--until", help="Stage everything and hold before the outage."),
     ] = None,
     probe: Annotated[
@@ -61,12 +70,14 @@ def apply(
     finalize.
     """
     from vpnmigrate.cli import run_actions
-    from vpnmigrate.cli.run_session import Terms, named, probes_of
+    from vpnmigrate.cli.run_session import RunOptions, named, probes_of
 
-    desk = desk_of(context, home, printing)
+    desk = command_context(context, home, printing)
     probes = probes_of(probe or (), none=no_probes)
-    brought = brought_to(Milestone.CUTOVER, gates)
-    terms = Terms(aws, asking, take_over, brought, probes, span_of(confirm_within), named(adopt))
-    go = run_actions.stage if until is Until.CUTOVER else run_actions.forward
+    brought = gate_options(Milestone.CUTOVER, gates)
+    terms = RunOptions(
+        aws, asking, take_over, brought, probes, parse_duration(confirm_within), named(adopt)
+    )
+    go = run_actions.stage if until is ApplyUntil.CUTOVER else run_actions.apply
     stands = go(desk, subject, terms)
-    desk.results.give(results.outcome_text(stands), results.outcome_json(stands))
+    desk.results.print(results.outcome_text(stands), results.outcome_json(stands))

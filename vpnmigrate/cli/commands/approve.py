@@ -9,24 +9,30 @@ from typing import Annotated
 import typer
 
 from vpnmigrate.cli.account_reader import account_reader
-from vpnmigrate.cli.context import Desk, desk_of
-from vpnmigrate.cli.options import Asking, Aws, Home, PlanFile, Printing
+from vpnmigrate.cli.context import CommandContext, command_context
+from vpnmigrate.cli.options import (
+    AwsOptions,
+    OutputOptions,
+    PlanFile,
+    PromptOptions,
+    RunDirectoryOptions,
+)
 from vpnmigrate.cli.run_actions import require_yes
 from vpnmigrate.commands import cli, option
 from vpnmigrate.local.documents import load_plan, save_approval
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.ec2 import AccountId
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.planning.approvals import sealed
+from vpnmigrate.planning.approvals import with_digest
 from vpnmigrate.report import results as view
 
 
 def approve(
     context: typer.Context,
     plan: PlanFile,
-    aws: Aws,
-    asking: Asking,
-    printing: Printing,
+    aws: AwsOptions,
+    asking: PromptOptions,
+    printing: OutputOptions,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -39,12 +45,12 @@ def approve(
     Writes a small file that can be mailed and that apply takes with --approval.  It names you as
     STS and this machine know you.  It is not signed: it shows slips, and stops nobody who forges.
     """
-    desk = desk_of(context, Home(), printing)
+    desk = command_context(context, RunDirectoryOptions(), printing)
     given, file = give(desk, aws, asking, plan, output)
     named = desk.file(file)
     on = cli("apply", desk.file(plan), *option("--approval", named))
     on = desk.invocation.complete(on)
-    desk.results.give(
+    desk.results.print(
         view.approval_text(given, file=str(file), on=on),
         view.approval_json(given, file=str(file), on=on),
     )
@@ -54,7 +60,11 @@ _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def give(
-    desk: Desk, aws: Aws, asking: Asking, plan_file: Path, output: Path | None
+    desk: CommandContext,
+    aws: AwsOptions,
+    asking: PromptOptions,
+    plan_file: Path,
+    output: Path | None,
 ) -> tuple[Approval, Path]:
     """Approve the plan in *plan_file*, as whom STS takes us for, and give the file written.
 
@@ -67,7 +77,7 @@ def give(
     identity = account_reader(desk, aws).identity()
     require_yes(desk, asking, f"{_question(plan)} You are {identity.arn}.")
     me, now = desk.parts.me, desk.parts.clock.wall()
-    given = sealed(
+    given = with_digest(
         Approval(
             fingerprint=plan.fingerprint,
             migration=plan.migration,

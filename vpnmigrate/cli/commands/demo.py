@@ -11,21 +11,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vpnmigrate.cli.commands.sandbox import load
-from vpnmigrate.cli.context import results_of
-from vpnmigrate.cli.main import run
-from vpnmigrate.cli.options import Printing
-from vpnmigrate.cli.sandbox_dependencies import SandboxParts
+from vpnmigrate.cli.context import results_output
+from vpnmigrate.cli.main import run_command
+from vpnmigrate.cli.options import OutputOptions
+from vpnmigrate.cli.sandbox_dependencies import SandboxDependencies
 from vpnmigrate.errors import Exit, VpnMigrateError
 from vpnmigrate.local.documents import read_plan
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.report import demo as report_demo
 from vpnmigrate.report.console import TextResults
-from vpnmigrate.report.demo import Scene
-from vpnmigrate.sandbox.faults import Fault, Faults, FaultSource, Killed, Kind
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.report.demo import DemoCommand
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, FaultSource, Killed
+from vpnmigrate.sandbox.scenarios.load import load_world
 
 
-def demo(printing: Printing) -> None:
+def demo(printing: OutputOptions) -> None:
     """Watch a whole migration; no AWS account needed.
 
     Planned, applied, killed in the middle, resumed, taken back and applied again, on a sandbox
@@ -36,42 +36,42 @@ def demo(printing: Printing) -> None:
         played.append(scene)
         if not printing.json:
             # Each scene is shown when it is over: nobody likes to watch nothing.
-            TextResults().give(report_demo.text(scene), {})
-    results_of(printing).give(report_demo.closing(played), report_demo.as_json(played))
+            TextResults().print(report_demo.text(scene), {})
+    results_output(printing).print(report_demo.closing(played), report_demo.as_json(played))
 
 
 SCENARIO = "single-bgp"
 
-DEATH = Fault("AttachVpnGateway", Kind.KILL_AFTER)
+DEATH = Fault("AttachVpnGateway", FaultKind.KILL_AFTER)
 """The worst moment: the new gateway is being attached, and nobody hears AWS say so."""
 
 NOTICING = timedelta(seconds=40)
 """Until somebody sees that the process is gone, and has read what to do."""
 
 
-def scenes() -> Iterator[Scene]:
+def scenes() -> Iterator[DemoCommand]:
     """Play the demo and give each scene when it is over.
 
     Raises:
         VpnMigrateError: A scene did not end as the story has it, which is a bug.
     """
     with TemporaryDirectory(prefix="vpnmigrate-demo-") as place:
-        yield from _Stage(Path(place)).play()
+        yield from _DemoTerminal(Path(place)).play()
 
 
-class _Stage:
+class _DemoTerminal:
     """A sandbox with one terminal in front of it."""
 
     def __init__(self, place: Path) -> None:
         scenario = load(SCENARIO)
         self._connection = scenario.connections[0].id
         self._clock = VirtualClock()
-        self._world = world_of(scenario, self._clock)
-        self._parts = SandboxParts(self._world)
+        self._world = load_world(scenario, self._clock)
+        self._parts = SandboxDependencies(self._world)
         self._place = place
         self._played = 0
 
-    def play(self) -> Iterator[Scene]:
+    def play(self) -> Iterator[DemoCommand]:
         yield self._scene(
             "A VPC reaches the office over AWS Classic VPN. First a plan; making it changes "
             "nothing.",
@@ -120,11 +120,11 @@ class _Stage:
         *,
         faults: FaultSource | None = None,
         ends: Exit | None = Exit.DONE,
-    ) -> Scene:
+    ) -> DemoCommand:
         began = self._clock.now()
         self._played += 1
         printed = io.StringIO()
-        parts = SandboxParts(self._world, faults) if faults else self._parts
+        parts = SandboxDependencies(self._world, faults) if faults else self._parts
         with chdir(self._place), redirect_stdout(printed), redirect_stderr(printed):
             code = _run(command, parts)
         told = printed.getvalue().replace(f"{self._place}/", "")
@@ -135,13 +135,13 @@ class _Stage:
                 advice="this is a bug: please report it with this output",
             )
         took = self._clock.now() - began
-        return Scene(self._played, about, f"vpnmigrate {command}", told, code, took)
+        return DemoCommand(self._played, about, f"vpnmigrate {command}", told, code, took)
 
 
-def _run(command: str, parts: SandboxParts) -> int | None:
+def _run(command: str, parts: SandboxDependencies) -> int | None:
     """Run a command line; None if its process was killed."""
     arguments = shlex.split(command)
     try:
-        return run([*arguments, "--run-dir", "runs"], parts)
+        return run_command([*arguments, "--run-dir", "runs"], parts)
     except Killed:
         return None

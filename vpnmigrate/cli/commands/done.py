@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from vpnmigrate.cli.context import Desk, desk_of
-from vpnmigrate.cli.options import Home, Printing, RunId
-from vpnmigrate.cli.run_status import standing_of
+from vpnmigrate.cli.context import CommandContext, command_context
+from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, RunId
+from vpnmigrate.cli.run_status import status_view_of
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import UsageError
-from vpnmigrate.local.inbox import Done, Inbox
+from vpnmigrate.local.inbox import DoneMessage, Inbox
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.report import results
-from vpnmigrate.report.status import Standing
+from vpnmigrate.report.status import RunStatusView
 
 
 def done(
@@ -24,26 +24,26 @@ def done(
         int,
         typer.Argument(metavar="STEP", show_default=False, help="The step whose task is done."),
     ],
-    home: Home,
-    printing: Printing,
+    home: RunDirectoryOptions,
+    printing: OutputOptions,
 ) -> None:
     """Say that the task of a step is done.
 
     From any terminal of this machine.  A process that has the run in hand takes it up at once.
     """
-    desk = desk_of(context, home, printing)
-    stands, task = tell_done(desk, run, step)
-    desk.results.give(results.done_text(stands, task), results.done_json(stands, task))
+    desk = command_context(context, home, printing)
+    stands, task = confirm_task(desk, run, step)
+    desk.results.print(results.done_text(stands, task), results.done_json(stands, task))
 
 
-def tell_done(desk: Desk, run_id: str, step: int) -> tuple[Standing, AskOperator]:
+def confirm_task(desk: CommandContext, run_id: str, step: int) -> tuple[RunStatusView, AskOperator]:
     """Leave the word that the task of *step* is done, and give where the run stood then.
 
     Raises:
         UsageError: The run waits for no such word.
     """
     run = desk.runs.find(run_id)
-    stands = standing_of(desk, run)
+    stands = status_view_of(desk, run)
     task = stands.state.task
     if not isinstance(task, AskOperator) or task.step != step:
         waits = f"it waits for: {task}" if task is not None else "it waits for nobody"
@@ -52,5 +52,5 @@ def tell_done(desk: Desk, run_id: str, step: int) -> tuple[Standing, AskOperator
             advice=cli("status", run.id),
         )
     who = desk.parts.me
-    Inbox(run).leave(Done(at=stands.now, who=who.user, host=who.host, step=step))
+    Inbox(run).post(DoneMessage(at=stands.now, who=who.user, host=who.host, step=step))
     return stands, task

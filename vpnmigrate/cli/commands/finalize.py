@@ -4,9 +4,17 @@ from typing import Annotated
 
 import typer
 
-from vpnmigrate.cli.context import desk_of
-from vpnmigrate.cli.gate_options import brought_to
-from vpnmigrate.cli.options import Asking, AtGates, Aws, Home, Printing, RunId, TakeOver
+from vpnmigrate.cli.context import command_context
+from vpnmigrate.cli.gate_options import gate_options
+from vpnmigrate.cli.options import (
+    AwsOptions,
+    GateOptions,
+    OutputOptions,
+    PromptOptions,
+    RunDirectoryOptions,
+    RunId,
+    TakeOver,
+)
 from vpnmigrate.model.gates import Milestone
 from vpnmigrate.report import results
 
@@ -14,10 +22,10 @@ from vpnmigrate.report import results
 def finalize(
     context: typer.Context,
     run: RunId,
-    aws: Aws,
-    home: Home,
-    gates: AtGates,
-    printing: Printing,
+    aws: AwsOptions,
+    home: RunDirectoryOptions,
+    gates: GateOptions,
+    printing: OutputOptions,
     confirm: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,12 +49,12 @@ def finalize(
     There is no way back.  Every connection has to be named, and nothing else covers that.
     """
     from vpnmigrate.cli import run_actions
-    from vpnmigrate.cli.run_session import Terms
+    from vpnmigrate.cli.run_session import RunOptions
 
-    desk = desk_of(context, home, printing)
-    brought = brought_to(Milestone.FINALIZE, gates)
+    desk = command_context(context, home, printing)
+    brought = gate_options(Milestone.FINALIZE, gates)
     del no_input  # every connection is named on the command line, so there is nothing to ask
-    terms = Terms(aws, Asking(no_input=True), take_over, brought)
+    terms = RunOptions(aws, PromptOptions(no_input=True), take_over, brought)
     named = tuple(confirm or ())
-    stands = run_actions.retire(desk, run, terms, named, delete_old_gateway=delete_old_gateway)
-    desk.results.give(results.outcome_text(stands), results.outcome_json(stands))
+    stands = run_actions.finalize(desk, run, terms, named, delete_old_gateway=delete_old_gateway)
+    desk.results.print(results.outcome_text(stands), results.outcome_json(stands))

@@ -8,24 +8,34 @@ from typing import Annotated
 
 import typer
 
-from vpnmigrate.cli.context import Desk, desk_of
-from vpnmigrate.cli.options import Home, Printing, RunId
-from vpnmigrate.cli.run_status import standing_of
+from vpnmigrate.cli.context import CommandContext, command_context
+from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, RunId
+from vpnmigrate.cli.run_status import status_view_of
 from vpnmigrate.commands import Command, cli
 from vpnmigrate.errors import LockedError, RefusedError, UsageError
-from vpnmigrate.journal.orders import answer_to, why_not
-from vpnmigrate.journal.records import Declined, Record, Verb
-from vpnmigrate.local.inbox import Abort, Accept, Confirm, Continue, Inbox, Order, Pause
+from vpnmigrate.journal.orders import answer_to, refusal_reason
+from vpnmigrate.journal.records import OrderDeclined, OrderVerb, Record
+from vpnmigrate.local.inbox import (
+    AbortMessage,
+    AcceptMessage,
+    ConfirmMessage,
+    ContinueMessage,
+    Inbox,
+    Order,
+    PauseMessage,
+)
 from vpnmigrate.local.journal_file import FileJournal, read_journal
-from vpnmigrate.local.lock import take_lock
+from vpnmigrate.local.lock import acquire_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.report import results
-from vpnmigrate.report.results import Given
-from vpnmigrate.report.status import Standing
+from vpnmigrate.report.results import OrderResult
+from vpnmigrate.report.status import RunStatusView
 
 
-def pause(context: typer.Context, run: RunId, home: Home, printing: Printing) -> None:
+def pause(
+    context: typer.Context, run: RunId, home: RunDirectoryOptions, printing: OutputOptions
+) -> None:
     """Let a run rest at its next safe point.
 
     It starts nothing new until continue, whichever process has it in hand.  In the cutover, while
@@ -37,8 +47,8 @@ def pause(context: typer.Context, run: RunId, home: Home, printing: Printing) ->
 def continue_(
     context: typer.Context,
     run: RunId,
-    home: Home,
-    printing: Printing,
+    home: RunDirectoryOptions,
+    printing: OutputOptions,
     accept_degraded: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,12 +76,14 @@ def continue_(
         _order(context, run, home, printing, "continue")
         return
 
-    desk = desk_of(context, home, printing)
+    desk = command_context(context, home, printing)
     given = accept(desk, run, accept_degraded or (), reason or ())
-    desk.results.give(results.order_text(given), results.order_json(given))
+    desk.results.print(results.order_text(given), results.order_json(given))
 
 
-def abort(context: typer.Context, run: RunId, home: Home, printing: Printing) -> None:
+def abort(
+    context: typer.Context, run: RunId, home: RunDirectoryOptions, printing: OutputOptions
+) -> None:
     """Give a migration up while its process is at work.
 
     Before the cutover the process stops at its next safe point, and nothing was interrupted.  In
@@ -80,7 +92,9 @@ def abort(context: typer.Context, run: RunId, home: Home, printing: Printing) ->
     _order(context, run, home, printing, "abort")
 
 
-def confirm(context: typer.Context, run: RunId, home: Home, printing: Printing) -> None:
+def confirm(
+    context: typer.Context, run: RunId, home: RunDirectoryOptions, printing: OutputOptions
+) -> None:
     """Confirm a migration that would go back by itself.
 
     What apply --confirm-within waits for.  It counts until the way back has begun, and is refused
@@ -89,11 +103,13 @@ def confirm(context: typer.Context, run: RunId, home: Home, printing: Printing) 
     _order(context, run, home, printing, "confirm")
 
 
-def _order(context: typer.Context, run: str, home: Home, printing: Printing, verb: str) -> None:
+def _order(
+    context: typer.Context, run: str, home: RunDirectoryOptions, printing: OutputOptions, verb: str
+) -> None:
 
-    desk = desk_of(context, home, printing)
-    given = give(desk, run, Verb(verb))
-    desk.results.give(results.order_text(given), results.order_json(given))
+    desk = command_context(context, home, printing)
+    given = send_order(desk, run, OrderVerb(verb))
+    desk.results.print(results.order_text(given), results.order_json(given))
 
 
 ANSWER_WITHIN = timedelta(seconds=10)
@@ -101,27 +117,29 @@ ANSWER_WITHIN = timedelta(seconds=10)
 
 GLANCE = timedelta(milliseconds=200)
 
-_MESSAGES: dict[Verb, type[Order]] = {
-    Verb.PAUSE: Pause,
-    Verb.CONTINUE: Continue,
-    Verb.ABORT: Abort,
-    Verb.CONFIRM: Confirm,
+_MESSAGES: dict[OrderVerb, type[Order]] = {
+    OrderVerb.PAUSE: PauseMessage,
+    OrderVerb.CONTINUE: ContinueMessage,
+    OrderVerb.ABORT: AbortMessage,
+    OrderVerb.CONFIRM: ConfirmMessage,
 }
 
 
-def give(desk: Desk, run_id: str, verb: Verb) -> Given:
+def send_order(desk: CommandContext, run_id: str, verb: OrderVerb) -> OrderResult:
     """Give the run an order and wait a moment for what becomes of it.
 
     Raises:
         UsageError: There is nothing to continue.
         RefusedError: It cannot be heeded where the run stands; nothing has changed.
     """
-    who, stands = desk.parts.me, standing_of(desk, desk.runs.find(run_id))
+    who, stands = desk.parts.me, status_view_of(desk, desk.runs.find(run_id))
     message = _MESSAGES[verb](at=stands.now, who=who.user, host=who.host)
     return _given(desk, stands, verb, message)
 
 
-def accept(desk: Desk, run_id: str, degraded: Sequence[str], reasons: Sequence[str]) -> Given:
+def accept(
+    desk: CommandContext, run_id: str, degraded: Sequence[str], reasons: Sequence[str]
+) -> OrderResult:
     """Let the run be content with fewer tunnels of the *degraded* connections.
 
     Raises:
@@ -134,64 +152,66 @@ def accept(desk: Desk, run_id: str, degraded: Sequence[str], reasons: Sequence[s
             "--accept-degraded needs one --reason, and --reason an --accept-degraded",
             advice="--accept-degraded vpn-... --reason 'why fewer tunnels will do'",
         )
-    who, stands = desk.parts.me, standing_of(desk, desk.runs.find(run_id))
-    message = Accept(
+    who, stands = desk.parts.me, status_view_of(desk, desk.runs.find(run_id))
+    message = AcceptMessage(
         at=stands.now,
         who=who.user,
         host=who.host,
         degraded=tuple(degraded),
         reason=told[0],
     )
-    return _given(desk, stands, Verb.ACCEPT, message)
+    return _given(desk, stands, OrderVerb.ACCEPT, message)
 
 
-def _given(desk: Desk, stands: Standing, verb: Verb, message: Order | Accept) -> Given:
+def _given(
+    desk: CommandContext, stands: RunStatusView, verb: OrderVerb, message: Order | AcceptMessage
+) -> OrderResult:
     run = desk.runs.find(stands.run)
-    _require_sense(stands, verb, waiting=any(Inbox(run).letters()))
-    letter = Inbox(run).leave(message)
+    _require_sense(stands, verb, waiting=any(Inbox(run).messages()))
+    letter = Inbox(run).post(message)
     if not stands.alive:
         _take_up(desk, run)
     answer = _await_answer(desk, run, letter)
-    after = standing_of(desk, run)
-    if isinstance(answer, Declined):
+    after = status_view_of(desk, run)
+    if isinstance(answer, OrderDeclined):
         raise _refusal(verb, answer.why, after)
-    return Given(verb, answer, after)
+    return OrderResult(verb, answer, after)
 
 
-def _require_sense(stands: Standing, verb: Verb, *, waiting: bool) -> None:
-    why = why_not(verb, stands.state)
-    if verb is Verb.ABORT and not why and not stands.alive and stands.state.cutover_begun:
+def _require_sense(stands: RunStatusView, verb: OrderVerb, *, waiting: bool) -> None:
+    why = refusal_reason(verb, stands.state)
+    if verb is OrderVerb.ABORT and not why and not stands.alive and stands.state.cutover_begun:
         why = "no process has it in hand, so nobody would turn it back"
     # What still waits in the inbox may be the very pause that is to be lifted.
-    if why and not (verb is Verb.CONTINUE and waiting):
+    if why and not (verb is OrderVerb.CONTINUE and waiting):
         raise _refusal(verb, why, stands)
 
 
-def _refusal(verb: Verb, why: str, stands: Standing) -> RefusedError | UsageError:
+def _refusal(verb: OrderVerb, why: str, stands: RunStatusView) -> RefusedError | UsageError:
     message = f"run {stands.run} cannot {verb}: {why}"
-    if verb is Verb.CONTINUE or (verb is Verb.CONFIRM and _was_never_asked(stands)):
+    if verb is OrderVerb.CONTINUE or (verb is OrderVerb.CONFIRM and _was_never_asked(stands)):
         return UsageError(message, advice=cli("status", stands.run))
     return RefusedError(message, advice=_instead(verb, stands))
 
 
-def _was_never_asked(stands: Standing) -> bool:
+def _was_never_asked(stands: RunStatusView) -> bool:
     """Tell whether there is nothing to be too late for."""
     return stands.state.armed is None and stands.state.direction is not Direction.BACK
 
 
-def _instead(verb: Verb, stands: Standing) -> Command:
+def _instead(verb: OrderVerb, stands: RunStatusView) -> Command:
     """Say what to do; nobody who wanted a rest at the end of a run meant to take it back."""
     look = cli("status", stands.run)
-    if verb is Verb.PAUSE and stands.state.finished:
+    if verb is OrderVerb.PAUSE and stands.state.finished:
         return look
     return stands.way_back or look
 
 
-def _take_up(desk: Desk, run: Run) -> None:
+def _take_up(desk: CommandContext, run: Run) -> None:
     """Write the order into the journal of a run that nobody has in hand."""
     clock = desk.parts.clock
     try:
-        lock = take_lock(run, clock, desk.parts.me)
+        lock = acquire_lock(run, clock, desk.parts.me)
     except LockedError:
         return  # somebody has just taken it in hand, or did so elsewhere: they find the message
     try:
@@ -204,7 +224,7 @@ def _take_up(desk: Desk, run: Run) -> None:
         lock.release()
 
 
-def _await_answer(desk: Desk, run: Run, letter: str) -> Record | None:
+def _await_answer(desk: CommandContext, run: Run, letter: str) -> Record | None:
     """Wait for the record that the message becomes; None if none comes in time."""
     clock = desk.parts.clock
     until = clock.now() + ANSWER_WITHIN

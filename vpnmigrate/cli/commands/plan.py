@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 import vpnmigrate
 from vpnmigrate.cli.account_reader import account_reader
-from vpnmigrate.cli.context import Desk, desk_of
-from vpnmigrate.cli.options import Aws, Home, Printing, runs
+from vpnmigrate.cli.context import CommandContext, command_context
+from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions, runs
 from vpnmigrate.cli.run_selection import require_replannable
 from vpnmigrate.commands import Advice, cli
 from vpnmigrate.engine.recorder import built_by
@@ -27,7 +27,7 @@ from vpnmigrate.model.decisions import ChangeNumber, Decisions
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.planner import plan_from, replan_from
-from vpnmigrate.planning.rollback_proof import Proof, prove
+from vpnmigrate.planning.rollback_proof import RollbackProof, prove
 from vpnmigrate.planning.window_parser import FORM, window_from
 from vpnmigrate.report import plan as view
 from vpnmigrate.report.rollback_proof import proof_sentence
@@ -35,9 +35,9 @@ from vpnmigrate.report.rollback_proof import proof_sentence
 
 def plan(
     context: typer.Context,
-    aws: Aws,
-    home: Home,
-    printing: Printing,
+    aws: AwsOptions,
+    home: RunDirectoryOptions,
+    printing: OutputOptions,
     vpn_gateway: Annotated[
         str | None,
         typer.Option("--vpn-gateway", metavar="vgw-...", help="The gateway to replace."),
@@ -87,11 +87,13 @@ def plan(
     Checks what could forbid the migration and makes no call that changes anything.  Name the
     gateway, or a connection on it, or a run.
     """
-    desk = desk_of(context, home, printing)
-    about = About(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
-    made, proof, file = make(desk, aws, about, Chosen(playbook, change, window), output=output)
+    desk = command_context(context, home, printing)
+    about = PlanTarget(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
+    made, proof, file = make(
+        desk, aws, about, PlanDecisions(playbook, change, window), output=output
+    )
     named, on = desk.file(file), desk.invocation
-    desk.results.give(
+    desk.results.print(
         view.text(made, proof, file=named, invocation=on),
         view.as_json(made, proof, file=named, invocation=on),
     )
@@ -101,7 +103,7 @@ DEFAULT_PLAYBOOK = "standard"
 
 
 @dataclass(frozen=True)
-class About:
+class PlanTarget:
     """What a plan is to be made of; exactly one is given."""
 
     gateway: str | None
@@ -123,7 +125,7 @@ class About:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class PlanDecisions:
     """What the operator decides: a playbook, and what the command line puts in place of it."""
 
     playbook: str | None
@@ -151,8 +153,13 @@ class Chosen:
 
 
 def make(
-    desk: Desk, aws: Aws, about: About, chosen: Chosen, *, output: Path | None
-) -> tuple[Plan, Proof, Path]:
+    desk: CommandContext,
+    aws: AwsOptions,
+    about: PlanTarget,
+    chosen: PlanDecisions,
+    *,
+    output: Path | None,
+) -> tuple[Plan, RollbackProof, Path]:
     """Survey, check, plan, prove the way back, and write the plan; changes nothing in AWS.
 
     Raises:
@@ -171,7 +178,9 @@ def make(
     return plan, proof, file
 
 
-def _afresh(desk: Desk, aws: Aws, about: About, chosen: Chosen) -> Plan:
+def _afresh(
+    desk: CommandContext, aws: AwsOptions, about: PlanTarget, chosen: PlanDecisions
+) -> Plan:
     playbook = load_playbook(chosen.playbook or DEFAULT_PLAYBOOK)
     decisions = chosen.over(playbook.decisions)
     _require_ahead(desk, decisions, cli("plan", "--window", FORM))
@@ -192,7 +201,7 @@ def _afresh(desk: Desk, aws: Aws, about: About, chosen: Chosen) -> Plan:
     )
 
 
-def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
+def _again(desk: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDecisions) -> Plan:
     run = desk.runs.find(run_id)
     entries = read_journal(run).entries
     state = replay(entries)
@@ -222,14 +231,14 @@ def _again(desk: Desk, aws: Aws, run_id: str, chosen: Chosen) -> Plan:
         reader.survey(old.old_gateway),
         decisions,
         name,
-        built=built_by(state, old, reader.look(old)),
+        built=built_by(state, old, reader.observe(old)),
         made=desk.parts.clock.wall(),
         tool=vpnmigrate.__version__,
         programs=programs,
     )
 
 
-def _require_ahead(desk: Desk, decisions: Decisions, advice: Advice) -> None:
+def _require_ahead(desk: CommandContext, decisions: Decisions, advice: Advice) -> None:
     """Refuse a window in which nothing can be done any more.
 
     Raises:

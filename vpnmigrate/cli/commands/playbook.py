@@ -4,24 +4,26 @@ from typing import Annotated
 
 import typer
 
-from vpnmigrate.cli.context import results_of
-from vpnmigrate.cli.options import Printing
+from vpnmigrate.cli.context import results_output
+from vpnmigrate.cli.options import OutputOptions
 from vpnmigrate.local.documents import PLAYBOOKS, ready_playbooks
 from vpnmigrate.planning.playbook import playbook_from, playbook_schema, schema_text
 from vpnmigrate.report import results
 
 
-def list_(printing: Printing) -> None:
+def list_(printing: OutputOptions) -> None:
     """List the playbooks that come with the program."""
     books = {book.name: book.summary for book in ready_playbooks()}
-    results_of(printing).give(results.listing_text(books), results.listing_json("playbooks", books))
+    results_output(printing).print(
+        results.listing_text(books), results.listing_json("playbooks", books)
+    )
 
 
 def show(
     name: Annotated[
         str, typer.Argument(metavar="NAME|FILE", show_default=False, help="A playbook.")
     ],
-    printing: Printing,
+    printing: OutputOptions,
 ) -> None:
     """Check a playbook and print it with its comments."""
     import msgspec
@@ -29,9 +31,9 @@ def show(
     found = PLAYBOOKS.read(name)
     book = playbook_from(found.text, found.name)
     document = {"schema": "vpnmigrate/playbook/1", "playbook": msgspec.to_builtins(book)}
-    results_of(printing).give(found.text.rstrip(), document)
+    results_output(printing).print(found.text.rstrip(), document)
 
 
-def schema(printing: Printing) -> None:
+def schema(printing: OutputOptions) -> None:
     """Print the JSON Schema of playbooks, for an editor."""
-    results_of(printing).give(schema_text().rstrip(), playbook_schema())
+    results_output(printing).print(schema_text().rstrip(), playbook_schema())

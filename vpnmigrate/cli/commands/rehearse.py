@@ -10,24 +10,24 @@ import typer
 from msgspec.structs import replace
 
 from vpnmigrate import __version__
-from vpnmigrate.cli.context import desk_of
-from vpnmigrate.cli.options import Home, PlanFile, Printing
+from vpnmigrate.cli.context import command_context
+from vpnmigrate.cli.options import OutputOptions, PlanFile, RunDirectoryOptions
 from vpnmigrate.commands import cli
 from vpnmigrate.errors import Exit
 from vpnmigrate.local.documents import load_plan
 from vpnmigrate.local.rehearsals import Rehearsals
-from vpnmigrate.model.approval import Rehearsed
+from vpnmigrate.model.approval import RehearsalResult
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.rehearsal.rehearse import Rehearsal, result_of, unbound
-from vpnmigrate.rehearsal.rehearse import rehearse as rehearse_plan
-from vpnmigrate.rehearsal.with_faults import Hardship, undergo
+from vpnmigrate.rehearsal.rehearse import Rehearsal, result_of, without_waits
+from vpnmigrate.rehearsal.rehearse import rehearse as rehearse_in_sandbox
+from vpnmigrate.rehearsal.with_faults import FaultedRehearsal, rehearse_with_faults
 
 
 def rehearse(
     context: typer.Context,
     plan: PlanFile,
-    home: Home,
-    printing: Printing,
+    home: RunDirectoryOptions,
+    printing: OutputOptions,
     faults: Annotated[
         int,
         typer.Option(
@@ -51,21 +51,21 @@ def rehearse(
     """
     from vpnmigrate.report import rehearsal as view
 
-    desk = desk_of(context, home, printing)
-    found, hard, result = tried(
+    desk = command_context(context, home, printing)
+    found, hard, result = rehearse_plan(
         load_plan(plan),
         faults,
         seed,
         at=desk.parts.clock.wall(),
         tool=__version__,
-        tell=desk.console.say,
+        tell=desk.console.print_line,
     )
     file, kept = str(plan), str(Rehearsals(desk.settings.home).keep(result))
     more = [view.faults_text(each) for each in hard]
     on = desk.invocation.complete(cli("apply", desk.file(plan))) if result.passed else None
     document = view.as_json(found, file=file, kept=kept, on=on)
     told = [view.faults_json(each) for each in hard]
-    desk.results.give(
+    desk.results.print(
         view.text(found, file=file, kept=kept, on=on, more=more),
         {**document, "hardship": told[0] if told else None},
     )
@@ -73,12 +73,12 @@ def rehearse(
         raise typer.Exit(Exit.FAILED)
 
 
-def tried(
+def rehearse_plan(
     plan: Plan, faults: int, seed: int, *, at: datetime, tool: str, tell: Callable[[str], None]
-) -> tuple[Rehearsal, tuple[Hardship, ...], Rehearsed]:
+) -> tuple[Rehearsal, tuple[FaultedRehearsal, ...], RehearsalResult]:
     """Rehearse *plan*, and *faults* times more under hardship; one unsafe run fails it all."""
-    found = rehearse_plan(plan, tell)
-    hard = (undergo(unbound(plan), faults, seed, tell),) if faults else ()
+    found = rehearse_in_sandbox(plan, tell)
+    hard = (rehearse_with_faults(without_waits(plan), faults, seed, tell),) if faults else ()
     result = result_of(found, plan, at, tool)
     unsafe = any(each.unsafe for each in hard)
     return found, hard, replace(result, passed=result.passed and not unsafe)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from vpnmigrate.cli.context import desk_of, results_of
-from vpnmigrate.cli.options import Aws, Home, Printing, RunId
+from vpnmigrate.cli.context import command_context, results_output
+from vpnmigrate.cli.options import AwsOptions, OutputOptions, RunDirectoryOptions, RunId
 from vpnmigrate.report import document as forms
 from vpnmigrate.report import results as bundled
 
@@ -14,9 +14,9 @@ from vpnmigrate.report import results as bundled
 def show(
     context: typer.Context,
     run: RunId,
-    aws: Aws,
-    home: Home,
-    printing: Printing,
+    aws: AwsOptions,
+    home: RunDirectoryOptions,
+    printing: OutputOptions,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write it there: .md or .html."),
@@ -38,7 +38,7 @@ def show(
     from vpnmigrate.cli.evidence import evidence_of, survey_after, write_bundle, write_document
     from vpnmigrate.report import evidence as view
 
-    desk = desk_of(context, home, printing)
+    desk = command_context(context, home, printing)
     found = desk.runs.find(run)
     if survey:
         survey_after(desk, aws, found)
@@ -48,17 +48,17 @@ def show(
         write_document(told, output)
     if bundle is not None:
         packed = write_bundle(found, evidence.rehearsed, bundle)
-        desk.results.give(bundled.bundle_text(packed), bundled.bundle_json(packed))
+        desk.results.print(bundled.bundle_text(packed), bundled.bundle_json(packed))
         return
     text = forms.text(told) if output is None else f"Written to {output}."
-    desk.results.give(text, view.as_json(evidence))
+    desk.results.print(text, view.as_json(evidence))
 
 
 def verify(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", show_default=False, help="A bundle, from anybody.")
     ],
-    printing: Printing,
+    printing: OutputOptions,
     sha256: Annotated[
         str | None,
         typer.Option("--sha256", metavar="HASH", help="What was noted when it was made."),
@@ -76,4 +76,4 @@ def verify(
     found = verified(file)
     if sha256 is not None:
         require_noted(found, sha256)
-    results_of(printing).give(view.text(found), view.as_json(found))
+    results_output(printing).print(view.text(found), view.as_json(found))

@@ -4,18 +4,26 @@ from typing import Annotated
 
 import typer
 
-from vpnmigrate.cli.context import desk_of
-from vpnmigrate.cli.options import Adopt, Asking, Aws, Home, PlanOrRun, Printing, TakeOver
+from vpnmigrate.cli.context import command_context
+from vpnmigrate.cli.options import (
+    Adopt,
+    AwsOptions,
+    OutputOptions,
+    PlanOrRun,
+    PromptOptions,
+    RunDirectoryOptions,
+    TakeOver,
+)
 from vpnmigrate.report import results
 
 
 def rollback(
     context: typer.Context,
     subject: PlanOrRun,
-    aws: Aws,
-    home: Home,
-    asking: Asking,
-    printing: Printing,
+    aws: AwsOptions,
+    home: RunDirectoryOptions,
+    asking: PromptOptions,
+    printing: OutputOptions,
     keep_new: Annotated[
         bool,
         typer.Option("--keep-new", help="Keep the new gateway and connections for a later retry."),
@@ -28,9 +36,9 @@ def rollback(
     From any point before finalize: connectivity first, then what the run made is removed.
     """
     from vpnmigrate.cli import run_actions
-    from vpnmigrate.cli.run_session import Terms, named
+    from vpnmigrate.cli.run_session import RunOptions, named
 
-    desk = desk_of(context, home, printing)
-    terms = Terms(aws, asking, take_over, adopt=named(adopt))
-    stands = run_actions.back(desk, subject, terms, keep_new=keep_new)
-    desk.results.give(results.outcome_text(stands), results.outcome_json(stands))
+    desk = command_context(context, home, printing)
+    terms = RunOptions(aws, asking, take_over, adopt=named(adopt))
+    stands = run_actions.rollback(desk, subject, terms, keep_new=keep_new)
+    desk.results.print(results.outcome_text(stands), results.outcome_json(stands))

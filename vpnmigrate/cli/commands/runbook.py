@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from vpnmigrate.cli.context import desk_of
-from vpnmigrate.cli.options import Home, PlanFile, Printing
+from vpnmigrate.cli.context import command_context
+from vpnmigrate.cli.options import OutputOptions, PlanFile, RunDirectoryOptions
 from vpnmigrate.commands import Invocation, cli
 from vpnmigrate.errors import RefusedError, UsageError
 from vpnmigrate.local.documents import load_plan, save_text
@@ -23,7 +23,7 @@ from vpnmigrate.report.runbook.render import html, markdown
 def runbook(
     context: typer.Context,
     plan: PlanFile,
-    printing: Printing,
+    printing: OutputOptions,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -43,15 +43,15 @@ def runbook(
     """
     from vpnmigrate.report.runbook.render import as_json
 
-    desk = desk_of(context, Home(), printing)
+    desk = command_context(context, RunDirectoryOptions(), printing)
     write = as_markdown if output is None else writer_for(output)
     planned = load_plan(plan)
-    book = book_of(planned, desk.file(plan), desk.invocation, desk.console.say)
+    book = runbook_for(planned, desk.file(plan), desk.invocation, desk.console.print_line)
     text = write(book, planned)
     if output is not None:
         save_text(text, output)
         text = f"wrote {output}"
-    desk.results.give(text.rstrip("\n"), as_json(book))
+    desk.results.print(text.rstrip("\n"), as_json(book))
 
 
 Writer = Callable[[Runbook, Plan], str]
@@ -80,7 +80,9 @@ def writer_for(file: Path) -> Writer:
     return _WRITERS[file.suffix]
 
 
-def book_of(plan: Plan, file: str, invocation: Invocation, tell: Callable[[str], None]) -> Runbook:
+def runbook_for(
+    plan: Plan, file: str, invocation: Invocation, tell: Callable[[str], None]
+) -> Runbook:
     """Rehearse *plan* and write its document; its commands name *file*.
 
     Raises:

@@ -14,30 +14,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vpnmigrate.cli.context import results_of
+from vpnmigrate.cli.context import results_output
 from vpnmigrate.cli.crash_log import Keeping
-from vpnmigrate.cli.options import Printing
+from vpnmigrate.cli.options import OutputOptions
 from vpnmigrate.errors import UsageError
 from vpnmigrate.local.documents import SCENARIOS, describe_documents, read_plan, scenario_text
 from vpnmigrate.local.settings import CLOCK_VARIABLE
 from vpnmigrate.model.clock import moment
 from vpnmigrate.planning.playbook import duration_from
 from vpnmigrate.report import results
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 from vpnmigrate.sandbox.scenarios.scenario import (
     Scenario,
     scenario_from_describe,
     scenario_from_survey,
 )
-from vpnmigrate.sandbox.server.client import Client
-from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.client import ControlClient
+from vpnmigrate.sandbox.server.clock import ScaledClock
 
 if TYPE_CHECKING:
     from vpnmigrate.sandbox.server.serve import Server
 
 
-class Turn(StrEnum):
+class TunnelAction(StrEnum):
     """What can be done to the tunnels of a sandbox's device."""
 
     ENABLE = "enable"
@@ -47,14 +47,14 @@ class Turn(StrEnum):
     @property
     def done(self) -> str:
         """Say what the tunnels are afterwards."""
-        return "one of two enabled" if self is Turn.ONE_TUNNEL else f"{self.value}d"
+        return "one of two enabled" if self is TunnelAction.ONE_TUNNEL else f"{self.value}d"
 
 
 DEFAULT_SCENARIO = "three-connections"
 
 
 def serve(
-    printing: Printing,
+    printing: OutputOptions,
     scenario: Annotated[
         str,
         typer.Option(
@@ -86,17 +86,19 @@ def serve(
     in the sandbox's time.  Everything in it is gone when it stops.
     """
     astray = tuple(name for name in results.ASTRAY if name in os.environ)
-    with served(scenario, port=port, speed=speed, attentive=attentive) as server:
+    with serve_world(scenario, port=port, speed=speed, attentive=attentive) as server:
         environment = {**server.environment, CLOCK_VARIABLE: server.url}
-        told = results.Served(scenario, server.url, environment, astray)
-        results_of(printing).give(results.sandbox_text(told), results.sandbox_json(told))
+        told = results.ServerResult(scenario, server.url, environment, astray)
+        results_output(printing).print(results.sandbox_text(told), results.sandbox_json(told))
         server.wait()
 
 
-def scenarios(printing: Printing) -> None:
+def scenarios(printing: OutputOptions) -> None:
     """List the scenarios that come with the program."""
     named = titles()
-    results_of(printing).give(results.listing_text(named), results.listing_json("scenarios", named))
+    results_output(printing).print(
+        results.listing_text(named), results.listing_json("scenarios", named)
+    )
 
 
 EndpointUrl = Annotated[
@@ -111,11 +113,13 @@ EndpointUrl = Annotated[
 
 
 def device(
-    turn: Annotated[Turn, typer.Argument(show_default=False, help="What to do to its tunnels.")],
+    turn: Annotated[
+        TunnelAction, typer.Argument(show_default=False, help="What to do to its tunnels.")
+    ],
     connection: Annotated[
         str, typer.Argument(metavar="CONNECTION", show_default=False, help="vpn-...")
     ],
-    printing: Printing,
+    printing: OutputOptions,
     endpoint_url: EndpointUrl = None,
 ) -> None:
     """Enable or disable tunnels on a served sandbox's device.
@@ -125,19 +129,19 @@ def device(
     """
     sandbox = control(endpoint_url)
     match turn:
-        case Turn.ENABLE:
+        case TunnelAction.ENABLE:
             sandbox.enable(connection)
-        case Turn.DISABLE:
+        case TunnelAction.DISABLE:
             sandbox.disable(connection)
-        case Turn.ONE_TUNNEL:
+        case TunnelAction.ONE_TUNNEL:
             sandbox.one_tunnel(connection)
     document = {"schema": "vpnmigrate/device/1", "connection": connection, "tunnels": turn.value}
-    results_of(printing).give(f"tunnels of {connection}: {turn.done}", document)
+    results_output(printing).print(f"tunnels of {connection}: {turn.done}", document)
 
 
 def advance(
     span: Annotated[str, typer.Argument(metavar="TIME", show_default=False, help="Such as 3h.")],
-    printing: Printing,
+    printing: OutputOptions,
     endpoint_url: EndpointUrl = None,
 ) -> None:
     """Put a served sandbox's clock forward.
@@ -149,7 +153,7 @@ def advance(
         raise UsageError(f"{span!r} is no length of time", advice="write 15m, or 1h30m")
     time = control(endpoint_url).advance(wanted)
     document = {"schema": "vpnmigrate/advance/1", "time": time.isoformat()}
-    results_of(printing).give(f"the sandbox's time is {moment(time)}", document)
+    results_output(printing).print(f"the sandbox's time is {moment(time)}", document)
 
 
 def load(name_or_path: str) -> Scenario:
@@ -175,7 +179,7 @@ OWNERS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_C
 
 
 @contextmanager
-def served(
+def serve_world(
     name_or_path: str, *, port: int, speed: float, attentive: float | None
 ) -> Iterator[Server]:
     """Serve a scenario's world, whose time passes *speed* times as fast as ours.
@@ -183,7 +187,7 @@ def served(
     Raises:
         UsageError: There is no such scenario, or the port cannot be had.
     """
-    world = world_of(load(name_or_path), PacedClock(speed))
+    world = load_world(load(name_or_path), ScaledClock(speed))
     robot = None if attentive is None else timedelta(seconds=attentive)
     logging.getLogger("vpnmigrate.sandbox").addHandler(Keeping(("sandbox", "serve")))
     with _nobodys_account():
@@ -211,7 +215,7 @@ def titles() -> dict[str, str]:
     return {name: load(name).title for name in SCENARIOS.names}
 
 
-def control(endpoint_url: str | None) -> Client:
+def control(endpoint_url: str | None) -> ControlClient:
     """Give what turns the devices of the sandbox that is served at *endpoint_url*.
 
     Raises:
@@ -222,7 +226,7 @@ def control(endpoint_url: str | None) -> Client:
             "which sandbox?",
             advice="give --endpoint-url, or set AWS_ENDPOINT_URL as sandbox serve prints it",
         )
-    return Client(endpoint_url)
+    return ControlClient(endpoint_url)
 
 
 def _is_plan(path: Path) -> bool:

@@ -4,17 +4,17 @@ from typing import Annotated
 
 import typer
 
-from vpnmigrate.cli.context import desk_of
-from vpnmigrate.cli.options import Home, Printing, runs
-from vpnmigrate.cli.run_status import standing_of, standings_of
-from vpnmigrate.cli.watch import look_on, the_run_at_work
+from vpnmigrate.cli.context import command_context
+from vpnmigrate.cli.options import OutputOptions, RunDirectoryOptions, runs
+from vpnmigrate.cli.run_status import status_view_of, status_views
+from vpnmigrate.cli.watch import watch_run, working_run
 from vpnmigrate.report import status as view
 
 
 def status(
     context: typer.Context,
-    home: Home,
-    printing: Printing,
+    home: RunDirectoryOptions,
+    printing: OutputOptions,
     run: Annotated[
         str | None,
         typer.Argument(
@@ -34,16 +34,16 @@ def status(
     Phase, step, traffic, what is waited for, and the next command.  Reads the journals and asks
     AWS nothing.
     """
-    desk = desk_of(context, home, printing)
+    desk = command_context(context, home, printing)
     if watch:
-        found = desk.runs.find(run) if run else the_run_at_work(desk)
-        stand, code = look_on(desk, found)
-        desk.results.give(view.one(stand), view.one_as_json(stand))
+        found = desk.runs.find(run) if run else working_run(desk)
+        stand, code = watch_run(desk, found)
+        desk.results.print(view.one(stand), view.one_as_json(stand))
         raise typer.Exit(code)
     if run is None:
-        stands, unreadable = standings_of(desk)
+        stands, unreadable = status_views(desk)
         text = view.every(stands, unreadable, desk.invocation)
-        desk.results.give(text, view.every_as_json(stands, unreadable))
+        desk.results.print(text, view.every_as_json(stands, unreadable))
     else:
-        stand = standing_of(desk, desk.runs.find(run))
-        desk.results.give(view.one(stand), view.one_as_json(stand))
+        stand = status_view_of(desk, desk.runs.find(run))
+        desk.results.print(view.one(stand), view.one_as_json(stand))

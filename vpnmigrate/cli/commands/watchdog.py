@@ -13,22 +13,28 @@ from datetime import datetime, timedelta
 import typer
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.cli.context import Desk, desk_of
+from vpnmigrate.cli.context import CommandContext, command_context
 from vpnmigrate.cli.crash_log import keep
-from vpnmigrate.cli.options import Asking, Aws, Home, Printing, RunId
-from vpnmigrate.cli.run_selection import Subject, by_id
-from vpnmigrate.cli.run_session import Hand, Terms, work_on
-from vpnmigrate.cli.run_status import standing_of
-from vpnmigrate.cli.signals import deaf_to_hang_ups
+from vpnmigrate.cli.options import (
+    AwsOptions,
+    OutputOptions,
+    PromptOptions,
+    RunDirectoryOptions,
+    RunId,
+)
+from vpnmigrate.cli.run_selection import SelectedRun, by_id
+from vpnmigrate.cli.run_session import ActiveRun, RunOptions, run_session
+from vpnmigrate.cli.run_status import status_view_of
+from vpnmigrate.cli.signals import ignore_sighup
 from vpnmigrate.engine.call_limits import LimitedReader
 from vpnmigrate.engine.commit_confirm import (
-    GoBack,
-    Move,
-    StandDown,
-    Watching,
-    move,
+    KeepWatching,
+    RollBackNow,
+    StopWatching,
+    WatchdogDecision,
     was_armed,
     watch,
+    watchdog_decision,
 )
 from vpnmigrate.engine.persistence import is_exhausted, may_pass, pause_after
 from vpnmigrate.engine.preconditions import require_account
@@ -36,28 +42,40 @@ from vpnmigrate.errors import AwsError, LockedError, VpnMigrateError
 from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.records import Entry, Noted
 from vpnmigrate.journal.run_clock import RunClock, run_clock
-from vpnmigrate.local.inbox import Abort, Inbox
+from vpnmigrate.local.inbox import AbortMessage, Inbox
 from vpnmigrate.local.journal_file import read_journal
-from vpnmigrate.local.lock import Trouble, log_of_watchdog, note_trouble, on_duty, owner_at_work
+from vpnmigrate.local.lock import (
+    Trouble,
+    log_of_watchdog,
+    note_trouble,
+    owner_at_work,
+    watchdog_is_running,
+)
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.report import results
-from vpnmigrate.report.errors import StoppedError
-from vpnmigrate.report.status import Standing
+from vpnmigrate.report.errors import RunFailedError
+from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.report.text import safe
 
 
-def watchdog(context: typer.Context, run: RunId, aws: Aws, home: Home, printing: Printing) -> None:
+def watchdog(
+    context: typer.Context,
+    run: RunId,
+    aws: AwsOptions,
+    home: RunDirectoryOptions,
+    printing: OutputOptions,
+) -> None:
     """Roll a run back if nobody confirms it in time.
 
     What apply --confirm-within starts in a process of its own; not for the hand.  It only reads
     the journal until that time has passed.
     """
-    desk = desk_of(context, home, printing)
-    stands = guard(desk, run, aws)
-    desk.results.give(results.outcome_text(stands), results.outcome_json(stands))
+    desk = command_context(context, home, printing)
+    stands = run_watchdog(desk, run, aws)
+    desk.results.print(results.outcome_text(stands), results.outcome_json(stands))
 
 
 GLANCE = timedelta(seconds=5)
@@ -66,12 +84,12 @@ GLANCE = timedelta(seconds=5)
 WHO = "the watchdog"
 
 
-def guard(desk: Desk, run_id: str, aws: Aws) -> Standing:
+def run_watchdog(desk: CommandContext, run_id: str, aws: AwsOptions) -> RunStatusView:
     """Watch over a run, roll it back if nobody confirms it in time, and give where it stands.
 
     Raises:
         LockedError: It has a watchdog already.
-        StoppedError: The rollback failed for good, or somebody stopped this process.
+        RunFailedError: The rollback failed for good, or somebody stopped this process.
     """
     subject, me = by_id(desk, run_id), desk.parts.me
     try:
@@ -80,12 +98,12 @@ def guard(desk: Desk, run_id: str, aws: Aws) -> Standing:
         # One that takes the place of another comes when things go wrong, and does not add to it.
         if replay(read_journal(subject.run).entries).armed is None:
             raise
-        desk.console.say(error.message)
-    with on_duty(subject.run, me.process), deaf_to_hang_ups():
+        desk.console.print_line(error.message)
+    with watchdog_is_running(subject.run, me.process), ignore_sighup():
         return _Watch(desk, subject, aws).keep()
 
 
-def _require_aws(desk: Desk, subject: Subject, aws: Aws) -> None:
+def _require_aws(desk: CommandContext, subject: SelectedRun, aws: AwsOptions) -> None:
     """Refuse a watch that could not end in a rollback.
 
     Raises:
@@ -103,7 +121,7 @@ def _require_aws(desk: Desk, subject: Subject, aws: Aws) -> None:
 class _Watch:
     """One watch over one run; what fails is tried again."""
 
-    def __init__(self, desk: Desk, subject: Subject, aws: Aws) -> None:
+    def __init__(self, desk: CommandContext, subject: SelectedRun, aws: AwsOptions) -> None:
         self._desk = desk
         self._subject = subject
         self._aws = aws
@@ -114,19 +132,19 @@ class _Watch:
         """Failed tries since something last worked."""
         self._failing_since: datetime | None = None
 
-    def keep(self) -> Standing:
+    def keep(self) -> RunStatusView:
         """Watch to the end, and give where the run stands then."""
         self._say(f"process {self._me.process} watches over run {self._run.id}")
         match self._wait():
-            case StandDown(why):
+            case StopWatching(why):
                 self._say(f"stands down: {why}")
-            case GoBack(until):
+            case RollBackNow(until):
                 shown = moment(until + self._run_clock().ahead())
                 self._say(f"nobody has confirmed by {shown}: goes back")
                 self._go_back(until, f"nobody confirmed by {shown}: {WHO} goes back")
-        return standing_of(self._desk, self._run)
+        return status_view_of(self._desk, self._run)
 
-    def _wait(self) -> StandDown | GoBack:
+    def _wait(self) -> StopWatching | RollBackNow:
         clock = self._run_clock()
         began = clock.now()
         seen = -1
@@ -143,7 +161,7 @@ class _Watch:
             match watch(
                 state, process=self._me.process, named=named, began=began, last=last, now=now
             ):
-                case Watching():
+                case KeepWatching():
                     pass
                 case end:
                     return end
@@ -159,7 +177,7 @@ class _Watch:
         """Have the process at work turn back, or go back in its place and note *why*.
 
         Raises:
-            StoppedError: It failed for good, or somebody stopped this process.
+            RunFailedError: It failed for good, or somebody stopped this process.
         """
         asked: datetime | None = None
         over = False
@@ -178,34 +196,36 @@ class _Watch:
         entries = read_journal(run).entries
         now = run_clock(self._clock, entries).now()
         state, last = replay(entries), _last(entries, until)
-        match move(state, at_work=owner is not None, asked=asked, last=last, now=now):
-            case Move.LEAVE:
+        match watchdog_decision(state, at_work=owner is not None, asked=asked, last=last, now=now):
+            case WatchdogDecision.LEAVE:
                 self._say(f"leaves the run as it is: {state.status}")
                 return True, asked
-            case Move.ASK:
-                Inbox(run).leave(Abort(at=now, who=WHO, host=self._me.host, unless_confirmed=True))
+            case WatchdogDecision.ASK:
+                Inbox(run).post(
+                    AbortMessage(at=now, who=WHO, host=self._me.host, unless_confirmed=True)
+                )
                 at_work = owner.name if owner is not None else "a process"
                 self._say(f"{at_work} has the run in hand and is told to turn back")
                 return False, now
-            case Move.TAKE:
+            case WatchdogDecision.TAKE:
                 take_over = owner.name if owner is not None else None
-                return self._gone_back(Terms(self._aws, _UNATTENDED, take_over), why), asked
-            case Move.WAIT:
+                return self._gone_back(RunOptions(self._aws, _UNATTENDED, take_over), why), asked
+            case WatchdogDecision.WAIT:
                 return False, asked
 
-    def _gone_back(self, terms: Terms, why: str) -> bool:
+    def _gone_back(self, terms: RunOptions, why: str) -> bool:
         """Go back with the run in this process's hand; tell whether it could be had."""
 
-        def journey(hand: Hand) -> None:
-            now = hand.runner.hear()
+        def journey(hand: ActiveRun) -> None:
+            now = hand.runner.read_inbox()
             if now.armed is None and now.direction is not Direction.BACK:
                 return  # confirmed before we had it
             if why not in now.notes:
                 hand.write(Noted(why))
-            hand.runner.back(keep_new=True)
+            hand.runner.rollback(keep_new=True)
 
         try:
-            work_on(self._desk, self._subject, terms, journey)
+            run_session(self._desk, self._subject, terms, journey)
         except LockedError as error:
             self._say(error.message)
             return False
@@ -255,12 +275,12 @@ class _Watch:
     def _say(self, text: str) -> None:
         line = safe(f"{moment(self._clock.wall())} {text}")
         if not self._desk.console.stream.full:
-            self._desk.console.say(line)
+            self._desk.console.print_line(line)
         if self._desk.console.stream.full:
             _append_to_log(self._run, line)
 
 
-_UNATTENDED = Asking(yes=True, no_input=True)
+_UNATTENDED = PromptOptions(yes=True, no_input=True)
 
 
 def _append_to_log(run: Run, line: str) -> None:
@@ -275,7 +295,7 @@ def _append_to_log(run: Run, line: str) -> None:
 
 def _may_pass(error: VpnMigrateError | OSError) -> bool:
     match error:
-        case StoppedError(error=cause):
+        case RunFailedError(error=cause):
             return may_pass(cause)
         case VpnMigrateError():
             return may_pass(error)
@@ -288,7 +308,7 @@ def _why(error: VpnMigrateError | OSError) -> str:
 
 
 def _in_outage(error: VpnMigrateError | OSError) -> bool:
-    return isinstance(error, StoppedError) and error.stands.state.outage_open
+    return isinstance(error, RunFailedError) and error.stands.state.outage_open
 
 
 def _size(run: Run) -> int:

@@ -2,7 +2,7 @@
 
 Pure decisions.  Each gate says what it found, what it asks for, and PASS, FAIL or UNKNOWN; what is
 unknown never passes.  A gate that comes later, such as a calendar or an alarm, is one more
-function here and one more name in ``model.gates``, with what it needs in ``Circumstances``.
+function here and one more name in ``model.gates``, with what it needs in ``GateContext``.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vpnmigrate.engine.gates import aws_state, change_control, finalize, host
-from vpnmigrate.engine.gates.base import Circumstances, ProofOfReturn, forced, ready_to_paste
+from vpnmigrate.engine.gates.base import GateContext, RollbackTrial, forced, ready_to_paste
 from vpnmigrate.engine.gates.change_control import changed_program, hook
-from vpnmigrate.engine.ports import Path
-from vpnmigrate.model.gates import Gate, Milestone, Seen
+from vpnmigrate.engine.ports import NetworkPath
+from vpnmigrate.model.gates import Gate, GateResult, Milestone
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.traffic import verified_lately
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.steps.traffic import verified_recently
 
 __all__ = [
     "ASKED",
-    "Circumstances",
-    "ProofOfReturn",
+    "GateContext",
+    "RollbackTrial",
     "before_cutover",
     "before_finalize",
     "changed_program",
     "forced",
     "hook",
     "in_the_cutover",
+    "observable_gates",
     "ready_to_paste",
-    "tells_of_traffic",
-    "to_be_seen",
+    "traffic_reading_final",
 ]
 
 
@@ -48,8 +48,8 @@ ASKED: Mapping[Milestone, tuple[Gate, ...]] = {
 
 
 def before_cutover(
-    plan: Plan, way: Way, now: Snapshot, told: Told, around: Circumstances
-) -> tuple[Seen, ...]:
+    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts, around: GateContext
+) -> tuple[GateResult, ...]:
     """Ask every gate before step 7, in the order in which a reader wants to know."""
     return (
         aws_state.unchanged(around),
@@ -67,7 +67,9 @@ def before_cutover(
     )
 
 
-def to_be_seen(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[Seen, ...]:
+def observable_gates(
+    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+) -> tuple[GateResult, ...]:
     """Ask the gates that one look at AWS decides: another look, a little later, may say more."""
     return (
         aws_state.way_back(plan, now, None),
@@ -78,8 +80,8 @@ def to_be_seen(plan: Plan, way: Way, now: Snapshot, told: Told) -> tuple[Seen, .
 
 
 def in_the_cutover(
-    plan: Plan, way: Way, now: Snapshot, told: Told, paths: Sequence[Path]
-) -> tuple[Seen, ...]:
+    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts, paths: Sequence[NetworkPath]
+) -> tuple[GateResult, ...]:
     """Ask what must hold for a cutover that was begun under a lost journal.
 
     Traffic may be down.  Whatever only people or the time of day could change is not asked.
@@ -92,15 +94,15 @@ def in_the_cutover(
     )
 
 
-def tells_of_traffic(plan: Plan, way: Way, now: Snapshot, told: Told) -> bool:
+def traffic_reading_final(plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> bool:
     """Tell whether no look a little later can show traffic flow that does not in this one."""
     flows = finalize.traffic(plan, way, now, told).lets_through
-    return flows or not verified_lately(now, told)
+    return flows or not verified_recently(now, told)
 
 
 def before_finalize(
-    plan: Plan, way: Way, now: Snapshot, told: Told, around: Circumstances
-) -> tuple[Seen, ...]:
+    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts, around: GateContext
+) -> tuple[GateResult, ...]:
     """Ask every gate before step 11."""
     return (
         finalize.traffic(plan, way, now, told),

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 
 from vpnmigrate.commands import cli
 from vpnmigrate.engine.gates.base import (
-    Circumstances,
-    ProofOfReturn,
+    GateContext,
+    RollbackTrial,
     failed,
     passed,
     unknown,
     unless,
 )
-from vpnmigrate.model.ec2 import Attachment, State, VpnConnectionId
+from vpnmigrate.model.ec2 import Attachment, ResourceState, VpnConnectionId
 from vpnmigrate.model.facts import UNKNOWN, standing
-from vpnmigrate.model.gates import Gate, Seen
+from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
-from vpnmigrate.model.snapshot import Snapshot, Told, Way, Word
+from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts, Snapshot
 from vpnmigrate.steps.base import Met
 from vpnmigrate.steps.s03_create_connections import CreateConnections
 
@@ -27,7 +27,7 @@ _PREFIXES = "every new connection available, with all its static prefixes"
 _AS_PLANNED = "as many old tunnels UP as when it was planned"
 
 
-def unchanged(around: Circumstances) -> Seen:
+def unchanged(around: GateContext) -> GateResult:
     """Ask that AWS is configured as the plan found it."""
     return unless(
         Gate.WORLD,
@@ -38,7 +38,7 @@ def unchanged(around: Circumstances) -> Seen:
     )
 
 
-def way_back(plan: Plan, now: Snapshot, proof: ProofOfReturn | None) -> Seen:
+def way_back(plan: Plan, now: Snapshot, proof: RollbackTrial | None) -> GateResult:
     """Ask that all the pieces of a rollback are there, and that no trial of it has failed."""
     faults = [*_old_side(plan, now)]
     if proof is not None and not proof.holds:
@@ -58,23 +58,23 @@ def _old_side(plan: Plan, now: Snapshot) -> Iterator[str]:
     if attached is not Attachment.ATTACHED:
         yield f"{plan.old_gateway} is {standing(attached, plan.vpc)}, not attached"
     for old in plan.old_connections:
-        if now.state(old) is not State.AVAILABLE:
+        if now.state(old) is not ResourceState.AVAILABLE:
             yield f"{old} is {now.state(old)}, not available: there would be no way back"
     for table in sorted({t.id for t in (*plan.propagating_tables, *plan.edge_tables)}):
-        if now.state(table) is not State.AVAILABLE:
+        if now.state(table) is not ResourceState.AVAILABLE:
             yield f"{table} is {now.state(table)}"
 
 
-def devices(told: Told) -> Seen:
+def devices(told: JournalFacts) -> GateResult:
     """Ask for the word that every device holds its candidate configuration."""
     required = "the word that the devices are configured (step 5)"
-    said = told.words.get(Word.DEVICES_CONFIGURED)
+    said = told.words.get(Confirmation.DEVICES_CONFIGURED)
     if said is None:
         return failed(Gate.DEVICES, "nobody has said so", required, advice=cli("done", "RUN", "5"))
     return passed(Gate.DEVICES, f"said {said:%Y-%m-%d %H:%M}Z", required)
 
 
-def new_connections(plan: Plan, way: Way, now: Snapshot, told: Told) -> Seen:
+def new_connections(plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> GateResult:
     """Ask that step 3 would find nothing left to do."""
     verdict = CreateConnections().verify(plan, way, now, told)
     if isinstance(verdict, Met):
@@ -83,12 +83,12 @@ def new_connections(plan: Plan, way: Way, now: Snapshot, told: Told) -> Seen:
     return failed(Gate.NEW_CONNECTIONS, verdict.why, _PREFIXES)
 
 
-def new_gateway(way: Way, now: Snapshot) -> Seen:
+def new_gateway(way: GatewaySwap, now: Snapshot) -> GateResult:
     """Ask that the joining gateway is free everywhere: a gateway can be on one VPC."""
     state = now.state(GATEWAY_ROLE)
     if state is UNKNOWN:
         return unknown(Gate.NEW_GATEWAY, "the new virtual private gateway is unknown", _UNATTACHED)
-    if state is not State.AVAILABLE:
+    if state is not ResourceState.AVAILABLE:
         return failed(Gate.NEW_GATEWAY, f"the new virtual private gateway is {state}", _UNATTACHED)
     held = [
         f"{way.joining} is {standing(attachment, vpc)}; it has to be on no VPC"
@@ -97,7 +97,7 @@ def new_gateway(way: Way, now: Snapshot) -> Seen:
     return unless(Gate.NEW_GATEWAY, held, f"{way.joining} is available, on none", _UNATTACHED)
 
 
-def old_tunnels(plan: Plan, now: Snapshot) -> Seen:
+def old_tunnels(plan: Plan, now: Snapshot) -> GateResult:
     """Ask that the old side is as well as when it was planned, or what comes after proves little.
 
     What is UP before step 7 is what step 10 asks of the new side.

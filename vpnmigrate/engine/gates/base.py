@@ -9,13 +9,13 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from vpnmigrate.commands import Advice, Command
-from vpnmigrate.engine.ports import Identity, Path
-from vpnmigrate.model.approval import Approval, Rehearsed
-from vpnmigrate.model.gates import UNFORCEABLE, Call, Force, Gate, Seen
+from vpnmigrate.engine.ports import Identity, NetworkPath
+from vpnmigrate.model.approval import Approval, RehearsalResult
+from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateResult, GateVerdict
 
 
 @dataclass(frozen=True)
-class ProofOfReturn:
+class RollbackTrial:
     """What a trial of the way back has shown, such as of the permissions that it needs."""
 
     holds: bool
@@ -23,7 +23,7 @@ class ProofOfReturn:
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class GateContext:
     """The hour, the host and the people of a milestone."""
 
     now: datetime
@@ -32,32 +32,32 @@ class Circumstances:
     """Login name of whoever carries the plan out."""
     differences: tuple[str, ...] = ()
     """How AWS is configured differently from the plan's survey."""
-    paths: Sequence[Path] = ()
+    paths: Sequence[NetworkPath] = ()
     approvals: tuple[Approval, ...] = ()
     """As they were handed in; the gate judges them anew."""
-    rehearsed: Rehearsed | None = None
-    proof: ProofOfReturn | None = None
+    rehearsed: RehearsalResult | None = None
+    proof: RollbackTrial | None = None
     """None where nobody has tried."""
 
 
-def passed(gate: Gate, observed: str, required: str) -> Seen:
+def passed(gate: Gate, observed: str, required: str) -> GateResult:
     """Let through."""
-    return Seen(gate, Call.PASS, observed, required)
+    return GateResult(gate, GateVerdict.PASS, observed, required)
 
 
-def failed(gate: Gate, observed: str, required: str, *, advice: Advice = "") -> Seen:
+def failed(gate: Gate, observed: str, required: str, *, advice: Advice = "") -> GateResult:
     """Stop, for what was found."""
-    return Seen(gate, Call.FAIL, observed, required, advice)
+    return GateResult(gate, GateVerdict.FAIL, observed, required, advice)
 
 
-def unknown(gate: Gate, observed: str, required: str, *, advice: Advice = "") -> Seen:
+def unknown(gate: Gate, observed: str, required: str, *, advice: Advice = "") -> GateResult:
     """Stop, for what could not be found out."""
-    return Seen(gate, Call.UNKNOWN, observed, required, advice)
+    return GateResult(gate, GateVerdict.UNKNOWN, observed, required, advice)
 
 
 def unless(
     gate: Gate, faults: Iterable[str], observed: str, required: str, *, advice: Advice = ""
-) -> Seen:
+) -> GateResult:
     """Stop for *faults*, all of them, or let through where there are none."""
     told = "; ".join(faults)
     if told:
@@ -65,7 +65,7 @@ def unless(
     return passed(gate, observed, required)
 
 
-def forced(gates: Iterable[Seen], forces: Iterable[Force]) -> tuple[Seen, ...]:
+def forced(gates: Iterable[GateResult], forces: Iterable[Force]) -> tuple[GateResult, ...]:
     """Mark the gates that do not pass and that the operator goes on from all the same.
 
     A force on a gate that passes, or that nobody can force, does nothing.
@@ -79,7 +79,9 @@ def forced(gates: Iterable[Seen], forces: Iterable[Force]) -> tuple[Seen, ...]:
     )
 
 
-def ready_to_paste(gates: Iterable[Seen], *, run: str, plan_file: str) -> tuple[Seen, ...]:
+def ready_to_paste(
+    gates: Iterable[GateResult], *, run: str, plan_file: str
+) -> tuple[GateResult, ...]:
     """Put *run* and *plan_file* where the advice of a gate says RUN and PLAN."""
     names = {"RUN": run, "PLAN": plan_file}
     return tuple(replace(seen, advice=_named(seen.advice, names)) for seen in gates)

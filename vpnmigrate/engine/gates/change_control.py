@@ -5,18 +5,27 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from vpnmigrate.commands import Advice, cli
-from vpnmigrate.engine.gates.base import Circumstances, failed, passed, unknown
-from vpnmigrate.engine.ports import Judged
+from vpnmigrate.engine.gates.base import GateContext, failed, passed, unknown
+from vpnmigrate.engine.ports import HookResult
 from vpnmigrate.model.decisions import HookMoment, Window
-from vpnmigrate.model.gates import Gate, Seen
+from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.planning.approvals import Person, counting
-from vpnmigrate.planning.windows import Ahead, Late, Open, Past, Short, expected, stand, with_soak
+from vpnmigrate.planning.approvals import Approver, count_valid
+from vpnmigrate.planning.windows import (
+    WindowAhead,
+    WindowOpen,
+    WindowOver,
+    WindowTooLate,
+    WindowTooShort,
+    expected,
+    window_state,
+    with_soak,
+)
 
 ANOTHER = ("plan again:", cli("plan", "--from", "RUN", "--window", "START/END"))
 
 
-def window(plan: Plan, around: Circumstances) -> Seen:
+def window(plan: Plan, around: GateContext) -> GateResult:
     """Ask for the window, and for room in it for a cutover and the whole way back."""
     given = plan.decisions.window
     if given is None:
@@ -28,18 +37,18 @@ def window(plan: Plan, around: Circumstances) -> Seen:
         f"{_told(given)}; {_span(awaited.cutover)} for the cutover, {_span(awaited.rollback)} for "
         f"the way back ({awaited.source}), and a margin of {_span(margin)}"
     )
-    match stand(given, awaited, margin, around.now):
-        case Open(latest):
+    match window_state(given, awaited, margin, around.now):
+        case WindowOpen(latest):
             return passed(Gate.WINDOW, f"open; may begin until {_at(latest)}", required)
-        case Ahead(opens):
+        case WindowAhead(opens):
             opening = f"opens {_at(opens)}, in {_span(opens - around.now)}"
             return failed(Gate.WINDOW, opening, required, advice="apply again then")
-        case Late(latest, ends):
+        case WindowTooLate(latest, ends):
             observed = f"begun after {_at(latest)} it could not be taken back by {_at(ends)}"
             return failed(Gate.WINDOW, observed, required, advice=ANOTHER)
-        case Past(ended):
+        case WindowOver(ended):
             return failed(Gate.WINDOW, f"over since {_at(ended)}", required, advice=ANOTHER)
-        case Short(length, needs):
+        case WindowTooShort(length, needs):
             observed = f"{_span(length)} long, and {_span(needs)} are needed"
             return failed(
                 Gate.WINDOW,
@@ -49,7 +58,7 @@ def window(plan: Plan, around: Circumstances) -> Seen:
             )
 
 
-def finalize_window(plan: Plan, around: Circumstances) -> Seen:
+def finalize_window(plan: Plan, around: GateContext) -> GateResult:
     """Ask for the window of finalize; nothing has to fit into it, for nothing leads back."""
     given = plan.decisions.finalize.window
     if given is None:
@@ -60,7 +69,7 @@ def finalize_window(plan: Plan, around: Circumstances) -> Seen:
     return failed(Gate.WINDOW, observed, _told(given), advice="finalize in the window")
 
 
-def rehearsal(plan: Plan, around: Circumstances) -> Seen:
+def rehearsal(plan: Plan, around: GateContext) -> GateResult:
     """Ask for a recent rehearsal of this very plan, if the plan does."""
     within = plan.decisions.rehearsed_within
     known = around.rehearsed
@@ -96,11 +105,11 @@ def _span(length: timedelta) -> str:
     return " ".join(f"{amount} {unit}" for amount, unit in parts if amount) or "0 min"
 
 
-def approvals(plan: Plan, around: Circumstances) -> Seen:
+def approvals(plan: Plan, around: GateContext) -> GateResult:
     """Ask for as many valid approvals of this very plan as it wants."""
     rule = plan.decisions.approvals
-    operator = Person(around.identity.arn, around.user)
-    judged = counting(plan, around.approvals, operator, around.now)
+    operator = Approver(around.identity.arn, around.user)
+    judged = count_valid(plan, around.approvals, operator, around.now)
     observed = "; ".join([*(f"by {a.approver}" for a in judged.good), *judged.faults]) or "none"
     if rule.needed == 0:
         return passed(Gate.APPROVALS, observed, "nothing")
@@ -116,14 +125,14 @@ def approvals(plan: Plan, around: Circumstances) -> Seen:
     return failed(Gate.APPROVALS, observed, required, advice=advice)
 
 
-def finalize_approvals(plan: Plan, around: Circumstances) -> Seen:
+def finalize_approvals(plan: Plan, around: GateContext) -> GateResult:
     """Ask for the same before finalize, if the plan does."""
     if plan.decisions.finalize.approved:
         return approvals(plan, around)
     return passed(Gate.APPROVALS, "the plan asks for none before finalize", "nothing")
 
 
-def hook(moment: HookMoment, judged: Judged) -> Seen:
+def hook(moment: HookMoment, judged: HookResult) -> GateResult:
     """Ask the plan's own program; one that was killed, or cannot be run, has said nothing."""
     required = f"{judged.program} exits 0 ({moment})"
     if not judged.fault:
@@ -133,7 +142,7 @@ def hook(moment: HookMoment, judged: Judged) -> Seen:
     return say(Gate.HOOK, f"{judged.program} {judged.fault}", required, advice=advice)
 
 
-def changed_program(plan: Plan, moment: HookMoment, changed: str) -> Seen:
+def changed_program(plan: Plan, moment: HookMoment, changed: str) -> GateResult:
     """Close where a program is not the one that the plan's fingerprint covers; it is not run."""
     advice: Advice = "put back the program that was planned, or force the gate"
     if moment is HookMoment.BEFORE_CUTOVER:

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from vpnmigrate.commands import aws
 from vpnmigrate.engine.gates.base import unless
-from vpnmigrate.model.ec2 import State
-from vpnmigrate.model.gates import Gate, Seen
+from vpnmigrate.model.ec2 import ResourceState
+from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import Plan, connection_role
-from vpnmigrate.model.snapshot import Snapshot, Told, Way
-from vpnmigrate.steps.traffic import degraded, shortfalls
+from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.steps.traffic import degraded, missing_traffic
 
 
-def traffic(plan: Plan, way: Way, now: Snapshot, told: Told) -> Seen:
+def traffic(plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> GateResult:
     """Ask that traffic flows through the new connections now, whatever was verified before."""
     few = "".join(f"; DEGRADED: {what}" for what in degraded(plan, way, now, told))
     return unless(
         Gate.TRAFFIC,
-        shortfalls(plan, way, now, told),
+        missing_traffic(plan, way, now, told),
         f"nothing is lacking{few}",
         "traffic through the new connections, now",
         advice="see that it does, then finalize again; until then rollback works",
     )
 
 
-def archived(plan: Plan, now: Snapshot, told: Told) -> Seen:
+def archived(plan: Plan, now: Snapshot, told: JournalFacts) -> GateResult:
     """Ask that the configuration of every connection, old and new, is in the vault."""
     roles = [connection_role(old) for old in plan.old_connections]
-    new = [now.ours[role] for role in roles if now.state(role) is State.AVAILABLE]
+    new = [now.ours[role] for role in roles if now.state(role) is ResourceState.AVAILABLE]
     wanted = [*plan.old_connections, *new]
     return unless(
         Gate.ARCHIVED,

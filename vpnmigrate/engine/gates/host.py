@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from vpnmigrate.engine.gates.base import Circumstances, failed, passed, unknown
-from vpnmigrate.engine.ports import Identity, Path, Renewal
-from vpnmigrate.model.gates import Gate, Seen
+from vpnmigrate.engine.gates.base import GateContext, failed, passed, unknown
+from vpnmigrate.engine.ports import Identity, NetworkPath, Renewal
+from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.windows import expected
 
@@ -17,7 +17,7 @@ SKEW = timedelta(minutes=5)
 """AWS refuses requests signed 5 to 15 minutes off, by service (SigV4; domain.md 2.11)."""
 
 
-def credentials(plan: Plan, around: Circumstances) -> Seen:
+def credentials(plan: Plan, around: GateContext) -> GateResult:
     """Ask that the credentials outlast the window, or without one a cutover and its way back."""
     needed = _needed_until(plan, around)
     required = f"good until {needed:%Y-%m-%d %H:%M}Z"
@@ -44,7 +44,7 @@ def credentials(plan: Plan, around: Circumstances) -> Seen:
             return passed(Gate.CREDENTIALS, f"they expire{ending}", required)
 
 
-def _needed_until(plan: Plan, around: Circumstances) -> datetime:
+def _needed_until(plan: Plan, around: GateContext) -> datetime:
     window = plan.decisions.window
     if window is not None:
         return window.end
@@ -52,7 +52,7 @@ def _needed_until(plan: Plan, around: Circumstances) -> datetime:
     return around.now + awaited.cutover + awaited.rollback
 
 
-def clock(identity: Identity) -> Seen:
+def clock(identity: Identity) -> GateResult:
     """Ask that AWS would not refuse our signatures, and that windows mean what they say."""
     required = f"within {SKEW.seconds // 60} min of AWS's"
     ahead = identity.ahead
@@ -65,7 +65,7 @@ def clock(identity: Identity) -> Seen:
     return passed(Gate.CLOCK, observed, required)
 
 
-def own_path(plan: Plan, paths: Sequence[Path]) -> Seen:
+def own_path(plan: Plan, paths: Sequence[NetworkPath]) -> GateResult:
     """Refuse to cut the connection that this program itself needs."""
     required = "this host's way to EC2 and STS not through the VPN that is cut"
     elsewhere = "run it from another host"
@@ -81,7 +81,7 @@ def own_path(plan: Plan, paths: Sequence[Path]) -> Seen:
     return passed(Gate.OWN_PATH, observed, required)
 
 
-def _through_the_vpn(plan: Plan, paths: Sequence[Path]) -> Iterator[str]:
+def _through_the_vpn(plan: Plan, paths: Sequence[NetworkPath]) -> Iterator[str]:
     """Say which services are reached through the VPN.
 
     An endpoint inside the VPC is reached through the VPN; so is every endpoint from a host in the

@@ -8,7 +8,7 @@ from datetime import timedelta
 from msgspec import Struct
 
 from vpnmigrate.commands import Advice
-from vpnmigrate.model.ec2 import MigrationId, Role, State
+from vpnmigrate.model.ec2 import MigrationId, ResourceState, Role
 from vpnmigrate.model.facts import Existence, Fact, Value
 
 Tags = tuple[tuple[str, str], ...]
@@ -51,11 +51,11 @@ class BaseCreation(BaseChange, frozen=True):
 
     @property
     def becomes(self) -> Value:
-        return State.AVAILABLE
+        return ResourceState.AVAILABLE
 
     @property
     def arrived(self) -> frozenset[Value]:
-        return frozenset({State.PENDING, State.AVAILABLE})
+        return frozenset({ResourceState.PENDING, ResourceState.AVAILABLE})
 
 
 class BaseDeletion(BaseChange, frozen=True):
@@ -71,15 +71,15 @@ class BaseDeletion(BaseChange, frozen=True):
 
     @property
     def becomes(self) -> Value:
-        return State.ABSENT
+        return ResourceState.ABSENT
 
     @property
     def arrived(self) -> frozenset[Value]:
-        return frozenset({State.DELETING, State.ABSENT})
+        return frozenset({ResourceState.DELETING, ResourceState.ABSENT})
 
 
 @dataclass(frozen=True)
-class Mark:
+class CallTags:
     """What a mutating call carries so that it can be found again: tags and user agent."""
 
     migration: MigrationId
@@ -126,4 +126,4 @@ class InDoubt(Struct, frozen=True, tag="in-doubt"):
     why: str
 
 
-Outcome = Performed | Later | Refused | InDoubt
+TrialOutcome = Performed | Later | Refused | InDoubt

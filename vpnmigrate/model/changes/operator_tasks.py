@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from vpnmigrate.model.changes.base import BaseChange
-from vpnmigrate.model.facts import Fact, Switch, Value, WordGiven
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.facts import ConfirmationGiven, Fact, Switch, Value
+from vpnmigrate.model.snapshot import Confirmation
 
 
 class AskOperator(BaseChange, frozen=True, tag="ask-operator"):
     """A task for a person at a device; done when they say so, or telemetry does."""
 
     step: int
-    word: Word
+    word: Confirmation
     task: str
 
     @property
     def fact(self) -> Fact:
-        return WordGiven(self.word)
+        return ConfirmationGiven(self.word)
 
     @property
     def becomes(self) -> Value:
@@ -37,7 +37,7 @@ class RunTest(BaseChange, frozen=True, tag="run-test"):
 
     @property
     def fact(self) -> Fact:
-        return WordGiven(Word.TEST_PASSED)
+        return ConfirmationGiven(Confirmation.TEST_PASSED)
 
     @property
     def becomes(self) -> Value:

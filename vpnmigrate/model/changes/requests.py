@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Final
 
-from vpnmigrate.model.changes.base import Mark, Tags
+from vpnmigrate.model.changes.base import CallTags, Tags
 from vpnmigrate.model.changes.resources import (
     AddStaticPrefix,
     CreateTestSubnet,
@@ -80,7 +80,7 @@ class Request:
     parameters: dict[str, Any]
 
 
-def request_of(change: Sent, mark: Mark) -> Request:
+def request_of(change: Sent, mark: CallTags) -> Request:
     """Give the call that *change* is, without keys."""
     match change:
         case CreateVpnGateway() | CreateVpnConnection() | CreateTestVpc() | CreateTestSubnet():
@@ -91,7 +91,7 @@ def request_of(change: Sent, mark: Mark) -> Request:
             return Request(change.call, _altering(change, mark))
 
 
-def _creating(change: _Creating, mark: Mark) -> dict[str, Any]:
+def _creating(change: _Creating, mark: CallTags) -> dict[str, Any]:
     match change:
         case CreateVpnGateway():
             return _gateway_request(change, mark)
@@ -103,7 +103,7 @@ def _creating(change: _Creating, mark: Mark) -> dict[str, Any]:
             return {"VpcId": vpc, "CidrBlock": cidr, **_tagging("subnet", role, mark, ())}
 
 
-def _altering(change: _Altering, mark: Mark) -> dict[str, Any]:
+def _altering(change: _Altering, mark: CallTags) -> dict[str, Any]:
     match change:
         case AddStaticPrefix(connection, cidr):
             return {"VpnConnectionId": connection, "DestinationCidrBlock": cidr}
@@ -143,7 +143,7 @@ def _deleting(change: _Deleting) -> dict[str, Any]:
             return {"VpcId": id_}
 
 
-def _tagging(kind: str, role: Role, mark: Mark, tags: Tags) -> dict[str, Any]:
+def _tagging(kind: str, role: Role, mark: CallTags, tags: Tags) -> dict[str, Any]:
     """Give the tags of the new resource, sent with its creation so that it is never without."""
     ours = {
         Tag.MIGRATION.value: str(mark.migration),
@@ -162,7 +162,7 @@ def _tagging(kind: str, role: Role, mark: Mark, tags: Tags) -> dict[str, Any]:
     }
 
 
-def _gateway_request(change: CreateVpnGateway, mark: Mark) -> dict[str, Any]:
+def _gateway_request(change: CreateVpnGateway, mark: CallTags) -> dict[str, Any]:
     """Give the parameters of CreateVpnGateway; without an ASN AWS takes its default."""
     return {
         "Type": "ipsec.1",
@@ -171,7 +171,7 @@ def _gateway_request(change: CreateVpnGateway, mark: Mark) -> dict[str, Any]:
     }
 
 
-def _connection_request(change: CreateVpnConnection, mark: Mark) -> dict[str, Any]:
+def _connection_request(change: CreateVpnConnection, mark: CallTags) -> dict[str, Any]:
     """Give the parameters of CreateVpnConnection, without the keys of a plan that re-uses them.
 
     Both tunnels are always spelt out: one that is not gets EC2's weak defaults (domain.md 2.3).

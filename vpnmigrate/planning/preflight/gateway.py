@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vpnmigrate.model.decisions import Decisions, DirectConnect
+from vpnmigrate.model.decisions import Decisions, DirectConnectAssumption
 from vpnmigrate.model.ec2 import (
     DEFAULT_ASN,
     ConnectionRecord,
@@ -86,7 +86,7 @@ def vpc_is_ours(survey: Survey, _decisions: Decisions) -> Findings:
 
 
 def nobody_else_migrates(survey: Survey, _decisions: Decisions) -> Findings:
-    """Tell of a claim at planning already; ``apply`` refuses a stranger's."""
+    """Tell of a claim at planning already; ``missing_changes`` refuses a stranger's."""
     holder = survey.gateway.tags.get(Tag.CLAIM)
     if holder:
         yield Finding(
@@ -200,7 +200,7 @@ def direct_connect_is_readable(survey: Survey, decisions: Decisions) -> Findings
     for unread in survey.unread:
         if unread.what != "direct_connect":
             continue
-        if decisions.direct_connect is DirectConnect.ABSENT:
+        if decisions.direct_connect is DirectConnectAssumption.ABSENT:
             yield Finding(
                 "VPM-W301",
                 "direct-connect-vouched-for",

@@ -7,7 +7,7 @@ from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.plan import Finding
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.preflight.base import Findings, listed, network, on_premises
-from vpnmigrate.planning.windows import BY_DEFAULT, Short, stand, with_soak
+from vpnmigrate.planning.windows import BY_DEFAULT, WindowTooShort, window_state, with_soak
 
 GATEWAYS = "L-7029FAB6"
 
@@ -101,8 +101,8 @@ def the_window_is_long_enough(_survey: Survey, decisions: Decisions) -> Findings
     if window is None:
         return
     awaited = with_soak(BY_DEFAULT, decisions.waits)
-    match stand(window, awaited, decisions.waits.margin, window.start):
-        case Short(length, needs):
+    match window_state(window, awaited, decisions.waits.margin, window.start):
+        case WindowTooShort(length, needs):
             yield Finding(
                 "VPM-W901",
                 "window-too-short",

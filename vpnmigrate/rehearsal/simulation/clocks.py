@@ -156,7 +156,7 @@ LONG_NAP = timedelta(hours=1)
 day's pause still has the many looks in which its end, or its longest time, is noticed."""
 
 
-class DrowsyClock:
+class LateClock:
     """A world's clock for one process (``clock.Clock``), which every wait of its outlasts.
 
     A wait takes *late* longer than was asked for.  If then nothing new can have come into any

@@ -11,7 +11,7 @@ from vpnmigrate.model.ec2 import MigrationId, Tag
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, connection_role
 from vpnmigrate.sandbox.ec2.routes import Brought, propagated_routes
 from vpnmigrate.sandbox.ec2.tunnels import read_tunnel
-from vpnmigrate.sandbox.state import LIVING, Connection, RouteTable, State
+from vpnmigrate.sandbox.state import LIVING, Connection, RouteTable, WorldState
 from vpnmigrate.steps.s03_create_connections import wanted_prefixes
 
 CLAIMS = (TrafficVerified, StepSettled, Finished)
@@ -19,7 +19,7 @@ CLAIMS = (TrafficVerified, StepSettled, Finished)
 
 
 @dataclass(frozen=True)
-class Truth:
+class ActualState:
     """A world at one moment, as far as a migration has to do with it."""
 
     lives: Mapping[str, str]
@@ -43,13 +43,15 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Judge:
+class InvariantChecker:
     """Knows the plan and how the world was before."""
 
     plan: Plan
-    before: Truth
+    before: ActualState
 
-    def of_look(self, now: Truth, direction: Direction | None, *, announced: bool) -> Iterator[str]:
+    def check_observation(
+        self, now: ActualState, direction: Direction | None, *, announced: bool
+    ) -> Iterator[str]:
         """Say what is broken in the world *now*.
 
         *direction* is what the run is about, and *announced* whether it has said that traffic is
@@ -71,7 +73,7 @@ class Judge:
             if len(ids) > 1:
                 yield f"{len(ids)} resources are in the role {role}: {ids}"
 
-    def of_entry(self, entry: Entry, now: Truth, run: RunState) -> Iterator[str]:
+    def check_entry(self, entry: Entry, now: ActualState, run: RunState) -> Iterator[str]:
         """Say what the journal claims with *entry* and is not true."""
         match entry.record:
             case TrafficVerified():
@@ -85,19 +87,19 @@ class Judge:
         for what in untrue:
             yield f"{type(entry.record).__name__} of line {entry.seq}, but {what}"
 
-    def _joining(self, now: Truth, run: RunState) -> str:
+    def _joining(self, now: ActualState, run: RunState) -> str:
         if run.direction is Direction.BACK:
             return self.plan.old_gateway
         return next(iter(now.roles.get(GATEWAY_ROLE, ("",))))
 
-    def _flows(self, now: Truth, run: RunState) -> Iterator[str]:
+    def _flows(self, now: ActualState, run: RunState) -> Iterator[str]:
         joining = self._joining(now, run)
         if now.attached != {joining}:
             yield f"attached are {sorted(now.attached)}, not {joining}"
         if lost := self.before.paths - now.paths:
             yield f"no path for {sorted(lost)[:3]}"
 
-    def _settled(self, number: int, now: Truth, run: RunState) -> Iterator[str]:
+    def _settled(self, number: int, now: ActualState, run: RunState) -> Iterator[str]:
         joining = self._joining(now, run)
         match number:
             case 2:
@@ -120,7 +122,7 @@ class Judge:
             case _:
                 pass
 
-    def _successors(self, now: Truth) -> Iterator[str]:
+    def _successors(self, now: ActualState) -> Iterator[str]:
         for old in self.plan.before.living:
             new = next(iter(now.roles.get(connection_role(old.id), ("",))))
             if now.lives.get(new) != "available":
@@ -129,7 +131,7 @@ class Judge:
                 if (new, cidr) not in now.prefixes:
                     yield f"{cidr} is not on the successor of {old.id}"
 
-    def _routed(self, now: Truth, joining: str) -> Iterator[str]:
+    def _routed(self, now: ActualState, joining: str) -> Iterator[str]:
         old = self.plan.old_gateway
         for table, gateway in self.before.propagating:
             if gateway == old and (table, joining) not in now.propagating:
@@ -143,7 +145,7 @@ class Judge:
                 yield f"{table} is not the edge table of {joining}"
 
     def _arrived(
-        self, direction: Direction, now: Truth, run: RunState, lost: tuple[str, ...]
+        self, direction: Direction, now: ActualState, run: RunState, lost: tuple[str, ...]
     ) -> Iterator[str]:
         match direction:
             case Direction.FORWARD:
@@ -172,7 +174,7 @@ class Judge:
                         yield f"{old} is {now.lives[old]}"
 
 
-def _is_named(line: str, now: Truth, lost: tuple[str, ...]) -> bool:
+def _is_named(line: str, now: ActualState, lost: tuple[str, ...]) -> bool:
     """Return whether the run has said that it left what *line* of a configuration is about."""
     left = {role for role, ids in now.roles.items() for id_ in ids if any(id_ in w for w in lost)}
     return any(f"<{role}>" in line for role in left)
@@ -187,7 +189,7 @@ MALLORY = "mallory@elsewhere/0"
 _OVER = frozenset({"unborn", "gone", "deleted"})
 
 
-def truth_of(state: State, vpc: str, migration: MigrationId) -> Truth:
+def actual_state(state: WorldState, vpc: str, migration: MigrationId) -> ActualState:
     """Read *state* as it is now; *vpc* is the one that is migrated."""
     now, lives = state.now, _lives(state)
     up = frozenset([c.id for c in state.connections.values() if _is_up(state, c)])
@@ -195,7 +197,7 @@ def truth_of(state: State, vpc: str, migration: MigrationId) -> Truth:
     carrying = {str(state.connections[c].gateway) for c in up} & attached
     brought: Brought = {}
     tables = [t for t in state.tables.values() if t.vpc == vpc]
-    return Truth(
+    return ActualState(
         lives=lives,
         attached=attached,
         roles=_roles(state, lives, migration),
@@ -221,7 +223,7 @@ def truth_of(state: State, vpc: str, migration: MigrationId) -> Truth:
     )
 
 
-def _lives(state: State) -> dict[str, str]:
+def _lives(state: WorldState) -> dict[str, str]:
     lives: dict[str, str] = {}
     for things in (
         state.gateways,
@@ -237,13 +239,13 @@ def _lives(state: State) -> dict[str, str]:
     return {**lives, **dict.fromkeys(state.tables, "available")}
 
 
-def _is_up(state: State, connection: Connection) -> bool:
+def _is_up(state: WorldState, connection: Connection) -> bool:
     numbers = range(len(connection.tunnels))
     return any(read_tunnel(state, connection, number).up for number in numbers)
 
 
 def _roles(
-    state: State, lives: Mapping[str, str], migration: MigrationId
+    state: WorldState, lives: Mapping[str, str], migration: MigrationId
 ) -> Mapping[str, tuple[str, ...]]:
     roles: dict[str, tuple[str, ...]] = {}
     # Tags may be put on and taken off by others; those of the create call tell who made a thing.
@@ -256,14 +258,14 @@ def _roles(
 
 
 def _paths(
-    state: State, table: RouteTable, carrying: set[str], brought: Brought
+    state: WorldState, table: RouteTable, carrying: set[str], brought: Brought
 ) -> list[tuple[str, str]]:
     written = [route for route in table.routes if route.target in carrying]
     brings = [r for r in propagated_routes(state, table, brought) if r.state == "active"]
     return [(table.id, route.destination) for route in (*written, *brings)]
 
 
-def configuration(truth: Truth) -> frozenset[str]:
+def configuration(truth: ActualState) -> frozenset[str]:
     """Say what is configured, with roles for the ids of what the migration made.
 
     Two worlds of one topology are configured alike if and only if this is equal.

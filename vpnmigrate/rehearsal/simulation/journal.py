@@ -11,25 +11,27 @@ from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.journal.run_clock import run_clock, stamped
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import MigrationId
-from vpnmigrate.rehearsal.simulation.schedule import Fate
+from vpnmigrate.rehearsal.simulation.schedule import FaultInjector
 from vpnmigrate.sandbox.faults import Killed
 
 
-class Paper:
+class MemoryDisk:
     """What is on the disk: it outlives the processes."""
 
     def __init__(self) -> None:
         self.text = bytearray()
 
 
-class PaperJournal:
+class MemoryDiskJournal:
     """The journal of one process (``ports.Journal``); *fate* may end the process while it writes.
 
     A last line that was never finished is dropped when the journal is opened, as ``FileJournal``
     puts it aside.
     """
 
-    def __init__(self, paper: Paper, migration: MigrationId, clock: Clock, fate: Fate) -> None:
+    def __init__(
+        self, paper: MemoryDisk, migration: MigrationId, clock: Clock, fate: FaultInjector
+    ) -> None:
         contents = read_chain(bytes(paper.text), migration)
         del paper.text[contents.sound :]
         self._paper = paper

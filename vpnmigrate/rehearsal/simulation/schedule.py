@@ -10,15 +10,15 @@ from typing import Literal
 
 from msgspec import Struct
 
-from vpnmigrate.journal.records import Answered, Intended, Record, Verb
+from vpnmigrate.journal.records import Answered, Intended, OrderVerb, Record
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.rehearsal.simulation.clocks import Clocks
 from vpnmigrate.rehearsal.simulation.tagger import Tagging
-from vpnmigrate.rehearsal.simulation.topology import Dice
-from vpnmigrate.sandbox.faults import Fault, Faults, Killed, Kind
+from vpnmigrate.rehearsal.simulation.topology import SeededRandom
+from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 
-class Moment(StrEnum):
+class KillPoint(StrEnum):
     """An instant of one deed: a change that is intended, sent, answered and written down."""
 
     TORN_INTENT = "in the middle of writing its intent"
@@ -32,10 +32,10 @@ class Kill(Struct, frozen=True):
     """Where a process dies: at a *moment* of the deed of that number, over all processes."""
 
     deed: int
-    moment: Moment
+    moment: KillPoint
 
 
-class Course(StrEnum):
+class TrialRoute(StrEnum):
     """Which way a trial goes."""
 
     FORWARD = "forward"
@@ -49,7 +49,7 @@ class Course(StrEnum):
 
 
 @dataclass(frozen=True)
-class Mishaps:
+class CallFaults:
     """Calls that go astray, drawn from a seed.  The chances are of a call, between 0 and 1."""
 
     seed: int = 0
@@ -73,11 +73,11 @@ class Mishaps:
 
 
 @dataclass(frozen=True)
-class Order:
+class ScheduledOrder:
     """What another terminal says once so many deeds were sent, over all processes."""
 
     deed: int
-    verb: Literal[Verb.PAUSE, Verb.ABORT]
+    verb: Literal[OrderVerb.PAUSE, OrderVerb.ABORT]
     rest: timedelta = timedelta(0)
     """How long after a pause it says to continue."""
 
@@ -86,17 +86,17 @@ class Order:
 class Schedule:
     """All that goes wrong in one trial."""
 
-    course: Course = Course.FORWARD
+    course: TrialRoute = TrialRoute.FORWARD
     kills: tuple[Kill, ...] = ()
     """In the order in which they strike."""
-    mishaps: Mishaps = Mishaps()
+    mishaps: CallFaults = CallFaults()
     restart: timedelta = timedelta(seconds=1)
     """From a death until the next process starts."""
     late: timedelta = timedelta(0)
     """How much longer than it asked for every wait of a process takes: see ``drowsy``."""
     memory_lost: bool = False
     """Whether the first death takes the journal with it, so that the next process is blind."""
-    orders: tuple[Order, ...] = ()
+    orders: tuple[ScheduledOrder, ...] = ()
     clocks: Clocks = field(default_factory=Clocks)
     taggings: tuple[Tagging, ...] = ()
 
@@ -109,7 +109,7 @@ class Schedule:
 
 
 READS = ("Describe", "Get")
-_BEFORE = (Kind.THROTTLE, Kind.SERVER_ERROR, Kind.UNREACHABLE)
+_BEFORE = (FaultKind.THROTTLE, FaultKind.SERVER_ERROR, FaultKind.UNREACHABLE)
 _PASSING = (
     ("InvalidParameterValue", "There is a conflicting pending workflow for it"),
     ("IncorrectState", "The resource is being modified"),
@@ -126,12 +126,12 @@ _IN_AN_OUTAGE = frozenset({"ReplaceRoute", "AssociateRouteTable", "DisassociateR
 """Calls that no run makes while traffic flows, and so before any other."""
 _SLOWNESS = tuple(timedelta(seconds=s) for s in (3, 10, 25))
 """Below every limit of a call: what takes longer is an answer that got lost."""
-_AFTER = (Kind.LOST_ANSWER, Kind.SERVER_ERROR_AFTER, Kind.TRUNCATED)
-_UNREAD_BEFORE = (*_BEFORE, Kind.FOREIGN)
-_UNREAD_AFTER = (Kind.TRUNCATED, Kind.LOST_ANSWER)
+_AFTER = (FaultKind.LOST_ANSWER, FaultKind.SERVER_ERROR_AFTER, FaultKind.TRUNCATED)
+_UNREAD_BEFORE = (*_BEFORE, FaultKind.FOREIGN)
+_UNREAD_AFTER = (FaultKind.TRUNCATED, FaultKind.LOST_ANSWER)
 
 
-class Fate:
+class FaultInjector:
     """Carries a schedule out: the fault source of a trial's clients, and the reaper.
 
     One fate serves all processes of a trial; deeds are counted through.
@@ -145,8 +145,8 @@ class Fate:
         """How many calls went astray so far."""
         self._kills = list(schedule.kills)
         self._mishaps = schedule.mishaps
-        self._dice = Dice(f"mishaps/{schedule.mishaps.seed}")
-        self._slow_dice = Dice(f"slow/{schedule.mishaps.seed}")
+        self._dice = SeededRandom(f"mishaps/{schedule.mishaps.seed}")
+        self._slow_dice = SeededRandom(f"slow/{schedule.mishaps.seed}")
         self._world = world
         self._row: dict[str, int] = {}
         self._sending = False
@@ -163,7 +163,7 @@ class Fate:
         """Tell whether the process dies while it writes *records*, half of which reach the disk."""
         deeds = [r for r in records if isinstance(r, Intended) and hasattr(r.change, "call")]
         numbers = range(self.deeds + 1, self.deeds + len(deeds) + 1)
-        return any(self._due(Kill(number, Moment.TORN_INTENT)) for number in numbers)
+        return any(self._due(Kill(number, KillPoint.TORN_INTENT)) for number in numbers)
 
     def answers(self, records: Sequence[Record]) -> bool:
         """Tell the same of the line that says what became of a deed; dies before it, if it is due.
@@ -174,8 +174,8 @@ class Fate:
         if not (self._sending and any(isinstance(r, Answered) for r in records)):
             return False
         self._sending = False
-        self._die(Moment.BEFORE_LINE)
-        return self._due(Kill(self.deeds, Moment.TORN_LINE))
+        self._die(KillPoint.BEFORE_LINE)
+        return self._due(Kill(self.deeds, KillPoint.TORN_LINE))
 
     def sends(self) -> None:
         """Be told that a change is about to be sent.
@@ -184,7 +184,7 @@ class Fate:
             Killed: It was not.
         """
         self.deeds += 1
-        self._die(Moment.BEFORE_SENDING)
+        self._die(KillPoint.BEFORE_SENDING)
         self._sending = True
 
     def sent(self) -> None:
@@ -193,19 +193,19 @@ class Fate:
         Raises:
             Killed: Nobody heard the answer.
         """
-        self._die(Moment.BEFORE_ANSWER)
+        self._die(KillPoint.BEFORE_ANSWER)
 
-    def says(self) -> Iterator[Literal[Verb.PAUSE, Verb.CONTINUE, Verb.ABORT]]:
+    def says(self) -> Iterator[Literal[OrderVerb.PAUSE, OrderVerb.CONTINUE, OrderVerb.ABORT]]:
         """Give what another terminal has said by now, each once."""
         now = self._world.now()
         while self._orders and self._orders[0].deed <= self.deeds:
             order = self._orders.pop(0)
             yield order.verb
-            if order.verb is Verb.PAUSE:
+            if order.verb is OrderVerb.PAUSE:
                 self.lifts = now + order.rest
         if self.lifts is not None and self.lifts <= now:
             self.lifts = None
-            yield Verb.CONTINUE
+            yield OrderVerb.CONTINUE
 
     def before(self, service: str, action: str, nth: int) -> None:
         """Let a call go astray before its effect, as ``faults.FaultSource`` says."""
@@ -217,7 +217,7 @@ class Fate:
             Faults([Fault(_named(service, action), kind, nth)]).before(service, action, nth)
         if not reads and self._astray(f"{action}, passing", self._mishaps.passing):
             code, message = self._dice.one(_UNKNOWN if action in _IN_AN_OUTAGE else _PASSING)
-            fault = Fault(_named(service, action), Kind.REFUSED, nth, 1, code, message)
+            fault = Fault(_named(service, action), FaultKind.REFUSED, nth, 1, code, message)
             Faults([fault]).before(service, action, nth)
 
     def after(self, service: str, action: str, nth: int) -> None:
@@ -228,7 +228,7 @@ class Fate:
                 kind = self._dice.one(_UNREAD_AFTER)
                 Faults([Fault(_named(service, action), kind, nth)]).after(service, action, nth)
             return
-        self._die(Moment.BEFORE_ANSWER)
+        self._die(KillPoint.BEFORE_ANSWER)
         creates = action.startswith("Create") and action != "CreateTags"
         chance = self._mishaps.lost_creates if creates else self._mishaps.lost
         if self._astray(action, chance):
@@ -250,7 +250,7 @@ class Fate:
         self.strikes += strikes
         return strikes
 
-    def _die(self, moment: Moment) -> None:
+    def _die(self, moment: KillPoint) -> None:
         if self._due(Kill(self.deeds, moment)):
             self._sending = False
             raise Killed(str(moment))

@@ -11,18 +11,30 @@ from functools import lru_cache
 from msgspec import structs
 
 from vpnmigrate.errors import PreflightError
-from vpnmigrate.journal.records import Verb
+from vpnmigrate.journal.records import OrderVerb
 from vpnmigrate.model.ec2 import ConnectionRecord
 from vpnmigrate.rehearsal.simulation.clocks import Clocks, Jump, Move
-from vpnmigrate.rehearsal.simulation.schedule import Course, Kill, Mishaps, Moment, Order, Schedule
+from vpnmigrate.rehearsal.simulation.schedule import (
+    CallFaults,
+    Kill,
+    KillPoint,
+    Schedule,
+    ScheduledOrder,
+    TrialRoute,
+)
 from vpnmigrate.rehearsal.simulation.tagger import drawn_taggings
-from vpnmigrate.rehearsal.simulation.topology import STOPS_PLANNING, Dice, Topology, topology
+from vpnmigrate.rehearsal.simulation.topology import (
+    STOPS_PLANNING,
+    SeededRandom,
+    Topology,
+    topology,
+)
 from vpnmigrate.rehearsal.simulation.trial import (
-    Setting,
     TrialResult,
+    TrialSetting,
+    run_trial,
     setting_of,
-    try_out,
-    wrong_with,
+    trial_problems,
 )
 
 TRIES = 4
@@ -33,7 +45,7 @@ LEAST_LAG = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
-class Failure:
+class TrialFailure:
     """A trial that did not end as it must, with what it takes to see it again."""
 
     seed: int
@@ -54,7 +66,7 @@ class _Refusal:
 
 
 @dataclass
-class Tally:
+class SearchStats:
     """What a search has done so far."""
 
     worlds: int = 0
@@ -64,7 +76,7 @@ class Tally:
     """Calls that went astray."""
     deeds: int = 0
     looks: int = 0
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[TrialFailure] = field(default_factory=list)
 
     def count(self, outcome: TrialResult) -> None:
         """Add one trial."""
@@ -74,56 +86,58 @@ class Tally:
         self.deeds += outcome.deeds
         self.looks += outcome.looks
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: SearchStats) -> None:
         """Add what another search has done."""
-        for each in fields(Tally):
+        for each in fields(SearchStats):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 def schedule_of(seed: int) -> Schedule:
     """Draw what goes wrong in the trial of *seed*."""
-    dice = Dice(f"schedule/{seed}")
-    course = dice.one(tuple(Course))
-    killed = course is Course.TURNED or dice.chance(0.8)
-    moments = tuple(Moment)
+    dice = SeededRandom(f"schedule/{seed}")
+    course = dice.one(tuple(TrialRoute))
+    killed = course is TrialRoute.TURNED or dice.chance(0.8)
+    moments = tuple(KillPoint)
     deeds = sorted(dice.number(1, 30) for _ in range(dice.number(1, 3) if killed else 0))
     rough = dice.chance(0.6)
     return Schedule(
         course,
         kills=tuple(Kill(deed, dice.one(moments)) for deed in deeds),
-        mishaps=Mishaps(
+        mishaps=CallFaults(
             seed,
             lost_creates=dice.one((0.0, 0.3, 0.6)) if rough else 0.0,
             lost=dice.one((0.0, 0.1, 0.3)) if rough else 0.0,
             refused=dice.one((0.0, 0.1, 0.3)) if rough else 0.0,
             unread=dice.one((0.0, 0.0, 0.0, 0.05)) if rough else 0.0,
-            passing=Dice(f"passing/{seed}").one((0.0, 0.1, 0.4)) if rough else 0.0,
-            slow=Dice(f"slowness/{seed}").one((0.0, 0.0, 0.0, 0.03)),
+            passing=SeededRandom(f"passing/{seed}").one((0.0, 0.1, 0.4)) if rough else 0.0,
+            slow=SeededRandom(f"slowness/{seed}").one((0.0, 0.0, 0.0, 0.03)),
         ),
         restart=timedelta(seconds=dice.one((0, 1, 1, 30, 119, 600))),
         late=_lateness(dice),
-        memory_lost=course in (Course.FORWARD, Course.TURNED) and dice.chance(0.15),
+        memory_lost=course in (TrialRoute.FORWARD, TrialRoute.TURNED) and dice.chance(0.15),
         orders=_orders(dice, course),
-        clocks=_clocks(Dice(f"clocks/{seed}")),
+        clocks=_clocks(SeededRandom(f"clocks/{seed}")),
         taggings=drawn_taggings(seed),
     )
 
 
-def _orders(dice: Dice, course: Course) -> tuple[Order, ...]:
+def _orders(dice: SeededRandom, course: TrialRoute) -> tuple[ScheduledOrder, ...]:
     """Draw what another terminal says; nobody aborts what is to be finished in any case."""
     if not dice.chance(0.3):
         return ()
     deed = dice.number(0, 25)
-    if course in (Course.FORWARD, Course.TURNED) and dice.chance(0.5):
-        return (Order(deed, Verb.ABORT),)
-    return (Order(deed, Verb.PAUSE, timedelta(seconds=dice.one((20, 1200, 26 * 3600)))),)
+    if course in (TrialRoute.FORWARD, TrialRoute.TURNED) and dice.chance(0.5):
+        return (ScheduledOrder(deed, OrderVerb.ABORT),)
+    return (
+        ScheduledOrder(deed, OrderVerb.PAUSE, timedelta(seconds=dice.one((20, 1200, 26 * 3600)))),
+    )
 
 
 _SET_BY = (5, 90, 3600, 30 * 86_400)
 """Seconds that a clock is set by, either way: by NTP, a wrong time zone, a restored machine."""
 
 
-def _clocks(dice: Dice) -> Clocks:
+def _clocks(dice: SeededRandom) -> Clocks:
     """Draw whose clock is set, when, and on which host the next process runs."""
     if dice.chance(0.5):
         return Clocks()
@@ -134,11 +148,11 @@ def _clocks(dice: Dice) -> Clocks:
     )
 
 
-def _set_by(dice: Dice) -> timedelta:
+def _set_by(dice: SeededRandom) -> timedelta:
     return timedelta(seconds=dice.one((1, -1)) * dice.one(_SET_BY))
 
 
-def _lateness(dice: Dice) -> timedelta:
+def _lateness(dice: SeededRandom) -> timedelta:
     """Draw how late a process wakes up; one that never is takes ten times the looks."""
     return timedelta(seconds=0 if dice.chance(0.04) else dice.one((14, 19, 24)))
 
@@ -148,19 +162,19 @@ def topology_of(seed: int) -> Topology:
     return topology(seed // TRIES)
 
 
-def try_seed(seed: int, tally: Tally) -> None:
+def run_seed(seed: int, tally: SearchStats) -> None:
     """Try the world and the schedule of *seed*."""
     tally.worlds += seed % TRIES == 0
     why = _tried(_planned(seed // TRIES), schedule_of(seed), tally)
     if why:
-        tally.failures.append(Failure(seed, schedule_of(seed), why))
+        tally.failures.append(TrialFailure(seed, schedule_of(seed), why))
 
 
-def try_lost_answers(seed: int, tally: Tally) -> None:
+def try_lost_answers(seed: int, tally: SearchStats) -> None:
     """Lose most answers to creates in the world of *seed*, and let its tag search lag."""
     world = laggard(seed)
     if not world.stops:
-        try_one(world, lost_answers(seed), tally)
+        run_schedule(world, lost_answers(seed), tally)
 
 
 def laggard(seed: int) -> Topology:
@@ -172,62 +186,66 @@ def laggard(seed: int) -> Topology:
 
 def lost_answers(seed: int) -> Schedule:
     """Lose most answers to creates; everybody may be late."""
-    return Schedule(mishaps=Mishaps(seed, lost_creates=0.8), late=_lateness(Dice(f"late/{seed}")))
+    return Schedule(
+        mishaps=CallFaults(seed, lost_creates=0.8), late=_lateness(SeededRandom(f"late/{seed}"))
+    )
 
 
-def try_one(world: Topology, schedule: Schedule, tally: Tally) -> None:
+def run_schedule(world: Topology, schedule: Schedule, tally: SearchStats) -> None:
     """Try one schedule in a drawn world, whose temper may forbid the migration by design."""
     tally.worlds += 1
     why = _tried(_plan(world), schedule, tally)
     if why:
-        tally.failures.append(Failure(world.seed, schedule, why))
+        tally.failures.append(TrialFailure(world.seed, schedule, why))
 
 
 @lru_cache(maxsize=1)
-def _planned(number: int) -> Setting | _Refusal:
+def _planned(number: int) -> TrialSetting | _Refusal:
     """Plan the world of that *number* once for all seeds that share it."""
     return _plan(topology(number))
 
 
-def _plan(world: Topology) -> Setting | _Refusal:
+def _plan(world: Topology) -> TrialSetting | _Refusal:
     try:
         return setting_of(world)
     except PreflightError as refusal:
         return _Refusal(world, refusal.message)
 
 
-def _tried(planned: Setting | _Refusal, schedule: Schedule, tally: Tally) -> tuple[str, ...]:
+def _tried(
+    planned: TrialSetting | _Refusal, schedule: Schedule, tally: SearchStats
+) -> tuple[str, ...]:
     """Try *schedule*, if there is a plan; say what is wrong with what came of it."""
     if isinstance(planned, _Refusal):
         tally.trials += 1
         due = planned.topology.stops == STOPS_PLANNING
         return () if due else (f"planning refuses: {planned.why}",)
     outcome = _gone_through(planned, schedule, tally)
-    return wrong_with(outcome, planned.topology)
+    return trial_problems(outcome, planned.topology)
 
 
-def _gone_through(setting: Setting, schedule: Schedule, tally: Tally) -> TrialResult:
+def _gone_through(setting: TrialSetting, schedule: Schedule, tally: SearchStats) -> TrialResult:
     """Go through one trial and count it.
 
     Its parts hold each other, and die together: while they are young they are cheap to collect.
     """
-    outcome = try_out(setting, schedule)
+    outcome = run_trial(setting, schedule)
     tally.count(outcome)
     gc.collect(0)
     return outcome
 
 
-def enumerate_kills(seed: int, tally: Tally, *, pairs: bool = False) -> None:
+def enumerate_kills(seed: int, tally: SearchStats, *, pairs: bool = False) -> None:
     """Try every kill point of the world of *seed*, or every pair; a world that stops has none."""
     world = topology(seed)
     if world.stops:
         return
     tally.worlds += 1
-    points = KillPoints(setting_of(world), _lateness(Dice(f"late/{seed}")))
+    points = KillPointSearch(setting_of(world), _lateness(SeededRandom(f"late/{seed}")))
     for schedule in points.twice() if pairs else points.once():
         outcome = _gone_through(points.setting, schedule, tally)
         if why := points.wrong(schedule, outcome):
-            tally.failures.append(Failure(seed, schedule, why))
+            tally.failures.append(TrialFailure(seed, schedule, why))
 
 
 SMALL = 25
@@ -236,30 +254,30 @@ SMALL = 25
 SAMPLED_PAIRS = 200
 """Of each course."""
 
-_THERE_AND_ON = (Course.RETURN, Course.RETIRE)
+_THERE_AND_ON = (TrialRoute.RETURN, TrialRoute.RETIRE)
 """Two journeys: apply to its end, and then another."""
 
 
-class KillPoints:
+class KillPointSearch:
     """Every schedule with one kill, or with two, and the end that each must come to.
 
     All their processes are *late* alike.
     """
 
-    def __init__(self, setting: Setting, late: timedelta = timedelta(0)) -> None:
+    def __init__(self, setting: TrialSetting, late: timedelta = timedelta(0)) -> None:
         self.setting = setting
         self._late = late
         self._ends = {
-            course: try_out(setting, Schedule(course, late=late))
-            for course in (Course.FORWARD, *_THERE_AND_ON)
+            course: run_trial(setting, Schedule(course, late=late))
+            for course in (TrialRoute.FORWARD, *_THERE_AND_ON)
         }
-        self.forward = self._ends[Course.FORWARD].deeds
+        self.forward = self._ends[TrialRoute.FORWARD].deeds
         """How many deeds an undisturbed apply takes."""
-        self._alone: dict[tuple[Course, Kill], TrialResult] = {}
+        self._alone: dict[tuple[TrialRoute, Kill], TrialResult] = {}
 
     def once(self) -> Iterator[Schedule]:
         """Give every schedule with one kill: in apply, rollback and finalize."""
-        for course in Course:
+        for course in TrialRoute:
             for kill in self._after(course) or self._apply():
                 yield Schedule(course, (kill,), late=self._late)
 
@@ -269,7 +287,7 @@ class KillPoints:
         The first strikes in any journey; the second wherever a run goes on that the first has
         struck: in the same journey, on the way back from there, or in what follows an apply.
         """
-        for course in Course:
+        for course in TrialRoute:
             firsts = self._apply() + self._after(course)
             few = self.forward <= SMALL
             for pair in self._all(course, firsts) if few else self._drawn(course, firsts):
@@ -277,9 +295,9 @@ class KillPoints:
 
     def wrong(self, schedule: Schedule, outcome: TrialResult) -> tuple[str, ...]:
         """Say how *outcome* differs from what an undisturbed trial comes to."""
-        course = Course.RETURN if schedule.course is Course.TURNED else schedule.course
+        course = TrialRoute.RETURN if schedule.course is TrialRoute.TURNED else schedule.course
         wanted = self._ends[course]
-        told = [*wrong_with(outcome, self.setting.topology)]
+        told = [*trial_problems(outcome, self.setting.topology)]
         # An engineer who is asked on the way back enables every old tunnel.  Whether they come to
         # it hangs on where it begins, and on whether traffic flows before they have reacted.
         either = {f"{c.id} is up" for c in self.setting.plan.before.living if not _was_up(c)}
@@ -293,41 +311,41 @@ class KillPoints:
     def _apply(self) -> list[Kill]:
         return _kills(1, self.forward)
 
-    def _after(self, course: Course) -> list[Kill]:
+    def _after(self, course: TrialRoute) -> list[Kill]:
         return _kills(self.forward + 1, self._ends[course].deeds) if course in _THERE_AND_ON else []
 
-    def _seconds(self, course: Course, first: Kill) -> Sequence[Kill]:
+    def _seconds(self, course: TrialRoute, first: Kill) -> Sequence[Kill]:
         """Give where a run can die again that *first* has struck; what it repeats counts anew.
 
         Two kills in apply are those of an apply alone, whatever follows.
         """
         struck = self._with(course, first)
         if course in _THERE_AND_ON and first.deed <= self.forward:
-            return _kills(self._with(Course.FORWARD, first).deeds + 1, struck.deeds)
+            return _kills(self._with(TrialRoute.FORWARD, first).deeds + 1, struck.deeds)
         return _kills(struck.died_at[0] + 1, struck.deeds)
 
-    def _all(self, course: Course, firsts: Sequence[Kill]) -> Iterator[tuple[Kill, Kill]]:
+    def _all(self, course: TrialRoute, firsts: Sequence[Kill]) -> Iterator[tuple[Kill, Kill]]:
         for first in firsts:
             for second in self._seconds(course, first):
                 yield first, second
 
-    def _drawn(self, course: Course, firsts: Sequence[Kill]) -> Iterator[tuple[Kill, Kill]]:
-        dice = Dice(f"pairs/{self.setting.topology.seed}/{course}")
+    def _drawn(self, course: TrialRoute, firsts: Sequence[Kill]) -> Iterator[tuple[Kill, Kill]]:
+        dice = SeededRandom(f"pairs/{self.setting.topology.seed}/{course}")
         for _ in range(SAMPLED_PAIRS):
             first = dice.one(firsts)
             if seconds := self._seconds(course, first):
                 yield first, dice.one(seconds)
 
-    def _with(self, course: Course, kill: Kill) -> TrialResult:
+    def _with(self, course: TrialRoute, kill: Kill) -> TrialResult:
         """Try *kill* alone."""
         if (course, kill) not in self._alone:
             schedule = Schedule(course, (kill,), late=self._late)
-            self._alone[course, kill] = try_out(self.setting, schedule)
+            self._alone[course, kill] = run_trial(self.setting, schedule)
         return self._alone[course, kill]
 
 
 def _kills(begin: int, end: int) -> list[Kill]:
-    return [Kill(deed, moment) for deed in range(begin, end + 1) for moment in Moment]
+    return [Kill(deed, moment) for deed in range(begin, end + 1) for moment in KillPoint]
 
 
 def _was_up(connection: ConnectionRecord) -> bool:

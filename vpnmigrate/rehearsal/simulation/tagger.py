@@ -13,7 +13,7 @@ from vpnmigrate.model.ec2 import MigrationId, Role, Tag
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.planning.ownership import roles_of
 from vpnmigrate.rehearsal.simulation.invariants import HINTS, MALLORY
-from vpnmigrate.rehearsal.simulation.topology import OLD, Dice
+from vpnmigrate.rehearsal.simulation.topology import OLD, SeededRandom
 from vpnmigrate.sandbox.scenarios.scenario import Scenario
 from vpnmigrate.sandbox.world import World
 
@@ -140,7 +140,7 @@ def tagged(scenario: Scenario, migration: MigrationId, roles: Sequence[Role]) ->
 
 def drawn_taggings(seed: int) -> tuple[Tagging, ...]:
     """Draw what a tagger does in the trial of *seed*; mostly nothing."""
-    dice = Dice(f"tagger/{seed}")
+    dice = SeededRandom(f"tagger/{seed}")
     if not dice.chance(0.35):
         return ()
     tricks = (Trick.PUT, Trick.PUT, Trick.TAKE, Trick.COPY, Trick.COPY, Trick.CLAIM, Trick.UNCLAIM)

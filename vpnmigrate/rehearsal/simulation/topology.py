@@ -67,7 +67,7 @@ class Topology:
         )
 
 
-class Dice:
+class SeededRandom:
     """Draws from a seed."""
 
     def __init__(self, seed: object) -> None:
@@ -95,7 +95,7 @@ class Dice:
 
 def topology(seed: int) -> Topology:
     """Draw the world of *seed*."""
-    dice = Dice(f"world/{seed}")
+    dice = SeededRandom(f"world/{seed}")
     devices = tuple(_device(dice, n) for n in range(dice.size((1, 1, 1, 2, 2, 3), 10)))
     connections = tuple(_connection(dice, n, device) for n, device in enumerate(devices))
     tables, subnets = _tables(dice)
@@ -142,7 +142,7 @@ def topology(seed: int) -> Topology:
     )
 
 
-def _device(dice: Dice, number: int) -> CustomerGatewayRecord:
+def _device(dice: SeededRandom, number: int) -> CustomerGatewayRecord:
     return CustomerGatewayRecord(
         CustomerGatewayId(f"cgw-0a{number:02d}"),
         "available",
@@ -151,7 +151,7 @@ def _device(dice: Dice, number: int) -> CustomerGatewayRecord:
     )
 
 
-def _connection(dice: Dice, number: int, device: CustomerGatewayRecord) -> ConnectionRecord:
+def _connection(dice: SeededRandom, number: int, device: CustomerGatewayRecord) -> ConnectionRecord:
     static = dice.chance(0.4)
     up = dice.one((2, 2, 2, 1, 0 if number else 2))
     outside = (f"192.0.2.{2 * number + 1}", f"192.0.2.{2 * number + 2}")
@@ -176,7 +176,7 @@ def _connection(dice: Dice, number: int, device: CustomerGatewayRecord) -> Conne
 
 
 def _others(
-    dice: Dice, devices: Sequence[CustomerGatewayRecord]
+    dice: SeededRandom, devices: Sequence[CustomerGatewayRecord]
 ) -> tuple[tuple[GatewayRecord, ...], tuple[ConnectionRecord, ...]]:
     """Draw a gateway of somebody else's, which may serve one of our devices, too."""
     if dice.chance(0.7):
@@ -198,7 +198,7 @@ def _others(
     return (gateway,), ((shared,) if dice.chance(0.5) else ())
 
 
-def _tables(dice: Dice) -> tuple[tuple[RouteTableRecord, ...], tuple[SubnetRecord, ...]]:
+def _tables(dice: SeededRandom) -> tuple[tuple[RouteTableRecord, ...], tuple[SubnetRecord, ...]]:
     number = dice.size((0, 1, 1, 2, 2, 3, 4, 6), 60)
     tables: list[RouteTableRecord] = []
     subnets: list[SubnetRecord] = []
@@ -235,13 +235,13 @@ _TO_OTHERS = (
 )
 
 
-def _routes(dice: Dice) -> list[RouteRecord]:
+def _routes(dice: SeededRandom) -> list[RouteRecord]:
     routes = {to: OLD for to in _TO_US if dice.chance(0.15)}
     others = {to: target for to, target in _TO_OTHERS if to not in routes and dice.chance(0.15)}
     return [RouteRecord(to, target) for to, target in (*routes.items(), *others.items())]
 
 
-def _behaviour(dice: Dice) -> Behaviour:
+def _behaviour(dice: SeededRandom) -> Behaviour:
     slow = dice.one((1, 1, 1, 1, 1, 1, 2, 2, 8))
     late = dice.one((0, 0, 15))
     return Behaviour(
@@ -282,7 +282,7 @@ def _behaviour(dice: Dice) -> Behaviour:
 
 def _refusing(behaviour: Behaviour, seed: int) -> Behaviour:
     """Draw what refuses for a while, apart from the rest: so the worlds of known seeds stay."""
-    dice = Dice(f"refusals/{seed}")
+    dice = SeededRandom(f"refusals/{seed}")
     return replace(
         behaviour,
         workflow_ends_after=timedelta(seconds=dice.one((0, 0, 0, 2, 10, 45))),
@@ -294,7 +294,7 @@ def _refusing(behaviour: Behaviour, seed: int) -> Behaviour:
     )
 
 
-def _decisions(dice: Dice) -> Decisions:
+def _decisions(dice: SeededRandom) -> Decisions:
     inside = InsideMode.KEEP if dice.chance(0.2) else InsideMode.AMAZON
     # Planning refuses to have one address on two tunnels.
     leave = dice.chance(0.3) and inside is InsideMode.AMAZON

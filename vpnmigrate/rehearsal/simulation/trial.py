@@ -10,24 +10,24 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.engine.cutover import Papers
-from vpnmigrate.engine.observe import Claimant
-from vpnmigrate.engine.ports import Identity, NoInterruption, NoPaths
-from vpnmigrate.engine.runner import Runner, Surroundings
+from vpnmigrate.engine.cutover import GateInputs
+from vpnmigrate.engine.observe import ClaimHolder
+from vpnmigrate.engine.ports import Identity, NoNetworkPaths, NoStopRequest
+from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.errors import (
     AwsUnreadableError,
-    BackedOutError,
     ClaimedError,
+    ExternalChangeError,
     HeldError,
-    OtherHandError,
+    RolledBackError,
     StepError,
     VpnMigrateError,
 )
-from vpnmigrate.journal import RunState, Wish
-from vpnmigrate.journal.orders import traffic_hangs
+from vpnmigrate.journal import Hold, RunState
+from vpnmigrate.journal.orders import pause_extends_outage
 from vpnmigrate.journal.records import Entry, Opened
 from vpnmigrate.model.changes import AwsChange
-from vpnmigrate.model.changes.base import Mark, Outcome
+from vpnmigrate.model.changes.base import CallTags, TrialOutcome
 from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.gates import Force, Gate
@@ -36,17 +36,23 @@ from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.planner import plan_from
-from vpnmigrate.rehearsal.simulation.clocks import DrowsyClock, Hosts, TimeJudge
-from vpnmigrate.rehearsal.simulation.invariants import CLAIMS, Judge, Truth, configuration, truth_of
-from vpnmigrate.rehearsal.simulation.journal import Paper, PaperJournal
-from vpnmigrate.rehearsal.simulation.schedule import Course, Fate, Schedule
+from vpnmigrate.rehearsal.simulation.clocks import Hosts, LateClock, TimeJudge
+from vpnmigrate.rehearsal.simulation.invariants import (
+    CLAIMS,
+    ActualState,
+    InvariantChecker,
+    actual_state,
+    configuration,
+)
+from vpnmigrate.rehearsal.simulation.journal import MemoryDisk, MemoryDiskJournal
+from vpnmigrate.rehearsal.simulation.schedule import FaultInjector, Schedule, TrialRoute
 from vpnmigrate.rehearsal.simulation.tagger import Tagger
 from vpnmigrate.rehearsal.simulation.topology import OLD, STOPS_IN_STEP_3, STOPS_PLANNING, Topology
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.faults import Killed
-from vpnmigrate.sandbox.scenarios.load import world_of
+from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.scenario import scenario_from_survey
 from vpnmigrate.sandbox.world import World
 
@@ -95,7 +101,7 @@ class TrialResult:
 
 
 @dataclass(frozen=True)
-class Setting:
+class TrialSetting:
     """A topology with the plan that was made of it, for any number of trials."""
 
     topology: Topology
@@ -103,7 +109,7 @@ class Setting:
 
     def world(self) -> World:
         """Make the world afresh."""
-        return world_of(
+        return load_world(
             self.topology.scenario,
             VirtualClock(self.plan.before.taken),
             self.topology.behaviour,
@@ -111,14 +117,14 @@ class Setting:
         )
 
 
-def setting_of(topology: Topology) -> Setting:
+def setting_of(topology: Topology) -> TrialSetting:
     """Plan the migration of *topology*.
 
     Raises:
         PreflightError: Planning refuses it.
     """
     clock = VirtualClock(START)
-    world = world_of(topology.scenario, clock, topology.behaviour, seed=topology.seed)
+    world = load_world(topology.scenario, clock, topology.behaviour, seed=topology.seed)
     before = _account(world, None, clock).survey(OLD)
     plan = plan_from(
         before,
@@ -128,7 +134,7 @@ def setting_of(topology: Topology) -> Setting:
         made=START,
         tool="simulation",
     )
-    return Setting(topology, plan)
+    return TrialSetting(topology, plan)
 
 
 def setting_of_plan(
@@ -137,19 +143,19 @@ def setting_of_plan(
     *,
     seed: int = 0,
     reaction: timedelta = REACTION,
-) -> Setting:
+) -> TrialSetting:
     """Give the world that *plan*'s own survey saw, for a simulation of what a user has planned."""
     scenario = scenario_from_survey(plan.before)
     temper = behaviour or Behaviour()
-    return Setting(Topology(seed, scenario, temper, plan.decisions, reaction), plan)
+    return TrialSetting(Topology(seed, scenario, temper, plan.decisions, reaction), plan)
 
 
-def try_out(setting: Setting, schedule: Schedule) -> TrialResult:
+def run_trial(setting: TrialSetting, schedule: Schedule) -> TrialResult:
     """Go the way that *schedule* says, from the first process to the last."""
     return _Trial(setting, schedule).go()
 
 
-def wrong_with(outcome: TrialResult, world: Topology) -> tuple[str, ...]:
+def trial_problems(outcome: TrialResult, world: Topology) -> tuple[str, ...]:
     """Say what is wrong with how a trial ended, apart from where."""
     if world.stops == STOPS_PLANNING:
         return ("it was planned, and may not be", *outcome.broken)
@@ -161,7 +167,7 @@ def wrong_with(outcome: TrialResult, world: Topology) -> tuple[str, ...]:
 
 @dataclass
 class _Trial:
-    setting: Setting
+    setting: TrialSetting
     schedule: Schedule
     broken: dict[str, None] = field(default_factory=dict)
     looks: int = 0
@@ -170,10 +176,10 @@ class _Trial:
     def __post_init__(self) -> None:
         self.world = self.setting.world()
         self.clock = self.world.clock
-        self.fate = Fate(self.schedule, self.clock)
+        self.fate = FaultInjector(self.schedule, self.clock)
         self.hosts = Hosts(self.schedule.clocks)
         self.time = TimeJudge()
-        self.paper = Paper()
+        self.paper = MemoryDisk()
         self.blind = self.turned = self.adopts = False
         self.outranks = ""
         self.tagger = Tagger(self.schedule.taggings, self.setting.plan, self.world)
@@ -184,7 +190,7 @@ class _Trial:
         self.runner: Runner | None = None
         self._seen_at: datetime | None = None
         self._truth = self._look_up()
-        self.judge = Judge(self.setting.plan, self._truth)
+        self.judge = InvariantChecker(self.setting.plan, self._truth)
         self._judged: object = None
 
     def go(self) -> TrialResult:
@@ -207,17 +213,17 @@ class _Trial:
 
     def _journeys(self) -> Sequence[Journey]:
         match self.schedule.course:
-            case Course.FORWARD | Course.TURNED:
-                return (Runner.forward,)
-            case Course.RETURN:
-                return (Runner.forward, Runner.back)
-            case Course.RETIRE:
-                return (Runner.forward, self._retire)
+            case TrialRoute.FORWARD | TrialRoute.TURNED:
+                return (Runner.apply,)
+            case TrialRoute.RETURN:
+                return (Runner.apply, Runner.rollback)
+            case TrialRoute.RETIRE:
+                return (Runner.apply, self._retire)
 
     def _retire(self, runner: Runner) -> None:
         """Finalize, unless the operator had to go back."""
         if not self.turned:
-            runner.retire()
+            runner.finalize()
 
     def _travel(self, journey: Journey) -> str:
         """Go on a journey, however many processes it takes; give what stopped it."""
@@ -228,10 +234,10 @@ class _Trial:
             except Killed:
                 self.clock.sleep(self.schedule.restart)
                 # What is printed to go on with a run that has turned back is rollback.
-                if self.schedule.course is Course.TURNED or self._has_turned:
-                    journey = Runner.back
+                if self.schedule.course is TrialRoute.TURNED or self._has_turned:
+                    journey = Runner.rollback
                 if self.schedule.memory_lost and not self.blind:
-                    self.blind, self.paper = True, Paper()
+                    self.blind, self.paper = True, MemoryDisk()
             except AwsUnreadableError:
                 # Nothing was begun; the operator runs the same command again.
                 self.clock.sleep(self.schedule.restart)
@@ -244,7 +250,7 @@ class _Trial:
                 if not self._has_left_something:
                     return ""
                 # It says how to have cleared away what it cannot prove to have made.
-                self.adopts, journey = True, Runner.back
+                self.adopts, journey = True, Runner.rollback
         return "Endless: no process comes to the end"
 
     def _answered(self, error: VpnMigrateError, journey: Journey) -> Journey | None:
@@ -253,18 +259,18 @@ class _Trial:
             # The operator knows that nobody else is at work, and takes over.
             self.outranks = error.holder
             return journey
-        if self.schedule.taggings and isinstance(error, OtherHandError) and not self.turned:
+        if self.schedule.taggings and isinstance(error, ExternalChangeError) and not self.turned:
             # A claim that was taken off stops the way forward: the operator goes back.
             self.turned = True
-            return Runner.back
+            return Runner.rollback
         if self.schedule.taggings and isinstance(error, StepError) and not self.adopts:
             # What an unanswered call made has lost its tags: the operator says whose it is.
             self.adopts = True
             return journey
         # What was aborted is cleared away, a pause is sat out.
         if self._was_aborted(error):
-            return Runner.back
-        if self._is(Wish.PAUSED):
+            return Runner.rollback
+        if self._is(Hold.PAUSED):
             self.clock.sleep(SHIFT)
             return journey
         if isinstance(error, HeldError) and (
@@ -278,8 +284,8 @@ class _Trial:
 
     def _was_aborted(self, error: VpnMigrateError) -> bool:
         """Tell whether *error* is that somebody's abort has stopped or turned back the run."""
-        turned = bool(self.schedule.orders) and isinstance(error, BackedOutError)
-        return turned or self._is(Wish.ABORTED)
+        turned = bool(self.schedule.orders) and isinstance(error, RolledBackError)
+        return turned or self._is(Hold.ABORTED)
 
     @property
     def _has_left_something(self) -> bool:
@@ -291,30 +297,32 @@ class _Trial:
     def _has_turned(self) -> bool:
         return bool(self.schedule.orders) and self.run.direction is Direction.BACK
 
-    def _is(self, wish: Wish) -> bool:
+    def _is(self, wish: Hold) -> bool:
         return self.run.order is not None and self.run.order.wish is wish
 
     def _process(self) -> Runner:
         """Start a process: nothing but the journal's text is left of those before it."""
         plan = self.setting.plan
-        world = DrowsyClock(self.world, self.schedule.late, self._rests_until)
-        journal = PaperJournal(self.paper, plan.migration, self.hosts.begin(world), self.fate)
+        world = LateClock(self.world, self.schedule.late, self._rests_until)
+        journal = MemoryDiskJournal(self.paper, plan.migration, self.hosts.begin(world), self.fate)
         account = _account(self.world, self.fate, journal.clock)
         journal.write(
             Opened(plan.migration, plan.fingerprint, "simulation", "ann", 1, "simulation")
         )
-        around = Surroundings(
-            ec2=WatchedEc2(account, self.world, self.fate, self.looked, journal.clock, self._tag),
+        around = RunPorts(
+            ec2=InstrumentedEc2(
+                account, self.world, self.fate, self.looked, journal.clock, self._tag
+            ),
             journal=journal,
             people=DeviceEngineer(self.world, self.setting.topology.reaction),
             observer=self,
             clock=journal.clock,
-            interruption=NoInterruption(),
-            paths=NoPaths(),
-            claimant=Claimant(HOLDER, self.outranks),
+            interruption=NoStopRequest(),
+            paths=NoNetworkPaths(),
+            claimant=ClaimHolder(HOLDER, self.outranks),
             adopt=self._known() if self.adopts or (self.blind and self.schedule.taggings) else None,
             blind=self.blind,
-            papers=Papers(forces=(Force(Gate.CLOCK, "the clock is what is tried"),)),
+            papers=GateInputs(forces=(Force(Gate.CLOCK, "the clock is what is tried"),)),
         )
         return Runner(plan, around)
 
@@ -327,7 +335,7 @@ class _Trial:
 
     def _rests_until(self) -> datetime | None:
         """Give when the pause that the run rests in is lifted; None if it does not rest."""
-        rests = self._is(Wish.PAUSED) and not traffic_hangs(self.run)
+        rests = self._is(Hold.PAUSED) and not pause_extends_outage(self.run)
         return self.fate.lifts if rests else None
 
     @property
@@ -346,41 +354,41 @@ class _Trial:
         judged = (id(truth), announced, run.direction)
         if judged != self._judged:
             self._judged = judged
-            self._note(self.judge.of_look(truth, run.direction, announced=announced))
+            self._note(self.judge.check_observation(truth, run.direction, announced=announced))
 
-    def saw(self, entry: Entry) -> None:
+    def on_entry(self, entry: Entry) -> None:
         """Judge what the journal says (``ports.Observer``)."""
         run = self.run
         self._note(self.time.of_entry(entry, self.clock.now(), run))
         self.outage = max(self.outage, run.outage(entry.at) or timedelta(0))
         if isinstance(entry.record, CLAIMS):
-            self._note(self.judge.of_entry(entry, self._look_up(), run))
+            self._note(self.judge.check_entry(entry, self._look_up(), run))
 
-    def waits(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
+    def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Take no notice (``ports.Observer``)."""
 
-    def sees(self, sighting: Sighting) -> None:
+    def on_view(self, sighting: Sighting) -> None:
         """Take no notice: the invariants look at the world itself."""
 
     def _note(self, broken: Iterable[str]) -> None:
         for what in broken:
             self.broken.setdefault(f"{self.clock.now():%H:%M:%S} {what}")
 
-    def _look_up(self) -> Truth:
+    def _look_up(self) -> ActualState:
         changed = self.world.changed()
         if changed != self._seen_at:
             plan = self.setting.plan
             with self.world.to_be_read() as state:
-                self._truth = truth_of(state, plan.vpc, plan.migration)
+                self._truth = actual_state(state, plan.vpc, plan.migration)
             self._seen_at = changed
         return self._truth
 
 
-def _account(world: World, fate: Fate | None, clock: Clock) -> Account:
-    return Account(DirectClients(world, faults=fate), clock, HashesOnly())
+def _account(world: World, fate: FaultInjector | None, clock: Clock) -> Account:
+    return Account(DirectClients(world, faults=fate), clock, NullVault())
 
 
-class WatchedEc2:
+class InstrumentedEc2:
     """An account (``ports.Ec2``) whose every look and deed somebody hears of.
 
     A look in a world that has not changed since the look before, nor for as long as a describe may
@@ -391,7 +399,7 @@ class WatchedEc2:
         self,
         account: Account,
         world: World,
-        fate: Fate,
+        fate: FaultInjector,
         looked: Callable[[], None],
         clock: Clock,
         before: Callable[[], None],
@@ -416,7 +424,7 @@ class WatchedEc2:
         """Read widely."""
         return self._account.survey(gateway)
 
-    def look(self, plan: Plan) -> Reading:
+    def observe(self, plan: Plan) -> Reading:
         """Read narrowly, then let the world be judged."""
         self._before()
         begun = self._world.clock.now()
@@ -425,13 +433,13 @@ class WatchedEc2:
             reading = replace(last, begun=self._clock.now())
             self._world.clock.sleep(self._took)
         else:
-            reading = self._last = self._account.look(plan)
+            reading = self._last = self._account.observe(plan)
             self._took = self._world.clock.now() - begun
         self._last_at = begun
         self._looked()
         return reading
 
-    def perform(self, change: AwsChange, mark: Mark) -> Outcome:
+    def perform(self, change: AwsChange, mark: CallTags) -> TrialOutcome:
         """Send *change*, unless the process dies before."""
         self._before()
         self._fate.sends()
@@ -447,7 +455,7 @@ class WatchedEc2:
         )
 
 
-class HashesOnly:
+class NullVault:
     """A vault that keeps nothing but what the journal keeps of a file: its hash."""
 
     def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:

@@ -11,12 +11,12 @@ from dataclasses import replace
 from vpnmigrate.commands import Invocation
 from vpnmigrate.model.clock import moment, span
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.planning.windows import Expected, back_out_deadline, latest_start
+from vpnmigrate.planning.windows import ExpectedDurations, back_out_deadline, latest_start
 from vpnmigrate.rehearsal.rehearse import Rehearsal
 from vpnmigrate.report.inventory import named
 from vpnmigrate.report.runbook import checks, steps
 from vpnmigrate.report.runbook.aws_cli import opening
-from vpnmigrate.report.runbook.content import Fact, PlanCommands, Return, Runbook
+from vpnmigrate.report.runbook.content import Fact, PlanCommands, RollbackRow, Runbook
 from vpnmigrate.report.runbook.impact import (
     FAILURES,
     deadline,
@@ -92,14 +92,14 @@ def _moments(plan: Plan, rehearsal: Rehearsal) -> Iterator[Fact]:
     if window is None:
         return
     rollback = max(passage.restored for passage in rehearsal.back)
-    expected = Expected(rehearsal.forward.cutover, rollback, "rehearsed")
+    expected = ExpectedDurations(rehearsal.forward.cutover, rollback, "rehearsed")
     yield "latest start", moment(latest_start(window, expected, margin))
     yield "decision deadline", moment(back_out_deadline(window, rollback, margin))
 
 
-def _returns(rehearsal: Rehearsal) -> Iterator[Return]:
+def _returns(rehearsal: Rehearsal) -> Iterator[RollbackRow]:
     for passage in rehearsal.back:
-        yield Return(
+        yield RollbackRow(
             f"step {passage.boundary}",
             len(passage.changes),
             span(passage.restored) if passage.restored else "not interrupted",

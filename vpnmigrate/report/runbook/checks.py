@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from vpnmigrate.model.decisions import OldTunnels, TunnelPolicy
 from vpnmigrate.model.gates import UNFORCEABLE, Gate
 from vpnmigrate.model.plan import Plan
-from vpnmigrate.report.runbook.content import Check, GoNoGo, PlanCommands, Warned
+from vpnmigrate.report.runbook.content import AcceptedWarning, GateRow, PlanCommands, RunbookCheck
 from vpnmigrate.report.text import count
 
 
-def warnings(plan: Plan) -> tuple[Warned, ...]:
+def warnings(plan: Plan) -> tuple[AcceptedWarning, ...]:
     """Give what planning warned of, for a board to accept."""
     return tuple(
-        Warned(f"{finding.code} {finding.name}", finding.evidence, finding.fix)
+        AcceptedWarning(f"{finding.code} {finding.name}", finding.evidence, finding.fix)
         for finding in plan.findings
     )
 
@@ -43,22 +43,22 @@ def preconditions(plan: Plan) -> tuple[str, ...]:
     )
 
 
-def pre_checks(plan: Plan, on: PlanCommands) -> tuple[Check, ...]:
+def pre_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
     """Give what is looked at when the window opens."""
     return (
-        Check(
+        RunbookCheck(
             "the right account",
             on.aws("sts", "get-caller-identity", "--query", "Account", "--output", "text"),
             plan.account,
             "stop: wrong credentials",
         ),
-        Check(
+        RunbookCheck(
             "the plan still leads back from every step",
             on.file("rehearse"),
             "end state: as before, in every row",
             "stop: plan again",
         ),
-        Check(
+        RunbookCheck(
             "the old gateway is on the VPC",
             on.aws(
                 *("ec2", "describe-vpn-gateways", "--vpn-gateway-ids", plan.old_gateway),
@@ -69,7 +69,7 @@ def pre_checks(plan: Plan, on: PlanCommands) -> tuple[Check, ...]:
         ),
         *_telemetry(plan, on),
         *_approvals(plan, on),
-        Check(
+        RunbookCheck(
             "the run is held before the cutover",
             on.run("status"),
             "held; phase prepare; traffic through the old gateway",
@@ -78,11 +78,11 @@ def pre_checks(plan: Plan, on: PlanCommands) -> tuple[Check, ...]:
     )
 
 
-def _approvals(plan: Plan, on: PlanCommands) -> Iterator[Check]:
+def _approvals(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
     needed = plan.decisions.approvals.needed
     if needed:
         who = "none by the operator" if plan.decisions.approvals.four_eyes else "by anybody"
-        yield Check(
+        yield RunbookCheck(
             f"{count(needed, 'approval')} of this fingerprint",
             on.file("approve"),
             f"{count(needed, 'file')} to give to apply, {who}",
@@ -90,10 +90,10 @@ def _approvals(plan: Plan, on: PlanCommands) -> Iterator[Check]:
         )
 
 
-def _telemetry(plan: Plan, on: PlanCommands) -> Iterator[Check]:
+def _telemetry(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
     for connection in plan.before.living:
         up = sum(tunnel.up for tunnel in connection.telemetry)
-        yield Check(
+        yield RunbookCheck(
             f"tunnels of {connection.id}",
             on.aws(
                 *("ec2", "describe-vpn-connections", "--vpn-connection-ids", connection.id),
@@ -104,13 +104,13 @@ def _telemetry(plan: Plan, on: PlanCommands) -> Iterator[Check]:
         )
 
 
-def _gate(gate: Gate, required: str, otherwise: str) -> GoNoGo:
+def _gate(gate: Gate, required: str, otherwise: str) -> GateRow:
     if gate in UNFORCEABLE:
-        return GoNoGo(gate, required, otherwise, f"never: {UNFORCEABLE[gate]}")
-    return GoNoGo(gate, required, otherwise, f"--force {gate.value} --reason TEXT")
+        return GateRow(gate, required, otherwise, f"never: {UNFORCEABLE[gate]}")
+    return GateRow(gate, required, otherwise, f"--force {gate.value} --reason TEXT")
 
 
-BEFORE_CUTOVER: tuple[GoNoGo, ...] = (
+BEFORE_CUTOVER: tuple[GateRow, ...] = (
     _gate(Gate.WORLD, "AWS is as the plan's survey found it", "plan again"),
     _gate(Gate.WINDOW, "now lies in the window, and cutover and rollback still fit", "next window"),
     _gate(Gate.APPROVALS, "every approval the plan asks for, for this fingerprint", "get them"),
@@ -125,58 +125,58 @@ BEFORE_CUTOVER: tuple[GoNoGo, ...] = (
     _gate(Gate.OWN_PATH, "EC2 and STS are reached without this VPN", "another host"),
     _gate(Gate.HOOK, "the plan's own program agrees, where it names one", "do as it says"),
 )
-BEFORE_FINALIZE: tuple[GoNoGo, ...] = (
+BEFORE_FINALIZE: tuple[GateRow, ...] = (
     _gate(Gate.TRAFFIC, "the new side has carried traffic, and still does", "do not"),
     _gate(Gate.ARCHIVED, "every old configuration lies in the vault", "step 4"),
 )
 
 
-def stuck(plan: Plan, on: PlanCommands) -> tuple[Check, ...]:
+def stuck(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
     """Give what is tried in turn while traffic is down and the run does not go on."""
     attached = on.aws(
         *("ec2", "describe-vpn-gateways"),
         *("--filters", f"Name=attachment.vpc-id,Values={plan.vpc}"),
     )
     return (
-        Check(
+        RunbookCheck(
             "where does it stand?",
             on.run("status"),
             "step, what is waited for, who has traffic",
             "no answer: the next line",
         ),
-        Check(
+        RunbookCheck(
             "the process is gone, this host works",
             on.run("apply"),
             "it goes on from where it stands",
             "or the other way: rollback in place of apply",
         ),
-        Check(
+        RunbookCheck(
             "this host is gone",
             on.file("apply", "--take-over", "HOLDER"),
             "another host goes on from the plan and the tags",
             "or rollback in place of apply; HOLDER is in the claim tag",
         ),
-        Check(
+        RunbookCheck(
             "a gateway stays attaching or detaching",
             attached,
             "attached or detached within 45 minutes",
             "AWS Support, severity: production system down; give the ids, the Region, the "
             "request ids of the log, and the time in UTC",
         ),
-        Check(
+        RunbookCheck(
             "a third gateway is on the VPC",
             attached,
             "only the old or the new one",
             "find who attached it; once it is detached, go on",
         ),
-        Check(
+        RunbookCheck(
             "AWS is as wanted, and traffic does not flow",
             on.run("status"),
             "what is lacking, by connection and tunnel",
             "it is at the device or its firewall: see Known failures",
         ),
         *_accepting(plan, on),
-        Check(
+        RunbookCheck(
             "this program is the trouble",
             "",
             "end its process first: two writers are worse than one",
@@ -185,10 +185,10 @@ def stuck(plan: Plan, on: PlanCommands) -> tuple[Check, ...]:
     )
 
 
-def _accepting(plan: Plan, on: PlanCommands) -> Iterator[Check]:
+def _accepting(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
     """Give what can be accepted, unless the plan is content with it anyway."""
     if plan.decisions.verification.tunnels is TunnelPolicy.AS_BEFORE:
-        yield Check(
+        yield RunbookCheck(
             "only tunnels are lacking, one of two is UP",
             on.run("continue", "--accept-degraded", "vpn-NEW", "--reason", "TEXT"),
             "traffic verified once what is there has held; DEGRADED, by name, in every report",
@@ -196,17 +196,17 @@ def _accepting(plan: Plan, on: PlanCommands) -> Iterator[Check]:
         )
 
 
-def post_checks(plan: Plan, on: PlanCommands) -> tuple[Check, ...]:
+def post_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
     """Give what is looked at once traffic is said to flow."""
     left = plan.decisions.old_tunnels is OldTunnels.LEAVE
     return (
-        Check(
+        RunbookCheck(
             "the run says so",
             on.run("status"),
             "traffic through the new gateway; cut over",
             "read what is lacking",
         ),
-        Check(
+        RunbookCheck(
             "nothing points into the void",
             on.aws(
                 *("ec2", "describe-route-tables", "--filters", f"Name=vpc-id,Values={plan.vpc}"),
@@ -215,25 +215,25 @@ def post_checks(plan: Plan, on: PlanCommands) -> tuple[Check, ...]:
             "no table that had none before",
             "apply again; else the route is not this run's",
         ),
-        Check(
+        RunbookCheck(
             "each application answers, both ways, from each site",
             "",
             "fill in: name, test, by whom",
             "decide by the deadline",
         ),
-        Check(
+        RunbookCheck(
             "old tunnels",
             "",
             "left enabled until finalize" if left else "disabled on every device",
             "disable them at the device",
         ),
-        Check(
+        RunbookCheck(
             "monitoring, alarms, dashboards, firewall rules",
             "",
             "name the new connections, outside addresses and Amazon-side ASN",
             "change them before finalize",
         ),
-        Check(
+        RunbookCheck(
             "it soaks",
             "",
             "24 hours without a flap, a working day with load",

@@ -51,7 +51,7 @@ class Site(Struct, frozen=True):
     tunnels: str
 
 
-class Table(Struct, frozen=True):
+class RouteTableImpact(Struct, frozen=True):
     """A route table and its part in the change."""
 
     name: str
@@ -64,12 +64,12 @@ class Impact(Struct, frozen=True):
 
     summary: tuple[str, ...]
     sites: tuple[Site, ...]
-    tables: tuple[Table, ...]
+    tables: tuple[RouteTableImpact, ...]
     prefixes: tuple[str, ...]
     """Everything on premises that is reached through the gateway."""
 
 
-class Check(Struct, frozen=True):
+class RunbookCheck(Struct, frozen=True):
     """Something to look at: *command* shows it, *expected* is what lets the change go on."""
 
     what: str
@@ -78,7 +78,7 @@ class Check(Struct, frozen=True):
     otherwise: str
 
 
-class Warned(Struct, frozen=True):
+class AcceptedWarning(Struct, frozen=True):
     """A finding of planning that a board accepts."""
 
     finding: str
@@ -86,7 +86,7 @@ class Warned(Struct, frozen=True):
     fix: str
 
 
-class GoNoGo(Struct, frozen=True):
+class GateRow(Struct, frozen=True):
     """A gate that the program itself asks before it goes on."""
 
     gate: Gate
@@ -96,7 +96,7 @@ class GoNoGo(Struct, frozen=True):
     """Whether one person may go on all the same, and how."""
 
 
-class Row(Struct, frozen=True):
+class RunbookRow(Struct, frozen=True):
     """One step: what is typed, what is seen, how long at most, and what if not."""
 
     key: str
@@ -115,7 +115,7 @@ class Row(Struct, frozen=True):
     """Shell, a block at a time; between two of them a person has something to finish."""
 
 
-class Return(Struct, frozen=True):
+class RollbackRow(Struct, frozen=True):
     """The way back from the end of a step, as rehearsed."""
 
     after: str
@@ -124,7 +124,7 @@ class Return(Struct, frozen=True):
     outage: str
 
 
-class Message(Struct, frozen=True):
+class PeopleMessage(Struct, frozen=True):
     """Something to be told to people, with holes."""
 
     moment: str
@@ -132,7 +132,7 @@ class Message(Struct, frozen=True):
     text: str
 
 
-class Failure(Struct, frozen=True):
+class FailureMode(Struct, frozen=True):
     """A known way to fail."""
 
     sign: str
@@ -148,23 +148,23 @@ class Runbook(Struct, frozen=True, kw_only=True):
     cover: tuple[Fact, ...]
     people: tuple[Fact, ...]
     impact: Impact
-    warnings: tuple[Warned, ...]
+    warnings: tuple[AcceptedWarning, ...]
     preconditions: tuple[str, ...]
-    pre_checks: tuple[Check, ...]
-    gates: tuple[GoNoGo, ...]
+    pre_checks: tuple[RunbookCheck, ...]
+    gates: tuple[GateRow, ...]
     opening: str
     """Shell that comes before any block by hand."""
-    staging: tuple[Row, ...]
-    cutover: tuple[Row, ...]
+    staging: tuple[RunbookRow, ...]
+    cutover: tuple[RunbookRow, ...]
     aside: tuple[str, str, str]
     """Commands for another terminal meanwhile: to look, to turn back, to confirm."""
     deadline: tuple[Fact, ...]
-    returns: tuple[Return, ...]
-    back: tuple[Row, ...]
-    stuck: tuple[Check, ...]
-    post_checks: tuple[Check, ...]
-    messages: tuple[Message, ...]
+    returns: tuple[RollbackRow, ...]
+    back: tuple[RunbookRow, ...]
+    stuck: tuple[RunbookCheck, ...]
+    post_checks: tuple[RunbookCheck, ...]
+    messages: tuple[PeopleMessage, ...]
     finalize_first: tuple[str, ...]
-    finalize_gates: tuple[GoNoGo, ...]
-    finalize: tuple[Row, ...]
-    failures: tuple[Failure, ...]
+    finalize_gates: tuple[GateRow, ...]
+    finalize: tuple[RunbookRow, ...]
+    failures: tuple[FailureMode, ...]

@@ -9,7 +9,14 @@ from vpnmigrate.model.ec2 import ConnectionRecord, CustomerGatewayRecord, RouteT
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.rehearsal.rehearse import Rehearsal
 from vpnmigrate.report.inventory import NAME, named
-from vpnmigrate.report.runbook.content import Fact, Failure, Impact, Message, Site, Table
+from vpnmigrate.report.runbook.content import (
+    Fact,
+    FailureMode,
+    Impact,
+    PeopleMessage,
+    RouteTableImpact,
+    Site,
+)
 from vpnmigrate.report.text import count
 
 
@@ -86,12 +93,12 @@ def _site(connection: ConnectionRecord, plan: Plan) -> Site:
     )
 
 
-def _tables(plan: Plan) -> Iterator[Table]:
+def _tables(plan: Plan) -> Iterator[RouteTableImpact]:
     for table in plan.before.route_tables:
         if part := "; ".join(_parts(table, plan)):
             subnets = sum(bool(association.subnet) for association in table.associations)
             title = f"{named(table.id, table.tags)}{' (main)' if table.main else ''}"
-            yield Table(title, subnets, part)
+            yield RouteTableImpact(title, subnets, part)
 
 
 def _parts(table: RouteTableRecord, plan: Plan) -> Iterator[str]:
@@ -121,44 +128,44 @@ def _roles(plan: Plan) -> Iterator[Fact]:
     yield "AWS Support: plan and severity", ""
 
 
-def messages(plan: Plan, outage: str, back: str) -> tuple[Message, ...]:
+def messages(plan: Plan, outage: str, back: str) -> tuple[PeopleMessage, ...]:
     """Give what people are told, with holes in square brackets."""
     window = plan.decisions.window
     when = window.written if window else "[date, from, to, time zone]"
     vpc = plan.vpc
     return (
-        Message(
+        PeopleMessage(
             "a week before, and a day before",
             "everybody who uses the VPN",
             f"On {when} the VPN between [site] and AWS ({vpc}) moves to its successor. It is "
             f"down once, for about {outage} and at most [minutes]; sessions break and have to be "
             "opened again. Taken back, it is down a second time. Questions: [name, channel].",
         ),
-        Message(
+        PeopleMessage(
             "cutover begins",
             "bridge, applications, devices",
             f"[time] UTC: the cutover of {vpc} begins; traffic over the VPN is down from now. "
             "Decision deadline [time] UTC. Devices: stand by for step 10.",
         ),
-        Message(
+        PeopleMessage(
             "traffic flows",
             "bridge, applications",
             "[time] UTC: tunnels are up and routes are back. Please test now and say so by "
             "[time]: [applications].",
         ),
-        Message(
+        PeopleMessage(
             "done",
             "everybody",
             "[time] UTC: moved. Outage [from] to [to]. The old side stays until finalize, a "
             "change of its own on [date].",
         ),
-        Message(
+        PeopleMessage(
             "turned back",
             "everybody",
             f"[time] UTC: the change is taken back because [reason]. Traffic is down again for "
             f"about {back}; then all is as before. Next attempt: [date].",
         ),
-        Message(
+        PeopleMessage(
             "stuck",
             "bridge, management, AWS Support",
             f"[time] UTC: {vpc} has no path to [sites] since [time]. Seen: [what status says]. "
@@ -186,64 +193,64 @@ def deadline(plan: Plan, cutover: str, rollback: str) -> tuple[Fact, ...]:
     return (*rows, ("window", f"{window.written}: {moment(window.start)} to {moment(window.end)}"))
 
 
-FAILURES: tuple[Failure, ...] = (
-    Failure(
+FAILURES: tuple[FailureMode, ...] = (
+    FailureMode(
         "tunnel DOWN, message IPSEC IS UP",
         "BGP: the neighbour's ASN is another one now, a shut neighbour, a filter",
         "correct the neighbour on the device; the run watches on",
     ),
-    Failure(
+    FailureMode(
         "tunnel UP, no route accepted",
         "the device advertises nothing",
         "redistribute or announce the prefixes",
     ),
-    Failure(
+    FailureMode(
         "nothing at all, IPSEC IS DOWN",
         "the firewall before the device does not know AWS's new addresses, or nobody initiates",
         "UDP 500 and 4500, ESP; send a ping through the tunnel",
     ),
-    Failure(
+    FailureMode(
         "one of two tunnels up",
         "as many as before are asked for",
         "mend the second, or accept it by name: see Stuck; where the device runs one only, one "
         "was up before and is enough",
     ),
-    Failure(
+    FailureMode(
         "traffic one way only",
         "old tunnels still enabled, or a firewall that wants both ways on one tunnel",
         "disable the old tunnels; prefer one tunnel on the device",
     ),
-    Failure(
+    FailureMode(
         "InvalidParameterValue: pending VPNs or Virtual Interfaces",
         "a connection of the gateway is still changing",
         "nothing: it is waited for",
     ),
-    Failure(
+    FailureMode(
         "VpnConnectionLimitExceeded, VpnGatewayLimitExceeded",
         "the quota, or too many changing at once",
         "raise the quota, or wait; then the same command again",
     ),
-    Failure(
+    FailureMode(
         "InvalidVpcState at the attach",
         "another gateway is on the VPC",
         "see Stuck: a third gateway",
     ),
-    Failure(
+    FailureMode(
         "RequestExpired, ExpiredToken",
         "credentials have expired",
         "renew them in the same profile: the run looks for them afresh",
     ),
-    Failure(
+    FailureMode(
         "a route table is gone",
         "somebody deleted it",
         "it is named as lost, and stops neither way",
     ),
-    Failure(
+    FailureMode(
         "the terminal is gone",
         "it ran through this VPN, or a laptop slept",
         "in the cutover the process continues: status shows it from any terminal",
     ),
-    Failure(
+    FailureMode(
         "everything is green, an application fails",
         "it names the old addresses, or kept its sessions",
         "restart it; look for the old addresses; else go back by the deadline",

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from vpnmigrate.commands import options
-from vpnmigrate.journal.timing import Leg
+from vpnmigrate.journal.timing import StepTiming
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Phase, Plan, PlannedStep
-from vpnmigrate.rehearsal.rehearse import Passage, Rehearsal
+from vpnmigrate.rehearsal.rehearse import Rehearsal, RehearsalRun
 from vpnmigrate.report.plan import change_text
 from vpnmigrate.report.progress import LAST_STEP
 from vpnmigrate.report.runbook.aws_cli import back, blocks
-from vpnmigrate.report.runbook.content import PlanCommands, Row
+from vpnmigrate.report.runbook.content import PlanCommands, RunbookRow
 from vpnmigrate.steps.sequences import CLEAN_UP, FORWARD, RETIRE
 
 
 @dataclass(frozen=True)
-class Known:
+class StepConstants:
     """A step's constants in the document.  *source* is where its limit comes from."""
 
     source: str
@@ -26,48 +26,48 @@ class Known:
     seen: tuple[str, ...] = ()
 
 
-KNOWN: dict[tuple[int, bool], Known] = {
-    (1, False): Known(
+KNOWN: dict[tuple[int, bool], StepConstants] = {
+    (1, False): StepConstants(
         "two consistency delays and a retry, domain.md 3.1",
         "Claimed by somebody else: talk to them, then --take-over. Another account: stop.",
     ),
-    (2, False): Known(
+    (2, False): StepConstants(
         "creation 10 min, domain.md 3.1, and twice the consistency delay",
         "A quota: raise it, run the same command again. Nothing is interrupted.",
     ),
-    (3, False): Known(
+    (3, False): StepConstants(
         "creation 40 min each, two at a time, ten at most, domain.md 3.1",
         "Run the same command again: what is there is found by its tags. A category other than "
         "VPN: go back and ask AWS Support.",
     ),
-    (4, False): Known(
+    (4, False): StepConstants(
         "plain reads, retried; generous for ten connections",
         "Run the same command again. A sample that AWS denies stops nothing.",
     ),
-    (5, False): Known(
+    (5, False): StepConstants(
         "a person's work, ahead of the window: 30 days",
         "Not ready when the window opens: do not cut over. Tunnels were enabled by mistake: "
         "disable them, watch the old ones.",
         ("TO DO: load the candidate configuration ...",),
     ),
-    (6, False): Known(
+    (6, False): StepConstants(
         "a person's test: 7 days; its calls are bounded by EC2",
         "The test fails: do not cut over. Mend the candidate, or go back; nothing is interrupted.",
     ),
-    (7, False): Known(
+    (7, False): StepConstants(
         "2 min a call, domain.md 3.1, many tables and throttling",
         "Run the same command again, or go back. Part of the traffic is down already.",
         ("OUTAGE BEGINS",),
     ),
-    (8, False): Known(
+    (8, False): StepConstants(
         "on slow days 30 min to detach and 15 to attach, domain.md 3.1",
         "Still changing after the limit, or a third gateway on the VPC: branch STUCK.",
     ),
-    (9, False): Known(
+    (9, False): StepConstants(
         "2 to 5 min a call, domain.md 3.1, many tables and throttling",
         "Run the same command again. A route that another hand moved is named and left alone.",
     ),
-    (10, False): Known(
+    (10, False): StepConstants(
         "the playbook's waits.tunnels, for a person at each device",
         "Not green by the decision deadline: go back. Until then see Known failures: most of it "
         "is at the device.",
@@ -77,23 +77,23 @@ KNOWN: dict[tuple[int, bool], Known] = {
             "TO DO: traffic flows ...: now disable the tunnels of ... (unless they are left)",
         ),
     ),
-    (6, True): Known(
+    (6, True): StepConstants(
         "detach 30 min, then deletions that wait for leftovers, domain.md 3.1",
         "Something else is in the test VPC: remove it, run the same command again.",
     ),
-    (3, True): Known(
+    (3, True): StepConstants(
         "deletion 30 min, domain.md 3.1, and the consistency delay",
         "Traffic flows already. Run the same command again in daylight.",
     ),
-    (2, True): Known(
+    (2, True): StepConstants(
         "deletion 10 min, domain.md 3.1, and the consistency delay",
         "In use: its connections are not gone yet. Traffic flows already; run it again.",
     ),
-    (1, True): Known(
+    (1, True): StepConstants(
         "two consistency delays and a retry, domain.md 3.1",
         "A claim that is not ours stays. Harmless.",
     ),
-    (11, False): Known(
+    (11, False): StepConstants(
         "deletion 30 min, domain.md 3.1, and the consistency delay",
         "Refused while the new side does not carry traffic: leave the old connections alone.",
     ),
@@ -109,7 +109,7 @@ SEEN_BACK: dict[int, tuple[str, ...]] = {
 _LIMITS = {(step.number, step.phase): step for step in (*RETIRE, *CLEAN_UP, *FORWARD)}
 
 
-def staging(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Row, ...]:
+def staging(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[RunbookRow, ...]:
     """Give steps 1 to 6, which interrupt nothing."""
     legs = _legs(rehearsal.forward)
     return tuple(
@@ -126,7 +126,7 @@ def staging(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Row, ..
     )
 
 
-def cutover(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Row, ...]:
+def cutover(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[RunbookRow, ...]:
     """Give steps 7 to 10, counted from the beginning of step 7."""
     legs = _legs(rehearsal.forward)
     first = legs.get((FIRST_OF_CUTOVER, False))
@@ -145,7 +145,7 @@ def cutover(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Row, ..
     )
 
 
-def way_back(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Row, ...]:
+def way_back(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[RunbookRow, ...]:
     """Give the way back, counted from turning round after step 10."""
     legs = _legs(rehearsal.back[-1])
     return tuple(
@@ -161,7 +161,7 @@ def way_back(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Row, .
     )
 
 
-def retirement(plan: Plan, on: PlanCommands) -> tuple[Row, ...]:
+def retirement(plan: Plan, on: PlanCommands) -> tuple[RunbookRow, ...]:
     """Give step 11."""
     named = options("--confirm", plan.old_connections)
     return tuple(
@@ -183,10 +183,12 @@ def _back_again(on: PlanCommands, step: PlannedStep) -> str:
     return f"to {does}: {on.run('apply')}"
 
 
-def _row(plan: Plan, step: PlannedStep, *, key: str, at: str, command: str, inverse: str) -> Row:
+def _row(
+    plan: Plan, step: PlannedStep, *, key: str, at: str, command: str, inverse: str
+) -> RunbookRow:
     known = KNOWN[step.number, step.phase is Phase.CLEAN_UP]
     cleaning = " (clean-up)" if step.phase is Phase.CLEAN_UP else ""
-    return Row(
+    return RunbookRow(
         key,
         step.title,
         at,
@@ -205,11 +207,11 @@ def _row(plan: Plan, step: PlannedStep, *, key: str, at: str, command: str, inve
     )
 
 
-def _legs(passage: Passage) -> dict[tuple[int, bool], Leg]:
+def _legs(passage: RehearsalRun) -> dict[tuple[int, bool], StepTiming]:
     return {(leg.step, leg.cleaning): leg for leg in passage.legs}
 
 
-def _clock(letter: str, leg: Leg | None, start: timedelta | None = None) -> str:
+def _clock(letter: str, leg: StepTiming | None, start: timedelta | None = None) -> str:
     """Give minutes and seconds since *start*, rounded; the rehearsal is no stop-watch."""
     if leg is None:
         return f"{letter}+?"

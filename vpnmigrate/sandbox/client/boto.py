@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from vpnmigrate.sandbox.client.call import LATENCY, SandboxGapError, Threshold
+from vpnmigrate.sandbox.client.call import LATENCY, CallPipeline, SandboxGapError
 from vpnmigrate.sandbox.faults import FaultSource
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def session_for(
     """
     import boto3
 
-    door = _Door(Threshold(world, latency=latency, faults=faults, advance=advance))
+    door = _BotoHandlers(CallPipeline(world, latency=latency, faults=faults, advance=advance))
     botocore_session = _isolated_session(world.region)
     botocore_session.register("before-parameter-build", door.note, unique_id="sandbox-note")
     # The stubs know only handlers that give nothing back; botocore takes this one's answer.
@@ -57,10 +57,10 @@ def session_for(
     )
 
 
-class _Door:
+class _BotoHandlers:
     """The handlers of one session."""
 
-    def __init__(self, threshold: Threshold) -> None:
+    def __init__(self, threshold: CallPipeline) -> None:
         self._threshold = threshold
 
     def note(self, **event: Any) -> None:

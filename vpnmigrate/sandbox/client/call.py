@@ -11,7 +11,7 @@ from wsgiref.handlers import format_date_time
 
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.sandbox.ec2.ids import ApiError
-from vpnmigrate.sandbox.faults import Faults, FaultSource, Instead
+from vpnmigrate.sandbox.faults import CannedAnswer, Faults, FaultSource
 
 if TYPE_CHECKING:
     from vpnmigrate.sandbox.world import World
@@ -24,7 +24,7 @@ class SandboxGapError(RuntimeError):
     """A client asked for something that no sandbox answers; nothing was sent anywhere."""
 
 
-class Threshold:
+class CallPipeline:
     """Lets calls into *world*, one after another, and counts them.
 
     Each takes *latency*, which *advance* is told; without it a virtual clock is moved on and any
@@ -69,7 +69,7 @@ class Threshold:
             status = 200
         except ApiError as error:
             answer, status = {"Error": {"Code": error.code, "Message": error.message}}, error.status
-        except Instead as other:
+        except CannedAnswer as other:
             answer, status, named = dict(other.answer), 200, {}
         answer["ResponseMetadata"] = {
             **named,

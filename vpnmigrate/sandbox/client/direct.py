@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from vpnmigrate.engine.ports import Credentials, Renewal
-from vpnmigrate.sandbox.client.call import LATENCY, Threshold
+from vpnmigrate.sandbox.client.call import LATENCY, CallPipeline
 from vpnmigrate.sandbox.ec2.dispatch import READS, WRITES
 from vpnmigrate.sandbox.faults import FaultSource
 
@@ -38,7 +38,7 @@ class DirectClients:
         advance: Callable[[timedelta], None] | None = None,
     ) -> None:
         """Open a door to *world*; the rest is ``threshold.Threshold``'s."""
-        threshold = Threshold(world, latency=latency, faults=faults, advance=advance)
+        threshold = CallPipeline(world, latency=latency, faults=faults, advance=advance)
         self.region = world.region
         self._ec2: Any = _Client("ec2", threshold)
         self._sts = _Client("sts", threshold)
@@ -77,7 +77,7 @@ class DirectClients:
 class _Client:
     """One service's client: a method for each operation that a world answers."""
 
-    def __init__(self, service: str, threshold: Threshold) -> None:
+    def __init__(self, service: str, threshold: CallPipeline) -> None:
         self._service = service
         self._threshold = threshold
 
@@ -91,7 +91,7 @@ class _Client:
         return call
 
 
-def _call(service: str, action: str, threshold: Threshold) -> Callable[..., dict[str, Any]]:
+def _call(service: str, action: str, threshold: CallPipeline) -> Callable[..., dict[str, Any]]:
     def call(**params: Any) -> dict[str, Any]:
         answer = threshold.pass_(service, action, params)
         if answer["ResponseMetadata"]["HTTPStatusCode"] >= _REFUSED:

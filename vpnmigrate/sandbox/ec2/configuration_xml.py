@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from vpnmigrate.sandbox.ec2.ids import ApiError, invalid_value
 from vpnmigrate.sandbox.ec2.request import Params, Result, Row, page, required, the_connection
-from vpnmigrate.sandbox.state import Connection, State, Tunnel
+from vpnmigrate.sandbox.state import Connection, TunnelState, WorldState
 
 Tree = Mapping[str, "str | Tree"]
 
@@ -41,7 +41,7 @@ HELD_ELSEWHERE = "<Managed by AWS Secrets Manager>"
 """What stands for a key that Secrets Manager keeps; AWS's own text is not known."""
 
 
-def customer_gateway_configuration(state: State, connection: Connection) -> str:
+def customer_gateway_configuration(state: WorldState, connection: Connection) -> str:
     """Write the configuration of *connection*.
 
     Its tunnels need not come in the order of the connection's options: AWS's race decides it, here
@@ -67,7 +67,7 @@ def customer_gateway_configuration(state: State, connection: Connection) -> str:
     )
 
 
-def in_xml_order(state: State, connection: Connection) -> list[Tunnel]:
+def in_xml_order(state: WorldState, connection: Connection) -> list[TunnelState]:
     """Give the tunnels in the order of the configuration."""
     if state.behaviour.xml_follows_options or not _is_swapped(state.seed, connection.id):
         return connection.tunnels
@@ -168,7 +168,7 @@ _PAGE = 10
 """A page may hold fewer than were asked for, so a reader has to follow the token."""
 
 
-def get_device_types(state: State, params: Params) -> Result:
+def get_device_types(state: WorldState, params: Params) -> Result:
     """GetVpnConnectionDeviceTypes, in pages."""
     del state  # the same in every world
     rows: list[Row] = [
@@ -183,7 +183,7 @@ def get_device_types(state: State, params: Params) -> Result:
     return page(rows, params, "VpnConnectionDeviceTypes", bounds=(200, 1000), size=_PAGE)
 
 
-def get_sample(state: State, params: Params) -> Result:
+def get_sample(state: WorldState, params: Params) -> Result:
     """GetVpnConnectionDeviceSampleConfiguration; the text holds the keys."""
     connection = the_connection(state, required(params, "VpnConnectionId"))
     wanted = required(params, "VpnConnectionDeviceTypeId")
@@ -216,7 +216,7 @@ def get_sample(state: State, params: Params) -> Result:
     return {"VpnConnectionDeviceSampleConfiguration": head + tunnels}
 
 
-def _tunnel(number: int, tunnel: Tunnel, key: str) -> str:
+def _tunnel(number: int, tunnel: TunnelState, key: str) -> str:
     """Write a tunnel as AWS's Cisco sample does: numbered from 1, and enabled."""
     base = tunnel.inside_cidr.split("/")[0]
     offset = int(base.rpartition(".")[2])

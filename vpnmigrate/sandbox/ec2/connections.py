@@ -33,12 +33,12 @@ from vpnmigrate.sandbox.state import (
     Connection,
     CustomerGateway,
     Gateway,
-    State,
     Timeline,
+    WorldState,
 )
 
 
-def create_vpn_connection(state: State, params: Params) -> Result:
+def create_vpn_connection(state: WorldState, params: Params) -> Result:
     """CreateVpnConnection; the answer always holds the configuration with its keys."""
     if required(params, "Type") != "ipsec.1":
         raise invalid_value(f"Value ({params['Type']}) for parameter type is invalid.")
@@ -66,7 +66,9 @@ def create_vpn_connection(state: State, params: Params) -> Result:
     return {"VpnConnection": connection_row(state, connection, configuration=True)}
 
 
-def _new(state: State, params: Params, gateway: Gateway, customer: CustomerGateway) -> Connection:
+def _new(
+    state: WorldState, params: Params, gateway: Gateway, customer: CustomerGateway
+) -> Connection:
     options = params.get("Options") or {}
     identifier = state.new_id(CONNECTION)
     tunnels = new_tunnels(state, identifier, gateway.id, options.get("TunnelOptions") or [])
@@ -85,7 +87,7 @@ def _new(state: State, params: Params, gateway: Gateway, customer: CustomerGatew
     )
 
 
-def _of_pair(state: State, gateway: Gateway, customer: CustomerGateway) -> Connection | None:
+def _of_pair(state: WorldState, gateway: Gateway, customer: CustomerGateway) -> Connection | None:
     pair = (gateway.id, customer.id)
     return next(
         (
@@ -97,7 +99,7 @@ def _of_pair(state: State, gateway: Gateway, customer: CustomerGateway) -> Conne
     )
 
 
-def _check_pair(state: State, gateway: Gateway, customer: CustomerGateway) -> None:
+def _check_pair(state: WorldState, gateway: Gateway, customer: CustomerGateway) -> None:
     if gateway.asn is not None and customer.asn == gateway.asn:
         raise ApiError(
             "AsnConflict",
@@ -115,7 +117,7 @@ def _check_pair(state: State, gateway: Gateway, customer: CustomerGateway) -> No
         )
 
 
-def _category(state: State, gateway: Gateway) -> str:
+def _category(state: WorldState, gateway: Gateway) -> str:
     beside = any(
         c.gateway == gateway.id and c.category == CLASSIC and state.life(c) in LIVING
         for c in state.connections.values()
@@ -130,7 +132,7 @@ def _category(state: State, gateway: Gateway) -> str:
     return state.behaviour.beside_classic
 
 
-def delete_vpn_connection(state: State, params: Params) -> Result:
+def delete_vpn_connection(state: WorldState, params: Params) -> Result:
     """DeleteVpnConnection; repeating it while it is under way changes nothing."""
     connection = the_connection(state, required(params, "VpnConnectionId"))
     if state.life(connection) != "deleting":
@@ -148,7 +150,7 @@ def delete_vpn_connection(state: State, params: Params) -> Result:
 _ELSEWHERE = {"tgw-": "TransitGatewayId", "arn:": "CoreNetworkArn"}
 
 
-def describe_vpn_connections(state: State, params: Params) -> Result:
+def describe_vpn_connections(state: WorldState, params: Params) -> Result:
     """DescribeVpnConnections; it has no pages, and shows keys to whoever may call it."""
     there = {c.id: c for c in state.connections.values() if state.is_there(c)}
     named = asked_for(there, params, "VpnConnectionIds", CONNECTION)
@@ -174,7 +176,7 @@ _FILTERS: dict[str, Field] = {
 }
 
 
-def connection_row(state: State, connection: Connection, *, configuration: bool) -> Row:
+def connection_row(state: WorldState, connection: Connection, *, configuration: bool) -> Row:
     """Give *connection* as answers show it, with its *configuration* or without."""
     row: Row = {
         "VpnConnectionId": connection.id,
@@ -208,7 +210,7 @@ def connection_row(state: State, connection: Connection, *, configuration: bool)
     return row
 
 
-def _options(state: State, connection: Connection) -> Row:
+def _options(state: WorldState, connection: Connection) -> Row:
     options: Row = {
         "EnableAcceleration": False,
         "StaticRoutesOnly": connection.static_only,
@@ -243,7 +245,7 @@ _DESCRIBED = {
 }
 
 
-def _telemetry(state: State, connection: Connection) -> list[Row]:
+def _telemetry(state: WorldState, connection: Connection) -> list[Row]:
     if state.life(connection) not in {"available", "modifying"}:
         return []
     rows = []
@@ -267,7 +269,7 @@ def _place(address: str) -> bytes:
     return sha256(address.encode()).digest()
 
 
-def create_vpn_connection_route(state: State, params: Params) -> Result:
+def create_vpn_connection_route(state: WorldState, params: Params) -> Result:
     """CreateVpnConnectionRoute; adding a prefix twice changes nothing."""
     connection = _routable(state, params)
     cidr = network(required(params, "DestinationCidrBlock"))
@@ -287,7 +289,7 @@ def create_vpn_connection_route(state: State, params: Params) -> Result:
     return {}
 
 
-def delete_vpn_connection_route(state: State, params: Params) -> Result:
+def delete_vpn_connection_route(state: WorldState, params: Params) -> Result:
     """DeleteVpnConnectionRoute."""
     connection = _routable(state, params)
     cidr = network(required(params, "DestinationCidrBlock"))
@@ -303,7 +305,7 @@ def delete_vpn_connection_route(state: State, params: Params) -> Result:
     return {}
 
 
-def _routable(state: State, params: Params) -> Connection:
+def _routable(state: WorldState, params: Params) -> Connection:
     connection = the_connection(state, required(params, "VpnConnectionId"))
     if state.life(connection) != "available":
         raise ApiError(

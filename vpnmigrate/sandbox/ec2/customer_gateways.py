@@ -16,13 +16,13 @@ from vpnmigrate.sandbox.ec2.request import (
     the_customer_gateway,
 )
 from vpnmigrate.sandbox.ec2.tags import tag_rows, tags_at_creation
-from vpnmigrate.sandbox.state import GONE, CustomerGateway, State, always
+from vpnmigrate.sandbox.state import GONE, CustomerGateway, WorldState, always
 
 _LARGEST_PLAIN_ASN = 2147483647
 _DEFAULT_ASN = 65000
 
 
-def create_customer_gateway(state: State, params: Params) -> Result:
+def create_customer_gateway(state: WorldState, params: Params) -> Result:
     """CreateCustomerGateway; the same input twice gives the same gateway."""
     if required(params, "Type") != "ipsec.1":
         raise invalid_value(f"Value ({params['Type']}) for parameter type is invalid.")
@@ -54,14 +54,14 @@ _FILTERS: dict[str, Field] = {
 }
 
 
-def describe_customer_gateways(state: State, params: Params) -> Result:
+def describe_customer_gateways(state: WorldState, params: Params) -> Result:
     """DescribeCustomerGateways; it has no pages."""
     rows = {c.id: _row(state, c) for c in state.customer_gateways.values() if state.is_there(c)}
     named = asked_for(rows, params, "CustomerGatewayIds", CUSTOMER_GATEWAY)
     return {"CustomerGateways": selected(named, params, _FILTERS)}
 
 
-def delete_customer_gateway(state: State, params: Params) -> Result:
+def delete_customer_gateway(state: WorldState, params: Params) -> Result:
     """DeleteCustomerGateway."""
     customer = the_customer_gateway(state, required(params, "CustomerGatewayId"))
     living = {"pending", "available", "deleting", "modifying"}
@@ -78,7 +78,7 @@ def delete_customer_gateway(state: State, params: Params) -> Result:
     return {}
 
 
-def _row(state: State, customer: CustomerGateway) -> Row:
+def _row(state: WorldState, customer: CustomerGateway) -> Row:
     row: Row = {
         "CustomerGatewayId": customer.id,
         "State": state.life(customer),

@@ -22,15 +22,15 @@ from vpnmigrate.sandbox.ec2 import (
     vpcs,
 )
 from vpnmigrate.sandbox.ec2.request import Params, Result
-from vpnmigrate.sandbox.state import State
+from vpnmigrate.sandbox.state import WorldState
 
-Action = Callable[[State, Params], Result]
+Action = Callable[[WorldState, Params], Result]
 
 Name = tuple[str, str]
 """Service as boto3 names it, and operation."""
 
 
-def get_caller_identity(state: State, params: Params) -> Result:
+def get_caller_identity(state: WorldState, params: Params) -> Result:
     """GetCallerIdentity, of whom the door has recognised."""
     user = params.get(USER, NOBODY_IN_PARTICULAR)
     return {
@@ -40,7 +40,7 @@ def get_caller_identity(state: State, params: Params) -> Result:
     }
 
 
-def describe_regions(state: State, params: Params) -> Result:
+def describe_regions(state: WorldState, params: Params) -> Result:
     """DescribeRegions: there is one."""
     del params
     endpoint = f"ec2.{state.region}.amazonaws.com"

@@ -26,19 +26,19 @@ from vpnmigrate.sandbox.ec2.tags import tag_rows, tags_at_creation
 from vpnmigrate.sandbox.state import (
     GONE,
     UNBORN,
-    Attachment,
+    AttachmentRow,
     Gateway,
     RouteTable,
-    State,
     Timeline,
     Vpc,
+    WorldState,
 )
 
 DEFAULT_ASN = 64512
 _ASNS = (range(64512, 65535), range(4200000000, 4294967295))
 
 
-def create_vpn_gateway(state: State, params: Params) -> Result:
+def create_vpn_gateway(state: WorldState, params: Params) -> Result:
     """CreateVpnGateway."""
     if params.get("Type") != "ipsec.1":
         raise invalid_value(f"Value ({params.get('Type')}) for parameter type is invalid.")
@@ -71,14 +71,14 @@ _FILTERS: dict[str, Field] = {
 }
 
 
-def describe_vpn_gateways(state: State, params: Params) -> Result:
+def describe_vpn_gateways(state: WorldState, params: Params) -> Result:
     """DescribeVpnGateways; it has no pages."""
     rows = {g.id: gateway_row(state, g) for g in state.gateways.values() if state.is_there(g)}
     named = asked_for(rows, params, "VpnGatewayIds", GATEWAY)
     return {"VpnGateways": selected(named, params, _FILTERS)}
 
 
-def attach_vpn_gateway(state: State, params: Params) -> Result:
+def attach_vpn_gateway(state: WorldState, params: Params) -> Result:
     """AttachVpnGateway; repeating it tells how far it is."""
     gateway = available_gateway(state, required(params, "VpnGatewayId"))
     vpc = the_vpc(state, required(params, "VpcId"))
@@ -94,7 +94,7 @@ def attach_vpn_gateway(state: State, params: Params) -> Result:
     attaching = max(state.lasting(behaviour.attach) - invisible, timedelta(0))
     life = Timeline()
     life.then(state.now, (timedelta(0), UNBORN), (invisible, "attaching"), (attaching, "attached"))
-    row = Attachment(vpc.id, life)
+    row = AttachmentRow(vpc.id, life)
     match behaviour.reattached_row:
         case "replaces":
             gateway.attachments = [a for a in gateway.attachments if a.vpc != vpc.id] + [row]
@@ -107,7 +107,7 @@ def attach_vpn_gateway(state: State, params: Params) -> Result:
     return {"VpcAttachment": _shown(state, row)}
 
 
-def detach_vpn_gateway(state: State, params: Params) -> Result:
+def detach_vpn_gateway(state: WorldState, params: Params) -> Result:
     """DetachVpnGateway; what it does to propagation and edge tables is a matter of switches."""
     gateway = the_gateway(state, required(params, "VpnGatewayId"))
     vpc = required(params, "VpcId")
@@ -134,7 +134,7 @@ def detach_vpn_gateway(state: State, params: Params) -> Result:
     return {}
 
 
-def delete_vpn_gateway(state: State, params: Params) -> Result:
+def delete_vpn_gateway(state: WorldState, params: Params) -> Result:
     """DeleteVpnGateway."""
     gateway = the_gateway(state, required(params, "VpnGatewayId"))
     living = {"pending", "available", "deleting", "modifying"}
@@ -154,7 +154,7 @@ def delete_vpn_gateway(state: State, params: Params) -> Result:
     return {}
 
 
-def gateway_row(state: State, gateway: Gateway) -> Row:
+def gateway_row(state: WorldState, gateway: Gateway) -> Row:
     """Give *gateway* as describes show it."""
     row: Row = {
         "VpnGatewayId": gateway.id,
@@ -170,7 +170,7 @@ def gateway_row(state: State, gateway: Gateway) -> Row:
     return row if gateway.asn is None else {**row, "AmazonSideAsn": gateway.asn}
 
 
-def is_ready(state: State, gateway: Gateway, vpc: str) -> bool:
+def is_ready(state: WorldState, gateway: Gateway, vpc: str) -> bool:
     """Tell whether routing on *vpc* accepts *gateway*: a while after it is attached there."""
     since = gateway.attached_since(state.now)
     ready = state.behaviour.gateway_ready_after
@@ -178,7 +178,7 @@ def is_ready(state: State, gateway: Gateway, vpc: str) -> bool:
 
 
 def not_ready(
-    state: State, gateway: Gateway | None, table: RouteTable, usual: ApiError
+    state: WorldState, gateway: Gateway | None, table: RouteTable, usual: ApiError
 ) -> ApiError:
     """Return the refusal of a gateway that routing of *table* does not accept yet."""
     attached = gateway is not None and gateway.vpc(state.now) == table.vpc
@@ -189,7 +189,7 @@ def not_ready(
     )
 
 
-def refuse_while_busy(state: State, gateway: Gateway, vpc: str = "") -> None:
+def refuse_while_busy(state: WorldState, gateway: Gateway, vpc: str = "") -> None:
     """Refuse a change of *gateway*, or one on *vpc*, until the workflow of the last has ended.
 
     Raises:
@@ -211,12 +211,12 @@ def refuse_while_busy(state: State, gateway: Gateway, vpc: str = "") -> None:
 _SETTLED = frozenset({"attached", "detached", "available", "deleted"})
 
 
-def _shown(state: State, row: Attachment) -> Row:
+def _shown(state: WorldState, row: AttachmentRow) -> Row:
     now = row.life.at(state.now)
     return {"VpcId": row.vpc, "State": "attaching" if now == UNBORN else now}
 
 
-def _refuse_second_vpc(state: State, gateway: Gateway, vpc: Vpc) -> None:
+def _refuse_second_vpc(state: WorldState, gateway: Gateway, vpc: Vpc) -> None:
     for held in gateway.held(state.now):
         if held.vpc != vpc.id:
             raise ApiError(
@@ -227,7 +227,7 @@ def _refuse_second_vpc(state: State, gateway: Gateway, vpc: Vpc) -> None:
         raise _while_detaching(state, vpc)
 
 
-def _refuse_second_gateway(state: State, gateway: Gateway, vpc: Vpc) -> None:
+def _refuse_second_gateway(state: WorldState, gateway: Gateway, vpc: Vpc) -> None:
     for other in state.gateways.values():
         row = other.attachment(vpc.id, state.now)
         if row is None or other.id == gateway.id:
@@ -237,7 +237,7 @@ def _refuse_second_gateway(state: State, gateway: Gateway, vpc: Vpc) -> None:
         raise _occupied("InvalidVpcState", vpc)
 
 
-def _while_detaching(state: State, vpc: Vpc) -> ApiError:
+def _while_detaching(state: WorldState, vpc: Vpc) -> ApiError:
     return _occupied(state.behaviour.attach_while_other_detaches, vpc)
 
 
@@ -245,7 +245,7 @@ def _occupied(code: str, vpc: Vpc) -> ApiError:
     return ApiError(code, f"The VPC {vpc.id} already has a virtual private gateway attached to it.")
 
 
-def _refuse_pending(state: State, gateway: Gateway) -> None:
+def _refuse_pending(state: WorldState, gateway: Gateway) -> None:
     connections = any(
         c.gateway == gateway.id and state.life(c) in {"pending", "deleting"}
         for c in state.connections.values()
@@ -260,7 +260,7 @@ def _refuse_pending(state: State, gateway: Gateway) -> None:
         )
 
 
-def _end_settings(state: State, gateway: Gateway, moment: datetime) -> None:
+def _end_settings(state: WorldState, gateway: Gateway, moment: datetime) -> None:
     """Take the gateway out of tables at *moment*, as far as the switches say."""
     behaviour = state.behaviour
     for table in state.tables.values():
@@ -274,7 +274,7 @@ def _end_settings(state: State, gateway: Gateway, moment: datetime) -> None:
                     tie.until = moment
 
 
-def _silence_surviving_propagation(state: State, gateway: Gateway) -> None:
+def _silence_surviving_propagation(state: WorldState, gateway: Gateway) -> None:
     for table in state.tables.values():
         for setting in table.propagating(state.now):
             if setting.gateway == gateway.id:

@@ -17,7 +17,7 @@ class ApiError(Exception):
 
 
 @dataclass(frozen=True)
-class Kind:
+class ResourceKind:
     """A kind of resource: its prefix, its name, and the codes EC2 has for its ids.
 
     The spelling of codes follows EC2's table and no rule; where that has no code for a malformed
@@ -39,15 +39,19 @@ class Kind:
         return ApiError(self.not_found, f"The {self.noun} ID '{identifier}' does not exist")
 
 
-VPC = Kind("vpc", "vpc", "InvalidVpcID.NotFound", "InvalidVpcID.Malformed", "vpc")
+VPC = ResourceKind("vpc", "vpc", "InvalidVpcID.NotFound", "InvalidVpcID.Malformed", "vpc")
 
-SUBNET = Kind("subnet", "subnet", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed", "subnet")
+SUBNET = ResourceKind(
+    "subnet", "subnet", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed", "subnet"
+)
 
-GATEWAY = Kind("vgw", "vpnGateway", "InvalidVpnGatewayID.NotFound", type="vpn-gateway")
+GATEWAY = ResourceKind("vgw", "vpnGateway", "InvalidVpnGatewayID.NotFound", type="vpn-gateway")
 
-CONNECTION = Kind("vpn", "vpnConnection", "InvalidVpnConnectionID.NotFound", type="vpn-connection")
+CONNECTION = ResourceKind(
+    "vpn", "vpnConnection", "InvalidVpnConnectionID.NotFound", type="vpn-connection"
+)
 
-CUSTOMER_GATEWAY = Kind(
+CUSTOMER_GATEWAY = ResourceKind(
     "cgw",
     "customerGateway",
     "InvalidCustomerGatewayID.NotFound",
@@ -55,7 +59,7 @@ CUSTOMER_GATEWAY = Kind(
     "customer-gateway",
 )
 
-ROUTE_TABLE = Kind(
+ROUTE_TABLE = ResourceKind(
     "rtb",
     "routeTable",
     "InvalidRouteTableID.NotFound",
@@ -63,12 +67,12 @@ ROUTE_TABLE = Kind(
     "route-table",
 )
 
-ASSOCIATION = Kind("rtbassoc", "association", "InvalidAssociationID.NotFound")
+ASSOCIATION = ResourceKind("rtbassoc", "association", "InvalidAssociationID.NotFound")
 
 TAGGED = (VPC, SUBNET, GATEWAY, CONNECTION, CUSTOMER_GATEWAY, ROUTE_TABLE)
 
 
-def kind_of(identifier: str) -> Kind:
+def kind_of(identifier: str) -> ResourceKind:
     """Give the kind of resource that *identifier* is for.
 
     Raises:

@@ -8,14 +8,14 @@ from dataclasses import replace
 from vpnmigrate.model.survey import VirtualInterface
 from vpnmigrate.sandbox.ec2.ids import ApiError
 from vpnmigrate.sandbox.ec2.request import Params, Result, required
-from vpnmigrate.sandbox.state import Connection, DirectConnectTie, Gateway, State
+from vpnmigrate.sandbox.state import Connection, DirectConnectTie, Gateway, WorldState
 
 _FIXED = {("ec2", "L-4FB7FF5D"): ("Customer gateways per Region", 50)}
 
 ROUTES_PER_TABLE = 50
 
 
-def get_service_quota(state: State, params: Params) -> Result:
+def get_service_quota(state: WorldState, params: Params) -> Result:
     """GetServiceQuota, for the quotas that a migration can meet."""
     service, code = required(params, "ServiceCode"), required(params, "QuotaCode")
     name, value = _known(state).get((service, code), ("", 0))
@@ -34,7 +34,7 @@ def get_service_quota(state: State, params: Params) -> Result:
     return {"Quota": quota}
 
 
-def _known(state: State) -> dict[tuple[str, str], tuple[str, int]]:
+def _known(state: WorldState) -> dict[tuple[str, str], tuple[str, int]]:
     quotas = state.quotas
     return _FIXED | {
         ("ec2", "L-7029FAB6"): ("Virtual private gateways per Region", quotas.gateways_per_region),
@@ -48,7 +48,7 @@ def _known(state: State) -> dict[tuple[str, str], tuple[str, int]]:
     }
 
 
-def check_gateways(state: State) -> None:
+def check_gateways(state: WorldState) -> None:
     """Refuse one more gateway where there is no room for it."""
     _check_mutations(state, "VpnGatewayLimitExceeded")
     if _count(state, state.gateways.values()) >= state.quotas.gateways_per_region:
@@ -58,7 +58,7 @@ def check_gateways(state: State) -> None:
         )
 
 
-def check_connections(state: State, gateway: Gateway) -> None:
+def check_connections(state: WorldState, gateway: Gateway) -> None:
     """Refuse one more connection on *gateway* where there is no room for it."""
     _check_mutations(state, "VpnConnectionLimitExceeded")
     here = [c for c in state.connections.values() if c.gateway == gateway.id]
@@ -72,13 +72,13 @@ def check_connections(state: State, gateway: Gateway) -> None:
         )
 
 
-def check_vpcs(state: State) -> None:
+def check_vpcs(state: WorldState) -> None:
     """Refuse one more VPC where there is no room for it."""
     if len(state.vpcs) >= state.quotas.vpcs_per_region:
         raise ApiError("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
 
 
-def _check_mutations(state: State, code: str) -> None:
+def _check_mutations(state: WorldState, code: str) -> None:
     things: list[Gateway | Connection] = [
         *state.gateways.values(),
         *state.connections.values(),
@@ -88,7 +88,7 @@ def _check_mutations(state: State, code: str) -> None:
         raise ApiError(code, "The maximum number of mutating objects has been reached.")
 
 
-def _count(state: State, things: Iterable[Gateway | Connection]) -> int:
+def _count(state: WorldState, things: Iterable[Gateway | Connection]) -> int:
     counted = {"pending", "available", "modifying"}
     if state.behaviour.quota_counts_deleting:
         counted.add("deleting")
@@ -98,7 +98,7 @@ def _count(state: State, things: Iterable[Gateway | Connection]) -> int:
 _OVER = {"deleted", "rejected", "disassociated"}
 
 
-def describe_virtual_interfaces(state: State, params: Params) -> Result:
+def describe_virtual_interfaces(state: WorldState, params: Params) -> Result:
     """DescribeVirtualInterfaces; it has no filter for gateways."""
     wanted = params.get("virtualInterfaceId")
     return {
@@ -117,7 +117,7 @@ def describe_virtual_interfaces(state: State, params: Params) -> Result:
     }
 
 
-def describe_associations(state: State, params: Params) -> Result:
+def describe_associations(state: WorldState, params: Params) -> Result:
     """DescribeDirectConnectGatewayAssociations."""
     gateway = params.get("virtualGatewayId") or params.get("associatedGatewayId")
     wanted = params.get("associationId")
@@ -143,7 +143,7 @@ def describe_associations(state: State, params: Params) -> Result:
     }
 
 
-def uses_direct_connect(state: State, gateway: str) -> bool:
+def uses_direct_connect(state: WorldState, gateway: str) -> bool:
     """Tell whether something of Direct Connect that is not over refers to *gateway*."""
     things: list[VirtualInterface | DirectConnectTie] = [
         *state.virtual_interfaces,
@@ -152,7 +152,7 @@ def uses_direct_connect(state: State, gateway: str) -> bool:
     return any(thing.gateway == gateway and thing.state not in _OVER for thing in things)
 
 
-def detach_ends_associations(state: State, gateway: str) -> None:
+def detach_ends_associations(state: WorldState, gateway: str) -> None:
     """Drop the gateway's associations: they do not come back when it is attached again."""
     state.direct_connect_ties = [
         replace(tie, state="disassociated") if tie.gateway == gateway else tie

@@ -18,7 +18,7 @@ from vpnmigrate.sandbox.ec2.ids import (
     SUBNET,
     VPC,
     ApiError,
-    Kind,
+    ResourceKind,
     invalid_value,
     missing,
 )
@@ -27,9 +27,9 @@ from vpnmigrate.sandbox.state import (
     CustomerGateway,
     Gateway,
     RouteTable,
-    State,
     Subnet,
     Vpc,
+    WorldState,
 )
 
 Params = Mapping[str, Any]
@@ -156,32 +156,32 @@ _T = TypeVar("_T")
 _Living = TypeVar("_Living", Gateway, Connection, CustomerGateway, Vpc, Subnet)
 
 
-def the_gateway(state: State, identifier: str) -> Gateway:
+def the_gateway(state: WorldState, identifier: str) -> Gateway:
     """Give a gateway that is not deleted."""
     return _living(state, state.gateways, identifier, GATEWAY)
 
 
-def the_connection(state: State, identifier: str) -> Connection:
+def the_connection(state: WorldState, identifier: str) -> Connection:
     """Give a connection that is not deleted."""
     return _living(state, state.connections, identifier, CONNECTION)
 
 
-def the_customer_gateway(state: State, identifier: str) -> CustomerGateway:
+def the_customer_gateway(state: WorldState, identifier: str) -> CustomerGateway:
     """Give a customer gateway that is not deleted."""
     return _living(state, state.customer_gateways, identifier, CUSTOMER_GATEWAY)
 
 
-def the_vpc(state: State, identifier: str) -> Vpc:
+def the_vpc(state: WorldState, identifier: str) -> Vpc:
     """Give a VPC."""
     return _living(state, state.vpcs, identifier, VPC)
 
 
-def the_subnet(state: State, identifier: str) -> Subnet:
+def the_subnet(state: WorldState, identifier: str) -> Subnet:
     """Give a subnet."""
     return _living(state, state.subnets, identifier, SUBNET)
 
 
-def the_table(state: State, params: Params) -> RouteTable:
+def the_table(state: WorldState, params: Params) -> RouteTable:
     """Give the route table that *params* name."""
     identifier = required(params, "RouteTableId")
     if identifier not in state.tables:
@@ -189,7 +189,7 @@ def the_table(state: State, params: Params) -> RouteTable:
     return state.tables[identifier]
 
 
-def available_gateway(state: State, identifier: str) -> Gateway:
+def available_gateway(state: WorldState, identifier: str) -> Gateway:
     """Give a gateway that can be worked with."""
     gateway = the_gateway(state, identifier)
     if state.life(gateway) != "available":
@@ -200,7 +200,7 @@ def available_gateway(state: State, identifier: str) -> Gateway:
     return gateway
 
 
-def asked_for(there: Mapping[str, _T], params: Params, name: str, kind: Kind) -> list[_T]:
+def asked_for(there: Mapping[str, _T], params: Params, name: str, kind: ResourceKind) -> list[_T]:
     """Give what is *there* under the ids that *params* list under *name*, or all of it.
 
     Raises:
@@ -213,7 +213,9 @@ def asked_for(there: Mapping[str, _T], params: Params, name: str, kind: Kind) ->
     return [there[identifier] for identifier in (sorted(set(wanted)) or sorted(there))]
 
 
-def _living(state: State, things: Mapping[str, _Living], identifier: str, kind: Kind) -> _Living:
+def _living(
+    state: WorldState, things: Mapping[str, _Living], identifier: str, kind: ResourceKind
+) -> _Living:
     thing = things.get(identifier)
     if thing is None or not state.is_there(thing) or state.life(thing) == "deleted":
         raise kind.unknown(identifier)

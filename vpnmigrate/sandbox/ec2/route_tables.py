@@ -19,12 +19,12 @@ from vpnmigrate.sandbox.ec2.request import (
 )
 from vpnmigrate.sandbox.ec2.routes import LOCAL, Brought, propagated_routes, route_row
 from vpnmigrate.sandbox.ec2.tags import tag_rows, tags_at_creation
-from vpnmigrate.sandbox.state import Association, Route, RouteTable, State, Vpc
+from vpnmigrate.sandbox.state import Association, Route, RouteTable, Vpc, WorldState
 
 _EDGE_TARGETS = (LOCAL, "eni-", "vpce-")
 
 
-def new_table(state: State, vpc: Vpc) -> RouteTable:
+def new_table(state: WorldState, vpc: Vpc) -> RouteTable:
     """Make an empty table of *vpc*; its local routes go without saying."""
     table = RouteTable(state.new_id(ROUTE_TABLE), vpc.id, vpc.owner, local_routes(vpc))
     state.tables[table.id] = table
@@ -36,7 +36,7 @@ def local_routes(vpc: Vpc) -> list[Route]:
     return [Route(cidr, LOCAL, "CreateRouteTable") for cidr in vpc.cidrs]
 
 
-def create_route_table(state: State, params: Params) -> Result:
+def create_route_table(state: WorldState, params: Params) -> Result:
     """CreateRouteTable."""
     vpc = the_vpc(state, required(params, "VpcId"))
     tags = tags_at_creation(params, ROUTE_TABLE)
@@ -45,7 +45,7 @@ def create_route_table(state: State, params: Params) -> Result:
     return {"RouteTable": _row(state, table)}
 
 
-def delete_route_table(state: State, params: Params) -> Result:
+def delete_route_table(state: WorldState, params: Params) -> Result:
     """DeleteRouteTable."""
     table = the_table(state, params)
     if table.tied(state.now):
@@ -58,7 +58,7 @@ def delete_route_table(state: State, params: Params) -> Result:
     return {}
 
 
-def associate_route_table(state: State, params: Params) -> Result:
+def associate_route_table(state: WorldState, params: Params) -> Result:
     """AssociateRouteTable with a subnet, or with a gateway, whose edge table it becomes."""
     table = the_table(state, params)
     subnet, gateway = params.get("SubnetId"), params.get("GatewayId")
@@ -83,7 +83,7 @@ def associate_route_table(state: State, params: Params) -> Result:
     return _associated(tie)
 
 
-def disassociate_route_table(state: State, params: Params) -> Result:
+def disassociate_route_table(state: WorldState, params: Params) -> Result:
     """DisassociateRouteTable; the main association stays."""
     identifier = required(params, "AssociationId")
     for table in state.tables.values():
@@ -122,7 +122,7 @@ _FILTERS: dict[str, Field] = {
 }
 
 
-def describe_route_tables(state: State, params: Params) -> Result:
+def describe_route_tables(state: WorldState, params: Params) -> Result:
     """DescribeRouteTables, in pages of at most 100."""
     brought: Brought = {}
     rows = {table.id: _row(state, table, brought) for table in state.tables.values()}
@@ -135,7 +135,7 @@ def describe_route_tables(state: State, params: Params) -> Result:
     return page(selected(named, params, _FILTERS), params, "RouteTables", bounds=(5, 100), size=100)
 
 
-def _row(state: State, table: RouteTable, brought: Brought | None = None) -> Row:
+def _row(state: WorldState, table: RouteTable, brought: Brought | None = None) -> Row:
     routes = [*table.routes, *propagated_routes(state, table, brought)]
     return {
         "RouteTableId": table.id,
@@ -166,7 +166,7 @@ def _associated(tie: Association) -> Result:
     return {"AssociationId": tie.id, "AssociationState": {"State": "associated"}}
 
 
-def _check_edge(state: State, table: RouteTable, identifier: str) -> None:
+def _check_edge(state: WorldState, table: RouteTable, identifier: str) -> None:
     gateway = state.gateways.get(identifier)
     if identifier.startswith("vgw-") and (
         gateway is None or not is_ready(state, gateway, table.vpc)

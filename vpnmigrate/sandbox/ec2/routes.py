@@ -11,7 +11,14 @@ from vpnmigrate.sandbox.ec2.ids import ApiError, invalid_value, missing
 from vpnmigrate.sandbox.ec2.quotas import ROUTES_PER_TABLE
 from vpnmigrate.sandbox.ec2.request import Params, Result, Row, network, required, the_table
 from vpnmigrate.sandbox.ec2.tunnels import prefixes_of, read_tunnel
-from vpnmigrate.sandbox.state import Connection, Gateway, Propagation, Route, RouteTable, State
+from vpnmigrate.sandbox.state import (
+    Connection,
+    Gateway,
+    PropagationSetting,
+    Route,
+    RouteTable,
+    WorldState,
+)
 
 LOCAL = "local"
 
@@ -36,7 +43,7 @@ TARGETS = {
 _TARGET_PARAMETERS = (*dict.fromkeys(TARGETS.values()), "VpcEndpointId")
 
 
-def create_route(state: State, params: Params) -> Result:
+def create_route(state: WorldState, params: Params) -> Result:
     """CreateRoute; the same route twice is no error, a propagated twin does not matter."""
     table = the_table(state, params)
     destination, target = _destination(params), _target(state, table, params)
@@ -56,7 +63,7 @@ def create_route(state: State, params: Params) -> Result:
     return {"Return": True}
 
 
-def replace_route(state: State, params: Params) -> Result:
+def replace_route(state: WorldState, params: Params) -> Result:
     """ReplaceRoute: one step, with no moment between the old target and the new one."""
     table = the_table(state, params)
     destination = _destination(params)
@@ -70,7 +77,7 @@ def replace_route(state: State, params: Params) -> Result:
     return {}
 
 
-def delete_route(state: State, params: Params) -> Result:
+def delete_route(state: WorldState, params: Params) -> Result:
     """DeleteRoute."""
     table = the_table(state, params)
     destination = _destination(params)
@@ -86,7 +93,7 @@ def delete_route(state: State, params: Params) -> Result:
     return {}
 
 
-def route_row(state: State, table: RouteTable, route: Route) -> Row:
+def route_row(state: WorldState, table: RouteTable, route: Route) -> Row:
     """Give *route* as DescribeRouteTables shows it."""
     if route.destination.startswith("pl-"):
         name = "DestinationPrefixListId"
@@ -107,7 +114,7 @@ def _parameter(target: str) -> str:
     return next((TARGETS[p] for p in TARGETS if target.startswith(p)), "GatewayId")
 
 
-def _condition(state: State, table: RouteTable, route: Route) -> str:
+def _condition(state: WorldState, table: RouteTable, route: Route) -> str:
     """Give a route's state: that of a written one to a gateway follows the attachment."""
     if route.origin != CREATED_ROUTE or not route.target.startswith("vgw-"):
         return route.state
@@ -133,7 +140,7 @@ def _destination(params: Params) -> str:
     return canonical
 
 
-def _target(state: State, table: RouteTable, params: Params) -> str:
+def _target(state: WorldState, table: RouteTable, params: Params) -> str:
     given = [str(params[name]) for name in _TARGET_PARAMETERS if params.get(name)]
     if len(given) != 1:
         raise (
@@ -153,7 +160,7 @@ def _written(table: RouteTable, destination: str) -> Route | None:
     return next((r for r in table.routes if r.destination == destination), None)
 
 
-def enable_propagation(state: State, params: Params) -> Result:
+def enable_propagation(state: WorldState, params: Params) -> Result:
     """EnableVgwRoutePropagation; one code stands for nearly every gateway it cannot take."""
     table = the_table(state, params)
     identifier = required(params, "GatewayId")
@@ -167,13 +174,13 @@ def enable_propagation(state: State, params: Params) -> Result:
         raise invalid_value(f"Route table {table.id} is associated with a gateway")
     setting = _setting(state, table, identifier)
     if setting is None:
-        table.propagations.append(Propagation(identifier, state.now))
+        table.propagations.append(PropagationSetting(identifier, state.now))
     elif setting.since is None:
         setting.since = state.now
     return {}
 
 
-def disable_propagation(state: State, params: Params) -> Result:
+def disable_propagation(state: WorldState, params: Params) -> Result:
     """DisableVgwRoutePropagation; for a gateway that does not propagate it changes nothing."""
     table = the_table(state, params)
     identifier = required(params, "GatewayId")
@@ -190,7 +197,7 @@ Brought = dict[str, set[str]]
 
 
 def propagated_routes(
-    state: State, table: RouteTable, brought: Brought | None = None
+    state: WorldState, table: RouteTable, brought: Brought | None = None
 ) -> list[Route]:
     """Work out the routes that *table* has from gateways now.
 
@@ -211,7 +218,11 @@ def propagated_routes(
 
 
 def _offer(
-    state: State, table: RouteTable, gateway: Gateway, setting: Propagation, brought: Brought
+    state: WorldState,
+    table: RouteTable,
+    gateway: Gateway,
+    setting: PropagationSetting,
+    brought: Brought,
 ) -> tuple[str, set[str]]:
     since = gateway.attached_since(state.now)
     if since is None or gateway.vpc(state.now) != table.vpc:
@@ -232,16 +243,16 @@ def _offer(
     return "active", brought[gateway.id]
 
 
-def _ending_on(state: State, gateway: Gateway) -> list[Connection]:
+def _ending_on(state: WorldState, gateway: Gateway) -> list[Connection]:
     return [c for c in state.connections.values() if c.gateway == gateway.id]
 
 
-def _was_up(state: State, connection: Connection) -> bool:
+def _was_up(state: WorldState, connection: Connection) -> bool:
     """Tell whether a tunnel has been up for long enough to bring its routes."""
     settled = state.now - state.behaviour.propagation_delay
     readings = (read_tunnel(state, connection, n) for n in range(len(connection.tunnels)))
     return any(reading.up and reading.since <= settled for reading in readings)
 
 
-def _setting(state: State, table: RouteTable, gateway: str) -> Propagation | None:
+def _setting(state: WorldState, table: RouteTable, gateway: str) -> PropagationSetting | None:
     return next((p for p in table.propagating(state.now) if p.gateway == gateway), None)

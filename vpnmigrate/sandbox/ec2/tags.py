@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vpnmigrate.sandbox.ec2.ids import ApiError, Kind, invalid_value, kind_of
+from vpnmigrate.sandbox.ec2.ids import ApiError, ResourceKind, invalid_value, kind_of
 from vpnmigrate.sandbox.ec2.request import Params, Result, Row, page, required, selected
-from vpnmigrate.sandbox.state import State
+from vpnmigrate.sandbox.state import WorldState
 
 _MOST, _LONGEST_KEY, _LONGEST_VALUE = 50, 128, 256
 
 
-def tag_rows(state: State, resource: str) -> list[Row]:
+def tag_rows(state: WorldState, resource: str) -> list[Row]:
     """Give a resource's tags as describes show them."""
     return [{"Key": key, "Value": value} for key, value in state.tags.get(resource, {}).items()]
 
 
-def tags_at_creation(params: Params, kind: Kind) -> dict[str, str]:
+def tags_at_creation(params: Params, kind: ResourceKind) -> dict[str, str]:
     """Read the tags that a create call carries for what it makes.
 
     Raises:
@@ -34,7 +34,7 @@ def tags_at_creation(params: Params, kind: Kind) -> dict[str, str]:
     return tags
 
 
-def create_tags(state: State, params: Params) -> Result:
+def create_tags(state: WorldState, params: Params) -> Result:
     """CreateTags."""
     resources = _resources(state, params)
     tags = _read(params.get("Tags") or ())
@@ -45,7 +45,7 @@ def create_tags(state: State, params: Params) -> Result:
     return {}
 
 
-def delete_tags(state: State, params: Params) -> Result:
+def delete_tags(state: WorldState, params: Params) -> Result:
     """DeleteTags: by key, or by key and value; without tags all that a user may delete."""
     resources = _resources(state, params)
     wanted = params.get("Tags")
@@ -69,7 +69,7 @@ _FILTERS = {
 }
 
 
-def describe_tags(state: State, params: Params) -> Result:
+def describe_tags(state: WorldState, params: Params) -> Result:
     """DescribeTags."""
     rows = [
         {"ResourceId": resource, "ResourceType": kind_of(resource).type, **tag}
@@ -80,7 +80,7 @@ def describe_tags(state: State, params: Params) -> Result:
     return page(chosen, params, "Tags", bounds=(5, 1000), size=1000)
 
 
-def _resources(state: State, params: Params) -> Sequence[str]:
+def _resources(state: WorldState, params: Params) -> Sequence[str]:
     required(params, "Resources")
     resources: Sequence[str] = params["Resources"]
     for resource in resources:
@@ -89,7 +89,7 @@ def _resources(state: State, params: Params) -> Sequence[str]:
     return resources
 
 
-def _exists(state: State, resource: str) -> bool:
+def _exists(state: WorldState, resource: str) -> bool:
     living = (state.gateways, state.connections, state.customer_gateways, state.vpcs, state.subnets)
     return resource in state.tables or any(
         resource in things and state.is_there(things[resource]) for things in living

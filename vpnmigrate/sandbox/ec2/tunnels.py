@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from vpnmigrate.sandbox.ec2.ids import invalid_value
-from vpnmigrate.sandbox.state import LONG_AGO, Connection, Device, State, Tunnel
+from vpnmigrate.sandbox.state import LONG_AGO, Connection, Device, TunnelState, WorldState
 
 OUTSIDE = IPv4Network("198.18.0.0/15")
 """Where the sandbox's outside addresses come from: no real gateway is there (RFC 2544)."""
@@ -34,8 +34,8 @@ def canary_key(seed: int, connection: str, number: int) -> str:
 
 
 def new_tunnels(
-    state: State, connection: str, gateway: str, wanted: list[Mapping[str, Any]]
-) -> list[Tunnel]:
+    state: WorldState, connection: str, gateway: str, wanted: list[Mapping[str, Any]]
+) -> list[TunnelState]:
     """Make the two tunnels of a new connection after the options *wanted*.
 
     Raises:
@@ -49,7 +49,7 @@ def new_tunnels(
         if other.gateway == gateway and state.life(other) in {"pending", "available"}
         for tunnel in other.tunnels
     }
-    tunnels: list[Tunnel] = []
+    tunnels: list[TunnelState] = []
     for number in (0, 1):
         options = dict(wanted[number]) if number < len(wanted) else {}
         inside = _inside_cidr(state, options.pop("TunnelInsideCidr", None), taken)
@@ -61,11 +61,11 @@ def new_tunnels(
                 "and cannot start with zero (0)."
             )
         key = key or canary_key(state.seed, connection, number)
-        tunnels.append(Tunnel(new_outside_ip(state, tunnels), inside, key, options))
+        tunnels.append(TunnelState(new_outside_ip(state, tunnels), inside, key, options))
     return tunnels
 
 
-def new_outside_ip(state: State, beside: list[Tunnel]) -> str:
+def new_outside_ip(state: WorldState, beside: list[TunnelState]) -> str:
     """Draw an outside address that no tunnel has."""
     taken = {t.outside_ip for c in state.connections.values() for t in c.tunnels}
     taken |= {t.outside_ip for t in beside}
@@ -75,7 +75,7 @@ def new_outside_ip(state: State, beside: list[Tunnel]) -> str:
             return address
 
 
-def new_inside_cidr(state: State, taken: set[str]) -> str:
+def new_inside_cidr(state: WorldState, taken: set[str]) -> str:
     """Draw a /30 that is neither reserved nor taken."""
     while True:
         start = INSIDE.network_address + 4 * state.draw.randrange(INSIDE.num_addresses // 4)
@@ -84,7 +84,7 @@ def new_inside_cidr(state: State, taken: set[str]) -> str:
             return str(inside)
 
 
-def _inside_cidr(state: State, text: str | None, taken: set[str]) -> str:
+def _inside_cidr(state: WorldState, text: str | None, taken: set[str]) -> str:
     if text is None:
         return new_inside_cidr(state, taken)
     try:
@@ -102,7 +102,7 @@ def _inside_cidr(state: State, text: str | None, taken: set[str]) -> str:
     return str(inside)
 
 
-class Reading(Struct, frozen=True):
+class TunnelTelemetry(Struct, frozen=True):
     """What telemetry says of one tunnel."""
 
     up: bool
@@ -111,27 +111,29 @@ class Reading(Struct, frozen=True):
     accepted: int = 0
 
 
-def read_tunnel(state: State, connection: Connection, number: int) -> Reading:
+def read_tunnel(state: WorldState, connection: Connection, number: int) -> TunnelTelemetry:
     """Work out what a tunnel is doing now from what happened to its device and its gateway."""
     device = state.devices.get(connection.id, _NO_DEVICE)
     began = _begins(state, connection, device, number)
     if began is None:
-        return Reading(
+        return TunnelTelemetry(
             up=False, since=_down_since(state, connection, device, number), message="IPSEC IS DOWN"
         )
     ipsec = began + state.behaviour.ike
     if state.now < ipsec:
-        return Reading(up=False, since=began, message="IPSEC IS DOWN")
+        return TunnelTelemetry(up=False, since=began, message="IPSEC IS DOWN")
     if connection.static_only:
-        return Reading(up=True, since=ipsec, accepted=len(prefixes_of(state, connection)))
+        return TunnelTelemetry(up=True, since=ipsec, accepted=len(prefixes_of(state, connection)))
     established = ipsec + state.behaviour.bgp
     if device.bgp_shut or state.now < established:
-        return Reading(up=False, since=ipsec, message="IPSEC IS UP")
+        return TunnelTelemetry(up=False, since=ipsec, message="IPSEC IS UP")
     accepted = len(prefixes_of(state, connection))
-    return Reading(up=True, since=established, message=f"{accepted} BGP ROUTES", accepted=accepted)
+    return TunnelTelemetry(
+        up=True, since=established, message=f"{accepted} BGP ROUTES", accepted=accepted
+    )
 
 
-def prefixes_of(state: State, connection: Connection) -> list[str]:
+def prefixes_of(state: WorldState, connection: Connection) -> list[str]:
     """Give what a connection that is up brings: static prefixes, or what the device announces."""
     if connection.static_only:
         return [
@@ -140,7 +142,9 @@ def prefixes_of(state: State, connection: Connection) -> list[str]:
     return state.advertised.get(connection.customer_gateway or "", [])
 
 
-def _begins(state: State, connection: Connection, device: Device, number: int) -> datetime | None:
+def _begins(
+    state: WorldState, connection: Connection, device: Device, number: int
+) -> datetime | None:
     """Give when the device and AWS could first talk, or None while they cannot."""
     enabled = device.enabled.get(number)
     available = connection.life.reaches("available")
@@ -157,7 +161,7 @@ def _begins(state: State, connection: Connection, device: Device, number: int) -
     return latest if latest <= state.now else None
 
 
-def _down_since(state: State, connection: Connection, device: Device, number: int) -> datetime:
+def _down_since(state: WorldState, connection: Connection, device: Device, number: int) -> datetime:
     moments = [connection.life.since(state.now)]
     if number in device.disabled:
         moments.append(device.disabled[number])

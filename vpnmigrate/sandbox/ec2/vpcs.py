@@ -22,12 +22,12 @@ from vpnmigrate.sandbox.ec2.request import (
 )
 from vpnmigrate.sandbox.ec2.route_tables import new_table
 from vpnmigrate.sandbox.ec2.tags import tag_rows, tags_at_creation
-from vpnmigrate.sandbox.state import Association, State, Subnet, Timeline, Vpc
+from vpnmigrate.sandbox.state import Association, Subnet, Timeline, Vpc, WorldState
 
 _WIDEST, _NARROWEST = 16, 28
 
 
-def create_vpc(state: State, params: Params) -> Result:
+def create_vpc(state: WorldState, params: Params) -> Result:
     """CreateVpc, with its main route table."""
     cidr = network(required(params, "CidrBlock"))
     if not _WIDEST <= ip_network(cidr).prefixlen <= _NARROWEST:
@@ -56,7 +56,7 @@ _VPC_FILTERS: dict[str, Field] = {
 }
 
 
-def describe_vpcs(state: State, params: Params) -> Result:
+def describe_vpcs(state: WorldState, params: Params) -> Result:
     """DescribeVpcs."""
     rows = {vpc.id: _vpc_row(state, vpc) for vpc in state.vpcs.values()}
     named = asked_for(rows, params, "VpcIds", VPC)
@@ -64,7 +64,7 @@ def describe_vpcs(state: State, params: Params) -> Result:
     return page(chosen, params, "Vpcs", bounds=(5, 1000), size=1000)
 
 
-def delete_vpc(state: State, params: Params) -> Result:
+def delete_vpc(state: WorldState, params: Params) -> Result:
     """DeleteVpc; its main table goes with it, everything else has to be gone before."""
     vpc = the_vpc(state, required(params, "VpcId"))
     tables = [t for t in state.tables.values() if t.vpc == vpc.id]
@@ -85,7 +85,7 @@ def delete_vpc(state: State, params: Params) -> Result:
     return {}
 
 
-def create_subnet(state: State, params: Params) -> Result:
+def create_subnet(state: WorldState, params: Params) -> Result:
     """CreateSubnet."""
     vpc = the_vpc(state, required(params, "VpcId"))
     cidr = network(required(params, "CidrBlock"))
@@ -120,7 +120,7 @@ _SUBNET_FILTERS: dict[str, Field] = {
 }
 
 
-def describe_subnets(state: State, params: Params) -> Result:
+def describe_subnets(state: WorldState, params: Params) -> Result:
     """DescribeSubnets."""
     rows = {subnet.id: _subnet_row(state, subnet) for subnet in state.subnets.values()}
     named = asked_for(rows, params, "SubnetIds", SUBNET)
@@ -128,7 +128,7 @@ def describe_subnets(state: State, params: Params) -> Result:
     return page(chosen, params, "Subnets", bounds=(5, 1000), size=1000)
 
 
-def delete_subnet(state: State, params: Params) -> Result:
+def delete_subnet(state: WorldState, params: Params) -> Result:
     """DeleteSubnet; a table loses its tie to it."""
     subnet = the_subnet(state, required(params, "SubnetId"))
     del state.subnets[subnet.id]
@@ -138,7 +138,7 @@ def delete_subnet(state: State, params: Params) -> Result:
     return {}
 
 
-def _coming(state: State) -> Timeline:
+def _coming(state: WorldState) -> Timeline:
     life = Timeline()
     creation = state.lasting(state.behaviour.vpc_creation)
     life.then(state.now, (timedelta(0), "pending"), (creation, "available"))
@@ -152,7 +152,7 @@ def _holds(block: str, cidr: str) -> bool:
     return False
 
 
-def _vpc_row(state: State, vpc: Vpc) -> Row:
+def _vpc_row(state: WorldState, vpc: Vpc) -> Row:
     fours = [cidr for cidr in vpc.cidrs if ":" not in cidr]
     sixes = [cidr for cidr in vpc.cidrs if ":" in cidr]
     row: Row = {
@@ -184,7 +184,7 @@ def _block(vpc: Vpc, number: int, name: str, cidr: str) -> Row:
     }
 
 
-def _subnet_row(state: State, subnet: Subnet) -> Row:
+def _subnet_row(state: WorldState, subnet: Subnet) -> Row:
     return {
         "SubnetId": subnet.id,
         "VpcId": subnet.vpc,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import ip_network
 
-from vpnmigrate.planning.strict_yaml import Document, Path
+from vpnmigrate.planning.strict_yaml import Path, YamlDocument
 from vpnmigrate.sandbox.scenarios.schema import ScenarioFile
 
 _Mistake = tuple[Path, str]
@@ -20,7 +20,7 @@ _PREFIXES = {
 }
 
 
-def check_scenario(file: ScenarioFile, document: Document) -> None:
+def check_scenario(file: ScenarioFile, document: YamlDocument) -> None:
     """Refuse a scenario that contradicts itself or EC2.
 
     Raises:

@@ -15,25 +15,25 @@ from vpnmigrate.sandbox.scenarios.scenario import Scenario
 from vpnmigrate.sandbox.state import (
     LONG_AGO,
     Association,
-    Attachment,
+    AttachmentRow,
     Connection,
     CustomerGateway,
     Device,
     Gateway,
-    Propagation,
+    PropagationSetting,
     Route,
     RouteTable,
-    State,
     Subnet,
     Timeline,
-    Tunnel,
+    TunnelState,
     Vpc,
+    WorldState,
     always,
 )
 from vpnmigrate.sandbox.world import World
 
 
-def world_of(
+def load_world(
     scenario: Scenario, clock: Clock, behaviour: Behaviour | None = None, *, seed: int = 0
 ) -> World:
     """Make the world of *scenario*.
@@ -60,7 +60,7 @@ def world_of(
     return world
 
 
-def _networks(state: State, scenario: Scenario) -> None:
+def _networks(state: WorldState, scenario: Scenario) -> None:
     for vpc in scenario.vpcs:
         owner = vpc.owner or state.account
         state.vpcs[vpc.id] = Vpc(vpc.id, list(vpc.cidrs), owner, always(vpc.state))
@@ -71,7 +71,7 @@ def _networks(state: State, scenario: Scenario) -> None:
         state.tags[subnet.id] = dict(subnet.tags)
 
 
-def _customer_gateways(state: State, scenario: Scenario) -> None:
+def _customer_gateways(state: WorldState, scenario: Scenario) -> None:
     for record in scenario.customer_gateways:
         state.customer_gateways[record.id] = CustomerGateway(
             record.id,
@@ -84,7 +84,7 @@ def _customer_gateways(state: State, scenario: Scenario) -> None:
         state.tags[record.id] = dict(record.tags)
 
 
-def _gateway(state: State, record: GatewayRecord) -> None:
+def _gateway(state: WorldState, record: GatewayRecord) -> None:
     behaviour = state.behaviour
     life = _life(
         state,
@@ -93,7 +93,7 @@ def _gateway(state: State, record: GatewayRecord) -> None:
         deleting=(behaviour.gateway_deletion, "deleted"),
     )
     rows = [
-        Attachment(
+        AttachmentRow(
             row.vpc,
             _life(
                 state,
@@ -108,7 +108,7 @@ def _gateway(state: State, record: GatewayRecord) -> None:
     state.tags[record.id] = dict(record.tags)
 
 
-def _connection(state: State, record: ConnectionRecord) -> None:
+def _connection(state: WorldState, record: ConnectionRecord) -> None:
     behaviour = state.behaviour
     life = _life(
         state,
@@ -132,7 +132,7 @@ def _connection(state: State, record: ConnectionRecord) -> None:
     state.devices[record.id] = _device(state, record, connection)
 
 
-def _life(state: State, present: str, **ends: tuple[Span, str]) -> Timeline:
+def _life(state: WorldState, present: str, **ends: tuple[Span, str]) -> Timeline:
     """Give the timeline of something found in *present*, with the end of what it was about."""
     if present not in ends:
         return always(present)
@@ -142,20 +142,20 @@ def _life(state: State, present: str, **ends: tuple[Span, str]) -> Timeline:
     return life
 
 
-def _tunnels(state: State, record: ConnectionRecord) -> list[Tunnel]:
+def _tunnels(state: WorldState, record: ConnectionRecord) -> list[TunnelState]:
     """Make two tunnels, with the addresses that are known and others where none are."""
     inside = {t.outside_ip: t.inside_cidr for t in record.tunnels if t.outside_ip}
     outside = list(dict.fromkeys([*inside, *(t.outside_ip for t in record.telemetry)]))
-    tunnels: list[Tunnel] = []
+    tunnels: list[TunnelState] = []
     for number in (0, 1):
         address = outside[number] if number < len(outside) else new_outside_ip(state, tunnels)
         taken = {tunnel.inside_cidr for tunnel in tunnels}
         cidr = inside.get(address) or new_inside_cidr(state, taken)
-        tunnels.append(Tunnel(address, cidr, canary_key(state.seed, record.id, number)))
+        tunnels.append(TunnelState(address, cidr, canary_key(state.seed, record.id, number)))
     return tunnels
 
 
-def _device(state: State, record: ConnectionRecord, connection: Connection) -> Device:
+def _device(state: WorldState, record: ConnectionRecord, connection: Connection) -> Device:
     """Set up the device so that telemetry reads as it was, changes included."""
     device = Device(configured=LONG_AGO)
     behaviour = state.behaviour
@@ -172,11 +172,11 @@ def _device(state: State, record: ConnectionRecord, connection: Connection) -> D
     return device
 
 
-def _settled(state: State) -> datetime:
+def _settled(state: WorldState) -> datetime:
     return state.now - state.behaviour.propagation_delay
 
 
-def _table(state: State, record: RouteTableRecord) -> None:
+def _table(state: WorldState, record: RouteTableRecord) -> None:
     vpc = state.vpcs.get(record.vpc)
     kept = [
         Route(route.destination, route.target, route.origin, route.state)
@@ -188,12 +188,12 @@ def _table(state: State, record: RouteTableRecord) -> None:
     table.associations = [
         Association(tie.id, tie.subnet, tie.gateway, tie.main) for tie in record.associations
     ]
-    table.propagations = [Propagation(gateway, LONG_AGO) for gateway in record.propagating]
+    table.propagations = [PropagationSetting(gateway, LONG_AGO) for gateway in record.propagating]
     state.tables[record.id] = table
     state.tags[record.id] = dict(record.tags)
 
 
-def _missing_main_tables(state: State) -> None:
+def _missing_main_tables(state: WorldState) -> None:
     """Give each VPC the main table that it cannot be without."""
     for vpc in state.vpcs.values():
         tables = [table for table in state.tables.values() if table.vpc == vpc.id]

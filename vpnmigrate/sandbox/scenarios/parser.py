@@ -30,7 +30,7 @@ from vpnmigrate.model.ec2 import (
     VpnGatewayId,
 )
 from vpnmigrate.model.survey import Quotas, VirtualInterface
-from vpnmigrate.planning.strict_yaml import Document, Path, document_from, parted
+from vpnmigrate.planning.strict_yaml import Path, YamlDocument, document_from, parted
 from vpnmigrate.sandbox.ec2.tunnels import OUTSIDE
 from vpnmigrate.sandbox.scenarios.checks import check_scenario
 from vpnmigrate.sandbox.scenarios.scenario import Scenario
@@ -91,7 +91,7 @@ def _advice(path: Path) -> str:
     return f"fields: {', '.join(field.name for field in msgspec.structs.fields(entry))}"
 
 
-def _scenario(file: ScenarioFile, document: Document) -> Scenario:
+def _scenario(file: ScenarioFile, document: YamlDocument) -> Scenario:
     return Scenario(
         name=document.name,
         title=file.title,

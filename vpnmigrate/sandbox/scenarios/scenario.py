@@ -75,7 +75,7 @@ def scenario_from_survey(survey: Survey, name: str = "survey") -> Scenario:
             for a in survey.associations
         ),
         quotas=survey.quotas,
-        advertised=advertised_by(connections, survey.route_tables),
+        advertised=advertised_prefixes(connections, survey.route_tables),
         taken=survey.taken,
     )
 
@@ -126,7 +126,7 @@ def scenario_from_describe(
         customer_gateways=read("CustomerGateways", parse.customer_gateway_record),
         connections=connections,
         route_tables=tables,
-        advertised=advertised_by(connections, tables),
+        advertised=advertised_prefixes(connections, tables),
     )
 
 
@@ -148,7 +148,7 @@ PLACEHOLDERS = "100.64.{}.0/24"
 """What a device announces of which only the number is known: shared address space (RFC 6598)."""
 
 
-def advertised_by(
+def advertised_prefixes(
     connections: Sequence[ConnectionRecord], tables: Sequence[RouteTableRecord]
 ) -> dict[str, tuple[str, ...]]:
     """Work out which prefixes each device announces, from what AWS had taken up.

@@ -21,7 +21,7 @@ _PATIENCE = 30.0
 """Seconds; the server answers at once unless its machine is overloaded."""
 
 
-class Client:
+class ControlClient:
     """The control endpoint of the sandbox at *base_url*, such as ``http://127.0.0.1:5000``.
 
     Every method raises UnreachableError if nothing answers there, and UsageError if something
@@ -107,7 +107,7 @@ SHORTEST = timedelta(milliseconds=50)
 """Of the machine's time: whoever looks again sooner only keeps the sandbox from its work."""
 
 
-class FollowingClock:
+class RemoteClock:
     """A clock that agrees with that of *sandbox*, at its pace and through its leaps.
 
     Once the sandbox has gone, time passes on at its last pace.
@@ -117,7 +117,7 @@ class FollowingClock:
         UsageError: What answers is no sandbox, or one without a clock of its own.
     """
 
-    def __init__(self, sandbox: Client, machine: Clock) -> None:
+    def __init__(self, sandbox: ControlClient, machine: Clock) -> None:
         self._sandbox = sandbox
         self._machine = machine
         # A signal handler may ask for the time while it is being asked for.

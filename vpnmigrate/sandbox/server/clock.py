@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from vpnmigrate.model.clock import Clock, Stamp, SteadyClock, stamp_of
 
 
-class PacedClock:
+class ScaledClock:
     """Time that starts at the machine's moment and passes *speed* times as fast.
 
     EC2's minutes become seconds, for clients that cannot be given a clock of ours.

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec import to_builtins
 from werkzeug.wrappers import Request, Response
 
-from vpnmigrate.sandbox.device_engineer import AttendedWorld
+from vpnmigrate.sandbox.device_engineer import AutoEngineerWorld
 from vpnmigrate.sandbox.devices import TUNNELS, UnknownConnectionError
 from vpnmigrate.sandbox.ec2.tunnels import read_tunnel
 from vpnmigrate.sandbox.server.client import PREFIX
-from vpnmigrate.sandbox.server.clock import PacedClock
-from vpnmigrate.sandbox.state import Connection, State
+from vpnmigrate.sandbox.server.clock import ScaledClock
+from vpnmigrate.sandbox.state import Connection, WorldState
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -46,7 +46,7 @@ class _RefusedError(Exception):
 class WithControl:
     """The AWS API with the control endpoint in front of it."""
 
-    def __init__(self, api: WSGIApplication, attended: AttendedWorld) -> None:
+    def __init__(self, api: WSGIApplication, attended: AutoEngineerWorld) -> None:
         self._api = api
         self._attended = attended
         self._world = attended.world
@@ -102,7 +102,7 @@ class WithControl:
                 raise _RefusedError(f"mode is {mode!r}; it can be manual or attentive")
 
     def _advance(self, span: timedelta) -> None:
-        if not isinstance(self._world.clock, PacedClock):
+        if not isinstance(self._world.clock, ScaledClock):
             raise _RefusedError("this sandbox's clock cannot be put forward", 409)
         self._world.clock.advance(span)
 
@@ -154,7 +154,7 @@ def _state(world: World, attentive: timedelta | None) -> Mapping[str, Any]:
         now = state.now
         return {
             "time": now.isoformat(),
-            "speed": world.clock.speed if isinstance(world.clock, PacedClock) else None,
+            "speed": world.clock.speed if isinstance(world.clock, ScaledClock) else None,
             "account": world.account,
             "region": world.region,
             "devices": robot,
@@ -181,7 +181,7 @@ def _state(world: World, attentive: timedelta | None) -> Mapping[str, Any]:
         }
 
 
-def _tunnels(state: State, connection: Connection) -> Mapping[str, str]:
+def _tunnels(state: WorldState, connection: Connection) -> Mapping[str, str]:
     readings = (read_tunnel(state, connection, number) for number in TUNNELS)
     return {
         tunnel.outside_ip: "UP" if reading.up else "DOWN"

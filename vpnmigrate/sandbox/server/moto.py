@@ -50,7 +50,7 @@ _LOOKED_UP = ("123456789012", "us-east-1")
 """The account and Region in which moto looks up its URLs, whoever asks."""
 
 
-class Executes(Protocol):
+class Ec2Backend(Protocol):
     """What the door needs of a World."""
 
     @property
@@ -78,14 +78,14 @@ class Executes(Protocol):
 
 @dataclass(frozen=True)
 class _Regions:
-    home: Executes
-    elsewhere: Callable[[str], Executes]
+    home: Ec2Backend
+    elsewhere: Callable[[str], Ec2Backend]
 
-    def world(self, region: str) -> Executes:
+    def world(self, region: str) -> Ec2Backend:
         return self.home if region == self.home.region else self.elsewhere(region)
 
 
-class _Door(BaseResponse):
+class _MotoDispatcher(BaseResponse):
     """Answers the World's actions, and leaves the others to the moto class it is mixed into."""
 
     regions: ClassVar[_Regions]
@@ -120,7 +120,7 @@ def _told_apart(body: str | bytes) -> str | bytes:
     return body.replace(b">request-id<", f">{uuid.uuid4()}<".encode(), 1)
 
 
-class MotoDoor:
+class MotoApplication:
     """A WSGI application that serves the World of one Region, and of *elsewhere* the others'.
 
     A World must bear being called by several threads.
@@ -128,7 +128,7 @@ class MotoDoor:
     ``InvalidAction`` of status 400, a defect of moto's an ``InternalError`` of status 500.
     """
 
-    def __init__(self, home: Executes, elsewhere: Callable[[str], Executes]) -> None:
+    def __init__(self, home: Ec2Backend, elsewhere: Callable[[str], Ec2Backend]) -> None:
         self._account = home.account
         self._regions = _Regions(home, elsewhere)
         self._moto: WSGIApplication = DomainDispatcherApplication(self._application_of)
@@ -155,7 +155,7 @@ class MotoDoor:
             raise NotImplementedError("a service of that name")
         application = create_backend_app(service)
         if served := _RESPONSES.get(service):
-            door: Any = type("Door", (_Door, served), {"regions": self._regions})
+            door: Any = type("Door", (_MotoDispatcher, served), {"regions": self._regions})
             view: Callable[..., Any] = convert_to_flask_response(door.dispatch)
             application.view_functions = dict.fromkeys(application.view_functions, view)
         return application

@@ -22,7 +22,7 @@ from werkzeug.test import Client
 
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.sandbox.ec2.ids import ApiError
-from vpnmigrate.sandbox.server.moto import Executes, MotoDoor
+from vpnmigrate.sandbox.server.moto import Ec2Backend, MotoApplication
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -102,10 +102,10 @@ def check_moto() -> None:
         MotoChangedError: A value differs, with its action.
     """
     known = known_answers()
-    check_door(MotoDoor(known, lambda _region: known))
+    check_door(MotoApplication(known, lambda _region: known))
 
 
-def known_answers() -> Executes:
+def known_answers() -> Ec2Backend:
     """Give the World whose answers ``check_door`` expects to read."""
     return _Known()
 

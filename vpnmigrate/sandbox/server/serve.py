@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Self
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from vpnmigrate.errors import UsageError
-from vpnmigrate.sandbox.device_engineer import AttendedWorld
+from vpnmigrate.sandbox.device_engineer import AutoEngineerWorld
 from vpnmigrate.sandbox.server.control import WithControl
 from vpnmigrate.sandbox.server.guard import Guard
-from vpnmigrate.sandbox.server.moto import MotoDoor
+from vpnmigrate.sandbox.server.moto import MotoApplication
 from vpnmigrate.sandbox.server.moto_check import check_moto
 from vpnmigrate.sandbox.world import World
 
@@ -36,7 +36,7 @@ def serve(
     """Make a server of *world*, already bound; port 0 takes a free one.
 
     With *attentive* a robot sits at the devices (``AttentiveDevices``).  A World on a
-    ``PacedClock`` runs at that clock's pace.
+    ``ScaledClock`` runs at that clock's pace.
 
     Raises:
         UsageError: *host* is not loopback, or the port cannot be had.
@@ -45,8 +45,8 @@ def serve(
     listener = _listen(host, port)
     try:
         check_moto()
-        attended = AttendedWorld(world, attentive)
-        door = MotoDoor(attended, cache(partial(_elsewhere, world)))
+        attended = AutoEngineerWorld(world, attentive)
+        door = MotoApplication(attended, cache(partial(_elsewhere, world)))
         return Server(world, listener, Guard(WithControl(door, attended)))
     finally:
         listener.close()  # a server works on its own duplicate

@@ -23,15 +23,15 @@ from vpnmigrate.model.plan import (
     PlannedStep,
     connection_role,
 )
-from vpnmigrate.model.snapshot import Word
+from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.report.runbook.aws_cli import changes
 from vpnmigrate.report.runbook.aws_cli.changes import lines
-from vpnmigrate.report.runbook.aws_cli.commands import Names
+from vpnmigrate.report.runbook.aws_cli.commands import ShellNames
 from vpnmigrate.report.runbook.aws_cli.shell_functions import FUNCTIONS, KEYS, MAIN_TABLE
 
 _TEST_STEP = 6
 
-_ENDS_A_BLOCK = frozenset({Word.DEVICES_CONFIGURED, Word.TEST_PASSED})
+_ENDS_A_BLOCK = frozenset({Confirmation.DEVICES_CONFIGURED, Confirmation.TEST_PASSED})
 """Tasks that only a person can call done: what follows is pasted afterwards."""
 
 
@@ -75,7 +75,7 @@ def _reached(invocation: Invocation) -> Iterator[str]:
 
 
 def _lookups(plan: Plan) -> Iterator[str]:
-    names = Names(plan)
+    names = ShellNames(plan)
     yield "# What is there already; a variable that stays empty stands for what is not made yet."
     yield _found(names, GATEWAY_ROLE, "vpn-gateway", "VpnGateway")
     for old in plan.old_connections:
@@ -85,7 +85,7 @@ def _lookups(plan: Plan) -> Iterator[str]:
         yield _found(names, TEST_SUBNET_ROLE, "subnet", "Subnet")
 
 
-def _found(names: Names, role: Role, kind: str, shape: str) -> str:
+def _found(names: ShellNames, role: Role, kind: str, shape: str) -> str:
     variable = names.variables[role]
     # Tags lie on whatever somebody has put them on; what the plan's survey saw is not new.
     kinds = {"vpn-gateway": "vgw-", "vpn-connection": "vpn-", "vpc": "vpc-", "subnet": "subnet-"}
@@ -103,7 +103,7 @@ def _found(names: Names, role: Role, kind: str, shape: str) -> str:
 
 def blocks(plan: Plan, step: PlannedStep) -> tuple[str, ...]:
     """Give what *step* does, as blocks; between two of them a person has a task to finish."""
-    names = Names(plan)
+    names = ShellNames(plan)
     done: list[str] = []
     current = list(_required(step, names))
     for change in step.changes:
@@ -130,7 +130,7 @@ def back(plan: Plan) -> tuple[PlannedStep, ...]:
     )
 
 
-def _required(step: PlannedStep, names: Names) -> Iterator[str]:
+def _required(step: PlannedStep, names: ShellNames) -> Iterator[str]:
     """Give what must hold before *step* may interrupt traffic, or delete for good."""
     plan = names.plan
     if step.phase is Phase.CUTOVER and _first_leaves(step, plan):

@@ -29,13 +29,13 @@ from vpnmigrate.model.changes import (
     ReplaceRoute,
     RunTest,
 )
-from vpnmigrate.model.changes.base import Mark
+from vpnmigrate.model.changes.base import CallTags
 from vpnmigrate.model.changes.requests import Request, Sent, request_of
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import AWS_VPN, ConnectionRecord, Tag
 from vpnmigrate.model.plan import GATEWAY_ROLE
-from vpnmigrate.model.snapshot import Word
-from vpnmigrate.report.runbook.aws_cli.commands import ONCE, Names, as_json, command, when
+from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.report.runbook.aws_cli.commands import ONCE, ShellNames, as_json, command, when
 
 _Deletion = DeleteVpnConnection | DeleteVpnGateway | DeleteTestSubnet | DeleteTestVpc
 
@@ -44,9 +44,9 @@ _Routing = EnablePropagation | DisablePropagation | ReplaceRoute | AssociateEdge
 _Creation = CreateVpnGateway | CreateTestVpc | CreateTestSubnet
 
 
-def lines(change: Change, names: Names, step: int) -> Iterator[str]:
+def lines(change: Change, names: ShellNames, step: int) -> Iterator[str]:
     """Give *change* of *step* as shell."""
-    mark = Mark(names.plan.migration, 1, step, names.plan.decisions.change)
+    mark = CallTags(names.plan.migration, 1, step, names.plan.decisions.change)
     match change:
         case CreateVpnConnection():
             yield from create_connection(change, names, mark)
@@ -87,7 +87,7 @@ def lines(change: Change, names: Names, step: int) -> Iterator[str]:
             yield from asked(change, names)
 
 
-def _claim(change: PlaceClaim | RemoveClaim, names: Names, mark: Mark) -> Iterator[str]:
+def _claim(change: PlaceClaim | RemoveClaim, names: ShellNames, mark: CallTags) -> Iterator[str]:
     request = request_of(change, mark)
     match change:
         case PlaceClaim():
@@ -102,11 +102,11 @@ def _claim(change: PlaceClaim | RemoveClaim, names: Names, mark: Mark) -> Iterat
             yield when('[ "$(claim)" != None ]', removed)
 
 
-def _call(change: Sent, names: Names, mark: Mark) -> str:
+def _call(change: Sent, names: ShellNames, mark: CallTags) -> str:
     return command(request_of(change, mark), names)
 
 
-def _create(change: _Creation, names: Names, mark: Mark) -> Iterator[str]:
+def _create(change: _Creation, names: ShellNames, mark: CallTags) -> Iterator[str]:
     variable = names.variables[change.role]
     query, wait = _made(change, f'"${variable}"')
     made = command(request_of(change, mark), names, query=query)
@@ -126,7 +126,7 @@ def _made(change: _Creation, id_: str) -> tuple[str, str]:
             return "Subnet.SubnetId", f"aws ec2 wait subnet-available --subnet-ids {id_}"
 
 
-def _route(change: _Routing, names: Names, mark: Mark) -> Iterator[str]:
+def _route(change: _Routing, names: ShellNames, mark: CallTags) -> Iterator[str]:
     table, gateway = names.word(change.table), names.word(change.gateway)
     call = _call(change, names, mark)
     match change:
@@ -155,7 +155,7 @@ def _route(change: _Routing, names: Names, mark: Mark) -> Iterator[str]:
             yield when('[ "$TIE" != None ]', untie)
 
 
-def _delete(change: _Deletion, names: Names, mark: Mark) -> Iterator[str]:
+def _delete(change: _Deletion, names: ShellNames, mark: CallTags) -> Iterator[str]:
     body = _deleted(change, names, _call(change, names, mark))
     if change.id in names.variables:
         yield when(f"[ -n {names.word(change.id)} ]", *body)
@@ -163,7 +163,7 @@ def _delete(change: _Deletion, names: Names, mark: Mark) -> Iterator[str]:
         yield from body
 
 
-def _deleted(change: _Deletion, names: Names, call: str) -> tuple[str, str]:
+def _deleted(change: _Deletion, names: ShellNames, call: str) -> tuple[str, str]:
     """Give the deletion and the wait until it is over."""
     id_ = names.word(change.id)
     match change:
@@ -182,7 +182,9 @@ def _deleted(change: _Deletion, names: Names, call: str) -> tuple[str, str]:
 _QUERY = "VpnConnection.VpnConnectionId"
 
 
-def create_connection(change: CreateVpnConnection, names: Names, mark: Mark) -> Iterator[str]:
+def create_connection(
+    change: CreateVpnConnection, names: ShellNames, mark: CallTags
+) -> Iterator[str]:
     """Give the creation of the successor of an old connection."""
     variable = names.variables[change.role]
     request = request_of(change, mark)
@@ -197,7 +199,7 @@ def create_connection(change: CreateVpnConnection, names: Names, mark: Mark) -> 
 
 
 def _with_old_keys(
-    change: CreateVpnConnection, request: Request, names: Names, variable: str
+    change: CreateVpnConnection, request: Request, names: ShellNames, variable: str
 ) -> Iterator[str]:
     options = request.parameters["Options"]
     tunnels = [
@@ -221,7 +223,7 @@ def _with_old_keys(
     yield "fi"
 
 
-def archive(change: ArchiveConfiguration, names: Names) -> Iterator[str]:
+def archive(change: ArchiveConfiguration, names: ShellNames) -> Iterator[str]:
     """Give the archiving of a connection's configuration, which holds keys."""
     connection = names.word(change.connection)
     yield (
@@ -255,19 +257,23 @@ def _literal(value: str) -> str:
     return f"'{escaped}'"
 
 
-def asked(task: AskOperator, names: Names) -> Iterator[str]:
+def asked(task: AskOperator, names: ShellNames) -> Iterator[str]:
     """Give a task at the devices, and the look at what shows that it is done."""
     yield f"todo {names.prose(task.task)}"
     match task.word:
-        case Word.NEW_TUNNELS_ENABLED:
+        case Confirmation.NEW_TUNNELS_ENABLED:
             yield from _flows(names, GATEWAY_ROLE)
-        case Word.TUNNELS_RETURNED:
+        case Confirmation.TUNNELS_RETURNED:
             yield from _flows(names, names.plan.old_gateway)
-        case Word.DEVICES_CONFIGURED | Word.TEST_PASSED | Word.OLD_TUNNELS_DISABLED:
+        case (
+            Confirmation.DEVICES_CONFIGURED
+            | Confirmation.TEST_PASSED
+            | Confirmation.OLD_TUNNELS_DISABLED
+        ):
             pass  # EC2 shows nothing of it
 
 
-def _flows(names: Names, joining: str) -> Iterator[str]:
+def _flows(names: ShellNames, joining: str) -> Iterator[str]:
     plan, gateway = names.plan, names.word(joining)
     limit = round(plan.decisions.waits.tunnels.total_seconds())
     for old in plan.before.living:

@@ -29,7 +29,7 @@ ONCE = "AWS_MAX_ATTEMPTS=1 "
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
-def command(request: Request, names: Names, *, query: str = "", **instead: str) -> str:
+def command(request: Request, names: ShellNames, *, query: str = "", **instead: str) -> str:
     """Give *request* as a command; *query* selects what it prints.
 
     *instead* has shell words that replace a parameter's own value, by the parameter's name.
@@ -48,7 +48,7 @@ def as_json(value: Any) -> str:
     return json.dumps(value)
 
 
-def _word(value: Any, names: Names) -> str:
+def _word(value: Any, names: ShellNames) -> str:
     match value:
         case str():
             return names.word(value)
@@ -77,7 +77,7 @@ _IN_PROSE = re.compile(rf"\b(?:connection/vpn-\w+|{TEST_VPC_ROLE}\b|(?<=through 
 
 
 @dataclass(frozen=True)
-class Names:
+class ShellNames:
     """Shell words for ids: a variable for what will be made, the quoted id for what is there."""
 
     plan: Plan
