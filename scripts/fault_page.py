@@ -13,7 +13,7 @@ GROUPS = (
     ("Not allowed", verdicts.COLUMNS[16:]),
 )
 ABOUT = {
-    "in a run": "From step 1's first look on, on any leg: there, back, and to retirement.",
+    "in a run": "From step 1's first look on, on any leg: there, back, and to finalize.",
     "before step 7": "The last wide look before the outage, of what only planning and drift need.",
     "setting out": "The first look of a run that has begun nothing: whoever types is told at once.",
 }
@@ -92,15 +92,15 @@ def _hands() -> Iterable[str]:
         "After this step, turning back": ["6<", "7<", "8<", "9<", "10<"],
         "On the way back": ["b7", "b8", "b9", "b10", "bc6", "bc3"],
     }
-    found = {(deed, place): letter for deed, place, letter in hands.cells()}
+    found = {(call, place): letter for call, place, letter in hands.cells()}
     for title, columns in places.items():
         yield f"### {title}"
         yield ""
         yield from _table(
             ("deed", *(_place(column) for column in columns)),
             (
-                (deed, *(hands.WORDS.get(found[deed, column], "-") for column in columns))
-                for deed in hands.DEEDS
+                (call, *(hands.WORDS.get(found[call, column], "-") for column in columns))
+                for call in hands.DEEDS
             ),
         )
         yield ""

@@ -168,7 +168,7 @@ def _try_all(
                 known[mutant.key] = result
                 results.write(json.dumps(asdict(result)) + "\n")
                 results.flush()
-                print(_told(result), flush=True)
+                print(_journal_facts(result), flush=True)
 
 
 def _require_sound(suite: Suite) -> None:
@@ -212,7 +212,7 @@ def _affordable(tests: Sequence[Test], enough: float) -> list[Test]:
     return [test for test, seconds in zip(tests, spent, strict=True) if seconds <= enough]
 
 
-def _told(result: Result) -> str:
+def _journal_facts(result: Result) -> str:
     what = f"{result.path} {result.definition}: {result.line}"
     if not result.survived:
         return f"killed    {result.seconds:5.1f} s  {what}"
@@ -229,7 +229,7 @@ def _conclude(results: Sequence[Result], wanted: int) -> None:
     tried = [result for result in results if result.killer != NOT_PYTHON]
     for result in tried:
         if result.survived:
-            print(_told(result))
+            print(_journal_facts(result))
     print(f"{len(results)} of {wanted} mutants tried, {len(results) - len(tried)} change nothing")
     for room, patterns in ROOMS.items():
         inside = {p.relative_to(ROOT).as_posix() for x in patterns for p in PACKAGE.glob(x)}

@@ -59,9 +59,9 @@ def main() -> int:
     if asked.lost_in is not None:
         return _show(laggard(asked.lost_in), lost_answers(asked.lost_in))
     if asked.world is not None:
-        kills = tuple(Kill(int(deed), KillPoint(moment)) for deed, moment in asked.kill)
+        kills = tuple(Kill(int(call), KillPoint(moment)) for call, moment in asked.kill)
         late = timedelta(seconds=asked.late)
-        return _show(topology(asked.world), Schedule(asked.course, kills, late=late))
+        return _show(topology(asked.world), Schedule(asked.route, kills, late=late))
     searches: list[tuple[str, Search, int]] = [
         ("seeds", run_seed, asked.seeds),
         ("lost answers to creates", try_lost_answers, asked.lost),
@@ -97,16 +97,16 @@ def _asked() -> argparse.Namespace:
 
 def _search(name: str, search: Search, seeds: range, jobs: int) -> bool:
     """Search among *seeds* in *jobs* processes; tell whether anything ended wrong."""
-    began = told = time.monotonic()
+    began = journal_facts = time.monotonic()
     total = SearchStats()
     with Pool(jobs, _collect_after_trials_only) as pool:
-        for tally in pool.imap_unordered(partial(_one, search), seeds, chunksize=TRIES):
-            total.add(tally)
-            for failure in tally.failures:
+        for stats in pool.imap_unordered(partial(_one, search), seeds, chunksize=TRIES):
+            total.add(stats)
+            for failure in stats.failures:
                 print(f"FAILED {failure}\n  again: {_again(failure, search)}")
-            if time.monotonic() - told > PROGRESS:
-                told = time.monotonic()
-                print(f"{name}: {_summary(total, told - began, jobs)}", flush=True)
+            if time.monotonic() - journal_facts > PROGRESS:
+                journal_facts = time.monotonic()
+                print(f"{name}: {_summary(total, journal_facts - began, jobs)}", flush=True)
     print(f"{name}: {_summary(total, time.monotonic() - began, jobs)}", flush=True)
     return bool(total.failures)
 
@@ -118,16 +118,16 @@ def _collect_after_trials_only() -> None:
 
 
 def _one(search: Search, seed: int) -> SearchStats:
-    tally = SearchStats()
-    search(seed, tally)
-    return tally
+    stats = SearchStats()
+    search(seed, stats)
+    return stats
 
 
-def _summary(tally: SearchStats, seconds: float, jobs: int) -> str:
+def _summary(stats: SearchStats, seconds: float, jobs: int) -> str:
     return (
-        f"{tally.worlds} worlds, {tally.trials} trials, {tally.deeds} deeds, "
-        f"{tally.deaths} kills, {tally.strikes} calls astray, {tally.looks} looks judged, "
-        f"{len(tally.failures)} failures; {60 * tally.trials / max(seconds, 0.001):.0f} trials "
+        f"{stats.worlds} worlds, {stats.trials} trials, {stats.calls} deeds, "
+        f"{stats.deaths} kills, {stats.fault_count} calls astray, {stats.looks} looks judged, "
+        f"{len(stats.failures)} failures; {60 * stats.trials / max(seconds, 0.001):.0f} trials "
         f"a minute in {jobs} processes"
     )
 
@@ -141,8 +141,8 @@ def _again(failure: TrialFailure, search: Search) -> str:
         return f"{script} --lost-in {failure.seed}"
     schedule = failure.schedule
     late = f"--late {schedule.late.total_seconds():.0f}"
-    kills = " ".join(f'--kill {k.deed} "{k.moment}"' for k in schedule.kills)
-    return f"{script} --world {failure.seed} {late} --course {schedule.course} {kills}"
+    kills = " ".join(f'--kill {k.call} "{k.moment}"' for k in schedule.kills)
+    return f"{script} --world {failure.seed} {late} --course {schedule.route} {kills}"
 
 
 def _digest(number: int) -> int:
@@ -158,7 +158,7 @@ def _digest(number: int) -> int:
 
 def _show(world: Topology, schedule: Schedule) -> int:
     """Go through one trial again and tell its story."""
-    print(f"world {world.seed}: {world}\n{schedule}\n{schedule.mishaps}")
+    print(f"world {world.seed}: {world}\n{schedule}\n{schedule.call_faults}")
     try:
         setting = setting_of(world)
     except PreflightError as refusal:
@@ -170,7 +170,7 @@ def _show(world: Topology, schedule: Schedule) -> int:
     wrong = trial_problems(outcome, world)
     for what in wrong:
         print(f"WRONG: {what}")
-    print(f"{outcome.deeds} deeds, {outcome.deaths} kills, outage {outcome.outage}")
+    print(f"{outcome.calls} deeds, {outcome.deaths} kills, outage {outcome.outage}")
     return int(bool(wrong))
 
 

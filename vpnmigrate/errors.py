@@ -12,7 +12,7 @@
     - ``InterruptedRunError`` (7): an operator's signal, resumable
     - ``StepError`` (1, or 5 while traffic is down)
         - ``DidNotSettleError``, ``ChangeRefusedError``, ``ExternalChangeError``
-    - ``RollbackRequestedError`` (1): never seen outside: the runner turns back and raises the next one
+    - ``RollbackRequestedError`` (1): internal: the runner rolls back and raises the next
     - ``RolledBackError`` (1): the plan's back-out policy, or an abort, has rolled back
     - ``JournalError`` (1): ``JournalDamagedError``
         - ``TakenOverError`` (4): somebody else has the run now

@@ -17,8 +17,8 @@ from tests.support.builders import (
     a_snapshot,
     a_survey,
     a_table,
+    journal_facts,
     ordinary_tables,
-    told,
 )
 from tests.support.stage import Stage
 from vpnmigrate.errors import ChangeRefusedError
@@ -93,7 +93,7 @@ def test_a_rollback_of_early_steps_deletes_only_what_was_made(tmp_path):
 
 def test_old_telemetry_of_reused_tunnels_is_read_again():
     """Case 58: on the way back UP counts only in a look begun well after the tunnels were cut."""
-    said = told(Confirmation.OLD_TUNNELS_DISABLED)
+    said = journal_facts(Confirmation.OLD_TUNNELS_DISABLED)
     plan = a_plan()
 
     soon = a_snapshot(begun=NOON + timedelta(seconds=30))

@@ -109,7 +109,7 @@ def test_one_tunnel_is_good_enough_if_the_playbook_says_so(tmp_path):
                 stage.world.devices.one_tunnel(new_connection(stage))
             return word
 
-    stage.forward(people=OneTunnel(stage.world))
+    stage.forward(operator=OneTunnel(stage.world))
 
     (degraded,) = stage.state.degraded
     assert "has 1 of 2 tunnels UP" in degraded

@@ -66,8 +66,8 @@ class Terminal:
         """Run one command."""
         self._capsys.readouterr()
         code = run_command(words, self.parts)
-        told = self._capsys.readouterr()
-        return Ran(code, told.out, told.err)
+        journal_facts = self._capsys.readouterr()
+        return Ran(code, journal_facts.out, journal_facts.err)
 
     def planned(self) -> str:
         """Plan into ``plan.json`` and give the migration id."""
@@ -84,7 +84,7 @@ class Terminal:
 class Unattended(SandboxDependencies):
     """Nobody does device tasks unasked, and nobody can be asked."""
 
-    def people(
+    def operator(
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
     ) -> Operator:
         return TerminalOperator(console, NoPrompt(), run, on, {})

@@ -1,4 +1,4 @@
-"""The back-out policy ``roll-back`` where its own rollback fails: nobody may be there."""
+"""The back-out policy ``rollback`` where its own rollback fails: nobody may be there."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def denied(times: int) -> Faults:
 
 def test_it_is_tried_again_until_traffic_is_back(terminal: Terminal):
     """The cutover fails, the rollback fails twice, and then it is done; exit code 1, not 5."""
-    run = planned(terminal, "roll-back")
+    run = planned(terminal, "rollback")
     terminal.meets(denied(3))
 
     ran = terminal.run("apply", "plan.json")
 
     status = terminal.status(run)
-    told = " ".join(ran.err.split())
+    journal_facts = " ".join(ran.err.split())
     assert ran.code == 1
     assert (status["status"], status["traffic"]) == ("rolled-back", "old")
-    assert "rolls back in 30 s, as the plan's back-out policy is" in told
-    assert "rolls back in 1 min" in told
-    assert "the plan's back-out policy has rolled it back" in told
+    assert "rolls back in 30 s, as the plan's back-out policy is" in journal_facts
+    assert "rolls back in 1 min" in journal_facts
+    assert "the plan's back-out policy has rolled it back" in journal_facts
 
 
 def test_with_the_policy_to_ask_nothing_is_tried_by_itself(terminal: Terminal):
@@ -57,7 +57,7 @@ def test_with_the_policy_to_ask_nothing_is_tried_by_itself(terminal: Terminal):
 
 def test_a_disk_that_is_full_in_the_outage_does_not_end_it(terminal: Terminal):
     """Once there is room the run goes back; what it could not write it has not sent."""
-    run = planned(terminal, "roll-back")
+    run = planned(terminal, "rollback")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def room() -> None:
@@ -88,7 +88,7 @@ def test_a_disk_that_is_full_in_the_outage_does_not_end_it(terminal: Terminal):
 
 def test_what_somebody_does_between_two_tries_is_respected(terminal: Terminal):
     """They roll back by hand: nothing is left to do for the policy."""
-    run = planned(terminal, "roll-back")
+    run = planned(terminal, "rollback")
     terminal.meets(denied(2))
     done: list[int] = []
     seen = Noticing(terminal.clock, lambda: done.append(terminal.run("rollback", run).code))
@@ -103,7 +103,7 @@ def test_what_somebody_does_between_two_tries_is_respected(terminal: Terminal):
 
 def test_ctrl_c_between_two_tries_ends_them(terminal: Terminal):
     """Somebody is there after all, and reads what is true of the traffic."""
-    run = planned(terminal, "roll-back")
+    run = planned(terminal, "rollback")
     terminal.meets(denied(9))
 
     def interrupt() -> None:

@@ -30,9 +30,9 @@ def test_every_artefact_but_the_vault_is_free_of_keys(terminal, keys):
     said: list[str] = []
 
     def ran(*words: str) -> None:
-        told = terminal.run(*words)
-        assert told.code == 0, (words, told.err)
-        said.extend((told.out, told.err))
+        journal_facts = terminal.run(*words)
+        assert journal_facts.code == 0, (words, journal_facts.err)
+        said.extend((journal_facts.out, journal_facts.err))
 
     assert load_playbook(str(terminal.place / "p.yaml")).decisions.keys is keys
     ran("plan", "--vpn-gateway", gateway, "--playbook", "p.yaml", "-o", "plan.json")

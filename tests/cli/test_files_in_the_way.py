@@ -69,12 +69,12 @@ def test_a_run_that_cannot_be_locked_is_not_touched(terminal, name, verb, dies_a
     out_of_the_way(path)
     ran = terminal.run(verb, run, "--yes")
 
-    told = " ".join(refused.err.split())
+    journal_facts = " ".join(refused.err.split())
     assert refused.code == leaves
     assert sent == 0
-    assert f"run {run} cannot be locked: " in told
-    assert f"/{name}: " in told
-    assert "Traceback" not in told
+    assert f"run {run} cannot be locked: " in journal_facts
+    assert f"/{name}: " in journal_facts
+    assert "Traceback" not in journal_facts
     assert ran.code == 0, ran.err
 
 
@@ -99,10 +99,10 @@ def test_device_files_that_cannot_be_kept_stop_the_preparation(terminal):
     out_of_the_way(vault)
     ran = terminal.run("apply", run)
 
-    told = " ".join(stopped.err.split())
+    journal_facts = " ".join(stopped.err.split())
     assert stopped.code == 1
-    assert "cannot write the device file" in told
-    assert "Traceback" not in told
+    assert "cannot write the device file" in journal_facts
+    assert "Traceback" not in journal_facts
     assert (where["step"], where["traffic"]) == (4, "old")
     assert (again.code, unchanged) == (1, 0)
     assert ran.code == 0, ran.err

@@ -36,11 +36,11 @@ def test_a_full_disk_in_an_outage_does_not_hide_that_traffic_is_down(terminal):
         unsent = terminal.world.execute("ec2", "DescribeVpnGateways", {})
     ran = terminal.run("apply", run)
 
-    told = " ".join(refused.err.split())
+    journal_facts = " ".join(refused.err.split())
     states = [a["State"] for g in unsent["VpnGateways"] for a in g["VpcAttachments"]]
     assert refused.code == 5
-    assert "File too large" in told
-    assert "on-premises traffic is down" in told
+    assert "File too large" in journal_facts
+    assert "on-premises traffic is down" in journal_facts
     assert "attaching" not in states
     assert ran.code == 0
 
@@ -58,9 +58,9 @@ def test_a_rollback_on_a_full_disk_advises_what_works_once_there_is_room(termina
         refused = terminal.run("rollback", run)
     ran = terminal.run("rollback", run)
 
-    told = " ".join(refused.err.split())
+    journal_facts = " ".join(refused.err.split())
     assert refused.code == 5
-    assert "File too large" in told
-    assert f"vpnmigrate rollback {run}" in told
-    assert "abort" not in told
+    assert "File too large" in journal_facts
+    assert f"vpnmigrate rollback {run}" in journal_facts
+    assert "abort" not in journal_facts
     assert ran.code == 0

@@ -54,8 +54,10 @@ def test_a_key_in_a_refusal_is_cut_before_every_sink(terminal, words):
     shown: list[tuple[str, str]] = []
 
     def ran(*line: str) -> None:
-        told = terminal.run(*line)
-        shown.extend(((f"{line[0]}: out", told.out), (f"{line[0]}: err", told.err)))
+        journal_facts = terminal.run(*line)
+        shown.extend(
+            ((f"{line[0]}: out", journal_facts.out), (f"{line[0]}: err", journal_facts.err))
+        )
 
     ran("apply", "plan.json", "--yes", "--json")
     ran("apply", "plan.json", "--yes")
@@ -68,9 +70,9 @@ def test_a_key_in_a_refusal_is_cut_before_every_sink(terminal, words):
     assert leaks(terminal.place, shown) == []
     cut = {name for name, content in everything_written(terminal.place) if _cut(content)}
     cut |= {name for name, text in shown if _cut(text.encode())}
-    told = {name for name in cut if name.startswith("told/")}
+    journal_facts = {name for name in cut if name.startswith("told/")}
     files = {name.rpartition("/")[2] for name in cut}
-    assert told
+    assert journal_facts
     assert files >= {"journal.jsonl", "log.jsonl", "r.html", "r.md", "report.json"}
     assert {name.partition(":")[0] for name, _ in shown if name in cut} == {
         "apply",

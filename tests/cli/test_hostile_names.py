@@ -34,9 +34,9 @@ def test_no_document_shows_a_control_of_a_name(terminal, controls):
     shown: dict[str, str] = {}
 
     def ran(*words: str) -> None:
-        told = terminal.run(*words)
-        assert told.code == 0, (words, told.err)
-        shown.update({f"{words}: out": told.out, f"{words}: err": told.err})
+        journal_facts = terminal.run(*words)
+        assert journal_facts.code == 0, (words, journal_facts.err)
+        shown.update({f"{words}: out": journal_facts.out, f"{words}: err": journal_facts.err})
 
     ran("plan", "--vpn-gateway", terminal.gateway, "-o", "plan.json")
     ran("plan", "--vpn-gateway", terminal.gateway, "-o", "plan.json", "--json")

@@ -109,7 +109,7 @@ def place(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     return terminal
 
 
-class Journey:
+class RunAction:
     """Runs commands, and keeps everything that they print."""
 
     def __init__(self, terminal: Terminal) -> None:
@@ -140,83 +140,83 @@ class Journey:
         return list(dict.fromkeys(found))
 
 
-def a_whole_migration(journey: Journey) -> None:
+def a_whole_migration(action: RunAction) -> None:
     """Plan, rehearse, approve, stage, hold, be killed, resume, roll back, migrate, finalize."""
-    terminal = journey.terminal
+    terminal = action.terminal
     given = ("--region", "eu-west-1")
     playbook = Path("p.yaml")
     playbook.write_text("name: p\nsummary: s\ndecisions: {approvals: {required: 1}}\n")
     planned = ("plan", "--vpn-gateway", terminal.gateway, "--playbook", "./p.yaml", *given)
-    journey.run(*planned, f"--output={HOSTILE_PLAN}")
-    run = journey.json(*planned, f"--output={HOSTILE_PLAN}").document["plan"]["migration"]
+    action.run(*planned, f"--output={HOSTILE_PLAN}")
+    run = action.json(*planned, f"--output={HOSTILE_PLAN}").document["plan"]["migration"]
     plan = f"./{HOSTILE_PLAN}"
-    journey.run("rehearse", plan)
-    journey.run("approve", plan, "--output=an approval'.json", *given)
-    journey.json("runbook", plan)
+    action.run("rehearse", plan)
+    action.run("approve", plan, "--output=an approval'.json", *given)
+    action.json("runbook", plan)
     terminal.parts = ReachableAlone(terminal.world)
-    journey.run("apply", plan, *given)
-    journey.json("apply", run, *given)
-    journey.run("done", run, "5")
-    journey.run("pause", run)
-    journey.json("status", run)
-    journey.run("apply", run, *given)
-    journey.run("continue", run)
+    action.run("apply", plan, *given)
+    action.json("apply", run, *given)
+    action.run("done", run, "5")
+    action.run("pause", run)
+    action.json("status", run)
+    action.run("apply", run, *given)
+    action.run("continue", run)
     terminal.parts = Reachable(terminal.world)
-    journey.run("apply", run, "--until", "cutover", *given)
-    journey.run("apply", run, *given)
-    journey.run("status", run)
+    action.run("apply", run, "--until", "cutover", *given)
+    action.run("apply", run, *given)
+    action.run("status", run)
     terminal.parts = Reachable(
         terminal.world, Faults([Fault("AttachVpnGateway", FaultKind.DENIED, times=0)])
     )
     approved = ("--approval", "an approval'.json")
-    journey.run("apply", run, *approved, *given)
-    journey.json("status", run)
+    action.run("apply", run, *approved, *given)
+    action.json("status", run)
     terminal.parts = Reachable(
         terminal.world, Faults([Fault("DetachVpnGateway", FaultKind.KILL_AFTER)])
     )
     with suppress(Killed):
-        journey.run("rollback", run, *given)
+        action.run("rollback", run, *given)
     terminal.parts = Reachable(terminal.world)
-    journey.run("status", run)
-    journey.run("rollback", run, *given)
-    journey.run("rollback", run, *given)
-    journey.run("apply", run, *approved, *given)
-    journey.run("finalize", run, *given)
-    journey.run("report", run, "--bundle=a bundle.tar")
-    journey.run("finalize", run, *given, "--confirm", "vpn-none")
+    action.run("status", run)
+    action.run("rollback", run, *given)
+    action.run("rollback", run, *given)
+    action.run("apply", run, *approved, *given)
+    action.run("finalize", run, *given)
+    action.run("report", run, "--bundle=a bundle.tar")
+    action.run("finalize", run, *given, "--confirm", "vpn-none")
 
 
-def refusals(journey: Journey) -> None:
+def refusals(action: RunAction) -> None:
     """Claimed, unknown, edited, malformed, without what is needed."""
-    terminal = journey.terminal
-    journey.run("status")
-    journey.run("plan")
-    journey.run("plan", "--vpn-gateway", terminal.gateway, "--window", "2020-01-01T02:00Z/04:00Z")
-    journey.run("plan", "--vpn-gateway", terminal.gateway, f"--output={HOSTILE_PLAN}")
+    terminal = action.terminal
+    action.run("status")
+    action.run("plan")
+    action.run("plan", "--vpn-gateway", terminal.gateway, "--window", "2020-01-01T02:00Z/04:00Z")
+    action.run("plan", "--vpn-gateway", terminal.gateway, f"--output={HOSTILE_PLAN}")
     plan = f"./{HOSTILE_PLAN}"
     for holder in ("bob@desk/7", "ann@desk/7; touch PWNED #", "x\n$(touch PWNED)"):
         terminal.parts.clients(AwsOptions()).writer().create_tags(
             Resources=[terminal.gateway], Tags=[{"Key": "vpnmigrate:claim", "Value": holder}]
         )
         terminal.clock.sleep(CONSISTENCY_DELAY)
-        journey.run("apply", plan, "--probe", "-t 'a b'", "--no-input")
-        journey.json("apply", plan)
-    journey.run("apply", "m-none")
-    journey.run("apply", plan, "--force", "window")
-    journey.run("status", "--watch")
-    journey.run("nonsense")
+        action.run("apply", plan, "--probe", "-t 'a b'", "--no-input")
+        action.json("apply", plan)
+    action.run("apply", "m-none")
+    action.run("apply", plan, "--force", "window")
+    action.run("status", "--watch")
+    action.run("nonsense")
     Path("not a plan.json").write_text("{}")
-    journey.run("apply", "not a plan.json")
-    journey.run("rehearse", "not a plan.json")
-    journey.run("report", "verify", "not a plan.json")
+    action.run("apply", "not a plan.json")
+    action.run("rehearse", "not a plan.json")
+    action.run("report", "verify", "not a plan.json")
 
 
 @pytest.mark.parametrize("travel", [a_whole_migration, refusals])
 def test_every_offered_command_works_in_a_new_terminal(place, travel, tmp_path):
     """In bash and zsh: each arrives in whole words, parses, and carries what decided."""
-    journey = Journey(place)
-    travel(journey)
-    commands = journey.commands
+    action = RunAction(place)
+    travel(action)
+    commands = action.commands
     assert len(commands) > 8
 
     for shell in SHELLS:

@@ -44,7 +44,7 @@ def screen():
     return io.StringIO()
 
 
-def people(screen, prompt, tmp_path):
+def operator(screen, prompt, tmp_path):
     run = Run(tmp_path / "m-1")
     run.path.mkdir()
     return TerminalOperator(Console(screen), prompt, run, RunCommands("m-1"), PROGRAMS)
@@ -57,13 +57,13 @@ def overdue(minutes):
 class TestDeviceTasks:
     def test_done_gives_the_word(self, screen, tmp_path):
         """The word counts when the person says so, not before."""
-        them = people(screen, Typed("\n", "Done\n"), tmp_path)
+        them = operator(screen, Typed("\n", "Done\n"), tmp_path)
 
         assert [them.ask(TASK) for _ in range(3)] == [None, Confirmation.DEVICES_CONFIGURED, None]
 
     def test_how_to_answer_is_told_once(self, screen, tmp_path):
         """Where the files lie and what to run is on the screen once, however often it is asked."""
-        them = people(screen, NoPrompt(), tmp_path)
+        them = operator(screen, NoPrompt(), tmp_path)
 
         for _ in range(3):
             them.ask(TASK)
@@ -73,14 +73,14 @@ class TestDeviceTasks:
 
     def test_anything_but_done_is_no_answer(self, screen, tmp_path):
         """A slip of the finger does not move a migration on."""
-        them = people(screen, Typed("yes\n"), tmp_path)
+        them = operator(screen, Typed("yes\n"), tmp_path)
 
         assert them.ask(TASK) is None
         assert "the answers are: done" in screen.getvalue()
 
     def test_what_comes_up_is_announced(self, screen, tmp_path):
         """The engineer hears of the next task while the gateways are swapped."""
-        people(screen, NoPrompt(), tmp_path).announce(TASK)
+        operator(screen, NoPrompt(), tmp_path).announce(TASK)
 
         assert screen.getvalue() == "  COMING UP: load the candidate\n"
 
@@ -88,17 +88,17 @@ class TestDeviceTasks:
 class TestTheTest:
     def test_exit_status_0_passes(self, screen, tmp_path):
         """A command that succeeds speaks for the test VPC."""
-        assert people(screen, NoPrompt(), tmp_path).ask(PASSES) is Confirmation.TEST_PASSED
+        assert operator(screen, NoPrompt(), tmp_path).ask(PASSES) is Confirmation.TEST_PASSED
 
     @pytest.mark.parametrize(("test", "said"), [(FAILS, "exit status 3"), (MISSING, "was not run")])
     def test_anything_else_does_not(self, screen, tmp_path, test, said):
         """A test that fails, or cannot be run, is told and gives no word."""
-        assert people(screen, NoPrompt(), tmp_path).ask(test) is None
+        assert operator(screen, NoPrompt(), tmp_path).ask(test) is None
         assert said in screen.getvalue()
 
     def test_a_failed_test_is_run_again_only_when_asked(self, screen, tmp_path):
         """Looking again does not run the command again; the person decides."""
-        them = people(screen, Typed("\n", "again\n", "done\n"), tmp_path)
+        them = operator(screen, Typed("\n", "again\n", "done\n"), tmp_path)
 
         answers = [them.ask(FAILS) for _ in range(4)]
 
@@ -109,7 +109,7 @@ class TestTheTest:
 class TestTheDecision:
     def test_is_asked_for_once_and_given_when_typed(self, screen, tmp_path):
         """What is at stake is on the screen once; asking never waits for an answer."""
-        them = people(screen, Typed("\n", "Go  ON\n"), tmp_path)
+        them = operator(screen, Typed("\n", "Go  ON\n"), tmp_path)
 
         answers = [them.decide(overdue(minutes)) for minutes in (13, 12, 11)]
 
@@ -121,13 +121,13 @@ class TestTheDecision:
 
     def test_says_so_where_the_window_is_over(self, screen, tmp_path):
         """A span below zero is no time left."""
-        people(screen, Typed(), tmp_path).decide(overdue(-1))
+        operator(screen, Typed(), tmp_path).decide(overdue(-1))
 
         assert "the window has ended; a way back" in screen.getvalue()
 
     def test_shares_the_keyboard_with_a_task(self, screen, tmp_path):
         """Whichever of the two looks first, neither takes the other's answer."""
-        them = people(screen, Typed("\n", "roll back\n", "done\n"), tmp_path)
+        them = operator(screen, Typed("\n", "roll back\n", "done\n"), tmp_path)
         them.decide(overdue(13))
 
         heard = [(them.ask(TASK), them.decide(overdue(13))) for _ in range(3)]
@@ -141,7 +141,7 @@ class TestTheDecision:
 
     def test_is_not_lost_on_a_task_that_is_asked_about_more_often(self, screen, tmp_path):
         """A run that waits asks about its task each second, and for a decision at each look."""
-        them = people(screen, Typed("\n", "go on\n"), tmp_path)
+        them = operator(screen, Typed("\n", "go on\n"), tmp_path)
         them.decide(overdue(13))
 
         for _ in range(5):
@@ -152,7 +152,7 @@ class TestTheDecision:
 
     def test_no_answer_to_either_names_the_answers_to_both(self, screen, tmp_path):
         """A slip of the finger decides nothing, and shows what would."""
-        them = people(screen, Typed("\n", "yes\n"), tmp_path)
+        them = operator(screen, Typed("\n", "yes\n"), tmp_path)
         them.decide(overdue(13))
 
         heard = [(them.ask(TASK), them.decide(overdue(13))) for _ in range(3)]
@@ -162,7 +162,7 @@ class TestTheDecision:
 
     def test_what_answers_neither_is_refused_although_the_task_is_over(self, screen, tmp_path):
         """A task that nobody asks about any more leaves no line lying."""
-        them = people(screen, Typed("done\n", "done\n", "roll back\n"), tmp_path)
+        them = operator(screen, Typed("done\n", "done\n", "roll back\n"), tmp_path)
 
         assert them.ask(TASK) is Confirmation.DEVICES_CONFIGURED
         answers = [them.decide(overdue(13)) for _ in range(3)]
@@ -172,7 +172,7 @@ class TestTheDecision:
 
     def test_is_over_once_nothing_is_to_be_decided(self, screen, tmp_path):
         """An answer that comes too late is no answer to the task that is still open."""
-        them = people(screen, Typed("\n", "go on\n"), tmp_path)
+        them = operator(screen, Typed("\n", "go on\n"), tmp_path)
         them.decide(overdue(13))
         them.decide(None)
 
@@ -181,7 +181,7 @@ class TestTheDecision:
 
     def test_is_asked_of_nobody_without_a_terminal(self, screen, tmp_path):
         """A log says what the journal says, and is not read by who could answer."""
-        assert people(screen, NoPrompt(), tmp_path).decide(overdue(13)) is None
+        assert operator(screen, NoPrompt(), tmp_path).decide(overdue(13)) is None
         assert screen.getvalue() == ""
 
     def test_is_not_asked_of_who_said_yes_beforehand(self, screen, tmp_path):

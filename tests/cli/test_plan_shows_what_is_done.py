@@ -83,7 +83,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "no cutover": (_without_cutover, "forward, step 7; forward, step 8"),
     "another title": (_other_title, "forward, step 8"),
     "no way back": (lambda plan: plan["back"].clear(), "back, step 1"),
-    "nothing is deleted": (lambda plan: plan["retire"].clear(), "retire, step 11"),
+    "nothing is deleted": (lambda plan: plan["finalize"].clear(), "finalize, step 11"),
     "one step less": (_shorter("forward"), "forward, step 10"),
     "another order": (_turned_round, "forward, their order"),
     "no finding": (lambda plan: plan["findings"].append(FINDING), "findings"),
@@ -97,12 +97,12 @@ EDITS: dict[str, tuple[Edit, str]] = {
 @pytest.mark.parametrize("load", [load_plan, load_plan_in_force])
 def test_a_shown_part_that_does_not_follow_is_refused_and_named(tmp_path, name, load):
     """Each derived part is compared, and the message says which differs."""
-    edit, told = EDITS[name]
+    edit, journal_facts = EDITS[name]
 
     with pytest.raises(PlanEditedError) as caught:
         load(edited(written(tmp_path), edit))
 
-    assert told in caught.value.message
+    assert journal_facts in caught.value.message
     assert exit_code(caught.value) is Exit.REFUSED
     assert "vpnmigrate plan --vpn-gateway vgw-old" in caught.value.advice
 
@@ -179,9 +179,9 @@ def test_every_command_about_a_plan_refuses_it(terminal, line):
     ran = terminal.run(*line.split())
 
     assert ran.code == Exit.REFUSED, ran.err
-    told = " ".join(ran.err.split())
-    assert "forward, step 7" in told
-    assert "bug" not in told
+    journal_facts = " ".join(ran.err.split())
+    assert "forward, step 7" in journal_facts
+    assert "bug" not in journal_facts
     assert terminal.run("status").out.startswith("No runs here yet")
 
 
@@ -196,7 +196,7 @@ DECIDED: dict[str, Any] = {
     "tunnel_options": TunnelOptions(ike_versions=("ikev2",)),
     "test_vpc": TestVpc(cidr="10.99.0.0/24"),
     "old_tunnels": OldTunnels.LEAVE,
-    "back_out": BackOut.ROLL_BACK,
+    "back_out": BackOut.ROLLBACK,
     "waits": Waits(steady=timedelta(minutes=7)),
     "verification": Verification(readings=9),
     "exceptions": Exceptions(connections=(VpnConnectionId("vpn-old"),)),

@@ -32,9 +32,9 @@ def test_tells_what_was_done_without_asking_aws(terminal, migrated):
     assert [outage["over"] for outage in report["outages"]] == [True]
     assert all(call["request_id"].startswith("sandbox-") for call in report["calls"])
     assert {"DetachVpnGateway", "AttachVpnGateway"} <= {call["call"] for call in report["calls"]}
-    (journey,) = report["journeys"]
-    assert journey["finished"]
-    assert all(step["planned"] == step["made"] for step in journey["steps"])
+    (action,) = report["journeys"]
+    assert action["finished"]
+    assert all(step["planned"] == step["made"] for step in action["steps"])
     assert report["after"] is None
 
 

@@ -43,7 +43,7 @@ class TestRunbook:
 
         assert ran.document["schema"] == "vpnmigrate/runbook/1"
         assert dict(ran.document["cover"])["run"] == migration
-        assert [way["restored"] for way in ran.document["returns"]][:6] == ["not interrupted"] * 6
+        assert [swap["restored"] for swap in ran.document["returns"]][:6] == ["not interrupted"] * 6
 
     def test_another_form_is_refused_with_those_there_are(self, terminal):
         """A name that asks for no known form is a usage error, before anything is rehearsed."""

@@ -62,9 +62,14 @@ class TestWhatToPaste:
 
     def test_what_would_lead_elsewhere_is_unset_first(self):
         """Endpoints of a single service go before the one for all services."""
-        told = ServerResult("s", "http://127.0.0.1:1", {"A": "b"}, ("AWS_ENDPOINT_URL_EC2",))
+        journal_facts = ServerResult(
+            "s", "http://127.0.0.1:1", {"A": "b"}, ("AWS_ENDPOINT_URL_EC2",)
+        )
 
-        assert sandbox_text(told).splitlines()[1:] == ["unset AWS_ENDPOINT_URL_EC2", "export A=b"]
+        assert sandbox_text(journal_facts).splitlines()[1:] == [
+            "unset AWS_ENDPOINT_URL_EC2",
+            "export A=b",
+        ]
 
     def test_a_clean_shell_is_asked_to_unset_nothing(self):
         """Nobody reads about variables that they have never heard of."""

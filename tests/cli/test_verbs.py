@@ -201,17 +201,17 @@ class TestBackOut:
 
     def test_a_policy_takes_it_back(self, terminal):
         """A failure that was taken back is a failure, with traffic as before and what was kept."""
-        run, ran = self.refused_in_step_8(terminal, "roll-back")
+        run, ran = self.refused_in_step_8(terminal, "rollback")
 
-        told = " ".join(ran.err.split())
+        journal_facts = " ".join(ran.err.split())
         assert ran.code == 1
-        assert "has rolled it back traffic: through the old gateway" in told
-        assert f"try again: vpnmigrate apply {run}" in told
-        assert f"clean up: vpnmigrate rollback {run}" in told
+        assert "has rolled it back traffic: through the old gateway" in journal_facts
+        assert f"try again: vpnmigrate apply {run}" in journal_facts
+        assert f"clean up: vpnmigrate rollback {run}" in journal_facts
 
     def test_what_it_kept_can_be_taken_away(self, terminal):
         """The command for cleaning up leaves nothing of the run, and is not offered again."""
-        run, _ = self.refused_in_step_8(terminal, "roll-back")
+        run, _ = self.refused_in_step_8(terminal, "rollback")
 
         ran = terminal.run("rollback", run)
 
@@ -303,8 +303,8 @@ class TestWithoutTheJournal:
 
         ran = terminal.run("apply", "plan.json", "--take-over", holder)
 
-        told = next(line for line in ran.err.splitlines() if "step 7 of 11" in line)
-        taken = datetime.combine(began.date(), time.fromisoformat(told.split("Z")[0]), UTC)
+        journal_facts = next(line for line in ran.err.splitlines() if "step 7 of 11" in line)
+        taken = datetime.combine(began.date(), time.fromisoformat(journal_facts.split("Z")[0]), UTC)
         assert taken - began < CONSISTENCY_DELAY + timedelta(seconds=30)
         assert " of 4 min: without a journal" in ran.err
 
@@ -510,8 +510,8 @@ class TestRehearse:
         ran = terminal.run("rehearse", "plan.json", "--json")
 
         assert ran.code == 0
-        assert [leg["boundary"] for leg in ran.document["back"]] == list(range(1, 11))
-        assert all(leg["differences"] == [] for leg in ran.document["back"])
+        assert [timing["boundary"] for timing in ran.document["back"]] == list(range(1, 11))
+        assert all(timing["differences"] == [] for timing in ran.document["back"])
         assert ran.document["forward"]["outage"] > 0
         assert terminal.clock.now() == calls
 
@@ -537,10 +537,10 @@ class TestOthersAtWork:
         terminal.run("apply", "plan.json", "--until", "cutover")
 
         refused = terminal.run("rollback", "plan.json", "--run-dir", "elsewhere")
-        told = refused.err.split("take over:")[1].replace("\\\n", " ").split()
-        taken = terminal.run(*told[1:])
+        journal_facts = refused.err.split("take over:")[1].replace("\\\n", " ").split()
+        taken = terminal.run(*journal_facts[1:])
 
-        assert told[:3] == ["vpnmigrate", "rollback", "plan.json"]
+        assert journal_facts[:3] == ["vpnmigrate", "rollback", "plan.json"]
         assert taken.code == 0
 
 

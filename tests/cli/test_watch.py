@@ -34,7 +34,7 @@ class TestEnds:
     def test_one_that_turned_back_failed_and_one_that_was_sent_back_did_not(self, terminal):
         """The plan's policy took it back: 1, as apply says; a rollback did what it was asked: 0."""
         (terminal.place / "p.yaml").write_text(
-            "name: p\nsummary: s\ndecisions: {back_out: roll-back}\n"
+            "name: p\nsummary: s\ndecisions: {back_out: rollback}\n"
         )
         words = ("--vpn-gateway", terminal.gateway, "--playbook", "./p.yaml", "-o", "plan.json")
         terminal.run("plan", *words)
@@ -95,8 +95,8 @@ def test_ctrl_c_ends_the_looking_on_and_not_the_run(terminal, capsys):
     finally:
         lock.release()
 
-    told = capsys.readouterr().err
+    journal_facts = capsys.readouterr().err
     assert code == 7
-    assert "step 8 waits 22 s of 45 min: vgw-1 is detaching" in told
-    assert f"run {migration} goes on" in told
-    assert f"vpnmigrate status --watch {migration}" in told
+    assert "step 8 waits 22 s of 45 min: vgw-1 is detaching" in journal_facts
+    assert f"run {migration} goes on" in journal_facts
+    assert f"vpnmigrate status --watch {migration}" in journal_facts

@@ -30,12 +30,12 @@ class Quick(SandboxTimeDependencies):
 
     program = "tests.e2e.quick"
 
-    def people(
+    def operator(
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
     ) -> Operator:
         if os.environ.get(ENGINEER):
             return Willing()
-        return super().people(console, on, run, asking)
+        return super().operator(console, on, run, asking)
 
 
 class Willing:

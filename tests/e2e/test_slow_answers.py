@@ -61,16 +61,16 @@ def slow_in_the_outage(home: Path) -> Iterator[tuple[Migration, SlowProxy, subpr
 def test_an_abort_turns_back_while_an_answer_trickles(tmp_path: Path) -> None:
     """Status tells of it, the abort is heeded within seconds, and the way back works."""
     with slow_in_the_outage(tmp_path) as (migration, proxy, process):
-        told = ""
+        journal_facts = ""
         end = time.monotonic() + SECONDS
-        while "AWS is slow: no answer from ec2:DescribeVpnGateways yet" not in told:
-            assert time.monotonic() < end, told
+        while "AWS is slow: no answer from ec2:DescribeVpnGateways yet" not in journal_facts:
+            assert time.monotonic() < end, journal_facts
             waits = migration.terminal.quick("status", migration.run.id)["waits"]
-            told = waits["why"] if waits else ""
+            journal_facts = waits["why"] if waits else ""
 
         asked = time.monotonic()
         migration.terminal.quick("abort", migration.run.id)
-        assert until(process, lambda: state(migration).direction is Direction.BACK)
+        assert until(process, lambda: state(migration).direction is Direction.ROLLBACK)
         assert time.monotonic() - asked < SECONDS
         proxy.slow.clear()
         ended(process, BACKED_OUT, lambda: migration.said("apply"))

@@ -78,7 +78,7 @@ def test_a_machine_that_slept_over_the_end_of_its_window_does_not_cut_over(tmp_p
     ("back_out", "leaves", "status"),
     [
         (BackOut.ASK, 0, RunStatus.CUT_OVER),
-        (BackOut.ROLL_BACK, FAILED, RunStatus.ROLLED_BACK),
+        (BackOut.ROLLBACK, FAILED, RunStatus.ROLLED_BACK),
     ],
 )
 def test_a_machine_that_slept_in_the_outage_goes_on_or_back_as_was_decided(

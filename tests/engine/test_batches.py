@@ -44,7 +44,7 @@ def performed(ec2: Meeting, calls: Calls, batch=BATCH):
     book = RunRecorder(journal, Lookout())
     book.write(DirectionTaken(Direction.FORWARD, 2))
     plan = a_plan(decisions=Decisions(change="CHG-1"))
-    performer = ChangeExecutor(
+    executor = ChangeExecutor(
         ec2,  # type: ignore[arg-type]  # all of EC2 that a performer asks for
         book,
         clock,
@@ -52,7 +52,7 @@ def performed(ec2: Meeting, calls: Calls, batch=BATCH):
         calls=calls,
         attended=unattended,
     )
-    done = performer.execute(7, batch)
+    done = executor.execute(7, batch)
     return done, [entry.record for entry in journal.entries[1:]]
 
 

@@ -84,9 +84,9 @@ def test_a_rollback_after_the_clock_was_set_ends_as_soon_as_ever(
     assert state.status is RunStatus.ROLLED_BACK
     assert stage.differences() == ()
     assert outages_of(stage.entries)[-1].lasted == usual_outage(tmp_path, back=True)
-    told = stage.records(ClockMoved)
-    assert len(told) == (0 if boot is OTHER and off > timedelta(0) else 1)
-    assert all((moved.by < timedelta(0)) == (off < timedelta(0)) for moved in told)
+    journal_facts = stage.records(ClockMoved)
+    assert len(journal_facts) == (0 if boot is OTHER and off > timedelta(0) else 1)
+    assert all((moved.by < timedelta(0)) == (off < timedelta(0)) for moved in journal_facts)
 
 
 @pytest.mark.parametrize("by", [-HOUR, HOUR])
@@ -168,7 +168,7 @@ def windowed(back_out: BackOut, length: timedelta) -> Decisions:
 
 def test_the_back_out_deadline_follows_the_clock_that_was_put_right(tmp_path: Path) -> None:
     """A window is a time of day: once the clock shows that it is over, the cutover turns back."""
-    stage = Stage(tmp_path, decisions=windowed(BackOut.ROLL_BACK, 5 * HOUR))
+    stage = Stage(tmp_path, decisions=windowed(BackOut.ROLLBACK, 5 * HOUR))
     setter = Setter(stage, 6 * HOUR, lambda entry: isinstance(entry.record, OutageBegan))
 
     with pytest.raises(VpnMigrateError, match="deadline") as turned:

@@ -77,7 +77,7 @@ class TestWatch:
         ("state", "why"),
         [
             (RunState(direction=Direction.FORWARD), "confirmed"),
-            (RunState(direction=Direction.BACK), "goes back already"),
+            (RunState(direction=Direction.ROLLBACK), "goes back already"),
             (replace(GREEN, armed=Armed(WITHIN, 8, "desk")), "process 8 is the watchdog"),
             (ARMED, "not verified"),
         ],
@@ -108,7 +108,7 @@ class TestWatch:
         assert not was_armed(entries, 7, NOON + UNARMED)
 
 
-BACK = RunState(direction=Direction.BACK)
+BACK = RunState(direction=Direction.ROLLBACK)
 
 
 class TestMove:
@@ -136,10 +136,10 @@ class TestMove:
         self, state, at_work, asked, quiet, said
     ):
         """One that goes back is left alone however little it writes; one that died is replaced."""
-        told = NOON if asked else None
+        journal_facts = NOON if asked else None
 
         assert said is watchdog_decision(
-            state, at_work=at_work, asked=told, last=NOON, now=NOON + quiet
+            state, at_work=at_work, asked=journal_facts, last=NOON, now=NOON + quiet
         )
 
 
@@ -333,7 +333,7 @@ class TestARun:
         with pytest.raises(RefusedError, match="the credentials end at"):
             stage.forward(commit=committed(Dog()))
 
-        state = stage.forward(commit=committed(Dog()), papers=GateInputs("ann", rehearsed))
+        state = stage.forward(commit=committed(Dog()), gate_inputs=GateInputs("ann", rehearsed))
 
         assert state.armed is not None
 
@@ -341,7 +341,7 @@ class TestARun:
         """Held for a person at the devices, the run is armed by whichever process goes on."""
         dog = Dog()
         with pytest.raises(HeldError):
-            stage.forward(people=Nobody(), commit=committed(dog))
+            stage.forward(operator=Nobody(), commit=committed(dog))
 
         state = stage.forward(commit=committed(dog, None))
 
@@ -352,7 +352,7 @@ class TestARun:
         """Off is off, and nothing goes back by itself."""
         dog = Dog()
         with pytest.raises(HeldError):
-            stage.forward(people=Nobody(), commit=committed(dog))
+            stage.forward(operator=Nobody(), commit=committed(dog))
 
         state = stage.forward(commit=committed(dog, timedelta(0)))
 

@@ -95,10 +95,10 @@ class TestWhen:
         "state",
         [
             replace(OVERDUE, deadline=None),
-            replace(OVERDUE, direction=Direction.BACK),
+            replace(OVERDUE, direction=Direction.ROLLBACK),
             replace(OVERDUE, cutover_begun=False),
             replace(OVERDUE, finished=True),
-            replace(OVERDUE, told=JournalFacts(verified=NOON)),
+            replace(OVERDUE, journal_facts=JournalFacts(verified=NOON)),
         ],
     )
     def test_what_is_green_or_goes_back_or_has_not_begun_is_not(self, state):
@@ -161,7 +161,7 @@ class TestWhatIsAsked:
             ((AbortAsked("bob", "desk"),), False),
             ((AbortAsked("bob", "desk"), Continued("bob", "desk")), False),
             ((TrafficVerified(NOON),), False),
-            ((DirectionTaken(Direction.BACK, 1, keep_new=True),), False),
+            ((DirectionTaken(Direction.ROLLBACK, 1, keep_new=True),), False),
         ],
     )
     def test_until_somebody_answers_or_nothing_is_left_to_decide(self, then, asks):
@@ -184,7 +184,7 @@ class TestARun:
         """Every other terminal can read by when somebody has to decide."""
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
 
-        stage.forward(papers=GateInputs("ann", REHEARSED))
+        stage.forward(gate_inputs=GateInputs("ann", REHEARSED))
 
         kinds = [type(e.record) for e in stage.entries]
         assert kinds.index(DeadlineSet) < kinds.index(OutageBegan)
@@ -192,10 +192,10 @@ class TestARun:
 
     def test_turns_back_where_the_plan_says_so(self, tmp_path):
         """Not green at the deadline, it rolls back by itself, and traffic is as before."""
-        stage = Stage(tmp_path, decisions=decided(BackOut.ROLL_BACK))
+        stage = Stage(tmp_path, decisions=decided(BackOut.ROLLBACK))
 
         with pytest.raises(RolledBackError, match="back-out deadline"):
-            stage.forward(people=Sleeper(stage.world), papers=GateInputs("ann", REHEARSED))
+            stage.forward(operator=Sleeper(stage.world), gate_inputs=GateInputs("ann", REHEARSED))
 
         deadline = stage.records(DeadlineSet)[0].at
         passed = next(e for e in stage.entries if isinstance(e.record, DeadlinePassed))
@@ -212,7 +212,7 @@ class TestARun:
             engineer.asleep = engineer.asleep and not isinstance(entry.record, DeadlinePassed)
 
         state = stage.forward(
-            people=engineer, lookout=Lookout(wake), papers=GateInputs("ann", REHEARSED)
+            operator=engineer, lookout=Lookout(wake), gate_inputs=GateInputs("ann", REHEARSED)
         )
 
         assert len(stage.records(DeadlinePassed)) == 1
@@ -225,7 +225,7 @@ class TestARun:
         boss = Boss(stage.world, DeadlineChoice.ROLL_BACK, after=looks)
 
         with pytest.raises(RolledBackError, match=r"aborted by ann.*has been rolled back"):
-            stage.forward(people=boss, papers=GateInputs("ann", REHEARSED))
+            stage.forward(operator=boss, gate_inputs=GateInputs("ann", REHEARSED))
 
         passed, aborted = (
             next(e.at for e in stage.entries if isinstance(e.record, kind))
@@ -242,7 +242,7 @@ class TestARun:
         boss = Boss(stage.world, DeadlineChoice.ROLL_BACK, after=30)
 
         with pytest.raises(RolledBackError):
-            stage.forward(people=boss, papers=GateInputs("ann", REHEARSED))
+            stage.forward(operator=boss, gate_inputs=GateInputs("ann", REHEARSED))
 
         assert {overdue.rollback for overdue in boss.asked} == {4 * MINUTE}
         lefts = [overdue.left for overdue in boss.asked]
@@ -254,7 +254,7 @@ class TestARun:
         stage = Stage(tmp_path, decisions=decided(BackOut.ASK))
         boss = Boss(stage.world, DeadlineChoice.GO_ON, after=5, wakes=600)
 
-        state = stage.forward(people=boss, papers=GateInputs("ann", REHEARSED))
+        state = stage.forward(operator=boss, gate_inputs=GateInputs("ann", REHEARSED))
 
         assert stage.records(Continued) == [Continued("ann", "")]
         assert len(boss.asked) == 6
@@ -271,7 +271,9 @@ class TestARun:
                 stage.letters.append(order)
 
         with suppress(RolledBackError):
-            stage.forward(people=boss, lookout=Lookout(answer), papers=GateInputs("ann", REHEARSED))
+            stage.forward(
+                operator=boss, lookout=Lookout(answer), gate_inputs=GateInputs("ann", REHEARSED)
+            )
 
         assert len(boss.asked) == 1
         assert stage.state.finished
@@ -286,32 +288,34 @@ class TestARun:
 
         first = Boss(stage.world, None)
         with pytest.raises(InterruptedRunError):
-            stage.forward(people=first, lookout=Lookout(leave), papers=GateInputs("ann", REHEARSED))
+            stage.forward(
+                operator=first, lookout=Lookout(leave), gate_inputs=GateInputs("ann", REHEARSED)
+            )
         stage.signal.reason = None
         second = Boss(stage.world, DeadlineChoice.GO_ON, after=1, wakes=600)
-        stage.forward(people=second, papers=GateInputs("ann", REHEARSED))
+        stage.forward(operator=second, gate_inputs=GateInputs("ann", REHEARSED))
 
         assert first.asked[0] == second.asked[0]
         assert len(stage.records(DeadlinePassed)) == 1
 
     def test_a_plan_that_rolls_back_asks_nobody(self, tmp_path):
         """It was decided beforehand."""
-        stage = Stage(tmp_path, decisions=decided(BackOut.ROLL_BACK))
+        stage = Stage(tmp_path, decisions=decided(BackOut.ROLLBACK))
         boss = Boss(stage.world, DeadlineChoice.GO_ON)
 
         with pytest.raises(RolledBackError):
-            stage.forward(people=boss, papers=GateInputs("ann", REHEARSED))
+            stage.forward(operator=boss, gate_inputs=GateInputs("ann", REHEARSED))
 
         assert boss.asked == []
         assert stage.records(DeadlinePassed)[0].asks is False
 
     def test_a_forced_window_sets_no_deadline_that_has_passed(self, tmp_path):
         """Who begins too late on purpose is not turned round at once."""
-        stage = Stage(tmp_path, decisions=decided(BackOut.ROLL_BACK))
+        stage = Stage(tmp_path, decisions=decided(BackOut.ROLLBACK))
         stage.clock.sleep(17 * MINUTE)
-        papers = GateInputs("ann", REHEARSED, forces=(Force(Gate.WINDOW, "the board agreed"),))
+        gate_inputs = GateInputs("ann", REHEARSED, forces=(Force(Gate.WINDOW, "the board agreed"),))
 
-        state = stage.forward(papers=papers)
+        state = stage.forward(gate_inputs=gate_inputs)
 
         assert state.status is RunStatus.CUT_OVER
         assert not stage.records(DeadlineSet)

@@ -56,9 +56,9 @@ def accepting(stage: Stage) -> Lookout:
 
     def watch(entry: Entry) -> None:
         if isinstance(entry.record, Acceptable) and entry.record.what:
-            told = ("one will do tonight", "ann", "laptop", "letter-1")
+            journal_facts = ("one will do tonight", "ann", "laptop", "letter-1")
             named = [each.connection for each in entry.record.what]
-            stage.letters.extend(acceptance(named, _state(stage), *told))
+            stage.letters.extend(acceptance(named, _state(stage), *journal_facts))
 
     return Lookout(watch)
 
@@ -72,17 +72,17 @@ class TestARun:
     def test_offers_it_once_tunnels_are_all_that_is_lacking_and_goes_on_waiting(self, stage):
         """Nothing is accepted by itself: without a word the outage lasts to the step's limit."""
         with pytest.raises(DidNotSettleError, match="DEGRADED"):
-            stage.forward(people=OneTunnel(stage.world))
+            stage.forward(operator=OneTunnel(stage.world))
 
         (offer,) = stage.records(Acceptable)
         assert [each.replaces for each in offer.what] == [OLD_VPN]
-        assert "has 1 of 2 tunnels UP" in offer.what[0].told
+        assert "has 1 of 2 tunnels UP" in offer.what[0].journal_facts
         assert stage.state.outage_open
         assert stage.state.status is RunStatus.STUCK
 
     def test_ends_the_outage_with_what_was_accepted_and_names_it(self, stage):
         """Green has to hold as ever, over one tunnel; who and why is kept, and it is DEGRADED."""
-        state = stage.forward(people=OneTunnel(stage.world), lookout=accepting(stage))
+        state = stage.forward(operator=OneTunnel(stage.world), lookout=accepting(stage))
 
         kinds = [type(entry.record) for entry in stage.entries]
         assert state.status is RunStatus.CUT_OVER
@@ -97,11 +97,11 @@ class TestARun:
     def test_that_stopped_is_accepted_in_between_and_resumed(self, stage):
         """What nobody has in hand is accepted in its journal; the next process ends the outage."""
         with pytest.raises(DidNotSettleError):
-            stage.forward(people=OneTunnel(stage.world))
-        told = ("one will do", "ann", "laptop", "letter-1")
-        stage.letters.extend(acceptance([OLD_VPN], stage.state, *told))
+            stage.forward(operator=OneTunnel(stage.world))
+        journal_facts = ("one will do", "ann", "laptop", "letter-1")
+        stage.letters.extend(acceptance([OLD_VPN], stage.state, *journal_facts))
 
-        state = stage.forward(people=OneTunnel(stage.world))
+        state = stage.forward(operator=OneTunnel(stage.world))
 
         assert state.status is RunStatus.CUT_OVER
         assert not state.outage_open
@@ -115,7 +115,7 @@ class TestARun:
                 stage.world.devices.advertise("cgw-1", [])
 
         with pytest.raises(DidNotSettleError):
-            stage.forward(people=OneTunnel(stage.world), lookout=Lookout(silence))
+            stage.forward(operator=OneTunnel(stage.world), lookout=Lookout(silence))
 
         assert stage.records(Acceptable) == []
 
@@ -126,20 +126,20 @@ class TestARun:
             if isinstance(entry.record, Acceptable) and entry.record.what:
                 stage.world.devices.enable(entry.record.what[0].connection)
 
-        state = stage.forward(people=OneTunnel(stage.world), lookout=Lookout(mend))
+        state = stage.forward(operator=OneTunnel(stage.world), lookout=Lookout(mend))
 
         assert [len(offer.what) for offer in stage.records(Acceptable)] == [1, 0]
         assert (state.status, state.degraded) == (RunStatus.CUT_OVER, ())
 
     def test_forgets_it_with_the_attempt(self, stage):
         """Another attempt asks for as many tunnels as before, and its report still names it."""
-        stage.forward(people=OneTunnel(stage.world), lookout=accepting(stage))
+        stage.forward(operator=OneTunnel(stage.world), lookout=accepting(stage))
         stage.run(lambda runner: runner.back(keep_new=True))
 
         with pytest.raises(DidNotSettleError):
-            stage.forward(people=OneTunnel(stage.world))
+            stage.forward(operator=OneTunnel(stage.world))
 
-        assert stage.state.told.accepted == frozenset()
+        assert stage.state.journal_facts.accepted == frozenset()
         assert len(stage.state.accepted) == 1
 
 
@@ -156,7 +156,7 @@ class TestTheWord:
         [
             (RunState(direction=Direction.FORWARD), "vpn-new", "all that is lacking"),
             (WAITS, "vpn-9", "nothing waits for tunnels of vpn-9, but: vpn-new has 1 of 2"),
-            (RunState(direction=Direction.BACK), "vpn-new", "it goes back"),
+            (RunState(direction=Direction.ROLLBACK), "vpn-new", "it goes back"),
         ],
     )
     def test_is_declined_where_it_changes_nothing(self, state, named, why):

@@ -77,17 +77,17 @@ class Failing(SystemDisk):
 class Place:
     """A stage whose run has a directory, brought to where *way* begins."""
 
-    def __init__(self, tmp_path: Path, way: str) -> None:
+    def __init__(self, tmp_path: Path, swap: str) -> None:
         self.stage = Stage(tmp_path / "vault")
-        self.desk = Desk(tmp_path / "runs", self.stage.clock)
+        self.context = Desk(tmp_path / "runs", self.stage.clock)
         self.calls = Calls()
         self.stage.faults = self.calls
-        if way == "rollback":
+        if swap == "rollback":
             self.go(Runner.apply)
 
     def go(self, journey: Callable[[Runner], object], disk: Disk | None = None) -> None:
         """Be a process that goes on *journey*."""
-        with self.desk.process(disk=disk) as journal:
+        with self.context.process(disk=disk) as journal:
             self.stage.run(journey, journal=journal)
 
 
@@ -103,11 +103,11 @@ class Undisturbed:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Undisturbed]:
     """Go each way once."""
     gone: dict[str, Undisturbed] = {}
-    for way, journey in WAYS.items():
-        place = Place(tmp_path_factory.mktemp(way), way)
+    for swap, journey in WAYS.items():
+        place = Place(tmp_path_factory.mktemp(swap), swap)
         disk = Failing(0, "", place.calls)
         place.go(journey, disk)
-        gone[way] = Undisturbed(disk.writes, shape_left(place.stage))
+        gone[swap] = Undisturbed(disk.writes, shape_left(place.stage))
     return gone
 
 
@@ -115,7 +115,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Undisturb
 @pytest.mark.parametrize("manner", MANNERS)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_write_that_fails_stops_the_run_before_the_change_it_would_have_recorded(
-    tmp_path: Path, undisturbed: dict[str, Undisturbed], way: str, manner: str
+    tmp_path: Path, undisturbed: dict[str, Undisturbed], swap: str, manner: str
 ) -> None:
     """After a failed write not one mutating call reaches AWS, and every call before is on the disk.
 
@@ -123,15 +123,15 @@ def test_a_write_that_fails_stops_the_run_before_the_change_it_would_have_record
     undisturbed run ends.
     """
     first = MANNERS.index(manner)  # so that an ordinary run tries other writes in each manner
-    for nth in share(range(1 + first, undisturbed[way].writes + 1), one_in=14):
-        place = Place(tmp_path / str(nth), way)
+    for nth in share(range(1 + first, undisturbed[swap].writes + 1), one_in=14):
+        place = Place(tmp_path / str(nth), swap)
         disk = Failing(nth, manner, place.calls)
 
         with pytest.raises(JournalError):
-            place.go(WAYS[way], disk)
+            place.go(WAYS[swap], disk)
 
-        records = [entry.record for entry in read_journal(place.desk.run).entries]
+        records = [entry.record for entry in read_journal(place.context.run).entries]
         assert place.calls.count == disk.sent_by_then, nth
         assert sum(isinstance(r, Intended) for r in records) >= place.calls.count, nth
-        place.go(WAYS[way])
-        assert shape_left(place.stage) == undisturbed[way].shape, nth
+        place.go(WAYS[swap])
+        assert shape_left(place.stage) == undisturbed[swap].shape, nth

@@ -53,7 +53,7 @@ def killed_at(migrated: Stage, nth: int, *, after_effect: bool) -> Stage:
     return stage
 
 
-def standing(stage: Stage) -> Shape:
+def view(stage: Stage) -> Shape:
     """Look at what is there now, as EC2 has it."""
     return shape_of(stage.plain.observe(stage.plan), stage.plan.migration)
 
@@ -76,7 +76,7 @@ def test_taken_over_it_is_found_migrated_and_finalized_to_the_same_end(migrated:
 
         assert state.status is RunStatus.CUT_OVER, (nth, after_effect)
         assert set(stage.calls) <= HARMLESS, (nth, after_effect)
-        assert stage.run(finalize, papers=KEPT, holder=BOB).status is RunStatus.RETIRED
+        assert stage.run(finalize, gate_inputs=KEPT, holder=BOB).status is RunStatus.FINALIZED
         assert shape_left(stage) == end, (nth, after_effect)
 
 

@@ -28,10 +28,10 @@ from tests.support.builders import (
     a_snapshot,
     a_survey,
     a_table,
+    journal_facts,
     minutes,
     ordinary_tables,
     role_of,
-    told,
 )
 from vpnmigrate.commands import Command, one_line
 from vpnmigrate.engine.gates import (
@@ -82,7 +82,7 @@ APPROVED = with_digest(
         expires=NOON + timedelta(days=6),
     )
 )
-READY = told(Confirmation.DEVICES_CONFIGURED, files=[OLD_VPN, NEW_VPN])
+READY = journal_facts(Confirmation.DEVICES_CONFIGURED, files=[OLD_VPN, NEW_VPN])
 CARRIES = a_snapshot(old="detached", new="attached", up=2, tables=ordinary_tables(NEW))
 
 
@@ -90,7 +90,7 @@ def identity(credentials: Credentials, ahead: timedelta | None) -> Identity:
     return Identity("123456789012", OPERATOR, credentials, ahead)
 
 
-def around(**changes: object) -> GateContext:
+def ports(**changes: object) -> GateContext:
     plain = GateContext(
         now=NOON,
         identity=identity(Credentials(Renewal.NEEDLESS), timedelta(seconds=2)),
@@ -110,13 +110,15 @@ def with_facts(facts):
     return msgspec.structs.replace(now, facts={**now.facts, **facts})
 
 
-def cutover(decisions=None, look=None, said: JournalFacts = READY, *, before=None, **circumstances):
+def cutover(
+    decisions=None, observation=None, said: JournalFacts = READY, *, before=None, **circumstances
+):
     plan = plan_for(decisions, before)
-    return before_cutover(plan, FORWARD, look or a_snapshot(), said, around(**circumstances))
+    return before_cutover(plan, FORWARD, observation or a_snapshot(), said, ports(**circumstances))
 
 
-def finalize(decisions=None, look=CARRIES, said: JournalFacts = READY, **circumstances):
-    return before_finalize(plan_for(decisions), FORWARD, look, said, around(**circumstances))
+def finalize(decisions=None, observation=CARRIES, said: JournalFacts = READY, **circumstances):
+    return before_finalize(plan_for(decisions), FORWARD, observation, said, ports(**circumstances))
 
 
 def hooked(judged):
@@ -151,7 +153,7 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
         cutover,
         STRICT,
         rehearsed=REHEARSED,
-        proof=RollbackTrial(holds=True, told="may attach vgw-old"),
+        proof=RollbackTrial(holds=True, journal_facts="may attach vgw-old"),
         identity=identity(Credentials(Renewal.BY_ITSELF, NOON), timedelta(seconds=-3)),
         paths=(),
     ),
@@ -159,10 +161,10 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
         cutover,
         STRICT,
         BAD,
-        told(),
+        journal_facts(),
         now=NOON - minutes(90),
         differences=("rtb-1: route is gone", "vgw-1: tag is new"),
-        proof=RollbackTrial(holds=False, told="may not attach vgw-old"),
+        proof=RollbackTrial(holds=False, journal_facts="may not attach vgw-old"),
         identity=by_a_person(NIGHT.end, minutes(-6)),
         paths=INSIDE,
         rehearsed=msgspec.structs.replace(REHEARSED, passed=False),
@@ -191,7 +193,9 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
     ),
     "finalize": finalize,
     "finalize, all asked": partial(finalize, STRICT),
-    "finalize, nothing is": partial(finalize, STRICT, a_snapshot(), told(), now=NOON - minutes(1)),
+    "finalize, nothing is": partial(
+        finalize, STRICT, a_snapshot(), journal_facts(), now=NOON - minutes(1)
+    ),
     "finalize, late": partial(finalize, STRICT, now=NIGHT.end),
     "a hook agrees": partial(hooked, HookResult("ask", 0)),
     "a hook does not": partial(hooked, HookResult("ask", 3, "exited 3")),

@@ -66,10 +66,10 @@ def test_drift_is_written_down_and_refused(tmp_path):
     with pytest.raises(HeldError):
         stage.run(lambda runner: runner.apply(until=6))
     stage.do("CreateRoute", RouteTableId=MAIN, DestinationCidrBlock="10.99.0.0/16", GatewayId=OLD)
-    papers = GateInputs("ann", forces=(Force(Gate.WORLD, "I know"),))
+    gate_inputs = GateInputs("ann", forces=(Force(Gate.WORLD, "I know"),))
 
     with pytest.raises(DriftError):
-        stage.run(Runner.apply, papers=papers)
+        stage.run(Runner.apply, gate_inputs=gate_inputs)
 
     assert stage.state.status is not RunStatus.CUTTING_OVER
 
@@ -77,11 +77,11 @@ def test_drift_is_written_down_and_refused(tmp_path):
 def test_a_failed_trial_of_the_way_back_holds(tmp_path):
     """What somebody found out about the way back is asked before step 7."""
     stage = Stage(tmp_path)
-    failed = RollbackTrial(holds=False, told="may not attach vgw-old")
-    papers = GateInputs("ann", prove=lambda: failed)
+    failed = RollbackTrial(holds=False, journal_facts="may not attach vgw-old")
+    gate_inputs = GateInputs("ann", prove=lambda: failed)
 
     with pytest.raises(HeldError, match="way-back: may not attach vgw-old") as held:
-        stage.run(Runner.apply, papers=papers)
+        stage.run(Runner.apply, gate_inputs=gate_inputs)
     assert held.value.advice == f"vpnmigrate apply {MIGRATION}"
     assert stage.state.traffic is Traffic.OLD
 
@@ -115,12 +115,12 @@ class PausedWhileItWaits(Lookout):
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self._stage = stage
-        self._told = False
+        self._journal_facts = False
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         super().on_wait(step, why, waited, limit)
-        if "cannot be read" in why and not self._told:
-            self._told = True
+        if "cannot be read" in why and not self._journal_facts:
+            self._journal_facts = True
             self._stage.letters.append(PAUSE)
         elif "paused by" in why and waited >= minutes(5) and not self._stage.letters:
             self._stage.letters.append(CONTINUE)
@@ -160,9 +160,9 @@ def test_a_force_is_written_beside_what_was_seen(tmp_path):
     """The journal keeps what the gate had observed, who forced it and why."""
     stage = in_the_window(tmp_path)
     stage.clock.sleep(LATER)
-    papers = GateInputs("ann", forces=(Force(Gate.WINDOW, "agreed by phone"),))
+    gate_inputs = GateInputs("ann", forces=(Force(Gate.WINDOW, "agreed by phone"),))
 
-    stage.run(Runner.apply, papers=papers)
+    stage.run(Runner.apply, gate_inputs=gate_inputs)
 
     (forced,) = stage.records(Forced)
     assert (forced.gate, forced.reason, forced.who) == (Gate.WINDOW, "agreed by phone", "ann")
@@ -184,9 +184,9 @@ class Agreeable:
 def test_a_hook_is_written_down_with_its_moment(tmp_path):
     """Whoever reads the journal sees what the plan's program was asked before, and its answer."""
     stage = Stage(tmp_path)
-    papers = GateInputs("ann", hooks=Agreeable())
-    stage.run(Runner.apply, papers=papers)
-    stage.run(Runner.finalize, papers=papers)
+    gate_inputs = GateInputs("ann", hooks=Agreeable())
+    stage.run(Runner.apply, gate_inputs=gate_inputs)
+    stage.run(Runner.finalize, gate_inputs=gate_inputs)
 
     hooks = [e for seen in stage.records(GatesSeen) for e in seen.gates if e.gate is Gate.HOOK]
     assert [(each.call, each.required) for each in hooks] == [

@@ -25,9 +25,9 @@ from tests.support.builders import (
     a_snapshot,
     a_survey,
     a_table,
+    journal_facts,
     minutes,
     role_of,
-    told,
 )
 from vpnmigrate.engine.gates import (
     ASKED,
@@ -56,7 +56,7 @@ PLAN = msgspec.structs.replace(a_plan(), fingerprint="f" * 64)
 OPERATOR = "arn:aws:iam::123456789012:user/ann"
 NOW = timedelta(0)
 FOREVER = Credentials(Renewal.NEEDLESS)
-SAID = told(Confirmation.DEVICES_CONFIGURED)
+SAID = journal_facts(Confirmation.DEVICES_CONFIGURED)
 NIGHT = Window(NOON, NOON + timedelta(hours=3), "noon to three, UTC")
 
 
@@ -64,7 +64,7 @@ def an_identity(**changes):
     return replace(Identity("123456789012", OPERATOR, FOREVER, timedelta(0)), **changes)
 
 
-def around(**changes):
+def ports(**changes):
     plain = GateContext(now=NOON, identity=an_identity(), user="ann", paths=(OUTSIDE,))
     return replace(plain, **changes)
 
@@ -75,7 +75,7 @@ def plan_with(**decisions):
 
 def asked(gate, now=None, *, plan=PLAN, said=SAID, later=NOW, **circumstances):
     """Ask every gate before the cutover, and give what *gate* said."""
-    there = around(now=NOON + later, **circumstances)
+    there = ports(now=NOON + later, **circumstances)
     seen = before_cutover(plan, FORWARD, now or a_snapshot(), said, there)
     assert len({each.gate for each in seen}) == len(seen)
     return next(each for each in seen if each.gate is gate)
@@ -88,7 +88,7 @@ def with_facts(facts):
 
 def test_all_open_when_everything_is_ready():
     """Old side intact, new side ready and free, people and hour as the plan wants: go."""
-    seen = before_cutover(PLAN, FORWARD, a_snapshot(), SAID, around())
+    seen = before_cutover(PLAN, FORWARD, a_snapshot(), SAID, ports())
 
     assert [each.gate for each in seen] == list(Gate)[:12]
     assert [each.call for each in seen] == [GateVerdict.PASS] * 12
@@ -133,7 +133,7 @@ def test_drift_closes_the_first_gate():
 
 def test_the_devices_need_somebodys_word():
     """Without the word of step 5 nobody knows what the devices hold."""
-    assert asked(Gate.DEVICES, said=told()).call is GateVerdict.FAIL
+    assert asked(Gate.DEVICES, said=journal_facts()).call is GateVerdict.FAIL
 
 
 def test_a_trial_of_the_way_back_counts():
@@ -266,14 +266,14 @@ class TestApprovals:
             ((an_approval(expires=NOON), an_approval()), GateVerdict.PASS, "bob"),
         ],
     )
-    def test_four_eyes_want_somebody_else(self, approvals, call, told):
+    def test_four_eyes_want_somebody_else(self, approvals, call, journal_facts):
         """Only a valid approval of this very plan by another person counts."""
         plan = plan_with(approvals=Approvals(four_eyes=True))
 
         seen = asked(Gate.APPROVALS, plan=plan, approvals=approvals)
 
         assert seen.call is call
-        assert told in seen.observed
+        assert journal_facts in seen.observed
 
     def test_two_are_two_people(self):
         """One person who approves twice is one person."""
@@ -429,39 +429,39 @@ class TestOtherRounds:
         """With traffic down only what would make it worse is asked."""
         plan = plan_with(window=NIGHT, approvals=Approvals(required=1))
 
-        seen = in_the_cutover(plan, FORWARD, a_snapshot(), told(), (OUTSIDE,))
+        seen = in_the_cutover(plan, FORWARD, a_snapshot(), journal_facts(), (OUTSIDE,))
 
         assert all(each.call is GateVerdict.PASS for each in seen)
 
     def test_what_another_look_cannot_change_is_not_looked_at_twice(self):
         """Looks are repeated for what AWS may be late to show, and for nothing else."""
-        seen = observable_gates(PLAN, FORWARD, a_snapshot(), told())
+        seen = observable_gates(PLAN, FORWARD, a_snapshot(), journal_facts())
 
         assert all(each.call is GateVerdict.PASS for each in seen)
 
     def test_finalize_wants_traffic_and_archives(self):
         """What deletes the old side asks whether the new one carries and the old is archived."""
         flows = a_snapshot(old="detached", new="attached", up=2, tables=_moved())
-        archived = told(Confirmation.DEVICES_CONFIGURED, files=[OLD_VPN, NEW_VPN])
+        archived = journal_facts(Confirmation.DEVICES_CONFIGURED, files=[OLD_VPN, NEW_VPN])
 
-        seen = before_finalize(PLAN, FORWARD, flows, archived, around())
+        seen = before_finalize(PLAN, FORWARD, flows, archived, ports())
 
         assert [each.call for each in seen] == [GateVerdict.PASS] * 4
-        missing = before_finalize(PLAN, FORWARD, flows, told(files=[NEW_VPN]), around())
+        missing = before_finalize(PLAN, FORWARD, flows, journal_facts(files=[NEW_VPN]), ports())
         assert "no configuration of vpn-old" in missing[1].observed
-        down = before_finalize(PLAN, FORWARD, a_snapshot(), archived, around())
+        down = before_finalize(PLAN, FORWARD, a_snapshot(), archived, ports())
         assert down[0].call is GateVerdict.FAIL
 
     def test_so_soon_after_the_cutover_a_tunnel_may_be_seen_as_it_was(self):
         """Within a consistency delay of the verification DOWN is no last word; later it is."""
         flows = a_snapshot(old="detached", new="attached", up=2, tables=_moved())
         early, late = (a_snapshot(begun=NOON + minutes(n)) for n in (1, 2))
-        verified = told(verified=NOON)
+        verified = journal_facts(verified=NOON)
 
         assert traffic_reading_final(PLAN, FORWARD, flows, verified)
         assert not traffic_reading_final(PLAN, FORWARD, early, verified)
         assert traffic_reading_final(PLAN, FORWARD, late, verified)
-        assert traffic_reading_final(PLAN, FORWARD, early, told())
+        assert traffic_reading_final(PLAN, FORWARD, early, journal_facts())
 
     @pytest.mark.parametrize(
         ("after", "call"),
@@ -477,7 +477,9 @@ class TestOtherRounds:
             finalize=Finalize(approved=True, window=NIGHT), approvals=Approvals(required=1)
         )
 
-        seen = before_finalize(plan, FORWARD, a_snapshot(), told(), around(now=NOON + after))
+        seen = before_finalize(
+            plan, FORWARD, a_snapshot(), journal_facts(), ports(now=NOON + after)
+        )
 
         assert (seen[2].call, seen[3].call) == (call, GateVerdict.FAIL)
 
@@ -493,7 +495,7 @@ class TestForcing:
     def test_a_forced_gate_keeps_its_call_and_its_reason(self):
         """Force opens one gate, and says for ever that it was closed and why it was opened."""
         seen = before_cutover(
-            PLAN, FORWARD, a_snapshot(), SAID, around(identity=an_identity(ahead=None))
+            PLAN, FORWARD, a_snapshot(), SAID, ports(identity=an_identity(ahead=None))
         )
 
         found = {
@@ -517,8 +519,8 @@ class TestForcing:
             }
         )
         seen = (
-            *before_cutover(PLAN, FORWARD, down, told(), around(differences=("x",))),
-            *before_finalize(PLAN, FORWARD, down, told(), around()),
+            *before_cutover(PLAN, FORWARD, down, journal_facts(), ports(differences=("x",))),
+            *before_finalize(PLAN, FORWARD, down, journal_facts(), ports()),
         )
 
         judged = forced(seen, [Force(gate, "because I say so")])

@@ -243,8 +243,10 @@ class TestAbort:
         state = stage.state
         assert state.status is RunStatus.ROLLED_BACK
         assert state.traffic is Traffic.OLD
-        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
-        assert stage.records(DirectionTaken)[-1] == DirectionTaken(Direction.BACK, 1, keep_new=True)
+        assert stage.observation().attachment(OLD, VPC) is Attachment.ATTACHED
+        assert stage.records(DirectionTaken)[-1] == DirectionTaken(
+            Direction.ROLLBACK, 1, keep_new=True
+        )
         assert not [r for r in stage.records(Held) if "step" in r.why]
 
     def test_with_traffic_on_the_new_side_the_run_turns_back_too(self, tmp_path):

@@ -70,7 +70,7 @@ def test_a_limit_is_over_when_it_is_reached(tmp_path):
     def looks(limit: timedelta) -> list[timedelta]:
         stage = Stage(tmp_path, decisions=Decisions(waits=Waits(tunnels=limit)))
         with pytest.raises(DidNotSettleError):
-            stage.forward(people=OneTunnel(stage.world))
+            stage.forward(operator=OneTunnel(stage.world))
         return waits_for(stage, "DEGRADED")
 
     *_, before, last = looks(timedelta(minutes=5))

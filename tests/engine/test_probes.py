@@ -67,11 +67,11 @@ class TestReading:
 class TestCounting:
     def test_counts_what_was_sent_and_lost_and_since_when(self):
         """A tally knows totals, its state with its beginning, and the first and last loss."""
-        tally = ProbeStats("p")
+        stats = ProbeStats("p")
         for second, answered in enumerate([True, False, False, True]):
-            tally = counted(tally, NOON + second * SECOND, answered=answered)
+            stats = counted(stats, NOON + second * SECOND, answered=answered)
 
-        assert tally == ProbeStats(
+        assert stats == ProbeStats(
             "p", 4, 2, True, NOON + 3 * SECOND, NOON + SECOND, NOON + 2 * SECOND
         )
 
@@ -86,9 +86,9 @@ class TestCounting:
 def until(prober: Prober, sent: int) -> tuple[ProbeStats, ...]:
     """Wait until each probe was sent *sent* times."""
     give_up = time.monotonic() + PATIENCE
-    while any(t.sent < sent for t in prober.tallies()) and time.monotonic() < give_up:
+    while any(t.sent < sent for t in prober.stats()) and time.monotonic() < give_up:
         threading.Event().wait(0.05)
-    return prober.tallies()
+    return prober.stats()
 
 
 @pytest.fixture
@@ -129,12 +129,12 @@ class TestProber:
         (before,) = until(prober, 1)
         program.write_text("#!/bin/sh\nexit 1\n")
         give_up = time.monotonic() + PATIENCE
-        while not prober.tallies()[0].halted and time.monotonic() < give_up:
+        while not prober.stats()[0].halted and time.monotonic() < give_up:
             threading.Event().wait(0.05)
         prober.end()
 
         assert before.works
-        assert prober.tallies()[0].halted.endswith("is not what it was when this probe was started")
+        assert prober.stats()[0].halted.endswith("is not what it was when this probe was started")
 
     def test_what_hangs_is_lost_and_holds_up_nobody(self, run):
         """A command that does not end in time is ended, and counted as a loss."""
@@ -142,19 +142,19 @@ class TestProber:
         prober = Prober(SteadyClock(), run, {})
 
         prober.begin([ProbeStats(endless)])
-        (tally,) = until(prober, 1)
+        (stats,) = until(prober, 1)
         prober.end()
-        assert tally.works is False
+        assert stats.works is False
 
     def test_counting_goes_on_where_an_earlier_process_stopped(self, run):
         """A resumed run adds to the losses that its journal knows."""
         answers = iter([True])
         prober = Prober(SteadyClock(), run, {}, attempt=lambda _: next(answers, True))
         prober.begin([ProbeStats("10.1.0.5:22", 60, 12, first_loss=NOON, last_loss=NOON + SECOND)])
-        (tally,) = until(prober, 61)
+        (stats,) = until(prober, 61)
         prober.end()
 
-        assert (tally.sent >= 61, tally.lost, tally.last_loss) == (True, 12, NOON + SECOND)
+        assert (stats.sent >= 61, stats.lost, stats.last_loss) == (True, 12, NOON + SECOND)
 
     def test_a_way_back_in_the_same_process_is_probed_too(self, run):
         """Begun again after its end, it sends again, and adds to what it is given."""
@@ -164,10 +164,10 @@ class TestProber:
         prober.end()
 
         prober.begin([ProbeStats("10.1.0.5:22", 60, 12)])
-        (tally,) = until(prober, 61)
+        (stats,) = until(prober, 61)
         prober.end()
 
-        assert (tally.sent >= 61, tally.lost, tally.works) == (True, 12, True)
+        assert (stats.sent >= 61, stats.lost, stats.works) == (True, 12, True)
 
 
 class Scripted:
@@ -181,15 +181,15 @@ class Scripted:
         self.ended = False
 
     def begin(self, known: Iterable[ProbeStats]) -> None:
-        self._tallies = {tally.probe: tally for tally in known}
+        self._tallies = {stats.probe: stats for stats in known}
 
-    def tallies(self) -> tuple[ProbeStats, ...]:
+    def stats(self) -> tuple[ProbeStats, ...]:
         kinds = [type(e.record) for e in self._stage.journal.entries]
         down = kinds.count(OutageBegan) > kinds.count(OutageEnded)
         settled = self.broken or (down and not self._new_tunnels())
-        for name, tally in self._tallies.items():
+        for name, stats in self._tallies.items():
             works = not settled and name not in self._dead
-            self._tallies[name] = counted(tally, self._stage.clock.now(), answered=works)
+            self._tallies[name] = counted(stats, self._stage.clock.now(), answered=works)
         return tuple(self._tallies.values())
 
     def _new_tunnels(self) -> bool:
@@ -239,9 +239,9 @@ class TestInARun:
         stage.forward(probes=Scripted(stage), lookout=Mender())
 
         before = next(e.seq for e in stage.journal.entries if isinstance(e.record, Probed))
-        tally = replay(stage.journal.entries[:before]).probes[self.PROBE]
+        stats = replay(stage.journal.entries[:before]).probes[self.PROBE]
 
-        assert (tally.works, tally.sent) == (True, 0)
+        assert (stats.works, stats.sent) == (True, 0)
 
     def test_a_probe_that_worked_must_work_again(self, tmp_path):
         """Green waits for it, names it, and without it the step does not end."""
@@ -279,12 +279,12 @@ class TestInARun:
         back = stage.run(lambda r: r.rollback(keep_new=True), probes=Scripted(stage))
         cleaned = stage.run(Runner.rollback, probes=Scripted(stage))
 
-        told = "; ".join(probe_lines(cleaned))
+        journal_facts = "; ".join(probe_lines(cleaned))
         assert back.probes_forward == forward.probes
         assert back.probes[self.PROBE].sent > 0
         assert (cleaned.probes_forward, cleaned.probes) == (forward.probes, back.probes)
-        assert told.startswith(f"on the way forward: {self.PROBE}")
-        assert f"on the way back: {self.PROBE}" in told
+        assert journal_facts.startswith(f"on the way forward: {self.PROBE}")
+        assert f"on the way back: {self.PROBE}" in journal_facts
         assert "on the way" not in "; ".join(probe_lines(forward))
 
     def test_nothing_is_sent_before_the_cutover(self, tmp_path):
@@ -295,5 +295,5 @@ class TestInARun:
         with pytest.raises(Exception, match="staged"):
             stage.run(lambda runner: runner.apply(until=6), probes=probes)
 
-        assert probes.tallies() == ()
+        assert probes.stats() == ()
         assert stage.records(Probed) == []

@@ -46,10 +46,10 @@ class Bearing:
     def __init__(self, direction: Direction = Direction.FORWARD) -> None:
         self.clock = VirtualClock(NOON)
         self.journal = MemoryJournal(self.clock)
-        self.claimant = Claimant()
+        self.claim_holder = Claimant()
         book = RunRecorder(self.journal, Lookout())
         book.write(DirectionTaken(direction, 1))
-        self.patience = RetryPolicy(book, self.claimant, self.clock)  # type: ignore[arg-type]
+        self.patience = RetryPolicy(book, self.claim_holder, self.clock)  # type: ignore[arg-type]
 
     def bears(self, outcome, change=CHANGE, step=STEP, *, outage=False):
         return self.patience.decide(step, ChangeResult(change, outcome), outage=outage) is None
@@ -185,7 +185,7 @@ def test_a_code_never_seen_ends_a_step_while_traffic_flows():
 
 def test_a_code_never_seen_is_sent_again_in_the_clean_up():
     """Nothing is lost by asking again, and stopping leaves resources behind."""
-    run = Bearing(Direction.BACK)
+    run = Bearing(Direction.ROLLBACK)
     change = DeleteVpnGateway(GATEWAY_ROLE, VpnGatewayId("vgw-2"))
 
     assert run.bears(NEVER_SEEN, change, RemoveGateway())
@@ -258,11 +258,11 @@ class TestWayBack:
     @pytest.mark.parametrize("outcome", [PUT_OFF, UNHEARD, GONE], ids=["later", "doubt", "refused"])
     def test_it_does_without_placing_its_claim(self, outcome):
         """Whatever becomes of the claim tag, connectivity comes first; and that is written down."""
-        run = Bearing(Direction.BACK)
+        run = Bearing(Direction.ROLLBACK)
         change = PlaceClaim(OLD, "ann@desk/1")
 
         assert run.bears(outcome, change)
-        assert run.claimant.forgone
+        assert run.claim_holder.forgone
         (note,) = run.notes()
         assert note.startswith(f"AWS would not {change}: ")
         assert note.endswith(("throttled", "the line was cut", "no such table"))
@@ -270,45 +270,45 @@ class TestWayBack:
     def test_it_tries_four_delays_to_remove_its_claim(self):
         """Traffic flows by then, so the claim is retried, but for less than the step's limit."""
         assert RemoveOurClaim.limit > CLAIM_REMOVAL_LIMIT
-        run = Bearing(Direction.BACK)
+        run = Bearing(Direction.ROLLBACK)
         change = RemoveClaim(OLD, "ann@desk/1")
 
         assert run.bears(UNHEARD, change)
         run.clock.sleep(minutes(8) - timedelta(seconds=1))
         assert run.bears(UNHEARD, change)
-        assert not run.claimant.forgone
+        assert not run.claim_holder.forgone
         run.clock.sleep(timedelta(seconds=1))
         assert run.bears(UNHEARD, change)
-        assert run.claimant.forgone
+        assert run.claim_holder.forgone
 
     def test_a_claim_that_came_off_begins_its_patience_afresh(self):
         """What AWS has done in between is no silence: the next one has its four delays again."""
-        run = Bearing(Direction.BACK)
+        run = Bearing(Direction.ROLLBACK)
         change = RemoveClaim(OLD, "ann@desk/1")
         run.bears(UNHEARD, change)
         run.bears(Performed("req-1"), change)
         run.clock.sleep(minutes(8))
 
         assert run.bears(UNHEARD, change)
-        assert not run.claimant.forgone
+        assert not run.claim_holder.forgone
 
     def test_a_refusal_to_take_its_claim_off_is_final(self):
         """Where AWS refuses for good there is nothing to wait for."""
-        run = Bearing(Direction.BACK)
+        run = Bearing(Direction.ROLLBACK)
 
         assert run.bears(GONE, RemoveClaim(OLD, "ann@desk/1"))
-        assert run.claimant.forgone
+        assert run.claim_holder.forgone
 
     def test_it_does_not_do_without_anything_else(self):
         """A route is no tag: the way back ends where AWS refuses to change one."""
-        run = Bearing(Direction.BACK)
+        run = Bearing(Direction.ROLLBACK)
 
         assert not run.bears(Refused("UnauthorizedOperation", "you may not"))
-        assert not run.claimant.forgone
+        assert not run.claim_holder.forgone
 
     def test_on_the_way_there_the_claim_is_no_trifle(self):
         """Forward, nobody goes on without the tag that keeps others off."""
         run = Bearing()
 
         assert not run.bears(Refused("X", "no"), PlaceClaim(OLD, "ann@desk/1"), RecordBefore())
-        assert not run.claimant.forgone
+        assert not run.claim_holder.forgone

@@ -117,7 +117,7 @@ class TestForward:
         """After apply the new gateway has the VPC, the propagation and the static routes."""
         state = stage.forward()
 
-        now, new = stage.look(), stage.new_gateway
+        now, new = stage.observation(), stage.new_gateway
         assert state.status is RunStatus.CUT_OVER
         assert state.traffic is Traffic.NEW
         assert now.attachment(new, VPC) is Attachment.ATTACHED
@@ -147,7 +147,7 @@ class TestForward:
         stage.forward()
 
         assert not any(call.startswith("Delete") for call in stage.calls)
-        assert stage.look().connections[OLD_VPN].state == "available"
+        assert stage.observation().connections[OLD_VPN].state == "available"
 
     def test_every_intent_is_durable_before_its_call(self, tmp_path):
         """When EC2 hears of a change, its intent is already written."""
@@ -219,7 +219,7 @@ class TestHolds:
     def test_what_is_being_staged_is_not_pasted_into_the_cutover(self, stage):
         """A hold on the way to staging goes on to staging, and only then to the cutover."""
         with pytest.raises(HeldError) as held:
-            stage.run(lambda runner: runner.forward(until=6), people=Nobody())
+            stage.run(lambda runner: runner.forward(until=6), operator=Nobody())
         assert held.value.advice.endswith(f"vpnmigrate apply {MIGRATION} --until cutover")
         with pytest.raises(HeldError):
             stage.run(lambda runner: runner.forward(until=6))
@@ -230,9 +230,9 @@ class TestHolds:
     def test_who_goes_on_without_staging_is_not_held_to_it(self, stage):
         """The last command counts: apply without --until means the whole way."""
         with pytest.raises(HeldError):
-            stage.run(lambda runner: runner.forward(until=6), people=Nobody())
+            stage.run(lambda runner: runner.forward(until=6), operator=Nobody())
         with pytest.raises(HeldError) as held:
-            stage.forward(people=Nobody())
+            stage.forward(operator=Nobody())
 
         assert held.value.advice.endswith(f"vpnmigrate apply {MIGRATION}")
         assert stage.state.attempt == 1
@@ -250,7 +250,7 @@ class TestHolds:
     def test_a_device_task_holds_the_run_when_nobody_is_there(self, stage):
         """Without a person at hand step 5 holds with the command that goes on."""
         with pytest.raises(HeldError, match="step 5 needs a person") as held:
-            stage.forward(people=Nobody())
+            stage.forward(operator=Nobody())
 
         assert "vpnmigrate done" in held.value.advice
         assert isinstance(stage.entries[-1].record, Held)
@@ -258,12 +258,12 @@ class TestHolds:
     def test_a_word_left_meanwhile_is_taken_before_anyone_is_asked_again(self, stage):
         """`done` said while the run was held settles its step without a second asking."""
         with pytest.raises(HeldError):
-            stage.forward(people=Nobody())
+            stage.forward(operator=Nobody())
         asked = stage.calls.count("AskOperator")
         stage.letters.append(OperatorConfirmed(Confirmation.DEVICES_CONFIGURED, "ann", "desk"))
 
         with pytest.raises(HeldError, match="staged"):
-            stage.run(lambda runner: runner.forward(until=6), people=Nobody())
+            stage.run(lambda runner: runner.forward(until=6), operator=Nobody())
 
         assert stage.calls.count("AskOperator") == asked
 
@@ -274,7 +274,7 @@ class TestHolds:
             stage.run(lambda runner: runner.apply(until=9))
 
         with pytest.raises(DidNotSettleError) as late:
-            stage.forward(people=Nobody())
+            stage.forward(operator=Nobody())
 
         assert (late.value.step, late.value.outage) == (10, True)
         assert late.value.message.startswith(
@@ -433,7 +433,7 @@ class TestBack:
         (finished,) = [r for r in stage.records(Finished) if r.direction == "back"]
         assert any("rtb-both" in line and "deleted" in line for line in finished.lost)
         assert stage.records(ExternalChange)
-        assert stage.look().propagates(MAIN, OLD) == "on"
+        assert stage.observation().propagates(MAIN, OLD) == "on"
 
 
 class TestOtherHands:
@@ -577,7 +577,7 @@ class TestFaults:
     @pytest.mark.parametrize("after_effect", [False, True])
     @pytest.mark.parametrize("nth", range(1, 11))
     @pytest.mark.parametrize("way", ["apply", "rollback"])
-    def test_killed_at_any_call_nothing_is_lost(self, tmp_path, nth, after_effect, way):
+    def test_killed_at_any_call_nothing_is_lost(self, tmp_path, nth, after_effect, swap):
         """Case 54: killed around any call, resuming or rolling back ends as undisturbed."""
         stage = Stage(
             tmp_path,
@@ -587,7 +587,7 @@ class TestFaults:
         with pytest.raises(Killed):
             stage.forward()
 
-        if way == "apply":
+        if swap == "apply":
             assert stage.forward().status is RunStatus.CUT_OVER
             now, new = stage.observe(), stage.new_gateway
             assert now.attachment(new, VPC) is Attachment.ATTACHED
@@ -601,10 +601,10 @@ class TestFaults:
 
 class TestBackOut:
     def test_a_failed_cutover_rolls_back_when_the_plan_says_so(self, tmp_path):
-        """With back_out: roll-back a cutover that fails in the outage is taken back unasked."""
+        """With back_out: rollback a cutover that fails in the outage is taken back unasked."""
         stage = Stage(
             tmp_path,
-            decisions=Decisions(back_out=BackOut.ROLL_BACK, old_tunnels=OldTunnels.LEAVE),
+            decisions=Decisions(back_out=BackOut.ROLLBACK, old_tunnels=OldTunnels.LEAVE),
             faults=Faults([Fault("AttachVpnGateway", FaultKind.DENIED)]),
         )
 
@@ -620,7 +620,7 @@ class TestBackOut:
         """A cutover that turned back by itself does not say that all is as before if it is not."""
         stage = Stage(
             tmp_path,
-            decisions=Decisions(back_out=BackOut.ROLL_BACK, old_tunnels=OldTunnels.LEAVE),
+            decisions=Decisions(back_out=BackOut.ROLLBACK, old_tunnels=OldTunnels.LEAVE),
             faults=Faults([Fault("AttachVpnGateway", FaultKind.DENIED)]),
         )
 
@@ -638,7 +638,7 @@ class TestBackOut:
         """The policy is about the cutover: a run that failed in preparation just stops."""
         stage = Stage(
             tmp_path,
-            decisions=Decisions(back_out=BackOut.ROLL_BACK),
+            decisions=Decisions(back_out=BackOut.ROLLBACK),
             faults=Faults([Fault("CreateVpnGateway", FaultKind.DENIED)]),
         )
 
@@ -698,19 +698,19 @@ class TestRetire:
         """Step 11 deletes every old connection and leaves gateway and customer gateway."""
         stage.forward()
 
-        state = stage.run(lambda runner: runner.retire())
+        state = stage.run(lambda runner: runner.finalize())
 
-        assert state.status is RunStatus.RETIRED
-        assert stage.look().state(OLD_VPN) == "absent"
-        assert stage.look().state(OLD) == "available"
+        assert state.status is RunStatus.FINALIZED
+        assert stage.observation().state(OLD_VPN) == "absent"
+        assert stage.observation().state(OLD) == "available"
 
     def test_can_delete_the_old_gateway_too(self, stage):
         """With --delete-old-gateway the old gateway goes after its connections."""
         stage.forward()
 
-        stage.run(lambda runner: runner.retire(delete_old_gateway=True))
+        stage.run(lambda runner: runner.finalize(delete_old_gateway=True))
 
-        assert stage.look().state(OLD) == "absent"
+        assert stage.observation().state(OLD) == "absent"
 
 
 class TestVariants:
@@ -775,4 +775,4 @@ class TestVariants:
         stage = Stage(tmp_path, decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
         stage.forward()
 
-        assert stage.back(people=Nobody()).status is RunStatus.ROLLED_BACK
+        assert stage.back(operator=Nobody()).status is RunStatus.ROLLED_BACK

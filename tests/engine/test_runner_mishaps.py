@@ -119,7 +119,7 @@ class TestHolding:
         stage = Stage(tmp_path)
 
         with pytest.raises(HeldError, match="step 10 needs a person"):
-            stage.forward(people=Slow(stage.world))
+            stage.forward(operator=Slow(stage.world))
 
         assert stage.state.status is RunStatus.HELD
         assert stage.state.traffic is Traffic.NEW
@@ -140,7 +140,7 @@ class TestFalseEnds:
                 return word
 
         with pytest.raises(DidNotSettleError, match="does no more") as late:
-            stage.forward(people=Clumsy(stage.world))
+            stage.forward(operator=Clumsy(stage.world))
 
         assert (late.value.step, late.value.outage) == (10, False)
 
@@ -216,7 +216,7 @@ class TestPutOff:
         stage.faults = Faults([Fault("DeleteTags", FaultKind.THROTTLE, times=3)])
 
         assert stage.back().status is RunStatus.ROLLED_BACK
-        assert stage.look().value(Claim(OLD)) == ABSENT
+        assert stage.observation().value(Claim(OLD)) == ABSENT
 
 
 class TestOtherHandsAndResuming:
@@ -235,7 +235,7 @@ class TestOtherHandsAndResuming:
         stage = Stage(tmp_path, decisions=Decisions(test_vpc=TestVpc("172.31.0.0/24")))
         engineer = DeviceEngineer(stage.world, reaction=timedelta(minutes=30))
 
-        assert stage.forward(people=engineer).status is RunStatus.CUT_OVER
+        assert stage.forward(operator=engineer).status is RunStatus.CUT_OVER
 
     def test_a_gateway_put_back_by_a_rollback_leaves_no_outage_open(self, tmp_path):
         """A rollback of a staged run that has to re-attach the old gateway sees traffic flow."""
@@ -301,8 +301,8 @@ class TestOtherHandsAndResuming:
     def test_a_route_to_a_new_gateway_that_others_deleted_is_brought_back(self, stage):
         """What this run pointed at it is still this run's to move, and all is as before."""
         engineer = DeviceEngineer(stage.world)
-        stage.forward(people=engineer)
-        new, connection = stage.new_gateway, stage.look().ours[role_of(OLD_VPN)]
+        stage.forward(operator=engineer)
+        new, connection = stage.new_gateway, stage.observation().ours[role_of(OLD_VPN)]
         stage.do("DetachVpnGateway", VpnGatewayId=new, VpcId=VPC)
         stage.clock.sleep(timedelta(minutes=10))
         stage.do("DeleteVpnConnection", VpnConnectionId=connection)
@@ -310,7 +310,7 @@ class TestOtherHandsAndResuming:
         stage.do("DeleteVpnGateway", VpnGatewayId=new)
         stage.clock.sleep(timedelta(minutes=10))
 
-        state = stage.back(people=engineer)
+        state = stage.back(operator=engineer)
 
         assert (state.status, state.lost) == (RunStatus.ROLLED_BACK, ())
         assert stage.differences() == ()
@@ -326,7 +326,7 @@ class TestOtherHandsAndResuming:
         state = stage.back()
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert any("rtb-spare" in deed for deed in state.other_hands)
+        assert any("rtb-spare" in call for call in state.other_hands)
 
 
 class TestTwins:
@@ -340,7 +340,7 @@ class TestTwins:
 
         state = stage.back()
 
-        assert stage.look().state(stranger) == "available"
+        assert stage.observation().state(stranger) == "available"
         assert any(stranger in line for line in state.other_hands)
         assert state.differs == ()
         assert state.status is RunStatus.ROLLED_BACK
@@ -363,7 +363,7 @@ class TestTwins:
 
         state = stage.back()
 
-        assert stage.look().state(stranger) == "available"
+        assert stage.observation().state(stranger) == "available"
         assert any(stranger in line for line in state.other_hands)
 
     def test_a_copied_tag_does_not_change_which_gateway_a_rollback_takes_off(self, stage):
@@ -380,8 +380,8 @@ class TestTwins:
 
         stage.back()
 
-        assert stage.look().attachment(OLD, VPC) is Attachment.ATTACHED
-        assert stage.look().state(new) == "absent"
+        assert stage.observation().attachment(OLD, VPC) is Attachment.ATTACHED
+        assert stage.observation().state(new) == "absent"
 
 
 class TestTurningRound:
@@ -434,7 +434,7 @@ class TestNothingToGoBackTo:
         with pytest.raises(StepError, match=OLD_VPN):
             stage.back(blind=True, holder="bob@spare", outranks="ann@desk")
 
-        now = stage.look()
+        now = stage.observation()
         assert now.attachment(stage.new_gateway, VPC) is Attachment.ATTACHED
         assert now.propagates(MAIN, stage.new_gateway) == "on"
 
@@ -451,7 +451,7 @@ class TestNothingToGoBackTo:
 
         assert (blocked.value.step, blocked.value.outage) == (7, False)
         assert blocked.value.advice.startswith("correct that, then try again; ")
-        assert stage.look().propagates(MAIN, stage.new_gateway) == "on"
+        assert stage.observation().propagates(MAIN, stage.new_gateway) == "on"
 
     def test_one_old_connection_that_is_gone_does_not_stop_a_rollback(self, tmp_path):
         """An old connection that others deleted is named; the others carry the traffic."""
@@ -497,7 +497,7 @@ def test_a_successor_that_others_deleted_at_the_end_is_named_by_its_own_id(stage
 
     def delete(entry: Entry) -> None:
         if isinstance(entry.record, StepSettled) and entry.record.number == 10:
-            made.append(stage.look().ours[role_of(OLD_VPN)])
+            made.append(stage.observation().ours[role_of(OLD_VPN)])
             stage.do("DeleteVpnConnection", VpnConnectionId=made[0])
             stage.clock.sleep(timedelta(minutes=10))
 
@@ -542,22 +542,22 @@ class TestRetiring:
         stage.clock.sleep(timedelta(minutes=5))
 
         with pytest.raises(NotVerifiedError, match="is detached"):
-            stage.run(lambda runner: runner.retire())
+            stage.run(lambda runner: runner.finalize())
 
-        assert stage.look().state(OLD_VPN) == "available"
+        assert stage.observation().state(OLD_VPN) == "available"
 
     def test_killed_while_the_old_gateway_goes_it_can_be_finished(self, stage):
         """A finalize that died after its last deletion comes to its end when it is resumed."""
         stage.forward()
         stage.faults = Faults([Fault("DeleteVpnGateway", FaultKind.KILL_AFTER)])
         with pytest.raises(Killed):
-            stage.run(lambda runner: runner.retire(delete_old_gateway=True))
+            stage.run(lambda runner: runner.finalize(delete_old_gateway=True))
         stage.faults = None
         stage.clock.sleep(timedelta(hours=2))
 
-        state = stage.run(lambda runner: runner.retire(delete_old_gateway=True))
+        state = stage.run(lambda runner: runner.finalize(delete_old_gateway=True))
 
-        assert state.status is RunStatus.RETIRED
+        assert state.status is RunStatus.FINALIZED
 
 
 class TestOutageAccounting:
@@ -590,7 +590,7 @@ class TestWithoutJournal:
 
         with pytest.raises(StepError):
             stage.forward(
-                people=Nobody(),
+                operator=Nobody(),
                 blind=True,
                 adopt=tuple(stage.observe().ours.values()),
                 holder="bob@spare",
@@ -630,7 +630,7 @@ class TestClaims:
 
         assert any("would not claim" in note for note in state.notes)
         assert state.status is RunStatus.ROLLED_BACK
-        assert stage.look().value(Claim(OLD)) == ABSENT
+        assert stage.observation().value(Claim(OLD)) == ABSENT
 
 
 class TestNextCommand:

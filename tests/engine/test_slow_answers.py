@@ -224,7 +224,7 @@ def test_a_word_is_taken_up_while_a_look_is_in_flight(stage: Stage) -> None:
 def test_the_back_out_deadline_is_heeded_while_a_look_is_in_flight(tmp_path: Path) -> None:
     """Where the plan says so, the run turns back at its deadline, and not hours later."""
     window = Window(NOON - timedelta(hours=1), NOON + timedelta(hours=3), "a night")
-    stage = Stage(tmp_path, decisions=Decisions(window=window, back_out=BackOut.ROLL_BACK))
+    stage = Stage(tmp_path, decisions=Decisions(window=window, back_out=BackOut.ROLLBACK))
     calls = slow_calls(
         stage,
         timedelta(hours=9),
@@ -232,12 +232,12 @@ def test_the_back_out_deadline_is_heeded_while_a_look_is_in_flight(tmp_path: Pat
     )
 
     with pytest.raises(RolledBackError, match="back-out deadline"):
-        stage.forward(calls=calls, papers=GateInputs("ann"))
+        stage.forward(calls=calls, gate_inputs=GateInputs("ann"))
 
     back = next(
         e
         for e in stage.entries
-        if isinstance(e.record, DirectionTaken) and e.record.direction is Direction.BACK
+        if isinstance(e.record, DirectionTaken) and e.record.direction is Direction.ROLLBACK
     )
     deadline = stage.state.deadline
     assert deadline is None or back.at - deadline.at < timedelta(minutes=1)

@@ -194,7 +194,7 @@ def test_a_batch_that_is_answered_slowly_sends_no_old_intent(tmp_path: Path) -> 
     """
     clock = VirtualClock(NOON)
     book = RunRecorder(MemoryJournal(clock), Lookout())
-    performer = ChangeExecutor(
+    executor = ChangeExecutor(
         Slow(clock, timedelta(seconds=20)),  # type: ignore[arg-type]  # what a performer asks for
         book,
         clock,
@@ -204,7 +204,7 @@ def test_a_batch_that_is_answered_slowly_sends_no_old_intent(tmp_path: Path) -> 
     )
     batch = [DisablePropagation(RouteTableId(f"rtb-{n}"), VpnGatewayId("vgw-1")) for n in range(4)]
 
-    done = performer.execute(7, batch)
+    done = executor.execute(7, batch)
 
     assert [isinstance(each.outcome, Performed) for each in done] == [True, True, False, False]
     assert [intent.at - NOON for intent in book.intents()] == [

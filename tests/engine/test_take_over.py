@@ -93,7 +93,7 @@ class TestAPerformer:
         batch = [
             DisablePropagation(RouteTableId(f"rtb-{n}"), VpnGatewayId("vgw-1")) for n in range(5)
         ]
-        performer = ChangeExecutor(
+        executor = ChangeExecutor(
             ec2,  # type: ignore[arg-type]  # all of EC2 that a performer asks for
             book,
             VirtualClock(NOON),
@@ -103,7 +103,7 @@ class TestAPerformer:
         )
 
         with pytest.raises(TakenOverError):
-            performer.execute(7, batch)
+            executor.execute(7, batch)
 
         records = [entry.record for entry in journal.entries]
         assert len(ec2.sent) == allowed
@@ -146,15 +146,15 @@ def test_one_call_is_all_that_a_displaced_process_still_sends(
     The colleague who took over goes on from there to the end of an undisturbed run.
     """
     stage = a_stage(tmp_path)
-    desk = Desk(tmp_path / "runs", stage.clock)
+    context = Desk(tmp_path / "runs", stage.clock)
     with ExitStack() as colleague:
         later: list[FileJournal] = []
 
         def take_over() -> None:
-            later.append(colleague.enter_context(desk.process(BOB, take_over=named(ANN))))
+            later.append(colleague.enter_context(context.process(BOB, take_over=named(ANN))))
 
         stage.faults = asleep = Asleep(nth, take_over)
-        with desk.process(ANN) as journal, pytest.raises(TakenOverError, match="bob on desk"):
+        with context.process(ANN) as journal, pytest.raises(TakenOverError, match="bob on desk"):
             stage.forward(journal=journal, parallel=parallel)
         assert nth <= len(asleep.arrived) < nth + parallel
 

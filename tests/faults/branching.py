@@ -39,7 +39,7 @@ DECISIONS: Final = Decisions(
 TEMPER: Final = Behaviour(edge_association_survives_detach=True)
 """So that an edge association has to be untied."""
 
-Journey = Callable[[Runner], object]
+RunAction = Callable[[Runner], object]
 
 
 def everything() -> Survey:
@@ -73,34 +73,34 @@ class Leg:
 
     name: str
     start: Stage
-    go: Journey
+    go: RunAction
     calls: Mapping[str, int]
     """How often each operation is called on the way, undisturbed."""
     end: Stage
 
 
-def forward_to(step: int) -> Journey:
+def forward_to(step: int) -> RunAction:
     """Give the journey forward that ends with *step*."""
     return lambda runner: runner.apply(until=step)
 
 
-def retire(runner: Runner) -> object:
+def finalize(runner: Runner) -> object:
     """Delete the old connections and their gateway."""
     return runner.finalize(delete_old_gateway=True)
 
 
-def legs(vault: Path) -> dict[str, Leg]:
+def timings(vault: Path) -> dict[str, Leg]:
     """Play the migration, and give its legs: what touches traffic apart from what does not."""
     start = Stage(vault, everything(), decisions=DECISIONS, behaviour=TEMPER)
     prepare = _leg("prepare", start, forward_to(6))
     begin = _leg("begin", prepare.end, forward_to(7))
     outage = _leg("outage", begin.end, Runner.apply)
     back = _leg("back", outage.end, Runner.rollback)
-    retiring = _leg("retire", outage.end, retire)
-    return {leg.name: leg for leg in (prepare, begin, outage, back, retiring)}
+    finalizing = _leg("finalize", outage.end, finalize)
+    return {timing.name: timing for timing in (prepare, begin, outage, back, finalizing)}
 
 
-def _leg(name: str, start: Stage, go: Journey) -> Leg:
+def _leg(name: str, start: Stage, go: RunAction) -> Leg:
     stage = start.branch()
     stage.faults = recorder = Recorder()
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from tests.faults.branching import TEMPER, Journey, Leg, is_as_asked, retire
+from tests.faults.branching import TEMPER, Leg, RunAction, finalize, is_as_asked
 from tests.support.builders import MIGRATION, OLD, VPC, minutes
 from tests.support.stage import Stage
 from vpnmigrate.engine.recorder import evidence_of
@@ -152,7 +152,7 @@ class Ending:
                 return "stop"
 
     @property
-    def standing(self) -> RunStatusView:
+    def view(self) -> RunStatusView:
         """Where the run says it stands."""
         stage = self.stage
         return RunStatusView(
@@ -170,10 +170,10 @@ class Ending:
         """The exit code of the process."""
         if self.error is None:
             return Exit.DONE
-        return exit_code(self.error, self.standing.state)
+        return exit_code(self.error, self.view.state)
 
 
-def spoil(leg: Leg, operation: str, trouble: str, *, nth: int, times: int) -> Ending:
+def spoil(timing: Leg, operation: str, trouble: str, *, nth: int, times: int) -> Ending:
     """Go *leg* with *trouble* on the *nth* call of *operation* and, *times* in all, those after."""
     made = TROUBLES[trouble]
     lags = trouble == "stale"
@@ -182,14 +182,14 @@ def spoil(leg: Leg, operation: str, trouble: str, *, nth: int, times: int) -> En
         read_lag=minutes(2) if lags else minutes(0),
         lagging=(operation,) if lags else (),
     )
-    stage = leg.start.branch(behaviour=temper)
+    stage = timing.start.branch(behaviour=temper)
     code, message = made.refusal(operation)
     fault = Fault(operation, made.kind, nth, times, code, message, made.late)
     stage.faults = Faults([fault], stage.clock.sleep)
-    return Ending(stage, went(stage, leg.go))
+    return Ending(stage, went(stage, timing.go))
 
 
-def went(stage: Stage, go: Journey) -> VpnMigrateError | None:
+def went(stage: Stage, go: RunAction) -> VpnMigrateError | None:
     """Let a process go its way, and give what stopped it; holding where asked is no stop."""
     try:
         stage.run(go)
@@ -200,15 +200,17 @@ def went(stage: Stage, go: Journey) -> VpnMigrateError | None:
     return None
 
 
-def heal(ending: Ending, leg: Leg) -> VpnMigrateError | None:
+def heal(ending: Ending, timing: Leg) -> VpnMigrateError | None:
     """Let the fault pass, and paste the command that the run names as the next."""
     stage = ending.stage
     stage.faults = None
     stage.clock.sleep(minutes(1))
-    following = ending.standing.next
+    following = ending.view.next
     assert following is not None
     verb = following.words[1]
-    return went(stage, {"apply": leg.go, "rollback": Runner.rollback, "finalize": retire}[verb])
+    return went(
+        stage, {"apply": timing.go, "rollback": Runner.rollback, "finalize": finalize}[verb]
+    )
 
 
 def portrait(stage: Stage) -> list[str]:
@@ -230,20 +232,22 @@ def portrait(stage: Stage) -> list[str]:
     def name(id_: object) -> str:
         return roles.get(str(id_), str(id_))
 
-    told = [f"claim {g.tags.get(Tag.CLAIM)}" for g in seen.gateways if g.id == OLD]
+    journal_facts = [f"claim {g.tags.get(Tag.CLAIM)}" for g in seen.gateways if g.id == OLD]
     for g in (g for g in seen.gateways if g.state != "deleted"):
         on = sorted(name(a.vpc) for a in g.attachments if a.state != "detached")
-        told.append(f"{name(g.id)} is {g.state} on {on}")
+        journal_facts.append(f"{name(g.id)} is {g.state} on {on}")
     for c in (c for c in seen.connections if c.state != "deleted"):
         prefixes = sorted((p.cidr, p.state) for p in c.prefixes)
-        told.append(f"{name(c.id)} is {c.state} from {name(c.vpn_gateway)} with {prefixes}")
+        journal_facts.append(
+            f"{name(c.id)} is {c.state} from {name(c.vpn_gateway)} with {prefixes}"
+        )
     for t in (t for t in seen.tables if t.vpc == VPC):
         edges = sorted(name(a.gateway) for a in t.associations if a.gateway)
         routes = sorted((r.destination, name(r.target), r.state) for r in t.routes)
-        told.append(f"{t.id}: {sorted(map(name, t.propagating))} {edges} {routes}")
-    told += [f"{name(vpc.id)} lives" for vpc in seen.vpcs]
-    told += [f"{name(subnet.id)} lives" for subnet in seen.subnets]
-    return sorted(told)
+        journal_facts.append(f"{t.id}: {sorted(map(name, t.propagating))} {edges} {routes}")
+    journal_facts += [f"{name(vpc.id)} lives" for vpc in seen.vpcs]
+    journal_facts += [f"{name(subnet.id)} lives" for subnet in seen.subnets]
+    return sorted(journal_facts)
 
 
 def lies(stage: Stage) -> str:

@@ -67,7 +67,7 @@ def _on_the_way_back(start: Stage, until: StepSettled) -> Stage:
 
     def watch(entry: Entry) -> None:
         nonlocal back
-        back = back or entry.record == DirectionTaken(Direction.BACK, 1)
+        back = back or entry.record == DirectionTaken(Direction.ROLLBACK, 1)
         if back and isinstance(entry.record, StepSettled):
             here = (entry.record.number, entry.record.cleaning)
             if here == (until.number, until.cleaning):
@@ -94,7 +94,7 @@ def _is_back(boundary: str) -> bool:
 def _go(stage: Stage, boundary: str) -> VpnMigrateError | None:
     go: Callable[[Runner], object] = Runner.rollback if _is_back(boundary) else Runner.apply
     try:
-        stage.run(go, people=Engineer(stage))
+        stage.run(go, operator=Engineer(stage))
     except HeldError as held:
         return None if is_as_asked(held) else held
     except VpnMigrateError as error:
@@ -125,7 +125,7 @@ def _said(error: VpnMigrateError | None) -> str:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("deed", "boundary", "letter"), [c for c in cells() if c[2] != "-"])
-def test_other_hands_meet_the_stated_verdict(deed, boundary, letter, boundaries, ends):
+def test_other_hands_meet_the_stated_verdict(call, boundary, letter, boundaries, ends):
     """The deed is refused, stopped for, or left alone; whichever it is, it is named.
 
     Nothing is said of traffic that is not so, and where the deed changes nothing the end is the
@@ -133,7 +133,7 @@ def test_other_hands_meet_the_stated_verdict(deed, boundary, letter, boundaries,
     """
     stage = boundaries[boundary].branch()
     stage.clock.sleep(SETTLED)
-    subject = DEEDS[deed](stage)
+    subject = DEEDS[call](stage)
     stage.clock.sleep(SETTLED)
     before = (*stage.state.lost, *stage.state.other_hands)
 
@@ -142,32 +142,32 @@ def test_other_hands_meet_the_stated_verdict(deed, boundary, letter, boundaries,
     after = (*stage.state.lost, *stage.state.other_hands)
     named = " ".join(line for line in after if line not in before)
     assert _letter(error, named) == letter, _said(error) or named
-    if not CUTS.match(deed):
+    if not CUTS.match(call):
         assert not lies(stage)
     if letter == "m":
-        if not deed.startswith("copy"):
+        if not call.startswith("copy"):
             assert portrait(stage) == ends[_is_back(boundary)]
     elif letter in "doc":
         assert subject in _said(error) or "absent" in _said(error)
     elif letter == "n":
         assert subject in named or OLD in named or f"connection: {OLD_VPN}" in named
     if error is not None:
-        assert error.advice or Ending(stage, error).standing.next
+        assert error.advice or Ending(stage, error).view.next
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("deed", "boundary", "letter"), [c for c in cells() if c[2] == "-"])
 def test_what_cannot_be_done_there_cannot_be_done_in_the_sandbox(
-    deed, boundary, letter, boundaries
+    call, boundary, letter, boundaries
 ):
     """Where the table has no verdict, AWS refuses the deed or there is nothing to do it to."""
     stage = boundaries[boundary].branch()
     stage.clock.sleep(SETTLED)
 
     with pytest.raises((ApiError, LookupError, StopIteration)):
-        DEEDS[deed](stage)
+        DEEDS[call](stage)
 
 
 def test_every_deed_has_a_row():
     """The table and the deeds are the same."""
-    assert {deed for deed, _, _ in cells()} == set(DEEDS)
+    assert {call for call, _, _ in cells()} == set(DEEDS)

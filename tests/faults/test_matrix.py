@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from tests.faults.branching import Leg, legs
+from tests.faults.branching import Leg, timings
 from tests.faults.cells import (
     A_WHILE,
     FOR_EVER,
@@ -27,7 +27,7 @@ from vpnmigrate.sandbox.ec2.dispatch import READS, WRITES
 
 ALL = os.environ.get("VPNMIGRATE_TEST_MATRIX") == "all"
 
-CHEAPEST = ("begin", "retire", "outage", "prepare", "back")
+CHEAPEST = ("begin", "finalize", "outage", "prepare", "back")
 """Legs, the shortest first: one of them serves where not all are tried."""
 SHARE = {"throttled", "time-out before", "not known yet", "quota", "permission gone"}
 """Of what stays for ever, one trouble of each kind serves for a change where not all are tried."""
@@ -61,14 +61,14 @@ def _is_change(operation: str) -> bool:
 
 @pytest.fixture(scope="session")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Leg]:
-    """Play one migration there, back, and to its retirement."""
-    return legs(tmp_path_factory.mktemp("matrix"))
+    """Play one migration there, back, and to its finalize."""
+    return timings(tmp_path_factory.mktemp("matrix"))
 
 
 @pytest.fixture(scope="session")
 def ends(played: dict[str, Leg]) -> dict[str, list[str]]:
     """Say how the world is at the end of each leg, undisturbed."""
-    return {name: portrait(leg.end.branch()) for name, leg in played.items()}
+    return {name: portrait(timing.end.branch()) for name, timing in played.items()}
 
 
 def nth_of(cell: Cell) -> int:
@@ -112,15 +112,17 @@ class TestEveryCell:
         And whatever stopped, the next command it names ends where an undisturbed run ends, with
         nothing made twice and nothing left behind.
         """
-        for leg in on_which(cell, played):
-            ending = spoil(leg, cell.operation, cell.trouble, nth=nth_of(cell), times=lasts)
+        for timing in on_which(cell, played):
+            ending = spoil(timing, cell.operation, cell.trouble, nth=nth_of(cell), times=lasts)
             error = ending.error
             trouble = TROUBLES[cell.trouble]
 
-            told = error.message if error else " ".join(ending.stage.state.notes)
-            assert ending.verdict == (cell.stays if lasts == FOR_EVER else cell.passes), told
+            journal_facts = error.message if error else " ".join(ending.stage.state.notes)
+            assert ending.verdict == (cell.stays if lasts == FOR_EVER else cell.passes), (
+                journal_facts
+            )
             if ending.verdict != "carry on":
-                assert (trouble.tells or trouble.refusal(cell.operation)[0]) in told
+                assert (trouble.tells or trouble.refusal(cell.operation)[0]) in journal_facts
             if error is not None:
                 down = ending.stage.state.outage_open
                 stopped = Exit.STUCK if down else Exit.FAILED
@@ -128,9 +130,9 @@ class TestEveryCell:
             if cell.trouble != "stale":
                 assert not lies(ending.stage)
             if error is not None:
-                assert heal(ending, leg) is None
+                assert heal(ending, timing) is None
             left = {"claim ann@desk"} if ending.verdict == "carry on and name it" else set()
-            assert set(portrait(ending.stage)) - left == set(ends[leg.name]) - (
+            assert set(portrait(ending.stage)) - left == set(ends[timing.name]) - (
                 {"claim None"} if left else set()
             )
             assert ending.stage.state.lost == ending.stage.state.other_hands == ()
@@ -138,8 +140,8 @@ class TestEveryCell:
 
 class TestNothingIsLeftOut:
     def test_every_call_that_a_migration_makes_has_a_row(self, played):
-        """What was recorded on every leg, there, back and to retirement, is in the matrix."""
-        called = {operation for leg in played.values() for operation in leg.calls}
+        """What was recorded on every leg, there, back and to finalize, is in the matrix."""
+        called = {operation for timing in played.values() for operation in timing.calls}
 
         assert called == {cell.operation for cell in cells()}
 

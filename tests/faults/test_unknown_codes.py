@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.branching import Leg, legs
+from tests.faults.branching import Leg, timings
 from tests.faults.cells import Ending, went
 from tests.support.stage import Stage
 from vpnmigrate.errors import ChangeRefusedError, DidNotSettleError, Exit
@@ -32,23 +32,23 @@ WHILE_TRAFFIC_FLOWS = (
     ("prepare", "CreateVpnConnection"),
     ("prepare", "CreateVpnConnectionRoute"),
     ("begin", "DisableVgwRoutePropagation"),
-    ("retire", "DeleteVpnConnection"),
+    ("finalize", "DeleteVpnConnection"),
 )
 READS = ("DescribeVpnGateways", "DescribeVpnConnections", "DescribeRouteTables")
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Leg]:
-    """Play one migration there, back, and to its retirement."""
-    return legs(tmp_path_factory.mktemp("unknown"))
+    """Play one migration there, back, and to its finalize."""
+    return timings(tmp_path_factory.mktemp("unknown"))
 
 
-def refuse(leg: Leg, operation: str, times: int, *, nth: int = 1) -> Ending:
+def refuse(timing: Leg, operation: str, times: int, *, nth: int = 1) -> Ending:
     """Go *leg* with calls of *operation* refused by the unknown code."""
-    stage = leg.start.branch()
+    stage = timing.start.branch()
     fault = Fault(operation, FaultKind.REFUSED, nth, times, CODE, MESSAGE)
     stage.faults = Faults([fault], stage.clock.sleep)
-    return Ending(stage, went(stage, leg.go))
+    return Ending(stage, went(stage, timing.go))
 
 
 def tries_of(stage: Stage, operation: str) -> int:
@@ -59,17 +59,17 @@ def tries_of(stage: Stage, operation: str) -> int:
 
 
 @pytest.mark.parametrize(("leg", "operation"), [*IN_THE_OUTAGE, *IN_THE_CLEAN_UP])
-def test_it_is_waited_for(leg, operation, played):
+def test_it_is_waited_for(timing, operation, played):
     """The run arrives without anybody typing, on each call of the outage and of the clean-up."""
-    ending = refuse(played[leg], operation, THREE)
+    ending = refuse(played[timing], operation, THREE)
 
     assert ending.verdict == "carry on", ending.error and ending.error.message
 
 
 @pytest.mark.parametrize(("leg", "operation"), IN_THE_OUTAGE)
-def test_the_steps_own_limit_ends_the_wait(leg, operation, played):
+def test_the_steps_own_limit_ends_the_wait(timing, operation, played):
     """The message has the code, and the call was sent ever more seldom meanwhile."""
-    ending = refuse(played[leg], operation, FOR_EVER)
+    ending = refuse(played[timing], operation, FOR_EVER)
 
     assert isinstance(ending.error, DidNotSettleError)
     assert ending.exit is Exit.STUCK
@@ -80,9 +80,9 @@ def test_the_steps_own_limit_ends_the_wait(leg, operation, played):
 
 
 @pytest.mark.parametrize(("leg", "operation"), WHILE_TRAFFIC_FLOWS)
-def test_it_stops_a_run_while_traffic_flows(leg, operation, played):
+def test_it_stops_a_run_while_traffic_flows(timing, operation, played):
     """Nothing is waited for that is not known to pass, and nothing is interrupted."""
-    ending = refuse(played[leg], operation, FOR_EVER)
+    ending = refuse(played[timing], operation, FOR_EVER)
 
     assert isinstance(ending.error, ChangeRefusedError)
     assert ending.exit is Exit.FAILED

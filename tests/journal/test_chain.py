@@ -36,7 +36,7 @@ def rewritten(number: int, **changes: object) -> bytes:
 
 def test_what_was_written_is_read() -> None:
     """A journal comes back as it was, to the microsecond, with the head for the next line."""
-    everything = Story().migrated().returned().retired().entries
+    everything = Story().migrated().returned().finalized().entries
     text, head = lines_of(everything, genesis(MIGRATION))
 
     contents = read_chain(text, MIGRATION)

@@ -98,15 +98,15 @@ class TestOutages:
         entries = a_journal(
             OutageBegan(BEGAN),
             OutageEnded(BEGAN + HOUR, HOUR),
-            DirectionTaken(Direction.BACK, 1),
+            DirectionTaken(Direction.ROLLBACK, 1),
             OutageBegan(BEGAN + 2 * HOUR, earlier=True),
             OutageEnded(BEGAN + 4 * HOUR, 2 * HOUR, earlier=True),
         )
 
-        told = [(d.direction, d.lasted, d.over, d.earlier) for d in outages_of(entries)]
-        assert told == [
+        journal_facts = [(d.direction, d.lasted, d.over, d.earlier) for d in outages_of(entries)]
+        assert journal_facts == [
             (Direction.FORWARD, HOUR, True, False),
-            (Direction.BACK, 2 * HOUR, True, True),
+            (Direction.ROLLBACK, 2 * HOUR, True, True),
         ]
 
     def test_one_that_is_not_over_lasts_to_the_journals_end(self):
@@ -156,12 +156,12 @@ class TestJourneys:
             Finished(Direction.FORWARD),
         )
 
-        (journey,) = journeys_of(a_plan(), entries)
+        (action,) = journeys_of(a_plan(), entries)
         kept = {
             step.number: (step.planned - step.made, step.made - step.planned)
-            for step in journey.steps
+            for step in action.steps
         }
-        assert journey.finished
+        assert action.finished
         assert kept[7] == ({}, {})
         assert kept[8] == ({"AttachVpnGateway": 1}, {})
         assert kept[9] == ({"EnablePropagation": 1, "ReplaceRoute": 1}, {})
@@ -170,9 +170,9 @@ class TestJourneys:
         """The way back is compared with the planned way back, and a cut-off way is not an end."""
         entries = a_journal(
             Intended(1, 8, DETACH),
-            DirectionTaken(Direction.BACK, 1),
+            DirectionTaken(Direction.ROLLBACK, 1),
             Intended(2, 8, DetachVpnGateway(NEW, VPC)),
-            Finished(Direction.BACK),
+            Finished(Direction.ROLLBACK),
         )
 
         forward, back = journeys_of(a_plan(), entries)

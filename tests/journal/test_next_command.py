@@ -30,14 +30,14 @@ ASKED = (
         (Story().then(*ASKED), f"vpnmigrate done mig 5 && {APPLY}"),
         (Story().then(*ASKED, Held("a person", 5)), f"vpnmigrate done mig 5 && {APPLY}"),
         (Story().migrated(), FINALIZE),
-        (Story().migrated().set_out(Direction.BACK).begun(7), "vpnmigrate rollback mig"),
+        (Story().migrated().set_out(Direction.ROLLBACK).begun(7), "vpnmigrate rollback mig"),
         (
-            Story().migrated().set_out(Direction.BACK, keep_new=True).begun(7),
+            Story().migrated().set_out(Direction.ROLLBACK, keep_new=True).begun(7),
             "vpnmigrate rollback mig --keep-new",
         ),
         (Story().migrated().returned(), APPLY),
-        (Story().migrated().opened().set_out(Direction.RETIRE).begun(11), FINALIZE),
-        (Story().migrated().retired(), ""),
+        (Story().migrated().opened().set_out(Direction.FINALIZE).begun(11), FINALIZE),
+        (Story().migrated().finalized(), ""),
     ],
 )
 def test_every_status_has_a_command(story: Story, command: str) -> None:
@@ -64,13 +64,13 @@ def test_a_living_process_needs_only_the_word() -> None:
         (Story().staged().cut().begun(10), 10, Confirmation.NEW_TUNNELS_ENABLED),
         (Story().staged().cut().begun(10).flowing(), 10, Confirmation.OLD_TUNNELS_DISABLED),
         (
-            Story().staged().cut().set_out(Direction.BACK).begun(10),
+            Story().staged().cut().set_out(Direction.ROLLBACK).begun(10),
             10,
             Confirmation.TUNNELS_RETURNED,
         ),
         (Story().staged(), 8, None),
-        (Story().staged().set_out(Direction.BACK), 5, None),
-        (Story().migrated().opened().set_out(Direction.RETIRE), 10, None),
+        (Story().staged().set_out(Direction.ROLLBACK), 5, None),
+        (Story().migrated().opened().set_out(Direction.FINALIZE), 10, None),
         (Story(), 5, None),
     ],
 )

@@ -30,18 +30,18 @@ def test_a_take_over_lasts_until_the_claim_is_this_runs() -> None:
 def test_a_lost_journal_is_made_up_for_by_a_finished_direction() -> None:
     """Once a direction is finished, everything that exists is known again."""
     assert replay(entries(JournalLost())).journal_lost
-    assert not replay(entries(JournalLost(), Finished(Direction.BACK))).journal_lost
+    assert not replay(entries(JournalLost(), Finished(Direction.ROLLBACK))).journal_lost
 
 
 def test_the_last_finalize_decides_on_the_old_gateway() -> None:
     """A request lasts as long as the finalize it was made for."""
     request, withdrawal = FinalizeRequested(True), FinalizeRequested(False)
-    finalize = DirectionTaken(Direction.RETIRE, 1)
+    finalize = DirectionTaken(Direction.FINALIZE, 1)
 
     assert replay(entries(request, finalize)).delete_old_gateway
     assert not replay(entries(request, finalize, withdrawal)).delete_old_gateway
-    assert not replay(entries(request, DirectionTaken(Direction.BACK, 1))).delete_old_gateway
-    assert not replay(entries(request, finalize, Finished(Direction.RETIRE))).delete_old_gateway
+    assert not replay(entries(request, DirectionTaken(Direction.ROLLBACK, 1))).delete_old_gateway
+    assert not replay(entries(request, finalize, Finished(Direction.FINALIZE))).delete_old_gateway
 
 
 def test_the_report_lists_them_as_notes() -> None:

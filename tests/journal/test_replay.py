@@ -122,10 +122,10 @@ class TestStatus:
             (Story().staged().then(Failed("no", 6)), RunStatus.PREPARING),
             (Story().staged().cut().then(Interrupted("SIGINT")), RunStatus.CUTTING_OVER),
             (Story().migrated(), RunStatus.CUT_OVER),
-            (Story().migrated().opened().set_out(Direction.BACK), RunStatus.ROLLING_BACK),
+            (Story().migrated().opened().set_out(Direction.ROLLBACK), RunStatus.ROLLING_BACK),
             (Story().migrated().returned(), RunStatus.ROLLED_BACK),
-            (Story().migrated().opened().set_out(Direction.RETIRE), RunStatus.RETIRING),
-            (Story().migrated().retired(), RunStatus.RETIRED),
+            (Story().migrated().opened().set_out(Direction.FINALIZE), RunStatus.FINALIZING),
+            (Story().migrated().finalized(), RunStatus.FINALIZED),
             (Story().migrated().returned().set_out(attempt=2), RunStatus.PREPARING),
         ],
     )
@@ -151,7 +151,7 @@ class TestStatus:
         self, story: Story, status: RunStatus, traffic: Traffic
     ) -> None:
         """Going forward again in the middle of a rollback is a new attempt; an outage stays one."""
-        story.opened().set_out(Direction.BACK).begun(7).opened().set_out(attempt=2).begun(1)
+        story.opened().set_out(Direction.ROLLBACK).begun(7).opened().set_out(attempt=2).begun(1)
 
         state = replay(story.entries)
 
@@ -160,11 +160,11 @@ class TestStatus:
 
     def test_what_does_not_add_up_is_named_and_replayed_on(self) -> None:
         """An impossible turn is a puzzle, makes traffic unknown, and stops nothing."""
-        story = Story().migrated().retired().opened().set_out(attempt=2).begun(1)
+        story = Story().migrated().finalized().opened().set_out(attempt=2).begun(1)
 
         state = replay(story.entries)
 
-        assert state.puzzles == ("a run that is retired became preparing",)
+        assert state.puzzles == ("a run that is finalized became preparing",)
         assert state.traffic is Traffic.UNKNOWN
         assert state.status is RunStatus.PREPARING
 
@@ -188,15 +188,15 @@ class TestTraffic:
             (Story().staged().cut().then(Failed("no", 9, stuck=True)), Traffic.NONE),
             (Story().staged().cut().begun(10).flowing(), Traffic.NEW),
             (Story().migrated(), Traffic.NEW),
-            (Story().migrated().set_out(Direction.BACK).begun(1), Traffic.NEW),
+            (Story().migrated().set_out(Direction.ROLLBACK).begun(1), Traffic.NEW),
             (
-                Story().migrated().set_out(Direction.BACK).begun(7).then(OutageBegan(NOON)),
+                Story().migrated().set_out(Direction.ROLLBACK).begun(7).then(OutageBegan(NOON)),
                 Traffic.NONE,
             ),
             (Story().migrated().returned(), Traffic.OLD),
-            (Story().staged().cut().set_out(Direction.BACK).begun(7), Traffic.NONE),
-            (Story().staged().set_out(Direction.BACK).steps((7, 8, 9)), Traffic.OLD),
-            (Story().opened().set_out(Direction.BACK), Traffic.UNKNOWN),
+            (Story().staged().cut().set_out(Direction.ROLLBACK).begun(7), Traffic.NONE),
+            (Story().staged().set_out(Direction.ROLLBACK).steps((7, 8, 9)), Traffic.OLD),
+            (Story().opened().set_out(Direction.ROLLBACK), Traffic.UNKNOWN),
             (Story().opened().set_out().steps((1, 7, 8)), Traffic.UNKNOWN),
             (Story().opened().set_out().steps((1, 7, 8)).begun(10).flowing(), Traffic.NEW),
         ],
@@ -218,7 +218,7 @@ class TestTraffic:
 
     def test_turning_round_in_the_outage_does_not_restart_it(self) -> None:
         """An outage that a rollback inherits counts from where it began."""
-        story = Story().staged().cut().opened().set_out(Direction.BACK)
+        story = Story().staged().cut().opened().set_out(Direction.ROLLBACK)
         later = OutageBegan(NOON + timedelta(minutes=9))
 
         assert replay(story.then(later).entries).outage_since == NOON
@@ -227,16 +227,16 @@ class TestTraffic:
         """Traffic verified on the new side says nothing about the way back."""
         story = Story().migrated()
         forward = replay(story.entries)
-        back = replay(story.opened().set_out(Direction.BACK).entries)
+        back = replay(story.opened().set_out(Direction.ROLLBACK).entries)
 
-        assert forward.told.verified == NOON + timedelta(seconds=100)
-        assert back.told.verified is None
+        assert forward.journal_facts.verified == NOON + timedelta(seconds=100)
+        assert back.journal_facts.verified is None
 
     def test_resuming_keeps_what_was_verified(self) -> None:
         """The same direction taken up again forgets nothing."""
         story = Story().staged().cut().begun(10).flowing().opened().set_out()
 
-        assert replay(story.entries).told.verified == NOON + timedelta(seconds=100)
+        assert replay(story.entries).journal_facts.verified == NOON + timedelta(seconds=100)
 
     @pytest.mark.parametrize(
         "record",
@@ -249,7 +249,7 @@ class TestTraffic:
         """Traffic that was seen to flow is verified, whether or not an outage went before."""
         state = replay(Story().staged().begun(10).then(record).entries)
 
-        assert state.told.verified == NOON
+        assert state.journal_facts.verified == NOON
         assert state.traffic is Traffic.NEW
 
 
@@ -271,9 +271,9 @@ class TestAttempts:
         assert first.cutover_begun
         assert second.attempt == 2
         assert second.settled == frozenset()
-        assert second.told.words == {}
-        assert second.told.baseline is None
-        assert second.told.files == {NEW_VPN: "a" * 64}
+        assert second.journal_facts.words == {}
+        assert second.journal_facts.baseline is None
+        assert second.journal_facts.files == {NEW_VPN: "a" * 64}
         assert not second.cutover_begun
         assert second.attempt_since == story.entries[-1].at
 
@@ -288,15 +288,15 @@ class TestAttempts:
 
     def test_the_way_back_keeps_the_baseline(self) -> None:
         """What worked before step 7 is what the way back has to bring again."""
-        state = replay(Story().staged().cut().opened().set_out(Direction.BACK).entries)
+        state = replay(Story().staged().cut().opened().set_out(Direction.ROLLBACK).entries)
 
-        assert state.told.baseline == Baseline(
+        assert state.journal_facts.baseline == Baseline(
             NOON, {OLD_VPN: 2}, {MAIN: frozenset({PREFIX}), BOTH: frozenset({PREFIX})}
         )
 
     def test_only_forward_steps_count_as_settled(self) -> None:
         """Steps of the way back, and clean-up, settle nothing of the way forward."""
-        state = replay(Story().opened().set_out(Direction.BACK).step(7).entries)
+        state = replay(Story().opened().set_out(Direction.ROLLBACK).step(7).entries)
         cleaned = replay(Story().staged().step(3, cleaning=True).entries)
 
         assert state.settled == frozenset()
@@ -314,7 +314,7 @@ class TestAttempts:
 
     def test_keeping_the_new_side_is_remembered(self) -> None:
         """A rollback that keeps the new side keeps it in every process that goes on with it."""
-        story = Story().migrated().opened().set_out(Direction.BACK, keep_new=True)
+        story = Story().migrated().opened().set_out(Direction.ROLLBACK, keep_new=True)
 
         assert replay(story.opened().begun(7).entries).keep_new
 
@@ -353,14 +353,14 @@ class TestIntents:
 
     def test_what_was_verified_holds_while_the_old_side_is_deleted(self) -> None:
         """Finalize moves nothing, so it keeps since when traffic flows; a way back begins anew."""
-        since = replay(Story().migrated().entries).told.verified
-        retiring, back = (
-            replay(Story().migrated().opened().set_out(direction).entries).told.verified
-            for direction in (Direction.RETIRE, Direction.BACK)
+        since = replay(Story().migrated().entries).journal_facts.verified
+        finalizing, back = (
+            replay(Story().migrated().opened().set_out(direction).entries).journal_facts.verified
+            for direction in (Direction.FINALIZE, Direction.ROLLBACK)
         )
 
         assert since is not None
-        assert (retiring, back) == (since, None)
+        assert (finalizing, back) == (since, None)
 
     def test_retiring_is_no_cutover_of_an_earlier_kind(self) -> None:
         """Before step 7 nothing that traffic can feel was intended."""
@@ -381,7 +381,7 @@ class TestWaiting:
         assert waiting.task == task
         assert waiting.waiting_for == "see to step 5"
         assert done.task is None
-        assert done.told.words == {Confirmation.DEVICES_CONFIGURED: story.entries[-1].at}
+        assert done.journal_facts.words == {Confirmation.DEVICES_CONFIGURED: story.entries[-1].at}
 
     def test_a_held_run_still_names_the_task(self) -> None:
         """A run that rests for a person says whose task it is, not only that it rests."""
@@ -476,7 +476,7 @@ def lives(draw: st.DrawFn) -> tuple[Record, ...]:
         if reached == 10:
             story.then(Finished(Direction.FORWARD))
             if draw(st.booleans()):
-                return tuple(story.retired().records)
+                return tuple(story.finalized().records)
         elif reached == 6 and draw(st.booleans()):
             story.then(Held("staged", 6))
         back = Story.returned if replay(story.entries).cutover_begun else _walk_back
@@ -485,8 +485,8 @@ def lives(draw: st.DrawFn) -> tuple[Record, ...]:
 
 
 def _walk_back(story: Story) -> None:
-    story.opened().set_out(Direction.BACK).steps((1, 7, 8, 9))
-    story.steps((6, 3, 2, 1), cleaning=True).then(Finished(Direction.BACK))
+    story.opened().set_out(Direction.ROLLBACK).steps((1, 7, 8, 9))
+    story.steps((6, 3, 2, 1), cleaning=True).then(Finished(Direction.ROLLBACK))
 
 
 @given(lives(), st.data())
@@ -500,7 +500,7 @@ def test_every_prefix_of_a_life_adds_up(records: tuple[Record, ...], data: st.Da
     assert state.puzzles == ()
     assert state.traffic is not Traffic.UNKNOWN or state.direction is None
     command = next_command(state, "mig", [OLD_VPN], alive=False)
-    assert bool(command) is (state.status is not RunStatus.RETIRED)
+    assert bool(command) is (state.status is not RunStatus.FINALIZED)
     assert replay(whole[cut:], state) == replay(whole)
 
 
@@ -512,7 +512,7 @@ def test_what_green_went_through_is_remembered_until_the_way_is_taken_anew() -> 
     story.then(Degraded(few), Flapped("down"), Flapped("down"))
     assert (replay(story.entries).degraded, replay(story.entries).flaps) == (few, 2)
     assert replay(story.then(Degraded()).entries).degraded == ()
-    assert replay(story.then(DirectionTaken(Direction.BACK, 1)).entries).flaps == 0
+    assert replay(story.then(DirectionTaken(Direction.ROLLBACK, 1)).entries).flaps == 0
 
 
 def test_another_watchdog_gives_the_time_to_confirm_anew():
@@ -529,8 +529,8 @@ def test_another_watchdog_gives_the_time_to_confirm_anew():
 
 
 def _all_records() -> list[Record]:
-    told = Story().migrated().returned(keep_new=True).opened().set_out(attempt=2)
-    told.begun(5).intended(5, ask(5, Confirmation.DEVICES_CONFIGURED)).then(
+    journal_facts = Story().migrated().returned(keep_new=True).opened().set_out(attempt=2)
+    journal_facts.begun(5).intended(5, ask(5, Confirmation.DEVICES_CONFIGURED)).then(
         OperatorConfirmed(Confirmation.DEVICES_CONFIGURED, "bob", "desk"),
         Paused("bob", "desk"),
         Continued("bob", "desk"),
@@ -563,10 +563,10 @@ def _all_records() -> list[Record]:
         Noted("y"),
         ClockMoved(timedelta(hours=-1)),
         HookRan(HookMoment.HELD, "tell", timedelta(seconds=1), fault="failed with exit status 1"),
-        DirectionTaken(Direction.RETIRE, 2),
-        Finished(Direction.RETIRE),
+        DirectionTaken(Direction.FINALIZE, 2),
+        Finished(Direction.FINALIZE),
     )
-    return told.records
+    return journal_facts.records
 
 
 @given(st.lists(st.sampled_from(_all_records()), max_size=40))
@@ -581,9 +581,9 @@ def test_any_records_in_any_order_replay(records: list[Record]) -> None:
 
 def test_the_stories_use_every_record() -> None:
     """A record that is added is told in a story here, so that replay is asked about it."""
-    told = {type(record) for record in _all_records()}
+    journal_facts = {type(record) for record in _all_records()}
 
-    assert told == set(get_args(Record))
+    assert journal_facts == set(get_args(Record))
 
 
 def test_a_hook_that_failed_is_noted_and_no_more() -> None:

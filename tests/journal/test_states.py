@@ -23,21 +23,21 @@ def test_every_status_can_be_reached() -> None:
 
 def test_retired_is_final() -> None:
     """Once the old connections are gone, only finalize may be run again."""
-    assert {b for a, b in RUN_EDGES if a is RunStatus.RETIRED} == {RunStatus.RETIRING}
+    assert {b for a, b in RUN_EDGES if a is RunStatus.FINALIZED} == {RunStatus.FINALIZING}
 
 
-def test_only_a_migrated_run_is_retired() -> None:
+def test_only_a_migrated_run_is_finalized() -> None:
     """Whatever happens, the point of no return lies behind a verified migration."""
-    before = {a for a, b in RUN_EDGES if b is RunStatus.RETIRING}
+    before = {a for a, b in RUN_EDGES if b is RunStatus.FINALIZING}
 
-    assert before == {RunStatus.CUT_OVER, RunStatus.HELD, RunStatus.RETIRED}
-    assert not may_follow(RunStatus.CUTTING_OVER, RunStatus.RETIRING)
-    assert not may_follow(RunStatus.ROLLED_BACK, RunStatus.RETIRING)
+    assert before == {RunStatus.CUT_OVER, RunStatus.HELD, RunStatus.FINALIZED}
+    assert not may_follow(RunStatus.CUTTING_OVER, RunStatus.FINALIZING)
+    assert not may_follow(RunStatus.ROLLED_BACK, RunStatus.FINALIZING)
 
 
 @pytest.mark.parametrize(
     "status",
-    sorted(set(RunStatus) - {RunStatus.RETIRING, RunStatus.RETIRED, RunStatus.ROLLING_BACK}),
+    sorted(set(RunStatus) - {RunStatus.FINALIZING, RunStatus.FINALIZED, RunStatus.ROLLING_BACK}),
 )
 def test_there_is_a_way_back_from_everywhere_before_finalize(status: RunStatus) -> None:
     """Until finalize, one move leads back."""

@@ -198,11 +198,11 @@ class TestRealChildren:
 
     def test_the_test_command(self, run, elsewhere):
         """The test of step 6 has no more than a hook."""
-        people = TerminalOperator(
+        operator = TerminalOperator(
             Console(io.StringIO()), NoPrompt(), run, RunCommands("m-1"), PYTHON
         )
 
-        word = people.ask(RunTest((sys.executable, "-c", _notes("test", run))))
+        word = operator.ask(RunTest((sys.executable, "-c", _notes("test", run))))
 
         assert word is Confirmation.TEST_PASSED
         assert "canary" not in (run.work / "test").read_text()
@@ -212,7 +212,7 @@ class TestRealChildren:
         note = run.work / "probe"
         prober = Prober(SteadyClock(), run, {})
         prober.begin([ProbeStats(f"{sys.executable} -c {_quoted(_notes('probe', run))}")])
-        _until(lambda: prober.tallies()[0].works)
+        _until(lambda: prober.stats()[0].works)
         prober.end()
 
         assert "canary" not in note.read_text()
@@ -232,14 +232,14 @@ class TestRealChildren:
 
         process = WatchdogProcess(run, AwsOptions().words(), SteadyClock(), "keeps_watch").start()
 
-        told = json.loads((run.path / "watchdog.log").read_text())
+        journal_facts = json.loads((run.path / "watchdog.log").read_text())
         os.kill(process, 9)
         os.waitpid(process, 0)
         assert list(elsewhere.glob("*.ran")) == []
-        assert Path(told["place"]) == working_directory(run)
-        assert str(elsewhere) not in told["path"]
-        assert told["secret"] == "canary-secret"
-        assert told["bearer"] is None
+        assert Path(journal_facts["place"]) == working_directory(run)
+        assert str(elsewhere) not in journal_facts["path"]
+        assert journal_facts["secret"] == "canary-secret"
+        assert journal_facts["bearer"] is None
 
     def test_a_directory_that_cannot_be_made_is_told(self, run, elsewhere):
         """Without a place of its own the watchdog is not started, and so nothing is interrupted."""

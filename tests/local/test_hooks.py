@@ -59,10 +59,10 @@ MARKED: list[tuple[Record, HookMoment, str]] = [
     (Held("for a person", 5), HookMoment.HELD, "for a person"),
     (Interrupted("Ctrl-C"), HookMoment.INTERRUPTED, "Ctrl-C"),
     (Failed("no", 8, stuck=True), HookMoment.FAILED, "no"),
-    (DirectionTaken(Direction.BACK, 1), HookMoment.TURNED_BACK, ""),
-    (Finished(Direction.BACK), HookMoment.ROLLED_BACK, ""),
+    (DirectionTaken(Direction.ROLLBACK, 1), HookMoment.ROLLBACK_STARTED, ""),
+    (Finished(Direction.ROLLBACK), HookMoment.ROLLED_BACK, ""),
     (Finished(Direction.FORWARD), HookMoment.FINISHED, ""),
-    (Finished(Direction.RETIRE), HookMoment.RETIRED, ""),
+    (Finished(Direction.FINALIZE), HookMoment.FINALIZED, ""),
 ]
 
 
@@ -70,10 +70,14 @@ MARKED: list[tuple[Record, HookMoment, str]] = [
 def test_what_marks_a_moment(record, moment, why):
     """A journal entry marks its moment, and the hook reads what there is to say about it."""
     *_, entry = entries = a_journal(record)
-    told = json.loads(hook_input(a_plan(), moment, replay(entries), entry, entry.at))
+    journal_facts = json.loads(hook_input(a_plan(), moment, replay(entries), entry, entry.at))
 
-    assert (told["moment"], told["why"], told["seq"]) == (moment.value, why, entry.seq)
-    assert told["stuck"] is (moment is HookMoment.FAILED)
+    assert (journal_facts["moment"], journal_facts["why"], journal_facts["seq"]) == (
+        moment.value,
+        why,
+        entry.seq,
+    )
+    assert journal_facts["stuck"] is (moment is HookMoment.FAILED)
     assert hook_moment(record) is moment
 
 
@@ -102,12 +106,22 @@ def test_tells_where_the_run_stands():
     entries = a_journal(StepBegun(8, "Swap gateways"), OutageBegan(BEGAN))
     plan = a_plan(Decisions(change="CHG7"))
     at = BEGAN + timedelta(seconds=90)
-    told = json.loads(hook_input(plan, HookMoment.OUTAGE_BEGAN, replay(entries), entries[-1], at))
+    journal_facts = json.loads(
+        hook_input(plan, HookMoment.OUTAGE_BEGAN, replay(entries), entries[-1], at)
+    )
 
-    assert told["schema"] == "vpnmigrate/hook/1"
-    assert (told["run"], told["plan"], told["change"]) == ("m-7f3c", "a1b2c3d4", "CHG7")
-    assert (told["direction"], told["step"], told["title"]) == ("forward", 8, "Swap gateways")
-    assert (told["traffic"], told["outage_seconds"]) == ("none", 90.0)
+    assert journal_facts["schema"] == "vpnmigrate/hook/1"
+    assert (journal_facts["run"], journal_facts["plan"], journal_facts["change"]) == (
+        "m-7f3c",
+        "a1b2c3d4",
+        "CHG7",
+    )
+    assert (journal_facts["direction"], journal_facts["step"], journal_facts["title"]) == (
+        "forward",
+        8,
+        "Swap gateways",
+    )
+    assert (journal_facts["traffic"], journal_facts["outage_seconds"]) == ("none", 90.0)
 
 
 def test_the_page_has_every_moment_and_every_field():

@@ -280,7 +280,7 @@ def test_a_word_answers_what_was_asked_when_it_was_said(
     ("since", "step"),
     [
         ([], 8),
-        ([Finished(Direction.FORWARD), DirectionTaken(Direction.BACK, 1)], 5),
+        ([Finished(Direction.FORWARD), DirectionTaken(Direction.ROLLBACK, 1)], 5),
     ],
 )
 def test_a_word_that_nobody_asked_for_is_set_aside(
@@ -309,7 +309,7 @@ def test_a_word_for_an_earlier_direction_is_set_aside(
     clock.sleep(MINUTE)
     inbox.post(done(clock, 10))
     clock.sleep(MINUTE)
-    journal.write(DirectionTaken(Direction.BACK, 1))
+    journal.write(DirectionTaken(Direction.ROLLBACK, 1))
 
     journal.fold_inbox()
 
@@ -397,13 +397,13 @@ def test_a_message_that_cannot_be_removed_is_heard_once(
 
     journal.fold_inbox()
     journal.fold_inbox()
-    told = notes(journal)
+    journal_facts = notes(journal)
     for _ in range(3):
         journal.fold_inbox()
 
     assert spoken(journal) == [Confirmation.DEVICES_CONFIGURED]
-    assert any("cannot be set aside" in note for note in told)
-    assert notes(journal) == told
+    assert any("cannot be set aside" in note for note in journal_facts)
+    assert notes(journal) == journal_facts
 
 
 def test_many_terminals_at_once_lose_no_word(run: Run, journal: FileJournal) -> None:

@@ -19,7 +19,7 @@ from vpnmigrate.local.lock import acquire_lock
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.model.clock import VirtualClock
 
-ENTRIES = Story().migrated().returned().retired().entries
+ENTRIES = Story().migrated().returned().finalized().entries
 TEXT, HEAD = lines_of(ENTRIES, genesis(MIGRATION))
 MARK = JournalHead(len(ENTRIES), HEAD)
 LINES = TEXT.splitlines(keepends=True)

@@ -270,20 +270,20 @@ class TestLooking:
         acquire_lock(run, clock, ALICE).release()
         over = threading.Event()
 
-        def look() -> None:
+        def observation() -> None:
             while not over.is_set():
                 is_held(run.lock)
 
-        lookers = [threading.Thread(target=look) for _ in range(2)]
-        for looker in lookers:
-            looker.start()
+        lookers = [threading.Thread(target=observation) for _ in range(2)]
+        for state_reader in lookers:
+            state_reader.start()
         try:
             for _ in range(20):
                 acquire_lock(run, clock, ALICE).release()
         finally:
             over.set()
-            for looker in lookers:
-                looker.join()
+            for state_reader in lookers:
+                state_reader.join()
 
     def test_a_lock_that_is_no_file_is_held_by_nobody(self, run: Run, clock: VirtualClock) -> None:
         """A link in its place leads nobody's question astray."""

@@ -48,7 +48,7 @@ def lines(run: Run) -> list[dict[str, object]]:
 
 def test_everything_journalled_is_logged(run: Run, clock: VirtualClock) -> None:
     """Every kind of record becomes one JSON line with the run, the moment and the record."""
-    journal = Story().migrated().returned().retired().entries
+    journal = Story().migrated().returned().finalized().entries
     with log_of(run, LogTo.FILE, clock, io.StringIO()) as log:
         observer: Observer = log
         for entry in journal:

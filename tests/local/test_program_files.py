@@ -186,15 +186,15 @@ def test_a_probe_that_changed_is_not_sent_and_not_missed(hook, tmp_path):
     programs = pinned(Decisions(probes=(str(hook),)))
     prober = Prober(SteadyClock(), run, programs)
     prober.begin([ProbeStats(str(hook))])
-    _until(lambda: bool(prober.tallies()[0].works))
+    _until(lambda: bool(prober.stats()[0].works))
 
     program(hook, f"echo ran > {note}; false")
-    _until(lambda: bool(prober.tallies()[0].halted))
-    (tally,) = prober.tallies()
+    _until(lambda: bool(prober.stats()[0].halted))
+    (stats,) = prober.stats()
     prober.end()
 
-    assert tally.halted == f"{hook} is not what it was when the plan was made"
-    assert missed([tally], [str(hook)]) == ()
+    assert stats.halted == f"{hook} is not what it was when the plan was made"
+    assert missed([stats], [str(hook)]) == ()
     assert not note.exists()
 
 

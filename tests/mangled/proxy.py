@@ -39,10 +39,10 @@ class Mangler:
             if not self.on or not body or self._random.random() >= self.share:
                 return body, len(body)
             self.with_keys += CANARY in body
-            way = self._random.choice(("cut", "flip", "truncate"))
-            self.mangled[operation, way] += 1
+            swap = self._random.choice(("cut", "flip", "truncate"))
+            self.mangled[operation, swap] += 1
             place = self._place(body)
-            match way:
+            match swap:
                 case "cut":
                     return body[:place], place
                 case "truncate":

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from tests.mangled.proxy import CANARY
 
-MOMENTS = ("outage-began", "needs-person", "held", "failed", "turned-back", "finished", "retired")
+MOMENTS = (
+    "outage-began",
+    "needs-person",
+    "held",
+    "failed",
+    "rollback-started",
+    "finished",
+    "finalized",
+)
 
 
 def everything_written(place: Path) -> Iterator[tuple[str, bytes]]:

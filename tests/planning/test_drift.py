@@ -136,9 +136,9 @@ def test_a_route_is_told_with_both_targets() -> None:
         ),
     ],
 )
-def test_a_change_is_told_field_by_field(now: Survey, told: str) -> None:
+def test_a_change_is_told_field_by_field(now: Survey, journal_facts: str) -> None:
     """Every configuration fact that differs has a sentence with its subject and its values."""
-    assert differences(BEFORE, now) == (told,)
+    assert differences(BEFORE, now) == (journal_facts,)
 
 
 @pytest.mark.parametrize(
@@ -156,11 +156,11 @@ def test_a_change_is_told_field_by_field(now: Survey, told: str) -> None:
         (a_table("rtb-1", propagates=OLD, main=True), "rtb-1: main table is new"),
     ],
 )
-def test_a_table_is_compared_in_all_its_parts(table: object, told: str) -> None:
+def test_a_table_is_compared_in_all_its_parts(table: object, journal_facts: str) -> None:
     """Propagation, routes, edge associations and the main table are configuration."""
     before = a_survey(route_tables=(a_table("rtb-1", propagates=OLD),))
 
-    assert differences(before, a_survey(route_tables=(table,))) == (told,)
+    assert differences(before, a_survey(route_tables=(table,))) == (journal_facts,)
 
 
 def test_a_static_prefix_that_is_leaving_has_gone() -> None:
@@ -170,16 +170,16 @@ def test_a_static_prefix_that_is_leaving_has_gone() -> None:
         old, prefixes=(StaticPrefixRecord("10.1.0.0/16", "deleting"),)
     )
 
-    told = differences(a_survey(connections=(old,)), a_survey(connections=(leaving,)))
+    journal_facts = differences(a_survey(connections=(old,)), a_survey(connections=(leaving,)))
 
-    assert told == ("vpn-old: static prefix 10.1.0.0/16 is gone",)
+    assert journal_facts == ("vpn-old: static prefix 10.1.0.0/16 is gone",)
 
 
 def test_a_lost_attachment_is_told() -> None:
     """A gateway that somebody detached is told of, though its VPC can no longer be read from it."""
-    told = differences(BEFORE, a_survey(gateway=a_gateway(attachment="detached")))
+    journal_facts = differences(BEFORE, a_survey(gateway=a_gateway(attachment="detached")))
 
-    assert "vgw-old: attachment vpc-1 (attached) is gone" in told
+    assert "vgw-old: attachment vpc-1 (attached) is gone" in journal_facts
 
 
 def test_routes_of_other_services_are_no_configuration() -> None:

@@ -207,7 +207,7 @@ class TestHostileTags:
         tag(stage, SPARE, GATEWAY_ROLE)
         tag(stage, SPARE_VPN, SUCCESSOR)
 
-        state = stage.back(blind=True, people=Nobody(), holder="bob@spare/1", outranks="ann@desk")
+        state = stage.back(blind=True, operator=Nobody(), holder="bob@spare/1", outranks="ann@desk")
 
         assert state.status is RunStatus.ROLLED_BACK
         assert (life(stage, SPARE), life(stage, SPARE_VPN)) == ("available", "available")
@@ -344,11 +344,11 @@ class TestWithoutJournal:
         gateway, vpn = (stage.observe().ours[role] for role in (GATEWAY_ROLE, SUCCESSOR))
 
         with pytest.raises(HeldError) as held:
-            stage.back(blind=True, people=Unasked(stage.world), **BOB)
+            stage.back(blind=True, operator=Unasked(stage.world), **BOB)
 
         words = f"vpnmigrate rollback {MIGRATION} --adopt {gateway} --adopt {vpn}"
         assert held.value.advice == words
-        state = stage.back(blind=True, people=Unasked(stage.world), adopt=(gateway, vpn), **BOB)
+        state = stage.back(blind=True, operator=Unasked(stage.world), adopt=(gateway, vpn), **BOB)
         assert state.status is RunStatus.ROLLED_BACK
         assert {life(stage, gateway), life(stage, vpn)} <= {"deleted", "gone"}
         assert stage.observe().attachment(OLD, VPC) is Attachment.ATTACHED
@@ -360,7 +360,7 @@ class TestWithoutJournal:
         tag(stage, gateway, GATEWAY_ROLE)
         stage.clock.sleep(timedelta(minutes=5))
 
-        state = stage.back(blind=True, people=Nobody(), adopt=("none",), **BOB)
+        state = stage.back(blind=True, operator=Nobody(), adopt=("none",), **BOB)
 
         assert state.status is RunStatus.ROLLED_BACK
         assert stage.records(AdoptionAsked) == [AdoptionAsked("bob@spare/1", (gateway,))]
@@ -372,7 +372,7 @@ class TestWithoutJournal:
         stage = Stage(tmp_path, with_strangers())
 
         with pytest.raises(RefusedError, match=named):
-            stage.back(blind=True, people=Nobody(), adopt=(named,), **BOB)
+            stage.back(blind=True, operator=Nobody(), adopt=(named,), **BOB)
 
         assert not stage.records(Adopted)
 
@@ -387,9 +387,9 @@ class TestWithoutJournal:
             stage.do("DeleteTags", Resources=[resource])
 
         with pytest.raises(HeldError) as held:
-            stage.back(blind=True, people=Unasked(stage.world), **BOB)
+            stage.back(blind=True, operator=Unasked(stage.world), **BOB)
         assert held.value.advice.endswith(f"--adopt {gateway} --adopt {vpn}")
-        state = stage.back(blind=True, people=Unasked(stage.world), adopt=(gateway, vpn), **BOB)
+        state = stage.back(blind=True, operator=Unasked(stage.world), adopt=(gateway, vpn), **BOB)
 
         assert state.status is RunStatus.ROLLED_BACK
         assert stage.observe().attachment(OLD, VPC) is Attachment.ATTACHED
@@ -587,7 +587,7 @@ class TestOwnershipOf:
 
 
 @pytest.mark.parametrize(
-    ("change", "retires", "permitted"),
+    ("change", "finalizes", "permitted"),
     [
         (DeleteVpnConnection(SUCCESSOR, "vpn-new"), False, True),
         (DeleteVpnConnection(SUCCESSOR, OLD_VPN), False, False),
@@ -606,7 +606,7 @@ class TestOwnershipOf:
         (CREATE_GATEWAY, False, True),
     ],
 )
-def test_the_last_line_before_aws(change: object, *, retires: bool, permitted: bool) -> None:
+def test_the_last_line_before_aws(change: object, *, finalizes: bool, permitted: bool) -> None:
     """Whatever a step asks for, only what the run made, or finalize named, is touched."""
     made = {
         GATEWAY_ROLE: frozenset({"vgw-new", OLD}),
@@ -614,6 +614,6 @@ def test_the_last_line_before_aws(change: object, *, retires: bool, permitted: b
         Role("test-vpc"): frozenset({"vpc-test"}),
     }
 
-    why = forbidden(change, a_plan(), Evidence(made), retires=retires)  # type: ignore[arg-type]
+    why = forbidden(change, a_plan(), Evidence(made), finalizes=finalizes)  # type: ignore[arg-type]
 
     assert (not why) is permitted

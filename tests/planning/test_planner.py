@@ -90,7 +90,7 @@ class TestPlan:
 
         assert [s.number for s in plan.forward] == list(range(1, 11))
         assert [s.number for s in plan.back] == [7, 8, 9, 10, 6, 3, 2, 1]
-        assert 11 in {s.number for s in plan.retire}
+        assert 11 in {s.number for s in plan.finalize}
 
     def test_forward_deletes_nothing_that_was_there(self) -> None:
         """No change of steps 1 to 10 deletes a gateway or connection; only the last part does."""
@@ -99,9 +99,9 @@ class TestPlan:
         deletions = (DeleteVpnConnection, DeleteVpnGateway)
         assert not [c for c in all_of(plan.forward) if isinstance(c, deletions)]
         back = [c.id for c in all_of(plan.back) if isinstance(c, deletions)]
-        retire = [c.id for c in all_of(plan.retire) if isinstance(c, deletions)]
+        finalize = [c.id for c in all_of(plan.finalize) if isinstance(c, deletions)]
         assert back == ["connection/vpn-old", "gateway"]
-        assert retire == ["vpn-old"]
+        assert finalize == ["vpn-old"]
 
     def test_the_outage_begins_with_the_first_interruption(self) -> None:
         """Where a table propagates, the outage begins when the first stops to."""

@@ -52,12 +52,12 @@ class Trial:
             RunPorts(
                 ec2=self.account,
                 journal=journal,
-                people=DeviceEngineer(world),
+                operator=DeviceEngineer(world),
                 observer=Lookout(),
                 clock=clock,
-                interruption=Signal(),
+                stop_request=Signal(),
                 paths=Roads(),
-                claimant=ClaimHolder("ann@desk"),
+                claim_holder=ClaimHolder("ann@desk"),
             ),
         ).apply()
         self.made = snapshot_by_tag(self.account.observe(self.plan), MIGRATION).ours

@@ -50,7 +50,7 @@ decisions:
     cidr: 10.255.0.0/24
     command: [/usr/bin/try, --now]
   old_tunnels: leave
-  back_out: roll-back
+  back_out: rollback
   waits:
     tunnels: 1h30m
     steady: 45s
@@ -99,7 +99,7 @@ def test_says_everything_a_plan_can_decide() -> None:
             ),
             test_vpc=TestVpc("10.255.0.0/24", ("/usr/bin/try", "--now")),
             old_tunnels=OldTunnels.LEAVE,
-            back_out=BackOut.ROLL_BACK,
+            back_out=BackOut.ROLLBACK,
             waits=Waits(
                 timedelta(minutes=90),
                 timedelta(seconds=45),
@@ -194,12 +194,12 @@ def test_what_is_left_out_has_its_default() -> None:
         ),
     ],
 )
-def test_a_fault_names_line_field_and_choices(line: str, told: str, advice: str) -> None:
+def test_a_fault_names_line_field_and_choices(line: str, journal_facts: str, advice: str) -> None:
     """A misspelt or mistyped field is told with its line, its path, and what could stand there."""
     with pytest.raises(MalformedFileError) as caught:
         playbook_from(f"name: x\nsummary: s\ndecisions:\n  {line}\n", "mine.yaml")
 
-    assert str(caught.value).startswith(f"mine.yaml, line 4: {told}")
+    assert str(caught.value).startswith(f"mine.yaml, line 4: {journal_facts}")
     assert caught.value.advice.startswith(advice)
 
 

@@ -110,7 +110,7 @@ class TestBack:
 
     def test_the_world_is_as_it_was(self) -> None:
         """After the cutover backwards and the clean-up, nothing differs but association ids."""
-        _, scene = predict_steps(there(), (*CUTOVER, *CLEAN_UP), Direction.BACK)
+        _, scene = predict_steps(there(), (*CUTOVER, *CLEAN_UP), Direction.ROLLBACK)
 
         start = initial_state(PLAN, {}).world
         assert scene.world.connections == start.connections
@@ -167,23 +167,27 @@ class _Stuck(Step):
     phase = Phase.PREPARE
 
     def missing_changes(
-        self, plan: object, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: object, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
         yield from ()
 
-    def verify(self, plan: object, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+    def verify(
+        self, plan: object, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
         return NotYet("he has not come")
 
 
 class _Restless(_Stuck):
     def missing_changes(
-        self, plan: object, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: object, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
         yield DetachVpnGateway(OLD, VPC)
 
 
 class _Hopeless(_Stuck):
-    def verify(self, plan: object, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+    def verify(
+        self, plan: object, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
         return Blocked("he is dead", "go home")
 
 
@@ -195,9 +199,9 @@ class _Hopeless(_Stuck):
         (_Hopeless(), "he is dead"),
     ],
 )
-def test_a_step_without_an_end_is_named(step: Step, told: str) -> None:
+def test_a_step_without_an_end_is_named(step: Step, journal_facts: str) -> None:
     """A step that can never reach its goal refuses the plan, with its number and its reason."""
-    with pytest.raises(RefusedError, match=f"step 5 .Wait for Godot.*{told}"):
+    with pytest.raises(RefusedError, match=f"step 5 .Wait for Godot.*{journal_facts}"):
         predict_steps(initial_state(PLAN, {}), [step], Direction.FORWARD)
 
 

@@ -37,10 +37,10 @@ class DeleteOldSide(Step):
     phase = Phase.CUTOVER
     limit = timedelta(minutes=1)
 
-    def missing_changes(self, plan, way, now, told):
+    def missing_changes(self, plan, swap, now, journal_facts):
         yield from (DeleteVpnConnection(old, old) for old in self._left(plan, now))
 
-    def verify(self, plan, way, now, told):
+    def verify(self, plan, swap, now, journal_facts):
         return NotYet("the old connection is there") if [*self._left(plan, now)] else Met()
 
     def _left(self, plan, now):
@@ -54,10 +54,10 @@ class DeleteOldGatewayEarly(DeleteOldSide):
 
     title = "Delete the old gateway early"
 
-    def missing_changes(self, plan, way, now, told):
+    def missing_changes(self, plan, swap, now, journal_facts):
         yield DeleteVpnGateway(plan.old_gateway, plan.old_gateway)
 
-    def verify(self, plan, way, now, told):
+    def verify(self, plan, swap, now, journal_facts):
         gone = now.state(plan.old_gateway) is ResourceState.ABSENT
         return Met() if gone else NotYet("the old gateway is there")
 
@@ -65,17 +65,17 @@ class DeleteOldGatewayEarly(DeleteOldSide):
 class ForgetfulCleanUp(RemoveGateway):
     """Takes its leave without deleting the gateway that step 2 made."""
 
-    def missing_changes(self, plan, way, now, told):
+    def missing_changes(self, plan, swap, now, journal_facts):
         return iter(())
 
-    def verify(self, plan, way, now, told):
+    def verify(self, plan, swap, now, journal_facts):
         return Met()
 
 
 class Restless(StopPropagation):
     """Asks for what is done already, for ever."""
 
-    def verify(self, plan, way, now, told):
+    def verify(self, plan, swap, now, journal_facts):
         return NotYet("never content")
 
 
@@ -141,7 +141,7 @@ def test_a_planted_dead_end_is_found(planted, why):
     """A step that destroys what the way back needs is found, with the state and the reason."""
     proof = prove(a_plan(), forward=after(FORWARD, 9, planted))
 
-    back = [end for end in proof.dead_ends if end.way is Direction.BACK]
+    back = [end for end in proof.dead_ends if end.swap is Direction.ROLLBACK]
     assert not proof.holds
     assert any(planted.title in end.state or "delete" in end.state for end in back), back
     assert any(re.search(why, end.why) for end in back), back

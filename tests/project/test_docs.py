@@ -17,7 +17,7 @@ from botocore import xform_name
 
 from vpnmigrate.errors import Exit
 from vpnmigrate.model.changes import AwsChange
-from vpnmigrate.steps.sequences import FORWARD, RETIRE
+from vpnmigrate.steps.sequences import FINALIZE, FORWARD
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -107,7 +107,7 @@ def test_every_page_that_the_code_names_exists() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("step", [*FORWARD, RETIRE[1]], ids=lambda step: f"step {step.number}")
+@pytest.mark.parametrize("step", [*FORWARD, FINALIZE[1]], ids=lambda step: f"step {step.number}")
 def test_every_step_has_its_page(step) -> None:
     """Each of the eleven steps has a page under its own title."""
     page = ROOT / "docs" / "steps" / f"{step.number:02}.md"

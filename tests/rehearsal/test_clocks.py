@@ -11,7 +11,7 @@ from vpnmigrate.journal import RunState, replay
 from vpnmigrate.journal.chain import read_chain
 from vpnmigrate.journal.records import ClockMoved, Entry, OutageBegan, OutageEnded
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.rehearsal.simulation.clocks import Clocks, Hosts, Jump, Move, TimeJudge
+from vpnmigrate.rehearsal.simulation.clocks import Clocks, DurationChecker, Hosts, Jump, Move
 from vpnmigrate.rehearsal.simulation.schedule import (
     CallFaults,
     Kill,
@@ -37,7 +37,7 @@ def test_seeds_draw_clocks_that_jump_both_ways_and_slow_answers() -> None:
     for elsewhere in (False, True):
         offs = [move.by for move in moves if move.elsewhere is elsewhere]
         assert min(offs) < -HOUR < HOUR < max(offs)
-    assert any(schedule.mishaps.slow for schedule in drawn)
+    assert any(schedule.call_faults.slow for schedule in drawn)
     assert any(schedule.clocks == Clocks() for schedule in drawn)
 
 
@@ -59,16 +59,18 @@ def test_a_host_gives_each_process_its_clock() -> None:
     assert not hosts.was_set
 
 
-@pytest.mark.parametrize("course", [TrialRoute.RETURN, TrialRoute.TURNED, TrialRoute.RETIRE])
+@pytest.mark.parametrize(
+    "course", [TrialRoute.ROUND_TRIP, TrialRoute.REVERSED, TrialRoute.FINALIZE]
+)
 @pytest.mark.parametrize("by", [HOUR, -HOUR])
 def test_a_trial_says_that_its_clocks_were_set_and_ends_as_ever(
-    course: TrialRoute, by: timedelta
+    route: TrialRoute, by: timedelta
 ) -> None:
     """With a death, a jump in a process, another host, and answers that take their time."""
     schedule = Schedule(
-        course,
+        route,
         kills=(Kill(9, KillPoint.BEFORE_ANSWER),),
-        mishaps=CallFaults(7, slow=0.05),
+        call_faults=CallFaults(7, slow=0.05),
         clocks=Clocks((Jump(3, by),), (Move(-2 * by, elsewhere=False), Move(by, elsewhere=True))),
     )
 
@@ -76,15 +78,15 @@ def test_a_trial_says_that_its_clocks_were_set_and_ends_as_ever(
 
     assert (outcome.error, outcome.broken) == ("", ())
     assert outcome.deaths == 1
-    assert outcome.strikes > 0
+    assert outcome.fault_count > 0
     entries = read_chain(outcome.journal, setting_of(topology(1)).plan.migration).entries
-    told = [entry.record.by for entry in entries if isinstance(entry.record, ClockMoved)]
-    assert {moved > timedelta(0) for moved in told} == {True, False}
+    journal_facts = [entry.record.by for entry in entries if isinstance(entry.record, ClockMoved)]
+    assert {moved > timedelta(0) for moved in journal_facts} == {True, False}
 
 
 def judged(*entries: tuple[Entry, timedelta]) -> list[str]:
     """Judge *entries*, each written at its true moment after noon."""
-    judge, state = TimeJudge(), RunState()
+    judge, state = DurationChecker(), RunState()
     broken: list[str] = []
     for entry, true in entries:
         state = replay((entry,), state)
@@ -103,13 +105,13 @@ def judged(*entries: tuple[Entry, timedelta]) -> list[str]:
     ],
 )
 def test_an_outage_that_one_machine_has_measured_has_to_be_right(
-    told: timedelta, boots: str, wrong: bool
+    journal_facts: timedelta, boots: str, wrong: bool
 ) -> None:
     """What two machines have seen nobody can measure, but it never lasts less than nothing."""
-    ended = NOON + told
+    ended = NOON + journal_facts
     broken = judged(
         (Entry(1, NOON, OutageBegan(NOON), boots[0]), 0 * MINUTE),
-        (Entry(2, max(NOON, ended), OutageEnded(ended, told), boots[1]), 3 * MINUTE),
+        (Entry(2, max(NOON, ended), OutageEnded(ended, journal_facts), boots[1]), 3 * MINUTE),
     )
 
     assert bool(broken) is wrong

@@ -138,7 +138,7 @@ def a_night(stage: Stage) -> Stage:
     return stage
 
 
-def spend(stage: Stage, pen: Pen, journey=Runner.apply) -> int:
+def spend(stage: Stage, pen: Pen, action=Runner.apply) -> int:
     """Go on *journey* with as many processes as it takes; give how many died."""
     rehearsed = RehearsalResult(
         fingerprint=stage.plan.fingerprint,
@@ -153,10 +153,10 @@ def spend(stage: Stage, pen: Pen, journey=Runner.apply) -> int:
         wish = None if stage.records(ConfirmRequested) else timedelta(minutes=15)
         try:
             stage.run(
-                journey,
+                action,
                 journal=Mortal(stage, pen),
                 lookout=Colleagues(stage),
-                papers=GateInputs("ann", rehearsed),
+                gate_inputs=GateInputs("ann", rehearsed),
                 commit=CommitConfirm(wish, Dog(), "desk"),
             )
         except Killed:
@@ -192,23 +192,23 @@ def from_dusk(dusk: Stage) -> Stage:
 
 @pytest.mark.parametrize("arrives", [False, True], ids=["lost", "durable"])
 @pytest.mark.parametrize("journey", [Runner.apply, Runner.rollback], ids=["on", "back"])
-def test_a_night_killed_at_any_line_ends_like_one_that_was_not(dusk, arrives, journey):
+def test_a_night_killed_at_any_line_ends_like_one_that_was_not(dusk, arrives, action):
     """Wherever its process dies while writing, the next one ends alike, forward and turned back."""
     whole, pen = from_dusk(dusk), Pen()
     spend(whole, pen)
-    if journey is Runner.rollback:
-        spend(whole, Pen(), journey)
+    if action is Runner.rollback:
+        spend(whole, Pen(), action)
     wanted = ends(whole)
     assert set(pen.kinds) >= EXPECTED
 
     wrong = []
     every = range(1, pen.written + 1)
     # The way back begins from the same lines; an ordinary run turns back at some of them.
-    for last in share(every, one_in=4) if journey is Runner.rollback else every:
+    for last in share(every, one_in=4) if action is Runner.rollback else every:
         stage, mortal = from_dusk(dusk), Pen(last, arrives=arrives)
         deaths = spend(stage, mortal)
-        if journey is Runner.rollback:
-            spend(stage, Pen(), journey)
+        if action is Runner.rollback:
+            spend(stage, Pen(), action)
         if deaths != 1 or ends(stage) != wanted:
             wrong.append((last, deaths, stage.entries[-1], ends(stage)[1:]))
 

@@ -54,11 +54,11 @@ def test_a_broken_world_is_seen(setting, before, complaint):
     """Each invariant has a world that breaks it, and is told by name."""
     judge = InvariantChecker(setting.plan, before)
 
-    told = list(
+    journal_facts = list(
         judge.check_observation(WRONG[complaint](before), Direction.FORWARD, announced=False)
     )
 
-    assert any(complaint in line for line in told)
+    assert any(complaint in line for line in journal_facts)
     assert list(judge.check_observation(before, Direction.FORWARD, announced=False)) == []
 
 
@@ -81,7 +81,7 @@ UNTRUE: dict[str, tuple[Direction, Record]] = {
     "routing": (Direction.FORWARD, StepSettled(9)),
     "tunnels": (Direction.FORWARD, StepSettled(10)),
     "forward": (Direction.FORWARD, Finished(Direction.FORWARD)),
-    "retired": (Direction.RETIRE, Finished(Direction.RETIRE)),
+    "finalized": (Direction.FINALIZE, Finished(Direction.FINALIZE)),
 }
 
 
@@ -97,8 +97,8 @@ def test_what_the_journal_claims_is_checked(setting, before, case):
 
 def test_a_way_back_must_leave_everything_as_before(setting, before):
     """One route that points elsewhere keeps a rollback from being true."""
-    entry = Entry(1, setting.plan.made, Finished(Direction.BACK))
-    run = RunState(direction=Direction.BACK)
+    entry = Entry(1, setting.plan.made, Finished(Direction.ROLLBACK))
+    run = RunState(direction=Direction.ROLLBACK)
     judge = InvariantChecker(setting.plan, before)
     route = next(iter(before.routes))
 

@@ -50,20 +50,20 @@ class Walk:
         self.account = Account(DirectClients(self.world), self.world.clock, NoVault())
         self.journal = MemoryJournal(self.world.clock)
 
-    def go(self, *journeys) -> None:
+    def go(self, *actions) -> None:
         """Go on each journey, in a process of its own."""
-        for journey in journeys:
-            around = RunPorts(
+        for action in actions:
+            ports = RunPorts(
                 ec2=self.account,
                 journal=self.journal,
-                people=DeviceEngineer(self.world, self.reaction),
+                operator=DeviceEngineer(self.world, self.reaction),
                 observer=Lookout(),
                 clock=self.world.clock,
-                interruption=Signal(),
+                stop_request=Signal(),
                 paths=Roads(),
-                claimant=ClaimHolder("ann@desk"),
+                claim_holder=ClaimHolder("ann@desk"),
             )
-            journey(Runner(self.plan, around))
+            action(Runner(self.plan, ports))
             self.journal = MemoryJournal(self.world.clock, self.journal.entries)
 
     @property
@@ -82,8 +82,8 @@ class Walk:
         with self.world.to_be_read() as state:
             lines = configuration(actual_state(state, self.plan.vpc, self.plan.migration))
         # Which tunnels are up is the engineer's doing; which attempt it was is meant to differ.
-        told = (line for line in lines if not line.endswith(" is up"))
-        return frozenset(line.partition(f"{Tag.ATTEMPT}=")[0] for line in told)
+        journal_facts = (line for line in lines if not line.endswith(" is up"))
+        return frozenset(line.partition(f"{Tag.ATTEMPT}=")[0] for line in journal_facts)
 
 
 def a_walk(seed: int) -> Walk | None:

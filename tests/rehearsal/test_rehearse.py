@@ -59,8 +59,8 @@ class TestRehearse:
         """Whatever step is turned back from, the end equals the beginning in every fact."""
         found = rehearse(a_plan_of("three-connections", Decisions(asn=65099)), silence)
 
-        assert [passage.failure for passage in found.back] == [""] * len(BOUNDARIES)
-        assert [passage.differences for passage in found.back] == [()] * len(BOUNDARIES)
+        assert [rehearsal_run.failure for rehearsal_run in found.back] == [""] * len(BOUNDARIES)
+        assert [rehearsal_run.differences for rehearsal_run in found.back] == [()] * len(BOUNDARIES)
         assert all(row.same for row in found.forward.routes)
         assert {row.before.kind for row in found.forward.routes} >= {
             RouteOrigin.STATIC,
@@ -73,7 +73,7 @@ class TestRehearse:
         """Only a rollback from step 7 on costs an outage."""
         found = rehearse(a_plan_of("single-static"), silence)
 
-        down = [passage.boundary for passage in found.back if passage.outage]
+        down = [rehearsal_run.boundary for rehearsal_run in found.back if rehearsal_run.outage]
         assert down in ([7, 8, 9, 10], [8, 9, 10])
         assert [p.restored > timedelta(0) for p in found.back] == [
             p.outage > timedelta(0) for p in found.back
@@ -140,7 +140,11 @@ def test_what_is_kept_says_how_long_each_way_takes():
 
     assert (kept.fingerprint, kept.at, kept.passed) == (plan.fingerprint, BEGAN, True)
     assert timedelta(seconds=30) < kept.cutover < rehearsal.forward.took
-    assert kept.rollback == max(passage.restored for passage in rehearsal.back) > timedelta(0)
+    assert (
+        kept.rollback
+        == max(rehearsal_run.restored for rehearsal_run in rehearsal.back)
+        > timedelta(0)
+    )
     bad = replace(rehearsal, forward=replace(rehearsal.forward, failure="no"))
     assert not result_of(bad, plan, BEGAN, "0.1.0").passed
 
@@ -205,4 +209,4 @@ class TestView:
 
         assert document["good"] is True
         assert document["forward"]["outage"] == 101.0
-        assert [leg["boundary"] for leg in document["back"]] == list(BOUNDARIES)
+        assert [timing["boundary"] for timing in document["back"]] == list(BOUNDARIES)

@@ -40,7 +40,7 @@ def setting() -> TrialSetting:
 @pytest.fixture(scope="module")
 def ends(setting: TrialSetting) -> dict[TrialRoute, TrialResult]:
     """Go forward, and forward and back, with nobody disturbing."""
-    return {c: run_trial(setting, Schedule(c)) for c in (TrialRoute.FORWARD, TrialRoute.RETURN)}
+    return {c: run_trial(setting, Schedule(c)) for c in (TrialRoute.FORWARD, TrialRoute.ROUND_TRIP)}
 
 
 def said(outcome: TrialResult, setting: TrialSetting) -> list[type[Record]]:
@@ -57,13 +57,13 @@ def test_a_pause_at_any_deed_changes_no_end(
 ) -> None:
     """Before the cutover the run rests, in it the pause is declined; it ends as undisturbed."""
     heard = Counter[type[Record]]()
-    for deed in range(0, ends[TrialRoute.FORWARD].deeds, 1 if rest is REST else 3):
-        order = ScheduledOrder(deed, OrderVerb.PAUSE, rest)
+    for call in range(0, ends[TrialRoute.FORWARD].calls, 1 if rest is REST else 3):
+        order = ScheduledOrder(call, OrderVerb.PAUSE, rest)
 
         outcome = run_trial(setting, Schedule(orders=(order,)))
 
-        assert (outcome.error, outcome.broken) == ("", ()), deed
-        assert outcome.end == ends[TrialRoute.FORWARD].end, deed
+        assert (outcome.error, outcome.broken) == ("", ()), call
+        assert outcome.end == ends[TrialRoute.FORWARD].end, call
         heard.update(said(outcome, setting))
     assert heard[Paused] > 0
     assert heard[OrderDeclined] > 0
@@ -78,17 +78,17 @@ def test_an_abort_at_any_deed_leads_back(
 
     Also where the process dies at the first deed after the abort, and the next one goes on as told.
     """
-    for deed in range(ends[TrialRoute.FORWARD].deeds):
-        kills = () if moment is None else (Kill(deed + 1, moment),)
-        schedule = Schedule(kills=kills, orders=(ScheduledOrder(deed, OrderVerb.ABORT),))
+    for call in range(ends[TrialRoute.FORWARD].calls):
+        kills = () if moment is None else (Kill(call + 1, moment),)
+        schedule = Schedule(kills=kills, orders=(ScheduledOrder(call, OrderVerb.ABORT),))
 
         outcome = run_trial(setting, schedule)
 
         heeded = AbortAsked in said(outcome, setting)
-        wanted = ends[TrialRoute.RETURN if heeded else TrialRoute.FORWARD]
-        assert (outcome.error, outcome.broken) == ("", ()), deed
-        assert outcome.end == wanted.end, deed
-        assert heeded or said(outcome, setting) == [OrderDeclined], deed
+        wanted = ends[TrialRoute.ROUND_TRIP if heeded else TrialRoute.FORWARD]
+        assert (outcome.error, outcome.broken) == ("", ()), call
+        assert outcome.end == wanted.end, call
+        assert heeded or said(outcome, setting) == [OrderDeclined], call
 
 
 def test_seeds_draw_orders_of_both_kinds() -> None:

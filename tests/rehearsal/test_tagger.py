@@ -29,7 +29,7 @@ from vpnmigrate.rehearsal.simulation.trial import (
 
 ROLES = 4
 """Gateway, successor, test VPC, test subnet."""
-COURSES = (TrialRoute.RETURN, TrialRoute.RETIRE)
+COURSES = (TrialRoute.ROUND_TRIP, TrialRoute.FINALIZE)
 NETWORK = "10.250.0.0/24"
 
 
@@ -60,10 +60,10 @@ def hunted() -> Topology:
     )
 
 
-def tried(course: TrialRoute, *taggings: Tagging, lost: float = 0.0) -> TrialResult:
+def tried(route: TrialRoute, *taggings: Tagging, lost: float = 0.0) -> TrialResult:
     """Go *course* in the world with *taggings*."""
-    mishaps = CallFaults(1, lost_creates=lost)
-    return run_trial(setting_of(hunted()), Schedule(course, mishaps=mishaps, taggings=taggings))
+    faults = CallFaults(1, lost_creates=lost)
+    return run_trial(setting_of(hunted()), Schedule(route, call_faults=faults, taggings=taggings))
 
 
 HARMLESS = Tagging(0, Trick.TAKE, 0)
@@ -71,67 +71,67 @@ HARMLESS = Tagging(0, Trick.TAKE, 0)
 
 
 @lru_cache(maxsize=4)
-def undisturbed(course: TrialRoute) -> TrialResult:
+def undisturbed(route: TrialRoute) -> TrialResult:
     """Return how *course* ends without any tag of others."""
-    outcome = tried(course, HARMLESS)
+    outcome = tried(route, HARMLESS)
     assert trial_problems(outcome, hunted()) == ()
     return outcome
 
 
 def at_every_boundary() -> Iterator[tuple[TrialRoute, Tagging]]:
     """Yield everything that can be done to everything, before each change of each course."""
-    for course in COURSES:
-        for deed in range(undisturbed(course).deeds + 1):
+    for route in COURSES:
+        for call in range(undisturbed(route).calls + 1):
             for role in range(ROLES):
-                yield course, Tagging(deed, Trick.PUT, None, role)
-                yield course, Tagging(deed, Trick.COPY, None, role)
-            yield course, Tagging(deed, Trick.TAKE)
+                yield route, Tagging(call, Trick.PUT, None, role)
+                yield route, Tagging(call, Trick.COPY, None, role)
+            yield route, Tagging(call, Trick.TAKE)
 
 
 def on_each_resource() -> Iterator[tuple[TrialRoute, Tagging]]:
     """Yield each role on each resource, before the first change and in the middle."""
-    for course in COURSES:
-        for deed in (0, undisturbed(course).deeds // 2):
+    for route in COURSES:
+        for call in (0, undisturbed(route).calls // 2):
             for target in range(20):
                 for role in range(ROLES):
-                    yield course, Tagging(deed, Trick.PUT, target, role)
+                    yield route, Tagging(call, Trick.PUT, target, role)
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("lost", [0.0, 0.5], ids=["heard", "unheard"])
 def test_tags_change_nothing_of_what_a_run_comes_to(lost: float) -> None:
     """Whatever is tagged or stripped at whatever boundary, it ends as if nobody had tagged."""
-    for course, tagging in share(list(at_every_boundary()), one_in=9):
-        outcome = tried(course, tagging, lost=lost)
+    for route, tagging in share(list(at_every_boundary()), one_in=9):
+        outcome = tried(route, tagging, lost=lost)
 
-        assert trial_problems(outcome, hunted()) == (), (course, str(tagging))
-        assert outcome.end == undisturbed(course).end, (course, str(tagging))
+        assert trial_problems(outcome, hunted()) == (), (route, str(tagging))
+        assert outcome.end == undisturbed(route).end, (route, str(tagging))
 
 
 @pytest.mark.no_cover
 def test_no_single_tag_does_either() -> None:
     """Each role on each resource."""
-    for course, tagging in share(list(on_each_resource()), one_in=7):
-        outcome = tried(course, tagging)
+    for route, tagging in share(list(on_each_resource()), one_in=7):
+        outcome = tried(route, tagging)
 
-        assert trial_problems(outcome, hunted()) == (), (course, str(tagging))
-        assert outcome.end == undisturbed(course).end, (course, str(tagging))
+        assert trial_problems(outcome, hunted()) == (), (route, str(tagging))
+        assert outcome.end == undisturbed(route).end, (route, str(tagging))
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("turn", range(ROLES))
 @pytest.mark.parametrize("course", COURSES)
-def test_nor_do_tags_of_before_the_plan(course: TrialRoute, turn: int) -> None:
+def test_nor_do_tags_of_before_the_plan(route: TrialRoute, turn: int) -> None:
     """What the survey sees tagged is not the run's, whichever role it says."""
     setting = setting_of(hunted())
     roles = roles_of(setting.plan)
     scenario = tagged(hunted().scenario, MIGRATION, (*roles[turn:], *roles[:turn]))
     world = replace(hunted(), scenario=scenario)
 
-    outcome = run_trial(setting_of(world), Schedule(course, taggings=(HARMLESS,)))
+    outcome = run_trial(setting_of(world), Schedule(route, taggings=(HARMLESS,)))
 
     assert trial_problems(outcome, world) == ()
-    assert outcome.end == undisturbed(course).end
+    assert outcome.end == undisturbed(route).end
 
 
 @pytest.mark.no_cover
@@ -139,12 +139,12 @@ def test_nor_do_tags_of_before_the_plan(course: TrialRoute, turn: int) -> None:
 def test_a_claim_stops_no_run_for_good(trick: Trick) -> None:
     """The operator takes over, or goes back; the old side is as it was, or the new one is there."""
     boundaries = [
-        (course, deed) for course in COURSES for deed in range(undisturbed(course).deeds + 1)
+        (route, call) for route in COURSES for call in range(undisturbed(route).calls + 1)
     ]
-    for course, deed in share(boundaries, one_in=4):
-        outcome = tried(course, Tagging(deed, trick))
+    for route, call in share(boundaries, one_in=4):
+        outcome = tried(route, Tagging(call, trick))
 
-        assert trial_problems(outcome, hunted()) == (), (course, deed)
+        assert trial_problems(outcome, hunted()) == (), (route, call)
 
 
 def test_a_seed_draws_the_same_tagger_again() -> None:
@@ -159,7 +159,7 @@ def test_a_seed_draws_the_same_tagger_again() -> None:
 def test_a_tagger_acts_in_the_world_that_is_judged() -> None:
     """The tags are really put: the trials above would pass without any."""
     everything = Tagging(0, Trick.PUT, None, 0)
-    outcome = tried(TrialRoute.RETURN, everything)
+    outcome = tried(TrialRoute.ROUND_TRIP, everything)
 
     assert b"carries this run's tags" in outcome.journal
     assert f'"{DeleteVpnConnection.__struct_config__.tag}"'.encode() in outcome.journal

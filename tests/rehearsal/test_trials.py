@@ -82,10 +82,10 @@ def run(world: Topology, schedule: Schedule) -> TrialResult:
 @pytest.mark.no_cover
 def test_whatever_goes_wrong_the_end_is_right(seed):
     """In a drawn world, with drawn kills and calls gone astray, nothing is broken or untrue."""
-    tally = SearchStats()
-    run_seed(seed, tally)
+    stats = SearchStats()
+    run_seed(seed, stats)
 
-    assert tally.failures == []
+    assert stats.failures == []
 
 
 @pytest.mark.parametrize("lag", [0, 20], ids=["fresh", "stale"])
@@ -113,9 +113,9 @@ def test_a_run_that_is_killed_twice_ends_alike():
         if (why := points.wrong(schedule, run_trial(points.setting, schedule)))
     ]
 
-    across = [s.course for s in pairs if s.kills[0].deed <= points.forward < s.kills[1].deed]
-    assert {schedule.course for schedule in pairs} == {*TrialRoute}
-    assert {*across} >= {TrialRoute.RETURN, TrialRoute.RETIRE}
+    across = [s.route for s in pairs if s.kills[0].call <= points.forward < s.kills[1].call]
+    assert {schedule.route for schedule in pairs} == {*TrialRoute}
+    assert {*across} >= {TrialRoute.ROUND_TRIP, TrialRoute.FINALIZE}
     assert wrong == []
 
 
@@ -126,8 +126,8 @@ def test_lost_answers_to_creates_leave_no_twin_and_no_orphan(lag):
     world = small(2, read_lag=timedelta(seconds=lag))
     lost = 0
     for seed in range(8):
-        outcome = run(world, Schedule(mishaps=CallFaults(seed, lost_creates=0.6)))
-        lost += outcome.strikes
+        outcome = run(world, Schedule(call_faults=CallFaults(seed, lost_creates=0.6)))
+        lost += outcome.fault_count
         assert (outcome.error, outcome.broken) == ("", ())
 
     assert lost > 4
@@ -136,10 +136,10 @@ def test_lost_answers_to_creates_leave_no_twin_and_no_orphan(lag):
 def test_a_journal_that_is_lost_with_its_process_is_not_needed():
     """A process that knows only plan and tags takes a half-done cutover to its end, or back."""
     world = small(3)
-    for course in (TrialRoute.FORWARD, TrialRoute.TURNED):
-        for deed in (2, 4, 6):
-            kill = Kill(deed, KillPoint.BEFORE_ANSWER)
-            outcome = run(world, Schedule(course, (kill,), memory_lost=True))
+    for route in (TrialRoute.FORWARD, TrialRoute.REVERSED):
+        for call in (2, 4, 6):
+            kill = Kill(call, KillPoint.BEFORE_ANSWER)
+            outcome = run(world, Schedule(route, (kill,), memory_lost=True))
 
             assert (outcome.deaths, outcome.error, outcome.broken) == (1, "", ())
 
@@ -162,10 +162,10 @@ def test_a_plan_is_simulated_in_the_world_that_it_saw():
 
 def test_a_run_that_held_because_aws_was_not_readable_goes_on():
     """Where no survey succeeds for minutes the run holds, and the same command goes on later."""
-    tally = SearchStats()
-    run_seed(UNREADABLE, tally)
+    stats = SearchStats()
+    run_seed(UNREADABLE, stats)
 
-    assert tally.failures == []
+    assert stats.failures == []
 
 
 UNREADABLE = 161345
@@ -176,21 +176,23 @@ class TestVerdicts:
     def test_a_category_that_nobody_tells_stops_planning(self):
         """Where EC2 leaves out the category, planning refuses."""
         world = replace(small(1, category_absent=True), stops=STOPS_PLANNING)
-        tally = SearchStats()
-        run_schedule(world, Schedule(), tally)
+        stats = SearchStats()
+        run_schedule(world, Schedule(), stats)
 
-        assert tally.failures == []
+        assert stats.failures == []
         with pytest.raises(PreflightError):
             setting_of(world)
 
     def test_a_customer_gateway_that_cannot_be_reused_stops_step_3(self):
         """Step 3 is refused and says so, traffic is untouched, and the way back is clean."""
         world = replace(small(1, classic_customer_gateway_reusable=False), stops=STOPS_IN_STEP_3)
-        outcome = run(world, Schedule(TrialRoute.RETURN))
+        outcome = run(world, Schedule(TrialRoute.ROUND_TRIP))
 
         assert "DuplicateIpAddress" in outcome.error
         assert outcome.broken == ()
-        assert outcome.end == run(replace(world, behaviour=QUICK), Schedule(TrialRoute.RETURN)).end
+        assert (
+            outcome.end == run(replace(world, behaviour=QUICK), Schedule(TrialRoute.ROUND_TRIP)).end
+        )
 
 
 class TestHarness:
@@ -208,7 +210,7 @@ class TestHarness:
 
     def test_equal_seeds_give_equal_bytes(self):
         """A seed's journal is the same bytes on every Python, whatever its hash seed is."""
-        told = {
+        journal_facts = {
             subprocess.run(
                 [sys.executable, str(ROOT / "scripts/simulate.py"), "--digest", "8"],
                 env={**os.environ, "PYTHONHASHSEED": seed},
@@ -219,13 +221,13 @@ class TestHarness:
             for seed in ("1", "2")
         }
 
-        assert told == {JOURNALS}
+        assert journal_facts == {JOURNALS}
 
     def test_who_wakes_late_looks_less_often_and_ends_alike(self):
         """A process whose waits take longer than it asked for ends where a punctual one does."""
         setting = setting_of(small(4, read_lag=timedelta(seconds=15)))
-        punctual = run_trial(setting, Schedule(TrialRoute.RETURN))
-        late = run_trial(setting, Schedule(TrialRoute.RETURN, late=timedelta(seconds=19)))
+        punctual = run_trial(setting, Schedule(TrialRoute.ROUND_TRIP))
+        late = run_trial(setting, Schedule(TrialRoute.ROUND_TRIP, late=timedelta(seconds=19)))
 
         assert (late.error, late.broken, late.end) == ("", (), punctual.end)
         assert late.looks < punctual.looks / 2

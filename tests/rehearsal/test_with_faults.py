@@ -34,7 +34,7 @@ def test_no_run_of_an_ordinary_plan_ends_unsafely(found):
     """Killed and faulted on its own survey, a plan ends as it must, every time."""
     assert found.unsafe == ()
     assert sum(trial.deaths for trial in found.trials) > 10
-    assert sum(trial.strikes for trial in found.trials) > 10
+    assert sum(trial.fault_count for trial in found.trials) > 10
 
 
 def test_the_same_seed_gives_the_same_runs(plan, found):
@@ -51,9 +51,9 @@ def test_no_outage_is_longer_for_want_of_punctuality(found):
 
 def test_finalize_is_never_a_part_of_it(found):
     """Nothing leads back from finalize, so a rehearsal with faults goes forward and back only."""
-    assert TrialRoute.RETIRE not in {trial.schedule.course for trial in found.trials}
-    assert {TrialRoute.TURNED, TrialRoute.FORWARD} <= {
-        trial.schedule.course for trial in found.trials
+    assert TrialRoute.FINALIZE not in {trial.schedule.route for trial in found.trials}
+    assert {TrialRoute.REVERSED, TrialRoute.FORWARD} <= {
+        trial.schedule.route for trial in found.trials
     }
 
 
@@ -71,14 +71,14 @@ def test_the_worst_run_comes_with_its_story(found):
 def test_an_unsafe_run_is_named_with_its_seed(found):
     """Whoever reads of a run that ended wrong can see it again, and why it is wrong."""
     bad = replace(found.trials[0], wrong=("two gateways are attached",))
-    told = replace(found, trials=(bad, *found.trials[1:]))
+    journal_facts = replace(found, trials=(bad, *found.trials[1:]))
 
-    text = " ".join(view.faults_text(told).split())
+    text = " ".join(view.faults_text(journal_facts).split())
 
     assert "1 DID NOT END SAFELY" in text
     assert f"seed {bad.seed}:" in text
     assert "two gateways are attached" in text
-    assert view.faults_json(told)["unsafe"][0]["wrong"] == ["two gateways are attached"]
+    assert view.faults_json(journal_facts)["unsafe"][0]["wrong"] == ["two gateways are attached"]
 
 
 def test_a_spread_tells_the_ends_and_the_middle():

@@ -48,7 +48,7 @@ def a_rehearsal():
             (),
             timedelta(seconds=90),
             timedelta(minutes=5),
-            legs=forward,
+            timings=forward,
             cutover=timedelta(minutes=2),
         ),
         tuple(

@@ -151,7 +151,9 @@ def a_plan(decisions: Decisions | None = None) -> Plan:
             PlannedStep(10, "Switch tunnels", Phase.CUTOVER, (ENABLE,)),
         ),
         back=(PlannedStep(8, "Swap gateways", Phase.CUTOVER, (DetachVpnGateway(NEW, VPC),)),),
-        retire=(PlannedStep(11, "Delete classic", Phase.RETIRE, (DeleteVpnConnection(BGP, BGP),)),),
+        finalize=(
+            PlannedStep(11, "Delete classic", Phase.FINALIZE, (DeleteVpnConnection(BGP, BGP),)),
+        ),
         outage=Outage(7, DisablePropagation(TABLE, OLD), 10, "2 of 2 tunnels are UP"),
         fingerprint="a1b2c3d4",
     )

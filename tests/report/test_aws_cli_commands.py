@@ -88,7 +88,7 @@ def planned(decisions=None, *, prefixes=None):
 
 def everything(plan):
     """Give all the shell that a plan becomes."""
-    steps = (*plan.forward, *back(plan), *plan.retire)
+    steps = (*plan.forward, *back(plan), *plan.finalize)
     return "\n".join(
         [opening(plan, Invocation()), *(block for step in steps for block in blocks(plan, step))]
     )
@@ -202,7 +202,7 @@ class TestBlocks:
     def test_nothing_old_is_deleted_before_the_new_side_carries(self):
         """The block of step 11 looks at attachment and tunnels first."""
         plan = planned()
-        [step] = [step for step in plan.retire if step.number == 11]
+        [step] = [step for step in plan.finalize if step.number == 11]
         [block] = blocks(plan, step)
 
         assert block.index("tunnels_up") < block.index(f"--vpn-connection-id {OLD_VPN}")

@@ -31,7 +31,7 @@ DOWN = (SET, StepBegun(7, "Stop propagation"), OutageBegan(BEGAN + timedelta(min
 ARMED = Armed(timedelta(minutes=15), 7, "desk")
 
 
-def stand(*records: object, minutes: int = 30, watchdog: int | None = None) -> RunStatusView:
+def view(*records: object, minutes: int = 30, watchdog: int | None = None) -> RunStatusView:
     """Stand where *records* lead to, *minutes* after the beginning."""
     return RunStatusView(
         run="m-7f3c",
@@ -49,15 +49,15 @@ def stand(*records: object, minutes: int = 30, watchdog: int | None = None) -> R
     ("minutes", "told"),
     [(30, "decide within 1 h"), (95, "PAST THE BACK-OUT DEADLINE for 5 min")],
 )
-def test_status_counts_down_to_the_deadline_and_past_it(minutes, told):
+def test_status_counts_down_to_the_deadline_and_past_it(minutes, journal_facts):
     """Whoever looks from another terminal reads by when to decide."""
-    assert told in status.one(stand(*DOWN, minutes=minutes))
-    assert status.fields(stand(*DOWN))["back_out_deadline"] == AT.isoformat()
+    assert journal_facts in status.one(view(*DOWN, minutes=minutes))
+    assert status.fields(view(*DOWN))["back_out_deadline"] == AT.isoformat()
 
 
 def test_green_has_decided():
     """Once traffic is verified there is nothing left to decide."""
-    assert "decide" not in status.one(stand(*DOWN, TrafficVerified(BEGAN)))
+    assert "decide" not in status.one(view(*DOWN, TrafficVerified(BEGAN)))
 
 
 def test_the_waiting_line_counts_down_while_traffic_is_down():
@@ -81,28 +81,32 @@ def test_progress_says_that_the_deadline_has_passed():
     """It is loud, and says what follows."""
     narrator = Narrator()
 
-    told = [
+    journal_facts = [
         line for e in a_journal(SET, DeadlinePassed(AT)) for line in map(str, narrator.lines(e))
     ]
 
-    assert any("to be green, or going back, by 2026-01-17 03:30:00Z" in line for line in told)
-    assert any("THE BACK-OUT DEADLINE, 03:30:00Z, HAS PASSED" in line for line in told)
+    assert any(
+        "to be green, or going back, by 2026-01-17 03:30:00Z" in line for line in journal_facts
+    )
+    assert any("THE BACK-OUT DEADLINE, 03:30:00Z, HAS PASSED" in line for line in journal_facts)
 
 
 ON = RunCommands("m-7")
 
 
 @pytest.mark.parametrize(("on", "asks", "told"), [(ON, True, 4), (ON, False, 2), (None, True, 2)])
-def test_who_has_to_decide_reads_the_commands_that_do(on, asks, told):
+def test_who_has_to_decide_reads_the_commands_that_do(on, asks, journal_facts):
     """They name the run; where nobody is asked, and in a report, there are none to paste."""
     passed = DeadlinePassed(AT, asks)
 
     lines = [line for e in a_journal(passed) for line in map(str, Narrator(on).lines(e))][1:]
 
-    assert len(lines) == told
-    assert any(line.endswith("to roll back: vpnmigrate abort m-7") for line in lines) is (told == 4)
+    assert len(lines) == journal_facts
+    assert any(line.endswith("to roll back: vpnmigrate abort m-7") for line in lines) is (
+        journal_facts == 4
+    )
     assert any(line.endswith("to go on:     vpnmigrate continue m-7") for line in lines) is (
-        told == 4
+        journal_facts == 4
     )
 
 
@@ -115,33 +119,36 @@ def test_an_unconfirmed_run_shouts_until_when():
     """The status of a migration that goes back by itself says so, and that nobody else will."""
     green = (*DOWN, ARMED, TrafficVerified(BEGAN))
 
-    in_time = status.one(stand(*green, watchdog=7, minutes=10))
+    in_time = status.one(view(*green, watchdog=7, minutes=10))
     assert "UNCONFIRMED: goes back by itself at 2026-01-17" in in_time
-    late = " ".join(status.one(stand(*green, watchdog=7)).split())
+    late = " ".join(status.one(view(*green, watchdog=7)).split())
     assert "NOT CONFIRMED in time" in late
     assert "it is being rolled back" in late
-    assert "NOTHING GOES BACK BY ITSELF" in " ".join(status.one(stand(*green)).split())
-    assert "UNCONFIRMED" not in status.one(stand(*green, Confirmed("bob", "desk")))
+    assert "NOTHING GOES BACK BY ITSELF" in " ".join(status.one(view(*green)).split())
+    assert "UNCONFIRMED" not in status.one(view(*green, Confirmed("bob", "desk")))
 
 
 def test_a_stopped_watchdog_is_told_as_one():
     """It lives and does nothing: nobody waits for it."""
-    green = replace(stand(*DOWN, ARMED, TrafficVerified(BEGAN)), stopped_watchdog=7)
+    green = replace(view(*DOWN, ARMED, TrafficVerified(BEGAN)), stopped_watchdog=7)
 
-    told = " ".join(status.one(green).split())
+    journal_facts = " ".join(status.one(green).split())
 
-    assert "NOTHING GOES BACK BY ITSELF: the watchdog, process 7, is stopped" in told
-    assert "by itself at" not in told
+    assert "NOTHING GOES BACK BY ITSELF: the watchdog, process 7, is stopped" in journal_facts
+    assert "by itself at" not in journal_facts
 
 
 def test_what_the_watchdog_has_trouble_with_is_told():
     """Why it could not roll back, and when it tries again; nothing once it has."""
     retry = Retry("AWS cannot be read", BEGAN + timedelta(minutes=31))
-    late = replace(stand(*DOWN, ARMED, TrafficVerified(BEGAN), watchdog=7), retry=retry)
+    late = replace(view(*DOWN, ARMED, TrafficVerified(BEGAN), watchdog=7), retry=retry)
 
-    told = " ".join(status.one(late).split())
+    journal_facts = " ".join(status.one(late).split())
 
-    assert "process 7 could not roll back yet, and tries again in 1 min: AWS cannot be" in told
+    assert (
+        "process 7 could not roll back yet, and tries again in 1 min: AWS cannot be"
+        in journal_facts
+    )
     assert late.watchdog_trouble == status.fields(late)["watchdog_trouble"]
     assert "is gone; its last try" in replace(late, watchdog=None).watchdog_trouble
     assert replace(late, retry=None).watchdog_trouble == ""
@@ -149,7 +156,7 @@ def test_what_the_watchdog_has_trouble_with_is_told():
 
 def test_a_pause_is_told_with_whose_it_is():
     """A paused run says by whom and since when, and what lifts it."""
-    paused = stand(StepBegun(3, "x"), Paused("bob", "desk"))
+    paused = view(StepBegun(3, "x"), Paused("bob", "desk"))
 
     assert "paused by bob on desk since 2026-01-17" in status.one(paused)
     assert str(paused.next) == "vpnmigrate continue m-7f3c"

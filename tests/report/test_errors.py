@@ -64,9 +64,21 @@ class TestJson:
     )
     def test_has_what_where_next_and_the_exit_code(self, error, where, code):
         """A program can act on a failure without reading prose."""
-        told = view.error_json(error, where="vpnmigrate apply", invocation=Invocation())["error"]
+        journal_facts = view.error_json(error, where="vpnmigrate apply", invocation=Invocation())[
+            "error"
+        ]
 
-        assert (told["what"], told["where"], told["next"], told["exit"]) == ("x", where, "", code)
+        assert (
+            journal_facts["what"],
+            journal_facts["where"],
+            journal_facts["next"],
+            journal_facts["exit"],
+        ) == (
+            "x",
+            where,
+            "",
+            code,
+        )
 
     def test_has_findings_and_differences(self):
         """The particulars are values, not text."""

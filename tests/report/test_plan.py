@@ -95,7 +95,7 @@ class TestText:
         """The board approves what will be done, and nothing else is done."""
         folded = " ".join(text.split())
         plan = a_plan()
-        changes = [c for s in (*plan.forward, *plan.back, *plan.retire) for c in s.changes]
+        changes = [c for s in (*plan.forward, *plan.back, *plan.finalize) for c in s.changes]
 
         assert [str(change) for change in changes if str(change) not in folded] == []
 

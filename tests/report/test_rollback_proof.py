@@ -7,7 +7,7 @@ from vpnmigrate.model.plan import Direction
 from vpnmigrate.planning.rollback_proof import DeadEnd
 from vpnmigrate.report import rollback_proof as view
 
-STUCK = DeadEnd("step 9, after: delete vgw-old", Direction.BACK, "vgw-old is gone")
+STUCK = DeadEnd("step 9, after: delete vgw-old", Direction.ROLLBACK, "vgw-old is gone")
 
 
 def test_the_longest_way_back_is_printed():

@@ -213,15 +213,17 @@ class TestPictures:
         drawn = {p.moment: p for p in pictures_of(a_plan())}
 
         def gateways(moment):
-            return [(b.lines[0], b.look) for b in drawn[moment].boxes if "gateway" in b.full]
+            return [(b.lines[0], b.observation) for b in drawn[moment].boxes if "gateway" in b.full]
 
-        assert [b.look for b in drawn[DiagramStage.BEFORE].boxes if b.lines[0] == OLD] == [
+        assert [b.observation for b in drawn[DiagramStage.BEFORE].boxes if b.lines[0] == OLD] == [
             ShapeStyle.ACTIVE
         ]
         assert gateways(DiagramStage.DURING) == [("new gateway", ShapeStyle.IDLE)]
         assert gateways(DiagramStage.AFTER) == [("new gateway", ShapeStyle.ACTIVE)]
         assert not [
-            line for line in drawn[DiagramStage.DURING].lines if line.look is ShapeStyle.ACTIVE
+            line
+            for line in drawn[DiagramStage.DURING].lines
+            if line.observation is ShapeStyle.ACTIVE
         ]
 
     @pytest.mark.parametrize("plan", [a_plan(), a_large_plan()], ids=["small", "large"])

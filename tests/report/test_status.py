@@ -83,12 +83,12 @@ class TestJson:
             ((StepBegun(6, "Try"),), "prepare"),
             ((StepBegun(7, "Stop"),), "cutover"),
             ((StepBegun(10, "Switch"),), "cutover"),
-            ((StepBegun(11, "Delete"),), "retire"),
+            ((StepBegun(11, "Delete"),), "finalize"),
             ((StepBegun(3, "Remove", cleaning=True),), "clean-up"),
         ],
     )
     def test_the_phase_follows_from_the_step(self, records, phase):
-        """Prepare, cutover, retire and clean-up can be told apart."""
+        """Prepare, cutover, finalize and clean-up can be told apart."""
         assert status.one_as_json(a_standing(*records))["phase"] == phase
 
 
@@ -107,23 +107,25 @@ class TestText:
 
     def test_a_task_shows_how_to_say_it_is_done(self):
         """What is waited for comes with the command that answers it."""
-        told = status.one(a_standing(StepBegun(10, "Switch"), Intended(1, 10, ENABLE), alive=True))
+        journal_facts = status.one(
+            a_standing(StepBegun(10, "Switch"), Intended(1, 10, ENABLE), alive=True)
+        )
 
-        assert "waits for  enable the tunnels of vpn-99" in told
-        assert f"next       vpnmigrate done {MIGRATION} 10" in told
+        assert "waits for  enable the tunnels of vpn-99" in journal_facts
+        assert f"next       vpnmigrate done {MIGRATION} 10" in journal_facts
 
     def test_a_process_at_work_is_not_to_be_helped(self):
         """Nobody is sent to begin a second process that would be refused."""
-        stand = a_standing(*DOWN, alive=True)
+        view = a_standing(*DOWN, alive=True)
 
-        assert str(stand.next) == f"vpnmigrate status {MIGRATION}"
+        assert str(view.next) == f"vpnmigrate status {MIGRATION}"
         assert str(a_standing(*DOWN).next) == f"vpnmigrate apply {MIGRATION}"
 
     def test_a_hold_says_why(self):
         """A run that rests on purpose names its reason once."""
-        told = status.one(a_standing(StepSettled(6), Held("everything is staged", 6)))
+        journal_facts = status.one(a_standing(StepSettled(6), Held("everything is staged", 6)))
 
-        assert told.count("everything is staged") == 1
+        assert journal_facts.count("everything is staged") == 1
 
     def test_no_runs_says_how_to_begin(self):
         """An empty directory is no riddle."""
@@ -131,12 +133,12 @@ class TestText:
 
     def test_each_run_is_a_line_that_fits(self):
         """A list of runs fits eighty columns."""
-        told = status.every(
+        journal_facts = status.every(
             [a_standing(*DOWN), a_standing(*MIGRATED)], {"m-9": "line 3 was altered"}, Invocation()
         )
 
-        assert len(told.splitlines()) >= 2
-        assert all(len(line) <= 80 for line in told.splitlines())
+        assert len(journal_facts.splitlines()) >= 2
+        assert all(len(line) <= 80 for line in journal_facts.splitlines())
 
     def test_what_is_all_that_is_lacking_comes_with_the_command_that_accepts_it(self):
         """Until somebody has; from then on who did, and why."""
@@ -155,20 +157,20 @@ class TestText:
 class TestOutcome:
     def test_a_migration_ends_with_the_traffic_and_both_ways_on(self):
         """The operator reads which way traffic goes, how to finalize and how to go back."""
-        told = results.outcome_text(a_standing(*MIGRATED))
+        journal_facts = results.outcome_text(a_standing(*MIGRATED))
 
-        assert told.startswith("Migrated.")
-        assert "through the new gateway" in told
-        assert f"vpnmigrate finalize {MIGRATION} --confirm {BGP}" in told
-        assert f"vpnmigrate rollback {MIGRATION}" in told
+        assert journal_facts.startswith("Migrated.")
+        assert "through the new gateway" in journal_facts
+        assert f"vpnmigrate finalize {MIGRATION} --confirm {BGP}" in journal_facts
+        assert f"vpnmigrate rollback {MIGRATION}" in journal_facts
 
     def test_after_a_failure_the_traffic_is_told_as_well(self):
         """What failed is the error's business; what is true now is told here."""
-        told = results.now(a_standing(*DOWN, Failed("x", 8, stuck=True)))
+        journal_facts = results.now(a_standing(*DOWN, Failed("x", 8, stuck=True)))
 
-        assert "NONE" in told
-        assert f"vpnmigrate apply {MIGRATION}" in told
-        assert f"vpnmigrate rollback {MIGRATION}" in told
+        assert "NONE" in journal_facts
+        assert f"vpnmigrate apply {MIGRATION}" in journal_facts
+        assert f"vpnmigrate rollback {MIGRATION}" in journal_facts
 
     @pytest.mark.parametrize(
         ("records", "alive", "verb"),
@@ -176,46 +178,50 @@ class TestOutcome:
     )
     def test_the_way_back_is_a_command_that_is_not_refused(self, records, alive, verb):
         """A process at work is told to turn back: a rollback beside it would find the run taken."""
-        stand = a_standing(SET_OUT, *records, alive=alive)
+        view = a_standing(SET_OUT, *records, alive=alive)
 
-        assert str(stand.way_back) == f"vpnmigrate {verb} {MIGRATION}"
+        assert str(view.way_back) == f"vpnmigrate {verb} {MIGRATION}"
 
     @pytest.mark.parametrize("task", [(), (Intended(1, 10, ENABLE),)])
     def test_an_abort_that_is_under_way_is_not_asked_for_again(self, task):
         """Its process turns back by itself: no rollback beside it, no second abort, no task."""
         down = (SET_OUT, StepBegun(10, "Switch"), OutageBegan(BEGAN), *task)
-        told = results.now(a_standing(*down, AbortAsked("bob", "desk"), alive=True))
+        journal_facts = results.now(a_standing(*down, AbortAsked("bob", "desk"), alive=True))
 
-        assert "go on" not in told
-        assert "go back" not in told
-        assert "done" not in told
-        assert f"look:     vpnmigrate status {MIGRATION}" in told
+        assert "go on" not in journal_facts
+        assert "go back" not in journal_facts
+        assert "done" not in journal_facts
+        assert f"look:     vpnmigrate status {MIGRATION}" in journal_facts
 
     def test_an_abort_before_the_cutover_leads_one_way(self):
         """Once its process has stopped, the command that clears away is told once, by its name."""
-        told = results.now(a_standing(SET_OUT, StepBegun(3, "Create"), AbortAsked("bob", "desk")))
+        journal_facts = results.now(
+            a_standing(SET_OUT, StepBegun(3, "Create"), AbortAsked("bob", "desk"))
+        )
 
-        assert "go on" not in told
-        assert f"go back:  vpnmigrate rollback {MIGRATION}" in told
+        assert "go on" not in journal_facts
+        assert f"go back:  vpnmigrate rollback {MIGRATION}" in journal_facts
 
     def test_after_a_rollback_there_is_no_way_back_to_offer(self):
         """What is back need not be brought back."""
-        back = a_standing(*MIGRATED, DirectionTaken(Direction.BACK, 1), Finished(Direction.BACK))
+        back = a_standing(
+            *MIGRATED, DirectionTaken(Direction.ROLLBACK, 1), Finished(Direction.ROLLBACK)
+        )
 
         assert "rollback" not in results.outcome_text(back).replace("Rolled back", "")
         assert f"vpnmigrate apply {MIGRATION}" in results.outcome_text(back)
 
     def test_what_others_took_away_is_named(self):
         """A rollback that found a table gone says so in the end."""
-        told = results.outcome_text(
+        journal_facts = results.outcome_text(
             a_standing(
                 *MIGRATED,
-                DirectionTaken(Direction.BACK, 1),
-                Finished(Direction.BACK, ("rtb-9 is gone",)),
+                DirectionTaken(Direction.ROLLBACK, 1),
+                Finished(Direction.ROLLBACK, ("rtb-9 is gone",)),
             )
         )
 
-        assert "gone by another hand: rtb-9 is gone" in told
+        assert "gone by another hand: rtb-9 is gone" in journal_facts
 
 
 class TestGates:
@@ -224,22 +230,22 @@ class TestGates:
     CLOSED = GateResult(Gate.WINDOW, GateVerdict.FAIL, "over since 03:00Z", "2 to 4", "plan again")
     FORCED = Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", "no date", "ann")
 
-    def stands(self):
+    def view(self):
         return a_standing(GatesSeen(Milestone.CUTOVER, (self.CLOSED,)), self.FORCED)
 
     def test_a_person_sees_the_last_round_and_every_force(self):
         """Status shows the table of gates, and forces in every view."""
-        text = status.one(self.stands())
+        text = status.one(self.view())
 
         assert "gates before the cutover: 1 of 1 closed, 2026-01-17 02:00:20Z" in text
         assert "FAIL" in text
         assert "FORCED clock before the cutover, by ann" in text
-        assert "NTP is late" in results.outcome_text(self.stands())
+        assert "NTP is late" in results.outcome_text(self.view())
         assert all(len(line) <= 80 for line in text.splitlines())
 
     def test_a_program_finds_observed_and_required(self):
         """A monitoring program can read each gate."""
-        document = json.loads(json.dumps(status.one_as_json(self.stands())))
+        document = json.loads(json.dumps(status.one_as_json(self.view())))
 
         assert document["gates"]["before"] == "cutover"
         assert document["gates"]["open"] is False
@@ -261,15 +267,15 @@ class TestWaiting:
 
     def test_status_tells_what_the_process_at_work_waits_for(self):
         """Who looks from another terminal reads that AWS answers slowly, and for how long."""
-        told = status.one(a_standing(SET_OUT, *DOWN, alive=True, waiting=self.SLOW))
+        journal_facts = status.one(a_standing(SET_OUT, *DOWN, alive=True, waiting=self.SLOW))
 
-        assert "waits     1 min 20 s of 1 min 30 s: AWS is slow: no answer from" in told
+        assert "waits     1 min 20 s of 1 min 30 s: AWS is slow: no answer from" in journal_facts
 
     def test_a_program_reads_it_too(self):
         """The document has the parts; null where nothing is waited for."""
-        standing = a_standing(SET_OUT, *DOWN, alive=True, waiting=self.SLOW)
+        view = a_standing(SET_OUT, *DOWN, alive=True, waiting=self.SLOW)
 
-        assert status.one_as_json(standing)["waits"] == {
+        assert status.one_as_json(view)["waits"] == {
             "at": (BEGAN + timedelta(minutes=4)).isoformat(),
             "step": 8,
             "why": self.SLOW.why,

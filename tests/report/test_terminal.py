@@ -125,8 +125,10 @@ def test_a_screen_that_cannot_be_drawn_gives_way_to_lines_and_says_so_once(windo
     shown = window.shown().decode()
     assert shown.count("cannot be drawn any more") == 1
     assert "OverflowError: date value out of range" in " ".join(shown.split())
-    told = [shown.index(t) for t in ("begun", "step 8 waits 0 s", "Restore routing", "still there")]
-    assert told == sorted(told)
+    journal_facts = [
+        shown.index(t) for t in ("begun", "step 8 waits 0 s", "Restore routing", "still there")
+    ]
+    assert journal_facts == sorted(journal_facts)
 
 
 def test_the_screen_under_new_lines_is_as_new_as_they_are(window):

@@ -279,7 +279,7 @@ def test_the_installed_moto_is_fit():
         (b"RequestLimitExceeded", b"Throttled", "an error arrives as"),
     ],
 )
-def test_a_moto_that_loses_values_is_refused(put, instead, told):
+def test_a_moto_that_loses_values_is_refused(put, instead, journal_facts):
     """A value that does not come through is named, with the version of moto and what to do."""
     known = known_answers()
     door = MotoApplication(known, lambda _region: known)
@@ -289,7 +289,9 @@ def test_a_moto_that_loses_values_is_refused(put, instead, told):
         answer.data = answer.data.replace(put, instead)
         return answer(environ, start_response)
 
-    with pytest.raises(MotoChangedError, match=rf"moto 5\.\S+ no longer works .*{told}") as refused:
+    with pytest.raises(
+        MotoChangedError, match=rf"moto 5\.\S+ no longer works .*{journal_facts}"
+    ) as refused:
         check_door(lossy)
 
     assert "Install vpnmigrate anew" in refused.value.advice

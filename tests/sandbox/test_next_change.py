@@ -29,14 +29,14 @@ def test_a_kept_answer_is_the_one_that_would_be_worked_out(seed):
     setting = setting_of(topology(seed))
     world, plan = setting.world(), setting.plan
     lagless = world.fork(world.clock, behaviour_without_lag(world))
-    deeds: dict[int, tuple[str, dict[str, object]]] = {
+    calls: dict[int, tuple[str, dict[str, object]]] = {
         3: ("DetachVpnGateway", {"VpnGatewayId": OLD, "VpcId": plan.vpc}),
         5: ("CreateVpnGateway", {"Type": "ipsec.1", "AmazonSideAsn": 64700}),
         400: ("AttachVpnGateway", {"VpnGatewayId": OLD, "VpcId": plan.vpc}),
     }
     for second in range(900):
-        if second in deeds:
-            action, params = deeds[second]
+        if second in calls:
+            action, params = calls[second]
             lagless.execute("ec2", action, params)
         if second == 600:
             for connection in plan.old_connections:
@@ -45,8 +45,8 @@ def test_a_kept_answer_is_the_one_that_would_be_worked_out(seed):
             for connection in plan.old_connections:
                 lagless.devices.enable(connection)
         for action in ASKED:
-            told = lagless.execute("ec2", action, {})
-            assert told == afresh(lagless, action), (second, action)
+            journal_facts = lagless.execute("ec2", action, {})
+            assert journal_facts == afresh(lagless, action), (second, action)
         lagless.clock.sleep(timedelta(seconds=1))
 
 
@@ -66,9 +66,9 @@ def test_no_moment_is_missed_at_which_an_answer_changes(seed):
     before = None
     for second in range(240):
         seen.now = begun + timedelta(seconds=second)
-        told = [READS["ec2", action](seen, {}) for action in ASKED]
-        changed = before is not None and told != before
-        before = told
+        journal_facts = [READS["ec2", action](seen, {}) for action in ASKED]
+        changed = before is not None and journal_facts != before
+        before = journal_facts
         due = any(seen.now - timedelta(seconds=1) < moment <= seen.now for moment in named)
         assert due or not changed, second
 

@@ -125,9 +125,9 @@ class TestDetach:
     @pytest.mark.parametrize(
         ("fate", "left"), [("vanish", {}), ("blackhole", dict.fromkeys(PREFIXES, "blackhole"))]
     )
-    def test_propagated_routes_vanish_or_turn_into_black_holes(self, fate, left):
+    def test_propagated_routes_vanish_or_turn_into_black_holes(self, injector, left):
         """What becomes of the routes of a gateway that is still listed is a switch."""
-        world = a_world(propagated_routes_of_detached=fate)
+        world = a_world(propagated_routes_of_detached=injector)
         detach(world)
         assert propagated(world) == left
 

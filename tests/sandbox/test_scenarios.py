@@ -83,7 +83,7 @@ class TestSurvey:
 class TestAdvertised:
     def test_a_redundant_pair_announces_the_same(self):
         """Two connections that accepted every prefix both announce every prefix."""
-        pair = [_speaker("vpn-1", "cgw-1", 2), _speaker("vpn-2", "cgw-2", 2)]
+        pair = [_output("vpn-1", "cgw-1", 2), _output("vpn-2", "cgw-2", 2)]
         prefixes = ("10.1.0.0/16", "10.2.0.0/16")
         assert advertised_prefixes(pair, [_propagating(prefixes)]) == {
             "cgw-1": prefixes,
@@ -92,7 +92,7 @@ class TestAdvertised:
 
     def test_what_no_number_explains_goes_to_the_last(self):
         """A propagated prefix is never lost, even if the counts do not add up."""
-        one = [_speaker("vpn-1", "cgw-1", 1)]
+        one = [_output("vpn-1", "cgw-1", 1)]
         prefixes = ("10.1.0.0/16", "10.2.0.0/16")
         assert advertised_prefixes(one, [_propagating(prefixes)]) == {"cgw-1": prefixes}
 
@@ -108,18 +108,18 @@ class TestAdvertised:
                 RouteRecord("pl-1", "vgw-1"),
             ),
         )
-        assert advertised_prefixes([_speaker("vpn-1", "cgw-1", 1)], [written]) == {
+        assert advertised_prefixes([_output("vpn-1", "cgw-1", 1)], [written]) == {
             "cgw-1": ("10.1.0.0/16",)
         }
 
     def test_only_the_number_may_be_known(self):
         """Without any route the number accepted is kept, with addresses that nobody has."""
-        announced = advertised_prefixes([_speaker("vpn-1", "cgw-1", 3)], [])
+        announced = advertised_prefixes([_output("vpn-1", "cgw-1", 3)], [])
         assert len(announced["cgw-1"]) == 3
 
     def test_a_device_that_is_down_announces_nothing(self):
         """A connection without a tunnel up gets no share."""
-        down = msgspec.structs.replace(_speaker("vpn-1", "cgw-1", 2), telemetry=())
+        down = msgspec.structs.replace(_output("vpn-1", "cgw-1", 2), telemetry=())
         assert advertised_prefixes([down], [_propagating(("10.1.0.0/16",))]) == {"cgw-1": ()}
 
 
@@ -203,7 +203,7 @@ def _without_keys(described):
     return described
 
 
-def _speaker(name, customer, accepted):
+def _output(name, customer, accepted):
     return ConnectionRecord(
         VpnConnectionId(name),
         "available",

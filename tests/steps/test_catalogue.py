@@ -31,9 +31,9 @@ CLEANED = [
     (2, "Delete the new virtual private gateway", Phase.CLEAN_UP, timedelta(minutes=15)),
     (1, "Take the claim off", Phase.CLEAN_UP, timedelta(minutes=10)),
 ]
-RETIRED = [
-    (11, "Delete the old connections", Phase.RETIRE, timedelta(minutes=40)),
-    (11, "Delete the old virtual private gateway", Phase.RETIRE, timedelta(minutes=15)),
+FINALIZED = [
+    (11, "Delete the old connections", Phase.FINALIZE, timedelta(minutes=40)),
+    (11, "Delete the old virtual private gateway", Phase.FINALIZE, timedelta(minutes=15)),
 ]
 
 
@@ -46,7 +46,7 @@ def test_each_step_has_its_number_its_title_and_its_limit():
     assert listed(FORWARD) == LISTED
     assert listed(CLEAN_UP) == CLEANED
     assert listed(CLEAN_UP_BUT_KEEP) == [CLEANED[0], CLEANED[-1]]
-    assert listed(RETIRE_WITH_GATEWAY) == [*listed(CLAIM), *RETIRED]
+    assert listed(RETIRE_WITH_GATEWAY) == [*listed(CLAIM), *FINALIZED]
 
 
 def test_only_what_removes_is_a_clean_up():

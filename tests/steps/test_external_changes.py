@@ -20,9 +20,9 @@ from tests.support.builders import (
     a_snapshot,
     a_survey,
     a_table,
+    journal_facts,
     ordinary_tables,
     role_of,
-    told,
 )
 from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import RouteTableId
@@ -36,7 +36,7 @@ from vpnmigrate.steps.s09_restore_routing import RestoreRouting
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
 
 EDGE = RouteTableId("rtb-edge")
-OURS = told(holder="ann@desk/1")
+OURS = journal_facts(holder="ann@desk/1")
 SWAPPED = a_snapshot(old="detached", new="attached", tables=ordinary_tables(NEW), up=2)
 
 
@@ -46,13 +46,13 @@ def but(fact, value, base=None):
     return replace(base, facts={**base.facts, fact: value})
 
 
-def undone(step, way, now, said):
-    return list(step.undoes(a_plan(), way, now, said))
+def undone(step, swap, now, said):
+    return list(step.external_changes_overwritten(a_plan(), swap, now, said))
 
 
 def touching(*facts):
     """Give a journal that knows every change of this attempt."""
-    return told(touched=frozenset(facts))
+    return journal_facts(touched=frozenset(facts))
 
 
 UNTOUCHED = touching()
@@ -105,8 +105,8 @@ class TestEdgeTables:
     PLAN = a_plan(before=a_survey(route_tables=(a_table(EDGE, edge_of=OLD),)))
     LINE = "edge table rtb-edge was untied from vgw-old by somebody else; it is tied again"
 
-    def named(self, step, way, now, said=UNTOUCHED):
-        return list(step.undoes(self.PLAN, way, now, said))
+    def named(self, step, swap, now, said=UNTOUCHED):
+        return list(step.external_changes_overwritten(self.PLAN, swap, now, said))
 
     def test_while_its_gateway_stays_on_the_vpc(self):
         """Only somebody's hand unties a table from a gateway that is on the VPC."""
@@ -169,8 +169,8 @@ class TestAsked:
     )
     PLAN = a_plan(before=BEFORE)
 
-    def asked(self, step, way, now, said=NOTHING_TOLD):
-        (task,) = step.apply(self.PLAN, way, now, said)
+    def asked(self, step, swap, now, said=NOTHING_TOLD):
+        (task,) = step.missing_changes(self.PLAN, swap, now, said)
         return task
 
     def test_to_configure_the_devices(self):
@@ -201,7 +201,7 @@ class TestAsked:
 
     def test_to_disable_the_old_tunnels(self):
         """The old tunnels go off last, and all of them are named."""
-        verified = told(verified=NOON, green=STEADY)
+        verified = journal_facts(verified=NOON, green=STEADY)
 
         assert self.asked(SwitchTunnels(), FORWARD, SWAPPED, verified) == AskOperator(
             10,

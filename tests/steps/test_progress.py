@@ -22,11 +22,11 @@ from tests.support.builders import (
     a_snapshot,
     a_survey,
     a_table,
+    journal_facts,
     minutes,
     ordinary_tables,
     our_tags,
     role_of,
-    told,
 )
 from vpnmigrate.model.decisions import Decisions, Exceptions, Verification, Waits
 from vpnmigrate.model.ec2 import TunnelReading
@@ -55,10 +55,12 @@ def test_a_look_that_lacks_nothing():
     """Tunnels with what they accepted, tables in full, and for how long that has held."""
     probe = ProbeStats("10.1.0.9:443")
 
-    assert cutover_view(PLAN, FORWARD, swapped(), told(green=STEADY), [probe]) == CutoverView(
+    assert cutover_view(
+        PLAN, FORWARD, swapped(), journal_facts(green=STEADY), [probe]
+    ) == CutoverView(
         tunnels=(
-            TunnelView(NEW_VPN, "192.0.2.1", up=True, told="1 route", readings=300),
-            TunnelView(NEW_VPN, "192.0.2.2", up=True, told="1 route", readings=300),
+            TunnelView(NEW_VPN, "192.0.2.1", up=True, journal_facts="1 route", readings=300),
+            TunnelView(NEW_VPN, "192.0.2.2", up=True, journal_facts="1 route", readings=300),
         ),
         tables=(TableView(BOTH, 2, 2), TableView(MAIN, 1, 1)),
         green=minutes(5),
@@ -78,7 +80,7 @@ def test_a_first_look_that_lacks_much():
 
     assert cutover_view(PLAN, FORWARD, swapped(half, up=1), NOTHING_TOLD) == CutoverView(
         tunnels=(
-            TunnelView(NEW_VPN, "192.0.2.1", up=True, told="1 route"),
+            TunnelView(NEW_VPN, "192.0.2.1", up=True, journal_facts="1 route"),
             TunnelView(NEW_VPN, "192.0.2.2", up=False),
         ),
         tables=(
@@ -95,7 +97,7 @@ def test_green_that_broke_shows_no_time():
     """After a reading that lacked something nothing holds, whatever was counted before."""
     broken = replace(STEADY, since=None, readings=0, tunnels={})
 
-    sight = cutover_view(PLAN, FORWARD, swapped(), told(green=broken))
+    sight = cutover_view(PLAN, FORWARD, swapped(), journal_facts(green=broken))
 
     assert (sight.green, sight.readings) == (None, 0)
     assert [tunnel.readings for tunnel in sight.tunnels] == [0, 0]
@@ -105,7 +107,7 @@ def test_only_the_tunnel_that_was_seen_up_counts_its_readings():
     """Each tunnel has a count of its own."""
     one = replace(STEADY, tunnels={f"{NEW_VPN} 192.0.2.2": TunnelStability(3)})
 
-    sight = cutover_view(PLAN, FORWARD, swapped(), told(green=one))
+    sight = cutover_view(PLAN, FORWARD, swapped(), journal_facts(green=one))
 
     assert [tunnel.readings for tunnel in sight.tunnels] == [0, 3]
 
@@ -114,8 +116,12 @@ def test_verified_traffic_has_to_soak():
     """Once traffic was verified it has to hold for the longer of the two spans."""
     steadier = a_plan(decisions=Decisions(waits=Waits(steady=minutes(9), soak=minutes(6))))
 
-    assert cutover_view(PLAN, FORWARD, swapped(), told(verified=NOON)).holds_for == minutes(6)
-    assert cutover_view(steadier, FORWARD, swapped(), told(verified=NOON)).holds_for == minutes(9)
+    assert cutover_view(
+        PLAN, FORWARD, swapped(), journal_facts(verified=NOON)
+    ).holds_for == minutes(6)
+    assert cutover_view(
+        steadier, FORWARD, swapped(), journal_facts(verified=NOON)
+    ).holds_for == minutes(9)
 
 
 def test_a_tunnel_says_what_aws_says_of_it():
@@ -134,7 +140,9 @@ def test_a_tunnel_says_what_aws_says_of_it():
     ):
         now = swapped()
         now = replace(now, connections={**now.connections, NEW_VPN: record})
-        assert [t.told for t in cutover_view(PLAN, FORWARD, now, NOTHING_TOLD).tunnels] == said
+        assert [
+            t.journal_facts for t in cutover_view(PLAN, FORWARD, now, NOTHING_TOLD).tunnels
+        ] == said
 
 
 def test_on_the_way_back_the_old_tunnels_are_shown():

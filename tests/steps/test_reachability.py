@@ -55,8 +55,8 @@ def judged(now, *, before=BESIDE):
     """Compare *now* with a table that propagates PREFIX beside a wider route and *before*."""
     held = a_table(BOTH, propagates=OLD, learned=[PREFIX], static={WIDE: OLD, **before})
     plan = a_plan(before=a_survey(route_tables=(held,)))
-    look = a_snapshot(old="detached", new="attached", tables=[now], up=2)
-    return reachability(plan, FORWARD, look, recorded_baseline(plan))
+    observation = a_snapshot(old="detached", new="attached", tables=[now], up=2)
+    return reachability(plan, FORWARD, observation, recorded_baseline(plan))
 
 
 def now_with(learned, static):

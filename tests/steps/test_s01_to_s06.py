@@ -21,11 +21,11 @@ from tests.support.builders import (
     a_snapshot,
     a_survey,
     a_table,
+    journal_facts,
     new_side,
     our_tags,
     role_of,
     snapshot_by_tag,
-    told,
 )
 from vpnmigrate.model.changes import (
     AddStaticPrefix,
@@ -65,12 +65,12 @@ from vpnmigrate.steps.s04_archive_configuration import FetchConfiguration
 from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
 from vpnmigrate.steps.s06_test_vpc import RemoveTestVpc, TryInTestVpc
 
-OURS = told(holder="ann@desk 1")
+OURS = journal_facts(holder="ann@desk 1")
 THEIRS: dict[Fact, Value] = {Claim(OLD): "bob@lab/2"}
 
 
 def changes(step, plan, now, told_=NOTHING_TOLD):
-    return list(step.apply(plan, FORWARD, now, told_))
+    return list(step.missing_changes(plan, FORWARD, now, told_))
 
 
 def verdict(step, plan, now, told_=NOTHING_TOLD):
@@ -296,7 +296,7 @@ class TestFetchConfiguration:
 
     def test_what_is_archived_is_not_fetched_again(self):
         """The journal's word for an archived file is enough."""
-        all_there = told(files=[OLD_VPN, NEW_VPN])
+        all_there = journal_facts(files=[OLD_VPN, NEW_VPN])
 
         assert changes(FetchConfiguration(), a_plan(), a_snapshot(), all_there) == []
         assert verdict(FetchConfiguration(), a_plan(), a_snapshot(), all_there) == Met()
@@ -310,7 +310,7 @@ class TestConfigureDevices:
         assert "DISABLED" in task.task
 
         assert verdict(ConfigureDevices(), a_plan(), a_snapshot()) != Met()
-        said = told(Confirmation.DEVICES_CONFIGURED)
+        said = journal_facts(Confirmation.DEVICES_CONFIGURED)
         assert verdict(ConfigureDevices(), a_plan(), a_snapshot(), said) == Met()
 
 
@@ -363,7 +363,7 @@ class TestTryInTestVpc:
 
     def test_is_taken_down_before_it_is_settled(self):
         """Case 40: the gateway leaves the test VPC, and that is gone, before step 7 can begin."""
-        step, plan, passed = TryInTestVpc(), self.TRY, told(Confirmation.TEST_PASSED)
+        step, plan, passed = TryInTestVpc(), self.TRY, journal_facts(Confirmation.TEST_PASSED)
         assert changes(step, plan, self.observe(attachment="attached"), passed) == [
             DetachVpnGateway(NEW, VpcId("vpc-test")),
             DeleteTestSubnet(TEST_SUBNET_ROLE, "subnet-1"),
@@ -388,9 +388,9 @@ class TestTryInTestVpc:
         reading = replace(new_side(on="vpc-test", attachment="detaching"), connections=())
         now = snapshot_by_tag(reading, self.TRY.migration)
 
-        assert verdict(TryInTestVpc(), self.TRY, now, told(Confirmation.TEST_PASSED)) == NotYet(
-            "the new virtual private gateway is detaching from vpc-test"
-        )
+        assert verdict(
+            TryInTestVpc(), self.TRY, now, journal_facts(Confirmation.TEST_PASSED)
+        ) == NotYet("the new virtual private gateway is detaching from vpc-test")
 
 
 def test_the_ordinary_plan_is_on_its_vpc():

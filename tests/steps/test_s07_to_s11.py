@@ -25,11 +25,11 @@ from tests.support.builders import (
     a_snapshot,
     a_survey,
     a_table,
+    journal_facts,
     minutes,
     new_side,
     ordinary_tables,
     snapshot_by_tag,
-    told,
 )
 from vpnmigrate.model.changes import (
     ArchiveConfiguration,
@@ -73,12 +73,12 @@ from vpnmigrate.steps.traffic import degraded, destinations, missing_connections
 STATIC = "192.168.0.0/16"
 
 
-def changes(step, now, *, plan=None, way=FORWARD, said=NOTHING_TOLD):
-    return list(step.apply(plan or a_plan(), way, now, said))
+def changes(step, now, *, plan=None, swap=FORWARD, said=NOTHING_TOLD):
+    return list(step.missing_changes(plan or a_plan(), swap, now, said))
 
 
-def verdict(step, now, *, plan=None, way=FORWARD, said=NOTHING_TOLD):
-    return step.verify(plan or a_plan(), way, now, said)
+def verdict(step, now, *, plan=None, swap=FORWARD, said=NOTHING_TOLD):
+    return step.verify(plan or a_plan(), swap, now, said)
 
 
 class TestStopPropagation:
@@ -101,7 +101,7 @@ class TestStopPropagation:
         now = a_snapshot(old="detached", new="attached", tables=tables)
 
         assert DisablePropagation(RouteTableId("rtb-late"), NEW) in changes(
-            StopPropagation(), now, way=BACK
+            StopPropagation(), now, swap=BACK
         )
 
     def test_an_unbelieved_setting_is_neither_done_nor_repeated(self):
@@ -149,7 +149,7 @@ class TestSwapGateways:
         """With the gateways exchanged the same step brings the old one back."""
         now = a_snapshot(old="detached", new="attached")
 
-        assert changes(SwapGateways(), now, way=BACK) == [DetachVpnGateway(NEW, VPC)]
+        assert changes(SwapGateways(), now, swap=BACK) == [DetachVpnGateway(NEW, VPC)]
 
     @pytest.mark.parametrize("gateway", [OLD, NEW])
     def test_nothing_is_sent_on_an_unbelieved_attachment(self, gateway):
@@ -173,8 +173,8 @@ class TestSwapGateways:
         """When the gateway to attach was deleted there is only the other way."""
         now = a_snapshot(old="detached", facts={Existence(OLD): ResourceState.ABSENT})
 
-        assert changes(SwapGateways(), now, way=BACK) == []
-        assert isinstance(verdict(SwapGateways(), now, way=BACK), Blocked)
+        assert changes(SwapGateways(), now, swap=BACK) == []
+        assert isinstance(verdict(SwapGateways(), now, swap=BACK), Blocked)
 
     def test_a_gateway_on_another_vpc_is_waited_for(self):
         """Case 40: a gateway that is still on the test VPC is not attached here."""
@@ -315,13 +315,17 @@ class TestSwitchTunnels:
         assert task.word is Confirmation.NEW_TUNNELS_ENABLED
 
         assert (
-            changes(SwitchTunnels(), self.green(up=0), said=told(Confirmation.NEW_TUNNELS_ENABLED))
+            changes(
+                SwitchTunnels(),
+                self.green(up=0),
+                said=journal_facts(Confirmation.NEW_TUNNELS_ENABLED),
+            )
             == []
         )
 
     def test_a_persons_word_alone_proves_nothing(self):
         """Telemetry decides, not the word that tunnels were enabled."""
-        said = told(Confirmation.NEW_TUNNELS_ENABLED)
+        said = journal_facts(Confirmation.NEW_TUNNELS_ENABLED)
 
         assert isinstance(verdict(SwitchTunnels(), self.green(up=0), said=said), NotYet)
 
@@ -329,23 +333,23 @@ class TestSwitchTunnels:
         """Make before break: the word about the old tunnels is asked for last."""
         assert changes(SwitchTunnels(), self.green()) == []
 
-        (task,) = changes(SwitchTunnels(), self.green(), said=told(verified=NOON))
+        (task,) = changes(SwitchTunnels(), self.green(), said=journal_facts(verified=NOON))
         assert task.word is Confirmation.OLD_TUNNELS_DISABLED
 
-        done = told(Confirmation.OLD_TUNNELS_DISABLED, verified=NOON, green=STEADY)
+        done = journal_facts(Confirmation.OLD_TUNNELS_DISABLED, verified=NOON, green=STEADY)
         assert verdict(SwitchTunnels(), self.green(), said=done) == Met()
 
     def test_is_not_done_before_green_has_held_again(self):
         """Verified once is not enough: what this process has seen has to hold at the end."""
-        done = told(Confirmation.OLD_TUNNELS_DISABLED, verified=NOON)
+        done = journal_facts(Confirmation.OLD_TUNNELS_DISABLED, verified=NOON)
 
         assert verdict(SwitchTunnels(), self.green(), said=done) == NotYet(HOLD)
 
     def test_soaks_before_the_old_tunnels_are_touched(self):
         """While the new side soaks nobody is asked to disable what a rollback would need."""
         plan = a_plan(decisions=Decisions(waits=Waits(soak=minutes(6))))
-        soaking = told(verified=NOON, green=STEADY)
-        soaked = told(verified=NOON, green=replace(STEADY, since=NOON - minutes(6)))
+        soaking = journal_facts(verified=NOON, green=STEADY)
+        soaked = journal_facts(verified=NOON, green=replace(STEADY, since=NOON - minutes(6)))
 
         assert changes(SwitchTunnels(), self.green(), plan=plan, said=soaking) == []
         assert verdict(SwitchTunnels(), self.green(), plan=plan, said=soaking) == NotYet(
@@ -364,7 +368,7 @@ class TestSwitchTunnels:
         """A route that somebody wrote into a prefix of ours is lost, with both next hops."""
         ours, main = ordinary_tables(NEW)
         taken = replace(main, routes=(*main.routes, RouteRecord("10.1.1.0/24", "eni-9")))
-        said = told(verified=NOON, green=STEADY)
+        said = journal_facts(verified=NOON, green=STEADY)
         plan = a_plan(decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
         now = a_snapshot(old="detached", new="attached", tables=(ours, taken), up=2)
 
@@ -376,14 +380,14 @@ class TestSwitchTunnels:
         """A playbook that leaves the old tunnels on needs no further word."""
         plan = a_plan(decisions=Decisions(old_tunnels=OldTunnels.LEAVE))
 
-        said = told(verified=NOON, green=STEADY)
+        said = journal_facts(verified=NOON, green=STEADY)
         assert verdict(SwitchTunnels(), self.green(), plan=plan, said=said) == Met()
 
     def test_the_way_back_asks_for_the_old_tunnels(self):
         """On the way back the old tunnels have to come up again."""
         now = a_snapshot(tables=[a_table(MAIN), a_table(BOTH)])
 
-        (task,) = changes(SwitchTunnels(), now, way=BACK)
+        (task,) = changes(SwitchTunnels(), now, swap=BACK)
 
         assert task.word is Confirmation.TUNNELS_RETURNED
 
@@ -429,8 +433,8 @@ class TestLostConnections:
 
 
 class TestShortfalls:
-    def lacking(self, now, *, plan=None, way=FORWARD, said=NOTHING_TOLD):
-        return missing_traffic(plan or a_plan(), way, now, said)
+    def lacking(self, now, *, plan=None, swap=FORWARD, said=NOTHING_TOLD):
+        return missing_traffic(plan or a_plan(), swap, now, said)
 
     def green(self, connection=None, tables=None):
         fresh = new_side(on=VPC, up=2)
@@ -529,7 +533,7 @@ class TestShortfalls:
     def test_of_what_was_not_to_be_seen_before_step_7_one_tunnel_is_needed(self, up, lacks):
         """A connection that the last look before the outage did not list must prove itself."""
         propagated = dict.fromkeys((MAIN, BOTH), frozenset({PREFIX}))
-        unseen = told(baseline=Baseline(NOON, tunnels_up={}, propagated=propagated))
+        unseen = journal_facts(baseline=Baseline(NOON, tunnels_up={}, propagated=propagated))
         now = self.green(self.successor(up=up))
 
         assert len(self.lacking(now, said=unseen)) == lacks
@@ -555,7 +559,7 @@ class TestShortfalls:
             tables=ordinary_tables(),
         )
 
-        assert self.lacking(snapshot_by_tag(reading, idle.migration), plan=idle, way=BACK) == ()
+        assert self.lacking(snapshot_by_tag(reading, idle.migration), plan=idle, swap=BACK) == ()
 
     @pytest.mark.parametrize(("up", "enough"), [(2, True), (1, True), (0, False)])
     def test_on_the_way_back_one_tunnel_will_do(self, up, enough):
@@ -568,7 +572,7 @@ class TestShortfalls:
         )
         now = snapshot_by_tag(reading, a_plan().migration)
 
-        assert (self.lacking(now, way=BACK) == ()) is enough
+        assert (self.lacking(now, swap=BACK) == ()) is enough
 
     def test_on_the_way_back_nothing_need_be_advertised_now(self):
         """Case 56: an old device that announces nothing at this moment holds no rollback up."""
@@ -579,16 +583,16 @@ class TestShortfalls:
             tables=ordinary_tables(),
         )
 
-        assert self.lacking(snapshot_by_tag(reading, a_plan().migration), way=BACK) == ()
+        assert self.lacking(snapshot_by_tag(reading, a_plan().migration), swap=BACK) == ()
 
     def test_old_telemetry_right_after_disabling_is_not_believed(self):
         """On the way back UP may be a reading from before the old tunnels were disabled."""
         now = a_snapshot(begun=NOON + minutes(1))
         late = a_snapshot(begun=NOON + minutes(2))
-        said = told(Confirmation.OLD_TUNNELS_DISABLED)
+        said = journal_facts(Confirmation.OLD_TUNNELS_DISABLED)
 
-        assert self.lacking(now, way=BACK, said=said) != ()
-        assert self.lacking(late, way=BACK, said=said) == ()
+        assert self.lacking(now, swap=BACK, said=said) != ()
+        assert self.lacking(late, swap=BACK, said=said) == ()
 
     def test_routes_of_a_stale_reading_are_not_believed(self):
         """Routes from before our last change do not prove that traffic flows."""
@@ -606,7 +610,7 @@ class TestDeleteClassic:
 
     def test_deletes_the_old_connections_and_no_others(self):
         """Case 69: connections go, customer gateways and the new side stay."""
-        archived = told(files=[OLD_VPN])
+        archived = journal_facts(files=[OLD_VPN])
 
         assert changes(DeleteClassic(), self.FLOWING, said=archived) == [
             DeleteVpnConnection(OLD_VPN, OLD_VPN)
@@ -620,7 +624,7 @@ class TestDeleteClassic:
     def test_keeps_what_may_be_the_only_path(self, minute, kept):
         """While the new tunnels are seen DOWN nothing is deleted, and no stale reading stops it."""
         down = a_snapshot(old="detached", new="attached", begun=NOON + minutes(minute))
-        said = told(files=[OLD_VPN], verified=NOON)
+        said = journal_facts(files=[OLD_VPN], verified=NOON)
 
         assert changes(DeleteClassic(), down, said=said) == []
         assert isinstance(verdict(DeleteClassic(), down, said=said), kept)

@@ -28,7 +28,7 @@ SECOND = timedelta(seconds=1)
 LONG_AGO = NOON - timedelta(hours=1)
 
 
-def deciding(readings: int = 3, **waits: timedelta) -> Decisions:
+def deadline(readings: int = 3, **waits: timedelta) -> Decisions:
     return Decisions(
         waits=Waits(**{"steady": timedelta(0), **waits}),
         verification=Verification(readings=readings, tunnels=TunnelPolicy.AT_LEAST_ONE),
@@ -57,27 +57,27 @@ class Watcher:
 
     def __init__(self, decisions: Decisions) -> None:
         self.plan = a_plan(decisions=decisions)
-        self.told: JournalFacts = NOTHING_TOLD
+        self.journal_facts: JournalFacts = NOTHING_TOLD
         self.at = NOON
 
     def looks(self, *tunnels: TunnelReading, after: timedelta = SECOND) -> bool:
         """Take one more reading; tell whether green holds."""
         self.at += after
         now = reading(self.at, *tunnels)
-        lacking = bool(missing_traffic(self.plan, FORWARD, now, self.told))
-        green = update_stability(self.plan, FORWARD, now, self.told, lacking=lacking)
-        self.told = replace_struct(self.told, green=green)
-        return is_stable(self.plan, FORWARD, now, self.told)
+        lacking = bool(missing_traffic(self.plan, FORWARD, now, self.journal_facts))
+        green = update_stability(self.plan, FORWARD, now, self.journal_facts, lacking=lacking)
+        self.journal_facts = replace_struct(self.journal_facts, green=green)
+        return is_stable(self.plan, FORWARD, now, self.journal_facts)
 
     @property
     def green(self) -> Stability:
-        assert self.told.green is not None
-        return self.told.green
+        assert self.journal_facts.green is not None
+        return self.journal_facts.green
 
 
 def test_green_takes_as_many_readings_in_a_row_as_the_playbook_asks():
     """Case 59: the first UP proves nothing; a drop begins the count again."""
-    watcher = Watcher(deciding(3))
+    watcher = Watcher(deadline(3))
 
     assert [watcher.looks(tunnel(1)) for _ in range(2)] == [False, False]
     assert not watcher.looks(tunnel(1, up=False))
@@ -86,7 +86,7 @@ def test_green_takes_as_many_readings_in_a_row_as_the_playbook_asks():
 
 def test_the_same_reading_twice_counts_once():
     """Case 58: only a reading that was begun later than the last is a fresh one."""
-    watcher = Watcher(deciding(2))
+    watcher = Watcher(deadline(2))
     watcher.looks(tunnel(1))
 
     assert not watcher.looks(tunnel(1), after=timedelta(0))
@@ -95,14 +95,14 @@ def test_the_same_reading_twice_counts_once():
 
 def test_green_has_to_last_as_well():
     """Many quick readings are not enough before the steady time is over."""
-    watcher = Watcher(deciding(2, steady=timedelta(seconds=5)))
+    watcher = Watcher(deadline(2, steady=timedelta(seconds=5)))
 
     assert [watcher.looks(tunnel(1)) for _ in range(6)] == [False] * 5 + [True]
 
 
 def test_a_flap_between_two_readings_is_noticed():
     """UP both times, but changed in between: the tunnel was down, and the count begins again."""
-    watcher = Watcher(deciding(3))
+    watcher = Watcher(deadline(3))
     watcher.looks(tunnel(1))
     watcher.looks(tunnel(1))
 
@@ -113,7 +113,7 @@ def test_a_flap_between_two_readings_is_noticed():
 
 def test_a_flap_of_a_tunnel_to_spare_restarts_nothing():
     """Where one tunnel is enough and one is steady, the other may come and go."""
-    watcher = Watcher(deciding(3))
+    watcher = Watcher(deadline(3))
     watcher.looks(tunnel(1), tunnel(2))
     watcher.looks(tunnel(1), tunnel(2, since=NOON))
 
@@ -122,7 +122,7 @@ def test_a_flap_of_a_tunnel_to_spare_restarts_nothing():
 
 def test_where_both_are_needed_a_flap_of_one_restarts_the_count():
     """A plan that wants as many as before wants each of them unbroken."""
-    wanting = deciding(3)
+    wanting = deadline(3)
     both = replace_struct(wanting.verification, tunnels=TunnelPolicy.AS_BEFORE)
     watcher = Watcher(replace_struct(wanting, verification=both))
     watcher.looks(tunnel(1), tunnel(2))
@@ -134,7 +134,7 @@ def test_where_both_are_needed_a_flap_of_one_restarts_the_count():
 
 def test_two_tunnels_that_take_turns_are_not_one_that_holds():
     """Each reading has a tunnel that is UP, and no tunnel was UP in enough of them."""
-    watcher = Watcher(deciding(2))
+    watcher = Watcher(deadline(2))
 
     held = [watcher.looks(tunnel(1 + n % 2), tunnel(2 - n % 2, up=False)) for n in range(6)]
 
@@ -143,7 +143,7 @@ def test_two_tunnels_that_take_turns_are_not_one_that_holds():
 
 def test_each_tunnel_has_a_count_of_its_own():
     """What the screen shows per tunnel: readings in a row, none for one that is down."""
-    watcher = Watcher(deciding(3))
+    watcher = Watcher(deadline(3))
     watcher.looks(tunnel(1), tunnel(2, up=False))
     watcher.looks(tunnel(1), tunnel(2))
 
@@ -155,11 +155,11 @@ def test_each_tunnel_has_a_count_of_its_own():
 
 def test_the_soak_is_counted_from_the_first_green_and_restarted_by_a_flap():
     """Soaking is one stretch of green, as long as the plan asks."""
-    watcher = Watcher(deciding(2, soak=timedelta(seconds=3)))
+    watcher = Watcher(deadline(2, soak=timedelta(seconds=3)))
 
     for up, done in [(1, 0), (1, 0), (0, 0), (1, 0), (1, 0), (1, 0), (1, 1)]:
         watcher.looks(tunnel(1, up=bool(up)))
-        assert is_soaked(watcher.plan, watcher.told) is bool(done)
+        assert is_soaked(watcher.plan, watcher.journal_facts) is bool(done)
 
 
 def test_no_soak_is_over_at_once():

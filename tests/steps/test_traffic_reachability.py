@@ -26,11 +26,11 @@ from vpnmigrate.steps.traffic import recorded_baseline
 STATIC = "192.168.0.0/16"
 
 
-def reached(tables, *, way=FORWARD, plan=None, baseline=None, incomplete=False, **look):
+def reached(tables, *, swap=FORWARD, plan=None, baseline=None, incomplete=False, **observation):
     """Compare *tables* with those of the ordinary plan."""
     plan = plan or a_plan()
-    now = a_snapshot(old="detached", new="attached", tables=tables, **look)
-    return reachability(plan, way, now, baseline or recorded_baseline(plan), incomplete=incomplete)
+    now = a_snapshot(old="detached", new="attached", tables=tables, **observation)
+    return reachability(plan, swap, now, baseline or recorded_baseline(plan), incomplete=incomplete)
 
 
 def lines(rows):

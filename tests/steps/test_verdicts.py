@@ -21,11 +21,11 @@ from tests.support.builders import (
     a_plan,
     a_snapshot,
     a_table,
+    journal_facts,
     new_side,
     ordinary_tables,
     our_tags,
     snapshot_by_tag,
-    told,
 )
 from vpnmigrate.commands import aws, cli
 from vpnmigrate.model.decisions import Decisions, TestVpc
@@ -49,7 +49,7 @@ from vpnmigrate.steps.s11_delete_classic import DeleteClassic, DeleteOldGateway
 STATIC = "192.168.0.0/16"
 OTHER = VpcId("vpc-2")
 THIRD = VpnGatewayId("vgw-third")
-OURS = told(holder="ann@desk/1")
+OURS = journal_facts(holder="ann@desk/1")
 EMPTY = replace(a_snapshot(), facts={}, owned=Ownership(), connections={}, tables={})
 SWAPPED = a_snapshot(old="detached", new="attached", tables=ordinary_tables(NEW), up=2)
 TESTED = a_plan(decisions=Decisions(test_vpc=TestVpc(cidr="10.99.0.0/24")))
@@ -166,7 +166,7 @@ SAID = [
         FetchConfiguration(),
         FORWARD,
         a_snapshot(),
-        told(files=[OLD_VPN]),
+        journal_facts(files=[OLD_VPN]),
         NotYet("the configuration of vpn-new is not archived"),
     ),
     (
@@ -311,7 +311,7 @@ SAID = [
         RestoreRouting(),
         FORWARD,
         SWAPPED,
-        told(idle=frozenset({Propagation(BOTH, NEW), Propagation(MAIN, NEW)})),
+        journal_facts(idle=frozenset({Propagation(BOTH, NEW), Propagation(MAIN, NEW)})),
         NotYet(
             "propagation from vgw-new in rtb-both was on before it was attached, "
             "which may mean nothing: it is switched on again"
@@ -353,7 +353,7 @@ SAID = [
         swapped(
             (a_table(BOTH, propagates=NEW, static={STATIC: NEW}), a_table(MAIN, propagates=NEW))
         ),
-        told(verified=NOON),
+        journal_facts(verified=NOON),
         NotYet(
             "traffic flowed, and does no more: rtb-both: 10.1.0.0/16 went to "
             "vgw-old before and goes to nothing now (and 1 more)"
@@ -363,7 +363,7 @@ SAID = [
         SwitchTunnels(),
         FORWARD,
         SWAPPED,
-        told(verified=NOON, green=STEADY),
+        journal_facts(verified=NOON, green=STEADY),
         NotYet("the old tunnels have to be disabled"),
     ),
     (
@@ -421,14 +421,14 @@ SAID = [
 
 
 @pytest.mark.parametrize(("step", "way", "now", "said", "verdict"), SAID)
-def test_a_step_says_why(step, way, now, said, verdict):
+def test_a_step_says_why(step, swap, now, said, verdict):
     """Whatever a step waits for, stops at or loses is told by name, with what a person can do."""
-    assert step.verify(a_plan(), way, now, said) == verdict
+    assert step.verify(a_plan(), swap, now, said) == verdict
 
 
 def test_a_test_vpc_says_what_is_left_of_it():
     """Built or coming down, what stands in the way is named."""
-    passed = told(Confirmation.TEST_PASSED)
+    passed = journal_facts(Confirmation.TEST_PASSED)
     left = NotYet(
         "vpc-test is still there; whatever else is in the test VPC must go first",
     )

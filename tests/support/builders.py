@@ -276,7 +276,7 @@ def a_snapshot(
     return msgspec.structs.replace(snapshot, facts=merged, foreign=frozenset(foreign))
 
 
-def told(*words: Confirmation, files: Iterable[str] = (), **more: object) -> JournalFacts:
+def journal_facts(*words: Confirmation, files: Iterable[str] = (), **more: object) -> JournalFacts:
     """Build what the journal adds: words given at noon, archives of *files*."""
     plain = JournalFacts(words=dict.fromkeys(words, NOON), files=dict.fromkeys(files, "0" * 64))
     return msgspec.structs.replace(plain, **more)

@@ -153,12 +153,12 @@ class Story:
 
     def returned(self, *, keep_new: bool = False) -> Story:
         """Go all the way back from a migrated run."""
-        self.opened().set_out(Direction.BACK, keep_new=keep_new).step(1)
+        self.opened().set_out(Direction.ROLLBACK, keep_new=keep_new).step(1)
         self.begun(7).then(OutageBegan(NOON)).settled(7).steps((8, 9)).begun(10).flowing()
         self.settled(10).steps((6, 3, 2, 1), cleaning=True)
-        return self.then(Finished(Direction.BACK))
+        return self.then(Finished(Direction.ROLLBACK))
 
-    def retired(self) -> Story:
+    def finalized(self) -> Story:
         """Finalize a migrated run."""
-        self.opened().set_out(Direction.RETIRE).step(1).step(11, DELETE)
-        return self.then(Finished(Direction.RETIRE))
+        self.opened().set_out(Direction.FINALIZE).step(1).step(11, DELETE)
+        return self.then(Finished(Direction.FINALIZE))

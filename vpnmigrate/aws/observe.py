@@ -29,7 +29,7 @@ def observe(ec2: EC2Client, plan: Plan, clock: Clock, memory: Memory) -> Reading
     # A gateway of this run may have lost its tags, and tags may lie on a gateway of others.
     on = sorted({plan.old_gateway, *(g.id for g in gateways if _concerns(g, plan))})
     connections = memory.connections.read(describe.connections_on(ec2, on))
-    holding = {plan.vpc}
+    pauses = {plan.vpc}
     vpcs: tuple[VpcRecord, ...] = ()
     subnets: tuple[SubnetRecord, ...] = ()
     if plan.decisions.test_vpc:
@@ -37,12 +37,12 @@ def observe(ec2: EC2Client, plan: Plan, clock: Clock, memory: Memory) -> Reading
         vpcs = tuple(vpc for vpc in every if _concerns(vpc, plan))
         if new := sorted(vpc.id for vpc in vpcs if vpc.id not in plan.surveyed):
             subnets = in_order(map(subnet_record, describe.subnets_in(ec2, new)))
-            holding.update(new)
+            pauses.update(new)
     return Reading(
         begun=begun,
         gateways=gateways,
         connections=connections,
-        tables=memory.tables.read(describe.route_tables(ec2, sorted(holding))),
+        tables=memory.tables.read(describe.route_tables(ec2, sorted(pauses))),
         vpcs=vpcs,
         subnets=subnets,
     )

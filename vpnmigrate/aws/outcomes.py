@@ -36,19 +36,19 @@ _TAGGING: Final = frozenset(
 
 def outcome_of(failure: CallFailure) -> TrialOutcome:
     """Say what *failure* means for its change."""
-    told = f"{failure.operation}: {failure.message}"
+    journal_facts = f"{failure.operation}: {failure.message}"
     match failure.kind:
         case FailureKind.CREDENTIALS:
-            why = f"the AWS credentials have expired or are missing; {RENEW} ({told})"
+            why = f"the AWS credentials have expired or are missing; {RENEW} ({journal_facts})"
             return Later(why, CREDENTIALS_LIMIT, failure.request_id)
         case FailureKind.UNREACHED:
-            return Later(f"AWS cannot be reached: {told}", OFFLINE_LIMIT)
+            return Later(f"AWS cannot be reached: {journal_facts}", OFFLINE_LIMIT)
         case FailureKind.UNKNOWN:
-            return InDoubt(f"{failure.code} {told}".strip())
+            return InDoubt(f"{failure.code} {journal_facts}".strip())
         case FailureKind.MALFORMED:
             return Refused(
                 "ParamValidation",
-                told,
+                journal_facts,
                 advice="botocore refuses a value of the plan: correct it and plan again",
             )
         case FailureKind.ANSWERED:
@@ -57,18 +57,20 @@ def outcome_of(failure: CallFailure) -> TrialOutcome:
 
 def outcome_of_read(error: AwsError) -> TrialOutcome:
     """Say what it means for a change that a read it needs has failed: nothing was sent."""
-    told = error.message
+    journal_facts = error.message
     match error:
         case CredentialsExpiredError() | NoCredentialsError():
-            return Later(f"{told}; {error.advice}", CREDENTIALS_LIMIT)
+            return Later(f"{journal_facts}; {error.advice}", CREDENTIALS_LIMIT)
         case UnreachableError():
-            return Later(told, OFFLINE_LIMIT)
+            return Later(journal_facts, OFFLINE_LIMIT)
         case AwsUnreadableError():
-            return Later(told, THROTTLE_LIMIT)
+            return Later(journal_facts, THROTTLE_LIMIT)
         case NotFoundError():
-            return Later(told, UNKNOWN_YET_LIMIT)
+            return Later(journal_facts, UNKNOWN_YET_LIMIT)
         case _:
-            return Refused(type(error).__name__.removesuffix("Error"), told, error.next_step)
+            return Refused(
+                type(error).__name__.removesuffix("Error"), journal_facts, error.next_step
+            )
 
 
 def _answered(failure: CallFailure) -> TrialOutcome:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from vpnmigrate.aws.allowance import asks
@@ -39,60 +41,57 @@ _LOOK: Final = (
 _NO_SUCH_QUOTA: Final = "NoSuchResourceException"
 
 
-class translate_errors:  # noqa: N801  reads as a phrase after "with"
+@contextmanager
+def translate_errors(action: str) -> Iterator[None]:
     """Translate what a read of *action*, as IAM names it (``ec2:DescribeVpcs``), may raise.
 
     Raises:
-        AwsError: The read failed; its subclass says whether a later one may do better.
+        AwsError: The read failed; its subclass says whether a later one may succeed.
     """
-
-    def __init__(self, action: str) -> None:
-        self._action = action
-
-    def __enter__(self) -> None:
-        asks(self._action)
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, UnreadableAnswerError):
-            raise AwsUnreadableError(f"{self._action} failed: {error}", advice=_LOOK) from None
-        if isinstance(error, FAILURES):
-            operation = self._action.partition(":")[2]
-            raise error_of(failure_of(error, operation), self._action) from None
-        if isinstance(error, STUMBLES):
-            raise AwsUnreadableError(
-                f"{self._action} failed: what came back is no answer of AWS's "
-                f"({type(error).__name__})",
-                advice="something between this machine and AWS answers in its place: see to that",
-            ) from None
+    asks(action)
+    try:
+        yield
+    except UnreadableAnswerError as error:
+        raise AwsUnreadableError(f"{action} failed: {error}", advice=_LOOK) from None
+    except FAILURES as error:
+        operation = action.partition(":")[2]
+        raise error_of(failure_of(error, operation), action) from None
+    except STUMBLES as error:
+        raise AwsUnreadableError(
+            f"{action} failed: unexpected response ({type(error).__name__})",
+            advice="a proxy or captive portal may answer instead of AWS; check the network path",
+        ) from None
 
 
 def error_of(failure: CallFailure, action: str) -> AwsError:
     """Give the error that tells of a failed read."""
-    told = f"{action} failed: {failure.message}"
+    journal_facts = f"{action} failed: {failure.message}"
     match failure.kind:
         case FailureKind.CREDENTIALS if failure.code:
             return CredentialsExpiredError(
-                f"the AWS credentials have expired or are refused ({failure.code}); {told}",
+                f"the AWS credentials have expired or are refused ({failure.code}); {journal_facts}",
                 advice=RENEW,
             )
         case FailureKind.CREDENTIALS:
-            return NoCredentialsError(told, advice=RENEW)
+            return NoCredentialsError(journal_facts, advice=RENEW)
         case FailureKind.UNREACHED:
             return UnreachableError(
-                told, advice="check this machine's way to AWS, --endpoint-url and --region"
+                journal_facts, advice="check this machine's way to AWS, --endpoint-url and --region"
             )
         case FailureKind.UNKNOWN:
-            return AwsUnreadableError(told, advice="AWS may recover by itself: try again")
+            return AwsUnreadableError(journal_facts, advice="AWS may recover by itself: try again")
         case FailureKind.MALFORMED:
-            return AwsError(told, advice="this is a bug in vpnmigrate: please report it")
+            return AwsError(journal_facts, advice="this is a bug in vpnmigrate: please report it")
         case FailureKind.ANSWERED:
             return _answered(failure, action)
 
 
 def _answered(failure: CallFailure, action: str) -> AwsError:
-    told = f"{action} was refused: {failure.code}: {failure.message}"
+    journal_facts = f"{action} was refused: {failure.code}: {failure.message}"
     if is_throttle(failure.code):
-        return AwsUnreadableError(told, advice="the account's request limit is shared: try again")
+        return AwsUnreadableError(
+            journal_facts, advice="the account's request limit is shared: try again"
+        )
     if is_denial(failure.code):
         return NotAuthorizedError(
             f"these credentials may not call {action}: {failure.message}",
@@ -107,5 +106,5 @@ def _answered(failure: CallFailure, action: str) -> AwsError:
             ),
         )
     if failure.code.endswith((".NotFound", ".Malformed")) or failure.code == _NO_SUCH_QUOTA:
-        return NotFoundError(told, advice="check the id, --profile and --region")
-    return AwsError(told, advice=f"look {failure.code} up in EC2's list of error codes")
+        return NotFoundError(journal_facts, advice="check the id, --profile and --region")
+    return AwsError(journal_facts, advice=f"look {failure.code} up in EC2's list of error codes")

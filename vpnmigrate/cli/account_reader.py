@@ -26,15 +26,15 @@ class AccountReader(LimitedReader):
         )
 
 
-def account_reader(desk: CommandContext, aws: AwsOptions) -> AccountReader:
+def account_reader(context: CommandContext, aws: AwsOptions) -> AccountReader:
     """Open the account to read it.
 
     Raises:
         NoCredentialsError: There are no credentials, or no Region.
         AwsUnreadableError: Whoever lends the credentials does not answer.
     """
-    clients = desk.parts.clients(aws)
-    calls = desk.parts.calls(clients)
+    clients = context.parts.clients(aws)
+    calls = context.parts.calls(clients)
     # Asked before the first call, whose failure would be told as that of the call.
     calls.read("whoever lends the credentials", IDENTITY_LIMIT, lambda: clients.region, unattended)
-    return AccountReader(Reader(clients, desk.parts.clock), calls)
+    return AccountReader(Reader(clients, context.parts.clock), calls)

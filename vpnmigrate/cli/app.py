@@ -22,9 +22,9 @@ def _give(text: str) -> None:
     TextResults().print(text, {})
 
 
-def _help(context: typer.Context, _option: Any, asked: bool) -> None:
-    if asked and not context.resilient_parsing:
-        _give(context.get_help())
+def _help(ctx: typer.Context, _option: Any, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        _give(ctx.get_help())
         raise typer.Exit
 
 
@@ -51,7 +51,7 @@ def _ours(option: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CommandEntry:
     """A command that is imported when it is called for."""
 
     place: str
@@ -73,7 +73,7 @@ class Loading(UserDict[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         found = super().__getitem__(name)
-        if isinstance(found, Entry):
+        if isinstance(found, CommandEntry):
             found = self.data[name] = found.load(name)
         return found
 
@@ -81,7 +81,7 @@ class Loading(UserDict[str, Any]):
 class LazyGroup(ResultHelpGroup):
     """A group that imports a command when it is called for; help lists them all without that."""
 
-    entries: ClassVar[Mapping[str, Entry]] = {}
+    entries: ClassVar[Mapping[str, CommandEntry]] = {}
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -113,60 +113,70 @@ class DefaultShowGroup(LazyGroup):
 class Report(DefaultShowGroup):
     """The commands of ``report``."""
 
-    entries: ClassVar[Mapping[str, Entry]] = {
-        "show": Entry("report:show", "Tell what a run did, for whoever was not there."),
-        "verify": Entry(
+    entries: ClassVar[Mapping[str, CommandEntry]] = {
+        "show": CommandEntry("report:show", "Tell what a run did, for whoever was not there."),
+        "verify": CommandEntry(
             "report:verify", "Say whether a bundle is as it was packed, and what it cannot prove."
         ),
     }
 
 
-class Playbook(LazyGroup):
+class PlaybookCommands(LazyGroup):
     """The commands of ``playbook``."""
 
-    entries: ClassVar[Mapping[str, Entry]] = {
-        "list": Entry("playbook:list_", "List the playbooks that come with the program."),
-        "show": Entry("playbook:show", "Check a playbook and print it with its comments."),
-        "schema": Entry("playbook:schema", "Print the JSON Schema of playbooks, for an editor."),
+    entries: ClassVar[Mapping[str, CommandEntry]] = {
+        "list": CommandEntry("playbook:list_", "List the playbooks that come with the program."),
+        "show": CommandEntry("playbook:show", "Check a playbook and print it with its comments."),
+        "schema": CommandEntry(
+            "playbook:schema", "Print the JSON Schema of playbooks, for an editor."
+        ),
     }
 
 
-class Sandbox(LazyGroup):
+class SandboxCommands(LazyGroup):
     """The commands of ``sandbox``."""
 
-    entries: ClassVar[Mapping[str, Entry]] = {
-        "serve": Entry("sandbox:serve", "Serve the EC2 API on loopback until interrupted."),
-        "scenarios": Entry("sandbox:scenarios", "List the scenarios that come with the program."),
-        "device": Entry(
+    entries: ClassVar[Mapping[str, CommandEntry]] = {
+        "serve": CommandEntry("sandbox:serve", "Serve the EC2 API on loopback until interrupted."),
+        "scenarios": CommandEntry(
+            "sandbox:scenarios", "List the scenarios that come with the program."
+        ),
+        "device": CommandEntry(
             "sandbox:device", "Enable or disable tunnels on a served sandbox's device."
         ),
-        "advance": Entry("sandbox:advance", "Put a served sandbox's clock forward."),
+        "advance": CommandEntry("sandbox:advance", "Put a served sandbox's clock forward."),
     }
 
 
 class Program(LazyGroup):
     """The commands of the program."""
 
-    entries: ClassVar[Mapping[str, Entry]] = {
-        "plan": Entry("plan:plan", "Survey an account and write a plan."),
-        "rehearse": Entry(
+    entries: ClassVar[Mapping[str, CommandEntry]] = {
+        "plan": CommandEntry("plan:plan", "Survey an account and write a plan."),
+        "rehearse": CommandEntry(
             "rehearse:rehearse", "Try a plan on a sandbox of its own survey, both ways."
         ),
-        "runbook": Entry("runbook:runbook", "Write the change document of a plan."),
-        "approve": Entry("approve:approve", "Approve a plan as it is, for whoever carries it out."),
-        "apply": Entry("apply:apply", "Carry a plan out, or go on with a run."),
-        "done": Entry("done:done", "Say that the task of a step is done."),
-        "pause": Entry("orders:pause", "Let a run rest at its next safe point."),
-        "continue": Entry("orders:continue_", "Let a paused run go on."),
-        "abort": Entry("orders:abort", "Give a migration up while its process is at work."),
-        "confirm": Entry("orders:confirm", "Confirm a migration that would go back by itself."),
-        "rollback": Entry("rollback:rollback", "Bring back what was there before."),
-        "finalize": Entry(
+        "runbook": CommandEntry("runbook:runbook", "Write the change document of a plan."),
+        "approve": CommandEntry(
+            "approve:approve", "Approve a plan as it is, for whoever carries it out."
+        ),
+        "apply": CommandEntry("apply:apply", "Carry a plan out, or go on with a run."),
+        "done": CommandEntry("done:done", "Say that the task of a step is done."),
+        "pause": CommandEntry("orders:pause", "Let a run rest at its next safe point."),
+        "continue": CommandEntry("orders:continue_", "Let a paused run go on."),
+        "abort": CommandEntry("orders:abort", "Give a migration up while its process is at work."),
+        "confirm": CommandEntry(
+            "orders:confirm", "Confirm a migration that would go back by itself."
+        ),
+        "rollback": CommandEntry("rollback:rollback", "Bring back what was there before."),
+        "finalize": CommandEntry(
             "finalize:finalize", "Delete the old connections of a verified migration."
         ),
-        "status": Entry("status:status", "Tell where runs stand."),
-        "watchdog": Entry("watchdog:watchdog", "Roll a run back if nobody confirms it in time."),
-        "demo": Entry("demo:demo", "Watch a whole migration; no AWS account needed."),
+        "status": CommandEntry("status:status", "Tell where runs stand."),
+        "watchdog": CommandEntry(
+            "watchdog:watchdog", "Roll a run back if nobody confirms it in time."
+        ),
+        "demo": CommandEntry("demo:demo", "Watch a whole migration; no AWS account needed."),
     }
 
 
@@ -193,7 +203,7 @@ def _version(asked: bool) -> None:
 
 @app.callback(invoke_without_command=True)
 def root(
-    context: typer.Context,
+    ctx: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
@@ -201,13 +211,13 @@ def root(
 ) -> None:
     """Move a VPC from AWS Classic VPN to AWS VPN in eleven steps, with a way back."""
     del version  # its callback has printed it
-    if context.invoked_subcommand is None:
-        _give(context.get_help())
+    if ctx.invoked_subcommand is None:
+        _give(ctx.get_help())
 
 
 for _name, _kind, _about in (
     ("report", Report, "Tell what a run did, and verify what was told."),
-    ("playbook", Playbook, "Show ready sets of decisions."),
-    ("sandbox", Sandbox, "Run EC2's VPN behaviour on this machine."),
+    ("playbook", PlaybookCommands, "Show ready sets of decisions."),
+    ("sandbox", SandboxCommands, "Run EC2's VPN behaviour on this machine."),
 ):
     app.add_typer(typer.Typer(rich_markup_mode=None, help=_about, cls=_kind), name=_name)

@@ -22,12 +22,12 @@ from vpnmigrate.report.text import wrapped
 
 def is_left_to_the_policy(plan: Plan, stopped: RunFailedError) -> bool:
     """Tell whether the plan rolls back by itself what has *stopped*, and has not yet."""
-    policy = plan.decisions.back_out is BackOut.ROLL_BACK
-    return policy and _is_to_go_back(stopped.stands.state) and may_pass(stopped.error)
+    policy = plan.decisions.back_out is BackOut.ROLLBACK
+    return policy and _is_to_go_back(stopped.view.state) and may_pass(stopped.error)
 
 
 def roll_back_until_done(
-    desk: CommandContext, subject: SelectedRun, terms: RunOptions, stopped: RunFailedError
+    context: CommandContext, subject: SelectedRun, terms: RunOptions, stopped: RunFailedError
 ) -> RunStatusView:
     """Try again to roll back, with a pause before each try.
 
@@ -36,21 +36,23 @@ def roll_back_until_done(
     Raises:
         RunFailedError: It is rolled back; or it failed for good, or for too long.
     """
-    clock, first = desk.parts.clock, stopped
+    clock, first = context.parts.clock, stopped
     began, tries = clock.now(), 0
     alone = replace(terms, take_over=None, confirm_within=None, brought=ApprovalsAndForces())
     while not is_exhausted(began, clock.now()):
         tries += 1
-        pause = pause_after(tries, outage=stopped.stands.state.outage_open)
-        told = f"Failed, and rolls back in {span(pause)}, as the plan's back-out policy is; "
-        desk.console.print_line(wrapped(f"{told}Ctrl-C ends that: {stopped.message}"))
+        pause = pause_after(tries, outage=stopped.view.state.outage_open)
+        journal_facts = (
+            f"Failed, and rolls back in {span(pause)}, as the plan's back-out policy is; "
+        )
+        context.console.print_line(wrapped(f"{journal_facts}Ctrl-C ends that: {stopped.message}"))
         try:
             clock.sleep(pause)
-            stands = run_session(desk, subject, alone, _roll_back)
+            view = run_session(context, subject, alone, _roll_back)
         except KeyboardInterrupt:
             message = f"interrupted between two tries to roll back: {stopped.message}"
-            error = InterruptedRunError(message, advice=stopped.stands.next or "")
-            raise RunFailedError(error, stopped.stands) from None
+            error = InterruptedRunError(message, advice=stopped.view.next or "")
+            raise RunFailedError(error, stopped.view) from None
         except HeldByOthersError:
             raise stopped from None  # somebody has taken it in hand
         except RunFailedError as again:
@@ -58,22 +60,22 @@ def roll_back_until_done(
                 raise
             stopped = again
         else:
-            if stands.state.status is not RunStatus.ROLLED_BACK:
-                return stands  # somebody has done something else meanwhile
+            if view.state.status is not RunStatus.ROLLED_BACK:
+                return view  # somebody has done something else meanwhile
             message = f"{first.message}; the plan's back-out policy has rolled it back"
-            raise RunFailedError(RolledBackError(message), stands)
+            raise RunFailedError(RolledBackError(message), view)
     raise stopped
 
 
 def _is_to_go_back(state: RunState) -> bool:
-    back = state.direction is Direction.BACK
+    back = state.direction is Direction.ROLLBACK
     return not state.finished and (back or (state.direction is Direction.FORWARD and _down(state)))
 
 
 def _down(state: RunState) -> bool:
-    return state.outage_open and state.told.verified is None
+    return state.outage_open and state.journal_facts.verified is None
 
 
-def _roll_back(hand: ActiveRun) -> None:
-    if _is_to_go_back(hand.runner.read_inbox()):
-        hand.runner.rollback(keep_new=True)
+def _roll_back(active: ActiveRun) -> None:
+    if _is_to_go_back(active.runner.read_inbox()):
+        active.runner.rollback(keep_new=True)

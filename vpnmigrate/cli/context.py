@@ -45,14 +45,14 @@ class CommandContext:
 
 
 def command_context(
-    context: typer.Context, home: RunDirectoryOptions, printing: OutputOptions
+    ctx: typer.Context, home: RunDirectoryOptions, printing: OutputOptions
 ) -> CommandContext:
     """Set up a verb's place; the context carries other parts in a demo or a test."""
-    invocation, folder = remember(context, reachable=context.obj is None or context.obj.reachable)
+    invocation, folder = remember(ctx, reachable=ctx.obj is None or ctx.obj.reachable)
     settings = settings_of(os.environ, home.run_dir)
-    redaction = redaction_in(context.meta)
+    redaction = redaction_in(ctx.meta)
     return CommandContext(
-        parts=context.obj or real_dependencies(settings),
+        parts=ctx.obj or real_dependencies(settings),
         console=Console(redaction=redaction),
         results=results_output(printing, redaction),
         settings=settings,

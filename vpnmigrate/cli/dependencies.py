@@ -57,7 +57,7 @@ class Dependencies(Protocol):
         """Give who goes back with *run* by itself."""
         ...
 
-    def people(
+    def operator(
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
     ) -> Operator:
         """Give whoever carries out the device tasks of *run*."""
@@ -124,7 +124,7 @@ class RealDependencies:
         # A process takes the machine's time to start, whatever time this one lives in.
         return WatchdogProcess(run, aws.words(), SteadyClock(), self.program)
 
-    def people(
+    def operator(
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
     ) -> Operator:
         """Give the person at this terminal, if there is one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -56,7 +57,7 @@ from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.planning.planner import unexpected
 from vpnmigrate.report.document import ReportDocument, html, markdown
-from vpnmigrate.report.evidence import AfterComparison, Evidence, as_json, document
+from vpnmigrate.report.evidence import AfterComparison, RunEvidence, as_json, document
 from vpnmigrate.report.results import BundleResult
 from vpnmigrate.report.text import wrapped
 from vpnmigrate.report.verification import VerifiedBundle
@@ -161,10 +162,10 @@ def _reports(
         after = compared(plan, contents.entries, survey_from_text(files[AFTER], AFTER))
     if REHEARSAL in files:
         rehearsed = _rehearsed(files[REHEARSAL], plan)
-    evidence = Evidence(run, plan, contents.entries, after, rehearsed)
-    told = document(evidence)
+    evidence = RunEvidence(run, plan, contents.entries, after, rehearsed)
+    journal_facts = document(evidence)
     data = msgspec.json.format(msgspec.json.encode(as_json(evidence)), indent=2) + b"\n"
-    forms = (html(told).encode(), data, markdown(told).encode())
+    forms = (html(journal_facts).encode(), data, markdown(journal_facts).encode())
     return dict(zip(REPORTS, forms, strict=True))
 
 
@@ -247,32 +248,24 @@ def _require_own_reports(
             raise BundleDamagedError(name, "it does not say what plan and journal say")
 
 
-class _in_place:  # noqa: N801  reads as a phrase after "with"
-    """Tell whatever is wrong with a file as a fault of the bundle, in its place."""
-
-    def __init__(self, place: str) -> None:
-        self._place = place
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        match error:
-            case BundleDamagedError():
-                return
-            case VpnMigrateError():
-                raise BundleDamagedError(self._place, error.message) from error
-            case ArithmeticError() | ValueError() | LookupError() | RecursionError():
-                # Values that a run never has: a forger's, who is told no more than that.
-                raise BundleDamagedError(self._place, "it says what cannot be") from error
-            case _:
-                return
+@contextmanager
+def _in_place(place: str) -> Iterator[None]:
+    """Report any error about a file as damage of the bundle at *place*."""
+    try:
+        yield
+    except BundleDamagedError:
+        raise
+    except VpnMigrateError as error:
+        raise BundleDamagedError(place, error.message) from error
+    except (ArithmeticError, ValueError, LookupError, RecursionError) as error:
+        # Values that a run never has: a forger learns no more than the place.
+        raise BundleDamagedError(place, "it has an impossible value") from error
 
 
 FORMS = {".md": markdown, ".html": html}
 
 
-def evidence_of(desk: CommandContext, run: Run) -> Evidence:
+def evidence_of(context: CommandContext, run: Run) -> RunEvidence:
     """Read what a report of *run* is made of; asks AWS nothing.
 
     Raises:
@@ -282,19 +275,19 @@ def evidence_of(desk: CommandContext, run: Run) -> Evidence:
     plan, entries = read_plan(run.plan), read_journal(run).entries
     after = load_survey(run.after) if run.after.exists() else None
     comparison = None if after is None else compared(plan, entries, after)
-    return Evidence(run.id, plan, entries, comparison, rehearsed_for(desk, plan))
+    return RunEvidence(run.id, plan, entries, comparison, rehearsed_for(context, plan))
 
 
-def rehearsed_for(desk: CommandContext, plan: Plan) -> RehearsalResult | None:
+def rehearsed_for(context: CommandContext, plan: Plan) -> RehearsalResult | None:
     """Give what is kept of a rehearsal; what cannot be believed is said, and counts as none."""
     try:
-        return Rehearsals(desk.settings.home).of(plan)
+        return Rehearsals(context.settings.home).of(plan)
     except MalformedFileError as error:
-        desk.console.print_line(wrapped(f"No rehearsal counts: {error.message}"))
+        context.console.print_line(wrapped(f"No rehearsal counts: {error.message}"))
         return None
 
 
-def survey_after(desk: CommandContext, aws: AwsOptions, run: Run) -> None:
+def survey_after(context: CommandContext, aws: AwsOptions, run: Run) -> None:
     """Survey the gateway that carries traffic now, and keep that with the run.
 
     Raises:
@@ -308,7 +301,7 @@ def survey_after(desk: CommandContext, aws: AwsOptions, run: Run) -> None:
             f"run {run.id} is {replay(entries).status}: there is no end to compare with yet",
             advice=("report without --survey, or see to the run:", cli("status", run.id)),
         )
-    save_survey(account_reader(desk, aws).survey(gateway), run.after)
+    save_survey(account_reader(context, aws).survey(gateway), run.after)
 
 
 def compared(plan: Plan, entries: tuple[Entry, ...], after: Survey) -> AfterComparison | None:
@@ -341,7 +334,7 @@ def _carrying(plan: Plan, entries: tuple[Entry, ...]) -> VpnGatewayId | None:
     match replay(entries).status:
         case RunStatus.ROLLED_BACK | RunStatus.PLANNED:
             return plan.old_gateway
-        case RunStatus.CUT_OVER | RunStatus.RETIRING | RunStatus.RETIRED:
+        case RunStatus.CUT_OVER | RunStatus.FINALIZING | RunStatus.FINALIZED:
             made = made_by(entries).get(GATEWAY_ROLE)
             return VpnGatewayId(made) if made else None
         case _:

@@ -28,15 +28,15 @@ _LEFT_OUT = frozenset({"run_dir", "profile", "region", "endpoint_url", "take_ove
 """Parameters that ``Invocation`` holds, and the one that the repeated command has anew."""
 
 
-def remember(context: typer.Context, *, reachable: bool) -> tuple[Invocation, str]:
+def remember(ctx: typer.Context, *, reachable: bool) -> tuple[Invocation, str]:
     """Return what printed commands have to repeat, and the folder of relative file names.
 
     It is kept with *context*, for whatever is printed after an error.  What works in this process
     alone, such as a demo, can be reached from no other terminal: its commands repeat nothing.
     """
     folder = str(Path.cwd()) if reachable else ""
-    invocation = invocation_of(context.params, os.environ, folder) if folder else Invocation()
-    context.meta[_AGAIN] = RepeatableCommand(invocation, _line(context, folder))
+    invocation = invocation_of(ctx.params, os.environ, folder) if folder else Invocation()
+    ctx.meta[_AGAIN] = RepeatableCommand(invocation, _line(ctx, folder))
     return invocation, folder
 
 
@@ -108,23 +108,23 @@ def _without_password(url: str) -> str:
     return parts._replace(netloc=host).geturl() if at else url
 
 
-def _line(context: typer.Context, folder: str) -> Command:
+def _line(ctx: typer.Context, folder: str) -> Command:
     """Return the command line of *context* anew, each file by a name that is good anywhere."""
-    words = context.command_path.split()
-    for parameter in context.command.params:
-        name, value = parameter.name or "", context.params.get(parameter.name or "")
-        source = context.get_parameter_source(name)
+    words = ctx.command_path.split()
+    for parameter in ctx.command.params:
+        name, value = parameter.name or "", ctx.params.get(parameter.name or "")
+        source = ctx.get_parameter_source(name)
         if name in _LEFT_OUT or source is None or source.name != "COMMANDLINE":
             continue
         values = value if isinstance(value, list | tuple) else (value,)
-        told = (_word(each, folder) for each in values)
+        journal_facts = (_word(each, folder) for each in values)
         if parameter.param_type_name == "argument":
-            words += told
+            words += journal_facts
         elif isinstance(value, bool):
             words.append((parameter.opts if value else parameter.secondary_opts)[0])
         else:
             long = max(parameter.opts, key=len)
-            words += (word for each in told for word in option(long, each))
+            words += (word for each in journal_facts for word in option(long, each))
     return Command(tuple(words))
 
 

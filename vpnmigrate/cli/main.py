@@ -80,7 +80,7 @@ def _tell(
             )
     Console(redaction=redaction).print_line(errors.failure_text(error, again))
     if isinstance(error, errors.RunFailedError):
-        return exit_code(error.error, error.stands.state)
+        return exit_code(error.error, error.view.state)
     return exit_code(error)
 
 

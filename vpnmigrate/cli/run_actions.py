@@ -27,44 +27,44 @@ from vpnmigrate.report.status import RunStatusView, deletion_begun
 from vpnmigrate.report.text import wrapped
 
 
-def apply(desk: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
+def apply(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
     """Carry a plan out to the end of step 10."""
-    subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me))
+    subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me))
     require_yes(
-        desk,
+        context,
         terms.asking,
         f"Steps 7 to 10 interrupt on-premises traffic of {subject.plan.vpc}. Go on?",
     )
 
-    def journey(hand: ActiveRun) -> None:
-        _require_not_retired(subject, hand.before)
-        if hand.before.status is not RunStatus.CUT_OVER:
-            _require_planned_programs(subject, hand.before)
-            hand.runner.apply()
-        elif terms.confirm_within and hand.before.armed is None:
+    def action(active: ActiveRun) -> None:
+        _require_not_finalized(subject, active.before)
+        if active.before.status is not RunStatus.CUT_OVER:
+            _require_planned_programs(subject, active.before)
+            active.runner.apply()
+        elif terms.confirm_within and active.before.armed is None:
             raise RefusedError(
                 f"run {subject.run.id} is migrated: --confirm-within is armed before the cutover",
                 advice=cli("status", subject.run.id),
             )
-        if hand.runner.read_inbox().armed is not None:
-            hand.runner.restore_watchdog()
-        _require_confirmed(desk, subject, terms, hand.runner.read_inbox())
+        if active.runner.read_inbox().armed is not None:
+            active.runner.restore_watchdog()
+        _require_confirmed(context, subject, terms, active.runner.read_inbox())
 
     try:
-        return run_session(desk, subject, terms, journey)
+        return run_session(context, subject, terms, action)
     except RunFailedError as stopped:
         if not is_left_to_the_policy(subject.plan, stopped):
             raise
-        return roll_back_until_done(desk, subject, terms, stopped)
+        return roll_back_until_done(context, subject, terms, stopped)
 
 
-def stage(desk: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
+def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
     """Carry out everything that interrupts nothing, and hold."""
-    subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me))
+    subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me))
 
-    def journey(hand: ActiveRun) -> None:
-        before = hand.before
-        _require_not_retired(subject, before)
+    def action(active: ActiveRun) -> None:
+        before = active.before
+        _require_not_finalized(subject, before)
         if before.cutover_begun and before.status is not RunStatus.ROLLED_BACK:
             raise RefusedError(
                 f"run {subject.run.id} has begun its cutover: it cannot be held before that",
@@ -76,33 +76,33 @@ def stage(desk: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatu
                 advice=cli("apply", subject.run.id),
             )
         _require_planned_programs(subject, before)
-        hand.runner.apply(until=LAST_OF_PREPARE)
+        active.runner.apply(until=LAST_OF_PREPARE)
 
-    return run_session(desk, subject, terms, journey)
+    return run_session(context, subject, terms, action)
 
 
 def rollback(
-    desk: CommandContext, plan_or_run: str, terms: RunOptions, *, keep_new: bool
+    context: CommandContext, plan_or_run: str, terms: RunOptions, *, keep_new: bool
 ) -> RunStatusView:
     """Bring back what was there before."""
-    subject = by_plan_or_id(desk, plan_or_run, new_holder(desk.parts.me), require_unedited)
+    subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me), require_unedited)
     require_yes(
-        desk,
+        context,
         terms.asking,
         f"Bring back {subject.plan.old_gateway} on {subject.plan.vpc}? "
         "If the cutover has begun, traffic is interrupted again.",
     )
 
-    def journey(hand: ActiveRun) -> None:
-        if deletion_begun(hand.before):
+    def action(active: ActiveRun) -> None:
+        if deletion_begun(active.before):
             raise _nothing_leads_back(subject)
-        hand.runner.rollback(keep_new=keep_new)
+        active.runner.rollback(keep_new=keep_new)
 
-    return run_session(desk, subject, terms, journey)
+    return run_session(context, subject, terms, action)
 
 
 def finalize(
-    desk: CommandContext,
+    context: CommandContext,
     run: str,
     terms: RunOptions,
     named: Sequence[str],
@@ -110,26 +110,26 @@ def finalize(
     delete_old_gateway: bool,
 ) -> RunStatusView:
     """Delete what was there before, once every connection has been named."""
-    subject = by_id(desk, run)
+    subject = by_id(context, run)
     _require_every_name(subject, named)
 
-    def journey(hand: ActiveRun) -> None:
-        before = hand.before
-        if before.status is not RunStatus.CUT_OVER and before.direction is not Direction.RETIRE:
+    def action(active: ActiveRun) -> None:
+        before = active.before
+        if before.status is not RunStatus.CUT_OVER and before.direction is not Direction.FINALIZE:
             raise RefusedError(
                 f"run {subject.run.id} is {before.status}: only a migration whose traffic was "
                 "verified can be finalized",
                 advice=cli("status", subject.run.id),
             )
-        _require_confirmed(desk, subject, terms, hand.runner.read_inbox())
-        hand.write(FinalizeRequested(delete_old_gateway))
-        hand.runner.finalize(delete_old_gateway=delete_old_gateway)
+        _require_confirmed(context, subject, terms, active.runner.read_inbox())
+        active.write(FinalizeRequested(delete_old_gateway))
+        active.runner.finalize(delete_old_gateway=delete_old_gateway)
 
-    return run_session(desk, subject, terms, journey)
+    return run_session(context, subject, terms, action)
 
 
 def _require_confirmed(
-    desk: CommandContext, subject: SelectedRun, terms: RunOptions, now: RunState
+    context: CommandContext, subject: SelectedRun, terms: RunOptions, now: RunState
 ) -> None:
     """Hold a run that waits for somebody to confirm.
 
@@ -139,9 +139,9 @@ def _require_confirmed(
     until = now.unconfirmed_until
     if until is None:
         return
-    clock = run_clock(desk.parts.clock, read_journal(subject.run).entries)
+    clock = run_clock(context.parts.clock, read_journal(subject.run).entries)
     at = moment(until + clock.ahead())
-    if not desk.parts.watchdog(subject.run, terms.aws).on_duty():
+    if not context.parts.watchdog(subject.run, terms.aws).on_duty():
         message = "migrated, and UNCONFIRMED: no watchdog is on duty, so it stays as it is"
     elif until <= clock.now():
         message = f"migrated, and NOT CONFIRMED by {at}: it is being rolled back"
@@ -163,10 +163,10 @@ def _require_planned_programs(subject: SelectedRun, before: RunState) -> None:
         require_unchanged(plan.decisions, plan.programs, plan.migration)
 
 
-def _require_not_retired(subject: SelectedRun, before: RunState) -> None:
+def _require_not_finalized(subject: SelectedRun, before: RunState) -> None:
     if deletion_begun(before):
         raise _nothing_leads_back(subject)
-    if before.direction is Direction.RETIRE:
+    if before.direction is Direction.FINALIZE:
         raise RefusedError(
             f"run {subject.run.id} is migrated, and finalize has begun; it has deleted nothing yet",
             advice=cli("status", subject.run.id),
@@ -202,7 +202,7 @@ def _require_every_name(subject: SelectedRun, named: Sequence[str]) -> None:
         )
 
 
-def require_yes(desk: CommandContext, asking: PromptOptions, question: str) -> None:
+def require_yes(context: CommandContext, asking: PromptOptions, question: str) -> None:
     """Ask the person at the terminal, if there is one who has not said yes beforehand.
 
     Off a terminal the command itself is the answer: it names what it works on.
@@ -210,8 +210,8 @@ def require_yes(desk: CommandContext, asking: PromptOptions, question: str) -> N
     Raises:
         HeldError: They did not say yes.
     """
-    if asking.yes or not desk.parts.attended(asking):
+    if asking.yes or not context.parts.attended(asking):
         return
-    desk.console.print_line(wrapped(f"{question} [y/N]"))
+    context.console.print_line(wrapped(f"{question} [y/N]"))
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise HeldError("not begun: nobody said yes", advice="say yes, or give --yes")

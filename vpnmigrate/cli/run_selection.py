@@ -37,18 +37,18 @@ class SelectedRun:
         return self.run.fingerprint != self.plan.fingerprint
 
 
-def by_id(desk: CommandContext, run_id: str) -> SelectedRun:
+def by_id(context: CommandContext, run_id: str) -> SelectedRun:
     """Find a run that was begun.
 
     Raises:
         UsageError: There is none of that id.
     """
-    run = desk.runs.find(run_id)
+    run = context.runs.find(run_id)
     return SelectedRun(run, load_plan_in_force(run.plan), b"", new=False)
 
 
 def by_plan_or_id(
-    desk: CommandContext,
+    context: CommandContext,
     plan_or_run: str,
     holder: str,
     require: Callable[[Plan, Path], None] = require_derived,
@@ -64,10 +64,10 @@ def by_plan_or_id(
     """
     path = Path(plan_or_run)
     if not _names_a_file(path):
-        return by_id(desk, plan_or_run)
+        return by_id(context, plan_or_run)
     text = read_bytes(path, LARGEST_PLAN)
     plan = plan_from_text(text, str(path))
-    known = next((run for run in desk.runs.list() if run.id == plan.migration), None)
+    known = next((run for run in context.runs.list() if run.id == plan.migration), None)
     if known is not None and known.fingerprint == plan.fingerprint:
         known.require_private()
         return SelectedRun(known, load_plan_in_force(known.plan), text, new=False)
@@ -75,7 +75,7 @@ def by_plan_or_id(
     if known is not None:
         known.require_private()
         return SelectedRun(known, plan, text, new=False)
-    return SelectedRun(desk.runs.create(plan, text, holder), plan, text, new=True)
+    return SelectedRun(context.runs.create(plan, text, holder), plan, text, new=True)
 
 
 def _names_a_file(path: Path) -> bool:

@@ -113,11 +113,11 @@ class ActiveRun:
     write: Callable[[Record], object]
 
 
-Journey = Callable[[ActiveRun], object]
+RunAction = Callable[[ActiveRun], object]
 
 
 def run_session(
-    desk: CommandContext, subject: SelectedRun, terms: RunOptions, journey: Journey
+    context: CommandContext, subject: SelectedRun, terms: RunOptions, action: RunAction
 ) -> RunStatusView:
     """Take a run in hand, go on *journey* with it, and give where it stands then.
 
@@ -125,32 +125,32 @@ def run_session(
         LockedError: Somebody else has the run.
         RunFailedError: Anything that went wrong once it was in hand.
     """
-    with with_run_status(desk, subject.run, status_view_of):
-        lock = acquire_lock(subject.run, desk.parts.clock, desk.parts.me, terms.take_over)
+    with with_run_status(context, subject.run, status_view_of):
+        lock = acquire_lock(subject.run, context.parts.clock, context.parts.me, terms.take_over)
     try:
-        desk.redaction.learn(_vault(desk, subject.run).every_key())
-        with with_run_status(desk, subject.run, standing_unattended):
+        context.redaction.learn(_vault(context, subject.run).every_key())
+        with with_run_status(context, subject.run, standing_unattended):
             journal = FileJournal.open(
-                subject.run, desk.parts.clock, lock, redaction=desk.redaction
+                subject.run, context.parts.clock, lock, redaction=context.redaction
             )
 
-        def stands() -> RunStatusView:
-            return run_status(desk, subject.run, subject.plan, journal.entries, alive=False)
+        def view() -> RunStatusView:
+            return run_status(context, subject.run, subject.plan, journal.entries, alive=False)
 
         try:
             _put_in_force(subject, journal)
             with log_of(
-                subject.run, desk.settings.log, journal.clock, sys.stderr, desk.redaction
+                subject.run, context.settings.log, journal.clock, sys.stderr, context.redaction
             ) as log:
                 for note in filter(None, (lock.note, journal.notice)):
-                    desk.console.print_line(note)
+                    context.console.print_line(note)
                     log.notice(note)
-                _go(desk, subject, terms, RunRecords(journal, log), journey, stands)
+                _go(context, subject, terms, RunRecords(journal, log), action, view)
         except VpnMigrateError as error:
-            raise RunFailedError(error, stands()) from error
+            raise RunFailedError(error, view()) from error
         finally:
             journal.close()
-        return stands()
+        return view()
     finally:
         lock.release()
 
@@ -169,18 +169,18 @@ def _put_in_force(subject: SelectedRun, journal: FileJournal) -> None:
 
 
 def _go(
-    desk: CommandContext,
+    context: CommandContext,
     subject: SelectedRun,
     terms: RunOptions,
     kept: RunRecords,
-    journey: Journey,
-    stands: Callable[[], RunStatusView],
+    action: RunAction,
+    view: Callable[[], RunStatusView],
 ) -> None:
     plan, run, journal = subject.plan, subject.run, kept.journal
     before = replay(journal.entries)
     for approval in terms.brought.approvals:
         require_valid(approval, plan, journal.clock.wall())
-    who = desk.parts.me
+    who = context.parts.me
     journal.write(
         Opened(
             plan.migration,
@@ -190,15 +190,15 @@ def _go(
             who.process,
             vpnmigrate.__version__,
             plan.decisions.change,
-            desk.invocation.elsewhere,
+            context.invocation.elsewhere,
         )
     )
-    clients = desk.parts.clients(terms.aws)
-    calls = desk.parts.calls(clients)
+    clients = context.parts.clients(terms.aws)
+    calls = context.parts.calls(clients)
     paths = calls.read(
         "whoever lends the credentials",
         IDENTITY_LIMIT,
-        lambda: _paths(desk, clients, plan.region),
+        lambda: _paths(context, clients, plan.region),
         unattended,
     )
     journal.write(*(Approved(each) for each in _unknown(terms.brought.approvals, before)))
@@ -215,32 +215,32 @@ def _go(
             f"--adopt is for what a journal does not tell of; that of {run.id} tells of all",
             advice=cli("status", run.id),
         )
-    rehearsed = _rehearsed(desk, plan, desk.console)
+    rehearsed = _rehearsed(context, plan, context.console)
     with (
-        _progress(desk, run, before, journal.clock) as (progress, speaker),
-        closing(LiveFile(run, journal.clock, desk.redaction)) as live,
+        _progress(context, run, before, journal.clock) as (progress, output),
+        closing(LiveFile(run, journal.clock, context.redaction)) as live,
     ):
-        hooks = CommandHooks(run, plan, journal.entries, journal.clock, kept.log, desk.redaction)
-        watch = ObserverGroup(progress, kept.log, live, hooks, redaction=desk.redaction)
-        interruption = SignalHandler(speaker, lambda: watch.cutting, lambda: stands().next)
-        around = RunPorts(
-            ec2=Account(clients, journal.clock, _vault(desk, run), journal.require_ours),
+        hooks = CommandHooks(run, plan, journal.entries, journal.clock, kept.log, context.redaction)
+        watch = ObserverGroup(progress, kept.log, live, hooks, redaction=context.redaction)
+        stop_request = SignalHandler(output, lambda: watch.cutting, lambda: view().next)
+        ports = RunPorts(
+            ec2=Account(clients, journal.clock, _vault(context, run), journal.require_ours),
             journal=HookedJournal(journal, hooks),
-            people=desk.parts.people(
-                speaker, RunCommands(run.id, desk.invocation), run, terms.asking
+            operator=context.parts.operator(
+                output, RunCommands(run.id, context.invocation), run, terms.asking
             ),
             observer=watch,
             clock=journal.clock,
-            interruption=interruption,
+            stop_request=stop_request,
             paths=paths,
             calls=calls,
-            claimant=ClaimHolder(run.holder, taken_over_from),
+            claim_holder=ClaimHolder(run.holder, taken_over_from),
             commit=CommitConfirm(
-                terms.confirm_within, desk.parts.watchdog(run, terms.aws), who.host
+                terms.confirm_within, context.parts.watchdog(run, terms.aws), who.host
             ),
             blind=blind,
             adopt=terms.adopt,
-            papers=GateInputs(
+            gate_inputs=GateInputs(
                 who.user,
                 rehearsed,
                 lambda: _proven(plan),
@@ -248,21 +248,21 @@ def _go(
                 hooks,
                 str(run.plan),
             ),
-            probes=NoProbes() if terms.probes is None else desk.parts.probes(run, terms.probes),
+            probes=NoProbes() if terms.probes is None else context.parts.probes(run, terms.probes),
         )
         if terms.probes is None:
             journal.write(Noted(FORGONE))
         for approval in terms.brought.approvals:
-            speaker.print_line(wrapped(f"Approved by {approval.approver} ({approval.user})."))
-        if around.blind:
-            speaker.print_line(wrapped(BLIND))
-        with supervise_hooks(hooks, journal), handle_signals(interruption):
-            journey(ActiveRun(Runner(plan, around), before, journal.write))
+            output.print_line(wrapped(f"Approved by {approval.approver} ({approval.user})."))
+        if ports.blind:
+            output.print_line(wrapped(BLIND))
+        with supervise_hooks(hooks, journal), handle_signals(stop_request):
+            action(ActiveRun(Runner(plan, ports), before, journal.write))
 
 
-def _vault(desk: CommandContext, run: Run) -> Vault:
+def _vault(context: CommandContext, run: Run) -> Vault:
     """Return the vault of *run*, whose keys are cut out of all that this process writes."""
-    return Vault(run.vault, desk.redaction.learn)
+    return Vault(run.vault, context.redaction.learn)
 
 
 def _unknown(approvals: Iterable[Approval], before: RunState) -> list[Approval]:
@@ -270,12 +270,14 @@ def _unknown(approvals: Iterable[Approval], before: RunState) -> list[Approval]:
     return [each for each in approvals if each not in before.approvals]
 
 
-def _rehearsed(desk: CommandContext, plan: Plan, speaker: MessageOutput) -> RehearsalResult | None:
+def _rehearsed(
+    context: CommandContext, plan: Plan, output: MessageOutput
+) -> RehearsalResult | None:
     """Give what was kept of a rehearsal; what cannot be believed is said, and counts as none."""
     try:
-        return Rehearsals(desk.settings.home).of(plan)
+        return Rehearsals(context.settings.home).of(plan)
     except MalformedFileError as error:
-        speaker.print_line(wrapped(f"No rehearsal counts: {error.message}"))
+        output.print_line(wrapped(f"No rehearsal counts: {error.message}"))
         return None
 
 
@@ -284,7 +286,7 @@ def _proven(plan: Plan) -> RollbackTrial:
     return RollbackTrial(proof.holds, proof_brief(proof))
 
 
-def _paths(desk: CommandContext, clients: Clients, region: str) -> NetworkPaths:
+def _paths(context: CommandContext, clients: Clients, region: str) -> NetworkPaths:
     """Open the session, and give this host's ways to AWS in *region*.
 
     Raises:
@@ -295,23 +297,23 @@ def _paths(desk: CommandContext, clients: Clients, region: str) -> NetworkPaths:
             f"the plan is for Region {region}, but {clients.region} is set",
             advice=f"try again with --region {region}",
         )
-    return desk.parts.paths(clients)
+    return context.parts.paths(clients)
 
 
 @contextmanager
 def _progress(
-    desk: CommandContext, run: Run, before: RunState, clock: Clock
+    context: CommandContext, run: Run, before: RunState, clock: Clock
 ) -> Iterator[tuple[Observer, MessageOutput]]:
-    on = RunCommands(run.id, desk.invocation)
-    if not can_draw(desk.console):
+    on = RunCommands(run.id, context.invocation)
+    if not can_draw(context.console):
         down_since = before.outage_since if before.outage_open else None
         decide_by = None if before.deadline is None else before.deadline.at
-        plain = PlainProgress(desk.console, clock, down_since, decide_by, on=on)
-        yield plain, desk.console
+        plain = PlainProgress(context.console, clock, down_since, decide_by, on=on)
+        yield plain, context.console
         return
     from vpnmigrate.report.terminal import TerminalProgress
 
-    with TerminalProgress(desk.console, clock, on, before) as progress:
+    with TerminalProgress(context.console, clock, on, before) as progress:
         yield progress, progress
 
 

@@ -26,33 +26,33 @@ from vpnmigrate.report.status import Retry, RunStatusView
 UNSURE = "if AWS knows them as whoever carries the plan out, whose login name is the same"
 
 
-def status_view_of(desk: CommandContext, run: Run) -> RunStatusView:
+def status_view_of(context: CommandContext, run: Run) -> RunStatusView:
     """Read where *run* stands, without disturbing a process that works on it.
 
     Raises:
         JournalError: Its journal is damaged or cannot be read.
         UsageError: Its plan cannot be read.
     """
-    alive = owner_at_work(run, desk.parts.me) is not None
-    return run_status(desk, run, read_plan(run.plan), read_journal(run).entries, alive=alive)
+    alive = owner_at_work(run, context.parts.me) is not None
+    return run_status(context, run, read_plan(run.plan), read_journal(run).entries, alive=alive)
 
 
-def standing_unattended(desk: CommandContext, run: Run) -> RunStatusView:
+def standing_unattended(context: CommandContext, run: Run) -> RunStatusView:
     """Read where *run* stands whose lock this process holds and is about to release.
 
     Raises:
         JournalError: Its journal is damaged or cannot be read.
         UsageError: Its plan cannot be read.
     """
-    return run_status(desk, run, read_plan(run.plan), read_journal(run).entries, alive=False)
+    return run_status(context, run, read_plan(run.plan), read_journal(run).entries, alive=False)
 
 
 def run_status(
-    desk: CommandContext, run: Run, plan: Plan, entries: Sequence[Entry], *, alive: bool
+    context: CommandContext, run: Run, plan: Plan, entries: Sequence[Entry], *, alive: bool
 ) -> RunStatusView:
     """Put together what views need to know about *run*."""
-    state, clock = replay(entries), run_clock(desk.parts.clock, entries)
-    watched = state.armed is not None or state.direction is Direction.BACK
+    state, clock = replay(entries), run_clock(context.parts.clock, entries)
+    watched = state.armed is not None or state.direction is Direction.ROLLBACK
     post = post_of(run) if watched else None
     return RunStatusView(
         run=run.id,
@@ -69,7 +69,7 @@ def run_status(
         change=plan.decisions.change,
         void=_void(plan, state, clock.wall()),
         waiting=read_live(run).waiting if alive else None,
-        invocation=_invocation(desk, state),
+        invocation=_invocation(context, state),
     )
 
 
@@ -77,11 +77,11 @@ def _retry(trouble: Trouble) -> Retry:
     return Retry(trouble.why, trouble.again)
 
 
-def _invocation(desk: CommandContext, state: RunState) -> Invocation:
+def _invocation(context: CommandContext, state: RunState) -> Invocation:
     """Return what a command about the run needs: AWS is reached as its last process reached it."""
     if state.opened is None:
-        return desk.invocation
-    return replace(state.opened.invocation, run_dir=desk.invocation.run_dir)
+        return context.invocation
+    return replace(state.opened.invocation, run_dir=context.invocation.run_dir)
 
 
 def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
@@ -100,24 +100,24 @@ def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
     return {approval.digest: f"it {why}" for approval, why in judged.void}
 
 
-def status_views(desk: CommandContext) -> tuple[list[RunStatusView], dict[str, str]]:
+def status_views(context: CommandContext) -> tuple[list[RunStatusView], dict[str, str]]:
     """Read where every run stands; those that cannot be read come with the reason.
 
     One damaged journal must not hide the other runs.
     """
-    stands: list[RunStatusView] = []
+    view: list[RunStatusView] = []
     unreadable: dict[str, str] = {}
-    for run in desk.runs.list():
+    for run in context.runs.list():
         try:
-            stands.append(status_view_of(desk, run))
+            view.append(status_view_of(context, run))
         except VpnMigrateError as error:
             unreadable[run.id] = error.message
-    return stands, unreadable
+    return view, unreadable
 
 
 @contextmanager
 def with_run_status(
-    desk: CommandContext, run: Run, look: Callable[[CommandContext, Run], RunStatusView]
+    context: CommandContext, run: Run, observation: Callable[[CommandContext, Run], RunStatusView]
 ) -> Iterator[None]:
     """Let what keeps *run* from being taken in hand tell how it stands, if *look* can read that.
 
@@ -129,7 +129,7 @@ def with_run_status(
         raise
     except VpnMigrateError as error:
         try:
-            stands = look(desk, run)
+            view = observation(context, run)
         except VpnMigrateError:
             raise error from None
-        raise RunFailedError(error, stands) from error
+        raise RunFailedError(error, view) from error

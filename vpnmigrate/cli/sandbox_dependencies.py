@@ -73,7 +73,7 @@ class SandboxDependencies:
         del run, aws
         return _NoWatchdog()
 
-    def people(
+    def operator(
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
     ) -> Operator:
         """Give an engineer who does every task unasked."""

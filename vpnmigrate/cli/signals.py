@@ -66,12 +66,12 @@ class SignalHandler:
 
 
 @contextmanager
-def handle_signals(interruption: SignalHandler) -> Iterator[None]:
+def handle_signals(stop_request: SignalHandler) -> Iterator[None]:
     """Let *interruption* receive this process's signals for a while."""
 
     def receive(number: int, frame: FrameType | None) -> None:
         del frame
-        interruption.receive(number)
+        stop_request.receive(number)
 
     # What a parent has us ignore (nohup, a background job) stays ignored.
     heard = [n for n in (*_STOPS, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]

@@ -35,37 +35,37 @@ def can_draw(console: Console) -> bool:
     return console.stream.isatty() and os.environ.get("TERM", "") not in _NO_SCREEN
 
 
-def working_run(desk: CommandContext) -> Run:
+def working_run(context: CommandContext) -> Run:
     """Give the only run that a process works on.
 
     Raises:
         UsageError: There is none, or there are several.
     """
-    stands, _ = status_views(desk)
-    at_work = [stand.run for stand in stands if stand.alive]
+    view, _ = status_views(context)
+    at_work = [view.run for view in view if view.alive]
     if len(at_work) != 1:
         listed = ", ".join(at_work) or "none"
         raise UsageError(
             f"which run is to be watched? At work: {listed}",
             advice=cli("status", "--watch", "RUN"),
         )
-    return desk.runs.find(at_work[0])
+    return context.runs.find(at_work[0])
 
 
-def watch_run(desk: CommandContext, run: Run) -> tuple[RunStatusView, Exit]:
+def watch_run(context: CommandContext, run: Run) -> tuple[RunStatusView, Exit]:
     """Show *run* until nobody works on it any more; give where it stands then, and its exit code.
 
     Raises:
         InterruptedRunError: Whoever watched has gone; the run has not.
     """
     try:
-        with _window(desk, run) as window:
+        with _window(context, run) as window:
             while True:
-                stand, entries = status_view_of(desk, run), read_journal(run).entries
-                window.show(stand, entries)
-                if not stand.alive or stand.state.finished:
-                    return stand, exit_code_of_run(stand.state, entries)
-                desk.parts.clock.sleep(PACE)
+                view, entries = status_view_of(context, run), read_journal(run).entries
+                window.show(view, entries)
+                if not view.alive or view.state.finished:
+                    return view, exit_code_of_run(view.state, entries)
+                context.parts.clock.sleep(PACE)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             f"no longer watched; run {run.id} goes on", advice=cli("status", "--watch", run.id)
@@ -75,30 +75,30 @@ def watch_run(desk: CommandContext, run: Run) -> tuple[RunStatusView, Exit]:
 class WatchView(Protocol):
     """Where a run is shown."""
 
-    def show(self, stand: RunStatusView, entries: tuple[Entry, ...]) -> None:
+    def show(self, view: RunStatusView, entries: tuple[Entry, ...]) -> None:
         """Show how it stands now."""
         ...
 
 
 @contextmanager
-def _window(desk: CommandContext, run: Run) -> Iterator[WatchView]:
-    if not can_draw(desk.console):
-        yield _Lines(desk, run)
+def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
+    if not can_draw(context.console):
+        yield _Lines(context, run)
         return
     from vpnmigrate.report.terminal import Screen
 
-    with Screen(desk.console) as screen:
-        on = RunCommands(run.id, desk.invocation)
+    with Screen(context.console) as screen:
+        on = RunCommands(run.id, context.invocation)
         narrator = Narrator(on)
-        told: list[int] = []
+        journal_facts: list[int] = []
 
         class Drawn:
-            def show(self, stand: RunStatusView, entries: tuple[Entry, ...]) -> None:
-                fresh = _fresh(entries, told)
+            def show(self, view: RunStatusView, entries: tuple[Entry, ...]) -> None:
+                fresh = _fresh(entries, journal_facts)
                 above = [hanging(line) for entry in fresh for line in narrator.lines(entry)]
                 live = read_live(run)
                 shown = ScreenContent(
-                    on, stand.state, stand.now, live.waiting, live.sight, ahead=stand.ahead
+                    on, view.state, view.now, live.waiting, live.sight, ahead=view.ahead
                 )
                 screen.draw(shown, above)
 
@@ -108,22 +108,22 @@ def _window(desk: CommandContext, run: Run) -> Iterator[WatchView]:
 class _Lines:
     """A log or a pipe: what is new, line by line."""
 
-    def __init__(self, desk: CommandContext, run: Run) -> None:
-        clock = run_clock(desk.parts.clock, read_journal(run).entries)
-        on = RunCommands(run.id, desk.invocation)
-        self._progress = PlainProgress(desk.console, clock, on=on)
+    def __init__(self, context: CommandContext, run: Run) -> None:
+        clock = run_clock(context.parts.clock, read_journal(run).entries)
+        on = RunCommands(run.id, context.invocation)
+        self._progress = PlainProgress(context.console, clock, on=on)
         self._run = run
-        self._told: list[int] = []
+        self._journal_facts: list[int] = []
 
-    def show(self, stand: RunStatusView, entries: tuple[Entry, ...]) -> None:
-        for entry in _fresh(entries, self._told):
+    def show(self, view: RunStatusView, entries: tuple[Entry, ...]) -> None:
+        for entry in _fresh(entries, self._journal_facts):
             self._progress.on_entry(entry)
         if (waiting := read_live(self._run).waiting) is not None:
             self._progress.on_wait(waiting.step, waiting.why, waiting.waited, waiting.limit)
 
 
-def _fresh(entries: tuple[Entry, ...], told: list[int]) -> tuple[Entry, ...]:
+def _fresh(entries: tuple[Entry, ...], journal_facts: list[int]) -> tuple[Entry, ...]:
     """Give the entries that were not shown yet, and remember that they are now."""
-    fresh = entries[told[-1] :] if told else entries[-SHOWN_BEFORE:]
-    told[:] = [len(entries)]
+    fresh = entries[journal_facts[-1] :] if journal_facts else entries[-SHOWN_BEFORE:]
+    journal_facts[:] = [len(entries)]
     return fresh

@@ -26,7 +26,7 @@ Choices = Mapping[str, Sequence[tuple[str, str]]]
 
 @dataclass(frozen=True)
 class SheetSide:
-    """One connection as the sheet shows it; ``refusal_reason`` says why there is no configuration."""
+    """One connection as the sheet shows it; ``why_not`` says why it has no configuration."""
 
     connection: VpnConnectionId
     configuration: DeviceConfiguration | None = None

@@ -29,14 +29,14 @@ class AdoptionControl:
     def __init__(
         self,
         plan: Plan,
-        people: Operator,
-        logbook: RunRecorder,
+        operator: Operator,
+        recorder: RunRecorder,
         who: str,
         named: tuple[str, ...] | None,
     ) -> None:
         self._plan = plan
-        self._people = people
-        self._logbook = logbook
+        self._operator = operator
+        self._recorder = recorder
         self._who = who
         self._named = named
         self._answers: dict[str, bool] = {}
@@ -53,19 +53,19 @@ class AdoptionControl:
         if self._named is not None:
             named, self._named = self._named, None
             return self._take(named, reading)
-        if not blind or self._logbook.state.adoption_asked:
+        if not blind or self._recorder.state.adoption_asked:
             return None
-        open_ = candidates(reading, self._plan, self._logbook.evidence())
+        open_ = candidates(reading, self._plan, self._recorder.evidence())
         for id_, role in open_.items():
             if id_ not in self._answers:
-                answer = self._people.owns(id_, role)
+                answer = self._operator.owns(id_, role)
                 if answer is None:
                     return self._unanswered(open_, id_)
                 self._answers[id_] = answer
         return self._settle({id_: role for id_, role in open_.items() if self._answers[id_]}, open_)
 
     def _take(self, named: tuple[str, ...], reading: Reading) -> NotYet | None:
-        evidence = self._logbook.evidence()
+        evidence = self._recorder.evidence()
         known = {id_ for ids in evidence.made.values() for id_ in ids}
         adopted: dict[str, Role] = {}
         for id_ in named:
@@ -84,14 +84,14 @@ class AdoptionControl:
 
     def _settle(self, adopted: Mapping[str, Role], asked: Mapping[str, Role]) -> NotYet | None:
         refused = tuple(sorted(id_ for id_ in asked if id_ not in adopted))
-        self._logbook.write(
+        self._recorder.write(
             *(Adopted(role, id_, self._who) for id_, role in adopted.items()),
             AdoptionAsked(self._who, refused),
         )
         return NotYet("what this run made is known now") if adopted else None
 
     def _unanswered(self, open_: Mapping[str, Role], id_: str) -> NotYet:
-        if self._people.patient:
+        if self._operator.patient:
             return NotYet(f"a person has to say whether this run made {id_}")
         listed = ", ".join(f"{each} ({role})" for each, role in open_.items())
         raise HeldError(
@@ -102,4 +102,4 @@ class AdoptionControl:
 
     def _command(self, ids: Iterable[str]) -> Command:
         words = options("--adopt", ids) or options("--adopt", (NONE,))
-        return self._logbook.resuming(self._plan).with_words(*words)
+        return self._recorder.resuming(self._plan).with_words(*words)

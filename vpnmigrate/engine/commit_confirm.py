@@ -52,12 +52,12 @@ class CommitConfirmControl:
         ec2: Ec2,
         paths: NetworkPaths,
         clock: Clock,
-        logbook: RunRecorder,
+        recorder: RunRecorder,
         rehearsed: RehearsalResult | None,
         commit: CommitConfirm | None,
     ) -> None:
         self._plan = plan
-        self._logbook = logbook
+        self._recorder = recorder
         self._clock = clock
         self._paths = paths
         self._ec2 = ec2
@@ -72,10 +72,10 @@ class CommitConfirmControl:
         Raises:
             RefusedError: With every reason.
         """
-        commit, state = self._commit, self._logbook.state
+        commit, state = self._commit, self._recorder.state
         if commit is None or (within := self._within) is None:
             return
-        if self._logbook.cutover_is_open:
+        if self._recorder.cutover_is_open:
             if commit.within is None or (state.armed and state.armed.within == within):
                 return
             raise self._refusal("it is armed before step 7, and the cutover has begun")
@@ -97,9 +97,9 @@ class CommitConfirmControl:
         """
         if self._commit is None:
             return
-        if not self._logbook.cutover_is_open:
-            if self._within != self._logbook.state.confirm_within:
-                self._logbook.write(ConfirmRequested(self._within))
+        if not self._recorder.cutover_is_open:
+            if self._within != self._recorder.state.confirm_within:
+                self._recorder.write(ConfirmRequested(self._within))
             return
         self.restore()
 
@@ -108,7 +108,7 @@ class CommitConfirmControl:
 
         One that cannot be started is told and not waited for: traffic may be down.
         """
-        commit, armed = self._commit, self._logbook.state.armed
+        commit, armed = self._commit, self._recorder.state.armed
         if commit is None or armed is None or commit.watchdog.on_duty():
             return
         try:
@@ -122,7 +122,7 @@ class CommitConfirmControl:
         Raises:
             RefusedError: There is none to be had, so the cutover does not begin.
         """
-        commit, armed = self._commit, self._logbook.state.armed
+        commit, armed = self._commit, self._recorder.state.armed
         if commit is None or (within := self._within) is None:
             return
         self.require_possible()
@@ -133,13 +133,13 @@ class CommitConfirmControl:
     def _within(self) -> timedelta | None:
         """What is wanted: by this process's operator, or else by one before."""
         if self._commit is None or self._commit.within is None:
-            return self._logbook.state.confirm_within
+            return self._recorder.state.confirm_within
         return self._commit.within or None
 
     def check(self) -> None:
         """Say so, loudly and once, if the watchdog is gone that should be there."""
         commit, now = self._commit, self._clock.now()
-        if commit is None or self._logbook.state.armed is None or self._missed:
+        if commit is None or self._recorder.state.armed is None or self._missed:
             return
         if now - self._looked < GLANCE:
             return
@@ -150,11 +150,11 @@ class CommitConfirmControl:
     def _start(self, commit: CommitConfirm, within: timedelta) -> None:
         process = commit.watchdog.start()
         self._missed = False
-        self._logbook.write(Armed(within, process, commit.host))
+        self._recorder.write(Armed(within, process, commit.host))
 
     def _miss(self, why: str) -> None:
         self._missed = True
-        self._logbook.write(WatchdogMissed(why))
+        self._recorder.write(WatchdogMissed(why))
 
     def _refusal(self, why: str) -> RefusedError:
         return RefusedError(
@@ -212,7 +212,7 @@ def watch(
     goes on or back is for a person, who may be at the device this very moment.
     """
     if state.armed is None or state.armed.process != process:
-        awaited = not named and now - began < UNARMED and state.direction is not Direction.BACK
+        awaited = not named and now - began < UNARMED and state.direction is not Direction.ROLLBACK
         return KeepWatching() if awaited else StopWatching(_why_nothing(state))
     until = state.unconfirmed_until
     if until is not None:
@@ -242,7 +242,7 @@ def watchdog_decision(
     *asked* is when that process was told to turn back.  One that has turned is left alone however
     little it writes: a gateway may take half an hour to detach.
     """
-    turned = state.direction is Direction.BACK
+    turned = state.direction is Direction.ROLLBACK
     if (turned and state.finished) or (state.armed is None and not turned):
         return WatchdogDecision.LEAVE
     if not at_work:
@@ -270,7 +270,7 @@ def was_armed(entries: Iterable[Entry], process: int, began: datetime) -> bool:
 def _why_nothing(state: RunState) -> str:
     if state.armed is not None:
         return f"process {state.armed.process} is the watchdog now"
-    if state.direction is Direction.BACK:
+    if state.direction is Direction.ROLLBACK:
         return "the run goes back already"
     return "the migration is confirmed, or was never armed"
 

@@ -59,17 +59,17 @@ class GateRunner:
         ec2: Ec2,
         paths: NetworkPaths,
         clock: Clock,
-        settler: StepLoop,
-        logbook: RunRecorder,
-        papers: GateInputs,
+        step_loop: StepLoop,
+        recorder: RunRecorder,
+        gate_inputs: GateInputs,
     ) -> None:
         self._plan = plan
         self._ec2 = ec2
         self._paths = paths
         self._clock = clock
-        self._settler = settler
-        self._logbook = logbook
-        self._papers = papers
+        self._step_loop = step_loop
+        self._recorder = recorder
+        self._gate_inputs = gate_inputs
 
     def begin_cutover(self) -> Observation:
         """Let the cutover begin, and give the look that it begins from.
@@ -80,14 +80,16 @@ class GateRunner:
         """
         # First, because it may take its time, and what the others see must be fresh.
         hook = self._hook(HookMoment.BEFORE_CUTOVER)
-        survey = self._settler.read_reliably(self._survey)
-        look = self._settler.observe_reliably(self._suits)
-        around = self._circumstances(differences(self._plan.before, survey), self._proof())
-        seen = gates.before_cutover(self._plan, look.way, look.now, look.told, around)
-        seen = self._write_down(Milestone.CUTOVER, (*seen, *hook), around.identity.arn)
+        survey = self._step_loop.read_reliably(self._survey)
+        observation = self._step_loop.observe_reliably(self._suits)
+        ports = self._circumstances(differences(self._plan.before, survey), self._proof())
+        seen = gates.before_cutover(
+            self._plan, observation.swap, observation.now, observation.journal_facts, ports
+        )
+        seen = self._write_down(Milestone.CUTOVER, (*seen, *hook), ports.identity.arn)
         require_unchanged(self._plan, survey)
         self._require_open(seen)
-        return look
+        return observation
 
     def continue_cutover(self) -> None:
         """Let a cutover go on that was begun under a journal which is lost.
@@ -97,8 +99,14 @@ class GateRunner:
         Raises:
             HeldError: To go on would make it worse.
         """
-        look = self._settler.observe_reliably(self._suits)
-        seen = gates.in_the_cutover(self._plan, look.way, look.now, look.told, self._paths.read())
+        observation = self._step_loop.observe_reliably(self._suits)
+        seen = gates.in_the_cutover(
+            self._plan,
+            observation.swap,
+            observation.now,
+            observation.journal_facts,
+            self._paths.read(),
+        )
         self._require_open(self._write_down(Milestone.CUTOVER, seen))
 
     def begin_finalize(self) -> None:
@@ -109,10 +117,12 @@ class GateRunner:
             HeldError: Another gate does not pass and was not forced.
         """
         hook = self._hook(HookMoment.BEFORE_FINALIZE)
-        look = self._settler.observe_reliably(self._tells)
-        around = self._circumstances((), None)
-        seen = gates.before_finalize(self._plan, look.way, look.now, look.told, around)
-        seen = self._write_down(Milestone.FINALIZE, (*seen, *hook), around.identity.arn)
+        observation = self._step_loop.observe_reliably(self._tells)
+        ports = self._circumstances((), None)
+        seen = gates.before_finalize(
+            self._plan, observation.swap, observation.now, observation.journal_facts, ports
+        )
+        seen = self._write_down(Milestone.FINALIZE, (*seen, *hook), ports.identity.arn)
         for each in seen:
             if each.gate is Gate.TRAFFIC and each.call is not GateVerdict.PASS:
                 message = f"traffic does not flow through the new connections: {each.observed}"
@@ -125,9 +135,9 @@ class GateRunner:
             )
 
     def _hook(self, moment: HookMoment) -> Sequence[GateResult]:
-        if changed := self._papers.hooks.changed():
+        if changed := self._gate_inputs.hooks.changed():
             return (gates.changed_program(self._plan, moment, changed),)
-        judged = self._papers.hooks.ask(moment)
+        judged = self._gate_inputs.hooks.ask(moment)
         return () if judged is None else (gates.hook(moment, judged),)
 
     def _survey(self) -> Survey:
@@ -135,26 +145,30 @@ class GateRunner:
         require_direct_connect_known(self._plan, survey)
         return survey
 
-    def _suits(self, look: Observation) -> bool:
-        seen = gates.observable_gates(self._plan, look.way, look.now, look.told)
+    def _suits(self, observation: Observation) -> bool:
+        seen = gates.observable_gates(
+            self._plan, observation.swap, observation.now, observation.journal_facts
+        )
         return all(each.lets_through for each in seen)
 
-    def _tells(self, look: Observation) -> bool:
-        return gates.traffic_reading_final(self._plan, look.way, look.now, look.told)
+    def _tells(self, observation: Observation) -> bool:
+        return gates.traffic_reading_final(
+            self._plan, observation.swap, observation.now, observation.journal_facts
+        )
 
     def _proof(self) -> RollbackTrial | None:
-        return None if self._papers.prove is None else self._papers.prove()
+        return None if self._gate_inputs.prove is None else self._gate_inputs.prove()
 
     def _circumstances(self, drift: tuple[str, ...], proof: RollbackTrial | None) -> GateContext:
-        identity = self._settler.read_reliably(self._ec2.identity)
+        identity = self._step_loop.read_reliably(self._ec2.identity)
         return GateContext(
             now=self._clock.wall(),
             identity=identity,
-            user=self._papers.user,
+            user=self._gate_inputs.user,
             differences=drift,
             paths=self._paths.read(),
-            approvals=self._logbook.state.approvals,
-            rehearsed=self._papers.rehearsed,
+            approvals=self._recorder.state.approvals,
+            rehearsed=self._gate_inputs.rehearsed,
             proof=proof,
         )
 
@@ -162,15 +176,15 @@ class GateRunner:
         self, before: Milestone, seen: Sequence[GateResult], operator: str = ""
     ) -> tuple[GateResult, ...]:
         named = gates.ready_to_paste(
-            seen, run=self._plan.migration, plan_file=self._papers.plan_file
+            seen, run=self._plan.migration, plan_file=self._gate_inputs.plan_file
         )
-        judged = gates.forced(named, self._papers.forces)
+        judged = gates.forced(named, self._gate_inputs.forces)
         forced = (
-            Forced(before, each.gate, each.forced, each.observed, self._papers.user)
+            Forced(before, each.gate, each.forced, each.observed, self._gate_inputs.user)
             for each in judged
             if each.forced
         )
-        self._logbook.write(GatesSeen(before, judged, operator), *forced)
+        self._recorder.write(GatesSeen(before, judged, operator), *forced)
         return judged
 
     def _require_open(self, seen: Sequence[GateResult]) -> None:
@@ -189,23 +203,23 @@ class CutoverStart:
         self,
         plan: Plan,
         *,
-        logbook: RunRecorder,
-        settler: StepLoop,
-        gatekeeper: GateRunner,
-        holding: PauseControl,
-        arming: CommitConfirmControl,
+        recorder: RunRecorder,
+        step_loop: StepLoop,
+        gate_runner: GateRunner,
+        pauses: PauseControl,
+        commit_confirm: CommitConfirmControl,
         probing: ProbeWatch,
-        deciding: DeadlineControl,
+        deadline: DeadlineControl,
         blind: bool,
     ) -> None:
         self._plan = plan
-        self._logbook = logbook
-        self._settler = settler
-        self._gatekeeper = gatekeeper
-        self._holding = holding
-        self._arming = arming
+        self._recorder = recorder
+        self._step_loop = step_loop
+        self._gate_runner = gate_runner
+        self._pauses = pauses
+        self._commit_confirm = commit_confirm
         self._probing = probing
-        self._deciding = deciding
+        self._deadline = deadline
         self._blind = blind
 
     def start(self) -> None:
@@ -221,25 +235,25 @@ class CutoverStart:
         if self._is_under_way:
             return
         self._pass_gates()
-        while self._holding.poll():
+        while self._pauses.poll():
             self._pass_gates()  # what was seen before the rest is old
-        self._deciding.begin()
-        self._arming.arm()
+        self._deadline.begin()
+        self._commit_confirm.arm()
 
     @property
     def _is_under_way(self) -> bool:
-        book = self._logbook
+        book = self._recorder
         return book.cutover_is_open and book.state.traffic is not Traffic.OLD
 
     def _pass_gates(self) -> None:
         if self.cutover_started_in_aws():
             # Traffic is down, or will be soon: the plan's survey is the baseline.
-            if self._old_gateway_is_attached(self._settler.observe_reliably().now):
-                self._gatekeeper.continue_cutover()
+            if self._old_gateway_is_attached(self._step_loop.observe_reliably().now):
+                self._gate_runner.continue_cutover()
             return
-        baseline = baseline_of(self._plan, self._gatekeeper.begin_cutover().now)
+        baseline = baseline_of(self._plan, self._gate_runner.begin_cutover().now)
         self._probing.take_baseline()
-        self._logbook.write(
+        self._recorder.write(
             BaselineTaken(
                 baseline.taken,
                 dict(baseline.tunnels_up),
@@ -254,12 +268,12 @@ class CutoverStart:
         """
         if not self._blind:
             return False
-        look = self._settler.observe_reliably()
-        old, now = self._plan.old_gateway, look.now
+        observation = self._step_loop.observe_reliably()
+        old, now = self._plan.old_gateway, observation.now
         return (
             not self._old_gateway_is_attached(now)
             or any(now.propagates(t.id, old) is Switch.OFF for t in self._plan.propagating_tables)
-            or any_device_is_over(self._plan, look.way, now)
+            or any_device_is_over(self._plan, observation.swap, now)
         )
 
     def _old_gateway_is_attached(self, now: Snapshot) -> bool:

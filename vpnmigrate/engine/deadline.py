@@ -37,7 +37,7 @@ def is_overdue(state: RunState, now: datetime) -> bool:
         and state.direction is Direction.FORWARD
         and state.cutover_begun
         and not state.finished
-        and state.told.verified is None
+        and state.journal_facts.verified is None
     )
 
 
@@ -48,32 +48,32 @@ class DeadlineControl:
         self,
         plan: Plan,
         *,
-        logbook: RunRecorder,
-        people: Operator,
+        recorder: RunRecorder,
+        operator: Operator,
         clock: Clock,
         rehearsed: RehearsalResult | None,
         user: str,
     ) -> None:
         self._plan = plan
-        self._logbook = logbook
-        self._people = people
+        self._recorder = recorder
+        self._operator = operator
         self._clock = clock
         self._rehearsed = rehearsed
         self._user = user
 
     def begin(self) -> None:
         """Write down until when the cutover that begins now has to be green."""
-        if self._logbook.cutover_is_open:
+        if self._recorder.cutover_is_open:
             return
         deadline = deadline_of(self._plan, self._rehearsed)
         if deadline is None:
             return
         if self._clock.wall() < deadline.at:
-            self._logbook.write(deadline)
+            self._recorder.write(deadline)
         else:
             # Somebody has forced the window: to turn round at once would be no cutover at all.
             by = moment(deadline.at)
-            self._logbook.write(Noted(f"begun after its back-out deadline, which was {by}"))
+            self._recorder.write(Noted(f"begun after its back-out deadline, which was {by}"))
 
     def check(self) -> None:
         """Say once that the deadline has passed; turn back where the plan says so, or else ask.
@@ -84,28 +84,28 @@ class DeadlineControl:
         Raises:
             RollbackRequestedError: The plan says so.
         """
-        state = self._logbook.state
+        state = self._recorder.state
         if state.deadline is None or not is_overdue(state, self._clock.wall()):
-            self._people.decide(None)
+            self._operator.decide(None)
             return
         at, asks = state.deadline.at, self._plan.decisions.back_out is BackOut.ASK
         if not state.deadline.passed:
-            self._logbook.write(DeadlinePassed(at, asks))
+            self._recorder.write(DeadlinePassed(at, asks))
         if not asks:
             raise RollbackRequestedError(
                 f"the back-out deadline, {moment(at)}, has passed without verified "
                 "traffic, and the plan's back-out policy is to roll back"
             )
-        match self._people.decide(self._to_decide()):
+        match self._operator.decide(self._to_decide()):
             case DeadlineChoice.ROLL_BACK:
-                self._logbook.write(AbortAsked(self._user, self._host))
+                self._recorder.write(AbortAsked(self._user, self._host))
             case DeadlineChoice.GO_ON:
-                self._logbook.write(Continued(self._user, self._host))
+                self._recorder.write(Continued(self._user, self._host))
             case None:
                 pass
 
     def _to_decide(self) -> OverdueCutover | None:
-        state, window = self._logbook.state, self._plan.decisions.window
+        state, window = self._recorder.state, self._plan.decisions.window
         if window is None or state.deadline is None or not state.asks_to_decide:
             return None
         at = state.deadline.at
@@ -114,5 +114,5 @@ class DeadlineControl:
 
     @property
     def _host(self) -> str:
-        opened = self._logbook.state.opened
+        opened = self._recorder.state.opened
         return "" if opened is None else opened.host

@@ -45,7 +45,7 @@ class ChangeExecutor:
     def __init__(
         self,
         ec2: Ec2,
-        logbook: RunRecorder,
+        recorder: RunRecorder,
         clock: Clock,
         plan: Plan,
         *,
@@ -53,7 +53,7 @@ class ChangeExecutor:
         attended: Attendance,
     ) -> None:
         self._ec2 = ec2
-        self._logbook = logbook
+        self._recorder = recorder
         self._clock = clock
         self._plan = plan
         self._calls = calls
@@ -73,12 +73,12 @@ class ChangeExecutor:
         """
         self._require_permitted(step, changes)
         first = self.intend(step, changes, present)
-        plan, attempt = self._plan, self._logbook.state.attempt
+        plan, attempt = self._plan, self._recorder.state.attempt
         mark = CallTags(plan.migration, attempt, step, plan.decisions.change)
         done: list[ChangeResult] = []
-        intended = self._logbook.state.intents[-1].at
+        intended = self._recorder.state.intents[-1].at
         for index, outcome in self._send(changes, mark, intended):
-            self._logbook.write(Answered(first + index, outcome))
+            self._recorder.write(Answered(first + index, outcome))
             done.append(ChangeResult(changes[index], outcome))
         return done
 
@@ -86,8 +86,8 @@ class ChangeExecutor:
         self, step: int, changes: Iterable[AwsChange | OperatorTask], present: Sequence[str] = ()
     ) -> int:
         """Write the intents of *changes* in one sync and give the first one's number."""
-        first = len(self._logbook.state.intents) + 1
-        self._logbook.write(
+        first = len(self._recorder.state.intents) + 1
+        self._recorder.write(
             *(
                 Intended(
                     first + i, step, change, tuple(present) if isinstance(change, Creation) else ()
@@ -103,10 +103,10 @@ class ChangeExecutor:
         Raises:
             StepError: A step has asked for it: a defect, and nothing has been sent.
         """
-        state = self._logbook.state
-        retires = state.direction is Direction.RETIRE
+        state = self._recorder.state
+        finalizes = state.direction is Direction.FINALIZE
         for change in changes:
-            why = forbidden(change, self._plan, self._logbook.evidence(), retires=retires)
+            why = forbidden(change, self._plan, self._recorder.evidence(), finalizes=finalizes)
             if why:
                 raise StepError(
                     f"not sent: {change}: {why}",
@@ -123,7 +123,7 @@ class ChangeExecutor:
 
     def _send_one(self, change: AwsChange, mark: CallTags, intended: datetime) -> TrialOutcome:
         """Send *change* from this very thread, which may have been stopped since the intents."""
-        self._logbook.require_ours()
+        self._recorder.require_ours()
         age = self._clock.now() - intended
         if age > FRESH:
             why = f"not sent: that it would be was written down {age.total_seconds():.0f} s ago"

@@ -49,8 +49,8 @@ class Observation(Struct, frozen=True):
     """A believed snapshot, the way that holds in it, and what the journal adds."""
 
     now: Snapshot
-    way: GatewaySwap
-    told: JournalFacts
+    swap: GatewaySwap
+    journal_facts: JournalFacts
     reading: Reading
 
     @property
@@ -91,16 +91,16 @@ class StateReader:
         self,
         plan: Plan,
         ec2: Ec2,
-        logbook: RunRecorder,
-        claimant: ClaimHolder,
+        recorder: RunRecorder,
+        claim_holder: ClaimHolder,
         clock: Clock,
         *,
         blind: bool,
     ) -> None:
         self._plan = plan
         self._ec2 = ec2
-        self._logbook = logbook
-        self._claimant = claimant
+        self._recorder = recorder
+        self._claimant = claim_holder
         self.blind = blind
         self._forgone = False
         self._kept: _Kept | None = None
@@ -123,17 +123,17 @@ class StateReader:
         if self._sighted_at is not None and reading.begun < self._sighted_at:
             return NotYet("without a journal, what AWS shows is believed only after a while")
         now = self._believed(reading)
-        direction = self._logbook.state.direction or Direction.FORWARD
-        way = gateway_swap(direction, self._plan, now)
-        lost = self._logbook.evidence().made.get(GATEWAY_ROLE, frozenset())
-        if direction is Direction.BACK and GATEWAY_ROLE not in now.ours and len(lost) == 1:
+        direction = self._recorder.state.direction or Direction.FORWARD
+        swap = gateway_swap(direction, self._plan, now)
+        lost = self._recorder.evidence().made.get(GATEWAY_ROLE, frozenset())
+        if direction is Direction.ROLLBACK and GATEWAY_ROLE not in now.ours and len(lost) == 1:
             # Others deleted it; routes of ours may still point at it.
-            way = replace(way, leaving=VpnGatewayId(*lost))
-        return Observation(now, way, self.journal_facts(), reading)
+            swap = replace(swap, leaving=VpnGatewayId(*lost))
+        return Observation(now, swap, self.journal_facts(), reading)
 
     def _believed(self, reading: Reading) -> Snapshot:
         """Give what may be believed of *reading*; most looks read what the look before did."""
-        book = self._logbook
+        book = self._recorder
         # Time alone alters belief only by ageing intents.
         young = recent(book.intents(), reading.begun)
         kept = self._kept
@@ -148,7 +148,7 @@ class StateReader:
 
     def _may_pass(self, error: AwsError) -> bool:
         """Return whether a later look may succeed: in an outage, after any error not definite."""
-        return isinstance(error, AwsUnreadableError) or self._logbook.state.outage_open
+        return isinstance(error, AwsUnreadableError) or self._recorder.state.outage_open
 
     def skip_claim(self) -> None:
         """Go on without the claim tag for the rest of a step."""
@@ -160,14 +160,14 @@ class StateReader:
 
     def journal_facts(self) -> JournalFacts:
         """Give what the journal adds to a look."""
-        claimant = ClaimHolder("") if self._forgone else self._claimant
-        told, latest = self._logbook.state.told, self._logbook.latest
+        claim_holder = ClaimHolder("") if self._forgone else self._claimant
+        told, latest = self._recorder.state.journal_facts, self._recorder.latest
         return replace(
             told,
             words={**told.words, **{w: latest(told.words[w]) for w in _AGEING & told.words.keys()}},
             verified=None if told.verified is None else latest(told.verified),
-            idle=self._logbook.idle(self._plan.propagating_tables),
-            touched=None if self.blind else self._logbook.touched(),
-            holder=claimant.holder,
-            outranks=claimant.outranks,
+            idle=self._recorder.idle(self._plan.propagating_tables),
+            touched=None if self.blind else self._recorder.touched(),
+            holder=claim_holder.holder,
+            outranks=claim_holder.outranks,
         )

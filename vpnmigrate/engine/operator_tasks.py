@@ -20,17 +20,17 @@ class OperatorTasks:
     def __init__(
         self,
         plan: Plan,
-        people: Operator,
-        logbook: RunRecorder,
-        performer: ChangeExecutor,
-        interruption: StopRequest,
+        operator: Operator,
+        recorder: RunRecorder,
+        executor: ChangeExecutor,
+        stop_request: StopRequest,
         who: str,
     ) -> None:
         self._plan = plan
-        self._people = people
-        self._logbook = logbook
-        self._performer = performer
-        self._interruption = interruption
+        self._operator = operator
+        self._recorder = recorder
+        self._executor = executor
+        self._stop_request = stop_request
         self._who = who
         self._pending: OperatorTask | None = None
         self._intents: dict[OperatorTask, int] = {}
@@ -41,7 +41,7 @@ class OperatorTasks:
 
     def announce(self, task: OperatorTask) -> None:
         """Let the person of *task* get ready."""
-        self._people.announce(task)
+        self._operator.announce(task)
 
     def hand_out(self, task: OperatorTask, *, outage: bool) -> None:
         """Give *task* to its person, and take their word if they are done already.
@@ -50,9 +50,9 @@ class OperatorTasks:
             HeldError: Nobody is here to do it, and traffic flows, so the run can rest.
         """
         if task not in self._intents:
-            self._intents[task] = self._performer.intend(_step_of(task), [task])
+            self._intents[task] = self._executor.intend(_step_of(task), [task])
         self._pending = task
-        if not (self.read_confirmations() or self._people.patient or outage):
+        if not (self.read_confirmations() or self._operator.patient or outage):
             self.hold_if_waiting()
 
     def hold_if_waiting(self) -> None:
@@ -66,22 +66,22 @@ class OperatorTasks:
         step = _step_of(self._pending)
         message = f"step {step} needs a person: {self._pending}"
         done = cli("done", self._plan.migration, str(step))
-        raise HeldError(message, advice=done.and_then(self._logbook.resuming(self._plan)))
+        raise HeldError(message, advice=done.and_then(self._recorder.resuming(self._plan)))
 
     def read_confirmations(self) -> bool:
         """Take in whatever was said meanwhile; tell whether it was what we wait for."""
-        spoken = set(self._logbook.state.told.words)
-        self._logbook.fold_inbox()
+        spoken = set(self._recorder.state.journal_facts.words)
+        self._recorder.fold_inbox()
         task = self._pending
         if task is None:
             return False
-        if _word_of(task) not in self._logbook.state.told.words:
-            word = self._people.ask(task)
+        if _word_of(task) not in self._recorder.state.journal_facts.words:
+            word = self._operator.ask(task)
             if word is not None:
-                self._logbook.write(OperatorConfirmed(word, self._who, ""))
-        words = self._logbook.state.told.words
+                self._recorder.write(OperatorConfirmed(word, self._who, ""))
+        words = self._recorder.state.journal_facts.words
         if _word_of(task) in words and _word_of(task) not in spoken:
-            self._logbook.write(Answered(self._intents[task], Performed()))
+            self._recorder.write(Answered(self._intents[task], Performed()))
             self._pending = None
             return True
         return False
@@ -89,7 +89,7 @@ class OperatorTasks:
     @property
     def asked_to_stop(self) -> str:
         """Why the operator wants the run to stop here; empty if they do not."""
-        return self._interruption.reason or ""
+        return self._stop_request.reason or ""
 
     def stop_if_asked(self) -> None:
         """Stop here, between two changes, if the operator wants it.
@@ -98,7 +98,7 @@ class OperatorTasks:
             InterruptedRunError: They do; everything done so far is in the journal.
         """
         if reason := self.asked_to_stop:
-            raise InterruptedRunError(reason, advice=self._logbook.resuming(self._plan))
+            raise InterruptedRunError(reason, advice=self._recorder.resuming(self._plan))
 
 
 def _step_of(task: OperatorTask) -> int:

@@ -75,7 +75,7 @@ class PauseControl:
         self,
         plan: Plan,
         *,
-        logbook: RunRecorder,
+        recorder: RunRecorder,
         tasks: OperatorTasks,
         observer: Observer,
         clock: Clock,
@@ -83,14 +83,14 @@ class PauseControl:
         minded: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._plan = plan
-        self._logbook = logbook
+        self._recorder = recorder
         self._tasks = tasks
         self._observer = observer
         self._clock = clock
         self._again = again
         self._minded = minded
         self.time = ActiveClock(clock)
-        self._clock_watch = ClockWatch(clock, logbook)
+        self._clock_watch = ClockWatch(clock, recorder)
 
     def poll(self) -> bool:
         """Take in what was said meanwhile and heed it; tell whether the run has rested."""
@@ -102,7 +102,7 @@ class PauseControl:
 
         It is heeded at the next safe point, so whoever is here to heed an earlier one waits on.
         """
-        before, say_from = self._logbook.state.order, SLOW
+        before, say_from = self._recorder.state.order, SLOW
 
         def attend(call: InFlight) -> str:
             nonlocal say_from
@@ -110,12 +110,12 @@ class PauseControl:
             if call.waited >= say_from:
                 say_from = call.waited + NOTICE
                 why = f"AWS is slow: no answer from {call.what} yet"
-                self._observer.on_wait(self._logbook.state.step, why, call.waited, call.limit)
+                self._observer.on_wait(self._recorder.state.step, why, call.waited, call.limit)
             try:
                 self._hear()
             except RollbackRequestedError as deadline:
                 return deadline.message
-            asked = None if self._logbook.state.order == before else self._asked()
+            asked = None if self._recorder.state.order == before else self._asked()
             return self._tasks.asked_to_stop or (f"the run is {asked.order}" if asked else "")
 
         return attend
@@ -177,17 +177,17 @@ class PauseControl:
         for before, now in self.time.absences():
             away = f"the run stood still from {moment(before)} to {moment(now)}"
             why = "its process was stopped or held up, or its machine slept"
-            self._logbook.write(Noted(f"{away}: {why}"))
+            self._recorder.write(Noted(f"{away}: {why}"))
         if not away and abs(self._clock_watch.mind()) >= AWAY:
             away = "the machine's clock was set, or the machine was paused"
         if not away:
             return
-        state = self._logbook.state
-        passed = state.direction is Direction.FORWARD and state.told.baseline is not None
-        if passed and not state.outage_open and state.told.verified is None:
+        state = self._recorder.state
+        passed = state.direction is Direction.FORWARD and state.journal_facts.baseline is not None
+        if passed and not state.outage_open and state.journal_facts.verified is None:
             raise HeldError(
                 f"{away}, since the gates before the cutover were passed; nothing is interrupted",
-                advice=self._logbook.resuming(self._plan),
+                advice=self._recorder.resuming(self._plan),
             )
 
     def _rest(self) -> None:
@@ -198,13 +198,13 @@ class PauseControl:
             if rested >= LONGEST_REST:
                 message = f"the run is {asked.order}"
                 raise HeldError(message, advice=self._lifting())
-            self._observer.on_wait(self._logbook.state.step, why, rested, LONGEST_REST)
+            self._observer.on_wait(self._recorder.state.step, why, rested, LONGEST_REST)
             self._tasks.stop_if_asked()
             self._clock.sleep(NOTICE)
             self._tasks.read_confirmations()
         self.time.exclude_since(began)
         self.apply_order()
-        self._again(self._logbook.state.direction or Direction.FORWARD)
+        self._again(self._recorder.state.direction or Direction.FORWARD)
 
     def require_lifted(self) -> None:
         """Refuse to set out while somebody's order holds the run.
@@ -228,13 +228,13 @@ class PauseControl:
                 pass
 
     def _asked(self) -> Pause | StopRun | RollBack | None:
-        state = self._logbook.state
+        state = self._recorder.state
         if state.order is None:
             return None  # asked every second, and the rest reads the whole journal
-        return apply_order(state, cutover_open=self._logbook.cutover_is_open)
+        return apply_order(state, cutover_open=self._recorder.cutover_is_open)
 
     def _lifting(self) -> Command:
-        on = self._logbook.resuming(self._plan)
+        on = self._recorder.resuming(self._plan)
         return cli("continue", self._plan.migration).and_then(on)
 
 
@@ -245,11 +245,11 @@ NOTICED = timedelta(seconds=10)
 class ClockWatch:
     """Compares the clock on the wall with the run's own time; one process says each way once."""
 
-    def __init__(self, clock: Clock, logbook: RunRecorder) -> None:
+    def __init__(self, clock: Clock, recorder: RunRecorder) -> None:
         self._clock = clock
-        self._logbook = logbook
-        self._seen = logbook.state.clock_ahead
-        self._told: set[bool] = set()
+        self._recorder = recorder
+        self._seen = recorder.state.clock_ahead
+        self._journal_facts: set[bool] = set()
 
     def mind(self) -> timedelta:
         """Return how far the clock was set since this was last asked, below zero for back.
@@ -263,7 +263,7 @@ class ClockWatch:
             return timedelta(0)
         self._seen = ahead
         back = moved < timedelta(0)
-        if back not in self._told:
-            self._told.add(back)
-            self._logbook.write(ClockMoved(moved))
+        if back not in self._journal_facts:
+            self._journal_facts.add(back)
+            self._recorder.write(ClockMoved(moved))
         return moved

@@ -248,7 +248,7 @@ class Probes(Protocol):
         """Send these probes once a second from now on, and count on from there."""
         ...
 
-    def tallies(self) -> tuple[ProbeStats, ...]:
+    def stats(self) -> tuple[ProbeStats, ...]:
         """Give how each stands now, without waiting."""
         ...
 

@@ -48,11 +48,11 @@ class Changed(Struct, frozen=True):
 class Preconditions:
     """What has to hold before the first change of a process, and again before step 7."""
 
-    def __init__(self, plan: Plan, ec2: Ec2, book: RunRecorder, claimant: ClaimHolder) -> None:
+    def __init__(self, plan: Plan, ec2: Ec2, book: RunRecorder, claim_holder: ClaimHolder) -> None:
         self._plan = plan
         self._ec2 = ec2
-        self._book = book
-        self._claimant = claimant
+        self._recorder = book
+        self._claimant = claim_holder
 
     def require_account(self, direction: Direction) -> None:
         """Refuse another account than the plan's.
@@ -67,12 +67,12 @@ class Preconditions:
         try:
             identity = self._ec2.identity()
         except AwsUnreadableError as error:
-            if direction is not Direction.BACK and not self._book.cutover_is_open:
+            if direction is not Direction.ROLLBACK and not self._recorder.cutover_is_open:
                 raise
-            self._book.write(Noted(f"the account could not be checked: {error.message}"))
+            self._recorder.write(Noted(f"the account could not be checked: {error.message}"))
             return
         require_account(self._plan, identity.account, identity.arn)
-        if direction is Direction.BACK:
+        if direction is Direction.ROLLBACK:
             self._warn_of_clock(identity)
 
     def _warn_of_clock(self, identity: Identity) -> None:
@@ -80,7 +80,7 @@ class Preconditions:
         seen = host.clock(identity)
         if seen.call is not GateVerdict.FAIL:
             return
-        self._book.write(
+        self._recorder.write(
             Noted(
                 f"compared with AWS's, this machine's clock is {seen.observed}, and AWS refuses "
                 f"calls that are signed so far off; the rollback goes on: {seen.advice}"
@@ -123,7 +123,7 @@ class Preconditions:
         is as the plan predicts.
         """
         plan = self._plan
-        if direction is Direction.RETIRE:
+        if direction is Direction.FINALIZE:
             return Changed()
         try:
             if direction is Direction.FORWARD:
@@ -131,19 +131,19 @@ class Preconditions:
                 return Changed()
             survey = self._ec2.survey(plan.old_gateway)
         except AwsError as error:
-            self._book.write(Noted(f"what others changed could not be read: {error.message}"))
+            self._recorder.write(Noted(f"what others changed could not be read: {error.message}"))
             why = f"whether everything is as before could not be read: {error.message}"
-            return Changed((why,), unproven=True) if direction is Direction.BACK else Changed()
+            return Changed((why,), unproven=True) if direction is Direction.ROLLBACK else Changed()
         found = differences(plan.before, survey)
         self._name(found)
         return Changed(found, unproven=not _is_whole(plan, survey))
 
     def _name(self, found: Iterable[str]) -> None:
-        self._book.name(*(f"meanwhile, and not by this run: {line}" for line in found))
+        self._recorder.name(*(f"meanwhile, and not by this run: {line}" for line in found))
 
     def _unexpected(self) -> tuple[str, ...]:
         plan = self._plan
-        evidence = self._book.evidence()
+        evidence = self._recorder.evidence()
         known, ours = evidence.made, ownership_of(self._ec2.observe(plan), plan, evidence).ours
         # What is there no more is told by the id that it had.
         made = {**{role: max(ids) for role, ids in known.items()}, **ours}

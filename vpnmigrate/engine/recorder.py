@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from operator import attrgetter
 
@@ -42,7 +43,7 @@ class RunRecorder:
         self._surveyed = surveyed
         self._journal = journal
         self._observer = observer
-        self._told = len(journal.entries)
+        self._journal_facts = len(journal.entries)
         self._state = replay(journal.entries)
         self._gaps = gaps_in(journal.entries)
         self._intents: tuple[SentChange, ...] | None = None
@@ -82,9 +83,9 @@ class RunRecorder:
         """
         self._journal.require_ours()
 
-    def name(self, *deeds: str) -> None:
+    def name(self, *calls: str) -> None:
         """Write down what other hands did, each once."""
-        self.write(*(ExternalChange(what) for what in deeds if what not in self._state.other_hands))
+        self.write(*(ExternalChange(what) for what in calls if what not in self._state.other_hands))
 
     def fold_inbox(self) -> None:
         """Take in what other terminals said."""
@@ -183,10 +184,10 @@ class RunRecorder:
 
     def _catch_up(self) -> None:
         entries = self._journal.entries
-        if len(entries) == self._told:
+        if len(entries) == self._journal_facts:
             return
-        fresh = entries[self._told :]
-        if gaps := gaps_in(entries[max(0, self._told - 1) :]):
+        fresh = entries[self._journal_facts :]
+        if gaps := gaps_in(entries[max(0, self._journal_facts - 1) :]):
             self._gaps += gaps
             self._intents = None
         before, self._state = self._state, replay(fresh, self._state)
@@ -197,36 +198,32 @@ class RunRecorder:
             self._evidence = None
         for entry in fresh:
             self._observer.on_entry(entry)
-        self._told = len(entries)
+        self._journal_facts = len(entries)
 
 
-class record_failure:  # noqa: N801  reads as a phrase after "with"
-    """Write into the journal why a journey stopped, whatever stopped it."""
-
-    def __init__(self, book: RunRecorder) -> None:
-        self._book = book
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        book = self._book
-        step = book.state.step
-        match error:
-            case JournalError():
-                pass  # there is nowhere to write it
-            case HeldError():
-                book.write(Held(error.message, step))
-            case InterruptedRunError():
-                book.write(Interrupted(error.message))
-            case RollbackRequestedError():
-                pass  # why is in the journal already, and the way back is taken next
-            case StepError():
-                book.write(Failed(error.message, error.step, stuck=error.outage))
-            case VpnMigrateError() if book.state.direction is not None:
-                book.write(Failed(error.message, step, stuck=book.state.outage_open))
-            case _:
-                pass  # done, or a defect, which must not be dressed up as a known failure
+@contextmanager
+def record_failure(recorder: RunRecorder) -> Iterator[None]:
+    """Write into the journal why the run stopped, whatever the error is."""
+    try:
+        yield
+    except JournalError:
+        raise  # there is nowhere to write it
+    except HeldError as error:
+        recorder.write(Held(error.message, recorder.state.step))
+        raise
+    except InterruptedRunError as error:
+        recorder.write(Interrupted(error.message))
+        raise
+    except RollbackRequestedError:
+        raise  # the reason is in the journal already, and the rollback comes next
+    except StepError as error:
+        recorder.write(Failed(error.message, error.step, stuck=error.outage))
+        raise
+    except VpnMigrateError as error:
+        state = recorder.state
+        if state.direction is not None:
+            recorder.write(Failed(error.message, state.step, stuck=state.outage_open))
+        raise
 
 
 def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:

@@ -47,9 +47,9 @@ def backoff(refusals: int) -> timedelta:
 class RetryPolicy:
     """Remembers since when AWS has put a change off, and knows when that is too long."""
 
-    def __init__(self, logbook: RunRecorder, looker: StateReader, clock: Timer) -> None:
-        self._logbook = logbook
-        self._looker = looker
+    def __init__(self, recorder: RunRecorder, state_reader: StateReader, clock: Timer) -> None:
+        self._recorder = recorder
+        self._state_reader = state_reader
         self._clock = clock
         # Each reason has its own limit, and so its own beginning.
         self._put_off: dict[Fact, dict[timedelta, datetime]] = {}
@@ -76,8 +76,8 @@ class RetryPolicy:
                 self._dispensable.pop(done.change, None)
                 return None
             case Later(why) | Refused(message=why) | InDoubt(why) if self._can_do_without(done):
-                self._logbook.write(Noted(f"AWS would not {done.change}: {why}"))
-                self._looker.skip_claim()
+                self._recorder.write(Noted(f"AWS would not {done.change}: {why}"))
+                self._state_reader.skip_claim()
                 return None
             case InDoubt(why):
                 self._put_off.pop(done.change.fact, None)
@@ -117,7 +117,7 @@ class RetryPolicy:
 
         Removing the claim is tried for longer, because traffic flows by then.
         """
-        change, back = done.change, self._logbook.state.direction is Direction.BACK
+        change, back = done.change, self._recorder.state.direction is Direction.ROLLBACK
         if not back or not isinstance(change, PlaceClaim | RemoveClaim):
             return False
         if isinstance(change, PlaceClaim) or isinstance(done.outcome, Refused):

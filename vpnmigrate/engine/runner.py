@@ -52,8 +52,8 @@ from vpnmigrate.steps.sequences import (
     CLEAN_UP,
     CLEAN_UP_BUT_KEEP,
     CUTOVER,
+    FINALIZE,
     FORWARD,
-    RETIRE,
     RETIRE_WITH_GATEWAY,
 )
 
@@ -71,12 +71,12 @@ class RunPorts:
 
     ec2: Ec2
     journal: Journal
-    people: Operator
+    operator: Operator
     observer: Observer
     clock: Clock
-    interruption: StopRequest
+    stop_request: StopRequest
     paths: NetworkPaths
-    claimant: ClaimHolder
+    claim_holder: ClaimHolder
     calls: Calls = field(default_factory=DirectCalls)
     """How an answer is waited for: for AWS's with limits; a model in this process answers at once,
     and in an order that makes a journal repeatable."""
@@ -86,93 +86,95 @@ class RunPorts:
     """An earlier process worked on this plan and its journal is lost."""
     adopt: tuple[str, ...] | None = None
     """What the operator has named as made by that process; None leaves it to be asked."""
-    papers: GateInputs = field(default_factory=GateInputs)
+    gate_inputs: GateInputs = field(default_factory=GateInputs)
     probes: Probes = field(default_factory=NoProbes)
 
 
 class Runner:
-    """Takes one run forward, back, or to its retirement.
+    """Takes one run forward, back, or to its finalize.
 
     Every method returns only when its journey is done, and raises a ``VpnMigrateError`` otherwise;
     whichever it is, another process can go on from there.
     """
 
-    def __init__(self, plan: Plan, around: RunPorts) -> None:
+    def __init__(self, plan: Plan, ports: RunPorts) -> None:
         self._plan = plan
-        self._around = around
-        self._book = book = RunRecorder(around.journal, around.observer, plan.surveyed)
-        ec2 = LimitedEc2(around.ec2, around.calls, self._attend_to_read)
-        paths = LimitedPaths(around.paths, around.calls, self._attend_to_read)
-        looker = StateReader(plan, ec2, book, around.claimant, around.clock, blind=around.blind)
-        performer = ChangeExecutor(
+        self._around = ports
+        self._recorder = book = RunRecorder(ports.journal, ports.observer, plan.surveyed)
+        ec2 = LimitedEc2(ports.ec2, ports.calls, self._attend_to_read)
+        paths = LimitedPaths(ports.paths, ports.calls, self._attend_to_read)
+        state_reader = StateReader(
+            plan, ec2, book, ports.claim_holder, ports.clock, blind=ports.blind
+        )
+        executor = ChangeExecutor(
             ec2,
             book,
-            around.clock,
+            ports.clock,
             plan,
-            calls=around.calls,
+            calls=ports.calls,
             attended=self._attend,
         )
-        who = around.claimant.holder
-        tasks = OperatorTasks(plan, around.people, book, performer, around.interruption, who)
-        self._probing = ProbeWatch(plan, around.probes, book, around.clock)
-        self._setting_out = Preconditions(plan, ec2, book, around.claimant)
-        self._arming = CommitConfirmControl(
+        who = ports.claim_holder.holder
+        tasks = OperatorTasks(plan, ports.operator, book, executor, ports.stop_request, who)
+        self._probing = ProbeWatch(plan, ports.probes, book, ports.clock)
+        self._preconditions = Preconditions(plan, ec2, book, ports.claim_holder)
+        self._commit_confirm = CommitConfirmControl(
             plan,
             ec2=ec2,
             paths=paths,
-            clock=around.clock,
-            logbook=book,
-            rehearsed=around.papers.rehearsed,
-            commit=around.commit,
+            clock=ports.clock,
+            recorder=book,
+            rehearsed=ports.gate_inputs.rehearsed,
+            commit=ports.commit,
         )
-        deciding = DeadlineControl(
+        deadline = DeadlineControl(
             plan,
-            logbook=book,
-            people=around.people,
-            clock=around.clock,
-            rehearsed=around.papers.rehearsed,
-            user=around.papers.user,
+            recorder=book,
+            operator=ports.operator,
+            clock=ports.clock,
+            rehearsed=ports.gate_inputs.rehearsed,
+            user=ports.gate_inputs.user,
         )
-        self._holding = PauseControl(
+        self._pauses = PauseControl(
             plan,
-            logbook=book,
+            recorder=book,
             tasks=tasks,
-            observer=around.observer,
-            clock=around.clock,
+            observer=ports.observer,
+            clock=ports.clock,
             again=self._admit,
-            minded=(self._arming.check, deciding.check),
+            minded=(self._commit_confirm.check, deadline.check),
         )
-        self._settler = StepLoop(
+        self._step_loop = StepLoop(
             plan,
-            looker=looker,
-            performer=performer,
+            state_reader=state_reader,
+            executor=executor,
             tasks=tasks,
-            holding=self._holding,
+            pauses=self._pauses,
             probing=self._probing,
-            adopting=AdoptionControl(plan, around.people, book, who, around.adopt),
-            logbook=book,
-            observer=around.observer,
-            clock=around.clock,
+            adopting=AdoptionControl(plan, ports.operator, book, who, ports.adopt),
+            recorder=book,
+            observer=ports.observer,
+            clock=ports.clock,
         )
-        self._gatekeeper = GateRunner(
+        self._gate_runner = GateRunner(
             plan,
             ec2=ec2,
             paths=paths,
-            clock=around.clock,
-            settler=self._settler,
-            logbook=book,
-            papers=around.papers,
+            clock=ports.clock,
+            step_loop=self._step_loop,
+            recorder=book,
+            gate_inputs=ports.gate_inputs,
         )
-        self._crossing = CutoverStart(
+        self._cutover_start = CutoverStart(
             plan,
-            logbook=book,
-            settler=self._settler,
-            gatekeeper=self._gatekeeper,
-            holding=self._holding,
-            arming=self._arming,
+            recorder=book,
+            step_loop=self._step_loop,
+            gate_runner=self._gate_runner,
+            pauses=self._pauses,
+            commit_confirm=self._commit_confirm,
             probing=self._probing,
-            deciding=deciding,
-            blind=around.blind,
+            deadline=deadline,
+            blind=ports.blind,
         )
 
     def apply(self, *, until: int | None = None) -> RunResult:
@@ -192,7 +194,7 @@ class Runner:
         except RollbackRequestedError as turned:
             cause, who = turned, "it has been rolled back"
         except StepError as failure:
-            if not failure.outage or self._plan.decisions.back_out is not BackOut.ROLL_BACK:
+            if not failure.outage or self._plan.decisions.back_out is not BackOut.ROLLBACK:
                 raise
             cause, who = failure, "the plan's back-out policy has rolled it back"
         lost = self._turn_round().lost
@@ -201,10 +203,10 @@ class Runner:
         raise RolledBackError(f"{cause.message}; {who}", advice=advice) from cause
 
     def _go_forward(self, until: int | None) -> RunResult:
-        with record_failure(self._book), self._probing:
-            self._arming.require_possible()
+        with record_failure(self._recorder), self._probing:
+            self._commit_confirm.require_possible()
             self._set_out(Direction.FORWARD, until=until)
-            self._arming.resume()
+            self._commit_confirm.resume()
             lost: list[str] = []
             crossed = False
             for step in self._forward_steps():
@@ -214,8 +216,8 @@ class Runner:
                     self._probing.begin()
                 if step.number >= FIRST_OF_CUTOVER and not crossed:
                     crossed = True
-                    self._crossing.start()
-                lost += self._settler.run_step(step)
+                    self._cutover_start.start()
+                lost += self._step_loop.run_step(step)
                 if step.number == until:
                     self._hold_after(until)
             return self._arrive(Direction.FORWARD, lost)
@@ -228,8 +230,8 @@ class Runner:
         Raises:
             StepError: Something has to be mended by a person first; run it again then.
         """
-        with record_failure(self._book), self._probing:
-            self._set_out(Direction.BACK, keep_new=keep_new)
+        with record_failure(self._recorder), self._probing:
+            self._set_out(Direction.ROLLBACK, keep_new=keep_new)
             return self._go_back(keep_new=keep_new)
 
     def _turn_round(self) -> RunResult:
@@ -237,22 +239,22 @@ class Runner:
 
         That would ask AWS twice before the first step, and an outage waits for none of it.
         """
-        with record_failure(self._book), self._probing:
-            self._book.fold_inbox()
-            self._take(Direction.BACK, keep_new=True)
+        with record_failure(self._recorder), self._probing:
+            self._recorder.fold_inbox()
+            self._take(Direction.ROLLBACK, keep_new=True)
             return self._go_back(keep_new=True)
 
     def _go_back(self, *, keep_new: bool) -> RunResult:
         *swap, switch = CUTOVER
-        if self._book.cutover_is_open or self._around.blind:
+        if self._recorder.cutover_is_open or self._around.blind:
             self._probing.begin()
         lost = self._settle_all((*CLAIM, *swap))
         # Asked only now: what another hand did may have made the swap interrupt traffic.
-        if self._book.cutover_is_open or self._around.blind:
+        if self._recorder.cutover_is_open or self._around.blind:
             lost += self._settle_all((switch,))
         self._probing.end()
         lost += self._settle_all(CLEAN_UP_BUT_KEEP if keep_new else CLEAN_UP)
-        return self._arrive(Direction.BACK, lost)
+        return self._arrive(Direction.ROLLBACK, lost)
 
     def finalize(self, *, delete_old_gateway: bool = False) -> RunResult:
         """Delete the old connections for good, and with *delete_old_gateway* their gateway.
@@ -264,60 +266,60 @@ class Runner:
             HeldError: Another gate is closed.
             StepError: A deletion failed; it can be asked for again.
         """
-        self._gatekeeper.begin_finalize()
-        with record_failure(self._book):
-            self._set_out(Direction.RETIRE)
-            steps = RETIRE_WITH_GATEWAY if delete_old_gateway else RETIRE
-            return self._arrive(Direction.RETIRE, self._settle_all(steps))
+        self._gate_runner.begin_finalize()
+        with record_failure(self._recorder):
+            self._set_out(Direction.FINALIZE)
+            steps = RETIRE_WITH_GATEWAY if delete_old_gateway else FINALIZE
+            return self._arrive(Direction.FINALIZE, self._settle_all(steps))
 
     def restore_watchdog(self) -> None:
         """Start another watchdog where somebody has to confirm and none is on duty."""
-        with record_failure(self._book):
-            self._arming.restore()
+        with record_failure(self._recorder):
+            self._commit_confirm.restore()
 
     @property
     def state(self) -> RunState:
         """Where the run stands, as far as this process has read and written."""
-        return self._book.state
+        return self._recorder.state
 
     def read_inbox(self) -> RunState:
         """Take in what other terminals said, and give where the run stands then."""
-        self._book.fold_inbox()
-        return self._book.state
+        self._recorder.fold_inbox()
+        return self._recorder.state
 
     def _attend(self) -> Attend:
-        return self._holding.attend()
+        return self._pauses.attend()
 
     def _attend_to_read(self) -> Attend:
-        return self._holding.attend_to_read()
+        return self._pauses.attend_to_read()
 
     def _set_out(
         self, direction: Direction, *, keep_new: bool = False, until: int | None = None
     ) -> None:
-        self._holding.mind_clock()
-        self._book.fold_inbox()
-        if direction is not Direction.BACK:
-            self._holding.require_lifted()
+        self._pauses.mind_clock()
+        self._recorder.fold_inbox()
+        if direction is not Direction.ROLLBACK:
+            self._pauses.require_lifted()
         self._admit(direction)
         self._take(direction, keep_new=keep_new, until=until)
 
     def _take(
         self, direction: Direction, *, keep_new: bool = False, until: int | None = None
     ) -> None:
-        state = self._book.state
+        state = self._recorder.state
         same = (state.direction, state.keep_new) == (direction, keep_new) and not state.finished
         if not same or state.order is not None:
             attempt = state.attempt + (direction is Direction.FORWARD)
-            self._book.write(DirectionTaken(direction, max(1, attempt), keep_new, until))
+            self._recorder.write(DirectionTaken(direction, max(1, attempt), keep_new, until))
         elif state.until != until:
-            self._book.write(DirectionTaken(direction, state.attempt, keep_new, until))
+            self._recorder.write(DirectionTaken(direction, state.attempt, keep_new, until))
 
     def _admit(self, direction: Direction) -> None:
-        self._setting_out.require_account(direction)
-        self._setting_out.require_no_foreign_claim()
-        untouched = not (self._book.cutover_is_open or self._around.blind)
+        self._preconditions.require_account(direction)
+        self._preconditions.require_no_foreign_claim()
+        untouched = not (self._recorder.cutover_is_open or self._around.blind)
         if direction is Direction.FORWARD and untouched:
-            self._setting_out.require_unchanged()
+            self._preconditions.require_unchanged()
 
     def _forward_steps(self) -> Iterable[Step]:
         """Leave out what this attempt has settled, but always renew the claim.
@@ -325,8 +327,8 @@ class Runner:
         Once the cutover has begun, steps 2 to 6 are history and nobody is asked for them again,
         even in another attempt.  Without a journal the world has to tell.
         """
-        settled = set(self._book.state.settled)
-        if self._book.cutover_is_open or self._crossing.cutover_started_in_aws():
+        settled = set(self._recorder.state.settled)
+        if self._recorder.cutover_is_open or self._cutover_start.cutover_started_in_aws():
             settled |= set(range(2, FIRST_OF_CUTOVER))
         return (step for step in FORWARD if step.number == 1 or step.number not in settled)
 
@@ -338,11 +340,11 @@ class Runner:
         raise HeldError(message, advice=cli("apply", self._plan.migration))
 
     def _settle_all(self, steps: Iterable[Step]) -> list[str]:
-        return [line for step in steps for line in self._settler.run_step(step)]
+        return [line for step in steps for line in self._step_loop.run_step(step)]
 
     def _arrive(self, direction: Direction, lost: Iterable[str]) -> RunResult:
         found = tuple(dict.fromkeys(lost))
         self._probing.end()
-        changed = self._setting_out.record_external_changes(direction)
-        self._book.write(Finished(direction, found, changed.differs, changed.unproven))
+        changed = self._preconditions.record_external_changes(direction)
+        self._recorder.write(Finished(direction, found, changed.differs, changed.unproven))
         return RunResult(found)

@@ -65,30 +65,30 @@ class StepLoop:
         self,
         plan: Plan,
         *,
-        looker: StateReader,
-        performer: ChangeExecutor,
+        state_reader: StateReader,
+        executor: ChangeExecutor,
         tasks: OperatorTasks,
-        holding: PauseControl,
+        pauses: PauseControl,
         probing: ProbeWatch,
         adopting: AdoptionControl,
-        logbook: RunRecorder,
+        recorder: RunRecorder,
         observer: Observer,
         clock: Clock,
     ) -> None:
         self._plan = plan
-        self._looker = looker
-        self._performer = performer
+        self._state_reader = state_reader
+        self._executor = executor
         self._tasks = tasks
-        self._holding = holding
+        self._pauses = pauses
         self._adopting = adopting
-        self._logbook = logbook
+        self._recorder = recorder
         self._observer = observer
         self._clock = clock
-        self._time = holding.time
+        self._time = pauses.time
         """For limits: it stands still while the run rests."""
-        self._patience = RetryPolicy(logbook, looker, self._time)
+        self._retries = RetryPolicy(recorder, state_reader, self._time)
         self._probing = probing
-        self._flow = TrafficWatch(plan, logbook, looker, probing)
+        self._flow = TrafficWatch(plan, recorder, state_reader, probing)
         self._acted = False
         self._tried = ""
 
@@ -102,9 +102,9 @@ class StepLoop:
             ClaimedError: Somebody else has claimed the old gateway.
             InterruptedRunError: The operator asked to stop.
         """
-        self._logbook.write(StepBegun(step.number, step.title, step.cleaning))
+        self._recorder.write(StepBegun(step.number, step.title, step.cleaning))
         self._tasks.begin_step()
-        self._looker.require_claim()
+        self._state_reader.require_claim()
         self._flow.reset()
         self._tried = ""
         began = self._time.now()
@@ -113,7 +113,7 @@ class StepLoop:
         def turn() -> Verdict:
             self._acted = False
             verdict = self._turn(step)
-            self._holding.check_suspended()
+            self._pauses.check_suspended()
             if isinstance(verdict, NotYet) and self._tried:
                 verdict = NotYet(f"{verdict.why}; the last try: {self._tried}")
             if isinstance(verdict, NotYet) and not self._acted:
@@ -139,12 +139,20 @@ class StepLoop:
         deadline = began + 2 * CONSISTENCY_DELAY
         while True:
             self._tasks.stop_if_asked()
-            look = self._looker.observe()
+            observation = self._state_reader.observe()
             late = self._time.now() >= began + CONSISTENCY_DELAY
-            if isinstance(look, Observation) and look.certain and (late or suits(look)):
-                return look
-            why = look.why if isinstance(look, NotYet) else "what AWS shows is not certain yet"
-            step = self._logbook.state.step
+            if (
+                isinstance(observation, Observation)
+                and observation.certain
+                and (late or suits(observation))
+            ):
+                return observation
+            why = (
+                observation.why
+                if isinstance(observation, NotYet)
+                else "what AWS shows is not certain yet"
+            )
+            step = self._recorder.state.step
             self._observer.on_wait(step, why, self._time.now() - began, 2 * CONSISTENCY_DELAY)
             if self._time.now() >= deadline:
                 message = f"AWS could not be read for certain, so nothing was begun: {why}"
@@ -168,7 +176,7 @@ class StepLoop:
         def waits(failed: RetryCallState) -> None:
             why = f"AWS cannot be read: {failed.outcome and failed.outcome.exception()}"
             waited = self._time.now() - began
-            self._observer.on_wait(self._logbook.state.step, why, waited, limit)
+            self._observer.on_wait(self._recorder.state.step, why, waited, limit)
 
         repeat = Retrying(
             retry=retry_if_exception_type(AwsUnreadableError),
@@ -183,81 +191,94 @@ class StepLoop:
             # Not what setting out again after a rest may raise: that has advice of its own.
             error = given_up.last_attempt.exception()
             message = f"nothing was begun: AWS cannot be read: {error}"
-            raise HeldError(message, advice=self._logbook.resuming(self._plan)) from error
+            raise HeldError(message, advice=self._recorder.resuming(self._plan)) from error
 
     def _turn(self, step: Step) -> Verdict:
         self._tasks.stop_if_asked()
-        self._holding.poll()
-        look = self._looker.observe()
-        if isinstance(look, NotYet):
-            return look
-        if unclear := self._adopting.resolve(look.reading, blind=self._looker.blind):
+        self._pauses.poll()
+        observation = self._state_reader.observe()
+        if isinstance(observation, NotYet):
+            return observation
+        if unclear := self._adopting.resolve(observation.reading, blind=self._state_reader.blind):
             return unclear
-        self._logbook.adopt(look.now.owned.found)
-        self._mind_other_hands(step, look)
+        self._recorder.adopt(observation.now.owned.found)
+        self._mind_other_hands(step, observation)
         self._probing.watch()
         if isinstance(step, SwitchTunnels):
-            look = self._flow.watch(look)
+            observation = self._flow.watch(observation)
         if step.phase is Phase.CUTOVER:
             self._observer.on_view(
                 partial(
-                    cutover_view, self._plan, look.way, look.now, look.told, self._probing.tallies
+                    cutover_view,
+                    self._plan,
+                    observation.swap,
+                    observation.now,
+                    observation.journal_facts,
+                    self._probing.stats,
                 )
             )
-        verdict = step.verify(self._plan, look.way, look.now, look.told)
+        verdict = step.verify(
+            self._plan, observation.swap, observation.now, observation.journal_facts
+        )
         if isinstance(verdict, NotYet):
-            self._act(step, look)
+            self._act(step, observation)
         return verdict
 
-    def _act(self, step: Step, look: Observation) -> None:
+    def _act(self, step: Step, observation: Observation) -> None:
         changes: list[AwsChange] = []
         tasks: list[OperatorTask] = []
-        for change in step.missing_changes(self._plan, look.way, look.now, look.told):
+        for change in step.missing_changes(
+            self._plan, observation.swap, observation.now, observation.journal_facts
+        ):
             if isinstance(change, OperatorTask):
                 tasks.append(change)
             else:
                 changes.append(change)
-        due = self._patience.due(changes)
+        due = self._retries.due(changes)
         if due:
-            self._logbook.name(
-                *step.external_changes_overwritten(self._plan, look.way, look.now, look.told)
+            self._recorder.name(
+                *step.external_changes_overwritten(
+                    self._plan, observation.swap, observation.now, observation.journal_facts
+                )
             )
-            self._perform(step, due, look)
+            self._perform(step, due, observation)
         for task in tasks:
             self._tasks.hand_out(task, outage=self._may_be_down(step))
 
-    def _perform(self, step: Step, changes: Sequence[AwsChange], look: Observation) -> None:
+    def _perform(self, step: Step, changes: Sequence[AwsChange], observation: Observation) -> None:
         if step.number in INTERRUPTING and not self._outage:
-            self._holding.check_suspended()  # the look may have taken a night
-            self._logbook.write(OutageBegan(self._clock.now(), self._looker.blind))
+            self._pauses.check_suspended()  # the look may have taken a night
+            self._recorder.write(OutageBegan(self._clock.now(), self._state_reader.blind))
         if step.phase is Phase.CUTOVER and any(isinstance(c, DetachVpnGateway) for c in changes):
-            self._tasks.announce(enabling_task(self._plan, look.way, look.now))
+            self._tasks.announce(enabling_task(self._plan, observation.swap, observation.now))
         # All answers are written before the first failure ends the step.
-        done = self._performer.execute(step.number, changes, look.now.owned.newcomers)
+        done = self._executor.execute(step.number, changes, observation.now.owned.newcomers)
         # What AWS puts off is no act: asking again every second only makes it put off more.
         self._acted = not all(isinstance(each.outcome, Later | Refused) for each in done)
         self._tried = next(filter(None, map(_unanswered, done)), "")
-        judged = [self._patience.decide(step, each, outage=self._outage) for each in done]
+        judged = [self._retries.decide(step, each, outage=self._outage) for each in done]
         for failure in filter(None, judged):
             raise failure
 
-    def _mind_other_hands(self, step: Step, look: Observation) -> None:
+    def _mind_other_hands(self, step: Step, observation: Observation) -> None:
         """Stop before the cutover where others undid a change; later leave it alone, and name it.
 
         What became of tags is only named: nothing hangs on them.
         """
-        owned = look.now.owned
-        self._logbook.name(
+        owned = observation.now.owned
+        self._recorder.name(
             *(f"somebody took this run's tags off {id_}" for id_ in owned.stripped),
             *(f"{id_} carries a copy of this run's tags" for _, id_ in owned.twins),
             *map(str, owned.strangers),
         )
-        forward = self._logbook.state.direction is Direction.FORWARD
-        if not forward or step.phase is not Phase.PREPARE or self._logbook.cutover_is_open:
+        forward = self._recorder.state.direction is Direction.FORWARD
+        if not forward or step.phase is not Phase.PREPARE or self._recorder.cutover_is_open:
             return
-        deeds = sorted(name_of(fact, look.now.value(fact)) for fact in look.now.foreign)
-        if deeds:
-            message = f"somebody else changed what this run had done: {'; '.join(deeds)}"
+        calls = sorted(
+            name_of(fact, observation.now.value(fact)) for fact in observation.now.foreign
+        )
+        if calls:
+            message = f"somebody else changed what this run had done: {'; '.join(calls)}"
             raise ExternalChangeError(
                 message,
                 step=step.number,
@@ -268,11 +289,11 @@ class StepLoop:
     def _conclude(self, step: Step, verdict: Verdict, limit: timedelta) -> Sequence[str]:
         match verdict:
             case Met():
-                self._logbook.write(StepSettled(step.number, step.cleaning))
+                self._recorder.write(StepSettled(step.number, step.cleaning))
                 return ()
             case Lost(what):
                 hands = (ExternalChange(line) for line in what)
-                self._logbook.write(*hands, StepSettled(step.number, step.cleaning, what))
+                self._recorder.write(*hands, StepSettled(step.number, step.cleaning, what))
                 return what
             case Blocked(why, advice):
                 raise StepError(why, step=step.number, outage=self._outage, advice=advice)
@@ -288,11 +309,11 @@ class StepLoop:
 
     @property
     def _outage(self) -> bool:
-        return self._logbook.state.outage_open
+        return self._recorder.state.outage_open
 
     def _may_be_down(self, step: Step) -> bool:
         """Tell whether traffic is down or, without the journal of its outage, may well be."""
-        verified = self._logbook.state.told.verified is not None
+        verified = self._recorder.state.journal_facts.verified is not None
         return self._outage or (isinstance(step, SwitchTunnels) and not verified)
 
     def _pace(self) -> timedelta:
@@ -303,14 +324,14 @@ class StepLoop:
         if self._time.now() < limit:
             return False
         self._tasks.stop_if_asked()
-        self._holding.poll()
+        self._pauses.poll()
         return True
 
     def _wait(self, span: timedelta) -> None:
         until = self._clock.now() + span
         while (left := until - self._clock.now()) > timedelta(0):
             self._tasks.stop_if_asked()
-            if self._tasks.read_confirmations() or self._holding.apply_order():
+            if self._tasks.read_confirmations() or self._pauses.apply_order():
                 return
             self._clock.sleep(min(left, SLICE))
 

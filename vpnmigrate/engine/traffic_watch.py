@@ -41,10 +41,10 @@ from vpnmigrate.steps.traffic import (
 class ProbeWatch:
     """Lets probes run beside a cutover; ended with the journey, whatever ends it."""
 
-    def __init__(self, plan: Plan, probes: Probes, logbook: RunRecorder, clock: Clock) -> None:
+    def __init__(self, plan: Plan, probes: Probes, recorder: RunRecorder, clock: Clock) -> None:
         self._plan = plan
         self._probes = probes
-        self._logbook = logbook
+        self._recorder = recorder
         self._clock = clock
         self._written: dict[str, tuple[bool | None, str]] = {}
         self._last: datetime | None = None
@@ -71,19 +71,19 @@ class ProbeWatch:
         if self._sending:
             return
         self._sending = True
-        earlier = self._logbook.state.probes
+        earlier = self._recorder.state.probes
         texts = dict.fromkeys((*self._plan.decisions.probes, *earlier))
         known = (earlier.get(text, ProbeStats(text)) for text in texts)
-        self._probes.begin([_unknown(tally) for tally in known])
+        self._probes.begin([_unknown(stats) for stats in known])
 
     def take_baseline(self) -> None:
         """Write down which probes work; step 7 waits a moment for the first answer of each."""
         deadline = self._clock.now() + FIRST_ANSWER
-        while any(not t.sent for t in self._probes.tallies()) and self._clock.now() < deadline:
+        while any(not t.sent for t in self._probes.stats()) and self._clock.now() < deadline:
             self._clock.sleep(SLICE)
-        tallies = self._probes.tallies()
-        if tallies:
-            self._write(ProbeEvent.BEFORE, tallies)
+        stats = self._probes.stats()
+        if stats:
+            self._write(ProbeEvent.BEFORE, stats)
             self._probes.forget_counts()
 
     def watch(self) -> None:
@@ -91,49 +91,47 @@ class ProbeWatch:
         now = self._clock.now()
         if self._last is not None and now - self._last < QUIET:
             return
-        news = [
-            t for t in self._probes.tallies() if _standing(t) != self._written.get(t.probe, _NEW)
-        ]
+        news = [t for t in self._probes.stats() if _standing(t) != self._written.get(t.probe, _NEW)]
         if news:
             self._last = now
             self._write(ProbeEvent.NEWS, tuple(news))
 
     def end(self) -> None:
         """Send no more, and write the totals down if there is a cutover that they are about."""
-        tallies = self._probes.tallies() if self._sending else ()
+        stats = self._probes.stats() if self._sending else ()
         self._probes.end()
         self._sending = False
-        if tallies and self._logbook.cutover_is_open:
-            self._write(ProbeEvent.END, tallies)
+        if stats and self._recorder.cutover_is_open:
+            self._write(ProbeEvent.END, stats)
 
     @property
-    def tallies(self) -> tuple[ProbeStats, ...]:
+    def stats(self) -> tuple[ProbeStats, ...]:
         """How each probe stands now."""
-        return self._probes.tallies()
+        return self._probes.stats()
 
     def unanswered(self) -> tuple[str, ...]:
         """Say which probes have to work and do not.
 
         On the way back none has to: it asks for as little as it can.
         """
-        if self._logbook.state.direction is Direction.BACK:
+        if self._recorder.state.direction is Direction.ROLLBACK:
             return ()
-        return missed(self.tallies, self._logbook.state.proven_probes)
+        return missed(self.stats, self._recorder.state.proven_probes)
 
-    def _write(self, moment: ProbeEvent, tallies: tuple[ProbeStats, ...]) -> None:
-        self._written |= {tally.probe: _standing(tally) for tally in tallies}
-        self._logbook.write(Probed(moment, tallies))
+    def _write(self, moment: ProbeEvent, stats: tuple[ProbeStats, ...]) -> None:
+        self._written |= {stats.probe: _standing(stats) for stats in stats}
+        self._recorder.write(Probed(moment, stats))
 
 
 class TrafficWatch:
     """Watches, look by look, whether the joining side lacks anything, and ends the outage."""
 
     def __init__(
-        self, plan: Plan, logbook: RunRecorder, looker: StateReader, probing: ProbeWatch
+        self, plan: Plan, recorder: RunRecorder, state_reader: StateReader, probing: ProbeWatch
     ) -> None:
         self._plan = plan
-        self._logbook = logbook
-        self._looker = looker
+        self._recorder = recorder
+        self._state_reader = state_reader
         self._probing = probing
         self._green: Stability | None = None
         self._held = False
@@ -147,67 +145,75 @@ class TrafficWatch:
         self._held = False
         self._short = frozenset()
 
-    def watch(self, look: Observation) -> Observation:
+    def watch(self, observation: Observation) -> Observation:
         """Take *look* into account, and give it with what the journal says after that."""
-        self._begin_again_after_old_tunnels(look)
-        told = replace(look.told, green=self._green, unanswered=self._probing.unanswered())
-        lacking = missing_traffic(self._plan, look.way, look.now, told)
-        self._green = update_stability(self._plan, look.way, look.now, told, lacking=bool(lacking))
-        look = replace(look, told=replace(told, green=self._green))
-        verified = look.told.verified is not None
-        self._offer(look)
+        self._begin_again_after_old_tunnels(observation)
+        told = replace(observation.journal_facts, green=self._green, unanswered=self._probing.unanswered())
+        lacking = missing_traffic(self._plan, observation.swap, observation.now, told)
+        self._green = update_stability(
+            self._plan, observation.swap, observation.now, told, lacking=bool(lacking)
+        )
+        observation = replace(observation, told=replace(told, green=self._green))
+        verified = observation.journal_facts.verified is not None
+        self._offer(observation)
         if lacking:
             if self._held and verified:
-                self._logbook.write(Flapped(lacking[0]))
+                self._recorder.write(Flapped(lacking[0]))
             self._held = False
-            return look
-        if not is_stable(self._plan, look.way, look.now, look.told):
-            return look
+            return observation
+        if not is_stable(self._plan, observation.swap, observation.now, observation.journal_facts):
+            return observation
         self._held = True
-        self._logbook.write(*(() if verified else self._verified(look)), *self._tunnels(look))
-        unanswered = look.told.unanswered
+        self._recorder.write(
+            *(() if verified else self._verified(observation)), *self._tunnels(observation)
+        )
+        unanswered = observation.journal_facts.unanswered
         return replace(
-            look,
-            told=replace(self._looker.journal_facts(), green=self._green, unanswered=unanswered),
+            observation,
+            told=replace(
+                self._state_reader.journal_facts(), green=self._green, unanswered=unanswered
+            ),
         )
 
-    def _offer(self, look: Observation) -> None:
+    def _offer(self, observation: Observation) -> None:
         """Write down what somebody may accept, once that has been all that is lacking for a while.
 
         As long as green would have to hold: the second tunnel may come up right after the first.
         """
-        found = acceptable(self._plan, look.way, look.now, look.told)
+        found = acceptable(self._plan, observation.swap, observation.now, observation.journal_facts)
         short = frozenset(each.replaces for each in found)
         if short != self._short or self._short_since is None:
-            self._short, self._short_since = short, look.now.begun
-        offered = frozenset(each.replaces for each in self._logbook.state.acceptable)
-        held = look.now.begun - self._short_since >= self._plan.decisions.waits.steady
+            self._short, self._short_since = short, observation.now.begun
+        offered = frozenset(each.replaces for each in self._recorder.state.acceptable)
+        held = observation.now.begun - self._short_since >= self._plan.decisions.waits.steady
         if short != offered and (held or not short):
-            self._logbook.write(Acceptable(found))
+            self._recorder.write(Acceptable(found))
 
-    def _begin_again_after_old_tunnels(self, look: Observation) -> None:
+    def _begin_again_after_old_tunnels(self, observation: Observation) -> None:
         """Ask for green anew once the old tunnels are off: a person may have hit the wrong ones."""
-        disabled = Confirmation.OLD_TUNNELS_DISABLED in look.told.words
+        disabled = Confirmation.OLD_TUNNELS_DISABLED in observation.journal_facts.words
         if disabled and not self._disabled:
             self.reset()
         self._disabled = disabled
 
-    def _verified(self, look: Observation) -> tuple[Record, ...]:
-        green, state = self._green, self._logbook.state
+    def _verified(self, observation: Observation) -> tuple[Record, ...]:
+        green, state = self._green, self._recorder.state
         if green is None or green.since is None:
             message = "green that holds has a beginning"
             raise AssertionError(message)
         since = green.since
-        elsewhere = destinations(self._plan, look.way, look.now, look.told).altered
+        elsewhere = destinations(
+            self._plan, observation.swap, observation.now, observation.journal_facts
+        ).altered
         notes = [Noted(str(row)) for row in elsewhere]
         if not (state.outage_open and state.outage_since is not None):
             return (TrafficVerified(since), *notes)
         ended = OutageEnded(since, since - state.outage_since, state.outage_earlier)
         return (TrafficVerified(since), ended, *notes)
 
-    def _tunnels(self, look: Observation) -> tuple[Record, ...]:
-        few = degraded(self._plan, look.way, look.now, look.told)
-        return () if few == self._logbook.state.degraded else (Degraded(few),)
+    def _tunnels(self, observation: Observation) -> tuple[Record, ...]:
+        few = degraded(self._plan, observation.swap, observation.now, observation.journal_facts)
+        return () if few == self._recorder.state.degraded else (Degraded(few),)
 
 
 FIRST_ANSWER = timedelta(seconds=3)
@@ -225,7 +231,7 @@ class NoProbes:
     def begin(self, known: Iterable[ProbeStats]) -> None:
         pass
 
-    def tallies(self) -> tuple[ProbeStats, ...]:
+    def stats(self) -> tuple[ProbeStats, ...]:
         return ()
 
     def forget_counts(self) -> None:
@@ -238,11 +244,11 @@ class NoProbes:
 _NEW = (None, "")
 
 
-def _standing(tally: ProbeStats) -> tuple[bool | None, str]:
-    return tally.works, tally.halted
+def _standing(stats: ProbeStats) -> tuple[bool | None, str]:
+    return stats.works, stats.halted
 
 
-def _unknown(tally: ProbeStats) -> ProbeStats:
+def _unknown(stats: ProbeStats) -> ProbeStats:
     return ProbeStats(
-        tally.probe, tally.sent, tally.lost, first_loss=tally.first_loss, last_loss=tally.last_loss
+        stats.probe, stats.sent, stats.lost, first_loss=stats.first_loss, last_loss=stats.last_loss
     )

@@ -179,11 +179,11 @@ def journeys_of(plan: Plan, entries: Sequence[Entry]) -> tuple[RunAttempt, ...]:
     """Give every journey with how it kept to *plan*, whose way back begins after step 10."""
     planned = {
         Direction.FORWARD: plan.forward,
-        Direction.BACK: plan.back,
-        Direction.RETIRE: plan.retire,
+        Direction.ROLLBACK: plan.back,
+        Direction.FINALIZE: plan.finalize,
     }
     return tuple(
-        _journey(set_out, leg, planned[set_out.direction]) for set_out, leg in _legs(entries)
+        _journey(set_out, timing, planned[set_out.direction]) for set_out, timing in _legs(entries)
     )
 
 
@@ -224,7 +224,7 @@ def turned_back(entries: Iterable[Entry]) -> bool:
                 went_forward = turned = False
             case StepBegun():
                 went_forward |= state.direction is Direction.FORWARD
-            case DirectionTaken(direction=Direction.BACK):
+            case DirectionTaken(direction=Direction.ROLLBACK):
                 turned = went_forward or _is_watchdog(before)
             case _:
                 pass  # takes no way
@@ -250,20 +250,20 @@ def _legs(entries: Sequence[Entry]) -> Iterator[tuple[DirectionTaken, Sequence[E
 
 
 def _journey(
-    set_out: DirectionTaken, leg: Sequence[Entry], planned: Sequence[PlannedStep]
+    set_out: DirectionTaken, timing: Sequence[Entry], planned: Sequence[PlannedStep]
 ) -> RunAttempt:
     due: dict[int, Counter[str]] = {}
     for step in planned:
         due.setdefault(step.number, Counter()).update(_kind(c) for c in step.changes)
-    made = _made(leg)
+    made = _made(timing)
     # Hooks end after what they were told of, and the next process opens the journal any day.
-    last = [entry for entry in leg if not isinstance(entry.record, HookRan | Opened)][-1]
+    last = [entry for entry in timing if not isinstance(entry.record, HookRan | Opened)][-1]
     return RunAttempt(
         set_out.direction,
         set_out.attempt,
-        began=leg[0].wall,
-        ended=leg[0].wall + (last.at - leg[0].at),
-        finished=any(isinstance(entry.record, Finished) for entry in leg),
+        began=timing[0].wall,
+        ended=timing[0].wall + (last.at - timing[0].at),
+        finished=any(isinstance(entry.record, Finished) for entry in timing),
         steps=tuple(
             PlanAdherence(number, due.get(number, Counter()), made.get(number, Counter()))
             for number in sorted(due.keys() | made.keys())
@@ -271,10 +271,10 @@ def _journey(
     )
 
 
-def _made(leg: Iterable[Entry]) -> dict[int, Counter[str]]:
+def _made(timing: Iterable[Entry]) -> dict[int, Counter[str]]:
     """Count what was done, by step: a change that was sent twice, or refused, is counted once."""
     changes: dict[int, tuple[int, Change]] = {}
-    for entry in leg:
+    for entry in timing:
         match entry.record:
             case Intended(intent=number, step=step, change=change):
                 changes[number] = (step, change)

@@ -21,7 +21,7 @@ def next_command(
     has the run in hand, so that a word is enough for it to go on.
     """
     match state.status:
-        case RunStatus.RETIRED:
+        case RunStatus.FINALIZED:
             return None
         case RunStatus.CUT_OVER if state.armed is not None:
             return cli("confirm", run)
@@ -48,9 +48,9 @@ def next_command(
 def resume_command(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> Command:
     """Return the command that resumes the direction that was taken."""
     match state.direction:
-        case Direction.BACK:
+        case Direction.ROLLBACK:
             return cli("rollback", run, *(("--keep-new",) if state.keep_new else ()))
-        case Direction.RETIRE:
+        case Direction.FINALIZE:
             return _finalize(run, confirm)
         case Direction.FORWARD | None:
             return cli("apply", run, *(("--until", "cutover") if _stages(state) else ()))
@@ -81,11 +81,11 @@ def confirmation_for_step(step: int, state: RunState) -> Confirmation | None:
             return Confirmation.DEVICES_CONFIGURED
         case Direction.FORWARD, 6:
             return Confirmation.TEST_PASSED
-        case Direction.FORWARD, 10 if state.told.verified is None:
+        case Direction.FORWARD, 10 if state.journal_facts.verified is None:
             return Confirmation.NEW_TUNNELS_ENABLED
         case Direction.FORWARD, 10:
             return Confirmation.OLD_TUNNELS_DISABLED
-        case Direction.BACK, 10:
+        case Direction.ROLLBACK, 10:
             return Confirmation.TUNNELS_RETURNED
         case _:
             return None

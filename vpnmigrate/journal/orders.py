@@ -66,7 +66,9 @@ def apply_order(state: RunState, *, cutover_open: bool) -> Pause | StopRun | Rol
 def pause_extends_outage(state: RunState) -> bool:
     """Tell whether traffic is down, or may be before this process makes another look."""
     cutting = FIRST_OF_CUTOVER <= state.step <= LAST_OF_CUTOVER and not state.cleaning
-    return state.outage_open or (cutting and not state.finished and state.told.verified is None)
+    return state.outage_open or (
+        cutting and not state.finished and state.journal_facts.verified is None
+    )
 
 
 def refusal_reason(verb: OrderVerb, state: RunState) -> str:
@@ -85,7 +87,7 @@ def refusal_reason(verb: OrderVerb, state: RunState) -> str:
 
 
 def _why_no_acceptance(state: RunState) -> str:
-    if state.direction is Direction.BACK:
+    if state.direction is Direction.ROLLBACK:
         return "it goes back, and there one tunnel will do"
     if state.order is not None and state.order.wish is Hold.ABORTED:
         return f"it is {state.order}"
@@ -98,7 +100,7 @@ def _why_no_acceptance(state: RunState) -> str:
 
 
 def _why_no_confirmation(state: RunState) -> str:
-    if state.direction is Direction.BACK:
+    if state.direction is Direction.ROLLBACK:
         gone = "has gone" if state.finished else "is going"
         return f"it is too late, because the run {gone} back"
     if state.armed is None:
@@ -130,9 +132,9 @@ def _why_no_abort(state: RunState) -> str:
     if state.finished:
         return f"it is {state.status}, so nothing goes on that could be given up"
     match state.direction:
-        case Direction.BACK:
+        case Direction.ROLLBACK:
             return "it is going back already"
-        case Direction.RETIRE:
+        case Direction.FINALIZE:
             return "nothing leads back from finalize; a pause holds it"
         case Direction.FORWARD | None:
             return ""
@@ -174,8 +176,8 @@ def _stray(named: Sequence[str], state: RunState) -> str:
     """Say what of *named* is not lacking; a new connection may be called by its old one's id."""
     known = {id_ for each in state.acceptable for id_ in (each.connection, each.replaces)}
     stray = [name for name in named if name not in known]
-    told = "; ".join(each.told for each in state.acceptable)
-    return f"nothing waits for tunnels of {', '.join(stray)}, but: {told}" if stray else ""
+    journal_facts = "; ".join(each.journal_facts for each in state.acceptable)
+    return f"nothing waits for tunnels of {', '.join(stray)}, but: {journal_facts}" if stray else ""
 
 
 def answer_to(message: str, entries: Iterable[Entry]) -> Record | None:

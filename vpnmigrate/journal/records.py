@@ -77,7 +77,7 @@ RunNote = TakenOver | JournalLost | FinalizeRequested
 
 
 class DirectionTaken(_Record, frozen=True, tag="direction-taken"):
-    """The run sets out forward, back or to retire; attempts count the forward ones from 1."""
+    """The run sets out forward, back or to finalize; attempts count the forward ones from 1."""
 
     direction: Direction
     attempt: int
@@ -143,7 +143,7 @@ class AdoptionAsked(_Record, frozen=True, tag="adoption-asked"):
     refused: tuple[str, ...] = ()
 
 
-class OperatorConfirmed(_Record, frozen=True, tag="spoken"):
+class OperatorConfirmed(_Record, frozen=True, tag="operator-confirmed"):
     """A person, or the test command, gave a word."""
 
     word: Confirmation
@@ -186,7 +186,7 @@ class BaselineTaken(_Record, frozen=True, tag="baseline-taken"):
     propagated: dict[RouteTableId, tuple[str, ...]]
 
 
-class DeadlineSet(_Record, frozen=True, tag="decide-by"):
+class DeadlineSet(_Record, frozen=True, tag="deadline-set"):
     """The back-out deadline: a cutover that is not verified at ``at`` has to turn round."""
 
     at: datetime
@@ -241,10 +241,10 @@ class Probed(_Record, frozen=True, tag="probed"):
     """What became of probes since step 7; before that, whether they work."""
 
     moment: ProbeEvent
-    tallies: tuple[ProbeStats, ...]
+    stats: tuple[ProbeStats, ...]
 
 
-class ExternalChange(_Record, frozen=True, tag="other-hand"):
+class ExternalChange(_Record, frozen=True, tag="external-change"):
     """Somebody else undid or altered what we did; it is left alone."""
 
     what: str
@@ -329,7 +329,7 @@ class AbortAsked(_Record, frozen=True, tag="abort-asked"):
     message: str = ""
 
 
-class ConfirmRequested(_Record, frozen=True, tag="confirm-wished"):
+class ConfirmRequested(_Record, frozen=True, tag="confirm-requested"):
     """Somebody wants the cutover of this attempt to be confirmed within a time; None takes it back.
 
     It holds until the cutover arms it, whichever process comes there.
@@ -373,7 +373,7 @@ class OrderVerb(StrEnum):
     ACCEPT = "accept"
 
 
-class OrderDeclined(_Record, frozen=True, tag="declined"):
+class OrderDeclined(_Record, frozen=True, tag="order-declined"):
     """Somebody told the run something that cannot be heeded where it stands."""
 
     verb: OrderVerb

@@ -128,7 +128,7 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case AdoptionAsked(refused=refused):
             return replace(state, adoption_asked=True, refused=_with(state.refused, *refused))
         case OperatorConfirmed(word):
-            return with_facts(state, words={**state.told.words, word: entry.at})
+            return with_facts(state, words={**state.journal_facts.words, word: entry.at})
         case BaselineTaken() as taken:
             propagated = {table: frozenset(found) for table, found in taken.propagated.items()}
             return with_facts(state, baseline=Baseline(taken.taken, taken.tunnels_up, propagated))
@@ -151,8 +151,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case ExternalChange(what):
             return replace(state, other_hands=_with(state.other_hands, what))
         case HookRan(moment, fault=fault):
-            told = (f"the hook of {moment} {fault}",) if fault else ()
-            return replace(state, notes=_with(state.notes, *told))
+            journal_facts = (f"the hook of {moment} {fault}",) if fault else ()
+            return replace(state, notes=_with(state.notes, *journal_facts))
         case Noted(what):
             return replace(state, notes=_with(state.notes, what))
         case ClockMoved():
@@ -195,7 +195,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             attempt_since=entry.at,
             settled=frozenset(),
             cutover_begun=False,
-            told=JournalFacts(files=state.told.files),
+            journal_facts=JournalFacts(files=state.journal_facts.files),
             probes={},
             probes_forward={},
             proven_probes=frozenset(),
@@ -204,7 +204,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
         )
     elif taken.direction is not state.direction or state.finished:
         # Nothing moves while the old side is deleted: what was verified still is.
-        if taken.direction is not Direction.RETIRE:
+        if taken.direction is not Direction.FINALIZE:
             state = with_facts(state, verified=None)
         if state.direction is None:
             # A way back as the first thing a journal knows: what it leads back from is lost.
@@ -222,12 +222,12 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             acceptable=(),
         )
         state = reset_probe_counts(state, taken)
-    if taken.direction is not Direction.RETIRE:
+    if taken.direction is not Direction.FINALIZE:
         state = replace(state, delete_old_gateway=False)
-    if taken.direction is Direction.BACK:
+    if taken.direction is Direction.ROLLBACK:
         # Connectivity first: whoever goes back goes over a pause, and does what an abort asks.
         state = replace(state, order=None)
-    if taken.direction is Direction.BACK or taken.attempt != state.attempt:
+    if taken.direction is Direction.ROLLBACK or taken.attempt != state.attempt:
         state = clear_operator_state(state)
     return _working(
         replace(
@@ -255,18 +255,18 @@ def _at_work(state: RunState) -> RunStatus:
             return RunStatus.CUTTING_OVER
         case Direction.FORWARD:
             return RunStatus.PREPARING
-        case Direction.BACK:
+        case Direction.ROLLBACK:
             return RunStatus.ROLLING_BACK
-        case Direction.RETIRE:
-            return RunStatus.RETIRING
+        case Direction.FINALIZE:
+            return RunStatus.FINALIZING
         case None:
             return state.status
 
 
 _ARRIVALS = {
     Direction.FORWARD: RunStatus.CUT_OVER,
-    Direction.BACK: RunStatus.ROLLED_BACK,
-    Direction.RETIRE: RunStatus.RETIRED,
+    Direction.ROLLBACK: RunStatus.ROLLED_BACK,
+    Direction.FINALIZE: RunStatus.FINALIZED,
 }
 
 
@@ -277,7 +277,7 @@ def _arrived(state: RunState, finished: Finished) -> RunState:
         finished=True,
         journal_lost=False,
         delete_old_gateway=False,
-        cutover_open=state.cutover_open and finished.direction is not Direction.BACK,
+        cutover_open=state.cutover_open and finished.direction is not Direction.ROLLBACK,
         lost=_with(state.lost, *finished.lost),
         differs=finished.differs,
         traffic=Traffic.UNKNOWN if finished.unproven else state.traffic,
@@ -289,7 +289,7 @@ def _settled(state: RunState, settled: StepSettled) -> RunState:
     if settled.number == SWAP and state.traffic is leaving(state):
         # Swapped by somebody whom this journal has not seen begin the outage.
         state = replace(state, traffic=Traffic.UNKNOWN)
-    back = state.direction is Direction.BACK and not settled.cleaning
+    back = state.direction is Direction.ROLLBACK and not settled.cleaning
     claimed = settled.number == CLAIM and not settled.cleaning
     undone = back and settled.number == LAST_OF_CUTOVER
     return replace(
@@ -310,7 +310,7 @@ def _answered(state: RunState, number: int, outcome: TrialOutcome, at: datetime)
     answered = replace(asked, outcome=outcome, answered=at)
     state = replace(state, intents=(*state.intents[:index], answered, *state.intents[index + 1 :]))
     if isinstance(asked.change, ArchiveConfiguration) and isinstance(outcome, Performed):
-        state = with_facts(state, files={**state.told.files, **outcome.files})
+        state = with_facts(state, files={**state.journal_facts.files, **outcome.files})
     return cancel_outage(state)
 
 
@@ -387,7 +387,7 @@ def _accepted(state: RunState, accepted: Accepted) -> RunState:
     """Ask for one tunnel of that connection only, for as long as this attempt lasts."""
     old = accepted.what.replaces
     return replace(
-        with_facts(state, accepted=state.told.accepted | {old}),
+        with_facts(state, accepted=state.journal_facts.accepted | {old}),
         acceptable=tuple(each for each in state.acceptable if each.replaces != old),
         accepted=(*state.accepted, accepted),
     )
@@ -417,19 +417,19 @@ def reset_probe_counts(state: RunState, taken: DirectionTaken) -> RunState:
 
     A way back that only clears away sends nothing, and nor does finalize: what was counted stays.
     """
-    if taken.direction is Direction.RETIRE or not (state.cutover_open or state.outage_open):
+    if taken.direction is Direction.FINALIZE or not (state.cutover_open or state.outage_open):
         return state
-    if taken.direction is Direction.BACK and state.direction is not Direction.BACK:
+    if taken.direction is Direction.ROLLBACK and state.direction is not Direction.ROLLBACK:
         state = replace(state, probes_forward=state.probes)
     return replace(state, probes={probe: ProbeStats(probe) for probe in state.probes})
 
 
 def probes_after(state: RunState, probed: Probed) -> RunState:
     """Take in how probes did; just before step 7 also which of them have to work again."""
-    probes = {**state.probes, **{tally.probe: tally for tally in probed.tallies}}
+    probes = {**state.probes, **{stats.probe: stats for stats in probed.stats}}
     if probed.moment is not ProbeEvent.BEFORE:
         return replace(state, probes=probes)
-    worked = frozenset(tally.probe for tally in probed.tallies if tally.ever_worked)
+    worked = frozenset(stats.probe for stats in probed.stats if stats.ever_worked)
     # What was sent before step 7 only showed what works.
     uncounted = {name: ProbeStats(name, works=t.works, since=t.since) for name, t in probes.items()}
     return replace(state, probes=uncounted, proven_probes=worked)
@@ -448,13 +448,13 @@ def cancel_outage(state: RunState) -> RunState:
     if not all(i.cancelled and isinstance(i.change, begins) for i in sent):
         return state
     # Without a baseline others may have begun the outage before this journal.
-    traffic = leaving(state) if state.told.baseline else Traffic.UNKNOWN
+    traffic = leaving(state) if state.journal_facts.baseline else Traffic.UNKNOWN
     return replace(state, outage_since=None, traffic=traffic)
 
 
 def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified) -> RunState:
     """Take in what a record says of traffic."""
-    joining = Traffic.OLD if state.direction is Direction.BACK else Traffic.NEW
+    joining = Traffic.OLD if state.direction is Direction.ROLLBACK else Traffic.NEW
     match about:
         case OutageBegan(since, earlier):
             if state.outage_open:
@@ -471,7 +471,7 @@ def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified)
             if state.outage_since is None:
                 state = replace(state, outage_since=at - lasted)
             state = replace(state, traffic=joining, outage_lasted=lasted)
-            return with_facts(state, verified=state.told.verified or at)
+            return with_facts(state, verified=state.journal_facts.verified or at)
         case TrafficVerified(since):
             # With an outage open its end is written beside this, and says the same.
             return with_facts(replace(state, traffic=joining), verified=since)
@@ -479,9 +479,9 @@ def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified)
 
 def leaving(state: RunState) -> Traffic:
     """Give the path that the cutover of this direction takes traffic off."""
-    return Traffic.NEW if state.direction is Direction.BACK else Traffic.OLD
+    return Traffic.NEW if state.direction is Direction.ROLLBACK else Traffic.OLD
 
 
 def with_facts(state: RunState, **news: object) -> RunState:
     """Add *news* to what the journal has been told."""
-    return replace(state, told=replace(state.told, **news))
+    return replace(state, journal_facts=replace(state.journal_facts, **news))

@@ -123,8 +123,8 @@ class RunStatus(StrEnum):
     CUTTING_OVER = "cutting-over"
     CUT_OVER = "cut-over"
     """Migrated: traffic uses the new connections, and what was there before still exists."""
-    RETIRING = "retiring"
-    RETIRED = "retired"
+    FINALIZING = "finalizing"
+    FINALIZED = "finalized"
     ROLLING_BACK = "rolling-back"
     ROLLED_BACK = "rolled-back"
     STUCK = "stuck"
@@ -196,7 +196,7 @@ class RunState(Struct, frozen=True):
     """Resources of which a person has said that the run did not make them."""
     adoption_asked: bool = False
     """Whether a person has said which resources an earlier process, whose journal is lost, made."""
-    told: JournalFacts = field(default_factory=JournalFacts)
+    journal_facts: JournalFacts = field(default_factory=JournalFacts)
     """Words and baseline of this attempt; files of every attempt."""
 
     traffic: Traffic = Traffic.OLD
@@ -275,7 +275,7 @@ class RunState(Struct, frozen=True):
             and self.deadline.asks
             and self.direction is Direction.FORWARD
             and not self.finished
-            and self.told.verified is None
+            and self.journal_facts.verified is None
         )
 
     @property
@@ -299,8 +299,11 @@ class RunState(Struct, frozen=True):
     def _moot(self, task: OperatorTask) -> bool:
         word = task.word if isinstance(task, AskOperator) else Confirmation.TEST_PASSED
         # Tunnels that are seen to carry traffic are enabled, whoever said so.
-        shown = self.told.verified is not None and word is not Confirmation.OLD_TUNNELS_DISABLED
-        return shown or word in self.told.words
+        shown = (
+            self.journal_facts.verified is not None
+            and word is not Confirmation.OLD_TUNNELS_DISABLED
+        )
+        return shown or word in self.journal_facts.words
 
     @property
     def waiting_for(self) -> str:
@@ -345,8 +348,8 @@ RUN_EDGES: Final = frozenset(
         (_R.HELD, _R.CUTTING_OVER),
         # staged and given up
         (_R.HELD, _R.ROLLING_BACK),
-        # a task of the way back, or of retiring, is done
-        (_R.HELD, _R.RETIRING),
+        # a task of the way back, or of finalizing, is done
+        (_R.HELD, _R.FINALIZING),
         # step 7 was begun and nothing was sent: the next process renews the claim first
         (_R.CUTTING_OVER, _R.PREPARING),
         # traffic flows already and only the old tunnels wait for a person
@@ -364,7 +367,7 @@ RUN_EDGES: Final = frozenset(
         # regretted before finalize
         (_R.CUT_OVER, _R.ROLLING_BACK),
         # finalize
-        (_R.CUT_OVER, _R.RETIRING),
+        (_R.CUT_OVER, _R.FINALIZING),
         # a person is needed on the way back
         (_R.ROLLING_BACK, _R.HELD),
         # the operator thinks again while traffic is down
@@ -379,14 +382,14 @@ RUN_EDGES: Final = frozenset(
         (_R.ROLLED_BACK, _R.PREPARING),
         # asked to go back once more, which finds nothing to do or takes what was kept away
         (_R.ROLLED_BACK, _R.ROLLING_BACK),
-        # a person is needed to retire
-        (_R.RETIRING, _R.HELD),
+        # a person is needed to finalize
+        (_R.FINALIZING, _R.HELD),
         # thought better of before anything was deleted
-        (_R.RETIRING, _R.ROLLING_BACK),
+        (_R.FINALIZING, _R.ROLLING_BACK),
         # the old connections are gone
-        (_R.RETIRING, _R.RETIRED),
+        (_R.FINALIZING, _R.FINALIZED),
         # finalize again, for the gateway that the first one left
-        (_R.RETIRED, _R.RETIRING),
+        (_R.FINALIZED, _R.FINALIZING),
     }
 )
 

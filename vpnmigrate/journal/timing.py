@@ -42,7 +42,7 @@ def since_turning_back(entries: Sequence[Entry]) -> Sequence[Entry]:
     """Give the entries from the one on in which the run turned back; none if it did not."""
     for index, entry in enumerate(entries):
         match entry.record:
-            case DirectionTaken(direction=Direction.BACK):
+            case DirectionTaken(direction=Direction.ROLLBACK):
                 return entries[index:]
             case _:
                 pass  # still on the way forward

@@ -164,10 +164,10 @@ def child_environment(
     refer.
     """
     inherited = {
-        name: told
+        name: journal_facts
         for name, value in parent.items()
         if _is_inherited(name, inheritance)
-        and (told := _value(name, value, inheritance, base)) is not None
+        and (journal_facts := _value(name, value, inheritance, base)) is not None
     }
     return {**inherited, "PWD": str(directory)}
 

@@ -9,8 +9,8 @@ Hooks are named by the plan's decisions, so that its fingerprint covers which co
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 
@@ -82,8 +82,8 @@ class CommandHooks:
         command = self._plan.decisions.hooks.get(moment)
         if command is None:
             return None
-        told = hook_input(self._plan, moment, self._state, None, self._clock.now())
-        ended = self._bounded(command, told)
+        journal_facts = hook_input(self._plan, moment, self._state, None, self._clock.now())
+        ended = self._bounded(command, journal_facts)
         self._results.put(_result(moment, command, 0, ended))
         return HookResult(command[0], ended.exit, ended.fault)
 
@@ -98,11 +98,13 @@ class CommandHooks:
         command = None if moment is None else self._plan.decisions.hooks.get(moment)
         if moment is None or command is None:
             return
-        told = hook_input(self._plan, moment, self._state, entry, self._clock.now())
+        journal_facts = hook_input(self._plan, moment, self._state, entry, self._clock.now())
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         # Not a daemon: its program is never left behind, and it has a limit.
         thread = threading.Thread(
-            target=self._run, args=(moment, command, entry.seq, told), name=f"hook {moment}"
+            target=self._run,
+            args=(moment, command, entry.seq, journal_facts),
+            name=f"hook {moment}",
         )
         fault = f"was not run: {AT_ONCE} are under way" if self._crowded else _fault_of(thread)
         if fault:
@@ -141,14 +143,16 @@ class CommandHooks:
     def _crowded(self) -> bool:
         return len(self._threads) >= AT_ONCE
 
-    def _run(self, moment: HookMoment, command: Sequence[str], about: int, told: bytes) -> None:
-        self._results.put(_result(moment, command, about, self._bounded(command, told)))
+    def _run(
+        self, moment: HookMoment, command: Sequence[str], about: int, journal_facts: bytes
+    ) -> None:
+        self._results.put(_result(moment, command, about, self._bounded(command, journal_facts)))
 
-    def _bounded(self, command: Sequence[str], told: bytes) -> ProcessResult:
+    def _bounded(self, command: Sequence[str], journal_facts: bytes) -> ProcessResult:
         bounds = ProcessLimits(self._plan.decisions.waits.hook, self._stop)
-        cut = self._redaction.value(msgspec.json.decode(told))
-        told = msgspec.json.encode(cut) + b"\n"
-        return run_bounded(command, told, bounds, self._of, self._plan.programs)
+        cut = self._redaction.value(msgspec.json.decode(journal_facts))
+        journal_facts = msgspec.json.encode(cut) + b"\n"
+        return run_bounded(command, journal_facts, bounds, self._of, self._plan.programs)
 
 
 class HookedJournal:
@@ -179,26 +183,23 @@ class HookedJournal:
             self._journal.write(*ended)
 
 
-class supervise_hooks:  # noqa: N801  reads as a phrase after "with"
-    """Let no hook outlive the process, and take down what each came to."""
+@contextmanager
+def supervise_hooks(hooks: CommandHooks, journal: Journal) -> Iterator[None]:
+    """End every hook with the process, and journal the result of each."""
+    try:
+        yield
+    except BaseException:
+        # Why the run stopped is reported first; the log has the results of the hooks.
+        with suppress(JournalError):
+            _finish(hooks, journal)
+        raise
+    _finish(hooks, journal)
 
-    def __init__(self, hooks: CommandHooks, journal: Journal) -> None:
-        self._hooks = hooks
-        self._journal = journal
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._hooks.finish()
-        ended = self._hooks.ended()
-        try:
-            if ended:
-                self._journal.write(*ended)
-        except JournalError:
-            # Why the run stopped is told first; the log has what the hooks came to.
-            if error is None:
-                raise
+def _finish(hooks: CommandHooks, journal: Journal) -> None:
+    hooks.finish()
+    if ended := hooks.ended():
+        journal.write(*ended)
 
 
 def _fault_of(thread: threading.Thread) -> str:
@@ -233,17 +234,17 @@ ABOUT: dict[HookMoment, str] = {
     HookMoment.HELD: "The run rests, at a gate or for a person.",
     HookMoment.INTERRUPTED: "An operator's signal stopped the run; it can be resumed.",
     HookMoment.FAILED: "The run stopped short; `stuck` says whether traffic is down.",
-    HookMoment.TURNED_BACK: "The way back was taken.",
+    HookMoment.ROLLBACK_STARTED: "The way back was taken.",
     HookMoment.ROLLED_BACK: "The rollback is finished; `why` says what is not as before.",
     HookMoment.FINISHED: "The migration is done up to step 10.",
-    HookMoment.RETIRED: "The old connections are deleted.",
+    HookMoment.FINALIZED: "The old connections are deleted.",
 }
 """Every moment, in the order in which a run may come to it."""
 
 _ARRIVED = {
     Direction.FORWARD: HookMoment.FINISHED,
-    Direction.BACK: HookMoment.ROLLED_BACK,
-    Direction.RETIRE: HookMoment.RETIRED,
+    Direction.ROLLBACK: HookMoment.ROLLED_BACK,
+    Direction.FINALIZE: HookMoment.FINALIZED,
 }
 
 
@@ -300,8 +301,8 @@ def hook_moment(record: Record) -> HookMoment | None:
             return HookMoment.INTERRUPTED
         case Failed():
             return HookMoment.FAILED
-        case DirectionTaken(direction=Direction.BACK):
-            return HookMoment.TURNED_BACK
+        case DirectionTaken(direction=Direction.ROLLBACK):
+            return HookMoment.ROLLBACK_STARTED
         case Finished(direction=direction):
             return _ARRIVED[direction]
         case _:
@@ -316,7 +317,7 @@ def hook_input(
     *state* is the run's, *entry* included.  There is no key in either.
     """
     record = None if entry is None else entry.record
-    told = HookInput(
+    journal_facts = HookInput(
         run=plan.migration,
         plan=plan.fingerprint,
         change=plan.decisions.change,
@@ -337,7 +338,7 @@ def hook_input(
         stuck=isinstance(record, Failed) and record.stuck,
         why=_why(record),
     )
-    return msgspec.json.encode(told) + b"\n"
+    return msgspec.json.encode(journal_facts) + b"\n"
 
 
 def _seconds(state: RunState, at: datetime) -> float:
@@ -350,11 +351,11 @@ def _why(record: Record | None) -> str:
         case Intended(change=change):
             return str(change)
         case Acceptable(what=what):
-            return "; ".join(each.told for each in what)
+            return "; ".join(each.journal_facts for each in what)
         case Forced(gate=gate, reason=reason):
             return f"{gate}: {reason}"
         case Accepted(what=what, reason=reason):
-            return f"{what.told}: {reason}"
+            return f"{what.journal_facts}: {reason}"
         case Held(why=why) | Interrupted(why=why) | Failed(why=why):
             return why
         case Finished(differs=differs):

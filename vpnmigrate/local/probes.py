@@ -59,12 +59,12 @@ class Prober:
         if self._over.is_set():
             self._over = threading.Event()
             self._tallies = {}
-        given = {tally.probe: tally for tally in known}
+        given = {stats.probe: stats for stats in known}
         extra = {text: ProbeStats(text) for text in self._extra}
-        for text, tally in {**extra, **given}.items():
+        for text, stats in {**extra, **given}.items():
             if text in self._tallies:
                 continue
-            self._tallies[text] = tally
+            self._tallies[text] = stats
             # A daemon: an attempt that hangs in the resolver must not keep the process.
             threading.Thread(
                 target=self._send,
@@ -73,7 +73,7 @@ class Prober:
                 daemon=True,
             ).start()
 
-    def tallies(self) -> tuple[ProbeStats, ...]:
+    def stats(self) -> tuple[ProbeStats, ...]:
         """Give how each probe stands now."""
         with self._lock:
             return tuple(self._tallies.values())
@@ -81,8 +81,8 @@ class Prober:
     def forget_counts(self) -> None:
         """Count from zero: what has been sent so far was only to see what works."""
         with self._lock:
-            for text, tally in self._tallies.items():
-                self._tallies[text] = ProbeStats(text, works=tally.works, since=tally.since)
+            for text, stats in self._tallies.items():
+                self._tallies[text] = ProbeStats(text, works=stats.works, since=stats.since)
 
     def end(self) -> None:
         """Send no more, and end what is under way."""

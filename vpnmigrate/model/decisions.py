@@ -60,7 +60,7 @@ class BackOut(StrEnum):
     """What a failed or overdue cutover leads to."""
 
     ASK = "ask"
-    ROLL_BACK = "roll-back"
+    ROLLBACK = "rollback"
 
 
 class DirectConnectAssumption(StrEnum):
@@ -169,10 +169,10 @@ class HookMoment(StrEnum):
     HELD = "held"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
-    TURNED_BACK = "turned-back"
+    ROLLBACK_STARTED = "rollback-started"
     ROLLED_BACK = "rolled-back"
     FINISHED = "finished"
-    RETIRED = "retired"
+    FINALIZED = "finalized"
 
 
 Hook = Annotated[tuple[str, ...], Meta(min_length=1)]

@@ -41,7 +41,7 @@ class Phase(StrEnum):
 
     PREPARE = "prepare"
     CUTOVER = "cutover"
-    RETIRE = "retire"
+    FINALIZE = "finalize"
     CLEAN_UP = "clean-up"
 
 
@@ -118,7 +118,7 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     """Steps 1 to 10."""
     back: tuple[PlannedStep, ...] = ()
     """The way back from the end of step 10, clean-up included."""
-    retire: tuple[PlannedStep, ...] = ()
+    finalize: tuple[PlannedStep, ...] = ()
     """Step 11; its point of no return is its first change."""
     outage: Outage | None = None
     fingerprint: str = ""
@@ -172,5 +172,5 @@ class Direction(StrEnum):
     """Which way an attempt is going."""
 
     FORWARD = "forward"
-    BACK = "back"
-    RETIRE = "retire"
+    ROLLBACK = "rollback"
+    FINALIZE = "finalize"

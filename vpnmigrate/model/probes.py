@@ -68,22 +68,22 @@ def probe_from(text: str) -> Aim:
     return ConnectProbe(found["host"].strip("[]"), port)
 
 
-def counted(tally: ProbeStats, at: datetime, *, answered: bool) -> ProbeStats:
+def counted(stats: ProbeStats, at: datetime, *, answered: bool) -> ProbeStats:
     """Give *tally* after one more attempt, sent *at*."""
-    since = tally.since if tally.works is answered else at
-    tally = replace(tally, sent=tally.sent + 1, works=answered, since=since)
+    since = stats.since if stats.works is answered else at
+    stats = replace(stats, sent=stats.sent + 1, works=answered, since=since)
     if answered:
-        return tally
-    return replace(tally, lost=tally.lost + 1, first_loss=tally.first_loss or at, last_loss=at)
+        return stats
+    return replace(stats, lost=stats.lost + 1, first_loss=stats.first_loss or at, last_loss=at)
 
 
-def missed(tallies: Iterable[ProbeStats], proven: Iterable[str]) -> tuple[str, ...]:
+def missed(stats: Iterable[ProbeStats], proven: Iterable[str]) -> tuple[str, ...]:
     """Say which probes do not work that worked before step 7, a sentence each."""
     required = frozenset(proven)
     return tuple(
-        f"probe {tally.probe} worked before step 7 and does not now"
-        for tally in tallies
-        if tally.probe in required and not tally.works and not tally.halted
+        f"probe {stats.probe} worked before step 7 and does not now"
+        for stats in stats
+        if stats.probe in required and not stats.works and not stats.halted
     )
 
 

@@ -251,7 +251,7 @@ def unfit(resource: Resource, wanted: Creation) -> str:
             return "it is another kind of resource"
 
 
-def forbidden(change: AwsChange, plan: Plan, evidence: Evidence, *, retires: bool) -> str:
+def forbidden(change: AwsChange, plan: Plan, evidence: Evidence, *, finalizes: bool) -> str:
     """Return why a run may not send *change*, or an empty string: the last line before AWS.
 
     Only what the run made is deleted, and by finalize the old side that the plan names.  Only the
@@ -261,7 +261,7 @@ def forbidden(change: AwsChange, plan: Plan, evidence: Evidence, *, retires: boo
     match change:
         case DeleteVpnConnection(id=id_) | DeleteVpnGateway(id=id_):
             old = {plan.old_gateway, *plan.old_connections}
-            permitted = made | old if retires and change.subject == id_ else made
+            permitted = made | old if finalizes and change.subject == id_ else made
         case DeleteTestVpc(id=id_) | DeleteTestSubnet(id=id_):
             permitted = made
         case AttachVpnGateway(gateway=id_) | DetachVpnGateway(gateway=id_):

@@ -40,7 +40,7 @@ from vpnmigrate.planning.drift import compared, configuration
 from vpnmigrate.planning.prediction import initial_state, predict_steps, predicted_end
 from vpnmigrate.planning.preflight import check
 from vpnmigrate.planning.preflight.connections import nothing_to_migrate
-from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FORWARD, RETIRE
+from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FINALIZE, FORWARD
 
 TRAFFIC_STEP = 10
 BUILT_IN = ("asn", "keys", "inside", "inside_cidrs", "tunnel_options")
@@ -86,10 +86,10 @@ def plan_from(  # noqa: PLR0913  what a plan is made of
         findings=findings,
     )
     forward, there = predict_steps(initial_state(draft, {}), FORWARD, Direction.FORWARD)
-    back, _ = predict_steps(there, (*CUTOVER, *CLEAN_UP), Direction.BACK)
-    retire, _ = predict_steps(there, RETIRE, Direction.RETIRE)
+    back, _ = predict_steps(there, (*CUTOVER, *CLEAN_UP), Direction.ROLLBACK)
+    finalize, _ = predict_steps(there, FINALIZE, Direction.FINALIZE)
     plan = replace(
-        draft, forward=forward, back=back, retire=retire, outage=_outage_of(draft, forward)
+        draft, forward=forward, back=back, finalize=finalize, outage=_outage_of(draft, forward)
     )
     return replace(plan, fingerprint=fingerprint(plan))
 
@@ -120,7 +120,7 @@ def differing(plan: Plan, other: Plan) -> tuple[str, ...]:
         here, there = getattr(plan, field), getattr(other, field)
         if here == there or field == "fingerprint":
             continue
-        if field in {"forward", "back", "retire"}:
+        if field in {"forward", "back", "finalize"}:
             found += _steps_differing(field, here, there)
         else:
             found.append(field)
@@ -209,8 +209,8 @@ def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str
     whose = {made.get(role, role): old for old, role in roles.items()}
     theirs = tuple(f"{id_}/" for id_ in gone)
     others = {p: v for p, v in _chosen_here(end).items() if not p.startswith(theirs)}
-    told = (_is_gone(id_, whose[id_]) for id_ in sorted(gone))
-    return (*told, *compared(others, _chosen_here(after)))
+    journal_facts = (_is_gone(id_, whose[id_]) for id_ in sorted(gone))
+    return (*journal_facts, *compared(others, _chosen_here(after)))
 
 
 def _chosen_here(survey: Survey) -> dict[str, str]:

@@ -235,7 +235,7 @@ class PredictedMoment(Struct, frozen=True):
     plan: Plan
     world: PredictedAws
     at: datetime
-    told: JournalFacts = JournalFacts()
+    journal_facts: JournalFacts = JournalFacts()
 
     def observe(self) -> Snapshot:
         """Give what describe calls would say now."""
@@ -260,7 +260,7 @@ class PredictedMoment(Struct, frozen=True):
         return replace(connection, telemetry=readings)
 
     def _is_up(self, connection: ConnectionRecord) -> bool:
-        words = self.told.words
+        words = self.journal_facts.words
         if connection.vpn_gateway == self.plan.old_gateway:
             enabled = (
                 Confirmation.OLD_TUNNELS_DISABLED not in words

@@ -75,7 +75,7 @@ def predict_steps(
         RefusedError: A step can never reach its goal; names the step and why.
     """
     planned: list[PlannedStep] = []
-    scene = replace(scene, told=replace(scene.told, verified=None))
+    scene = replace(scene, journal_facts=replace(scene.journal_facts, verified=None))
     for step in steps:
         changes, scene = _settled(scene, step, direction)
         planned.append(PlannedStep(step.number, step.title, step.phase, changes))
@@ -90,15 +90,15 @@ def propose(
     Raises:
         RefusedError: It can never reach its goal from here; names the step and why.
     """
-    way = gateway_swap(direction, scene.plan, now)
-    verdict = step.verify(scene.plan, way, now, scene.told)
+    swap = gateway_swap(direction, scene.plan, now)
+    verdict = step.verify(scene.plan, swap, now, scene.journal_facts)
     if isinstance(verdict, Blocked):
         raise _unplannable(step, verdict.why, verdict.advice)
     if not isinstance(verdict, NotYet):
         return None
-    changes = tuple(step.missing_changes(scene.plan, way, now, scene.told))
-    later = _verified(scene, way, now) if isinstance(step, SwitchTunnels) else scene
-    if not changes and later.told == scene.told:
+    changes = tuple(step.missing_changes(scene.plan, swap, now, scene.journal_facts))
+    later = _verified(scene, swap, now) if isinstance(step, SwitchTunnels) else scene
+    if not changes and later.journal_facts == scene.journal_facts:
         raise _unplannable(step, verdict.why, _REPORT)
     return StepProposal(later, changes, verdict.why)
 
@@ -126,28 +126,28 @@ def _after(scene: PredictedMoment, changes: Iterable[Change]) -> PredictedMoment
             case RunTest():
                 scene = _spoken(scene, Confirmation.TEST_PASSED)
             case ArchiveConfiguration(connection):
-                files = {**scene.told.files, connection: "archived"}
-                scene = replace(scene, told=replace(scene.told, files=files))
+                files = {**scene.journal_facts.files, connection: "archived"}
+                scene = replace(scene, journal_facts=replace(scene.journal_facts, files=files))
             case _:
                 scene = replace(scene, world=scene.world.after(change))
     return scene
 
 
 def _spoken(scene: PredictedMoment, word: Confirmation) -> PredictedMoment:
-    words = {**scene.told.words, word: scene.at}
-    return replace(scene, told=replace(scene.told, words=words))
+    words = {**scene.journal_facts.words, word: scene.at}
+    return replace(scene, journal_facts=replace(scene.journal_facts, words=words))
 
 
-def _verified(scene: PredictedMoment, way: GatewaySwap, now: Snapshot) -> PredictedMoment:
+def _verified(scene: PredictedMoment, swap: GatewaySwap, now: Snapshot) -> PredictedMoment:
     """Do as the runner does: traffic that has lacked nothing for long enough is verified."""
-    if missing_traffic(scene.plan, way, now, scene.told):
+    if missing_traffic(scene.plan, swap, now, scene.journal_facts):
         return scene
-    told = replace(
-        scene.told,
-        verified=scene.told.verified or scene.at,
-        green=scene.told.green or stable_reading(scene.plan, now, scene.at),
+    journal_facts = replace(
+        scene.journal_facts,
+        verified=scene.journal_facts.verified or scene.at,
+        green=scene.journal_facts.green or stable_reading(scene.plan, now, scene.at),
     )
-    return replace(scene, told=told)
+    return replace(scene, journal_facts=journal_facts)
 
 
 def _unplannable(step: Step, why: str, advice: Advice) -> RefusedError:

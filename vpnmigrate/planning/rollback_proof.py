@@ -62,12 +62,12 @@ class DeadEnd:
     """A state from which there is no way to an end."""
 
     state: str
-    way: Direction
+    swap: Direction
     why: str
 
     def __str__(self) -> str:
-        way = "back" if self.way is Direction.BACK else "forward"
-        return f"no way {way} from {self.state}: {self.why}"
+        swap = "back" if self.swap is Direction.ROLLBACK else "forward"
+        return f"no way {swap} from {self.state}: {self.why}"
 
 
 @dataclass(frozen=True)
@@ -103,16 +103,16 @@ class ReachableState(Struct, frozen=True, dict=True):
     @cached_property
     def key(self) -> bytes:
         """What tells this state from others: everything but the time and the story."""
-        world, told = self.scene.world, self.scene.told
+        world, journal_facts = self.scene.world, self.scene.journal_facts
         records = [
             world.gateways,
             world.connections,
             world.tables,
             world.vpcs,
             world.subnets,
-            sorted(told.words),
-            sorted(told.files),
-            told.verified is not None,
+            sorted(journal_facts.words),
+            sorted(journal_facts.files),
+            journal_facts.verified is not None,
             (self.direction, sorted(self.settled), self.cutting),
         ]
         return msgspec.json.encode(records, order="sorted")
@@ -123,7 +123,7 @@ class ReachableState(Struct, frozen=True, dict=True):
         in_cutover = FIRST_OF_CUTOVER <= step.number <= LAST_OF_CUTOVER and not step.cleaning
         done = [str(change) for change in changes]
         some = "" if whole else f" ({len(done)} of {len(turn.changes)} changes)"
-        back = "on the way back, " if self.direction is Direction.BACK else ""
+        back = "on the way back, " if self.direction is Direction.ROLLBACK else ""
         story = f"{back}step {step.number}{some}"
         return replace_fields(
             self,
@@ -135,7 +135,7 @@ class ReachableState(Struct, frozen=True, dict=True):
 
     def past(self, step: Step) -> ReachableState:
         """Give the state in which the goal of *step* has been seen to hold."""
-        over = self.direction is Direction.BACK and step.number == LAST_OF_CUTOVER
+        over = self.direction is Direction.ROLLBACK and step.number == LAST_OF_CUTOVER
         return replace_fields(
             self, settled=self.settled | {step.title}, cutting=self.cutting and not over
         )
@@ -150,131 +150,137 @@ class ReachableState(Struct, frozen=True, dict=True):
 
     def turned_back(self) -> ReachableState:
         """Give the state in which a rollback begins here."""
-        told = replace_fields(self.scene.told, verified=None)
-        scene = replace_fields(self.scene, told=told)
-        return replace_fields(self, scene=scene, direction=Direction.BACK, settled=frozenset())
+        journal_facts = replace_fields(self.scene.journal_facts, verified=None)
+        scene = replace_fields(self.scene, journal_facts=journal_facts)
+        return replace_fields(self, scene=scene, direction=Direction.ROLLBACK, settled=frozenset())
 
     def tried_again(self) -> ReachableState:
         """Give the state in which another attempt forward begins here."""
-        told = JournalFacts(files=self.scene.told.files, holder=self.scene.told.holder)
-        scene = replace_fields(self.scene, told=told)
+        journal_facts = JournalFacts(
+            files=self.scene.journal_facts.files, holder=self.scene.journal_facts.holder
+        )
+        scene = replace_fields(self.scene, journal_facts=journal_facts)
         return replace_fields(self, scene=scene, direction=Direction.FORWARD, settled=frozenset())
 
 
 class _Walk:
     def __init__(self, plan: Plan, forward: Sequence[Step], back: Sequence[Step]) -> None:
         self._plan = plan
-        self._steps = {Direction.FORWARD: forward, Direction.BACK: back}
+        self._steps = {Direction.FORWARD: forward, Direction.ROLLBACK: back}
         self._start = ReachableState(initial_state(plan, {}), Direction.FORWARD)
         self._lengths: dict[bytes, LongestPath | DeadEnd] = {}
         self._under_way: set[bytes] = set()
 
     def prove(self) -> RollbackProof:
         there = list(self._reached([self._start]))
-        returning = list(self._reached([stand.turned_back() for stand in there]))
-        begun = (*there, *returning, *(stand.tried_again() for stand in returning))
-        found = [self._length(stand) for stand in begun]
+        returning = list(self._reached([reached.turned_back() for reached in there]))
+        begun = (*there, *returning, *(reached.tried_again() for reached in returning))
+        found = [self._length(reached) for reached in begun]
         ends = dict.fromkeys(end for end in found if isinstance(end, DeadEnd))
         return RollbackProof(
             states=len(there) + len(returning),
             back=self._longest(returning),
-            forward=self._longest((*there, *(stand.tried_again() for stand in returning))),
+            forward=self._longest((*there, *(reached.tried_again() for reached in returning))),
             dead_ends=tuple(ends),
         )
 
-    def _longest(self, stands: Sequence[ReachableState]) -> LongestPath:
+    def _longest(self, starts: Sequence[ReachableState]) -> LongestPath:
         lengths = [
-            replace(length, begins=stand.story)
-            for stand in stands
-            if isinstance(length := self._length(stand), LongestPath)
+            replace(length, begins=reached.story)
+            for reached in starts
+            if isinstance(length := self._length(reached), LongestPath)
         ]
         return max(lengths, key=lambda each: (each.cutover, each.changes), default=LongestPath())
 
-    def _reached(self, stands: Sequence[ReachableState]) -> Iterator[ReachableState]:
-        """Give *stands* and every state that a run can be left in on their way."""
+    def _reached(self, starts: Sequence[ReachableState]) -> Iterator[ReachableState]:
+        """Return *starts* and every state that a run can be left in on their way."""
         # Whole looks first: a state that is reached both ways is gone on from as whole.
-        whole = [stand for stand in stands if stand.whole]
-        cut = [stand for stand in stands if not stand.whole]
+        whole = [reached for reached in starts if reached.whole]
+        cut = [reached for reached in starts if not reached.whole]
         seen: set[bytes] = set()
         while whole or cut:
-            stand = whole.pop() if whole else cut.pop()
-            if stand.key in seen:
+            reached = whole.pop() if whole else cut.pop()
+            if reached.key in seen:
                 continue
-            seen.add(stand.key)
-            yield stand
+            seen.add(reached.key)
+            yield reached
             try:
-                following = self._next(stand)
+                following = self._next(reached)
             except RefusedError:
                 continue  # told as the dead end it is when its length is asked for
             if following is not None:
                 begun, step, turn = following
-                parts = _subsets(turn.changes) if stand.whole else [turn.changes]
+                parts = _subsets(turn.changes) if reached.whole else [turn.changes]
                 for left in (begun.after(step, turn, some).resumed() for some in parts):
                     (whole if left.whole else cut).append(left)
 
-    def _length(self, stand: ReachableState) -> LongestPath | DeadEnd:
+    def _length(self, reached: ReachableState) -> LongestPath | DeadEnd:
         """Give how long the way from *stand* to the end of its direction is."""
-        key = stand.key
+        key = reached.key
         if key in self._lengths:
             return self._lengths[key]
         if key in self._under_way:
-            return DeadEnd(stand.story, stand.direction, "the steps go round in a circle")
+            return DeadEnd(reached.story, reached.direction, "the steps go round in a circle")
         self._under_way.add(key)
-        length = self._lengths[key] = self._measured(stand)
+        length = self._lengths[key] = self._measured(reached)
         self._under_way.remove(key)
         return length
 
-    def _measured(self, stand: ReachableState) -> LongestPath | DeadEnd:
+    def _measured(self, reached: ReachableState) -> LongestPath | DeadEnd:
         try:
-            following = self._next(stand)
+            following = self._next(reached)
         except RefusedError as error:
-            return DeadEnd(stand.story, stand.direction, error.message)
+            return DeadEnd(reached.story, reached.direction, error.message)
         if following is None:
-            left = tuple(self._left(stand))
-            return DeadEnd(stand.story, stand.direction, "; ".join(left)) if left else LongestPath()
+            left = tuple(self._left(reached))
+            return (
+                DeadEnd(reached.story, reached.direction, "; ".join(left))
+                if left
+                else LongestPath()
+            )
         begun, step, turn = following
         rest = self._length(begun.after(step, turn, turn.changes))
         if isinstance(rest, DeadEnd):
-            return replace(rest, state=stand.story)
+            return replace(rest, state=reached.story)
         sent = sum(isinstance(change, AwsChange) for change in turn.changes)
-        return LongestPath(rest.changes + sent, rest.cutover + self._limit(stand, step, turn))
+        return LongestPath(rest.changes + sent, rest.cutover + self._limit(reached, step, turn))
 
-    def _limit(self, stand: ReachableState, step: Step, turn: StepProposal) -> timedelta:
+    def _limit(self, reached: ReachableState, step: Step, turn: StepProposal) -> timedelta:
         """Give the limit of *step*, once: where the look after this one finds its goal reached."""
         if step.cleaning or step.number < FIRST_OF_CUTOVER:
             return timedelta(0)
         later = turn.after(turn.changes)
-        over = propose(later, step, stand.direction, later.observe()) is None
+        over = propose(later, step, reached.direction, later.observe()) is None
         return step.limit_for(self._plan) if over else timedelta(0)
 
-    def _next(self, stand: ReachableState) -> tuple[ReachableState, Step, StepProposal] | None:
+    def _next(self, reached: ReachableState) -> tuple[ReachableState, Step, StepProposal] | None:
         """Give the first step that still lacks something, with what it asks for; None at the end.
 
         Raises:
             RefusedError: It can never reach its goal.
         """
-        now = stand.scene.observe()
-        for step in self._steps[stand.direction]:
-            if self._is_history(stand, step):
+        now = reached.scene.observe()
+        for step in self._steps[reached.direction]:
+            if self._is_history(reached, step):
                 continue
-            turn = propose(stand.scene, step, stand.direction, now)
+            turn = propose(reached.scene, step, reached.direction, now)
             if turn is not None:
-                return stand, step, turn
-            stand = stand.past(step)
+                return reached, step, turn
+            reached = reached.past(step)
         return None
 
-    def _is_history(self, stand: ReachableState, step: Step) -> bool:
+    def _is_history(self, reached: ReachableState, step: Step) -> bool:
         """Tell whether the runner would leave *step* out here."""
-        if step.title in stand.settled:
+        if step.title in reached.settled:
             return True
-        if stand.direction is Direction.BACK:
-            return step.number == LAST_OF_CUTOVER and not stand.cutting
-        return stand.cutting and 1 < step.number < FIRST_OF_CUTOVER
+        if reached.direction is Direction.ROLLBACK:
+            return step.number == LAST_OF_CUTOVER and not reached.cutting
+        return reached.cutting and 1 < step.number < FIRST_OF_CUTOVER
 
-    def _left(self, stand: ReachableState) -> Iterator[str]:
+    def _left(self, reached: ReachableState) -> Iterator[str]:
         """Say how the end of a way back differs from how it was before."""
-        if stand.direction is Direction.BACK:
-            before, now = outline(self._start.scene.world), outline(stand.scene.world)
+        if reached.direction is Direction.ROLLBACK:
+            before, now = outline(self._start.scene.world), outline(reached.scene.world)
             yield from (f"{each} is missing" for each in sorted(before - now))
             yield from (f"{each} is left" for each in sorted(now - before))
 

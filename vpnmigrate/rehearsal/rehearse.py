@@ -80,7 +80,7 @@ class RehearsalRun:
     """How the end differs from the beginning; and what was left behind."""
     routes: tuple[RouteComparison, ...] = ()
     """Every destination of every table with its next hop before and at the end."""
-    legs: tuple[StepTiming, ...] = ()
+    timings: tuple[StepTiming, ...] = ()
     """The steps that settled, in the order in which they did."""
     cutover: timedelta = timedelta(0)
     """From the beginning of step 7 to the end of step 10, if it went forward to the end."""
@@ -118,7 +118,7 @@ def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> Rehe
         tool=tool,
         passed=rehearsal.good,
         cutover=rehearsal.forward.cutover,
-        back={passage.boundary: passage.restored for passage in rehearsal.back},
+        back={rehearsal_run.boundary: rehearsal_run.restored for rehearsal_run in rehearsal.back},
     )
 
 
@@ -152,7 +152,7 @@ def _forward(plan: Plan) -> RehearsalRun:
             length(entries),
             failure=failure,
             routes=stage.where_it_leads(),
-            legs=step_timings(entries),
+            timings=step_timings(entries),
             cutover=length(since_cutover(entries)),
         )
 
@@ -220,17 +220,17 @@ def _stage(plan: Plan) -> Iterator[_RehearsalWorld]:
     journal = MemoryJournal(clock)
     with TemporaryDirectory(prefix="vpnmigrate-rehearsal-") as vault:
         account = Account(DirectClients(world), clock, Vault(Path(vault)))
-        around = RunPorts(
+        ports = RunPorts(
             ec2=account,
             journal=journal,
-            people=DeviceEngineer(world),
+            operator=DeviceEngineer(world),
             observer=_NullObserver(),
             clock=clock,
-            interruption=NoStopRequest(),
+            stop_request=NoStopRequest(),
             paths=NoNetworkPaths(),
-            claimant=ClaimHolder("rehearsal"),
+            claim_holder=ClaimHolder("rehearsal"),
         )
-        yield _RehearsalWorld(plan, account, journal, Runner(plan, around))
+        yield _RehearsalWorld(plan, account, journal, Runner(plan, ports))
 
 
 class _NullObserver:
@@ -246,10 +246,10 @@ class _NullObserver:
         pass
 
 
-def _tried(journey: Callable[[], object]) -> str:
+def _tried(action: Callable[[], object]) -> str:
     """Go on a journey; give what went wrong, holding at the asked step excepted."""
     try:
-        journey()
+        action()
     except HeldError:
         return ""
     except VpnMigrateError as error:

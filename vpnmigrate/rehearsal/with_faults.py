@@ -64,7 +64,7 @@ class FaultedTrial:
     seed: int
     schedule: Schedule
     deaths: int
-    strikes: int
+    fault_count: int
     """Calls that went astray."""
     outage: timedelta
     """The longest time that traffic was down in one piece."""
@@ -157,8 +157,8 @@ def _drawn(plan: Plan, seed: int) -> tuple[TrialSetting, Schedule]:
     schedule = replace(
         schedule_of(seed), orders=(), taggings=(), late=timedelta(0), clocks=Clocks()
     )
-    if schedule.course is TrialRoute.RETIRE:
-        schedule = replace(schedule, course=TrialRoute.RETURN)
+    if schedule.route is TrialRoute.FINALIZE:
+        schedule = replace(schedule, route=TrialRoute.ROUND_TRIP)
     return setting_of_plan(plan, temper, seed=seed, reaction=drawn.reaction), schedule
 
 
@@ -170,7 +170,7 @@ def _judged(
         seed=seed,
         schedule=schedule,
         deaths=outcome.deaths,
-        strikes=outcome.strikes,
+        fault_count=outcome.fault_count,
         outage=outcome.outage,
         restored=until_restored(since_turning_back(entries)),
         wrong=trial_problems(outcome, setting.topology),

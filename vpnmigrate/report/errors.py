@@ -52,7 +52,7 @@ def without_advice(error: VpnMigrateError) -> str:
 def error_json(error: VpnMigrateError, *, where: str, invocation: Invocation) -> dict[str, Any]:
     """Give the same as a JSON document; *where* is the command, unless the error knows better."""
     advice = invocation.advise(error.next_step)
-    told: dict[str, Any] = {
+    journal_facts: dict[str, Any] = {
         "kind": type(error).__name__.removesuffix("Error"),
         "what": error.message,
         "where": where,
@@ -62,17 +62,17 @@ def error_json(error: VpnMigrateError, *, where: str, invocation: Invocation) ->
     }
     match error:
         case PreflightError():
-            told["findings"] = findings.findings_json(_findings(error))
+            journal_facts["findings"] = findings.findings_json(_findings(error))
         case DriftError():
-            told["differences"] = list(error.differences)
+            journal_facts["differences"] = list(error.differences)
         case StepError():
-            told["where"] = f"step {error.step}"
-            told["outage"] = error.outage
+            journal_facts["where"] = f"step {error.step}"
+            journal_facts["outage"] = error.outage
         case JournalDamagedError():
-            told["where"] = f"line {error.line} of the journal"
+            journal_facts["where"] = f"line {error.line} of the journal"
         case _:
             pass  # nothing to add
-    return {"schema": SCHEMA, "error": told}
+    return {"schema": SCHEMA, "error": journal_facts}
 
 
 def bug(error: BaseException, *, kept: Path | None, invocation: Invocation) -> str:
@@ -92,14 +92,14 @@ def bug_as_json(
     error: BaseException, *, kept: Path | None, invocation: Invocation
 ) -> dict[str, Any]:
     """Give the same as a JSON document."""
-    told = {
+    journal_facts = {
         "kind": "Bug",
         "what": f"this is a bug in vpnmigrate: {type(error).__name__}",
         "where": "" if kept is None else str(kept),
         "next": str(invocation.complete(cli("status"))),
         "exit": int(Exit.FAILED),
     }
-    return {"schema": SCHEMA, "error": told}
+    return {"schema": SCHEMA, "error": journal_facts}
 
 
 def _findings(error: PreflightError) -> list[Finding]:
@@ -112,10 +112,10 @@ _NOT_KNOWN = "not known here: ask them, or look at AWS"
 class RunFailedError(VpnMigrateError):
     """A run did not get where it was asked to go: *error* says why, *stands* where it is now."""
 
-    def __init__(self, error: VpnMigrateError, stands: RunStatusView) -> None:
+    def __init__(self, error: VpnMigrateError, view: RunStatusView) -> None:
         super().__init__(error.message, advice=error.next_step)
         self.error = error
-        self.stands = stands
+        self.view = view
 
 
 @dataclass(frozen=True)
@@ -136,38 +136,40 @@ def failure_text(error: VpnMigrateError, again: RepeatableCommand) -> str:
             return _in_their_place(error, again)
         case RunFailedError(error=TakenOverError() as cause):
             return f"{error_text(cause, again.invocation)}\n{columns([('traffic:', _NOT_KNOWN)])}"
-        case RunFailedError(error=cause, stands=stands):
-            told_below = isinstance(cause, RolledBackError) or _is_told_by(cause, stands)
-            told = without_advice(cause) if told_below else error_text(cause, again.invocation)
-            return f"{told}\n{results.now(stands)}"
+        case RunFailedError(error=cause, view=view):
+            told_below = isinstance(cause, RolledBackError) or _is_told_by(cause, view)
+            journal_facts = (
+                without_advice(cause) if told_below else error_text(cause, again.invocation)
+            )
+            return f"{journal_facts}\n{results.now(view)}"
         case _:
             return error_text(error, again.invocation)
 
 
-def _is_told_by(cause: VpnMigrateError, stands: RunStatusView) -> bool:
-    return bool(cause.advice) and stands.next == stands.invocation.advise(cause.next_step)
+def _is_told_by(cause: VpnMigrateError, view: RunStatusView) -> bool:
+    return bool(cause.advice) and view.next == view.invocation.advise(cause.next_step)
 
 
 def _in_their_place(error: HeldByOthersError, again: RepeatableCommand) -> str:
     """Return who works on it and how to take over; what they have done is not known here."""
-    told = error_text(error, again.invocation)
+    journal_facts = error_text(error, again.invocation)
     if not error.holder or again.line is None:
-        return told
+        return journal_facts
     take_over = again.line.with_words(*option("--take-over", error.holder))
     rows: list[tuple[str, Advice]] = [("take over:", again.invocation.complete(take_over))]
     if isinstance(error, ClaimedError):
         rows.insert(0, ("traffic:", _NOT_KNOWN))
-    return f"{told}\n{columns(rows)}"
+    return f"{journal_facts}\n{columns(rows)}"
 
 
 def failure_json(error: VpnMigrateError, again: RepeatableCommand, *, where: str) -> dict[str, Any]:
     """Give the same as a JSON document."""
     match error:
-        case RunFailedError(error=cause, stands=stands):
+        case RunFailedError(error=cause, view=view):
             if isinstance(cause, HeldByOthersError | TakenOverError):
-                stands = stands.seen_from_aside
-            told = error_json(cause, where=where, invocation=again.invocation)
-            told["error"]["exit"] = int(exit_code(cause, error.stands.state))
-            return {**told, "run": fields(stands)}
+                view = view.seen_from_aside
+            journal_facts = error_json(cause, where=where, invocation=again.invocation)
+            journal_facts["error"]["exit"] = int(exit_code(cause, error.view.state))
+            return {**journal_facts, "run": fields(view)}
         case _:
             return error_json(error, where=where, invocation=again.invocation)

@@ -50,7 +50,7 @@ class AfterComparison:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunEvidence:
     """A run with all that its report is made of."""
 
     run: str
@@ -61,7 +61,7 @@ class Evidence:
     """What is kept of the last rehearsal of this very plan."""
 
 
-def document(evidence: Evidence) -> ReportDocument:
+def document(evidence: RunEvidence) -> ReportDocument:
     """Give the report; nothing in it depends on when it is made."""
     plan = evidence.plan
     change = f", change {plan.decisions.change}" if plan.decisions.change else ""
@@ -71,12 +71,12 @@ def document(evidence: Evidence) -> ReportDocument:
     )
 
 
-def as_json(evidence: Evidence) -> dict[str, Any]:
+def as_json(evidence: RunEvidence) -> dict[str, Any]:
     """Give the same as a JSON document."""
     plan, entries = evidence.plan, evidence.entries
     state = replay(entries)
     after = evidence.after
-    told = {
+    journal_facts = {
         "schema": SCHEMA,
         "run": evidence.run,
         "plan": plan.fingerprint,
@@ -89,7 +89,7 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
             for at, o in processes_of(entries)
         ],
         **outages_json(entries, state, evidence.rehearsed),
-        "journeys": [_journey_json(journey) for journey in journeys_of(plan, entries)],
+        "journeys": [_journey_json(action) for action in journeys_of(plan, entries)],
         "people": [
             {"at": voice.at.isoformat(), "who": voice.who, "host": voice.host, "said": said}
             for voice, said in _spoken(entries)
@@ -108,11 +108,11 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
         "calls": [_call_json(call) for call in calls_of(entries)],
         "timeline": [{"at": at.isoformat(), "what": what} for at, what in _timeline(entries)],
     }
-    cut: dict[str, Any] = mapped(told, without_key_elements)
+    cut: dict[str, Any] = mapped(journal_facts, without_key_elements)
     return cut
 
 
-def _sections(evidence: Evidence) -> Iterator[Section]:
+def _sections(evidence: RunEvidence) -> Iterator[Section]:
     plan, entries = evidence.plan, evidence.entries
     state = replay(entries)
     yield Section("Outcome", tuple(_outcome(evidence)))
@@ -121,15 +121,15 @@ def _sections(evidence: Evidence) -> Iterator[Section]:
     if notable:
         yield Section("Other hands, and what does not add up", notable, loud=True)
     yield outage_section(entries, state, evidence.rehearsed)
-    for journey in journeys_of(plan, entries):
-        yield _planned_against_actual(journey)
+    for action in journeys_of(plan, entries):
+        yield _planned_against_actual(action)
     yield _after(evidence.after)
     yield from rounds(entries, state)
-    people = tuple((moment(v.at), _where(v), said) for v, said in _spoken(entries))
+    operator = tuple((moment(v.at), _where(v), said) for v, said in _spoken(entries))
     yield Section(
         "People",
-        () if people else ("nobody had to say anything",),
-        DocumentTable(("when", "who", "said"), people) if people else None,
+        () if operator else ("nobody had to say anything",),
+        DocumentTable(("when", "who", "said"), operator) if operator else None,
     )
     if state.notes:
         yield Section("Notes", state.notes)
@@ -138,7 +138,7 @@ def _sections(evidence: Evidence) -> Iterator[Section]:
     yield Section("Timeline", (), DocumentTable(("when (UTC)", "what"), lines))
 
 
-def _outcome(evidence: Evidence) -> Iterator[str]:
+def _outcome(evidence: RunEvidence) -> Iterator[str]:
     plan, entries = evidence.plan, evidence.entries
     state = replay(entries)
     yield f"the run is {state.status.value.replace('-', ' ')}"
@@ -154,16 +154,16 @@ def _outcome(evidence: Evidence) -> Iterator[str]:
         yield f"an earlier process went by plan {fingerprint}"
 
 
-def _planned_against_actual(journey: RunAttempt) -> Section:
-    ending = "gone to its end" if journey.finished else "not gone to its end"
-    length = span(journey.ended - journey.began)
+def _planned_against_actual(action: RunAttempt) -> Section:
+    ending = "gone to its end" if action.finished else "not gone to its end"
+    length = span(action.ended - action.began)
     rows = tuple(
         (f"step {step.number}", count(step.made.total(), "change"), _differs(step))
-        for step in journey.steps
+        for step in action.steps
     )
     return Section(
-        f"Planned and actual: {journey.direction.value}, attempt {journey.attempt}",
-        (f"set out {moment(journey.began)}, {ending}, {length} in all",),
+        f"Planned and actual: {action.direction.value}, attempt {action.attempt}",
+        (f"set out {moment(action.began)}, {ending}, {length} in all",),
         DocumentTable(("step", "made", "differs from the plan"), rows),
     )
 
@@ -172,9 +172,9 @@ def _differs(step: PlanAdherence) -> str:
     if step.to_plan:
         return "as planned"
     missing, more = step.planned - step.made, step.made - step.planned
-    told = [f"not made: {_kinds(missing)}"] if missing else []
-    told += [f"not planned: {_kinds(more)}"] if more else []
-    return "; ".join(told)
+    journal_facts = [f"not made: {_kinds(missing)}"] if missing else []
+    journal_facts += [f"not planned: {_kinds(more)}"] if more else []
+    return "; ".join(journal_facts)
 
 
 def _kinds(kinds: Counter[str]) -> str:
@@ -192,7 +192,7 @@ def _after(after: AfterComparison | None) -> Section:
     return Section("Before and after", (compared, *said), loud=bool(after.differences))
 
 
-def _calls(evidence: Evidence) -> Section:
+def _calls(evidence: RunEvidence) -> Section:
     rows = tuple(
         (moment(c.at), f"step {c.step}", c.change.call, *_ending(c), str(c.change))
         for c in calls_of(evidence.entries)
@@ -234,25 +234,25 @@ def _spoken(entries: Sequence[Entry]) -> Iterator[tuple[PersonEntry, str]]:
     by_number = {voice.seq: voice for voice in person_entries(entries)}
     narrator = Narrator()
     for entry in entries:
-        told = [str(line).partition(" ")[2].strip() for line in narrator.lines(entry)]
+        journal_facts = [str(line).partition(" ")[2].strip() for line in narrator.lines(entry)]
         if entry.seq in by_number:
-            yield by_number[entry.seq], "; ".join(told)
+            yield by_number[entry.seq], "; ".join(journal_facts)
 
 
 def _where(voice: PersonEntry) -> str:
     return f"{voice.who} on {voice.host}" if voice.host else voice.who
 
 
-def _journey_json(journey: RunAttempt) -> dict[str, Any]:
+def _journey_json(action: RunAttempt) -> dict[str, Any]:
     return {
-        "direction": journey.direction.value,
-        "attempt": journey.attempt,
-        "began": journey.began.isoformat(),
-        "ended": journey.ended.isoformat(),
-        "finished": journey.finished,
+        "direction": action.direction.value,
+        "attempt": action.attempt,
+        "began": action.began.isoformat(),
+        "ended": action.ended.isoformat(),
+        "finished": action.finished,
         "steps": [
             {"step": step.number, "planned": dict(step.planned), "made": dict(step.made)}
-            for step in journey.steps
+            for step in action.steps
         ],
     }
 
@@ -292,8 +292,8 @@ def outages_json(
             "cutover": round(rehearsed.cutover.total_seconds(), 3),
             "rollback": round(rehearsed.rollback.total_seconds(), 3),
         },
-        "probes": [msgspec.to_builtins(tally) for tally in state.probes.values()],
-        "probes_forward": [msgspec.to_builtins(tally) for tally in state.probes_forward.values()],
+        "probes": [msgspec.to_builtins(stats) for stats in state.probes.values()],
+        "probes_forward": [msgspec.to_builtins(stats) for stats in state.probes_forward.values()],
     }
 
 
@@ -316,7 +316,7 @@ def _planned(outages: Sequence[OutagePeriod], rehearsed: RehearsalResult | None)
     if rehearsed is None:
         yield "planned: this plan was not rehearsed here, so there is no time to compare with"
         return
-    times = {Direction.FORWARD: rehearsed.cutover, Direction.BACK: rehearsed.rollback}
+    times = {Direction.FORWARD: rehearsed.cutover, Direction.ROLLBACK: rehearsed.rollback}
     yield (
         f"planned, by the rehearsal of {moment(rehearsed.at)}, in the model's time: cutover "
         f"{span(rehearsed.cutover)}, way back at most {span(rehearsed.rollback)}"
@@ -325,13 +325,13 @@ def _planned(outages: Sequence[OutagePeriod], rehearsed: RehearsalResult | None)
         planned = times.get(down.direction)
         if planned is not None and down.over:
             more = down.lasted - planned
-            told = f"{span(abs(more))} {'longer' if more > timedelta(0) else 'shorter'}"
-            yield f"the outage of {moment(down.since)} was {told} than that"
+            journal_facts = f"{span(abs(more))} {'longer' if more > timedelta(0) else 'shorter'}"
+            yield f"the outage of {moment(down.since)} was {journal_facts} than that"
 
 
 def _probes(state: RunState, outages: Sequence[OutagePeriod]) -> Iterator[str]:
-    for told in probe_lines(state):
-        yield f"probe {told}"
+    for journal_facts in probe_lines(state):
+        yield f"probe {journal_facts}"
     if outages and not state.probes:
         yield "nothing was probed, so what packets felt is not known: apply --probe does it"
 

@@ -54,7 +54,7 @@ def text(plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation)
         heading("Steps 1 to 10: apply") + "\n".join(_forward(plan)),
         heading("The way back: rollback") + _way_back(plan),
         heading("Proof of return") + proofs.proof_text(proof),
-        heading("Step 11: finalize") + _retire(plan),
+        heading("Step 11: finalize") + _finalize(plan),
         heading("Next") + _next(plan, file, invocation),
     ]
     return "\n\n".join(parts)
@@ -136,13 +136,13 @@ def _way_back(plan: Plan) -> str:
     return "\n".join([said, *_steps(plan.back)])
 
 
-def _retire(plan: Plan) -> str:
+def _finalize(plan: Plan) -> str:
     said = wrapped(
         "Never a part of apply.  Its first change is the point of no return: what it deletes "
         "cannot be made again.",
         first="  ",
     )
-    return "\n".join([said, *_steps(plan.retire)])
+    return "\n".join([said, *_steps(plan.finalize)])
 
 
 def _next(plan: Plan, file: str, invocation: Invocation) -> str:
@@ -180,7 +180,7 @@ _TUNNELS = {
 
 _BACK_OUT = {
     BackOut.ASK: "stop and ask; nothing is rolled back unasked",
-    BackOut.ROLL_BACK: "roll back without asking",
+    BackOut.ROLLBACK: "roll back without asking",
 }
 
 
@@ -218,7 +218,7 @@ def _rows(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
         yield "change window", window.written
         yield "", f"{moment(window.start)} to {moment(window.end)}, for the cutover"
         yield "", f"its last {span(decisions.waits.margin)} are kept free"
-    yield from _people(decisions)
+    yield from _operator(decisions)
     waits = decisions.waits
     green = decisions.verification
     often = f"{span(waits.steady)} and {green.readings} readings in a row"
@@ -251,7 +251,7 @@ def _programs(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
         yield "hook", (f"{when}, for at most {limit}:", Command(tuple(hook)))
 
 
-def _people(decisions: Decisions) -> Iterator[tuple[str, str]]:
+def _operator(decisions: Decisions) -> Iterator[tuple[str, str]]:
     """Tell who has to agree and what has to be tried, before the cutover and before finalize."""
     rule = decisions.approvals
     if rule.needed:

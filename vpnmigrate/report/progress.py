@@ -64,8 +64,8 @@ REMINDER = timedelta(minutes=1)
 
 _SETS_OUT = {
     Direction.FORWARD: "sets out forward",
-    Direction.BACK: "turns back: the same cutover the other way round",
-    Direction.RETIRE: "sets out to delete what was there before",
+    Direction.ROLLBACK: "turns back: the same cutover the other way round",
+    Direction.FINALIZE: "sets out to delete what was there before",
 }
 
 
@@ -82,10 +82,14 @@ class Narrator:
     def lines(self, entry: Entry) -> Iterator[str | Labelled]:
         """Yield what *entry* has to tell a person: often one line, sometimes none."""
         lead = f"{time_of_day(entry.wall)} "
-        for told in self._told(entry):
-            yield told.after(lead) if isinstance(told, Labelled) else f"{lead}{safe(told)}"
+        for journal_facts in self._journal_facts(entry):
+            yield (
+                journal_facts.after(lead)
+                if isinstance(journal_facts, Labelled)
+                else f"{lead}{safe(journal_facts)}"
+            )
 
-    def _told(self, entry: Entry) -> Iterator[str | Labelled]:
+    def _journal_facts(self, entry: Entry) -> Iterator[str | Labelled]:
         match entry.record:
             case DirectionTaken(direction=direction, attempt=attempt):
                 yield f"attempt {attempt} {_SETS_OUT[direction]}"
@@ -162,41 +166,43 @@ def noted(note: Noted | ClockMoved | RunNote) -> str:
         case TakenOver() | JournalLost() | FinalizeRequested():
             return str(note)
         case ClockMoved(by=by):
-            way = "back" if by < timedelta(0) else "forward"
-            return f"the clock went {way} by {span(abs(by))}; no duration is counted by it"
+            swap = "back" if by < timedelta(0) else "forward"
+            return f"the clock went {swap} by {span(abs(by))}; no duration is counted by it"
 
 
 def _of_probes(probed: Probed) -> Iterator[str]:
     """Say which probes work before step 7, which change, and what was lost in all."""
-    for tally in probed.tallies:
+    for stats in probed.stats:
         match probed.moment:
             case ProbeEvent.BEFORE:
-                told = "works" if tally.ever_worked else "does not work, so it is only reported"
-                yield f"  probe {tally.probe} {told}"
+                journal_facts = (
+                    "works" if stats.ever_worked else "does not work, so it is only reported"
+                )
+                yield f"  probe {stats.probe} {journal_facts}"
             case ProbeEvent.NEWS | ProbeEvent.END:
-                yield f"  probe {probe_line(tally)}"
+                yield f"  probe {probe_line(stats)}"
 
 
-def probe_line(tally: ProbeStats) -> str:
+def probe_line(stats: ProbeStats) -> str:
     """Say how a probe stands and what it has lost."""
-    if tally.halted:
-        return f"{tally.probe} IS NOT SENT: {tally.halted}"
-    stands = {True: "answers", False: "IS LOST", None: "has not answered yet"}[tally.works]
-    if not tally.lost or tally.first_loss is None or tally.last_loss is None:
-        return f"{tally.probe} {stands}, none of {tally.sent} lost"
+    if stats.halted:
+        return f"{stats.probe} IS NOT SENT: {stats.halted}"
+    view = {True: "answers", False: "IS LOST", None: "has not answered yet"}[stats.works]
+    if not stats.lost or stats.first_loss is None or stats.last_loss is None:
+        return f"{stats.probe} {view}, none of {stats.sent} lost"
     return (
-        f"{tally.probe} {stands}, {tally.lost} of {tally.sent} lost, "
-        f"{time_of_day(tally.first_loss)} to {time_of_day(tally.last_loss)}"
+        f"{stats.probe} {view}, {stats.lost} of {stats.sent} lost, "
+        f"{time_of_day(stats.first_loss)} to {time_of_day(stats.last_loss)}"
     )
 
 
 def probe_lines(state: RunState) -> Iterator[str]:
     """Say how probes did, each way by itself where the run has gone both."""
     both = bool(state.probes_forward)
-    for tally in state.probes_forward.values():
-        yield f"on the way forward: {probe_line(tally)}"
-    for tally in state.probes.values():
-        yield f"on the way back: {probe_line(tally)}" if both else probe_line(tally)
+    for stats in state.probes_forward.values():
+        yield f"on the way forward: {probe_line(stats)}"
+    for stats in state.probes.values():
+        yield f"on the way back: {probe_line(stats)}" if both else probe_line(stats)
 
 
 def _of_traffic(about: OutageBegan | OutageEnded | Flapped | Degraded) -> str:
@@ -318,7 +324,7 @@ class PlainProgress:
         self._clock = clock
         self._narrator = narrator or Narrator(on)
         self._outage = OutageClock(clock, down_since, decide_by)
-        self._told: tuple[int, str, timedelta] | None = None
+        self._journal_facts: tuple[int, str, timedelta] | None = None
 
     def on_entry(self, entry: Entry) -> None:
         """Print *entry*."""
@@ -328,11 +334,11 @@ class PlainProgress:
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Print the wait if it is news, or if the last word about it is old."""
-        if self._told is not None:
-            told_step, told_why, told_at = self._told
+        if self._journal_facts is not None:
+            told_step, told_why, told_at = self._journal_facts
             if (step, why) == (told_step, told_why) and timedelta() <= waited - told_at < REMINDER:
                 return
-        self._told = step, why, waited
+        self._journal_facts = step, why, waited
         line = self._outage.waiting(step, why, waited, limit)
         self._console.print_line(f"{time_of_day(self._clock.wall())}   {line}")
 

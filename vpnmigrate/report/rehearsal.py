@@ -55,16 +55,16 @@ def as_json(rehearsal: Rehearsal, *, file: str, kept: str, on: Command | None) -
         "kept": kept,
         "good": rehearsal.good,
         "forward": _passage(rehearsal.forward),
-        "back": [_passage(passage) for passage in rehearsal.back],
+        "back": [_passage(rehearsal_run) for rehearsal_run in rehearsal.back],
         "proof": proof_json(rehearsal.proof),
         "next": str(on or ""),
     }
 
 
-def _changes(passage: RehearsalRun) -> list[str]:
+def _changes(rehearsal_run: RehearsalRun) -> list[str]:
     lines: list[str] = []
     step = 0
-    for made in passage.changes:
+    for made in rehearsal_run.changes:
         if made.step != step:
             step = made.step
             lines.append(f"  step {step}")
@@ -72,11 +72,11 @@ def _changes(passage: RehearsalRun) -> list[str]:
     return lines
 
 
-def _routes(passage: RehearsalRun) -> list[str]:
+def _routes(rehearsal_run: RehearsalRun) -> list[str]:
     """Give where each destination leads; a gateway and its successor are the same hop."""
     lines: list[str] = []
     table = ""
-    for row in sorted(passage.routes, key=lambda row: row.table):
+    for row in sorted(rehearsal_run.routes, key=lambda row: row.table):
         if row.table != table:
             table = row.table
             lines.append(f"  {table}")
@@ -90,42 +90,44 @@ def _routes(passage: RehearsalRun) -> list[str]:
 def _table(rehearsal: Rehearsal) -> list[str]:
     lines = [f"  {'after step':<12}{'changes':>8}{'traffic back in':>18}{'outage':>14}   end state"]
     lines += [
-        f"  {passage.boundary:<12}{len(passage.changes):>8}"
-        f"{span(passage.restored) if passage.restored else 'not interrupted':>18}"
-        f"{span(passage.outage):>14}   {_end(passage)}"
-        for passage in rehearsal.back
+        f"  {rehearsal_run.boundary:<12}{len(rehearsal_run.changes):>8}"
+        f"{span(rehearsal_run.restored) if rehearsal_run.restored else 'not interrupted':>18}"
+        f"{span(rehearsal_run.outage):>14}   {_end(rehearsal_run)}"
+        for rehearsal_run in rehearsal.back
     ]
     return lines
 
 
-def _end(passage: RehearsalRun) -> str:
-    if passage.failure:
+def _end(rehearsal_run: RehearsalRun) -> str:
+    if rehearsal_run.failure:
         return "FAILED"
-    return "DIFFERS" if not passage.good else "as before"
+    return "DIFFERS" if not rehearsal_run.good else "as before"
 
 
 def _faults(rehearsal: Rehearsal) -> list[str]:
     faults = []
-    for passage in (rehearsal.forward, *rehearsal.back):
-        title = "forward" if passage.boundary == 0 else f"back from step {passage.boundary}"
-        lines = [passage.failure] if passage.failure else []
-        lines += passage.differences
-        lines += map(str, passage.rerouted)
+    for rehearsal_run in (rehearsal.forward, *rehearsal.back):
+        title = (
+            "forward" if rehearsal_run.boundary == 0 else f"back from step {rehearsal_run.boundary}"
+        )
+        lines = [rehearsal_run.failure] if rehearsal_run.failure else []
+        lines += rehearsal_run.differences
+        lines += map(str, rehearsal_run.rerouted)
         if lines:
             faults.append("\n".join([wrapped(f"PROBLEM, {title}:"), *map(item, lines)]))
     return faults
 
 
-def _passage(passage: RehearsalRun) -> dict[str, Any]:
+def _passage(rehearsal_run: RehearsalRun) -> dict[str, Any]:
     return {
-        "boundary": passage.boundary,
-        "changes": [{"step": made.step, "what": made.what} for made in passage.changes],
-        "outage": round(passage.outage.total_seconds(), 3),
-        "took": round(passage.took.total_seconds(), 3),
-        "cutover": round(passage.cutover.total_seconds(), 3),
-        "restored": round(passage.restored.total_seconds(), 3),
-        "failure": passage.failure,
-        "differences": list(passage.differences),
+        "boundary": rehearsal_run.boundary,
+        "changes": [{"step": made.step, "what": made.what} for made in rehearsal_run.changes],
+        "outage": round(rehearsal_run.outage.total_seconds(), 3),
+        "took": round(rehearsal_run.took.total_seconds(), 3),
+        "cutover": round(rehearsal_run.cutover.total_seconds(), 3),
+        "restored": round(rehearsal_run.restored.total_seconds(), 3),
+        "failure": rehearsal_run.failure,
+        "differences": list(rehearsal_run.differences),
         "routes": [
             {
                 "table": row.table,
@@ -134,7 +136,7 @@ def _passage(passage: RehearsalRun) -> dict[str, Any]:
                 "after": row.after.hop,
                 "same": row.same,
             }
-            for row in passage.routes
+            for row in rehearsal_run.routes
         ],
     }
 
@@ -146,46 +148,46 @@ TRIALS_SHOWN = 5
 """Unsafe runs that are spelled out; each can be seen again by its seed."""
 
 
-def faults_text(hardship: FaultedRehearsal) -> str:
+def faults_text(faulted: FaultedRehearsal) -> str:
     """Give it for a change board: figures first, then the worst run, then what went wrong."""
-    parts = [_summary(hardship), *_unsafe(hardship)]
-    if hardship.worst is not None:
-        parts.append(heading("The worst run") + _worst(hardship, hardship.worst))
+    parts = [_summary(faulted), *_unsafe(faulted)]
+    if faulted.worst is not None:
+        parts.append(heading("The worst run") + _worst(faulted, faulted.worst))
     return "\n\n".join(parts)
 
 
-def faults_json(hardship: FaultedRehearsal) -> dict[str, Any]:
+def faults_json(faulted: FaultedRehearsal) -> dict[str, Any]:
     """Give it as a part of a JSON document."""
-    worst = hardship.worst
+    worst = faulted.worst
     return {
-        "trials": len(hardship.trials),
-        "seed": hardship.seed,
-        "kills": sum(trial.deaths for trial in hardship.trials),
-        "calls_astray": sum(trial.strikes for trial in hardship.trials),
-        "outage": _spread(hardship.outage),
-        "restored": _spread(hardship.restored),
+        "trials": len(faulted.trials),
+        "seed": faulted.seed,
+        "kills": sum(trial.deaths for trial in faulted.trials),
+        "calls_astray": sum(trial.fault_count for trial in faulted.trials),
+        "outage": _spread(faulted.outage),
+        "restored": _spread(faulted.restored),
         "worst": None if worst is None else _trial(worst),
-        "unsafe": [_trial(trial) for trial in hardship.unsafe],
+        "unsafe": [_trial(trial) for trial in faulted.unsafe],
     }
 
 
-def _summary(hardship: FaultedRehearsal) -> str:
-    trials = hardship.trials
+def _summary(faulted: FaultedRehearsal) -> str:
+    trials = faulted.trials
     said = wrapped(
-        f"{count(len(trials), 'run')} of this plan on its own survey, from seed {hardship.seed} "
+        f"{count(len(trials), 'run')} of this plan on its own survey, from seed {faulted.seed} "
         "on, with its window and approvals left out: "
         f"{sum(t.deaths for t in trials)} times a process was killed, "
-        f"{sum(t.strikes for t in trials)} calls went astray. "
+        f"{sum(t.fault_count for t in trials)} calls went astray. "
         + (
-            f"{len(hardship.unsafe)} DID NOT END SAFELY."
-            if hardship.unsafe
+            f"{len(faulted.unsafe)} DID NOT END SAFELY."
+            if faulted.unsafe
             else "Every one ended safely."
         ),
         first="  ",
     )
-    figures = [("outage", hardship.outage), ("traffic back after turning", hardship.restored)]
+    figures = [("outage", faulted.outage), ("traffic back after turning", faulted.restored)]
     rows = columns([(name, _spread_text(spread)) for name, spread in figures])
-    return f"{heading('Under hardship')}{said}\n\n{rows}"
+    return f"{heading('Under faulted')}{said}\n\n{rows}"
 
 
 def _spread_text(spread: DurationSpread) -> str:
@@ -200,25 +202,27 @@ def _spread_text(spread: DurationSpread) -> str:
     )
 
 
-def _unsafe(hardship: FaultedRehearsal) -> list[str]:
+def _unsafe(faulted: FaultedRehearsal) -> list[str]:
     lines = [
         item(f"seed {trial.seed}: {trial.schedule}: {safe('; '.join(trial.wrong))}")
-        for trial in hardship.unsafe[:TRIALS_SHOWN]
+        for trial in faulted.unsafe[:TRIALS_SHOWN]
     ]
-    if len(hardship.unsafe) > TRIALS_SHOWN:
-        lines.append(item(f"and {len(hardship.unsafe) - TRIALS_SHOWN} more"))
+    if len(faulted.unsafe) > TRIALS_SHOWN:
+        lines.append(item(f"and {len(faulted.unsafe) - TRIALS_SHOWN} more"))
     return [heading("NOT SAFE") + "\n".join(lines)] if lines else []
 
 
-def _worst(hardship: FaultedRehearsal, worst: FaultedTrial) -> str:
+def _worst(faulted: FaultedRehearsal, worst: FaultedTrial) -> str:
     narrator = Narrator()
     said = wrapped(
-        f"Seed {worst.seed}, {worst.schedule}, {count(worst.strikes, 'call')} astray: "
+        f"Seed {worst.seed}, {worst.schedule}, {count(worst.fault_count, 'call')} astray: "
         f"traffic was down for {span(worst.outage)}.",
         first="  ",
     )
-    told = (line for entry in hardship.story for line in narrator.lines(entry))
-    return "\n".join([said, *(wrapped(str(line), first="  ", rest="      ") for line in told)])
+    journal_facts = (line for entry in faulted.story for line in narrator.lines(entry))
+    return "\n".join(
+        [said, *(wrapped(str(line), first="  ", rest="      ") for line in journal_facts)]
+    )
 
 
 def _spread(spread: DurationSpread) -> dict[str, float]:
@@ -237,7 +241,7 @@ def _trial(trial: FaultedTrial) -> dict[str, Any]:
         "seed": trial.seed,
         "schedule": str(trial.schedule),
         "kills": trial.deaths,
-        "calls_astray": trial.strikes,
+        "calls_astray": trial.fault_count,
         "outage": round(trial.outage.total_seconds(), 3),
         "restored": None if restored is None else round(restored.total_seconds(), 3),
         "wrong": list(trial.wrong),

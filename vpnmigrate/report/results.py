@@ -27,82 +27,82 @@ OUTCOME_SCHEMA = "vpnmigrate/outcome/1"
 _ARRIVED = {
     RunStatus.CUT_OVER: "Migrated. The old connections are still there; finalize deletes them.",
     RunStatus.ROLLED_BACK: "Rolled back: what was there before is there again.",
-    RunStatus.RETIRED: "Finalized: the old side is deleted. There is no way back any more.",
+    RunStatus.FINALIZED: "Finalized: the old side is deleted. There is no way back any more.",
 }
 
 
-def outcome_text(stand: RunStatusView) -> str:
+def outcome_text(view: RunStatusView) -> str:
     """Give the ending of a verb that did what it was asked."""
     lines = []
-    arrived = _ARRIVED.get(stand.state.status)
-    if stand.state.status is RunStatus.ROLLED_BACK and (stand.state.differs or stand.state.lost):
+    arrived = _ARRIVED.get(view.state.status)
+    if view.state.status is RunStatus.ROLLED_BACK and (view.state.differs or view.state.lost):
         arrived = "Rolled back, but NOT everything is as it was before:"
     if arrived:
         lines.append(wrapped(arrived))
-    if stand.state.status is RunStatus.ROLLED_BACK:
-        lines.extend(item(f"not as before: {what}") for what in stand.state.differs)
-    lines.extend(item(f"DEGRADED: {what}") for what in stand.state.degraded)
-    lines.extend(item(f"gone by another hand: {what}") for what in stand.state.lost)
-    lines.append(now(stand))
+    if view.state.status is RunStatus.ROLLED_BACK:
+        lines.extend(item(f"not as before: {what}") for what in view.state.differs)
+    lines.extend(item(f"DEGRADED: {what}") for what in view.state.degraded)
+    lines.extend(item(f"gone by another hand: {what}") for what in view.state.lost)
+    lines.append(now(view))
     return "\n".join(lines)
 
 
-def now(stand: RunStatusView) -> str:
+def now(view: RunStatusView) -> str:
     """Give what is true now and what may come next; told after failures too."""
-    back_again = stand.state.status is RunStatus.ROLLED_BACK
-    on = None if stand.next in {stand.observe, stand.way_back} else stand.next
+    back_again = view.state.status is RunStatus.ROLLED_BACK
+    on = None if view.next in {view.observe, view.way_back} else view.next
     rows: list[tuple[str, Advice | None]] = [
-        *(("forced:", gates.forced_line(each)) for each in stand.state.forced),
-        *(("accepted:", gates.accepted_line(each)) for each in stand.state.accepted),
-        ("traffic:", traffic(stand)),
-        ("confirm:", stand.unconfirmed),
+        *(("forced:", gates.forced_line(each)) for each in view.state.forced),
+        *(("accepted:", gates.accepted_line(each)) for each in view.state.accepted),
+        ("traffic:", traffic(view)),
+        ("confirm:", view.unconfirmed),
         ("try again:" if back_again else "go on:", on),
-        ("accept:", stand.accepting),
-        ("clean up:", stand.clean_up),
-        ("go back:", stand.way_back),
-        ("devices:", stand.device_files if stand.state.task is not None else ""),
-        ("look:", stand.observe),
+        ("accept:", view.accepting),
+        ("clean up:", view.clean_up),
+        ("go back:", view.way_back),
+        ("devices:", view.device_files if view.state.task is not None else ""),
+        ("look:", view.observe),
     ]
     return columns([(name, value) for name, value in rows if value])
 
 
-def outcome_json(stand: RunStatusView) -> dict[str, Any]:
+def outcome_json(view: RunStatusView) -> dict[str, Any]:
     """Give the ending as a JSON document: where the run stands now."""
-    return {"schema": OUTCOME_SCHEMA, **fields(stand)}
+    return {"schema": OUTCOME_SCHEMA, **fields(view)}
 
 
 DONE_SCHEMA = "vpnmigrate/done/1"
 
 
-def done_text(stands: RunStatusView, task: AskOperator) -> str:
+def done_text(view: RunStatusView, task: AskOperator) -> str:
     """Say what was taken down; *stands* is the run before anybody has taken it up."""
-    noted = wrapped(f"Noted for run {stands.run}, step {task.step}: done: {task}")
-    if stands.alive:
+    noted = wrapped(f"Noted for run {view.run}, step {task.step}: done: {task}")
+    if view.alive:
         return f"{noted}\n  The process that has the run in hand takes it up now."
     on = advised(
-        ("No process has the run in hand. Resume it with:", _next_after_done(stands)), first="  "
+        ("No process has the run in hand. Resume it with:", _next_after_done(view)), first="  "
     )
     return f"{noted}\n{on}"
 
 
-def done_json(stands: RunStatusView, task: AskOperator) -> dict[str, Any]:
+def done_json(view: RunStatusView, task: AskOperator) -> dict[str, Any]:
     """Give the same as a JSON document."""
     return {
         "schema": DONE_SCHEMA,
-        "run": stands.run,
+        "run": view.run,
         "step": task.step,
         "word": task.word.value,
         "task": str(task),
-        "alive": stands.alive,
-        "next": "" if stands.alive else str(_next_after_done(stands)),
+        "alive": view.alive,
+        "next": "" if view.alive else str(_next_after_done(view)),
     }
 
 
-def _next_after_done(stands: RunStatusView) -> Command:
+def _next_after_done(view: RunStatusView) -> Command:
     """Return the command that resumes the run once the confirmation counts."""
-    *others, last = stands.state.intents
+    *others, last = view.state.intents
     heard: Intent = altered(last, outcome=Performed())
-    after = replace(stands, state=altered(stands.state, intents=(*others, heard)))
+    after = replace(view, state=altered(view.state, intents=(*others, heard)))
     return after.next or after.observe
 
 
@@ -115,12 +115,12 @@ class OrderResult:
 
     verb: OrderVerb
     answer: Record | None
-    stands: RunStatusView
+    view: RunStatusView
 
 
 def order_text(given: OrderResult) -> str:
     """Say what becomes of it, and where the run stands."""
-    return f"{wrapped(_becomes(given))}\n{now(given.stands)}"
+    return f"{wrapped(_becomes(given))}\n{now(given.view)}"
 
 
 def order_json(given: OrderResult) -> dict[str, Any]:
@@ -130,23 +130,23 @@ def order_json(given: OrderResult) -> dict[str, Any]:
         "verb": given.verb.value,
         "taken_up": given.answer is not None,
         "told": _becomes(given),
-        **fields(given.stands),
+        **fields(given.view),
     }
 
 
 def _becomes(given: OrderResult) -> str:
     if given.answer is None:
         return (
-            f"Left for run {given.stands.run}: its process has not taken it up yet. It does so "
+            f"Left for run {given.view.run}: its process has not taken it up yet. It does so "
             "when the call that it is in has ended; if it never does, its process hangs or is on "
             "another host."
         )
-    told = _to_a_process(given) if given.stands.alive else _to_nobody(given)
-    return f"Run {given.stands.run} {told}"
+    journal_facts = _to_a_process(given) if given.view.alive else _to_nobody(given)
+    return f"Run {given.view.run} {journal_facts}"
 
 
 def _to_a_process(given: OrderResult) -> str:
-    state = given.stands.state
+    state = given.view.state
     match given.verb:
         case OrderVerb.PAUSE:
             return "is paused: its process finishes what is under way, and rests."

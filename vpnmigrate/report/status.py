@@ -33,140 +33,140 @@ _TRAFFIC = {
 }
 
 
-def one(stand: RunStatusView) -> str:
+def one(view: RunStatusView) -> str:
     """Give where one run stands, in full."""
-    state = stand.state
+    state = view.state
     rows: list[tuple[str, Advice | None]] = [
-        ("run", stand.run),
-        ("plan", stand.fingerprint),
-        ("change", stand.change),
-        ("status", _status(stand)),
-        ("phase", stand.phase.value),
-        ("step", _step(stand)),
-        ("traffic", traffic(stand)),
-        ("decide by", _deadline(stand)),
-        ("confirm", stand.unconfirmed),
-        ("watchdog", safe(stand.watchdog_trouble)),
+        ("run", view.run),
+        ("plan", view.fingerprint),
+        ("change", view.change),
+        ("status", _status(view)),
+        ("phase", view.phase.value),
+        ("step", _step(view)),
+        ("traffic", traffic(view)),
+        ("decide by", _deadline(view)),
+        ("confirm", view.unconfirmed),
+        ("watchdog", safe(view.watchdog_trouble)),
         ("ordered", "" if state.order is None else str(state.order)),
-        ("waits for", "" if _is_paused(stand) else state.waiting_for),
-        ("waits", _waits(stand)),
-        ("stopped", "" if stand.stopped == state.waiting_for else stand.stopped),
-        *(("probe", told) for told in probe_lines(state)),
+        ("waits for", "" if _is_paused(view) else state.waiting_for),
+        ("waits", _waits(view)),
+        ("stopped", "" if view.stopped == state.waiting_for else view.stopped),
+        *(("probe", journal_facts) for journal_facts in probe_lines(state)),
         *(("degraded", what) for what in state.degraded),
-        *(("lacks only", each.told) for each in state.acceptable),
+        *(("lacks only", each.journal_facts) for each in state.acceptable),
         *(("gone", what) for what in state.lost),
         *(("differs", what) for what in state.differs),
         *(("other hand", what) for what in state.other_hands),
         *(("FORCED", gates.forced_line(each)) for each in state.forced),
         *(("ACCEPTED", gates.accepted_line(each)) for each in state.accepted),
-        *(("approved", _approval(each, stand)) for each in state.approvals),
+        *(("approved", _approval(each, view)) for each in state.approvals),
         *(("note", what) for what in state.notes),
         *(("puzzle", what) for what in state.puzzles),
-        ("device files", stand.device_files),
-        ("next", stand.next),
-        ("accept", stand.accepting),
-        ("way back", stand.way_back),
-        ("clean up", stand.clean_up),
+        ("device files", view.device_files),
+        ("next", view.next),
+        ("accept", view.accepting),
+        ("way back", view.way_back),
+        ("clean up", view.clean_up),
     ]
-    told = columns([(name, value) for name, value in rows if value], indent=0)
+    journal_facts = columns([(name, value) for name, value in rows if value], indent=0)
     if state.gates is None or state.gates_at is None:
-        return told
-    return f"{told}\n\n{gates.table(state.gates, state.gates_at, stand.invocation)}"
+        return journal_facts
+    return f"{journal_facts}\n\n{gates.table(state.gates, state.gates_at, view.invocation)}"
 
 
-def _approval(approval: Approval, stand: RunStatusView) -> str:
+def _approval(approval: Approval, view: RunStatusView) -> str:
     until = f"until {moment(approval.expires)}, plan {approval.fingerprint[:12]}"
-    why = stand.void.get(approval.digest, "")
+    why = view.void.get(approval.digest, "")
     void = f"; DOES NOT COUNT: {why}" if why else ""
     return f"by {approval.approver} ({approval.user}), {until}{void}"
 
 
 def every(
-    stands: Sequence[RunStatusView], unreadable: Mapping[str, str], invocation: Invocation
+    view: Sequence[RunStatusView], unreadable: Mapping[str, str], invocation: Invocation
 ) -> str:
     """Give where every run stands, a few lines each; *unreadable* ones with the reason."""
-    if not stands and not unreadable:
+    if not view and not unreadable:
         begin = command(invocation.complete(cli("plan", "--vpn-gateway", "vgw-...")), first="  ")
         return f"No runs here yet. Begin with:\n{begin}"
-    told = [
+    journal_facts = [
         wrapped(
-            ", ".join(filter(None, _brief(stand))),
+            ", ".join(filter(None, _brief(view))),
             rest="    ",
         )
-        for stand in stands
+        for view in view
     ]
     broken = [
         wrapped(f"{run}  CANNOT BE READ: {why}", rest="    ") for run, why in unreadable.items()
     ]
-    return "\n".join([*told, *broken])
+    return "\n".join([*journal_facts, *broken])
 
 
-def _brief(stand: RunStatusView) -> Iterator[str]:
-    yield f"{stand.run}  {_status(stand)}"
-    yield _step(stand)
-    yield f"traffic {stand.traffic.value}"
-    yield f"change {stand.change}" if stand.change else ""
+def _brief(view: RunStatusView) -> Iterator[str]:
+    yield f"{view.run}  {_status(view)}"
+    yield _step(view)
+    yield f"traffic {view.traffic.value}"
+    yield f"change {view.change}" if view.change else ""
 
 
-def one_as_json(stand: RunStatusView) -> dict[str, Any]:
+def one_as_json(view: RunStatusView) -> dict[str, Any]:
     """Give one run as a JSON document."""
-    return {"schema": SCHEMA, **fields(stand)}
+    return {"schema": SCHEMA, **fields(view)}
 
 
-def every_as_json(stands: Sequence[RunStatusView], unreadable: Mapping[str, str]) -> dict[str, Any]:
+def every_as_json(view: Sequence[RunStatusView], unreadable: Mapping[str, str]) -> dict[str, Any]:
     """Give every run as one JSON document."""
     return {
         "schema": SCHEMA,
-        "runs": [fields(stand) for stand in stands],
+        "runs": [fields(view) for view in view],
         "unreadable": [{"run": run, "why": why} for run, why in unreadable.items()],
     }
 
 
-def traffic(stand: RunStatusView) -> str:
+def traffic(view: RunStatusView) -> str:
     """Say which way traffic takes, and how long it was or is down."""
-    state = stand.state
+    state = view.state
     if state.direction is None:
         return "not known here: this run has not set out, and has touched nothing"
-    told = _TRAFFIC[stand.traffic]
+    journal_facts = _TRAFFIC[view.traffic]
     if state.outage_since is None or state.outage_shown is None:
-        return told
+        return journal_facts
     since = f"{moment(state.outage_shown)}{' or earlier' if state.outage_earlier else ''}"
-    lasted = f"{'at least ' if state.outage_earlier else ''}{span(stand.outage)}"
+    lasted = f"{'at least ' if state.outage_earlier else ''}{span(view.outage)}"
     if state.outage_open:
-        return f"{told} since {since}, {lasted} so far"
-    return f"{told}; the outage began {since}, lasted {lasted}"
+        return f"{journal_facts} since {since}, {lasted} so far"
+    return f"{journal_facts}; the outage began {since}, lasted {lasted}"
 
 
-def fields(stand: RunStatusView) -> dict[str, Any]:
+def fields(view: RunStatusView) -> dict[str, Any]:
     """Give what a program may want to know about a run."""
-    state = stand.state
+    state = view.state
     since = state.outage_shown if state.outage_since else None
     return {
-        "run": stand.run,
-        "plan": stand.fingerprint,
-        "change": stand.change,
+        "run": view.run,
+        "plan": view.fingerprint,
+        "change": view.change,
         "status": state.status.value,
         "direction": None if state.direction is None else state.direction.value,
         "attempt": state.attempt,
-        "phase": stand.phase.value,
+        "phase": view.phase.value,
         "step": state.step,
         "title": state.title,
-        "alive": stand.alive,
+        "alive": view.alive,
         "back_out_deadline": None if state.deadline is None else state.deadline.at.isoformat(),
         "unconfirmed_until": _moment(state.unconfirmed_until),
         "confirm_within": None if state.armed is None else state.armed.within.total_seconds(),
-        "watchdog": stand.watchdog,
-        "watchdog_trouble": safe(stand.watchdog_trouble),
+        "watchdog": view.watchdog,
+        "watchdog_trouble": safe(view.watchdog_trouble),
         "order": None if state.order is None else _order(state.order),
         "waiting_for": safe(state.waiting_for),
-        "waits": None if stand.waiting is None else _waiting(stand.waiting),
-        "stopped": safe(stand.stopped),
-        "traffic": stand.traffic.value,
+        "waits": None if view.waiting is None else _waiting(view.waiting),
+        "stopped": safe(view.stopped),
+        "traffic": view.traffic.value,
         "outage_since": None if since is None else since.isoformat(),
         "outage_earlier": state.outage_earlier,
-        "outage": round(stand.outage.total_seconds(), 3),
-        "probes": [msgspec.to_builtins(tally) for tally in state.probes.values()],
-        "probes_forward": [msgspec.to_builtins(tally) for tally in state.probes_forward.values()],
+        "outage": round(view.outage.total_seconds(), 3),
+        "probes": [msgspec.to_builtins(stats) for stats in state.probes.values()],
+        "probes_forward": [msgspec.to_builtins(stats) for stats in state.probes_forward.values()],
         "degraded": list(state.degraded),
         "acceptable": [msgspec.to_builtins(each) for each in state.acceptable],
         "accepted": [msgspec.to_builtins(each) for each in state.accepted],
@@ -178,22 +178,22 @@ def fields(stand: RunStatusView) -> dict[str, Any]:
         "gates": gates.as_json(state.gates, state.gates_at),
         "forced": [msgspec.structs.asdict(each) for each in state.forced],
         "approvals": [
-            {**msgspec.to_builtins(each), "void": stand.void.get(each.digest, "")}
+            {**msgspec.to_builtins(each), "void": view.void.get(each.digest, "")}
             for each in state.approvals
         ],
-        "folder": stand.folder,
-        "device_files": stand.device_files,
-        "next": str(stand.next or ""),
-        "way_back": str(stand.way_back or ""),
+        "folder": view.folder,
+        "device_files": view.device_files,
+        "next": str(view.next or ""),
+        "way_back": str(view.way_back or ""),
     }
 
 
-def _deadline(stand: RunStatusView) -> str:
+def _deadline(view: RunStatusView) -> str:
     """Say by when to decide, while there is something to decide."""
-    state = stand.state
-    if state.deadline is None or state.finished or state.told.verified is not None:
+    state = view.state
+    if state.deadline is None or state.finished or state.journal_facts.verified is not None:
         return ""
-    return f"{moment(state.deadline.at)}: {gates.left(state.deadline.at, stand.wall)}"
+    return f"{moment(state.deadline.at)}: {gates.left(state.deadline.at, view.wall)}"
 
 
 def _moment(at: datetime | None) -> str | None:
@@ -209,12 +209,12 @@ def _order(order: OperatorOrder) -> dict[str, str]:
     }
 
 
-def _waits(stand: RunStatusView) -> str:
+def _waits(view: RunStatusView) -> str:
     """Say what its process waits for and for how long, unless a person is waited for."""
-    waiting, state = stand.waiting, stand.state
-    if waiting is None or _is_paused(stand):
+    waiting, state = view.waiting, view.state
+    if waiting is None or _is_paused(view):
         return ""
-    waited = waiting.waited + max(timedelta(0), stand.now - waiting.at)
+    waited = waiting.waited + max(timedelta(0), view.now - waiting.at)
     who = f"step {waiting.step}: " if waiting.step and waiting.step != state.step else ""
     return f"{who}{span(waited)} of {span(waiting.limit)}: {safe(waiting.why)}"
 
@@ -229,38 +229,38 @@ def _waiting(waiting: Waiting) -> dict[str, Any]:
     }
 
 
-def _is_paused(stand: RunStatusView) -> bool:
-    return stand.state.order is not None and stand.state.order.wish is Hold.PAUSED
+def _is_paused(view: RunStatusView) -> bool:
+    return view.state.order is not None and view.state.order.wish is Hold.PAUSED
 
 
-def _status(stand: RunStatusView) -> str:
-    state = stand.state
-    told = state.status.value.replace("-", " ")
-    if stand.stopped and not state.held:
-        told += ", stopped"
+def _status(view: RunStatusView) -> str:
+    state = view.state
+    journal_facts = state.status.value.replace("-", " ")
+    if view.stopped and not state.held:
+        journal_facts += ", stopped"
     if state.order is not None:
-        told += f", {state.order.wish}"
+        journal_facts += f", {state.order.wish}"
     if state.unconfirmed_until is not None:
-        told += ", UNCONFIRMED"
+        journal_facts += ", UNCONFIRMED"
     if state.direction is None:
-        return told
-    return f"{told} (attempt {state.attempt})"
+        return journal_facts
+    return f"{journal_facts} (attempt {state.attempt})"
 
 
-def _step(stand: RunStatusView) -> str:
-    if not stand.state.step or stand.state.finished:
+def _step(view: RunStatusView) -> str:
+    if not view.state.step or view.state.finished:
         return ""
-    return f"step {stand.state.step} of 11: {stand.state.title}"
+    return f"step {view.state.step} of 11: {view.state.title}"
 
 
-RETIRING = 11
+FINALIZING = 11
 
 
 def deletion_begun(state: RunState) -> bool:
     """Tell whether finalize may have deleted anything: from then on nothing leads back."""
     deletions = DeleteVpnConnection | DeleteVpnGateway
     return any(
-        intent.step == RETIRING and isinstance(intent.change, deletions) and not intent.cancelled
+        intent.step == FINALIZING and isinstance(intent.change, deletions) and not intent.cancelled
         for intent in state.intents
     )
 
@@ -322,7 +322,7 @@ class RunStatusView:
             return Phase.CLEAN_UP
         if self.state.step < FIRST_OF_CUTOVER:
             return Phase.PREPARE
-        return Phase.RETIRE if self.state.step >= RETIRING else Phase.CUTOVER
+        return Phase.FINALIZE if self.state.step >= FINALIZING else Phase.CUTOVER
 
     @property
     def outage(self) -> timedelta:
@@ -358,7 +358,7 @@ class RunStatusView:
     @property
     def watchdog_trouble(self) -> str:
         """What the watchdog could not do yet, and when it tries again; empty for nothing."""
-        back = self.state.finished and self.state.direction is Direction.BACK
+        back = self.state.finished and self.state.direction is Direction.ROLLBACK
         if self.retry is None or back:
             return ""
         if self.watchdog is None:
@@ -378,7 +378,7 @@ class RunStatusView:
     @property
     def device_files(self) -> str:
         """Where the device engineer finds configurations and sheets; empty before step 4."""
-        return f"{self.folder}/vault" if self.state.told.files else ""
+        return f"{self.folder}/vault" if self.state.journal_facts.files else ""
 
     @property
     def next(self) -> Command | None:
@@ -454,7 +454,7 @@ class RunStatusView:
         match self.state.direction:
             case Direction.FORWARD:
                 return True
-            case Direction.RETIRE:
+            case Direction.FINALIZE:
                 return not deletion_begun(self.state)
-            case Direction.BACK | None:
+            case Direction.ROLLBACK | None:
                 return False

@@ -162,14 +162,16 @@ def advised(advice: Advice, *, first: str = "") -> str:
         case Command():
             return command(advice, first=first)
         case _:
-            told: list[str] = []
+            journal_facts: list[str] = []
             for part in advice:
-                lead = " " * len(first) if told else first
+                lead = " " * len(first) if journal_facts else first
                 if isinstance(part, str):
-                    told.append(wrapped(part, first=lead))
+                    journal_facts.append(wrapped(part, first=lead))
                 else:
-                    told.append(command(part, first=f"{lead}  " if told else lead))
-            return "\n".join(told)
+                    journal_facts.append(
+                        command(part, first=f"{lead}  " if journal_facts else lead)
+                    )
+            return "\n".join(journal_facts)
 
 
 def heading(title: str) -> str:

@@ -241,7 +241,7 @@ class DirectConnectTie:
 
 @dataclass
 class WorldState:
-    """The whole world at one moment.  Domain functions read and alter it; ``PredictedAws`` guards it."""
+    """The whole world at one moment; domain functions read and alter it, ``World`` guards it."""
 
     now: datetime
     behaviour: Behaviour

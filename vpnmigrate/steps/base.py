@@ -53,8 +53,8 @@ Verdict = Met | NotYet | Lost | Blocked | Claimed
 class Step(ABC):
     """One of AWS's steps, or the removal of what one made.
 
-    ``missing_changes`` yields the changes that are still missing and independent of each other; it must
-    yield nothing that a fact of UNKNOWN value could make wrong.  ``verify`` never says Met on one.
+    ``missing_changes`` yields the changes that are still missing and independent of each other, and
+    none that a fact of UNKNOWN value could make wrong.  ``verify`` never returns Met on such a fact.
     """
 
     number: ClassVar[int]
@@ -74,20 +74,22 @@ class Step(ABC):
         return self.phase is Phase.CLEAN_UP
 
     def external_changes_overwritten(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> Iterable[str]:
         """Name what others did and this step has to undo, so that it is not undone silently."""
-        del plan, way, now, told
+        del plan, swap, now, journal_facts
         return ()
 
     @abstractmethod
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
         """Yield what is missing."""
 
     @abstractmethod
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
         """Say whether the goal holds."""
 
 
@@ -109,9 +111,11 @@ class DesiredFact(Struct, frozen=True):
         return not self.gone and seen not in (self.value, UNKNOWN) and self.fact not in now.foreign
 
 
-def is_external_change(fact: Fact, now: Snapshot, told: JournalFacts) -> bool:
+def is_external_change(fact: Fact, now: Snapshot, journal_facts: JournalFacts) -> bool:
     """Tell whether somebody else brought *fact* to the value it has, and not this run."""
-    return fact in now.foreign or (told.touched is not None and fact not in told.touched)
+    return fact in now.foreign or (
+        journal_facts.touched is not None and fact not in journal_facts.touched
+    )
 
 
 def missing(wants: Iterable[DesiredFact], now: Snapshot) -> MissingChanges:

@@ -17,18 +17,20 @@ from vpnmigrate.steps.traffic import asked_for, recorded_baseline, tunnel_name
 
 def cutover_view(
     plan: Plan,
-    way: GatewaySwap,
+    swap: GatewaySwap,
     now: Snapshot,
-    told: JournalFacts,
+    journal_facts: JournalFacts,
     probes: Iterable[ProbeStats] = (),
 ) -> CutoverView:
     """Sum up what *now* shows of the joining side."""
-    green, waits = told.green, plan.decisions.waits
+    green, waits = journal_facts.green, plan.decisions.waits
     since = green.since if green else None
-    verified = told.verified is not None
+    verified = journal_facts.verified is not None
     return CutoverView(
-        tunnels=tuple(_tunnels(plan, way, now, told)),
-        tables=_tables(ComparisonBasis(plan, way, now, told.baseline or recorded_baseline(plan))),
+        tunnels=tuple(_tunnels(plan, swap, now, journal_facts)),
+        tables=_tables(
+            ComparisonBasis(plan, swap, now, journal_facts.baseline or recorded_baseline(plan))
+        ),
         green=None if green is None or since is None else green.last - since,
         holds_for=max(waits.steady, waits.soak) if verified else waits.steady,
         readings=green.readings if green else 0,
@@ -38,11 +40,11 @@ def cutover_view(
 
 
 def _tunnels(
-    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
 ) -> Iterator[TunnelView]:
-    for _, record in asked_for(plan, way, now):
+    for _, record in asked_for(plan, swap, now):
         for tunnel in record.telemetry:
-            streaks = told.green.tunnels if told.green else {}
+            streaks = journal_facts.green.tunnels if journal_facts.green else {}
             seen = streaks.get(tunnel_name(record, tunnel), TunnelStability(0))
             yield TunnelView(
                 record.id, tunnel.outside_ip, tunnel.up, _says(record, tunnel), seen.readings
@@ -74,10 +76,10 @@ def _sights(basis: ComparisonBasis) -> Iterator[TableView]:
         if rows:
             reached = sum(row.same for row in rows)
             lacking = next((row.destination for row in rows if not row.same), "")
-            off = _is_off(plan, basis.way, basis.now, table)
+            off = _is_off(plan, basis.swap, basis.now, table)
             yield TableView(table.id, reached, len(rows), "propagation is off" if off else lacking)
 
 
-def _is_off(plan: Plan, way: GatewaySwap, now: Snapshot, table: RouteTableRecord) -> bool:
+def _is_off(plan: Plan, swap: GatewaySwap, now: Snapshot, table: RouteTableRecord) -> bool:
     propagates = plan.old_gateway in table.propagating
-    return propagates and now.propagates(table.id, way.joining) is not Switch.ON
+    return propagates and now.propagates(table.id, swap.joining) is not Switch.ON

@@ -36,7 +36,7 @@ class ComparisonBasis:
     """
 
     plan: Plan
-    way: GatewaySwap
+    swap: GatewaySwap
     now: Snapshot
     baseline: Baseline
     incomplete: bool = False
@@ -51,48 +51,48 @@ class ComparisonBasis:
     def _parts(self) -> tuple[object, ...]:
         now = self.now
         read = (id(now.facts), id(now.tables), id(now.foreign), id(now.stale))
-        return id(self.plan), self.way, read, id(self.baseline), self.incomplete
+        return id(self.plan), self.swap, read, id(self.baseline), self.incomplete
 
     def rows(self, before: RouteTableRecord) -> tuple[RouteComparison, ...]:
         """Compare a table, as ``as_before`` gives it, with what it is now, by destination."""
-        successors: dict[str, str] = {self.plan.old_gateway: self.way.joining}
+        successors: dict[str, str] = {self.plan.old_gateway: self.swap.joining}
         return equivalence(before, self.now.tables[before.id], successors)
 
 
 def reachability(
-    plan: Plan, way: GatewaySwap, now: Snapshot, baseline: Baseline, *, incomplete: bool = False
+    plan: Plan, swap: GatewaySwap, now: Snapshot, baseline: Baseline, *, incomplete: bool = False
 ) -> Reachability:
     """Compare every table of before with *now*, destination by destination.
 
     *incomplete* says that a connection was lost: nobody knows which propagated prefixes it brought.
     """
-    return _reach(ComparisonBasis(plan, way, now, baseline, incomplete))
+    return _reach(ComparisonBasis(plan, swap, now, baseline, incomplete))
 
 
 @lru_cache(maxsize=4)
 def _reach(basis: ComparisonBasis) -> Reachability:
-    plan, way, now = basis.plan, basis.way, basis.now
+    plan, swap, now = basis.plan, basis.swap, basis.now
     waiting: list[str] = []
     taken: list[RouteComparison] = []
     altered: list[RouteComparison] = []
     for table in plan.before.route_tables:
         if now.state(table.id) is ResourceState.ABSENT or table.id not in now.tables:
             continue  # step 9 names a table that is gone
-        if doubt := _doubt(plan, way, now, table):
+        if doubt := _doubt(plan, swap, now, table):
             waiting.append(doubt)
             continue
         before = as_before(plan, basis.baseline, table)
         known = {(r.destination, r.origin == PROPAGATED_ROUTE) for r in before.routes}
-        foreign = Propagation(table.id, way.joining) in now.foreign or basis.incomplete
+        foreign = Propagation(table.id, swap.joining) in now.foreign or basis.incomplete
         for row in basis.rows(before):
             if row.same or excepted(plan, row):
                 continue
             if row.before.hop != plan.old_gateway:
                 altered += [row] if row.before.leads_somewhere or row.unread else []
             elif (
-                _is_taken(row, way, now, known)
+                _is_taken(row, swap, now, known)
                 or (foreign and _propagated(row.before))
-                or _is_hidden(row, way, now, before)
+                or _is_hidden(row, swap, now, before)
             ):
                 taken.append(row)
             else:
@@ -152,13 +152,13 @@ def _is_network(destination: str) -> bool:
     return "/" in destination
 
 
-def _doubt(plan: Plan, way: GatewaySwap, now: Snapshot, table: RouteTableRecord) -> str:
+def _doubt(plan: Plan, swap: GatewaySwap, now: Snapshot, table: RouteTableRecord) -> str:
     """Say why *table* cannot be judged yet; empty if it can."""
-    propagation = Propagation(table.id, way.joining)
+    propagation = Propagation(table.id, swap.joining)
     if plan.old_gateway in table.propagating:
         off = now.value(propagation) is not Switch.ON
         if off and propagation not in now.foreign:
-            return f"propagation from {way.joining} in {table.id} is not to be seen yet"
+            return f"propagation from {swap.joining} in {table.id} is not to be seen yet"
     about = {propagation} | {
         RouteTarget(table.id, route.destination)
         for route in table.static_routes_to(plan.old_gateway)
@@ -169,23 +169,23 @@ def _doubt(plan: Plan, way: GatewaySwap, now: Snapshot, table: RouteTableRecord)
 
 
 def _is_taken(
-    row: RouteComparison, way: GatewaySwap, now: Snapshot, known: set[tuple[str, bool]]
+    row: RouteComparison, swap: GatewaySwap, now: Snapshot, known: set[tuple[str, bool]]
 ) -> bool:
     """Tell whether a hand that is not ours decides *row* now."""
     if not _propagated(row.before):
         target = now.route(row.table, row.before.destination)
-        if target not in (way.leaving, way.joining):
+        if target not in (swap.leaving, swap.joining):
             return True
     after = row.after
     return bool(after.destination) and (after.destination, _propagated(after)) not in known
 
 
 def _is_hidden(
-    row: RouteComparison, way: GatewaySwap, now: Snapshot, before: RouteTableRecord
+    row: RouteComparison, swap: GatewaySwap, now: Snapshot, before: RouteTableRecord
 ) -> bool:
     """Tell whether a hand that is not ours has moved, added or removed what may decide it."""
     then = {route.destination: route.target for route in before.routes}
-    ours = (way.leaving, way.joining, UNKNOWN)
+    ours = (swap.leaving, swap.joining, UNKNOWN)
     return any(
         now.route(row.table, name) not in (then.get(name, ABSENT), *ours) for name in row.unread
     )

@@ -268,13 +268,13 @@ def _steps(
     """
     local = [(f, a, z) for (f, a, z), winner in best.items() if winner.kind is RouteOrigin.LOCAL]
     steps = {0: NO_ROUTE}
-    around: list[tuple[int, EffectiveRoute]] = []
+    ports: list[tuple[int, EffectiveRoute]] = []
 
     def close(before: int) -> None:
-        while around and around[-1][0] < before:
-            last, _ = around.pop()
+        while ports and ports[-1][0] < before:
+            last, _ = ports.pop()
             if last < _LAST[family]:
-                steps[last + 1] = around[-1][1] if around else NO_ROUTE
+                steps[last + 1] = ports[-1][1] if ports else NO_ROUTE
 
     for (of, first, last), winner in sorted(best.items(), key=lambda b: (b[0][1], -b[0][2])):
         if of != family or (
@@ -283,7 +283,7 @@ def _steps(
             continue
         close(first)
         steps[first] = winner
-        around.append((last, winner))
+        ports.append((last, winner))
     close(_LAST[family] + 1)
     return steps
 

@@ -28,25 +28,27 @@ class RecordBefore(Step):
     (domain.md 3.1).  Traffic flows meanwhile."""
 
     def external_changes_overwritten(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> Iterable[str]:
         claim = Claim(plan.old_gateway)
         if claim in now.foreign and now.value(claim) == ABSENT:
             yield f"the claim on {plan.old_gateway} was taken off by somebody else; it is put back"
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
         holder = now.value(Claim(plan.old_gateway))
         if not _lives(plan, now):
             return
-        if told.holder and holder in (ABSENT, told.outranks or ABSENT):
-            yield PlaceClaim(plan.old_gateway, told.holder)
+        if journal_facts.holder and holder in (ABSENT, journal_facts.outranks or ABSENT):
+            yield PlaceClaim(plan.old_gateway, journal_facts.holder)
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
         holder = now.value(Claim(plan.old_gateway))
-        if told.holder and holder != told.holder and _lives(plan, now):
-            if holder in (ABSENT, UNKNOWN, told.outranks):
+        if journal_facts.holder and holder != journal_facts.holder and _lives(plan, now):
+            if holder in (ABSENT, UNKNOWN, journal_facts.outranks):
                 return NotYet(f"the claim on {plan.old_gateway} is not to be seen yet")
             return Claimed(str(holder))
         return Met()
@@ -66,13 +68,15 @@ class RemoveOurClaim(Step):
     limit = RecordBefore.limit
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
-        if told.holder and now.value(Claim(plan.old_gateway)) == told.holder:
-            yield RemoveClaim(plan.old_gateway, told.holder)
+        if journal_facts.holder and now.value(Claim(plan.old_gateway)) == journal_facts.holder:
+            yield RemoveClaim(plan.old_gateway, journal_facts.holder)
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
         holder = now.value(Claim(plan.old_gateway))
-        if told.holder and holder in (told.holder, UNKNOWN):
+        if journal_facts.holder and holder in (journal_facts.holder, UNKNOWN):
             return NotYet(f"the claim is still on {plan.old_gateway}")
         return Met()

@@ -30,7 +30,7 @@ class CreateGateway(Step):
     limit = timedelta(minutes=15)  # creation 10 (domain.md 3.1), and twice the belief delay
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
         if (
             now.state(GATEWAY_ROLE) is ResourceState.ABSENT
@@ -42,7 +42,9 @@ class CreateGateway(Step):
                 tags=copied_tags(plan.before.gateway.tags),
             )
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
         if blocked := duplicate_roles(now) or suspected(plan, now, GATEWAY_ROLE):
             return blocked
         state = now.state(GATEWAY_ROLE)
@@ -60,7 +62,7 @@ class RemoveGateway(Step):
     limit = timedelta(minutes=15)  # deletion 10 (domain.md 3.1), and the belief delay
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
         gateway = now.ours.get(GATEWAY_ROLE)
         if (
@@ -71,7 +73,9 @@ class RemoveGateway(Step):
         ):
             yield DeleteVpnGateway(GATEWAY_ROLE, gateway)
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
         state = now.state(GATEWAY_ROLE)
         if state is ResourceState.ABSENT or GATEWAY_ROLE in now.owned.contested:
             return unowned_resources(now)

@@ -38,7 +38,7 @@ class CreateConnections(Step):
     limit = timedelta(minutes=200)
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
         if now.state(GATEWAY_ROLE) is not ResourceState.AVAILABLE:
             return
@@ -56,7 +56,7 @@ class CreateConnections(Step):
                         yield AddStaticPrefix(new, cidr)
 
     def verify(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> Met | NotYet | Blocked:
         if blocked := duplicate_roles(now):
             return blocked
@@ -82,7 +82,7 @@ class RemoveConnections(Step):
     limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the belief delay
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
         for old in plan.old_connections:
             role = connection_role(old)
@@ -91,7 +91,9 @@ class RemoveConnections(Step):
             if now.state(role) in (ResourceState.PENDING, ResourceState.AVAILABLE):
                 yield DeleteVpnConnection(role, now.ours[role])
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
         for old in plan.old_connections:
             role = connection_role(old)
             state = now.state(role)

@@ -24,22 +24,24 @@ class FetchConfiguration(Step):
     limit = timedelta(minutes=10)  # plain reads, retried; generous for ten connections
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
         for old in plan.before.living:
-            if old.id not in told.files:
+            if old.id not in journal_facts.files:
                 yield ArchiveConfiguration(old.id)
             new = now.ours.get(connection_role(old.id))
-            if new is not None and new not in told.files:
+            if new is not None and new not in journal_facts.files:
                 yield _device_folder(plan, old, VpnConnectionId(new))
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
         for old in plan.old_connections:
             new = now.ours.get(connection_role(old))
             if new is None:
                 return NotYet(f"the successor of {old} is not there")
             for connection in (old, new):
-                if connection not in told.files:
+                if connection not in journal_facts.files:
                     return NotYet(f"the configuration of {connection} is not archived")
         return Met()
 

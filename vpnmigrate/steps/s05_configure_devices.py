@@ -23,9 +23,9 @@ class ConfigureDevices(Step):
     limit = timedelta(days=30)  # a person's work, ahead of the change window
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
-        if Confirmation.DEVICES_CONFIGURED not in told.words:
+        if Confirmation.DEVICES_CONFIGURED not in journal_facts.words:
             new = ", ".join(
                 f"{now.ours.get(connection_role(old), '?')} (beside {old})"
                 for old in plan.old_connections
@@ -37,7 +37,9 @@ class ConfigureDevices(Step):
                 "as the sheet in each device folder says",
             )
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
-        if Confirmation.DEVICES_CONFIGURED in told.words:
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
+        if Confirmation.DEVICES_CONFIGURED in journal_facts.words:
             return Met()
         return NotYet("the devices have to be configured")

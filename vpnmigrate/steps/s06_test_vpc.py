@@ -19,7 +19,7 @@ from vpnmigrate.model.changes import (
 )
 from vpnmigrate.model.decisions import TestVpc
 from vpnmigrate.model.ec2 import Attachment, ResourceState, RouteTableId, VpcId, VpnGatewayId
-from vpnmigrate.model.facts import Switch, standing
+from vpnmigrate.model.facts import Switch, view
 from vpnmigrate.model.plan import TEST_SUBNET_ROLE, TEST_VPC_ROLE, Phase, Plan
 from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts, Snapshot
 from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, Verdict
@@ -40,22 +40,24 @@ class TryInTestVpc(Step):
     limit = timedelta(days=7)  # a person's test; the calls themselves are bounded by EC2
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
         wish = plan.decisions.test_vpc
         if wish is None:
             return
-        if Confirmation.TEST_PASSED in told.words:
+        if Confirmation.TEST_PASSED in journal_facts.words:
             yield from _take_down(now)
         else:
             yield from _put_up(wish, now)
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
         if plan.decisions.test_vpc is None:
             return Met()
         if blocked := suspected(plan, now, TEST_VPC_ROLE, TEST_SUBNET_ROLE):
             return blocked
-        if Confirmation.TEST_PASSED not in told.words:
+        if Confirmation.TEST_PASSED not in journal_facts.words:
             return NotYet("the test VPC is being built, or its test has not passed")
         return _is_down(now)
 
@@ -69,12 +71,14 @@ class RemoveTestVpc(Step):
     limit = timedelta(minutes=45)  # detach 30, then deletes that wait for leftovers (domain.md 3.1)
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
         if plan.decisions.test_vpc is not None:
             yield from _take_down(now)
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
         return Met() if plan.decisions.test_vpc is None else _is_down(now)
 
 
@@ -152,7 +156,7 @@ def _is_down(now: Snapshot) -> Verdict:
     if TEST_VPC_ROLE in now.ours:
         return NotYet(f"{now.ours[TEST_VPC_ROLE]} is still there")
     for vpc, attachment in now.attachments(new_gateway(now)).items():
-        return NotYet(f"the new virtual private gateway is {standing(attachment, vpc)}")
+        return NotYet(f"the new virtual private gateway is {view(attachment, vpc)}")
     return unowned_resources(now)
 
 

@@ -36,61 +36,65 @@ class StopPropagation(Step):
     limit = timedelta(minutes=15)  # 2 a call (domain.md 3.1), many tables and throttling
 
     def external_changes_overwritten(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> Iterable[str]:
         known = {table.id for table in plan.propagating_tables}
-        for table in sorted(_taking_up(plan, way, now) - known):
-            if now.propagates(table, way.leaving) is Switch.ON:
+        for table in sorted(_taking_up(plan, swap, now) - known):
+            if now.propagates(table, swap.leaving) is Switch.ON:
                 yield (
-                    f"{table} takes up the routes of {way.leaving}, which the plan does not say: "
+                    f"{table} takes up the routes of {swap.leaving}, which the plan does not say: "
                     "somebody switched that on, and it goes off as the gateway leaves"
                 )
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
-        yield from missing(_wants(plan, way, now), now)
+        yield from missing(_wants(plan, swap, now), now)
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
-        if blocked := _cannot_take_over(plan, way, now):
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
+        if blocked := _cannot_take_over(plan, swap, now):
             return blocked
-        return judge(_wants(plan, way, now), now)
+        return judge(_wants(plan, swap, now), now)
 
 
-def _cannot_take_over(plan: Plan, way: GatewaySwap, now: Snapshot) -> Blocked | None:
+def _cannot_take_over(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Blocked | None:
     """Refuse to interrupt the side that is on the VPC for one that could not replace it."""
-    if now.attachment(way.leaving, plan.vpc) is not Attachment.ATTACHED:
+    if now.attachment(swap.leaving, plan.vpc) is not Attachment.ATTACHED:
         return None
-    if why := _hindrance(plan, way, now):
+    if why := _hindrance(plan, swap, now):
         return Blocked(
-            f"{why}: it cannot take over from {way.leaving}, which stays where it is",
+            f"{why}: it cannot take over from {swap.leaving}, which stays where it is",
             ("correct that, then try again; where the run stands:", cli("status", plan.migration)),
         )
     return None
 
 
-def _hindrance(plan: Plan, way: GatewaySwap, now: Snapshot) -> str:
-    if is_gone(way.joining, now):
-        return f"{way.joining} is gone"
-    for vpc, attachment in now.attachments(way.joining).items():
+def _hindrance(plan: Plan, swap: GatewaySwap, now: Snapshot) -> str:
+    if is_gone(swap.joining, now):
+        return f"{swap.joining} is gone"
+    for vpc, attachment in now.attachments(swap.joining).items():
         if vpc != plan.vpc and attachment is Attachment.ATTACHED:
-            return f"{way.joining} is attached to {vpc}"
-    back = way.joining == plan.old_gateway
+            return f"{swap.joining} is attached to {vpc}"
+    back = swap.joining == plan.old_gateway
     if back and all(now.state(old) in GONE for old in plan.old_connections):
-        return f"{way.joining} has lost its connections ({', '.join(plan.old_connections)})"
+        return f"{swap.joining} has lost its connections ({', '.join(plan.old_connections)})"
     return ""
 
 
-def _wants(plan: Plan, way: GatewaySwap, now: Snapshot) -> Iterator[DesiredFact]:
+def _wants(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Iterator[DesiredFact]:
     recorded = {t.id for t in plan.propagating_tables}
-    for table in sorted(recorded | _taking_up(plan, way, now)):
+    for table in sorted(recorded | _taking_up(plan, swap, now)):
         yield DesiredFact(
-            f"propagation from {way.leaving} in {table}",
-            Propagation(table, way.leaving),
+            f"propagation from {swap.leaving} in {table}",
+            Propagation(table, swap.leaving),
             Switch.OFF,
-            DisablePropagation(table, way.leaving),
+            DisablePropagation(table, swap.leaving),
         )
 
 
-def _taking_up(plan: Plan, way: GatewaySwap, now: Snapshot) -> set[RouteTableId]:
-    return {t.id for t in now.tables.values() if t.vpc == plan.vpc and way.leaving in t.propagating}
+def _taking_up(plan: Plan, swap: GatewaySwap, now: Snapshot) -> set[RouteTableId]:
+    return {
+        t.id for t in now.tables.values() if t.vpc == plan.vpc and swap.leaving in t.propagating
+    }

@@ -38,33 +38,39 @@ class SwapGateways(Step):
     limit = timedelta(minutes=45)  # slow days: 30 to detach, 15 to attach (domain.md 3.1)
 
     def external_changes_overwritten(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> Iterable[str]:
         place = AttachmentOf(plan.old_gateway, plan.vpc)
         gone = now.value(place) is Attachment.DETACHED
-        if way.joining == plan.old_gateway and gone and is_external_change(place, now, told):
+        if (
+            swap.joining == plan.old_gateway
+            and gone
+            and is_external_change(place, now, journal_facts)
+        ):
             yield f"{plan.old_gateway} was taken off {plan.vpc} by somebody else; it is put back"
-        if now.attachment(way.leaving, plan.vpc) is Attachment.ATTACHED:
-            yield from disassociated_externally(plan, way.leaving, now, told)
+        if now.attachment(swap.leaving, plan.vpc) is Attachment.ATTACHED:
+            yield from disassociated_externally(plan, swap.leaving, now, journal_facts)
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
-        if _stranger(plan.vpc, way, now) or is_gone(way.joining, now):
+        if _stranger(plan.vpc, swap, now) or is_gone(swap.joining, now):
             return
-        match now.attachment(way.leaving, plan.vpc), now.attachment(way.joining, plan.vpc):
+        match now.attachment(swap.leaving, plan.vpc), now.attachment(swap.joining, plan.vpc):
             case Attachment.ATTACHED, _:
-                yield DetachVpnGateway(way.leaving, plan.vpc)
-            case Attachment.DETACHED, Attachment.DETACHED if not now.attachments(way.joining):
-                yield AttachVpnGateway(way.joining, plan.vpc)
+                yield DetachVpnGateway(swap.leaving, plan.vpc)
+            case Attachment.DETACHED, Attachment.DETACHED if not now.attachments(swap.joining):
+                yield AttachVpnGateway(swap.joining, plan.vpc)
             case _:
                 pass  # EC2 is between states, or not to be believed yet: look again
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
-        gone, there = now.attachment(way.leaving, plan.vpc), now.attachment(way.joining, plan.vpc)
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
+        gone, there = now.attachment(swap.leaving, plan.vpc), now.attachment(swap.joining, plan.vpc)
         if (gone, there) == (Attachment.DETACHED, Attachment.ATTACHED):
             return Met()
-        if stranger := _stranger(plan.vpc, way, now):
+        if stranger := _stranger(plan.vpc, swap, now):
             return Blocked(
                 f"{stranger} is on {plan.vpc}, and this run did not put it there",
                 (
@@ -72,38 +78,38 @@ class SwapGateways(Step):
                     _call("detach", stranger, plan.vpc),
                 ),
             )
-        if is_gone(way.joining, now):
+        if is_gone(swap.joining, now):
             return Blocked(
-                f"{way.joining} is gone: it cannot be put on {plan.vpc}",
+                f"{swap.joining} is gone: it cannot be put on {plan.vpc}",
                 "go the other way: roll back if it was the new one; else resume forward",
             )
-        for vpc, attachment in now.attachments(way.joining).items():
+        for vpc, attachment in now.attachments(swap.joining).items():
             if vpc != plan.vpc and attachment is Attachment.ATTACHED:
                 return Blocked(
-                    f"{way.joining} is attached to {vpc}, and this run did not put it there",
+                    f"{swap.joining} is attached to {vpc}, and this run did not put it there",
                     (
                         "detach it, then resume or roll back:",
-                        _call("detach", way.joining, vpc),
+                        _call("detach", swap.joining, vpc),
                     ),
                 )
             if vpc != plan.vpc:
-                return NotYet(f"{way.joining} is still on {vpc}")
-        return NotYet(f"{way.joining} is {there}, {way.leaving} is {gone}")
+                return NotYet(f"{swap.joining} is still on {vpc}")
+        return NotYet(f"{swap.joining} is {there}, {swap.leaving} is {gone}")
 
 
-def _stranger(vpc: VpcId, way: GatewaySwap, now: Snapshot) -> VpnGatewayId | None:
-    others = (g for g in now.occupants(vpc) if g not in (way.leaving, way.joining))
+def _stranger(vpc: VpcId, swap: GatewaySwap, now: Snapshot) -> VpnGatewayId | None:
+    others = (g for g in now.occupants(vpc) if g not in (swap.leaving, swap.joining))
     return next(iter(sorted(others)), None)
 
 
-def detached_externally(plan: Plan, way: GatewaySwap, now: Snapshot) -> Blocked | None:
+def detached_externally(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Blocked | None:
     """Stop where somebody took the joining gateway off again: waiting does not bring it back."""
-    place = AttachmentOf(way.joining, plan.vpc)
+    place = AttachmentOf(swap.joining, plan.vpc)
     if place not in now.foreign or now.value(place) is not Attachment.DETACHED:
         return None
     return Blocked(
-        f"{way.joining} was taken off {plan.vpc} by somebody else",
-        ("roll back, or attach it again and resume:", _call("attach", way.joining, plan.vpc)),
+        f"{swap.joining} was taken off {plan.vpc} by somebody else",
+        ("roll back, or attach it again and resume:", _call("attach", swap.joining, plan.vpc)),
     )
 
 
@@ -112,21 +118,27 @@ def _call(verb: str, gateway: VpnGatewayId, vpc: VpcId) -> Command:
 
 
 def disassociated_externally(
-    plan: Plan, gateway: VpnGatewayId, now: Snapshot, told: JournalFacts
+    plan: Plan, gateway: VpnGatewayId, now: Snapshot, journal_facts: JournalFacts
 ) -> Iterable[str]:
     """Name the edge tables that others untied from *gateway*, which was on the VPC all the time."""
     for table in plan.edge_tables:
         tie = EdgeAssociation(table.id, gateway)
         off = now.value(tie) is Switch.OFF and table.id in now.tables
-        if off and is_external_change(tie, now, told) and _is_or_was_tied(plan, tie, told):
+        if (
+            off
+            and is_external_change(tie, now, journal_facts)
+            and _is_or_was_tied(plan, tie, journal_facts)
+        ):
             yield (
                 f"edge table {table.id} was untied from {gateway} by somebody else; "
                 "it is tied again"
             )
 
 
-def _is_or_was_tied(plan: Plan, tie: EdgeAssociation, told: JournalFacts) -> bool:
-    return tie.gateway == plan.old_gateway or (told.touched is not None and tie in told.touched)
+def _is_or_was_tied(plan: Plan, tie: EdgeAssociation, journal_facts: JournalFacts) -> bool:
+    return tie.gateway == plan.old_gateway or (
+        journal_facts.touched is not None and tie in journal_facts.touched
+    )
 
 
 def is_gone(gateway: VpnGatewayId, now: Snapshot) -> bool:

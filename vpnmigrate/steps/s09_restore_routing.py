@@ -50,66 +50,72 @@ class RestoreRouting(Step):
     limit = timedelta(minutes=15)  # 2 to 5 a call (domain.md 3.1), many tables and throttling
 
     def external_changes_overwritten(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> Iterable[str]:
-        for table in plan.propagating_tables if way.joining == plan.old_gateway else ():
-            setting = Propagation(table.id, way.joining)
+        for table in plan.propagating_tables if swap.joining == plan.old_gateway else ():
+            setting = Propagation(table.id, swap.joining)
             off = now.value(setting) is Switch.OFF and setting not in now.foreign
-            if off and is_external_change(setting, now, told):
+            if off and is_external_change(setting, now, journal_facts):
                 yield (
-                    f"propagation from {way.joining} in {table.id} was switched off by somebody "
+                    f"propagation from {swap.joining} in {table.id} was switched off by somebody "
                     "else; it is switched on again"
                 )
-        place = AttachmentOf(way.joining, plan.vpc)
-        if way.joining == plan.old_gateway and place not in (told.touched or {place}):
-            yield from disassociated_externally(plan, way.joining, now, told)
+        place = AttachmentOf(swap.joining, plan.vpc)
+        if swap.joining == plan.old_gateway and place not in (journal_facts.touched or {place}):
+            yield from disassociated_externally(plan, swap.joining, now, journal_facts)
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
-        yield from missing(_wants(plan, way, now), now)
-        yield from (EnablePropagation(t, way.joining) for t in _idle(plan, way, now, told))
+        yield from missing(_wants(plan, swap, now), now)
+        yield from (
+            EnablePropagation(t, swap.joining) for t in _idle(plan, swap, now, journal_facts)
+        )
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
-        if taken := detached_externally(plan, way, now):
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
+        if taken := detached_externally(plan, swap, now):
             return taken
-        wants = tuple(_wants(plan, way, now))
+        wants = tuple(_wants(plan, swap, now))
         verdict = judge(wants, now)
         if isinstance(verdict, NotYet):
             return verdict
         for want in wants:
             match want.fact:
-                case RouteTarget(table, destination) if now.value(want.fact) == way.joining:
+                case RouteTarget(table, destination) if now.value(want.fact) == swap.joining:
                     if not now.route_is_active(table, destination):
                         return NotYet(f"the route {destination} in {table} is a black hole")
                 case _:
                     pass
-        if idle := _idle(plan, way, now, told):
+        if idle := _idle(plan, swap, now, journal_facts):
             return NotYet(
-                f"propagation from {way.joining} in {idle[0]} was on before it was attached, "
+                f"propagation from {swap.joining} in {idle[0]} was on before it was attached, "
                 "which may mean nothing: it is switched on again"
             )
-        if left := tuple(_left_behind(plan, way, now)):
+        if left := tuple(_left_behind(plan, swap, now)):
             return Lost((*(verdict.what if isinstance(verdict, Lost) else ()), *left))
         return verdict
 
 
 def _idle(
-    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
 ) -> tuple[RouteTableId, ...]:
     """Give the tables whose setting outlived a detach: listed, and perhaps without any effect.
 
     Nobody knows what AWS does with such a setting once the gateway is back (domain.md 4.1).
     """
-    settings = ((t.id, Propagation(t.id, way.joining)) for t in plan.propagating_tables)
+    settings = ((t.id, Propagation(t.id, swap.joining)) for t in plan.propagating_tables)
     return tuple(
         table
         for table, setting in settings
-        if now.value(setting) is Switch.ON and setting in told.idle and setting not in now.foreign
+        if now.value(setting) is Switch.ON
+        and setting in journal_facts.idle
+        and setting not in now.foreign
     )
 
 
-def _left_behind(plan: Plan, way: GatewaySwap, now: Snapshot) -> Iterator[str]:
+def _left_behind(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Iterator[str]:
     """Name the black holes that are not ours to mend: routes which the before-survey lacks."""
     known = {
         (table.id, route.destination)
@@ -117,20 +123,20 @@ def _left_behind(plan: Plan, way: GatewaySwap, now: Snapshot) -> Iterator[str]:
         for route in table.static_routes_to(plan.old_gateway)
     }
     for table in now.tables.values():
-        for route in table.static_routes_to(way.leaving) if table.vpc == plan.vpc else ():
+        for route in table.static_routes_to(swap.leaving) if table.vpc == plan.vpc else ():
             if (table.id, route.destination) not in known:
                 yield (
                     f"the route {route.destination} in {table.id}: "
-                    f"somebody pointed it at {way.leaving}, which has left"
+                    f"somebody pointed it at {swap.leaving}, which has left"
                 )
 
 
-def _wants(plan: Plan, way: GatewaySwap, now: Snapshot) -> Iterator[DesiredFact]:
+def _wants(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Iterator[DesiredFact]:
     for table in plan.before.route_tables:
         gone = _why_gone(table.id, now)
-        yield from _propagation(plan, way, table, gone)
-        yield from _static_routes(plan, way, table, gone, now)
-        yield from _edge(plan, way, table, gone, now)
+        yield from _propagation(plan, swap, table, gone)
+        yield from _static_routes(plan, swap, table, gone, now)
+        yield from _edge(plan, swap, table, gone, now)
 
 
 def _why_gone(table: RouteTableId, now: Snapshot) -> str:
@@ -138,55 +144,55 @@ def _why_gone(table: RouteTableId, now: Snapshot) -> str:
 
 
 def _propagation(
-    plan: Plan, way: GatewaySwap, table: RouteTableRecord, gone: str
+    plan: Plan, swap: GatewaySwap, table: RouteTableRecord, gone: str
 ) -> Iterator[DesiredFact]:
     if plan.old_gateway in table.propagating:
         yield DesiredFact(
-            f"propagation from {way.joining} in {table.id}",
-            Propagation(table.id, way.joining),
+            f"propagation from {swap.joining} in {table.id}",
+            Propagation(table.id, swap.joining),
             Switch.ON,
-            EnablePropagation(table.id, way.joining),
+            EnablePropagation(table.id, swap.joining),
             gone,
         )
 
 
 def _static_routes(
-    plan: Plan, way: GatewaySwap, table: RouteTableRecord, gone: str, now: Snapshot
+    plan: Plan, swap: GatewaySwap, table: RouteTableRecord, gone: str, now: Snapshot
 ) -> Iterator[DesiredFact]:
     for route in table.static_routes_to(plan.old_gateway):
         fact = RouteTarget(table.id, route.destination)
         seen = now.value(fact)
         # Only what still points at one of the two gateways is ours to move.
-        ours = seen in (way.leaving, way.joining, UNKNOWN)
+        ours = seen in (swap.leaving, swap.joining, UNKNOWN)
         moved = "" if ours else f"somebody set it to {seen}"
         yield DesiredFact(
             f"the route {route.destination} in {table.id}",
             fact,
-            way.joining,
-            ReplaceRoute(table.id, route.destination, way.joining),
+            swap.joining,
+            ReplaceRoute(table.id, route.destination, swap.joining),
             gone or moved,
         )
 
 
 def _edge(
-    plan: Plan, way: GatewaySwap, table: RouteTableRecord, gone: str, now: Snapshot
+    plan: Plan, swap: GatewaySwap, table: RouteTableRecord, gone: str, now: Snapshot
 ) -> Iterator[DesiredFact]:
     if table.edge_of(plan.old_gateway) is None:
         return
-    leaving = EdgeAssociation(table.id, way.leaving)
+    leaving = EdgeAssociation(table.id, swap.leaving)
     current = now.tables.get(table.id)
-    tie = current.edge_of(way.leaving) if current else None
+    tie = current.edge_of(swap.leaving) if current else None
     yield DesiredFact(
-        f"the edge association of {table.id} with {way.leaving}",
+        f"the edge association of {table.id} with {swap.leaving}",
         leaving,
         Switch.OFF,
-        DisassociateEdge(table.id, way.leaving, tie.id) if tie else None,
+        DisassociateEdge(table.id, swap.leaving, tie.id) if tie else None,
     )
     free = now.value(leaving) is Switch.OFF
     yield DesiredFact(
-        f"the edge association of {table.id} with {way.joining}",
-        EdgeAssociation(table.id, way.joining),
+        f"the edge association of {table.id} with {swap.joining}",
+        EdgeAssociation(table.id, swap.joining),
         Switch.ON,
-        AssociateEdge(table.id, way.joining) if free else None,
+        AssociateEdge(table.id, swap.joining) if free else None,
         gone,
     )

@@ -39,49 +39,57 @@ class SwitchTunnels(Step):
         return plan.decisions.waits.tunnels + plan.decisions.waits.soak
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
-        if told.verified is None:
-            task = enabling_task(plan, way, now)
-            if missing_traffic(plan, way, now, told) and task.word not in told.words:
+        if journal_facts.verified is None:
+            task = enabling_task(plan, swap, now)
+            if (
+                missing_traffic(plan, swap, now, journal_facts)
+                and task.word not in journal_facts.words
+            ):
                 yield task
         elif (
-            _must_disable(plan, way)
-            and is_soaked(plan, told)
-            and Confirmation.OLD_TUNNELS_DISABLED not in told.words
+            _must_disable(plan, swap)
+            and is_soaked(plan, journal_facts)
+            and Confirmation.OLD_TUNNELS_DISABLED not in journal_facts.words
         ):
             old = ", ".join(plan.old_connections)
             yield AskOperator(
                 self.number,
                 Confirmation.OLD_TUNNELS_DISABLED,
-                f"traffic flows through {way.joining}: now disable the tunnels of {old}",
+                f"traffic flows through {swap.joining}: now disable the tunnels of {old}",
             )
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
-        if taken := detached_externally(plan, way, now):
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
+        if taken := detached_externally(plan, swap, now):
             return taken
-        lacking = missing_traffic(plan, way, now, told)
+        lacking = missing_traffic(plan, swap, now, journal_facts)
         more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
-        if told.verified is None:
+        if journal_facts.verified is None:
             return NotYet(lacking[0] + more if lacking else HOLD)
         if lacking:
             return NotYet(f"traffic flowed, and does no more: {lacking[0]}{more}")
-        if not is_soaked(plan, told):
+        if not is_soaked(plan, journal_facts):
             return NotYet(f"{HOLD}: it soaks for {span(plan.decisions.waits.soak)}")
-        if _must_disable(plan, way) and Confirmation.OLD_TUNNELS_DISABLED not in told.words:
+        if (
+            _must_disable(plan, swap)
+            and Confirmation.OLD_TUNNELS_DISABLED not in journal_facts.words
+        ):
             return NotYet("the old tunnels have to be disabled")
-        if not is_stable(plan, way, now, told):
+        if not is_stable(plan, swap, now, journal_facts):
             return NotYet(HOLD)
         lost = (
-            *(f"{old}: somebody deleted it" for old in missing_connections(plan, way, now)),
-            *map(str, destinations(plan, way, now, told).taken),
+            *(f"{old}: somebody deleted it" for old in missing_connections(plan, swap, now)),
+            *map(str, destinations(plan, swap, now, journal_facts).taken),
         )
         return Lost(lost) if lost else Met()
 
 
-def enabling_task(plan: Plan, way: GatewaySwap, now: Snapshot) -> AskOperator:
+def enabling_task(plan: Plan, swap: GatewaySwap, now: Snapshot) -> AskOperator:
     """Give the device task that ends the outage, in either direction."""
-    if way.joining == plan.old_gateway:
+    if swap.joining == plan.old_gateway:
         return AskOperator(
             SwitchTunnels.number,
             Confirmation.TUNNELS_RETURNED,
@@ -96,6 +104,6 @@ def enabling_task(plan: Plan, way: GatewaySwap, now: Snapshot) -> AskOperator:
     )
 
 
-def _must_disable(plan: Plan, way: GatewaySwap) -> bool:
-    forward = way.leaving == plan.old_gateway
+def _must_disable(plan: Plan, swap: GatewaySwap) -> bool:
+    forward = swap.leaving == plan.old_gateway
     return forward and plan.decisions.old_tunnels is OldTunnels.DISABLE

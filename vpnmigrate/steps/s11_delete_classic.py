@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from vpnmigrate.model.changes import ArchiveConfiguration, DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpnConnectionId
-from vpnmigrate.model.facts import UNKNOWN, standing
+from vpnmigrate.model.facts import UNKNOWN, view
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
 from vpnmigrate.steps.base import Blocked, Met, MissingChanges, NotYet, Step, Verdict
@@ -25,23 +25,25 @@ class DeleteClassic(Step):
 
     number = 11
     title = "Delete the old connections"
-    phase = Phase.RETIRE
+    phase = Phase.FINALIZE
     limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the belief delay
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
-        if _still_needed(plan, way, now):
+        if _still_needed(plan, swap, now):
             return
         for old in _left(plan, now):
-            if old in told.files:
+            if old in journal_facts.files:
                 yield DeleteVpnConnection(old, old)
             else:
                 yield ArchiveConfiguration(old)
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
-        if _left(plan, now) and (why := _still_needed(plan, way, now)):
-            return _kept(plan, now, told, why)
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
+        if _left(plan, now) and (why := _still_needed(plan, swap, now)):
+            return _kept(plan, now, journal_facts, why)
         for old in plan.old_connections:
             state = now.state(old)
             if state is not ResourceState.ABSENT:
@@ -54,22 +56,22 @@ def _left(plan: Plan, now: Snapshot) -> Sequence[VpnConnectionId]:
     return [old for old in plan.old_connections if now.state(old) in _LIVING]
 
 
-def _still_needed(plan: Plan, way: GatewaySwap, now: Snapshot) -> str:
+def _still_needed(plan: Plan, swap: GatewaySwap, now: Snapshot) -> str:
     """Say why the old side may be the only path, whatever a journal says that was verified."""
-    attached = now.attachment(way.joining, plan.vpc)
+    attached = now.attachment(swap.joining, plan.vpc)
     if attached not in (Attachment.ATTACHED, UNKNOWN):
-        return f"{way.joining} is {standing(attached, plan.vpc)}"
+        return f"{swap.joining} is {view(attached, plan.vpc)}"
     for old in plan.old_connections:
-        new = joining_connection(plan, way, now, old)
+        new = joining_connection(plan, swap, now, old)
         excepted = old in plan.decisions.exceptions.connections
         if not excepted and (new is None or not any(t.up for t in new.telemetry)):
             return f"the successor of {old} has no tunnel UP"
     return ""
 
 
-def _kept(plan: Plan, now: Snapshot, told: JournalFacts, why: str) -> NotYet | Blocked:
+def _kept(plan: Plan, now: Snapshot, journal_facts: JournalFacts, why: str) -> NotYet | Blocked:
     """Keep the old side: at once, and for good if no describe can show what was before."""
-    if verified_recently(now, told):
+    if verified_recently(now, journal_facts):
         return NotYet(why)
     return Blocked(
         f"{why}: the connections of {plan.old_gateway} may be all there is, and are not deleted",
@@ -82,21 +84,23 @@ class DeleteOldGateway(Step):
 
     number = 11
     title = "Delete the old virtual private gateway"
-    phase = Phase.RETIRE
+    phase = Phase.FINALIZE
     limit = timedelta(minutes=15)  # deletion 10 (domain.md 3.1), and the belief delay
 
     def missing_changes(
-        self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
     ) -> MissingChanges:
         old = plan.old_gateway
         alive = now.state(old) in _LIVING
         if alive and not now.attachments(old):
             yield DeleteVpnGateway(old, old)
 
-    def verify(self, plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Verdict:
+    def verify(
+        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+    ) -> Verdict:
         state = now.state(plan.old_gateway)
         if state is ResourceState.ABSENT:
             return Met()
         for vpc, attachment in now.attachments(plan.old_gateway).items():
-            return NotYet(f"{plan.old_gateway} is {standing(attachment, vpc)}")
+            return NotYet(f"{plan.old_gateway} is {view(attachment, vpc)}")
         return NotYet(f"{plan.old_gateway} is {state}")

@@ -49,7 +49,7 @@ CLEAN_UP: tuple[Step, ...] = (
 CLEAN_UP_BUT_KEEP: tuple[Step, ...] = (RemoveTestVpc(), RemoveOurClaim())
 """The clean-up that leaves the new gateway and connections for a later attempt."""
 
-RETIRE: tuple[Step, ...] = (RecordBefore(), DeleteClassic(), RemoveOurClaim())
+FINALIZE: tuple[Step, ...] = (RecordBefore(), DeleteClassic(), RemoveOurClaim())
 RETIRE_WITH_GATEWAY: tuple[Step, ...] = (RecordBefore(), DeleteClassic(), DeleteOldGateway())
 """Step 11; with the old gateway its claim tag goes too."""
 
@@ -58,7 +58,7 @@ def gateway_swap(direction: Direction, plan: Plan, now: Snapshot) -> GatewaySwap
     """Give which gateway leaves and which joins; a rollback is the same cutover exchanged."""
     new = new_gateway(now)
     match direction:
-        case Direction.BACK:
+        case Direction.ROLLBACK:
             return GatewaySwap(leaving=new, joining=plan.old_gateway)
-        case Direction.FORWARD | Direction.RETIRE:
+        case Direction.FORWARD | Direction.FINALIZE:
             return GatewaySwap(leaving=plan.old_gateway, joining=new)

@@ -62,66 +62,76 @@ def recorded_baseline(plan: Plan) -> Baseline:
 
 
 def missing_traffic(
-    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
 ) -> tuple[str, ...]:
     """Say what the joining side still lacks; empty means that traffic flows.
 
     Each is a sentence that names the connection or table, worst first.
     """
-    attached = now.attachment(way.joining, plan.vpc)
+    attached = now.attachment(swap.joining, plan.vpc)
     if attached is not Attachment.ATTACHED:
-        return (f"{way.joining} is {attached}",)
+        return (f"{swap.joining} is {attached}",)
     return (
-        *_words_too_fresh(plan, way, now, told),
-        *(line for old in plan.old_connections for line in _tunnels(plan, way, now, old, told)),
-        *destinations(plan, way, now, told).waiting,
-        *told.unanswered,
+        *_words_too_fresh(plan, swap, now, journal_facts),
+        *(
+            line
+            for old in plan.old_connections
+            for line in _tunnels(plan, swap, now, old, journal_facts)
+        ),
+        *destinations(plan, swap, now, journal_facts).waiting,
+        *journal_facts.unanswered,
     )
 
 
-def destinations(plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> Reachability:
+def destinations(
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+) -> Reachability:
     """Compare where every table leads now with where it led before step 7."""
-    lost = bool(missing_connections(plan, way, now))
-    return reachability(plan, way, now, told.baseline or recorded_baseline(plan), incomplete=lost)
+    lost = bool(missing_connections(plan, swap, now))
+    return reachability(
+        plan, swap, now, journal_facts.baseline or recorded_baseline(plan), incomplete=lost
+    )
 
 
 def _words_too_fresh(
-    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
 ) -> Iterator[str]:
     """Distrust telemetry of old tunnels that were just disabled: UP may be a stale reading."""
-    said = told.words.get(Confirmation.OLD_TUNNELS_DISABLED)
-    if way.joining == plan.old_gateway and _lately(said, now):
+    said = journal_facts.words.get(Confirmation.OLD_TUNNELS_DISABLED)
+    if swap.joining == plan.old_gateway and _lately(said, now):
         yield "the old tunnels were disabled too recently for their telemetry to be believed"
 
 
-def verified_recently(now: Snapshot, told: JournalFacts) -> bool:
+def verified_recently(now: Snapshot, journal_facts: JournalFacts) -> bool:
     """Tell whether a describe may still show tunnels as they were before traffic was verified."""
-    return _lately(told.verified, now)
+    return _lately(journal_facts.verified, now)
 
 
 def _lately(at: datetime | None, now: Snapshot) -> bool:
     return at is not None and now.begun < at + CONSISTENCY_DELAY
 
 
-def missing_connections(plan: Plan, way: GatewaySwap, now: Snapshot) -> tuple[VpnConnectionId, ...]:
+def missing_connections(
+    plan: Plan, swap: GatewaySwap, now: Snapshot
+) -> tuple[VpnConnectionId, ...]:
     """Give the old connections that others deleted, which a way back goes on without.
 
     Empty if none is left: then there is nothing to go back to.
     """
-    if way.joining != plan.old_gateway:
+    if swap.joining != plan.old_gateway:
         return ()
     gone = (ResourceState.ABSENT, ResourceState.DELETING)
     lost = tuple(old for old in plan.old_connections if now.state(old) in gone)
     return lost if len(lost) < len(plan.old_connections) else ()
 
 
-def any_device_is_over(plan: Plan, way: GatewaySwap, now: Snapshot) -> bool:
+def any_device_is_over(plan: Plan, swap: GatewaySwap, now: Snapshot) -> bool:
     """Tell whether a device has left the old side: none of its tunnels there is UP, new ones are.
 
     With both gateways where they were, that is how a cutover looks that was being taken back.
     """
     return any(
-        _has_tunnel_up(joining_connection(plan, way, now, record.id))
+        _has_tunnel_up(joining_connection(plan, swap, now, record.id))
         and not _has_tunnel_up(now.connections.get(record.id))
         for record in plan.before.living
         if _has_tunnel_up(record)
@@ -133,10 +143,10 @@ def _has_tunnel_up(record: ConnectionRecord | None) -> bool:
 
 
 def joining_connection(
-    plan: Plan, way: GatewaySwap, now: Snapshot, old: VpnConnectionId
+    plan: Plan, swap: GatewaySwap, now: Snapshot, old: VpnConnectionId
 ) -> ConnectionRecord | None:
     """Give the connection that serves *old*'s device on the joining side, if it lives."""
-    if way.joining == plan.old_gateway:
+    if swap.joining == plan.old_gateway:
         return now.connections.get(old)
     role = connection_role(old)
     if now.state(role) is not ResourceState.AVAILABLE:
@@ -145,19 +155,19 @@ def joining_connection(
 
 
 def _tunnels(
-    plan: Plan, way: GatewaySwap, now: Snapshot, old: VpnConnectionId, told: JournalFacts
+    plan: Plan, swap: GatewaySwap, now: Snapshot, old: VpnConnectionId, journal_facts: JournalFacts
 ) -> Iterator[str]:
-    if old in plan.decisions.exceptions.connections or old in missing_connections(plan, way, now):
+    if old in plan.decisions.exceptions.connections or old in missing_connections(plan, swap, now):
         return
-    record = joining_connection(plan, way, now, old)
+    record = joining_connection(plan, swap, now, old)
     if record is None:
         yield f"the connection that serves the device of {old} is not there"
         return
-    needed = needed_tunnels(plan, way, told, old)
+    needed = needed_tunnels(plan, swap, journal_facts, old)
     if sum(t.up for t in record.telemetry) < needed:
         few = _few_tunnels(record, needed)
         yield f"DEGRADED: {few}" if any(t.up for t in record.telemetry) else few
-    elif needed and not any(carries(plan, way, record, t) for t in record.telemetry):
+    elif needed and not any(carries(plan, swap, record, t) for t in record.telemetry):
         yield f"{record.id} is UP, but its device advertises no prefixes"
 
 
@@ -167,44 +177,46 @@ def _few_tunnels(record: ConnectionRecord, needed: int) -> str:
     return f"{record.id} has {up} of {needed} tunnels UP ({down or 'no telemetry yet'})"
 
 
-def carries(plan: Plan, way: GatewaySwap, record: ConnectionRecord, tunnel: TunnelReading) -> bool:
+def carries(plan: Plan, swap: GatewaySwap, record: ConnectionRecord, tunnel: TunnelReading) -> bool:
     """Tell whether *tunnel* does what its routing type asks of it.
 
     UP is all of a static one; a BGP device has to announce something, but on the way back, where
     it need not begin now (cases.md 56).
     """
-    silent = record.static_only or way.joining == plan.old_gateway
+    silent = record.static_only or swap.joining == plan.old_gateway
     return tunnel.up and (silent or tunnel.accepted_routes > 0)
 
 
 def asked_for(
-    plan: Plan, way: GatewaySwap, now: Snapshot
+    plan: Plan, swap: GatewaySwap, now: Snapshot
 ) -> Iterator[tuple[VpnConnectionId, ConnectionRecord]]:
     """Give each old connection that step 10 asks for with the one that serves its device."""
-    lost = missing_connections(plan, way, now)
+    lost = missing_connections(plan, swap, now)
     for old in plan.old_connections:
-        record = joining_connection(plan, way, now, old)
+        record = joining_connection(plan, swap, now, old)
         if record and old not in plan.decisions.exceptions.connections and old not in lost:
             yield old, record
 
 
-def tunnels_before(plan: Plan, told: JournalFacts) -> Mapping[VpnConnectionId, int]:
+def tunnels_before(plan: Plan, journal_facts: JournalFacts) -> Mapping[VpnConnectionId, int]:
     """Give how many tunnels of each old connection were UP before step 7."""
-    return (told.baseline or recorded_baseline(plan)).tunnels_up
+    return (journal_facts.baseline or recorded_baseline(plan)).tunnels_up
 
 
-def degraded(plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> tuple[str, ...]:
+def degraded(
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+) -> tuple[str, ...]:
     """Name the connections that carry traffic with fewer tunnels than before (cases.md 55)."""
-    before = tunnels_before(plan, told)
+    before = tunnels_before(plan, journal_facts)
     return tuple(
         _few_tunnels(record, before.get(old, 0))
-        for old, record in asked_for(plan, way, now)
+        for old, record in asked_for(plan, swap, now)
         if 0 < sum(t.up for t in record.telemetry) < before.get(old, 0)
     )
 
 
 def acceptable(
-    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
 ) -> tuple[Shortage, ...]:
     """Give the connections whose tunnels are all that is lacking, each of which has one UP.
 
@@ -212,43 +224,47 @@ def acceptable(
     """
     few = {
         old: record
-        for old, record in asked_for(plan, way, now)
-        if 0 < sum(t.up for t in record.telemetry) < needed_tunnels(plan, way, told, old)
+        for old, record in asked_for(plan, swap, now)
+        if 0 < sum(t.up for t in record.telemetry) < needed_tunnels(plan, swap, journal_facts, old)
     }
     if not few or missing_traffic(
-        plan, way, now, replace(told, accepted=told.accepted | few.keys())
+        plan, swap, now, replace(journal_facts, accepted=journal_facts.accepted | few.keys())
     ):
         return ()
     return tuple(
-        Shortage(old, record.id, _few_tunnels(record, needed_tunnels(plan, way, told, old)))
+        Shortage(
+            old, record.id, _few_tunnels(record, needed_tunnels(plan, swap, journal_facts, old))
+        )
         for old, record in few.items()
     )
 
 
-def needed_tunnels(plan: Plan, way: GatewaySwap, told: JournalFacts, old: VpnConnectionId) -> int:
+def needed_tunnels(
+    plan: Plan, swap: GatewaySwap, journal_facts: JournalFacts, old: VpnConnectionId
+) -> int:
     """Give how many tunnels the connection needs that serves *old*'s device.
 
     Forward it must prove itself: as many as before, unless the playbook, or somebody since, is
     content with one, and at least one.  On the way back one will do, and none where there was
     none: what matters then is that the prefixes are back.
     """
-    before = tunnels_before(plan, told).get(old, 0)
-    if way.joining == plan.old_gateway:
+    before = tunnels_before(plan, journal_facts).get(old, 0)
+    if swap.joining == plan.old_gateway:
         return min(1, before)
     one_will_do = plan.decisions.verification.tunnels is TunnelPolicy.AT_LEAST_ONE
-    return 1 if one_will_do or old in told.accepted else max(1, before)
+    return 1 if one_will_do or old in journal_facts.accepted else max(1, before)
 
 
 def update_stability(
-    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts, *, lacking: bool
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts, *, lacking: bool
 ) -> Stability:
     """Take the reading *now* into account; *lacking* says whether anything was missing in it."""
-    seen = told.green
+    seen = journal_facts.green
     if seen is not None and now.begun <= seen.last:
         return seen  # no fresh reading
     streaks: dict[str, TunnelStability] = {}
     broken = False
-    for old, record in asked_for(plan, way, now):
+    for old, record in asked_for(plan, swap, now):
         unbroken = 0
         for tunnel in record.telemetry:
             if not tunnel.up:
@@ -261,7 +277,7 @@ def update_stability(
                 unbroken += 1
             row = 1 + (known.readings if known else 0)
             streaks[name] = TunnelStability(row, tunnel.since)
-        broken |= unbroken < needed_tunnels(plan, way, told, old)
+        broken |= unbroken < needed_tunnels(plan, swap, journal_facts, old)
     if lacking:
         return Stability(now.begun, tunnels=streaks)
     if seen is None or seen.since is None or broken:
@@ -274,9 +290,9 @@ def tunnel_name(connection: ConnectionRecord, tunnel: TunnelReading) -> str:
     return f"{connection.id} {tunnel.outside_ip}"
 
 
-def is_stable(plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> bool:
+def is_stable(plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts) -> bool:
     """Tell whether green has held as long and as often as the plan asks, tunnel by tunnel."""
-    green, asked = told.green, plan.decisions.verification.readings
+    green, asked = journal_facts.green, plan.decisions.verification.readings
     if green is None or green.since is None or green.readings < asked:
         return False
     if green.last - green.since < plan.decisions.waits.steady:
@@ -286,17 +302,17 @@ def is_stable(plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -
             green.tunnels.get(tunnel_name(record, tunnel), TunnelStability(0)).readings >= asked
             for tunnel in record.telemetry
         )
-        >= needed_tunnels(plan, way, told, old)
-        for old, record in asked_for(plan, way, now)
+        >= needed_tunnels(plan, swap, journal_facts, old)
+        for old, record in asked_for(plan, swap, now)
     )
 
 
-def is_soaked(plan: Plan, told: JournalFacts) -> bool:
+def is_soaked(plan: Plan, journal_facts: JournalFacts) -> bool:
     """Tell whether green has held for the soak time of the plan."""
     soak = plan.decisions.waits.soak
     if soak <= timedelta(0):
         return True
-    green = told.green
+    green = journal_facts.green
     return green is not None and green.since is not None and green.last - green.since >= soak
 
 

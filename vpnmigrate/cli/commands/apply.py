@@ -29,7 +29,7 @@ class ApplyUntil(StrEnum):
 
 
 def apply(
-    context: typer.Context,
+    ctx: typer.Context,
     subject: PlanOrRun,
     aws: AwsOptions,
     home: RunDirectoryOptions,
@@ -72,12 +72,12 @@ def apply(
     from vpnmigrate.cli import run_actions
     from vpnmigrate.cli.run_session import RunOptions, named, probes_of
 
-    desk = command_context(context, home, printing)
+    context = command_context(ctx, home, printing)
     probes = probes_of(probe or (), none=no_probes)
     brought = gate_options(Milestone.CUTOVER, gates)
     terms = RunOptions(
         aws, asking, take_over, brought, probes, parse_duration(confirm_within), named(adopt)
     )
     go = run_actions.stage if until is ApplyUntil.CUTOVER else run_actions.apply
-    stands = go(desk, subject, terms)
-    desk.results.print(results.outcome_text(stands), results.outcome_json(stands))
+    view = go(context, subject, terms)
+    context.results.print(results.outcome_text(view), results.outcome_json(view))

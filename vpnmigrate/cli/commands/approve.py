@@ -28,7 +28,7 @@ from vpnmigrate.report import results as view
 
 
 def approve(
-    context: typer.Context,
+    ctx: typer.Context,
     plan: PlanFile,
     aws: AwsOptions,
     asking: PromptOptions,
@@ -45,12 +45,12 @@ def approve(
     Writes a small file that can be mailed and that apply takes with --approval.  It names you as
     STS and this machine know you.  It is not signed: it shows slips, and stops nobody who forges.
     """
-    desk = command_context(context, RunDirectoryOptions(), printing)
-    given, file = give(desk, aws, asking, plan, output)
-    named = desk.file(file)
-    on = cli("apply", desk.file(plan), *option("--approval", named))
-    on = desk.invocation.complete(on)
-    desk.results.print(
+    context = command_context(ctx, RunDirectoryOptions(), printing)
+    given, file = give(context, aws, asking, plan, output)
+    named = context.file(file)
+    on = cli("apply", context.file(plan), *option("--approval", named))
+    on = context.invocation.complete(on)
+    context.results.print(
         view.approval_text(given, file=str(file), on=on),
         view.approval_json(given, file=str(file), on=on),
     )
@@ -60,7 +60,7 @@ _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def give(
-    desk: CommandContext,
+    context: CommandContext,
     aws: AwsOptions,
     asking: PromptOptions,
     plan_file: Path,
@@ -74,9 +74,9 @@ def give(
         UsageError: The plan cannot be read, or the approval not written.
     """
     plan = load_plan(plan_file)
-    identity = account_reader(desk, aws).identity()
-    require_yes(desk, asking, f"{_question(plan)} You are {identity.arn}.")
-    me, now = desk.parts.me, desk.parts.clock.wall()
+    identity = account_reader(context, aws).identity()
+    require_yes(context, asking, f"{_question(plan)} You are {identity.arn}.")
+    me, now = context.parts.me, context.parts.clock.wall()
     given = with_digest(
         Approval(
             fingerprint=plan.fingerprint,

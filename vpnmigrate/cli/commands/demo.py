@@ -127,15 +127,15 @@ class _DemoTerminal:
         parts = SandboxDependencies(self._world, faults) if faults else self._parts
         with chdir(self._place), redirect_stdout(printed), redirect_stderr(printed):
             code = _run(command, parts)
-        told = printed.getvalue().replace(f"{self._place}/", "")
+        journal_facts = printed.getvalue().replace(f"{self._place}/", "")
         if code != ends:
             raise VpnMigrateError(
                 f"the demo went wrong at: vpnmigrate {command}: exit code {code}, not {ends}\n"
-                f"{told}",
+                f"{journal_facts}",
                 advice="this is a bug: please report it with this output",
             )
         took = self._clock.now() - began
-        return DemoCommand(self._played, about, f"vpnmigrate {command}", told, code, took)
+        return DemoCommand(self._played, about, f"vpnmigrate {command}", journal_facts, code, took)
 
 
 def _run(command: str, parts: SandboxDependencies) -> int | None:

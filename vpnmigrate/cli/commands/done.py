@@ -18,7 +18,7 @@ from vpnmigrate.report.status import RunStatusView
 
 
 def done(
-    context: typer.Context,
+    ctx: typer.Context,
     run: RunId,
     step: Annotated[
         int,
@@ -31,26 +31,28 @@ def done(
 
     From any terminal of this machine.  A process that has the run in hand takes it up at once.
     """
-    desk = command_context(context, home, printing)
-    stands, task = confirm_task(desk, run, step)
-    desk.results.print(results.done_text(stands, task), results.done_json(stands, task))
+    context = command_context(ctx, home, printing)
+    view, task = confirm_task(context, run, step)
+    context.results.print(results.done_text(view, task), results.done_json(view, task))
 
 
-def confirm_task(desk: CommandContext, run_id: str, step: int) -> tuple[RunStatusView, AskOperator]:
+def confirm_task(
+    context: CommandContext, run_id: str, step: int
+) -> tuple[RunStatusView, AskOperator]:
     """Leave the word that the task of *step* is done, and give where the run stood then.
 
     Raises:
         UsageError: The run waits for no such word.
     """
-    run = desk.runs.find(run_id)
-    stands = status_view_of(desk, run)
-    task = stands.state.task
+    run = context.runs.find(run_id)
+    view = status_view_of(context, run)
+    task = view.state.task
     if not isinstance(task, AskOperator) or task.step != step:
         waits = f"it waits for: {task}" if task is not None else "it waits for nobody"
         raise UsageError(
             f"run {run.id} does not wait for a task of step {step}; {waits}",
             advice=cli("status", run.id),
         )
-    who = desk.parts.me
-    Inbox(run).post(DoneMessage(at=stands.now, who=who.user, host=who.host, step=step))
-    return stands, task
+    who = context.parts.me
+    Inbox(run).post(DoneMessage(at=view.now, who=who.user, host=who.host, step=step))
+    return view, task

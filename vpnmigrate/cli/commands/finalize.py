@@ -20,7 +20,7 @@ from vpnmigrate.report import results
 
 
 def finalize(
-    context: typer.Context,
+    ctx: typer.Context,
     run: RunId,
     aws: AwsOptions,
     home: RunDirectoryOptions,
@@ -51,10 +51,10 @@ def finalize(
     from vpnmigrate.cli import run_actions
     from vpnmigrate.cli.run_session import RunOptions
 
-    desk = command_context(context, home, printing)
+    context = command_context(ctx, home, printing)
     brought = gate_options(Milestone.FINALIZE, gates)
     del no_input  # every connection is named on the command line, so there is nothing to ask
     terms = RunOptions(aws, PromptOptions(no_input=True), take_over, brought)
     named = tuple(confirm or ())
-    stands = run_actions.finalize(desk, run, terms, named, delete_old_gateway=delete_old_gateway)
-    desk.results.print(results.outcome_text(stands), results.outcome_json(stands))
+    view = run_actions.finalize(context, run, terms, named, delete_old_gateway=delete_old_gateway)
+    context.results.print(results.outcome_text(view), results.outcome_json(view))

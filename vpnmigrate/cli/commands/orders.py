@@ -34,18 +34,18 @@ from vpnmigrate.report.status import RunStatusView
 
 
 def pause(
-    context: typer.Context, run: RunId, home: RunDirectoryOptions, printing: OutputOptions
+    ctx: typer.Context, run: RunId, home: RunDirectoryOptions, printing: OutputOptions
 ) -> None:
     """Let a run rest at its next safe point.
 
     It starts nothing new until continue, whichever process has it in hand.  In the cutover, while
     traffic hangs on the run, this is refused: abort turns back.
     """
-    _order(context, run, home, printing, "pause")
+    _order(ctx, run, home, printing, "pause")
 
 
 def continue_(
-    context: typer.Context,
+    ctx: typer.Context,
     run: RunId,
     home: RunDirectoryOptions,
     printing: OutputOptions,
@@ -73,43 +73,43 @@ def continue_(
     connection has fewer tunnels than before, where those are all that is lacking.
     """
     if accept_degraded is None and reason is None:
-        _order(context, run, home, printing, "continue")
+        _order(ctx, run, home, printing, "continue")
         return
 
-    desk = command_context(context, home, printing)
-    given = accept(desk, run, accept_degraded or (), reason or ())
-    desk.results.print(results.order_text(given), results.order_json(given))
+    context = command_context(ctx, home, printing)
+    given = accept(context, run, accept_degraded or (), reason or ())
+    context.results.print(results.order_text(given), results.order_json(given))
 
 
 def abort(
-    context: typer.Context, run: RunId, home: RunDirectoryOptions, printing: OutputOptions
+    ctx: typer.Context, run: RunId, home: RunDirectoryOptions, printing: OutputOptions
 ) -> None:
     """Give a migration up while its process is at work.
 
     Before the cutover the process stops at its next safe point, and nothing was interrupted.  In
     the cutover it turns back there, and keeps the new side for another attempt.
     """
-    _order(context, run, home, printing, "abort")
+    _order(ctx, run, home, printing, "abort")
 
 
 def confirm(
-    context: typer.Context, run: RunId, home: RunDirectoryOptions, printing: OutputOptions
+    ctx: typer.Context, run: RunId, home: RunDirectoryOptions, printing: OutputOptions
 ) -> None:
     """Confirm a migration that would go back by itself.
 
     What apply --confirm-within waits for.  It counts until the way back has begun, and is refused
     as too late from then on.
     """
-    _order(context, run, home, printing, "confirm")
+    _order(ctx, run, home, printing, "confirm")
 
 
 def _order(
-    context: typer.Context, run: str, home: RunDirectoryOptions, printing: OutputOptions, verb: str
+    ctx: typer.Context, run: str, home: RunDirectoryOptions, printing: OutputOptions, verb: str
 ) -> None:
 
-    desk = command_context(context, home, printing)
-    given = send_order(desk, run, OrderVerb(verb))
-    desk.results.print(results.order_text(given), results.order_json(given))
+    context = command_context(ctx, home, printing)
+    given = send_order(context, run, OrderVerb(verb))
+    context.results.print(results.order_text(given), results.order_json(given))
 
 
 ANSWER_WITHIN = timedelta(seconds=10)
@@ -125,20 +125,20 @@ _MESSAGES: dict[OrderVerb, type[Order]] = {
 }
 
 
-def send_order(desk: CommandContext, run_id: str, verb: OrderVerb) -> OrderResult:
+def send_order(context: CommandContext, run_id: str, verb: OrderVerb) -> OrderResult:
     """Give the run an order and wait a moment for what becomes of it.
 
     Raises:
         UsageError: There is nothing to continue.
         RefusedError: It cannot be heeded where the run stands; nothing has changed.
     """
-    who, stands = desk.parts.me, status_view_of(desk, desk.runs.find(run_id))
-    message = _MESSAGES[verb](at=stands.now, who=who.user, host=who.host)
-    return _given(desk, stands, verb, message)
+    who, view = context.parts.me, status_view_of(context, context.runs.find(run_id))
+    message = _MESSAGES[verb](at=view.now, who=who.user, host=who.host)
+    return _given(context, view, verb, message)
 
 
 def accept(
-    desk: CommandContext, run_id: str, degraded: Sequence[str], reasons: Sequence[str]
+    context: CommandContext, run_id: str, degraded: Sequence[str], reasons: Sequence[str]
 ) -> OrderResult:
     """Let the run be content with fewer tunnels of the *degraded* connections.
 
@@ -146,72 +146,72 @@ def accept(
         UsageError: There is no reason, or more than one.
         RefusedError: That is not all that is lacking; nothing has changed.
     """
-    told = [reason.strip() for reason in reasons]
-    if not degraded or len(told) != 1 or not all(told):
+    journal_facts = [reason.strip() for reason in reasons]
+    if not degraded or len(journal_facts) != 1 or not all(journal_facts):
         raise UsageError(
             "--accept-degraded needs one --reason, and --reason an --accept-degraded",
             advice="--accept-degraded vpn-... --reason 'why fewer tunnels will do'",
         )
-    who, stands = desk.parts.me, status_view_of(desk, desk.runs.find(run_id))
+    who, view = context.parts.me, status_view_of(context, context.runs.find(run_id))
     message = AcceptMessage(
-        at=stands.now,
+        at=view.now,
         who=who.user,
         host=who.host,
         degraded=tuple(degraded),
-        reason=told[0],
+        reason=journal_facts[0],
     )
-    return _given(desk, stands, OrderVerb.ACCEPT, message)
+    return _given(context, view, OrderVerb.ACCEPT, message)
 
 
 def _given(
-    desk: CommandContext, stands: RunStatusView, verb: OrderVerb, message: Order | AcceptMessage
+    context: CommandContext, view: RunStatusView, verb: OrderVerb, message: Order | AcceptMessage
 ) -> OrderResult:
-    run = desk.runs.find(stands.run)
-    _require_sense(stands, verb, waiting=any(Inbox(run).messages()))
+    run = context.runs.find(view.run)
+    _require_sense(view, verb, waiting=any(Inbox(run).messages()))
     letter = Inbox(run).post(message)
-    if not stands.alive:
-        _take_up(desk, run)
-    answer = _await_answer(desk, run, letter)
-    after = status_view_of(desk, run)
+    if not view.alive:
+        _take_up(context, run)
+    answer = _await_answer(context, run, letter)
+    after = status_view_of(context, run)
     if isinstance(answer, OrderDeclined):
         raise _refusal(verb, answer.why, after)
     return OrderResult(verb, answer, after)
 
 
-def _require_sense(stands: RunStatusView, verb: OrderVerb, *, waiting: bool) -> None:
-    why = refusal_reason(verb, stands.state)
-    if verb is OrderVerb.ABORT and not why and not stands.alive and stands.state.cutover_begun:
+def _require_sense(view: RunStatusView, verb: OrderVerb, *, waiting: bool) -> None:
+    why = refusal_reason(verb, view.state)
+    if verb is OrderVerb.ABORT and not why and not view.alive and view.state.cutover_begun:
         why = "no process has it in hand, so nobody would turn it back"
     # What still waits in the inbox may be the very pause that is to be lifted.
     if why and not (verb is OrderVerb.CONTINUE and waiting):
-        raise _refusal(verb, why, stands)
+        raise _refusal(verb, why, view)
 
 
-def _refusal(verb: OrderVerb, why: str, stands: RunStatusView) -> RefusedError | UsageError:
-    message = f"run {stands.run} cannot {verb}: {why}"
-    if verb is OrderVerb.CONTINUE or (verb is OrderVerb.CONFIRM and _was_never_asked(stands)):
-        return UsageError(message, advice=cli("status", stands.run))
-    return RefusedError(message, advice=_instead(verb, stands))
+def _refusal(verb: OrderVerb, why: str, view: RunStatusView) -> RefusedError | UsageError:
+    message = f"run {view.run} cannot {verb}: {why}"
+    if verb is OrderVerb.CONTINUE or (verb is OrderVerb.CONFIRM and _was_never_asked(view)):
+        return UsageError(message, advice=cli("status", view.run))
+    return RefusedError(message, advice=_instead(verb, view))
 
 
-def _was_never_asked(stands: RunStatusView) -> bool:
+def _was_never_asked(view: RunStatusView) -> bool:
     """Tell whether there is nothing to be too late for."""
-    return stands.state.armed is None and stands.state.direction is not Direction.BACK
+    return view.state.armed is None and view.state.direction is not Direction.ROLLBACK
 
 
-def _instead(verb: OrderVerb, stands: RunStatusView) -> Command:
+def _instead(verb: OrderVerb, view: RunStatusView) -> Command:
     """Say what to do; nobody who wanted a rest at the end of a run meant to take it back."""
-    look = cli("status", stands.run)
-    if verb is OrderVerb.PAUSE and stands.state.finished:
-        return look
-    return stands.way_back or look
+    observation = cli("status", view.run)
+    if verb is OrderVerb.PAUSE and view.state.finished:
+        return observation
+    return view.way_back or observation
 
 
-def _take_up(desk: CommandContext, run: Run) -> None:
+def _take_up(context: CommandContext, run: Run) -> None:
     """Write the order into the journal of a run that nobody has in hand."""
-    clock = desk.parts.clock
+    clock = context.parts.clock
     try:
-        lock = acquire_lock(run, clock, desk.parts.me)
+        lock = acquire_lock(run, clock, context.parts.me)
     except LockedError:
         return  # somebody has just taken it in hand, or did so elsewhere: they find the message
     try:
@@ -224,9 +224,9 @@ def _take_up(desk: CommandContext, run: Run) -> None:
         lock.release()
 
 
-def _await_answer(desk: CommandContext, run: Run, letter: str) -> Record | None:
+def _await_answer(context: CommandContext, run: Run, letter: str) -> Record | None:
     """Wait for the record that the message becomes; None if none comes in time."""
-    clock = desk.parts.clock
+    clock = context.parts.clock
     until = clock.now() + ANSWER_WITHIN
     while True:
         answer = answer_to(letter, read_journal(run).entries)

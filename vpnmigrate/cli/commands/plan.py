@@ -34,7 +34,7 @@ from vpnmigrate.report.rollback_proof import proof_sentence
 
 
 def plan(
-    context: typer.Context,
+    ctx: typer.Context,
     aws: AwsOptions,
     home: RunDirectoryOptions,
     printing: OutputOptions,
@@ -87,13 +87,13 @@ def plan(
     Checks what could forbid the migration and makes no call that changes anything.  Name the
     gateway, or a connection on it, or a run.
     """
-    desk = command_context(context, home, printing)
+    context = command_context(ctx, home, printing)
     about = PlanTarget(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
     made, proof, file = make(
-        desk, aws, about, PlanDecisions(playbook, change, window), output=output
+        context, aws, about, PlanDecisions(playbook, change, window), output=output
     )
-    named, on = desk.file(file), desk.invocation
-    desk.results.print(
+    named, on = context.file(file), context.invocation
+    context.results.print(
         view.text(made, proof, file=named, invocation=on),
         view.as_json(made, proof, file=named, invocation=on),
     )
@@ -153,7 +153,7 @@ class PlanDecisions:
 
 
 def make(
-    desk: CommandContext,
+    context: CommandContext,
     aws: AwsOptions,
     about: PlanTarget,
     chosen: PlanDecisions,
@@ -166,7 +166,11 @@ def make(
         VpnMigrateError: Whatever forbids it; no file is written then.
     """
     about.require_one()
-    plan = _again(desk, aws, about.run, chosen) if about.run else _afresh(desk, aws, about, chosen)
+    plan = (
+        _again(context, aws, about.run, chosen)
+        if about.run
+        else _afresh(context, aws, about, chosen)
+    )
     file = output or Path(f"plan-{plan.migration}.json")
     proof = prove(plan)
     if not proof.holds:
@@ -179,13 +183,13 @@ def make(
 
 
 def _afresh(
-    desk: CommandContext, aws: AwsOptions, about: PlanTarget, chosen: PlanDecisions
+    context: CommandContext, aws: AwsOptions, about: PlanTarget, chosen: PlanDecisions
 ) -> Plan:
     playbook = load_playbook(chosen.playbook or DEFAULT_PLAYBOOK)
     decisions = chosen.over(playbook.decisions)
-    _require_ahead(desk, decisions, cli("plan", "--window", FORM))
+    _require_ahead(context, decisions, cli("plan", "--window", FORM))
     programs = pinned(decisions)
-    reader = account_reader(desk, aws)
+    reader = account_reader(context, aws)
     if about.connection:
         gateway = reader.find_gateway(VpnConnectionId(about.connection))
     else:
@@ -195,14 +199,14 @@ def _afresh(
         decisions,
         playbook.name,
         migration=MigrationId(f"m-{secrets.token_hex(4)}"),
-        made=desk.parts.clock.wall(),
+        made=context.parts.clock.wall(),
         tool=vpnmigrate.__version__,
         programs=programs,
     )
 
 
-def _again(desk: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDecisions) -> Plan:
-    run = desk.runs.find(run_id)
+def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDecisions) -> Plan:
+    run = context.runs.find(run_id)
     entries = read_journal(run).entries
     state = replay(entries)
     require_replannable(run, state)
@@ -223,27 +227,27 @@ def _again(desk: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDecis
             # Nor is a window given up because a playbook does not mention it.
             decisions = replace(decisions, window=old.decisions.window)
     decisions = chosen.over(decisions)
-    _require_ahead(desk, decisions, cli("plan", "--from", run_id, "--window", FORM))
+    _require_ahead(context, decisions, cli("plan", "--from", run_id, "--window", FORM))
     programs = pinned(decisions)
-    reader = account_reader(desk, aws)
+    reader = account_reader(context, aws)
     return replan_from(
         old,
         reader.survey(old.old_gateway),
         decisions,
         name,
         built=built_by(state, old, reader.observe(old)),
-        made=desk.parts.clock.wall(),
+        made=context.parts.clock.wall(),
         tool=vpnmigrate.__version__,
         programs=programs,
     )
 
 
-def _require_ahead(desk: CommandContext, decisions: Decisions, advice: Advice) -> None:
+def _require_ahead(context: CommandContext, decisions: Decisions, advice: Advice) -> None:
     """Refuse a window in which nothing can be done any more.
 
     Raises:
         UsageError: It is over; *advice* shows how to name another one.
     """
     for window in filter(None, (decisions.window, decisions.finalize.window)):
-        if window.end <= desk.parts.clock.wall():
+        if window.end <= context.parts.clock.wall():
             raise UsageError(f"the window {window.written} is over", advice=advice)

@@ -24,7 +24,7 @@ from vpnmigrate.rehearsal.with_faults import FaultedRehearsal, rehearse_with_fau
 
 
 def rehearse(
-    context: typer.Context,
+    ctx: typer.Context,
     plan: PlanFile,
     home: RunDirectoryOptions,
     printing: OutputOptions,
@@ -51,23 +51,23 @@ def rehearse(
     """
     from vpnmigrate.report import rehearsal as view
 
-    desk = command_context(context, home, printing)
+    context = command_context(ctx, home, printing)
     found, hard, result = rehearse_plan(
         load_plan(plan),
         faults,
         seed,
-        at=desk.parts.clock.wall(),
+        at=context.parts.clock.wall(),
         tool=__version__,
-        tell=desk.console.print_line,
+        tell=context.console.print_line,
     )
-    file, kept = str(plan), str(Rehearsals(desk.settings.home).keep(result))
+    file, kept = str(plan), str(Rehearsals(context.settings.home).keep(result))
     more = [view.faults_text(each) for each in hard]
-    on = desk.invocation.complete(cli("apply", desk.file(plan))) if result.passed else None
+    on = context.invocation.complete(cli("apply", context.file(plan))) if result.passed else None
     document = view.as_json(found, file=file, kept=kept, on=on)
-    told = [view.faults_json(each) for each in hard]
-    desk.results.print(
+    journal_facts = [view.faults_json(each) for each in hard]
+    context.results.print(
         view.text(found, file=file, kept=kept, on=on, more=more),
-        {**document, "hardship": told[0] if told else None},
+        {**document, "hardship": journal_facts[0] if journal_facts else None},
     )
     if not result.passed:
         raise typer.Exit(Exit.FAILED)

@@ -12,7 +12,7 @@ from vpnmigrate.report import results as bundled
 
 
 def show(
-    context: typer.Context,
+    ctx: typer.Context,
     run: RunId,
     aws: AwsOptions,
     home: RunDirectoryOptions,
@@ -38,20 +38,20 @@ def show(
     from vpnmigrate.cli.evidence import evidence_of, survey_after, write_bundle, write_document
     from vpnmigrate.report import evidence as view
 
-    desk = command_context(context, home, printing)
-    found = desk.runs.find(run)
+    context = command_context(ctx, home, printing)
+    found = context.runs.find(run)
     if survey:
-        survey_after(desk, aws, found)
-    evidence = evidence_of(desk, found)
-    told = view.document(evidence)
+        survey_after(context, aws, found)
+    evidence = evidence_of(context, found)
+    journal_facts = view.document(evidence)
     if output is not None:
-        write_document(told, output)
+        write_document(journal_facts, output)
     if bundle is not None:
         packed = write_bundle(found, evidence.rehearsed, bundle)
-        desk.results.print(bundled.bundle_text(packed), bundled.bundle_json(packed))
+        context.results.print(bundled.bundle_text(packed), bundled.bundle_json(packed))
         return
-    text = forms.text(told) if output is None else f"Written to {output}."
-    desk.results.print(text, view.as_json(evidence))
+    text = forms.text(journal_facts) if output is None else f"Written to {output}."
+    context.results.print(text, view.as_json(evidence))
 
 
 def verify(

@@ -18,7 +18,7 @@ from vpnmigrate.report import results
 
 
 def rollback(
-    context: typer.Context,
+    ctx: typer.Context,
     subject: PlanOrRun,
     aws: AwsOptions,
     home: RunDirectoryOptions,
@@ -38,7 +38,7 @@ def rollback(
     from vpnmigrate.cli import run_actions
     from vpnmigrate.cli.run_session import RunOptions, named
 
-    desk = command_context(context, home, printing)
+    context = command_context(ctx, home, printing)
     terms = RunOptions(aws, asking, take_over, adopt=named(adopt))
-    stands = run_actions.rollback(desk, subject, terms, keep_new=keep_new)
-    desk.results.print(results.outcome_text(stands), results.outcome_json(stands))
+    view = run_actions.rollback(context, subject, terms, keep_new=keep_new)
+    context.results.print(results.outcome_text(view), results.outcome_json(view))

@@ -21,7 +21,7 @@ from vpnmigrate.report.runbook.render import html, markdown
 
 
 def runbook(
-    context: typer.Context,
+    ctx: typer.Context,
     plan: PlanFile,
     printing: OutputOptions,
     output: Annotated[
@@ -43,15 +43,15 @@ def runbook(
     """
     from vpnmigrate.report.runbook.render import as_json
 
-    desk = command_context(context, RunDirectoryOptions(), printing)
+    context = command_context(ctx, RunDirectoryOptions(), printing)
     write = as_markdown if output is None else writer_for(output)
     planned = load_plan(plan)
-    book = runbook_for(planned, desk.file(plan), desk.invocation, desk.console.print_line)
+    book = runbook_for(planned, context.file(plan), context.invocation, context.console.print_line)
     text = write(book, planned)
     if output is not None:
         save_text(text, output)
         text = f"wrote {output}"
-    desk.results.print(text.rstrip("\n"), as_json(book))
+    context.results.print(text.rstrip("\n"), as_json(book))
 
 
 Writer = Callable[[Runbook, Plan], str]

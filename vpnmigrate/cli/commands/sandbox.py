@@ -88,8 +88,10 @@ def serve(
     astray = tuple(name for name in results.ASTRAY if name in os.environ)
     with serve_world(scenario, port=port, speed=speed, attentive=attentive) as server:
         environment = {**server.environment, CLOCK_VARIABLE: server.url}
-        told = results.ServerResult(scenario, server.url, environment, astray)
-        results_output(printing).print(results.sandbox_text(told), results.sandbox_json(told))
+        journal_facts = results.ServerResult(scenario, server.url, environment, astray)
+        results_output(printing).print(
+            results.sandbox_text(journal_facts), results.sandbox_json(journal_facts)
+        )
         server.wait()
 
 

@@ -12,7 +12,7 @@ from vpnmigrate.report import status as view
 
 
 def status(
-    context: typer.Context,
+    ctx: typer.Context,
     home: RunDirectoryOptions,
     printing: OutputOptions,
     run: Annotated[
@@ -34,16 +34,16 @@ def status(
     Phase, step, traffic, what is waited for, and the next command.  Reads the journals and asks
     AWS nothing.
     """
-    desk = command_context(context, home, printing)
+    context = command_context(ctx, home, printing)
     if watch:
-        found = desk.runs.find(run) if run else working_run(desk)
-        stand, code = watch_run(desk, found)
-        desk.results.print(view.one(stand), view.one_as_json(stand))
+        found = context.runs.find(run) if run else working_run(context)
+        stand, code = watch_run(context, found)
+        context.results.print(view.one(stand), view.one_as_json(stand))
         raise typer.Exit(code)
     if run is None:
-        stands, unreadable = status_views(desk)
-        text = view.every(stands, unreadable, desk.invocation)
-        desk.results.print(text, view.every_as_json(stands, unreadable))
+        stands, unreadable = status_views(context)
+        text = view.every(stands, unreadable, context.invocation)
+        context.results.print(text, view.every_as_json(stands, unreadable))
     else:
-        stand = status_view_of(desk, desk.runs.find(run))
-        desk.results.print(view.one(stand), view.one_as_json(stand))
+        stand = status_view_of(context, context.runs.find(run))
+        context.results.print(view.one(stand), view.one_as_json(stand))

@@ -62,7 +62,7 @@ from vpnmigrate.report.text import safe
 
 
 def watchdog(
-    context: typer.Context,
+    ctx: typer.Context,
     run: RunId,
     aws: AwsOptions,
     home: RunDirectoryOptions,
@@ -73,9 +73,9 @@ def watchdog(
     What apply --confirm-within starts in a process of its own; not for the hand.  It only reads
     the journal until that time has passed.
     """
-    desk = command_context(context, home, printing)
-    stands = run_watchdog(desk, run, aws)
-    desk.results.print(results.outcome_text(stands), results.outcome_json(stands))
+    context = command_context(ctx, home, printing)
+    view = run_watchdog(context, run, aws)
+    context.results.print(results.outcome_text(view), results.outcome_json(view))
 
 
 GLANCE = timedelta(seconds=5)
@@ -84,50 +84,50 @@ GLANCE = timedelta(seconds=5)
 WHO = "the watchdog"
 
 
-def run_watchdog(desk: CommandContext, run_id: str, aws: AwsOptions) -> RunStatusView:
+def run_watchdog(context: CommandContext, run_id: str, aws: AwsOptions) -> RunStatusView:
     """Watch over a run, roll it back if nobody confirms it in time, and give where it stands.
 
     Raises:
         LockedError: It has a watchdog already.
         RunFailedError: The rollback failed for good, or somebody stopped this process.
     """
-    subject, me = by_id(desk, run_id), desk.parts.me
+    subject, me = by_id(context, run_id), context.parts.me
     try:
-        _require_aws(desk, subject, aws)
+        _require_aws(context, subject, aws)
     except AwsError as error:
         # One that takes the place of another comes when things go wrong, and does not add to it.
         if replay(read_journal(subject.run).entries).armed is None:
             raise
-        desk.console.print_line(error.message)
+        context.console.print_line(error.message)
     with watchdog_is_running(subject.run, me.process), ignore_sighup():
-        return _Watch(desk, subject, aws).keep()
+        return _Watch(context, subject, aws).keep()
 
 
-def _require_aws(desk: CommandContext, subject: SelectedRun, aws: AwsOptions) -> None:
+def _require_aws(context: CommandContext, subject: SelectedRun, aws: AwsOptions) -> None:
     """Refuse a watch that could not end in a rollback.
 
     Raises:
         AwsError: AWS cannot be read.
         WrongAccountError: It is another account than the plan's.
     """
-    clients = desk.parts.clients(aws)
-    vault = Vault(subject.run.vault, desk.redaction.learn)
-    desk.redaction.learn(vault.every_key())
-    account = Account(clients, desk.parts.clock, vault)
-    identity = LimitedReader(account, desk.parts.calls(clients)).identity()
+    clients = context.parts.clients(aws)
+    vault = Vault(subject.run.vault, context.redaction.learn)
+    context.redaction.learn(vault.every_key())
+    account = Account(clients, context.parts.clock, vault)
+    identity = LimitedReader(account, context.parts.calls(clients)).identity()
     require_account(subject.plan, identity.account, identity.arn)
 
 
 class _Watch:
     """One watch over one run; what fails is tried again."""
 
-    def __init__(self, desk: CommandContext, subject: SelectedRun, aws: AwsOptions) -> None:
-        self._desk = desk
+    def __init__(self, context: CommandContext, subject: SelectedRun, aws: AwsOptions) -> None:
+        self._context = context
         self._subject = subject
         self._aws = aws
         self._run = subject.run
-        self._me = desk.parts.me
-        self._clock = desk.parts.clock
+        self._me = context.parts.me
+        self._clock = context.parts.clock
         self._failures = 0
         """Failed tries since something last worked."""
         self._failing_since: datetime | None = None
@@ -142,7 +142,7 @@ class _Watch:
                 shown = moment(until + self._run_clock().ahead())
                 self._say(f"nobody has confirmed by {shown}: goes back")
                 self._go_back(until, f"nobody confirmed by {shown}: {WHO} goes back")
-        return status_view_of(self._desk, self._run)
+        return status_view_of(self._context, self._run)
 
     def _wait(self) -> StopWatching | RollBackNow:
         clock = self._run_clock()
@@ -165,7 +165,7 @@ class _Watch:
                     pass
                 case end:
                     return end
-            idle = state.cutover_begun and state.told.verified is None
+            idle = state.cutover_begun and state.journal_facts.verified is None
             was, forsaken = forsaken, idle and owner_at_work(self._run, self._me) is None
             if forsaken and not was:
                 self._say(
@@ -216,16 +216,16 @@ class _Watch:
     def _gone_back(self, terms: RunOptions, why: str) -> bool:
         """Go back with the run in this process's hand; tell whether it could be had."""
 
-        def journey(hand: ActiveRun) -> None:
-            now = hand.runner.read_inbox()
-            if now.armed is None and now.direction is not Direction.BACK:
+        def action(active: ActiveRun) -> None:
+            now = active.runner.read_inbox()
+            if now.armed is None and now.direction is not Direction.ROLLBACK:
                 return  # confirmed before we had it
             if why not in now.notes:
-                hand.write(Noted(why))
-            hand.runner.rollback(keep_new=True)
+                active.write(Noted(why))
+            active.runner.rollback(keep_new=True)
 
         try:
-            run_session(self._desk, self._subject, terms, journey)
+            run_session(self._context, self._subject, terms, action)
         except LockedError as error:
             self._say(error.message)
             return False
@@ -274,9 +274,9 @@ class _Watch:
 
     def _say(self, text: str) -> None:
         line = safe(f"{moment(self._clock.wall())} {text}")
-        if not self._desk.console.stream.full:
-            self._desk.console.print_line(line)
-        if self._desk.console.stream.full:
+        if not self._context.console.stream.full:
+            self._context.console.print_line(line)
+        if self._context.console.stream.full:
             _append_to_log(self._run, line)
 
 
@@ -308,7 +308,7 @@ def _why(error: VpnMigrateError | OSError) -> str:
 
 
 def _in_outage(error: VpnMigrateError | OSError) -> bool:
-    return isinstance(error, RunFailedError) and error.stands.state.outage_open
+    return isinstance(error, RunFailedError) and error.view.state.outage_open
 
 
 def _size(run: Run) -> int:

@@ -48,39 +48,43 @@ ASKED: Mapping[Milestone, tuple[Gate, ...]] = {
 
 
 def before_cutover(
-    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts, around: GateContext
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts, ports: GateContext
 ) -> tuple[GateResult, ...]:
     """Ask every gate before step 7, in the order in which a reader wants to know."""
     return (
-        aws_state.unchanged(around),
-        change_control.window(plan, around),
-        change_control.approvals(plan, around),
-        change_control.rehearsal(plan, around),
-        aws_state.way_back(plan, now, around.proof),
-        aws_state.devices(told),
-        aws_state.new_connections(plan, way, now, told),
-        aws_state.new_gateway(way, now),
+        aws_state.unchanged(ports),
+        change_control.window(plan, ports),
+        change_control.approvals(plan, ports),
+        change_control.rehearsal(plan, ports),
+        aws_state.way_back(plan, now, ports.proof),
+        aws_state.devices(journal_facts),
+        aws_state.new_connections(plan, swap, now, journal_facts),
+        aws_state.new_gateway(swap, now),
         aws_state.old_tunnels(plan, now),
-        host.credentials(plan, around),
-        host.clock(around.identity),
-        host.own_path(plan, around.paths),
+        host.credentials(plan, ports),
+        host.clock(ports.identity),
+        host.own_path(plan, ports.paths),
     )
 
 
 def observable_gates(
-    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
 ) -> tuple[GateResult, ...]:
     """Ask the gates that one look at AWS decides: another look, a little later, may say more."""
     return (
         aws_state.way_back(plan, now, None),
-        aws_state.new_connections(plan, way, now, told),
-        aws_state.new_gateway(way, now),
+        aws_state.new_connections(plan, swap, now, journal_facts),
+        aws_state.new_gateway(swap, now),
         aws_state.old_tunnels(plan, now),
     )
 
 
 def in_the_cutover(
-    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts, paths: Sequence[NetworkPath]
+    plan: Plan,
+    swap: GatewaySwap,
+    now: Snapshot,
+    journal_facts: JournalFacts,
+    paths: Sequence[NetworkPath],
 ) -> tuple[GateResult, ...]:
     """Ask what must hold for a cutover that was begun under a lost journal.
 
@@ -88,25 +92,27 @@ def in_the_cutover(
     """
     return (
         aws_state.way_back(plan, now, None),
-        aws_state.new_connections(plan, way, now, told),
-        aws_state.new_gateway(way, now),
+        aws_state.new_connections(plan, swap, now, journal_facts),
+        aws_state.new_gateway(swap, now),
         host.own_path(plan, paths),
     )
 
 
-def traffic_reading_final(plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> bool:
+def traffic_reading_final(
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+) -> bool:
     """Tell whether no look a little later can show traffic flow that does not in this one."""
-    flows = finalize.traffic(plan, way, now, told).lets_through
-    return flows or not verified_recently(now, told)
+    flows = finalize.traffic(plan, swap, now, journal_facts).lets_through
+    return flows or not verified_recently(now, journal_facts)
 
 
 def before_finalize(
-    plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts, around: GateContext
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts, ports: GateContext
 ) -> tuple[GateResult, ...]:
     """Ask every gate before step 11."""
     return (
-        finalize.traffic(plan, way, now, told),
-        finalize.archived(plan, now, told),
-        change_control.finalize_window(plan, around),
-        change_control.finalize_approvals(plan, around),
+        finalize.traffic(plan, swap, now, journal_facts),
+        finalize.archived(plan, now, journal_facts),
+        change_control.finalize_window(plan, ports),
+        change_control.finalize_approvals(plan, ports),
     )

@@ -14,7 +14,7 @@ from vpnmigrate.engine.gates.base import (
     unless,
 )
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpnConnectionId
-from vpnmigrate.model.facts import UNKNOWN, standing
+from vpnmigrate.model.facts import UNKNOWN, view
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts, Snapshot
@@ -27,11 +27,11 @@ _PREFIXES = "every new connection available, with all its static prefixes"
 _AS_PLANNED = "as many old tunnels UP as when it was planned"
 
 
-def unchanged(around: GateContext) -> GateResult:
+def unchanged(ports: GateContext) -> GateResult:
     """Ask that AWS is configured as the plan found it."""
     return unless(
         Gate.WORLD,
-        around.differences,
+        ports.differences,
         "nothing differs",
         "AWS configured as the plan found it",
         advice=("plan again:", cli("plan", "--from", "RUN")),
@@ -42,8 +42,8 @@ def way_back(plan: Plan, now: Snapshot, proof: RollbackTrial | None) -> GateResu
     """Ask that all the pieces of a rollback are there, and that no trial of it has failed."""
     faults = [*_old_side(plan, now)]
     if proof is not None and not proof.holds:
-        faults.append(proof.told)
-    tried = "not tried out" if proof is None else proof.told
+        faults.append(proof.journal_facts)
+    tried = "not tried out" if proof is None else proof.journal_facts
     return unless(
         Gate.WAY_BACK,
         faults,
@@ -56,7 +56,7 @@ def way_back(plan: Plan, now: Snapshot, proof: RollbackTrial | None) -> GateResu
 def _old_side(plan: Plan, now: Snapshot) -> Iterator[str]:
     attached = now.attachment(plan.old_gateway, plan.vpc)
     if attached is not Attachment.ATTACHED:
-        yield f"{plan.old_gateway} is {standing(attached, plan.vpc)}, not attached"
+        yield f"{plan.old_gateway} is {view(attached, plan.vpc)}, not attached"
     for old in plan.old_connections:
         if now.state(old) is not ResourceState.AVAILABLE:
             yield f"{old} is {now.state(old)}, not available: there would be no way back"
@@ -65,25 +65,27 @@ def _old_side(plan: Plan, now: Snapshot) -> Iterator[str]:
             yield f"{table} is {now.state(table)}"
 
 
-def devices(told: JournalFacts) -> GateResult:
+def devices(journal_facts: JournalFacts) -> GateResult:
     """Ask for the word that every device holds its candidate configuration."""
     required = "the word that the devices are configured (step 5)"
-    said = told.words.get(Confirmation.DEVICES_CONFIGURED)
+    said = journal_facts.words.get(Confirmation.DEVICES_CONFIGURED)
     if said is None:
         return failed(Gate.DEVICES, "nobody has said so", required, advice=cli("done", "RUN", "5"))
     return passed(Gate.DEVICES, f"said {said:%Y-%m-%d %H:%M}Z", required)
 
 
-def new_connections(plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> GateResult:
+def new_connections(
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+) -> GateResult:
     """Ask that step 3 would find nothing left to do."""
-    verdict = CreateConnections().verify(plan, way, now, told)
+    verdict = CreateConnections().verify(plan, swap, now, journal_facts)
     if isinstance(verdict, Met):
         observed = f"{len(plan.old_connections)} available, no prefix missing"
         return passed(Gate.NEW_CONNECTIONS, observed, _PREFIXES)
     return failed(Gate.NEW_CONNECTIONS, verdict.why, _PREFIXES)
 
 
-def new_gateway(way: GatewaySwap, now: Snapshot) -> GateResult:
+def new_gateway(swap: GatewaySwap, now: Snapshot) -> GateResult:
     """Ask that the joining gateway is free everywhere: a gateway can be on one VPC."""
     state = now.state(GATEWAY_ROLE)
     if state is UNKNOWN:
@@ -91,10 +93,10 @@ def new_gateway(way: GatewaySwap, now: Snapshot) -> GateResult:
     if state is not ResourceState.AVAILABLE:
         return failed(Gate.NEW_GATEWAY, f"the new virtual private gateway is {state}", _UNATTACHED)
     held = [
-        f"{way.joining} is {standing(attachment, vpc)}; it has to be on no VPC"
-        for vpc, attachment in now.attachments(way.joining).items()
+        f"{swap.joining} is {view(attachment, vpc)}; it has to be on no VPC"
+        for vpc, attachment in now.attachments(swap.joining).items()
     ]
-    return unless(Gate.NEW_GATEWAY, held, f"{way.joining} is available, on none", _UNATTACHED)
+    return unless(Gate.NEW_GATEWAY, held, f"{swap.joining} is available, on none", _UNATTACHED)
 
 
 def old_tunnels(plan: Plan, now: Snapshot) -> GateResult:
@@ -102,7 +104,7 @@ def old_tunnels(plan: Plan, now: Snapshot) -> GateResult:
 
     What is UP before step 7 is what step 10 asks of the new side.
     """
-    told: list[str] = []
+    journal_facts: list[str] = []
     worse: list[str] = []
     for record in plan.before.living:
         planned = sum(tunnel.up for tunnel in record.telemetry)
@@ -110,13 +112,13 @@ def old_tunnels(plan: Plan, now: Snapshot) -> GateResult:
         if found is None:
             return unknown(Gate.OLD_TUNNELS, f"{record.id} shows no telemetry", _AS_PLANNED)
         line = f"{record.id} has {found} UP, {planned} when planned"
-        told.append(line)
+        journal_facts.append(line)
         if found < planned and record.id not in plan.decisions.exceptions.connections:
             worse.append(line)
     return unless(
         Gate.OLD_TUNNELS,
         worse,
-        "; ".join(told),
+        "; ".join(journal_facts),
         _AS_PLANNED,
         advice="see to the old tunnel first, or plan again",
     )

@@ -25,23 +25,23 @@ from vpnmigrate.planning.windows import (
 ANOTHER = ("plan again:", cli("plan", "--from", "RUN", "--window", "START/END"))
 
 
-def window(plan: Plan, around: GateContext) -> GateResult:
+def window(plan: Plan, ports: GateContext) -> GateResult:
     """Ask for the window, and for room in it for a cutover and the whole way back."""
     given = plan.decisions.window
     if given is None:
         return passed(Gate.WINDOW, "the plan has none", "nothing")
     waits = plan.decisions.waits
-    awaited = with_soak(expected(plan.fingerprint, around.rehearsed), waits)
+    awaited = with_soak(expected(plan.fingerprint, ports.rehearsed), waits)
     margin = waits.margin
     required = (
-        f"{_told(given)}; {_span(awaited.cutover)} for the cutover, {_span(awaited.rollback)} for "
+        f"{_journal_facts(given)}; {_span(awaited.cutover)} for the cutover, {_span(awaited.rollback)} for "
         f"the way back ({awaited.source}), and a margin of {_span(margin)}"
     )
-    match window_state(given, awaited, margin, around.now):
+    match window_state(given, awaited, margin, ports.now):
         case WindowOpen(latest):
             return passed(Gate.WINDOW, f"open; may begin until {_at(latest)}", required)
         case WindowAhead(opens):
-            opening = f"opens {_at(opens)}, in {_span(opens - around.now)}"
+            opening = f"opens {_at(opens)}, in {_span(opens - ports.now)}"
             return failed(Gate.WINDOW, opening, required, advice="apply again then")
         case WindowTooLate(latest, ends):
             observed = f"begun after {_at(latest)} it could not be taken back by {_at(ends)}"
@@ -58,21 +58,21 @@ def window(plan: Plan, around: GateContext) -> GateResult:
             )
 
 
-def finalize_window(plan: Plan, around: GateContext) -> GateResult:
+def finalize_window(plan: Plan, ports: GateContext) -> GateResult:
     """Ask for the window of finalize; nothing has to fit into it, for nothing leads back."""
     given = plan.decisions.finalize.window
     if given is None:
         return passed(Gate.WINDOW, "the plan has none for finalize", "nothing")
-    if given.start <= around.now < given.end:
-        return passed(Gate.WINDOW, "open", _told(given))
-    observed = "not open yet" if around.now < given.start else "over"
-    return failed(Gate.WINDOW, observed, _told(given), advice="finalize in the window")
+    if given.start <= ports.now < given.end:
+        return passed(Gate.WINDOW, "open", _journal_facts(given))
+    observed = "not open yet" if ports.now < given.start else "over"
+    return failed(Gate.WINDOW, observed, _journal_facts(given), advice="finalize in the window")
 
 
-def rehearsal(plan: Plan, around: GateContext) -> GateResult:
+def rehearsal(plan: Plan, ports: GateContext) -> GateResult:
     """Ask for a recent rehearsal of this very plan, if the plan does."""
     within = plan.decisions.rehearsed_within
-    known = around.rehearsed
+    known = ports.rehearsed
     if known is not None and known.fingerprint != plan.fingerprint:
         known = None
     if known is None:
@@ -83,13 +83,13 @@ def rehearsal(plan: Plan, around: GateContext) -> GateResult:
     if within is None:
         return passed(Gate.REHEARSAL, observed, "nothing")
     required = f"passed in the last {_span(within)}"
-    recent = known is not None and timedelta(0) <= around.now - known.at <= within
+    recent = known is not None and timedelta(0) <= ports.now - known.at <= within
     if known is not None and known.passed and recent:
         return passed(Gate.REHEARSAL, observed, required)
     return failed(Gate.REHEARSAL, observed, required, advice=cli("rehearse", "PLAN"))
 
 
-def _told(window: Window) -> str:
+def _journal_facts(window: Window) -> str:
     return f"{window.written}, which is {_at(window.start)} to {_at(window.end)}"
 
 
@@ -105,11 +105,11 @@ def _span(length: timedelta) -> str:
     return " ".join(f"{amount} {unit}" for amount, unit in parts if amount) or "0 min"
 
 
-def approvals(plan: Plan, around: GateContext) -> GateResult:
+def approvals(plan: Plan, ports: GateContext) -> GateResult:
     """Ask for as many valid approvals of this very plan as it wants."""
     rule = plan.decisions.approvals
-    operator = Approver(around.identity.arn, around.user)
-    judged = count_valid(plan, around.approvals, operator, around.now)
+    operator = Approver(ports.identity.arn, ports.user)
+    judged = count_valid(plan, ports.approvals, operator, ports.now)
     observed = "; ".join([*(f"by {a.approver}" for a in judged.good), *judged.faults]) or "none"
     if rule.needed == 0:
         return passed(Gate.APPROVALS, observed, "nothing")
@@ -125,10 +125,10 @@ def approvals(plan: Plan, around: GateContext) -> GateResult:
     return failed(Gate.APPROVALS, observed, required, advice=advice)
 
 
-def finalize_approvals(plan: Plan, around: GateContext) -> GateResult:
+def finalize_approvals(plan: Plan, ports: GateContext) -> GateResult:
     """Ask for the same before finalize, if the plan does."""
     if plan.decisions.finalize.approved:
-        return approvals(plan, around)
+        return approvals(plan, ports)
     return passed(Gate.APPROVALS, "the plan asks for none before finalize", "nothing")
 
 

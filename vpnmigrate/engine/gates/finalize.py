@@ -11,26 +11,32 @@ from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
 from vpnmigrate.steps.traffic import degraded, missing_traffic
 
 
-def traffic(plan: Plan, way: GatewaySwap, now: Snapshot, told: JournalFacts) -> GateResult:
+def traffic(
+    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
+) -> GateResult:
     """Ask that traffic flows through the new connections now, whatever was verified before."""
-    few = "".join(f"; DEGRADED: {what}" for what in degraded(plan, way, now, told))
+    few = "".join(f"; DEGRADED: {what}" for what in degraded(plan, swap, now, journal_facts))
     return unless(
         Gate.TRAFFIC,
-        missing_traffic(plan, way, now, told),
+        missing_traffic(plan, swap, now, journal_facts),
         f"nothing is lacking{few}",
         "traffic through the new connections, now",
         advice="see that it does, then finalize again; until then rollback works",
     )
 
 
-def archived(plan: Plan, now: Snapshot, told: JournalFacts) -> GateResult:
+def archived(plan: Plan, now: Snapshot, journal_facts: JournalFacts) -> GateResult:
     """Ask that the configuration of every connection, old and new, is in the vault."""
     roles = [connection_role(old) for old in plan.old_connections]
     new = [now.ours[role] for role in roles if now.state(role) is ResourceState.AVAILABLE]
     wanted = [*plan.old_connections, *new]
     return unless(
         Gate.ARCHIVED,
-        [f"no configuration of {each} in the vault" for each in wanted if each not in told.files],
+        [
+            f"no configuration of {each} in the vault"
+            for each in wanted
+            if each not in journal_facts.files
+        ],
         f"{len(wanted)} configurations",
         "the configuration of every connection in the vault",
         advice=(

@@ -17,11 +17,11 @@ SKEW = timedelta(minutes=5)
 """AWS refuses requests signed 5 to 15 minutes off, by service (SigV4; domain.md 2.11)."""
 
 
-def credentials(plan: Plan, around: GateContext) -> GateResult:
+def credentials(plan: Plan, ports: GateContext) -> GateResult:
     """Ask that the credentials outlast the window, or without one a cutover and its way back."""
-    needed = _needed_until(plan, around)
+    needed = _needed_until(plan, ports)
     required = f"good until {needed:%Y-%m-%d %H:%M}Z"
-    held = around.identity.credentials
+    held = ports.identity.credentials
     ending = "" if held.until is None else f" {held.until:%Y-%m-%d %H:%M}Z"
     match held.renewal:
         case Renewal.NEEDLESS:
@@ -44,12 +44,12 @@ def credentials(plan: Plan, around: GateContext) -> GateResult:
             return passed(Gate.CREDENTIALS, f"they expire{ending}", required)
 
 
-def _needed_until(plan: Plan, around: GateContext) -> datetime:
+def _needed_until(plan: Plan, ports: GateContext) -> datetime:
     window = plan.decisions.window
     if window is not None:
         return window.end
-    awaited = expected(plan.fingerprint, around.rehearsed)
-    return around.now + awaited.cutover + awaited.rollback
+    awaited = expected(plan.fingerprint, ports.rehearsed)
+    return ports.now + awaited.cutover + awaited.rollback
 
 
 def clock(identity: Identity) -> GateResult:

@@ -19,7 +19,7 @@ NEARLY = timedelta(seconds=1)
 class Jump:
     """Somebody sets the clock *by* so much once that many deeds were sent, over all processes."""
 
-    deed: int
+    call: int
     by: timedelta
 
 
@@ -40,7 +40,7 @@ class Clocks:
     """Before the second process, the third, and so on."""
 
     def __str__(self) -> str:
-        jumps = [f"clock set by {j.by.total_seconds():+.0f} s at deed {j.deed}" for j in self.jumps]
+        jumps = [f"clock set by {j.by.total_seconds():+.0f} s at deed {j.call}" for j in self.jumps]
         moves = [
             f"{'other host' if m.elsewhere else 'same host'}, {m.by.total_seconds():+.0f} s"
             for m in self.moves
@@ -106,16 +106,16 @@ class Hosts:
         self._clock = HostClock(true, f"boot {self._boot}", self._off)
         return self._clock
 
-    def mind(self, deeds: int) -> None:
+    def mind(self, calls: int) -> None:
         """Set the clock if that many *deeds* are enough."""
-        while self._clock is not None and self._jumps and self._jumps[0].deed <= deeds:
+        while self._clock is not None and self._jumps and self._jumps[0].call <= calls:
             jump = self._jumps.pop(0)
             self._off += jump.by
             self._clock.put(jump.by)
             self.was_set = True
 
 
-class TimeJudge:
+class DurationChecker:
     """Compares what a journal tells of time with the *true* time of the world."""
 
     def __init__(self) -> None:
@@ -140,10 +140,10 @@ class TimeJudge:
         if not run.outage_open:
             self._began = None
 
-    def _of_outage(self, told: timedelta, lasted: timedelta) -> Iterator[str]:
+    def _of_outage(self, journal_facts: timedelta, lasted: timedelta) -> Iterator[str]:
         one_machine = len(self._boots) == 1
-        if told < timedelta(0) or (one_machine and abs(told - lasted) > NEARLY):
-            yield f"an outage of {lasted} is told as one of {told}"
+        if journal_facts < timedelta(0) or (one_machine and abs(journal_facts - lasted) > NEARLY):
+            yield f"an outage of {lasted} is told as one of {journal_facts}"
 
 
 NAP = timedelta(seconds=40)

@@ -64,8 +64,8 @@ class InvariantChecker:
         lost = self.before.paths - now.paths
         if lost and not announced:
             yield f"no path outside the announced outage: {sorted(lost)[:3]}"
-        retiring = direction is Direction.RETIRE
-        may_go = {*self.plan.old_connections, self.plan.old_gateway} if retiring else set()
+        finalizing = direction is Direction.FINALIZE
+        may_go = {*self.plan.old_connections, self.plan.old_gateway} if finalizing else set()
         for id_, life in self.before.lives.items():
             if now.lives.get(id_) != life and id_ not in may_go:
                 yield f"{id_} was {life} and is {now.lives.get(id_, 'gone')}"
@@ -88,7 +88,7 @@ class InvariantChecker:
             yield f"{type(entry.record).__name__} of line {entry.seq}, but {what}"
 
     def _joining(self, now: ActualState, run: RunState) -> str:
-        if run.direction is Direction.BACK:
+        if run.direction is Direction.ROLLBACK:
             return self.plan.old_gateway
         return next(iter(now.roles.get(GATEWAY_ROLE, ("",))))
 
@@ -157,9 +157,9 @@ class InvariantChecker:
                 for id_ in sorted(set(now.lives) - known):
                     if now.lives[id_] in LIVING:
                         yield f"{id_} is left and has no role"
-            case Direction.BACK if run.keep_new:
+            case Direction.ROLLBACK if run.keep_new:
                 yield from self._flows(now, run)
-            case Direction.BACK:
+            case Direction.ROLLBACK:
                 # The engineer enables all old tunnels, those that were down before as well.
                 more = configuration(now) - {f"{old} is up" for old in self.plan.old_connections}
                 for line in sorted(configuration(self.before) - configuration(now)):
@@ -167,7 +167,7 @@ class InvariantChecker:
                 news = more - configuration(self.before)
                 for line in sorted(each for each in news if not _is_named(each, now, lost)):
                     yield f"not as before: {line}"
-            case Direction.RETIRE:
+            case Direction.FINALIZE:
                 yield from self._flows(now, run)
                 for old in self.plan.old_connections:
                     if old in now.lives:

@@ -30,13 +30,13 @@ class MemoryDiskJournal:
     """
 
     def __init__(
-        self, paper: MemoryDisk, migration: MigrationId, clock: Clock, fate: FaultInjector
+        self, memory_disk: MemoryDisk, migration: MigrationId, clock: Clock, injector: FaultInjector
     ) -> None:
-        contents = read_chain(bytes(paper.text), migration)
-        del paper.text[contents.sound :]
-        self._paper = paper
+        contents = read_chain(bytes(memory_disk.text), migration)
+        del memory_disk.text[contents.sound :]
+        self._paper = memory_disk
         self.clock = run_clock(clock, contents.entries)
-        self._fate = fate
+        self._injector = injector
         self._entries = list(contents.entries)
         self._head = contents.head
 
@@ -53,7 +53,7 @@ class MemoryDiskJournal:
         """
         entries = stamped(self.clock, len(self._entries) + 1, records)
         text, head = lines_of(entries, self._head)
-        if self._fate.answers(records) or self._fate.intends(records):
+        if self._injector.answers(records) or self._injector.intends(records):
             self._paper.text += text[: len(text) // 2]
             raise Killed("in the middle of a line")
         self._paper.text += text
@@ -65,5 +65,5 @@ class MemoryDiskJournal:
 
     def fold_inbox(self) -> None:
         """Take in what the other terminal says."""
-        for verb in self._fate.says():
+        for verb in self._injector.says():
             self.write(answer(verb, replay(self._entries), "bob", "elsewhere", ""))

@@ -31,7 +31,7 @@ class KillPoint(StrEnum):
 class Kill(Struct, frozen=True):
     """Where a process dies: at a *moment* of the deed of that number, over all processes."""
 
-    deed: int
+    call: int
     moment: KillPoint
 
 
@@ -40,11 +40,11 @@ class TrialRoute(StrEnum):
 
     FORWARD = "forward"
     """Apply, and apply again after a death."""
-    TURNED = "turned"
+    REVERSED = "reversed"
     """Apply; after the first death roll back."""
-    RETURN = "return"
+    ROUND_TRIP = "round-trip"
     """Apply to the end, then roll back."""
-    RETIRE = "retire"
+    FINALIZE = "finalize"
     """Apply to the end, then finalize."""
 
 
@@ -76,7 +76,7 @@ class CallFaults:
 class ScheduledOrder:
     """What another terminal says once so many deeds were sent, over all processes."""
 
-    deed: int
+    call: int
     verb: Literal[OrderVerb.PAUSE, OrderVerb.ABORT]
     rest: timedelta = timedelta(0)
     """How long after a pause it says to continue."""
@@ -86,10 +86,10 @@ class ScheduledOrder:
 class Schedule:
     """All that goes wrong in one trial."""
 
-    course: TrialRoute = TrialRoute.FORWARD
+    route: TrialRoute = TrialRoute.FORWARD
     kills: tuple[Kill, ...] = ()
     """In the order in which they strike."""
-    mishaps: CallFaults = CallFaults()
+    call_faults: CallFaults = CallFaults()
     restart: timedelta = timedelta(seconds=1)
     """From a death until the next process starts."""
     late: timedelta = timedelta(0)
@@ -101,11 +101,11 @@ class Schedule:
     taggings: tuple[Tagging, ...] = ()
 
     def __str__(self) -> str:
-        kills = "; ".join(f"killed at deed {k.deed}, {k.moment}" for k in self.kills)
-        orders = "".join(f"; {order.verb} after deed {order.deed}" for order in self.orders)
-        clocks = f"; {told}" if (told := str(self.clocks)) else ""
+        kills = "; ".join(f"killed at deed {k.call}, {k.moment}" for k in self.kills)
+        orders = "".join(f"; {order.verb} after deed {order.call}" for order in self.orders)
+        clocks = f"; {journal_facts}" if (journal_facts := str(self.clocks)) else ""
         tags = "".join(f"; {each}" for each in self.taggings)
-        return f"{self.course}; {kills or 'nobody killed'}{orders}{clocks}{tags}"
+        return f"{self.route}; {kills or 'nobody killed'}{orders}{clocks}{tags}"
 
 
 READS = ("Describe", "Get")
@@ -138,15 +138,15 @@ class FaultInjector:
     """
 
     def __init__(self, schedule: Schedule, world: Clock) -> None:
-        self.deeds = 0
+        self.calls = 0
         self.died_at: list[int] = []
         """How many deeds had been sent at each death."""
-        self.strikes = 0
+        self.fault_count = 0
         """How many calls went astray so far."""
         self._kills = list(schedule.kills)
-        self._mishaps = schedule.mishaps
-        self._dice = SeededRandom(f"mishaps/{schedule.mishaps.seed}")
-        self._slow_dice = SeededRandom(f"slow/{schedule.mishaps.seed}")
+        self._faults = schedule.call_faults
+        self._dice = SeededRandom(f"mishaps/{schedule.call_faults.seed}")
+        self._slow_dice = SeededRandom(f"slow/{schedule.call_faults.seed}")
         self._world = world
         self._row: dict[str, int] = {}
         self._sending = False
@@ -157,12 +157,12 @@ class FaultInjector:
     @property
     def spares_reads(self) -> bool:
         """Whether no describe call goes astray."""
-        return not (self._mishaps.unread or self._mishaps.slow)
+        return not (self._faults.unread or self._faults.slow)
 
     def intends(self, records: Sequence[Record]) -> bool:
         """Tell whether the process dies while it writes *records*, half of which reach the disk."""
-        deeds = [r for r in records if isinstance(r, Intended) and hasattr(r.change, "call")]
-        numbers = range(self.deeds + 1, self.deeds + len(deeds) + 1)
+        calls = [r for r in records if isinstance(r, Intended) and hasattr(r.change, "call")]
+        numbers = range(self.calls + 1, self.calls + len(calls) + 1)
         return any(self._due(Kill(number, KillPoint.TORN_INTENT)) for number in numbers)
 
     def answers(self, records: Sequence[Record]) -> bool:
@@ -175,7 +175,7 @@ class FaultInjector:
             return False
         self._sending = False
         self._die(KillPoint.BEFORE_LINE)
-        return self._due(Kill(self.deeds, KillPoint.TORN_LINE))
+        return self._due(Kill(self.calls, KillPoint.TORN_LINE))
 
     def sends(self) -> None:
         """Be told that a change is about to be sent.
@@ -183,7 +183,7 @@ class FaultInjector:
         Raises:
             Killed: It was not.
         """
-        self.deeds += 1
+        self.calls += 1
         self._die(KillPoint.BEFORE_SENDING)
         self._sending = True
 
@@ -198,7 +198,7 @@ class FaultInjector:
     def says(self) -> Iterator[Literal[OrderVerb.PAUSE, OrderVerb.CONTINUE, OrderVerb.ABORT]]:
         """Give what another terminal has said by now, each once."""
         now = self._world.now()
-        while self._orders and self._orders[0].deed <= self.deeds:
+        while self._orders and self._orders[0].call <= self.calls:
             order = self._orders.pop(0)
             yield order.verb
             if order.verb is OrderVerb.PAUSE:
@@ -211,11 +211,11 @@ class FaultInjector:
         """Let a call go astray before its effect, as ``faults.FaultSource`` says."""
         self._dawdle()
         reads = action.startswith(READS)
-        chance = self._mishaps.unread / 2 if reads else self._mishaps.refused
+        chance = self._faults.unread / 2 if reads else self._faults.refused
         if self._astray(action, chance):
             kind = self._dice.one(_UNREAD_BEFORE if reads else _BEFORE)
             Faults([Fault(_named(service, action), kind, nth)]).before(service, action, nth)
-        if not reads and self._astray(f"{action}, passing", self._mishaps.passing):
+        if not reads and self._astray(f"{action}, passing", self._faults.passing):
             code, message = self._dice.one(_UNKNOWN if action in _IN_AN_OUTAGE else _PASSING)
             fault = Fault(_named(service, action), FaultKind.REFUSED, nth, 1, code, message)
             Faults([fault]).before(service, action, nth)
@@ -224,13 +224,13 @@ class FaultInjector:
         """Let an answer get lost, as ``faults.FaultSource`` says."""
         self._dawdle()
         if action.startswith(READS):
-            if self._astray(f"{action}, answered", self._mishaps.unread / 2):
+            if self._astray(f"{action}, answered", self._faults.unread / 2):
                 kind = self._dice.one(_UNREAD_AFTER)
                 Faults([Fault(_named(service, action), kind, nth)]).after(service, action, nth)
             return
         self._die(KillPoint.BEFORE_ANSWER)
         creates = action.startswith("Create") and action != "CreateTags"
-        chance = self._mishaps.lost_creates if creates else self._mishaps.lost
+        chance = self._faults.lost_creates if creates else self._faults.lost
         if self._astray(action, chance):
             Faults([Fault(_named(service, action), self._dice.one(_AFTER), nth)]).after(
                 service, action, nth
@@ -238,20 +238,20 @@ class FaultInjector:
 
     def _dawdle(self) -> None:
         """Let a call take its time; so do both of its ways."""
-        if self._mishaps.slow and self._slow_dice.chance(self._mishaps.slow / 2):
+        if self._faults.slow and self._slow_dice.chance(self._faults.slow / 2):
             self._world.sleep(self._slow_dice.one(_SLOWNESS))
-            self.strikes += 1
+            self.fault_count += 1
 
     def _astray(self, what: str, chance: float) -> bool:
         if not chance:
             return False
-        strikes = self._dice.chance(chance) and self._row.get(what, 0) < self._mishaps.in_a_row
-        self._row[what] = self._row.get(what, 0) + 1 if strikes else 0
-        self.strikes += strikes
-        return strikes
+        fault_count = self._dice.chance(chance) and self._row.get(what, 0) < self._faults.in_a_row
+        self._row[what] = self._row.get(what, 0) + 1 if fault_count else 0
+        self.fault_count += fault_count
+        return fault_count
 
     def _die(self, moment: KillPoint) -> None:
-        if self._due(Kill(self.deeds, moment)):
+        if self._due(Kill(self.calls, moment)):
             self._sending = False
             raise Killed(str(moment))
 
@@ -259,8 +259,8 @@ class FaultInjector:
         """Tell whether *kill* is the next; what was sent before a death comes no second time."""
         if self._kills[:1] != [kill]:
             return False
-        self._kills = [later for later in self._kills[1:] if later.deed > self.deeds]
-        self.died_at.append(self.deeds)
+        self._kills = [later for later in self._kills[1:] if later.call > self.calls]
+        self.died_at.append(self.calls)
         return True
 
 

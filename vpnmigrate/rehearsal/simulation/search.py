@@ -72,9 +72,9 @@ class SearchStats:
     worlds: int = 0
     trials: int = 0
     deaths: int = 0
-    strikes: int = 0
+    fault_count: int = 0
     """Calls that went astray."""
-    deeds: int = 0
+    calls: int = 0
     looks: int = 0
     failures: list[TrialFailure] = field(default_factory=list)
 
@@ -82,8 +82,8 @@ class SearchStats:
         """Add one trial."""
         self.trials += 1
         self.deaths += outcome.deaths
-        self.strikes += outcome.strikes
-        self.deeds += outcome.deeds
+        self.fault_count += outcome.fault_count
+        self.calls += outcome.calls
         self.looks += outcome.looks
 
     def add(self, other: SearchStats) -> None:
@@ -94,42 +94,42 @@ class SearchStats:
 
 def schedule_of(seed: int) -> Schedule:
     """Draw what goes wrong in the trial of *seed*."""
-    dice = SeededRandom(f"schedule/{seed}")
-    course = dice.one(tuple(TrialRoute))
-    killed = course is TrialRoute.TURNED or dice.chance(0.8)
+    random = SeededRandom(f"schedule/{seed}")
+    route = random.one(tuple(TrialRoute))
+    killed = route is TrialRoute.REVERSED or random.chance(0.8)
     moments = tuple(KillPoint)
-    deeds = sorted(dice.number(1, 30) for _ in range(dice.number(1, 3) if killed else 0))
-    rough = dice.chance(0.6)
+    calls = sorted(random.number(1, 30) for _ in range(random.number(1, 3) if killed else 0))
+    rough = random.chance(0.6)
     return Schedule(
-        course,
-        kills=tuple(Kill(deed, dice.one(moments)) for deed in deeds),
-        mishaps=CallFaults(
+        route,
+        kills=tuple(Kill(call, random.one(moments)) for call in calls),
+        call_faults=CallFaults(
             seed,
-            lost_creates=dice.one((0.0, 0.3, 0.6)) if rough else 0.0,
-            lost=dice.one((0.0, 0.1, 0.3)) if rough else 0.0,
-            refused=dice.one((0.0, 0.1, 0.3)) if rough else 0.0,
-            unread=dice.one((0.0, 0.0, 0.0, 0.05)) if rough else 0.0,
+            lost_creates=random.one((0.0, 0.3, 0.6)) if rough else 0.0,
+            lost=random.one((0.0, 0.1, 0.3)) if rough else 0.0,
+            refused=random.one((0.0, 0.1, 0.3)) if rough else 0.0,
+            unread=random.one((0.0, 0.0, 0.0, 0.05)) if rough else 0.0,
             passing=SeededRandom(f"passing/{seed}").one((0.0, 0.1, 0.4)) if rough else 0.0,
             slow=SeededRandom(f"slowness/{seed}").one((0.0, 0.0, 0.0, 0.03)),
         ),
-        restart=timedelta(seconds=dice.one((0, 1, 1, 30, 119, 600))),
-        late=_lateness(dice),
-        memory_lost=course in (TrialRoute.FORWARD, TrialRoute.TURNED) and dice.chance(0.15),
-        orders=_orders(dice, course),
+        restart=timedelta(seconds=random.one((0, 1, 1, 30, 119, 600))),
+        late=_lateness(random),
+        memory_lost=route in (TrialRoute.FORWARD, TrialRoute.REVERSED) and random.chance(0.15),
+        orders=_orders(random, route),
         clocks=_clocks(SeededRandom(f"clocks/{seed}")),
         taggings=drawn_taggings(seed),
     )
 
 
-def _orders(dice: SeededRandom, course: TrialRoute) -> tuple[ScheduledOrder, ...]:
+def _orders(random: SeededRandom, route: TrialRoute) -> tuple[ScheduledOrder, ...]:
     """Draw what another terminal says; nobody aborts what is to be finished in any case."""
-    if not dice.chance(0.3):
+    if not random.chance(0.3):
         return ()
-    deed = dice.number(0, 25)
-    if course in (TrialRoute.FORWARD, TrialRoute.TURNED) and dice.chance(0.5):
-        return (ScheduledOrder(deed, OrderVerb.ABORT),)
+    call = random.number(0, 25)
+    if route in (TrialRoute.FORWARD, TrialRoute.REVERSED) and random.chance(0.5):
+        return (ScheduledOrder(call, OrderVerb.ABORT),)
     return (
-        ScheduledOrder(deed, OrderVerb.PAUSE, timedelta(seconds=dice.one((20, 1200, 26 * 3600)))),
+        ScheduledOrder(call, OrderVerb.PAUSE, timedelta(seconds=random.one((20, 1200, 26 * 3600)))),
     )
 
 
@@ -137,24 +137,24 @@ _SET_BY = (5, 90, 3600, 30 * 86_400)
 """Seconds that a clock is set by, either way: by NTP, a wrong time zone, a restored machine."""
 
 
-def _clocks(dice: SeededRandom) -> Clocks:
+def _clocks(random: SeededRandom) -> Clocks:
     """Draw whose clock is set, when, and on which host the next process runs."""
-    if dice.chance(0.5):
+    if random.chance(0.5):
         return Clocks()
-    jumps = sorted(dice.number(0, 25) for _ in range(dice.number(0, 2)))
+    jumps = sorted(random.number(0, 25) for _ in range(random.number(0, 2)))
     return Clocks(
-        tuple(Jump(deed, _set_by(dice)) for deed in jumps),
-        tuple(Move(_set_by(dice), elsewhere=dice.chance(0.5)) for _ in range(3)),
+        tuple(Jump(call, _set_by(random)) for call in jumps),
+        tuple(Move(_set_by(random), elsewhere=random.chance(0.5)) for _ in range(3)),
     )
 
 
-def _set_by(dice: SeededRandom) -> timedelta:
-    return timedelta(seconds=dice.one((1, -1)) * dice.one(_SET_BY))
+def _set_by(random: SeededRandom) -> timedelta:
+    return timedelta(seconds=random.one((1, -1)) * random.one(_SET_BY))
 
 
-def _lateness(dice: SeededRandom) -> timedelta:
+def _lateness(random: SeededRandom) -> timedelta:
     """Draw how late a process wakes up; one that never is takes ten times the looks."""
-    return timedelta(seconds=0 if dice.chance(0.04) else dice.one((14, 19, 24)))
+    return timedelta(seconds=0 if random.chance(0.04) else random.one((14, 19, 24)))
 
 
 def topology_of(seed: int) -> Topology:
@@ -162,19 +162,19 @@ def topology_of(seed: int) -> Topology:
     return topology(seed // TRIES)
 
 
-def run_seed(seed: int, tally: SearchStats) -> None:
+def run_seed(seed: int, stats: SearchStats) -> None:
     """Try the world and the schedule of *seed*."""
-    tally.worlds += seed % TRIES == 0
-    why = _tried(_planned(seed // TRIES), schedule_of(seed), tally)
+    stats.worlds += seed % TRIES == 0
+    why = _tried(_planned(seed // TRIES), schedule_of(seed), stats)
     if why:
-        tally.failures.append(TrialFailure(seed, schedule_of(seed), why))
+        stats.failures.append(TrialFailure(seed, schedule_of(seed), why))
 
 
-def try_lost_answers(seed: int, tally: SearchStats) -> None:
+def try_lost_answers(seed: int, stats: SearchStats) -> None:
     """Lose most answers to creates in the world of *seed*, and let its tag search lag."""
     world = laggard(seed)
     if not world.stops:
-        run_schedule(world, lost_answers(seed), tally)
+        run_schedule(world, lost_answers(seed), stats)
 
 
 def laggard(seed: int) -> Topology:
@@ -187,16 +187,16 @@ def laggard(seed: int) -> Topology:
 def lost_answers(seed: int) -> Schedule:
     """Lose most answers to creates; everybody may be late."""
     return Schedule(
-        mishaps=CallFaults(seed, lost_creates=0.8), late=_lateness(SeededRandom(f"late/{seed}"))
+        call_faults=CallFaults(seed, lost_creates=0.8), late=_lateness(SeededRandom(f"late/{seed}"))
     )
 
 
-def run_schedule(world: Topology, schedule: Schedule, tally: SearchStats) -> None:
+def run_schedule(world: Topology, schedule: Schedule, stats: SearchStats) -> None:
     """Try one schedule in a drawn world, whose temper may forbid the migration by design."""
-    tally.worlds += 1
-    why = _tried(_plan(world), schedule, tally)
+    stats.worlds += 1
+    why = _tried(_plan(world), schedule, stats)
     if why:
-        tally.failures.append(TrialFailure(world.seed, schedule, why))
+        stats.failures.append(TrialFailure(world.seed, schedule, why))
 
 
 @lru_cache(maxsize=1)
@@ -213,39 +213,39 @@ def _plan(world: Topology) -> TrialSetting | _Refusal:
 
 
 def _tried(
-    planned: TrialSetting | _Refusal, schedule: Schedule, tally: SearchStats
+    planned: TrialSetting | _Refusal, schedule: Schedule, stats: SearchStats
 ) -> tuple[str, ...]:
     """Try *schedule*, if there is a plan; say what is wrong with what came of it."""
     if isinstance(planned, _Refusal):
-        tally.trials += 1
+        stats.trials += 1
         due = planned.topology.stops == STOPS_PLANNING
         return () if due else (f"planning refuses: {planned.why}",)
-    outcome = _gone_through(planned, schedule, tally)
+    outcome = _gone_through(planned, schedule, stats)
     return trial_problems(outcome, planned.topology)
 
 
-def _gone_through(setting: TrialSetting, schedule: Schedule, tally: SearchStats) -> TrialResult:
+def _gone_through(setting: TrialSetting, schedule: Schedule, stats: SearchStats) -> TrialResult:
     """Go through one trial and count it.
 
     Its parts hold each other, and die together: while they are young they are cheap to collect.
     """
     outcome = run_trial(setting, schedule)
-    tally.count(outcome)
+    stats.count(outcome)
     gc.collect(0)
     return outcome
 
 
-def enumerate_kills(seed: int, tally: SearchStats, *, pairs: bool = False) -> None:
+def enumerate_kills(seed: int, stats: SearchStats, *, pairs: bool = False) -> None:
     """Try every kill point of the world of *seed*, or every pair; a world that stops has none."""
     world = topology(seed)
     if world.stops:
         return
-    tally.worlds += 1
+    stats.worlds += 1
     points = KillPointSearch(setting_of(world), _lateness(SeededRandom(f"late/{seed}")))
     for schedule in points.twice() if pairs else points.once():
-        outcome = _gone_through(points.setting, schedule, tally)
+        outcome = _gone_through(points.setting, schedule, stats)
         if why := points.wrong(schedule, outcome):
-            tally.failures.append(TrialFailure(seed, schedule, why))
+            stats.failures.append(TrialFailure(seed, schedule, why))
 
 
 SMALL = 25
@@ -254,7 +254,7 @@ SMALL = 25
 SAMPLED_PAIRS = 200
 """Of each course."""
 
-_THERE_AND_ON = (TrialRoute.RETURN, TrialRoute.RETIRE)
+_THERE_AND_ON = (TrialRoute.ROUND_TRIP, TrialRoute.FINALIZE)
 """Two journeys: apply to its end, and then another."""
 
 
@@ -268,18 +268,18 @@ class KillPointSearch:
         self.setting = setting
         self._late = late
         self._ends = {
-            course: run_trial(setting, Schedule(course, late=late))
-            for course in (TrialRoute.FORWARD, *_THERE_AND_ON)
+            route: run_trial(setting, Schedule(route, late=late))
+            for route in (TrialRoute.FORWARD, *_THERE_AND_ON)
         }
-        self.forward = self._ends[TrialRoute.FORWARD].deeds
+        self.forward = self._ends[TrialRoute.FORWARD].calls
         """How many deeds an undisturbed apply takes."""
         self._alone: dict[tuple[TrialRoute, Kill], TrialResult] = {}
 
     def once(self) -> Iterator[Schedule]:
         """Give every schedule with one kill: in apply, rollback and finalize."""
-        for course in TrialRoute:
-            for kill in self._after(course) or self._apply():
-                yield Schedule(course, (kill,), late=self._late)
+        for route in TrialRoute:
+            for kill in self._after(route) or self._apply():
+                yield Schedule(route, (kill,), late=self._late)
 
     def twice(self) -> Iterator[Schedule]:
         """Give the schedules with two kills, all of them where there are few deeds.
@@ -287,65 +287,67 @@ class KillPointSearch:
         The first strikes in any journey; the second wherever a run goes on that the first has
         struck: in the same journey, on the way back from there, or in what follows an apply.
         """
-        for course in TrialRoute:
-            firsts = self._apply() + self._after(course)
+        for route in TrialRoute:
+            firsts = self._apply() + self._after(route)
             few = self.forward <= SMALL
-            for pair in self._all(course, firsts) if few else self._drawn(course, firsts):
-                yield Schedule(course, pair, late=self._late)
+            for pair in self._all(route, firsts) if few else self._drawn(route, firsts):
+                yield Schedule(route, pair, late=self._late)
 
     def wrong(self, schedule: Schedule, outcome: TrialResult) -> tuple[str, ...]:
         """Say how *outcome* differs from what an undisturbed trial comes to."""
-        course = TrialRoute.RETURN if schedule.course is TrialRoute.TURNED else schedule.course
-        wanted = self._ends[course]
-        told = [*trial_problems(outcome, self.setting.topology)]
+        route = TrialRoute.ROUND_TRIP if schedule.route is TrialRoute.REVERSED else schedule.route
+        wanted = self._ends[route]
+        journal_facts = [*trial_problems(outcome, self.setting.topology)]
         # An engineer who is asked on the way back enables every old tunnel.  Whether they come to
         # it hangs on where it begins, and on whether traffic flows before they have reacted.
         either = {f"{c.id} is up" for c in self.setting.plan.before.living if not _was_up(c)}
         more, less = outcome.end - wanted.end - either, wanted.end - outcome.end - either
         if more or less:
-            told.append(f"the end differs: more {sorted(more)[:3]}, less {sorted(less)[:3]}")
+            journal_facts.append(
+                f"the end differs: more {sorted(more)[:3]}, less {sorted(less)[:3]}"
+            )
         if outcome.deaths != len(schedule.kills):
-            told.append(f"{outcome.deaths} of {len(schedule.kills)} kills struck")
-        return tuple(told)
+            journal_facts.append(f"{outcome.deaths} of {len(schedule.kills)} kills struck")
+        return tuple(journal_facts)
 
     def _apply(self) -> list[Kill]:
         return _kills(1, self.forward)
 
-    def _after(self, course: TrialRoute) -> list[Kill]:
-        return _kills(self.forward + 1, self._ends[course].deeds) if course in _THERE_AND_ON else []
+    def _after(self, route: TrialRoute) -> list[Kill]:
+        return _kills(self.forward + 1, self._ends[route].calls) if route in _THERE_AND_ON else []
 
-    def _seconds(self, course: TrialRoute, first: Kill) -> Sequence[Kill]:
+    def _seconds(self, route: TrialRoute, first: Kill) -> Sequence[Kill]:
         """Give where a run can die again that *first* has struck; what it repeats counts anew.
 
         Two kills in apply are those of an apply alone, whatever follows.
         """
-        struck = self._with(course, first)
-        if course in _THERE_AND_ON and first.deed <= self.forward:
-            return _kills(self._with(TrialRoute.FORWARD, first).deeds + 1, struck.deeds)
-        return _kills(struck.died_at[0] + 1, struck.deeds)
+        struck = self._with(route, first)
+        if route in _THERE_AND_ON and first.call <= self.forward:
+            return _kills(self._with(TrialRoute.FORWARD, first).calls + 1, struck.calls)
+        return _kills(struck.died_at[0] + 1, struck.calls)
 
-    def _all(self, course: TrialRoute, firsts: Sequence[Kill]) -> Iterator[tuple[Kill, Kill]]:
+    def _all(self, route: TrialRoute, firsts: Sequence[Kill]) -> Iterator[tuple[Kill, Kill]]:
         for first in firsts:
-            for second in self._seconds(course, first):
+            for second in self._seconds(route, first):
                 yield first, second
 
-    def _drawn(self, course: TrialRoute, firsts: Sequence[Kill]) -> Iterator[tuple[Kill, Kill]]:
-        dice = SeededRandom(f"pairs/{self.setting.topology.seed}/{course}")
+    def _drawn(self, route: TrialRoute, firsts: Sequence[Kill]) -> Iterator[tuple[Kill, Kill]]:
+        random = SeededRandom(f"pairs/{self.setting.topology.seed}/{route}")
         for _ in range(SAMPLED_PAIRS):
-            first = dice.one(firsts)
-            if seconds := self._seconds(course, first):
-                yield first, dice.one(seconds)
+            first = random.one(firsts)
+            if seconds := self._seconds(route, first):
+                yield first, random.one(seconds)
 
-    def _with(self, course: TrialRoute, kill: Kill) -> TrialResult:
+    def _with(self, route: TrialRoute, kill: Kill) -> TrialResult:
         """Try *kill* alone."""
-        if (course, kill) not in self._alone:
-            schedule = Schedule(course, (kill,), late=self._late)
-            self._alone[course, kill] = run_trial(self.setting, schedule)
-        return self._alone[course, kill]
+        if (route, kill) not in self._alone:
+            schedule = Schedule(route, (kill,), late=self._late)
+            self._alone[route, kill] = run_trial(self.setting, schedule)
+        return self._alone[route, kill]
 
 
 def _kills(begin: int, end: int) -> list[Kill]:
-    return [Kill(deed, moment) for deed in range(begin, end + 1) for moment in KillPoint]
+    return [Kill(call, moment) for call in range(begin, end + 1) for moment in KillPoint]
 
 
 def _was_up(connection: ConnectionRecord) -> bool:

@@ -36,7 +36,7 @@ class Trick(StrEnum):
 class Tagging(Struct, frozen=True):
     """One thing that the tagger does, once *deed* changes were sent, over all processes."""
 
-    deed: int
+    call: int
     trick: Trick
     target: int | None = None
     """Which resource, counted through; None is every one of them."""
@@ -45,20 +45,20 @@ class Tagging(Struct, frozen=True):
 
     def __str__(self) -> str:
         target = "everything" if self.target is None else f"resource {self.target}"
-        return f"{self.trick} {target} (role {self.role}) after deed {self.deed}"
+        return f"{self.trick} {target} (role {self.role}) after deed {self.call}"
 
 
 class Tagger:
     """Carries *taggings* out in a world, in order."""
 
     def __init__(self, taggings: Sequence[Tagging], plan: Plan, world: World) -> None:
-        self._left = sorted(taggings, key=lambda each: each.deed)
+        self._left = sorted(taggings, key=lambda each: each.call)
         self._plan = plan
         self._world = world
 
-    def acts(self, deeds: int) -> None:
+    def acts(self, calls: int) -> None:
         """Do what is due once *deeds* changes were sent."""
-        while self._left and self._left[0].deed <= deeds:
+        while self._left and self._left[0].call <= calls:
             self._do(self._left.pop(0))
 
     def _do(self, tagging: Tagging) -> None:
@@ -140,16 +140,16 @@ def tagged(scenario: Scenario, migration: MigrationId, roles: Sequence[Role]) ->
 
 def drawn_taggings(seed: int) -> tuple[Tagging, ...]:
     """Draw what a tagger does in the trial of *seed*; mostly nothing."""
-    dice = SeededRandom(f"tagger/{seed}")
-    if not dice.chance(0.35):
+    random = SeededRandom(f"tagger/{seed}")
+    if not random.chance(0.35):
         return ()
     tricks = (Trick.PUT, Trick.PUT, Trick.TAKE, Trick.COPY, Trick.COPY, Trick.CLAIM, Trick.UNCLAIM)
     return tuple(
         Tagging(
-            dice.number(0, LATEST),
-            dice.one(tricks),
-            None if dice.chance(0.2) else dice.number(0, 40),
-            dice.number(0, 11),
+            random.number(0, LATEST),
+            random.one(tricks),
+            None if random.chance(0.2) else random.number(0, 40),
+            random.number(0, 11),
         )
-        for _ in range(dice.number(1, 6))
+        for _ in range(random.number(1, 6))
     )

@@ -36,7 +36,7 @@ from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.planner import plan_from
-from vpnmigrate.rehearsal.simulation.clocks import Hosts, LateClock, TimeJudge
+from vpnmigrate.rehearsal.simulation.clocks import DurationChecker, Hosts, LateClock
 from vpnmigrate.rehearsal.simulation.invariants import (
     CLAIMS,
     ActualState,
@@ -71,7 +71,7 @@ SETTLING = timedelta(minutes=5)
 TOO_OFTEN = 50
 """Deaths and errors after which a trial is called endless."""
 
-Journey = Callable[[Runner], object]
+RunAction = Callable[[Runner], object]
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ class TrialResult:
     """What stopped the last process, its class first; empty if the journey was gone to its end."""
     broken: tuple[str, ...] = ()
     """Invariants that did not hold, and what the journal said and was not true."""
-    deeds: int = 0
+    calls: int = 0
     died_at: tuple[int, ...] = ()
     """How many deeds had been sent at each death."""
-    strikes: int = 0
+    fault_count: int = 0
     looks: int = 0
     took: timedelta = timedelta(0)
     outage: timedelta = timedelta(0)
@@ -176,10 +176,10 @@ class _Trial:
     def __post_init__(self) -> None:
         self.world = self.setting.world()
         self.clock = self.world.clock
-        self.fate = FaultInjector(self.schedule, self.clock)
+        self.injector = FaultInjector(self.schedule, self.clock)
         self.hosts = Hosts(self.schedule.clocks)
-        self.time = TimeJudge()
-        self.paper = MemoryDisk()
+        self.time = DurationChecker()
+        self.memory_disk = MemoryDisk()
         self.blind = self.turned = self.adopts = False
         self.outranks = ""
         self.tagger = Tagger(self.schedule.taggings, self.setting.plan, self.world)
@@ -195,70 +195,70 @@ class _Trial:
 
     def go(self) -> TrialResult:
         began = self.clock.now()
-        errors = [self._travel(journey) for journey in self._journeys()]
+        errors = [self._travel(action) for action in self._journeys()]
         took = self.clock.now() - began
         self.clock.sleep(timedelta(hours=1))
         return TrialResult(
             end=configuration(self._look_up()),
             error="; then ".join(filter(None, errors)),
             broken=tuple(self.broken),
-            deeds=self.fate.deeds,
-            died_at=tuple(self.fate.died_at),
-            strikes=self.fate.strikes,
+            calls=self.injector.calls,
+            died_at=tuple(self.injector.died_at),
+            fault_count=self.injector.fault_count,
             looks=self.looks,
             took=took,
             outage=self.outage,
-            journal=bytes(self.paper.text),
+            journal=bytes(self.memory_disk.text),
         )
 
-    def _journeys(self) -> Sequence[Journey]:
-        match self.schedule.course:
-            case TrialRoute.FORWARD | TrialRoute.TURNED:
+    def _journeys(self) -> Sequence[RunAction]:
+        match self.schedule.route:
+            case TrialRoute.FORWARD | TrialRoute.REVERSED:
                 return (Runner.apply,)
-            case TrialRoute.RETURN:
+            case TrialRoute.ROUND_TRIP:
                 return (Runner.apply, Runner.rollback)
-            case TrialRoute.RETIRE:
-                return (Runner.apply, self._retire)
+            case TrialRoute.FINALIZE:
+                return (Runner.apply, self._finalize)
 
-    def _retire(self, runner: Runner) -> None:
+    def _finalize(self, runner: Runner) -> None:
         """Finalize, unless the operator had to go back."""
         if not self.turned:
             runner.finalize()
 
-    def _travel(self, journey: Journey) -> str:
+    def _travel(self, action: RunAction) -> str:
         """Go on a journey, however many processes it takes; give what stopped it."""
         for _ in range(TOO_OFTEN):
             try:
                 self.runner = self._process()
-                journey(self.runner)
+                action(self.runner)
             except Killed:
                 self.clock.sleep(self.schedule.restart)
                 # What is printed to go on with a run that has turned back is rollback.
-                if self.schedule.course is TrialRoute.TURNED or self._has_turned:
-                    journey = Runner.rollback
+                if self.schedule.route is TrialRoute.REVERSED or self._has_turned:
+                    action = Runner.rollback
                 if self.schedule.memory_lost and not self.blind:
-                    self.blind, self.paper = True, MemoryDisk()
+                    self.blind, self.memory_disk = True, MemoryDisk()
             except AwsUnreadableError:
                 # Nothing was begun; the operator runs the same command again.
                 self.clock.sleep(self.schedule.restart)
             except VpnMigrateError as error:
-                again = self._answered(error, journey)
+                again = self._answered(error, action)
                 if again is None:
                     return f"{type(error).__name__}: {error.message}"
-                journey = again
+                action = again
             else:
                 if not self._has_left_something:
                     return ""
                 # It says how to have cleared away what it cannot prove to have made.
-                self.adopts, journey = True, Runner.rollback
+                self.adopts, action = True, Runner.rollback
         return "Endless: no process comes to the end"
 
-    def _answered(self, error: VpnMigrateError, journey: Journey) -> Journey | None:
+    def _answered(self, error: VpnMigrateError, action: RunAction) -> RunAction | None:
         """Do as the operator does; return where the next process goes, or None for nowhere."""
         if self.schedule.taggings and isinstance(error, ClaimedError):
             # The operator knows that nobody else is at work, and takes over.
             self.outranks = error.holder
-            return journey
+            return action
         if self.schedule.taggings and isinstance(error, ExternalChangeError) and not self.turned:
             # A claim that was taken off stops the way forward: the operator goes back.
             self.turned = True
@@ -266,20 +266,20 @@ class _Trial:
         if self.schedule.taggings and isinstance(error, StepError) and not self.adopts:
             # What an unanswered call made has lost its tags: the operator says whose it is.
             self.adopts = True
-            return journey
+            return action
         # What was aborted is cleared away, a pause is sat out.
         if self._was_aborted(error):
             return Runner.rollback
         if self._is(Hold.PAUSED):
             self.clock.sleep(SHIFT)
-            return journey
+            return action
         if isinstance(error, HeldError) and (
             self.hosts.was_set or isinstance(error.__cause__, AwsUnreadableError)
         ):
             # It held before the cutover, because a clock was set between the gates and it, or
             # because AWS could not be read for minutes: the same command again.
             self.clock.sleep(self.schedule.restart)
-            return journey
+            return action
         return None
 
     def _was_aborted(self, error: VpnMigrateError) -> bool:
@@ -290,12 +290,12 @@ class _Trial:
     @property
     def _has_left_something(self) -> bool:
         """Whether a rollback has left what a person can adopt."""
-        back = self.run.direction is Direction.BACK
+        back = self.run.direction is Direction.ROLLBACK
         return back and not self.adopts and any("--adopt" in line for line in self.run.lost)
 
     @property
     def _has_turned(self) -> bool:
-        return bool(self.schedule.orders) and self.run.direction is Direction.BACK
+        return bool(self.schedule.orders) and self.run.direction is Direction.ROLLBACK
 
     def _is(self, wish: Hold) -> bool:
         return self.run.order is not None and self.run.order.wish is wish
@@ -304,30 +304,32 @@ class _Trial:
         """Start a process: nothing but the journal's text is left of those before it."""
         plan = self.setting.plan
         world = LateClock(self.world, self.schedule.late, self._rests_until)
-        journal = MemoryDiskJournal(self.paper, plan.migration, self.hosts.begin(world), self.fate)
-        account = _account(self.world, self.fate, journal.clock)
+        journal = MemoryDiskJournal(
+            self.memory_disk, plan.migration, self.hosts.begin(world), self.injector
+        )
+        account = _account(self.world, self.injector, journal.clock)
         journal.write(
             Opened(plan.migration, plan.fingerprint, "simulation", "ann", 1, "simulation")
         )
-        around = RunPorts(
+        ports = RunPorts(
             ec2=InstrumentedEc2(
-                account, self.world, self.fate, self.looked, journal.clock, self._tag
+                account, self.world, self.injector, self.looked, journal.clock, self._tag
             ),
             journal=journal,
-            people=DeviceEngineer(self.world, self.setting.topology.reaction),
+            operator=DeviceEngineer(self.world, self.setting.topology.reaction),
             observer=self,
             clock=journal.clock,
-            interruption=NoStopRequest(),
+            stop_request=NoStopRequest(),
             paths=NoNetworkPaths(),
-            claimant=ClaimHolder(HOLDER, self.outranks),
+            claim_holder=ClaimHolder(HOLDER, self.outranks),
             adopt=self._known() if self.adopts or (self.blind and self.schedule.taggings) else None,
             blind=self.blind,
-            papers=GateInputs(forces=(Force(Gate.CLOCK, "the clock is what is tried"),)),
+            gate_inputs=GateInputs(forces=(Force(Gate.CLOCK, "the clock is what is tried"),)),
         )
-        return Runner(plan, around)
+        return Runner(plan, ports)
 
     def _tag(self) -> None:
-        self.tagger.acts(self.fate.deeds)
+        self.tagger.acts(self.injector.calls)
 
     def _known(self) -> tuple[str, ...]:
         """Return what the run has made: its operator finds it, whatever became of its tags."""
@@ -336,7 +338,7 @@ class _Trial:
     def _rests_until(self) -> datetime | None:
         """Give when the pause that the run rests in is lifted; None if it does not rest."""
         rests = self._is(Hold.PAUSED) and not pause_extends_outage(self.run)
-        return self.fate.lifts if rests else None
+        return self.injector.lifts if rests else None
 
     @property
     def run(self) -> RunState:
@@ -346,11 +348,11 @@ class _Trial:
     def looked(self) -> None:
         """Judge the world after a look."""
         self.looks += 1
-        self.hosts.mind(self.fate.deeds)
+        self.hosts.mind(self.injector.calls)
         truth = self._look_up()
         # A process without the journal cannot announce again what was announced in it.
         run = self.run
-        announced = run.outage_open or (self.blind and run.told.verified is None)
+        announced = run.outage_open or (self.blind and run.journal_facts.verified is None)
         judged = (id(truth), announced, run.direction)
         if judged != self._judged:
             self._judged = judged
@@ -384,8 +386,8 @@ class _Trial:
         return self._truth
 
 
-def _account(world: World, fate: FaultInjector | None, clock: Clock) -> Account:
-    return Account(DirectClients(world, faults=fate), clock, NullVault())
+def _account(world: World, injector: FaultInjector | None, clock: Clock) -> Account:
+    return Account(DirectClients(world, faults=injector), clock, NullVault())
 
 
 class InstrumentedEc2:
@@ -399,7 +401,7 @@ class InstrumentedEc2:
         self,
         account: Account,
         world: World,
-        fate: FaultInjector,
+        injector: FaultInjector,
         looked: Callable[[], None],
         clock: Clock,
         before: Callable[[], None],
@@ -408,7 +410,7 @@ class InstrumentedEc2:
         self._before = before
         self._account = account
         self._world = world
-        self._fate = fate
+        self._injector = injector
         self._looked = looked
         self._clock = clock
         self._last: Reading | None = None
@@ -442,16 +444,18 @@ class InstrumentedEc2:
     def perform(self, change: AwsChange, mark: CallTags) -> TrialOutcome:
         """Send *change*, unless the process dies before."""
         self._before()
-        self._fate.sends()
+        self._injector.sends()
         outcome = self._account.perform(change, mark)
-        self._fate.sent()
+        self._injector.sent()
         return outcome
 
     def _would_repeat(self) -> bool:
         world = self._world
         steady = world.changed() < self._last_at - world.behaviour.read_lag
         return (
-            steady and self._fate.spares_reads and world.rests_until(world.clock.now() + self._took)
+            steady
+            and self._injector.spares_reads
+            and world.rests_until(world.clock.now() + self._took)
         )
 
 

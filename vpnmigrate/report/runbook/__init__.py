@@ -23,7 +23,7 @@ from vpnmigrate.report.runbook.impact import (
     impact_of,
     longest_return,
     messages,
-    people,
+    operator,
 )
 
 __all__ = ["Runbook", "runbook_of"]
@@ -42,7 +42,7 @@ def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str, invocation: Invocati
     return Runbook(
         title=f"Replace {plan.old_gateway} on {plan.vpc}",
         cover=tuple(_cover(plan, file)),
-        people=people(plan),
+        operator=operator(plan),
         impact=impact_of(plan, rehearsal),
         warnings=checks.warnings(plan),
         preconditions=checks.preconditions(plan),
@@ -64,7 +64,7 @@ def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str, invocation: Invocati
             "The old gateway stays, unless finalize gets --delete-old-gateway.",
         ),
         finalize_gates=checks.BEFORE_FINALIZE,
-        finalize=steps.retirement(plan, on),
+        finalize=steps.finalize(plan, on),
         failures=FAILURES,
     )
 
@@ -91,17 +91,17 @@ def _moments(plan: Plan, rehearsal: Rehearsal) -> Iterator[Fact]:
     window, margin = plan.decisions.window, plan.decisions.waits.margin
     if window is None:
         return
-    rollback = max(passage.restored for passage in rehearsal.back)
+    rollback = max(rehearsal_run.restored for rehearsal_run in rehearsal.back)
     expected = ExpectedDurations(rehearsal.forward.cutover, rollback, "rehearsed")
     yield "latest start", moment(latest_start(window, expected, margin))
     yield "decision deadline", moment(back_out_deadline(window, rollback, margin))
 
 
 def _returns(rehearsal: Rehearsal) -> Iterator[RollbackRow]:
-    for passage in rehearsal.back:
+    for rehearsal_run in rehearsal.back:
         yield RollbackRow(
-            f"step {passage.boundary}",
-            len(passage.changes),
-            span(passage.restored) if passage.restored else "not interrupted",
-            span(passage.outage),
+            f"step {rehearsal_run.boundary}",
+            len(rehearsal_run.changes),
+            span(rehearsal_run.restored) if rehearsal_run.restored else "not interrupted",
+            span(rehearsal_run.outage),
         )

@@ -100,7 +100,7 @@ class RunbookRow(Struct, frozen=True):
     """One step: what is typed, what is seen, how long at most, and what if not."""
 
     key: str
-    """Names the row: ``F8`` forward, ``B8`` back, ``R11`` retire."""
+    """Names the row: ``F8`` forward, ``B8`` back, ``R11`` finalize."""
     title: str
     at: str
     """When it begins by the rehearsal: ``S+`` staging, ``T+`` from step 7, ``B+`` going back."""
@@ -146,7 +146,7 @@ class Runbook(Struct, frozen=True, kw_only=True):
     schema: str = SCHEMA
     title: str
     cover: tuple[Fact, ...]
-    people: tuple[Fact, ...]
+    operator: tuple[Fact, ...]
     impact: Impact
     warnings: tuple[AcceptedWarning, ...]
     preconditions: tuple[str, ...]

@@ -41,13 +41,13 @@ def on_premises(plan: Plan) -> tuple[str, ...]:
 
 def longest_return(rehearsal: Rehearsal) -> str:
     """Give the longest way back, from turning round until traffic flows on the old side."""
-    return span(max(passage.restored for passage in rehearsal.back))
+    return span(max(rehearsal_run.restored for rehearsal_run in rehearsal.back))
 
 
 def site_name(connection: ConnectionRecord, device: CustomerGatewayRecord | None) -> str:
     """Give what people are likely to call the place behind *connection*."""
-    told = device.tags.get(NAME) or device.device_name if device else ""
-    return told or connection.tags.get(NAME) or (device.id if device else connection.id)
+    journal_facts = device.tags.get(NAME) or device.device_name if device else ""
+    return journal_facts or connection.tags.get(NAME) or (device.id if device else connection.id)
 
 
 def device_of(connection: ConnectionRecord, plan: Plan) -> CustomerGatewayRecord | None:
@@ -66,7 +66,7 @@ def _summary(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:
         f"In the rehearsal of this very plan that took {span(rehearsal.forward.outage)}; it "
         "counts 20 seconds for each task at a device, and people may need longer."
     )
-    worst = max(passage.outage for passage in rehearsal.back)
+    worst = max(rehearsal_run.outage for rehearsal_run in rehearsal.back)
     yield (
         f"If the change is taken back, traffic is down again: in the rehearsal up to "
         f"{longest_return(rehearsal)} from turning round, {span(worst)} in all. On a slow day at "
@@ -82,10 +82,10 @@ def _summary(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:
 def _site(connection: ConnectionRecord, plan: Plan) -> Site:
     device = device_of(connection, plan)
     up = sum(tunnel.up for tunnel in connection.telemetry)
-    told = f"{device.id} at {device.ip}" if device else "not listed"
+    journal_facts = f"{device.id} at {device.ip}" if device else "not listed"
     return Site(
         site_name(connection, device),
-        told,
+        journal_facts,
         named(connection.id, connection.tags),
         "static" if connection.static_only else "BGP",
         tuple(prefix.cidr for prefix in connection.prefixes),
@@ -110,7 +110,7 @@ def _parts(table: RouteTableRecord, plan: Plan) -> Iterator[str]:
         yield "edge table: inspects what comes in"
 
 
-def people(plan: Plan) -> tuple[Fact, ...]:
+def operator(plan: Plan) -> tuple[Fact, ...]:
     """Give the roles to fill in; one at the devices of each site."""
     return tuple(_roles(plan))
 

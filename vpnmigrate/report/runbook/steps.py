@@ -14,7 +14,7 @@ from vpnmigrate.report.plan import change_text
 from vpnmigrate.report.progress import LAST_STEP
 from vpnmigrate.report.runbook.aws_cli import back, blocks
 from vpnmigrate.report.runbook.content import PlanCommands, RunbookRow
-from vpnmigrate.steps.sequences import CLEAN_UP, FORWARD, RETIRE
+from vpnmigrate.steps.sequences import CLEAN_UP, FINALIZE, FORWARD
 
 
 @dataclass(frozen=True)
@@ -106,18 +106,18 @@ SEEN_BACK: dict[int, tuple[str, ...]] = {
 }
 """What steps of the cutover show on the way back, where that is something else."""
 
-_LIMITS = {(step.number, step.phase): step for step in (*RETIRE, *CLEAN_UP, *FORWARD)}
+_LIMITS = {(step.number, step.phase): step for step in (*FINALIZE, *CLEAN_UP, *FORWARD)}
 
 
 def staging(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[RunbookRow, ...]:
     """Give steps 1 to 6, which interrupt nothing."""
-    legs = _legs(rehearsal.forward)
+    timings = _legs(rehearsal.forward)
     return tuple(
         _row(
             plan,
             step,
             key=f"F{step.number}",
-            at=_clock("S", legs.get((step.number, False))),
+            at=_clock("S", timings.get((step.number, False))),
             command=on.file("apply", "--until", "cutover"),
             inverse=on.run("rollback"),
         )
@@ -128,15 +128,15 @@ def staging(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Runbook
 
 def cutover(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[RunbookRow, ...]:
     """Give steps 7 to 10, counted from the beginning of step 7."""
-    legs = _legs(rehearsal.forward)
-    first = legs.get((FIRST_OF_CUTOVER, False))
+    timings = _legs(rehearsal.forward)
+    first = timings.get((FIRST_OF_CUTOVER, False))
     approvals = options("--approval", ["FILE"] * plan.decisions.approvals.needed)
     return tuple(
         _row(
             plan,
             step,
             key=f"F{step.number}",
-            at=_clock("T", legs.get((step.number, False)), first.begun if first else None),
+            at=_clock("T", timings.get((step.number, False)), first.begun if first else None),
             command=on.run("apply", *approvals),
             inverse=on.run("rollback"),
         )
@@ -147,13 +147,13 @@ def cutover(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Runbook
 
 def way_back(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[RunbookRow, ...]:
     """Give the way back, counted from turning round after step 10."""
-    legs = _legs(rehearsal.back[-1])
+    timings = _legs(rehearsal.back[-1])
     return tuple(
         _row(
             plan,
             step,
             key=f"B{step.number}",
-            at=_clock("B", legs.get((step.number, step.phase is Phase.CLEAN_UP))),
+            at=_clock("B", timings.get((step.number, step.phase is Phase.CLEAN_UP))),
             command=on.run("rollback"),
             inverse=_back_again(on, step),
         )
@@ -161,7 +161,7 @@ def way_back(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Runboo
     )
 
 
-def retirement(plan: Plan, on: PlanCommands) -> tuple[RunbookRow, ...]:
+def finalize(plan: Plan, on: PlanCommands) -> tuple[RunbookRow, ...]:
     """Give step 11."""
     named = options("--confirm", plan.old_connections)
     return tuple(
@@ -173,7 +173,7 @@ def retirement(plan: Plan, on: PlanCommands) -> tuple[RunbookRow, ...]:
             command=on.run("finalize", *named),
             inverse="none: a Classic connection cannot be made again",
         )
-        for step in plan.retire
+        for step in plan.finalize
         if step.changes
     )
 
@@ -207,8 +207,8 @@ def _row(
     )
 
 
-def _legs(passage: RehearsalRun) -> dict[tuple[int, bool], StepTiming]:
-    return {(leg.step, leg.cleaning): leg for leg in passage.legs}
+def _legs(rehearsal_run: RehearsalRun) -> dict[tuple[int, bool], StepTiming]:
+    return {(leg.step, leg.cleaning): leg for leg in rehearsal_run.timings}
 
 
 def _clock(letter: str, leg: StepTiming | None, start: timedelta | None = None) -> str:

@@ -137,7 +137,7 @@ def _required(step: PlannedStep, names: ShellNames) -> Iterator[str]:
         for variable in names.variables.values():
             if variable.startswith("NEW_"):
                 yield f': "${{{variable}:?is not made yet: steps 2 and 3 first}}"'
-    if step.phase is Phase.RETIRE and step.changes:
+    if step.phase is Phase.FINALIZE and step.changes:
         at = f"attachment {names.word(GATEWAY_ROLE)} {names.word(plan.vpc)}"
         yield f"until_is {changes.ATTACHED} attached {at}"
         for old in plan.old_connections:

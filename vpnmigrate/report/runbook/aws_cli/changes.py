@@ -168,13 +168,13 @@ def _deleted(change: _Deletion, names: ShellNames, call: str) -> tuple[str, str]
     id_ = names.word(change.id)
     match change:
         case DeleteVpnConnection():
-            look, limit = f"connection_state {id_}", CONNECTION_GONE
-            alive = f'[[ "$({look})" =~ ^(pending|available) ]]'
-            return when(alive, call), f"until_is {limit} gone {look}"
+            observation, limit = f"connection_state {id_}", CONNECTION_GONE
+            alive = f'[[ "$({observation})" =~ ^(pending|available) ]]'
+            return when(alive, call), f"until_is {limit} gone {observation}"
         case DeleteVpnGateway():
-            look, limit = f"gateway_state {id_}", GATEWAY_GONE
-            alive = f'[[ "$({look})" =~ ^(pending|available) ]]'
-            return when(alive, f"again {limit} {call}"), f"until_is {limit} gone {look}"
+            observation, limit = f"gateway_state {id_}", GATEWAY_GONE
+            alive = f'[[ "$({observation})" =~ ^(pending|available) ]]'
+            return when(alive, f"again {limit} {call}"), f"until_is {limit} gone {observation}"
         case DeleteTestSubnet() | DeleteTestVpc():
             return f"again {GATEWAY_GONE} {call}", f"{names.variables[change.id]}="
 
