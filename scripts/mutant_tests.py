@@ -126,16 +126,16 @@ def try_out(path: str, source: str, tests: Sequence[Test]) -> Verdict:
     if not tests:
         return Verdict("", 0, 0)
     began = time.monotonic()
-    with tempfile.TemporaryFile() as journal_facts:
+    with tempfile.TemporaryFile() as found:
 
         def run() -> int:
             sys.meta_path.insert(0, _Mutation(path, source))
             files = dict.fromkeys(test.file for test in tests)
-            return pytest.main([*OPTIONS, *files], plugins=[_Chosen(tests, journal_facts.fileno())])
+            return pytest.main([*OPTIONS, *files], plugins=[_Chosen(tests, found.fileno())])
 
         code = _forked(run)
-        journal_facts.seek(0)
-        begun = journal_facts.read().decode().splitlines()
+        found.seek(0)
+        begun = found.read().decode().splitlines()
     seconds = time.monotonic() - began
     if code == pytest.ExitCode.OK:
         return Verdict("", len(tests), seconds)
@@ -224,7 +224,7 @@ class _Traced(_Marked):
 
 def _measure(files: Sequence[str], targets: Sequence[str]) -> dict[str, dict[str, object]]:
     with _temporary() as place:
-        journal_facts = Path(place) / "executed.json"
+        output = Path(place) / "executed.json"
 
         def run() -> int:
             os.environ.setdefault("COVERAGE_CORE", "ctrace")  # others know no contexts
@@ -234,13 +234,13 @@ def _measure(files: Sequence[str], targets: Sequence[str]) -> dict[str, dict[str
             coverage.start()
             code = pytest.main([*OPTIONS, *files], plugins=[traced])
             coverage.stop()
-            journal_facts.write_text(json.dumps(list(_executed(coverage, traced.seconds))), "utf-8")
+            output.write_text(json.dumps(list(_executed(coverage, traced.seconds))), "utf-8")
             return code
 
         if _forked(run, quiet=False) != pytest.ExitCode.OK:
             raise SystemExit("tests that fail without a mutant cannot tell one")
         found: dict[str, dict[str, object]] = {file: {} for file in files}
-        for name, measured in json.loads(journal_facts.read_text("utf-8")):
+        for name, measured in json.loads(output.read_text("utf-8")):
             found[name.partition("::")[0]][name] = measured
         return found
 

@@ -97,16 +97,16 @@ def _asked() -> argparse.Namespace:
 
 def _search(name: str, search: Search, seeds: range, jobs: int) -> bool:
     """Search among *seeds* in *jobs* processes; tell whether anything ended wrong."""
-    began = journal_facts = time.monotonic()
+    began = last_shown = time.monotonic()
     total = SearchStats()
     with Pool(jobs, _collect_after_trials_only) as pool:
         for stats in pool.imap_unordered(partial(_one, search), seeds, chunksize=TRIES):
             total.add(stats)
             for failure in stats.failures:
                 print(f"FAILED {failure}\n  again: {_again(failure, search)}")
-            if time.monotonic() - journal_facts > PROGRESS:
-                journal_facts = time.monotonic()
-                print(f"{name}: {_summary(total, journal_facts - began, jobs)}", flush=True)
+            if time.monotonic() - last_shown > PROGRESS:
+                last_shown = time.monotonic()
+                print(f"{name}: {_summary(total, last_shown - began, jobs)}", flush=True)
     print(f"{name}: {_summary(total, time.monotonic() - began, jobs)}", flush=True)
     return bool(total.failures)
 

@@ -179,8 +179,8 @@ def without_drawn_values(text: str) -> str:
     shown, the times of day, and each length of time.
     """
     entries = _FOLDED.sub(" ", text).split("\n")
-    journal_facts = "\n".join(entry for entry in entries if not _WAIT.match(entry))
-    return " ".join(_DRAWN.sub("#", journal_facts).split())
+    output = "\n".join(entry for entry in entries if not _WAIT.match(entry))
+    return " ".join(_DRAWN.sub("#", output).split())
 
 
 _FOLDED = re.compile(r"\n {10,}")

@@ -103,7 +103,7 @@ def test_a_change_says_run_and_step(account, server):
 def test_a_look_says_the_run(account, server):
     """What a run only reads is told as the run's, and belongs to no step."""
     plan = a_plan()
-    account.observation(plan)
+    account.observe(plan)
 
     (agent,) = server.agents("DescribeVpnGateways")
     assert agent.endswith(f" {PROGRAM} run/{plan.migration}")
@@ -125,8 +125,8 @@ def test_steps_at_once_keep_their_own_marks(account, server):
         outcomes = list(pool.map(lambda step: attach_as(account, step), steps))
 
     assert outcomes == [Performed(f"for-vpc-{step}") for step in steps]
-    journal_facts = sorted(
+    found = sorted(
         (form["VpcId"].removeprefix("vpc-"), agent.rpartition("step/")[2])
         for form, agent in server.heard
     )
-    assert journal_facts == sorted((str(step), str(step)) for step in steps)
+    assert found == sorted((str(step), str(step)) for step in steps)

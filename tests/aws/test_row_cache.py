@@ -66,8 +66,8 @@ def test_whatever_changes_in_a_row_is_read(kind):
             remembered.read(rows_of(kind))
             rows = rows_of(kind)
             rows[number][key] = another(rows[number][key])
-            journal_facts = remembered.read(rows)
-            assert sorted(journal_facts, key=repr) == sorted(map(read, rows), key=repr), key
+            found = remembered.read(rows)
+            assert sorted(found, key=repr) == sorted(map(read, rows), key=repr), key
 
 
 def test_a_row_that_comes_back_is_read_afresh():

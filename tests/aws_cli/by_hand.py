@@ -17,12 +17,12 @@ exec "$SPY_PROGRAM" "$@"
 """
 
 
-def blocks(document: str, swap: str, rows: str = "") -> list[str]:
+def blocks(document: str, direction: str, rows: str = "") -> list[str]:
     """Give the shell of *way* from a runbook as it is printed; of *rows* if some are named."""
     return [
         text
         for _, of, row, text in _BLOCK.findall(document)
-        if of == swap and (not rows or row in rows.split())
+        if of == direction and (not rows or row in rows.split())
     ]
 
 

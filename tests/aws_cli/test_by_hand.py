@@ -100,8 +100,8 @@ class Migration:
         """Paste step 11."""
         self._paste("finalize", "")
 
-    def _paste(self, swap: str, rows: str) -> None:
-        self.shell.paste(*blocks(self.document, "opening"), *blocks(self.document, swap, rows))
+    def _paste(self, direction: str, rows: str) -> None:
+        self.shell.paste(*blocks(self.document, "opening"), *blocks(self.document, direction, rows))
 
     def require_migrated(self) -> None:
         """See that all is as the plan expects after step 10, and traffic flows."""
@@ -162,8 +162,8 @@ def test_forward_and_back_without_this_program(small):
     small.require_as_before()
 
     assert len(small.world.keys) == 2  # the new tunnels had the old keys
-    journal_facts = small.shell.seen + small.document
-    assert not [key for key in small.world.keys if key in journal_facts]
+    document = small.shell.seen + small.document
+    assert not [key for key in small.world.keys if key in document]
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_the_old_side_is_not_taken_for_the_new_one(new_keys):
         new_keys.world.execute("ec2", "CreateTags", {"Resources": [resource], "Tags": rows})
 
     new_keys.forward()
-    assert len(new_keys.account.observation(plan).gateways) == 2
+    assert len(new_keys.account.observe(plan).gateways) == 2
     new_keys.back()
 
     now = new_keys.account.survey(plan.old_gateway)

@@ -20,10 +20,10 @@ def test_the_world_before(sandbox):
         7224,
         [{"State": "attached", "VpcId": VPC}],
     )
-    journal_facts = aws(
+    answer = aws(
         "ec2", "describe-vpn-connections", "--filters", f"Name=vpn-gateway-id,Values={GATEWAY}"
     )
-    connections = {c["VpnConnectionId"]: c for c in journal_facts["VpnConnections"]}
+    connections = {c["VpnConnectionId"]: c for c in answer["VpnConnections"]}
     assert {i: (c["Category"], c["State"]) for i, c in connections.items()} == dict.fromkeys(
         (LONDON, DUBLIN, WAREHOUSE), ("VPN-Classic", "available")
     )
@@ -86,8 +86,8 @@ def test_the_new_side_is_built(sandbox):
     aws("ec2", "create-tags", "--resources", connection, "--tags", "Key=Name,Value=warehouse")
     sandbox.wait(minutes=1)
 
-    journal_facts = aws("ec2", "describe-vpn-connections", "--vpn-connection-ids", connection)
-    [row] = journal_facts["VpnConnections"]
+    answer = aws("ec2", "describe-vpn-connections", "--vpn-connection-ids", connection)
+    [row] = answer["VpnConnections"]
     assert (row["Category"], row["State"]) == ("VPN", "available")
     assert row["Options"]["StaticRoutesOnly"] is True
     assert [r["State"] for r in row["Routes"]] == ["available"]
@@ -141,10 +141,8 @@ def test_the_cutover(sandbox):
     sandbox.devices.enable(made["VpnConnectionId"])
     sandbox.wait(minutes=2)
 
-    journal_facts = aws(
-        "ec2", "describe-vpn-connections", "--vpn-connection-ids", made["VpnConnectionId"]
-    )
-    telemetry = journal_facts["VpnConnections"][0]["VgwTelemetry"]
+    answer = aws("ec2", "describe-vpn-connections", "--vpn-connection-ids", made["VpnConnectionId"])
+    telemetry = answer["VpnConnections"][0]["VgwTelemetry"]
     assert [(t["Status"], t["AcceptedRouteCount"]) for t in telemetry] == [("UP", 1), ("UP", 1)]
     assert _routes(aws, MAIN)["172.18.0.0/16"] == (gateway, "active")
     assert _routes(aws, DATABASES)["192.168.30.0/24"] == (gateway, "active")
@@ -166,8 +164,8 @@ def test_the_classic_side_is_deleted(sandbox):
     states = []
     for minutes in (0, 30):
         sandbox.wait(minutes=minutes)
-        journal_facts = aws("ec2", "describe-vpn-connections", "--vpn-connection-ids", DUBLIN)
-        states.append(journal_facts["VpnConnections"][0]["State"])
+        answer = aws("ec2", "describe-vpn-connections", "--vpn-connection-ids", DUBLIN)
+        states.append(answer["VpnConnections"][0]["State"])
     assert states == ["deleting", "deleted"]
 
 
@@ -195,18 +193,18 @@ def test_refusals_are_read_as_such(sandbox):
 
 
 def _attachment(aws, gateway):
-    journal_facts = aws("ec2", "describe-vpn-gateways", "--vpn-gateway-ids", gateway)
-    [row] = journal_facts["VpnGateways"][0]["VpcAttachments"]
+    answer = aws("ec2", "describe-vpn-gateways", "--vpn-gateway-ids", gateway)
+    [row] = answer["VpnGateways"][0]["VpcAttachments"]
     return row["State"]
 
 
 def _routes(aws, table):
-    journal_facts = aws("ec2", "describe-route-tables", "--route-table-ids", table)
+    answer = aws("ec2", "describe-route-tables", "--route-table-ids", table)
     kinds = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
     return {
         next(route[kind] for kind in kinds if kind in route): (
             route.get("GatewayId"),
             route["State"],
         )
-        for route in journal_facts["RouteTables"][0]["Routes"]
+        for route in answer["RouteTables"][0]["Routes"]
     }

@@ -531,8 +531,8 @@ class TestNewSide:
 
         findings = check(a_survey(), Decisions(tunnel_options=options))
 
-        journal_facts = [f.evidence for f in findings if f.code == "VPM-B701"]
-        assert [line.split(":")[0] for line in journal_facts] == [
+        lines = [f.evidence for f in findings if f.code == "VPM-B701"]
+        assert [line.split(":")[0] for line in lines] == [
             "tunnel_options.phase1_dh_groups",
             "tunnel_options.dpd_timeout_seconds",
             "tunnel_options.dpd_timeout_action",

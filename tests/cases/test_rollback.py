@@ -27,6 +27,7 @@ from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
+from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.traffic import missing_traffic
 
 UNTOUCHED = "rtb-untouched"
@@ -99,5 +100,5 @@ def test_old_telemetry_of_reused_tunnels_is_read_again():
     soon = a_snapshot(begun=NOON + timedelta(seconds=30))
     later = a_snapshot(begun=NOON + timedelta(minutes=2))
 
-    assert missing_traffic(plan, BACK, soon, said)
-    assert not missing_traffic(plan, BACK, later, said)
+    assert missing_traffic(StepInput(plan, BACK, soon, said))
+    assert not missing_traffic(StepInput(plan, BACK, later, said))

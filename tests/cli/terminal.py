@@ -66,8 +66,8 @@ class Terminal:
         """Run one command."""
         self._capsys.readouterr()
         code = run_command(words, self.parts)
-        journal_facts = self._capsys.readouterr()
-        return Ran(code, journal_facts.out, journal_facts.err)
+        output = self._capsys.readouterr()
+        return Ran(code, output.out, output.err)
 
     def planned(self) -> str:
         """Plan into ``plan.json`` and give the migration id."""

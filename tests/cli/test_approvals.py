@@ -184,9 +184,9 @@ class TestApprovals:
         before = terminal.status(run)["approvals"][0]["void"]
         terminal.run("apply", run)
 
-        journal_facts = " ".join(terminal.run("status", run).out.split())
+        output = " ".join(terminal.run("status", run).out.split())
         assert before.startswith("if AWS knows them as whoever carries the plan out")
-        assert "DOES NOT COUNT: it is by whoever carries the plan out" in journal_facts
+        assert "DOES NOT COUNT: it is by whoever carries the plan out" in output
         assert terminal.status(run)["approvals"][0]["void"] == (
             "it is by whoever carries the plan out"
         )
@@ -244,9 +244,9 @@ class TestForce:
 
         assert (one.code, "rehearsal: none" in one.err) == (3, True)
         assert both.code == 0, both.err
-        for journal_facts in (both.err, both.out, terminal.run("status", run).out):
-            assert "FORCED window" in journal_facts
-            assert why in " ".join(journal_facts.split())
+        for output in (both.err, both.out, terminal.run("status", run).out):
+            assert "FORCED window" in output
+            assert why in " ".join(output.split())
         last = records(terminal, run, Forced)[-2:]
         assert [(each.gate, each.reason) for each in last] == [
             ("window", why),
@@ -266,7 +266,7 @@ class TestForce:
         assert (ran.code, "window: opens" in ran.err) == (3, True)
 
     @pytest.mark.parametrize(
-        ("words", "told"),
+        ("words", "text"),
         [
             (["--force", "window"], "needs a --reason of its own"),
             (["--reason", "x"], "needs a --reason of its own"),
@@ -277,13 +277,13 @@ class TestForce:
             (["--force", "new-gateway-unattached", "--reason", "x"], "nobody can force"),
         ],
     )
-    def test_what_cannot_be_forced_is_a_usage_error(self, terminal, words, journal_facts):
+    def test_what_cannot_be_forced_is_a_usage_error(self, terminal, words, text):
         """There is no force for everything, none without a reason, and none for some gates."""
         plan(terminal, ONE)
 
         ran = terminal.run("apply", "plan.json", *words)
 
-        assert (ran.code, journal_facts in " ".join(ran.err.split())) == (2, True)
+        assert (ran.code, text in " ".join(ran.err.split())) == (2, True)
 
     def test_finalize_can_be_forced_but_not_without_traffic(self, terminal):
         """A missing archive can be waved through; traffic cannot."""

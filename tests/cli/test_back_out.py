@@ -35,12 +35,12 @@ def test_it_is_tried_again_until_traffic_is_back(terminal: Terminal):
     ran = terminal.run("apply", "plan.json")
 
     status = terminal.status(run)
-    journal_facts = " ".join(ran.err.split())
+    output = " ".join(ran.err.split())
     assert ran.code == 1
     assert (status["status"], status["traffic"]) == ("rolled-back", "old")
-    assert "rolls back in 30 s, as the plan's back-out policy is" in journal_facts
-    assert "rolls back in 1 min" in journal_facts
-    assert "the plan's back-out policy has rolled it back" in journal_facts
+    assert "rolls back in 30 s, as the plan's back-out policy is" in output
+    assert "rolls back in 1 min" in output
+    assert "the plan's back-out policy has rolled it back" in output
 
 
 def test_with_the_policy_to_ask_nothing_is_tried_by_itself(terminal: Terminal):

@@ -112,13 +112,13 @@ def test_no_key_is_in_it(packed):
 def test_verifies_and_says_what_it_does_not_prove(terminal: Terminal, packed):
     """An honest bundle verifies without a run, and its limits are told with it."""
     ran = terminal.run("report", "verify", str(packed))
-    journal_facts = terminal.run("report", "verify", str(packed), "--json").document
+    output = terminal.run("report", "verify", str(packed), "--json").document
 
     assert ran.code == 0
     assert "WHAT THIS CANNOT PROVE" in ran.out
     assert "Nothing is signed" in ran.out
-    assert journal_facts["reports_compared"] is True
-    assert journal_facts["cannot_prove"]
+    assert output["reports_compared"] is True
+    assert output["cannot_prove"]
 
 
 def test_the_hash_that_was_noted_is_compared(terminal: Terminal, packed):
@@ -301,10 +301,10 @@ def test_another_version_does_not_judge_the_reports(terminal: Terminal, members:
     files = {n: c for n, c in report_edited(members).items() if n != bundle.MANIFEST}
     (terminal.place / "o.zip").write_bytes(bundle.pack(about, files))
 
-    journal_facts = terminal.run("report", "verify", "o.zip", "--json").document
+    output = terminal.run("report", "verify", "o.zip", "--json").document
 
-    assert journal_facts["reports_compared"] is False
-    assert any("were not compared" in line for line in journal_facts["proved"])
+    assert output["reports_compared"] is False
+    assert any("were not compared" in line for line in output["proved"])
 
 
 def test_a_key_that_was_printed_stops_the_packing(terminal: Terminal):
@@ -340,13 +340,13 @@ def test_a_journal_of_anything_else_costs_no_memory(terminal: Terminal, members:
     (terminal.place / "b.zip").write_bytes(pack_again({**members, "journal.jsonl": journal}))
     tracemalloc.start()
     try:
-        journal_facts = terminal.run("report", "verify", "b.zip")
+        output = terminal.run("report", "verify", "b.zip")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
 
-    assert journal_facts.code == 1
-    assert "line 1" in journal_facts.err
+    assert output.code == 1
+    assert "line 1" in output.err
     assert peak < 5 * len(journal)
 
 
@@ -357,7 +357,7 @@ def test_more_lines_than_any_run_writes_are_not_read(terminal: Terminal, members
     many = msgspec.structs.replace(about, entries=100_001)
     (terminal.place / "b.zip").write_bytes(bundle.pack(many, files))
 
-    journal_facts = terminal.run("report", "verify", "b.zip")
+    output = terminal.run("report", "verify", "b.zip")
 
-    assert journal_facts.code == 1
-    assert "no journal has more than 100000 lines" in journal_facts.err
+    assert output.code == 1
+    assert "no journal has more than 100000 lines" in output.err

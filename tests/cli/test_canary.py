@@ -30,9 +30,9 @@ def test_every_artefact_but_the_vault_is_free_of_keys(terminal, keys):
     said: list[str] = []
 
     def ran(*words: str) -> None:
-        journal_facts = terminal.run(*words)
-        assert journal_facts.code == 0, (words, journal_facts.err)
-        said.extend((journal_facts.out, journal_facts.err))
+        output = terminal.run(*words)
+        assert output.code == 0, (words, output.err)
+        said.extend((output.out, output.err))
 
     assert load_playbook(str(terminal.place / "p.yaml")).decisions.keys is keys
     ran("plan", "--vpn-gateway", gateway, "--playbook", "p.yaml", "-o", "plan.json")

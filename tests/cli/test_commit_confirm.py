@@ -120,10 +120,10 @@ class TestUnconfirmed:
 
         ran = terminal.run("apply", "plan.json", "--confirm-within", "15m")
 
-        journal_facts = " ".join(ran.err.split())
+        output = " ".join(ran.err.split())
         assert ran.code == 3
-        assert "migrated, and UNCONFIRMED" in journal_facts
-        assert f"vpnmigrate confirm {run}" in journal_facts
+        assert "migrated, and UNCONFIRMED" in output
+        assert f"vpnmigrate confirm {run}" in output
 
     def test_status_has_the_moment_for_programs(self, terminal):
         """``unconfirmed_until`` is there until somebody confirms."""
@@ -171,11 +171,11 @@ class TestUnconfirmed:
         run = terminal.applied()
         terminal.parts = Deserted(terminal.world)
 
-        journal_facts = " ".join(terminal.run("apply", run).err.split())
+        output = " ".join(terminal.run("apply", run).err.split())
 
-        assert "UNCONFIRMED: no watchdog is on duty, so it stays as it is" in journal_facts
-        assert "NOTHING GOES BACK BY ITSELF" in journal_facts
-        assert "is rolled back" not in journal_facts
+        assert "UNCONFIRMED: no watchdog is on duty, so it stays as it is" in output
+        assert "NOTHING GOES BACK BY ITSELF" in output
+        assert "is rolled back" not in output
 
     def test_finalize_waits_for_the_word(self, terminal):
         """What may go back by itself is not deleted."""
@@ -363,9 +363,9 @@ class TestPersistence:
         """When AWS answers again the run goes back, whatever it was."""
         run = terminal.applied()
         until = terminal.clock.now() + timedelta(hours=2)
-        journal_facts: list[str] = []
+        lines: list[str] = []
         terminal.meets(Bad(terminal.clock, until, kind))
-        seen = Noticing(terminal.clock, lambda: journal_facts.append(trouble(terminal, run)))
+        seen = Noticing(terminal.clock, lambda: lines.append(trouble(terminal, run)))
         terminal.parts.clock = seen
         seen.at = terminal.clock.now() + timedelta(hours=1)
 
@@ -377,7 +377,7 @@ class TestPersistence:
         assert status["outage_since"] >= until.isoformat()
         assert "failed, and tries again in" in watched.err
         assert status["watchdog_trouble"] == ""
-        (said,) = journal_facts
+        (said,) = lines
         assert "could not roll back yet, and tries again" in said
 
     def test_one_that_takes_the_place_of_another_does_not_need_aws_at_once(self, terminal):

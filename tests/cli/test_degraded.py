@@ -55,9 +55,9 @@ def test_is_told_as_a_command_and_ends_the_outage_once_it_was_given(terminal, st
     line = "ACCEPTED DEGRADED, by ann on laptop, although"
     views = (accepted.out, applied.out, *(terminal.run(v, run).out for v in ("status", "report")))
     for view in views:
-        journal_facts = " ".join(view.split())
-        assert line in journal_facts
-        assert "because: one will do tonight" in journal_facts
+        text = " ".join(view.split())
+        assert line in text
+        assert "because: one will do tonight" in text
     assert terminal.status(run)["accepted"][0]["what"]["connection"] == lacks["connection"]
     assert "has 1 of 2 tunnels UP" in applied.out
     named = [word for old in terminal.connections for word in ("--confirm", old)]

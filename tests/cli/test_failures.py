@@ -263,10 +263,10 @@ class TestDefects:
 
         code = run_command(["plan", "--vpn-gateway", "vgw-1", "--json"], Broken())
 
-        journal_facts = capsys.readouterr()
-        kept = Path(json.loads(journal_facts.out)["error"]["where"])
+        output = capsys.readouterr()
+        kept = Path(json.loads(output.out)["error"]["where"])
         assert code == 1
-        assert "This is a bug in vpnmigrate: ZeroDivisionError" in journal_facts.err
-        assert "Traceback" not in journal_facts.err + journal_facts.out
+        assert "This is a bug in vpnmigrate: ZeroDivisionError" in output.err
+        assert "Traceback" not in output.err + output.out
         assert "ZeroDivisionError" in kept.read_text()
         assert kept.stat().st_mode & 0o077 == 0

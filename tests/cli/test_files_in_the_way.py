@@ -69,12 +69,12 @@ def test_a_run_that_cannot_be_locked_is_not_touched(terminal, name, verb, dies_a
     out_of_the_way(path)
     ran = terminal.run(verb, run, "--yes")
 
-    journal_facts = " ".join(refused.err.split())
+    output = " ".join(refused.err.split())
     assert refused.code == leaves
     assert sent == 0
-    assert f"run {run} cannot be locked: " in journal_facts
-    assert f"/{name}: " in journal_facts
-    assert "Traceback" not in journal_facts
+    assert f"run {run} cannot be locked: " in output
+    assert f"/{name}: " in output
+    assert "Traceback" not in output
     assert ran.code == 0, ran.err
 
 
@@ -99,10 +99,10 @@ def test_device_files_that_cannot_be_kept_stop_the_preparation(terminal):
     out_of_the_way(vault)
     ran = terminal.run("apply", run)
 
-    journal_facts = " ".join(stopped.err.split())
+    output = " ".join(stopped.err.split())
     assert stopped.code == 1
-    assert "cannot write the device file" in journal_facts
-    assert "Traceback" not in journal_facts
+    assert "cannot write the device file" in output
+    assert "Traceback" not in output
     assert (where["step"], where["traffic"]) == (4, "old")
     assert (again.code, unchanged) == (1, 0)
     assert ran.code == 0, ran.err

@@ -36,11 +36,11 @@ def test_a_full_disk_in_an_outage_does_not_hide_that_traffic_is_down(terminal):
         unsent = terminal.world.execute("ec2", "DescribeVpnGateways", {})
     ran = terminal.run("apply", run)
 
-    journal_facts = " ".join(refused.err.split())
+    output = " ".join(refused.err.split())
     states = [a["State"] for g in unsent["VpnGateways"] for a in g["VpcAttachments"]]
     assert refused.code == 5
-    assert "File too large" in journal_facts
-    assert "on-premises traffic is down" in journal_facts
+    assert "File too large" in output
+    assert "on-premises traffic is down" in output
     assert "attaching" not in states
     assert ran.code == 0
 
@@ -58,9 +58,9 @@ def test_a_rollback_on_a_full_disk_advises_what_works_once_there_is_room(termina
         refused = terminal.run("rollback", run)
     ran = terminal.run("rollback", run)
 
-    journal_facts = " ".join(refused.err.split())
+    output = " ".join(refused.err.split())
     assert refused.code == 5
-    assert "File too large" in journal_facts
-    assert f"vpnmigrate rollback {run}" in journal_facts
-    assert "abort" not in journal_facts
+    assert "File too large" in output
+    assert f"vpnmigrate rollback {run}" in output
+    assert "abort" not in output
     assert ran.code == 0

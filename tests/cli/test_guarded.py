@@ -54,10 +54,8 @@ def test_a_key_in_a_refusal_is_cut_before_every_sink(terminal, words):
     shown: list[tuple[str, str]] = []
 
     def ran(*line: str) -> None:
-        journal_facts = terminal.run(*line)
-        shown.extend(
-            ((f"{line[0]}: out", journal_facts.out), (f"{line[0]}: err", journal_facts.err))
-        )
+        output = terminal.run(*line)
+        shown.extend(((f"{line[0]}: out", output.out), (f"{line[0]}: err", output.err)))
 
     ran("apply", "plan.json", "--yes", "--json")
     ran("apply", "plan.json", "--yes")
@@ -70,9 +68,9 @@ def test_a_key_in_a_refusal_is_cut_before_every_sink(terminal, words):
     assert leaks(terminal.place, shown) == []
     cut = {name for name, content in everything_written(terminal.place) if _cut(content)}
     cut |= {name for name, text in shown if _cut(text.encode())}
-    journal_facts = {name for name in cut if name.startswith("told/")}
+    output = {name for name in cut if name.startswith("told/")}
     files = {name.rpartition("/")[2] for name in cut}
-    assert journal_facts
+    assert output
     assert files >= {"journal.jsonl", "log.jsonl", "r.html", "r.md", "report.json"}
     assert {name.partition(":")[0] for name, _ in shown if name in cut} == {
         "apply",

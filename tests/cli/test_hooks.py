@@ -53,8 +53,8 @@ def folder(terminal: Terminal, run: str) -> Path:
 def records(terminal: Terminal, run: str) -> list[dict[str, str]]:
     """Give what the journal says of hooks."""
     lines = (folder(terminal, run) / "journal.jsonl").read_text().splitlines()
-    journal_facts = [json.loads(line)["record"] for line in lines]
-    return [each for each in journal_facts if each["record"] == HookRan.__struct_config__.tag]
+    document = [json.loads(line)["record"] for line in lines]
+    return [each for each in document if each["record"] == HookRan.__struct_config__.tag]
 
 
 def test_the_hook_that_is_asked_is_a_gate(terminal: Terminal):
@@ -145,10 +145,10 @@ def test_a_hook_that_was_changed_is_refused_before_anything_is_begun(terminal: T
     again = terminal.run("plan", "--from", run, "-o", "again.json")
     ran = terminal.run("apply", "again.json")
 
-    journal_facts = " ".join(refused.err.split())
+    output = " ".join(refused.err.split())
     assert refused.code == 4
-    assert "is not what it was when the plan was made" in journal_facts
-    assert f"vpnmigrate plan --from {run}" in journal_facts
+    assert "is not what it was when the plan was made" in output
+    assert f"vpnmigrate plan --from {run}" in output
     assert (again.code, ran.code) == (0, 0), ran.err
     assert note.exists()
 
@@ -167,7 +167,7 @@ def test_a_hook_that_is_changed_in_the_outage_holds_up_nothing(terminal: Termina
     assert not note.exists()
     faults = [each["fault"] for each in records(terminal, run) if each.get("fault")]
     assert faults == [f"was not run: {ended[0]} is not what it was when the plan was made"]
-    assert any("is not what it was" in journal_facts for journal_facts in status["notes"])
+    assert any("is not what it was" in output for output in status["notes"])
 
 
 def test_a_hook_that_changes_before_the_cutover_closes_its_gate(terminal: Terminal):
@@ -199,14 +199,14 @@ def test_no_hook_is_given_a_key(terminal: Terminal, monkeypatch: pytest.MonkeyPa
     )
     assert terminal.run("apply", "plan.json").code == 0
 
-    journal_facts = note.read_text()
+    text = note.read_text()
     log = (folder(terminal, run) / "log.jsonl").read_text()
-    seen = {json.loads(line)["moment"] for line in journal_facts.splitlines()}
+    seen = {json.loads(line)["moment"] for line in text.splitlines()}
     assert len(seen) == 6
-    assert all(json.loads(line)["change"] == "CHG7" for line in journal_facts.splitlines())
+    assert all(json.loads(line)["change"] == "CHG7" for line in text.splitlines())
     assert "hook.printed" in log
-    assert [key for key in terminal.world.keys if key in journal_facts or key in log] == []
-    assert "the-secret-of-the-environment" not in journal_facts + log
+    assert [key for key in terminal.world.keys if key in text or key in log] == []
+    assert "the-secret-of-the-environment" not in text + log
 
 
 def test_a_rehearsal_runs_no_hook(terminal: Terminal):

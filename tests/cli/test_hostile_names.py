@@ -34,9 +34,9 @@ def test_no_document_shows_a_control_of_a_name(terminal, controls):
     shown: dict[str, str] = {}
 
     def ran(*words: str) -> None:
-        journal_facts = terminal.run(*words)
-        assert journal_facts.code == 0, (words, journal_facts.err)
-        shown.update({f"{words}: out": journal_facts.out, f"{words}: err": journal_facts.err})
+        output = terminal.run(*words)
+        assert output.code == 0, (words, output.err)
+        shown.update({f"{words}: out": output.out, f"{words}: err": output.err})
 
     ran("plan", "--vpn-gateway", terminal.gateway, "-o", "plan.json")
     ran("plan", "--vpn-gateway", terminal.gateway, "-o", "plan.json", "--json")

@@ -97,12 +97,12 @@ EDITS: dict[str, tuple[Edit, str]] = {
 @pytest.mark.parametrize("load", [load_plan, load_plan_in_force])
 def test_a_shown_part_that_does_not_follow_is_refused_and_named(tmp_path, name, load):
     """Each derived part is compared, and the message says which differs."""
-    edit, journal_facts = EDITS[name]
+    edit, found = EDITS[name]
 
     with pytest.raises(PlanEditedError) as caught:
         load(edited(written(tmp_path), edit))
 
-    assert journal_facts in caught.value.message
+    assert found in caught.value.message
     assert exit_code(caught.value) is Exit.REFUSED
     assert "vpnmigrate plan --vpn-gateway vgw-old" in caught.value.advice
 
@@ -179,9 +179,9 @@ def test_every_command_about_a_plan_refuses_it(terminal, line):
     ran = terminal.run(*line.split())
 
     assert ran.code == Exit.REFUSED, ran.err
-    journal_facts = " ".join(ran.err.split())
-    assert "forward, step 7" in journal_facts
-    assert "bug" not in journal_facts
+    output = " ".join(ran.err.split())
+    assert "forward, step 7" in output
+    assert "bug" not in output
     assert terminal.run("status").out.startswith("No runs here yet")
 
 

@@ -127,7 +127,7 @@ def test_a_sandbox_that_has_gone_ends_the_command(monkeypatch, capsys, tmp_path)
 
     code = run_command(("status", "--run-dir", str(tmp_path)))
 
-    journal_facts = " ".join(capsys.readouterr().err.split())
+    output = " ".join(capsys.readouterr().err.split())
     assert code == 2
-    assert "VPNMIGRATE_CLOCK=http://127.0.0.1:9 gives no time: no sandbox answers" in journal_facts
-    assert "unset VPNMIGRATE_CLOCK" in journal_facts
+    assert "VPNMIGRATE_CLOCK=http://127.0.0.1:9 gives no time: no sandbox answers" in output
+    assert "unset VPNMIGRATE_CLOCK" in output

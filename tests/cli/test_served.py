@@ -62,11 +62,9 @@ class TestWhatToPaste:
 
     def test_what_would_lead_elsewhere_is_unset_first(self):
         """Endpoints of a single service go before the one for all services."""
-        journal_facts = ServerResult(
-            "s", "http://127.0.0.1:1", {"A": "b"}, ("AWS_ENDPOINT_URL_EC2",)
-        )
+        found = ServerResult("s", "http://127.0.0.1:1", {"A": "b"}, ("AWS_ENDPOINT_URL_EC2",))
 
-        assert sandbox_text(journal_facts).splitlines()[1:] == [
+        assert sandbox_text(found).splitlines()[1:] == [
             "unset AWS_ENDPOINT_URL_EC2",
             "export A=b",
         ]

@@ -203,11 +203,11 @@ class TestBackOut:
         """A failure that was taken back is a failure, with traffic as before and what was kept."""
         run, ran = self.refused_in_step_8(terminal, "rollback")
 
-        journal_facts = " ".join(ran.err.split())
+        output = " ".join(ran.err.split())
         assert ran.code == 1
-        assert "has rolled it back traffic: through the old gateway" in journal_facts
-        assert f"try again: vpnmigrate apply {run}" in journal_facts
-        assert f"clean up: vpnmigrate rollback {run}" in journal_facts
+        assert "has rolled it back traffic: through the old gateway" in output
+        assert f"try again: vpnmigrate apply {run}" in output
+        assert f"clean up: vpnmigrate rollback {run}" in output
 
     def test_what_it_kept_can_be_taken_away(self, terminal):
         """The command for cleaning up leaves nothing of the run, and is not offered again."""
@@ -303,8 +303,8 @@ class TestWithoutTheJournal:
 
         ran = terminal.run("apply", "plan.json", "--take-over", holder)
 
-        journal_facts = next(line for line in ran.err.splitlines() if "step 7 of 11" in line)
-        taken = datetime.combine(began.date(), time.fromisoformat(journal_facts.split("Z")[0]), UTC)
+        output = next(line for line in ran.err.splitlines() if "step 7 of 11" in line)
+        taken = datetime.combine(began.date(), time.fromisoformat(output.split("Z")[0]), UTC)
         assert taken - began < CONSISTENCY_DELAY + timedelta(seconds=30)
         assert " of 4 min: without a journal" in ran.err
 
@@ -537,10 +537,10 @@ class TestOthersAtWork:
         terminal.run("apply", "plan.json", "--until", "cutover")
 
         refused = terminal.run("rollback", "plan.json", "--run-dir", "elsewhere")
-        journal_facts = refused.err.split("take over:")[1].replace("\\\n", " ").split()
-        taken = terminal.run(*journal_facts[1:])
+        output = refused.err.split("take over:")[1].replace("\\\n", " ").split()
+        taken = terminal.run(*output[1:])
 
-        assert journal_facts[:3] == ["vpnmigrate", "rollback", "plan.json"]
+        assert output[:3] == ["vpnmigrate", "rollback", "plan.json"]
         assert taken.code == 0
 
 

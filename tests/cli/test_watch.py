@@ -95,8 +95,8 @@ def test_ctrl_c_ends_the_looking_on_and_not_the_run(terminal, capsys):
     finally:
         lock.release()
 
-    journal_facts = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert code == 7
-    assert "step 8 waits 22 s of 45 min: vgw-1 is detaching" in journal_facts
-    assert f"run {migration} goes on" in journal_facts
-    assert f"vpnmigrate status --watch {migration}" in journal_facts
+    assert "step 8 waits 22 s of 45 min: vgw-1 is detaching" in output
+    assert f"run {migration} goes on" in output
+    assert f"vpnmigrate status --watch {migration}" in output

@@ -186,7 +186,7 @@ class TestReading:
     def test_a_look_agrees_with_the_survey(self, seat):
         """What a look reads of the old side is what the survey read, tunnel addresses aside."""
         plan = seat.plan()
-        reading = seat.ec2.observation(plan)
+        reading = seat.ec2.observe(plan)
 
         assert plan.before.gateway in reading.gateways
         assert reading.connections == tuple(
@@ -203,14 +203,14 @@ class TestPreparing:
     def test_gateway(self, seat):
         """A created gateway is found by its role, live, with the ASN and tags asked for."""
         plan = seat.plan()
-        assert seat.observation(plan).state(GATEWAY_ROLE) is ResourceState.ABSENT
+        assert seat.observe(plan).state(GATEWAY_ROLE) is ResourceState.ABSENT
         gateway = made(seat.perform(GATEWAY))
         seat.settle()
 
-        now = seat.observation(plan)
+        now = seat.observe(plan)
         assert now.ours[GATEWAY_ROLE] == gateway
         assert now.state(GATEWAY_ROLE) is ResourceState.AVAILABLE
-        (record,) = (g for g in seat.ec2.observation(plan).gateways if g.id == gateway)
+        (record,) = (g for g in seat.ec2.observe(plan).gateways if g.id == gateway)
         assert (record.asn, record.tags["Name"]) == (64600, "new")
 
     def test_connection(self, seat):
@@ -224,7 +224,7 @@ class TestPreparing:
 
         role = connection_role(WAREHOUSE)
         (record,) = seat.ec2.survey(gateway).connections
-        assert seat.observation(plan).state(role) is ResourceState.AVAILABLE
+        assert seat.observe(plan).state(role) is ResourceState.AVAILABLE
         assert (record.category, record.static_only) == (AWS_VPN, True)
         assert sorted(tunnel.inside_cidr for tunnel in record.tunnels) == sorted(inside)
 
@@ -242,7 +242,7 @@ class TestPreparing:
         seat.perform(AddStaticPrefix(connection, "10.7.0.0/16"))
         seat.settle()
 
-        assert seat.observation(plan).value(Prefix(connection, "10.7.0.0/16")) is Switch.ON
+        assert seat.observe(plan).value(Prefix(connection, "10.7.0.0/16")) is Switch.ON
 
     def test_reused_keys(self, seat):
         """Keys that are re-used are those of the old connection."""
@@ -260,14 +260,14 @@ class TestPreparing:
         vpc = VpcId(made(seat.perform(CreateTestVpc(TEST_VPC_ROLE, "10.200.0.0/24"))))
         seat.settle()
         subnet = made(seat.perform(CreateTestSubnet(TEST_SUBNET_ROLE, vpc, "10.200.0.0/28")))
-        now = seat.observation(plan)
+        now = seat.observe(plan)
         assert {TEST_VPC_ROLE: vpc, TEST_SUBNET_ROLE: subnet}.items() <= dict(now.ours).items()
         assert any(table.vpc == vpc for table in now.tables.values())
 
         assert isinstance(seat.ec2.perform(DeleteTestVpc(TEST_VPC_ROLE, vpc), MARK), Later)
         seat.perform(DeleteTestSubnet(TEST_SUBNET_ROLE, subnet))
         seat.perform(DeleteTestVpc(TEST_VPC_ROLE, vpc))
-        assert TEST_VPC_ROLE not in seat.observation(plan).ours
+        assert TEST_VPC_ROLE not in seat.observe(plan).ours
 
     def test_archive(self, seat):
         """The configuration that EC2 shows is in the vault, under the hash of the outcome."""
@@ -335,10 +335,10 @@ class TestCutover:
             assert edge is not None
             seat.perform(DisassociateEdge(table, OLD, edge.id))
         seat.perform(DetachVpnGateway(OLD, plan.vpc))
-        assert seat.observation(plan).attachment(OLD, plan.vpc) is Attachment.DETACHING
+        assert seat.observe(plan).attachment(OLD, plan.vpc) is Attachment.DETACHING
         seat.settle()
         seat.perform(AttachVpnGateway(new, plan.vpc))
-        assert seat.observation(plan).attachment(new, plan.vpc) is Attachment.ATTACHING
+        assert seat.observe(plan).attachment(new, plan.vpc) is Attachment.ATTACHING
         seat.settle()
         for table in propagating:
             seat.perform(EnablePropagation(table, new))
@@ -347,7 +347,7 @@ class TestCutover:
         for table, _ in edges:
             seat.perform(AssociateEdge(table, new))
 
-        now = seat.observation(plan)
+        now = seat.observe(plan)
         assert now.occupants(plan.vpc) == {new: Attachment.ATTACHED}
         assert {now.value(Propagation(t, new)) for t in propagating} == {Switch.ON}
         assert {now.value(Propagation(t, OLD)) for t in propagating} == {Switch.OFF}
@@ -385,7 +385,7 @@ class TestCutover:
         seat.settle()
 
         assert isinstance(seat.ec2.perform(DetachVpnGateway(OLD, plan.vpc), MARK), InDoubt)
-        assert seat.observation(plan).attachment(OLD, plan.vpc) is Attachment.DETACHED
+        assert seat.observe(plan).attachment(OLD, plan.vpc) is Attachment.DETACHED
 
     def test_claim(self, seat):
         """A claim is on the gateway once it is placed, and off once its holder removes it."""
@@ -412,7 +412,7 @@ class TestCutover:
             outcomes = list(pool.map(one, batch))
 
         assert {type(outcome) for outcome in outcomes} == {Performed}
-        assert not seat.observation(plan).tables[batch[0].table].propagating
+        assert not seat.observe(plan).tables[batch[0].table].propagating
 
 
 class TestDeleting:
@@ -435,11 +435,11 @@ class TestDeleting:
         role = connection_role(LONDON)
 
         seat.perform(DeleteVpnConnection(role, connection))
-        assert seat.observation(plan).state(role) is ResourceState.DELETING
+        assert seat.observe(plan).state(role) is ResourceState.DELETING
         seat.settle()
         seat.perform(DeleteVpnGateway(GATEWAY_ROLE, gateway))
         seat.settle()
-        assert seat.observation(plan).ours == {}
+        assert seat.observe(plan).ours == {}
 
     @pytest.mark.parametrize("count", [1, 2])
     def test_a_made_up_connection(self, seat, count):
@@ -561,7 +561,7 @@ def test_the_doors_of_a_process_do_not_differ(tmp_path, settings):
         ec2 = Account(clients_of(world, faults=ear), clock, Vault(tmp_path / name))
         seat = Seat(world, clock, ec2, Vault(tmp_path / name))
         plan = seat.plan()
-        journal_facts: list[object] = [plan.before]
+        lines: list[object] = [plan.before]
         changes: tuple[AwsChange, ...] = (
             GATEWAY,
             CreateTestVpc(TEST_VPC_ROLE, "10.200.0.0/24"),
@@ -572,10 +572,10 @@ def test_the_doors_of_a_process_do_not_differ(tmp_path, settings):
             DeleteVpnGateway(GATEWAY_ROLE, VpnGatewayId("vgw-0a3000000000000ff")),
         )
         for change in changes:
-            journal_facts.append(ec2.perform(change, MARK))
-            journal_facts.append(ec2.observe(plan))
+            lines.append(ec2.perform(change, MARK))
+            lines.append(ec2.observe(plan))
             clock.sleep(timedelta(seconds=50))
-        stories.append((journal_facts, ear.heard, clock.now()))
+        stories.append((lines, ear.heard, clock.now()))
 
     first, second = stories
     assert first == second

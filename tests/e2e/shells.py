@@ -85,9 +85,9 @@ class Terminal:
 
     def _finished(self, leaves: int, command: tuple[str, ...]) -> Any:
         with self._begun((*command, "--json")) as process:
-            journal_facts, complaint = process.communicate(timeout=PATIENCE)
+            found, complaint = process.communicate(timeout=PATIENCE)
         assert process.returncode == leaves, f"{' '.join(command)}: {complaint}"
-        return json.loads(journal_facts)
+        return json.loads(found)
 
     def _begun(self, command: tuple[str, ...], **how: Any) -> subprocess.Popen[str]:
         streams = {

@@ -108,9 +108,9 @@ def test_a_lost_terminal_is_outlived_and_a_lost_watchdog_is_missed(tmp_path: Pat
         assert watchdog is not None
         os.kill(watchdog, signal.SIGKILL)
         migration.control.advance(timedelta(hours=3))
-        journal_facts = migration.terminal.quick("status", migration.plan.migration)
-        assert (journal_facts["watchdog"], journal_facts["traffic"]) == (None, "new")
-        journal_facts = migration.terminal.quick("confirm", migration.plan.migration)
-        assert journal_facts["unconfirmed_until"] is None
+        output = migration.terminal.quick("status", migration.plan.migration)
+        assert (output["watchdog"], output["traffic"]) == (None, "new")
+        output = migration.terminal.quick("confirm", migration.plan.migration)
+        assert output["unconfirmed_until"] is None
         assert state(migration).traffic is Traffic.NEW
         assert leaked(migration.run.path, "watchdog.log") == set()

@@ -86,17 +86,17 @@ def test_a_migration_over_http_is_what_the_aws_cli_sees(migration):
 
     terminal.quick("done", run, "5")
     with terminal.until_said("TO DO: enable", "apply", run, leaves=HELD):
-        journal_facts = terminal.quick("status", run)
-        assert (journal_facts["traffic"], journal_facts["step"]) == ("none", 10)
+        output = terminal.quick("status", run)
+        assert (output["traffic"], output["step"]) == ("none", 10)
         for old in OLD:
             migration.control.enable(new[f"connection/{old}"])
         terminal.quick("done", run, "10")
     for old in OLD:
         terminal.real("sandbox", "device", "disable", old)
     terminal.quick("done", run, "10")
-    journal_facts = terminal.quick("apply", run)
-    assert (journal_facts["traffic"], journal_facts["status"]) == ("new", "cut-over")
-    assert journal_facts["outage"] > 0
+    output = terminal.quick("apply", run)
+    assert (output["traffic"], output["status"]) == ("new", "cut-over")
+    assert output["outage"] > 0
     migrated = described(aws)
     assert migrated == after(before, changes(plan, "forward"), new)
     for old in OLD:
@@ -105,8 +105,8 @@ def test_a_migration_over_http_is_what_the_aws_cli_sees(migration):
 
     # From here on a robot sits at the devices.
     migration.control.attend_after(timedelta(seconds=20))
-    journal_facts = terminal.quick("rollback", run)
-    assert (journal_facts["traffic"], journal_facts["status"]) == ("old", "rolled-back")
+    output = terminal.quick("rollback", run)
+    assert (output["traffic"], output["status"]) == ("old", "rolled-back")
     returned = described(aws)
     assert returned == before
     assert all(returned.up[old] >= before.up[old] for old in OLD)

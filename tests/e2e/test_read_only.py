@@ -84,12 +84,12 @@ def test_a_read_only_run_directory_is_refused_before_any_call_to_aws(
             return f"{done.returncode} {' '.join(done.stderr.split())}{done.stdout}"
 
         for verb, *words in (["apply", "--yes"], ["rollback", "--yes"], ["finalize", *named]):
-            journal_facts = refused(verb, run, *words)
-            assert journal_facts.startswith(f"1 run {run} cannot be locked: "), journal_facts
-            assert "Read-only file system" in journal_facts
-        for journal_facts in (refused("apply", plan, "--yes", home="empty"), refused("pause", run)):
-            assert journal_facts.startswith("1 "), journal_facts
-            assert "Read-only file system" in journal_facts
+            output = refused(verb, run, *words)
+            assert output.startswith(f"1 run {run} cannot be locked: "), output
+            assert "Read-only file system" in output
+        for output in (refused("apply", plan, "--yes", home="empty"), refused("pause", run)):
+            assert output.startswith("1 "), output
+            assert "Read-only file system" in output
         assert refused("status", run).startswith("0 ")
         with pytest.raises(BlockingIOError):
             aws.accept()
@@ -159,10 +159,10 @@ def test_a_disk_that_turns_read_only_stops_the_run_before_its_next_change(
         kept = tmp_path / "runs"
         subprocess.run([*inside, "cp", "-a", f"{runs}/.", str(kept)], check=True)
 
-    journal_facts = " ".join(errors.read_text().split())
-    assert "Read-only file system" in journal_facts
-    assert "Traceback" not in journal_facts
-    assert "This is a bug" not in journal_facts
+    text = " ".join(errors.read_text().split())
+    assert "Read-only file system" in text
+    assert "Traceback" not in text
+    assert "This is a bug" not in text
     intents = [
         e.record.change
         for e in read_journal(migration.run).entries

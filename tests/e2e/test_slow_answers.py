@@ -61,12 +61,12 @@ def slow_in_the_outage(home: Path) -> Iterator[tuple[Migration, SlowProxy, subpr
 def test_an_abort_turns_back_while_an_answer_trickles(tmp_path: Path) -> None:
     """Status tells of it, the abort is heeded within seconds, and the way back works."""
     with slow_in_the_outage(tmp_path) as (migration, proxy, process):
-        journal_facts = ""
+        found = ""
         end = time.monotonic() + SECONDS
-        while "AWS is slow: no answer from ec2:DescribeVpnGateways yet" not in journal_facts:
-            assert time.monotonic() < end, journal_facts
+        while "AWS is slow: no answer from ec2:DescribeVpnGateways yet" not in found:
+            assert time.monotonic() < end, found
             waits = migration.terminal.quick("status", migration.run.id)["waits"]
-            journal_facts = waits["why"] if waits else ""
+            found = waits["why"] if waits else ""
 
         asked = time.monotonic()
         migration.terminal.quick("abort", migration.run.id)

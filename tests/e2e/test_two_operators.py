@@ -27,7 +27,7 @@ def migration(tmp_path: Path) -> Iterator[Migration]:
         yield migration
 
 
-def journal_facts(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
+def outcome_of(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
     """Let *process* end; give its exit code, its document and what it said."""
     out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, json.loads(out), err
@@ -60,8 +60,8 @@ def test_of_many_at_once_one_works_and_the_others_are_told_who(
     elsewhere = ("--run-dir", str(tmp_path / "elsewhere"))
     plan = str(migration.plan_file)
     far = [aloud(migration, verb, plan, *elsewhere) for verb in ("apply", "rollback")]
-    answers = [journal_facts(other) for other in others]
-    claimed = [journal_facts(other) for other in far]
+    answers = [outcome_of(other) for other in others]
+    claimed = [outcome_of(other) for other in far]
     first.kill()
     first.wait()
 
@@ -95,7 +95,7 @@ def test_a_stopped_holder_wakes_up_to_a_run_that_is_another_s(migration: Migrati
     assert until(first, lambda: "OUTAGE BEGINS" in migration.said("apply"))
     migration.stop(first)
 
-    refused, document, _ = journal_facts(aloud(migration, "apply", migration.run.id))
+    refused, document, _ = outcome_of(aloud(migration, "apply", migration.run.id))
     holder = document["error"]["next"].rpartition("--take-over ")[2]
     second = migration.begin("apply", "--take-over", holder)
     assert until(second, lambda: f"in place of {holder}" in migration.said("apply"))

@@ -84,9 +84,9 @@ def test_a_rollback_after_the_clock_was_set_ends_as_soon_as_ever(
     assert state.status is RunStatus.ROLLED_BACK
     assert stage.differences() == ()
     assert outages_of(stage.entries)[-1].lasted == usual_outage(tmp_path, back=True)
-    journal_facts = stage.records(ClockMoved)
-    assert len(journal_facts) == (0 if boot is OTHER and off > timedelta(0) else 1)
-    assert all((moved.by < timedelta(0)) == (off < timedelta(0)) for moved in journal_facts)
+    found = stage.records(ClockMoved)
+    assert len(found) == (0 if boot is OTHER and off > timedelta(0) else 1)
+    assert all((moved.by < timedelta(0)) == (off < timedelta(0)) for moved in found)
 
 
 @pytest.mark.parametrize("by", [-HOUR, HOUR])

@@ -136,10 +136,10 @@ class TestMove:
         self, state, at_work, asked, quiet, said
     ):
         """One that goes back is left alone however little it writes; one that died is replaced."""
-        journal_facts = NOON if asked else None
+        found = NOON if asked else None
 
         assert said is watchdog_decision(
-            state, at_work=at_work, asked=journal_facts, last=NOON, now=NOON + quiet
+            state, at_work=at_work, asked=found, last=NOON, now=NOON + quiet
         )
 
 

@@ -56,9 +56,9 @@ def accepting(stage: Stage) -> Lookout:
 
     def watch(entry: Entry) -> None:
         if isinstance(entry.record, Acceptable) and entry.record.what:
-            journal_facts = ("one will do tonight", "ann", "laptop", "letter-1")
+            lines = ("one will do tonight", "ann", "laptop", "letter-1")
             named = [each.connection for each in entry.record.what]
-            stage.letters.extend(acceptance(named, _state(stage), *journal_facts))
+            stage.letters.extend(acceptance(named, _state(stage), *lines))
 
     return Lookout(watch)
 
@@ -76,7 +76,7 @@ class TestARun:
 
         (offer,) = stage.records(Acceptable)
         assert [each.replaces for each in offer.what] == [OLD_VPN]
-        assert "has 1 of 2 tunnels UP" in offer.what[0].journal_facts
+        assert "has 1 of 2 tunnels UP" in offer.what[0].text
         assert stage.state.outage_open
         assert stage.state.status is RunStatus.STUCK
 
@@ -98,8 +98,8 @@ class TestARun:
         """What nobody has in hand is accepted in its journal; the next process ends the outage."""
         with pytest.raises(DidNotSettleError):
             stage.forward(operator=OneTunnel(stage.world))
-        journal_facts = ("one will do", "ann", "laptop", "letter-1")
-        stage.letters.extend(acceptance([OLD_VPN], stage.state, *journal_facts))
+        lines = ("one will do", "ann", "laptop", "letter-1")
+        stage.letters.extend(acceptance([OLD_VPN], stage.state, *lines))
 
         state = stage.forward(operator=OneTunnel(stage.world))
 
@@ -134,7 +134,7 @@ class TestARun:
     def test_forgets_it_with_the_attempt(self, stage):
         """Another attempt asks for as many tunnels as before, and its report still names it."""
         stage.forward(operator=OneTunnel(stage.world), lookout=accepting(stage))
-        stage.run(lambda runner: runner.back(keep_new=True))
+        stage.run(lambda runner: runner.rollback(keep_new=True))
 
         with pytest.raises(DidNotSettleError):
             stage.forward(operator=OneTunnel(stage.world))

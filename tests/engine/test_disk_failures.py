@@ -77,12 +77,12 @@ class Failing(SystemDisk):
 class Place:
     """A stage whose run has a directory, brought to where *way* begins."""
 
-    def __init__(self, tmp_path: Path, swap: str) -> None:
+    def __init__(self, tmp_path: Path, direction: str) -> None:
         self.stage = Stage(tmp_path / "vault")
         self.context = Desk(tmp_path / "runs", self.stage.clock)
         self.calls = Calls()
         self.stage.faults = self.calls
-        if swap == "rollback":
+        if direction == "rollback":
             self.go(Runner.apply)
 
     def go(self, journey: Callable[[Runner], object], disk: Disk | None = None) -> None:
@@ -103,19 +103,19 @@ class Undisturbed:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Undisturbed]:
     """Go each way once."""
     gone: dict[str, Undisturbed] = {}
-    for swap, journey in WAYS.items():
-        place = Place(tmp_path_factory.mktemp(swap), swap)
+    for direction, journey in WAYS.items():
+        place = Place(tmp_path_factory.mktemp(direction), direction)
         disk = Failing(0, "", place.calls)
         place.go(journey, disk)
-        gone[swap] = Undisturbed(disk.writes, shape_left(place.stage))
+        gone[direction] = Undisturbed(disk.writes, shape_left(place.stage))
     return gone
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("manner", MANNERS)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("direction", WAYS)
 def test_a_write_that_fails_stops_the_run_before_the_change_it_would_have_recorded(
-    tmp_path: Path, undisturbed: dict[str, Undisturbed], swap: str, manner: str
+    tmp_path: Path, undisturbed: dict[str, Undisturbed], direction: str, manner: str
 ) -> None:
     """After a failed write not one mutating call reaches AWS, and every call before is on the disk.
 
@@ -123,15 +123,15 @@ def test_a_write_that_fails_stops_the_run_before_the_change_it_would_have_record
     undisturbed run ends.
     """
     first = MANNERS.index(manner)  # so that an ordinary run tries other writes in each manner
-    for nth in share(range(1 + first, undisturbed[swap].writes + 1), one_in=14):
-        place = Place(tmp_path / str(nth), swap)
+    for nth in share(range(1 + first, undisturbed[direction].writes + 1), one_in=14):
+        place = Place(tmp_path / str(nth), direction)
         disk = Failing(nth, manner, place.calls)
 
         with pytest.raises(JournalError):
-            place.go(WAYS[swap], disk)
+            place.go(WAYS[direction], disk)
 
         records = [entry.record for entry in read_journal(place.context.run).entries]
         assert place.calls.count == disk.sent_by_then, nth
         assert sum(isinstance(r, Intended) for r in records) >= place.calls.count, nth
-        place.go(WAYS[swap])
-        assert shape_left(place.stage) == undisturbed[swap].shape, nth
+        place.go(WAYS[direction])
+        assert shape_left(place.stage) == undisturbed[direction].shape, nth

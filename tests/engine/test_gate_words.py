@@ -53,6 +53,7 @@ from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Confirmation, JournalFacts
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.approvals import with_digest
+from vpnmigrate.steps.base import StepInput
 
 OPERATOR = "arn:aws:iam::123456789012:user/ann"
 NIGHT = Window(NOON, NOON + timedelta(hours=3), "noon to three, UTC")
@@ -114,11 +115,15 @@ def cutover(
     decisions=None, observation=None, said: JournalFacts = READY, *, before=None, **circumstances
 ):
     plan = plan_for(decisions, before)
-    return before_cutover(plan, FORWARD, observation or a_snapshot(), said, ports(**circumstances))
+    return before_cutover(
+        StepInput(plan, FORWARD, observation or a_snapshot(), said), ports(**circumstances)
+    )
 
 
 def finalize(decisions=None, observation=CARRIES, said: JournalFacts = READY, **circumstances):
-    return before_finalize(plan_for(decisions), FORWARD, observation, said, ports(**circumstances))
+    return before_finalize(
+        StepInput(plan_for(decisions), FORWARD, observation, said), ports(**circumstances)
+    )
 
 
 def hooked(judged):
@@ -153,7 +158,7 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
         cutover,
         STRICT,
         rehearsed=REHEARSED,
-        proof=RollbackTrial(holds=True, journal_facts="may attach vgw-old"),
+        proof=RollbackTrial(holds=True, text="may attach vgw-old"),
         identity=identity(Credentials(Renewal.BY_ITSELF, NOON), timedelta(seconds=-3)),
         paths=(),
     ),
@@ -164,7 +169,7 @@ ROUNDS: dict[str, Callable[[], Iterable[GateResult]]] = {
         journal_facts(),
         now=NOON - minutes(90),
         differences=("rtb-1: route is gone", "vgw-1: tag is new"),
-        proof=RollbackTrial(holds=False, journal_facts="may not attach vgw-old"),
+        proof=RollbackTrial(holds=False, text="may not attach vgw-old"),
         identity=by_a_person(NIGHT.end, minutes(-6)),
         paths=INSIDE,
         rehearsed=msgspec.structs.replace(REHEARSED, passed=False),

@@ -77,7 +77,7 @@ def test_drift_is_written_down_and_refused(tmp_path):
 def test_a_failed_trial_of_the_way_back_holds(tmp_path):
     """What somebody found out about the way back is asked before step 7."""
     stage = Stage(tmp_path)
-    failed = RollbackTrial(holds=False, journal_facts="may not attach vgw-old")
+    failed = RollbackTrial(holds=False, text="may not attach vgw-old")
     gate_inputs = GateInputs("ann", prove=lambda: failed)
 
     with pytest.raises(HeldError, match="way-back: may not attach vgw-old") as held:

@@ -49,6 +49,7 @@ from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateVerdict, Milest
 from vpnmigrate.model.plan import GATEWAY_ROLE
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.planning.approvals import with_digest
+from vpnmigrate.steps.base import StepInput
 
 ROOT = FilePath(__file__).parents[2]
 OUTSIDE = NetworkPath("EC2", ("198.51.100.7",), "192.168.1.5")
@@ -76,7 +77,7 @@ def plan_with(**decisions):
 def asked(gate, now=None, *, plan=PLAN, said=SAID, later=NOW, **circumstances):
     """Ask every gate before the cutover, and give what *gate* said."""
     there = ports(now=NOON + later, **circumstances)
-    seen = before_cutover(plan, FORWARD, now or a_snapshot(), said, there)
+    seen = before_cutover(StepInput(plan, FORWARD, now or a_snapshot(), said), there)
     assert len({each.gate for each in seen}) == len(seen)
     return next(each for each in seen if each.gate is gate)
 
@@ -88,7 +89,7 @@ def with_facts(facts):
 
 def test_all_open_when_everything_is_ready():
     """Old side intact, new side ready and free, people and hour as the plan wants: go."""
-    seen = before_cutover(PLAN, FORWARD, a_snapshot(), SAID, ports())
+    seen = before_cutover(StepInput(PLAN, FORWARD, a_snapshot(), SAID), ports())
 
     assert [each.gate for each in seen] == list(Gate)[:12]
     assert [each.call for each in seen] == [GateVerdict.PASS] * 12
@@ -254,7 +255,7 @@ def a_session(role, name):
 
 class TestApprovals:
     @pytest.mark.parametrize(
-        ("approvals", "call", "told"),
+        ("approvals", "call", "text"),
         [
             ((), GateVerdict.FAIL, "none"),
             ((an_approval(),), GateVerdict.PASS, "by arn:aws:iam::123456789012:user/bob"),
@@ -266,14 +267,14 @@ class TestApprovals:
             ((an_approval(expires=NOON), an_approval()), GateVerdict.PASS, "bob"),
         ],
     )
-    def test_four_eyes_want_somebody_else(self, approvals, call, journal_facts):
+    def test_four_eyes_want_somebody_else(self, approvals, call, text):
         """Only a valid approval of this very plan by another person counts."""
         plan = plan_with(approvals=Approvals(four_eyes=True))
 
         seen = asked(Gate.APPROVALS, plan=plan, approvals=approvals)
 
         assert seen.call is call
-        assert journal_facts in seen.observed
+        assert text in seen.observed
 
     def test_two_are_two_people(self):
         """One person who approves twice is one person."""
@@ -429,13 +430,13 @@ class TestOtherRounds:
         """With traffic down only what would make it worse is asked."""
         plan = plan_with(window=NIGHT, approvals=Approvals(required=1))
 
-        seen = in_the_cutover(plan, FORWARD, a_snapshot(), journal_facts(), (OUTSIDE,))
+        seen = in_the_cutover(StepInput(plan, FORWARD, a_snapshot(), journal_facts()), (OUTSIDE,))
 
         assert all(each.call is GateVerdict.PASS for each in seen)
 
     def test_what_another_look_cannot_change_is_not_looked_at_twice(self):
         """Looks are repeated for what AWS may be late to show, and for nothing else."""
-        seen = observable_gates(PLAN, FORWARD, a_snapshot(), journal_facts())
+        seen = observable_gates(StepInput(PLAN, FORWARD, a_snapshot(), journal_facts()))
 
         assert all(each.call is GateVerdict.PASS for each in seen)
 
@@ -444,12 +445,14 @@ class TestOtherRounds:
         flows = a_snapshot(old="detached", new="attached", up=2, tables=_moved())
         archived = journal_facts(Confirmation.DEVICES_CONFIGURED, files=[OLD_VPN, NEW_VPN])
 
-        seen = before_finalize(PLAN, FORWARD, flows, archived, ports())
+        seen = before_finalize(StepInput(PLAN, FORWARD, flows, archived), ports())
 
         assert [each.call for each in seen] == [GateVerdict.PASS] * 4
-        missing = before_finalize(PLAN, FORWARD, flows, journal_facts(files=[NEW_VPN]), ports())
+        missing = before_finalize(
+            StepInput(PLAN, FORWARD, flows, journal_facts(files=[NEW_VPN])), ports()
+        )
         assert "no configuration of vpn-old" in missing[1].observed
-        down = before_finalize(PLAN, FORWARD, a_snapshot(), archived, ports())
+        down = before_finalize(StepInput(PLAN, FORWARD, a_snapshot(), archived), ports())
         assert down[0].call is GateVerdict.FAIL
 
     def test_so_soon_after_the_cutover_a_tunnel_may_be_seen_as_it_was(self):
@@ -458,10 +461,10 @@ class TestOtherRounds:
         early, late = (a_snapshot(begun=NOON + minutes(n)) for n in (1, 2))
         verified = journal_facts(verified=NOON)
 
-        assert traffic_reading_final(PLAN, FORWARD, flows, verified)
-        assert not traffic_reading_final(PLAN, FORWARD, early, verified)
-        assert traffic_reading_final(PLAN, FORWARD, late, verified)
-        assert traffic_reading_final(PLAN, FORWARD, early, journal_facts())
+        assert traffic_reading_final(StepInput(PLAN, FORWARD, flows, verified))
+        assert not traffic_reading_final(StepInput(PLAN, FORWARD, early, verified))
+        assert traffic_reading_final(StepInput(PLAN, FORWARD, late, verified))
+        assert traffic_reading_final(StepInput(PLAN, FORWARD, early, journal_facts()))
 
     @pytest.mark.parametrize(
         ("after", "call"),
@@ -478,7 +481,7 @@ class TestOtherRounds:
         )
 
         seen = before_finalize(
-            plan, FORWARD, a_snapshot(), journal_facts(), ports(now=NOON + after)
+            StepInput(plan, FORWARD, a_snapshot(), journal_facts()), ports(now=NOON + after)
         )
 
         assert (seen[2].call, seen[3].call) == (call, GateVerdict.FAIL)
@@ -495,7 +498,7 @@ class TestForcing:
     def test_a_forced_gate_keeps_its_call_and_its_reason(self):
         """Force opens one gate, and says for ever that it was closed and why it was opened."""
         seen = before_cutover(
-            PLAN, FORWARD, a_snapshot(), SAID, ports(identity=an_identity(ahead=None))
+            StepInput(PLAN, FORWARD, a_snapshot(), SAID), ports(identity=an_identity(ahead=None))
         )
 
         found = {
@@ -519,8 +522,10 @@ class TestForcing:
             }
         )
         seen = (
-            *before_cutover(PLAN, FORWARD, down, journal_facts(), ports(differences=("x",))),
-            *before_finalize(PLAN, FORWARD, down, journal_facts(), ports()),
+            *before_cutover(
+                StepInput(PLAN, FORWARD, down, journal_facts()), ports(differences=("x",))
+            ),
+            *before_finalize(StepInput(PLAN, FORWARD, down, journal_facts()), ports()),
         )
 
         judged = forced(seen, [Force(gate, "because I say so")])

@@ -82,10 +82,10 @@ def a_stage(tmp_path: Path, world: str, began: str) -> Stage:
     return stage
 
 
-def dies(stage: Stage, swap: str) -> bool:
+def dies(stage: Stage, direction: str) -> bool:
     """Go *way*; tell whether the process was killed."""
     try:
-        stage.run(JOURNEYS[swap])
+        stage.run(JOURNEYS[direction])
     except Killed:
         return True
     return False
@@ -108,12 +108,12 @@ def world(request: pytest.FixtureRequest) -> str:
 def undisturbed(world: str, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """Go each way once, with journal and without faults."""
     gone = Undisturbed({}, {})
-    for swap, journey in JOURNEYS.items():
-        stage = a_stage(tmp_path_factory.mktemp("undisturbed"), world, swap)
+    for direction, journey in JOURNEYS.items():
+        stage = a_stage(tmp_path_factory.mktemp("undisturbed"), world, direction)
         stage.faults = counted = Fuse(0, after_effect=False)
         stage.run(journey)
-        gone.calls[swap] = counted.sent
-        gone.shapes[swap] = shape_left(stage)
+        gone.calls[direction] = counted.sent
+        gone.shapes[direction] = shape_left(stage)
     return gone
 
 

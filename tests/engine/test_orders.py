@@ -243,7 +243,7 @@ class TestAbort:
         state = stage.state
         assert state.status is RunStatus.ROLLED_BACK
         assert state.traffic is Traffic.OLD
-        assert stage.observation().attachment(OLD, VPC) is Attachment.ATTACHED
+        assert stage.observe().attachment(OLD, VPC) is Attachment.ATTACHED
         assert stage.records(DirectionTaken)[-1] == DirectionTaken(
             Direction.ROLLBACK, 1, keep_new=True
         )

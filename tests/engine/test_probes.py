@@ -279,12 +279,12 @@ class TestInARun:
         back = stage.run(lambda r: r.rollback(keep_new=True), probes=Scripted(stage))
         cleaned = stage.run(Runner.rollback, probes=Scripted(stage))
 
-        journal_facts = "; ".join(probe_lines(cleaned))
+        text = "; ".join(probe_lines(cleaned))
         assert back.probes_forward == forward.probes
         assert back.probes[self.PROBE].sent > 0
         assert (cleaned.probes_forward, cleaned.probes) == (forward.probes, back.probes)
-        assert journal_facts.startswith(f"on the way forward: {self.PROBE}")
-        assert f"on the way back: {self.PROBE}" in journal_facts
+        assert text.startswith(f"on the way forward: {self.PROBE}")
+        assert f"on the way back: {self.PROBE}" in text
         assert "on the way" not in "; ".join(probe_lines(forward))
 
     def test_nothing_is_sent_before_the_cutover(self, tmp_path):

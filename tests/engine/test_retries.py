@@ -36,7 +36,7 @@ class Claimant:
 
     forgone = False
 
-    def forgo_claim(self) -> None:
+    def skip_claim(self) -> None:
         self.forgone = True
 
 

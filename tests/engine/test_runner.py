@@ -117,7 +117,7 @@ class TestForward:
         """After apply the new gateway has the VPC, the propagation and the static routes."""
         state = stage.forward()
 
-        now, new = stage.observation(), stage.new_gateway
+        now, new = stage.observe(), stage.new_gateway
         assert state.status is RunStatus.CUT_OVER
         assert state.traffic is Traffic.NEW
         assert now.attachment(new, VPC) is Attachment.ATTACHED
@@ -147,7 +147,7 @@ class TestForward:
         stage.forward()
 
         assert not any(call.startswith("Delete") for call in stage.calls)
-        assert stage.observation().connections[OLD_VPN].state == "available"
+        assert stage.observe().connections[OLD_VPN].state == "available"
 
     def test_every_intent_is_durable_before_its_call(self, tmp_path):
         """When EC2 hears of a change, its intent is already written."""
@@ -209,7 +209,7 @@ class TestHolds:
     def test_holds_before_the_cutover_when_asked(self, stage):
         """--until cutover stages everything, holds, and interrupts nothing."""
         with pytest.raises(HeldError, match="cutover has not begun"):
-            stage.run(lambda runner: runner.forward(until=6))
+            stage.run(lambda runner: runner.apply(until=6))
 
         assert stage.state.status is RunStatus.HELD
         assert stage.state.traffic is Traffic.OLD
@@ -219,10 +219,10 @@ class TestHolds:
     def test_what_is_being_staged_is_not_pasted_into_the_cutover(self, stage):
         """A hold on the way to staging goes on to staging, and only then to the cutover."""
         with pytest.raises(HeldError) as held:
-            stage.run(lambda runner: runner.forward(until=6), operator=Nobody())
+            stage.run(lambda runner: runner.apply(until=6), operator=Nobody())
         assert held.value.advice.endswith(f"vpnmigrate apply {MIGRATION} --until cutover")
         with pytest.raises(HeldError):
-            stage.run(lambda runner: runner.forward(until=6))
+            stage.run(lambda runner: runner.apply(until=6))
 
         assert str(resume_command(stage.state, MIGRATION, ())) == f"vpnmigrate apply {MIGRATION}"
         assert stage.state.attempt == 1
@@ -230,7 +230,7 @@ class TestHolds:
     def test_who_goes_on_without_staging_is_not_held_to_it(self, stage):
         """The last command counts: apply without --until means the whole way."""
         with pytest.raises(HeldError):
-            stage.run(lambda runner: runner.forward(until=6), operator=Nobody())
+            stage.run(lambda runner: runner.apply(until=6), operator=Nobody())
         with pytest.raises(HeldError) as held:
             stage.forward(operator=Nobody())
 
@@ -241,7 +241,7 @@ class TestHolds:
         """Who comes back stops where this command says, in the same attempt."""
         for until in (2, 3):
             with pytest.raises(HeldError, match=f"held after step {until}, as asked"):
-                stage.run(lambda runner, until=until: runner.forward(until=until))
+                stage.run(lambda runner, until=until: runner.apply(until=until))
 
         assert stage.records(DirectionTaken) == [
             DirectionTaken(Direction.FORWARD, 1, keep_new=False, until=until) for until in (2, 3)
@@ -263,7 +263,7 @@ class TestHolds:
         stage.letters.append(OperatorConfirmed(Confirmation.DEVICES_CONFIGURED, "ann", "desk"))
 
         with pytest.raises(HeldError, match="staged"):
-            stage.run(lambda runner: runner.forward(until=6), operator=Nobody())
+            stage.run(lambda runner: runner.apply(until=6), operator=Nobody())
 
         assert stage.calls.count("AskOperator") == asked
 
@@ -326,7 +326,7 @@ class TestAdmission:
     def test_drift_while_held_is_refused_before_the_cutover(self, stage):
         """What changed while a run was held is found before step 7."""
         with pytest.raises(HeldError):
-            stage.run(lambda runner: runner.forward(until=6))
+            stage.run(lambda runner: runner.apply(until=6))
         stage.do(
             "CreateRoute", RouteTableId=MAIN, DestinationCidrBlock="10.9.0.0/16", GatewayId=OLD
         )
@@ -393,7 +393,7 @@ class TestBack:
     def test_from_before_the_cutover_traffic_is_not_touched(self, stage):
         """Rolling back a staged run only cleans up."""
         with pytest.raises(HeldError):
-            stage.run(lambda runner: runner.forward(until=6))
+            stage.run(lambda runner: runner.apply(until=6))
 
         stage.back()
 
@@ -404,7 +404,7 @@ class TestBack:
         stage.forward()
         new = stage.new_gateway
 
-        stage.run(lambda runner: runner.back(keep_new=True))
+        stage.run(lambda runner: runner.rollback(keep_new=True))
         assert stage.new_gateway == new
         stage.forward()
 
@@ -430,17 +430,17 @@ class TestBack:
 
         stage.back()
 
-        (finished,) = [r for r in stage.records(Finished) if r.direction == "back"]
+        (finished,) = [r for r in stage.records(Finished) if r.direction is Direction.ROLLBACK]
         assert any("rtb-both" in line and "deleted" in line for line in finished.lost)
         assert stage.records(ExternalChange)
-        assert stage.observation().propagates(MAIN, OLD) == "on"
+        assert stage.observe().propagates(MAIN, OLD) == "on"
 
 
 class TestOtherHands:
     def test_before_the_cutover_they_stop_the_run(self, stage):
         """A new gateway that somebody deleted before step 7 stops the run by name."""
         with pytest.raises(HeldError):
-            stage.run(lambda runner: runner.forward(until=2))
+            stage.run(lambda runner: runner.apply(until=2))
         stage.do("DeleteVpnGateway", VpnGatewayId=stage.new_gateway)
         stage.clock.sleep(timedelta(minutes=5))
 
@@ -455,7 +455,7 @@ class TestOtherHands:
     def test_in_the_cutover_they_are_left_alone_and_named(self, stage):
         """A route that somebody deletes in the cutover is named; the rest is finished."""
         with pytest.raises(HeldError):
-            stage.run(lambda runner: runner.forward(until=8))
+            stage.run(lambda runner: runner.apply(until=8))
         stage.do("DeleteRoute", RouteTableId=BOTH, DestinationCidrBlock="192.168.0.0/16")
 
         state = stage.forward()
@@ -576,7 +576,7 @@ class TestFaults:
 
     @pytest.mark.parametrize("after_effect", [False, True])
     @pytest.mark.parametrize("nth", range(1, 11))
-    @pytest.mark.parametrize("way", ["apply", "rollback"])
+    @pytest.mark.parametrize("swap", ["apply", "rollback"])
     def test_killed_at_any_call_nothing_is_lost(self, tmp_path, nth, after_effect, swap):
         """Case 54: killed around any call, resuming or rolling back ends as undisturbed."""
         stage = Stage(
@@ -701,8 +701,8 @@ class TestRetire:
         state = stage.run(lambda runner: runner.finalize())
 
         assert state.status is RunStatus.FINALIZED
-        assert stage.observation().state(OLD_VPN) == "absent"
-        assert stage.observation().state(OLD) == "available"
+        assert stage.observe().state(OLD_VPN) == "absent"
+        assert stage.observe().state(OLD) == "available"
 
     def test_can_delete_the_old_gateway_too(self, stage):
         """With --delete-old-gateway the old gateway goes after its connections."""
@@ -710,7 +710,7 @@ class TestRetire:
 
         stage.run(lambda runner: runner.finalize(delete_old_gateway=True))
 
-        assert stage.observation().state(OLD) == "absent"
+        assert stage.observe().state(OLD) == "absent"
 
 
 class TestVariants:

@@ -64,7 +64,7 @@ def stage(tmp_path):
 def held_after(stage, step):
     """Go forward until *step* is settled, and hold there."""
     with pytest.raises(HeldError):
-        stage.run(lambda runner: runner.forward(until=step))
+        stage.run(lambda runner: runner.apply(until=step))
 
 
 def interrupt_when(stage, kind, where):
@@ -102,7 +102,7 @@ class TestHolding:
         held_after(stage, 6)
 
         with pytest.raises(HeldError, match="cutover has not begun"):
-            stage.run(lambda runner: runner.forward(until=6))
+            stage.run(lambda runner: runner.apply(until=6))
 
         assert stage.records(OutageBegan) == []
 
@@ -216,7 +216,7 @@ class TestPutOff:
         stage.faults = Faults([Fault("DeleteTags", FaultKind.THROTTLE, times=3)])
 
         assert stage.back().status is RunStatus.ROLLED_BACK
-        assert stage.observation().value(Claim(OLD)) == ABSENT
+        assert stage.observe().value(Claim(OLD)) == ABSENT
 
 
 class TestOtherHandsAndResuming:
@@ -302,7 +302,7 @@ class TestOtherHandsAndResuming:
         """What this run pointed at it is still this run's to move, and all is as before."""
         engineer = DeviceEngineer(stage.world)
         stage.forward(operator=engineer)
-        new, connection = stage.new_gateway, stage.observation().ours[role_of(OLD_VPN)]
+        new, connection = stage.new_gateway, stage.observe().ours[role_of(OLD_VPN)]
         stage.do("DetachVpnGateway", VpnGatewayId=new, VpcId=VPC)
         stage.clock.sleep(timedelta(minutes=10))
         stage.do("DeleteVpnConnection", VpnConnectionId=connection)
@@ -340,7 +340,7 @@ class TestTwins:
 
         state = stage.back()
 
-        assert stage.observation().state(stranger) == "available"
+        assert stage.observe().state(stranger) == "available"
         assert any(stranger in line for line in state.other_hands)
         assert state.differs == ()
         assert state.status is RunStatus.ROLLED_BACK
@@ -363,7 +363,7 @@ class TestTwins:
 
         state = stage.back()
 
-        assert stage.observation().state(stranger) == "available"
+        assert stage.observe().state(stranger) == "available"
         assert any(stranger in line for line in state.other_hands)
 
     def test_a_copied_tag_does_not_change_which_gateway_a_rollback_takes_off(self, stage):
@@ -380,8 +380,8 @@ class TestTwins:
 
         stage.back()
 
-        assert stage.observation().attachment(OLD, VPC) is Attachment.ATTACHED
-        assert stage.observation().state(new) == "absent"
+        assert stage.observe().attachment(OLD, VPC) is Attachment.ATTACHED
+        assert stage.observe().state(new) == "absent"
 
 
 class TestTurningRound:
@@ -419,7 +419,7 @@ class TestTurningRound:
         new = stage.new_gateway
         back_until(stage, Intended, lambda r: isinstance(r.change, DisablePropagation))
 
-        stage.run(lambda runner: runner.back(keep_new=True))
+        stage.run(lambda runner: runner.rollback(keep_new=True))
 
         assert stage.new_gateway == new
 
@@ -434,7 +434,7 @@ class TestNothingToGoBackTo:
         with pytest.raises(StepError, match=OLD_VPN):
             stage.back(blind=True, holder="bob@spare", outranks="ann@desk")
 
-        now = stage.observation()
+        now = stage.observe()
         assert now.attachment(stage.new_gateway, VPC) is Attachment.ATTACHED
         assert now.propagates(MAIN, stage.new_gateway) == "on"
 
@@ -451,7 +451,7 @@ class TestNothingToGoBackTo:
 
         assert (blocked.value.step, blocked.value.outage) == (7, False)
         assert blocked.value.advice.startswith("correct that, then try again; ")
-        assert stage.observation().propagates(MAIN, stage.new_gateway) == "on"
+        assert stage.observe().propagates(MAIN, stage.new_gateway) == "on"
 
     def test_one_old_connection_that_is_gone_does_not_stop_a_rollback(self, tmp_path):
         """An old connection that others deleted is named; the others carry the traffic."""
@@ -497,7 +497,7 @@ def test_a_successor_that_others_deleted_at_the_end_is_named_by_its_own_id(stage
 
     def delete(entry: Entry) -> None:
         if isinstance(entry.record, StepSettled) and entry.record.number == 10:
-            made.append(stage.observation().ours[role_of(OLD_VPN)])
+            made.append(stage.observe().ours[role_of(OLD_VPN)])
             stage.do("DeleteVpnConnection", VpnConnectionId=made[0])
             stage.clock.sleep(timedelta(minutes=10))
 
@@ -533,7 +533,7 @@ class TestRetiring:
         stage.forward()
         mine = stage.entries
         stage.run(
-            lambda runner: runner.back(keep_new=True),
+            lambda runner: runner.rollback(keep_new=True),
             blind=True,
             holder="bob@spare",
             outranks="ann@desk",
@@ -544,7 +544,7 @@ class TestRetiring:
         with pytest.raises(NotVerifiedError, match="is detached"):
             stage.run(lambda runner: runner.finalize())
 
-        assert stage.observation().state(OLD_VPN) == "available"
+        assert stage.observe().state(OLD_VPN) == "available"
 
     def test_killed_while_the_old_gateway_goes_it_can_be_finished(self, stage):
         """A finalize that died after its last deletion comes to its end when it is resumed."""
@@ -630,7 +630,7 @@ class TestClaims:
 
         assert any("would not claim" in note for note in state.notes)
         assert state.status is RunStatus.ROLLED_BACK
-        assert stage.observation().value(Claim(OLD)) == ABSENT
+        assert stage.observe().value(Claim(OLD)) == ABSENT
 
 
 class TestNextCommand:
@@ -640,6 +640,6 @@ class TestNextCommand:
         stage.signal.reason = "interrupted by the operator"
 
         with pytest.raises(InterruptedRunError) as stopped:
-            stage.run(lambda runner: runner.back(keep_new=True))
+            stage.run(lambda runner: runner.rollback(keep_new=True))
 
         assert stopped.value.advice == f"vpnmigrate rollback {MIGRATION} --keep-new"

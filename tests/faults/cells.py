@@ -30,6 +30,7 @@ from vpnmigrate.planning.ownership import ownership_of
 from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.sandbox.behaviour import Behaviour
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
+from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.traffic import missing_traffic
 
 A_WHILE: Final = 2
@@ -113,7 +114,7 @@ TROUBLES: Final[Mapping[str, Trouble]] = {
     "time-out after": Trouble(FaultKind.LOST_ANSWER, "timeout"),
     "no connection": Trouble(FaultKind.UNREACHABLE, "connect"),
     "truncated": Trouble(FaultKind.TRUNCATED, "ResponseParserError"),
-    "foreign answer": Trouble(FaultKind.FOREIGN, "AWS's"),
+    "foreign answer": Trouble(FaultKind.FOREIGN, "unexpected response"),
     "ten times slower": Trouble(FaultKind.SLOW, late=9 * LATENCY),
     "stale": Trouble(FaultKind.SLOW),
     "not known yet": Trouble(FaultKind.REFUSED, refusal=_code(NOT_KNOWN_YET)),
@@ -232,22 +233,20 @@ def portrait(stage: Stage) -> list[str]:
     def name(id_: object) -> str:
         return roles.get(str(id_), str(id_))
 
-    journal_facts = [f"claim {g.tags.get(Tag.CLAIM)}" for g in seen.gateways if g.id == OLD]
+    lines = [f"claim {g.tags.get(Tag.CLAIM)}" for g in seen.gateways if g.id == OLD]
     for g in (g for g in seen.gateways if g.state != "deleted"):
         on = sorted(name(a.vpc) for a in g.attachments if a.state != "detached")
-        journal_facts.append(f"{name(g.id)} is {g.state} on {on}")
+        lines.append(f"{name(g.id)} is {g.state} on {on}")
     for c in (c for c in seen.connections if c.state != "deleted"):
         prefixes = sorted((p.cidr, p.state) for p in c.prefixes)
-        journal_facts.append(
-            f"{name(c.id)} is {c.state} from {name(c.vpn_gateway)} with {prefixes}"
-        )
+        lines.append(f"{name(c.id)} is {c.state} from {name(c.vpn_gateway)} with {prefixes}")
     for t in (t for t in seen.tables if t.vpc == VPC):
         edges = sorted(name(a.gateway) for a in t.associations if a.gateway)
         routes = sorted((r.destination, name(r.target), r.state) for r in t.routes)
-        journal_facts.append(f"{t.id}: {sorted(map(name, t.propagating))} {edges} {routes}")
-    journal_facts += [f"{name(vpc.id)} lives" for vpc in seen.vpcs]
-    journal_facts += [f"{name(subnet.id)} lives" for subnet in seen.subnets]
-    return sorted(journal_facts)
+        lines.append(f"{t.id}: {sorted(map(name, t.propagating))} {edges} {routes}")
+    lines += [f"{name(vpc.id)} lives" for vpc in seen.vpcs]
+    lines += [f"{name(subnet.id)} lives" for subnet in seen.subnets]
+    return sorted(lines)
 
 
 def lies(stage: Stage) -> str:
@@ -258,9 +257,11 @@ def lies(stage: Stage) -> str:
     now = snapshot_of(reading, ownership_of(reading, stage.plan, evidence))
     new = VpnGatewayId(now.ours.get(GATEWAY_ROLE, ""))
     flows = {
-        Traffic.OLD: not missing_traffic(stage.plan, GatewaySwap(new, OLD), now, JournalFacts()),
+        Traffic.OLD: not missing_traffic(
+            StepInput(stage.plan, GatewaySwap(new, OLD), now, JournalFacts())
+        ),
         Traffic.NEW: bool(new)
-        and not missing_traffic(stage.plan, GatewaySwap(OLD, new), now, JournalFacts()),
+        and not missing_traffic(StepInput(stage.plan, GatewaySwap(OLD, new), now, JournalFacts())),
     }
     doubtful = any(isinstance(i.outcome, InDoubt) for i in stage.state.intents)
     match claimed:

@@ -79,10 +79,10 @@ def cells() -> tuple[tuple[str, str, str], ...]:
     """Give every deed with its boundary and the letter of its verdict."""
     head, *rows = GRID.strip("\n").split("\n")
     columns = head.split()
-    journal_facts = ((row[:36].strip(), row[36:].split()) for row in rows)
+    lines = ((row[:36].strip(), row[36:].split()) for row in rows)
     return tuple(
         (call, column, letter)
-        for call, letters in journal_facts
+        for call, letters in lines
         for column, letter in zip(columns, letters, strict=True)
     )
 

@@ -124,7 +124,7 @@ def _said(error: VpnMigrateError | None) -> str:
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize(("deed", "boundary", "letter"), [c for c in cells() if c[2] != "-"])
+@pytest.mark.parametrize(("call", "boundary", "letter"), [c for c in cells() if c[2] != "-"])
 def test_other_hands_meet_the_stated_verdict(call, boundary, letter, boundaries, ends):
     """The deed is refused, stopped for, or left alone; whichever it is, it is named.
 
@@ -156,7 +156,7 @@ def test_other_hands_meet_the_stated_verdict(call, boundary, letter, boundaries,
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize(("deed", "boundary", "letter"), [c for c in cells() if c[2] == "-"])
+@pytest.mark.parametrize(("call", "boundary", "letter"), [c for c in cells() if c[2] == "-"])
 def test_what_cannot_be_done_there_cannot_be_done_in_the_sandbox(
     call, boundary, letter, boundaries
 ):

@@ -117,12 +117,10 @@ class TestEveryCell:
             error = ending.error
             trouble = TROUBLES[cell.trouble]
 
-            journal_facts = error.message if error else " ".join(ending.stage.state.notes)
-            assert ending.verdict == (cell.stays if lasts == FOR_EVER else cell.passes), (
-                journal_facts
-            )
+            text = error.message if error else " ".join(ending.stage.state.notes)
+            assert ending.verdict == (cell.stays if lasts == FOR_EVER else cell.passes), text
             if ending.verdict != "carry on":
-                assert (trouble.tells or trouble.refusal(cell.operation)[0]) in journal_facts
+                assert (trouble.tells or trouble.refusal(cell.operation)[0]) in text
             if error is not None:
                 down = ending.stage.state.outage_open
                 stopped = Exit.STUCK if down else Exit.FAILED

@@ -58,7 +58,7 @@ def tries_of(stage: Stage, operation: str) -> int:
     return max(map(calls.count, calls), default=0)
 
 
-@pytest.mark.parametrize(("leg", "operation"), [*IN_THE_OUTAGE, *IN_THE_CLEAN_UP])
+@pytest.mark.parametrize(("timing", "operation"), [*IN_THE_OUTAGE, *IN_THE_CLEAN_UP])
 def test_it_is_waited_for(timing, operation, played):
     """The run arrives without anybody typing, on each call of the outage and of the clean-up."""
     ending = refuse(played[timing], operation, THREE)
@@ -66,7 +66,7 @@ def test_it_is_waited_for(timing, operation, played):
     assert ending.verdict == "carry on", ending.error and ending.error.message
 
 
-@pytest.mark.parametrize(("leg", "operation"), IN_THE_OUTAGE)
+@pytest.mark.parametrize(("timing", "operation"), IN_THE_OUTAGE)
 def test_the_steps_own_limit_ends_the_wait(timing, operation, played):
     """The message has the code, and the call was sent ever more seldom meanwhile."""
     ending = refuse(played[timing], operation, FOR_EVER)
@@ -79,7 +79,7 @@ def test_the_steps_own_limit_ends_the_wait(timing, operation, played):
     assert tries_of(ending.stage, operation) < waited.total_seconds() / 5
 
 
-@pytest.mark.parametrize(("leg", "operation"), WHILE_TRAFFIC_FLOWS)
+@pytest.mark.parametrize(("timing", "operation"), WHILE_TRAFFIC_FLOWS)
 def test_it_stops_a_run_while_traffic_flows(timing, operation, played):
     """Nothing is waited for that is not known to pass, and nothing is interrupted."""
     ending = refuse(played[timing], operation, FOR_EVER)

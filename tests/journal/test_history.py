@@ -103,8 +103,8 @@ class TestOutages:
             OutageEnded(BEGAN + 4 * HOUR, 2 * HOUR, earlier=True),
         )
 
-        journal_facts = [(d.direction, d.lasted, d.over, d.earlier) for d in outages_of(entries)]
-        assert journal_facts == [
+        lines = [(d.direction, d.lasted, d.over, d.earlier) for d in outages_of(entries)]
+        assert lines == [
             (Direction.FORWARD, HOUR, True, False),
             (Direction.ROLLBACK, 2 * HOUR, True, True),
         ]

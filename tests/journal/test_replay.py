@@ -529,8 +529,8 @@ def test_another_watchdog_gives_the_time_to_confirm_anew():
 
 
 def _all_records() -> list[Record]:
-    journal_facts = Story().migrated().returned(keep_new=True).opened().set_out(attempt=2)
-    journal_facts.begun(5).intended(5, ask(5, Confirmation.DEVICES_CONFIGURED)).then(
+    found = Story().migrated().returned(keep_new=True).opened().set_out(attempt=2)
+    found.begun(5).intended(5, ask(5, Confirmation.DEVICES_CONFIGURED)).then(
         OperatorConfirmed(Confirmation.DEVICES_CONFIGURED, "bob", "desk"),
         Paused("bob", "desk"),
         Continued("bob", "desk"),
@@ -566,7 +566,7 @@ def _all_records() -> list[Record]:
         DirectionTaken(Direction.FINALIZE, 2),
         Finished(Direction.FINALIZE),
     )
-    return journal_facts.records
+    return found.records
 
 
 @given(st.lists(st.sampled_from(_all_records()), max_size=40))
@@ -581,9 +581,9 @@ def test_any_records_in_any_order_replay(records: list[Record]) -> None:
 
 def test_the_stories_use_every_record() -> None:
     """A record that is added is told in a story here, so that replay is asked about it."""
-    journal_facts = {type(record) for record in _all_records()}
+    found = {type(record) for record in _all_records()}
 
-    assert journal_facts == set(get_args(Record))
+    assert found == set(get_args(Record))
 
 
 def test_a_hook_that_failed_is_noted_and_no_more() -> None:

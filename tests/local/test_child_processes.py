@@ -232,14 +232,14 @@ class TestRealChildren:
 
         process = WatchdogProcess(run, AwsOptions().words(), SteadyClock(), "keeps_watch").start()
 
-        journal_facts = json.loads((run.path / "watchdog.log").read_text())
+        document = json.loads((run.path / "watchdog.log").read_text())
         os.kill(process, 9)
         os.waitpid(process, 0)
         assert list(elsewhere.glob("*.ran")) == []
-        assert Path(journal_facts["place"]) == working_directory(run)
-        assert str(elsewhere) not in journal_facts["path"]
-        assert journal_facts["secret"] == "canary-secret"
-        assert journal_facts["bearer"] is None
+        assert Path(document["place"]) == working_directory(run)
+        assert str(elsewhere) not in document["path"]
+        assert document["secret"] == "canary-secret"
+        assert document["bearer"] is None
 
     def test_a_directory_that_cannot_be_made_is_told(self, run, elsewhere):
         """Without a place of its own the watchdog is not started, and so nothing is interrupted."""
@@ -253,14 +253,14 @@ class TestRealChildren:
 KEEPS_WATCH = """
 import json, os, sys, time
 from pathlib import Path
-from vpnmigrate.local.lock import on_duty
+from vpnmigrate.local.lock import hold_watchdog_lock
 from vpnmigrate.local.run_directory import Run
 home = sys.argv[sys.argv.index("--run-dir") + 1]
 run = Run(Path(home) / sys.argv[2])
 env = os.environ.get
 print(json.dumps({"place": os.getcwd(), "path": sys.path, "secret": env("AWS_SECRET_ACCESS_KEY"),
                   "bearer": env("AWS_BEARER_TOKEN_BEDROCK")}), flush=True)
-with on_duty(run, os.getpid()):
+with hold_watchdog_lock(run, os.getpid()):
     time.sleep(600)
 """
 

@@ -122,7 +122,7 @@ class TestPlans:
             load_plan(altered(file, sign=True, format=PLAN_FORMAT + 1))
 
     @pytest.mark.parametrize(
-        ("fields", "told"),
+        ("fields", "text"),
         [
             ({"migration": 5}, "$.migration"),
             ({"decisions": {"keys": "old"}}, "$.decisions.keys"),
@@ -130,17 +130,17 @@ class TestPlans:
         ],
     )
     def test_a_malformed_plan_names_the_field(
-        self, file: Path, fields: dict[str, object], journal_facts: str
+        self, file: Path, fields: dict[str, object], text: str
     ) -> None:
         """A signed plan whose field has the wrong type is told by the field's path."""
         with pytest.raises(MalformedFileError) as caught:
             load_plan(altered(file, sign=True, **fields))
 
         assert str(file) in str(caught.value)
-        assert journal_facts in str(caught.value)
+        assert text in str(caught.value)
 
     @pytest.mark.parametrize(
-        ("raw", "told"),
+        ("raw", "text"),
         [
             (b'{\n"format": 1,\n oops', "line 3"),
             (b"", "line 1"),
@@ -151,12 +151,12 @@ class TestPlans:
             (b"[" * 100_000, "not JSON text"),
         ],
     )
-    def test_what_is_no_plan_is_told(self, tmp_path: Path, raw: bytes, journal_facts: str) -> None:
+    def test_what_is_no_plan_is_told(self, tmp_path: Path, raw: bytes, text: str) -> None:
         """Broken JSON is told by its line, other JSON as not being a plan."""
         path = tmp_path / "plan.json"
         path.write_bytes(raw)
 
-        with pytest.raises(MalformedFileError, match=journal_facts):
+        with pytest.raises(MalformedFileError, match=text):
             load_plan(path)
 
     @pytest.mark.parametrize("name", ["missing.json", "folder", "with\0zero"])
@@ -250,7 +250,7 @@ class TestDescribeOutput:
         }
 
     @pytest.mark.parametrize(
-        ("text", "told"),
+        ("text", "output"),
         [
             ("[]", "not an object"),
             ('{"Vpcs": {}}', "field Vpcs"),
@@ -258,12 +258,12 @@ class TestDescribeOutput:
             ("{\n\n,", "line 3"),
         ],
     )
-    def test_other_json_is_told(self, tmp_path: Path, text: str, journal_facts: str) -> None:
+    def test_other_json_is_told(self, tmp_path: Path, text: str, output: str) -> None:
         """What no describe command prints is told with its field or line."""
         path = tmp_path / "saved.json"
         path.write_text(text)
 
-        with pytest.raises(MalformedFileError, match=journal_facts):
+        with pytest.raises(MalformedFileError, match=output):
             describe_documents(path)
 
     def test_no_value_is_repeated(self, tmp_path: Path) -> None:

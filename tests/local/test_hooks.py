@@ -70,14 +70,14 @@ MARKED: list[tuple[Record, HookMoment, str]] = [
 def test_what_marks_a_moment(record, moment, why):
     """A journal entry marks its moment, and the hook reads what there is to say about it."""
     *_, entry = entries = a_journal(record)
-    journal_facts = json.loads(hook_input(a_plan(), moment, replay(entries), entry, entry.at))
+    document = json.loads(hook_input(a_plan(), moment, replay(entries), entry, entry.at))
 
-    assert (journal_facts["moment"], journal_facts["why"], journal_facts["seq"]) == (
+    assert (document["moment"], document["why"], document["seq"]) == (
         moment.value,
         why,
         entry.seq,
     )
-    assert journal_facts["stuck"] is (moment is HookMoment.FAILED)
+    assert document["stuck"] is (moment is HookMoment.FAILED)
     assert hook_moment(record) is moment
 
 
@@ -106,22 +106,22 @@ def test_tells_where_the_run_stands():
     entries = a_journal(StepBegun(8, "Swap gateways"), OutageBegan(BEGAN))
     plan = a_plan(Decisions(change="CHG7"))
     at = BEGAN + timedelta(seconds=90)
-    journal_facts = json.loads(
+    document = json.loads(
         hook_input(plan, HookMoment.OUTAGE_BEGAN, replay(entries), entries[-1], at)
     )
 
-    assert journal_facts["schema"] == "vpnmigrate/hook/1"
-    assert (journal_facts["run"], journal_facts["plan"], journal_facts["change"]) == (
+    assert document["schema"] == "vpnmigrate/hook/1"
+    assert (document["run"], document["plan"], document["change"]) == (
         "m-7f3c",
         "a1b2c3d4",
         "CHG7",
     )
-    assert (journal_facts["direction"], journal_facts["step"], journal_facts["title"]) == (
+    assert (document["direction"], document["step"], document["title"]) == (
         "forward",
         8,
         "Swap gateways",
     )
-    assert (journal_facts["traffic"], journal_facts["outage_seconds"]) == ("none", 90.0)
+    assert (document["traffic"], document["outage_seconds"]) == ("none", 90.0)
 
 
 def test_the_page_has_every_moment_and_every_field():

@@ -397,13 +397,13 @@ def test_a_message_that_cannot_be_removed_is_heard_once(
 
     journal.fold_inbox()
     journal.fold_inbox()
-    journal_facts = notes(journal)
+    found = notes(journal)
     for _ in range(3):
         journal.fold_inbox()
 
     assert spoken(journal) == [Confirmation.DEVICES_CONFIGURED]
-    assert any("cannot be set aside" in note for note in journal_facts)
-    assert notes(journal) == journal_facts
+    assert any("cannot be set aside" in note for note in found)
+    assert notes(journal) == found
 
 
 def test_many_terminals_at_once_lose_no_word(run: Run, journal: FileJournal) -> None:

@@ -41,13 +41,13 @@ from pathlib import Path
 from vpnmigrate.model.clock import SteadyClock
 from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.local.journal_file import FileJournal
-from vpnmigrate.local.lock import this_process, take_lock
+from vpnmigrate.local.lock import this_process, acquire_lock
 from vpnmigrate.journal.records import Noted
 from vpnmigrate.local.run_directory import Run
 
 run, clock = Run(Path(sys.argv[1])), SteadyClock()
 try:
-    lock = take_lock(run, clock, this_process("dave", "laptop"))
+    lock = acquire_lock(run, clock, this_process("dave", "laptop"))
     journal = FileJournal.open(run, clock, lock)
     for order in sys.stdin:
         journal.write(Noted(order.strip()))

@@ -42,10 +42,8 @@ def run(tmp_path: Path) -> Run:
 def python(run: Run) -> Python:
     """Run a line of Python within bounds."""
 
-    def python(
-        text: str, bounds: ProcessLimits = PATIENT, journal_facts: bytes = b""
-    ) -> ProcessResult:
-        return run_bounded([sys.executable, "-c", text], journal_facts, bounds, run, PROGRAMS)
+    def python(text: str, bounds: ProcessLimits = PATIENT, data: bytes = b"") -> ProcessResult:
+        return run_bounded([sys.executable, "-c", text], data, bounds, run, PROGRAMS)
 
     return python
 
@@ -54,7 +52,7 @@ def test_what_it_is_told_and_what_it_says(python):
     """It reads its standard input to the end, and both its outputs are kept, as text."""
     ended = python(
         "import sys; print(sys.stdin.read()[::-1], flush=True); print('x', file=sys.stderr)",
-        journal_facts=b"abc",
+        data=b"abc",
     )
 
     assert (ended.exit, ended.fault, ended.output.split()) == (0, "", ["cba", "x"])
@@ -161,7 +159,7 @@ def test_a_child_that_keeps_the_pipe_does_not_keep_us(python):
 
 def test_it_does_not_have_to_listen(python):
     """One that ends without reading what it is told is not at fault."""
-    assert python("pass", journal_facts=b"x" * 1_000_000).fault == ""
+    assert python("pass", data=b"x" * 1_000_000).fault == ""
 
 
 def test_output_that_is_no_text_is_shown_all_the_same(python):

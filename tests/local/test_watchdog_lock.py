@@ -16,18 +16,18 @@ from vpnmigrate.errors import LockedError
 from vpnmigrate.local.lock import (
     Post,
     Trouble,
+    hold_watchdog_lock,
     note_trouble,
     post_of,
-    watchdog_is_running,
     watchdog_of,
 )
 
 KEEPS = """
 import os, sys, time
 from pathlib import Path
-from vpnmigrate.local.lock import on_duty
+from vpnmigrate.local.lock import hold_watchdog_lock
 from vpnmigrate.local.run_directory import Run
-with on_duty(Run(Path(sys.argv[1])), os.getpid()):
+with hold_watchdog_lock(Run(Path(sys.argv[1])), os.getpid()):
     print("at its post", flush=True)
     time.sleep(600)
 """
@@ -41,7 +41,7 @@ def run(tmp_path):
 def test_the_post_names_who_holds_it(run):
     """Before, nobody; meanwhile, the process; afterwards, nobody."""
     assert watchdog_of(run) is None
-    with watchdog_is_running(run, 4711):
+    with hold_watchdog_lock(run, 4711):
         assert watchdog_of(run) == 4711
     assert watchdog_of(run) is None
 
@@ -49,9 +49,9 @@ def test_the_post_names_who_holds_it(run):
 def test_two_do_not_watch_over_one_run(run):
     """A second watchdog would go back a second time."""
     with (
-        watchdog_is_running(run, 1),
+        hold_watchdog_lock(run, 1),
         pytest.raises(LockedError, match="a watchdog already"),
-        watchdog_is_running(run, 2),
+        hold_watchdog_lock(run, 2),
     ):
         pass
 
@@ -113,7 +113,7 @@ def test_a_stopped_watchdog_is_displaced(run):
     """Another one takes its post; leaving it later, the old one does not take that away."""
     with keeper(run) as process:
         stop(process)
-        with watchdog_is_running(run, 4711):
+        with hold_watchdog_lock(run, 4711):
             process.send_signal(signal.SIGCONT)
             process.terminate()
             process.wait()
@@ -123,14 +123,14 @@ def test_a_stopped_watchdog_is_displaced(run):
 
 def test_a_running_watchdog_is_not_displaced(run):
     """Two that work would roll back twice."""
-    with keeper(run), pytest.raises(LockedError), watchdog_is_running(run, 4711):
+    with keeper(run), pytest.raises(LockedError), hold_watchdog_lock(run, 4711):
         pass
 
 
 def test_what_it_has_trouble_with_is_told(run):
     """Whoever looks reads why it could not roll back yet, until it could."""
     trouble = Trouble("AWS cannot be read", NOON)
-    with watchdog_is_running(run, os.getpid()):
+    with hold_watchdog_lock(run, os.getpid()):
         note_trouble(run, os.getpid(), trouble)
         assert named(run).trouble == trouble
         note_trouble(run, os.getpid(), None)
@@ -141,7 +141,7 @@ def test_what_it_has_trouble_with_is_told(run):
 
 def test_what_it_leaves_is_private(run):
     """Nobody else reads who watches, and over what."""
-    with watchdog_is_running(run, 1):
+    with hold_watchdog_lock(run, 1):
         modes = {path.stat().st_mode & 0o077 for path in run.path.glob("watchdog*")}
 
     assert modes == {0}

@@ -74,14 +74,12 @@ print(stamp.boot, stamp.up.total_seconds())
 def test_another_process_of_the_same_boot_measures_with_the_same_uptime() -> None:
     """It reads the same name, and an uptime between those of before and after."""
     before = SteadyClock().stamp()
-    journal_facts = subprocess.run(
+    text = subprocess.run(
         [sys.executable, "-c", _ANOTHER], check=True, capture_output=True, text=True
     )
     after = SteadyClock().stamp()
 
-    there = Stamp(
-        journal_facts.stdout.split()[0], timedelta(seconds=float(journal_facts.stdout.split()[1]))
-    )
+    there = Stamp(text.stdout.split()[0], timedelta(seconds=float(text.stdout.split()[1])))
 
     assert there.boot == before.boot == after.boot
     assert before.up < there.up < after.up

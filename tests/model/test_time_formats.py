@@ -10,7 +10,7 @@ from vpnmigrate.model.clock import moment, span, time_of_day
 
 
 @pytest.mark.parametrize(
-    ("length", "told"),
+    ("length", "text"),
     [
         (timedelta(0), "0 s"),
         (timedelta(seconds=-3), "0 s"),
@@ -21,9 +21,9 @@ from vpnmigrate.model.clock import moment, span, time_of_day
         (timedelta(days=2, hours=3, minutes=4), "2 d 3 h"),
     ],
 )
-def test_a_span_has_the_two_units_that_matter(length, journal_facts):
+def test_a_span_has_the_two_units_that_matter(length, text):
     """Nobody reads seconds behind hours."""
-    assert span(length) == journal_facts
+    assert span(length) == text
 
 
 def test_moments_are_utc_to_the_second():

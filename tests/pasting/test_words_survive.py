@@ -172,6 +172,6 @@ class TestInvocation:
 
     def test_prose_is_left_alone(self):
         """Only commands are completed."""
-        journal_facts = self.GIVEN.advise(("look:", cli("status")))
+        found = self.GIVEN.advise(("look:", cli("status")))
 
-        assert one_line(journal_facts) == "look: vpnmigrate status --run-dir /r"
+        assert one_line(found) == "look: vpnmigrate status --run-dir /r"

@@ -96,7 +96,7 @@ def test_a_route_is_told_with_both_targets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "told"),
+    ("now", "text"),
     [
         (
             a_survey(gateway=a_gateway(asn=65000)),
@@ -136,13 +136,13 @@ def test_a_route_is_told_with_both_targets() -> None:
         ),
     ],
 )
-def test_a_change_is_told_field_by_field(now: Survey, journal_facts: str) -> None:
+def test_a_change_is_told_field_by_field(now: Survey, text: str) -> None:
     """Every configuration fact that differs has a sentence with its subject and its values."""
-    assert differences(BEFORE, now) == (journal_facts,)
+    assert differences(BEFORE, now) == (text,)
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "text"),
     [
         (a_table("rtb-1"), "rtb-1: propagation vgw-old is gone"),
         (
@@ -156,11 +156,11 @@ def test_a_change_is_told_field_by_field(now: Survey, journal_facts: str) -> Non
         (a_table("rtb-1", propagates=OLD, main=True), "rtb-1: main table is new"),
     ],
 )
-def test_a_table_is_compared_in_all_its_parts(table: object, journal_facts: str) -> None:
+def test_a_table_is_compared_in_all_its_parts(table: object, text: str) -> None:
     """Propagation, routes, edge associations and the main table are configuration."""
     before = a_survey(route_tables=(a_table("rtb-1", propagates=OLD),))
 
-    assert differences(before, a_survey(route_tables=(table,))) == (journal_facts,)
+    assert differences(before, a_survey(route_tables=(table,))) == (text,)
 
 
 def test_a_static_prefix_that_is_leaving_has_gone() -> None:
@@ -170,16 +170,16 @@ def test_a_static_prefix_that_is_leaving_has_gone() -> None:
         old, prefixes=(StaticPrefixRecord("10.1.0.0/16", "deleting"),)
     )
 
-    journal_facts = differences(a_survey(connections=(old,)), a_survey(connections=(leaving,)))
+    found = differences(a_survey(connections=(old,)), a_survey(connections=(leaving,)))
 
-    assert journal_facts == ("vpn-old: static prefix 10.1.0.0/16 is gone",)
+    assert found == ("vpn-old: static prefix 10.1.0.0/16 is gone",)
 
 
 def test_a_lost_attachment_is_told() -> None:
     """A gateway that somebody detached is told of, though its VPC can no longer be read from it."""
-    journal_facts = differences(BEFORE, a_survey(gateway=a_gateway(attachment="detached")))
+    found = differences(BEFORE, a_survey(gateway=a_gateway(attachment="detached")))
 
-    assert "vgw-old: attachment vpc-1 (attached) is gone" in journal_facts
+    assert "vgw-old: attachment vpc-1 (attached) is gone" in found
 
 
 def test_routes_of_other_services_are_no_configuration() -> None:

@@ -150,7 +150,7 @@ def test_what_is_left_out_has_its_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told", "advice"),
+    ("line", "text", "advice"),
     [
         ("change: two words", "decisions.change: expected text matching regex", ""),
         ("hooks: {lunch: [x]}", "decisions.hooks: not one of the choices", "choices: before-cut"),
@@ -194,12 +194,12 @@ def test_what_is_left_out_has_its_default() -> None:
         ),
     ],
 )
-def test_a_fault_names_line_field_and_choices(line: str, journal_facts: str, advice: str) -> None:
+def test_a_fault_names_line_field_and_choices(line: str, text: str, advice: str) -> None:
     """A misspelt or mistyped field is told with its line, its path, and what could stand there."""
     with pytest.raises(MalformedFileError) as caught:
         playbook_from(f"name: x\nsummary: s\ndecisions:\n  {line}\n", "mine.yaml")
 
-    assert str(caught.value).startswith(f"mine.yaml, line 4: {journal_facts}")
+    assert str(caught.value).startswith(f"mine.yaml, line 4: {text}")
     assert caught.value.advice.startswith(advice)
 
 

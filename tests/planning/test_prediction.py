@@ -28,10 +28,9 @@ from vpnmigrate.model.decisions import Decisions, TestVpc
 from vpnmigrate.model.ec2 import Attachment, ResourceState, Role, Tag, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Phase, connection_role
-from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
 from vpnmigrate.planning.predicted_aws import PredictedMoment
 from vpnmigrate.planning.prediction import initial_state, predict_steps
-from vpnmigrate.steps.base import Blocked, MissingChanges, NotYet, Step, Verdict
+from vpnmigrate.steps.base import Blocked, MissingChanges, NotYet, Step, StepInput, Verdict
 from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FORWARD
 
 NEW = VpnGatewayId("gateway")
@@ -166,42 +165,34 @@ class _Stuck(Step):
     title = "Wait for Godot"
     phase = Phase.PREPARE
 
-    def missing_changes(
-        self, plan: object, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
+    def missing_changes(self, view: StepInput) -> MissingChanges:
         yield from ()
 
-    def verify(
-        self, plan: object, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
+    def verify(self, view: StepInput) -> Verdict:
         return NotYet("he has not come")
 
 
 class _Restless(_Stuck):
-    def missing_changes(
-        self, plan: object, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
+    def missing_changes(self, view: StepInput) -> MissingChanges:
         yield DetachVpnGateway(OLD, VPC)
 
 
 class _Hopeless(_Stuck):
-    def verify(
-        self, plan: object, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
+    def verify(self, view: StepInput) -> Verdict:
         return Blocked("he is dead", "go home")
 
 
 @pytest.mark.parametrize(
-    ("step", "told"),
+    ("step", "text"),
     [
         (_Stuck(), "he has not come"),
         (_Restless(), "he has not come"),
         (_Hopeless(), "he is dead"),
     ],
 )
-def test_a_step_without_an_end_is_named(step: Step, journal_facts: str) -> None:
+def test_a_step_without_an_end_is_named(step: Step, text: str) -> None:
     """A step that can never reach its goal refuses the plan, with its number and its reason."""
-    with pytest.raises(RefusedError, match=f"step 5 .Wait for Godot.*{journal_facts}"):
+    with pytest.raises(RefusedError, match=f"step 5 .Wait for Godot.*{text}"):
         predict_steps(initial_state(PLAN, {}), [step], Direction.FORWARD)
 
 

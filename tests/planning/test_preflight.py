@@ -279,12 +279,12 @@ class TestRouting:
 
         assert evidence == "rtb-1: 10.1.2.0/24 to pcx-1 overlaps 10.1.0.0/16"
 
-    @pytest.mark.parametrize(("propagates", "told"), [(OLD, True), (None, False)])
-    def test_tells_of_default_routes(self, propagates: str | None, journal_facts: bool) -> None:
+    @pytest.mark.parametrize(("propagates", "output"), [(OLD, True), (None, False)])
+    def test_tells_of_default_routes(self, propagates: str | None, output: bool) -> None:
         """A default route takes over where propagated routes go away, and nowhere else."""
         table = a_table("rtb-1", propagates=propagates, static={"0.0.0.0/0": "nat-1"})
 
-        assert ("VPM-W704" in found(a_survey(route_tables=(table,)))) is journal_facts
+        assert ("VPM-W704" in found(a_survey(route_tables=(table,)))) is output
 
 
 class TestOptions:

@@ -37,11 +37,13 @@ class DeleteOldSide(Step):
     phase = Phase.CUTOVER
     limit = timedelta(minutes=1)
 
-    def missing_changes(self, plan, swap, now, journal_facts):
-        yield from (DeleteVpnConnection(old, old) for old in self._left(plan, now))
+    def missing_changes(self, view):
+        yield from (DeleteVpnConnection(old, old) for old in self._left(view.plan, view.now))
 
-    def verify(self, plan, swap, now, journal_facts):
-        return NotYet("the old connection is there") if [*self._left(plan, now)] else Met()
+    def verify(self, view):
+        return (
+            NotYet("the old connection is there") if [*self._left(view.plan, view.now)] else Met()
+        )
 
     def _left(self, plan, now):
         return [
@@ -54,28 +56,28 @@ class DeleteOldGatewayEarly(DeleteOldSide):
 
     title = "Delete the old gateway early"
 
-    def missing_changes(self, plan, swap, now, journal_facts):
-        yield DeleteVpnGateway(plan.old_gateway, plan.old_gateway)
+    def missing_changes(self, view):
+        yield DeleteVpnGateway(view.plan.old_gateway, view.plan.old_gateway)
 
-    def verify(self, plan, swap, now, journal_facts):
-        gone = now.state(plan.old_gateway) is ResourceState.ABSENT
+    def verify(self, view):
+        gone = view.now.state(view.plan.old_gateway) is ResourceState.ABSENT
         return Met() if gone else NotYet("the old gateway is there")
 
 
 class ForgetfulCleanUp(RemoveGateway):
     """Takes its leave without deleting the gateway that step 2 made."""
 
-    def missing_changes(self, plan, swap, now, journal_facts):
+    def missing_changes(self, view):
         return iter(())
 
-    def verify(self, plan, swap, now, journal_facts):
+    def verify(self, view):
         return Met()
 
 
 class Restless(StopPropagation):
     """Asks for what is done already, for ever."""
 
-    def verify(self, plan, swap, now, journal_facts):
+    def verify(self, view):
         return NotYet("never content")
 
 

@@ -40,7 +40,7 @@ def test_a_fault_names_file_line_and_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "output"),
     [
         (
             "a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n",
@@ -56,12 +56,12 @@ def test_a_fault_names_file_line_and_field() -> None:
         ("a: \x00\n", "f.yaml: not YAML text"),
     ],
 )
-def test_refuses_what_would_surprise(text: str, journal_facts: str) -> None:
+def test_refuses_what_would_surprise(text: str, output: str) -> None:
     """Duplicate keys, aliases, odd keys, tags and broken text are refused by line."""
     with pytest.raises(MalformedFileError) as caught:
         document_from(text, "f.yaml")
 
-    assert str(caught.value).startswith(journal_facts)
+    assert str(caught.value).startswith(output)
 
 
 def test_refuses_what_is_nested_without_end() -> None:

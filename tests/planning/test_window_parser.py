@@ -47,7 +47,7 @@ def test_a_window_is_two_moments(text, start, end):
 
 
 @pytest.mark.parametrize(
-    ("text", "told", "advice"),
+    ("text", "output", "advice"),
     [
         ("", "is not a window", "write it like 2026-"),
         ("tonight", "is not a window", "write it like 2026-"),
@@ -66,12 +66,12 @@ def test_a_window_is_two_moments(text, start, end):
         ("2026-11-28T02:00+05:00/04:00 Europe/Berlin", "does not come in Europe/", "leave out"),
     ],
 )
-def test_a_fault_comes_with_what_to_write(text, journal_facts, advice):
+def test_a_fault_comes_with_what_to_write(text, output, advice):
     """Whatever is wrong with a window is said, with what could stand there."""
     with pytest.raises(UsageError) as caught:
         window_from(text)
 
-    assert journal_facts in caught.value.message
+    assert output in caught.value.message
     assert advice in caught.value.advice
 
 

@@ -51,7 +51,7 @@ class Told:
     output: tuple[str, ...]
 
 
-def journal_facts(page: str) -> list[Told]:
+def transcripts(page: str) -> list[Told]:
     """Read the commands of *page*; a line that starts with ``> `` goes on with the one before."""
     found: list[Told] = []
     for block in _BLOCK.findall(page):
@@ -141,7 +141,7 @@ def test_the_tutorials_work_as_written(tmp_path: Path) -> None:
     Each page has its own shell, home and sandbox, and they are run at the same time, since most of
     what they do is wait.
     """
-    commands = {name: journal_facts(_page(name)) for name in TUTORIALS}
+    commands = {name: transcripts(_page(name)) for name in TUTORIALS}
 
     with ThreadPoolExecutor(len(TUTORIALS)) as pool:
         runs = {
@@ -170,4 +170,4 @@ def _require_as_written(commands: list[Told], results: list[tuple[int, str]]) ->
 @pytest.mark.parametrize("name", TUTORIALS)
 def test_a_tutorial_has_commands(name: str) -> None:
     """A tutorial whose blocks were renamed would pass unread."""
-    assert len(journal_facts(_page(name))) > 10
+    assert len(transcripts(_page(name))) > 10

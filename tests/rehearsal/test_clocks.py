@@ -59,9 +59,7 @@ def test_a_host_gives_each_process_its_clock() -> None:
     assert not hosts.was_set
 
 
-@pytest.mark.parametrize(
-    "course", [TrialRoute.ROUND_TRIP, TrialRoute.REVERSED, TrialRoute.FINALIZE]
-)
+@pytest.mark.parametrize("route", [TrialRoute.ROUND_TRIP, TrialRoute.REVERSED, TrialRoute.FINALIZE])
 @pytest.mark.parametrize("by", [HOUR, -HOUR])
 def test_a_trial_says_that_its_clocks_were_set_and_ends_as_ever(
     route: TrialRoute, by: timedelta
@@ -80,8 +78,8 @@ def test_a_trial_says_that_its_clocks_were_set_and_ends_as_ever(
     assert outcome.deaths == 1
     assert outcome.fault_count > 0
     entries = read_chain(outcome.journal, setting_of(topology(1)).plan.migration).entries
-    journal_facts = [entry.record.by for entry in entries if isinstance(entry.record, ClockMoved)]
-    assert {moved > timedelta(0) for moved in journal_facts} == {True, False}
+    lines = [entry.record.by for entry in entries if isinstance(entry.record, ClockMoved)]
+    assert {moved > timedelta(0) for moved in lines} == {True, False}
 
 
 def judged(*entries: tuple[Entry, timedelta]) -> list[str]:
@@ -95,7 +93,7 @@ def judged(*entries: tuple[Entry, timedelta]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("told", "boots", "wrong"),
+    ("shown", "boots", "wrong"),
     [
         (3 * MINUTE, "aa", False),
         (0 * MINUTE, "aa", True),
@@ -105,13 +103,13 @@ def judged(*entries: tuple[Entry, timedelta]) -> list[str]:
     ],
 )
 def test_an_outage_that_one_machine_has_measured_has_to_be_right(
-    journal_facts: timedelta, boots: str, wrong: bool
+    shown: timedelta, boots: str, wrong: bool
 ) -> None:
     """What two machines have seen nobody can measure, but it never lasts less than nothing."""
-    ended = NOON + journal_facts
+    ended = NOON + shown
     broken = judged(
         (Entry(1, NOON, OutageBegan(NOON), boots[0]), 0 * MINUTE),
-        (Entry(2, max(NOON, ended), OutageEnded(ended, journal_facts), boots[1]), 3 * MINUTE),
+        (Entry(2, max(NOON, ended), OutageEnded(ended, shown), boots[1]), 3 * MINUTE),
     )
 
     assert bool(broken) is wrong

@@ -47,7 +47,7 @@ EXPECTED = {
     "Armed",
     "BaselineTaken",
     "Confirmed",
-    "ConfirmWished",
+    "ConfirmRequested",
     "Continued",
     "GatesSeen",
     "OutageBegan",
@@ -191,7 +191,7 @@ def from_dusk(dusk: Stage) -> Stage:
 
 
 @pytest.mark.parametrize("arrives", [False, True], ids=["lost", "durable"])
-@pytest.mark.parametrize("journey", [Runner.apply, Runner.rollback], ids=["on", "back"])
+@pytest.mark.parametrize("action", [Runner.apply, Runner.rollback], ids=["on", "back"])
 def test_a_night_killed_at_any_line_ends_like_one_that_was_not(dusk, arrives, action):
     """Wherever its process dies while writing, the next one ends alike, forward and turned back."""
     whole, pen = from_dusk(dusk), Pen()

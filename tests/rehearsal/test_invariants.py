@@ -54,11 +54,11 @@ def test_a_broken_world_is_seen(setting, before, complaint):
     """Each invariant has a world that breaks it, and is told by name."""
     judge = InvariantChecker(setting.plan, before)
 
-    journal_facts = list(
+    found = list(
         judge.check_observation(WRONG[complaint](before), Direction.FORWARD, announced=False)
     )
 
-    assert any(complaint in line for line in journal_facts)
+    assert any(complaint in line for line in found)
     assert list(judge.check_observation(before, Direction.FORWARD, announced=False)) == []
 
 

@@ -82,8 +82,8 @@ class Walk:
         with self.world.to_be_read() as state:
             lines = configuration(actual_state(state, self.plan.vpc, self.plan.migration))
         # Which tunnels are up is the engineer's doing; which attempt it was is meant to differ.
-        journal_facts = (line for line in lines if not line.endswith(" is up"))
-        return frozenset(line.partition(f"{Tag.ATTEMPT}=")[0] for line in journal_facts)
+        output = (line for line in lines if not line.endswith(" is up"))
+        return frozenset(line.partition(f"{Tag.ATTEMPT}=")[0] for line in output)
 
 
 def a_walk(seed: int) -> Walk | None:

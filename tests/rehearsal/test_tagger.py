@@ -120,7 +120,7 @@ def test_no_single_tag_does_either() -> None:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("turn", range(ROLES))
-@pytest.mark.parametrize("course", COURSES)
+@pytest.mark.parametrize("route", COURSES)
 def test_nor_do_tags_of_before_the_plan(route: TrialRoute, turn: int) -> None:
     """What the survey sees tagged is not the run's, whichever role it says."""
     setting = setting_of(hunted())

@@ -71,14 +71,14 @@ def test_the_worst_run_comes_with_its_story(found):
 def test_an_unsafe_run_is_named_with_its_seed(found):
     """Whoever reads of a run that ended wrong can see it again, and why it is wrong."""
     bad = replace(found.trials[0], wrong=("two gateways are attached",))
-    journal_facts = replace(found, trials=(bad, *found.trials[1:]))
+    output = replace(found, trials=(bad, *found.trials[1:]))
 
-    text = " ".join(view.faults_text(journal_facts).split())
+    text = " ".join(view.faults_text(output).split())
 
     assert "1 DID NOT END SAFELY" in text
     assert f"seed {bad.seed}:" in text
     assert "two gateways are attached" in text
-    assert view.faults_json(journal_facts)["unsafe"][0]["wrong"] == ["two gateways are attached"]
+    assert view.faults_json(output)["unsafe"][0]["wrong"] == ["two gateways are attached"]
 
 
 def test_a_spread_tells_the_ends_and_the_middle():

@@ -31,13 +31,13 @@ def test_the_shell_reads_the_very_text(shell, text):
     word = quoted(text)
 
     assert word.isprintable()
-    journal_facts = subprocess.run(
+    found = subprocess.run(
         [shell, "-c", f"printf %s {word}"],
         capture_output=True,
         check=True,
         env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
     )
-    assert journal_facts.stdout.decode() == text
+    assert found.stdout.decode() == text
 
 
 @pytest.mark.parametrize("text", TEXTS)

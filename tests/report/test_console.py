@@ -80,5 +80,5 @@ def test_a_signal_in_the_middle_of_a_write_is_told_and_ends_nothing(tmp_path):
 
         console.print_line("step 8 of 11")
 
-    journal_facts = (tmp_path / "said").read_text(encoding="utf-8").splitlines()
-    assert sorted(journal_facts) == ["SIGINT: stops after the call in flight", "step 8 of 11"]
+    lines = (tmp_path / "said").read_text(encoding="utf-8").splitlines()
+    assert sorted(lines) == ["SIGINT: stops after the call in flight", "step 8 of 11"]

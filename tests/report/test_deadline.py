@@ -46,12 +46,12 @@ def view(*records: object, minutes: int = 30, watchdog: int | None = None) -> Ru
 
 
 @pytest.mark.parametrize(
-    ("minutes", "told"),
+    ("minutes", "text"),
     [(30, "decide within 1 h"), (95, "PAST THE BACK-OUT DEADLINE for 5 min")],
 )
-def test_status_counts_down_to_the_deadline_and_past_it(minutes, journal_facts):
+def test_status_counts_down_to_the_deadline_and_past_it(minutes, text):
     """Whoever looks from another terminal reads by when to decide."""
-    assert journal_facts in status.one(view(*DOWN, minutes=minutes))
+    assert text in status.one(view(*DOWN, minutes=minutes))
     assert status.fields(view(*DOWN))["back_out_deadline"] == AT.isoformat()
 
 
@@ -81,32 +81,28 @@ def test_progress_says_that_the_deadline_has_passed():
     """It is loud, and says what follows."""
     narrator = Narrator()
 
-    journal_facts = [
+    lines = [
         line for e in a_journal(SET, DeadlinePassed(AT)) for line in map(str, narrator.lines(e))
     ]
 
-    assert any(
-        "to be green, or going back, by 2026-01-17 03:30:00Z" in line for line in journal_facts
-    )
-    assert any("THE BACK-OUT DEADLINE, 03:30:00Z, HAS PASSED" in line for line in journal_facts)
+    assert any("to be green, or going back, by 2026-01-17 03:30:00Z" in line for line in lines)
+    assert any("THE BACK-OUT DEADLINE, 03:30:00Z, HAS PASSED" in line for line in lines)
 
 
 ON = RunCommands("m-7")
 
 
-@pytest.mark.parametrize(("on", "asks", "told"), [(ON, True, 4), (ON, False, 2), (None, True, 2)])
-def test_who_has_to_decide_reads_the_commands_that_do(on, asks, journal_facts):
+@pytest.mark.parametrize(("on", "asks", "text"), [(ON, True, 4), (ON, False, 2), (None, True, 2)])
+def test_who_has_to_decide_reads_the_commands_that_do(on, asks, text):
     """They name the run; where nobody is asked, and in a report, there are none to paste."""
     passed = DeadlinePassed(AT, asks)
 
     lines = [line for e in a_journal(passed) for line in map(str, Narrator(on).lines(e))][1:]
 
-    assert len(lines) == journal_facts
-    assert any(line.endswith("to roll back: vpnmigrate abort m-7") for line in lines) is (
-        journal_facts == 4
-    )
+    assert len(lines) == text
+    assert any(line.endswith("to roll back: vpnmigrate abort m-7") for line in lines) is (text == 4)
     assert any(line.endswith("to go on:     vpnmigrate continue m-7") for line in lines) is (
-        journal_facts == 4
+        text == 4
     )
 
 
@@ -132,10 +128,10 @@ def test_a_stopped_watchdog_is_told_as_one():
     """It lives and does nothing: nobody waits for it."""
     green = replace(view(*DOWN, ARMED, TrafficVerified(BEGAN)), stopped_watchdog=7)
 
-    journal_facts = " ".join(status.one(green).split())
+    output = " ".join(status.one(green).split())
 
-    assert "NOTHING GOES BACK BY ITSELF: the watchdog, process 7, is stopped" in journal_facts
-    assert "by itself at" not in journal_facts
+    assert "NOTHING GOES BACK BY ITSELF: the watchdog, process 7, is stopped" in output
+    assert "by itself at" not in output
 
 
 def test_what_the_watchdog_has_trouble_with_is_told():
@@ -143,12 +139,9 @@ def test_what_the_watchdog_has_trouble_with_is_told():
     retry = Retry("AWS cannot be read", BEGAN + timedelta(minutes=31))
     late = replace(view(*DOWN, ARMED, TrafficVerified(BEGAN), watchdog=7), retry=retry)
 
-    journal_facts = " ".join(status.one(late).split())
+    output = " ".join(status.one(late).split())
 
-    assert (
-        "process 7 could not roll back yet, and tries again in 1 min: AWS cannot be"
-        in journal_facts
-    )
+    assert "process 7 could not roll back yet, and tries again in 1 min: AWS cannot be" in output
     assert late.watchdog_trouble == status.fields(late)["watchdog_trouble"]
     assert "is gone; its last try" in replace(late, watchdog=None).watchdog_trouble
     assert replace(late, retry=None).watchdog_trouble == ""

@@ -18,11 +18,11 @@ DOCUMENT = ReportDocument(
 
 def test_text_fits_a_terminal_and_moves_no_cursor():
     """Whatever a name tag holds, lines stay within eighty columns and hold no control codes."""
-    journal_facts = text(DOCUMENT)
+    output = text(DOCUMENT)
 
-    assert all(len(line) <= 80 for line in journal_facts.splitlines())
-    assert "\x1b" not in journal_facts
-    assert "!!!!" in journal_facts
+    assert all(len(line) <= 80 for line in output.splitlines())
+    assert "\x1b" not in output
+    assert "!!!!" in output
 
 
 def test_markdown_keeps_what_it_quotes_in_its_cell():

@@ -64,15 +64,15 @@ class TestJson:
     )
     def test_has_what_where_next_and_the_exit_code(self, error, where, code):
         """A program can act on a failure without reading prose."""
-        journal_facts = view.error_json(error, where="vpnmigrate apply", invocation=Invocation())[
+        document = view.error_json(error, where="vpnmigrate apply", invocation=Invocation())[
             "error"
         ]
 
         assert (
-            journal_facts["what"],
-            journal_facts["where"],
-            journal_facts["next"],
-            journal_facts["exit"],
+            document["what"],
+            document["where"],
+            document["next"],
+            document["exit"],
         ) == (
             "x",
             where,

@@ -25,7 +25,7 @@ from vpnmigrate.report.document import ReportDocument, text
 from vpnmigrate.report.evidence import AfterComparison, RunEvidence, as_json, document
 
 
-def journal_facts(*records, after=None, decisions=None) -> ReportDocument:
+def report_of(*records, after=None, decisions=None) -> ReportDocument:
     evidence = RunEvidence(MIGRATION, a_plan(decisions), a_journal(*records), after)
     return document(evidence)
 
@@ -36,15 +36,15 @@ def titles(of: ReportDocument, *, loud: bool) -> list[str]:
 
 def test_the_title_names_the_change():
     """Whoever files the report sees whose change it was."""
-    assert journal_facts(decisions=Decisions(change="CHG7")).title.endswith("change CHG7")
+    assert report_of(decisions=Decisions(change="CHG7")).title.endswith("change CHG7")
 
 
 def test_other_hands_are_loud():
     """What somebody else did to the run is under a mark of its own, near the top."""
-    assert titles(journal_facts(ExternalChange("rtb-1 is gone")), loud=True) == [
+    assert titles(report_of(ExternalChange("rtb-1 is gone")), loud=True) == [
         "Other hands, and what does not add up"
     ]
-    assert titles(journal_facts(), loud=True) == []
+    assert titles(report_of(), loud=True) == []
 
 
 def test_an_unexpected_end_is_loud_and_an_expected_one_is_not():
@@ -52,13 +52,13 @@ def test_an_unexpected_end_is_loud_and_an_expected_one_is_not():
     differs = AfterComparison(BEGAN, "the survey before", ("vgw-1: tag team (x) is new",))
     same = AfterComparison(BEGAN, "the survey before", ())
 
-    assert titles(journal_facts(after=differs), loud=True) == ["Before and after"]
-    assert titles(journal_facts(after=same), loud=True) == []
+    assert titles(report_of(after=differs), loud=True) == ["Before and after"]
+    assert titles(report_of(after=same), loud=True) == []
 
 
 def test_people_are_quoted_with_when_and_where():
     """Each word is told with who said it, on which host, and at which moment."""
-    shown = text(journal_facts(OperatorConfirmed(Confirmation.TEST_PASSED, "bob", "console")))
+    shown = text(report_of(OperatorConfirmed(Confirmation.TEST_PASSED, "bob", "console")))
 
     assert "2026-01-17 02:00:20Z  bob on console, bob said: test-passed" in shown
 
@@ -66,7 +66,7 @@ def test_people_are_quoted_with_when_and_where():
 def test_an_outage_of_unknown_beginning_is_a_least_length():
     """Where a journal was lost the report does not claim to know more."""
     minute = timedelta(minutes=1)
-    shown = journal_facts(OutageBegan(BEGAN, earlier=True), OutageEnded(BEGAN + minute, minute))
+    shown = report_of(OutageBegan(BEGAN, earlier=True), OutageEnded(BEGAN + minute, minute))
 
     assert "at least 1 min from" in text(shown)
 
@@ -75,7 +75,7 @@ def test_the_documents_agree():
     """What a program reads has every moment that a person reads."""
     entries = (OutageBegan(BEGAN), OutageEnded(BEGAN, timedelta()), ExternalChange("x"))
     as_data = as_json(RunEvidence(MIGRATION, a_plan(), a_journal(*entries)))
-    (timeline,) = [s.table for s in journal_facts(*entries).sections if s.title == "Timeline"]
+    (timeline,) = [s.table for s in report_of(*entries).sections if s.title == "Timeline"]
 
     assert timeline is not None
     assert [row[1] for row in timeline.rows] == [line["what"] for line in as_data["timeline"]]
@@ -93,7 +93,7 @@ FORCED = Forced(Milestone.CUTOVER, Gate.WINDOW, "agreed by phone", "it is over",
 
 def test_forces_are_loud_and_named():
     """Who went through which closed gate, and why, is told before anything that followed."""
-    report = journal_facts(ROUND, FORCED)
+    report = report_of(ROUND, FORCED)
 
     assert titles(report, loud=True) == ["Forced"]
     shown = text(report)
@@ -103,7 +103,7 @@ def test_forces_are_loud_and_named():
 
 def test_every_round_of_gates_is_told_with_what_was_seen():
     """Each gate's call stands beside what it found and what it asks for, in both forms."""
-    report = journal_facts(ROUND)
+    report = report_of(ROUND)
     (gates,) = [s.table for s in report.sections if s.title.startswith("Gates before")]
     as_data = as_json(RunEvidence(MIGRATION, a_plan(), a_journal(ROUND, FORCED)))
 
@@ -135,7 +135,7 @@ def test_the_outage_is_compared_with_the_rehearsal():
 
     assert "2 min longer than that" in shown
     assert "1 min shorter than that" in shown
-    assert "not rehearsed here" in text(journal_facts())
+    assert "not rehearsed here" in text(report_of())
 
 
 def test_what_probes_felt_stands_beside_what_ec2_showed():
@@ -143,5 +143,5 @@ def test_what_probes_felt_stands_beside_what_ec2_showed():
     stats = ProbeStats("10.0.0.1:443", 300, 12, True, BEGAN, BEGAN, BEGAN + MINUTE)
     outage = (OutageBegan(BEGAN), OutageEnded(BEGAN + MINUTE, MINUTE))
 
-    assert "12 of 300 lost" in text(journal_facts(*outage, Probed(ProbeEvent.END, (stats,))))
-    assert "nothing was probed" in text(journal_facts(*outage))
+    assert "12 of 300 lost" in text(report_of(*outage, Probed(ProbeEvent.END, (stats,))))
+    assert "nothing was probed" in text(report_of(*outage))

@@ -30,7 +30,7 @@ from vpnmigrate.report.terminal import TerminalProgress
 DETACH = DetachVpnGateway(OLD, VPC)
 
 
-def journal_facts(*records):
+def lines_of(*records):
     narrator = Narrator()
     return [line for entry in a_journal(*records) for line in narrator.lines(entry)][1:]
 
@@ -38,18 +38,18 @@ def journal_facts(*records):
 class TestNarrator:
     def test_a_step_says_which_of_eleven_it_is(self):
         """The operator always knows how far the run is."""
-        assert journal_facts(StepBegun(8, "Swap gateways"), StepSettled(8)) == [
+        assert lines_of(StepBegun(8, "Swap gateways"), StepSettled(8)) == [
             "02:00:20Z step 8 of 11: Swap gateways",
             "02:00:30Z   step 8 settled",
         ]
 
     def test_what_others_took_away_is_named(self):
         """A loss is never silent."""
-        assert journal_facts(StepSettled(9, lost=("rtb-1 is gone",)))[1].endswith("rtb-1 is gone")
+        assert lines_of(StepSettled(9, lost=("rtb-1 is gone",)))[1].endswith("rtb-1 is gone")
 
     def test_a_change_is_told_before_its_answer(self):
         """The intent is shown when it is durable; only an answer with news is told."""
-        assert journal_facts(Intended(1, 8, DETACH), Answered(1, Performed())) == [
+        assert lines_of(Intended(1, 8, DETACH), Answered(1, Performed())) == [
             f"02:00:20Z   detach {OLD} from {VPC}"
         ]
 
@@ -62,25 +62,23 @@ class TestNarrator:
         )
 
         for answer in answers:
-            line = journal_facts(Intended(1, 8, DETACH), Answered(1, answer))[1]
+            line = lines_of(Intended(1, 8, DETACH), Answered(1, answer))[1]
             assert str(DETACH) in line
 
     def test_a_created_id_is_shown(self):
         """New ids are told as soon as they are known."""
-        assert journal_facts(Intended(1, 2, DETACH), Answered(1, Performed(made=NEW)))[1].endswith(
-            NEW
-        )
+        assert lines_of(Intended(1, 2, DETACH), Answered(1, Performed(made=NEW)))[1].endswith(NEW)
 
     def test_the_outage_is_marked_at_both_ends(self):
         """Begin, end and length of the outage stand out."""
-        lines = journal_facts(OutageBegan(BEGAN), OutageEnded(BEGAN, timedelta(seconds=101)))
+        lines = lines_of(OutageBegan(BEGAN), OutageEnded(BEGAN, timedelta(seconds=101)))
 
         assert lines[0].endswith("OUTAGE BEGINS")
         assert lines[1].endswith("OUTAGE ENDED after 1 min 41 s")
 
     def test_words_name_their_speaker(self):
         """Who said that a device is ready can be read."""
-        assert journal_facts(OperatorConfirmed(Confirmation.DEVICES_CONFIGURED, "ann", "host"))[
+        assert lines_of(OperatorConfirmed(Confirmation.DEVICES_CONFIGURED, "ann", "host"))[
             0
         ].endswith("ann said: devices-configured")
 
@@ -90,7 +88,7 @@ class TestNarrator:
         forced = GateResult(Gate.CLOCK, GateVerdict.UNKNOWN, "no date", "5 min", "", "NTP is late")
         opened = GateResult(Gate.WORLD, GateVerdict.PASS, "nothing differs", "as planned")
 
-        lines = journal_facts(GatesSeen(Milestone.CUTOVER, (opened, closed, forced)))
+        lines = lines_of(GatesSeen(Milestone.CUTOVER, (opened, closed, forced)))
 
         assert [line.removeprefix("02:00:20Z ") for line in lines] == [
             "gates before the cutover: 1 of 3 closed, 1 FORCED",
@@ -105,9 +103,7 @@ class TestNarrator:
 
     def test_a_force_is_loud(self):
         """Nobody can overlook that a gate was forced, by whom and why."""
-        (line,) = journal_facts(
-            Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", "no date", "ann")
-        )
+        (line,) = lines_of(Forced(Milestone.CUTOVER, Gate.CLOCK, "NTP is late", "no date", "ann"))
 
         assert line.endswith(
             "FORCED clock before the cutover, by ann, although no date; because: NTP is late"
@@ -115,7 +111,7 @@ class TestNarrator:
 
     def test_text_from_outside_is_made_harmless(self):
         """An error message of a server cannot steer the terminal."""
-        assert "\x1b" not in journal_facts(Noted("a\x1b[2J"))[0]
+        assert "\x1b" not in lines_of(Noted("a\x1b[2J"))[0]
 
 
 class TestPlainProgress:

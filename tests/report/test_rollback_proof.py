@@ -41,4 +41,4 @@ def test_a_program_reads_the_same():
 
     assert (document["holds"], document["states"]) == (False, 107)
     assert document["back"]["changes"] == 10
-    assert document["dead_ends"][0]["way"] == "back"
+    assert document["dead_ends"][0]["direction"] == "rollback"

@@ -39,8 +39,8 @@ LONG = f"{NEW} has 0 of 2 tunnels UP (198.18.2.6 IPSEC IS DOWN, 198.19.1.2 IPSEC
 
 SIGHT = CutoverView(
     tunnels=(
-        TunnelView(NEW, "198.18.149.59", up=True, journal_facts="3 routes", readings=7),
-        TunnelView(NEW, "198.18.41.170", up=False, journal_facts="IPSEC IS UP"),
+        TunnelView(NEW, "198.18.149.59", up=True, detail="3 routes", readings=7),
+        TunnelView(NEW, "198.18.41.170", up=False, detail="IPSEC IS UP"),
     ),
     tables=(TableView("rtb-1", 5, 5), TableView("rtb-2", 4, 7, "172.16.0.0/16")),
     probes=(
@@ -106,8 +106,7 @@ def test_fits_any_window_and_always_shows_the_outage(width, height):
 def test_what_is_not_well_is_shown_first_and_no_kind_of_thing_is_crowded_out():
     """With ten connections the tunnels do not push routes and probes off the screen."""
     many = tuple(
-        TunnelView(f"vpn-{n}", f"192.0.2.{n}", up=n != 17, journal_facts="2 routes")
-        for n in range(20)
+        TunnelView(f"vpn-{n}", f"192.0.2.{n}", up=n != 17, detail="2 routes") for n in range(20)
     )
     shown = replace(SHOWN, sight=CutoverView(many, SIGHT.tables, probes=SIGHT.probes))
 

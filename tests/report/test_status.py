@@ -107,12 +107,12 @@ class TestText:
 
     def test_a_task_shows_how_to_say_it_is_done(self):
         """What is waited for comes with the command that answers it."""
-        journal_facts = status.one(
+        output = status.one(
             a_standing(StepBegun(10, "Switch"), Intended(1, 10, ENABLE), alive=True)
         )
 
-        assert "waits for  enable the tunnels of vpn-99" in journal_facts
-        assert f"next       vpnmigrate done {MIGRATION} 10" in journal_facts
+        assert "waits for  enable the tunnels of vpn-99" in output
+        assert f"next       vpnmigrate done {MIGRATION} 10" in output
 
     def test_a_process_at_work_is_not_to_be_helped(self):
         """Nobody is sent to begin a second process that would be refused."""
@@ -123,9 +123,9 @@ class TestText:
 
     def test_a_hold_says_why(self):
         """A run that rests on purpose names its reason once."""
-        journal_facts = status.one(a_standing(StepSettled(6), Held("everything is staged", 6)))
+        output = status.one(a_standing(StepSettled(6), Held("everything is staged", 6)))
 
-        assert journal_facts.count("everything is staged") == 1
+        assert output.count("everything is staged") == 1
 
     def test_no_runs_says_how_to_begin(self):
         """An empty directory is no riddle."""
@@ -133,12 +133,12 @@ class TestText:
 
     def test_each_run_is_a_line_that_fits(self):
         """A list of runs fits eighty columns."""
-        journal_facts = status.every(
+        found = status.every(
             [a_standing(*DOWN), a_standing(*MIGRATED)], {"m-9": "line 3 was altered"}, Invocation()
         )
 
-        assert len(journal_facts.splitlines()) >= 2
-        assert all(len(line) <= 80 for line in journal_facts.splitlines())
+        assert len(found.splitlines()) >= 2
+        assert all(len(line) <= 80 for line in found.splitlines())
 
     def test_what_is_all_that_is_lacking_comes_with_the_command_that_accepts_it(self):
         """Until somebody has; from then on who did, and why."""
@@ -157,20 +157,20 @@ class TestText:
 class TestOutcome:
     def test_a_migration_ends_with_the_traffic_and_both_ways_on(self):
         """The operator reads which way traffic goes, how to finalize and how to go back."""
-        journal_facts = results.outcome_text(a_standing(*MIGRATED))
+        output = results.outcome_text(a_standing(*MIGRATED))
 
-        assert journal_facts.startswith("Migrated.")
-        assert "through the new gateway" in journal_facts
-        assert f"vpnmigrate finalize {MIGRATION} --confirm {BGP}" in journal_facts
-        assert f"vpnmigrate rollback {MIGRATION}" in journal_facts
+        assert output.startswith("Migrated.")
+        assert "through the new gateway" in output
+        assert f"vpnmigrate finalize {MIGRATION} --confirm {BGP}" in output
+        assert f"vpnmigrate rollback {MIGRATION}" in output
 
     def test_after_a_failure_the_traffic_is_told_as_well(self):
         """What failed is the error's business; what is true now is told here."""
-        journal_facts = results.now(a_standing(*DOWN, Failed("x", 8, stuck=True)))
+        output = results.now(a_standing(*DOWN, Failed("x", 8, stuck=True)))
 
-        assert "NONE" in journal_facts
-        assert f"vpnmigrate apply {MIGRATION}" in journal_facts
-        assert f"vpnmigrate rollback {MIGRATION}" in journal_facts
+        assert "NONE" in output
+        assert f"vpnmigrate apply {MIGRATION}" in output
+        assert f"vpnmigrate rollback {MIGRATION}" in output
 
     @pytest.mark.parametrize(
         ("records", "alive", "verb"),
@@ -186,21 +186,19 @@ class TestOutcome:
     def test_an_abort_that_is_under_way_is_not_asked_for_again(self, task):
         """Its process turns back by itself: no rollback beside it, no second abort, no task."""
         down = (SET_OUT, StepBegun(10, "Switch"), OutageBegan(BEGAN), *task)
-        journal_facts = results.now(a_standing(*down, AbortAsked("bob", "desk"), alive=True))
+        output = results.now(a_standing(*down, AbortAsked("bob", "desk"), alive=True))
 
-        assert "go on" not in journal_facts
-        assert "go back" not in journal_facts
-        assert "done" not in journal_facts
-        assert f"look:     vpnmigrate status {MIGRATION}" in journal_facts
+        assert "go on" not in output
+        assert "go back" not in output
+        assert "done" not in output
+        assert f"look:     vpnmigrate status {MIGRATION}" in output
 
     def test_an_abort_before_the_cutover_leads_one_way(self):
         """Once its process has stopped, the command that clears away is told once, by its name."""
-        journal_facts = results.now(
-            a_standing(SET_OUT, StepBegun(3, "Create"), AbortAsked("bob", "desk"))
-        )
+        output = results.now(a_standing(SET_OUT, StepBegun(3, "Create"), AbortAsked("bob", "desk")))
 
-        assert "go on" not in journal_facts
-        assert f"go back:  vpnmigrate rollback {MIGRATION}" in journal_facts
+        assert "go on" not in output
+        assert f"go back:  vpnmigrate rollback {MIGRATION}" in output
 
     def test_after_a_rollback_there_is_no_way_back_to_offer(self):
         """What is back need not be brought back."""
@@ -213,7 +211,7 @@ class TestOutcome:
 
     def test_what_others_took_away_is_named(self):
         """A rollback that found a table gone says so in the end."""
-        journal_facts = results.outcome_text(
+        output = results.outcome_text(
             a_standing(
                 *MIGRATED,
                 DirectionTaken(Direction.ROLLBACK, 1),
@@ -221,7 +219,7 @@ class TestOutcome:
             )
         )
 
-        assert "gone by another hand: rtb-9 is gone" in journal_facts
+        assert "gone by another hand: rtb-9 is gone" in output
 
 
 class TestGates:
@@ -267,9 +265,9 @@ class TestWaiting:
 
     def test_status_tells_what_the_process_at_work_waits_for(self):
         """Who looks from another terminal reads that AWS answers slowly, and for how long."""
-        journal_facts = status.one(a_standing(SET_OUT, *DOWN, alive=True, waiting=self.SLOW))
+        output = status.one(a_standing(SET_OUT, *DOWN, alive=True, waiting=self.SLOW))
 
-        assert "waits     1 min 20 s of 1 min 30 s: AWS is slow: no answer from" in journal_facts
+        assert "waits     1 min 20 s of 1 min 30 s: AWS is slow: no answer from" in output
 
     def test_a_program_reads_it_too(self):
         """The document has the parts; null where nothing is waited for."""

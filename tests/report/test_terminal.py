@@ -125,10 +125,10 @@ def test_a_screen_that_cannot_be_drawn_gives_way_to_lines_and_says_so_once(windo
     shown = window.shown().decode()
     assert shown.count("cannot be drawn any more") == 1
     assert "OverflowError: date value out of range" in " ".join(shown.split())
-    journal_facts = [
+    lines = [
         shown.index(t) for t in ("begun", "step 8 waits 0 s", "Restore routing", "still there")
     ]
-    assert journal_facts == sorted(journal_facts)
+    assert lines == sorted(lines)
 
 
 def test_the_screen_under_new_lines_is_as_new_as_they_are(window):

@@ -10,10 +10,10 @@ from vpnmigrate.report import text
 
 def test_long_text_is_folded_under_itself():
     """An item's second line starts where its text does."""
-    journal_facts = text.item("word " * 30)
+    output = text.item("word " * 30)
 
-    assert all(len(line) <= text.WIDTH for line in journal_facts.splitlines())
-    assert journal_facts.splitlines()[1].startswith("    word")
+    assert all(len(line) <= text.WIDTH for line in output.splitlines())
+    assert output.splitlines()[1].startswith("    word")
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_an_option_stays_with_its_value():
     names = [f"vpn-0a30000000000000{n}" for n in range(4)]
     command = cli("finalize", "m-1", *options("--confirm", names), "--yes")
 
-    journal_facts = text.command(command, first="  go on:  ")
+    output = text.command(command, first="  go on:  ")
 
-    assert not any(line.endswith("--confirm \\") for line in journal_facts.splitlines())
-    assert max(map(len, journal_facts.splitlines())) <= text.WIDTH
-    assert " ".join(journal_facts.replace("\\\n", " ").split()) == f"go on: {command}"
+    assert not any(line.endswith("--confirm \\") for line in output.splitlines())
+    assert max(map(len, output.splitlines())) <= text.WIDTH
+    assert " ".join(output.replace("\\\n", " ").split()) == f"go on: {command}"

@@ -147,12 +147,12 @@ class TestQuota:
     def test_quotas_can_be_read(self):
         """Service Quotas tells the numbers that the world enforces."""
         world = a_world()
-        journal_facts = world.execute(
+        found = world.execute(
             "service-quotas",
             "GetServiceQuota",
             {"ServiceCode": "ec2", "QuotaCode": "L-7029FAB6"},
         )
-        assert journal_facts["Quota"]["Value"] == Quotas().gateways_per_region
+        assert found["Quota"]["Value"] == Quotas().gateways_per_region
 
 
 def test_filters_narrow_and_unknown_ones_are_refused():

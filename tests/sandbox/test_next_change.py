@@ -45,8 +45,8 @@ def test_a_kept_answer_is_the_one_that_would_be_worked_out(seed):
             for connection in plan.old_connections:
                 lagless.devices.enable(connection)
         for action in ASKED:
-            journal_facts = lagless.execute("ec2", action, {})
-            assert journal_facts == afresh(lagless, action), (second, action)
+            found = lagless.execute("ec2", action, {})
+            assert found == afresh(lagless, action), (second, action)
         lagless.clock.sleep(timedelta(seconds=1))
 
 
@@ -66,9 +66,9 @@ def test_no_moment_is_missed_at_which_an_answer_changes(seed):
     before = None
     for second in range(240):
         seen.now = begun + timedelta(seconds=second)
-        journal_facts = [READS["ec2", action](seen, {}) for action in ASKED]
-        changed = before is not None and journal_facts != before
-        before = journal_facts
+        lines = [READS["ec2", action](seen, {}) for action in ASKED]
+        changed = before is not None and lines != before
+        before = lines
         due = any(seen.now - timedelta(seconds=1) < moment <= seen.now for moment in named)
         assert due or not changed, second
 

@@ -123,7 +123,7 @@ class TestDetach:
         assert propagating(world) == []
 
     @pytest.mark.parametrize(
-        ("fate", "left"), [("vanish", {}), ("blackhole", dict.fromkeys(PREFIXES, "blackhole"))]
+        ("injector", "left"), [("vanish", {}), ("blackhole", dict.fromkeys(PREFIXES, "blackhole"))]
     )
     def test_propagated_routes_vanish_or_turn_into_black_holes(self, injector, left):
         """What becomes of the routes of a gateway that is still listed is a switch."""

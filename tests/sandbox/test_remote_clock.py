@@ -36,9 +36,9 @@ class Sandbox(ControlClient):
             message = "connection refused"
             raise UnreachableError(message)
         self._machine.sleep(self.slow / 2)
-        journal_facts = {"time": self.clock.now().isoformat(), "speed": self._speed}
+        found = {"time": self.clock.now().isoformat(), "speed": self._speed}
         self._machine.sleep(self.slow / 2)
-        return journal_facts
+        return found
 
 
 @pytest.fixture

@@ -111,11 +111,11 @@ def test_ipv6_loopback_is_served(world):
 
 
 _PROGRAM = """
-from vpnmigrate.sandbox.server.clock import PacedClock
+from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
 
-with serve(World(PacedClock())) as server:
+with serve(World(ScaledClock())) as server:
     print(server.url, flush=True)
     server.wait()
 print("stopped", flush=True)

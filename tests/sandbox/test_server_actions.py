@@ -169,9 +169,9 @@ def test_a_dry_run_changes_nothing(pair):
     with pytest.raises(ClientError) as refused:
         pair._clients["ec2"].create_vpn_gateway(Type="ipsec.1", DryRun=True)
 
-    journal_facts = refused.value.response
-    assert journal_facts["Error"]["Code"] == "DryRunOperation"
-    assert journal_facts["ResponseMetadata"]["HTTPStatusCode"] == 412
+    found = refused.value.response
+    assert found["Error"]["Code"] == "DryRunOperation"
+    assert found["ResponseMetadata"]["HTTPStatusCode"] == 412
     assert pair.ask("DescribeVpnGateways") == {"VpnGateways": []}
 
 

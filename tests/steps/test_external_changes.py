@@ -28,6 +28,7 @@ from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.ec2 import RouteTableId
 from vpnmigrate.model.facts import UNKNOWN, AttachmentOf, Claim, EdgeAssociation, Propagation
 from vpnmigrate.model.snapshot import Confirmation, Ownership
+from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.s01_claim_gateway import RecordBefore
 from vpnmigrate.steps.s05_configure_devices import ConfigureDevices
 from vpnmigrate.steps.s07_disable_propagation import StopPropagation
@@ -47,7 +48,7 @@ def but(fact, value, base=None):
 
 
 def undone(step, swap, now, said):
-    return list(step.external_changes_overwritten(a_plan(), swap, now, said))
+    return list(step.external_changes_overwritten(StepInput(a_plan(), swap, now, said)))
 
 
 def touching(*facts):
@@ -106,7 +107,7 @@ class TestEdgeTables:
     LINE = "edge table rtb-edge was untied from vgw-old by somebody else; it is tied again"
 
     def named(self, step, swap, now, said=UNTOUCHED):
-        return list(step.external_changes_overwritten(self.PLAN, swap, now, said))
+        return list(step.external_changes_overwritten(StepInput(self.PLAN, swap, now, said)))
 
     def test_while_its_gateway_stays_on_the_vpc(self):
         """Only somebody's hand unties a table from a gateway that is on the VPC."""
@@ -170,7 +171,7 @@ class TestAsked:
     PLAN = a_plan(before=BEFORE)
 
     def asked(self, step, swap, now, said=NOTHING_TOLD):
-        (task,) = step.missing_changes(self.PLAN, swap, now, said)
+        (task,) = step.missing_changes(StepInput(self.PLAN, swap, now, said))
         return task
 
     def test_to_configure_the_devices(self):

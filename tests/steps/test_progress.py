@@ -33,6 +33,7 @@ from vpnmigrate.model.ec2 import TunnelReading
 from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.progress import CutoverView, TableView, TunnelView
 from vpnmigrate.model.snapshot import TunnelStability
+from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.progress import cutover_view
 
 STATIC = "192.168.0.0/16"
@@ -48,7 +49,7 @@ def swapped(tables=None, up=2):
 
 
 def tables_of(tables, plan=PLAN):
-    return cutover_view(plan, FORWARD, swapped(tables), NOTHING_TOLD).tables
+    return cutover_view(StepInput(plan, FORWARD, swapped(tables), NOTHING_TOLD)).tables
 
 
 def test_a_look_that_lacks_nothing():
@@ -56,11 +57,11 @@ def test_a_look_that_lacks_nothing():
     probe = ProbeStats("10.1.0.9:443")
 
     assert cutover_view(
-        PLAN, FORWARD, swapped(), journal_facts(green=STEADY), [probe]
+        StepInput(PLAN, FORWARD, swapped(), journal_facts(green=STEADY)), [probe]
     ) == CutoverView(
         tunnels=(
-            TunnelView(NEW_VPN, "192.0.2.1", up=True, journal_facts="1 route", readings=300),
-            TunnelView(NEW_VPN, "192.0.2.2", up=True, journal_facts="1 route", readings=300),
+            TunnelView(NEW_VPN, "192.0.2.1", up=True, detail="1 route", readings=300),
+            TunnelView(NEW_VPN, "192.0.2.2", up=True, detail="1 route", readings=300),
         ),
         tables=(TableView(BOTH, 2, 2), TableView(MAIN, 1, 1)),
         green=minutes(5),
@@ -78,9 +79,9 @@ def test_a_first_look_that_lacks_much():
         a_table(MAIN, main=True),
     )
 
-    assert cutover_view(PLAN, FORWARD, swapped(half, up=1), NOTHING_TOLD) == CutoverView(
+    assert cutover_view(StepInput(PLAN, FORWARD, swapped(half, up=1), NOTHING_TOLD)) == CutoverView(
         tunnels=(
-            TunnelView(NEW_VPN, "192.0.2.1", up=True, journal_facts="1 route"),
+            TunnelView(NEW_VPN, "192.0.2.1", up=True, detail="1 route"),
             TunnelView(NEW_VPN, "192.0.2.2", up=False),
         ),
         tables=(
@@ -97,7 +98,7 @@ def test_green_that_broke_shows_no_time():
     """After a reading that lacked something nothing holds, whatever was counted before."""
     broken = replace(STEADY, since=None, readings=0, tunnels={})
 
-    sight = cutover_view(PLAN, FORWARD, swapped(), journal_facts(green=broken))
+    sight = cutover_view(StepInput(PLAN, FORWARD, swapped(), journal_facts(green=broken)))
 
     assert (sight.green, sight.readings) == (None, 0)
     assert [tunnel.readings for tunnel in sight.tunnels] == [0, 0]
@@ -107,7 +108,7 @@ def test_only_the_tunnel_that_was_seen_up_counts_its_readings():
     """Each tunnel has a count of its own."""
     one = replace(STEADY, tunnels={f"{NEW_VPN} 192.0.2.2": TunnelStability(3)})
 
-    sight = cutover_view(PLAN, FORWARD, swapped(), journal_facts(green=one))
+    sight = cutover_view(StepInput(PLAN, FORWARD, swapped(), journal_facts(green=one)))
 
     assert [tunnel.readings for tunnel in sight.tunnels] == [0, 3]
 
@@ -117,10 +118,10 @@ def test_verified_traffic_has_to_soak():
     steadier = a_plan(decisions=Decisions(waits=Waits(steady=minutes(9), soak=minutes(6))))
 
     assert cutover_view(
-        PLAN, FORWARD, swapped(), journal_facts(verified=NOON)
+        StepInput(PLAN, FORWARD, swapped(), journal_facts(verified=NOON))
     ).holds_for == minutes(6)
     assert cutover_view(
-        steadier, FORWARD, swapped(), journal_facts(verified=NOON)
+        StepInput(steadier, FORWARD, swapped(), journal_facts(verified=NOON))
     ).holds_for == minutes(9)
 
 
@@ -141,13 +142,13 @@ def test_a_tunnel_says_what_aws_says_of_it():
         now = swapped()
         now = replace(now, connections={**now.connections, NEW_VPN: record})
         assert [
-            t.journal_facts for t in cutover_view(PLAN, FORWARD, now, NOTHING_TOLD).tunnels
+            t.detail for t in cutover_view(StepInput(PLAN, FORWARD, now, NOTHING_TOLD)).tunnels
         ] == said
 
 
 def test_on_the_way_back_the_old_tunnels_are_shown():
     """The joining side is the one that is shown, whichever that is."""
-    sight = cutover_view(PLAN, BACK, a_snapshot(), NOTHING_TOLD)
+    sight = cutover_view(StepInput(PLAN, BACK, a_snapshot(), NOTHING_TOLD))
 
     assert [tunnel.connection for tunnel in sight.tunnels] == [OLD_VPN, OLD_VPN]
     assert sight.tables == (TableView(BOTH, 2, 2), TableView(MAIN, 1, 1))

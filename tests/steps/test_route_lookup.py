@@ -47,7 +47,7 @@ def learned(destination: str, target: str = OLD, state: str = "active") -> Route
 LOCAL = RouteRecord("10.0.0.0/16", "local", "CreateRouteTable")
 
 
-def journal_facts(before: RouteTableRecord, after: RouteTableRecord, **how: object) -> list[str]:
+def described(before: RouteTableRecord, after: RouteTableRecord, **how: object) -> list[str]:
     """Give what differs, a sentence each, the old gateway's successor being the new one."""
     rows = equivalence(before, after, {OLD: NEW}, **how)  # type: ignore[arg-type]
     return [str(row) for row in rows if not row.same]
@@ -126,7 +126,7 @@ class TestUnreadLists:
             *(learned(self.PREFIX, NEW), static("10.0.0.0/8", NEW)),
         )
 
-        assert journal_facts(before, after) == []
+        assert described(before, after) == []
 
     @pytest.mark.parametrize(
         ("before", "after"),
@@ -160,7 +160,7 @@ class TestUnreadLists:
         before = table(static("pl-1"), learned(self.PREFIX), learned("10.0.0.0/8"))
         after = table(static("pl-1", NEW), learned("10.0.0.0/8", NEW))
 
-        assert journal_facts(before, after) == []
+        assert described(before, after) == []
 
 
 class TestEquivalence:
@@ -169,8 +169,8 @@ class TestEquivalence:
         before = a_table("rtb-1", propagates=OLD, learned=["10.9.0.0/16", "2001:db8::/32"])
         after = a_table("rtb-1", propagates=NEW, learned=["10.9.0.0/16", "2001:db8::/32"])
 
-        assert journal_facts(before, after) == []
-        assert journal_facts(table(static("pl-1", OLD)), table(static("pl-1", NEW))) == []
+        assert described(before, after) == []
+        assert described(table(static("pl-1", OLD)), table(static("pl-1", NEW))) == []
 
     def test_every_destination_has_its_row(self):
         """What is the same is told as well: a report shows each prefix with both next hops."""
@@ -182,7 +182,7 @@ class TestEquivalence:
 
     def test_a_lost_path_is_named_with_table_prefix_before_and_after(self):
         """Who reads a difference knows where it is, and both next hops."""
-        assert journal_facts(table(learned("10.9.0.0/16")), table()) == [
+        assert described(table(learned("10.9.0.0/16")), table()) == [
             f"rtb-1: 10.9.0.0/16 went to {OLD} before and goes to {NOTHING} now"
         ]
 
@@ -190,7 +190,7 @@ class TestEquivalence:
         """A default route that now catches what the gateway carried is a difference."""
         default = static("0.0.0.0/0", "igw-1")
 
-        assert journal_facts(table(default, learned("10.9.0.0/16")), table(default)) == [
+        assert described(table(default, learned("10.9.0.0/16")), table(default)) == [
             f"rtb-1: 10.9.0.0/16 went to {OLD} before and goes to igw-1 now"
         ]
 
@@ -203,14 +203,14 @@ class TestEquivalence:
         after = table(*(learned(prefix, NEW) for prefix in found))
 
         assert [
-            line for line in journal_facts(table(learned("10.9.0.0/16")), after) if OLD in line
+            line for line in described(table(learned("10.9.0.0/16")), after) if OLD in line
         ] == []
 
     def test_the_part_that_is_missing_is_named(self):
         """Of a prefix that came back by half the other half is named."""
         after = table(learned("10.9.0.0/17", NEW))
 
-        assert journal_facts(table(learned("10.9.0.0/16")), after) == [
+        assert described(table(learned("10.9.0.0/16")), after) == [
             f"rtb-1: 10.9.128.0/17 went to {OLD} before and goes to {NOTHING} now"
         ]
 
@@ -218,7 +218,7 @@ class TestEquivalence:
         """A prefix with a more specific one inside is still called by its own name."""
         before = table(learned("10.0.0.0/8"), static("10.9.0.0/16", "igw-1"))
 
-        assert journal_facts(before, table(static("10.9.0.0/16", "igw-1"))) == [
+        assert described(before, table(static("10.9.0.0/16", "igw-1"))) == [
             f"rtb-1: 10.0.0.0/8 went to {OLD} before and goes to {NOTHING} now"
         ]
 
@@ -226,7 +226,7 @@ class TestEquivalence:
         """A route that somebody put inside a prefix of ours takes its addresses away."""
         after = table(learned("10.9.0.0/16", NEW), static("10.9.1.0/24", "eni-1"))
 
-        assert journal_facts(table(learned("10.9.0.0/16")), after) == [
+        assert described(table(learned("10.9.0.0/16")), after) == [
             f"rtb-1: 10.9.1.0/24 went to {OLD} before and goes to eni-1 now"
         ]
 
@@ -234,7 +234,7 @@ class TestEquivalence:
         """A sentence spells out three networks and counts the others."""
         after = table(learned("10.9.0.1/32", NEW))
 
-        (line,) = journal_facts(table(learned("10.9.0.0/16")), after)
+        (line,) = described(table(learned("10.9.0.0/16")), after)
 
         assert "and 13 more went to" in line
 
@@ -242,8 +242,8 @@ class TestEquivalence:
         """The default route of either family reaches the very last address."""
         before = table(learned("0.0.0.0/0"), learned("::/0"))
 
-        assert len(journal_facts(before, table())) == 2
-        assert journal_facts(before, table(learned("0.0.0.0/0", NEW), learned("::/0", NEW))) == []
+        assert len(described(before, table())) == 2
+        assert described(before, table(learned("0.0.0.0/0", NEW), learned("::/0", NEW))) == []
 
 
 def random_table(draw: random.Random) -> RouteTableRecord:

@@ -57,7 +57,7 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.facts import UNKNOWN, Claim, Existence, Fact, Value
 from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_SUBNET_ROLE, TEST_VPC_ROLE
 from vpnmigrate.model.snapshot import Confirmation, Reading
-from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet
+from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, StepInput
 from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway
 from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
@@ -70,11 +70,11 @@ THEIRS: dict[Fact, Value] = {Claim(OLD): "bob@lab/2"}
 
 
 def changes(step, plan, now, told_=NOTHING_TOLD):
-    return list(step.missing_changes(plan, FORWARD, now, told_))
+    return list(step.missing_changes(StepInput(plan, FORWARD, now, told_)))
 
 
 def verdict(step, plan, now, told_=NOTHING_TOLD):
-    return step.verify(plan, FORWARD, now, told_)
+    return step.verify(StepInput(plan, FORWARD, now, told_))
 
 
 class TestRecordBefore:

@@ -62,7 +62,7 @@ from vpnmigrate.model.facts import (
     Value,
 )
 from vpnmigrate.model.snapshot import Baseline, Confirmation, Reading
-from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet
+from vpnmigrate.steps.base import Blocked, Lost, Met, NotYet, StepInput
 from vpnmigrate.steps.s07_disable_propagation import StopPropagation
 from vpnmigrate.steps.s08_swap_gateways import SwapGateways
 from vpnmigrate.steps.s09_restore_routing import RestoreRouting
@@ -74,11 +74,11 @@ STATIC = "192.168.0.0/16"
 
 
 def changes(step, now, *, plan=None, swap=FORWARD, said=NOTHING_TOLD):
-    return list(step.missing_changes(plan or a_plan(), swap, now, said))
+    return list(step.missing_changes(StepInput(plan or a_plan(), swap, now, said)))
 
 
 def verdict(step, now, *, plan=None, swap=FORWARD, said=NOTHING_TOLD):
-    return step.verify(plan or a_plan(), swap, now, said)
+    return step.verify(StepInput(plan or a_plan(), swap, now, said))
 
 
 class TestStopPropagation:
@@ -425,8 +425,10 @@ class TestLostConnections:
         there: dict[Fact, Value] = {Existence("vpn-b"): ResourceState.AVAILABLE}
         gone = a_snapshot(tables=tables, facts={**there, Existence(OLD_VPN): ResourceState.ABSENT})
 
-        found = destinations(self.TWO, BACK, gone, NOTHING_TOLD)
-        whole = destinations(self.TWO, BACK, a_snapshot(tables=tables, facts=there), NOTHING_TOLD)
+        found = destinations(StepInput(self.TWO, BACK, gone, NOTHING_TOLD))
+        whole = destinations(
+            StepInput(self.TWO, BACK, a_snapshot(tables=tables, facts=there), NOTHING_TOLD)
+        )
 
         assert (len(found.taken), len(found.waiting)) == (1, 0)
         assert (len(whole.taken), len(whole.waiting)) == (0, 1)
@@ -434,7 +436,7 @@ class TestLostConnections:
 
 class TestShortfalls:
     def lacking(self, now, *, plan=None, swap=FORWARD, said=NOTHING_TOLD):
-        return missing_traffic(plan or a_plan(), swap, now, said)
+        return missing_traffic(StepInput(plan or a_plan(), swap, now, said))
 
     def green(self, connection=None, tables=None):
         fresh = new_side(on=VPC, up=2)
@@ -480,8 +482,10 @@ class TestShortfalls:
         (line,) = self.lacking(few)
         assert line == "DEGRADED: vpn-new has 1 of 2 tunnels UP (192.0.2.2 DOWN)"
         assert self.lacking(few, plan=content) == ()
-        assert degraded(content, FORWARD, few, NOTHING_TOLD) == (line.removeprefix("DEGRADED: "),)
-        assert degraded(content, FORWARD, self.green(), NOTHING_TOLD) == ()
+        assert degraded(StepInput(content, FORWARD, few, NOTHING_TOLD)) == (
+            line.removeprefix("DEGRADED: "),
+        )
+        assert degraded(StepInput(content, FORWARD, self.green(), NOTHING_TOLD)) == ()
 
     @pytest.mark.parametrize(
         "exception", [PREFIX, "10.0.0.0/15", "10.1.0.0/17, 10.1.128.0/17"], ids=str
@@ -537,7 +541,7 @@ class TestShortfalls:
         now = self.green(self.successor(up=up))
 
         assert len(self.lacking(now, said=unseen)) == lacks
-        assert degraded(a_plan(), FORWARD, now, unseen) == ()
+        assert degraded(StepInput(a_plan(), FORWARD, now, unseen)) == ()
 
     def test_a_missing_prefix_is_named_with_its_table(self):
         """Every prefix of before must be there again, table by table."""

@@ -22,6 +22,7 @@ from tests.support.builders import (
 from vpnmigrate.model.decisions import Decisions, TunnelPolicy, Verification, Waits
 from vpnmigrate.model.ec2 import TunnelReading
 from vpnmigrate.model.snapshot import JournalFacts, Reading, Snapshot, Stability
+from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.traffic import is_soaked, is_stable, missing_traffic, update_stability
 
 SECOND = timedelta(seconds=1)
@@ -64,10 +65,12 @@ class Watcher:
         """Take one more reading; tell whether green holds."""
         self.at += after
         now = reading(self.at, *tunnels)
-        lacking = bool(missing_traffic(self.plan, FORWARD, now, self.journal_facts))
-        green = update_stability(self.plan, FORWARD, now, self.journal_facts, lacking=lacking)
+        lacking = bool(missing_traffic(StepInput(self.plan, FORWARD, now, self.journal_facts)))
+        green = update_stability(
+            StepInput(self.plan, FORWARD, now, self.journal_facts), lacking=lacking
+        )
         self.journal_facts = replace_struct(self.journal_facts, green=green)
-        return is_stable(self.plan, FORWARD, now, self.journal_facts)
+        return is_stable(StepInput(self.plan, FORWARD, now, self.journal_facts))
 
     @property
     def green(self) -> Stability:

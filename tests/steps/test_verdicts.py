@@ -33,7 +33,7 @@ from vpnmigrate.model.ec2 import Attachment, ResourceState, Role, VpcId, VpcReco
 from vpnmigrate.model.facts import AttachmentOf, Claim, Existence, Propagation
 from vpnmigrate.model.plan import GATEWAY_ROLE, TEST_VPC_ROLE
 from vpnmigrate.model.snapshot import Confirmation, Ownership, Reading
-from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet
+from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, StepInput
 from vpnmigrate.steps.s01_claim_gateway import RecordBefore, RemoveOurClaim
 from vpnmigrate.steps.s02_create_gateway import CreateGateway, RemoveGateway, new_gateway
 from vpnmigrate.steps.s03_create_connections import CreateConnections, RemoveConnections
@@ -420,10 +420,10 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("step", "way", "now", "said", "verdict"), SAID)
+@pytest.mark.parametrize(("step", "swap", "now", "said", "verdict"), SAID)
 def test_a_step_says_why(step, swap, now, said, verdict):
     """Whatever a step waits for, stops at or loses is told by name, with what a person can do."""
-    assert step.verify(a_plan(), swap, now, said) == verdict
+    assert step.verify(StepInput(a_plan(), swap, now, said)) == verdict
 
 
 def test_a_test_vpc_says_what_is_left_of_it():
@@ -433,11 +433,11 @@ def test_a_test_vpc_says_what_is_left_of_it():
         "vpc-test is still there; whatever else is in the test VPC must go first",
     )
 
-    assert TryInTestVpc().verify(TESTED, FORWARD, IN_TEST, NOTHING_TOLD) == NotYet(
+    assert TryInTestVpc().verify(StepInput(TESTED, FORWARD, IN_TEST, NOTHING_TOLD)) == NotYet(
         "the test VPC is being built, or its test has not passed"
     )
-    assert TryInTestVpc().verify(TESTED, FORWARD, IN_TEST, passed) == left
-    assert RemoveTestVpc().verify(TESTED, BACK, IN_TEST, NOTHING_TOLD) == left
+    assert TryInTestVpc().verify(StepInput(TESTED, FORWARD, IN_TEST, passed)) == left
+    assert RemoveTestVpc().verify(StepInput(TESTED, BACK, IN_TEST, NOTHING_TOLD)) == left
 
 
 def test_a_route_of_another_vpc_is_not_ours_to_name():
@@ -445,7 +445,7 @@ def test_a_route_of_another_vpc_is_not_ours_to_name():
     elsewhere = a_table("rtb-far", vpc=OTHER, static={"10.9.0.0/16": OLD})
     now = swapped((*ordinary_tables(NEW), elsewhere))
 
-    assert RestoreRouting().verify(a_plan(), FORWARD, now, NOTHING_TOLD) == Met()
+    assert RestoreRouting().verify(StepInput(a_plan(), FORWARD, now, NOTHING_TOLD)) == Met()
 
 
 def test_a_copy_of_our_tags_stops_what_creates():
@@ -460,14 +460,14 @@ def test_a_copy_of_our_tags_stops_what_creates():
         ),
     )
 
-    assert CreateGateway().verify(a_plan(), FORWARD, now, NOTHING_TOLD) == blocked
-    assert CreateConnections().verify(a_plan(), FORWARD, now, NOTHING_TOLD) == blocked
+    assert CreateGateway().verify(StepInput(a_plan(), FORWARD, now, NOTHING_TOLD)) == blocked
+    assert CreateConnections().verify(StepInput(a_plan(), FORWARD, now, NOTHING_TOLD)) == blocked
 
 
 def test_a_clean_up_that_finds_nothing_has_lost_nothing():
     """Where nothing carries our tags there is nothing to name."""
-    assert RemoveGateway().verify(a_plan(), BACK, EMPTY, NOTHING_TOLD) == Met()
-    assert RemoveConnections().verify(a_plan(), BACK, EMPTY, NOTHING_TOLD) == Met()
+    assert RemoveGateway().verify(StepInput(a_plan(), BACK, EMPTY, NOTHING_TOLD)) == Met()
+    assert RemoveConnections().verify(StepInput(a_plan(), BACK, EMPTY, NOTHING_TOLD)) == Met()
 
 
 def test_a_gateway_that_is_not_there_yet_goes_by_its_role():

@@ -65,9 +65,7 @@ class Allowance:
             NotSentError: It was, or has.
         """
         if self._left or self.waited > self._send_within:
-            raise NotSentError(
-                f"not sent: the call has been under way for {_journal_facts(self.waited)}"
-            )
+            raise NotSentError(f"not sent: the call has been under way for {_length(self.waited)}")
 
     def begin_sending(self, through: socket.socket, *, alters: bool) -> None:
         """Let a request leave *through* a connection that stands, or never.
@@ -96,7 +94,7 @@ class Allowance:
             )
         if self._left or self.waited > self._limit:
             raise UnexpectedAnswerError(
-                f"the answer did not come in full within {_journal_facts(self._limit)}"
+                f"the answer did not come in full within {_length(self._limit)}"
             )
 
     def end_exchange(self) -> None:
@@ -154,7 +152,7 @@ def asks(action: str) -> None:
         allowance.action = action
 
 
-def _journal_facts(span: timedelta) -> str:
+def _length(span: timedelta) -> str:
     return f"{span.total_seconds():.0f} s"
 
 

@@ -27,8 +27,8 @@ class UnreadableAnswerError(Exception):
     """An answer that botocore cannot parse; the message quotes nothing of it."""
 
     def __init__(self, kind: str, arrived: Arrived | None) -> None:
-        journal_facts = "of unknown status and length" if arrived is None else str(arrived)
-        super().__init__(f"the answer {journal_facts} cannot be parsed ({kind})")
+        text = "of unknown status and length" if arrived is None else str(arrived)
+        super().__init__(f"the answer {text} cannot be parsed ({kind})")
 
 
 @dataclass(frozen=True)

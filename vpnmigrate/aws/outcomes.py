@@ -36,19 +36,19 @@ _TAGGING: Final = frozenset(
 
 def outcome_of(failure: CallFailure) -> TrialOutcome:
     """Say what *failure* means for its change."""
-    journal_facts = f"{failure.operation}: {failure.message}"
+    text = f"{failure.operation}: {failure.message}"
     match failure.kind:
         case FailureKind.CREDENTIALS:
-            why = f"the AWS credentials have expired or are missing; {RENEW} ({journal_facts})"
+            why = f"the AWS credentials have expired or are missing; {RENEW} ({text})"
             return Later(why, CREDENTIALS_LIMIT, failure.request_id)
         case FailureKind.UNREACHED:
-            return Later(f"AWS cannot be reached: {journal_facts}", OFFLINE_LIMIT)
+            return Later(f"AWS cannot be reached: {text}", OFFLINE_LIMIT)
         case FailureKind.UNKNOWN:
-            return InDoubt(f"{failure.code} {journal_facts}".strip())
+            return InDoubt(f"{failure.code} {text}".strip())
         case FailureKind.MALFORMED:
             return Refused(
                 "ParamValidation",
-                journal_facts,
+                text,
                 advice="botocore refuses a value of the plan: correct it and plan again",
             )
         case FailureKind.ANSWERED:
@@ -57,20 +57,18 @@ def outcome_of(failure: CallFailure) -> TrialOutcome:
 
 def outcome_of_read(error: AwsError) -> TrialOutcome:
     """Say what it means for a change that a read it needs has failed: nothing was sent."""
-    journal_facts = error.message
+    text = error.message
     match error:
         case CredentialsExpiredError() | NoCredentialsError():
-            return Later(f"{journal_facts}; {error.advice}", CREDENTIALS_LIMIT)
+            return Later(f"{text}; {error.advice}", CREDENTIALS_LIMIT)
         case UnreachableError():
-            return Later(journal_facts, OFFLINE_LIMIT)
+            return Later(text, OFFLINE_LIMIT)
         case AwsUnreadableError():
-            return Later(journal_facts, THROTTLE_LIMIT)
+            return Later(text, THROTTLE_LIMIT)
         case NotFoundError():
-            return Later(journal_facts, UNKNOWN_YET_LIMIT)
+            return Later(text, UNKNOWN_YET_LIMIT)
         case _:
-            return Refused(
-                type(error).__name__.removesuffix("Error"), journal_facts, error.next_step
-            )
+            return Refused(type(error).__name__.removesuffix("Error"), text, error.next_step)
 
 
 def _answered(failure: CallFailure) -> TrialOutcome:

@@ -65,33 +65,31 @@ def translate_errors(action: str) -> Iterator[None]:
 
 def error_of(failure: CallFailure, action: str) -> AwsError:
     """Give the error that tells of a failed read."""
-    journal_facts = f"{action} failed: {failure.message}"
+    text = f"{action} failed: {failure.message}"
     match failure.kind:
         case FailureKind.CREDENTIALS if failure.code:
             return CredentialsExpiredError(
-                f"the AWS credentials have expired or are refused ({failure.code}); {journal_facts}",
+                f"the AWS credentials have expired or are refused ({failure.code}); {text}",
                 advice=RENEW,
             )
         case FailureKind.CREDENTIALS:
-            return NoCredentialsError(journal_facts, advice=RENEW)
+            return NoCredentialsError(text, advice=RENEW)
         case FailureKind.UNREACHED:
             return UnreachableError(
-                journal_facts, advice="check this machine's way to AWS, --endpoint-url and --region"
+                text, advice="check this machine's way to AWS, --endpoint-url and --region"
             )
         case FailureKind.UNKNOWN:
-            return AwsUnreadableError(journal_facts, advice="AWS may recover by itself: try again")
+            return AwsUnreadableError(text, advice="AWS may recover by itself: try again")
         case FailureKind.MALFORMED:
-            return AwsError(journal_facts, advice="this is a bug in vpnmigrate: please report it")
+            return AwsError(text, advice="this is a bug in vpnmigrate: please report it")
         case FailureKind.ANSWERED:
             return _answered(failure, action)
 
 
 def _answered(failure: CallFailure, action: str) -> AwsError:
-    journal_facts = f"{action} was refused: {failure.code}: {failure.message}"
+    text = f"{action} was refused: {failure.code}: {failure.message}"
     if is_throttle(failure.code):
-        return AwsUnreadableError(
-            journal_facts, advice="the account's request limit is shared: try again"
-        )
+        return AwsUnreadableError(text, advice="the account's request limit is shared: try again")
     if is_denial(failure.code):
         return NotAuthorizedError(
             f"these credentials may not call {action}: {failure.message}",
@@ -106,5 +104,5 @@ def _answered(failure: CallFailure, action: str) -> AwsError:
             ),
         )
     if failure.code.endswith((".NotFound", ".Malformed")) or failure.code == _NO_SUCH_QUOTA:
-        return NotFoundError(journal_facts, advice="check the id, --profile and --region")
-    return AwsError(journal_facts, advice=f"look {failure.code} up in EC2's list of error codes")
+        return NotFoundError(text, advice="check the id, --profile and --region")
+    return AwsError(text, advice=f"look {failure.code} up in EC2's list of error codes")

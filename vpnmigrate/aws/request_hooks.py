@@ -28,8 +28,8 @@ _mark: ContextVar[str] = ContextVar("vpnmigrate-mark", default="")
 @contextmanager
 def tag_calls(migration: MigrationId, step: int | None = None) -> Iterator[None]:
     """Mark the calls made within as those of a run, and of *step* where one makes them."""
-    journal_facts = f" run/{migration}" + ("" if step is None else f" step/{step}")
-    before = _mark.set(journal_facts)
+    text = f" run/{migration}" + ("" if step is None else f" step/{step}")
+    before = _mark.set(text)
     try:
         yield
     finally:

@@ -42,10 +42,8 @@ def roll_back_until_done(
     while not is_exhausted(began, clock.now()):
         tries += 1
         pause = pause_after(tries, outage=stopped.view.state.outage_open)
-        journal_facts = (
-            f"Failed, and rolls back in {span(pause)}, as the plan's back-out policy is; "
-        )
-        context.console.print_line(wrapped(f"{journal_facts}Ctrl-C ends that: {stopped.message}"))
+        text = f"Failed, and rolls back in {span(pause)}, as the plan's back-out policy is; "
+        context.console.print_line(wrapped(f"{text}Ctrl-C ends that: {stopped.message}"))
         try:
             clock.sleep(pause)
             view = run_session(context, subject, alone, _roll_back)

@@ -29,8 +29,8 @@ def keep(
     error: BaseException, arguments: Sequence[str], redaction: Redaction | None = None
 ) -> Path | None:
     """Append *error*'s traceback to the crash log and give its path; None if it cannot be."""
-    journal_facts = f"vpnmigrate {__version__} {' '.join(arguments)}\n{''.join(_lines(error))}\n"
-    entry = (redaction or Redaction()).text(journal_facts)
+    text = f"vpnmigrate {__version__} {' '.join(arguments)}\n{''.join(_lines(error))}\n"
+    entry = (redaction or Redaction()).text(text)
     with suppress(OSError, VpnMigrateError):
         path = settings_of(os.environ, _run_dir(arguments)).home / "crash.log"
         make_folder(path.parent)

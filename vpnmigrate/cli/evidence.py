@@ -163,9 +163,9 @@ def _reports(
     if REHEARSAL in files:
         rehearsed = _rehearsed(files[REHEARSAL], plan)
     evidence = RunEvidence(run, plan, contents.entries, after, rehearsed)
-    journal_facts = document(evidence)
+    output = document(evidence)
     data = msgspec.json.format(msgspec.json.encode(as_json(evidence)), indent=2) + b"\n"
-    forms = (html(journal_facts).encode(), data, markdown(journal_facts).encode())
+    forms = (html(output).encode(), data, markdown(output).encode())
     return dict(zip(REPORTS, forms, strict=True))
 
 

@@ -36,15 +36,15 @@ def gate_options(milestone: Milestone, given: GateOptions) -> ApprovalsAndForces
 def _forces(
     milestone: Milestone, names: Sequence[str], reasons: Sequence[str]
 ) -> tuple[Force, ...]:
-    journal_facts = [reason.strip() for reason in reasons]
-    if len(names) != len(journal_facts) or not all(journal_facts):
+    lines = [reason.strip() for reason in reasons]
+    if len(names) != len(lines) or not all(lines):
         raise UsageError(
             "every --force needs a --reason of its own, and every --reason a --force",
             advice="--force GATE --reason 'why the run goes on all the same'",
         )
     return tuple(
         Force(_forceable(milestone, name), reason)
-        for name, reason in zip(names, journal_facts, strict=True)
+        for name, reason in zip(names, lines, strict=True)
     )
 
 

@@ -117,14 +117,14 @@ def _line(ctx: typer.Context, folder: str) -> Command:
         if name in _LEFT_OUT or source is None or source.name != "COMMANDLINE":
             continue
         values = value if isinstance(value, list | tuple) else (value,)
-        journal_facts = (_word(each, folder) for each in values)
+        lines = (_word(each, folder) for each in values)
         if parameter.param_type_name == "argument":
-            words += journal_facts
+            words += lines
         elif isinstance(value, bool):
             words.append((parameter.opts if value else parameter.secondary_opts)[0])
         else:
             long = max(parameter.opts, key=len)
-            words += (word for each in journal_facts for word in option(long, each))
+            words += (word for each in lines for word in option(long, each))
     return Command(tuple(words))
 
 

@@ -117,9 +117,9 @@ def status_views(context: CommandContext) -> tuple[list[RunStatusView], dict[str
 
 @contextmanager
 def with_run_status(
-    context: CommandContext, run: Run, observation: Callable[[CommandContext, Run], RunStatusView]
+    context: CommandContext, run: Run, read: Callable[[CommandContext, Run], RunStatusView]
 ) -> Iterator[None]:
-    """Let what keeps *run* from being taken in hand tell how it stands, if *look* can read that.
+    """Let what keeps *run* from being taken in hand tell how it stands, if *read* can read that.
 
     A disk that is full in an outage must not hide that traffic is down.
     """
@@ -129,7 +129,7 @@ def with_run_status(
         raise
     except VpnMigrateError as error:
         try:
-            view = observation(context, run)
+            view = read(context, run)
         except VpnMigrateError:
             raise error from None
         raise RunFailedError(error, view) from error

@@ -90,11 +90,11 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
     with Screen(context.console) as screen:
         on = RunCommands(run.id, context.invocation)
         narrator = Narrator(on)
-        journal_facts: list[int] = []
+        lines: list[int] = []
 
         class Drawn:
             def show(self, view: RunStatusView, entries: tuple[Entry, ...]) -> None:
-                fresh = _fresh(entries, journal_facts)
+                fresh = _fresh(entries, lines)
                 above = [hanging(line) for entry in fresh for line in narrator.lines(entry)]
                 live = read_live(run)
                 shown = ScreenContent(
@@ -122,8 +122,8 @@ class _Lines:
             self._progress.on_wait(waiting.step, waiting.why, waiting.waited, waiting.limit)
 
 
-def _fresh(entries: tuple[Entry, ...], journal_facts: list[int]) -> tuple[Entry, ...]:
+def _fresh(entries: tuple[Entry, ...], lines: list[int]) -> tuple[Entry, ...]:
     """Give the entries that were not shown yet, and remember that they are now."""
-    fresh = entries[journal_facts[-1] :] if journal_facts else entries[-SHOWN_BEFORE:]
-    journal_facts[:] = [len(entries)]
+    fresh = entries[lines[-1] :] if lines else entries[-SHOWN_BEFORE:]
+    lines[:] = [len(entries)]
     return fresh

@@ -83,9 +83,7 @@ class GateRunner:
         survey = self._step_loop.read_reliably(self._survey)
         observation = self._step_loop.observe_reliably(self._suits)
         ports = self._circumstances(differences(self._plan.before, survey), self._proof())
-        seen = gates.before_cutover(
-            self._plan, observation.swap, observation.now, observation.journal_facts, ports
-        )
+        seen = gates.before_cutover(observation.input, ports)
         seen = self._write_down(Milestone.CUTOVER, (*seen, *hook), ports.identity.arn)
         require_unchanged(self._plan, survey)
         self._require_open(seen)
@@ -101,10 +99,7 @@ class GateRunner:
         """
         observation = self._step_loop.observe_reliably(self._suits)
         seen = gates.in_the_cutover(
-            self._plan,
-            observation.swap,
-            observation.now,
-            observation.journal_facts,
+            observation.input,
             self._paths.read(),
         )
         self._require_open(self._write_down(Milestone.CUTOVER, seen))
@@ -119,9 +114,7 @@ class GateRunner:
         hook = self._hook(HookMoment.BEFORE_FINALIZE)
         observation = self._step_loop.observe_reliably(self._tells)
         ports = self._circumstances((), None)
-        seen = gates.before_finalize(
-            self._plan, observation.swap, observation.now, observation.journal_facts, ports
-        )
+        seen = gates.before_finalize(observation.input, ports)
         seen = self._write_down(Milestone.FINALIZE, (*seen, *hook), ports.identity.arn)
         for each in seen:
             if each.gate is Gate.TRAFFIC and each.call is not GateVerdict.PASS:
@@ -146,15 +139,11 @@ class GateRunner:
         return survey
 
     def _suits(self, observation: Observation) -> bool:
-        seen = gates.observable_gates(
-            self._plan, observation.swap, observation.now, observation.journal_facts
-        )
+        seen = gates.observable_gates(observation.input)
         return all(each.lets_through for each in seen)
 
     def _tells(self, observation: Observation) -> bool:
-        return gates.traffic_reading_final(
-            self._plan, observation.swap, observation.now, observation.journal_facts
-        )
+        return gates.traffic_reading_final(observation.input)
 
     def _proof(self) -> RollbackTrial | None:
         return None if self._gate_inputs.prove is None else self._gate_inputs.prove()

@@ -31,7 +31,7 @@ from vpnmigrate.model.snapshot import (
     snapshot_of,
 )
 from vpnmigrate.planning.ownership import ownership_of
-from vpnmigrate.steps.base import NotYet
+from vpnmigrate.steps.base import NotYet, StepInput
 from vpnmigrate.steps.sequences import gateway_swap
 
 _AGEING = {Confirmation.OLD_TUNNELS_DISABLED}
@@ -46,12 +46,29 @@ class ClaimHolder(Struct, frozen=True):
 
 
 class Observation(Struct, frozen=True):
-    """A believed snapshot, the way that holds in it, and what the journal adds."""
+    """One reading of AWS, and the input that steps get from it."""
 
-    now: Snapshot
-    swap: GatewaySwap
-    journal_facts: JournalFacts
+    input: StepInput
     reading: Reading
+
+    @property
+    def now(self) -> Snapshot:
+        """The snapshot, in which stale facts are UNKNOWN."""
+        return self.input.now
+
+    @property
+    def swap(self) -> GatewaySwap:
+        """The gateways that this direction exchanges."""
+        return self.input.swap
+
+    @property
+    def journal_facts(self) -> JournalFacts:
+        """What the journal adds to the snapshot."""
+        return self.input.journal_facts
+
+    def with_facts(self, journal_facts: JournalFacts) -> Observation:
+        """Return the same observation with other facts of the journal."""
+        return replace(self, input=replace(self.input, journal_facts=journal_facts))
 
     @property
     def certain(self) -> bool:
@@ -129,7 +146,7 @@ class StateReader:
         if direction is Direction.ROLLBACK and GATEWAY_ROLE not in now.ours and len(lost) == 1:
             # Others deleted it; routes of ours may still point at it.
             swap = replace(swap, leaving=VpnGatewayId(*lost))
-        return Observation(now, swap, self.journal_facts(), reading)
+        return Observation(StepInput(self._plan, swap, now, self.journal_facts()), reading)
 
     def _believed(self, reading: Reading) -> Snapshot:
         """Give what may be believed of *reading*; most looks read what the look before did."""

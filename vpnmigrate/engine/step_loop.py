@@ -210,16 +210,11 @@ class StepLoop:
             self._observer.on_view(
                 partial(
                     cutover_view,
-                    self._plan,
-                    observation.swap,
-                    observation.now,
-                    observation.journal_facts,
+                    observation.input,
                     self._probing.stats,
                 )
             )
-        verdict = step.verify(
-            self._plan, observation.swap, observation.now, observation.journal_facts
-        )
+        verdict = step.verify(observation.input)
         if isinstance(verdict, NotYet):
             self._act(step, observation)
         return verdict
@@ -227,20 +222,14 @@ class StepLoop:
     def _act(self, step: Step, observation: Observation) -> None:
         changes: list[AwsChange] = []
         tasks: list[OperatorTask] = []
-        for change in step.missing_changes(
-            self._plan, observation.swap, observation.now, observation.journal_facts
-        ):
+        for change in step.missing_changes(observation.input):
             if isinstance(change, OperatorTask):
                 tasks.append(change)
             else:
                 changes.append(change)
         due = self._retries.due(changes)
         if due:
-            self._recorder.name(
-                *step.external_changes_overwritten(
-                    self._plan, observation.swap, observation.now, observation.journal_facts
-                )
-            )
+            self._recorder.name(*step.external_changes_overwritten(observation.input))
             self._perform(step, due, observation)
         for task in tasks:
             self._tasks.hand_out(task, outage=self._may_be_down(step))

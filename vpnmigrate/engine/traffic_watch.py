@@ -148,12 +148,13 @@ class TrafficWatch:
     def watch(self, observation: Observation) -> Observation:
         """Take *look* into account, and give it with what the journal says after that."""
         self._begin_again_after_old_tunnels(observation)
-        told = replace(observation.journal_facts, green=self._green, unanswered=self._probing.unanswered())
-        lacking = missing_traffic(self._plan, observation.swap, observation.now, told)
-        self._green = update_stability(
-            self._plan, observation.swap, observation.now, told, lacking=bool(lacking)
+        facts = replace(
+            observation.journal_facts, green=self._green, unanswered=self._probing.unanswered()
         )
-        observation = replace(observation, told=replace(told, green=self._green))
+        observation = observation.with_facts(facts)
+        lacking = missing_traffic(observation.input)
+        self._green = update_stability(observation.input, lacking=bool(lacking))
+        observation = observation.with_facts(replace(facts, green=self._green))
         verified = observation.journal_facts.verified is not None
         self._offer(observation)
         if lacking:
@@ -161,26 +162,22 @@ class TrafficWatch:
                 self._recorder.write(Flapped(lacking[0]))
             self._held = False
             return observation
-        if not is_stable(self._plan, observation.swap, observation.now, observation.journal_facts):
+        if not is_stable(observation.input):
             return observation
         self._held = True
         self._recorder.write(
             *(() if verified else self._verified(observation)), *self._tunnels(observation)
         )
         unanswered = observation.journal_facts.unanswered
-        return replace(
-            observation,
-            told=replace(
-                self._state_reader.journal_facts(), green=self._green, unanswered=unanswered
-            ),
-        )
+        facts = self._state_reader.journal_facts()
+        return observation.with_facts(replace(facts, green=self._green, unanswered=unanswered))
 
     def _offer(self, observation: Observation) -> None:
         """Write down what somebody may accept, once that has been all that is lacking for a while.
 
         As long as green would have to hold: the second tunnel may come up right after the first.
         """
-        found = acceptable(self._plan, observation.swap, observation.now, observation.journal_facts)
+        found = acceptable(observation.input)
         short = frozenset(each.replaces for each in found)
         if short != self._short or self._short_since is None:
             self._short, self._short_since = short, observation.now.begun
@@ -202,9 +199,7 @@ class TrafficWatch:
             message = "green that holds has a beginning"
             raise AssertionError(message)
         since = green.since
-        elsewhere = destinations(
-            self._plan, observation.swap, observation.now, observation.journal_facts
-        ).altered
+        elsewhere = destinations(observation.input).altered
         notes = [Noted(str(row)) for row in elsewhere]
         if not (state.outage_open and state.outage_since is not None):
             return (TrafficVerified(since), *notes)
@@ -212,7 +207,7 @@ class TrafficWatch:
         return (TrafficVerified(since), ended, *notes)
 
     def _tunnels(self, observation: Observation) -> tuple[Record, ...]:
-        few = degraded(self._plan, observation.swap, observation.now, observation.journal_facts)
+        few = degraded(observation.input)
         return () if few == self._recorder.state.degraded else (Degraded(few),)
 
 

@@ -209,8 +209,8 @@ def _missing(name: str, found: int, mark: JournalHead) -> JournalDamagedError:
     if not found:
         return _damaged(name, 1, f"it is gone, with all its {mark.lines} lines")
     lost = mark.lines - found
-    journal_facts = "the last line is" if lost == 1 else f"the last {lost} lines are"
-    return _damaged(name, found + 1, f"{journal_facts} cut off or cannot be read any more")
+    text = "the last line is" if lost == 1 else f"the last {lost} lines are"
+    return _damaged(name, found + 1, f"{text} cut off or cannot be read any more")
 
 
 def _damaged(name: str, number: int, why: str) -> JournalDamagedError:

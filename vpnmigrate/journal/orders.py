@@ -176,8 +176,8 @@ def _stray(named: Sequence[str], state: RunState) -> str:
     """Say what of *named* is not lacking; a new connection may be called by its old one's id."""
     known = {id_ for each in state.acceptable for id_ in (each.connection, each.replaces)}
     stray = [name for name in named if name not in known]
-    journal_facts = "; ".join(each.journal_facts for each in state.acceptable)
-    return f"nothing waits for tunnels of {', '.join(stray)}, but: {journal_facts}" if stray else ""
+    text = "; ".join(each.text for each in state.acceptable)
+    return f"nothing waits for tunnels of {', '.join(stray)}, but: {text}" if stray else ""
 
 
 def answer_to(message: str, entries: Iterable[Entry]) -> Record | None:

@@ -151,8 +151,8 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case ExternalChange(what):
             return replace(state, other_hands=_with(state.other_hands, what))
         case HookRan(moment, fault=fault):
-            journal_facts = (f"the hook of {moment} {fault}",) if fault else ()
-            return replace(state, notes=_with(state.notes, *journal_facts))
+            lines = (f"the hook of {moment} {fault}",) if fault else ()
+            return replace(state, notes=_with(state.notes, *lines))
         case Noted(what):
             return replace(state, notes=_with(state.notes, what))
         case ClockMoved():

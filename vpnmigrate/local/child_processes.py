@@ -164,10 +164,10 @@ def child_environment(
     refer.
     """
     inherited = {
-        name: journal_facts
+        name: found
         for name, value in parent.items()
         if _is_inherited(name, inheritance)
-        and (journal_facts := _value(name, value, inheritance, base)) is not None
+        and (found := _value(name, value, inheritance, base)) is not None
     }
     return {**inherited, "PWD": str(directory)}
 

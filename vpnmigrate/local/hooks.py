@@ -82,8 +82,8 @@ class CommandHooks:
         command = self._plan.decisions.hooks.get(moment)
         if command is None:
             return None
-        journal_facts = hook_input(self._plan, moment, self._state, None, self._clock.now())
-        ended = self._bounded(command, journal_facts)
+        document = hook_input(self._plan, moment, self._state, None, self._clock.now())
+        ended = self._bounded(command, document)
         self._results.put(_result(moment, command, 0, ended))
         return HookResult(command[0], ended.exit, ended.fault)
 
@@ -98,12 +98,12 @@ class CommandHooks:
         command = None if moment is None else self._plan.decisions.hooks.get(moment)
         if moment is None or command is None:
             return
-        journal_facts = hook_input(self._plan, moment, self._state, entry, self._clock.now())
+        document = hook_input(self._plan, moment, self._state, entry, self._clock.now())
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         # Not a daemon: its program is never left behind, and it has a limit.
         thread = threading.Thread(
             target=self._run,
-            args=(moment, command, entry.seq, journal_facts),
+            args=(moment, command, entry.seq, document),
             name=f"hook {moment}",
         )
         fault = f"was not run: {AT_ONCE} are under way" if self._crowded else _fault_of(thread)
@@ -143,16 +143,14 @@ class CommandHooks:
     def _crowded(self) -> bool:
         return len(self._threads) >= AT_ONCE
 
-    def _run(
-        self, moment: HookMoment, command: Sequence[str], about: int, journal_facts: bytes
-    ) -> None:
-        self._results.put(_result(moment, command, about, self._bounded(command, journal_facts)))
+    def _run(self, moment: HookMoment, command: Sequence[str], about: int, data: bytes) -> None:
+        self._results.put(_result(moment, command, about, self._bounded(command, data)))
 
-    def _bounded(self, command: Sequence[str], journal_facts: bytes) -> ProcessResult:
+    def _bounded(self, command: Sequence[str], data: bytes) -> ProcessResult:
         bounds = ProcessLimits(self._plan.decisions.waits.hook, self._stop)
-        cut = self._redaction.value(msgspec.json.decode(journal_facts))
-        journal_facts = msgspec.json.encode(cut) + b"\n"
-        return run_bounded(command, journal_facts, bounds, self._of, self._plan.programs)
+        cut = self._redaction.value(msgspec.json.decode(data))
+        data = msgspec.json.encode(cut) + b"\n"
+        return run_bounded(command, data, bounds, self._of, self._plan.programs)
 
 
 class HookedJournal:
@@ -317,7 +315,7 @@ def hook_input(
     *state* is the run's, *entry* included.  There is no key in either.
     """
     record = None if entry is None else entry.record
-    journal_facts = HookInput(
+    document = HookInput(
         run=plan.migration,
         plan=plan.fingerprint,
         change=plan.decisions.change,
@@ -338,7 +336,7 @@ def hook_input(
         stuck=isinstance(record, Failed) and record.stuck,
         why=_why(record),
     )
-    return msgspec.json.encode(journal_facts) + b"\n"
+    return msgspec.json.encode(document) + b"\n"
 
 
 def _seconds(state: RunState, at: datetime) -> float:
@@ -351,11 +349,11 @@ def _why(record: Record | None) -> str:
         case Intended(change=change):
             return str(change)
         case Acceptable(what=what):
-            return "; ".join(each.journal_facts for each in what)
+            return "; ".join(each.text for each in what)
         case Forced(gate=gate, reason=reason):
             return f"{gate}: {reason}"
         case Accepted(what=what, reason=reason):
-            return f"{what.journal_facts}: {reason}"
+            return f"{what.text}: {reason}"
         case Held(why=why) | Interrupted(why=why) | Failed(why=why):
             return why
         case Finished(differs=differs):

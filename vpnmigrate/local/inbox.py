@@ -201,8 +201,8 @@ class InboxReader:
         journal = self._journal
         if answer_to(letter.id, journal.entries) is None:
             state = replay(journal.entries)
-            journal_facts = (said.reason, said.who, said.host, letter.id)
-            journal.write(*acceptance(said.degraded, state, *journal_facts))
+            lines = (said.reason, said.who, said.host, letter.id)
+            journal.write(*acceptance(said.degraded, state, *lines))
         self._forget(letter)
 
     def _take_word(self, letter: InboxMessage, done: DoneMessage) -> None:

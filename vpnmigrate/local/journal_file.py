@@ -45,7 +45,7 @@ def read_journal(run: Run) -> JournalContents:
         JournalDamagedError: A line is not the one that was written.
         JournalError: It cannot be read.
     """
-    with _journal_facts(run.journal):
+    with _translate_os_errors(run.journal):
         # The mark first: a process that writes meanwhile is further on with both.
         mark = read_mark(run.head)
         try:
@@ -193,7 +193,7 @@ class FileJournal:
             JournalError: It cannot be read or written.
         """
         contents = read_journal(run)
-        with _journal_facts(run.journal):
+        with _translate_os_errors(run.journal):
             lost = not contents.entries and read_mark(run.head) is None
             aside = _put_aside(run, contents.torn) if contents.torn else None
             # A new file also because the process before us may be stopped between its last check
@@ -225,11 +225,11 @@ class FileJournal:
         text, head = lines_of(entries, self._head)
         try:
             self.require_ours()
-            with _journal_facts(self._run.journal):
+            with _translate_os_errors(self._run.journal):
                 self._medium.append(text)
             # Asked again now that it is durable: whoever took over meanwhile may not have read it.
             self.require_ours()
-            with _journal_facts(self._run.head):
+            with _translate_os_errors(self._run.head):
                 self._medium.mark(JournalHead(len(self._entries) + len(entries), head))
         except JournalError as error:
             self._broken = error
@@ -239,9 +239,9 @@ class FileJournal:
 
     def _redacted(self, record: Record) -> Record:
         """Return *record* without keys: a chained line can never be cleaned afterwards."""
-        journal_facts = msgspec.to_builtins(record)
-        cut = self._redaction.value(journal_facts)
-        return record if cut == journal_facts else msgspec.convert(cut, type(record))
+        document = msgspec.to_builtins(record)
+        cut = self._redaction.value(document)
+        return record if cut == document else msgspec.convert(cut, type(record))
 
     def require_ours(self) -> None:
         """Return if no other process has taken the run over.
@@ -251,7 +251,7 @@ class FileJournal:
                 to send.
             JournalError: The disk does not tell.
         """
-        with _journal_facts(self._run.journal):
+        with _translate_os_errors(self._run.journal):
             self._lock.require_ours(self.clock.wall())
             if not self._medium.is_still_at(self._run):
                 raise TakenOverError(
@@ -296,7 +296,7 @@ def _without(run: Run) -> Advice:
 
 
 @contextmanager
-def _journal_facts(path: Path) -> Iterator[None]:
+def _translate_os_errors(path: Path) -> Iterator[None]:
     """Turn what the disk refuses into what an operator can read."""
     try:
         yield

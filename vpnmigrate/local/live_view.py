@@ -67,11 +67,11 @@ class LiveFile:
         if self._written is not None and now - self._written < PACE:
             return
         self._written = now
-        journal_facts = self._redaction.value(msgspec.to_builtins(self._now))
+        document = self._redaction.value(msgspec.to_builtins(self._now))
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
         with suppress(OSError):
             with os.fdopen(os.open(self._aside, flags, FILE_MODE), "wb") as file:
-                file.write(msgspec.json.encode(journal_facts))
+                file.write(msgspec.json.encode(document))
             self._aside.replace(self._path)
 
 

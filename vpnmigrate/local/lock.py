@@ -332,7 +332,7 @@ class Post(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def watchdog_is_running(run: Run, process: int) -> Iterator[None]:
+def hold_watchdog_lock(run: Run, process: int) -> Iterator[None]:
     """Keep the post of *run*'s watchdog, in the name of *process*.
 
     One that is stopped is displaced: the journal names the new one, and the old one leaves its

@@ -108,7 +108,7 @@ class Run:
     @property
     def holder(self) -> str:
         """Who this run claims the old gateway for, wherever its directory is carried."""
-        with _journal_facts(self.path):
+        with _translate_os_errors(self.path):
             return (self.path / "holder").read_text(encoding="utf-8").strip()
 
     @property
@@ -118,7 +118,7 @@ class Run:
         Raises:
             MalformedFileError: The copy of the plan is damaged.
         """
-        with _journal_facts(self.path):
+        with _translate_os_errors(self.path):
             text = self.plan.read_bytes()
         try:
             return msgspec.json.decode(text, type=_Fingerprinted).fingerprint
@@ -134,7 +134,7 @@ class Run:
         Raises:
             RefusedError: It is a symbolic link, another user's, or open to others.
         """
-        with _journal_facts(self.path):
+        with _translate_os_errors(self.path):
             found = self.path.lstat()
         if not stat.S_ISDIR(found.st_mode):
             raise RefusedError(
@@ -161,7 +161,7 @@ class Run:
             raise UsageError(f"the plan is for migration {plan.migration}, not for {self.id}")
         former = self.fingerprint
         if former != plan.fingerprint:
-            with _journal_facts(self.path):
+            with _translate_os_errors(self.path):
                 write_whole(self.path / f"plan.{former[:12]}.json", self.plan.read_bytes())
                 write_whole(self.plan, text)
 
@@ -174,7 +174,7 @@ class Runs:
 
     def list(self) -> tuple[Run, ...]:
         """Give the runs that were ever begun here, by id."""
-        with _journal_facts(self.home):
+        with _translate_os_errors(self.home):
             if not self.home.is_dir():
                 return ()
             found = sorted(self.home.iterdir())
@@ -217,7 +217,7 @@ class Runs:
         if not _PLAIN.fullmatch(plan.migration):
             raise UsageError(f"{plan.migration!r} cannot be the name of a run")
         run = Run(self.home / plan.migration)
-        with _journal_facts(self.home):
+        with _translate_os_errors(self.home):
             if not os.path.lexists(run.path):
                 self._lay_down(run, text, holder)
         run.require_private()
@@ -254,7 +254,7 @@ class Runs:
 
 
 @contextmanager
-def _journal_facts(path: Path) -> Iterator[None]:
+def _translate_os_errors(path: Path) -> Iterator[None]:
     """Turn what the disk refuses into what an operator can read."""
     try:
         yield

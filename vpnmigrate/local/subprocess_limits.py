@@ -50,7 +50,7 @@ class ProcessLimits:
 
 def run_bounded(
     command: Sequence[str],
-    journal_facts: bytes,
+    data: bytes,
     bounds: ProcessLimits,
     run: Run,
     programs: Mapping[str, str],
@@ -70,7 +70,7 @@ def run_bounded(
     if files.fault:
         return ended(None, f"was not run: {files.fault}")
     try:
-        process = _start(command, journal_facts, working_directory(run))
+        process = _start(command, data, working_directory(run))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no command"
         return ended(None, f"could not be run: {why}")
@@ -89,12 +89,10 @@ def run_bounded(
     return ended(code, f"failed with exit status {code}" if code else "", output)
 
 
-def _start(
-    command: Sequence[str], journal_facts: bytes, directory: Path
-) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], data: bytes, directory: Path) -> subprocess.Popen[bytes]:
     # A file, not a pipe: nobody waits for a program that does not read.
     with tempfile.TemporaryFile() as file:
-        file.write(journal_facts)
+        file.write(data)
         file.seek(0)
         return subprocess.Popen(  # noqa: S603  the plan's own command, shown and approved
             command,

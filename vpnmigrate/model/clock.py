@@ -195,5 +195,5 @@ def span(length: timedelta) -> str:
     minutes, seconds = divmod(rest, 60)
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
     first = next((i for i, (amount, _) in enumerate(parts) if amount), len(parts) - 1)
-    journal_facts = [f"{amount} {unit}" for amount, unit in parts[first : first + 2] if amount]
-    return " ".join(journal_facts) or "0 s"
+    lines = [f"{amount} {unit}" for amount, unit in parts[first : first + 2] if amount]
+    return " ".join(lines) or "0 s"

@@ -136,7 +136,7 @@ def name_of(fact: Fact, value: Value) -> str:
         case Existence(subject):
             return f"{subject} is {value}"
         case AttachmentOf(gateway, vpc):
-            return f"{gateway} is {view(value, vpc)}"
+            return f"{gateway} is {attachment_text(value, vpc)}"
         case Propagation(table, gateway):
             return f"propagation from {gateway} in {table} is {value}"
         case RouteTarget(table, destination):
@@ -153,7 +153,7 @@ def name_of(fact: Fact, value: Value) -> str:
             return f"the word {word} is {value}"
 
 
-def view(attachment: Value, vpc: VpcId) -> str:
+def attachment_text(attachment: Value, vpc: VpcId) -> str:
     """Put an attachment into words: ``attached to vpc-1``, ``detaching from vpc-1``."""
     leaving = attachment in (Attachment.DETACHING, Attachment.DETACHED)
     return f"{attachment} {'from' if leaving else 'to'} {vpc}"

@@ -19,7 +19,7 @@ class TunnelView(Struct, frozen=True):
     connection: str
     outside_ip: str
     up: bool
-    journal_facts: str = ""
+    detail: str = ""
     """What AWS says of it, or how many routes it accepted."""
     readings: int = 0
     """How many in a row it was UP in."""

@@ -296,7 +296,7 @@ class Shortage(Struct, frozen=True):
 
     replaces: VpnConnectionId
     connection: VpnConnectionId
-    journal_facts: str
+    text: str
     """How many tunnels it has, in an operator's words."""
 
 

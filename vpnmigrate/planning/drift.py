@@ -136,15 +136,15 @@ def _sentence(path: str, before: str | None, now: str | None) -> str:
     field, _, detail = rest.partition("/")
     name = f"{field} {detail}".rstrip()
     if before is None:
-        return f"{subject}: {name}{_journal_facts(field, now)} is new"
+        return f"{subject}: {name}{_value_text(field, now)} is new"
     if now is None:
-        return f"{subject}: {name}{_journal_facts(field, before)} is gone"
+        return f"{subject}: {name}{_value_text(field, before)} is gone"
     if field == "route":
         return f"{subject}: {name} pointed at {before}, now at {now}"
     return f"{subject}: {name} was {before or 'empty'}, now {now or 'empty'}"
 
 
-def _journal_facts(field: str, value: str | None) -> str:
+def _value_text(field: str, value: str | None) -> str:
     if value in {None, "", _SET}:
         return ""
     return f" to {value}" if field == "route" else f" ({value})"

@@ -209,8 +209,8 @@ def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str
     whose = {made.get(role, role): old for old, role in roles.items()}
     theirs = tuple(f"{id_}/" for id_ in gone)
     others = {p: v for p, v in _chosen_here(end).items() if not p.startswith(theirs)}
-    journal_facts = (_is_gone(id_, whose[id_]) for id_ in sorted(gone))
-    return (*journal_facts, *compared(others, _chosen_here(after)))
+    lines = (_is_gone(id_, whose[id_]) for id_ in sorted(gone))
+    return (*lines, *compared(others, _chosen_here(after)))
 
 
 def _chosen_here(survey: Survey) -> dict[str, str]:

@@ -24,10 +24,10 @@ from vpnmigrate.model.ec2 import (
     VpnGatewayId,
 )
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep
-from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.model.snapshot import Confirmation, JournalFacts, Snapshot
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.predicted_aws import PredictedMoment, predicted_aws
-from vpnmigrate.steps.base import Blocked, NotYet, Step
+from vpnmigrate.steps.base import Blocked, NotYet, Step, StepInput
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels
 from vpnmigrate.steps.sequences import FORWARD, gateway_swap
 from vpnmigrate.steps.traffic import missing_traffic, stable_reading
@@ -90,14 +90,14 @@ def propose(
     Raises:
         RefusedError: It can never reach its goal from here; names the step and why.
     """
-    swap = gateway_swap(direction, scene.plan, now)
-    verdict = step.verify(scene.plan, swap, now, scene.journal_facts)
+    view = StepInput(scene.plan, gateway_swap(direction, scene.plan, now), now, scene.journal_facts)
+    verdict = step.verify(view)
     if isinstance(verdict, Blocked):
         raise _unplannable(step, verdict.why, verdict.advice)
     if not isinstance(verdict, NotYet):
         return None
-    changes = tuple(step.missing_changes(scene.plan, swap, now, scene.journal_facts))
-    later = _verified(scene, swap, now) if isinstance(step, SwitchTunnels) else scene
+    changes = tuple(step.missing_changes(view))
+    later = _verified(scene, view) if isinstance(step, SwitchTunnels) else scene
     if not changes and later.journal_facts == scene.journal_facts:
         raise _unplannable(step, verdict.why, _REPORT)
     return StepProposal(later, changes, verdict.why)
@@ -138,14 +138,14 @@ def _spoken(scene: PredictedMoment, word: Confirmation) -> PredictedMoment:
     return replace(scene, journal_facts=replace(scene.journal_facts, words=words))
 
 
-def _verified(scene: PredictedMoment, swap: GatewaySwap, now: Snapshot) -> PredictedMoment:
+def _verified(scene: PredictedMoment, view: StepInput) -> PredictedMoment:
     """Do as the runner does: traffic that has lacked nothing for long enough is verified."""
-    if missing_traffic(scene.plan, swap, now, scene.journal_facts):
+    if missing_traffic(view):
         return scene
     journal_facts = replace(
         scene.journal_facts,
         verified=scene.journal_facts.verified or scene.at,
-        green=scene.journal_facts.green or stable_reading(scene.plan, now, scene.at),
+        green=scene.journal_facts.green or stable_reading(scene.plan, view.now, scene.at),
     )
     return replace(scene, journal_facts=journal_facts)
 

@@ -62,12 +62,12 @@ class DeadEnd:
     """A state from which there is no way to an end."""
 
     state: str
-    swap: Direction
+    direction: Direction
     why: str
 
     def __str__(self) -> str:
-        swap = "back" if self.swap is Direction.ROLLBACK else "forward"
-        return f"no way {swap} from {self.state}: {self.why}"
+        way = "back" if self.direction is Direction.ROLLBACK else "forward"
+        return f"no way {way} from {self.state}: {self.why}"
 
 
 @dataclass(frozen=True)

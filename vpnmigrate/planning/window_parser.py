@@ -63,7 +63,7 @@ class _Place:
         local = moment.astimezone(self.zone)
         return (local.date(), local.time()) == (said.day, said.time)
 
-    def journal_facts(self, moment: datetime) -> str:
+    def describe(self, moment: datetime) -> str:
         return moment.astimezone(self.zone).isoformat(timespec="minutes")
 
 
@@ -132,18 +132,16 @@ def _moment(said: _Said, place: _Place | None) -> datetime:
     if said.offset is not None:
         raise UsageError(
             f"{said} with that offset does not come in {place.name}: "
-            f"clocks show {place.journal_facts(near[0])} then",
+            f"clocks show {place.describe(near[0])} then",
             advice="leave out the offset or the time zone",
         )
     comes = "comes twice" if meant else "does not come"
-    journal_facts = [place.journal_facts(moment) for moment in near]
-    instants = [
-        f"{text} ({moment:%H:%M}Z)" for text, moment in zip(journal_facts, near, strict=True)
-    ]
+    lines = [place.describe(moment) for moment in near]
+    instants = [f"{text} ({moment:%H:%M}Z)" for text, moment in zip(lines, near, strict=True)]
     raise UsageError(
         f"{said} {comes} in {place.name}, because clocks are changed then; "
         f"it could be {' or '.join(instants)}",
-        advice=f"write which one is meant, with its offset: {' or '.join(journal_facts)}",
+        advice=f"write which one is meant, with its offset: {' or '.join(lines)}",
     )
 
 

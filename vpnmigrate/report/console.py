@@ -151,5 +151,5 @@ class JsonResults:
     def print(self, text: str, document: Mapping[str, Any]) -> None:
         """Print *document*."""
         # Text by text first: what is cut to its end must not take the document's end along.
-        journal_facts = self._redaction.value(document)
-        _hand_over(self._stream, json.dumps(journal_facts, indent=2, sort_keys=False))
+        output = self._redaction.value(document)
+        _hand_over(self._stream, json.dumps(output, indent=2, sort_keys=False))

@@ -46,7 +46,7 @@ class Box:
     width: int
     lines: tuple[str, str]
     full: str
-    observation: ShapeStyle
+    style: ShapeStyle
 
     @property
     def middle(self) -> int:
@@ -62,7 +62,7 @@ class Line:
     y1: int
     x2: int
     y2: int
-    observation: ShapeStyle
+    style: ShapeStyle
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,10 @@ def _picture(plan: Plan, moment: DiagramStage) -> Picture:
     connections = _column([_connection(c, moment) for c in sites], _CONNECTIONS, height)
     devices = _column([_site(c, moment, plan) for c in sites], _SITES, height)
     joined = gateways[-1] if moment is DiagramStage.AFTER else gateways[0]
-    lines = [
-        _line(t, joined, t.observation) for t in tables if t.observation is not ShapeStyle.IDLE
-    ]
+    lines = [_line(t, joined, t.style) for t in tables if t.style is not ShapeStyle.IDLE]
     for connection, device in zip(connections, devices, strict=True):
-        lines += [_line(gateway, connection, gateway.observation) for gateway in gateways]
-        lines.append(_line(connection, device, connection.observation))
+        lines += [_line(gateway, connection, gateway.style) for gateway in gateways]
+        lines.append(_line(connection, device, connection.style))
     vpc = plan.before.vpc
     return Picture(
         moment,
@@ -127,7 +125,7 @@ def _picture(plan: Plan, moment: DiagramStage) -> Picture:
         _short(f"{plan.vpc} {vpc.tags.get(NAME, '') if vpc else ''}".strip(), _TABLES[1], _LETTER),
         (*tables, *gateways, *connections, *devices),
         # What carries traffic lies on top.
-        tuple(sorted(lines, key=lambda line: line.observation is not ShapeStyle.IDLE)),
+        tuple(sorted(lines, key=lambda line: line.style is not ShapeStyle.IDLE)),
     )
 
 
@@ -145,9 +143,9 @@ def _column(things: Sequence[_Told], column: tuple[int, int], height: int) -> li
             width,
             (_short(first, width, _LETTER), _short(second, width, _SMALL_LETTER)),
             f"{first}: {second}",
-            observation,
+            style,
         )
-        for at, (first, second, observation) in enumerate(things)
+        for at, (first, second, style) in enumerate(things)
     ]
 
 
@@ -156,8 +154,8 @@ def _short(text: str, width: int, letter: float) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def _line(start: Box, end: Box, observation: ShapeStyle) -> Line:
-    return Line(start.x + start.width, start.middle, end.x, end.middle, observation)
+def _line(start: Box, end: Box, style: ShapeStyle) -> Line:
+    return Line(start.x + start.width, start.middle, end.x, end.middle, style)
 
 
 def _way(moment: DiagramStage) -> ShapeStyle:
@@ -224,10 +222,10 @@ def _titled(table: RouteTableRecord) -> str:
 def _role(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> str:
     """Say what a table has to do with the gateway, with how many routes."""
     static = len(table.static_routes_to(plan.old_gateway))
-    journal_facts = _kind(table, plan, moment)
+    text = _kind(table, plan, moment)
     for noun in ("static route", "black hole"):
-        journal_facts = journal_facts.replace(f"{noun}s", count(static, noun))
-    return journal_facts
+        text = text.replace(f"{noun}s", count(static, noun))
+    return text
 
 
 def _kind(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> str:

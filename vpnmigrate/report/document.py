@@ -100,8 +100,8 @@ def _section_html(section: Section) -> str:
     loud = ' class="loud"' if section.loud else ""
     parts = [f"<section{loud}>", f"<h2>{escape(safe(section.title))}</h2>"]
     if section.says:
-        journal_facts = "".join(f"<li>{escape(safe(sentence))}</li>" for sentence in section.says)
-        parts.append(f"<ul>{journal_facts}</ul>")
+        text = "".join(f"<li>{escape(safe(sentence))}</li>" for sentence in section.says)
+        parts.append(f"<ul>{text}</ul>")
     if section.table is not None:
         parts += ["<table>", _row_html(section.table.head, "th")]
         parts += [_row_html(row, "td") for row in section.table.rows]

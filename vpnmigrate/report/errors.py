@@ -52,7 +52,7 @@ def without_advice(error: VpnMigrateError) -> str:
 def error_json(error: VpnMigrateError, *, where: str, invocation: Invocation) -> dict[str, Any]:
     """Give the same as a JSON document; *where* is the command, unless the error knows better."""
     advice = invocation.advise(error.next_step)
-    journal_facts: dict[str, Any] = {
+    document: dict[str, Any] = {
         "kind": type(error).__name__.removesuffix("Error"),
         "what": error.message,
         "where": where,
@@ -62,17 +62,17 @@ def error_json(error: VpnMigrateError, *, where: str, invocation: Invocation) ->
     }
     match error:
         case PreflightError():
-            journal_facts["findings"] = findings.findings_json(_findings(error))
+            document["findings"] = findings.findings_json(_findings(error))
         case DriftError():
-            journal_facts["differences"] = list(error.differences)
+            document["differences"] = list(error.differences)
         case StepError():
-            journal_facts["where"] = f"step {error.step}"
-            journal_facts["outage"] = error.outage
+            document["where"] = f"step {error.step}"
+            document["outage"] = error.outage
         case JournalDamagedError():
-            journal_facts["where"] = f"line {error.line} of the journal"
+            document["where"] = f"line {error.line} of the journal"
         case _:
             pass  # nothing to add
-    return {"schema": SCHEMA, "error": journal_facts}
+    return {"schema": SCHEMA, "error": document}
 
 
 def bug(error: BaseException, *, kept: Path | None, invocation: Invocation) -> str:
@@ -92,14 +92,14 @@ def bug_as_json(
     error: BaseException, *, kept: Path | None, invocation: Invocation
 ) -> dict[str, Any]:
     """Give the same as a JSON document."""
-    journal_facts = {
+    document = {
         "kind": "Bug",
         "what": f"this is a bug in vpnmigrate: {type(error).__name__}",
         "where": "" if kept is None else str(kept),
         "next": str(invocation.complete(cli("status"))),
         "exit": int(Exit.FAILED),
     }
-    return {"schema": SCHEMA, "error": journal_facts}
+    return {"schema": SCHEMA, "error": document}
 
 
 def _findings(error: PreflightError) -> list[Finding]:
@@ -138,10 +138,8 @@ def failure_text(error: VpnMigrateError, again: RepeatableCommand) -> str:
             return f"{error_text(cause, again.invocation)}\n{columns([('traffic:', _NOT_KNOWN)])}"
         case RunFailedError(error=cause, view=view):
             told_below = isinstance(cause, RolledBackError) or _is_told_by(cause, view)
-            journal_facts = (
-                without_advice(cause) if told_below else error_text(cause, again.invocation)
-            )
-            return f"{journal_facts}\n{results.now(view)}"
+            text = without_advice(cause) if told_below else error_text(cause, again.invocation)
+            return f"{text}\n{results.now(view)}"
         case _:
             return error_text(error, again.invocation)
 
@@ -152,14 +150,14 @@ def _is_told_by(cause: VpnMigrateError, view: RunStatusView) -> bool:
 
 def _in_their_place(error: HeldByOthersError, again: RepeatableCommand) -> str:
     """Return who works on it and how to take over; what they have done is not known here."""
-    journal_facts = error_text(error, again.invocation)
+    text = error_text(error, again.invocation)
     if not error.holder or again.line is None:
-        return journal_facts
+        return text
     take_over = again.line.with_words(*option("--take-over", error.holder))
     rows: list[tuple[str, Advice]] = [("take over:", again.invocation.complete(take_over))]
     if isinstance(error, ClaimedError):
         rows.insert(0, ("traffic:", _NOT_KNOWN))
-    return f"{journal_facts}\n{columns(rows)}"
+    return f"{text}\n{columns(rows)}"
 
 
 def failure_json(error: VpnMigrateError, again: RepeatableCommand, *, where: str) -> dict[str, Any]:
@@ -168,8 +166,8 @@ def failure_json(error: VpnMigrateError, again: RepeatableCommand, *, where: str
         case RunFailedError(error=cause, view=view):
             if isinstance(cause, HeldByOthersError | TakenOverError):
                 view = view.seen_from_aside
-            journal_facts = error_json(cause, where=where, invocation=again.invocation)
-            journal_facts["error"]["exit"] = int(exit_code(cause, error.view.state))
-            return {**journal_facts, "run": fields(view)}
+            document = error_json(cause, where=where, invocation=again.invocation)
+            document["error"]["exit"] = int(exit_code(cause, error.view.state))
+            return {**document, "run": fields(view)}
         case _:
             return error_json(error, where=where, invocation=again.invocation)

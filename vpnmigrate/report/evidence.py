@@ -76,7 +76,7 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
     plan, entries = evidence.plan, evidence.entries
     state = replay(entries)
     after = evidence.after
-    journal_facts = {
+    document = {
         "schema": SCHEMA,
         "run": evidence.run,
         "plan": plan.fingerprint,
@@ -108,7 +108,7 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
         "calls": [_call_json(call) for call in calls_of(entries)],
         "timeline": [{"at": at.isoformat(), "what": what} for at, what in _timeline(entries)],
     }
-    cut: dict[str, Any] = mapped(journal_facts, without_key_elements)
+    cut: dict[str, Any] = mapped(document, without_key_elements)
     return cut
 
 
@@ -172,9 +172,9 @@ def _differs(step: PlanAdherence) -> str:
     if step.to_plan:
         return "as planned"
     missing, more = step.planned - step.made, step.made - step.planned
-    journal_facts = [f"not made: {_kinds(missing)}"] if missing else []
-    journal_facts += [f"not planned: {_kinds(more)}"] if more else []
-    return "; ".join(journal_facts)
+    lines = [f"not made: {_kinds(missing)}"] if missing else []
+    lines += [f"not planned: {_kinds(more)}"] if more else []
+    return "; ".join(lines)
 
 
 def _kinds(kinds: Counter[str]) -> str:
@@ -234,9 +234,9 @@ def _spoken(entries: Sequence[Entry]) -> Iterator[tuple[PersonEntry, str]]:
     by_number = {voice.seq: voice for voice in person_entries(entries)}
     narrator = Narrator()
     for entry in entries:
-        journal_facts = [str(line).partition(" ")[2].strip() for line in narrator.lines(entry)]
+        lines = [str(line).partition(" ")[2].strip() for line in narrator.lines(entry)]
         if entry.seq in by_number:
-            yield by_number[entry.seq], "; ".join(journal_facts)
+            yield by_number[entry.seq], "; ".join(lines)
 
 
 def _where(voice: PersonEntry) -> str:
@@ -325,13 +325,13 @@ def _planned(outages: Sequence[OutagePeriod], rehearsed: RehearsalResult | None)
         planned = times.get(down.direction)
         if planned is not None and down.over:
             more = down.lasted - planned
-            journal_facts = f"{span(abs(more))} {'longer' if more > timedelta(0) else 'shorter'}"
-            yield f"the outage of {moment(down.since)} was {journal_facts} than that"
+            text = f"{span(abs(more))} {'longer' if more > timedelta(0) else 'shorter'}"
+            yield f"the outage of {moment(down.since)} was {text} than that"
 
 
 def _probes(state: RunState, outages: Sequence[OutagePeriod]) -> Iterator[str]:
-    for journal_facts in probe_lines(state):
-        yield f"probe {journal_facts}"
+    for each in probe_lines(state):
+        yield f"probe {each}"
     if outages and not state.probes:
         yield "nothing was probed, so what packets felt is not known: apply --probe does it"
 

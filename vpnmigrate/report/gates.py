@@ -87,7 +87,7 @@ def forced_line(forced: Forced) -> str:
 def acceptable_lines(what: Sequence[Shortage], on: RunCommands | None) -> Iterator[str | Labelled]:
     """Yield what is all that is lacking; with the command that accepts it where *on* has it."""
     yield "ONLY TUNNELS ARE LACKING, and every destination leads where it did:"
-    yield from (f"  {each.journal_facts}" for each in what)
+    yield from (f"  {each.text}" for each in what)
     if on is not None and (accept := accept_command(what, on.run)) is not None:
         yield Labelled("  to accept: ", on.invocation.complete(accept))
 
@@ -95,7 +95,7 @@ def acceptable_lines(what: Sequence[Shortage], on: RunCommands | None) -> Iterat
 def accepted_line(accepted: Accepted) -> str:
     """Say loudly that somebody was content with less than before."""
     return (
-        f"ACCEPTED DEGRADED, by {accepted.who} on {accepted.host}, although {accepted.what.journal_facts}; "
+        f"ACCEPTED DEGRADED, by {accepted.who} on {accepted.host}, although {accepted.what.text}; "
         f"because: {accepted.reason}"
     )
 

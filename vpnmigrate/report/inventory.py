@@ -28,15 +28,15 @@ def text(survey: Survey) -> str:
 def tables(survey: Survey) -> list[str]:
     """Give one item for each table that refers to the gateway, and one for the rest."""
     gateway = survey.gateway.id
-    journal_facts = [
+    lines = [
         item(f"{_titled(table)}: {'; '.join(ties)}", indent=4)
         for table in survey.route_tables
         if (ties := list(_ties(table, gateway)))
     ]
-    untouched = len(survey.route_tables) - len(journal_facts)
+    untouched = len(survey.route_tables) - len(lines)
     if untouched:
-        journal_facts.append(item(f"{count(untouched, 'other table')}, not touched", indent=4))
-    return journal_facts or [item("none", indent=4)]
+        lines.append(item(f"{count(untouched, 'other table')}, not touched", indent=4))
+    return lines or [item("none", indent=4)]
 
 
 def named(resource_id: str, tags: dict[str, str]) -> str:
@@ -52,8 +52,8 @@ def _cover(survey: Survey) -> Iterator[tuple[str, str]]:
     if vpc is not None:
         yield "VPC", f"{named(vpc.id, vpc.tags)} ({', '.join(vpc.cidrs)})"
     asn = survey.gateway.asn
-    journal_facts = "Amazon-side ASN not told" if asn is None else f"Amazon-side ASN {asn}"
-    yield "gateway", f"{named(survey.gateway.id, survey.gateway.tags)} ({journal_facts})"
+    text = "Amazon-side ASN not told" if asn is None else f"Amazon-side ASN {asn}"
+    yield "gateway", f"{named(survey.gateway.id, survey.gateway.tags)} ({text})"
 
 
 def _connection(connection: ConnectionRecord, survey: Survey) -> str:

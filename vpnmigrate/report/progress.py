@@ -82,14 +82,10 @@ class Narrator:
     def lines(self, entry: Entry) -> Iterator[str | Labelled]:
         """Yield what *entry* has to tell a person: often one line, sometimes none."""
         lead = f"{time_of_day(entry.wall)} "
-        for journal_facts in self._journal_facts(entry):
-            yield (
-                journal_facts.after(lead)
-                if isinstance(journal_facts, Labelled)
-                else f"{lead}{safe(journal_facts)}"
-            )
+        for each in self._lines_of(entry):
+            yield (each.after(lead) if isinstance(each, Labelled) else f"{lead}{safe(each)}")
 
-    def _journal_facts(self, entry: Entry) -> Iterator[str | Labelled]:
+    def _lines_of(self, entry: Entry) -> Iterator[str | Labelled]:
         match entry.record:
             case DirectionTaken(direction=direction, attempt=attempt):
                 yield f"attempt {attempt} {_SETS_OUT[direction]}"
@@ -166,8 +162,8 @@ def noted(note: Noted | ClockMoved | RunNote) -> str:
         case TakenOver() | JournalLost() | FinalizeRequested():
             return str(note)
         case ClockMoved(by=by):
-            swap = "back" if by < timedelta(0) else "forward"
-            return f"the clock went {swap} by {span(abs(by))}; no duration is counted by it"
+            way = "back" if by < timedelta(0) else "forward"
+            return f"the clock went {way} by {span(abs(by))}; no duration is counted by it"
 
 
 def _of_probes(probed: Probed) -> Iterator[str]:
@@ -175,10 +171,8 @@ def _of_probes(probed: Probed) -> Iterator[str]:
     for stats in probed.stats:
         match probed.moment:
             case ProbeEvent.BEFORE:
-                journal_facts = (
-                    "works" if stats.ever_worked else "does not work, so it is only reported"
-                )
-                yield f"  probe {stats.probe} {journal_facts}"
+                text = "works" if stats.ever_worked else "does not work, so it is only reported"
+                yield f"  probe {stats.probe} {text}"
             case ProbeEvent.NEWS | ProbeEvent.END:
                 yield f"  probe {probe_line(stats)}"
 
@@ -324,7 +318,7 @@ class PlainProgress:
         self._clock = clock
         self._narrator = narrator or Narrator(on)
         self._outage = OutageClock(clock, down_since, decide_by)
-        self._journal_facts: tuple[int, str, timedelta] | None = None
+        self._lines_of: tuple[int, str, timedelta] | None = None
 
     def on_entry(self, entry: Entry) -> None:
         """Print *entry*."""
@@ -334,11 +328,11 @@ class PlainProgress:
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
         """Print the wait if it is news, or if the last word about it is old."""
-        if self._journal_facts is not None:
-            told_step, told_why, told_at = self._journal_facts
+        if self._lines_of is not None:
+            told_step, told_why, told_at = self._lines_of
             if (step, why) == (told_step, told_why) and timedelta() <= waited - told_at < REMINDER:
                 return
-        self._journal_facts = step, why, waited
+        self._lines_of = step, why, waited
         line = self._outage.waiting(step, why, waited, limit)
         self._console.print_line(f"{time_of_day(self._clock.wall())}   {line}")
 

@@ -219,10 +219,8 @@ def _worst(faulted: FaultedRehearsal, worst: FaultedTrial) -> str:
         f"traffic was down for {span(worst.outage)}.",
         first="  ",
     )
-    journal_facts = (line for entry in faulted.story for line in narrator.lines(entry))
-    return "\n".join(
-        [said, *(wrapped(str(line), first="  ", rest="      ") for line in journal_facts)]
-    )
+    lines = (line for entry in faulted.story for line in narrator.lines(entry))
+    return "\n".join([said, *(wrapped(str(line), first="  ", rest="      ") for line in lines)])
 
 
 def _spread(spread: DurationSpread) -> dict[str, float]:

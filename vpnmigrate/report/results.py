@@ -141,8 +141,8 @@ def _becomes(given: OrderResult) -> str:
             "when the call that it is in has ended; if it never does, its process hangs or is on "
             "another host."
         )
-    journal_facts = _to_a_process(given) if given.view.alive else _to_nobody(given)
-    return f"Run {given.view.run} {journal_facts}"
+    found = _to_a_process(given) if given.view.alive else _to_nobody(given)
+    return f"Run {given.view.run} {found}"
 
 
 def _to_a_process(given: OrderResult) -> str:

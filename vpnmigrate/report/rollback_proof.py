@@ -49,7 +49,8 @@ def proof_json(proof: RollbackProof) -> dict[str, Any]:
         "back": _length(proof.back),
         "forward": _length(proof.forward),
         "dead_ends": [
-            {"state": end.state, "way": end.swap.value, "why": end.why} for end in proof.dead_ends
+            {"state": end.state, "direction": end.direction.value, "why": end.why}
+            for end in proof.dead_ends
         ],
     }
 

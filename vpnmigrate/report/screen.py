@@ -87,8 +87,8 @@ def _clock(shown: ScreenContent) -> str:
         return f"OUTAGE {least}{span(lasted)}"
     # Verified once, and lacking something again: that is no outage yet, and not to be overlooked.
     lacking = shown.sight is not None and shown.sight.green is None and not state.finished
-    journal_facts = f"{state.traffic.value}{', LACKING' if lacking else ''}"
-    return f"traffic {journal_facts} (outage was {least}{span(lasted)})"
+    text = f"{state.traffic.value}{', LACKING' if lacking else ''}"
+    return f"traffic {text} (outage was {least}{span(lasted)})"
 
 
 def _step(state: RunState) -> str:
@@ -126,7 +126,7 @@ def _acceptable(shown: ScreenContent, width: int) -> Iterator[str]:
     """Say what is all that is lacking, and the command that is content with it."""
     what = shown.state.acceptable
     if what:
-        yield f"ONLY TUNNELS ARE LACKING: {'; '.join(each.journal_facts for each in what)}"
+        yield f"ONLY TUNNELS ARE LACKING: {'; '.join(each.text for each in what)}"
         if shown.on is not None and (accept := accept_command(what, shown.on.run)) is not None:
             line = Labelled("  to accept: ", shown.on.invocation.complete(accept))
             yield from line.lines(width)
@@ -198,7 +198,7 @@ def _tunnels(tunnels: Sequence[TunnelView]) -> list[str]:
         return []
     up = sum(t.up for t in tunnels)
     rows = [
-        f"  {t.connection} {t.outside_ip:<15} {'UP  ' if t.up else 'DOWN'} {t.journal_facts}"
+        f"  {t.connection} {t.outside_ip:<15} {'UP  ' if t.up else 'DOWN'} {t.detail}"
         + (f", {count(t.readings, 'reading')}" if t.readings else "")
         for t in sorted(tunnels, key=lambda t: t.up)
     ]

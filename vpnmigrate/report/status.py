@@ -51,9 +51,9 @@ def one(view: RunStatusView) -> str:
         ("waits for", "" if _is_paused(view) else state.waiting_for),
         ("waits", _waits(view)),
         ("stopped", "" if view.stopped == state.waiting_for else view.stopped),
-        *(("probe", journal_facts) for journal_facts in probe_lines(state)),
+        *(("probe", output) for output in probe_lines(state)),
         *(("degraded", what) for what in state.degraded),
-        *(("lacks only", each.journal_facts) for each in state.acceptable),
+        *(("lacks only", each.text) for each in state.acceptable),
         *(("gone", what) for what in state.lost),
         *(("differs", what) for what in state.differs),
         *(("other hand", what) for what in state.other_hands),
@@ -68,10 +68,10 @@ def one(view: RunStatusView) -> str:
         ("way back", view.way_back),
         ("clean up", view.clean_up),
     ]
-    journal_facts = columns([(name, value) for name, value in rows if value], indent=0)
+    output = columns([(name, value) for name, value in rows if value], indent=0)
     if state.gates is None or state.gates_at is None:
-        return journal_facts
-    return f"{journal_facts}\n\n{gates.table(state.gates, state.gates_at, view.invocation)}"
+        return output
+    return f"{output}\n\n{gates.table(state.gates, state.gates_at, view.invocation)}"
 
 
 def _approval(approval: Approval, view: RunStatusView) -> str:
@@ -88,7 +88,7 @@ def every(
     if not view and not unreadable:
         begin = command(invocation.complete(cli("plan", "--vpn-gateway", "vgw-...")), first="  ")
         return f"No runs here yet. Begin with:\n{begin}"
-    journal_facts = [
+    lines = [
         wrapped(
             ", ".join(filter(None, _brief(view))),
             rest="    ",
@@ -98,7 +98,7 @@ def every(
     broken = [
         wrapped(f"{run}  CANNOT BE READ: {why}", rest="    ") for run, why in unreadable.items()
     ]
-    return "\n".join([*journal_facts, *broken])
+    return "\n".join([*lines, *broken])
 
 
 def _brief(view: RunStatusView) -> Iterator[str]:
@@ -127,14 +127,14 @@ def traffic(view: RunStatusView) -> str:
     state = view.state
     if state.direction is None:
         return "not known here: this run has not set out, and has touched nothing"
-    journal_facts = _TRAFFIC[view.traffic]
+    found = _TRAFFIC[view.traffic]
     if state.outage_since is None or state.outage_shown is None:
-        return journal_facts
+        return found
     since = f"{moment(state.outage_shown)}{' or earlier' if state.outage_earlier else ''}"
     lasted = f"{'at least ' if state.outage_earlier else ''}{span(view.outage)}"
     if state.outage_open:
-        return f"{journal_facts} since {since}, {lasted} so far"
-    return f"{journal_facts}; the outage began {since}, lasted {lasted}"
+        return f"{found} since {since}, {lasted} so far"
+    return f"{found}; the outage began {since}, lasted {lasted}"
 
 
 def fields(view: RunStatusView) -> dict[str, Any]:
@@ -235,16 +235,16 @@ def _is_paused(view: RunStatusView) -> bool:
 
 def _status(view: RunStatusView) -> str:
     state = view.state
-    journal_facts = state.status.value.replace("-", " ")
+    text = state.status.value.replace("-", " ")
     if view.stopped and not state.held:
-        journal_facts += ", stopped"
+        text += ", stopped"
     if state.order is not None:
-        journal_facts += f", {state.order.wish}"
+        text += f", {state.order.wish}"
     if state.unconfirmed_until is not None:
-        journal_facts += ", UNCONFIRMED"
+        text += ", UNCONFIRMED"
     if state.direction is None:
-        return journal_facts
-    return f"{journal_facts} (attempt {state.attempt})"
+        return text
+    return f"{text} (attempt {state.attempt})"
 
 
 def _step(view: RunStatusView) -> str:

@@ -162,16 +162,14 @@ def advised(advice: Advice, *, first: str = "") -> str:
         case Command():
             return command(advice, first=first)
         case _:
-            journal_facts: list[str] = []
+            lines: list[str] = []
             for part in advice:
-                lead = " " * len(first) if journal_facts else first
+                lead = " " * len(first) if lines else first
                 if isinstance(part, str):
-                    journal_facts.append(wrapped(part, first=lead))
+                    lines.append(wrapped(part, first=lead))
                 else:
-                    journal_facts.append(
-                        command(part, first=f"{lead}  " if journal_facts else lead)
-                    )
-            return "\n".join(journal_facts)
+                    lines.append(command(part, first=f"{lead}  " if lines else lead))
+            return "\n".join(lines)
 
 
 def heading(title: str) -> str:

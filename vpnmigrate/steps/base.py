@@ -18,6 +18,15 @@ from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
 MissingChanges = Iterator[Change]
 
 
+class StepInput(Struct, frozen=True):
+    """What a step may know: the plan, the swap that holds now, AWS, and the journal."""
+
+    plan: Plan
+    swap: GatewaySwap
+    now: Snapshot
+    journal_facts: JournalFacts
+
+
 class Met(Struct, frozen=True):
     """The goal holds."""
 
@@ -73,23 +82,17 @@ class Step(ABC):
         """Whether this removes what the step of the same number made."""
         return self.phase is Phase.CLEAN_UP
 
-    def external_changes_overwritten(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Iterable[str]:
+    def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
         """Name what others did and this step has to undo, so that it is not undone silently."""
-        del plan, swap, now, journal_facts
+        del view
         return ()
 
     @abstractmethod
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
+    def missing_changes(self, view: StepInput) -> MissingChanges:
         """Yield what is missing."""
 
     @abstractmethod
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
+    def verify(self, view: StepInput) -> Verdict:
         """Say whether the goal holds."""
 
 

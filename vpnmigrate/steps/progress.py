@@ -10,41 +10,42 @@ from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.probes import ProbeStats
 from vpnmigrate.model.progress import CutoverView, TableView, TunnelView
-from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot, TunnelStability
+from vpnmigrate.model.snapshot import GatewaySwap, Snapshot, TunnelStability
+from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.reachability import ComparisonBasis, as_before, excepted
 from vpnmigrate.steps.traffic import asked_for, recorded_baseline, tunnel_name
 
 
 def cutover_view(
-    plan: Plan,
-    swap: GatewaySwap,
-    now: Snapshot,
-    journal_facts: JournalFacts,
+    view: StepInput,
     probes: Iterable[ProbeStats] = (),
 ) -> CutoverView:
     """Sum up what *now* shows of the joining side."""
-    green, waits = journal_facts.green, plan.decisions.waits
+    green, waits = view.journal_facts.green, view.plan.decisions.waits
     since = green.since if green else None
-    verified = journal_facts.verified is not None
+    verified = view.journal_facts.verified is not None
     return CutoverView(
-        tunnels=tuple(_tunnels(plan, swap, now, journal_facts)),
+        tunnels=tuple(_tunnels(view)),
         tables=_tables(
-            ComparisonBasis(plan, swap, now, journal_facts.baseline or recorded_baseline(plan))
+            ComparisonBasis(
+                view.plan,
+                view.swap,
+                view.now,
+                view.journal_facts.baseline or recorded_baseline(view.plan),
+            )
         ),
         green=None if green is None or since is None else green.last - since,
         holds_for=max(waits.steady, waits.soak) if verified else waits.steady,
         readings=green.readings if green else 0,
-        readings_asked=plan.decisions.verification.readings,
+        readings_asked=view.plan.decisions.verification.readings,
         probes=tuple(probes),
     )
 
 
-def _tunnels(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-) -> Iterator[TunnelView]:
-    for _, record in asked_for(plan, swap, now):
+def _tunnels(view: StepInput) -> Iterator[TunnelView]:
+    for _, record in asked_for(view.plan, view.swap, view.now):
         for tunnel in record.telemetry:
-            streaks = journal_facts.green.tunnels if journal_facts.green else {}
+            streaks = view.journal_facts.green.tunnels if view.journal_facts.green else {}
             seen = streaks.get(tunnel_name(record, tunnel), TunnelStability(0))
             yield TunnelView(
                 record.id, tunnel.outside_ip, tunnel.up, _says(record, tunnel), seen.readings

@@ -9,8 +9,8 @@ from vpnmigrate.model.changes import PlaceClaim, RemoveClaim
 from vpnmigrate.model.ec2 import ResourceState
 from vpnmigrate.model.facts import ABSENT, UNKNOWN, Claim
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
-from vpnmigrate.steps.base import Claimed, Met, MissingChanges, NotYet, Step, Verdict
+from vpnmigrate.model.snapshot import Snapshot
+from vpnmigrate.steps.base import Claimed, Met, MissingChanges, NotYet, Step, StepInput, Verdict
 
 
 class RecordBefore(Step):
@@ -27,29 +27,27 @@ class RecordBefore(Step):
     """Throttling is retried for 15 minutes; two consistency delays more are for calls in doubt
     (domain.md 3.1).  Traffic flows meanwhile."""
 
-    def external_changes_overwritten(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Iterable[str]:
-        claim = Claim(plan.old_gateway)
-        if claim in now.foreign and now.value(claim) == ABSENT:
-            yield f"the claim on {plan.old_gateway} was taken off by somebody else; it is put back"
+    def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
+        claim = Claim(view.plan.old_gateway)
+        if claim in view.now.foreign and view.now.value(claim) == ABSENT:
+            yield f"the claim on {view.plan.old_gateway} was taken off by somebody else; it is put back"
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        holder = now.value(Claim(plan.old_gateway))
-        if not _lives(plan, now):
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        holder = view.now.value(Claim(view.plan.old_gateway))
+        if not _lives(view.plan, view.now):
             return
-        if journal_facts.holder and holder in (ABSENT, journal_facts.outranks or ABSENT):
-            yield PlaceClaim(plan.old_gateway, journal_facts.holder)
+        if view.journal_facts.holder and holder in (ABSENT, view.journal_facts.outranks or ABSENT):
+            yield PlaceClaim(view.plan.old_gateway, view.journal_facts.holder)
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        holder = now.value(Claim(plan.old_gateway))
-        if journal_facts.holder and holder != journal_facts.holder and _lives(plan, now):
-            if holder in (ABSENT, UNKNOWN, journal_facts.outranks):
-                return NotYet(f"the claim on {plan.old_gateway} is not to be seen yet")
+    def verify(self, view: StepInput) -> Verdict:
+        holder = view.now.value(Claim(view.plan.old_gateway))
+        if (
+            view.journal_facts.holder
+            and holder != view.journal_facts.holder
+            and _lives(view.plan, view.now)
+        ):
+            if holder in (ABSENT, UNKNOWN, view.journal_facts.outranks):
+                return NotYet(f"the claim on {view.plan.old_gateway} is not to be seen yet")
             return Claimed(str(holder))
         return Met()
 
@@ -67,16 +65,15 @@ class RemoveOurClaim(Step):
     phase = Phase.CLEAN_UP
     limit = RecordBefore.limit
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        if journal_facts.holder and now.value(Claim(plan.old_gateway)) == journal_facts.holder:
-            yield RemoveClaim(plan.old_gateway, journal_facts.holder)
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        if (
+            view.journal_facts.holder
+            and view.now.value(Claim(view.plan.old_gateway)) == view.journal_facts.holder
+        ):
+            yield RemoveClaim(view.plan.old_gateway, view.journal_facts.holder)
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        holder = now.value(Claim(plan.old_gateway))
-        if journal_facts.holder and holder in (journal_facts.holder, UNKNOWN):
-            return NotYet(f"the claim is still on {plan.old_gateway}")
+    def verify(self, view: StepInput) -> Verdict:
+        holder = view.now.value(Claim(view.plan.old_gateway))
+        if view.journal_facts.holder and holder in (view.journal_facts.holder, UNKNOWN):
+            return NotYet(f"the claim is still on {view.plan.old_gateway}")
         return Met()

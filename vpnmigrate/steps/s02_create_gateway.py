@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from vpnmigrate.model.changes import CreateVpnGateway, DeleteVpnGateway
 from vpnmigrate.model.ec2 import ResourceState, VpnGatewayId
-from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, Plan
-from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
-from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, Verdict
+from vpnmigrate.model.plan import GATEWAY_ROLE, Phase
+from vpnmigrate.model.snapshot import Snapshot
+from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, StepInput, Verdict
 from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected, unowned_resources
 
 
@@ -29,25 +29,21 @@ class CreateGateway(Step):
     phase = Phase.PREPARE
     limit = timedelta(minutes=15)  # creation 10 (domain.md 3.1), and twice the belief delay
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
+    def missing_changes(self, view: StepInput) -> MissingChanges:
         if (
-            now.state(GATEWAY_ROLE) is ResourceState.ABSENT
-            and GATEWAY_ROLE not in now.owned.suspects
+            view.now.state(GATEWAY_ROLE) is ResourceState.ABSENT
+            and GATEWAY_ROLE not in view.now.owned.suspects
         ):
             yield CreateVpnGateway(
                 GATEWAY_ROLE,
-                asn=plan.decisions.asn,
-                tags=copied_tags(plan.before.gateway.tags),
+                asn=view.plan.decisions.asn,
+                tags=copied_tags(view.plan.before.gateway.tags),
             )
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        if blocked := duplicate_roles(now) or suspected(plan, now, GATEWAY_ROLE):
+    def verify(self, view: StepInput) -> Verdict:
+        if blocked := duplicate_roles(view.now) or suspected(view.plan, view.now, GATEWAY_ROLE):
             return blocked
-        state = now.state(GATEWAY_ROLE)
+        state = view.now.state(GATEWAY_ROLE)
         if state is ResourceState.AVAILABLE:
             return Met()
         return NotYet(f"the new virtual private gateway is {state}")
@@ -61,22 +57,18 @@ class RemoveGateway(Step):
     phase = Phase.CLEAN_UP
     limit = timedelta(minutes=15)  # deletion 10 (domain.md 3.1), and the belief delay
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        gateway = now.ours.get(GATEWAY_ROLE)
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        gateway = view.now.ours.get(GATEWAY_ROLE)
         if (
             gateway is not None
-            and GATEWAY_ROLE not in now.owned.contested
-            and now.state(GATEWAY_ROLE) in (ResourceState.PENDING, ResourceState.AVAILABLE)
-            and not now.attachments(VpnGatewayId(gateway))
+            and GATEWAY_ROLE not in view.now.owned.contested
+            and view.now.state(GATEWAY_ROLE) in (ResourceState.PENDING, ResourceState.AVAILABLE)
+            and not view.now.attachments(VpnGatewayId(gateway))
         ):
             yield DeleteVpnGateway(GATEWAY_ROLE, gateway)
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        state = now.state(GATEWAY_ROLE)
-        if state is ResourceState.ABSENT or GATEWAY_ROLE in now.owned.contested:
-            return unowned_resources(now)
+    def verify(self, view: StepInput) -> Verdict:
+        state = view.now.state(GATEWAY_ROLE)
+        if state is ResourceState.ABSENT or GATEWAY_ROLE in view.now.owned.contested:
+            return unowned_resources(view.now)
         return NotYet(f"the new virtual private gateway is {state}")

@@ -15,8 +15,8 @@ from vpnmigrate.model.ec2 import (
 )
 from vpnmigrate.model.facts import UNKNOWN, Prefix, Switch
 from vpnmigrate.model.plan import GATEWAY_ROLE, Phase, Plan, connection_role
-from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
-from vpnmigrate.steps.base import Blocked, Met, MissingChanges, NotYet, Step, Verdict
+from vpnmigrate.model.snapshot import Snapshot
+from vpnmigrate.steps.base import Blocked, Met, MissingChanges, NotYet, Step, StepInput, Verdict
 from vpnmigrate.steps.s02_create_gateway import new_gateway
 from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected, unowned_resources
 
@@ -37,37 +37,33 @@ class CreateConnections(Step):
     # Creation takes up to 40 minutes (domain.md 3.1); two at a time, ten connections at most.
     limit = timedelta(minutes=200)
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        if now.state(GATEWAY_ROLE) is not ResourceState.AVAILABLE:
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        if view.now.state(GATEWAY_ROLE) is not ResourceState.AVAILABLE:
             return
-        room = AT_ONCE - sum(_in_creation(old, now) for old in plan.before.living)
-        for old in plan.before.living:
+        room = AT_ONCE - sum(_in_creation(old, view.now) for old in view.plan.before.living)
+        for old in view.plan.before.living:
             role = connection_role(old.id)
-            state = now.state(role)
-            if state is ResourceState.ABSENT and room > 0 and not _stranger(old, now):
+            state = view.now.state(role)
+            if state is ResourceState.ABSENT and room > 0 and not _stranger(old, view.now):
                 room -= 1
-                yield successor(plan, old, new_gateway(now))
+                yield successor(view.plan, old, new_gateway(view.now))
             elif state is ResourceState.AVAILABLE:
-                new = VpnConnectionId(now.ours[role])
+                new = VpnConnectionId(view.now.ours[role])
                 for cidr in wanted_prefixes(old):
-                    if now.value(Prefix(new, cidr)) is Switch.OFF:
+                    if view.now.value(Prefix(new, cidr)) is Switch.OFF:
                         yield AddStaticPrefix(new, cidr)
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Met | NotYet | Blocked:
-        if blocked := duplicate_roles(now):
+    def verify(self, view: StepInput) -> Met | NotYet | Blocked:
+        if blocked := duplicate_roles(view.now):
             return blocked
-        for old in plan.before.living:
+        for old in view.plan.before.living:
             role = connection_role(old.id)
-            if role in now.owned.suspects:
+            if role in view.now.owned.suspects:
                 why = f"whether the successor of {old.id} was created cannot be believed yet"
-                return suspected(plan, now, role) or NotYet(why)
-            if stranger := _stranger(old, now):
+                return suspected(view.plan, view.now, role) or NotYet(why)
+            if stranger := _stranger(old, view.now):
                 return stranger
-            verdict = _is_ready(old, now)
+            verdict = _is_ready(old, view.now)
             if not isinstance(verdict, Met):
                 return verdict
         return Met()
@@ -81,25 +77,21 @@ class RemoveConnections(Step):
     phase = Phase.CLEAN_UP
     limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the belief delay
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        for old in plan.old_connections:
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        for old in view.plan.old_connections:
             role = connection_role(old)
-            if role not in now.ours or role in now.owned.contested:
+            if role not in view.now.ours or role in view.now.owned.contested:
                 continue
-            if now.state(role) in (ResourceState.PENDING, ResourceState.AVAILABLE):
-                yield DeleteVpnConnection(role, now.ours[role])
+            if view.now.state(role) in (ResourceState.PENDING, ResourceState.AVAILABLE):
+                yield DeleteVpnConnection(role, view.now.ours[role])
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        for old in plan.old_connections:
+    def verify(self, view: StepInput) -> Verdict:
+        for old in view.plan.old_connections:
             role = connection_role(old)
-            state = now.state(role)
-            if state is not ResourceState.ABSENT and role not in now.owned.contested:
+            state = view.now.state(role)
+            if state is not ResourceState.ABSENT and role not in view.now.owned.contested:
                 return NotYet(f"the successor of {old} is {state}")
-        return unowned_resources(now)
+        return unowned_resources(view.now)
 
 
 def wanted_prefixes(old: ConnectionRecord) -> tuple[str, ...]:

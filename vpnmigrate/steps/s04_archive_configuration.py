@@ -7,8 +7,7 @@ from datetime import timedelta
 from vpnmigrate.model.changes import ArchiveConfiguration
 from vpnmigrate.model.ec2 import ConnectionRecord, VpnConnectionId
 from vpnmigrate.model.plan import Phase, Plan, connection_role
-from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
-from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, Verdict
+from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, StepInput, Verdict
 
 
 class FetchConfiguration(Step):
@@ -23,25 +22,21 @@ class FetchConfiguration(Step):
     phase = Phase.PREPARE
     limit = timedelta(minutes=10)  # plain reads, retried; generous for ten connections
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        for old in plan.before.living:
-            if old.id not in journal_facts.files:
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        for old in view.plan.before.living:
+            if old.id not in view.journal_facts.files:
                 yield ArchiveConfiguration(old.id)
-            new = now.ours.get(connection_role(old.id))
-            if new is not None and new not in journal_facts.files:
-                yield _device_folder(plan, old, VpnConnectionId(new))
+            new = view.now.ours.get(connection_role(old.id))
+            if new is not None and new not in view.journal_facts.files:
+                yield _device_folder(view.plan, old, VpnConnectionId(new))
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        for old in plan.old_connections:
-            new = now.ours.get(connection_role(old))
+    def verify(self, view: StepInput) -> Verdict:
+        for old in view.plan.old_connections:
+            new = view.now.ours.get(connection_role(old))
             if new is None:
                 return NotYet(f"the successor of {old} is not there")
             for connection in (old, new):
-                if connection not in journal_facts.files:
+                if connection not in view.journal_facts.files:
                     return NotYet(f"the configuration of {connection} is not archived")
         return Met()
 

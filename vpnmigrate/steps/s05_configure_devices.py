@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from vpnmigrate.model.changes import AskOperator
-from vpnmigrate.model.plan import Phase, Plan, connection_role
-from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts, Snapshot
-from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, Verdict
+from vpnmigrate.model.plan import Phase, connection_role
+from vpnmigrate.model.snapshot import Confirmation
+from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, StepInput, Verdict
 
 
 class ConfigureDevices(Step):
@@ -22,13 +22,11 @@ class ConfigureDevices(Step):
     phase = Phase.PREPARE
     limit = timedelta(days=30)  # a person's work, ahead of the change window
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        if Confirmation.DEVICES_CONFIGURED not in journal_facts.words:
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        if Confirmation.DEVICES_CONFIGURED not in view.journal_facts.words:
             new = ", ".join(
-                f"{now.ours.get(connection_role(old), '?')} (beside {old})"
-                for old in plan.old_connections
+                f"{view.now.ours.get(connection_role(old), '?')} (beside {old})"
+                for old in view.plan.old_connections
             )
             yield AskOperator(
                 self.number,
@@ -37,9 +35,7 @@ class ConfigureDevices(Step):
                 "as the sheet in each device folder says",
             )
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        if Confirmation.DEVICES_CONFIGURED in journal_facts.words:
+    def verify(self, view: StepInput) -> Verdict:
+        if Confirmation.DEVICES_CONFIGURED in view.journal_facts.words:
             return Met()
         return NotYet("the devices have to be configured")

@@ -19,10 +19,10 @@ from vpnmigrate.model.changes import (
 )
 from vpnmigrate.model.decisions import TestVpc
 from vpnmigrate.model.ec2 import Attachment, ResourceState, RouteTableId, VpcId, VpnGatewayId
-from vpnmigrate.model.facts import Switch, view
-from vpnmigrate.model.plan import TEST_SUBNET_ROLE, TEST_VPC_ROLE, Phase, Plan
-from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts, Snapshot
-from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, Verdict
+from vpnmigrate.model.facts import Switch, attachment_text
+from vpnmigrate.model.plan import TEST_SUBNET_ROLE, TEST_VPC_ROLE, Phase
+from vpnmigrate.model.snapshot import Confirmation, Snapshot
+from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, StepInput, Verdict
 from vpnmigrate.steps.s02_create_gateway import new_gateway
 from vpnmigrate.steps.tags import suspected, unowned_resources
 
@@ -39,27 +39,23 @@ class TryInTestVpc(Step):
     phase = Phase.PREPARE
     limit = timedelta(days=7)  # a person's test; the calls themselves are bounded by EC2
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        wish = plan.decisions.test_vpc
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        wish = view.plan.decisions.test_vpc
         if wish is None:
             return
-        if Confirmation.TEST_PASSED in journal_facts.words:
-            yield from _take_down(now)
+        if Confirmation.TEST_PASSED in view.journal_facts.words:
+            yield from _take_down(view.now)
         else:
-            yield from _put_up(wish, now)
+            yield from _put_up(wish, view.now)
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        if plan.decisions.test_vpc is None:
+    def verify(self, view: StepInput) -> Verdict:
+        if view.plan.decisions.test_vpc is None:
             return Met()
-        if blocked := suspected(plan, now, TEST_VPC_ROLE, TEST_SUBNET_ROLE):
+        if blocked := suspected(view.plan, view.now, TEST_VPC_ROLE, TEST_SUBNET_ROLE):
             return blocked
-        if Confirmation.TEST_PASSED not in journal_facts.words:
+        if Confirmation.TEST_PASSED not in view.journal_facts.words:
             return NotYet("the test VPC is being built, or its test has not passed")
-        return _is_down(now)
+        return _is_down(view.now)
 
 
 class RemoveTestVpc(Step):
@@ -70,16 +66,12 @@ class RemoveTestVpc(Step):
     phase = Phase.CLEAN_UP
     limit = timedelta(minutes=45)  # detach 30, then deletes that wait for leftovers (domain.md 3.1)
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        if plan.decisions.test_vpc is not None:
-            yield from _take_down(now)
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        if view.plan.decisions.test_vpc is not None:
+            yield from _take_down(view.now)
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        return Met() if plan.decisions.test_vpc is None else _is_down(now)
+    def verify(self, view: StepInput) -> Verdict:
+        return Met() if view.plan.decisions.test_vpc is None else _is_down(view.now)
 
 
 def _put_up(wish: TestVpc, now: Snapshot) -> MissingChanges:
@@ -156,7 +148,7 @@ def _is_down(now: Snapshot) -> Verdict:
     if TEST_VPC_ROLE in now.ours:
         return NotYet(f"{now.ours[TEST_VPC_ROLE]} is still there")
     for vpc, attachment in now.attachments(new_gateway(now)).items():
-        return NotYet(f"the new virtual private gateway is {view(attachment, vpc)}")
+        return NotYet(f"the new virtual private gateway is {attachment_text(attachment, vpc)}")
     return unowned_resources(now)
 
 

@@ -10,12 +10,13 @@ from vpnmigrate.model.changes import DisablePropagation
 from vpnmigrate.model.ec2 import Attachment, RouteTableId
 from vpnmigrate.model.facts import Propagation, Switch
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.model.snapshot import GatewaySwap, Snapshot
 from vpnmigrate.steps.base import (
     Blocked,
     DesiredFact,
     MissingChanges,
     Step,
+    StepInput,
     Verdict,
     judge,
     missing,
@@ -35,28 +36,22 @@ class StopPropagation(Step):
     phase = Phase.CUTOVER
     limit = timedelta(minutes=15)  # 2 a call (domain.md 3.1), many tables and throttling
 
-    def external_changes_overwritten(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Iterable[str]:
-        known = {table.id for table in plan.propagating_tables}
-        for table in sorted(_taking_up(plan, swap, now) - known):
-            if now.propagates(table, swap.leaving) is Switch.ON:
+    def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
+        known = {table.id for table in view.plan.propagating_tables}
+        for table in sorted(_taking_up(view.plan, view.swap, view.now) - known):
+            if view.now.propagates(table, view.swap.leaving) is Switch.ON:
                 yield (
-                    f"{table} takes up the routes of {swap.leaving}, which the plan does not say: "
+                    f"{table} takes up the routes of {view.swap.leaving}, which the plan does not say: "
                     "somebody switched that on, and it goes off as the gateway leaves"
                 )
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        yield from missing(_wants(plan, swap, now), now)
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        yield from missing(_wants(view.plan, view.swap, view.now), view.now)
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        if blocked := _cannot_take_over(plan, swap, now):
+    def verify(self, view: StepInput) -> Verdict:
+        if blocked := _cannot_take_over(view.plan, view.swap, view.now):
             return blocked
-        return judge(_wants(plan, swap, now), now)
+        return judge(_wants(view.plan, view.swap, view.now), view.now)
 
 
 def _cannot_take_over(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Blocked | None:

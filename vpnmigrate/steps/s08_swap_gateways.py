@@ -17,6 +17,7 @@ from vpnmigrate.steps.base import (
     MissingChanges,
     NotYet,
     Step,
+    StepInput,
     Verdict,
     is_external_change,
 )
@@ -37,64 +38,68 @@ class SwapGateways(Step):
     phase = Phase.CUTOVER
     limit = timedelta(minutes=45)  # slow days: 30 to detach, 15 to attach (domain.md 3.1)
 
-    def external_changes_overwritten(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Iterable[str]:
-        place = AttachmentOf(plan.old_gateway, plan.vpc)
-        gone = now.value(place) is Attachment.DETACHED
+    def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
+        place = AttachmentOf(view.plan.old_gateway, view.plan.vpc)
+        gone = view.now.value(place) is Attachment.DETACHED
         if (
-            swap.joining == plan.old_gateway
+            view.swap.joining == view.plan.old_gateway
             and gone
-            and is_external_change(place, now, journal_facts)
+            and is_external_change(place, view.now, view.journal_facts)
         ):
-            yield f"{plan.old_gateway} was taken off {plan.vpc} by somebody else; it is put back"
-        if now.attachment(swap.leaving, plan.vpc) is Attachment.ATTACHED:
-            yield from disassociated_externally(plan, swap.leaving, now, journal_facts)
+            yield f"{view.plan.old_gateway} was taken off {view.plan.vpc} by somebody else; it is put back"
+        if view.now.attachment(view.swap.leaving, view.plan.vpc) is Attachment.ATTACHED:
+            yield from disassociated_externally(
+                view.plan, view.swap.leaving, view.now, view.journal_facts
+            )
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        if _stranger(plan.vpc, swap, now) or is_gone(swap.joining, now):
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        if _stranger(view.plan.vpc, view.swap, view.now) or is_gone(view.swap.joining, view.now):
             return
-        match now.attachment(swap.leaving, plan.vpc), now.attachment(swap.joining, plan.vpc):
+        match (
+            view.now.attachment(view.swap.leaving, view.plan.vpc),
+            view.now.attachment(view.swap.joining, view.plan.vpc),
+        ):
             case Attachment.ATTACHED, _:
-                yield DetachVpnGateway(swap.leaving, plan.vpc)
-            case Attachment.DETACHED, Attachment.DETACHED if not now.attachments(swap.joining):
-                yield AttachVpnGateway(swap.joining, plan.vpc)
+                yield DetachVpnGateway(view.swap.leaving, view.plan.vpc)
+            case Attachment.DETACHED, Attachment.DETACHED if not view.now.attachments(
+                view.swap.joining
+            ):
+                yield AttachVpnGateway(view.swap.joining, view.plan.vpc)
             case _:
                 pass  # EC2 is between states, or not to be believed yet: look again
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        gone, there = now.attachment(swap.leaving, plan.vpc), now.attachment(swap.joining, plan.vpc)
+    def verify(self, view: StepInput) -> Verdict:
+        gone, there = (
+            view.now.attachment(view.swap.leaving, view.plan.vpc),
+            view.now.attachment(view.swap.joining, view.plan.vpc),
+        )
         if (gone, there) == (Attachment.DETACHED, Attachment.ATTACHED):
             return Met()
-        if stranger := _stranger(plan.vpc, swap, now):
+        if stranger := _stranger(view.plan.vpc, view.swap, view.now):
             return Blocked(
-                f"{stranger} is on {plan.vpc}, and this run did not put it there",
+                f"{stranger} is on {view.plan.vpc}, and this run did not put it there",
                 (
                     "find out who did; once it is detached, resume or roll back:",
-                    _call("detach", stranger, plan.vpc),
+                    _call("detach", stranger, view.plan.vpc),
                 ),
             )
-        if is_gone(swap.joining, now):
+        if is_gone(view.swap.joining, view.now):
             return Blocked(
-                f"{swap.joining} is gone: it cannot be put on {plan.vpc}",
+                f"{view.swap.joining} is gone: it cannot be put on {view.plan.vpc}",
                 "go the other way: roll back if it was the new one; else resume forward",
             )
-        for vpc, attachment in now.attachments(swap.joining).items():
-            if vpc != plan.vpc and attachment is Attachment.ATTACHED:
+        for vpc, attachment in view.now.attachments(view.swap.joining).items():
+            if vpc != view.plan.vpc and attachment is Attachment.ATTACHED:
                 return Blocked(
-                    f"{swap.joining} is attached to {vpc}, and this run did not put it there",
+                    f"{view.swap.joining} is attached to {vpc}, and this run did not put it there",
                     (
                         "detach it, then resume or roll back:",
-                        _call("detach", swap.joining, vpc),
+                        _call("detach", view.swap.joining, vpc),
                     ),
                 )
-            if vpc != plan.vpc:
-                return NotYet(f"{swap.joining} is still on {vpc}")
-        return NotYet(f"{swap.joining} is {there}, {swap.leaving} is {gone}")
+            if vpc != view.plan.vpc:
+                return NotYet(f"{view.swap.joining} is still on {vpc}")
+        return NotYet(f"{view.swap.joining} is {there}, {view.swap.leaving} is {gone}")
 
 
 def _stranger(vpc: VpcId, swap: GatewaySwap, now: Snapshot) -> VpnGatewayId | None:

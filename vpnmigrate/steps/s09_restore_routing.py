@@ -21,13 +21,14 @@ from vpnmigrate.model.facts import (
     Switch,
 )
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.model.snapshot import GatewaySwap, Snapshot
 from vpnmigrate.steps.base import (
     DesiredFact,
     Lost,
     MissingChanges,
     NotYet,
     Step,
+    StepInput,
     Verdict,
     is_external_change,
     judge,
@@ -49,69 +50,67 @@ class RestoreRouting(Step):
     phase = Phase.CUTOVER
     limit = timedelta(minutes=15)  # 2 to 5 a call (domain.md 3.1), many tables and throttling
 
-    def external_changes_overwritten(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Iterable[str]:
-        for table in plan.propagating_tables if swap.joining == plan.old_gateway else ():
-            setting = Propagation(table.id, swap.joining)
-            off = now.value(setting) is Switch.OFF and setting not in now.foreign
-            if off and is_external_change(setting, now, journal_facts):
+    def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
+        for table in (
+            view.plan.propagating_tables if view.swap.joining == view.plan.old_gateway else ()
+        ):
+            setting = Propagation(table.id, view.swap.joining)
+            off = view.now.value(setting) is Switch.OFF and setting not in view.now.foreign
+            if off and is_external_change(setting, view.now, view.journal_facts):
                 yield (
-                    f"propagation from {swap.joining} in {table.id} was switched off by somebody "
+                    f"propagation from {view.swap.joining} in {table.id} was switched off by somebody "
                     "else; it is switched on again"
                 )
-        place = AttachmentOf(swap.joining, plan.vpc)
-        if swap.joining == plan.old_gateway and place not in (journal_facts.touched or {place}):
-            yield from disassociated_externally(plan, swap.joining, now, journal_facts)
+        place = AttachmentOf(view.swap.joining, view.plan.vpc)
+        if view.swap.joining == view.plan.old_gateway and place not in (
+            view.journal_facts.touched or {place}
+        ):
+            yield from disassociated_externally(
+                view.plan, view.swap.joining, view.now, view.journal_facts
+            )
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        yield from missing(_wants(plan, swap, now), now)
-        yield from (
-            EnablePropagation(t, swap.joining) for t in _idle(plan, swap, now, journal_facts)
-        )
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        yield from missing(_wants(view.plan, view.swap, view.now), view.now)
+        yield from (EnablePropagation(t, view.swap.joining) for t in _idle(view))
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        if taken := detached_externally(plan, swap, now):
+    def verify(self, view: StepInput) -> Verdict:
+        if taken := detached_externally(view.plan, view.swap, view.now):
             return taken
-        wants = tuple(_wants(plan, swap, now))
-        verdict = judge(wants, now)
+        wants = tuple(_wants(view.plan, view.swap, view.now))
+        verdict = judge(wants, view.now)
         if isinstance(verdict, NotYet):
             return verdict
         for want in wants:
             match want.fact:
-                case RouteTarget(table, destination) if now.value(want.fact) == swap.joining:
-                    if not now.route_is_active(table, destination):
+                case RouteTarget(table, destination) if (
+                    view.now.value(want.fact) == view.swap.joining
+                ):
+                    if not view.now.route_is_active(table, destination):
                         return NotYet(f"the route {destination} in {table} is a black hole")
                 case _:
                     pass
-        if idle := _idle(plan, swap, now, journal_facts):
+        if idle := _idle(view):
             return NotYet(
-                f"propagation from {swap.joining} in {idle[0]} was on before it was attached, "
+                f"propagation from {view.swap.joining} in {idle[0]} was on before it was attached, "
                 "which may mean nothing: it is switched on again"
             )
-        if left := tuple(_left_behind(plan, swap, now)):
+        if left := tuple(_left_behind(view.plan, view.swap, view.now)):
             return Lost((*(verdict.what if isinstance(verdict, Lost) else ()), *left))
         return verdict
 
 
-def _idle(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-) -> tuple[RouteTableId, ...]:
+def _idle(view: StepInput) -> tuple[RouteTableId, ...]:
     """Give the tables whose setting outlived a detach: listed, and perhaps without any effect.
 
     Nobody knows what AWS does with such a setting once the gateway is back (domain.md 4.1).
     """
-    settings = ((t.id, Propagation(t.id, swap.joining)) for t in plan.propagating_tables)
+    settings = ((t.id, Propagation(t.id, view.swap.joining)) for t in view.plan.propagating_tables)
     return tuple(
         table
         for table, setting in settings
-        if now.value(setting) is Switch.ON
-        and setting in journal_facts.idle
-        and setting not in now.foreign
+        if view.now.value(setting) is Switch.ON
+        and setting in view.journal_facts.idle
+        and setting not in view.now.foreign
     )
 
 

@@ -8,8 +8,8 @@ from vpnmigrate.model.changes import AskOperator
 from vpnmigrate.model.clock import span
 from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.plan import Phase, Plan
-from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts, Snapshot
-from vpnmigrate.steps.base import Lost, Met, MissingChanges, NotYet, Step, Verdict
+from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, Snapshot
+from vpnmigrate.steps.base import Lost, Met, MissingChanges, NotYet, Step, StepInput, Verdict
 from vpnmigrate.steps.s08_swap_gateways import detached_externally
 from vpnmigrate.steps.traffic import (
     destinations,
@@ -38,51 +38,47 @@ class SwitchTunnels(Step):
     def limit_for(self, plan: Plan) -> timedelta:
         return plan.decisions.waits.tunnels + plan.decisions.waits.soak
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        if journal_facts.verified is None:
-            task = enabling_task(plan, swap, now)
-            if (
-                missing_traffic(plan, swap, now, journal_facts)
-                and task.word not in journal_facts.words
-            ):
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        if view.journal_facts.verified is None:
+            task = enabling_task(view.plan, view.swap, view.now)
+            if missing_traffic(view) and task.word not in view.journal_facts.words:
                 yield task
         elif (
-            _must_disable(plan, swap)
-            and is_soaked(plan, journal_facts)
-            and Confirmation.OLD_TUNNELS_DISABLED not in journal_facts.words
+            _must_disable(view.plan, view.swap)
+            and is_soaked(view.plan, view.journal_facts)
+            and Confirmation.OLD_TUNNELS_DISABLED not in view.journal_facts.words
         ):
-            old = ", ".join(plan.old_connections)
+            old = ", ".join(view.plan.old_connections)
             yield AskOperator(
                 self.number,
                 Confirmation.OLD_TUNNELS_DISABLED,
-                f"traffic flows through {swap.joining}: now disable the tunnels of {old}",
+                f"traffic flows through {view.swap.joining}: now disable the tunnels of {old}",
             )
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        if taken := detached_externally(plan, swap, now):
+    def verify(self, view: StepInput) -> Verdict:
+        if taken := detached_externally(view.plan, view.swap, view.now):
             return taken
-        lacking = missing_traffic(plan, swap, now, journal_facts)
+        lacking = missing_traffic(view)
         more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
-        if journal_facts.verified is None:
+        if view.journal_facts.verified is None:
             return NotYet(lacking[0] + more if lacking else HOLD)
         if lacking:
             return NotYet(f"traffic flowed, and does no more: {lacking[0]}{more}")
-        if not is_soaked(plan, journal_facts):
-            return NotYet(f"{HOLD}: it soaks for {span(plan.decisions.waits.soak)}")
+        if not is_soaked(view.plan, view.journal_facts):
+            return NotYet(f"{HOLD}: it soaks for {span(view.plan.decisions.waits.soak)}")
         if (
-            _must_disable(plan, swap)
-            and Confirmation.OLD_TUNNELS_DISABLED not in journal_facts.words
+            _must_disable(view.plan, view.swap)
+            and Confirmation.OLD_TUNNELS_DISABLED not in view.journal_facts.words
         ):
             return NotYet("the old tunnels have to be disabled")
-        if not is_stable(plan, swap, now, journal_facts):
+        if not is_stable(view):
             return NotYet(HOLD)
         lost = (
-            *(f"{old}: somebody deleted it" for old in missing_connections(plan, swap, now)),
-            *map(str, destinations(plan, swap, now, journal_facts).taken),
+            *(
+                f"{old}: somebody deleted it"
+                for old in missing_connections(view.plan, view.swap, view.now)
+            ),
+            *map(str, destinations(view).taken),
         )
         return Lost(lost) if lost else Met()
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from vpnmigrate.model.changes import ArchiveConfiguration, DeleteVpnConnection, DeleteVpnGateway
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpnConnectionId
-from vpnmigrate.model.facts import UNKNOWN, view
+from vpnmigrate.model.facts import UNKNOWN, attachment_text
 from vpnmigrate.model.plan import Phase, Plan
 from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
-from vpnmigrate.steps.base import Blocked, Met, MissingChanges, NotYet, Step, Verdict
+from vpnmigrate.steps.base import Blocked, Met, MissingChanges, NotYet, Step, StepInput, Verdict
 from vpnmigrate.steps.traffic import joining_connection, verified_recently
 
 _LIVING = (ResourceState.AVAILABLE, ResourceState.PENDING)
@@ -28,24 +28,20 @@ class DeleteClassic(Step):
     phase = Phase.FINALIZE
     limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the belief delay
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        if _still_needed(plan, swap, now):
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        if _still_needed(view.plan, view.swap, view.now):
             return
-        for old in _left(plan, now):
-            if old in journal_facts.files:
+        for old in _left(view.plan, view.now):
+            if old in view.journal_facts.files:
                 yield DeleteVpnConnection(old, old)
             else:
                 yield ArchiveConfiguration(old)
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        if _left(plan, now) and (why := _still_needed(plan, swap, now)):
-            return _kept(plan, now, journal_facts, why)
-        for old in plan.old_connections:
-            state = now.state(old)
+    def verify(self, view: StepInput) -> Verdict:
+        if _left(view.plan, view.now) and (why := _still_needed(view.plan, view.swap, view.now)):
+            return _kept(view.plan, view.now, view.journal_facts, why)
+        for old in view.plan.old_connections:
+            state = view.now.state(old)
             if state is not ResourceState.ABSENT:
                 return NotYet(f"{old} is {state}")
         return Met()
@@ -60,7 +56,7 @@ def _still_needed(plan: Plan, swap: GatewaySwap, now: Snapshot) -> str:
     """Say why the old side may be the only path, whatever a journal says that was verified."""
     attached = now.attachment(swap.joining, plan.vpc)
     if attached not in (Attachment.ATTACHED, UNKNOWN):
-        return f"{swap.joining} is {view(attached, plan.vpc)}"
+        return f"{swap.joining} is {attachment_text(attached, plan.vpc)}"
     for old in plan.old_connections:
         new = joining_connection(plan, swap, now, old)
         excepted = old in plan.decisions.exceptions.connections
@@ -87,20 +83,16 @@ class DeleteOldGateway(Step):
     phase = Phase.FINALIZE
     limit = timedelta(minutes=15)  # deletion 10 (domain.md 3.1), and the belief delay
 
-    def missing_changes(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> MissingChanges:
-        old = plan.old_gateway
-        alive = now.state(old) in _LIVING
-        if alive and not now.attachments(old):
+    def missing_changes(self, view: StepInput) -> MissingChanges:
+        old = view.plan.old_gateway
+        alive = view.now.state(old) in _LIVING
+        if alive and not view.now.attachments(old):
             yield DeleteVpnGateway(old, old)
 
-    def verify(
-        self, plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-    ) -> Verdict:
-        state = now.state(plan.old_gateway)
+    def verify(self, view: StepInput) -> Verdict:
+        state = view.now.state(view.plan.old_gateway)
         if state is ResourceState.ABSENT:
             return Met()
-        for vpc, attachment in now.attachments(plan.old_gateway).items():
-            return NotYet(f"{plan.old_gateway} is {view(attachment, vpc)}")
-        return NotYet(f"{plan.old_gateway} is {state}")
+        for vpc, attachment in view.now.attachments(view.plan.old_gateway).items():
+            return NotYet(f"{view.plan.old_gateway} is {attachment_text(attachment, vpc)}")
+        return NotYet(f"{view.plan.old_gateway} is {state}")

@@ -32,6 +32,7 @@ from vpnmigrate.model.snapshot import (
     Stability,
     TunnelStability,
 )
+from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.reachability import Reachability, reachability
 
 
@@ -61,44 +62,42 @@ def recorded_baseline(plan: Plan) -> Baseline:
     )
 
 
-def missing_traffic(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-) -> tuple[str, ...]:
+def missing_traffic(view: StepInput) -> tuple[str, ...]:
     """Say what the joining side still lacks; empty means that traffic flows.
 
     Each is a sentence that names the connection or table, worst first.
     """
-    attached = now.attachment(swap.joining, plan.vpc)
+    attached = view.now.attachment(view.swap.joining, view.plan.vpc)
     if attached is not Attachment.ATTACHED:
-        return (f"{swap.joining} is {attached}",)
+        return (f"{view.swap.joining} is {attached}",)
     return (
-        *_words_too_fresh(plan, swap, now, journal_facts),
+        *_words_too_fresh(view),
         *(
             line
-            for old in plan.old_connections
-            for line in _tunnels(plan, swap, now, old, journal_facts)
+            for old in view.plan.old_connections
+            for line in _tunnels(view.plan, view.swap, view.now, old, view.journal_facts)
         ),
-        *destinations(plan, swap, now, journal_facts).waiting,
-        *journal_facts.unanswered,
+        *destinations(view).waiting,
+        *view.journal_facts.unanswered,
     )
 
 
-def destinations(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-) -> Reachability:
+def destinations(view: StepInput) -> Reachability:
     """Compare where every table leads now with where it led before step 7."""
-    lost = bool(missing_connections(plan, swap, now))
+    lost = bool(missing_connections(view.plan, view.swap, view.now))
     return reachability(
-        plan, swap, now, journal_facts.baseline or recorded_baseline(plan), incomplete=lost
+        view.plan,
+        view.swap,
+        view.now,
+        view.journal_facts.baseline or recorded_baseline(view.plan),
+        incomplete=lost,
     )
 
 
-def _words_too_fresh(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-) -> Iterator[str]:
+def _words_too_fresh(view: StepInput) -> Iterator[str]:
     """Distrust telemetry of old tunnels that were just disabled: UP may be a stale reading."""
-    said = journal_facts.words.get(Confirmation.OLD_TUNNELS_DISABLED)
-    if swap.joining == plan.old_gateway and _lately(said, now):
+    said = view.journal_facts.words.get(Confirmation.OLD_TUNNELS_DISABLED)
+    if view.swap.joining == view.plan.old_gateway and _lately(said, view.now):
         yield "the old tunnels were disabled too recently for their telemetry to be believed"
 
 
@@ -203,37 +202,36 @@ def tunnels_before(plan: Plan, journal_facts: JournalFacts) -> Mapping[VpnConnec
     return (journal_facts.baseline or recorded_baseline(plan)).tunnels_up
 
 
-def degraded(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-) -> tuple[str, ...]:
+def degraded(view: StepInput) -> tuple[str, ...]:
     """Name the connections that carry traffic with fewer tunnels than before (cases.md 55)."""
-    before = tunnels_before(plan, journal_facts)
+    before = tunnels_before(view.plan, view.journal_facts)
     return tuple(
         _few_tunnels(record, before.get(old, 0))
-        for old, record in asked_for(plan, swap, now)
+        for old, record in asked_for(view.plan, view.swap, view.now)
         if 0 < sum(t.up for t in record.telemetry) < before.get(old, 0)
     )
 
 
-def acceptable(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-) -> tuple[Shortage, ...]:
+def acceptable(view: StepInput) -> tuple[Shortage, ...]:
     """Give the connections whose tunnels are all that is lacking, each of which has one UP.
 
     Every destination leads where it did then, over what is there: somebody may accept it.
     """
     few = {
         old: record
-        for old, record in asked_for(plan, swap, now)
-        if 0 < sum(t.up for t in record.telemetry) < needed_tunnels(plan, swap, journal_facts, old)
+        for old, record in asked_for(view.plan, view.swap, view.now)
+        if 0
+        < sum(t.up for t in record.telemetry)
+        < needed_tunnels(view.plan, view.swap, view.journal_facts, old)
     }
-    if not few or missing_traffic(
-        plan, swap, now, replace(journal_facts, accepted=journal_facts.accepted | few.keys())
-    ):
+    accepted = replace(view.journal_facts, accepted=view.journal_facts.accepted | few.keys())
+    if not few or missing_traffic(replace(view, journal_facts=accepted)):
         return ()
     return tuple(
         Shortage(
-            old, record.id, _few_tunnels(record, needed_tunnels(plan, swap, journal_facts, old))
+            old,
+            record.id,
+            _few_tunnels(record, needed_tunnels(view.plan, view.swap, view.journal_facts, old)),
         )
         for old, record in few.items()
     )
@@ -255,16 +253,14 @@ def needed_tunnels(
     return 1 if one_will_do or old in journal_facts.accepted else max(1, before)
 
 
-def update_stability(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts, *, lacking: bool
-) -> Stability:
+def update_stability(view: StepInput, *, lacking: bool) -> Stability:
     """Take the reading *now* into account; *lacking* says whether anything was missing in it."""
-    seen = journal_facts.green
-    if seen is not None and now.begun <= seen.last:
+    seen = view.journal_facts.green
+    if seen is not None and view.now.begun <= seen.last:
         return seen  # no fresh reading
     streaks: dict[str, TunnelStability] = {}
     broken = False
-    for old, record in asked_for(plan, swap, now):
+    for old, record in asked_for(view.plan, view.swap, view.now):
         unbroken = 0
         for tunnel in record.telemetry:
             if not tunnel.up:
@@ -277,12 +273,12 @@ def update_stability(
                 unbroken += 1
             row = 1 + (known.readings if known else 0)
             streaks[name] = TunnelStability(row, tunnel.since)
-        broken |= unbroken < needed_tunnels(plan, swap, journal_facts, old)
+        broken |= unbroken < needed_tunnels(view.plan, view.swap, view.journal_facts, old)
     if lacking:
-        return Stability(now.begun, tunnels=streaks)
+        return Stability(view.now.begun, tunnels=streaks)
     if seen is None or seen.since is None or broken:
-        return Stability(now.begun, now.begun, 1, streaks)
-    return Stability(now.begun, seen.since, seen.readings + 1, streaks)
+        return Stability(view.now.begun, view.now.begun, 1, streaks)
+    return Stability(view.now.begun, seen.since, seen.readings + 1, streaks)
 
 
 def tunnel_name(connection: ConnectionRecord, tunnel: TunnelReading) -> str:
@@ -290,20 +286,20 @@ def tunnel_name(connection: ConnectionRecord, tunnel: TunnelReading) -> str:
     return f"{connection.id} {tunnel.outside_ip}"
 
 
-def is_stable(plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts) -> bool:
+def is_stable(view: StepInput) -> bool:
     """Tell whether green has held as long and as often as the plan asks, tunnel by tunnel."""
-    green, asked = journal_facts.green, plan.decisions.verification.readings
+    green, asked = view.journal_facts.green, view.plan.decisions.verification.readings
     if green is None or green.since is None or green.readings < asked:
         return False
-    if green.last - green.since < plan.decisions.waits.steady:
+    if green.last - green.since < view.plan.decisions.waits.steady:
         return False
     return all(
         sum(
             green.tunnels.get(tunnel_name(record, tunnel), TunnelStability(0)).readings >= asked
             for tunnel in record.telemetry
         )
-        >= needed_tunnels(plan, swap, journal_facts, old)
-        for old, record in asked_for(plan, swap, now)
+        >= needed_tunnels(view.plan, view.swap, view.journal_facts, old)
+        for old, record in asked_for(view.plan, view.swap, view.now)
     )
 
 

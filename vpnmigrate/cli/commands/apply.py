@@ -1,4 +1,4 @@
-"""Command ``missing_changes``."""
+"""Command ``apply``."""
 
 from enum import StrEnum
 from typing import Annotated

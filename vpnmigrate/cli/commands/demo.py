@@ -127,15 +127,15 @@ class _DemoTerminal:
         parts = SandboxDependencies(self._world, faults) if faults else self._parts
         with chdir(self._place), redirect_stdout(printed), redirect_stderr(printed):
             code = _run(command, parts)
-        journal_facts = printed.getvalue().replace(f"{self._place}/", "")
+        text = printed.getvalue().replace(f"{self._place}/", "")
         if code != ends:
             raise VpnMigrateError(
                 f"the demo went wrong at: vpnmigrate {command}: exit code {code}, not {ends}\n"
-                f"{journal_facts}",
+                f"{text}",
                 advice="this is a bug: please report it with this output",
             )
         took = self._clock.now() - began
-        return DemoCommand(self._played, about, f"vpnmigrate {command}", journal_facts, code, took)
+        return DemoCommand(self._played, about, f"vpnmigrate {command}", text, code, took)
 
 
 def _run(command: str, parts: SandboxDependencies) -> int | None:

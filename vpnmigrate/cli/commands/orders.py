@@ -146,8 +146,8 @@ def accept(
         UsageError: There is no reason, or more than one.
         RefusedError: That is not all that is lacking; nothing has changed.
     """
-    journal_facts = [reason.strip() for reason in reasons]
-    if not degraded or len(journal_facts) != 1 or not all(journal_facts):
+    lines = [reason.strip() for reason in reasons]
+    if not degraded or len(lines) != 1 or not all(lines):
         raise UsageError(
             "--accept-degraded needs one --reason, and --reason an --accept-degraded",
             advice="--accept-degraded vpn-... --reason 'why fewer tunnels will do'",
@@ -158,7 +158,7 @@ def accept(
         who=who.user,
         host=who.host,
         degraded=tuple(degraded),
-        reason=journal_facts[0],
+        reason=lines[0],
     )
     return _given(context, view, OrderVerb.ACCEPT, message)
 
@@ -201,10 +201,10 @@ def _was_never_asked(view: RunStatusView) -> bool:
 
 def _instead(verb: OrderVerb, view: RunStatusView) -> Command:
     """Say what to do; nobody who wanted a rest at the end of a run meant to take it back."""
-    observation = cli("status", view.run)
+    look = cli("status", view.run)
     if verb is OrderVerb.PAUSE and view.state.finished:
-        return observation
-    return view.way_back or observation
+        return look
+    return view.way_back or look
 
 
 def _take_up(context: CommandContext, run: Run) -> None:

@@ -64,10 +64,10 @@ def rehearse(
     more = [view.faults_text(each) for each in hard]
     on = context.invocation.complete(cli("apply", context.file(plan))) if result.passed else None
     document = view.as_json(found, file=file, kept=kept, on=on)
-    journal_facts = [view.faults_json(each) for each in hard]
+    lines = [view.faults_json(each) for each in hard]
     context.results.print(
         view.text(found, file=file, kept=kept, on=on, more=more),
-        {**document, "hardship": journal_facts[0] if journal_facts else None},
+        {**document, "hardship": lines[0] if lines else None},
     )
     if not result.passed:
         raise typer.Exit(Exit.FAILED)

@@ -43,14 +43,14 @@ def show(
     if survey:
         survey_after(context, aws, found)
     evidence = evidence_of(context, found)
-    journal_facts = view.document(evidence)
+    document = view.document(evidence)
     if output is not None:
-        write_document(journal_facts, output)
+        write_document(document, output)
     if bundle is not None:
         packed = write_bundle(found, evidence.rehearsed, bundle)
         context.results.print(bundled.bundle_text(packed), bundled.bundle_json(packed))
         return
-    text = forms.text(journal_facts) if output is None else f"Written to {output}."
+    text = forms.text(document) if output is None else f"Written to {output}."
     context.results.print(text, view.as_json(evidence))
 
 

@@ -88,10 +88,8 @@ def serve(
     astray = tuple(name for name in results.ASTRAY if name in os.environ)
     with serve_world(scenario, port=port, speed=speed, attentive=attentive) as server:
         environment = {**server.environment, CLOCK_VARIABLE: server.url}
-        journal_facts = results.ServerResult(scenario, server.url, environment, astray)
-        results_output(printing).print(
-            results.sandbox_text(journal_facts), results.sandbox_json(journal_facts)
-        )
+        output = results.ServerResult(scenario, server.url, environment, astray)
+        results_output(printing).print(results.sandbox_text(output), results.sandbox_json(output))
         server.wait()
 
 

@@ -46,10 +46,10 @@ from vpnmigrate.local.inbox import AbortMessage, Inbox
 from vpnmigrate.local.journal_file import read_journal
 from vpnmigrate.local.lock import (
     Trouble,
+    hold_watchdog_lock,
     log_of_watchdog,
     note_trouble,
     owner_at_work,
-    watchdog_is_running,
 )
 from vpnmigrate.local.run_directory import Run
 from vpnmigrate.local.vault import Vault
@@ -99,7 +99,7 @@ def run_watchdog(context: CommandContext, run_id: str, aws: AwsOptions) -> RunSt
         if replay(read_journal(subject.run).entries).armed is None:
             raise
         context.console.print_line(error.message)
-    with watchdog_is_running(subject.run, me.process), ignore_sighup():
+    with hold_watchdog_lock(subject.run, me.process), ignore_sighup():
         return _Watch(context, subject, aws).keep()
 
 

@@ -16,6 +16,7 @@ from vpnmigrate.engine.ports import NetworkPath
 from vpnmigrate.model.gates import Gate, GateResult, Milestone
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.traffic import verified_recently
 
 __all__ = [
@@ -47,43 +48,36 @@ ASKED: Mapping[Milestone, tuple[Gate, ...]] = {
 """Which gates stand before what, in the order in which they are asked."""
 
 
-def before_cutover(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts, ports: GateContext
-) -> tuple[GateResult, ...]:
+def before_cutover(view: StepInput, ports: GateContext) -> tuple[GateResult, ...]:
     """Ask every gate before step 7, in the order in which a reader wants to know."""
     return (
         aws_state.unchanged(ports),
-        change_control.window(plan, ports),
-        change_control.approvals(plan, ports),
-        change_control.rehearsal(plan, ports),
-        aws_state.way_back(plan, now, ports.proof),
-        aws_state.devices(journal_facts),
-        aws_state.new_connections(plan, swap, now, journal_facts),
-        aws_state.new_gateway(swap, now),
-        aws_state.old_tunnels(plan, now),
-        host.credentials(plan, ports),
+        change_control.window(view.plan, ports),
+        change_control.approvals(view.plan, ports),
+        change_control.rehearsal(view.plan, ports),
+        aws_state.way_back(view.plan, view.now, ports.proof),
+        aws_state.devices(view.journal_facts),
+        aws_state.new_connections(view),
+        aws_state.new_gateway(view.swap, view.now),
+        aws_state.old_tunnels(view.plan, view.now),
+        host.credentials(view.plan, ports),
         host.clock(ports.identity),
-        host.own_path(plan, ports.paths),
+        host.own_path(view.plan, ports.paths),
     )
 
 
-def observable_gates(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-) -> tuple[GateResult, ...]:
+def observable_gates(view: StepInput) -> tuple[GateResult, ...]:
     """Ask the gates that one look at AWS decides: another look, a little later, may say more."""
     return (
-        aws_state.way_back(plan, now, None),
-        aws_state.new_connections(plan, swap, now, journal_facts),
-        aws_state.new_gateway(swap, now),
-        aws_state.old_tunnels(plan, now),
+        aws_state.way_back(view.plan, view.now, None),
+        aws_state.new_connections(view),
+        aws_state.new_gateway(view.swap, view.now),
+        aws_state.old_tunnels(view.plan, view.now),
     )
 
 
 def in_the_cutover(
-    plan: Plan,
-    swap: GatewaySwap,
-    now: Snapshot,
-    journal_facts: JournalFacts,
+    view: StepInput,
     paths: Sequence[NetworkPath],
 ) -> tuple[GateResult, ...]:
     """Ask what must hold for a cutover that was begun under a lost journal.
@@ -91,28 +85,24 @@ def in_the_cutover(
     Traffic may be down.  Whatever only people or the time of day could change is not asked.
     """
     return (
-        aws_state.way_back(plan, now, None),
-        aws_state.new_connections(plan, swap, now, journal_facts),
-        aws_state.new_gateway(swap, now),
-        host.own_path(plan, paths),
+        aws_state.way_back(view.plan, view.now, None),
+        aws_state.new_connections(view),
+        aws_state.new_gateway(view.swap, view.now),
+        host.own_path(view.plan, paths),
     )
 
 
-def traffic_reading_final(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-) -> bool:
+def traffic_reading_final(view: StepInput) -> bool:
     """Tell whether no look a little later can show traffic flow that does not in this one."""
-    flows = finalize.traffic(plan, swap, now, journal_facts).lets_through
-    return flows or not verified_recently(now, journal_facts)
+    flows = finalize.traffic(view).lets_through
+    return flows or not verified_recently(view.now, view.journal_facts)
 
 
-def before_finalize(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts, ports: GateContext
-) -> tuple[GateResult, ...]:
+def before_finalize(view: StepInput, ports: GateContext) -> tuple[GateResult, ...]:
     """Ask every gate before step 11."""
     return (
-        finalize.traffic(plan, swap, now, journal_facts),
-        finalize.archived(plan, now, journal_facts),
-        change_control.finalize_window(plan, ports),
-        change_control.finalize_approvals(plan, ports),
+        finalize.traffic(view),
+        finalize.archived(view.plan, view.now, view.journal_facts),
+        change_control.finalize_window(view.plan, ports),
+        change_control.finalize_approvals(view.plan, ports),
     )

@@ -14,11 +14,11 @@ from vpnmigrate.engine.gates.base import (
     unless,
 )
 from vpnmigrate.model.ec2 import Attachment, ResourceState, VpnConnectionId
-from vpnmigrate.model.facts import UNKNOWN, view
+from vpnmigrate.model.facts import UNKNOWN, attachment_text
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts, Snapshot
-from vpnmigrate.steps.base import Met
+from vpnmigrate.steps.base import Met, StepInput
 from vpnmigrate.steps.s03_create_connections import CreateConnections
 
 _THERE = "the old gateway attached, its connections available, its route tables there"
@@ -42,8 +42,8 @@ def way_back(plan: Plan, now: Snapshot, proof: RollbackTrial | None) -> GateResu
     """Ask that all the pieces of a rollback are there, and that no trial of it has failed."""
     faults = [*_old_side(plan, now)]
     if proof is not None and not proof.holds:
-        faults.append(proof.journal_facts)
-    tried = "not tried out" if proof is None else proof.journal_facts
+        faults.append(proof.text)
+    tried = "not tried out" if proof is None else proof.text
     return unless(
         Gate.WAY_BACK,
         faults,
@@ -56,7 +56,7 @@ def way_back(plan: Plan, now: Snapshot, proof: RollbackTrial | None) -> GateResu
 def _old_side(plan: Plan, now: Snapshot) -> Iterator[str]:
     attached = now.attachment(plan.old_gateway, plan.vpc)
     if attached is not Attachment.ATTACHED:
-        yield f"{plan.old_gateway} is {view(attached, plan.vpc)}, not attached"
+        yield f"{plan.old_gateway} is {attachment_text(attached, plan.vpc)}, not attached"
     for old in plan.old_connections:
         if now.state(old) is not ResourceState.AVAILABLE:
             yield f"{old} is {now.state(old)}, not available: there would be no way back"
@@ -74,13 +74,11 @@ def devices(journal_facts: JournalFacts) -> GateResult:
     return passed(Gate.DEVICES, f"said {said:%Y-%m-%d %H:%M}Z", required)
 
 
-def new_connections(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-) -> GateResult:
+def new_connections(view: StepInput) -> GateResult:
     """Ask that step 3 would find nothing left to do."""
-    verdict = CreateConnections().verify(plan, swap, now, journal_facts)
+    verdict = CreateConnections().verify(view)
     if isinstance(verdict, Met):
-        observed = f"{len(plan.old_connections)} available, no prefix missing"
+        observed = f"{len(view.plan.old_connections)} available, no prefix missing"
         return passed(Gate.NEW_CONNECTIONS, observed, _PREFIXES)
     return failed(Gate.NEW_CONNECTIONS, verdict.why, _PREFIXES)
 
@@ -93,7 +91,7 @@ def new_gateway(swap: GatewaySwap, now: Snapshot) -> GateResult:
     if state is not ResourceState.AVAILABLE:
         return failed(Gate.NEW_GATEWAY, f"the new virtual private gateway is {state}", _UNATTACHED)
     held = [
-        f"{swap.joining} is {view(attachment, vpc)}; it has to be on no VPC"
+        f"{swap.joining} is {attachment_text(attachment, vpc)}; it has to be on no VPC"
         for vpc, attachment in now.attachments(swap.joining).items()
     ]
     return unless(Gate.NEW_GATEWAY, held, f"{swap.joining} is available, on none", _UNATTACHED)
@@ -104,7 +102,7 @@ def old_tunnels(plan: Plan, now: Snapshot) -> GateResult:
 
     What is UP before step 7 is what step 10 asks of the new side.
     """
-    journal_facts: list[str] = []
+    lines: list[str] = []
     worse: list[str] = []
     for record in plan.before.living:
         planned = sum(tunnel.up for tunnel in record.telemetry)
@@ -112,13 +110,13 @@ def old_tunnels(plan: Plan, now: Snapshot) -> GateResult:
         if found is None:
             return unknown(Gate.OLD_TUNNELS, f"{record.id} shows no telemetry", _AS_PLANNED)
         line = f"{record.id} has {found} UP, {planned} when planned"
-        journal_facts.append(line)
+        lines.append(line)
         if found < planned and record.id not in plan.decisions.exceptions.connections:
             worse.append(line)
     return unless(
         Gate.OLD_TUNNELS,
         worse,
-        "; ".join(journal_facts),
+        "; ".join(lines),
         _AS_PLANNED,
         advice="see to the old tunnel first, or plan again",
     )

@@ -19,7 +19,7 @@ class RollbackTrial:
     """What a trial of the way back has shown, such as of the permissions that it needs."""
 
     holds: bool
-    journal_facts: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def unless(
     gate: Gate, faults: Iterable[str], observed: str, required: str, *, advice: Advice = ""
 ) -> GateResult:
     """Stop for *faults*, all of them, or let through where there are none."""
-    journal_facts = "; ".join(faults)
-    if journal_facts:
-        return failed(gate, journal_facts, required, advice=advice)
+    text = "; ".join(faults)
+    if text:
+        return failed(gate, text, required, advice=advice)
     return passed(gate, observed, required)
 
 

@@ -34,7 +34,7 @@ def window(plan: Plan, ports: GateContext) -> GateResult:
     awaited = with_soak(expected(plan.fingerprint, ports.rehearsed), waits)
     margin = waits.margin
     required = (
-        f"{_journal_facts(given)}; {_span(awaited.cutover)} for the cutover, {_span(awaited.rollback)} for "
+        f"{_window_text(given)}; {_span(awaited.cutover)} for the cutover, {_span(awaited.rollback)} for "
         f"the way back ({awaited.source}), and a margin of {_span(margin)}"
     )
     match window_state(given, awaited, margin, ports.now):
@@ -64,9 +64,9 @@ def finalize_window(plan: Plan, ports: GateContext) -> GateResult:
     if given is None:
         return passed(Gate.WINDOW, "the plan has none for finalize", "nothing")
     if given.start <= ports.now < given.end:
-        return passed(Gate.WINDOW, "open", _journal_facts(given))
+        return passed(Gate.WINDOW, "open", _window_text(given))
     observed = "not open yet" if ports.now < given.start else "over"
-    return failed(Gate.WINDOW, observed, _journal_facts(given), advice="finalize in the window")
+    return failed(Gate.WINDOW, observed, _window_text(given), advice="finalize in the window")
 
 
 def rehearsal(plan: Plan, ports: GateContext) -> GateResult:
@@ -89,7 +89,7 @@ def rehearsal(plan: Plan, ports: GateContext) -> GateResult:
     return failed(Gate.REHEARSAL, observed, required, advice=cli("rehearse", "PLAN"))
 
 
-def _journal_facts(window: Window) -> str:
+def _window_text(window: Window) -> str:
     return f"{window.written}, which is {_at(window.start)} to {_at(window.end)}"
 
 

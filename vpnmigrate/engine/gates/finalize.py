@@ -7,18 +7,17 @@ from vpnmigrate.engine.gates.base import unless
 from vpnmigrate.model.ec2 import ResourceState
 from vpnmigrate.model.gates import Gate, GateResult
 from vpnmigrate.model.plan import Plan, connection_role
-from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
+from vpnmigrate.model.snapshot import JournalFacts, Snapshot
+from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.traffic import degraded, missing_traffic
 
 
-def traffic(
-    plan: Plan, swap: GatewaySwap, now: Snapshot, journal_facts: JournalFacts
-) -> GateResult:
+def traffic(view: StepInput) -> GateResult:
     """Ask that traffic flows through the new connections now, whatever was verified before."""
-    few = "".join(f"; DEGRADED: {what}" for what in degraded(plan, swap, now, journal_facts))
+    few = "".join(f"; DEGRADED: {what}" for what in degraded(view))
     return unless(
         Gate.TRAFFIC,
-        missing_traffic(plan, swap, now, journal_facts),
+        missing_traffic(view),
         f"nothing is lacking{few}",
         "traffic through the new connections, now",
         advice="see that it does, then finalize again; until then rollback works",

@@ -86,7 +86,7 @@ def vpc_is_ours(survey: Survey, _decisions: Decisions) -> Findings:
 
 
 def nobody_else_migrates(survey: Survey, _decisions: Decisions) -> Findings:
-    """Tell of a claim at planning already; ``missing_changes`` refuses a stranger's."""
+    """Tell of a claim at planning already; ``apply`` refuses a stranger's."""
     holder = survey.gateway.tags.get(Tag.CLAIM)
     if holder:
         yield Finding(

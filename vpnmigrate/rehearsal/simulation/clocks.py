@@ -140,10 +140,10 @@ class DurationChecker:
         if not run.outage_open:
             self._began = None
 
-    def _of_outage(self, journal_facts: timedelta, lasted: timedelta) -> Iterator[str]:
+    def _of_outage(self, shown: timedelta, lasted: timedelta) -> Iterator[str]:
         one_machine = len(self._boots) == 1
-        if journal_facts < timedelta(0) or (one_machine and abs(journal_facts - lasted) > NEARLY):
-            yield f"an outage of {lasted} is told as one of {journal_facts}"
+        if shown < timedelta(0) or (one_machine and abs(shown - lasted) > NEARLY):
+            yield f"an outage of {lasted} is told as one of {shown}"
 
 
 NAP = timedelta(seconds=40)

@@ -103,7 +103,7 @@ class Schedule:
     def __str__(self) -> str:
         kills = "; ".join(f"killed at deed {k.call}, {k.moment}" for k in self.kills)
         orders = "".join(f"; {order.verb} after deed {order.call}" for order in self.orders)
-        clocks = f"; {journal_facts}" if (journal_facts := str(self.clocks)) else ""
+        clocks = f"; {text}" if (text := str(self.clocks)) else ""
         tags = "".join(f"; {each}" for each in self.taggings)
         return f"{self.route}; {kills or 'nobody killed'}{orders}{clocks}{tags}"
 

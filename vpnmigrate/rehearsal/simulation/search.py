@@ -297,18 +297,16 @@ class KillPointSearch:
         """Say how *outcome* differs from what an undisturbed trial comes to."""
         route = TrialRoute.ROUND_TRIP if schedule.route is TrialRoute.REVERSED else schedule.route
         wanted = self._ends[route]
-        journal_facts = [*trial_problems(outcome, self.setting.topology)]
+        lines = [*trial_problems(outcome, self.setting.topology)]
         # An engineer who is asked on the way back enables every old tunnel.  Whether they come to
         # it hangs on where it begins, and on whether traffic flows before they have reacted.
         either = {f"{c.id} is up" for c in self.setting.plan.before.living if not _was_up(c)}
         more, less = outcome.end - wanted.end - either, wanted.end - outcome.end - either
         if more or less:
-            journal_facts.append(
-                f"the end differs: more {sorted(more)[:3]}, less {sorted(less)[:3]}"
-            )
+            lines.append(f"the end differs: more {sorted(more)[:3]}, less {sorted(less)[:3]}")
         if outcome.deaths != len(schedule.kills):
-            journal_facts.append(f"{outcome.deaths} of {len(schedule.kills)} kills struck")
-        return tuple(journal_facts)
+            lines.append(f"{outcome.deaths} of {len(schedule.kills)} kills struck")
+        return tuple(lines)
 
     def _apply(self) -> list[Kill]:
         return _kills(1, self.forward)

@@ -23,7 +23,7 @@ from vpnmigrate.report.runbook.impact import (
     impact_of,
     longest_return,
     messages,
-    operator,
+    people,
 )
 
 __all__ = ["Runbook", "runbook_of"]
@@ -42,7 +42,7 @@ def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str, invocation: Invocati
     return Runbook(
         title=f"Replace {plan.old_gateway} on {plan.vpc}",
         cover=tuple(_cover(plan, file)),
-        operator=operator(plan),
+        people=people(plan),
         impact=impact_of(plan, rehearsal),
         warnings=checks.warnings(plan),
         preconditions=checks.preconditions(plan),

@@ -146,7 +146,7 @@ class Runbook(Struct, frozen=True, kw_only=True):
     schema: str = SCHEMA
     title: str
     cover: tuple[Fact, ...]
-    operator: tuple[Fact, ...]
+    people: tuple[Fact, ...]
     impact: Impact
     warnings: tuple[AcceptedWarning, ...]
     preconditions: tuple[str, ...]

@@ -46,8 +46,8 @@ def longest_return(rehearsal: Rehearsal) -> str:
 
 def site_name(connection: ConnectionRecord, device: CustomerGatewayRecord | None) -> str:
     """Give what people are likely to call the place behind *connection*."""
-    journal_facts = device.tags.get(NAME) or device.device_name if device else ""
-    return journal_facts or connection.tags.get(NAME) or (device.id if device else connection.id)
+    found = device.tags.get(NAME) or device.device_name if device else ""
+    return found or connection.tags.get(NAME) or (device.id if device else connection.id)
 
 
 def device_of(connection: ConnectionRecord, plan: Plan) -> CustomerGatewayRecord | None:
@@ -82,10 +82,10 @@ def _summary(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:
 def _site(connection: ConnectionRecord, plan: Plan) -> Site:
     device = device_of(connection, plan)
     up = sum(tunnel.up for tunnel in connection.telemetry)
-    journal_facts = f"{device.id} at {device.ip}" if device else "not listed"
+    text = f"{device.id} at {device.ip}" if device else "not listed"
     return Site(
         site_name(connection, device),
-        journal_facts,
+        text,
         named(connection.id, connection.tags),
         "static" if connection.static_only else "BGP",
         tuple(prefix.cidr for prefix in connection.prefixes),
@@ -110,7 +110,7 @@ def _parts(table: RouteTableRecord, plan: Plan) -> Iterator[str]:
         yield "edge table: inspects what comes in"
 
 
-def operator(plan: Plan) -> tuple[Fact, ...]:
+def people(plan: Plan) -> tuple[Fact, ...]:
     """Give the roles to fill in; one at the devices of each site."""
     return tuple(_roles(plan))
 

@@ -59,8 +59,8 @@ class ControlClient:
 
     def advance(self, span: timedelta) -> datetime:
         """Put the sandbox's clock forward by *span*, and give its moment then."""
-        journal_facts = self._ask("time/advance", {"seconds": span.total_seconds()})
-        return datetime.fromisoformat(journal_facts["time"])
+        found = self._ask("time/advance", {"seconds": span.total_seconds()})
+        return datetime.fromisoformat(found["time"])
 
     def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         data = None if body is None else json.dumps(body).encode()
@@ -158,11 +158,11 @@ class RemoteClock:
         span that is measured with this clock is not to depend on how busy the machine is.
         """
         asked = self._reckoned(self._machine.now())
-        journal_facts, speed = self._read()
+        found, speed = self._read()
         now = self._machine.now()
         answered = self._reckoned(now)
-        leapt = not asked <= journal_facts <= answered
-        self._base, self._read_at = journal_facts if leapt else answered, now
+        leapt = not asked <= found <= answered
+        self._base, self._read_at = found if leapt else answered, now
         self._speed = speed
 
     def _reckoned(self, at: datetime) -> datetime:

@@ -130,12 +130,12 @@ def check_door(door: WSGIApplication) -> None:
     try:
         ec2.attach_vpn_gateway(VpcId="vpc-1", VpnGatewayId="vgw-1")
     except ClientError as error:
-        journal_facts = (
+        lines = (
             error.response["Error"]["Code"],
             error.response["ResponseMetadata"]["HTTPStatusCode"],
         )
-        if journal_facts != ("RequestLimitExceeded", 503):
-            raise MotoChangedError(f"an error arrives as {journal_facts}") from error
+        if lines != ("RequestLimitExceeded", 503):
+            raise MotoChangedError(f"an error arrives as {lines}") from error
     else:
         raise MotoChangedError("a refused call succeeds")
 

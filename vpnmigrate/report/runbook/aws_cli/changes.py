@@ -168,13 +168,13 @@ def _deleted(change: _Deletion, names: ShellNames, call: str) -> tuple[str, str]
     id_ = names.word(change.id)
     match change:
         case DeleteVpnConnection():
-            observation, limit = f"connection_state {id_}", CONNECTION_GONE
-            alive = f'[[ "$({observation})" =~ ^(pending|available) ]]'
-            return when(alive, call), f"until_is {limit} gone {observation}"
+            state, limit = f"connection_state {id_}", CONNECTION_GONE
+            alive = f'[[ "$({state})" =~ ^(pending|available) ]]'
+            return when(alive, call), f"until_is {limit} gone {state}"
         case DeleteVpnGateway():
-            observation, limit = f"gateway_state {id_}", GATEWAY_GONE
-            alive = f'[[ "$({observation})" =~ ^(pending|available) ]]'
-            return when(alive, f"again {limit} {call}"), f"until_is {limit} gone {observation}"
+            state, limit = f"gateway_state {id_}", GATEWAY_GONE
+            alive = f'[[ "$({state})" =~ ^(pending|available) ]]'
+            return when(alive, f"again {limit} {call}"), f"until_is {limit} gone {state}"
         case DeleteTestSubnet() | DeleteTestVpc():
             return f"again {GATEWAY_GONE} {call}", f"{names.variables[change.id]}="
 
