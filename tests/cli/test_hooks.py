@@ -115,7 +115,7 @@ def test_hooks_that_hang_or_fail_delay_no_way_back(terminal: Terminal):
         terminal,
         outage_began=hangs,
         failed=hangs,
-        turned_back=fails,
+        rollback_started=fails,
         outage_ended=hangs,
         rolled_back=own(terminal, "tell", "kill -9 $$"),
     )

@@ -90,7 +90,7 @@ def test_after_a_rollback_the_world_is_compared_with_before(terminal, migrated):
     after = terminal.run("report", migrated, "--survey", "--json").document["after"]
 
     assert gone_on["after"] is None
-    assert [outage["direction"] for outage in gone_on["outages"]] == ["forward", "back"]
+    assert [outage["direction"] for outage in gone_on["outages"]] == ["forward", "rollback"]
     assert (after["expected"], after["differences"]) == ("the survey before", [])
 
 

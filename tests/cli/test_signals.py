@@ -16,11 +16,11 @@ from vpnmigrate.sandbox.faults import Faults
 
 STUBBORN = """
 import os, signal
-from vpnmigrate.cli.signals import Interruption, heeding
+from vpnmigrate.cli.signals import SignalHandler, handle_signals
 from vpnmigrate.commands import cli
 from vpnmigrate.report.console import Console
-wish = Interruption(Console(), lambda: True, lambda: cli("apply", "m-1"))
-with heeding(wish):
+wish = SignalHandler(Console(), lambda: True, lambda: cli("apply", "m-1"))
+with handle_signals(wish):
     os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGINT)
     print("still here")

@@ -184,8 +184,8 @@ def test_help_and_version_load_nothing_slow(words):
     }
     script = (
         "import sys\n"
-        "from vpnmigrate.cli.main import run\n"
-        f"code = run({words!r})\n"
+        "from vpnmigrate.cli.main import run_command\n"
+        f"code = run_command({words!r})\n"
         f"slow = {slow!r} & set(sys.modules)\n"
         "sys.exit(f'loaded: {slow}' if slow or code else 0)\n"
     )
@@ -207,11 +207,11 @@ def test_a_reader_that_leaves_early_is_no_failure():
     """``vpnmigrate ... | head`` ends quietly, with the code the command would have had."""
     script = (
         "import os, sys\n"
-        "from vpnmigrate.cli.main import run\n"
+        "from vpnmigrate.cli.main import run_command\n"
         "reading, writing = os.pipe()\n"
         "os.close(reading)\n"
         "os.dup2(writing, 1)\n"
-        "sys.exit(run(['playbook', 'schema']))\n"
+        "sys.exit(run_command(['playbook', 'schema']))\n"
     )
 
     ended = process("-c", script)

@@ -294,7 +294,10 @@ class TestOtherHandsAndResuming:
         state = stage.back()
 
         assert state.status is RunStatus.ROLLED_BACK
-        assert f"{OLD} was taken off {VPC} by somebody else; it is put back" in state.other_hands
+        assert (
+            f"{OLD} was detached from {VPC} outside this run; it is attached again"
+            in state.other_hands
+        )
         assert stage.clock.now() - began < timedelta(minutes=10)
         assert stage.differences() == ()
 

@@ -143,7 +143,7 @@ def test_a_planted_dead_end_is_found(planted, why):
     """A step that destroys what the way back needs is found, with the state and the reason."""
     proof = prove(a_plan(), forward=after(FORWARD, 9, planted))
 
-    back = [end for end in proof.dead_ends if end.swap is Direction.ROLLBACK]
+    back = [end for end in proof.dead_ends if end.direction is Direction.ROLLBACK]
     assert not proof.holds
     assert any(planted.title in end.state or "delete" in end.state for end in back), back
     assert any(re.search(why, end.why) for end in back), back

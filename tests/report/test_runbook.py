@@ -213,17 +213,15 @@ class TestPictures:
         drawn = {p.moment: p for p in pictures_of(a_plan())}
 
         def gateways(moment):
-            return [(b.lines[0], b.observation) for b in drawn[moment].boxes if "gateway" in b.full]
+            return [(b.lines[0], b.style) for b in drawn[moment].boxes if "gateway" in b.full]
 
-        assert [b.observation for b in drawn[DiagramStage.BEFORE].boxes if b.lines[0] == OLD] == [
+        assert [b.style for b in drawn[DiagramStage.BEFORE].boxes if b.lines[0] == OLD] == [
             ShapeStyle.ACTIVE
         ]
         assert gateways(DiagramStage.DURING) == [("new gateway", ShapeStyle.IDLE)]
         assert gateways(DiagramStage.AFTER) == [("new gateway", ShapeStyle.ACTIVE)]
         assert not [
-            line
-            for line in drawn[DiagramStage.DURING].lines
-            if line.observation is ShapeStyle.ACTIVE
+            line for line in drawn[DiagramStage.DURING].lines if line.style is ShapeStyle.ACTIVE
         ]
 
     @pytest.mark.parametrize("plan", [a_plan(), a_large_plan()], ids=["small", "large"])

@@ -66,8 +66,8 @@ def test_a_table_that_nobody_planned_is_named_when_it_is_switched_off():
     now = a_snapshot(tables=[*ordinary_tables(), late, elsewhere])
     doubted = but(Propagation(late.id, OLD), UNKNOWN, now)
     line = (
-        "rtb-late takes up the routes of vgw-old, which the plan does not say: "
-        "somebody switched that on, and it goes off as the gateway leaves"
+        "rtb-late propagates routes from vgw-old, which was not so in the plan; "
+        "propagation ends when the gateway is detached"
     )
 
     assert undone(StopPropagation(), FORWARD, now, UNTOUCHED) == [line]
@@ -81,7 +81,7 @@ def test_an_old_gateway_that_others_took_off_is_put_back_by_name():
     mine = touching(AttachmentOf(OLD, VPC))
 
     assert undone(SwapGateways(), BACK, off, UNTOUCHED) == [
-        "vgw-old was taken off vpc-1 by somebody else; it is put back"
+        "vgw-old was detached from vpc-1 outside this run; it is attached again"
     ]
     assert undone(SwapGateways(), BACK, off, mine) == []
     assert undone(SwapGateways(), BACK, off, NOTHING_TOLD) == [], "a lost journal accuses nobody"
@@ -94,7 +94,7 @@ def test_a_claim_that_others_took_off_is_put_back_by_name():
     gone = a_snapshot(foreign=[Claim(OLD)])
 
     assert undone(RecordBefore(), FORWARD, gone, OURS) == [
-        "the claim on vgw-old was taken off by somebody else; it is put back"
+        "somebody else removed the lock tag of vgw-old; this step sets it again"
     ]
     assert undone(RecordBefore(), FORWARD, a_snapshot(), OURS) == []
     assert undone(RecordBefore(), FORWARD, but(Claim(OLD), "bob@lab/2", gone), OURS) == []
@@ -149,10 +149,7 @@ def test_propagation_that_others_switched_off_is_told_as_it_goes_on_again():
     """On the way back each setting of before is restored; whose hand it was stands in the story."""
     off = a_snapshot(tables=[a_table(BOTH), ordinary_tables()[1]])
     setting = Propagation(BOTH, OLD)
-    line = (
-        "propagation from vgw-old in rtb-both was switched off by somebody else; "
-        "it is switched on again"
-    )
+    line = "propagation from vgw-old in rtb-both was disabled outside this run; it is enabled again"
 
     assert undone(RestoreRouting(), BACK, off, UNTOUCHED) == [line]
     assert undone(RestoreRouting(), BACK, off, touching(setting)) == []

@@ -187,7 +187,7 @@ def _summary(faulted: FaultedRehearsal) -> str:
     )
     figures = [("outage", faulted.outage), ("traffic back after turning", faulted.restored)]
     rows = columns([(name, _spread_text(spread)) for name, spread in figures])
-    return f"{heading('Under faulted')}{said}\n\n{rows}"
+    return f"{heading('With faults')}{said}\n\n{rows}"
 
 
 def _spread_text(spread: DurationSpread) -> str:

@@ -63,7 +63,7 @@ class Step(ABC):
     """One of AWS's steps, or the removal of what one made.
 
     ``missing_changes`` yields the changes that are still missing and independent of each other, and
-    none that a fact of UNKNOWN value could make wrong.  ``verify`` never returns Met on such a fact.
+    none that a fact of UNKNOWN value could make wrong.  ``verify`` returns Met on no such fact.
     """
 
     number: ClassVar[int]

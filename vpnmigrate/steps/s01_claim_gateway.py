@@ -30,7 +30,8 @@ class RecordBefore(Step):
     def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
         claim = Claim(view.plan.old_gateway)
         if claim in view.now.foreign and view.now.value(claim) == ABSENT:
-            yield f"the claim on {view.plan.old_gateway} was taken off by somebody else; it is put back"
+            old = view.plan.old_gateway
+            yield f"somebody else removed the lock tag of {old}; this step sets it again"
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         holder = view.now.value(Claim(view.plan.old_gateway))

@@ -41,8 +41,8 @@ class StopPropagation(Step):
         for table in sorted(_taking_up(view.plan, view.swap, view.now) - known):
             if view.now.propagates(table, view.swap.leaving) is Switch.ON:
                 yield (
-                    f"{table} takes up the routes of {view.swap.leaving}, which the plan does not say: "
-                    "somebody switched that on, and it goes off as the gateway leaves"
+                    f"{table} propagates routes from {view.swap.leaving}, which was not so in the "
+                    "plan; propagation ends when the gateway is detached"
                 )
 
     def missing_changes(self, view: StepInput) -> MissingChanges:

@@ -46,7 +46,10 @@ class SwapGateways(Step):
             and gone
             and is_external_change(place, view.now, view.journal_facts)
         ):
-            yield f"{view.plan.old_gateway} was taken off {view.plan.vpc} by somebody else; it is put back"
+            yield (
+                f"{view.plan.old_gateway} was detached from {view.plan.vpc} outside this run; "
+                "it is attached again"
+            )
         if view.now.attachment(view.swap.leaving, view.plan.vpc) is Attachment.ATTACHED:
             yield from disassociated_externally(
                 view.plan, view.swap.leaving, view.now, view.journal_facts

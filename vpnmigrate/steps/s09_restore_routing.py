@@ -58,8 +58,8 @@ class RestoreRouting(Step):
             off = view.now.value(setting) is Switch.OFF and setting not in view.now.foreign
             if off and is_external_change(setting, view.now, view.journal_facts):
                 yield (
-                    f"propagation from {view.swap.joining} in {table.id} was switched off by somebody "
-                    "else; it is switched on again"
+                    f"propagation from {view.swap.joining} in {table.id} was disabled outside this "
+                    "run; it is enabled again"
                 )
         place = AttachmentOf(view.swap.joining, view.plan.vpc)
         if view.swap.joining == view.plan.old_gateway and place not in (

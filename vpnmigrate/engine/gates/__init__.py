@@ -14,8 +14,6 @@ from vpnmigrate.engine.gates.base import GateContext, RollbackTrial, forced, rea
 from vpnmigrate.engine.gates.change_control import changed_program, hook
 from vpnmigrate.engine.ports import NetworkPath
 from vpnmigrate.model.gates import Gate, GateResult, Milestone
-from vpnmigrate.model.plan import Plan
-from vpnmigrate.model.snapshot import GatewaySwap, JournalFacts, Snapshot
 from vpnmigrate.steps.base import StepInput
 from vpnmigrate.steps.traffic import verified_recently
 

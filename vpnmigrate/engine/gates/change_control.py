@@ -34,8 +34,9 @@ def window(plan: Plan, ports: GateContext) -> GateResult:
     awaited = with_soak(expected(plan.fingerprint, ports.rehearsed), waits)
     margin = waits.margin
     required = (
-        f"{_window_text(given)}; {_span(awaited.cutover)} for the cutover, {_span(awaited.rollback)} for "
-        f"the way back ({awaited.source}), and a margin of {_span(margin)}"
+        f"{_window_text(given)}; {_span(awaited.cutover)} for the cutover, "
+        f"{_span(awaited.rollback)} for a rollback ({awaited.source}), and a margin of "
+        f"{_span(margin)}"
     )
     match window_state(given, awaited, margin, ports.now):
         case WindowOpen(latest):
