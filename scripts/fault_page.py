@@ -20,7 +20,7 @@ ABOUT = {
 
 
 def page() -> str:
-    """Give the whole page."""
+    """Return the whole page."""
     return "\n".join([*_intro(), *_faults(), *_impossible(), *_hands(), ""])
 
 

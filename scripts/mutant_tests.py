@@ -112,7 +112,7 @@ class Suite:
         ]
 
     def of(self, path: str, lines: tuple[int, int], *, at_import: bool) -> list[Test]:
-        """Give the tests that can notice a change to *lines*: any, to what runs at import."""
+        """Return the tests that can notice a change to *lines*: any, to what runs at import."""
         within = range(lines[0], lines[1] + 1)
         return [
             test

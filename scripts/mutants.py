@@ -91,7 +91,7 @@ class Mutant:
 
 
 def mutants_of(path: str) -> Iterator[Mutant]:
-    """Give all mutants of the file at *path*, in their order in it."""
+    """Return all mutants of the file at *path*, in their order in it."""
     source = (ROOT / path).read_text(encoding="utf-8")
     digest = hashlib.sha256(source.encode()).hexdigest()[:12]
     wrapper = MetadataWrapper(cst.parse_module(source))

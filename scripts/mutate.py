@@ -132,7 +132,7 @@ def _test_files() -> list[str]:
 
 
 def _drawn(seed: int) -> list[Mutant]:
-    """Give all mutants in an order in which each has the same chance to be early."""
+    """Return all mutants in an order in which each has the same chance to be early."""
 
     def drawn(mutant: Mutant) -> bytes:
         return hashlib.sha256(f"{seed} {mutant.path} {mutant.number}".encode()).digest()
@@ -238,7 +238,7 @@ def _conclude(results: Sequence[Result], wanted: int) -> None:
 
 
 def _score(name: str, tried: Sequence[Result]) -> str:
-    """Give the share that was killed, with Wilson's interval for what all mutants would show."""
+    """Return the share that was killed, with Wilson's interval for what all mutants would show."""
     number, killed = len(tried), sum(not result.survived for result in tried)
     if not number:
         return f"{name:8} none"

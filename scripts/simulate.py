@@ -133,7 +133,7 @@ def _summary(stats: SearchStats, seconds: float, jobs: int) -> str:
 
 
 def _again(failure: TrialFailure, search: Search) -> str:
-    """Give the one command that shows a failure again."""
+    """Return the one command that shows a failure again."""
     if search is run_seed:
         return f"make simulate SEED={failure.seed}"
     script = ".venv/bin/python scripts/simulate.py"

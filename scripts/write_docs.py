@@ -33,7 +33,7 @@ SHOWN = ("3", "4", "5")
 
 
 def tests_by_case(tests: Path) -> dict[int, list[str]]:
-    """Give for each case number the test files whose docstrings name it."""
+    """Return for each case number the test files whose docstrings name it."""
     found: defaultdict[int, set[str]] = defaultdict(set)
     for path in sorted(tests.rglob("test_*.py")):
         for docstring in _docstrings(path):
@@ -50,7 +50,7 @@ def _docstrings(path: Path) -> Iterator[str]:
 
 
 def cases_page(page: str, tests: dict[int, list[str]]) -> str:
-    """Give *page* with the last column of its tables filled from *tests*."""
+    """Return *page* with the last column of its tables filled from *tests*."""
     return "\n".join(_row(line, tests) for line in page.split("\n"))
 
 
@@ -66,7 +66,7 @@ def _row(line: str, tests: dict[int, list[str]]) -> str:
 
 
 def findings_page(preflight: Path) -> str:
-    """Give the page of every finding that planning can report, read from the checks."""
+    """Return the page of every finding that planning can report, read from the checks."""
     rows = sorted(row for path in sorted(preflight.glob("*.py")) for row in _findings(path))
     return "\n".join(
         [
@@ -106,7 +106,7 @@ def _findings(path: Path) -> Iterator[tuple[str, ...]]:
 
 
 def _text(node: ast.expr, constants: Mapping[str, ast.expr]) -> str:
-    """Give a string as it is written; what is filled in at run time becomes an ellipsis."""
+    """Return a string as it is written; what is filled in at run time becomes an ellipsis."""
     match node:
         case ast.Constant(str(text)):
             return text
@@ -205,7 +205,7 @@ def hook_schema() -> str:
 
 
 def pages() -> dict[Path, str]:
-    """Give every generated page with the text it should have."""
+    """Return every generated page with the text it should have."""
     docs = ROOT / "docs"
     cases, demo, reference = docs / "cases.md", docs / "demo.md", docs / "reference"
     return {

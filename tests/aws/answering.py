@@ -61,7 +61,7 @@ class Answering:
         return [name for name, _ in self.asked]
 
     def params(self, operation: str) -> Params:
-        """Give the parameters of the last call of *operation*."""
+        """Return the parameters of the last call of *operation*."""
         return [params for name, params in self.asked if name == operation][-1]
 
     def session(self) -> boto3.Session:
@@ -77,7 +77,7 @@ class Answering:
         return session
 
     def clients(self) -> Clients:
-        """Give clients that this answers."""
+        """Return clients that this answers."""
         return Clients(self.session)
 
     def _note(self, params: Params, context: dict[str, Any], **_: object) -> None:
@@ -110,7 +110,7 @@ class Answering:
 
 
 def _hollow(model: Any) -> dict[str, Any]:
-    """Give the parts of an answer that AWS never leaves out."""
+    """Return the parts of an answer that AWS never leaves out."""
     members = model.output_shape.members if model.output_shape else {}
     nothing: dict[str, Any] = {"list": [], "structure": {}}
     return {

@@ -80,7 +80,7 @@ def account_of(clients: Clients, place: Path) -> Account:
 
 
 def everything_in(error: BaseException) -> str:
-    """Give what a person, a log or a crash log could get to see of *error*."""
+    """Return what a person, a log or a crash log could get to see of *error*."""
     return "".join([*traceback.format_exception(error), repr(error), str(error)])
 
 

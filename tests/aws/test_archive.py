@@ -72,7 +72,7 @@ def device_folder(**more: Any) -> ArchiveConfiguration:
 
 @pytest.fixture
 def vault(tmp_path) -> Vault:
-    """Give an empty vault."""
+    """Return an empty vault."""
     return Vault(tmp_path / "devices")
 
 
@@ -82,7 +82,7 @@ def archive(change: ArchiveConfiguration, answering: Answering, vault: Vault) ->
 
 
 def files(vault: Vault, connection: VpnConnectionId) -> dict[str, str]:
-    """Give the files of a connection's folder."""
+    """Return the files of a connection's folder."""
     return {path.name: path.read_text() for path in vault.folder(connection).iterdir()}
 
 

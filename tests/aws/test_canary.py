@@ -73,7 +73,7 @@ def everything(account: Account, world: World) -> Iterator[str]:
 
 
 def said(account: Account, world: World) -> str:
-    """Give everything that is said, an error's whole traceback included."""
+    """Return everything that is said, an error's whole traceback included."""
     pieces: list[str] = []
     try:
         pieces.extend(everything(account, world))

@@ -58,7 +58,7 @@ def a_connection(**more: Any) -> changes.CreateVpnConnection:
 
 
 def our_tags(role: str, **more: str) -> list[dict[str, str]]:
-    """Give the tags that a creation in *role* carries, sorted by key."""
+    """Return the tags that a creation in *role* carries, sorted by key."""
     tags = {
         **more,
         "vpnmigrate:attempt": "2",
@@ -239,7 +239,7 @@ class TestCreatingConnections:
     """Connections and their tunnels."""
 
     def tunnels(self, perform, change: changes.CreateVpnConnection, answering=None) -> Any:
-        """Give the tunnel options that creating *change* sends."""
+        """Return the tunnel options that creating *change* sends."""
         answering = answering or Answering()
         perform(change, answering)
         return answering.params("CreateVpnConnection")["Options"]["TunnelOptions"]

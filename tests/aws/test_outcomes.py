@@ -30,7 +30,7 @@ from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused, Tr
 def refused(
     code: str, message: str = "", call: str = "AttachVpnGateway", status: int = 400
 ) -> TrialOutcome:
-    """Give the outcome of *call* that EC2 refuses with *code*."""
+    """Return the outcome of *call* that EC2 refuses with *code*."""
     answer = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"RequestId": REQUEST_ID, "HTTPStatusCode": status},

@@ -41,7 +41,7 @@ class Listening(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def agents(self, action: str) -> list[str]:
-        """Give the user agent of every call of *action*."""
+        """Return the user agent of every call of *action*."""
         return [agent for form, agent in self.heard if form["Action"] == action]
 
 

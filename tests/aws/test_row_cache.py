@@ -24,14 +24,14 @@ SECRET = "CustomerGatewayConfiguration"
 
 
 def rows_of(kind: str) -> list[Any]:
-    """Give what a drawn world answers, as an EC2 would: made anew for every call."""
+    """Return what a drawn world answers, as an EC2 would: made anew for every call."""
     action, name, _ = KINDS[kind]
     rows: list[Any] = setting_of(topology(4)).world().execute("ec2", action, {})[name]
     return deepcopy(rows)
 
 
 def another(value: Any) -> Any:
-    """Give something else of the same form."""
+    """Return something else of the same form."""
     match value:
         case str():
             return f"{value}-2"

@@ -21,7 +21,7 @@ class Body(BytesIO):
     """The body of an answer, as botocore reads it from a connection."""
 
     def stream(self, **_: object) -> Iterator[bytes]:
-        """Give the body in one piece."""
+        """Return the body in one piece."""
         yield self.read()
 
 

@@ -18,7 +18,7 @@ exec "$SPY_PROGRAM" "$@"
 
 
 def blocks(document: str, direction: str, rows: str = "") -> list[str]:
-    """Give the shell of *way* from a runbook as it is printed; of *rows* if some are named."""
+    """Return the shell of *way* from a runbook as it is printed; of *rows* if some are named."""
     return [
         text
         for _, of, row, text in _BLOCK.findall(document)

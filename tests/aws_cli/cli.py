@@ -33,13 +33,13 @@ class AwsCli:
         }
 
     def __call__(self, *words: str) -> Any:
-        """Give what ``aws WORDS`` prints, read from JSON; None where it prints nothing."""
+        """Return what ``aws WORDS`` prints, read from JSON; None where it prints nothing."""
         done = self._run(*words)
         assert done.returncode == 0, f"aws {' '.join(words)}: {done.stderr}"
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def refused(self, *words: str) -> str:
-        """Give the error code that AWS refuses ``aws WORDS`` with."""
+        """Return the error code that AWS refuses ``aws WORDS`` with."""
         done = self._run(*words)
         assert done.returncode == REFUSED, f"aws {' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stderr.partition("(")[2].partition(")")[0]

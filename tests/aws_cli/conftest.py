@@ -38,7 +38,7 @@ class Sandbox:
 
 @pytest.fixture(scope="session")
 def aws_program() -> Iterator[Path]:
-    """Give the AWS CLI; tox installs one, and without it there is nothing to test with.
+    """Return the AWS CLI; tox installs one, and without it there is nothing to test with.
 
     It is started once for all commands (``warm_server``).
     """

@@ -51,17 +51,17 @@ class Chromium:
         self._home = home
 
     def dom(self, page: Path) -> str:
-        """Give the page's elements as the browser understood them."""
+        """Return the page's elements as the browser understood them."""
         return self._run(page, "--dump-dom")
 
     def painted(self, page: Path, width: int, height: int) -> Image:
-        """Give what a window of this size shows."""
+        """Return what a window of this size shows."""
         file = self._home / "painted.png"
         self._run(page, f"--window-size={width},{height}", f"--screenshot={file}")
         return Image(file.read_bytes())
 
     def printed(self, page: Path) -> bytes:
-        """Give the page as a PDF."""
+        """Return the page as a PDF."""
         file = self._home / "printed.pdf"
         self._run(page, "--no-pdf-header-footer", f"--print-to-pdf={file}")
         return file.read_bytes()
@@ -92,7 +92,7 @@ class Image:
         self._rows = list(self._unfiltered(zlib.decompress(chunks[b"IDAT"])))
 
     def column(self, x: int) -> set[tuple[int, ...]]:
-        """Give the colours in a column of pixels."""
+        """Return the colours in a column of pixels."""
         at = x * self._step
         return {tuple(row[at : at + 3]) for row in self._rows}
 

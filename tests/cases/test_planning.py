@@ -83,12 +83,12 @@ def planned(survey: Survey | None = None, decisions: Decisions | None = None) ->
 
 
 def found(survey: Survey | None = None, decisions: Decisions | None = None) -> dict[str, Finding]:
-    """Give the findings by code."""
+    """Return the findings by code."""
     return {f.code: f for f in check(survey or a_survey(), decisions or Decisions())}
 
 
 def changes_of(plan: Plan, kind: type[T]) -> list[T]:
-    """Give every change of *kind* on the way forward."""
+    """Return every change of *kind* on the way forward."""
     return [c for step in plan.forward for c in step.changes if isinstance(c, kind)]
 
 

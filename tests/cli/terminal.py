@@ -77,7 +77,7 @@ class Terminal:
         return migration
 
     def status(self, run_id: str) -> Any:
-        """Give the run's status document."""
+        """Return the run's status document."""
         return self.run("status", run_id, "--json").document
 
 

@@ -143,7 +143,7 @@ class TestPlan:
 
 
 def _same(bad: bytes, good: bytes) -> bool:
-    """Tell whether a damage has left what the file says as it was."""
+    """Return whether a damage has left what the file says as it was."""
     try:
         return bool(json.loads(bad) == json.loads(good))
     except ValueError:
@@ -207,7 +207,7 @@ def _only_errors_of_ours(good: bytes, path: Path) -> None:
 
 
 def _outcome(read: Callable[[], object]) -> object:
-    """Give what *read* gives, or the error of ours that it raises."""
+    """Return what *read* gives, or the error of ours that it raises."""
     try:
         return read()
     except VpnMigrateError as error:

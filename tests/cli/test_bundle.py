@@ -42,7 +42,7 @@ def rehearsed(fingerprint: str) -> RehearsalResult:
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the bundle of a migrated run whose plan was renewed once; for tests that only read."""
+    """Return the bundle of a migrated run whose plan was renewed once; for tests that only read."""
     place = tmp_path_factory.mktemp("bundle")
     scenario = load("single-static")
     parts = SandboxDependencies(load_world(scenario, VirtualClock()))

@@ -80,7 +80,7 @@ def test_a_key_in_a_refusal_is_cut_before_every_sink(terminal, words):
 
 
 def _cut(content: bytes) -> bool:
-    """Tell whether a key was cut out of *content*; Markdown escapes the brackets."""
+    """Return whether a key was cut out of *content*; Markdown escapes the brackets."""
     return HIDDEN.strip("[]").encode() in content
 
 

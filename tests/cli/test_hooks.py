@@ -39,7 +39,7 @@ def python(text: str) -> list[str]:
 
 
 def own(terminal: Terminal, name: str, says: str) -> list[str]:
-    """Give a hook of the operator's own."""
+    """Return a hook of the operator's own."""
     path = terminal.place / name
     path.write_text(f"#!/bin/sh\n{says}\n")
     path.chmod(0o755)
@@ -51,7 +51,7 @@ def folder(terminal: Terminal, run: str) -> Path:
 
 
 def records(terminal: Terminal, run: str) -> list[dict[str, str]]:
-    """Give what the journal says of hooks."""
+    """Return what the journal says of hooks."""
     lines = (folder(terminal, run) / "journal.jsonl").read_text().splitlines()
     document = [json.loads(line)["record"] for line in lines]
     return [each for each in document if each["record"] == HookRan.__struct_config__.tag]

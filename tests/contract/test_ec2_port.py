@@ -129,7 +129,7 @@ each_door = pytest.mark.parametrize("clients_of", DOORS.values(), ids=DOORS.keys
 
 @pytest.fixture(params=[*DOORS, "http"])
 def seat(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seat]:
-    """Give a seat before the scenario with three connections."""
+    """Return a seat before the scenario with three connections."""
     clock = VirtualClock()
     world = load_world(bundled("three-connections"), clock)
     vault = Vault(tmp_path / "devices")
@@ -146,7 +146,7 @@ def seat(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seat]:
 
 
 def made(outcome: Performed) -> str:
-    """Give the id of what was created."""
+    """Return the id of what was created."""
     assert outcome.made is not None
     return outcome.made
 
@@ -310,7 +310,7 @@ class TestCutover:
     """Steps 7 to 9, there and back."""
 
     def value(self, seat: Seat, plan: Plan, fact: Fact) -> Value:
-        """Give a fact's value now."""
+        """Return a fact's value now."""
         return seat.observe(plan).value(fact)
 
     def test_swap(self, seat):
@@ -457,7 +457,7 @@ class TestTrouble:
     def seat_with(
         self, tmp_path: Path, clients_of: Callable[..., ClientSource], *faults: Fault
     ) -> Seat:
-        """Give a seat where *faults* strike."""
+        """Return a seat where *faults* strike."""
         clock = VirtualClock()
         world = load_world(bundled("three-connections"), clock)
         clients = clients_of(world, faults=Faults(faults))

@@ -26,7 +26,7 @@ def the_new(ends: tuple[Ends, ...] = NEW_ENDS, *, asn: int | None = 64512) -> Sh
 
 
 def rows_of(text: str) -> dict[str, list[str]]:
-    """Give the cells of the first table's rows by name."""
+    """Return the cells of the first table's rows by name."""
     table = text.partition("### Tunnel 2")[0]
     cells = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("|")]
     return {row[0].strip(): [cell.strip(" `") for cell in row[1:]] for row in cells}

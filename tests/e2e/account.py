@@ -76,7 +76,7 @@ def described(aws: AwsCli) -> Account:
 
 
 def after(before: Account, changes: Iterable[Mapping[str, Any]], new: Mapping[str, str]) -> Account:
-    """Give what *before* becomes through the *changes* of a plan's file.
+    """Return what *before* becomes through the *changes* of a plan's file.
 
     *new* gives the ids of the resources for which the plan has only roles.
     """
@@ -210,7 +210,7 @@ def _tie(row: Mapping[str, Any]) -> str:
 
 
 def _tags(row: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    """Give the user's tags; those of the migration itself tell who made a thing, not what it is."""
+    """Return the user's tags; those of the migration itself tell who made a thing, not what it is."""
     return frozenset(
         (t["Key"], t["Value"])
         for t in row.get("Tags", ())

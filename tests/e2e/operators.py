@@ -83,7 +83,7 @@ class Migration:
             return self.terminal.begun(verb, subject, *words, **(streams | how))
 
     def said(self, verb: str) -> str:
-        """Give everything that processes of *verb* have said."""
+        """Return everything that processes of *verb* have said."""
         errors = self.home / f"{verb}.err"
         return errors.read_text() if errors.exists() else ""
 
@@ -115,7 +115,7 @@ class Migration:
         return shape_of(self._account.observe(self.plan), self.plan.migration)
 
     def expected(self) -> Shape:
-        """Give what an undisturbed apply of this plan leaves, in a world and a time of its own."""
+        """Return what an undisturbed apply of this plan leaves, in a world and a time of its own."""
         anytime = msgspec.structs.replace(self.plan.decisions, window=None)
         stage = Stage(self.home / "stage", self.plan.before, decisions=anytime)
         stage.forward()
@@ -141,7 +141,7 @@ class Migration:
         read_journal(self.run)
 
     def made(self) -> set[str]:
-        """Give the roles in which the run has made something that is still there."""
+        """Return the roles in which the run has made something that is still there."""
         shape = shape_of(self._account.observe(self.plan), self.plan.migration)
         roles = {name for name, _ in shape.gateways} | {name for name, *_ in shape.connections}
         return {role for role in roles if role.startswith(("gateway", "connection/"))}

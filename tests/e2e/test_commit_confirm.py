@@ -73,7 +73,7 @@ def gone(migration: Migration) -> None:
 
 
 def leaked(run: Path, besides: str) -> set[str]:
-    """Give the files of a run that hold a key and are not in its vault; *besides* is among all."""
+    """Return the files of a run that hold a key and are not in its vault; *besides* is among all."""
     files = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     kept = [path for path in files if "vault" in path.parts]
     keys = {key for path in kept for key in KEY.findall(files[path])}

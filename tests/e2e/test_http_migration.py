@@ -49,7 +49,7 @@ class Migration:
         return plan
 
     def made(self, seen: Account) -> dict[str, str]:
-        """Give the id of every living resource that has a role in the migration, by role."""
+        """Return the id of every living resource that has a role in the migration, by role."""
         tags = self.aws("ec2", "describe-tags", "--filters", "Name=key,Values=vpnmigrate:role")
         living = {*seen.gateways, *seen.connections}
         return {t["Value"]: t["ResourceId"] for t in tags["Tags"] if t["ResourceId"] in living}
@@ -62,7 +62,7 @@ def migration(aws_program: Path, tmp_path: Path) -> Iterator[Migration]:
 
 
 def changes(plan: Mapping[str, Any], part: str, upto: int = 11) -> list[dict[str, Any]]:
-    """Give the changes that the plan's file foretells for *part*, to the end of step *upto*."""
+    """Return the changes that the plan's file foretells for *part*, to the end of step *upto*."""
     return [c for step in plan[part] if step["number"] <= upto for c in step["changes"]]
 
 

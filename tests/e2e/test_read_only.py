@@ -25,7 +25,7 @@ OWN_MOUNTS = ("unshare", "--map-root-user", "--mount", "--propagation", "private
 
 
 def may_mount() -> bool:
-    """Tell whether this machine lets us bind a directory read-only, for one process alone."""
+    """Return whether this machine lets us bind a directory read-only, for one process alone."""
     if shutil.which("unshare") is None:
         return False
     tried = subprocess.run(

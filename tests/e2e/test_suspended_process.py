@@ -32,7 +32,7 @@ decisions:
 
 
 def decided(back_out: BackOut) -> str:
-    """Give a playbook whose window has begun an hour ago, and ends in five."""
+    """Return a playbook whose window has begun an hour ago, and ends in five."""
     now = SystemClock().now()
 
     def written(moment: datetime) -> str:
@@ -48,7 +48,7 @@ def state(migration: Migration) -> RunState:
 
 
 def was_away(migration: Migration) -> bool:
-    """Tell whether the journal says that the run stood still for a while."""
+    """Return whether the journal says that the run stood still for a while."""
     notes = [e.record for e in read_journal(migration.run).entries if isinstance(e.record, Noted)]
     return any("stood still from" in note.what for note in notes)
 

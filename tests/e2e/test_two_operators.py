@@ -119,12 +119,12 @@ def test_a_stopped_holder_wakes_up_to_a_run_that_is_another_s(migration: Migrati
 
 
 def second_was_done(migration: Migration) -> bool:
-    """Tell whether the colleague had finished when the stopped holder spoke up."""
+    """Return whether the colleague had finished when the stopped holder spoke up."""
     said = migration.said("apply")
     return said.index("forward: finished") < said.index("was taken over")
 
 
 def opened_by(migration: Migration) -> list[int]:
-    """Give the processes that took the run up, oldest first."""
+    """Return the processes that took the run up, oldest first."""
     entries = read_journal(migration.run).entries
     return [e.record.process for e in entries if isinstance(e.record, Opened)]

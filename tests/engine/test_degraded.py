@@ -52,7 +52,7 @@ def stage(tmp_path):
 
 
 def accepting(stage: Stage) -> Lookout:
-    """Give a lookout through which somebody accepts what is offered, at once."""
+    """Return a lookout through which somebody accepts what is offered, at once."""
 
     def watch(entry: Entry) -> None:
         if isinstance(entry.record, Acceptable) and entry.record.what:

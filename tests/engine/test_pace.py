@@ -17,7 +17,7 @@ SECOND = timedelta(seconds=1)
 
 
 def waits_for(stage: Stage, words: str) -> list[timedelta]:
-    """Give how long the step had been waited for at each look that ended with *words*."""
+    """Return how long the step had been waited for at each look that ended with *words*."""
     return [waited for why, waited, _ in stage.lookout.waits_timed if words in why]
 
 

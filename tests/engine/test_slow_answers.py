@@ -40,7 +40,7 @@ class SlowCalls(DirectCalls):
         self.left: list[tuple[str, timedelta, str]] = []
 
     def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
-        """Give what *work* gives, after its time."""
+        """Return what *work* gives, after its time."""
         if why := self._wait(what, limit, attended):
             raise AwsUnreadableError(f"{what} had not answered yet: {why}")
         return work()

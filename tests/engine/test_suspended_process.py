@@ -77,12 +77,12 @@ class SleepsInALook:
 
 
 def attaches(entry: Entry) -> bool:
-    """Tell whether the new gateway is about to be attached: traffic is down."""
+    """Return whether the new gateway is about to be attached: traffic is down."""
     return isinstance(entry.record, Intended) and isinstance(entry.record.change, AttachVpnGateway)
 
 
 def detached_and_answered(stage: Stage) -> Callable[[Entry], bool]:
-    """Give what tells that the old gateway is being detached."""
+    """Return what tells that the old gateway is being detached."""
 
     def when(entry: Entry) -> bool:
         step = RunRecorder(stage.journal, Lookout()).state.step

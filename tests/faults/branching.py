@@ -80,7 +80,7 @@ class Leg:
 
 
 def forward_to(step: int) -> RunAction:
-    """Give the journey forward that ends with *step*."""
+    """Return the journey forward that ends with *step*."""
     return lambda runner: runner.apply(until=step)
 
 
@@ -113,5 +113,5 @@ def _leg(name: str, start: Stage, go: RunAction) -> Leg:
 
 
 def is_as_asked(held: HeldError) -> bool:
-    """Tell whether a run holds where it was asked to."""
+    """Return whether a run holds where it was asked to."""
     return "as asked" in held.message or "everything is staged" in held.message

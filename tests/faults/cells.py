@@ -215,7 +215,7 @@ def heal(ending: Ending, timing: Leg) -> VpnMigrateError | None:
 
 
 def portrait(stage: Stage) -> list[str]:
-    """Say how the world is once everything has settled, with roles for the ids of what was made."""
+    """Return how the world is once everything has settled, with roles for the ids of what was made."""
     stage.clock.sleep(minutes(20))
     seen = stage.plain.observe(stage.plan)
     made: tuple[GatewayRecord | ConnectionRecord | VpcRecord | SubnetRecord, ...] = (
@@ -250,7 +250,7 @@ def portrait(stage: Stage) -> list[str]:
 
 
 def lies(stage: Stage) -> str:
-    """Say what the journal claims of traffic that is not so; nothing if it is true or unknown."""
+    """Return what the journal claims of traffic that is not so; nothing if it is true or unknown."""
     claimed = stage.state.traffic
     evidence = evidence_of(stage.state, stage.plan.surveyed)
     reading = stage.plain.observe(stage.plan)

@@ -81,7 +81,7 @@ def _on_the_way_back(start: Stage, until: StepSettled) -> Stage:
 
 @pytest.fixture(scope="session")
 def ends(boundaries: dict[str, Stage]) -> dict[bool, list[str]]:
-    """Say how the world is at the end of either way, without other hands."""
+    """Return how the world is at the end of either way, without other hands."""
     back = boundaries["10"].branch()
     back.back()
     return {True: portrait(back), False: portrait(boundaries["10"].branch())}

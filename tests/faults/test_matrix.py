@@ -36,7 +36,7 @@ CELLS = [cell for cell in cells() if cell.occurs]
 
 
 def tries() -> list[object]:
-    """Give every cell with the time its trouble lasts; whole runs are not traced for coverage."""
+    """Return every cell with the time its trouble lasts; whole runs are not traced for coverage."""
     return [
         pytest.param(cell, lasts, marks=pytest.mark.no_cover, id=_id(cell, lasts))
         for cell in CELLS
@@ -67,12 +67,12 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Leg]:
 
 @pytest.fixture(scope="session")
 def ends(played: dict[str, Leg]) -> dict[str, list[str]]:
-    """Say how the world is at the end of each leg, undisturbed."""
+    """Return how the world is at the end of each leg, undisturbed."""
     return {name: portrait(timing.end.branch()) for name, timing in played.items()}
 
 
 def nth_of(cell: Cell) -> int:
-    """Give the first call that is of the cell's occasion; a survey asks for four quotas."""
+    """Return the first call that is of the cell's occasion; a survey asks for four quotas."""
     match cell.occasion, cell.operation:
         case "setting out", "DescribeVpnGateways":
             return 2  # the first, for claims, is forgiven
@@ -93,7 +93,7 @@ def nth_of(cell: Cell) -> int:
 
 
 def on_which(cell: Cell, played: dict[str, Leg]) -> list[Leg]:
-    """Give the legs that a cell is tried on."""
+    """Return the legs that a cell is tried on."""
     match cell.occasion:
         case "setting out":
             return [played["prepare"]]

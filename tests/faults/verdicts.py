@@ -142,7 +142,7 @@ class Cell:
 
 
 def cells() -> tuple[Cell, ...]:
-    """Give every cell of the matrix."""
+    """Return every cell of the matrix."""
     return tuple(
         Cell(occasion, operation, trouble, *_verdicts(letters))
         for occasion, grid in OCCASIONS.items()

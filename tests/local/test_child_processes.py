@@ -266,7 +266,7 @@ with hold_watchdog_lock(run, os.getpid()):
 
 
 def _notes(name: str, run: Run) -> str:
-    """Give Python that notes its environment in the run's directory, by a relative name."""
+    """Return Python that notes its environment in the run's directory, by a relative name."""
     assert run.work.is_dir()
     return f"import os; open({name!r}, 'w').write(repr(dict(os.environ)))"
 

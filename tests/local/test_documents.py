@@ -38,7 +38,7 @@ def plan() -> Plan:
 
 @pytest.fixture
 def file(plan: Plan, tmp_path: Path) -> Path:
-    """Give that plan's file."""
+    """Return that plan's file."""
     path = tmp_path / "plan.json"
     save_plan(plan, path)
     return path

@@ -105,12 +105,12 @@ def done(clock: VirtualClock, step: int) -> DoneMessage:
 
 
 def spoken(journal: FileJournal) -> list[Confirmation]:
-    """Give the words that a journal has, in order."""
+    """Return the words that a journal has, in order."""
     return [e.record.word for e in journal.entries if isinstance(e.record, OperatorConfirmed)]
 
 
 def notes(journal: FileJournal) -> list[str]:
-    """Give the notes that a journal has."""
+    """Return the notes that a journal has."""
     return [e.record.what for e in journal.entries if isinstance(e.record, Noted)]
 
 

@@ -100,7 +100,7 @@ def tell(process: subprocess.Popen[str], order: str) -> None:
 
 
 def hear(process: subprocess.Popen[str]) -> str:
-    """Give the next line that a process says."""
+    """Return the next line that a process says."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
 

@@ -117,7 +117,7 @@ def test_one_that_does_not_end_is_killed_with_all_it_started(python, tmp_path):
 
 
 def _gone(pid: int) -> bool:
-    """Tell whether nothing of *pid* runs; one whose parent died may wait to be buried."""
+    """Return whether nothing of *pid* runs; one whose parent died may wait to be buried."""
     for _ in range(200):
         try:
             os.kill(pid, 0)

@@ -21,12 +21,12 @@ SHA = hashlib.sha256(TEXT.encode()).hexdigest()
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Vault:
-    """Give a vault that has not been used."""
+    """Return a vault that has not been used."""
     return Vault(tmp_path / "run" / "devices")
 
 
 def mode(path: Path) -> int:
-    """Give the permission bits of *path* itself."""
+    """Return the permission bits of *path* itself."""
     return stat.S_IMODE(path.lstat().st_mode)
 
 

@@ -84,7 +84,7 @@ def keeper(run) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def named(run) -> Post:
-    """Give who has the post."""
+    """Return who has the post."""
     post = post_of(run)
     assert post is not None
     return post

@@ -20,7 +20,7 @@ MOMENTS = (
 
 
 def everything_written(place: Path) -> Iterator[tuple[str, bytes]]:
-    """Give each file outside the vault, and each that a bundle holds, with its name."""
+    """Return each file outside the vault, and each that a bundle holds, with its name."""
     for path in place.rglob("*"):
         if not path.is_file() or "vault" in path.parts:
             continue

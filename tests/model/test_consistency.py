@@ -181,7 +181,7 @@ class TestEdgeTables:
     TIE = EdgeAssociation(TABLE, OLD)
 
     def seen(self, book: RunRecorder, *, tied: bool, minute: float = 0) -> Value:
-        """Give what is believed of the tie when a describe shows it, or does not."""
+        """Return what is believed of the tie when a describe shows it, or does not."""
         edge = a_table(self.TABLE, edge_of=OLD)
         tables = [edge if tied else a_table(self.TABLE)]
         now = a_snapshot(tables=tables, begun=NOON + minutes(minute))

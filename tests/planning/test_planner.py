@@ -77,7 +77,7 @@ def planned(survey: Survey | None = None, decisions: Decisions | None = None) ->
 
 
 def all_of(steps: tuple[PlannedStep, ...]) -> list[Change]:
-    """Give the changes of *steps* in their order."""
+    """Return the changes of *steps* in their order."""
     return [change for step in steps for change in step.changes]
 
 

@@ -64,7 +64,7 @@ class Trial:
         self.done = [e.record.change for e in journal.entries if isinstance(e.record, Intended)]
 
     def by_role(self, change: Change) -> str:
-        """Tell a change with roles in place of the ids of what was made."""
+        """Return a change with roles in place of the ids of what was made."""
         text = str(change)
         for role, id_ in self.made.items():
             text = text.replace(id_, role)

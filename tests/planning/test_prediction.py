@@ -38,7 +38,7 @@ PLAN = a_plan()
 
 
 def there(decisions: Decisions | None = None) -> PredictedMoment:
-    """Give the moment after step 10."""
+    """Return the moment after step 10."""
     _, scene = predict_steps(
         initial_state(a_plan(decisions=decisions), {}), FORWARD, Direction.FORWARD
     )

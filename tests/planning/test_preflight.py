@@ -47,7 +47,7 @@ LISTED = {VpnConnectionId("vpn-old"): ("169.254.20.0/30", "169.254.20.4/30")}
 
 
 def found(survey: Survey | None = None, decisions: Decisions | None = None) -> dict[str, Finding]:
-    """Give the findings by code."""
+    """Return the findings by code."""
     return {f.code: f for f in check(survey or a_survey(), decisions or Decisions())}
 
 

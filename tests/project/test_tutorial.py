@@ -66,7 +66,7 @@ def transcripts(page: str) -> list[Told]:
 
 
 def steady(line: str) -> str:
-    """Give *line* without what differs from run to run."""
+    """Return *line* without what differs from run to run."""
     return re.sub(r"\s+", " ", _VARYING.sub("#", line)).strip()
 
 
@@ -85,7 +85,7 @@ def _script(commands: list[Told]) -> str:
 
 
 def _free_ports(many: int) -> list[str]:
-    """Give as many ports, no two of which are the same."""
+    """Return as many ports, no two of which are the same."""
     with contextlib.ExitStack() as held:
         probes = [held.enter_context(socket.socket()) for _ in range(many)]
         for probe in probes:

@@ -169,7 +169,7 @@ def spend(stage: Stage, pen: Pen, action=Runner.apply) -> int:
 
 
 def ends(stage: Stage) -> tuple[object, ...]:
-    """Say how a night ended: in AWS, by role, and in the journal."""
+    """Return how a night ended: in AWS, by role, and in the journal."""
     now = stage.observe()
     by_id = {id_: role for role, id_ in now.ours.items()}
     facts = str(sorted(f"{fact}={value}" for fact, value in now.facts.items()))
@@ -184,7 +184,7 @@ def dusk(tmp_path_factory) -> Stage:
 
 
 def from_dusk(dusk: Stage) -> Stage:
-    """Give a night of its own that begins where *dusk* is."""
+    """Return a night of its own that begins where *dusk* is."""
     stage = dusk.branch()
     stage.letters = list(dusk.letters)
     return stage

@@ -44,7 +44,7 @@ def ends(setting: TrialSetting) -> dict[TrialRoute, TrialResult]:
 
 
 def said(outcome: TrialResult, setting: TrialSetting) -> list[type[Record]]:
-    """Give the kinds of what the journal says of orders."""
+    """Return the kinds of what the journal says of orders."""
     entries = read_chain(outcome.journal, setting.plan.migration).entries
     kinds = (Paused, Continued, AbortAsked, OrderDeclined)
     return [type(e.record) for e in entries if isinstance(e.record, kinds)]

@@ -145,7 +145,7 @@ def test_a_journal_that_is_lost_with_its_process_is_not_needed():
 
 
 def intended(outcome: TrialResult, setting: TrialSetting) -> list[str]:
-    """Give every change that a trial's journal says was intended."""
+    """Return every change that a trial's journal says was intended."""
     entries = read_chain(outcome.journal, setting.plan.migration).entries
     return [str(e.record.change) for e in entries if isinstance(e.record, Intended)]
 

@@ -74,5 +74,5 @@ def test_no_moment_is_missed_at_which_an_answer_changes(seed):
 
 
 def behaviour_without_lag(world: World) -> Behaviour:
-    """Give the world's temper with describes that are of the moment."""
+    """Return the world's temper with describes that are of the moment."""
     return replace(world.behaviour, read_lag=timedelta(0))

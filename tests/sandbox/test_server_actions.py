@@ -33,7 +33,7 @@ class Pair:
         self.made: set[tuple[str, str]] = set()
 
     def ask(self, action: str, service: str = "ec2", **params: Any) -> dict[str, Any]:
-        """Give the served answer, having compared it."""
+        """Return the served answer, having compared it."""
         client = self._clients[service]
         method = next(m for m, a in client.meta.method_to_api_mapping.items() if a == action)
         answer: dict[str, Any] = getattr(client, method)(**params)

@@ -38,7 +38,7 @@ LONG_ENOUGH = 400
 
 
 def bundled(name: str) -> Scenario:
-    """Give a scenario that travels with the program."""
+    """Return a scenario that travels with the program."""
     place = resources.files("vpnmigrate.sandbox").joinpath("scenarios", f"{name}.yaml")
     return scenario_from_text(place.read_text("utf-8"), name)
 
@@ -54,12 +54,12 @@ def ask(world: World, action: str, **params: Any) -> dict[str, Any]:
 
 
 def refusal(world: World, action: str, **params: Any) -> str:
-    """Give the code with which an EC2 call is refused."""
+    """Return the code with which an EC2 call is refused."""
     return refused(world, action, **params).code
 
 
 def refused(world: World, action: str, **params: Any) -> ApiError:
-    """Give the refusal of an EC2 call."""
+    """Return the refusal of an EC2 call."""
     with pytest.raises(ApiError) as caught:
         world.execute("ec2", action, params)
     return caught.value
@@ -77,7 +77,7 @@ def gateway(world: World, identifier: str = OLD) -> Mapping[str, Any]:
 
 
 def attachments(world: World, identifier: str = OLD) -> dict[str, str]:
-    """Give the state of each of a gateway's attachments, by VPC."""
+    """Return the state of each of a gateway's attachments, by VPC."""
     return {a["VpcId"]: a["State"] for a in gateway(world, identifier)["VpcAttachments"]}
 
 
@@ -99,7 +99,7 @@ def table(world: World, identifier: str = TABLE) -> dict[str, Any]:
 
 
 def propagated(world: World, identifier: str = TABLE) -> dict[str, str]:
-    """Give the state of each propagated route, by destination."""
+    """Return the state of each propagated route, by destination."""
     return {
         route["DestinationCidrBlock"]: route["State"]
         for route in table(world, identifier)["Routes"]
@@ -108,12 +108,12 @@ def propagated(world: World, identifier: str = TABLE) -> dict[str, str]:
 
 
 def propagating(world: World, identifier: str = TABLE) -> list[str]:
-    """Give the gateways that a table takes up routes from."""
+    """Return the gateways that a table takes up routes from."""
     return [each["GatewayId"] for each in table(world, identifier)["PropagatingVgws"]]
 
 
 def static_routes(world: World, identifier: str) -> dict[str, tuple[str, str]]:
-    """Give target and state of each written route to a gateway, by destination."""
+    """Return target and state of each written route to a gateway, by destination."""
     names = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
     return {
         next(route[name] for name in names if name in route): (route["GatewayId"], route["State"])
@@ -149,7 +149,7 @@ def attach(world: World, identifier: str, vpc: str = VPC) -> None:
 
 
 def creation(on: str, to: str = CUSTOMER, **options: Any) -> dict[str, Any]:
-    """Give the parameters that create a connection."""
+    """Return the parameters that create a connection."""
     return {
         "Type": "ipsec.1",
         "VpnGatewayId": on,

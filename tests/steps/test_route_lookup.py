@@ -48,13 +48,13 @@ LOCAL = RouteRecord("10.0.0.0/16", "local", "CreateRouteTable")
 
 
 def described(before: RouteTableRecord, after: RouteTableRecord, **how: object) -> list[str]:
-    """Give what differs, a sentence each, the old gateway's successor being the new one."""
+    """Return what differs, a sentence each, the old gateway's successor being the new one."""
     rows = equivalence(before, after, {OLD: NEW}, **how)  # type: ignore[arg-type]
     return [str(row) for row in rows if not row.same]
 
 
 def hops(*routes: RouteRecord, **how: object) -> dict[str, str]:
-    """Give where one table sends each of its destinations."""
+    """Return where one table sends each of its destinations."""
     rows = equivalence(table(*routes), table(*routes), {}, **how)  # type: ignore[arg-type]
     return {row.destination: row.before.hop for row in rows}
 
@@ -373,7 +373,7 @@ def test_what_is_called_the_same_is_the_same_whatever_the_unread_lists_hold():
 
 
 def moved(route: RouteRecord) -> RouteRecord:
-    """Give *route* as it is once the successor has taken the old gateway's place."""
+    """Return *route* as it is once the successor has taken the old gateway's place."""
     return msgspec.structs.replace(route, target=NEW) if route.target == OLD else route
 
 

@@ -72,7 +72,7 @@ BACK = GatewaySwap(leaving=NEW, joining=OLD)
 
 
 def our_tags(role: str) -> dict[str, str]:
-    """Give the tags that make a resource this migration's, in *role*."""
+    """Return the tags that make a resource this migration's, in *role*."""
     return {Tag.MIGRATION: MIGRATION, Tag.ROLE: role, Tag.ATTEMPT: "1"}
 
 
@@ -295,12 +295,12 @@ NOTHING_TOLD = JournalFacts()
 
 
 def minutes(count: float) -> timedelta:
-    """Give a span of *count* minutes."""
+    """Return a span of *count* minutes."""
     return timedelta(minutes=count)
 
 
 def role_of(old: str) -> Role:
-    """Give the role of *old*'s successor."""
+    """Return the role of *old*'s successor."""
     return connection_role(VpnConnectionId(old))
 
 

@@ -15,5 +15,5 @@ FULL: Final = bool(os.environ.get("VPNMIGRATE_TEST_FULL"))
 
 
 def share(items: Sequence[T], *, one_in: int) -> Sequence[T]:
-    """Give all *items*, or in an ordinary run the first of every *one_in*."""
+    """Return all *items*, or in an ordinary run the first of every *one_in*."""
     return items if FULL else items[::one_in]

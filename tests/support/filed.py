@@ -41,5 +41,5 @@ class Desk:
 
 
 def named(me: ProcessIdentity) -> str:
-    """Give the name by which ``--take-over`` knows *me*."""
+    """Return the name by which ``--take-over`` knows *me*."""
     return f"{me.user}@{me.host}/{me.process}"

@@ -109,7 +109,7 @@ class Story:
         return self.then(Intended(self._intents, step, change))
 
     def answered(self, outcome: TrialOutcome | None = None) -> Story:
-        """Tell what became of the last intent."""
+        """Return what became of the last intent."""
         return self.then(Answered(self._intents, outcome or Performed("req-1")))
 
     def settled(self, number: int, *, cleaning: bool = False) -> Story:

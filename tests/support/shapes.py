@@ -33,7 +33,7 @@ def shape_left(stage: Stage) -> Shape:
 
 
 def shape_of(reading: Reading, migration: MigrationId) -> Shape:
-    """Give the shape that *reading* shows, with what *migration* made called by its roles."""
+    """Return the shape that *reading* shows, with what *migration* made called by its roles."""
     now = snapshot_by_tag(reading, migration)
     roles: Mapping[str, str] = {id_: role for role, id_ in now.ours.items()}
 

@@ -146,7 +146,7 @@ class Stage:
         return Account(clients, clock or self.clock, self._vault)
 
     def branch(self, *, behaviour: Behaviour | None = None) -> Stage:
-        """Give a stage that is where this one is, and goes its own way from there."""
+        """Return a stage that is where this one is, and goes its own way from there."""
         other = copy(self)
         other.clock = VirtualClock(self.clock.now())
         other.world = self.world.fork(other.clock, behaviour)
@@ -229,7 +229,7 @@ class Stage:
         return [e.record.change for e in self.entries if isinstance(e.record, Intended)]
 
     def records(self, kind: type[R]) -> list[R]:
-        """Give the records of one kind, oldest first."""
+        """Return the records of one kind, oldest first."""
         return [e.record for e in self.entries if isinstance(e.record, kind)]
 
     def observe(self) -> Snapshot:
@@ -253,5 +253,5 @@ class Stage:
 
 
 def names(changes: Iterable[object]) -> list[str]:
-    """Give the class names of *changes*."""
+    """Return the class names of *changes*."""
     return [type(change).__name__ for change in changes]

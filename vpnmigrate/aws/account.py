@@ -37,7 +37,7 @@ class Reader:
         self._memory = Memory()
 
     def identity(self) -> Identity:
-        """Tell who we are, as ``ports.Ec2`` says."""
+        """Return who we are, as ``ports.Ec2`` says."""
         with self._renewing(), translate_errors("sts:GetCallerIdentity"):
             answer = self._clients.sts().get_caller_identity()
             return Identity(
@@ -48,7 +48,7 @@ class Reader:
             )
 
     def find_gateway(self, connection: VpnConnectionId) -> VpnGatewayId:
-        """Give the virtual private gateway that *connection* ends on.
+        """Return the virtual private gateway that *connection* ends on.
 
         Raises:
             NotFoundError: This account has no such connection in this Region.

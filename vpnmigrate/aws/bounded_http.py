@@ -106,7 +106,7 @@ class _Whole:
         self._body = body
 
     def stream(self) -> Iterator[bytes]:
-        """Give the body, as urllib3's response would."""
+        """Return the body, as urllib3's response would."""
         yield self._body
 
 

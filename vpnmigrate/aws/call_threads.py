@@ -66,7 +66,7 @@ class CallThreads:
         self._left: set[_Call[Any]] = set()
 
     def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
-        """Give what *work* gives, as ``ports.Calls`` says."""
+        """Return what *work* gives, as ``ports.Calls`` says."""
         self._require_room(what)
         attend = attended()
         ended: SimpleQueue[int] = SimpleQueue()
@@ -177,7 +177,7 @@ class _Call(Generic[T]):
             self._ended()
 
     def result(self) -> T:
-        """Give what came of it, once it has ended."""
+        """Return what came of it, once it has ended."""
         if self._error is not None:
             raise self._error
         return self._result[0]
@@ -187,7 +187,7 @@ class _Call(Generic[T]):
         return self._allowance.leave()
 
     def is_over(self, why: str) -> bool:
-        """Tell whether it is to be given up: it is late, or was asked to end and had its time."""
+        """Return whether it is to be given up: it is late, or was asked to end and had its time."""
         return self.late or bool(why and self._allowance.waited >= ANSWER_GRACE)
 
     @property

@@ -93,7 +93,7 @@ def pages(
     most: int = PAGES,
     **asked: Any,
 ) -> Iterator[Mapping[str, Any]]:
-    """Give the pages that *ask* answers with; *named_as* is where each names the next one.
+    """Return the pages that *ask* answers with; *named_as* is where each names the next one.
 
     Raises:
         UnexpectedAnswerError: There are more than *most*, or a page leads back to one before.

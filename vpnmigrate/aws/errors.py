@@ -136,12 +136,12 @@ _LONGEST_DENIAL: Final = 2000
 
 
 def is_throttle(code: str) -> bool:
-    """Tell whether AWS refuses *code* only for coming too fast."""
+    """Return whether AWS refuses *code* only for coming too fast."""
     return code in _THROTTLED or code.startswith("Throttling")
 
 
 def is_denial(code: str) -> bool:
-    """Tell whether AWS knows us and forbids it."""
+    """Return whether AWS knows us and forbids it."""
     return code in _DENIED
 
 

@@ -31,7 +31,7 @@ def _path(service: str, url: str) -> NetworkPath:
 
 
 def _first_hop(url: str) -> tuple[str, int]:
-    """Give the host and port that this machine itself connects to: the proxy's, if any."""
+    """Return the host and port that this machine itself connects to: the proxy's, if any."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     proxy = getproxies().get(parts.scheme)

@@ -35,7 +35,7 @@ _TAGGING: Final = frozenset(
 
 
 def outcome_of(failure: CallFailure) -> TrialOutcome:
-    """Say what *failure* means for its change."""
+    """Return what *failure* means for its change."""
     text = f"{failure.operation}: {failure.message}"
     match failure.kind:
         case FailureKind.CREDENTIALS:
@@ -56,7 +56,7 @@ def outcome_of(failure: CallFailure) -> TrialOutcome:
 
 
 def outcome_of_read(error: AwsError) -> TrialOutcome:
-    """Say what it means for a change that a read it needs has failed: nothing was sent."""
+    """Return what it means for a change that a read it needs has failed: nothing was sent."""
     text = error.message
     match error:
         case CredentialsExpiredError() | NoCredentialsError():

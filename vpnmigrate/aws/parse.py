@@ -84,7 +84,7 @@ def in_order(records: Iterable[_Record]) -> tuple[_Record, ...]:
 
 
 def tags_of(rows: Iterable[TagTypeDef] | None) -> dict[str, str]:
-    """Give tags by key, sorted, AWS's own included."""
+    """Return tags by key, sorted, AWS's own included."""
     return dict(sorted((row.get("Key", ""), row.get("Value", "")) for row in rows or ()))
 
 
@@ -207,7 +207,7 @@ def _telemetry(row: VgwTelemetryTypeDef) -> TunnelReading:
 
 
 def chosen_options(row: VpnConnectionTypeDef) -> dict[str, list[tuple[str, str]]]:
-    """Give what was chosen for each tunnel, by outside address, as text without its key."""
+    """Return what was chosen for each tunnel, by outside address, as text without its key."""
     chosen: dict[str, list[tuple[str, str]]] = {}
     for option in (row.get("Options") or {}).get("TunnelOptions") or ():
         outside = option.get("OutsideIpAddress")

@@ -64,7 +64,7 @@ def translate_errors(action: str) -> Iterator[None]:
 
 
 def error_of(failure: CallFailure, action: str) -> AwsError:
-    """Give the error that tells of a failed read."""
+    """Return the error that tells of a failed read."""
     text = f"{action} failed: {failure.message}"
     match failure.kind:
         case FailureKind.CREDENTIALS if failure.code:

@@ -38,7 +38,7 @@ class Remembered(Generic[_Row, _Record]):
         self._last: dict[str, tuple[tuple[Any, ...], _Record]] = {}
 
     def read(self, rows: Iterable[_Row]) -> tuple[_Record, ...]:
-        """Give the records of *rows* by id, the very same where a row is as it was."""
+        """Return the records of *rows* by id, the very same where a row is as it was."""
         last, self._last = self._last, {}
         records = []
         for row in rows:

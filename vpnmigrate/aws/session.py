@@ -141,29 +141,29 @@ class Clients:
             return str(self._session_of(opened).region_name)
 
     def reader(self) -> EC2Client:
-        """Give EC2 for describe calls, which botocore repeats."""
+        """Return EC2 for describe calls, which botocore repeats."""
         made: EC2Client = self._client(_READER)
         return made
 
     def writer(self) -> EC2Client:
-        """Give EC2 for mutating calls, each of which is sent once."""
+        """Return EC2 for mutating calls, each of which is sent once."""
         made: EC2Client = self._client(_WRITER)
         return made
 
     def sts(self) -> Any:
-        """Give STS."""
+        """Return STS."""
         return self._client(_STS)
 
     def direct_connect(self) -> Any:
-        """Give Direct Connect, which an account may not let us read."""
+        """Return Direct Connect, which an account may not let us read."""
         return self._client(_DIRECT_CONNECT)
 
     def service_quotas(self) -> Any:
-        """Give Service Quotas, which an account may not let us read."""
+        """Return Service Quotas, which an account may not let us read."""
         return self._client(_SERVICE_QUOTAS)
 
     def credentials(self) -> Credentials:
-        """Tell how long the credentials in use last."""
+        """Return how long the credentials in use last."""
         opened = self._opened
         with opened.lock:
             return credentials_of(self._session_of(opened).get_credentials())
@@ -232,27 +232,27 @@ class ClientSource(Protocol):
         ...
 
     def reader(self) -> EC2Client:
-        """Give EC2 for describe calls."""
+        """Return EC2 for describe calls."""
         ...
 
     def writer(self) -> EC2Client:
-        """Give EC2 for mutating calls, each of which is sent once."""
+        """Return EC2 for mutating calls, each of which is sent once."""
         ...
 
     def sts(self) -> Any:
-        """Give STS."""
+        """Return STS."""
         ...
 
     def direct_connect(self) -> Any:
-        """Give Direct Connect."""
+        """Return Direct Connect."""
         ...
 
     def service_quotas(self) -> Any:
-        """Give Service Quotas."""
+        """Return Service Quotas."""
         ...
 
     def credentials(self) -> Credentials:
-        """Tell how long the credentials in use last."""
+        """Return how long the credentials in use last."""
         ...
 
     def renew(self) -> None:
@@ -265,7 +265,7 @@ FROM_ENVIRONMENT = "env"
 
 
 def credentials_of(held: Any) -> Credentials:
-    """Tell how long *held*, a session's credentials, last.
+    """Return how long *held*, a session's credentials, last.
 
     botocore keeps the end of those that it can renew.  Keys with a session token that it cannot
     renew end some time, and nobody has told it when.
@@ -283,7 +283,7 @@ def credentials_of(held: Any) -> Credentials:
 
 
 def clock_offset(answer: Mapping[str, Any], now: datetime) -> timedelta | None:
-    """Tell how far *now*, our time when *answer* came, is ahead of the Date that AWS wrote on it.
+    """Return how far *now*, our time when *answer* came, is ahead of the Date that AWS wrote on it.
 
     A Date has whole seconds, and the answer took its time: both are far below what matters.
     """

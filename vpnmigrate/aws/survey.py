@@ -80,7 +80,7 @@ def survey(clients: ClientSource, gateway: VpnGatewayId, who: Identity, clock: C
 def find_gateway(
     ec2: EC2Client, connection: VpnConnectionId, who: Identity, region: str
 ) -> VpnGatewayId:
-    """Give the virtual private gateway that *connection* ends on.
+    """Return the virtual private gateway that *connection* ends on.
 
     Raises:
         NotFoundError: This account has no such connection in this Region.
@@ -104,7 +104,7 @@ def find_gateway(
 
 
 def _held(gateway: GatewayRecord) -> list[VpcId]:
-    """Give the VPCs that *gateway* is on or not yet off."""
+    """Return the VPCs that *gateway* is on or not yet off."""
     return sorted({a.vpc for a in gateway.attachments if a.vpc and a.state != "detached"})
 
 

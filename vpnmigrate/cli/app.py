@@ -32,7 +32,7 @@ class ResultHelpCommand(TyperCommand):
     """A verb whose help is a result."""
 
     def get_help_option(self, ctx: Any) -> Any:
-        """Give the option that prints the help."""
+        """Return the option that prints the help."""
         return _ours(super().get_help_option(ctx))
 
 
@@ -40,7 +40,7 @@ class ResultHelpGroup(TyperGroup):
     """Verbs under a common name, whose help is a result."""
 
     def get_help_option(self, ctx: Any) -> Any:
-        """Give the option that prints the help."""
+        """Return the option that prints the help."""
         return _ours(super().get_help_option(ctx))
 
 

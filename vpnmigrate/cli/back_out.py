@@ -21,7 +21,7 @@ from vpnmigrate.report.text import wrapped
 
 
 def is_left_to_the_policy(plan: Plan, stopped: RunFailedError) -> bool:
-    """Tell whether the plan rolls back by itself what has *stopped*, and has not yet."""
+    """Return whether the plan rolls back by itself what has *stopped*, and has not yet."""
     policy = plan.decisions.back_out is BackOut.ROLLBACK
     return policy and _is_to_go_back(stopped.view.state) and may_pass(stopped.error)
 

@@ -63,7 +63,7 @@ def command_context(
 
 
 def real_dependencies(settings: Settings) -> Dependencies:
-    """Give an ordinary process's parts, in the machine's time if no other was asked for."""
+    """Return an ordinary process's parts, in the machine's time if no other was asked for."""
     if not settings.clock:
         return RealDependencies()
     from vpnmigrate.cli.sandbox_dependencies import SandboxTimeDependencies
@@ -72,5 +72,5 @@ def real_dependencies(settings: Settings) -> Dependencies:
 
 
 def results_output(printing: OutputOptions, redaction: Redaction | None = None) -> Results:
-    """Give how results leave, for a verb that needs no run."""
+    """Return how results leave, for a verb that needs no run."""
     return (JsonResults if printing.json else TextResults)(redaction=redaction)

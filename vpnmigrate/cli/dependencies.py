@@ -42,33 +42,33 @@ class Dependencies(Protocol):
         ...
 
     def clients(self, aws: AwsOptions) -> Clients:
-        """Give the clients of the account that *aws* and the environment lead to."""
+        """Return the clients of the account that *aws* and the environment lead to."""
         ...
 
     def calls(self, clients: Clients) -> Calls:
-        """Give how this process waits for what *clients* ask."""
+        """Return how this process waits for what *clients* ask."""
         ...
 
     def paths(self, clients: Clients) -> NetworkPaths:
-        """Give this host's ways to the services of *clients*."""
+        """Return this host's ways to the services of *clients*."""
         ...
 
     def watchdog(self, run: Run, aws: AwsOptions) -> Watchdog:
-        """Give who goes back with *run* by itself."""
+        """Return who goes back with *run* by itself."""
         ...
 
     def operator(
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
     ) -> Operator:
-        """Give whoever carries out the device tasks of *run*."""
+        """Return whoever carries out the device tasks of *run*."""
         ...
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
-        """Give who sends the probes of *run* and the *extra* ones."""
+        """Return who sends the probes of *run* and the *extra* ones."""
         ...
 
     def attended(self, asking: PromptOptions) -> bool:
-        """Tell whether a person sits at this process and may be asked."""
+        """Return whether a person sits at this process and may be asked."""
         ...
 
 
@@ -88,7 +88,7 @@ class RealDependencies:
         return this_operator()
 
     def clients(self, aws: AwsOptions) -> Clients:
-        """Give the clients of the account that *aws* and the environment lead to."""
+        """Return the clients of the account that *aws* and the environment lead to."""
         from vpnmigrate.aws.session import Clients, session
 
         return Clients(
@@ -101,13 +101,13 @@ class RealDependencies:
         """Take *client* as it was made."""
 
     def calls(self, clients: Clients) -> Calls:
-        """Give threads that can be left behind: AWS may take its time."""
+        """Return threads that can be left behind: AWS may take its time."""
         from vpnmigrate.aws.call_threads import CallThreads
 
         return CallThreads(renew=clients.renew)
 
     def paths(self, clients: Clients) -> NetworkPaths:
-        """Give this host's ways to EC2 and STS."""
+        """Return this host's ways to EC2 and STS."""
         from vpnmigrate.aws.network_path import HostNetworkPaths
 
         return HostNetworkPaths(
@@ -118,7 +118,7 @@ class RealDependencies:
         )
 
     def watchdog(self, run: Run, aws: AwsOptions) -> Watchdog:
-        """Give a process that goes back with *run* by itself."""
+        """Return a process that goes back with *run* by itself."""
         from vpnmigrate.local.watchdog_process import WatchdogProcess
 
         # A process takes the machine's time to start, whatever time this one lives in.
@@ -127,7 +127,7 @@ class RealDependencies:
     def operator(
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
     ) -> Operator:
-        """Give the person at this terminal, if there is one."""
+        """Return the person at this terminal, if there is one."""
         from vpnmigrate.cli.prompts import (
             AssumeYesOperator,
             NoPrompt,
@@ -141,14 +141,14 @@ class RealDependencies:
         return kind(console, prompt, run, on, load_plan(run.plan).programs)
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
-        """Give threads of this process."""
+        """Return threads of this process."""
         from vpnmigrate.local.documents import load_plan
         from vpnmigrate.local.probes import Prober
 
         return Prober(self.clock, run, load_plan(run.plan).programs, extra)
 
     def attended(self, asking: PromptOptions) -> bool:
-        """Tell whether stdin is a terminal, and may be read."""
+        """Return whether stdin is a terminal, and may be read."""
         return not asking.no_input and sys.stdin is not None and sys.stdin.isatty()
 
 
@@ -159,7 +159,7 @@ def redaction_in(meta: dict[str, Any]) -> Redaction:
 
 
 def this_operator() -> ProcessIdentity:
-    """Give who runs this process."""
+    """Return who runs this process."""
     from vpnmigrate.local.lock import this_process
 
     try:

@@ -101,7 +101,7 @@ def write_bundle(run: Run, rehearsed: RehearsalResult | None, file: Path) -> Bun
 
 
 def verify_bundle(file: Path) -> VerifiedBundle:
-    """Say what *file*, a bundle from anybody, proves.
+    """Return what *file*, a bundle from anybody, proves.
 
     Raises:
         UsageError: It cannot be read, or is no bundle.
@@ -144,7 +144,7 @@ def require_noted(verified: VerifiedBundle, noted: str) -> None:
 
 
 def _kept(run: Run) -> Iterator[tuple[str, bytes]]:
-    """Give the files that are evidence by name; the log first, so that it is behind the journal."""
+    """Return the files that are evidence by name; the log first, so that it is behind the journal."""
     names = [LOG, JOURNAL, PLAN, AFTER]
     names += sorted(path.name for path in run.path.iterdir() if _FORMER.fullmatch(path.name))
     for name in names:
@@ -156,7 +156,7 @@ def _kept(run: Run) -> Iterator[tuple[str, bytes]]:
 def _reports(
     run: str, plan: Plan, contents: JournalContents, files: Mapping[str, bytes]
 ) -> Mapping[str, bytes]:
-    """Give the report in every form, as it follows from *files*."""
+    """Return the report in every form, as it follows from *files*."""
     after, rehearsed = None, None
     if AFTER in files:
         after = compared(plan, contents.entries, survey_from_text(files[AFTER], AFTER))
@@ -279,7 +279,7 @@ def evidence_of(context: CommandContext, run: Run) -> RunEvidence:
 
 
 def rehearsed_for(context: CommandContext, plan: Plan) -> RehearsalResult | None:
-    """Give what is kept of a rehearsal; what cannot be believed is said, and counts as none."""
+    """Return what is kept of a rehearsal; what cannot be believed is said, and counts as none."""
     try:
         return Rehearsals(context.settings.home).of(plan)
     except MalformedFileError as error:
@@ -330,7 +330,7 @@ def write_document(document: ReportDocument, file: Path) -> None:
 
 
 def _carrying(plan: Plan, entries: tuple[Entry, ...]) -> VpnGatewayId | None:
-    """Give the gateway that the run has left on the VPC; None in the middle of things."""
+    """Return the gateway that the run has left on the VPC; None in the middle of things."""
     match replay(entries).status:
         case RunStatus.ROLLED_BACK | RunStatus.PLANNED:
             return plan.old_gateway

@@ -143,7 +143,7 @@ PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", show_default=False, he
 
 
 def runs(incomplete: str) -> list[str]:
-    """Give the ids of runs that begin with *incomplete*."""
+    """Return the ids of runs that begin with *incomplete*."""
     import os
 
     from vpnmigrate.errors import VpnMigrateError

@@ -36,7 +36,7 @@ class Prompt(Protocol):
         ...
 
     def answer(self) -> str | None:
-        """Give a line if one has been typed, without waiting for it."""
+        """Return a line if one has been typed, without waiting for it."""
         ...
 
 
@@ -46,7 +46,7 @@ class NoPrompt:
     patient = False
 
     def answer(self) -> str | None:
-        """Give nothing."""
+        """Return nothing."""
         return None
 
 
@@ -58,7 +58,7 @@ class StdinPrompt:
         self.patient = True
 
     def answer(self) -> str | None:
-        """Give a typed line, or None if there is none yet."""
+        """Return a typed line, or None if there is none yet."""
         try:
             ready, _, _ = select.select([self._stdin], [], [], 0)
             line = self._stdin.readline() if ready else None
@@ -81,7 +81,7 @@ class PromptReader:
         self._line = ""
 
     def answer(self, *known: str) -> str:
-        """Give what was typed if it is *known*; nothing else counts."""
+        """Return what was typed if it is *known*; nothing else counts."""
         self._open.setdefault(known, False)
         if not self._line:
             self._read()
@@ -153,7 +153,7 @@ class TerminalOperator:
                 return task.word if self._hear(_DONE) == "done" else None
 
     def announce(self, task: OperatorTask) -> None:
-        """Say that *task* comes up soon."""
+        """Report that *task* comes up soon."""
         self._console.print_line(wrapped(str(task), first="  COMING UP: "))
 
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:

@@ -39,7 +39,7 @@ _COMPLETION = (
 
 
 def markdown() -> str:
-    """Give the page ``docs/reference/cli.md``."""
+    """Return the page ``docs/reference/cli.md``."""
     parts = [
         "# Command reference",
         "Written from the program by `make docs`; do not edit.",
@@ -60,7 +60,7 @@ def _exit_codes() -> str:
 
 
 def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Give every command that does something, with its full name, in the order of ``--help``."""
+    """Return every command that does something, with its full name, in the order of ``--help``."""
     commands = getattr(command, "commands", None)
     if not commands:
         yield path, command

@@ -273,7 +273,7 @@ def _unknown(approvals: Iterable[Approval], before: RunState) -> list[Approval]:
 def _rehearsed(
     context: CommandContext, plan: Plan, output: MessageOutput
 ) -> RehearsalResult | None:
-    """Give what was kept of a rehearsal; what cannot be believed is said, and counts as none."""
+    """Return what was kept of a rehearsal; what cannot be believed is said, and counts as none."""
     try:
         return Rehearsals(context.settings.home).of(plan)
     except MalformedFileError as error:

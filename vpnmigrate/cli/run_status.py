@@ -85,7 +85,7 @@ def _invocation(context: CommandContext, state: RunState) -> Invocation:
 
 
 def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
-    """Say which approvals do not count, as far as the journal knows who carries the plan out.
+    """Return which approvals do not count, as far as the journal knows who carries the plan out.
 
     Once the gates have let the cutover begin, what counted then is told, and not what has
     expired since.

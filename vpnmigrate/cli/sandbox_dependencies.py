@@ -54,7 +54,7 @@ class SandboxDependencies:
         self._clients = Clients(lambda: session)
 
     def clients(self, aws: AwsOptions) -> Clients:
-        """Give clients that only the world answers, whatever *aws* and the environment say."""
+        """Return clients that only the world answers, whatever *aws* and the environment say."""
         del aws
         return self._clients
 
@@ -64,19 +64,19 @@ class SandboxDependencies:
         return DirectCalls()
 
     def paths(self, clients: Clients) -> NetworkPaths:
-        """Give no way: the world is in this process."""
+        """Return no way: the world is in this process."""
         del clients
         return NoNetworkPaths()
 
     def watchdog(self, run: Run, aws: AwsOptions) -> Watchdog:
-        """Give nobody: another process does not reach this world."""
+        """Return nobody: another process does not reach this world."""
         del run, aws
         return _NoWatchdog()
 
     def operator(
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
     ) -> Operator:
-        """Give an engineer who does every task unasked."""
+        """Return an engineer who does every task unasked."""
         del console, on, run, asking
         return DeviceEngineer(self._world, self._reaction)
 
@@ -86,7 +86,7 @@ class SandboxDependencies:
         return NoProbes()
 
     def attended(self, asking: PromptOptions) -> bool:
-        """Tell that nobody is to be asked."""
+        """Return that nobody is to be asked."""
         del asking
         return False
 
@@ -124,7 +124,7 @@ class SandboxTimeDependencies(RealDependencies):
             raise _no_clock(url, error.message) from error
 
     def clients(self, aws: AwsOptions) -> Clients:
-        """Give the usual clients, told the sandbox's time where AWS would tell its own.
+        """Return the usual clients, told the sandbox's time where AWS would tell its own.
 
         Raises:
             UsageError: They would ask somebody else.

@@ -84,7 +84,7 @@ def handle_signals(stop_request: SignalHandler) -> Iterator[None]:
 
 
 def to_the_end(work: Callable[[], int]) -> int:
-    """Give the exit code of *work*; no late Ctrl-C puts a signal in its place.
+    """Return the exit code of *work*; no late Ctrl-C puts a signal in its place.
 
     The first one has been heeded by then, and another may come while the farewell is said.
     """

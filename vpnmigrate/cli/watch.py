@@ -31,12 +31,12 @@ _NO_SCREEN = frozenset({"", "dumb", "unknown"})
 
 
 def can_draw(console: Console) -> bool:
-    """Tell whether something can be drawn in place: a terminal that knows how to go back."""
+    """Return whether something can be drawn in place: a terminal that knows how to go back."""
     return console.stream.isatty() and os.environ.get("TERM", "") not in _NO_SCREEN
 
 
 def working_run(context: CommandContext) -> Run:
-    """Give the only run that a process works on.
+    """Return the only run that a process works on.
 
     Raises:
         UsageError: There is none, or there are several.
@@ -123,7 +123,7 @@ class _Lines:
 
 
 def _fresh(entries: tuple[Entry, ...], lines: list[int]) -> tuple[Entry, ...]:
-    """Give the entries that were not shown yet, and remember that they are now."""
+    """Return the entries that were not shown yet, and remember that they are now."""
     fresh = entries[lines[-1] :] if lines else entries[-SHOWN_BEFORE:]
     lines[:] = [len(entries)]
     return fresh

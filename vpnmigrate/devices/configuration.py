@@ -107,7 +107,7 @@ class DeviceConfiguration:
 
     @property
     def keys(self) -> tuple[Secret, ...]:
-        """Give every key in it, to hide them in what others write."""
+        """Return every key in it, to hide them in what others write."""
         return tuple(tunnel.key for tunnel in self.tunnels if tunnel.key)
 
 

@@ -21,11 +21,11 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Give the key, to be sent to EC2 or written into the vault and nowhere else."""
+        """Return the key, to be sent to EC2 or written into the vault and nowhere else."""
         return self._text
 
     def hidden_in(self, text: str) -> str:
-        """Give *text* without this key, for words that others wrote and that may quote it."""
+        """Return *text* without this key, for words that others wrote and that may quote it."""
         return text.replace(self._text, HIDDEN) if self._text else text
 
     @property

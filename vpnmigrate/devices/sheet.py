@@ -37,7 +37,7 @@ class SheetSide:
 
     @property
     def tunnels(self) -> tuple[TunnelConfiguration, ...]:
-        """Give what is known of the tunnels."""
+        """Return what is known of the tunnels."""
         return self.configuration.tunnels if self.configuration else ()
 
 
@@ -153,7 +153,7 @@ def _yes_or_no(value: object) -> str:
 
 
 def _when_changed(old: Sequence[int | None], new: Sequence[int | None]) -> int | None:
-    """Give the new AWS ASN where a device has to learn one."""
+    """Return the new AWS ASN where a device has to learn one."""
     return new[0] if new and old and new[0] != old[0] else None
 
 
@@ -178,11 +178,11 @@ _OPENERS: Final = re.compile(
 
 
 def fixed_names(sample: str) -> tuple[str, ...]:
-    """Give the object names in *sample* that the old tunnels may bear as well, sorted."""
+    """Return the object names in *sample* that the old tunnels may bear as well, sorted."""
     found = {match.group(1) for pattern in _NAMES for match in pattern.finditer(sample)}
     return tuple(sorted(" ".join(name.split()) for name in found))
 
 
 def opening_lines(sample: str) -> tuple[str, ...]:
-    """Give the lines of *sample* that would enable a tunnel at once, sorted."""
+    """Return the lines of *sample* that would enable a tunnel at once, sorted."""
     return tuple(sorted({" ".join(m.group(1).split()) for m in _OPENERS.finditer(sample)}))

@@ -45,7 +45,7 @@ class Reads(Protocol):
     """What of an account can be read (``ports.Ec2``, or ``aws.account.Reader``)."""
 
     def identity(self) -> Identity:
-        """Tell who we are."""
+        """Return who we are."""
         ...
 
     def survey(self, gateway: VpnGatewayId) -> Survey:
@@ -71,7 +71,7 @@ class LimitedReader:
         self._attended = attended
 
     def identity(self) -> Identity:
-        """Tell who we are, as ``ports.Ec2`` says."""
+        """Return who we are, as ``ports.Ec2`` says."""
         return self._read("sts:GetCallerIdentity", IDENTITY_LIMIT, self._reader.identity)
 
     def survey(self, gateway: VpnGatewayId) -> Survey:
@@ -120,7 +120,7 @@ class DirectCalls:
     """Calls that are answered at once, by a model in this process: in order, and in this thread."""
 
     def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
-        """Give what *work* gives."""
+        """Return what *work* gives."""
         return work()
 
     def send(

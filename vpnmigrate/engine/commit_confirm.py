@@ -204,7 +204,7 @@ class StopWatching:
 def watch(
     state: RunState, *, process: int, named: bool, began: datetime, last: datetime, now: datetime
 ) -> KeepWatching | RollBackNow | StopWatching:
-    """Say what the watchdog *process*, on duty since *began*, does now.
+    """Return what the watchdog *process*, on duty since *began*, does now.
 
     *named* says whether the journal has ever armed it, and *last* is when that was last written.
     One that was armed and is no more leaves its post to the next at once.  Before traffic was
@@ -237,7 +237,7 @@ class WatchdogDecision(StrEnum):
 def watchdog_decision(
     state: RunState, *, at_work: bool, asked: datetime | None, last: datetime, now: datetime
 ) -> WatchdogDecision:
-    """Say how to bring a run back that may be *at_work* in another process.
+    """Return how to bring a run back that may be *at_work* in another process.
 
     *asked* is when that process was told to turn back.  One that has turned is left alone however
     little it writes: a gateway may take half an hour to detach.
@@ -255,7 +255,7 @@ def watchdog_decision(
 
 
 def was_armed(entries: Iterable[Entry], process: int, began: datetime) -> bool:
-    """Tell whether a journal has named *process*, on duty since *began*, as the watchdog.
+    """Return whether a journal has named *process*, on duty since *began*, as the watchdog.
 
     It may do so a moment before that; an earlier process of the same number did not live so late.
     """
@@ -283,7 +283,7 @@ def obstacles(
     now: datetime,
     expected: ExpectedDurations,
 ) -> tuple[str, ...]:
-    """Say why a rollback with nobody there could not work; empty if it can."""
+    """Return why a rollback with nobody there could not work; empty if it can."""
     return (
         *_length(within),
         *_devices(plan),

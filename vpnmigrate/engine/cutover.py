@@ -251,7 +251,7 @@ class CutoverStart:
         )
 
     def cutover_started_in_aws(self) -> bool:
-        """Tell from AWS alone, for a run whose journal is lost, whether step 7 has begun.
+        """Return from AWS alone, for a run whose journal is lost, whether step 7 has begun.
 
         It may have been taken back again as far as its step 10, where only tunnels tell.
         """

@@ -30,7 +30,7 @@ def deadline_of(plan: Plan, rehearsed: RehearsalResult | None) -> DeadlineSet | 
 
 
 def is_overdue(state: RunState, now: datetime) -> bool:
-    """Tell whether a cutover is under way past its deadline without verified traffic."""
+    """Return whether a cutover is under way past its deadline without verified traffic."""
     return (
         state.deadline is not None
         and now >= state.deadline.at
@@ -76,7 +76,7 @@ class DeadlineControl:
             self._recorder.write(Noted(f"begun after its back-out deadline, which was {by}"))
 
     def check(self) -> None:
-        """Say once that the deadline has passed; turn back where the plan says so, or else ask.
+        """Report once that the deadline has passed; turn back where the plan says so, or else ask.
 
         Whoever answers gives an order like any other.  The run does not wait for it: as long as
         nobody has answered, it watches on.

@@ -86,7 +86,7 @@ class _Kept:
     now: Snapshot
 
     def holds_for(self, reading: Reading, state: RunState, young: list[SentChange]) -> bool:
-        """Tell whether another look comes to the same, but for its moment."""
+        """Return whether another look comes to the same, but for its moment."""
         return (
             self.young == young
             and self.state.intents is state.intents
@@ -149,7 +149,7 @@ class StateReader:
         return Observation(StepInput(self._plan, swap, now, self.journal_facts()), reading)
 
     def _believed(self, reading: Reading) -> Snapshot:
-        """Give what may be believed of *reading*; most looks read what the look before did."""
+        """Return what may be believed of *reading*; most looks read what the look before did."""
         book = self._recorder
         # Time alone alters belief only by ageing intents.
         young = recent(book.intents(), reading.begun)
@@ -176,7 +176,7 @@ class StateReader:
         self._forgone = False
 
     def journal_facts(self) -> JournalFacts:
-        """Give what the journal adds to a look."""
+        """Return what the journal adds to a look."""
         claim_holder = ClaimHolder("") if self._forgone else self._claimant
         told, latest = self._recorder.state.journal_facts, self._recorder.latest
         return replace(

@@ -40,7 +40,7 @@ class ActiveClock:
         self._absences: list[tuple[datetime, datetime]] = []
 
     def now(self) -> datetime:
-        """Give the moment it would be without rests and absences."""
+        """Return the moment it would be without rests and absences."""
         before, now = self._seen, self._clock.now()
         self._seen = now
         if now - before > AWAY:
@@ -58,7 +58,7 @@ class ActiveClock:
         self._left_out += self._seen - began
 
     def absences(self) -> Sequence[tuple[datetime, datetime]]:
-        """Give from when to when the process was away, each time once."""
+        """Return from when to when the process was away, each time once."""
         self.now()
         found, self._absences = self._absences, []
         return found
@@ -161,7 +161,7 @@ class PauseControl:
                 return False
 
     def mind_clock(self) -> None:
-        """Say that the machine's clock was set since the run last went on."""
+        """Report that the machine's clock was set since the run last went on."""
         self._clock_watch.mind()
 
     def check_suspended(self) -> None:

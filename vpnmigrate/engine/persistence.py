@@ -20,7 +20,7 @@ LONGEST_PAUSE_IN_OUTAGE = timedelta(minutes=2)
 
 
 def may_pass(error: VpnMigrateError) -> bool:
-    """Tell whether a later try may do better than the one that failed with *error*.
+    """Return whether a later try may do better than the one that failed with *error*.
 
     Permissions are granted, credentials renewed, disks cleared and quotas raised.  What does not
     pass is that somebody stopped this process, or took the run over from it.
@@ -29,12 +29,12 @@ def may_pass(error: VpnMigrateError) -> bool:
 
 
 def pause_after(tries: int, *, outage: bool) -> timedelta:
-    """Give how long to wait after as many failed *tries*; less while traffic is down."""
+    """Return how long to wait after as many failed *tries*; less while traffic is down."""
     longest = LONGEST_PAUSE_IN_OUTAGE if outage else LONGEST_PAUSE
     doubled = 1 << min(tries - 1, 10)
     return min(FIRST_PAUSE * doubled, longest)
 
 
 def is_exhausted(began: datetime, now: datetime) -> bool:
-    """Tell whether what has been tried since *began* is to be given up."""
+    """Return whether what has been tried since *began* is to be given up."""
     return now - began >= PERSISTENCE

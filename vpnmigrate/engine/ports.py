@@ -84,7 +84,7 @@ class Ec2(Protocol):
     """AWS as the runner sees it.  Reads are retried inside; a mutating call is sent once."""
 
     def identity(self) -> Identity:
-        """Tell who we are (STS).
+        """Return who we are (STS).
 
         Raises:
             AwsError: It could not be read, with the next step in it.
@@ -139,7 +139,7 @@ class Calls(Protocol):
     """How a process waits for AWS: a real one with limits, a rehearsal not at all."""
 
     def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
-        """Give what *work* gives, which reads AWS and changes nothing.
+        """Return what *work* gives, which reads AWS and changes nothing.
 
         Raises:
             AwsUnreadableError: It took longer than *limit*, or whoever attends wanted no more of
@@ -207,7 +207,7 @@ class Operator(Protocol):
         ...
 
     def announce(self, task: OperatorTask) -> None:
-        """Say that *task* comes up soon, so that its person is ready."""
+        """Report that *task* comes up soon, so that its person is ready."""
         ...
 
     def owns(self, id_: str, role: Role) -> bool | None:
@@ -249,7 +249,7 @@ class Probes(Protocol):
         ...
 
     def stats(self) -> tuple[ProbeStats, ...]:
-        """Give how each stands now, without waiting."""
+        """Return how each stands now, without waiting."""
         ...
 
     def forget_counts(self) -> None:
@@ -283,7 +283,7 @@ class Hooks(Protocol):
         ...
 
     def changed(self) -> str:
-        """Say which program of the plan has changed since it was made; empty for none."""
+        """Return which program of the plan has changed since it was made; empty for none."""
         ...
 
 
@@ -342,5 +342,5 @@ class Watchdog(Protocol):
         ...
 
     def on_duty(self) -> bool:
-        """Tell whether one is at its post now."""
+        """Return whether one is at its post now."""
         ...

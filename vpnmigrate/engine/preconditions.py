@@ -153,7 +153,7 @@ class Preconditions:
         return (*unexpected(plan, made, after), *self._old_side(plan.old_gateway))
 
     def _old_side(self, gateway: VpnGatewayId) -> Iterator[str]:
-        """Tell what is not with the old side as it was, but for where its gateway is."""
+        """Return what is not with the old side as it was, but for where its gateway is."""
         survey = self._ec2.survey(gateway)
         living = {connection.id for connection in survey.living}
         for old in self._plan.old_connections:

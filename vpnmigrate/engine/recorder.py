@@ -62,7 +62,7 @@ class RunRecorder:
         return self._state
 
     def resuming(self, plan: Plan) -> Command:
-        """Give the command that goes on the way that was taken."""
+        """Return the command that goes on the way that was taken."""
         return resume_command(self._state, plan.migration, plan.old_connections)
 
     def write(self, *records: Record) -> None:
@@ -120,13 +120,13 @@ class RunRecorder:
         return tuple(replace(each, at=self.latest(each.at)) for each in intents)
 
     def touched(self) -> frozenset[Fact]:
-        """Give the facts that this run has changed, or may have."""
+        """Return the facts that this run has changed, or may have."""
         if self._touched is None:
             self._touched = frozenset(intent.fact for intent in self.intents())
         return self._touched
 
     def idle(self, tables: Iterable[RouteTableRecord]) -> frozenset[Fact]:
-        """Give the propagation settings of *tables* that may do nothing, although they are listed.
+        """Return the propagation settings of *tables* that may do nothing, although they are listed.
 
         They are those of a gateway that was attached and for which they were not switched on since.
         """
@@ -151,7 +151,7 @@ class RunRecorder:
         return attached, enabled
 
     def doubts(self, edge_tables: Iterable[RouteTableRecord]) -> Sequence[SentChange]:
-        """Give the intents with, among them, what detaching a gateway may have done by itself.
+        """Return the intents with, among them, what detaching a gateway may have done by itself.
 
         It may untie *edge_tables*, at a moment that no answer tells, but before the gateway was
         attached again.

@@ -130,7 +130,7 @@ class RetryPolicy:
         return self._clock.now() - since < limit
 
     def _may_be_gone(self, step: Step, change: AwsChange, refused: Refused) -> bool:
-        """Tell whether others may have deleted what a describe still shows (domain.md 12.2).
+        """Return whether others may have deleted what a describe still shows (domain.md 12.2).
 
         It gets one consistency delay to vanish from the describe, too.
         """

@@ -160,7 +160,7 @@ class StepLoop:
             self._wait(self._pace())
 
     def read_reliably(self, read: Callable[[], T]) -> T:
-        """Give what *read* gives, however often AWS cannot be read at first.
+        """Return what *read* gives, however often AWS cannot be read at first.
 
         Raises:
             HeldError: AWS could not be read for two consistency delays.
@@ -301,7 +301,7 @@ class StepLoop:
         return self._recorder.state.outage_open
 
     def _may_be_down(self, step: Step) -> bool:
-        """Tell whether traffic is down or, without the journal of its outage, may well be."""
+        """Return whether traffic is down or, without the journal of its outage, may well be."""
         verified = self._recorder.state.journal_facts.verified is not None
         return self._outage or (isinstance(step, SwitchTunnels) and not verified)
 
@@ -309,7 +309,7 @@ class StepLoop:
         return QUICK_PACE if self._outage or self._acted else PACE
 
     def _has_passed(self, limit: datetime) -> bool:
-        """Tell whether *limit* has passed; an order that came until then is heeded first."""
+        """Return whether *limit* has passed; an order that came until then is heeded first."""
         if self._time.now() < limit:
             return False
         self._tasks.stop_if_asked()

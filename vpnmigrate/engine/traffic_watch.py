@@ -110,7 +110,7 @@ class ProbeWatch:
         return self._probes.stats()
 
     def unanswered(self) -> tuple[str, ...]:
-        """Say which probes have to work and do not.
+        """Return which probes have to work and do not.
 
         On the way back none has to: it asks for as little as it can.
         """

@@ -71,12 +71,12 @@ class JournalHead:
 
 
 def genesis(migration: str) -> str:
-    """Give what the first line of *migration*'s journal carries as ``prev``."""
+    """Return what the first line of *migration*'s journal carries as ``prev``."""
     return _hash(b"vpnmigrate journal of " + migration.encode())
 
 
 def lines_of(entries: Iterable[Entry], head: str) -> tuple[bytes, str]:
-    """Give the text of *entries* after *head*, and the head that follows from it."""
+    """Return the text of *entries* after *head*, and the head that follows from it."""
     text = b""
     for entry in entries:
         line = msgspec.json.encode(
@@ -197,7 +197,7 @@ def _entry(line: bytes, number: int, name: str) -> Entry:
 
 
 def _broken(name: str, number: int, *, intact: bool) -> JournalDamagedError:
-    """Say which line a break between *number* and the one before it accuses."""
+    """Return which line a break between *number* and the one before it accuses."""
     if number == 1:
         return _damaged(name, 1, "it is not the first line of this run's journal")
     if intact:
@@ -224,7 +224,7 @@ def _newer(name: str, number: int, why: str) -> JournalError:
 
 
 def _is_torn(line: bytes) -> bool:
-    """Tell whether a last line was never finished, rather than altered later."""
+    """Return whether a last line was never finished, rather than altered later."""
     try:
         msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -233,7 +233,7 @@ def _is_torn(line: bytes) -> bool:
 
 
 def _is_more_than_json(line: bytes) -> bool:
-    """Tell whether something follows a whole JSON value: lines run together, or an altered end."""
+    """Return whether something follows a whole JSON value: lines run together, or an altered end."""
     text = line.decode(errors="replace")
     try:
         _, end = json.JSONDecoder().raw_decode(text)

@@ -107,7 +107,7 @@ class RunAttempt:
 
 
 def calls_of(entries: Iterable[Entry]) -> tuple[MutatingCall, ...]:
-    """Give every call in the order of their intents; tasks of people are none."""
+    """Return every call in the order of their intents; tasks of people are none."""
     calls: dict[int, MutatingCall] = {}
     for entry in entries:
         match entry.record:
@@ -121,7 +121,7 @@ def calls_of(entries: Iterable[Entry]) -> tuple[MutatingCall, ...]:
 
 
 def outages_of(entries: Sequence[Entry]) -> tuple[OutagePeriod, ...]:
-    """Give every outage, oldest first; one that AWS refused to begin has been none."""
+    """Return every outage, oldest first; one that AWS refused to begin has been none."""
     found: list[OutagePeriod] = []
     direction = Direction.FORWARD
     state = RunState()
@@ -153,7 +153,7 @@ def outages_of(entries: Sequence[Entry]) -> tuple[OutagePeriod, ...]:
 
 
 def person_entries(entries: Iterable[Entry]) -> tuple[PersonEntry, ...]:
-    """Give every entry in which a person speaks, whatever they say."""
+    """Return every entry in which a person speaks, whatever they say."""
     return tuple(
         PersonEntry(entry.seq, entry.wall, who, getattr(entry.record, "host", ""))
         for entry in entries
@@ -162,12 +162,12 @@ def person_entries(entries: Iterable[Entry]) -> tuple[PersonEntry, ...]:
 
 
 def processes_of(entries: Iterable[Entry]) -> tuple[tuple[datetime, Opened], ...]:
-    """Give every process that took the run up, with when."""
+    """Return every process that took the run up, with when."""
     return tuple((e.wall, e.record) for e in entries if isinstance(e.record, Opened))
 
 
 def plans_of(entries: Iterable[Entry]) -> tuple[tuple[int, str], ...]:
-    """Give the fingerprint of every plan that a process went by, with the entry that says so."""
+    """Return the fingerprint of every plan that a process went by, with the entry that says so."""
     return tuple(
         (entry.seq, entry.record.fingerprint)
         for entry in entries
@@ -176,7 +176,7 @@ def plans_of(entries: Iterable[Entry]) -> tuple[tuple[int, str], ...]:
 
 
 def journeys_of(plan: Plan, entries: Sequence[Entry]) -> tuple[RunAttempt, ...]:
-    """Give every journey with how it kept to *plan*, whose way back begins after step 10."""
+    """Return every journey with how it kept to *plan*, whose way back begins after step 10."""
     planned = {
         Direction.FORWARD: plan.forward,
         Direction.ROLLBACK: plan.back,
@@ -188,7 +188,7 @@ def journeys_of(plan: Plan, entries: Sequence[Entry]) -> tuple[RunAttempt, ...]:
 
 
 def made_by(entries: Iterable[Entry]) -> dict[Role, str]:
-    """Give the id that was made last for each role.
+    """Return the id that was made last for each role.
 
     One whose creation was never answered is known from what was then done with it.
     """
@@ -210,7 +210,7 @@ def made_by(entries: Iterable[Entry]) -> dict[Role, str]:
 
 
 def turned_back(entries: Iterable[Entry]) -> bool:
-    """Tell whether the last process went back although nobody had called rollback.
+    """Return whether the last process went back although nobody had called rollback.
 
     It had gone forward, and an abort, a deadline or a failure turned it round; or it was the
     watchdog, whom nobody had confirmed.
@@ -232,7 +232,7 @@ def turned_back(entries: Iterable[Entry]) -> bool:
 
 
 def _is_watchdog(state: RunState) -> bool:
-    """Tell whether the process that has the run is the one that was armed to take it back."""
+    """Return whether the process that has the run is the one that was armed to take it back."""
     armed, opened = state.armed, state.opened
     same = armed and opened and (armed.process, armed.host) == (opened.process, opened.host)
     return bool(same)

@@ -63,7 +63,7 @@ def accept_command(what: Iterable[Shortage], run: str) -> Command | None:
 
 
 def _stages(state: RunState) -> bool:
-    """Tell whether what was begun is to hold before the cutover: pasting must not go further."""
+    """Return whether what was begun is to hold before the cutover: pasting must not go further."""
     return state.until == LAST_OF_PREPARE and LAST_OF_PREPARE not in state.settled
 
 
@@ -72,7 +72,7 @@ def _finalize(run: str, confirm: Sequence[VpnConnectionId]) -> Command:
 
 
 def confirmation_for_step(step: int, state: RunState) -> Confirmation | None:
-    """Give the word that "step *step* is done" stands for where the run is, or None for none.
+    """Return the word that "step *step* is done" stands for where the run is, or None for none.
 
     Step 10 asks twice on the way forward, and something else on the way back.
     """

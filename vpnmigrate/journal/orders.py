@@ -50,7 +50,7 @@ class RollBack:
 
 
 def apply_order(state: RunState, *, cutover_open: bool) -> Pause | StopRun | RollBack | None:
-    """Give what the order in force asks of the process at a safe point; None for nothing.
+    """Return what the order in force asks of the process at a safe point; None for nothing.
 
     *cutover_open* tells that a cutover was begun which no way back has undone.
     """
@@ -64,7 +64,7 @@ def apply_order(state: RunState, *, cutover_open: bool) -> Pause | StopRun | Rol
 
 
 def pause_extends_outage(state: RunState) -> bool:
-    """Tell whether traffic is down, or may be before this process makes another look."""
+    """Return whether traffic is down, or may be before this process makes another look."""
     cutting = FIRST_OF_CUTOVER <= state.step <= LAST_OF_CUTOVER and not state.cleaning
     return state.outage_open or (
         cutting and not state.finished and state.journal_facts.verified is None
@@ -72,7 +72,7 @@ def pause_extends_outage(state: RunState) -> bool:
 
 
 def refusal_reason(verb: OrderVerb, state: RunState) -> str:
-    """Say why *verb* cannot be heeded where the run stands; empty if it can."""
+    """Return why *verb* cannot be heeded where the run stands; empty if it can."""
     match verb:
         case OrderVerb.PAUSE:
             return _why_no_pause(state)
@@ -144,7 +144,7 @@ CONFIRMED_AFTER_ALL = "somebody has confirmed after all"
 
 
 def answer(verb: Bare, state: RunState, who: str, host: str, message: str) -> Record:
-    """Give what the journal says of an order that arrives in *state* as *message*."""
+    """Return what the journal says of an order that arrives in *state* as *message*."""
     if why := refusal_reason(verb, state):
         return OrderDeclined(verb, why, who, host, message)
     match verb:
@@ -161,7 +161,7 @@ def answer(verb: Bare, state: RunState, who: str, host: str, message: str) -> Re
 def acceptance(
     named: Sequence[str], state: RunState, reason: str, who: str, host: str, message: str
 ) -> tuple[Record, ...]:
-    """Give what the journal says when somebody accepts the shortage of *named* connections."""
+    """Return what the journal says when somebody accepts the shortage of *named* connections."""
     why = refusal_reason(OrderVerb.ACCEPT, state) or _stray(named, state)
     if why:
         return (OrderDeclined(OrderVerb.ACCEPT, why, who, host, message),)
@@ -173,7 +173,7 @@ def acceptance(
 
 
 def _stray(named: Sequence[str], state: RunState) -> str:
-    """Say what of *named* is not lacking; a new connection may be called by its old one's id."""
+    """Return what of *named* is not lacking; a new connection may be called by its old one's id."""
     known = {id_ for each in state.acceptable for id_ in (each.connection, each.replaces)}
     stray = [name for name in named if name not in known]
     text = "; ".join(each.text for each in state.acceptable)

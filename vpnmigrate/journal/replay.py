@@ -478,7 +478,7 @@ def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified)
 
 
 def leaving(state: RunState) -> Traffic:
-    """Give the path that the cutover of this direction takes traffic off."""
+    """Return the path that the cutover of this direction takes traffic off."""
     return Traffic.NEW if state.direction is Direction.ROLLBACK else Traffic.OLD
 
 

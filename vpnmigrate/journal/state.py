@@ -108,7 +108,7 @@ class OperatorOrder:
     since: datetime
 
     def __str__(self) -> str:
-        """Give it as a person reads it."""
+        """Return it as a person reads it."""
         lasting = "since" if self.wish is Hold.PAUSED else "at"
         return f"{self.wish} by {self.who} on {self.host} {lasting} {moment(self.since)}"
 
@@ -262,7 +262,7 @@ class RunState(Struct, frozen=True):
         return self.outage_since is not None and self.outage_lasted is None
 
     def outage(self, now: datetime) -> timedelta | None:
-        """Give how long the last outage was, or has been so far at *now*."""
+        """Return how long the last outage was, or has been so far at *now*."""
         if self.outage_since is None or self.outage_lasted is not None:
             return self.outage_lasted
         return now - self.outage_since
@@ -414,7 +414,7 @@ _EDGES: Final = frozenset[tuple[StrEnum, StrEnum]]((*RUN_EDGES, *STEP_EDGES))
 
 
 def may_follow(before: RunStatus | StepStatus, after: RunStatus | StepStatus) -> bool:
-    """Tell whether a run or step that stands at *before* can come to *after* next.
+    """Return whether a run or step that stands at *before* can come to *after* next.
 
     Staying is always allowed: a resumed process repeats what it is about.
     """

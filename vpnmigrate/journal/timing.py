@@ -28,7 +28,7 @@ class StepTiming:
 
 
 def since_cutover(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Give the entries from the beginning of step 7 on; none if it never began."""
+    """Return the entries from the beginning of step 7 on; none if it never began."""
     for index, entry in enumerate(entries):
         match entry.record:
             case StepBegun(number=number) if number == FIRST_OF_CUTOVER:
@@ -39,7 +39,7 @@ def since_cutover(entries: Sequence[Entry]) -> Sequence[Entry]:
 
 
 def since_turning_back(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Give the entries from the one on in which the run turned back; none if it did not."""
+    """Return the entries from the one on in which the run turned back; none if it did not."""
     for index, entry in enumerate(entries):
         match entry.record:
             case DirectionTaken(direction=Direction.ROLLBACK):
@@ -50,7 +50,7 @@ def since_turning_back(entries: Sequence[Entry]) -> Sequence[Entry]:
 
 
 def step_timings(entries: Sequence[Entry]) -> tuple[StepTiming, ...]:
-    """Give the steps that settled, in the order in which they did."""
+    """Return the steps that settled, in the order in which they did."""
     found: list[StepTiming] = []
     if not entries:
         return ()
@@ -83,12 +83,12 @@ def down(entries: Sequence[Entry]) -> timedelta:
 
 
 def length(entries: Sequence[Entry]) -> timedelta:
-    """Give the time from the first entry to the last."""
+    """Return the time from the first entry to the last."""
     return entries[-1].at - entries[0].at if entries else timedelta(0)
 
 
 def until_restored(return_leg: Sequence[Entry]) -> timedelta | None:
-    """Give the time from turning back until an outage ended; None if none did."""
+    """Return the time from turning back until an outage ended; None if none did."""
     for entry in return_leg:
         match entry.record:
             case OutageEnded(at=at):

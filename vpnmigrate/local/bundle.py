@@ -71,14 +71,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def pack(about: BundleSubject, files: Mapping[str, bytes]) -> bytes:
-    """Give the archive of *files*, which is the same for the same files wherever it is made."""
+    """Return the archive of *files*, which is the same for the same files wherever it is made."""
     listed = tuple(ListedFile(n, len(files[n]), _hash(files[n])) for n in sorted(files))
     manifest = msgspec.json.encode(Manifest(BUNDLE_FORMAT, about, listed))
     return _zip({**files, MANIFEST: msgspec.json.format(manifest, indent=2) + b"\n"})
 
 
 def unpack(raw: bytes) -> dict[str, bytes]:
-    """Give the members of an archive that may come from anybody; their hashes are not looked at.
+    """Return the members of an archive that may come from anybody; their hashes are not looked at.
 
     Raises:
         MalformedFileError: It is no bundle.

@@ -158,7 +158,7 @@ _CREDENTIALS: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)?.*@", re.DOTALL
 def child_environment(
     parent: Mapping[str, str], inheritance: Inheritance, directory: Path, base: Path
 ) -> dict[str, str]:
-    """Give the environment of a child that works in *directory*.
+    """Return the environment of a child that works in *directory*.
 
     *parent* is this process's environment, and *base* the directory to which its relative paths
     refer.
@@ -173,7 +173,7 @@ def child_environment(
 
 
 def inherited_by(inheritance: Inheritance, directory: Path) -> dict[str, str]:
-    """Give the environment that a child of this process has in *directory*."""
+    """Return the environment that a child of this process has in *directory*."""
     try:
         base = Path.cwd()
     except OSError:  # the directory was removed: nothing relative leads anywhere
@@ -182,7 +182,7 @@ def inherited_by(inheritance: Inheritance, directory: Path) -> dict[str, str]:
 
 
 def working_directory(run: Run) -> Path:
-    """Give the directory in which the children of *run* work, and make it if it is not there.
+    """Return the directory in which the children of *run* work, and make it if it is not there.
 
     Raises:
         OSError: It cannot be made.
@@ -200,7 +200,7 @@ def _is_inherited(name: str, inheritance: Inheritance) -> bool:
 
 
 def _value(name: str, value: str, inheritance: Inheritance, base: Path) -> str | None:
-    """Give the value that a child gets; None where nothing of it may be passed on."""
+    """Return the value that a child gets; None where nothing of it may be passed on."""
     if name in _SEARCH_PATHS:
         places = _BETWEEN_LIBRARIES.split(value) if name in _LIBRARIES else value.split(os.pathsep)
         # An empty list is not the same as none: some readers take it for the working directory.

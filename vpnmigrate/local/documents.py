@@ -66,7 +66,7 @@ class PackagedFiles:
         return tuple(sorted(self._files()))
 
     def read(self, name_or_path: str) -> NamedDocument:
-        """Give the text of a file of this shelf, or of one at a path.
+        """Return the text of a file of this shelf, or of one at a path.
 
         Raises:
             UsageError: There is no such file, or it cannot be read.
@@ -111,7 +111,7 @@ def load_playbook(name_or_path: str) -> Playbook:
 
 
 def ready_playbooks() -> tuple[Playbook, ...]:
-    """Give every playbook that travels with the program, sorted by name."""
+    """Return every playbook that travels with the program, sorted by name."""
     return tuple(load_playbook(name) for name in PLAYBOOKS.names)
 
 

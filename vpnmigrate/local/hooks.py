@@ -88,7 +88,7 @@ class CommandHooks:
         return HookResult(command[0], ended.exit, ended.fault)
 
     def changed(self) -> str:
-        """Say which of the plan's programs is not the one that was planned; empty for none."""
+        """Return which of the plan's programs is not the one that was planned; empty for none."""
         return changed(self._plan.decisions, self._plan.programs)
 
     def on_entry(self, entry: Entry) -> None:
@@ -120,7 +120,7 @@ class CommandHooks:
         """Nothing: a look is no moment either."""
 
     def ended(self) -> Sequence[Record]:
-        """Give what came of hooks since this was asked last, and log what they printed."""
+        """Return what came of hooks since this was asked last, and log what they printed."""
         records: list[Record] = []
         with suppress(Empty):
             while True:
@@ -279,7 +279,7 @@ class HookInput(msgspec.Struct, frozen=True):
 
 
 def hook_moment(record: Record) -> HookMoment | None:
-    """Give the moment that *record* marks, if any; the two that are asked are marked by none."""
+    """Return the moment that *record* marks, if any; the two that are asked are marked by none."""
     match record:
         case OutageBegan():
             return HookMoment.OUTAGE_BEGAN
@@ -310,7 +310,7 @@ def hook_moment(record: Record) -> HookMoment | None:
 def hook_input(
     plan: Plan, moment: HookMoment, state: RunState, entry: Entry | None, at: datetime
 ) -> bytes:
-    """Give what a hook is told at *moment*, after *entry* if one marks it.
+    """Return what a hook is told at *moment*, after *entry* if one marks it.
 
     *state* is the run's, *entry* included.  There is no key in either.
     """

@@ -124,7 +124,7 @@ class Inbox:
         return id_
 
     def messages(self) -> Iterator[InboxMessage]:
-        """Give what was left, oldest first."""
+        """Return what was left, oldest first."""
         if not self._folder.is_dir():
             return
         for path in sorted(self._folder.glob(f"[!.]*{_SUFFIX}")):

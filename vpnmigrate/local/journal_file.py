@@ -86,7 +86,7 @@ class HeadFile:
         self._handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
 
     def put(self, mark: JournalHead) -> None:
-        """Say that the journal is durable as far as *mark*."""
+        """Report that the journal is durable as far as *mark*."""
         self._disk.overwrite(self._handle, _text(mark))
 
     def close(self) -> None:
@@ -130,11 +130,11 @@ class Medium:
         self._disk.sync(self._handle)
 
     def mark(self, mark: JournalHead) -> None:
-        """Say that what was appended is acknowledged as far as *mark*."""
+        """Report that what was appended is acknowledged as far as *mark*."""
         self._marker.put(mark)
 
     def is_still_at(self, run: Run) -> bool:
-        """Tell whether *run*'s journal is the file that is held here."""
+        """Return whether *run*'s journal is the file that is held here."""
         return os.path.samestat(os.fstat(self._handle), run.journal.stat())
 
     def close(self) -> None:
@@ -281,7 +281,7 @@ def _put_aside(run: Run, torn: bytes) -> Path:
 
 
 def _without(run: Run) -> Advice:
-    """Say how to go on if the journal cannot be had back."""
+    """Return how to go on if the journal cannot be had back."""
     try:
         holder = run.holder
     except VpnMigrateError:

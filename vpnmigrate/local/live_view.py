@@ -76,7 +76,7 @@ class LiveFile:
 
 
 def read_live(run: Run) -> LiveView:
-    """Give what the process at work wrote last; nothing where it has not, or nobody can read it."""
+    """Return what the process at work wrote last; nothing where it has not, or nobody can read it."""
     try:
         return msgspec.json.decode(run.live.read_bytes(), type=LiveView)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):

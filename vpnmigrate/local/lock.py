@@ -161,7 +161,7 @@ def acquire_lock(
 
 
 def owner_at_work(run: Run, me: ProcessIdentity) -> Owner | None:
-    """Tell who works on *run* now, for whoever only looks; it keeps no lock.
+    """Return who works on *run* now, for whoever only looks; it keeps no lock.
 
     On this host the kernel's lock tells, and never a process number: after a reboot another
     process may have that.  None where the disk does not tell: whoever takes the run learns why.
@@ -176,7 +176,7 @@ def owner_at_work(run: Run, me: ProcessIdentity) -> Owner | None:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether a process of this host holds the kernel lock on *path*.
+    """Return whether a process of this host holds the kernel lock on *path*.
 
     A share of the lock is taken and given back at once, so any number may ask at the same time.
 
@@ -197,7 +197,7 @@ def is_held(path: Path) -> bool:
 
 
 def is_stopped(process: int) -> bool:
-    """Tell whether *process* is stopped (SIGSTOP, a debugger), where the system tells (Linux)."""
+    """Return whether *process* is stopped (SIGSTOP, a debugger), where the system tells (Linux)."""
     try:
         status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -257,7 +257,7 @@ def _owner(run: Run) -> Owner | None:
 
 
 def _read(text: bytes) -> Owner | None:
-    """Give the owner that *text* names; an owner who left in order has taken the name out."""
+    """Return the owner that *text* names; an owner who left in order has taken the name out."""
     try:
         return msgspec.json.decode(text, type=Owner)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -294,7 +294,7 @@ def _described(owner: Owner, now: datetime) -> str:
 
 
 def this_process(user: str, host: str) -> ProcessIdentity:
-    """Give who this process is, run by *user* on *host*."""
+    """Return who this process is, run by *user* on *host*."""
     return ProcessIdentity(user, host, os.getpid())
 
 
@@ -354,7 +354,7 @@ def hold_watchdog_lock(run: Run, process: int) -> Iterator[None]:
 
 
 def note_trouble(run: Run, process: int, trouble: Trouble | None) -> None:
-    """Tell whoever looks that the watchdog *process* has *trouble*; None for none.
+    """Report whoever looks that the watchdog *process* has *trouble*; None for none.
 
     A disk that is full hides it, and nothing else: the watchdog goes on.
     """
@@ -363,7 +363,7 @@ def note_trouble(run: Run, process: int, trouble: Trouble | None) -> None:
 
 
 def post_of(run: Run) -> Post | None:
-    """Give who holds the post of *run*'s watchdog on this machine, running or stopped.
+    """Return who holds the post of *run*'s watchdog on this machine, running or stopped.
 
     None for nobody, or where the disk does not tell: nobody relies on a watchdog that may not be.
     """
@@ -374,7 +374,7 @@ def post_of(run: Run) -> Post | None:
 
 
 def watchdog_of(run: Run) -> int | None:
-    """Give the process that is on watch over *run* on this machine; None for none.
+    """Return the process that is on watch over *run* on this machine; None for none.
 
     One that is stopped watches nothing.
     """

@@ -74,7 +74,7 @@ class Prober:
             ).start()
 
     def stats(self) -> tuple[ProbeStats, ...]:
-        """Give how each probe stands now."""
+        """Return how each probe stands now."""
         with self._lock:
             return tuple(self._tallies.values())
 

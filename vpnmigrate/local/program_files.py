@@ -106,7 +106,7 @@ def contents_of(words: Sequence[str]) -> dict[str, str]:
 
 
 def changed(decisions: Decisions, programs: Mapping[str, str]) -> str:
-    """Say which command is not the one that was planned; empty for none."""
+    """Return which command is not the one that was planned; empty for none."""
     for named in commands_of(decisions):
         if fault := checked(named.words, programs).fault:
             return f"{named.field}: {fault}"

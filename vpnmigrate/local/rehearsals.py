@@ -53,7 +53,7 @@ class Rehearsals:
         return path
 
     def of(self, plan: Plan) -> RehearsalResult | None:
-        """Give what is kept of the last rehearsal of this very plan.
+        """Return what is kept of the last rehearsal of this very plan.
 
         Raises:
             MalformedFileError: The file says what no rehearsal can have said, or is not private.

@@ -173,7 +173,7 @@ class Runs:
         self.home = home
 
     def list(self) -> tuple[Run, ...]:
-        """Give the runs that were ever begun here, by id."""
+        """Return the runs that were ever begun here, by id."""
         with _translate_os_errors(self.home):
             if not self.home.is_dir():
                 return ()
@@ -185,7 +185,7 @@ class Runs:
         )
 
     def find(self, text: str) -> Run:
-        """Give the run with the id *text*, or the only one whose id begins with it.
+        """Return the run with the id *text*, or the only one whose id begins with it.
 
         Raises:
             UsageError: There is none, or several; the message lists those there are.

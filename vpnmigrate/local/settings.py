@@ -37,7 +37,7 @@ class Settings:
 
 
 def settings_of(environment: Mapping[str, str], run_dir: Path | None = None) -> Settings:
-    """Give the settings; the flag *run_dir* goes before the environment.
+    """Return the settings; the flag *run_dir* goes before the environment.
 
     Raises:
         UsageError: The environment says something that cannot be.

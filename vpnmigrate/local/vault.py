@@ -41,7 +41,7 @@ class Vault:
         self._learn = learn
 
     def folder(self, connection: VpnConnectionId) -> Path:
-        """Give where *connection*'s files lie; it exists once something was kept."""
+        """Return where *connection*'s files lie; it exists once something was kept."""
         return self.root / _plain(connection)
 
     def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
@@ -74,7 +74,7 @@ class Vault:
         return frozenset(found)
 
     def holds(self, connection: VpnConnectionId, name: str, sha256: str) -> bool:
-        """Tell whether the file is there, is ours alone, and still has the content kept then.
+        """Return whether the file is there, is ours alone, and still has the content kept then.
 
         Raises:
             VaultError: It cannot be read, or a symbolic link is in the way.

@@ -83,7 +83,7 @@ class WatchdogProcess:
         return process.pid
 
     def on_duty(self) -> bool:
-        """Tell whether a watchdog is at its post."""
+        """Return whether a watchdog is at its post."""
         return watchdog_of(self._run) is not None
 
     def _refusal(self, why: str) -> RefusedError:

@@ -178,17 +178,17 @@ def stamp_of(boot: str, moment: datetime) -> Stamp:
 
 
 def moment(at: datetime) -> str:
-    """Give date and time of day, UTC, to the second."""
+    """Return date and time of day, UTC, to the second."""
     return f"{at:%Y-%m-%d %H:%M:%S}Z"
 
 
 def time_of_day(at: datetime) -> str:
-    """Give the time of day, UTC; for progress, where the date goes without saying."""
+    """Return the time of day, UTC; for progress, where the date goes without saying."""
     return f"{at:%H:%M:%S}Z"
 
 
 def span(length: timedelta) -> str:
-    """Give a length of time with the two units that matter at its size."""
+    """Return a length of time with the two units that matter at its size."""
     seconds = max(0, round(length.total_seconds()))
     days, rest = divmod(seconds, 86_400)
     hours, rest = divmod(rest, 3_600)

@@ -50,13 +50,13 @@ class SentChange(Struct, frozen=True):
 
 
 def recent(intents: Iterable[SentChange], begun: datetime) -> list[SentChange]:
-    """Give those whose effect a describe that was *begun* then need not show yet."""
+    """Return those whose effect a describe that was *begun* then need not show yet."""
     believed_from = begun - CONSISTENCY_DELAY
     return [intent for intent in intents if intent.at > believed_from]
 
 
 def mask_stale(snapshot: Snapshot, intents: Iterable[SentChange]) -> Snapshot:
-    """Give *snapshot* with UNKNOWN for every fact whose reading may not be believed.
+    """Return *snapshot* with UNKNOWN for every fact whose reading may not be believed.
 
     *intents* are in the order they were written.  A process without a journal does not know what
     its forerunner sent last, so it must not even ask before a consistency delay has passed.
@@ -85,13 +85,13 @@ def externally_changed(snapshot: Snapshot, intents: Iterable[SentChange]) -> fro
 
 
 def _shows_its_effect(seen: Value, recent: Sequence[SentChange]) -> bool:
-    """Tell whether a reading can only come from after the latest intent."""
+    """Return whether a reading can only come from after the latest intent."""
     latest = recent[-1].arrived
     return seen in latest and not any(latest.isdisjoint(other.arrived) for other in recent)
 
 
 def _is_known_from_answers(fact: Fact, seen: Value, recent: Sequence[SentChange]) -> bool:
-    """Tell whether EC2's answers alone prove what a reading, possibly stale, happens to show."""
+    """Return whether EC2's answers alone prove what a reading, possibly stale, happens to show."""
     return (
         isinstance(fact, _ALTERED_BEFORE_THE_ANSWER)
         and seen in recent[-1].arrived

@@ -215,11 +215,11 @@ class RouteTableRecord(Struct, frozen=True):
         return any(association.main for association in self.associations)
 
     def static_routes_to(self, gateway: VpnGatewayId) -> tuple[RouteRecord, ...]:
-        """Give the routes a person pointed at *gateway*."""
+        """Return the routes a person pointed at *gateway*."""
         return tuple(r for r in self.routes if r.target == gateway and r.origin == CREATED_ROUTE)
 
     def propagated_from(self, gateway: VpnGatewayId) -> frozenset[str]:
-        """Give the destinations that *gateway* propagates and that can carry traffic now."""
+        """Return the destinations that *gateway* propagates and that can carry traffic now."""
         return frozenset(
             r.destination
             for r in self.routes
@@ -227,7 +227,7 @@ class RouteTableRecord(Struct, frozen=True):
         )
 
     def edge_of(self, gateway: VpnGatewayId) -> AssociationRecord | None:
-        """Give the association that makes this the edge table of *gateway*, if it is."""
+        """Return the association that makes this the edge table of *gateway*, if it is."""
         return next((a for a in self.associations if a.gateway == gateway), None)
 
 

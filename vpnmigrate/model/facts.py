@@ -118,7 +118,7 @@ ABSENT: Final = "absent"
 
 
 def when_unlisted(fact: Fact) -> Value:
-    """Give the value of *fact* in a reading that does not mention it."""
+    """Return the value of *fact* in a reading that does not mention it."""
     match fact:
         case Existence():
             return ResourceState.ABSENT
@@ -131,7 +131,7 @@ def when_unlisted(fact: Fact) -> Value:
 
 
 def name_of(fact: Fact, value: Value) -> str:
-    """Say in an operator's words that *fact* has *value*."""
+    """Return, in an operator's words that *fact* has *value*."""
     match fact:
         case Existence(subject):
             return f"{subject} is {value}"

@@ -69,7 +69,7 @@ def probe_from(text: str) -> Aim:
 
 
 def counted(stats: ProbeStats, at: datetime, *, answered: bool) -> ProbeStats:
-    """Give *tally* after one more attempt, sent *at*."""
+    """Return *tally* after one more attempt, sent *at*."""
     since = stats.since if stats.works is answered else at
     stats = replace(stats, sent=stats.sent + 1, works=answered, since=since)
     if answered:
@@ -78,7 +78,7 @@ def counted(stats: ProbeStats, at: datetime, *, answered: bool) -> ProbeStats:
 
 
 def missed(stats: Iterable[ProbeStats], proven: Iterable[str]) -> tuple[str, ...]:
-    """Say which probes do not work that worked before step 7, a sentence each."""
+    """Return which probes do not work that worked before step 7, a sentence each."""
     required = frozenset(proven)
     return tuple(
         f"probe {stats.probe} worked before step 7 and does not now"

@@ -41,7 +41,7 @@ def commands_of(decisions: Decisions) -> Iterator[Named]:
 
 
 def name_fault(words: Sequence[str]) -> str:
-    """Say why the program of *words* is not named for good; empty if it is."""
+    """Return why the program of *words* is not named for good; empty if it is."""
     program = words[0]
     if program.startswith("/"):
         return ""

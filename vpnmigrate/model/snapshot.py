@@ -60,7 +60,7 @@ class Reading(Struct, frozen=True):
         return (*self.gateways, *self.connections, *self.vpcs, *self.subnets)
 
     def shows_the_same_as(self, other: Reading) -> bool:
-        """Tell whether *other*, which was read at another moment, says the same of everything."""
+        """Return whether *other*, which was read at another moment, says the same of everything."""
         return (
             self.gateways == other.gateways
             and self.connections == other.connections
@@ -123,20 +123,20 @@ class Snapshot(Struct, frozen=True):
         return self.owned.ours
 
     def value(self, fact: Fact) -> Value:
-        """Give the believed value of *fact*; UNKNOWN where nothing may be believed yet."""
+        """Return the believed value of *fact*; UNKNOWN where nothing may be believed yet."""
         listed = self.facts.get(fact)
         return when_unlisted(fact) if listed is None else listed
 
     def state(self, subject: Role | str) -> Value:
-        """Give the life of a role's resource, or of a resource by id."""
+        """Return the life of a role's resource, or of a resource by id."""
         return self.value(Existence(subject))
 
     def attachment(self, gateway: VpnGatewayId, vpc: VpcId) -> Value:
-        """Give how *gateway* stands to *vpc*."""
+        """Return how *gateway* stands to *vpc*."""
         return self.value(AttachmentOf(gateway, vpc))
 
     def attachments(self, gateway: VpnGatewayId) -> Mapping[VpcId, Value]:
-        """Give every VPC that *gateway* is on, coming to, leaving, or not known to have left."""
+        """Return every VPC that *gateway* is on, coming to, leaving, or not known to have left."""
         return {
             fact.vpc: value
             for fact, value in self.facts.items()
@@ -146,7 +146,7 @@ class Snapshot(Struct, frozen=True):
         }
 
     def occupants(self, vpc: VpcId) -> Mapping[VpnGatewayId, Value]:
-        """Give every gateway that is on *vpc*, or coming, leaving or unknown."""
+        """Return every gateway that is on *vpc*, or coming, leaving or unknown."""
         return {
             fact.gateway: value
             for fact, value in self.facts.items()
@@ -156,15 +156,15 @@ class Snapshot(Struct, frozen=True):
         }
 
     def propagates(self, table: RouteTableId, gateway: VpnGatewayId) -> Value:
-        """Give whether *table* takes up the routes of *gateway*."""
+        """Return whether *table* takes up the routes of *gateway*."""
         return self.value(Propagation(table, gateway))
 
     def route(self, table: RouteTableId, destination: str) -> Value:
-        """Give the target of *table*'s static route for *destination*."""
+        """Return the target of *table*'s static route for *destination*."""
         return self.value(RouteTarget(table, destination))
 
     def route_is_active(self, table: RouteTableId, destination: str) -> bool:
-        """Tell whether the static route for *destination* carries traffic."""
+        """Return whether the static route for *destination* carries traffic."""
         record = self.tables.get(table)
         return record is not None and any(
             route.destination == destination and route.state == "active"

@@ -30,7 +30,7 @@ class Approver:
     user: str
 
     def may_be(self, other: Approver) -> bool:
-        """Tell whether both may be one and the same.
+        """Return whether both may be one and the same.
 
         Whoever assumes a role chooses the name of the session.  So two sessions of one role are
         two people only if their login names differ too.
@@ -56,13 +56,13 @@ class CountedApprovals:
 
 
 def digest_of(document: Mapping[str, Any]) -> str:
-    """Give the digest of an approval's JSON as decoded: over sorted keys, with an empty digest."""
+    """Return the digest of an approval's JSON as decoded: over sorted keys, with an empty digest."""
     canonical = msgspec.json.encode({**document, "digest": ""}, order="sorted")
     return sha256(canonical).hexdigest()
 
 
 def with_digest(approval: Approval) -> Approval:
-    """Give *approval* with its digest."""
+    """Return *approval* with its digest."""
     return msgspec.structs.replace(approval, digest=digest_of(msgspec.to_builtins(approval)))
 
 
@@ -82,7 +82,7 @@ def require_valid(approval: Approval, plan: Plan, now: datetime) -> None:
 def count_valid(
     plan: Plan, approvals: Iterable[Approval], operator: Approver, now: datetime
 ) -> CountedApprovals:
-    """Say which *approvals* count: valid, one a person, and by others where four eyes are asked.
+    """Return which *approvals* count: valid, one a person, and by others where four eyes are asked.
 
     Of several by one person the last one handed in is judged.
     """

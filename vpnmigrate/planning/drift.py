@@ -30,7 +30,7 @@ _SET = "set"
 
 
 def configuration(survey: Survey) -> dict[str, str]:
-    """Give every configuration fact as ``subject/field`` or ``subject/field/detail`` to value."""
+    """Return every configuration fact as ``subject/field`` or ``subject/field/detail`` to value."""
     facts = dict(_gateway(survey.gateway))
     if survey.vpc:
         facts.update(_vpc(survey.vpc))
@@ -51,12 +51,12 @@ def configuration(survey: Survey) -> dict[str, str]:
 
 
 def differences(before: Survey, now: Survey) -> tuple[str, ...]:
-    """Say how the configuration of *now* differs from that of *before*, a sentence a field."""
+    """Return how the configuration of *now* differs from that of *before*, a sentence a field."""
     return compared(configuration(before), configuration(now))
 
 
 def compared(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """Say how two configurations differ, a sentence a field, in the order of their paths."""
+    """Return how two configurations differ, a sentence a field, in the order of their paths."""
     return tuple(
         _sentence(path, before.get(path), now.get(path))
         for path in sorted(before.keys() | now.keys())

@@ -176,12 +176,12 @@ def replan_from(  # noqa: PLR0913  what a plan is made of, and what there is of 
 
 
 def fingerprint(plan: Plan) -> str:
-    """Give the fingerprint that *plan* must carry."""
+    """Return the fingerprint that *plan* must carry."""
     return fingerprint_of(msgspec.to_builtins(plan))
 
 
 def fingerprint_of(document: Mapping[str, Any]) -> str:
-    """Give the fingerprint of a plan's JSON as decoded, whatever version wrote it.
+    """Return the fingerprint of a plan's JSON as decoded, whatever version wrote it.
 
     It is the SHA-256 of the JSON with sorted keys, no spaces and an empty ``fingerprint``.
     """
@@ -190,7 +190,7 @@ def fingerprint_of(document: Mapping[str, Any]) -> str:
 
 
 def expected_end(plan: Plan, made: Mapping[Role, str]) -> dict[str, str]:
-    """Give the configuration after step 10 as ``drift.configuration`` of the new gateway tells it.
+    """Return the configuration after step 10 as ``drift.configuration`` of the new gateway tells it.
 
     *made* has the ids of what was created; without them a role stands for its own id.  Tunnel
     addresses that Amazon chooses are not in it.
@@ -199,7 +199,7 @@ def expected_end(plan: Plan, made: Mapping[Role, str]) -> dict[str, str]:
 
 
 def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str, ...]:
-    """Say how *after*, a survey of the new gateway, differs from the expected end.
+    """Return how *after*, a survey of the new gateway, differs from the expected end.
 
     A successor that is gone is one sentence; without its id it is told by whose successor it was.
     """
@@ -300,5 +300,5 @@ def _without(built: Mapping[str, Role], survey: Survey) -> Survey:
 
 
 def _is_amazons(path: str) -> bool:
-    """Tell whether Amazon chooses a fact: the addresses of tunnels."""
+    """Return whether Amazon chooses a fact: the addresses of tunnels."""
     return "/tunnel/" in path and "/tag/" not in path

@@ -154,7 +154,7 @@ def _advice(message: str, path: Path) -> str:
 
 
 def _type_at(path: Path) -> inspect.Type | None:
-    """Give the type that a playbook has at *path*, or None inside a list or a table of names."""
+    """Return the type that a playbook has at *path*, or None inside a list or a table of names."""
     here: inspect.Type | None = inspect.type_info(Playbook)
     for part in path:
         here = _within(here, part)
@@ -178,7 +178,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def playbook_schema() -> dict[str, Any]:
-    """Give the schema; ``vpnmigrate`` itself does not read it."""
+    """Return the schema; ``vpnmigrate`` itself does not read it."""
     made = msgspec.json.schema(Playbook)
     named = {"$schema": DIALECT, "title": "vpnmigrate playbook", **made}
     described: dict[str, Any] = _with_durations(named)
@@ -192,7 +192,7 @@ def playbook_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """Give the schema as the text that docs/reference/playbook.schema.json holds."""
+    """Return the schema as the text that docs/reference/playbook.schema.json holds."""
     return json.dumps(playbook_schema(), indent=2, sort_keys=True) + "\n"
 
 

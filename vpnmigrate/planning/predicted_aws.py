@@ -82,7 +82,7 @@ class PredictedAws(Struct, frozen=True):
     subnets: Mapping[str, SubnetRecord]
 
     def after(self, change: AwsChange) -> PredictedAws:
-        """Give the world in which *change* has had its effect."""
+        """Return the world in which *change* has had its effect."""
         match change:
             case CreateVpnGateway() | CreateVpnConnection() | CreateTestVpc() | CreateTestSubnet():
                 return self._created(change)
@@ -180,7 +180,7 @@ class PredictedAws(Struct, frozen=True):
 
 
 def predicted_aws(survey: Survey, migration: MigrationId, made: Mapping[Role, str]) -> PredictedAws:
-    """Give the world as *survey* found it, without anybody's claim."""
+    """Return the world as *survey* found it, without anybody's claim."""
     unclaimed = {key: value for key, value in survey.gateway.tags.items() if key != Tag.CLAIM}
     return PredictedAws(
         migration,
@@ -238,7 +238,7 @@ class PredictedMoment(Struct, frozen=True):
     journal_facts: JournalFacts = JournalFacts()
 
     def observe(self) -> Snapshot:
-        """Give what describe calls would say now."""
+        """Return what describe calls would say now."""
         world = self.world
         reading = Reading(
             begun=self.at,
@@ -302,6 +302,6 @@ class PredictedMoment(Struct, frozen=True):
         return any(self._is_up(connection) for connection in mine)
 
     def _behind(self, table: RouteTableId) -> frozenset[str]:
-        """Give what the devices advertise into *table*: the same as before."""
+        """Return what the devices advertise into *table*: the same as before."""
         before = next((t for t in self.plan.before.route_tables if t.id == table), None)
         return before.propagated_from(self.plan.old_gateway) if before else frozenset()

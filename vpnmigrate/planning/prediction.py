@@ -52,13 +52,13 @@ class StepProposal(Struct, frozen=True):
     why: str
 
     def after(self, changes: Iterable[Change]) -> PredictedMoment:
-        """Give the scene a while later, with *changes*, all or some of ours, performed."""
+        """Return the scene a while later, with *changes*, all or some of ours, performed."""
         later = _after(self.scene, changes)
         return replace(later, at=later.at + BETWEEN_LOOKS)
 
 
 def initial_state(plan: Plan, made: Mapping[Role, str]) -> PredictedMoment:
-    """Give the moment before the first step; *made* has the ids of what will be created.
+    """Return the moment before the first step; *made* has the ids of what will be created.
 
     A role that is not in *made* stands for its own id.
     """
@@ -85,7 +85,7 @@ def predict_steps(
 def propose(
     scene: PredictedMoment, step: Step, direction: Direction, now: Snapshot
 ) -> StepProposal | None:
-    """Give what *step* asks for when it looks at *scene* and sees *now*; None if its goal holds.
+    """Return what *step* asks for when it looks at *scene* and sees *now*; None if its goal holds.
 
     Raises:
         RefusedError: It can never reach its goal from here; names the step and why.
@@ -170,7 +170,7 @@ class _PlanIdentity:
 
 
 def predicted_end(plan: Plan, made: Mapping[Role, str]) -> Survey:
-    """Give what a survey of the new gateway would show of its configuration after step 10.
+    """Return what a survey of the new gateway would show of its configuration after step 10.
 
     *made* has the ids of what was created; without them a role stands for its own id.
     """

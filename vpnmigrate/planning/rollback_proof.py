@@ -118,7 +118,7 @@ class ReachableState(Struct, frozen=True, dict=True):
         return msgspec.json.encode(records, order="sorted")
 
     def after(self, step: Step, turn: StepProposal, changes: Sequence[Change]) -> ReachableState:
-        """Give the state in which *changes*, all or some of the turn's, have been performed."""
+        """Return the state in which *changes*, all or some of the turn's, have been performed."""
         whole = len(changes) == len(turn.changes)
         in_cutover = FIRST_OF_CUTOVER <= step.number <= LAST_OF_CUTOVER and not step.cleaning
         done = [str(change) for change in changes]
@@ -134,14 +134,14 @@ class ReachableState(Struct, frozen=True, dict=True):
         )
 
     def past(self, step: Step) -> ReachableState:
-        """Give the state in which the goal of *step* has been seen to hold."""
+        """Return the state in which the goal of *step* has been seen to hold."""
         over = self.direction is Direction.ROLLBACK and step.number == LAST_OF_CUTOVER
         return replace_fields(
             self, settled=self.settled | {step.title}, cutting=self.cutting and not over
         )
 
     def resumed(self) -> ReachableState:
-        """Give the state as another process finds it: the way back is gone from its beginning."""
+        """Return the state as another process finds it: the way back is gone from its beginning."""
         return (
             self
             if self.direction is Direction.FORWARD
@@ -149,13 +149,13 @@ class ReachableState(Struct, frozen=True, dict=True):
         )
 
     def turned_back(self) -> ReachableState:
-        """Give the state in which a rollback begins here."""
+        """Return the state in which a rollback begins here."""
         journal_facts = replace_fields(self.scene.journal_facts, verified=None)
         scene = replace_fields(self.scene, journal_facts=journal_facts)
         return replace_fields(self, scene=scene, direction=Direction.ROLLBACK, settled=frozenset())
 
     def tried_again(self) -> ReachableState:
-        """Give the state in which another attempt forward begins here."""
+        """Return the state in which another attempt forward begins here."""
         journal_facts = JournalFacts(
             files=self.scene.journal_facts.files, holder=self.scene.journal_facts.holder
         )
@@ -215,7 +215,7 @@ class _Walk:
                     (whole if left.whole else cut).append(left)
 
     def _length(self, reached: ReachableState) -> LongestPath | DeadEnd:
-        """Give how long the way from *stand* to the end of its direction is."""
+        """Return how long the way from *stand* to the end of its direction is."""
         key = reached.key
         if key in self._lengths:
             return self._lengths[key]
@@ -246,7 +246,7 @@ class _Walk:
         return LongestPath(rest.changes + sent, rest.cutover + self._limit(reached, step, turn))
 
     def _limit(self, reached: ReachableState, step: Step, turn: StepProposal) -> timedelta:
-        """Give the limit of *step*, once: where the look after this one finds its goal reached."""
+        """Return the limit of *step*, once: where the look after this one finds its goal reached."""
         if step.cleaning or step.number < FIRST_OF_CUTOVER:
             return timedelta(0)
         later = turn.after(turn.changes)
@@ -254,7 +254,7 @@ class _Walk:
         return step.limit_for(self._plan) if over else timedelta(0)
 
     def _next(self, reached: ReachableState) -> tuple[ReachableState, Step, StepProposal] | None:
-        """Give the first step that still lacks something, with what it asks for; None at the end.
+        """Return the first step that still lacks something, with what it asks for; None at the end.
 
         Raises:
             RefusedError: It can never reach its goal.
@@ -270,7 +270,7 @@ class _Walk:
         return None
 
     def _is_history(self, reached: ReachableState, step: Step) -> bool:
-        """Tell whether the runner would leave *step* out here."""
+        """Return whether the runner would leave *step* out here."""
         if step.title in reached.settled:
             return True
         if reached.direction is Direction.ROLLBACK:
@@ -278,7 +278,7 @@ class _Walk:
         return reached.cutting and 1 < step.number < FIRST_OF_CUTOVER
 
     def _left(self, reached: ReachableState) -> Iterator[str]:
-        """Say how the end of a way back differs from how it was before."""
+        """Return how the end of a way back differs from how it was before."""
         if reached.direction is Direction.ROLLBACK:
             before, now = outline(self._start.scene.world), outline(reached.scene.world)
             yield from (f"{each} is missing" for each in sorted(before - now))
@@ -299,7 +299,7 @@ def _is_telling(number: int, count: int) -> bool:
 
 
 def outline(world: PredictedAws) -> frozenset[str]:
-    """Give what must be as before when all is taken back; ids of associations may differ."""
+    """Return what must be as before when all is taken back; ids of associations may differ."""
     things: list[str] = [*world.connections, *world.vpcs, *world.subnets]
     for gateway in world.gateways.values():
         things.append(gateway.id)

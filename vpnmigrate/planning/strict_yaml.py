@@ -28,7 +28,7 @@ class YamlDocument:
     """Line, from 1, of each key or list item."""
 
     def line_of(self, path: Path) -> int:
-        """Give the line of *path*, or of the nearest thing around it."""
+        """Return the line of *path*, or of the nearest thing around it."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)

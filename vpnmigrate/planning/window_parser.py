@@ -113,14 +113,14 @@ def _said(day: str, at: str, offset: str | None) -> _Said:
 
 
 def _next(said: _Said, start: datetime, place: _Place | None) -> datetime:
-    """Give the first moment after *start* at the time of day that was *said*."""
+    """Return the first moment after *start* at the time of day that was *said*."""
     if any(moment > start for moment in _near(said, place)):
         return _moment(said, place)
     return _moment(replace(said, day=said.day + timedelta(days=1)), place)
 
 
 def _moment(said: _Said, place: _Place | None) -> datetime:
-    """Give the one moment that *said* means.
+    """Return the one moment that *said* means.
 
     Raises:
         UsageError: There are two such moments, or none.
@@ -146,7 +146,7 @@ def _moment(said: _Said, place: _Place | None) -> datetime:
 
 
 def _near(said: _Said, place: _Place | None) -> list[datetime]:
-    """Give the moments that *said* may mean: two if clocks are changed over it, else one."""
+    """Return the moments that *said* may mean: two if clocks are changed over it, else one."""
     zone = said.offset or (place.zone if place else None)
     if zone is None:
         raise UsageError(

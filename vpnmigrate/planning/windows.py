@@ -37,7 +37,7 @@ BY_DEFAULT = ExpectedDurations(
 
 
 def expected(fingerprint: str, rehearsed: RehearsalResult | None) -> ExpectedDurations:
-    """Give what is expected of the plan with *fingerprint*: what was rehearsed, or the defaults."""
+    """Return what is expected of the plan with *fingerprint*: what was rehearsed, or the defaults."""
     if rehearsed is None or not rehearsed.passed or rehearsed.fingerprint != fingerprint:
         return BY_DEFAULT
     return ExpectedDurations(
@@ -93,19 +93,19 @@ Stand = WindowAhead | WindowOpen | WindowTooLate | WindowOver | WindowTooShort
 
 
 def back_out_deadline(window: Window, rollback: timedelta, margin: timedelta) -> datetime:
-    """Give the moment by which an unverified cutover has to turn round to be back in time."""
+    """Return the moment by which an unverified cutover has to turn round to be back in time."""
     return window.end - rollback - margin
 
 
 def latest_start(window: Window, expected: ExpectedDurations, margin: timedelta) -> datetime:
-    """Give the last moment at which a cutover may begin: it is to be over by the deadline."""
+    """Return the last moment at which a cutover may begin: it is to be over by the deadline."""
     return back_out_deadline(window, expected.rollback, margin) - expected.cutover
 
 
 def window_state(
     window: Window, expected: ExpectedDurations, margin: timedelta, now: datetime
 ) -> Stand:
-    """Say how *now* stands to *window*.  It is open from its start on, and not at its end."""
+    """Return how *now* stands to *window*.  It is open from its start on, and not at its end."""
     latest = latest_start(window, expected, margin)
     if now >= window.end:
         return WindowOver(window.end)

@@ -111,7 +111,7 @@ class Rehearsal:
 
 
 def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> RehearsalResult:
-    """Give what is kept of the *rehearsal* of *plan*."""
+    """Return what is kept of the *rehearsal* of *plan*."""
     return RehearsalResult(
         fingerprint=plan.fingerprint,
         at=at,
@@ -123,7 +123,7 @@ def result_of(rehearsal: Rehearsal, plan: Plan, at: datetime, tool: str) -> Rehe
 
 
 def without_waits(plan: Plan) -> Plan:
-    """Give *plan* without what only the hour and people can open: a rehearsal needs neither."""
+    """Return *plan* without what only the hour and people can open: a rehearsal needs neither."""
     free = replace(plan.decisions, window=None, approvals=Approvals(), rehearsed_within=None)
     return replace(plan, decisions=free)
 

@@ -136,7 +136,7 @@ def rehearse_with_faults(
 
 
 def spread_of(lengths: Iterable[timedelta]) -> DurationSpread:
-    """Give how *lengths* are distributed."""
+    """Return how *lengths* are distributed."""
     found = sorted(lengths)
     if not found:
         return DurationSpread(0, *[timedelta(0)] * 4)

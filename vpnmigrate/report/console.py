@@ -73,7 +73,7 @@ class Stream:
             return  # standard error holds nothing back, and was written past its buffer
 
     def isatty(self) -> bool:
-        """Tell whether a person reads along."""
+        """Return whether a person reads along."""
         try:
             return self._stream.isatty()
         except ValueError:

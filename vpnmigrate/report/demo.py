@@ -28,7 +28,7 @@ class DemoCommand:
 
 
 def text(scene: DemoCommand) -> str:
-    """Give one scene."""
+    """Return one scene."""
     rule = f"--- {scene.number} ".ljust(WIDTH, "-")
     ending = "killed" if scene.exit is None else f"exit code {scene.exit}"
     return "\n".join(
@@ -50,7 +50,7 @@ def _folded(line: str) -> str:
 
 
 def closing(scenes: Sequence[DemoCommand]) -> str:
-    """Give the last words."""
+    """Return the last words."""
     return "\n".join(
         [
             "-" * WIDTH,
@@ -65,7 +65,7 @@ def closing(scenes: Sequence[DemoCommand]) -> str:
 
 
 def as_json(scenes: Sequence[DemoCommand]) -> dict[str, Any]:
-    """Give the whole demo as a JSON document."""
+    """Return the whole demo as a JSON document."""
     return {
         "schema": SCHEMA,
         "scenes": [

@@ -196,7 +196,7 @@ def _site(connection: ConnectionRecord, moment: DiagramStage, plan: Plan) -> _To
 
 
 def _groups(plan: Plan, moment: DiagramStage) -> list[_Told]:
-    """Give the tables one by one, or by what they have in common where there are many."""
+    """Return the tables one by one, or by what they have in common where there are many."""
     tables = plan.before.route_tables
     if len(tables) <= _SHOWN_SINGLY:
         return [(_titled(t), _role(t, plan, moment), _table_look(t, plan, moment)) for t in tables]
@@ -220,7 +220,7 @@ def _titled(table: RouteTableRecord) -> str:
 
 
 def _role(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> str:
-    """Say what a table has to do with the gateway, with how many routes."""
+    """Return what a table has to do with the gateway, with how many routes."""
     static = len(table.static_routes_to(plan.old_gateway))
     text = _kind(table, plan, moment)
     for noun in ("static route", "black hole"):
@@ -229,7 +229,7 @@ def _role(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> str:
 
 
 def _kind(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> str:
-    """Say what a table has to do with the gateway, in words that many tables share."""
+    """Return what a table has to do with the gateway, in words that many tables share."""
     return ", ".join(_parts(table, plan, moment)) or "not touched"
 
 

@@ -41,7 +41,7 @@ class ReportDocument:
 
 
 def text(document: ReportDocument) -> str:
-    """Give *document* for a terminal of eighty columns."""
+    """Return *document* for a terminal of eighty columns."""
     return "\n\n".join([wrapped(document.title), *map(_section_text, document.sections)])
 
 
@@ -56,7 +56,7 @@ def _section_text(section: Section) -> str:
 
 
 def markdown(document: ReportDocument) -> str:
-    """Give *document* as Markdown."""
+    """Return *document* as Markdown."""
     return "\n\n".join([f"# {_md(document.title)}", *map(_section_md, document.sections)]) + "\n"
 
 
@@ -86,7 +86,7 @@ _MEANS_SOMETHING = re.compile(r"[\\`*_{}\[\]<>#|~]")
 
 
 def html(document: ReportDocument) -> str:
-    """Give *document* as one page that needs nothing else, and runs nothing."""
+    """Return *document* as one page that needs nothing else, and runs nothing."""
     title = escape(safe(document.title))
     body = "\n".join(map(_section_html, document.sections))
     return (

@@ -37,7 +37,7 @@ def error_text(error: VpnMigrateError, invocation: Invocation) -> str:
 
 
 def without_advice(error: VpnMigrateError) -> str:
-    """Give the message and its particulars, where what comes next is told elsewhere."""
+    """Return the message and its particulars, where what comes next is told elsewhere."""
     lines = [wrapped(error.message)]
     match error:
         case PreflightError():
@@ -50,7 +50,7 @@ def without_advice(error: VpnMigrateError) -> str:
 
 
 def error_json(error: VpnMigrateError, *, where: str, invocation: Invocation) -> dict[str, Any]:
-    """Give the same as a JSON document; *where* is the command, unless the error knows better."""
+    """Return the same as a JSON document; *where* is the command, unless the error knows better."""
     advice = invocation.advise(error.next_step)
     document: dict[str, Any] = {
         "kind": type(error).__name__.removesuffix("Error"),
@@ -91,7 +91,7 @@ def bug(error: BaseException, *, kept: Path | None, invocation: Invocation) -> s
 def bug_as_json(
     error: BaseException, *, kept: Path | None, invocation: Invocation
 ) -> dict[str, Any]:
-    """Give the same as a JSON document."""
+    """Return the same as a JSON document."""
     document = {
         "kind": "Bug",
         "what": f"this is a bug in vpnmigrate: {type(error).__name__}",
@@ -161,7 +161,7 @@ def _in_their_place(error: HeldByOthersError, again: RepeatableCommand) -> str:
 
 
 def failure_json(error: VpnMigrateError, again: RepeatableCommand, *, where: str) -> dict[str, Any]:
-    """Give the same as a JSON document."""
+    """Return the same as a JSON document."""
     match error:
         case RunFailedError(error=cause, view=view):
             if isinstance(cause, HeldByOthersError | TakenOverError):

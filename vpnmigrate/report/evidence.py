@@ -62,7 +62,7 @@ class RunEvidence:
 
 
 def document(evidence: RunEvidence) -> ReportDocument:
-    """Give the report; nothing in it depends on when it is made."""
+    """Return the report; nothing in it depends on when it is made."""
     plan = evidence.plan
     change = f", change {plan.decisions.change}" if plan.decisions.change else ""
     return ReportDocument(
@@ -72,7 +72,7 @@ def document(evidence: RunEvidence) -> ReportDocument:
 
 
 def as_json(evidence: RunEvidence) -> dict[str, Any]:
-    """Give the same as a JSON document."""
+    """Return the same as a JSON document."""
     plan, entries = evidence.plan, evidence.entries
     state = replay(entries)
     after = evidence.after
@@ -273,7 +273,7 @@ def _call_json(call: MutatingCall) -> dict[str, Any]:
 def outage_section(
     entries: Sequence[Entry], state: RunState, rehearsed: RehearsalResult | None
 ) -> Section:
-    """Give the part of the report about outages."""
+    """Return the part of the report about outages."""
     outages = outages_of(entries)
     return Section(
         "Outage", (*_outages(outages), *_planned(outages, rehearsed), *_probes(state, outages))
@@ -283,7 +283,7 @@ def outage_section(
 def outages_json(
     entries: Sequence[Entry], state: RunState, rehearsed: RehearsalResult | None
 ) -> dict[str, Any]:
-    """Give the same as JSON values."""
+    """Return the same as JSON values."""
     return {
         "outages": [_outage_json(down) for down in outages_of(entries)],
         "rehearsed": rehearsed
@@ -347,7 +347,7 @@ def _outage_json(down: OutagePeriod) -> dict[str, Any]:
 
 
 def forces(state: RunState) -> Iterator[Section]:
-    """Give the gates that somebody went through by force, and what they put up with: loud."""
+    """Return the gates that somebody went through by force, and what they put up with: loud."""
     if state.forced:
         yield Section("Forced", tuple(map(gates.forced_line, state.forced)), loud=True)
     if state.accepted:
@@ -355,7 +355,7 @@ def forces(state: RunState) -> Iterator[Section]:
 
 
 def rounds(entries: Sequence[Entry], state: RunState) -> Iterator[Section]:
-    """Give every round of gates, with what each gate said, then who approved."""
+    """Return every round of gates, with what each gate said, then who approved."""
     for entry in entries:
         if isinstance(entry.record, GatesSeen):
             title = gates.title(entry.record)
@@ -374,7 +374,7 @@ def rounds(entries: Sequence[Entry], state: RunState) -> Iterator[Section]:
 
 
 def gates_json(entries: Sequence[Entry], state: RunState) -> dict[str, Any]:
-    """Give the same as JSON values."""
+    """Return the same as JSON values."""
     return {
         "gates": [
             gates.as_json(entry.record, entry.wall)

@@ -10,7 +10,7 @@ from vpnmigrate.report.text import wrapped
 
 
 def findings_text(findings: Sequence[Finding]) -> str:
-    """Give findings as paragraphs, blockers first, in the order of their codes."""
+    """Return findings as paragraphs, blockers first, in the order of their codes."""
     return "\n".join(_paragraph(finding) for finding in ordered_findings(findings))
 
 
@@ -20,7 +20,7 @@ def ordered_findings(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def findings_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Give findings as JSON values."""
+    """Return findings as JSON values."""
     return [
         {
             "code": finding.code,

@@ -34,7 +34,7 @@ _GATE = 24
 
 
 def title(seen: GatesSeen) -> str:
-    """Say which round of gates it is, and how it ended."""
+    """Return which round of gates it is, and how it ended."""
     closed = sum(not each.lets_through for each in seen.gates)
     forced = sum(bool(each.forced) for each in seen.gates)
     ended = "all open" if not closed else f"{closed} of {len(seen.gates)} closed"
@@ -44,7 +44,7 @@ def title(seen: GatesSeen) -> str:
 
 
 def lines(seen: Sequence[GateResult], invocation: Invocation) -> Iterator[str | Labelled]:
-    """Give a line for each gate; one that is closed also says what it asks for and what to do."""
+    """Return a line for each gate; one that is closed also says what it asks for and what to do."""
     for each in seen:
         call = "FORCED" if each.forced else each.call.value
         yield f"{call:<{_CALL}}{each.gate.value:<{_GATE}}{each.observed}"
@@ -65,7 +65,7 @@ def _to_do(advice: Advice) -> Iterator[str | Labelled]:
 
 
 def table(seen: GatesSeen, at: datetime, invocation: Invocation) -> str:
-    """Give the whole round."""
+    """Return the whole round."""
     head = f"{title(seen)}, {moment(at)}"
     rows = (
         line.folded(first="  ")
@@ -101,7 +101,7 @@ def accepted_line(accepted: Accepted) -> str:
 
 
 def as_json(seen: GatesSeen | None, at: datetime | None) -> dict[str, Any] | None:
-    """Give the last round as JSON values; None before the first."""
+    """Return the last round as JSON values; None before the first."""
     if seen is None or at is None:
         return None
     return {
@@ -123,7 +123,7 @@ Moment = DeadlineSet | DeadlinePassed | ConfirmRequested | Armed | WatchdogMisse
 
 
 def deadline_lines(about: Moment, on: RunCommands | None) -> Iterator[str | Labelled]:
-    """Say by when to decide, and what happens then; with commands where *on* has them."""
+    """Return by when to decide, and what happens then; with commands where *on* has them."""
     match about:
         case DeadlineSet(at, rollback, source):
             yield f"to be green, or going back, by {moment(at)}:"
@@ -153,7 +153,7 @@ def choices(on: RunCommands) -> Iterator[Labelled]:
 
 
 def left(at: datetime, now: datetime) -> str:
-    """Say how long there is to decide."""
+    """Return how long there is to decide."""
     if now >= at:
         return f"PAST THE BACK-OUT DEADLINE for {span(now - at)}"
     return f"decide within {span(at - now)}"

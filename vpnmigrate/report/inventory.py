@@ -12,7 +12,7 @@ NAME = "Name"
 
 
 def text(survey: Survey) -> str:
-    """Give the gateway with its VPC, each connection, and each table that refers to the gateway."""
+    """Return the gateway with its VPC, each connection, and each table that refers to the gateway."""
     return "\n".join(
         [
             columns(_cover(survey)),
@@ -26,7 +26,7 @@ def text(survey: Survey) -> str:
 
 
 def tables(survey: Survey) -> list[str]:
-    """Give one item for each table that refers to the gateway, and one for the rest."""
+    """Return one item for each table that refers to the gateway, and one for the rest."""
     gateway = survey.gateway.id
     lines = [
         item(f"{_titled(table)}: {'; '.join(ties)}", indent=4)
@@ -40,7 +40,7 @@ def tables(survey: Survey) -> list[str]:
 
 
 def named(resource_id: str, tags: dict[str, str]) -> str:
-    """Give an id with its Name tag, if it has one."""
+    """Return an id with its Name tag, if it has one."""
     name = tags.get(NAME, "")
     return f'{resource_id} "{safe(name)}"' if name else resource_id
 

@@ -63,7 +63,7 @@ def text(plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation)
 def as_json(
     plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation
 ) -> dict[str, Any]:
-    """Give the plan as a JSON document: the file's own fields, and where it lies."""
+    """Return the plan as a JSON document: the file's own fields, and where it lies."""
     return {
         "schema": SCHEMA,
         "file": file,
@@ -185,7 +185,7 @@ _BACK_OUT = {
 
 
 def decisions_text(decisions: Decisions) -> str:
-    """Give every decision on a line of its own."""
+    """Return every decision on a line of its own."""
     return columns(_rows(decisions))
 
 
@@ -243,7 +243,7 @@ def _exceptional(decisions: Decisions) -> Iterator[tuple[str, str]]:
 
 
 def _programs(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
-    """Tell what is sent and run beside the migration."""
+    """Return what is sent and run beside the migration."""
     for probe in decisions.probes:
         yield "probe", probe
     limit = span(decisions.waits.hook)
@@ -252,7 +252,7 @@ def _programs(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
 
 
 def _operator(decisions: Decisions) -> Iterator[tuple[str, str]]:
-    """Tell who has to agree and what has to be tried, before the cutover and before finalize."""
+    """Return who has to agree and what has to be tried, before the cutover and before finalize."""
     rule = decisions.approvals
     if rule.needed:
         others = ", by somebody else than whoever carries it out" if rule.four_eyes else ""
@@ -297,7 +297,7 @@ _GATEWAY_IN_TASK = re.compile(r"\bthrough gateway\b")
 
 
 def change_text(change: Change) -> str:
-    """Give *change* with its roles put into words."""
+    """Return *change* with its roles put into words."""
     if isinstance(change, AskOperator):
         through = _GATEWAY_IN_TASK.sub(f"through {_NAMES[GATEWAY_ROLE]}", str(change))
         return _SUCCESSOR.sub(r"<successor of \1>", through)

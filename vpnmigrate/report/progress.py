@@ -167,7 +167,7 @@ def noted(note: Noted | ClockMoved | RunNote) -> str:
 
 
 def _of_probes(probed: Probed) -> Iterator[str]:
-    """Say which probes work before step 7, which change, and what was lost in all."""
+    """Return which probes work before step 7, which change, and what was lost in all."""
     for stats in probed.stats:
         match probed.moment:
             case ProbeEvent.BEFORE:
@@ -178,7 +178,7 @@ def _of_probes(probed: Probed) -> Iterator[str]:
 
 
 def probe_line(stats: ProbeStats) -> str:
-    """Say how a probe stands and what it has lost."""
+    """Return how a probe stands and what it has lost."""
     if stats.halted:
         return f"{stats.probe} IS NOT SENT: {stats.halted}"
     view = {True: "answers", False: "IS LOST", None: "has not answered yet"}[stats.works]
@@ -191,7 +191,7 @@ def probe_line(stats: ProbeStats) -> str:
 
 
 def probe_lines(state: RunState) -> Iterator[str]:
-    """Say how probes did, each way by itself where the run has gone both."""
+    """Return how probes did, each way by itself where the run has gone both."""
     both = bool(state.probes_forward)
     for stats in state.probes_forward.values():
         yield f"on the way forward: {probe_line(stats)}"
@@ -200,7 +200,7 @@ def probe_lines(state: RunState) -> Iterator[str]:
 
 
 def _of_traffic(about: OutageBegan | OutageEnded | Flapped | Degraded) -> str:
-    """Say what has become of traffic."""
+    """Return what has become of traffic."""
     match about:
         case OutageBegan(earlier=earlier):
             return "TRAFFIC IS DOWN, maybe for longer" if earlier else "OUTAGE BEGINS"
@@ -224,7 +224,7 @@ def _ordered_lines(
 def _ordered(
     order: Paused | Continued | AbortAsked | Confirmed | OrderDeclined | Accepted,
 ) -> str:
-    """Say who told the run what from another terminal, and whether it is heeded."""
+    """Return who told the run what from another terminal, and whether it is heeded."""
     who = f"{order.who} on {order.host}"
     match order:
         case Paused():
@@ -260,7 +260,7 @@ def _at_the_gates(
 
 
 def _successor(change: Change | None) -> str:
-    """Say whose successor was made: several are made at the same time."""
+    """Return whose successor was made: several are made at the same time."""
     return f", successor of {change.replaces}" if isinstance(change, CreateVpnConnection) else ""
 
 
@@ -289,7 +289,7 @@ class OutageClock:
                 pass  # the others do not touch traffic
 
     def waiting(self, step: int, why: str, waited: timedelta, limit: timedelta) -> str:
-        """Say how long *step* has waited of what limit, how long traffic is down, and for what."""
+        """Return how long *step* has waited of what limit, how long traffic is down, and for what."""
         down = "" if self._since is None else f", outage {span(self._clock.now() - self._since)}"
         if self._since is not None and self._decide_by is not None:
             down += f", {gates.left(self._decide_by, self._clock.wall())}"

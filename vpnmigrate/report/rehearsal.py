@@ -24,7 +24,7 @@ def text(
     on: Command | None,
     more: Sequence[str] = (),
 ) -> str:
-    """Give the whole rehearsal of the plan in *file*; its result is *kept* in another.
+    """Return the whole rehearsal of the plan in *file*; its result is *kept* in another.
 
     *more* is what else was tried, and *on* the command that may follow; None where none may.
     """
@@ -48,7 +48,7 @@ def text(
 
 
 def as_json(rehearsal: Rehearsal, *, file: str, kept: str, on: Command | None) -> dict[str, Any]:
-    """Give the rehearsal as a JSON document."""
+    """Return the rehearsal as a JSON document."""
     return {
         "schema": SCHEMA,
         "file": file,
@@ -73,7 +73,7 @@ def _changes(rehearsal_run: RehearsalRun) -> list[str]:
 
 
 def _routes(rehearsal_run: RehearsalRun) -> list[str]:
-    """Give where each destination leads; a gateway and its successor are the same hop."""
+    """Return where each destination leads; a gateway and its successor are the same hop."""
     lines: list[str] = []
     table = ""
     for row in sorted(rehearsal_run.routes, key=lambda row: row.table):
@@ -149,7 +149,7 @@ TRIALS_SHOWN = 5
 
 
 def faults_text(faulted: FaultedRehearsal) -> str:
-    """Give it for a change board: figures first, then the worst run, then what went wrong."""
+    """Return it for a change board: figures first, then the worst run, then what went wrong."""
     parts = [_summary(faulted), *_unsafe(faulted)]
     if faulted.worst is not None:
         parts.append(heading("The worst run") + _worst(faulted, faulted.worst))
@@ -157,7 +157,7 @@ def faults_text(faulted: FaultedRehearsal) -> str:
 
 
 def faults_json(faulted: FaultedRehearsal) -> dict[str, Any]:
-    """Give it as a part of a JSON document."""
+    """Return it as a part of a JSON document."""
     worst = faulted.worst
     return {
         "trials": len(faulted.trials),

@@ -32,7 +32,7 @@ _ARRIVED = {
 
 
 def outcome_text(view: RunStatusView) -> str:
-    """Give the ending of a verb that did what it was asked."""
+    """Return the ending of a verb that did what it was asked."""
     lines = []
     arrived = _ARRIVED.get(view.state.status)
     if view.state.status is RunStatus.ROLLED_BACK and (view.state.differs or view.state.lost):
@@ -48,7 +48,7 @@ def outcome_text(view: RunStatusView) -> str:
 
 
 def now(view: RunStatusView) -> str:
-    """Give what is true now and what may come next; told after failures too."""
+    """Return what is true now and what may come next; told after failures too."""
     back_again = view.state.status is RunStatus.ROLLED_BACK
     on = None if view.next in {view.observe, view.way_back} else view.next
     rows: list[tuple[str, Advice | None]] = [
@@ -67,7 +67,7 @@ def now(view: RunStatusView) -> str:
 
 
 def outcome_json(view: RunStatusView) -> dict[str, Any]:
-    """Give the ending as a JSON document: where the run stands now."""
+    """Return the ending as a JSON document: where the run stands now."""
     return {"schema": OUTCOME_SCHEMA, **fields(view)}
 
 
@@ -75,7 +75,7 @@ DONE_SCHEMA = "vpnmigrate/done/1"
 
 
 def done_text(view: RunStatusView, task: AskOperator) -> str:
-    """Say what was taken down; *stands* is the run before anybody has taken it up."""
+    """Return what was taken down; *stands* is the run before anybody has taken it up."""
     noted = wrapped(f"Noted for run {view.run}, step {task.step}: done: {task}")
     if view.alive:
         return f"{noted}\n  The process that has the run in hand takes it up now."
@@ -86,7 +86,7 @@ def done_text(view: RunStatusView, task: AskOperator) -> str:
 
 
 def done_json(view: RunStatusView, task: AskOperator) -> dict[str, Any]:
-    """Give the same as a JSON document."""
+    """Return the same as a JSON document."""
     return {
         "schema": DONE_SCHEMA,
         "run": view.run,
@@ -119,12 +119,12 @@ class OrderResult:
 
 
 def order_text(given: OrderResult) -> str:
-    """Say what becomes of it, and where the run stands."""
+    """Return what becomes of it, and where the run stands."""
     return f"{wrapped(_becomes(given))}\n{now(given.view)}"
 
 
 def order_json(given: OrderResult) -> dict[str, Any]:
-    """Give the same as a JSON document."""
+    """Return the same as a JSON document."""
     return {
         "schema": ORDER_SCHEMA,
         "verb": given.verb.value,
@@ -209,7 +209,7 @@ def approval_text(approval: Approval, *, file: str, on: Command) -> str:
 
 
 def approval_json(approval: Approval, *, file: str, on: Command) -> dict[str, Any]:
-    """Give the same as a JSON document."""
+    """Return the same as a JSON document."""
     return {
         "schema": APPROVAL_SCHEMA,
         "file": file,
@@ -242,7 +242,7 @@ def bundle_text(packed: BundleResult) -> str:
 
 
 def bundle_json(packed: BundleResult) -> dict[str, Any]:
-    """Give the same as a JSON document."""
+    """Return the same as a JSON document."""
     return {
         "schema": BUNDLE_SCHEMA,
         "file": packed.file,
@@ -277,7 +277,7 @@ class ServerResult:
 
 
 def sandbox_text(served: ServerResult) -> str:
-    """Give lines that a shell understands as they are."""
+    """Return lines that a shell understands as they are."""
     exports = [f"export {name}={quoted(value)}" for name, value in served.environment.items()]
     unset = [f"unset {' '.join(served.unset)}"] if served.unset else []
     about = f"{served.scenario} at {served.url} until Ctrl-C; in another shell:"
@@ -285,7 +285,7 @@ def sandbox_text(served: ServerResult) -> str:
 
 
 def sandbox_json(served: ServerResult) -> dict[str, Any]:
-    """Give the same as a JSON document."""
+    """Return the same as a JSON document."""
     return {
         "schema": SANDBOX_SCHEMA,
         "scenario": served.scenario,
@@ -296,11 +296,11 @@ def sandbox_json(served: ServerResult) -> dict[str, Any]:
 
 
 def listing_text(named: Mapping[str, str]) -> str:
-    """Give each name with its sentence."""
+    """Return each name with its sentence."""
     return columns(named.items(), indent=0)
 
 
 def listing_json(kind: str, named: Mapping[str, str]) -> dict[str, Any]:
-    """Give the same as a JSON document; *kind* is the plural of what is listed."""
+    """Return the same as a JSON document; *kind* is the plural of what is listed."""
     listed = [{"name": name, "summary": summary} for name, summary in named.items()]
     return {"schema": f"vpnmigrate/{kind}/1", kind: listed}

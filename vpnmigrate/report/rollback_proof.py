@@ -13,7 +13,7 @@ DEAD_ENDS_SHOWN = 5
 
 
 def proof_sentence(proof: RollbackProof) -> str:
-    """Give it in a sentence."""
+    """Return it in a sentence."""
     if not proof.holds:
         return f"{count(len(proof.dead_ends), 'dead end')}, first: {proof.dead_ends[0]}"
     return (
@@ -24,14 +24,14 @@ def proof_sentence(proof: RollbackProof) -> str:
 
 
 def proof_brief(proof: RollbackProof) -> str:
-    """Give it for a cell of a table."""
+    """Return it for a cell of a table."""
     if not proof.holds:
         return proof_sentence(proof)
     return f"a way back from each of {proof.states} states, at most {_length_text(proof.back)}"
 
 
 def proof_text(proof: RollbackProof) -> str:
-    """Give it in full: the longest way back with its beginning, and every kind of dead end."""
+    """Return it in full: the longest way back with its beginning, and every kind of dead end."""
     lines = [wrapped(f"{proof_sentence(proof)}.", first="  ")]
     if proof.back.begins:
         lines.append(item(f"the longest way back begins at {proof.back.begins}"))
@@ -42,7 +42,7 @@ def proof_text(proof: RollbackProof) -> str:
 
 
 def proof_json(proof: RollbackProof) -> dict[str, Any]:
-    """Give it as a part of a JSON document."""
+    """Return it as a part of a JSON document."""
     return {
         "holds": proof.holds,
         "states": proof.states,

@@ -47,7 +47,7 @@ class ScreenContent:
 
 
 def screen(shown: ScreenContent, width: int, height: int) -> list[str]:
-    """Give the screen's lines, none longer than *width*, for a window of that size."""
+    """Return the screen's lines, none longer than *width*, for a window of that size."""
     room = max(LEAST, min(TALLEST, height - LEFT_OVER))
     head = [
         _first(shown, width),
@@ -77,7 +77,7 @@ def _first(shown: ScreenContent, width: int) -> str:
 
 
 def _clock(shown: ScreenContent) -> str:
-    """Give the outage: running, over, or not begun."""
+    """Return the outage: running, over, or not begun."""
     state = shown.state
     lasted = state.outage(shown.now)
     if lasted is None:
@@ -99,7 +99,7 @@ def _step(state: RunState) -> str:
 
 
 def _waiting(shown: ScreenContent, width: int, room: int) -> Iterator[str]:
-    """Say what is waited for; a long reason may have a second line where there is room."""
+    """Return what is waited for; a long reason may have a second line where there is room."""
     waiting = shown.waiting
     if waiting is None:
         return
@@ -115,7 +115,7 @@ def _waiting(shown: ScreenContent, width: int, room: int) -> Iterator[str]:
 
 
 def _to_do(shown: ScreenContent, width: int) -> Iterator[str]:
-    """Say which task waits for a person, and the command that says it is done."""
+    """Return which task waits for a person, and the command that says it is done."""
     if (task := shown.state.task) is not None:
         yield f"TO DO: {task}"
         if isinstance(task, AskOperator):
@@ -123,7 +123,7 @@ def _to_do(shown: ScreenContent, width: int) -> Iterator[str]:
 
 
 def _acceptable(shown: ScreenContent, width: int) -> Iterator[str]:
-    """Say what is all that is lacking, and the command that is content with it."""
+    """Return what is all that is lacking, and the command that is content with it."""
     what = shown.state.acceptable
     if what:
         yield f"ONLY TUNNELS ARE LACKING: {'; '.join(each.text for each in what)}"
@@ -133,7 +133,7 @@ def _acceptable(shown: ScreenContent, width: int) -> Iterator[str]:
 
 
 def _deadline(shown: ScreenContent, width: int) -> Iterator[str]:
-    """Say by when to turn back while traffic is down, and by when to confirm once it flows."""
+    """Return by when to turn back while traffic is down, and by when to confirm once it flows."""
     state = shown.state
     if state.outage_open and state.deadline is not None:
         yield f"{left(state.deadline.at, shown.wall)}: {time_of_day(state.deadline.at)}"
@@ -155,7 +155,7 @@ def _pasted(lead: str, shown: ScreenContent, width: int, verb: str, *words: str)
 
 
 def _details(shown: ScreenContent, room: int) -> list[str]:
-    """Give a line for each kind of thing, and what is not well one by one as far as room goes."""
+    """Return a line for each kind of thing, and what is not well one by one as far as room goes."""
     sight = shown.sight
     if sight is None or room <= 0:
         return []

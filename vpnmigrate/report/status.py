@@ -34,7 +34,7 @@ _TRAFFIC = {
 
 
 def one(view: RunStatusView) -> str:
-    """Give where one run stands, in full."""
+    """Return where one run stands, in full."""
     state = view.state
     rows: list[tuple[str, Advice | None]] = [
         ("run", view.run),
@@ -84,7 +84,7 @@ def _approval(approval: Approval, view: RunStatusView) -> str:
 def every(
     view: Sequence[RunStatusView], unreadable: Mapping[str, str], invocation: Invocation
 ) -> str:
-    """Give where every run stands, a few lines each; *unreadable* ones with the reason."""
+    """Return where every run stands, a few lines each; *unreadable* ones with the reason."""
     if not view and not unreadable:
         begin = command(invocation.complete(cli("plan", "--vpn-gateway", "vgw-...")), first="  ")
         return f"No runs here yet. Begin with:\n{begin}"
@@ -109,12 +109,12 @@ def _brief(view: RunStatusView) -> Iterator[str]:
 
 
 def one_as_json(view: RunStatusView) -> dict[str, Any]:
-    """Give one run as a JSON document."""
+    """Return one run as a JSON document."""
     return {"schema": SCHEMA, **fields(view)}
 
 
 def every_as_json(view: Sequence[RunStatusView], unreadable: Mapping[str, str]) -> dict[str, Any]:
-    """Give every run as one JSON document."""
+    """Return every run as one JSON document."""
     return {
         "schema": SCHEMA,
         "runs": [fields(view) for view in view],
@@ -123,7 +123,7 @@ def every_as_json(view: Sequence[RunStatusView], unreadable: Mapping[str, str]) 
 
 
 def traffic(view: RunStatusView) -> str:
-    """Say which way traffic takes, and how long it was or is down."""
+    """Return which way traffic takes, and how long it was or is down."""
     state = view.state
     if state.direction is None:
         return "not known here: this run has not set out, and has touched nothing"
@@ -138,7 +138,7 @@ def traffic(view: RunStatusView) -> str:
 
 
 def fields(view: RunStatusView) -> dict[str, Any]:
-    """Give what a program may want to know about a run."""
+    """Return what a program may want to know about a run."""
     state = view.state
     since = state.outage_shown if state.outage_since else None
     return {
@@ -189,7 +189,7 @@ def fields(view: RunStatusView) -> dict[str, Any]:
 
 
 def _deadline(view: RunStatusView) -> str:
-    """Say by when to decide, while there is something to decide."""
+    """Return by when to decide, while there is something to decide."""
     state = view.state
     if state.deadline is None or state.finished or state.journal_facts.verified is not None:
         return ""
@@ -210,7 +210,7 @@ def _order(order: OperatorOrder) -> dict[str, str]:
 
 
 def _waits(view: RunStatusView) -> str:
-    """Say what its process waits for and for how long, unless a person is waited for."""
+    """Return what its process waits for and for how long, unless a person is waited for."""
     waiting, state = view.waiting, view.state
     if waiting is None or _is_paused(view):
         return ""
@@ -257,7 +257,7 @@ FINALIZING = 11
 
 
 def deletion_begun(state: RunState) -> bool:
-    """Tell whether finalize may have deleted anything: from then on nothing leads back."""
+    """Return whether finalize may have deleted anything: from then on nothing leads back."""
     deletions = DeleteVpnConnection | DeleteVpnGateway
     return any(
         intent.step == FINALIZING and isinstance(intent.change, deletions) and not intent.cancelled

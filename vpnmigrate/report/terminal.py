@@ -185,7 +185,7 @@ class TerminalProgress:
                 item.seen.set()
 
     def _tell_on(self, error: Exception) -> None:
-        """Tell line by line what cannot be drawn any more, as in a log; say so once."""
+        """Report line by line what cannot be drawn any more, as in a log; say so once."""
         why = f"{type(error).__name__}: {error}"
         self._console.print_line(
             wrapped(f"The screen cannot be drawn any more ({why}); line by line now.")
@@ -258,7 +258,7 @@ class TerminalProgress:
 
 
 def _line_is_waiting() -> bool:
-    """Tell whether a whole line has been typed on this terminal and nobody has read it."""
+    """Return whether a whole line has been typed on this terminal and nobody has read it."""
     with suppress(OSError, ValueError, AttributeError):
         return sys.stdin.isatty() and bool(select.select([sys.stdin], [], [], 0)[0])
     return False

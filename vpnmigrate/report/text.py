@@ -18,7 +18,7 @@ WIDTH = 80
 
 
 def count(number: int, noun: str) -> str:
-    """Give a number with its noun, in the plural where it needs one."""
+    """Return a number with its noun, in the plural where it needs one."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -66,7 +66,7 @@ _LEAD = re.compile(r"(\d\d:\d\d:\d\dZ)? *")
 
 
 def item(text: str, *, indent: int = 2) -> str:
-    """Give *text* as an item of a list."""
+    """Return *text* as an item of a list."""
     return wrapped(text, first=f"{' ' * indent}- ")
 
 
@@ -173,12 +173,12 @@ def advised(advice: Advice, *, first: str = "") -> str:
 
 
 def heading(title: str) -> str:
-    """Give the title of a part of a view."""
+    """Return the title of a part of a view."""
     return f"{title.upper()}\n"
 
 
 def columns(rows: Iterable[tuple[str, Advice]], *, indent: int = 2) -> str:
-    """Give name and value per line, the values aligned and folded under themselves."""
+    """Return name and value per line, the values aligned and folded under themselves."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0) + 2
     return "\n".join(advised(value, first=f"{' ' * indent}{name:<{width}}") for name, value in rows)

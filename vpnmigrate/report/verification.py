@@ -42,7 +42,7 @@ class VerifiedBundle:
 
 
 def text(verified: VerifiedBundle) -> str:
-    """Say what was verified, then what that does not prove."""
+    """Return what was verified, then what that does not prove."""
     about = verified.about
     rows = [
         ("bundle", verified.file),
@@ -62,7 +62,7 @@ def text(verified: VerifiedBundle) -> str:
 
 
 def as_json(verified: VerifiedBundle) -> dict[str, Any]:
-    """Give the same as a JSON document."""
+    """Return the same as a JSON document."""
     return {
         "schema": SCHEMA,
         "file": verified.file,
@@ -80,7 +80,7 @@ def as_json(verified: VerifiedBundle) -> dict[str, Any]:
 
 
 def proved(verified: VerifiedBundle) -> tuple[str, ...]:
-    """Say what was found to hold, a sentence each."""
+    """Return what was found to hold, a sentence each."""
     about = verified.about
     torn = ", and the beginning of one that was never finished" if verified.torn else ""
     compared = (

@@ -20,7 +20,7 @@ class Span(Struct, frozen=True):
 
 
 def seconds(least: float, most: float | None = None) -> Span:
-    """Give a span of seconds; a fixed one with a single number."""
+    """Return a span of seconds; a fixed one with a single number."""
     return Span(timedelta(seconds=least), timedelta(seconds=least if most is None else most))
 
 

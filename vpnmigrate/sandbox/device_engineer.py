@@ -41,7 +41,7 @@ class DeviceEngineer:
         self._known_since.setdefault(_word(task), self._world.clock.now())
 
     def ask(self, task: OperatorTask) -> Confirmation | None:
-        """Give the task's word once the engineer has reacted and done it."""
+        """Return the task's word once the engineer has reacted and done it."""
         self.announce(task)
         word = _word(task)
         if self._world.clock.now() < self._known_since[word] + self._reaction:
@@ -118,7 +118,7 @@ class AutoEngineerWorld:
         """How long the robot takes; None sends it away, and what it did stays done."""
 
     def handles(self, service: str, action: str) -> bool:
-        """Tell whether the World answers *action*."""
+        """Return whether the World answers *action*."""
         return self.world.handles(service, action)
 
     def execute(self, service: str, action: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -157,7 +157,7 @@ class AutoEngineerWorld:
 
 
 def _joined(state: WorldState) -> list[tuple[Connection, datetime]]:
-    """Give the connections whose gateway is on a VPC, each with since when it is."""
+    """Return the connections whose gateway is on a VPC, each with since when it is."""
     since = {g.id: g.attached_since(state.now) for g in state.gateways.values()}
     return [
         (connection, moment)

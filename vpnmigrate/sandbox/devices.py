@@ -61,12 +61,12 @@ class Devices:
             state.advertised[customer_gateway] = sorted(prefixes)
 
     def configured(self, connection: str) -> bool:
-        """Tell whether the device has the connection's configuration."""
+        """Return whether the device has the connection's configuration."""
         with self._at_work() as state:
             return _device(state, connection).configured is not None
 
     def enabled(self, connection: str) -> bool:
-        """Tell whether any tunnel is enabled, which does not mean that it is up."""
+        """Return whether any tunnel is enabled, which does not mean that it is up."""
         with self._at_work() as state:
             return bool(_device(state, connection).enabled)
 

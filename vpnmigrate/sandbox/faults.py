@@ -73,7 +73,7 @@ class Fault(Struct, frozen=True):
     late: timedelta = timedelta(0)
 
     def fault_count(self, service: str, action: str, nth: int) -> bool:
-        """Tell whether this call is the one, or one of those."""
+        """Return whether this call is the one, or one of those."""
         name = action if service == "ec2" else f"{service}:{action}"
         lasts = self.times == 0 or nth < self.nth + self.times
         return name == self.action and self.nth <= nth and lasts

@@ -65,7 +65,7 @@ def _of_the_rest(state: WorldState) -> Iterator[datetime]:
 def _after(
     life: Timeline, state: str, delays: Collection[timedelta], early: datetime
 ) -> Iterator[datetime]:
-    """Give the moments of *life*, not too *early*, and what follows where *state* begins."""
+    """Return the moments of *life*, not too *early*, and what follows where *state* begins."""
     for moment, begins in life.moments:
         if moment >= early:
             yield from (moment + delay for delay in (delays if begins == state else _AT_ONCE))

@@ -23,14 +23,14 @@ class Timeline:
     moments: list[tuple[datetime, str]] = field(default_factory=list)
 
     def at(self, now: datetime) -> str:
-        """Give the state at *now*."""
+        """Return the state at *now*."""
         for since, state in reversed(self.moments):
             if since <= now:
                 return state
         return UNBORN
 
     def since(self, now: datetime) -> datetime:
-        """Give the moment at which the state of *now* began."""
+        """Return the moment at which the state of *now* began."""
         for since, _ in reversed(self.moments):
             if since <= now:
                 return since
@@ -48,14 +48,14 @@ class Timeline:
             self.moments.append((moment, state))
 
     def reaches(self, state: str) -> datetime | None:
-        """Give the moment at which *state* begins for the last time, past or to come."""
+        """Return the moment at which *state* begins for the last time, past or to come."""
         for since, each in reversed(self.moments):
             if each == state:
                 return since
         return None
 
     def is_there(self, now: datetime) -> bool:
-        """Tell whether a call may still show the resource."""
+        """Return whether a call may still show the resource."""
         return self.at(now) not in {UNBORN, GONE}
 
 
@@ -98,11 +98,11 @@ class Gateway:
     type: str = "ipsec.1"
 
     def attachment(self, vpc: str, now: datetime) -> AttachmentRow | None:
-        """Give the row for *vpc* that is attaching, attached or detaching."""
+        """Return the row for *vpc* that is attaching, attached or detaching."""
         return next((row for row in self.held(now) if row.vpc == vpc), None)
 
     def held(self, now: datetime) -> list[AttachmentRow]:
-        """Give the rows that keep the gateway from another VPC; at most one, by the rules."""
+        """Return the rows that keep the gateway from another VPC; at most one, by the rules."""
         return [
             row
             for row in self.attachments
@@ -110,12 +110,12 @@ class Gateway:
         ]
 
     def attached_since(self, now: datetime) -> datetime | None:
-        """Give since when the gateway is attached, or None while it is not."""
+        """Return since when the gateway is attached, or None while it is not."""
         row = self._attached(now)
         return row.life.since(now) if row else None
 
     def vpc(self, now: datetime) -> str | None:
-        """Give the VPC that the gateway is attached to."""
+        """Return the VPC that the gateway is attached to."""
         row = self._attached(now)
         return row.vpc if row else None
 
@@ -209,11 +209,11 @@ class RouteTable:
     propagations: list[PropagationSetting] = field(default_factory=list)
 
     def tied(self, now: datetime) -> list[Association]:
-        """Give the associations in force."""
+        """Return the associations in force."""
         return [a for a in self.associations if a.until is None or now < a.until]
 
     def propagating(self, now: datetime) -> list[PropagationSetting]:
-        """Give the propagation settings that are listed."""
+        """Return the propagation settings that are listed."""
         return [p for p in self.propagations if p.until is None or now < p.until]
 
 
@@ -275,11 +275,11 @@ class WorldState:
         return f"{kind.prefix}-0{self.draw.getrandbits(64):016x}"
 
     def is_there(self, thing: Gateway | Connection | CustomerGateway | Vpc | Subnet) -> bool:
-        """Tell whether a call may still show *thing*."""
+        """Return whether a call may still show *thing*."""
         return thing.life.is_there(self.now)
 
     def life(self, thing: Gateway | Connection | CustomerGateway | Vpc | Subnet) -> str:
-        """Give the state of *thing* now."""
+        """Return the state of *thing* now."""
         return thing.life.at(self.now)
 
 
@@ -294,5 +294,5 @@ GONE = "gone"
 
 
 def always(state: str, since: datetime = LONG_AGO) -> Timeline:
-    """Give the timeline of something that simply is in *state*."""
+    """Return the timeline of something that simply is in *state*."""
     return Timeline([(since, state)])

@@ -59,13 +59,13 @@ class _Memory:
         return changes(self.state, self._since)
 
     def kept(self) -> _Memory:
-        """Give a memory of what the state is now, for when it is altered."""
+        """Return a memory of what the state is now, for when it is altered."""
         past = _Memory(kept(self.state), self.answers)
         past.changes = self.changes
         return past
 
     def next_change(self) -> datetime | None:
-        """Give the first moment after the state's own at which any answer may change."""
+        """Return the first moment after the state's own at which any answer may change."""
         come = bisect_right(self.changes, self.state.now)
         return self.changes[come] if come < len(self.changes) else None
 
@@ -110,7 +110,7 @@ class World:
         self._next_change: datetime | None = self._changed
 
     def handles(self, service: str, action: str) -> bool:
-        """Tell whether *action* of *service*, both as boto3 names them, is the world's."""
+        """Return whether *action* of *service*, both as boto3 names them, is the world's."""
         return (service, action) in READS or (service, action) in WRITES
 
     def execute(self, service: str, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,7 +138,7 @@ class World:
 
     @contextmanager
     def alone(self) -> Iterator[WorldState]:
-        """Give the state, at the clock's moment, to this thread alone, to be altered by hand."""
+        """Return the state, at the clock's moment, to this thread alone, to be altered by hand."""
         with self.to_be_read() as state:
             try:
                 yield state
@@ -147,12 +147,12 @@ class World:
 
     @contextmanager
     def to_be_read(self) -> Iterator[WorldState]:
-        """Give the state as ``alone`` does, but to be read only."""
+        """Return the state as ``alone`` does, but to be read only."""
         with self._lock:
             yield self._now()
 
     def _now(self) -> WorldState:
-        """Give the state at the clock's moment; the lock is held."""
+        """Return the state at the clock's moment; the lock is held."""
         state = self._present.state
         state.now = self.clock.now()
         return state
@@ -163,7 +163,7 @@ class World:
         self._questions.clear()
 
     def changed(self) -> datetime:
-        """Give a moment since which every answer that does not lag has been the same."""
+        """Return a moment since which every answer that does not lag has been the same."""
         with self._lock:
             state = self._now()
             if self._next_change is not None and self._next_change <= state.now:
@@ -172,12 +172,12 @@ class World:
             return self._changed
 
     def next_change(self) -> datetime | None:
-        """Give the first moment to come at which anything may change by itself; None if never."""
+        """Return the first moment to come at which anything may change by itself; None if never."""
         self.changed()
         return self._next_change
 
     def rests_until(self, moment: datetime) -> bool:
-        """Tell whether nothing changes by itself until *moment*, that included."""
+        """Return whether nothing changes by itself until *moment*, that included."""
         next_change = self.next_change()
         return next_change is None or moment < next_change
 
@@ -188,7 +188,7 @@ class World:
             return frozenset(t.key for c in state.connections.values() for t in c.tunnels)
 
     def fork(self, clock: Clock, behaviour: Behaviour | None = None) -> World:
-        """Give a world that is as this one is now, and goes its own way from there.
+        """Return a world that is as this one is now, and goes its own way from there.
 
         *clock* shows the same moment; a *behaviour* of its own holds from there on.
         """
@@ -199,7 +199,7 @@ class World:
         return world
 
     def _asked(self, params: Mapping[str, Any]) -> str:
-        """Give ``_canonical`` of a read's *params*; the same few come again until a change."""
+        """Return ``_canonical`` of a read's *params*; the same few come again until a change."""
         spoken = repr(params)
         if spoken not in self._questions:
             self._questions[spoken] = _canonical(params)
@@ -257,7 +257,7 @@ def _canonical(value: Any) -> str:
 
 
 def kept(state: WorldState) -> WorldState:
-    """Give a copy of *state* that no later action alters.
+    """Return a copy of *state* that no later action alters.
 
     Only what actions alter in place is copied.  Routes and tunnels are never altered once they are
     made, nor is the list of a timeline's moments, so copies share them.

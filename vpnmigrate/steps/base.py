@@ -73,7 +73,7 @@ class Step(ABC):
     """From the first look of this process; the time a person takes outside the outage excepted."""
 
     def limit_for(self, plan: Plan) -> timedelta:
-        """Give the limit that holds for *plan*; a playbook may set some."""
+        """Return the limit that holds for *plan*; a playbook may set some."""
         del plan
         return self.limit
 
@@ -93,7 +93,7 @@ class Step(ABC):
 
     @abstractmethod
     def verify(self, view: StepInput) -> Verdict:
-        """Say whether the goal holds."""
+        """Return whether the goal holds."""
 
 
 class DesiredFact(Struct, frozen=True):
@@ -109,13 +109,13 @@ class DesiredFact(Struct, frozen=True):
     """Why it can no longer be had: what it hangs on was taken away."""
 
     def missing(self, now: Snapshot) -> bool:
-        """Tell whether *change* is due: the fact is believed, is not as wanted, and is ours."""
+        """Return whether *change* is due: the fact is believed, is not as wanted, and is ours."""
         seen = now.value(self.fact)
         return not self.gone and seen not in (self.value, UNKNOWN) and self.fact not in now.foreign
 
 
 def is_external_change(fact: Fact, now: Snapshot, journal_facts: JournalFacts) -> bool:
-    """Tell whether somebody else brought *fact* to the value it has, and not this run."""
+    """Return whether somebody else brought *fact* to the value it has, and not this run."""
     return fact in now.foreign or (
         journal_facts.touched is not None and fact not in journal_facts.touched
     )
@@ -129,7 +129,7 @@ def missing(wants: Iterable[DesiredFact], now: Snapshot) -> MissingChanges:
 
 
 def judge(wants: Iterable[DesiredFact], now: Snapshot) -> Verdict:
-    """Say whether all *wants* are met, which are lost, and what the first unmet one waits for."""
+    """Return whether all *wants* are met, which are lost, and what the first unmet one waits for."""
     lost: list[str] = []
     waiting: list[str] = []
     for want in wants:

@@ -101,7 +101,7 @@ def _reach(basis: ComparisonBasis) -> Reachability:
 
 
 def as_before(plan: Plan, baseline: Baseline, table: RouteTableRecord) -> RouteTableRecord:
-    """Give *table* of the before-survey with what was propagated in the last look before step 7.
+    """Return *table* of the before-survey with what was propagated in the last look before step 7.
 
     A route that is shown as propagated into a table that takes up nothing is about to vanish:
     nothing was promised for it.
@@ -121,7 +121,7 @@ def as_before(plan: Plan, baseline: Baseline, table: RouteTableRecord) -> RouteT
 
 
 def excepted(plan: Plan, row: RouteComparison) -> bool:
-    """Tell whether the playbook excepts *row*: an exception counts like a route as long as it is.
+    """Return whether the playbook excepts *row*: an exception counts like a route as long as it is.
 
     So a wide exception does not cover what had a longer prefix of its own.
     """
@@ -153,7 +153,7 @@ def _is_network(destination: str) -> bool:
 
 
 def _doubt(plan: Plan, swap: GatewaySwap, now: Snapshot, table: RouteTableRecord) -> str:
-    """Say why *table* cannot be judged yet; empty if it can."""
+    """Return why *table* cannot be judged yet; empty if it can."""
     propagation = Propagation(table.id, swap.joining)
     if plan.old_gateway in table.propagating:
         off = now.value(propagation) is not Switch.ON
@@ -171,7 +171,7 @@ def _doubt(plan: Plan, swap: GatewaySwap, now: Snapshot, table: RouteTableRecord
 def _is_taken(
     row: RouteComparison, swap: GatewaySwap, now: Snapshot, known: set[tuple[str, bool]]
 ) -> bool:
-    """Tell whether a hand that is not ours decides *row* now."""
+    """Return whether a hand that is not ours decides *row* now."""
     if not _propagated(row.before):
         target = now.route(row.table, row.before.destination)
         if target not in (swap.leaving, swap.joining):
@@ -183,7 +183,7 @@ def _is_taken(
 def _is_hidden(
     row: RouteComparison, swap: GatewaySwap, now: Snapshot, before: RouteTableRecord
 ) -> bool:
-    """Tell whether a hand that is not ours has moved, added or removed what may decide it."""
+    """Return whether a hand that is not ours has moved, added or removed what may decide it."""
     then = {route.destination: route.target for route in before.routes}
     ours = (swap.leaving, swap.joining, UNKNOWN)
     return any(

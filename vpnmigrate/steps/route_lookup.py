@@ -254,7 +254,7 @@ def _winner(route: RouteRecord) -> EffectiveRoute:
 
 @lru_cache(maxsize=65_536)
 def _piece(network: str) -> tuple[int, int, int]:
-    """Give family, first and last address; tables of one VPC repeat the same few networks."""
+    """Return family, first and last address; tables of one VPC repeat the same few networks."""
     parsed = ip_network(network)
     return parsed.version, int(parsed.network_address), int(parsed.broadcast_address)
 
@@ -262,7 +262,7 @@ def _piece(network: str) -> tuple[int, int, int]:
 def _steps(
     best: Mapping[tuple[int, int, int], EffectiveRoute], family: int
 ) -> dict[int, EffectiveRoute]:
-    """Give the addresses at which the deciding route changes, each with the one from there on.
+    """Return the addresses at which the deciding route changes, each with the one from there on.
 
     Networks are nested or apart, so the innermost at any address is its longest prefix.
     """

@@ -54,7 +54,7 @@ class RecordBefore(Step):
 
 
 def _lives(plan: Plan, now: Snapshot) -> bool:
-    """Tell whether there is a gateway to claim: an interrupted finalize may have deleted it."""
+    """Return whether there is a gateway to claim: an interrupted finalize may have deleted it."""
     return now.state(plan.old_gateway) not in (ResourceState.DELETING, ResourceState.ABSENT)
 
 

@@ -13,7 +13,7 @@ from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected, unown
 
 
 def new_gateway(now: Snapshot) -> VpnGatewayId:
-    """Give the new gateway's id, or its role's name while there is none."""
+    """Return the new gateway's id, or its role's name while there is none."""
     return VpnGatewayId(now.ours.get(GATEWAY_ROLE, GATEWAY_ROLE))
 
 

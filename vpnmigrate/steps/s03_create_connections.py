@@ -95,7 +95,7 @@ class RemoveConnections(Step):
 
 
 def wanted_prefixes(old: ConnectionRecord) -> tuple[str, ...]:
-    """Give the static prefixes that the successor of *old* needs."""
+    """Return the static prefixes that the successor of *old* needs."""
     return tuple(p.cidr for p in old.prefixes if p.state not in ("deleting", "deleted"))
 
 

@@ -150,6 +150,6 @@ def _is_or_was_tied(plan: Plan, tie: EdgeAssociation, journal_facts: JournalFact
 
 
 def is_gone(gateway: VpnGatewayId, now: Snapshot) -> bool:
-    """Tell whether *gateway* cannot be attached any more; a stale reading does not count."""
+    """Return whether *gateway* cannot be attached any more; a stale reading does not count."""
     known = {id_: role for role, id_ in now.ours.items()}
     return now.state(known.get(gateway, gateway)) in GONE

@@ -100,7 +100,7 @@ class RestoreRouting(Step):
 
 
 def _idle(view: StepInput) -> tuple[RouteTableId, ...]:
-    """Give the tables whose setting outlived a detach: listed, and perhaps without any effect.
+    """Return the tables whose setting outlived a detach: listed, and perhaps without any effect.
 
     Nobody knows what AWS does with such a setting once the gateway is back (domain.md 4.1).
     """

@@ -84,7 +84,7 @@ class SwitchTunnels(Step):
 
 
 def enabling_task(plan: Plan, swap: GatewaySwap, now: Snapshot) -> AskOperator:
-    """Give the device task that ends the outage, in either direction."""
+    """Return the device task that ends the outage, in either direction."""
     if swap.joining == plan.old_gateway:
         return AskOperator(
             SwitchTunnels.number,

@@ -48,12 +48,12 @@ class DeleteClassic(Step):
 
 
 def _left(plan: Plan, now: Snapshot) -> Sequence[VpnConnectionId]:
-    """Give the old connections that nobody has asked AWS to delete."""
+    """Return the old connections that nobody has asked AWS to delete."""
     return [old for old in plan.old_connections if now.state(old) in _LIVING]
 
 
 def _still_needed(plan: Plan, swap: GatewaySwap, now: Snapshot) -> str:
-    """Say why the old side may be the only path, whatever a journal says that was verified."""
+    """Return why the old side may be the only path, whatever a journal says that was verified."""
     attached = now.attachment(swap.joining, plan.vpc)
     if attached not in (Attachment.ATTACHED, UNKNOWN):
         return f"{swap.joining} is {attachment_text(attached, plan.vpc)}"

@@ -55,7 +55,7 @@ RETIRE_WITH_GATEWAY: tuple[Step, ...] = (RecordBefore(), DeleteClassic(), Delete
 
 
 def gateway_swap(direction: Direction, plan: Plan, now: Snapshot) -> GatewaySwap:
-    """Give which gateway leaves and which joins; a rollback is the same cutover exchanged."""
+    """Return which gateway leaves and which joins; a rollback is the same cutover exchanged."""
     new = new_gateway(now)
     match direction:
         case Direction.ROLLBACK:

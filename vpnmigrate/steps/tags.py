@@ -22,7 +22,7 @@ LONGEST_VALUE = 256
 
 
 def copied_tags(tags: Mapping[str, str]) -> Tags:
-    """Give the user tags of a successor, sorted; its Name says that it is the new one."""
+    """Return the user tags of a successor, sorted; its Name says that it is the new one."""
     kept = {k: v for k, v in tags.items() if not k.startswith(RESERVED)}
     if name := kept.get("Name"):
         kept["Name"] = name[: LONGEST_VALUE - len(NEW_NAME_SUFFIX)] + NEW_NAME_SUFFIX

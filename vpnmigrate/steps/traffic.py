@@ -54,7 +54,7 @@ def baseline_of(plan: Plan, now: Snapshot) -> Baseline:
 
 
 def recorded_baseline(plan: Plan) -> Baseline:
-    """Give what the before-survey saw, for a run whose journal was lost."""
+    """Return what the before-survey saw, for a run whose journal was lost."""
     return Baseline(
         taken=plan.before.taken,
         tunnels_up={c.id: sum(t.up for t in c.telemetry) for c in plan.before.living},
@@ -63,7 +63,7 @@ def recorded_baseline(plan: Plan) -> Baseline:
 
 
 def missing_traffic(view: StepInput) -> tuple[str, ...]:
-    """Say what the joining side still lacks; empty means that traffic flows.
+    """Return what the joining side still lacks; empty means that traffic flows.
 
     Each is a sentence that names the connection or table, worst first.
     """
@@ -102,7 +102,7 @@ def _words_too_fresh(view: StepInput) -> Iterator[str]:
 
 
 def verified_recently(now: Snapshot, journal_facts: JournalFacts) -> bool:
-    """Tell whether a describe may still show tunnels as they were before traffic was verified."""
+    """Return whether a describe may still show tunnels as they were before traffic was verified."""
     return _lately(journal_facts.verified, now)
 
 
@@ -113,7 +113,7 @@ def _lately(at: datetime | None, now: Snapshot) -> bool:
 def missing_connections(
     plan: Plan, swap: GatewaySwap, now: Snapshot
 ) -> tuple[VpnConnectionId, ...]:
-    """Give the old connections that others deleted, which a way back goes on without.
+    """Return the old connections that others deleted, which a way back goes on without.
 
     Empty if none is left: then there is nothing to go back to.
     """
@@ -125,7 +125,7 @@ def missing_connections(
 
 
 def any_device_is_over(plan: Plan, swap: GatewaySwap, now: Snapshot) -> bool:
-    """Tell whether a device has left the old side: none of its tunnels there is UP, new ones are.
+    """Return whether a device has left the old side: none of its tunnels there is UP, new ones are.
 
     With both gateways where they were, that is how a cutover looks that was being taken back.
     """
@@ -144,7 +144,7 @@ def _has_tunnel_up(record: ConnectionRecord | None) -> bool:
 def joining_connection(
     plan: Plan, swap: GatewaySwap, now: Snapshot, old: VpnConnectionId
 ) -> ConnectionRecord | None:
-    """Give the connection that serves *old*'s device on the joining side, if it lives."""
+    """Return the connection that serves *old*'s device on the joining side, if it lives."""
     if swap.joining == plan.old_gateway:
         return now.connections.get(old)
     role = connection_role(old)
@@ -177,7 +177,7 @@ def _few_tunnels(record: ConnectionRecord, needed: int) -> str:
 
 
 def carries(plan: Plan, swap: GatewaySwap, record: ConnectionRecord, tunnel: TunnelReading) -> bool:
-    """Tell whether *tunnel* does what its routing type asks of it.
+    """Return whether *tunnel* does what its routing type asks of it.
 
     UP is all of a static one; a BGP device has to announce something, but on the way back, where
     it need not begin now (cases.md 56).
@@ -189,7 +189,7 @@ def carries(plan: Plan, swap: GatewaySwap, record: ConnectionRecord, tunnel: Tun
 def asked_for(
     plan: Plan, swap: GatewaySwap, now: Snapshot
 ) -> Iterator[tuple[VpnConnectionId, ConnectionRecord]]:
-    """Give each old connection that step 10 asks for with the one that serves its device."""
+    """Return each old connection that step 10 asks for with the one that serves its device."""
     lost = missing_connections(plan, swap, now)
     for old in plan.old_connections:
         record = joining_connection(plan, swap, now, old)
@@ -198,7 +198,7 @@ def asked_for(
 
 
 def tunnels_before(plan: Plan, journal_facts: JournalFacts) -> Mapping[VpnConnectionId, int]:
-    """Give how many tunnels of each old connection were UP before step 7."""
+    """Return how many tunnels of each old connection were UP before step 7."""
     return (journal_facts.baseline or recorded_baseline(plan)).tunnels_up
 
 
@@ -213,7 +213,7 @@ def degraded(view: StepInput) -> tuple[str, ...]:
 
 
 def acceptable(view: StepInput) -> tuple[Shortage, ...]:
-    """Give the connections whose tunnels are all that is lacking, each of which has one UP.
+    """Return the connections whose tunnels are all that is lacking, each of which has one UP.
 
     Every destination leads where it did then, over what is there: somebody may accept it.
     """
@@ -240,7 +240,7 @@ def acceptable(view: StepInput) -> tuple[Shortage, ...]:
 def needed_tunnels(
     plan: Plan, swap: GatewaySwap, journal_facts: JournalFacts, old: VpnConnectionId
 ) -> int:
-    """Give how many tunnels the connection needs that serves *old*'s device.
+    """Return how many tunnels the connection needs that serves *old*'s device.
 
     Forward it must prove itself: as many as before, unless the playbook, or somebody since, is
     content with one, and at least one.  On the way back one will do, and none where there was
@@ -287,7 +287,7 @@ def tunnel_name(connection: ConnectionRecord, tunnel: TunnelReading) -> str:
 
 
 def is_stable(view: StepInput) -> bool:
-    """Tell whether green has held as long and as often as the plan asks, tunnel by tunnel."""
+    """Return whether green has held as long and as often as the plan asks, tunnel by tunnel."""
     green, asked = view.journal_facts.green, view.plan.decisions.verification.readings
     if green is None or green.since is None or green.readings < asked:
         return False
@@ -304,7 +304,7 @@ def is_stable(view: StepInput) -> bool:
 
 
 def is_soaked(plan: Plan, journal_facts: JournalFacts) -> bool:
-    """Tell whether green has held for the soak time of the plan."""
+    """Return whether green has held for the soak time of the plan."""
     soak = plan.decisions.waits.soak
     if soak <= timedelta(0):
         return True
@@ -313,7 +313,7 @@ def is_soaked(plan: Plan, journal_facts: JournalFacts) -> bool:
 
 
 def stable_reading(plan: Plan, now: Snapshot, at: datetime) -> Stability:
-    """Give what a patient process would have seen by *at*, if all readings were like *now*."""
+    """Return what a patient process would have seen by *at*, if all readings were like *now*."""
     often = plan.decisions.verification.readings
     tunnels = {
         tunnel_name(c, t): TunnelStability(often)

@@ -27,7 +27,7 @@ def done(
     home: RunDirectoryOptions,
     printing: OutputOptions,
 ) -> None:
-    """Say that the task of a step is done.
+    """Report that the task of a step is done.
 
     From any terminal of this machine.  A process that has the run in hand takes it up at once.
     """

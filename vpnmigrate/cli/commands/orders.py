@@ -126,7 +126,7 @@ _MESSAGES: dict[OrderVerb, type[Order]] = {
 
 
 def send_order(context: CommandContext, run_id: str, verb: OrderVerb) -> OrderResult:
-    """Give the run an order and wait a moment for what becomes of it.
+    """Return the run an order and wait a moment for what becomes of it.
 
     Raises:
         UsageError: There is nothing to continue.
@@ -195,12 +195,12 @@ def _refusal(verb: OrderVerb, why: str, view: RunStatusView) -> RefusedError | U
 
 
 def _was_never_asked(view: RunStatusView) -> bool:
-    """Tell whether there is nothing to be too late for."""
+    """Return whether there is nothing to be too late for."""
     return view.state.armed is None and view.state.direction is not Direction.ROLLBACK
 
 
 def _instead(verb: OrderVerb, view: RunStatusView) -> Command:
-    """Say what to do; nobody who wanted a rest at the end of a run meant to take it back."""
+    """Return what to do; nobody who wanted a rest at the end of a run meant to take it back."""
     look = cli("status", view.run)
     if verb is OrderVerb.PAUSE and view.state.finished:
         return look

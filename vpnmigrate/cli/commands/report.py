@@ -30,7 +30,7 @@ def show(
         typer.Option("--survey", help="Read AWS once more and compare; kept with the run."),
     ] = False,
 ) -> None:
-    """Tell what a run did, for whoever was not there.
+    """Report what a run did, for whoever was not there.
 
     Outages, planned against actual, people, every call with its request id, timeline.  The word
     show may be left out.  Asks AWS nothing without --survey.

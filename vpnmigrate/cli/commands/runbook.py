@@ -67,7 +67,7 @@ _WRITERS: dict[str, Writer] = {".md": as_markdown, ".html": html}
 
 
 def writer_for(file: Path) -> Writer:
-    """Give what writes the form that *file*'s name asks for.
+    """Return what writes the form that *file*'s name asks for.
 
     Raises:
         UsageError: It asks for none that there is.

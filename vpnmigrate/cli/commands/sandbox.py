@@ -46,7 +46,7 @@ class TunnelAction(StrEnum):
 
     @property
     def done(self) -> str:
-        """Say what the tunnels are afterwards."""
+        """Return what the tunnels are afterwards."""
         return "one of two enabled" if self is TunnelAction.ONE_TUNNEL else f"{self.value}d"
 
 
@@ -211,12 +211,12 @@ def _nobodys_account() -> Iterator[None]:
 
 
 def titles() -> dict[str, str]:
-    """Give the title of each scenario that comes with the program, by name."""
+    """Return the title of each scenario that comes with the program, by name."""
     return {name: load(name).title for name in SCENARIOS.names}
 
 
 def control(endpoint_url: str | None) -> ControlClient:
-    """Give what turns the devices of the sandbox that is served at *endpoint_url*.
+    """Return what turns the devices of the sandbox that is served at *endpoint_url*.
 
     Raises:
         UsageError: No sandbox was named.
@@ -230,7 +230,7 @@ def control(endpoint_url: str | None) -> ControlClient:
 
 
 def _is_plan(path: Path) -> bool:
-    """Tell a plan from describe output; what is neither is for their readers to tell."""
+    """Return a plan from describe output; what is neither is for their readers to tell."""
     try:
         return "fingerprint" in json.loads(path.read_bytes())
     except (OSError, ValueError, TypeError):

@@ -29,7 +29,7 @@ def status(
         ),
     ] = False,
 ) -> None:
-    """Tell where runs stand.
+    """Report where runs stand.
 
     Phase, step, traffic, what is waited for, and the next command.  Reads the journals and asks
     AWS nothing.

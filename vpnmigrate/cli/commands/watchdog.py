@@ -312,10 +312,10 @@ def _in_outage(error: VpnMigrateError | OSError) -> bool:
 
 
 def _size(run: Run) -> int:
-    """Give how long the journal is: it only grows, and to read it takes more than to ask."""
+    """Return how long the journal is: it only grows, and to read it takes more than to ask."""
     return run.journal.stat().st_size if run.journal.exists() else 0
 
 
 def _last(entries: tuple[Entry, ...], at_least: datetime) -> datetime:
-    """Give when the journal was last written, or *at_least* that."""
+    """Return when the journal was last written, or *at_least* that."""
     return max(entries[-1].at, at_least) if entries else at_least

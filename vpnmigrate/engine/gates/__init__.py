@@ -91,7 +91,7 @@ def in_the_cutover(
 
 
 def traffic_reading_final(view: StepInput) -> bool:
-    """Tell whether no look a little later can show traffic flow that does not in this one."""
+    """Return whether no look a little later can show traffic flow that does not in this one."""
     flows = finalize.traffic(view).lets_through
     return flows or not verified_recently(view.now, view.journal_facts)
 

@@ -82,7 +82,7 @@ def own_path(plan: Plan, paths: Sequence[NetworkPath]) -> GateResult:
 
 
 def _through_the_vpn(plan: Plan, paths: Sequence[NetworkPath]) -> Iterator[str]:
-    """Say which services are reached through the VPN.
+    """Return which services are reached through the VPN.
 
     An endpoint inside the VPC is reached through the VPN; so is every endpoint from a host in the
     VPC whose default route is the gateway.

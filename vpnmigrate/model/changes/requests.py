@@ -81,7 +81,7 @@ class Request:
 
 
 def request_of(change: Sent, mark: CallTags) -> Request:
-    """Give the call that *change* is, without keys."""
+    """Return the call that *change* is, without keys."""
     match change:
         case CreateVpnGateway() | CreateVpnConnection() | CreateTestVpc() | CreateTestSubnet():
             return Request(change.call, _creating(change, mark))
@@ -127,7 +127,7 @@ def _altering(change: _Altering, mark: CallTags) -> dict[str, Any]:
 
 
 def _claim(holder: str) -> dict[str, str]:
-    """Give the tag of a claim; with a value, EC2 deletes a tag only if it still has that value."""
+    """Return the tag of a claim; with a value, EC2 deletes a tag only if it still has that value."""
     return {"Key": Tag.CLAIM.value, "Value": holder}
 
 
@@ -144,7 +144,7 @@ def _deleting(change: _Deleting) -> dict[str, Any]:
 
 
 def _tagging(kind: str, role: Role, mark: CallTags, tags: Tags) -> dict[str, Any]:
-    """Give the tags of the new resource, sent with its creation so that it is never without."""
+    """Return the tags of the new resource, sent with its creation so that it is never without."""
     ours = {
         Tag.MIGRATION.value: str(mark.migration),
         Tag.ATTEMPT.value: str(mark.attempt),
@@ -163,7 +163,7 @@ def _tagging(kind: str, role: Role, mark: CallTags, tags: Tags) -> dict[str, Any
 
 
 def _gateway_request(change: CreateVpnGateway, mark: CallTags) -> dict[str, Any]:
-    """Give the parameters of CreateVpnGateway; without an ASN AWS takes its default."""
+    """Return the parameters of CreateVpnGateway; without an ASN AWS takes its default."""
     return {
         "Type": "ipsec.1",
         **({} if change.asn is None else {"AmazonSideAsn": change.asn}),
@@ -172,7 +172,7 @@ def _gateway_request(change: CreateVpnGateway, mark: CallTags) -> dict[str, Any]
 
 
 def _connection_request(change: CreateVpnConnection, mark: CallTags) -> dict[str, Any]:
-    """Give the parameters of CreateVpnConnection, without the keys of a plan that re-uses them.
+    """Return the parameters of CreateVpnConnection, without the keys of a plan that re-uses them.
 
     Both tunnels are always spelt out: one that is not gets EC2's weak defaults (domain.md 2.3).
     """
@@ -206,7 +206,7 @@ def _tunnel(options: TunnelOptions, inside_cidr: str | None) -> dict[str, Any]:
 
 
 def _destination(of: str) -> dict[str, Any]:
-    """Give the one parameter that names a route's destination, by its kind."""
+    """Return the one parameter that names a route's destination, by its kind."""
     if of.startswith("pl-"):
         return {"DestinationPrefixListId": of}
     network = ipaddress.ip_network(of)

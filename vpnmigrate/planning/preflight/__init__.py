@@ -68,7 +68,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def check(survey: Survey, decisions: Decisions) -> tuple[Finding, ...]:
-    """Give the findings of every check, those that block first."""
+    """Return the findings of every check, those that block first."""
     found = (finding for one in CHECKS for finding in one(survey, decisions))
     return tuple(sorted(found, key=lambda finding: finding.severity is not Severity.BLOCKS))
 

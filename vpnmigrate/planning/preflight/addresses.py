@@ -38,7 +38,7 @@ VPC_SIZES = range(16, 28 + 1)
 
 
 def inside_cidrs(survey: Survey, decisions: Decisions) -> Mapping[VpnConnectionId, tuple[str, ...]]:
-    """Give the inside CIDRs the new tunnels will be asked to have, per old connection."""
+    """Return the inside CIDRs the new tunnels will be asked to have, per old connection."""
     match decisions.inside:
         case InsideMode.AMAZON:
             return {}
@@ -204,6 +204,6 @@ def _production(survey: Survey) -> Iterator[tuple[str, str]]:
 
 
 def _hits(text: str, test: Network) -> bool:
-    """Tell whether *text* is in the way of *test*; a default route is in nobody's way."""
+    """Return whether *text* is in the way of *test*; a default route is in nobody's way."""
     taken = network(text)
     return taken is not None and taken.prefixlen > 0 and overlap(taken, test)

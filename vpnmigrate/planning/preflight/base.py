@@ -32,7 +32,7 @@ def network(text: str) -> Network | None:
 
 
 def overlap(one: Network, other: Network) -> bool:
-    """Tell whether two networks share an address; IPv4 and IPv6 never do."""
+    """Return whether two networks share an address; IPv4 and IPv6 never do."""
     if isinstance(one, IPv4Network) and isinstance(other, IPv4Network):
         return one.overlaps(other)
     if isinstance(one, IPv6Network) and isinstance(other, IPv6Network):
@@ -41,7 +41,7 @@ def overlap(one: Network, other: Network) -> bool:
 
 
 def on_premises(survey: Survey) -> Iterator[tuple[str, str]]:
-    """Give each destination behind the gateway, with where it was seen."""
+    """Return each destination behind the gateway, with where it was seen."""
     for connection in survey.living:
         for prefix in connection.prefixes:
             if prefix.state not in {"deleted", "deleting"}:

@@ -15,7 +15,7 @@ from vpnmigrate.planning.preflight.base import Findings, listed
 
 
 def nothing_to_migrate(survey: Survey, decisions: Decisions) -> str | None:
-    """Say why there is nothing to do, or None where there is.
+    """Return why there is nothing to do, or None where there is.
 
     A connection of unknown category counts as something to do: it has to be looked into, and
     its own check refuses it.
@@ -165,7 +165,7 @@ def tunnels_are_up(survey: Survey, _decisions: Decisions) -> Findings:
 
 
 def devices_serve_nobody_else(survey: Survey, _decisions: Decisions) -> Findings:
-    """Tell that a customer gateway also serves connections that stay."""
+    """Return that a customer gateway also serves connections that stay."""
     mine = {c.customer_gateway for c in survey.living}
     staying = _by_device(c for c in survey.other_connections if c.state != "deleted")
     for device, connections in staying.items():
@@ -291,7 +291,7 @@ def waits_are_possible(_survey: Survey, decisions: Decisions) -> Findings:
 
 
 def _signed(length: timedelta) -> str:
-    """Tell a length that may be negative, which is the fault."""
+    """Return a length that may be negative, which is the fault."""
     return f"-{span(-length)}" if length < timedelta(0) else span(length)
 
 

@@ -86,7 +86,7 @@ def vpc_is_ours(survey: Survey, _decisions: Decisions) -> Findings:
 
 
 def nobody_else_migrates(survey: Survey, _decisions: Decisions) -> Findings:
-    """Tell of a claim at planning already; ``apply`` refuses a stranger's."""
+    """Return of a claim at planning already; ``apply`` refuses a stranger's."""
     holder = survey.gateway.tags.get(Tag.CLAIM)
     if holder:
         yield Finding(
@@ -98,7 +98,7 @@ def nobody_else_migrates(survey: Survey, _decisions: Decisions) -> Findings:
 
 
 def nothing_carries_our_tags(survey: Survey, _decisions: Decisions) -> Findings:
-    """Tell of resources that carry a migration's tags before this one has made anything."""
+    """Return of resources that carry a migration's tags before this one has made anything."""
     things: tuple[GatewayRecord | ConnectionRecord | VpcRecord, ...] = (
         survey.gateway,
         *survey.other_gateways,

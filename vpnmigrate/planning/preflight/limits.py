@@ -84,7 +84,7 @@ def a_test_vpc_fits(survey: Survey, decisions: Decisions) -> Findings:
 
 
 def quotas_are_readable(survey: Survey, _decisions: Decisions) -> Findings:
-    """Tell that AWS's defaults stood in for the quotas in force."""
+    """Return that AWS's defaults stood in for the quotas in force."""
     for unread in survey.unread:
         if unread.what == "quotas":
             yield Finding(

@@ -124,7 +124,7 @@ class DurationChecker:
         self._boots: set[str] = set()
 
     def of_entry(self, entry: Entry, true: datetime, run: RunState) -> Iterator[str]:
-        """Say what *entry*, written at the *true* moment, tells wrong; *run* is after it."""
+        """Return what *entry*, written at the *true* moment, tells wrong; *run* is after it."""
         if self._last is not None and self._last.seq < entry.seq and entry.at < self._last.at:
             yield f"line {entry.seq} is from before line {self._last.seq}"
         self._last = entry
@@ -172,7 +172,7 @@ class LateClock:
         self._rests_until = rests_until
 
     def now(self) -> datetime:
-        """Give the world's moment."""
+        """Return the world's moment."""
         return self._world.clock.now()
 
     def wall(self) -> datetime:

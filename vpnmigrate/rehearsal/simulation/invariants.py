@@ -52,7 +52,7 @@ class InvariantChecker:
     def check_observation(
         self, now: ActualState, direction: Direction | None, *, announced: bool
     ) -> Iterator[str]:
-        """Say what is broken in the world *now*.
+        """Return what is broken in the world *now*.
 
         *direction* is what the run is about, and *announced* whether it has said that traffic is
         down.
@@ -74,7 +74,7 @@ class InvariantChecker:
                 yield f"{len(ids)} resources are in the role {role}: {ids}"
 
     def check_entry(self, entry: Entry, now: ActualState, run: RunState) -> Iterator[str]:
-        """Say what the journal claims with *entry* and is not true."""
+        """Return what the journal claims with *entry* and is not true."""
         match entry.record:
             case TrafficVerified():
                 untrue = self._flows(now, run)
@@ -266,7 +266,7 @@ def _paths(
 
 
 def configuration(truth: ActualState) -> frozenset[str]:
-    """Say what is configured, with roles for the ids of what the migration made.
+    """Return what is configured, with roles for the ids of what the migration made.
 
     Two worlds of one topology are configured alike if and only if this is equal.
     """

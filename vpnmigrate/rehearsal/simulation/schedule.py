@@ -160,13 +160,13 @@ class FaultInjector:
         return not (self._faults.unread or self._faults.slow)
 
     def intends(self, records: Sequence[Record]) -> bool:
-        """Tell whether the process dies while it writes *records*, half of which reach the disk."""
+        """Return whether the process dies while it writes *records*, half of which reach the disk."""
         calls = [r for r in records if isinstance(r, Intended) and hasattr(r.change, "call")]
         numbers = range(self.calls + 1, self.calls + len(calls) + 1)
         return any(self._due(Kill(number, KillPoint.TORN_INTENT)) for number in numbers)
 
     def answers(self, records: Sequence[Record]) -> bool:
-        """Tell the same of the line that says what became of a deed; dies before it, if it is due.
+        """Return the same of the line that says what became of a deed; dies before it, if it is due.
 
         Raises:
             Killed: Not a byte was written.
@@ -196,7 +196,7 @@ class FaultInjector:
         self._die(KillPoint.BEFORE_ANSWER)
 
     def says(self) -> Iterator[Literal[OrderVerb.PAUSE, OrderVerb.CONTINUE, OrderVerb.ABORT]]:
-        """Give what another terminal has said by now, each once."""
+        """Return what another terminal has said by now, each once."""
         now = self._world.now()
         while self._orders and self._orders[0].call <= self.calls:
             order = self._orders.pop(0)
@@ -256,7 +256,7 @@ class FaultInjector:
             raise Killed(str(moment))
 
     def _due(self, kill: Kill) -> bool:
-        """Tell whether *kill* is the next; what was sent before a death comes no second time."""
+        """Return whether *kill* is the next; what was sent before a death comes no second time."""
         if self._kills[:1] != [kill]:
             return False
         self._kills = [later for later in self._kills[1:] if later.call > self.calls]

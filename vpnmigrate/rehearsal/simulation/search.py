@@ -276,13 +276,13 @@ class KillPointSearch:
         self._alone: dict[tuple[TrialRoute, Kill], TrialResult] = {}
 
     def once(self) -> Iterator[Schedule]:
-        """Give every schedule with one kill: in apply, rollback and finalize."""
+        """Return every schedule with one kill: in apply, rollback and finalize."""
         for route in TrialRoute:
             for kill in self._after(route) or self._apply():
                 yield Schedule(route, (kill,), late=self._late)
 
     def twice(self) -> Iterator[Schedule]:
-        """Give the schedules with two kills, all of them where there are few deeds.
+        """Return the schedules with two kills, all of them where there are few deeds.
 
         The first strikes in any journey; the second wherever a run goes on that the first has
         struck: in the same journey, on the way back from there, or in what follows an apply.
@@ -294,7 +294,7 @@ class KillPointSearch:
                 yield Schedule(route, pair, late=self._late)
 
     def wrong(self, schedule: Schedule, outcome: TrialResult) -> tuple[str, ...]:
-        """Say how *outcome* differs from what an undisturbed trial comes to."""
+        """Return how *outcome* differs from what an undisturbed trial comes to."""
         route = TrialRoute.ROUND_TRIP if schedule.route is TrialRoute.REVERSED else schedule.route
         wanted = self._ends[route]
         lines = [*trial_problems(outcome, self.setting.topology)]
@@ -315,7 +315,7 @@ class KillPointSearch:
         return _kills(self.forward + 1, self._ends[route].calls) if route in _THERE_AND_ON else []
 
     def _seconds(self, route: TrialRoute, first: Kill) -> Sequence[Kill]:
-        """Give where a run can die again that *first* has struck; what it repeats counts anew.
+        """Return where a run can die again that *first* has struck; what it repeats counts anew.
 
         Two kills in apply are those of an apply alone, whatever follows.
         """

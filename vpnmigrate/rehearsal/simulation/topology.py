@@ -74,7 +74,7 @@ class SeededRandom:
         self._random = Random(str(seed))  # noqa: S311 - repeatable on purpose
 
     def chance(self, of: float) -> bool:
-        """Tell whether something happens that happens with probability *of*."""
+        """Return whether something happens that happens with probability *of*."""
         return self._random.random() < of
 
     def number(self, least: int, most: int) -> int:

@@ -144,7 +144,7 @@ def setting_of_plan(
     seed: int = 0,
     reaction: timedelta = REACTION,
 ) -> TrialSetting:
-    """Give the world that *plan*'s own survey saw, for a simulation of what a user has planned."""
+    """Return the world that *plan*'s own survey saw, for a simulation of what a user has planned."""
     scenario = scenario_from_survey(plan.before)
     temper = behaviour or Behaviour()
     return TrialSetting(Topology(seed, scenario, temper, plan.decisions, reaction), plan)
@@ -156,7 +156,7 @@ def run_trial(setting: TrialSetting, schedule: Schedule) -> TrialResult:
 
 
 def trial_problems(outcome: TrialResult, world: Topology) -> tuple[str, ...]:
-    """Say what is wrong with how a trial ended, apart from where."""
+    """Return what is wrong with how a trial ended, apart from where."""
     if world.stops == STOPS_PLANNING:
         return ("it was planned, and may not be", *outcome.broken)
     if world.stops == STOPS_IN_STEP_3:
@@ -283,7 +283,7 @@ class _Trial:
         return None
 
     def _was_aborted(self, error: VpnMigrateError) -> bool:
-        """Tell whether *error* is that somebody's abort has stopped or turned back the run."""
+        """Return whether *error* is that somebody's abort has stopped or turned back the run."""
         turned = bool(self.schedule.orders) and isinstance(error, RolledBackError)
         return turned or self._is(Hold.ABORTED)
 
@@ -336,7 +336,7 @@ class _Trial:
         return tuple(id_ for ids in self._look_up().roles.values() for id_ in ids)
 
     def _rests_until(self) -> datetime | None:
-        """Give when the pause that the run rests in is lifted; None if it does not rest."""
+        """Return when the pause that the run rests in is lifted; None if it does not rest."""
         rests = self._is(Hold.PAUSED) and not pause_extends_outage(self.run)
         return self.injector.lifts if rests else None
 
@@ -419,7 +419,7 @@ class InstrumentedEc2:
         self._took = timedelta(0)
 
     def identity(self) -> Identity:
-        """Tell who we are."""
+        """Return who we are."""
         return self._account.identity()
 
     def survey(self, gateway: VpnGatewayId) -> Survey:
@@ -463,6 +463,6 @@ class NullVault:
     """A vault that keeps nothing but what the journal keeps of a file: its hash."""
 
     def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
-        """Give the SHA-256 of *text*."""
+        """Return the SHA-256 of *text*."""
         del connection, name
         return hashlib.sha256(text.encode()).hexdigest()

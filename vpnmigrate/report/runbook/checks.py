@@ -12,7 +12,7 @@ from vpnmigrate.report.text import count
 
 
 def warnings(plan: Plan) -> tuple[AcceptedWarning, ...]:
-    """Give what planning warned of, for a board to accept."""
+    """Return what planning warned of, for a board to accept."""
     return tuple(
         AcceptedWarning(f"{finding.code} {finding.name}", finding.evidence, finding.fix)
         for finding in plan.findings
@@ -20,7 +20,7 @@ def warnings(plan: Plan) -> tuple[AcceptedWarning, ...]:
 
 
 def preconditions(plan: Plan) -> tuple[str, ...]:
-    """Give what has to be true days before."""
+    """Return what has to be true days before."""
     keys = "new pre-shared keys" if plan.decisions.keys == "new" else "the pre-shared keys"
     return (
         "This document was read by everybody named on its cover, and the plan was rehearsed.",
@@ -44,7 +44,7 @@ def preconditions(plan: Plan) -> tuple[str, ...]:
 
 
 def pre_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
-    """Give what is looked at when the window opens."""
+    """Return what is looked at when the window opens."""
     return (
         RunbookCheck(
             "the right account",
@@ -132,7 +132,7 @@ BEFORE_FINALIZE: tuple[GateRow, ...] = (
 
 
 def stuck(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
-    """Give what is tried in turn while traffic is down and the run does not go on."""
+    """Return what is tried in turn while traffic is down and the run does not go on."""
     attached = on.aws(
         *("ec2", "describe-vpn-gateways"),
         *("--filters", f"Name=attachment.vpc-id,Values={plan.vpc}"),
@@ -186,7 +186,7 @@ def stuck(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
 
 
 def _accepting(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
-    """Give what can be accepted, unless the plan is content with it anyway."""
+    """Return what can be accepted, unless the plan is content with it anyway."""
     if plan.decisions.verification.tunnels is TunnelPolicy.AS_BEFORE:
         yield RunbookCheck(
             "only tunnels are lacking, one of two is UP",
@@ -197,7 +197,7 @@ def _accepting(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
 
 
 def post_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
-    """Give what is looked at once traffic is said to flow."""
+    """Return what is looked at once traffic is said to flow."""
     left = plan.decisions.old_tunnels is OldTunnels.LEAVE
     return (
         RunbookCheck(

@@ -21,7 +21,7 @@ from vpnmigrate.report.text import count
 
 
 def impact_of(plan: Plan, rehearsal: Rehearsal) -> Impact:
-    """Say who is cut off, from what, and for how long."""
+    """Return who is cut off, from what, and for how long."""
     return Impact(
         tuple(_summary(plan, rehearsal)),
         tuple(_site(connection, plan) for connection in plan.before.living),
@@ -31,7 +31,7 @@ def impact_of(plan: Plan, rehearsal: Rehearsal) -> Impact:
 
 
 def on_premises(plan: Plan) -> tuple[str, ...]:
-    """Give every destination that the VPC reaches through the gateway, sorted."""
+    """Return every destination that the VPC reaches through the gateway, sorted."""
     gateway = plan.old_gateway
     reached = {p for t in plan.before.route_tables for p in t.propagated_from(gateway)}
     written = {r.destination for t in plan.before.route_tables for r in t.static_routes_to(gateway)}
@@ -40,18 +40,18 @@ def on_premises(plan: Plan) -> tuple[str, ...]:
 
 
 def longest_return(rehearsal: Rehearsal) -> str:
-    """Give the longest way back, from turning round until traffic flows on the old side."""
+    """Return the longest way back, from turning round until traffic flows on the old side."""
     return span(max(rehearsal_run.restored for rehearsal_run in rehearsal.back))
 
 
 def site_name(connection: ConnectionRecord, device: CustomerGatewayRecord | None) -> str:
-    """Give what people are likely to call the place behind *connection*."""
+    """Return what people are likely to call the place behind *connection*."""
     found = device.tags.get(NAME) or device.device_name if device else ""
     return found or connection.tags.get(NAME) or (device.id if device else connection.id)
 
 
 def device_of(connection: ConnectionRecord, plan: Plan) -> CustomerGatewayRecord | None:
-    """Give the record of the device behind *connection*."""
+    """Return the record of the device behind *connection*."""
     return next(
         (c for c in plan.before.customer_gateways if c.id == connection.customer_gateway), None
     )
@@ -111,7 +111,7 @@ def _parts(table: RouteTableRecord, plan: Plan) -> Iterator[str]:
 
 
 def people(plan: Plan) -> tuple[Fact, ...]:
-    """Give the roles to fill in; one at the devices of each site."""
+    """Return the roles to fill in; one at the devices of each site."""
     return tuple(_roles(plan))
 
 
@@ -129,7 +129,7 @@ def _roles(plan: Plan) -> Iterator[Fact]:
 
 
 def messages(plan: Plan, outage: str, back: str) -> tuple[PeopleMessage, ...]:
-    """Give what people are told, with holes in square brackets."""
+    """Return what people are told, with holes in square brackets."""
     window = plan.decisions.window
     when = window.written if window else "[date, from, to, time zone]"
     vpc = plan.vpc
@@ -175,7 +175,7 @@ def messages(plan: Plan, outage: str, back: str) -> tuple[PeopleMessage, ...]:
 
 
 def deadline(plan: Plan, cutover: str, rollback: str) -> tuple[Fact, ...]:
-    """Give by when an unverified cutover has to turn round, with how that is reckoned."""
+    """Return by when an unverified cutover has to turn round, with how that is reckoned."""
     margin = span(plan.decisions.waits.margin)
     window = plan.decisions.window
     rows: list[Fact] = [

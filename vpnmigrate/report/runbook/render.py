@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def markdown(book: Runbook) -> str:
-    """Give the document as Markdown; its shell blocks are fenced, each with way and row."""
+    """Return the document as Markdown; its shell blocks are fenced, each with way and row."""
     return _markdown().get_template("runbook.md.j2").render(book=book)
 
 
 def html(book: Runbook, plan: Plan) -> str:
-    """Give the document as one page, with pictures of *plan* before, during and after.
+    """Return the document as one page, with pictures of *plan* before, during and after.
 
     It refers to nothing outside itself, and its policy forbids a browser to fetch anything.
     """
@@ -40,7 +40,7 @@ def html(book: Runbook, plan: Plan) -> str:
 
 
 def as_json(book: Runbook) -> dict[str, Any]:
-    """Give the document as JSON."""
+    """Return the document as JSON."""
     document: dict[str, Any] = msgspec.to_builtins(book)
     return document
 
@@ -122,7 +122,7 @@ def _escaped(value: object) -> object:
 
 
 def _code(text: str) -> _Written:
-    """Give a command as code, in a table or out of it; nothing for nothing."""
+    """Return a command as code, in a table or out of it; nothing for nothing."""
     if not text:
         return _Written()
     fence = "`" * (_longest_run(text) + 1)
@@ -130,7 +130,7 @@ def _code(text: str) -> _Written:
 
 
 def _fenced(text: str, info: str) -> _Written:
-    """Give a block of code whose fence no line of it can close."""
+    """Return a block of code whose fence no line of it can close."""
     fence = "`" * max(3, _longest_run(text) + 1)
     return _Written(f"{fence}{info}\n{safe_lines(text)}\n{fence}")
 

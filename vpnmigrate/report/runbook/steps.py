@@ -110,7 +110,7 @@ _LIMITS = {(step.number, step.phase): step for step in (*FINALIZE, *CLEAN_UP, *F
 
 
 def staging(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[RunbookRow, ...]:
-    """Give steps 1 to 6, which interrupt nothing."""
+    """Return steps 1 to 6, which interrupt nothing."""
     timings = _legs(rehearsal.forward)
     return tuple(
         _row(
@@ -127,7 +127,7 @@ def staging(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Runbook
 
 
 def cutover(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[RunbookRow, ...]:
-    """Give steps 7 to 10, counted from the beginning of step 7."""
+    """Return steps 7 to 10, counted from the beginning of step 7."""
     timings = _legs(rehearsal.forward)
     first = timings.get((FIRST_OF_CUTOVER, False))
     approvals = options("--approval", ["FILE"] * plan.decisions.approvals.needed)
@@ -146,7 +146,7 @@ def cutover(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Runbook
 
 
 def way_back(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[RunbookRow, ...]:
-    """Give the way back, counted from turning round after step 10."""
+    """Return the way back, counted from turning round after step 10."""
     timings = _legs(rehearsal.back[-1])
     return tuple(
         _row(
@@ -162,7 +162,7 @@ def way_back(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Runboo
 
 
 def finalize(plan: Plan, on: PlanCommands) -> tuple[RunbookRow, ...]:
-    """Give step 11."""
+    """Return step 11."""
     named = options("--confirm", plan.old_connections)
     return tuple(
         _row(
@@ -212,13 +212,13 @@ def _legs(rehearsal_run: RehearsalRun) -> dict[tuple[int, bool], StepTiming]:
 
 
 def _clock(letter: str, leg: StepTiming | None, start: timedelta | None = None) -> str:
-    """Give minutes and seconds since *start*, rounded; the rehearsal is no stop-watch."""
+    """Return minutes and seconds since *start*, rounded; the rehearsal is no stop-watch."""
     if leg is None:
         return f"{letter}+?"
     return f"{letter}+{minutes(leg.begun - (start or timedelta(0)))}"
 
 
 def minutes(length: timedelta) -> str:
-    """Give a length as minutes and seconds, ``07:05``."""
+    """Return a length as minutes and seconds, ``07:05``."""
     whole, seconds = divmod(round(length.total_seconds()), 60)
     return f"{whole:02}:{seconds:02}"

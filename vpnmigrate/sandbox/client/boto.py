@@ -68,7 +68,7 @@ class _BotoHandlers:
         event["context"][_PARAMS] = event["params"]
 
     def answer(self, **event: Any) -> tuple[object, dict[str, Any]]:
-        """Give what botocore would have read from AWS: a response and its parsed body."""
+        """Return what botocore would have read from AWS: a response and its parsed body."""
         model: OperationModel = event["model"]
         params = deepcopy(dict(event["context"][_PARAMS]))
         service = model.service_model.service_name

@@ -46,28 +46,28 @@ class DirectClients:
         self._service_quotas = _Client("service-quotas", threshold)
 
     def reader(self) -> EC2Client:
-        """Give EC2; nothing lies between to be repeated."""
+        """Return EC2; nothing lies between to be repeated."""
         ec2: EC2Client = self._ec2
         return ec2
 
     def writer(self) -> EC2Client:
-        """Give EC2 again: the same calls serve."""
+        """Return EC2 again: the same calls serve."""
         return self.reader()
 
     def sts(self) -> Any:
-        """Give STS."""
+        """Return STS."""
         return self._sts
 
     def direct_connect(self) -> Any:
-        """Give Direct Connect."""
+        """Return Direct Connect."""
         return self._direct_connect
 
     def service_quotas(self) -> Any:
-        """Give Service Quotas."""
+        """Return Service Quotas."""
         return self._service_quotas
 
     def credentials(self) -> Credentials:
-        """Tell that there are none that could end."""
+        """Return that there are none that could end."""
         return Credentials(Renewal.NEEDLESS)
 
     def renew(self) -> None:
@@ -106,7 +106,7 @@ def _call(service: str, action: str, threshold: CallPipeline) -> Callable[..., d
 
 @cache
 def _actions(service: str) -> Mapping[str, str]:
-    """Give what *service* answers by the names of a client's methods, as botocore forms them."""
+    """Return what *service* answers by the names of a client's methods, as botocore forms them."""
     from botocore import xform_name
 
     return {xform_name(action): action for known, action in (*READS, *WRITES) if known == service}

@@ -68,7 +68,7 @@ def customer_gateway_configuration(state: WorldState, connection: Connection) ->
 
 
 def in_xml_order(state: WorldState, connection: Connection) -> list[TunnelState]:
-    """Give the tunnels in the order of the configuration."""
+    """Return the tunnels in the order of the configuration."""
     if state.behaviour.xml_follows_options or not _is_swapped(state.seed, connection.id):
         return connection.tunnels
     return connection.tunnels[::-1]

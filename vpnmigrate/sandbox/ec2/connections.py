@@ -177,7 +177,7 @@ _FILTERS: dict[str, Field] = {
 
 
 def connection_row(state: WorldState, connection: Connection, *, configuration: bool) -> Row:
-    """Give *connection* as answers show it, with its *configuration* or without."""
+    """Return *connection* as answers show it, with its *configuration* or without."""
     row: Row = {
         "VpnConnectionId": connection.id,
         "State": state.life(connection),
@@ -265,7 +265,7 @@ def _telemetry(state: WorldState, connection: Connection) -> list[Row]:
 
 @lru_cache(maxsize=1024)
 def _place(address: str) -> bytes:
-    """Give a place among tunnels: AWS sorts by its own lights, and never by number."""
+    """Return a place among tunnels: AWS sorts by its own lights, and never by number."""
     return sha256(address.encode()).digest()
 
 

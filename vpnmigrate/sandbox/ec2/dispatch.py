@@ -105,6 +105,6 @@ _NAMED = re.compile(r"SANDBOX_([A-Za-z0-9]{1,32})")
 
 
 def user_of(access_key: str) -> str | None:
-    """Give the user whom *access_key* names, if it names one."""
+    """Return the user whom *access_key* names, if it names one."""
     named = _NAMED.fullmatch(access_key)
     return named[1].lower() if named else None

@@ -155,7 +155,7 @@ def delete_vpn_gateway(state: WorldState, params: Params) -> Result:
 
 
 def gateway_row(state: WorldState, gateway: Gateway) -> Row:
-    """Give *gateway* as describes show it."""
+    """Return *gateway* as describes show it."""
     row: Row = {
         "VpnGatewayId": gateway.id,
         "State": state.life(gateway),
@@ -171,7 +171,7 @@ def gateway_row(state: WorldState, gateway: Gateway) -> Row:
 
 
 def is_ready(state: WorldState, gateway: Gateway, vpc: str) -> bool:
-    """Tell whether routing on *vpc* accepts *gateway*: a while after it is attached there."""
+    """Return whether routing on *vpc* accepts *gateway*: a while after it is attached there."""
     since = gateway.attached_since(state.now)
     ready = state.behaviour.gateway_ready_after
     return gateway.vpc(state.now) == vpc and since is not None and since + ready <= state.now

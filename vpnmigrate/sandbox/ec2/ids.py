@@ -32,7 +32,7 @@ class ResourceKind:
     """The resource type of its tags."""
 
     def unknown(self, identifier: str) -> ApiError:
-        """Give the refusal of an id that names nothing."""
+        """Return the refusal of an id that names nothing."""
         shape = rf"{self.prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})"
         if self.malformed and not re.fullmatch(shape, identifier):
             return ApiError(self.malformed, f'Invalid id: "{identifier}"')
@@ -73,7 +73,7 @@ TAGGED = (VPC, SUBNET, GATEWAY, CONNECTION, CUSTOMER_GATEWAY, ROUTE_TABLE)
 
 
 def kind_of(identifier: str) -> ResourceKind:
-    """Give the kind of resource that *identifier* is for.
+    """Return the kind of resource that *identifier* is for.
 
     Raises:
         ApiError: No kind the sandbox knows has such ids.
@@ -86,10 +86,10 @@ def kind_of(identifier: str) -> ResourceKind:
 
 
 def invalid_value(message: str) -> ApiError:
-    """Give EC2's commonest refusal."""
+    """Return EC2's commonest refusal."""
     return ApiError("InvalidParameterValue", message)
 
 
 def missing(parameter: str) -> ApiError:
-    """Give the refusal of a call that lacks *parameter*."""
+    """Return the refusal of a call that lacks *parameter*."""
     return ApiError("MissingParameter", f"The request must contain the parameter {parameter}")

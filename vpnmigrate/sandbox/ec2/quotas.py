@@ -144,7 +144,7 @@ def describe_associations(state: WorldState, params: Params) -> Result:
 
 
 def uses_direct_connect(state: WorldState, gateway: str) -> bool:
-    """Tell whether something of Direct Connect that is not over refers to *gateway*."""
+    """Return whether something of Direct Connect that is not over refers to *gateway*."""
     things: list[VirtualInterface | DirectConnectTie] = [
         *state.virtual_interfaces,
         *state.direct_connect_ties,

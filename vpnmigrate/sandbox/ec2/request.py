@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 
 def required(params: Params, name: str) -> str:
-    """Give the value of a parameter that EC2 insists on."""
+    """Return the value of a parameter that EC2 insists on."""
     value = params.get(name)
     if value in (None, ""):
         raise missing(name)
@@ -48,7 +48,7 @@ def required(params: Params, name: str) -> str:
 
 
 def network(text: str) -> str:
-    """Give *text* as EC2 stores it: with the host bits cleared.
+    """Return *text* as EC2 stores it: with the host bits cleared.
 
     Raises:
         ApiError: It is no network.
@@ -103,7 +103,7 @@ Field = str | Callable[[Row], Iterable[str]]
 
 
 def selected(rows: Iterable[Row], params: Params, fields: Mapping[str, Field]) -> list[Row]:
-    """Give the rows that satisfy every filter; a filter's values are alternatives.
+    """Return the rows that satisfy every filter; a filter's values are alternatives.
 
     Raises:
         ApiError: The operation has no such filter.
@@ -157,32 +157,32 @@ _Living = TypeVar("_Living", Gateway, Connection, CustomerGateway, Vpc, Subnet)
 
 
 def the_gateway(state: WorldState, identifier: str) -> Gateway:
-    """Give a gateway that is not deleted."""
+    """Return a gateway that is not deleted."""
     return _living(state, state.gateways, identifier, GATEWAY)
 
 
 def the_connection(state: WorldState, identifier: str) -> Connection:
-    """Give a connection that is not deleted."""
+    """Return a connection that is not deleted."""
     return _living(state, state.connections, identifier, CONNECTION)
 
 
 def the_customer_gateway(state: WorldState, identifier: str) -> CustomerGateway:
-    """Give a customer gateway that is not deleted."""
+    """Return a customer gateway that is not deleted."""
     return _living(state, state.customer_gateways, identifier, CUSTOMER_GATEWAY)
 
 
 def the_vpc(state: WorldState, identifier: str) -> Vpc:
-    """Give a VPC."""
+    """Return a VPC."""
     return _living(state, state.vpcs, identifier, VPC)
 
 
 def the_subnet(state: WorldState, identifier: str) -> Subnet:
-    """Give a subnet."""
+    """Return a subnet."""
     return _living(state, state.subnets, identifier, SUBNET)
 
 
 def the_table(state: WorldState, params: Params) -> RouteTable:
-    """Give the route table that *params* name."""
+    """Return the route table that *params* name."""
     identifier = required(params, "RouteTableId")
     if identifier not in state.tables:
         raise ROUTE_TABLE.unknown(identifier)
@@ -190,7 +190,7 @@ def the_table(state: WorldState, params: Params) -> RouteTable:
 
 
 def available_gateway(state: WorldState, identifier: str) -> Gateway:
-    """Give a gateway that can be worked with."""
+    """Return a gateway that can be worked with."""
     gateway = the_gateway(state, identifier)
     if state.life(gateway) != "available":
         raise ApiError(
@@ -201,7 +201,7 @@ def available_gateway(state: WorldState, identifier: str) -> Gateway:
 
 
 def asked_for(there: Mapping[str, _T], params: Params, name: str, kind: ResourceKind) -> list[_T]:
-    """Give what is *there* under the ids that *params* list under *name*, or all of it.
+    """Return what is *there* under the ids that *params* list under *name*, or all of it.
 
     Raises:
         ApiError: One of the ids is not there.

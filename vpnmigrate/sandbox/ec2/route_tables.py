@@ -32,7 +32,7 @@ def new_table(state: WorldState, vpc: Vpc) -> RouteTable:
 
 
 def local_routes(vpc: Vpc) -> list[Route]:
-    """Give the routes that every table of *vpc* begins with."""
+    """Return the routes that every table of *vpc* begins with."""
     return [Route(cidr, LOCAL, "CreateRouteTable") for cidr in vpc.cidrs]
 
 

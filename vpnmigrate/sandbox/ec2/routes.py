@@ -94,7 +94,7 @@ def delete_route(state: WorldState, params: Params) -> Result:
 
 
 def route_row(state: WorldState, table: RouteTable, route: Route) -> Row:
-    """Give *route* as DescribeRouteTables shows it."""
+    """Return *route* as DescribeRouteTables shows it."""
     if route.destination.startswith("pl-"):
         name = "DestinationPrefixListId"
     elif ":" in route.destination:
@@ -115,7 +115,7 @@ def _parameter(target: str) -> str:
 
 
 def _condition(state: WorldState, table: RouteTable, route: Route) -> str:
-    """Give a route's state: that of a written one to a gateway follows the attachment."""
+    """Return a route's state: that of a written one to a gateway follows the attachment."""
     if route.origin != CREATED_ROUTE or not route.target.startswith("vgw-"):
         return route.state
     gateway = state.gateways.get(route.target)
@@ -248,7 +248,7 @@ def _ending_on(state: WorldState, gateway: Gateway) -> list[Connection]:
 
 
 def _was_up(state: WorldState, connection: Connection) -> bool:
-    """Tell whether a tunnel has been up for long enough to bring its routes."""
+    """Return whether a tunnel has been up for long enough to bring its routes."""
     settled = state.now - state.behaviour.propagation_delay
     readings = (read_tunnel(state, connection, n) for n in range(len(connection.tunnels)))
     return any(reading.up and reading.since <= settled for reading in readings)

@@ -12,7 +12,7 @@ _MOST, _LONGEST_KEY, _LONGEST_VALUE = 50, 128, 256
 
 
 def tag_rows(state: WorldState, resource: str) -> list[Row]:
-    """Give a resource's tags as describes show them."""
+    """Return a resource's tags as describes show them."""
     return [{"Key": key, "Value": value} for key, value in state.tags.get(resource, {}).items()]
 
 

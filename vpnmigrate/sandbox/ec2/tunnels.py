@@ -134,7 +134,7 @@ def read_tunnel(state: WorldState, connection: Connection, number: int) -> Tunne
 
 
 def prefixes_of(state: WorldState, connection: Connection) -> list[str]:
-    """Give what a connection that is up brings: static prefixes, or what the device announces."""
+    """Return what a connection that is up brings: static prefixes, or what the device announces."""
     if connection.static_only:
         return [
             cidr for cidr, life in connection.prefixes.items() if life.at(state.now) == "available"
@@ -145,7 +145,7 @@ def prefixes_of(state: WorldState, connection: Connection) -> list[str]:
 def _begins(
     state: WorldState, connection: Connection, device: Device, number: int
 ) -> datetime | None:
-    """Give when the device and AWS could first talk, or None while they cannot."""
+    """Return when the device and AWS could first talk, or None while they cannot."""
     enabled = device.enabled.get(number)
     available = connection.life.reaches("available")
     if enabled is None or available is None or state.life(connection) != "available":

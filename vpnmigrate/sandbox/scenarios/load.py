@@ -133,7 +133,7 @@ def _connection(state: WorldState, record: ConnectionRecord) -> None:
 
 
 def _life(state: WorldState, present: str, **ends: tuple[Span, str]) -> Timeline:
-    """Give the timeline of something found in *present*, with the end of what it was about."""
+    """Return the timeline of something found in *present*, with the end of what it was about."""
     if present not in ends:
         return always(present)
     span, end = ends[present]

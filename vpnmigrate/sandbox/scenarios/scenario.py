@@ -131,7 +131,7 @@ def scenario_from_describe(
 
 
 def _dated(row: Any) -> Any:
-    """Give a connection's row with moments in place of their text: JSON has none."""
+    """Return a connection's row with moments in place of their text: JSON has none."""
     readings = row.get("VgwTelemetry") or ()
     return {**row, "VgwTelemetry": [{**reading, **_moment(reading)} for reading in readings]}
 

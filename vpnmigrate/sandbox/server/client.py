@@ -34,7 +34,7 @@ class ControlClient:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def state(self) -> Mapping[str, Any]:
-        """Give time and its pace, gateways, connections with their tunnels, and the behaviour."""
+        """Return time and its pace, gateways, connections with their tunnels, and the behaviour."""
         return self._ask("state")
 
     def enable(self, connection: str) -> None:
@@ -127,7 +127,7 @@ class RemoteClock:
         self._last = self._base
 
     def now(self) -> datetime:
-        """Give the sandbox's moment."""
+        """Return the sandbox's moment."""
         with self._lock:
             if self._machine.now() - self._read_at >= FRESH:
                 with suppress(VpnMigrateError):

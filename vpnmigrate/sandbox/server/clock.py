@@ -27,7 +27,7 @@ class ScaledClock:
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
-        """Give the paced moment."""
+        """Return the paced moment."""
         with self._lock:
             return self._start + (self._machine.now() - self._start) * self.speed + self._ahead
 

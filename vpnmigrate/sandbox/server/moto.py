@@ -64,7 +64,7 @@ class Ec2Backend(Protocol):
         ...
 
     def handles(self, service: str, action: str) -> bool:
-        """Tell whether *action* of *service*, named as boto3 names it, is the World's."""
+        """Return whether *action* of *service*, named as boto3 names it, is the World's."""
         ...
 
     def execute(self, service: str, action: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -95,7 +95,7 @@ class _MotoDispatcher(BaseResponse):
         self.automated_parameter_parsing = True
 
     def call_action(self) -> Any:
-        """Give moto's triple of status, headers and body.
+        """Return moto's triple of status, headers and body.
 
         Raises:
             ApiError: For the application to write, as moto would not keep its status.
@@ -114,7 +114,7 @@ class _MotoDispatcher(BaseResponse):
 
 
 def _told_apart(body: str | bytes) -> str | bytes:
-    """Give the answer a request id of its own: moto gives all the same, and evidence names them."""
+    """Return the answer a request id of its own: moto gives all the same, and evidence names them."""
     if isinstance(body, str):
         return body.replace(">request-id<", f">{uuid.uuid4()}<", 1)
     return body.replace(b">request-id<", f">{uuid.uuid4()}<".encode(), 1)

@@ -106,7 +106,7 @@ def check_moto() -> None:
 
 
 def known_answers() -> Ec2Backend:
-    """Give the World whose answers ``check_door`` expects to read."""
+    """Return the World whose answers ``check_door`` expects to read."""
     return _Known()
 
 

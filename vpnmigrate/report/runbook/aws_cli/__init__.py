@@ -36,7 +36,7 @@ _ENDS_A_BLOCK = frozenset({Confirmation.DEVICES_CONFIGURED, Confirmation.TEST_PA
 
 
 def opening(plan: Plan, invocation: Invocation) -> str:
-    """Give the block that comes before any other, whichever way, wherever it begins.
+    """Return the block that comes before any other, whichever way, wherever it begins.
 
     It makes nothing.  It finds by their tags what a run, or an earlier try by hand, has made.
     """
@@ -102,7 +102,7 @@ def _found(names: ShellNames, role: Role, kind: str, shape: str) -> str:
 
 
 def blocks(plan: Plan, step: PlannedStep) -> tuple[str, ...]:
-    """Give what *step* does, as blocks; between two of them a person has a task to finish."""
+    """Return what *step* does, as blocks; between two of them a person has a task to finish."""
     names = ShellNames(plan)
     done: list[str] = []
     current = list(_required(step, names))
@@ -117,7 +117,7 @@ def blocks(plan: Plan, step: PlannedStep) -> tuple[str, ...]:
 
 
 def back(plan: Plan) -> tuple[PlannedStep, ...]:
-    """Give the steps of the way back, startable anywhere: also with the test VPC half built."""
+    """Return the steps of the way back, startable anywhere: also with the test VPC half built."""
     tried = next((step for step in plan.forward if step.number == _TEST_STEP), None)
     if tried is None or not tried.changes:
         return plan.back
@@ -131,7 +131,7 @@ def back(plan: Plan) -> tuple[PlannedStep, ...]:
 
 
 def _required(step: PlannedStep, names: ShellNames) -> Iterator[str]:
-    """Give what must hold before *step* may interrupt traffic, or delete for good."""
+    """Return what must hold before *step* may interrupt traffic, or delete for good."""
     plan = names.plan
     if step.phase is Phase.CUTOVER and _first_leaves(step, plan):
         for variable in names.variables.values():
@@ -147,7 +147,7 @@ def _required(step: PlannedStep, names: ShellNames) -> Iterator[str]:
 
 
 def _first_leaves(step: PlannedStep, plan: Plan) -> bool:
-    """Tell whether *step* begins by taking something from the old gateway: only forward."""
+    """Return whether *step* begins by taking something from the old gateway: only forward."""
     match step.changes:
         case (DisablePropagation() | DetachVpnGateway() as first, *_):
             return first.gateway == plan.old_gateway

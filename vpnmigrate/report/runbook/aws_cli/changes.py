@@ -45,7 +45,7 @@ _Creation = CreateVpnGateway | CreateTestVpc | CreateTestSubnet
 
 
 def lines(change: Change, names: ShellNames, step: int) -> Iterator[str]:
-    """Give *change* of *step* as shell."""
+    """Return *change* of *step* as shell."""
     mark = CallTags(names.plan.migration, 1, step, names.plan.decisions.change)
     match change:
         case CreateVpnConnection():
@@ -115,7 +115,7 @@ def _create(change: _Creation, names: ShellNames, mark: CallTags) -> Iterator[st
 
 
 def _made(change: _Creation, id_: str) -> tuple[str, str]:
-    """Give where a creation's answer has the id, and the wait until *id_* can be used."""
+    """Return where a creation's answer has the id, and the wait until *id_* can be used."""
     match change:
         case CreateVpnGateway():
             wait = f"until_is {GATEWAY_MADE} available gateway_state {id_}"
@@ -164,7 +164,7 @@ def _delete(change: _Deletion, names: ShellNames, mark: CallTags) -> Iterator[st
 
 
 def _deleted(change: _Deletion, names: ShellNames, call: str) -> tuple[str, str]:
-    """Give the deletion and the wait until it is over."""
+    """Return the deletion and the wait until it is over."""
     id_ = names.word(change.id)
     match change:
         case DeleteVpnConnection():
@@ -185,7 +185,7 @@ _QUERY = "VpnConnection.VpnConnectionId"
 def create_connection(
     change: CreateVpnConnection, names: ShellNames, mark: CallTags
 ) -> Iterator[str]:
-    """Give the creation of the successor of an old connection."""
+    """Return the creation of the successor of an old connection."""
     variable = names.variables[change.role]
     request = request_of(change, mark)
     match change.keys:
@@ -224,7 +224,7 @@ def _with_old_keys(
 
 
 def archive(change: ArchiveConfiguration, names: ShellNames) -> Iterator[str]:
-    """Give the archiving of a connection's configuration, which holds keys."""
+    """Return the archiving of a connection's configuration, which holds keys."""
     connection = names.word(change.connection)
     yield (
         f"aws ec2 describe-vpn-connections --vpn-connection-ids {connection} "
@@ -252,13 +252,13 @@ def _sample(device_type: str, connection: str, ike_version: str) -> Iterator[str
 
 
 def _literal(value: str) -> str:
-    """Give *value* as a raw string of the CLI's query language."""
+    """Return *value* as a raw string of the CLI's query language."""
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
 
 def asked(task: AskOperator, names: ShellNames) -> Iterator[str]:
-    """Give a task at the devices, and the look at what shows that it is done."""
+    """Return a task at the devices, and the look at what shows that it is done."""
     yield f"todo {names.prose(task.task)}"
     match task.word:
         case Confirmation.NEW_TUNNELS_ENABLED:
@@ -292,7 +292,7 @@ def _flows(names: ShellNames, joining: str) -> Iterator[str]:
 
 
 def _needed(old: ConnectionRecord, *, back: bool) -> int:
-    """Give how many tunnels must be UP, as step 10 has it: forward a connection proves itself."""
+    """Return how many tunnels must be UP, as step 10 has it: forward a connection proves itself."""
     before = sum(tunnel.up for tunnel in old.telemetry)
     return min(1, before) if back else max(1, before)
 

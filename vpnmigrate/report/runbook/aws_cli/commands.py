@@ -30,7 +30,7 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def command(request: Request, names: ShellNames, *, query: str = "", **instead: str) -> str:
-    """Give *request* as a command; *query* selects what it prints.
+    """Return *request* as a command; *query* selects what it prints.
 
     *instead* has shell words that replace a parameter's own value, by the parameter's name.
     """
@@ -65,7 +65,7 @@ def _dashed(name: str) -> str:
 
 
 def when(condition: str, *body: str) -> str:
-    """Give *body* under a condition."""
+    """Return *body* under a condition."""
     indented = "\n".join(body).replace("\n", "\n  ")
     return f"if {condition}; then\n  {indented}\nfi"
 
@@ -97,7 +97,7 @@ class ShellNames:
         }
 
     def word(self, id_: str) -> str:
-        """Give the shell word for an id or a role."""
+        """Return the shell word for an id or a role."""
         if id_ in self.variables:
             return f'"${self.variables[id_]}"'
         if id_ == _MAIN_TABLE:
@@ -105,17 +105,17 @@ class ShellNames:
         return quoted(id_)
 
     def other(self, gateway: str) -> str:
-        """Give the shell word for the gateway that *gateway* takes over from."""
+        """Return the shell word for the gateway that *gateway* takes over from."""
         return self.word(
             GATEWAY_ROLE if gateway == self.plan.old_gateway else self.plan.old_gateway
         )
 
     def successor(self, old: VpnConnectionId) -> str:
-        """Give the shell word for the connection that succeeds *old*."""
+        """Return the shell word for the connection that succeeds *old*."""
         return self.word(connection_role(old))
 
     def prose(self, text: str) -> str:
-        """Give the shell word for a sentence; the roles in it become the ids they stand for."""
+        """Return the shell word for a sentence; the roles in it become the ids they stand for."""
         parts: list[str] = []
         end = 0
         for found in _IN_PROSE.finditer(text):
