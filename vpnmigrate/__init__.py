@@ -3,9 +3,9 @@
 Packages, from values to users; each imports only packages above it in this list:
 
 - ``model``: values of EC2, decisions, plans and changes; no I/O.
-- ``steps``: AWS's eleven steps as pure functions; ``journal``: what a run has written;
+- ``steps``: AWS's eleven steps as pure functions; ``journal``: records of a run;
   ``devices``: configurations of the customer's devices.
-- ``planning``: survey and playbook to plan, preflight checks, the rollback proof.
+- ``planning``: from survey and playbook to plan, preflight checks, the rollback proof.
 - ``engine``: runs a plan; gates, pauses, deadlines; its ports to everything outside.
 - ``local``: this machine's files, locks and processes; ``aws``: boto3.
 - ``sandbox``: EC2's VPN behaviour on one machine.

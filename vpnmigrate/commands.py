@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 _EXPANDS_IN_ZSH = "="
-"""A word that begins with it stands for the path of a program in zsh; ``shlex`` does not quote."""
+"""zsh expands a word that begins with it to a program's path; ``shlex`` does not quote it."""
 _PLAIN_IN_ANSI = re.compile(r"[^\\'!\x00-\x1f\x7f]")
 
 
@@ -21,7 +21,7 @@ class Command:
 
     words: tuple[str, ...]
     then: Command | None = None
-    """The command that follows where this one succeeds."""
+    """The command that runs after this one succeeds."""
     variables: tuple[tuple[str, str], ...] = ()
     """Environment variables that are set for this command alone."""
 
@@ -30,7 +30,7 @@ class Command:
         return replace(self, then=after if self.then is None else self.then.and_then(after))
 
     def with_words(self, *words: str) -> Command:
-        """Return this command, which none follows, with *words* added."""
+        """Return this command with *words* appended; it must have no following command."""
         return replace(self, words=(*self.words, *words))
 
     def __str__(self) -> str:
@@ -52,17 +52,17 @@ def aws(*words: str) -> Command:
 
 
 def option(name: str, value: str) -> tuple[str, ...]:
-    """Return the words of an option; a value that could be read as an option is tied to it."""
+    """Return the words of an option; a value that looks like an option is joined with ``=``."""
     return (f"{name}={value}",) if value.startswith("-") else (name, value)
 
 
 def options(name: str, values: Iterable[str]) -> tuple[str, ...]:
-    """Return the words of an option that is given once for each of *values*."""
+    """Return the words of an option that is repeated for each of *values*."""
     return tuple(word for value in values for word in option(name, value))
 
 
 def tokens(command: Command) -> Iterator[str]:
-    """Yield what a shell reads: assignments, quoted words, and what joins two commands."""
+    """Yield what a shell reads: assignments, quoted words, and ``&&`` between two commands."""
     for name, value in command.variables:
         yield f"{name}={quoted(value)}"
     yield from map(quoted, command.words)
@@ -72,7 +72,7 @@ def tokens(command: Command) -> Iterator[str]:
 
 
 def quoted(word: str) -> str:
-    """Quote *word* for bash and zsh; what does not print is written as escapes."""
+    """Return *word* quoted for bash and zsh; unprintable characters become escapes."""
     if not word.isprintable():
         return f"$'{''.join(map(_escaped, word))}'"
     if word.startswith(_EXPANDS_IN_ZSH):
@@ -101,10 +101,10 @@ def _escaped(letter: str) -> str:
 
 @dataclass(frozen=True)
 class Invocation:
-    """What this process was given that a later command has to be given again, in a new terminal.
+    """Options of this process that a later command needs in a new terminal.
 
-    Which run, account, Region and server a command works on follows from these.  Credentials are
-    none of them: they belong into no command.
+    They select the run, account, Region and server that a command works on.  Credentials are
+    excluded: they must not appear in a command.
     """
 
     run_dir: str = ""
@@ -112,10 +112,10 @@ class Invocation:
     region: str = ""
     endpoint_url: str = ""
     variables: tuple[tuple[str, str], ...] = ()
-    """Environment variables that decide the same and have no option."""
+    """Environment variables with the same effect that have no option."""
 
     def complete(self, command: Command) -> Command:
-        """Return *command* with what it needs to mean the same in a new terminal."""
+        """Return *command* with the options and variables it needs in a new terminal."""
         then = command.then and self.complete(command.then)
         taken = frozenset(word.partition("=")[0] for word in command.words)
         given = {
@@ -136,7 +136,7 @@ class Invocation:
 
     @property
     def elsewhere(self) -> Invocation:
-        """What decides how AWS is reached, whichever directory runs live in."""
+        """The part that selects how AWS is reached, without the run directory."""
         return replace(self, run_dir="")
 
     def advise(self, advice: Advice) -> Advice:
@@ -161,7 +161,7 @@ TAKES: dict[str, frozenset[str]] = {
     ),
     "approve": _REACHES_AWS,
 }
-"""The options of an ``Invocation`` that each command of this program takes; others take none."""
+"""``Invocation`` options of each command of this program; commands not listed take none."""
 
 
 def _takes_variable(command: Command, takes: frozenset[str], name: str) -> bool:

@@ -12,14 +12,14 @@
     - ``InterruptedRunError`` (7): an operator's signal, resumable
     - ``StepError`` (1, or 5 while traffic is down)
         - ``DidNotSettleError``, ``ChangeRefusedError``, ``ExternalChangeError``
-    - ``RollbackRequestedError`` (1): internal: the runner rolls back and raises the next
+    - ``RollbackRequestedError`` (1): internal; the runner rolls back and raises the next one
     - ``RolledBackError`` (1): the plan's back-out policy, or an abort, has rolled back
     - ``JournalError`` (1): ``JournalDamagedError``
-        - ``TakenOverError`` (4): somebody else has the run now
+        - ``TakenOverError`` (4): another process has the run now
     - ``BundleDamagedError`` (1)
     - ``VaultError`` (1, ``vault``), ``ConfigurationError`` (1, ``devices.configuration``)
     - ``AwsError`` (1)
-        - ``AwsUnreadableError``: a later try may do better; ``CredentialsExpiredError`` (``aws``)
+        - ``AwsUnreadableError``: a retry may succeed; ``CredentialsExpiredError`` (``aws``)
             - ``UnreachableError``
         - ``NotAuthorizedError``
         - ``NoCredentialsError``, ``NotFoundError`` (2)
@@ -37,7 +37,7 @@ from vpnmigrate.commands import Advice, one_line
 
 
 class Exit(IntEnum):
-    """The exit codes; no other ever leaves the process."""
+    """Exit codes: the process never ends with any other."""
 
     DONE = 0
     FAILED = 1
@@ -50,7 +50,7 @@ class Exit(IntEnum):
 
 
 class VpnMigrateError(Exception):
-    """Something a person has to know.  *advice* says what to do next."""
+    """Base class of all errors shown to a person; *advice* says what to do next."""
 
     exit: ClassVar[Exit] = Exit.FAILED
 
@@ -66,17 +66,17 @@ class VpnMigrateError(Exception):
 
 
 class UsageError(VpnMigrateError):
-    """The command line asks for something that cannot be."""
+    """The command line is invalid."""
 
     exit = Exit.USAGE
 
 
 class MalformedFileError(UsageError):
-    """A file does not say what its kind must say; names file, line where known, and field."""
+    """A file has invalid content; the message names file, line where known, and field."""
 
 
 class RefusedError(VpnMigrateError):
-    """Refused on purpose before anything was changed."""
+    """The program refused on purpose, before it changed anything."""
 
     exit = Exit.REFUSED
 
@@ -106,7 +106,7 @@ class WrongAccountError(RefusedError):
 
 
 class HeldByOthersError(RefusedError):
-    """Somebody else works on it; ``holder`` is the name that ``--take-over`` asks for."""
+    """Another process or operator holds the run; ``--take-over`` takes the name in ``holder``."""
 
     def __init__(self, message: str, *, advice: Advice = "", holder: str = "") -> None:
         super().__init__(message, advice=advice)
@@ -114,31 +114,31 @@ class HeldByOthersError(RefusedError):
 
 
 class NotVerifiedError(RefusedError):
-    """Finalize was asked to delete what may still be the only path."""
+    """Finalize would delete connections that may be the only path for traffic."""
 
 
 class ClaimedError(HeldByOthersError):
-    """Somebody else's claim tag is on the old gateway."""
+    """The old gateway has the claim tag of another holder."""
 
 
 class LockedError(HeldByOthersError):
-    """Another process of this run directory is at work."""
+    """Another process holds the lock of this run directory."""
 
 
 class NothingToMigrateError(VpnMigrateError):
-    """Every connection on the gateway is AWS VPN already, or there is none."""
+    """The gateway has no Classic connection: all are AWS VPN already, or there is none."""
 
     exit = Exit.NOTHING_TO_MIGRATE
 
 
 class HeldError(VpnMigrateError):
-    """The run waits at a gate, or for a person who is not here."""
+    """The run waits at a gate, or for a person who is not present."""
 
     exit = Exit.HELD
 
 
 class InterruptedRunError(VpnMigrateError):
-    """The operator stopped the process; the run resumes."""
+    """The operator stopped the process; the run can be resumed."""
 
     exit = Exit.INTERRUPTED
 
@@ -153,23 +153,23 @@ class StepError(VpnMigrateError):
 
 
 class DidNotSettleError(StepError):
-    """A step's changes were made and its goal did not hold in time; nothing is rolled back."""
+    """A step made its changes, but its goal did not hold in time; nothing is rolled back."""
 
 
 class ChangeRefusedError(StepError):
-    """AWS refused a change for good; it had no effect."""
+    """AWS refused a change, and a retry would not help; the change had no effect."""
 
 
 class ExternalChangeError(StepError):
-    """Somebody else alters what this run works on; nothing more is done."""
+    """A resource of this run was changed outside it; the run stops making changes."""
 
 
 class RollbackRequestedError(VpnMigrateError):
-    """Something other than a failed step asks to turn a cutover back, at a safe point."""
+    """A rollback of the cutover was requested at a safe point, not by a failed step."""
 
 
 class RolledBackError(VpnMigrateError):
-    """The cutover was rolled back, as the plan or a person decided; traffic is as before."""
+    """The cutover was rolled back by policy or on request; traffic is as before."""
 
 
 class JournalError(VpnMigrateError):
@@ -185,28 +185,28 @@ class JournalDamagedError(JournalError):
 
 
 class BundleDamagedError(VpnMigrateError):
-    """A bundle is not as it was packed; ``place`` is the first place at which that shows."""
+    """A bundle was altered since it was packed; ``place`` is where this first shows."""
 
     def __init__(self, place: str, why: str) -> None:
         super().__init__(
             f"the bundle does not verify: {place}: {why}",
-            advice="do not rely on it: ask for it again from whoever has the run",
+            advice="do not rely on it; ask the operator of the run for a new bundle",
         )
         self.place = place
 
 
 class TakenOverError(JournalError):
-    """Another process has this run now; this one journals and sends nothing more."""
+    """Another process has this run now; this one writes no records and sends no calls."""
 
     exit = Exit.REFUSED
 
 
 class AwsError(VpnMigrateError):
-    """AWS could not be asked or would not answer."""
+    """AWS could not be reached, or answered with an error."""
 
 
 class AwsUnreadableError(AwsError):
-    """A look failed and a later one may not: throttling, an expired token, no route."""
+    """A describe call failed and a later one may succeed: throttling, expired token, no route."""
 
 
 class UnreachableError(AwsUnreadableError):
@@ -220,7 +220,7 @@ class NoCredentialsError(AwsError):
 
 
 class NotAuthorizedError(AwsError):
-    """The role may not do this; the message names the missing action."""
+    """The role lacks a permission; the message names the missing action."""
 
 
 class NotFoundError(AwsError):
@@ -230,4 +230,4 @@ class NotFoundError(AwsError):
 
 
 class VaultError(VpnMigrateError):
-    """A device file could not be kept or read safely."""
+    """A device file could not be written or read safely."""

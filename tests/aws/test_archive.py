@@ -14,7 +14,7 @@ from tests.devices.test_hazards import IOS
 from vpnmigrate.aws.account import Account
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.changes import ArchiveConfiguration
-from vpnmigrate.model.changes.base import Later, Performed, Refused, TrialOutcome
+from vpnmigrate.model.changes.base import Later, Performed, Refused, Outcome
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import VpnConnectionId
 
@@ -76,7 +76,7 @@ def vault(tmp_path) -> Vault:
     return Vault(tmp_path / "devices")
 
 
-def archive(change: ArchiveConfiguration, answering: Answering, vault: Vault) -> TrialOutcome:
+def archive(change: ArchiveConfiguration, answering: Answering, vault: Vault) -> Outcome:
     """Perform *change*."""
     return Account(answering.clients(), VirtualClock(), vault).perform(change, MARK)
 

@@ -15,7 +15,7 @@ from vpnmigrate.aws.session import Clients
 from vpnmigrate.commands import one_line
 from vpnmigrate.local.vault import Vault
 from vpnmigrate.model import changes
-from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused, TrialOutcome
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused, Outcome
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import (
@@ -36,7 +36,7 @@ ROLE = Role("connection/vpn-old")
 def perform(tmp_path):
     """Give a way to perform a change against a table of answers."""
 
-    def performed(change: changes.AwsChange, answering: Answering) -> TrialOutcome:
+    def performed(change: changes.AwsChange, answering: Answering) -> Outcome:
         account = Account(answering.clients(), VirtualClock(), Vault(tmp_path / "vault"))
         return account.perform(change, MARK)
 

@@ -24,12 +24,12 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
-from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused, TrialOutcome
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused, Outcome
 
 
 def refused(
     code: str, message: str = "", call: str = "AttachVpnGateway", status: int = 400
-) -> TrialOutcome:
+) -> Outcome:
     """Return the outcome of *call* that EC2 refuses with *code*."""
     answer = {
         "Error": {"Code": code, "Message": message},

@@ -45,7 +45,7 @@ from vpnmigrate.model.changes import (
     RemoveClaim,
     ReplaceRoute,
 )
-from vpnmigrate.model.changes.base import CallTags, InDoubt, Later, Performed, Refused, TrialOutcome
+from vpnmigrate.model.changes.base import CallTags, InDoubt, Later, Performed, Refused, Outcome
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import Decisions, KeyMode, TestVpc
 from vpnmigrate.model.ec2 import (
@@ -404,8 +404,8 @@ class TestCutover:
         plan = seat.plan()
         batch = [DisablePropagation(t.id, OLD) for t in plan.propagating_tables] * 5
 
-        def one(change: AwsChange) -> TrialOutcome:
-            outcome: TrialOutcome = seat.ec2.perform(change, MARK)
+        def one(change: AwsChange) -> Outcome:
+            outcome: Outcome = seat.ec2.perform(change, MARK)
             return outcome
 
         with ThreadPoolExecutor(max_workers=8) as pool:

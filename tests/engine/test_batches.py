@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 from tests.support.builders import NOON, OLD, a_plan
+from tests.support.parts import an_executor
 from tests.support.stage import Lookout
 from vpnmigrate.aws.call_threads import CallThreads
-from vpnmigrate.engine.call_limits import DirectCalls, unattended
-from vpnmigrate.engine.execute import ChangeExecutor
+from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.ports import Calls
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.journal.memory import MemoryJournal
@@ -44,13 +44,12 @@ def performed(ec2: Meeting, calls: Calls, batch=BATCH):
     book = RunRecorder(journal, Lookout())
     book.write(DirectionTaken(Direction.FORWARD, 2))
     plan = a_plan(decisions=Decisions(change="CHG-1"))
-    executor = ChangeExecutor(
+    executor = an_executor(
         ec2,  # type: ignore[arg-type]  # all of EC2 that a performer asks for
         book,
         clock,
         plan,
-        calls=calls,
-        attended=unattended,
+        calls,
     )
     done = executor.execute(7, batch)
     return done, [entry.record for entry in journal.entries[1:]]

@@ -80,7 +80,7 @@ class TestCounting:
         down = counted(ProbeStats("p"), NOON, answered=False)
 
         assert missed([down], []) == ()
-        assert missed([down], ["p"]) == ("probe p worked before step 7 and does not now",)
+        assert missed([down], ["p"]) == ("probe p worked before step 7 and does not work now",)
 
 
 def until(prober: Prober, sent: int) -> tuple[ProbeStats, ...]:

@@ -18,7 +18,7 @@ from vpnmigrate.errors import AwsUnreadableError, HeldError, InterruptedRunError
 from vpnmigrate.journal import RunState, Traffic, replay
 from vpnmigrate.journal.records import AbortAsked, Confirmed, DirectionTaken, Noted, Paused
 from vpnmigrate.journal.state import RunStatus
-from vpnmigrate.model.changes.base import InDoubt, TrialOutcome
+from vpnmigrate.model.changes.base import InDoubt, Outcome
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import BackOut, Decisions, Waits, Window
 from vpnmigrate.model.ec2 import Attachment
@@ -46,8 +46,8 @@ class SlowCalls(DirectCalls):
         return work()
 
     def send(
-        self, works: Sequence[Callable[[], TrialOutcome]], attended: Attendance
-    ) -> Iterator[tuple[int, TrialOutcome]]:
+        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
+    ) -> Iterator[tuple[int, Outcome]]:
         """Do *works*; what is left is in doubt."""
         for index, work in enumerate(works):
             outcome = work()

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.builders import NOON, a_plan
+from tests.support.parts import an_executor
 from tests.support.stage import Lookout, Stage
-from vpnmigrate.engine.call_limits import DirectCalls, unattended
-from vpnmigrate.engine.execute import ChangeExecutor
+from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import HeldError
 from vpnmigrate.journal import Traffic
@@ -20,7 +20,7 @@ from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Answered, BaselineTaken, Entry, Intended, Noted
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.model.changes import AttachVpnGateway, AwsChange, DisablePropagation
-from vpnmigrate.model.changes.base import CallTags, Later, Performed, TrialOutcome
+from vpnmigrate.model.changes.base import CallTags, Later, Outcome, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
 
@@ -182,7 +182,7 @@ class Slow:
         self._clock = clock
         self._each = each
 
-    def perform(self, change: AwsChange, mark: CallTags) -> TrialOutcome:
+    def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
         self._clock.sleep(self._each)
         return Performed("req-1")
 
@@ -194,13 +194,12 @@ def test_a_batch_that_is_answered_slowly_sends_no_old_intent(tmp_path: Path) -> 
     """
     clock = VirtualClock(NOON)
     book = RunRecorder(MemoryJournal(clock), Lookout())
-    executor = ChangeExecutor(
+    executor = an_executor(
         Slow(clock, timedelta(seconds=20)),  # type: ignore[arg-type]  # what a performer asks for
         book,
         clock,
         a_plan(),
-        calls=DirectCalls(),
-        attended=unattended,
+        DirectCalls(),
     )
     batch = [DisablePropagation(RouteTableId(f"rtb-{n}"), VpnGatewayId("vgw-1")) for n in range(4)]
 

@@ -11,10 +11,10 @@ import pytest
 from tests.support.builders import NOON, a_connection, a_customer_gateway, a_plan, a_survey
 from tests.support.counts import share
 from tests.support.filed import ANN, BOB, Desk, named
+from tests.support.parts import an_executor
 from tests.support.stage import Stage
 from vpnmigrate.aws.call_threads import CallThreads
-from vpnmigrate.engine.call_limits import DirectCalls, unattended
-from vpnmigrate.engine.execute import ChangeExecutor
+from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import TakenOverError
 from vpnmigrate.journal.memory import MemoryJournal
@@ -22,7 +22,7 @@ from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.journal.state import RunStatus
 from vpnmigrate.local.journal_file import FileJournal
 from vpnmigrate.model.changes import AwsChange, DisablePropagation
-from vpnmigrate.model.changes.base import CallTags, Performed, TrialOutcome
+from vpnmigrate.model.changes.base import CallTags, Outcome, Performed
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.ec2 import RouteTableId, VpnGatewayId
 
@@ -68,7 +68,7 @@ class TestAPerformer:
         def __init__(self) -> None:
             self.sent: list[AwsChange] = []
 
-        def perform(self, change: AwsChange, mark: CallTags) -> TrialOutcome:
+        def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
             self.sent.append(change)
             return Performed("req-1")
 
@@ -93,13 +93,12 @@ class TestAPerformer:
         batch = [
             DisablePropagation(RouteTableId(f"rtb-{n}"), VpnGatewayId("vgw-1")) for n in range(5)
         ]
-        executor = ChangeExecutor(
+        executor = an_executor(
             ec2,  # type: ignore[arg-type]  # all of EC2 that a performer asks for
             book,
             VirtualClock(NOON),
             a_plan(),
-            calls=DirectCalls() if parallel == 1 else CallThreads(parallel),
-            attended=unattended,
+            DirectCalls() if parallel == 1 else CallThreads(parallel),
         )
 
         with pytest.raises(TakenOverError):

@@ -85,7 +85,7 @@ def test_what_cannot_be_run_is_no_exception(run):
 @pytest.mark.parametrize(
     ("program", "why"),
     [
-        ("no-such-program-anywhere", "is no absolute path, so PATH would decide"),
+        ("no-such-program-anywhere", "is not an absolute path, so PATH would decide"),
         ("./here", "so the working directory would decide"),
         ("/bin/sh", "the plan does not say what /bin/sh contains"),
         ("/a\0b", "the plan does not say what"),

@@ -10,7 +10,7 @@ from tests.support.builders import MIGRATION, snapshot_by_tag
 from tests.support.stage import Lookout, Roads, Signal
 from vpnmigrate.aws.account import Account
 from vpnmigrate.aws.session import Clients
-from vpnmigrate.engine.observe import ClaimHolder
+from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.journal.memory import MemoryJournal
 from vpnmigrate.journal.records import Intended

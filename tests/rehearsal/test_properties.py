@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.builders import snapshot_by_tag
 from tests.support.stage import Lookout, Roads, Signal
 from vpnmigrate.aws.account import Account
-from vpnmigrate.engine.observe import ClaimHolder
+from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.errors import PreflightError
 from vpnmigrate.journal.memory import MemoryJournal

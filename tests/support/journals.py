@@ -43,7 +43,7 @@ from vpnmigrate.model.changes import (
     DisablePropagation,
     EnablePropagation,
 )
-from vpnmigrate.model.changes.base import Performed, TrialOutcome
+from vpnmigrate.model.changes.base import Outcome, Performed
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.model.snapshot import Confirmation
 
@@ -108,7 +108,7 @@ class Story:
         self._intents += 1
         return self.then(Intended(self._intents, step, change))
 
-    def answered(self, outcome: TrialOutcome | None = None) -> Story:
+    def answered(self, outcome: Outcome | None = None) -> Story:
         """Return what became of the last intent."""
         return self.then(Answered(self._intents, outcome or Performed("req-1")))
 

@@ -14,8 +14,8 @@ from vpnmigrate.aws.call_threads import CallThreads
 from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.engine.call_limits import DirectCalls
 from vpnmigrate.engine.commit_confirm import CommitConfirm
+from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.cutover import GateInputs
-from vpnmigrate.engine.observe import ClaimHolder
 from vpnmigrate.engine.ports import Calls, DeadlineChoice, Journal, Operator, OverdueCutover, Probes
 from vpnmigrate.engine.ports import NetworkPath as HostPath
 from vpnmigrate.engine.runner import Runner, RunPorts

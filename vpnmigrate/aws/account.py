@@ -18,7 +18,7 @@ from vpnmigrate.devices.secret import Secret
 from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import AwsError, NoCredentialsError, VaultError
 from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange, CreateVpnConnection
-from vpnmigrate.model.changes.base import CallTags, Refused, TrialOutcome
+from vpnmigrate.model.changes.base import CallTags, Refused, Outcome
 from vpnmigrate.model.changes.requests import Plain
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import KeyMode
@@ -114,7 +114,7 @@ class Account(Reader):
         self._vault = vault
         self._may_send = may_send
 
-    def perform(self, change: AwsChange, mark: CallTags) -> TrialOutcome:
+    def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
         """Send *change* once and say what became of it, as ``ports.Ec2`` says."""
         try:
             with tag_calls(mark.migration, mark.step), self._renewing():
@@ -133,7 +133,7 @@ class Account(Reader):
         except VaultError as exc:
             return Refused("Vault", exc.message, exc.next_step)
 
-    def _send(self, change: Plain, mark: CallTags) -> TrialOutcome:
+    def _send(self, change: Plain, mark: CallTags) -> Outcome:
         try:
             with guard_sends(self._may_send):
                 return execute.execute(change, mark, self._clients.writer())
@@ -142,14 +142,14 @@ class Account(Reader):
 
     def _create_connection(
         self, change: CreateVpnConnection, mark: CallTags, keys: Sequence[Secret]
-    ) -> TrialOutcome:
+    ) -> Outcome:
         try:
             with guard_sends(self._may_send):
                 return execute.execute_connection(change, mark, keys, self._clients.writer())
         except FAILURES as exc:
             return self._failed(exc, change, keys)
 
-    def _failed(self, exc: Exception, change: AwsChange, keys: Sequence[Secret]) -> TrialOutcome:
+    def _failed(self, exc: Exception, change: AwsChange, keys: Sequence[Secret]) -> Outcome:
         failure = failure_of(exc, change.call, hide=keys)
         if failure.kind is FailureKind.CREDENTIALS:
             self._clients.renew()

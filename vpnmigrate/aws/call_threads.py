@@ -18,7 +18,7 @@ from vpnmigrate.aws.outcomes import OFFLINE_LIMIT
 from vpnmigrate.aws.session import WRITE_TIMEOUT
 from vpnmigrate.engine.ports import Attend, Attendance, InFlight
 from vpnmigrate.errors import AwsUnreadableError
-from vpnmigrate.model.changes.base import InDoubt, Later, TrialOutcome
+from vpnmigrate.model.changes.base import InDoubt, Later, Outcome
 from vpnmigrate.model.clock import span
 
 T = TypeVar("T")
@@ -92,13 +92,13 @@ class CallThreads:
                 )
 
     def send(
-        self, works: Sequence[Callable[[], TrialOutcome]], attended: Attendance
-    ) -> Iterator[tuple[int, TrialOutcome]]:
+        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
+    ) -> Iterator[tuple[int, Outcome]]:
         """Do each of *works* once, as ``ports.Calls`` says."""
         attend = attended()
         ended: SimpleQueue[int] = SimpleQueue()
         waiting = deque(enumerate(works))
-        running: dict[int, _Call[TrialOutcome]] = {}
+        running: dict[int, _Call[Outcome]] = {}
         why = ""
         try:
             while waiting or running:
@@ -124,12 +124,12 @@ class CallThreads:
                 self._leave(call)
 
     def _begin(
-        self, work: Callable[[], TrialOutcome], index: int, ended: SimpleQueue[int]
-    ) -> _Call[TrialOutcome]:
+        self, work: Callable[[], Outcome], index: int, ended: SimpleQueue[int]
+    ) -> _Call[Outcome]:
         allowance = Allowance(self._change_limit, min(SEND_WITHIN, self._change_limit))
         return _Call(work, allowance, lambda: ended.put(index), "the call")
 
-    def _given_up(self, call: _Call[TrialOutcome], why: str) -> TrialOutcome:
+    def _given_up(self, call: _Call[Outcome], why: str) -> Outcome:
         why = why or f"no answer within {span(self._change_limit)}"
         return InDoubt(why) if self._leave(call) else _not_sent(why)
 
@@ -219,7 +219,7 @@ def _comes(ended: SimpleQueue[int]) -> bool:
     return True
 
 
-def _asked(running: Iterable[_Call[TrialOutcome]], attend: Attend) -> str:
+def _asked(running: Iterable[_Call[Outcome]], attend: Attend) -> str:
     """Attend to the run while *running*; give why to wait for them no longer."""
     oldest = max(running, key=lambda call: call.in_flight.waited)
     return attend(oldest.in_flight)

@@ -20,7 +20,7 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
-from vpnmigrate.model.changes.base import InDoubt, Later, Refused, TrialOutcome
+from vpnmigrate.model.changes.base import InDoubt, Later, Refused, Outcome
 
 CREDENTIALS_LIMIT: Final = timedelta(minutes=60)
 """For a person to log in again; a run waits as long for one at a device (``options.Waits``)."""
@@ -34,7 +34,7 @@ _TAGGING: Final = frozenset(
 """Calls that carry tags, for which EC2 asks the permission to tag as well."""
 
 
-def outcome_of(failure: CallFailure) -> TrialOutcome:
+def outcome_of(failure: CallFailure) -> Outcome:
     """Return what *failure* means for its change."""
     text = f"{failure.operation}: {failure.message}"
     match failure.kind:
@@ -55,7 +55,7 @@ def outcome_of(failure: CallFailure) -> TrialOutcome:
             return _answered(failure)
 
 
-def outcome_of_read(error: AwsError) -> TrialOutcome:
+def outcome_of_read(error: AwsError) -> Outcome:
     """Return what it means for a change that a read it needs has failed: nothing was sent."""
     text = error.message
     match error:
@@ -71,7 +71,7 @@ def outcome_of_read(error: AwsError) -> TrialOutcome:
             return Refused(type(error).__name__.removesuffix("Error"), text, error.next_step)
 
 
-def _answered(failure: CallFailure) -> TrialOutcome:
+def _answered(failure: CallFailure) -> Outcome:
     code, message, call = failure.code, failure.message, failure.operation
     if is_throttle(code):
         return Later(f"{code}: {message}", THROTTLE_LIMIT, failure.request_id)

@@ -1,4 +1,4 @@
-"""Account reader: the account that a command reads, with limits on every call."""
+"""Account reader: read access to the AWS account, with a limit on every call."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from vpnmigrate.model.ec2 import VpnConnectionId, VpnGatewayId
 
 
 class AccountReader(LimitedReader):
-    """All that planning needs of an account."""
+    """Everything that planning reads from an account."""
 
     def __init__(self, reader: Reader, calls: Calls) -> None:
         super().__init__(reader, calls)
         self._account = reader
 
     def find_gateway(self, connection: VpnConnectionId) -> VpnGatewayId:
-        """Return the gateway that *connection* ends on, as ``aws.account.Reader`` says."""
+        """Return the gateway of *connection*, as ``aws.account.Reader`` describes."""
         return self._read(
             "ec2:DescribeVpnConnections",
             IDENTITY_LIMIT,
@@ -31,10 +31,10 @@ def account_reader(context: CommandContext, aws: AwsOptions) -> AccountReader:
 
     Raises:
         NoCredentialsError: There are no credentials, or no Region.
-        AwsUnreadableError: Whoever lends the credentials does not answer.
+        AwsUnreadableError: The credential provider does not answer.
     """
     clients = context.parts.clients(aws)
     calls = context.parts.calls(clients)
-    # Asked before the first call, whose failure would be told as that of the call.
-    calls.read("whoever lends the credentials", IDENTITY_LIMIT, lambda: clients.region, unattended)
+    # Credentials are read before the first call, so that a failure is not reported as that call's.
+    calls.read("the credential provider", IDENTITY_LIMIT, lambda: clients.region, unattended)
     return AccountReader(Reader(clients, context.parts.clock), calls)

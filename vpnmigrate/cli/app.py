@@ -15,8 +15,8 @@ from vpnmigrate.cli.options import with_flags
 NAME = "vpnmigrate"
 
 
-def _give(text: str) -> None:
-    """Print *text* as results are: a reader that leaves is no failure, and a full disk is one."""
+def _print_result(text: str) -> None:
+    """Print *text* as a result: a closed pipe is accepted, a full disk is an error."""
     from vpnmigrate.report.console import TextResults
 
     TextResults().print(text, {})
@@ -24,52 +24,51 @@ def _give(text: str) -> None:
 
 def _help(ctx: typer.Context, _option: Any, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
-        _give(ctx.get_help())
+        _print_result(ctx.get_help())
         raise typer.Exit
 
 
 class ResultHelpCommand(TyperCommand):
-    """A verb whose help is a result."""
+    """A command whose help is printed as a result."""
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option that prints the help."""
-        return _ours(super().get_help_option(ctx))
+        return _printed_as_result(super().get_help_option(ctx))
 
 
 class ResultHelpGroup(TyperGroup):
-    """Verbs under a common name, whose help is a result."""
+    """A group of commands whose help is printed as a result."""
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option that prints the help."""
-        return _ours(super().get_help_option(ctx))
+        return _printed_as_result(super().get_help_option(ctx))
 
 
-def _ours(option: Any) -> Any:
-    """Let the help *option* print as everything else here does."""
+def _printed_as_result(option: Any) -> Any:
     option.callback = _help
     return option
 
 
 @dataclass(frozen=True)
 class CommandEntry:
-    """A command that is imported when it is called for."""
+    """A command that is imported when it is needed."""
 
     place: str
-    """Module and function, below the package of commands."""
+    """Module and function, below the package ``commands``."""
     help: str
     """The first sentence of the command's own help."""
 
     def load(self, name: str) -> Any:
-        """Import the command and return it as Typer has it, under *name*."""
+        """Import the command and return it as a Typer command called *name*."""
         module, _, function = self.place.partition(":")
-        verb = getattr(import_module(f"vpnmigrate.cli.commands.{module}"), function)
+        command = getattr(import_module(f"vpnmigrate.cli.commands.{module}"), function)
         single = typer.Typer(rich_markup_mode=None, add_completion=False)
-        single.command(name, cls=ResultHelpCommand)(with_flags(verb))
+        single.command(name, cls=ResultHelpCommand)(with_flags(command))
         return typer.main.get_command(single)
 
 
-class Loading(UserDict[str, Any]):
-    """Commands by name; an entry becomes its command when it is looked up."""
+class LazyCommands(UserDict[str, Any]):
+    """Commands by name; an entry is replaced by its command when it is looked up."""
 
     def __getitem__(self, name: str) -> Any:
         found = super().__getitem__(name)
@@ -79,16 +78,16 @@ class Loading(UserDict[str, Any]):
 
 
 class LazyGroup(ResultHelpGroup):
-    """A group that imports a command when it is called for; help lists them all without that."""
+    """A group that imports a command when it is needed; its help imports none."""
 
     entries: ClassVar[Mapping[str, CommandEntry]] = {}
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.commands = Loading({**self.entries, **self.commands})
+        self.commands = LazyCommands({**self.entries, **self.commands})
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands from the entries, importing none."""
+        """Write the list of commands from the entries, without importing them."""
         limit = formatter.width - 6 - max(map(len, self.commands))
         rows = [
             (name, self.entries[name].help)
@@ -101,10 +100,10 @@ class LazyGroup(ResultHelpGroup):
 
 
 class DefaultShowGroup(LazyGroup):
-    """A group whose verb ``show`` may be left out: what names no other verb is its argument."""
+    """A group with the default command ``show``: any other first word is its argument."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the verb in where it is missing."""
+        """Insert ``show`` if no command is named."""
         if args and args[0] not in {*self.commands, "-h", "--help"}:
             args = ["show", *args]
         return super().parse_args(ctx, args)
@@ -114,9 +113,9 @@ class Report(DefaultShowGroup):
     """The commands of ``report``."""
 
     entries: ClassVar[Mapping[str, CommandEntry]] = {
-        "show": CommandEntry("report:show", "Tell what a run did, for whoever was not there."),
+        "show": CommandEntry("report:show", "Report what a run did, from its journal."),
         "verify": CommandEntry(
-            "report:verify", "Say whether a bundle is as it was packed, and what it cannot prove."
+            "report:verify", "Check that a bundle is unchanged since it was packed."
         ),
     }
 
@@ -128,7 +127,7 @@ class PlaybookCommands(LazyGroup):
         "list": CommandEntry("playbook:list_", "List the playbooks that come with the program."),
         "show": CommandEntry("playbook:show", "Check a playbook and print it with its comments."),
         "schema": CommandEntry(
-            "playbook:schema", "Print the JSON Schema of playbooks, for an editor."
+            "playbook:schema", "Print the JSON Schema of playbooks, for use in an editor."
         ),
     }
 
@@ -137,14 +136,18 @@ class SandboxCommands(LazyGroup):
     """The commands of ``sandbox``."""
 
     entries: ClassVar[Mapping[str, CommandEntry]] = {
-        "serve": CommandEntry("sandbox:serve", "Serve the EC2 API on loopback until interrupted."),
+        "serve": CommandEntry(
+            "sandbox:serve", "Serve a simulated EC2 API on loopback until interrupted."
+        ),
         "scenarios": CommandEntry(
             "sandbox:scenarios", "List the scenarios that come with the program."
         ),
         "device": CommandEntry(
-            "sandbox:device", "Enable or disable tunnels on a served sandbox's device."
+            "sandbox:device", "Enable or disable tunnels on the device of a served sandbox."
         ),
-        "advance": CommandEntry("sandbox:advance", "Put a served sandbox's clock forward."),
+        "advance": CommandEntry(
+            "sandbox:advance", "Move the clock of a served sandbox forward."
+        ),
     }
 
 
@@ -154,41 +157,45 @@ class Program(LazyGroup):
     entries: ClassVar[Mapping[str, CommandEntry]] = {
         "plan": CommandEntry("plan:plan", "Survey an account and write a plan."),
         "rehearse": CommandEntry(
-            "rehearse:rehearse", "Try a plan on a sandbox of its own survey, both ways."
+            "rehearse:rehearse", "Test a plan and its rollback in a sandbox made from its survey."
         ),
         "runbook": CommandEntry("runbook:runbook", "Write the change document of a plan."),
         "approve": CommandEntry(
-            "approve:approve", "Approve a plan as it is, for whoever carries it out."
+            "approve:approve", "Approve a plan, so that its operator can apply it."
         ),
-        "apply": CommandEntry("apply:apply", "Carry a plan out, or go on with a run."),
-        "done": CommandEntry("done:done", "Say that the task of a step is done."),
-        "pause": CommandEntry("orders:pause", "Let a run rest at its next safe point."),
-        "continue": CommandEntry("orders:continue_", "Let a paused run go on."),
-        "abort": CommandEntry("orders:abort", "Give a migration up while its process is at work."),
+        "apply": CommandEntry("apply:apply", "Apply a plan, or resume a run."),
+        "done": CommandEntry("done:done", "Report that the task of a step is done."),
+        "pause": CommandEntry("orders:pause", "Pause a run at its next safe point."),
+        "continue": CommandEntry("orders:continue_", "Continue a paused run."),
+        "abort": CommandEntry("orders:abort", "Abort a migration while its process is running."),
         "confirm": CommandEntry(
-            "orders:confirm", "Confirm a migration that would go back by itself."
+            "orders:confirm", "Confirm a migration, so that it is not rolled back automatically."
         ),
-        "rollback": CommandEntry("rollback:rollback", "Bring back what was there before."),
+        "rollback": CommandEntry(
+            "rollback:rollback", "Roll back to the gateway and connections from before the run."
+        ),
         "finalize": CommandEntry(
             "finalize:finalize", "Delete the old connections of a verified migration."
         ),
-        "status": CommandEntry("status:status", "Tell where runs stand."),
+        "status": CommandEntry("status:status", "Show the state of runs."),
         "watchdog": CommandEntry(
-            "watchdog:watchdog", "Roll a run back if nobody confirms it in time."
+            "watchdog:watchdog", "Roll a run back if it is not confirmed in time."
         ),
-        "demo": CommandEntry("demo:demo", "Watch a whole migration; no AWS account needed."),
+        "demo": CommandEntry(
+            "demo:demo", "Show a whole migration in a sandbox; no AWS account needed."
+        ),
     }
 
 
 app = typer.Typer(
     name=NAME,
     cls=Program,
-    help="Move a VPC from AWS Classic VPN to AWS VPN in eleven steps, with a way back.",
+    help="Migrate a VPC from AWS Classic VPN to AWS VPN in eleven steps, with rollback.",
     epilog=(
         "Exit codes: 0 done, 1 failed, 2 usage, 3 held or waiting for a person, 4 refused, "
         "5 stuck, 6 nothing to migrate, 7 interrupted."
     ),
-    # Plain help needs no Rich, reads the same on every terminal, and is instant.
+    # Plain help is the same on every terminal and starts faster, because Rich is not imported.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     pretty_exceptions_enable=False,
@@ -197,7 +204,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        _give(f"{NAME} {vpnmigrate.__version__}")
+        _print_result(f"{NAME} {vpnmigrate.__version__}")
         raise typer.Exit
 
 
@@ -209,15 +216,15 @@ def root(
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Move a VPC from AWS Classic VPN to AWS VPN in eleven steps, with a way back."""
-    del version  # its callback has printed it
+    """Migrate a VPC from AWS Classic VPN to AWS VPN in eleven steps, with rollback."""
+    del version  # Its callback has printed it.
     if ctx.invoked_subcommand is None:
-        _give(ctx.get_help())
+        _print_result(ctx.get_help())
 
 
 for _name, _kind, _about in (
-    ("report", Report, "Tell what a run did, and verify what was told."),
-    ("playbook", PlaybookCommands, "Show ready sets of decisions."),
-    ("sandbox", SandboxCommands, "Run EC2's VPN behaviour on this machine."),
+    ("report", Report, "Report what a run did, and verify evidence bundles."),
+    ("playbook", PlaybookCommands, "List and check playbooks: the decisions of a migration."),
+    ("sandbox", SandboxCommands, "Run a simulated EC2 VPN API on this machine."),
 ):
     app.add_typer(typer.Typer(rich_markup_mode=None, help=_about, cls=_kind), name=_name)

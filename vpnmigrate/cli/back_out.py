@@ -1,4 +1,4 @@
-"""Back-out policy: retries of an automatic rollback that failed."""
+"""Back-out policy: retries of a failed automatic rollback."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from vpnmigrate.report.text import wrapped
 
 
 def is_left_to_the_policy(plan: Plan, stopped: RunFailedError) -> bool:
-    """Return whether the plan rolls back by itself what has *stopped*, and has not yet."""
+    """Return whether the back-out policy rolls back what has *stopped*, and has not done so yet."""
     policy = plan.decisions.back_out is BackOut.ROLLBACK
-    return policy and _is_to_go_back(stopped.view.state) and may_pass(stopped.error)
+    return policy and _needs_rollback(stopped.view.state) and may_pass(stopped.error)
 
 
 def roll_back_until_done(
     context: CommandContext, subject: SelectedRun, terms: RunOptions, stopped: RunFailedError
 ) -> RunStatusView:
-    """Try again to roll back, with a pause before each try.
+    """Roll back, with a pause before each attempt, and return the status of the run.
 
-    Between two tries the run is in nobody's hand, so that a person may take it.
+    Between two attempts the run is unlocked, so that an operator may resume it.
 
     Raises:
-        RunFailedError: It is rolled back; or it failed for good, or for too long.
+        RunFailedError: The run is rolled back; or the rollback failed permanently, or for too long.
     """
     clock, first = context.parts.clock, stopped
     began, tries = clock.now(), 0
@@ -42,30 +42,30 @@ def roll_back_until_done(
     while not is_exhausted(began, clock.now()):
         tries += 1
         pause = pause_after(tries, outage=stopped.view.state.outage_open)
-        text = f"Failed, and rolls back in {span(pause)}, as the plan's back-out policy is; "
-        context.console.print_line(wrapped(f"{text}Ctrl-C ends that: {stopped.message}"))
+        text = f"Failed; the plan's back-out policy rolls back in {span(pause)} "
+        context.console.print_line(wrapped(f"{text}(Ctrl-C cancels): {stopped.message}"))
         try:
             clock.sleep(pause)
             view = run_session(context, subject, alone, _roll_back)
         except KeyboardInterrupt:
-            message = f"interrupted between two tries to roll back: {stopped.message}"
+            message = f"interrupted between two rollback attempts: {stopped.message}"
             error = InterruptedRunError(message, advice=stopped.view.next or "")
             raise RunFailedError(error, stopped.view) from None
         except HeldByOthersError:
-            raise stopped from None  # somebody has taken it in hand
+            raise stopped from None  # Another process has the run now.
         except RunFailedError as again:
             if not is_left_to_the_policy(subject.plan, again):
                 raise
             stopped = again
         else:
             if view.state.status is not RunStatus.ROLLED_BACK:
-                return view  # somebody has done something else meanwhile
-            message = f"{first.message}; the plan's back-out policy has rolled it back"
+                return view  # An operator has changed the direction of the run.
+            message = f"{first.message}; rolled back by the plan's back-out policy"
             raise RunFailedError(RolledBackError(message), view)
     raise stopped
 
 
-def _is_to_go_back(state: RunState) -> bool:
+def _needs_rollback(state: RunState) -> bool:
     back = state.direction is Direction.ROLLBACK
     return not state.finished and (back or (state.direction is Direction.FORWARD and _down(state)))
 
@@ -75,5 +75,5 @@ def _down(state: RunState) -> bool:
 
 
 def _roll_back(active: ActiveRun) -> None:
-    if _is_to_go_back(active.runner.read_inbox()):
+    if _needs_rollback(active.runner.read_inbox()):
         active.runner.rollback(keep_new=True)

@@ -20,34 +20,34 @@ from vpnmigrate.report.console import Console, JsonResults, Results, TextResults
 
 @dataclass(frozen=True)
 class CommandContext:
-    """A verb's place in the world."""
+    """What a command works with: dependencies, output and settings."""
 
     parts: Dependencies
     console: Console
     results: Results
     settings: Settings
     invocation: Invocation
-    """What a command that is printed has to be given again, in a new terminal."""
+    """Options and variables that a printed command has to repeat in a new terminal."""
     folder: str
-    """What makes a file's name good for another directory; empty where none is to be reached."""
+    """The directory that relative file names refer to; empty if no other terminal can be used."""
 
     redaction: Redaction = field(default_factory=Redaction)
-    """Cuts keys out of whatever this process writes; it learns those of the run's vault."""
+    """Removes keys from everything this process writes; it learns those of the run's vault."""
 
     def file(self, path: Path) -> str:
-        """Return the name of *path* as a command in another directory needs it."""
+        """Return the name of *path* that is valid in another directory."""
         return str(Path(self.folder, path))
 
     @property
     def runs(self) -> Runs:
-        """The runs that live here."""
+        """The runs in this process's run directory."""
         return Runs(self.settings.home)
 
 
 def command_context(
     ctx: typer.Context, home: RunDirectoryOptions, printing: OutputOptions
 ) -> CommandContext:
-    """Set up a verb's place; the context carries other parts in a demo or a test."""
+    """Return the context of a command; in a demo or a test, *ctx* carries other dependencies."""
     invocation, folder = remember(ctx, reachable=ctx.obj is None or ctx.obj.reachable)
     settings = settings_of(os.environ, home.run_dir)
     redaction = redaction_in(ctx.meta)
@@ -63,7 +63,7 @@ def command_context(
 
 
 def real_dependencies(settings: Settings) -> Dependencies:
-    """Return an ordinary process's parts, in the machine's time if no other was asked for."""
+    """Return the dependencies of an ordinary process, on the machine's clock by default."""
     if not settings.clock:
         return RealDependencies()
     from vpnmigrate.cli.sandbox_dependencies import SandboxTimeDependencies
@@ -72,5 +72,5 @@ def real_dependencies(settings: Settings) -> Dependencies:
 
 
 def results_output(printing: OutputOptions, redaction: Redaction | None = None) -> Results:
-    """Return how results leave, for a verb that needs no run."""
+    """Return the output of results, for a command that needs no run."""
     return (JsonResults if printing.json else TextResults)(redaction=redaction)

@@ -1,7 +1,7 @@
 """Crash log: private files for tracebacks.
 
-A library's error may quote what it stumbled on, so of one that is neither ours nor Python's own
-the class is kept and the message is not.
+The message of a library's exception may quote its input, for example a key.  So the message is
+written only for exceptions of this program and of Python; for all others only the class is.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from vpnmigrate.local.settings import settings_of
 from vpnmigrate.model.redaction import Redaction
 
 LONGEST = 300
-"""Characters of a message that are kept."""
-_KEEPS_ITS_WORDS = ("builtins", "vpnmigrate")
+"""Characters of a message that are written."""
+_SAFE_MESSAGES = ("builtins", "vpnmigrate")
 _DEEPEST = 10
 
 
 def keep(
     error: BaseException, arguments: Sequence[str], redaction: Redaction | None = None
 ) -> Path | None:
-    """Append *error*'s traceback to the crash log and give its path; None if it cannot be."""
+    """Append *error*'s traceback to the crash log and return its path; None if that fails."""
     text = f"vpnmigrate {__version__} {' '.join(arguments)}\n{''.join(_lines(error))}\n"
     entry = (redaction or Redaction()).text(text)
     with suppress(OSError, VpnMigrateError):
@@ -42,33 +42,33 @@ def keep(
 
 
 def _lines(error: BaseException, depth: int = 0) -> Iterator[str]:
-    """Yield *error* and what it was raised over, the first cause first, as Python does."""
+    """Yield *error* after its causes, the first cause first, as Python does."""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None and depth < _DEEPEST:
         yield from _lines(cause, depth + 1)
         yield "\nand from that, or while it was handled:\n\n"
     yield from traceback.format_tb(error.__traceback__)
     kind = type(error)
-    ours = kind.__module__.partition(".")[0] in _KEEPS_ITS_WORDS
-    words = str(error)[:LONGEST] if ours and not isinstance(error, UnicodeError) else ""
-    yield f"{kind.__module__}.{kind.__qualname__}: {words}\n"
+    safe = kind.__module__.partition(".")[0] in _SAFE_MESSAGES
+    message = str(error)[:LONGEST] if safe and not isinstance(error, UnicodeError) else ""
+    yield f"{kind.__module__}.{kind.__qualname__}: {message}\n"
 
 
 class Keeping(logging.Handler):
-    """Keeps the traceback of whatever fails behind the scenes; its client is told by an answer."""
+    """Log handler: writes the traceback of a failed request; its client receives an error."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         super().__init__(logging.ERROR)
         self._arguments = tuple(arguments)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the exception of *record*, if it has one."""
+        """Write the exception of *record*, if it has one."""
         if record.exc_info and record.exc_info[1]:
             keep(record.exc_info[1], self._arguments)
 
 
 def _run_dir(arguments: Sequence[str]) -> Path | None:
-    """Find ``--run-dir`` in a command line that may never have been understood."""
+    """Return ``--run-dir`` from a command line that may not have been parsed."""
     for index, argument in enumerate(arguments):
         if argument == "--run-dir" and index + 1 < len(arguments):
             return Path(arguments[index + 1])

@@ -24,59 +24,59 @@ if TYPE_CHECKING:
 
 
 class Dependencies(Protocol):
-    """Makes the parts of a verb."""
+    """Creates the dependencies of a command."""
 
     @property
     def reachable(self) -> bool:
-        """Whether another process can reach what these work on."""
+        """Whether another process can reach the account and the run directory."""
         ...
 
     @property
     def clock(self) -> Clock:
-        """The time of everything in this process."""
+        """The clock of everything in this process."""
         ...
 
     @property
     def me(self) -> ProcessIdentity:
-        """Who runs this process."""
+        """The operator, host and number of this process."""
         ...
 
     def clients(self, aws: AwsOptions) -> Clients:
-        """Return the clients of the account that *aws* and the environment lead to."""
+        """Return the clients of the account that *aws* and the environment select."""
         ...
 
     def calls(self, clients: Clients) -> Calls:
-        """Return how this process waits for what *clients* ask."""
+        """Return the means to wait for the calls of *clients*."""
         ...
 
     def paths(self, clients: Clients) -> NetworkPaths:
-        """Return this host's ways to the services of *clients*."""
+        """Return this host's network paths to the services of *clients*."""
         ...
 
     def watchdog(self, run: Run, aws: AwsOptions) -> Watchdog:
-        """Return who goes back with *run* by itself."""
+        """Return the watchdog of *run*."""
         ...
 
     def operator(
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
     ) -> Operator:
-        """Return whoever carries out the device tasks of *run*."""
+        """Return the operator who does the device tasks of *run*."""
         ...
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
-        """Return who sends the probes of *run* and the *extra* ones."""
+        """Return the sender of the probes of *run* and the *extra* ones."""
         ...
 
     def attended(self, asking: PromptOptions) -> bool:
-        """Return whether a person sits at this process and may be asked."""
+        """Return whether an operator is at this process's terminal and may be asked."""
         ...
 
 
 class RealDependencies:
-    """The parts of an ordinary process: machine time, AWS, and the person at the terminal."""
+    """Dependencies of an ordinary process: the machine's clock, AWS, and the terminal."""
 
     program = "vpnmigrate"
-    """The module that a process beside this one runs."""
+    """The module that a child process runs."""
     reachable = True
 
     def __init__(self) -> None:
@@ -84,11 +84,11 @@ class RealDependencies:
 
     @property
     def me(self) -> ProcessIdentity:
-        """The person who is logged in."""
+        """The logged-in user, this host and this process."""
         return this_operator()
 
     def clients(self, aws: AwsOptions) -> Clients:
-        """Return the clients of the account that *aws* and the environment lead to."""
+        """Return the clients of the account that *aws* and the environment select."""
         from vpnmigrate.aws.session import Clients, session
 
         return Clients(
@@ -98,16 +98,16 @@ class RealDependencies:
         )
 
     def _prepare(self, client: Any) -> None:
-        """Take *client* as it was made."""
+        """Change nothing; a subclass may prepare *client* here."""
 
     def calls(self, clients: Clients) -> Calls:
-        """Return threads that can be left behind: AWS may take its time."""
+        """Return call threads, which can be abandoned if AWS does not answer in time."""
         from vpnmigrate.aws.call_threads import CallThreads
 
         return CallThreads(renew=clients.renew)
 
     def paths(self, clients: Clients) -> NetworkPaths:
-        """Return this host's ways to EC2 and STS."""
+        """Return this host's network paths to EC2 and STS."""
         from vpnmigrate.aws.network_path import HostNetworkPaths
 
         return HostNetworkPaths(
@@ -118,16 +118,16 @@ class RealDependencies:
         )
 
     def watchdog(self, run: Run, aws: AwsOptions) -> Watchdog:
-        """Return a process that goes back with *run* by itself."""
+        """Return the watchdog of *run*, a process of its own."""
         from vpnmigrate.local.watchdog_process import WatchdogProcess
 
-        # A process takes the machine's time to start, whatever time this one lives in.
+        # The start of a process takes machine time, even if this process uses a sandbox's clock.
         return WatchdogProcess(run, aws.words(), SteadyClock(), self.program)
 
     def operator(
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
     ) -> Operator:
-        """Return the person at this terminal, if there is one."""
+        """Return the operator at this terminal, if there is one."""
         from vpnmigrate.cli.prompts import (
             AssumeYesOperator,
             NoPrompt,
@@ -141,7 +141,7 @@ class RealDependencies:
         return kind(console, prompt, run, on, load_plan(run.plan).programs)
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
-        """Return threads of this process."""
+        """Return a sender that uses threads of this process."""
         from vpnmigrate.local.documents import load_plan
         from vpnmigrate.local.probes import Prober
 
@@ -153,25 +153,25 @@ class RealDependencies:
 
 
 def redaction_in(meta: dict[str, Any]) -> Redaction:
-    """Return the one redaction of this command line, which its last words go through as well."""
+    """Return the redaction of this command line, which its error message goes through as well."""
     found: Redaction = meta.setdefault("vpnmigrate.redaction", Redaction())
     return found
 
 
 def this_operator() -> ProcessIdentity:
-    """Return who runs this process."""
+    """Return the operator, host and number of this process."""
     from vpnmigrate.local.lock import this_process
 
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
-        # A container may run under a number that has no name.
+        # A container may run under a user id that has no name.
         user = "unknown"
     return this_process(user, socket.gethostname())
 
 
 def new_holder(me: ProcessIdentity) -> str:
-    """Make the name under which a new run of *me* claims its gateway."""
+    """Create the name under which a new run of *me* claims its gateway."""
     from vpnmigrate.local.lock import holder_name
 
     return holder_name(me.user, me.host, secrets.token_hex(4))

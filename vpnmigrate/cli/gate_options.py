@@ -16,17 +16,17 @@ from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, Milestone
 
 @dataclass(frozen=True)
 class ApprovalsAndForces:
-    """Approvals that were read, and forces that are allowed."""
+    """Approvals and forces that were read and checked."""
 
     approvals: tuple[Approval, ...] = ()
     forces: tuple[Force, ...] = ()
 
 
 def gate_options(milestone: Milestone, given: GateOptions) -> ApprovalsAndForces:
-    """Read what the command line brings to the gates before *milestone*.
+    """Read the approvals and forces of the command line for the gates before *milestone*.
 
     Raises:
-        UsageError: A file is no approval, or a gate cannot be forced there.
+        UsageError: A file is not an approval, or a gate cannot be forced there.
         RefusedError: An approval was edited.
     """
     approvals = tuple(load_approval(Path(path)) for path in given.approval or ())
@@ -39,8 +39,8 @@ def _forces(
     lines = [reason.strip() for reason in reasons]
     if len(names) != len(lines) or not all(lines):
         raise UsageError(
-            "every --force needs a --reason of its own, and every --reason a --force",
-            advice="--force GATE --reason 'why the run goes on all the same'",
+            "every --force needs its own --reason, and every --reason its --force",
+            advice="--force GATE --reason 'why the run may continue'",
         )
     return tuple(
         Force(_forceable(milestone, name), reason)
@@ -53,12 +53,12 @@ def _forceable(milestone: Milestone, name: str) -> Gate:
     listed = ", ".join(forceable)
     if name not in ASKED[milestone]:
         raise UsageError(
-            f"there is no gate {name!r} before the {milestone}", advice=f"one of: {listed}"
+            f"{name!r} is not a gate before the {milestone}", advice=f"choose one of: {listed}"
         )
     gate = Gate(name)
     if gate in UNFORCEABLE:
         raise UsageError(
-            f"nobody can force {gate}: {UNFORCEABLE[gate]}",
-            advice=f"these can be forced, each with its reason: {listed}",
+            f"gate {gate} cannot be forced: {UNFORCEABLE[gate]}",
+            advice=f"these gates can be forced, each with a --reason: {listed}",
         )
     return gate

@@ -1,4 +1,4 @@
-"""Invocation: the options that printed commands have to repeat."""
+"""Invocation: options and variables that printed commands have to repeat."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SWITCHES = (
     CLOCK_VARIABLE,
 )
 _LEFT_OUT = frozenset({"run_dir", "profile", "region", "endpoint_url", "take_over"})
-"""Parameters that ``Invocation`` holds, and the one that the repeated command has anew."""
+"""Parameters that ``Invocation`` holds, and the one that a repeated command sets again."""
 
 
 def remember(ctx: typer.Context, *, reachable: bool) -> tuple[Invocation, str]:
     """Return what printed commands have to repeat, and the folder of relative file names.
 
-    It is kept with *context*, for whatever is printed after an error.  What works in this process
-    alone, such as a demo, can be reached from no other terminal: its commands repeat nothing.
+    The invocation is kept with *ctx*, for commands that are printed after an error.  A demo works
+    in this process alone and is out of reach of other terminals: its commands repeat nothing.
     """
     folder = str(Path.cwd()) if reachable else ""
     invocation = invocation_of(ctx.params, os.environ, folder) if folder else Invocation()
@@ -41,7 +41,7 @@ def remember(ctx: typer.Context, *, reachable: bool) -> tuple[Invocation, str]:
 
 
 def again_in(found: Mapping[str, Any]) -> RepeatableCommand:
-    """Return what ``remember`` has kept; without it, what the environment alone decides."""
+    """Return what ``remember`` has kept, or what follows from the environment alone."""
     kept = found.get(_AGAIN)
     if isinstance(kept, RepeatableCommand):
         return kept
@@ -51,16 +51,17 @@ def again_in(found: Mapping[str, Any]) -> RepeatableCommand:
 def invocation_of(
     given: Mapping[str, Any], environment: Mapping[str, str], folder: str
 ) -> Invocation:
-    """Return what the options *given* and the *environment* decide.
+    """Return the invocation that the options *given* and the *environment* result in.
 
-    A new terminal may lack the environment, so what comes from it becomes an option too.
+    A new terminal may lack the environment, so settings from it become options too.
     """
     variables = dict(_variables(environment, folder))
     endpoint = given.get("endpoint_url")
     apart = any(name.startswith(f"{_ENDPOINTS}_") for name in variables)
     everywhere = environment.get(_ENDPOINTS, "")
     if not endpoint and everywhere and (apart or _SWITCHES[0] in variables):
-        variables[_ENDPOINTS] = _without_password(everywhere)  # one of these goes before it
+        # A variable for one service, or the switch, takes precedence over this variable.
+        variables[_ENDPOINTS] = _without_password(everywhere)
     elif not endpoint:
         endpoint = everywhere
     return Invocation(
@@ -80,7 +81,7 @@ def _run_dir(given: Path | None, environment: Mapping[str, str], folder: str) ->
 
 
 def _profile(environment: Mapping[str, str]) -> str:
-    """Return the profile that the environment names; keys that are set go before it."""
+    """Return the profile that the environment names; access keys take precedence over it."""
     if environment.get("AWS_ACCESS_KEY_ID"):
         return ""
     return environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE", "")
@@ -99,7 +100,7 @@ def _variables(environment: Mapping[str, str], folder: str) -> Iterator[tuple[st
 
 
 def _without_password(url: str) -> str:
-    """Return *url* without a user and a password, which belong into no command."""
+    """Return *url* without user and password, which must not appear in a command."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -109,7 +110,7 @@ def _without_password(url: str) -> str:
 
 
 def _line(ctx: typer.Context, folder: str) -> Command:
-    """Return the command line of *context* anew, each file by a name that is good anywhere."""
+    """Return the command line of *ctx*, with file names that are valid in any directory."""
     words = ctx.command_path.split()
     for parameter in ctx.command.params:
         name, value = parameter.name or "", ctx.params.get(parameter.name or "")

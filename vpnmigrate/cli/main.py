@@ -21,9 +21,9 @@ _COMPLETION = "_VPNMIGRATE_COMPLETE"
 
 
 def run_command(arguments: Sequence[str], parts: Dependencies | None = None) -> int:
-    """Run one command line and give the exit code; no exception and no traceback leaves.
+    """Run one command line and return its exit code; no exception and no traceback leaves.
 
-    *parts* are what the verb is made of; None for an ordinary process.
+    *parts* are the dependencies of the command; None for those of an ordinary process.
     """
     from vpnmigrate.cli.app import NAME, app
     from vpnmigrate.cli.dependencies import redaction_in
@@ -42,14 +42,14 @@ def run_command(arguments: Sequence[str], parts: Dependencies | None = None) -> 
     except typer.Exit as leaving:
         return leaving.exit_code
     except typer.TyperException as error:
-        return _tell(_usage(error), arguments, redaction, found)
+        return _report(_usage(error), arguments, redaction, found)
     except VpnMigrateError as error:
-        return _tell(error, arguments, redaction, found)
+        return _report(error, arguments, redaction, found)
     except (KeyboardInterrupt, typer.Abort):
-        interrupted = InterruptedRunError("Interrupted; nothing was under way.")
-        return _tell(interrupted, arguments, redaction, found)
-    except Exception as error:  # noqa: BLE001  the last door: nothing may leave as a traceback
-        return _admit(error, arguments, redaction, found)
+        interrupted = InterruptedRunError("Interrupted; no run was active.")
+        return _report(interrupted, arguments, redaction, found)
+    except Exception as error:  # noqa: BLE001  the outermost handler: no traceback may leave
+        return _report_bug(error, arguments, redaction, found)
     return Exit.DONE
 
 
@@ -60,7 +60,7 @@ def _usage(error: typer.TyperException) -> UsageError:
     return UsageError(message[:1].upper() + message[1:], advice=Command((*path.split(), "--help")))
 
 
-def _tell(
+def _report(
     error: VpnMigrateError,
     arguments: Sequence[str],
     redaction: Redaction,
@@ -74,7 +74,7 @@ def _tell(
     where = str(cli(*takewhile(lambda a: not a.startswith("-"), arguments)))
     again = again_in(found)
     if "--json" in arguments:
-        with suppress(VpnMigrateError):  # a full disk: the message below tells all the same
+        with suppress(VpnMigrateError):  # The disk may be full; the message below still appears.
             JsonResults(redaction=redaction).print(
                 "", errors.failure_json(error, again, where=where)
             )
@@ -84,10 +84,10 @@ def _tell(
     return exit_code(error)
 
 
-def _admit(
+def _report_bug(
     error: Exception, arguments: Sequence[str], redaction: Redaction, found: Mapping[str, Any]
 ) -> int:
-    """Admit a defect, and keep its traceback where it does not frighten anybody."""
+    """Report an unexpected exception and write its traceback to the crash log."""
     from vpnmigrate.cli.crash_log import keep
     from vpnmigrate.cli.invocation import again_in
     from vpnmigrate.report.console import Console, JsonResults

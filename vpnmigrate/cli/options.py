@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, with completion."""
+"""Shared options and arguments of commands, with completion."""
 
 import inspect
 from collections.abc import Callable
@@ -12,34 +12,34 @@ import typer
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """How results leave."""
+    """Format of results."""
 
     json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")
+        bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")
     ] = False
 
 
 @dataclass(frozen=True)
 class RunDirectoryOptions:
-    """Where runs live."""
+    """Directory of the runs."""
 
     run_dir: Annotated[
         Path | None,
         typer.Option(
             "--run-dir",
             metavar="DIR",
-            help="Where runs live; VPNMIGRATE_HOME, or your data directory.",
+            help="Directory of the runs. Default: VPNMIGRATE_HOME, or your data directory.",
         ),
     ] = None
 
 
 @dataclass(frozen=True)
 class AwsOptions:
-    """How AWS is reached; botocore's own environment variables mean what they mean everywhere."""
+    """Access to AWS; botocore's environment variables have their usual meaning."""
 
     endpoint_url: Annotated[
         str | None,
-        typer.Option("--endpoint-url", metavar="URL", help="Another EC2-compatible server."),
+        typer.Option("--endpoint-url", metavar="URL", help="EC2-compatible server to use."),
     ] = None
     profile: Annotated[
         str | None, typer.Option("--profile", metavar="NAME", help="AWS credentials profile.")
@@ -60,19 +60,20 @@ class AwsOptions:
 
 @dataclass(frozen=True)
 class PromptOptions:
-    """Whether a person may be asked."""
+    """Whether the operator may be asked."""
 
     yes: Annotated[
-        bool, typer.Option("--yes", help="Answer yes to questions; never covers finalize.")
+        bool, typer.Option("--yes", help="Answer yes to questions; does not apply to finalize.")
     ] = False
     no_input: Annotated[
-        bool, typer.Option("--no-input", help="Never read stdin; hold where a person is needed.")
+        bool,
+        typer.Option("--no-input", help="Never read stdin; hold where an operator is needed."),
     ] = False
 
 
 @dataclass(frozen=True)
 class GateOptions:
-    """What is brought to the gates."""
+    """Approvals and forces for the gates."""
 
     approval: Annotated[
         list[str] | None,
@@ -80,7 +81,7 @@ class GateOptions:
             "--approval",
             metavar="FILE",
             show_default=False,
-            help="An approval that approve wrote; once for each.",
+            help="Approval file written by approve. Repeatable.",
         ),
     ] = None
     force: Annotated[
@@ -89,7 +90,7 @@ class GateOptions:
             "--force",
             metavar="GATE",
             show_default=False,
-            help="Go on although this gate does not pass; once for each, with --reason.",
+            help="Continue although this gate fails. Repeatable; each needs a --reason.",
         ),
     ] = None
     reason: Annotated[
@@ -98,19 +99,19 @@ class GateOptions:
             "--reason",
             metavar="TEXT",
             show_default=False,
-            help="Why a gate is forced; one for each, in the same order.",
+            help="Why a gate is forced. One for each --force, in the same order.",
         ),
     ] = None
 
 
-Verb = Callable[..., None]
+CommandFunction = Callable[..., None]
 
 
-def with_flags(verb: Verb) -> Verb:
-    """Show Typer the flags of each group that *verb* takes, and hand them over as groups."""
+def with_flags(function: CommandFunction) -> CommandFunction:
+    """Return *function* with its option groups as single options, as Typer needs them."""
     own: list[inspect.Parameter] = []
     groups: dict[str, type[Any]] = {}
-    for parameter in inspect.signature(verb, eval_str=True).parameters.values():
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
         kind = parameter.annotation
         if isinstance(kind, type) and is_dataclass(kind):
             groups[parameter.name] = kind
@@ -124,18 +125,18 @@ def with_flags(verb: Verb) -> Verb:
         for field in fields(group)
     ]
 
-    @wraps(verb)
+    @wraps(function)
     def flat(**given: Any) -> None:
         taken = {
             name: group(**{field.name: given.pop(field.name) for field in fields(group)})
             for name, group in groups.items()
         }
-        verb(**given, **taken)
+        function(**given, **taken)
 
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
     flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     flat.__annotations__ = {p.name: p.annotation for p in parameters}
-    del flat.__wrapped__  # or Typer would look behind the signature
+    del flat.__wrapped__  # Otherwise Typer reads the signature of the wrapped function.
     return flat
 
 
@@ -153,7 +154,7 @@ def runs(incomplete: str) -> list[str]:
     try:
         known = Runs(settings_of(os.environ).home).list()
     except VpnMigrateError:
-        return []  # a shell that is completing a word wants no message
+        return []  # A message would disturb the shell that completes a word.
     return [run.id for run in known if run.id.startswith(incomplete)]
 
 
@@ -163,7 +164,7 @@ PlanOrRun = Annotated[
         metavar="PLAN|RUN",
         show_default=False,
         autocompletion=runs,
-        help="A plan file, or the id of a run that was begun.",
+        help="A plan file, or the id of a started run.",
     ),
 ]
 
@@ -178,7 +179,7 @@ Adopt = Annotated[
         "--adopt",
         metavar="ID",
         show_default=False,
-        help="A resource of this run that its journal does not tell of; once for each, or none.",
+        help="A resource of this run that is missing from its journal, or none. Repeatable.",
     ),
 ]
 
@@ -187,6 +188,6 @@ TakeOver = Annotated[
     typer.Option(
         "--take-over",
         metavar="HOLDER",
-        help="Go on although HOLDER has claimed the gateway; name them as the refusal does.",
+        help="Take over from HOLDER, who has the lock; written as the refusal message shows it.",
     ),
 ]

@@ -29,7 +29,7 @@ from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
 from vpnmigrate.engine.commit_confirm import CommitConfirm
 from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.gates import RollbackTrial
-from vpnmigrate.engine.observe import ClaimHolder
+from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.ports import NetworkPaths, Observer
 from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner, RunPorts

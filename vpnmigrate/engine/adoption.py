@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from vpnmigrate.commands import Command, options
-from vpnmigrate.engine.ports import Operator
-from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.engine.context import RunContext
 from vpnmigrate.errors import HeldError, RefusedError
 from vpnmigrate.journal.records import Adopted, AdoptionAsked
 from vpnmigrate.model.ec2 import Role
-from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.planning.ownership import candidates, ownership_of, role_to_adopt
 from vpnmigrate.steps.base import NotYet
@@ -26,18 +24,11 @@ class AdoptionControl:
     not among them is not this run's.  None leaves it to *people*.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        operator: Operator,
-        recorder: RunRecorder,
-        who: str,
-        named: tuple[str, ...] | None,
-    ) -> None:
-        self._plan = plan
-        self._operator = operator
-        self._recorder = recorder
-        self._who = who
+    def __init__(self, context: RunContext, named: tuple[str, ...] | None) -> None:
+        self._plan = context.plan
+        self._operator = context.operator
+        self._recorder = context.recorder
+        self._who = context.claim_holder.holder
         self._named = named
         self._answers: dict[str, bool] = {}
 

@@ -22,7 +22,7 @@ from vpnmigrate.engine.ports import (
 )
 from vpnmigrate.errors import AwsUnreadableError
 from vpnmigrate.model.changes import AwsChange
-from vpnmigrate.model.changes.base import CallTags, TrialOutcome
+from vpnmigrate.model.changes.base import CallTags, Outcome
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Reading
@@ -93,7 +93,7 @@ class LimitedEc2(LimitedReader):
         super().__init__(ec2, calls, attended)
         self._ec2 = ec2
 
-    def perform(self, change: AwsChange, mark: CallTags) -> TrialOutcome:
+    def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
         """Send *change* from this thread; ``Calls.send`` limits it."""
         return self._ec2.perform(change, mark)
 
@@ -124,8 +124,8 @@ class DirectCalls:
         return work()
 
     def send(
-        self, works: Sequence[Callable[[], TrialOutcome]], attended: Attendance
-    ) -> Iterator[tuple[int, TrialOutcome]]:
+        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
+    ) -> Iterator[tuple[int, Outcome]]:
         """Do one of *works* after the other."""
         for index, work in enumerate(works):
             yield index, work()

@@ -13,14 +13,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from vpnmigrate.commands import cli
+from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.gates.host import own_path
-from vpnmigrate.engine.ports import Credentials, Ec2, NetworkPath, NetworkPaths, Renewal, Watchdog
-from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.engine.ports import Credentials, NetworkPath, Renewal, Watchdog
 from vpnmigrate.errors import RefusedError
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import Armed, ConfirmRequested, Entry, WatchdogMissed
 from vpnmigrate.model.approval import RehearsalResult
-from vpnmigrate.model.clock import Clock, moment, span, time_of_day
+from vpnmigrate.model.clock import moment, span, time_of_day
 from vpnmigrate.model.decisions import OldTunnels
 from vpnmigrate.model.gates import GateVerdict
 from vpnmigrate.model.plan import Direction, Plan
@@ -45,25 +45,21 @@ class CommitConfirm:
 class CommitConfirmControl:
     """Arms the commit-confirm of a run; without *commit* it does nothing."""
 
-    def __init__(  # noqa: PLR0913  the seams it asks
+    def __init__(
         self,
-        plan: Plan,
+        context: RunContext,
         *,
-        ec2: Ec2,
-        paths: NetworkPaths,
-        clock: Clock,
-        recorder: RunRecorder,
         rehearsed: RehearsalResult | None,
         commit: CommitConfirm | None,
     ) -> None:
-        self._plan = plan
-        self._recorder = recorder
-        self._clock = clock
-        self._paths = paths
-        self._ec2 = ec2
-        self._awaited = expected(plan.fingerprint, rehearsed)
+        self._plan = context.plan
+        self._recorder = context.recorder
+        self._clock = context.clock
+        self._paths = context.paths
+        self._ec2 = context.ec2
+        self._awaited = expected(context.plan.fingerprint, rehearsed)
         self._commit = commit
-        self._looked = clock.now()
+        self._looked = context.clock.now()
         self._missed = False
 
     def require_possible(self) -> None:

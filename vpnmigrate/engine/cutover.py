@@ -8,25 +8,23 @@ from dataclasses import dataclass, field
 from vpnmigrate.commands import cli
 from vpnmigrate.engine import gates
 from vpnmigrate.engine.commit_confirm import CommitConfirmControl
+from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.deadline import DeadlineControl
 from vpnmigrate.engine.gates import GateContext, RollbackTrial
 from vpnmigrate.engine.observe import Observation
 from vpnmigrate.engine.pause import PauseControl
-from vpnmigrate.engine.ports import Ec2, Hooks, NetworkPaths, NoHooks
+from vpnmigrate.engine.ports import Hooks, NoHooks
 from vpnmigrate.engine.preconditions import require_direct_connect_known, require_unchanged
-from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.engine.step_loop import StepLoop
 from vpnmigrate.engine.traffic_watch import ProbeWatch
 from vpnmigrate.errors import HeldError, NotVerifiedError
 from vpnmigrate.journal import Traffic
 from vpnmigrate.journal.records import BaselineTaken, Forced, GatesSeen
 from vpnmigrate.model.approval import RehearsalResult
-from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.facts import Switch
 from vpnmigrate.model.gates import Force, Gate, GateResult, GateVerdict, Milestone
-from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import differences
@@ -52,23 +50,15 @@ class GateInputs:
 class GateRunner:
     """Lets a run through, or not; what gates said is in the journal before anything follows."""
 
-    def __init__(  # noqa: PLR0913  the seams it asks
-        self,
-        plan: Plan,
-        *,
-        ec2: Ec2,
-        paths: NetworkPaths,
-        clock: Clock,
-        step_loop: StepLoop,
-        recorder: RunRecorder,
-        gate_inputs: GateInputs,
+    def __init__(
+        self, context: RunContext, *, step_loop: StepLoop, gate_inputs: GateInputs
     ) -> None:
-        self._plan = plan
-        self._ec2 = ec2
-        self._paths = paths
-        self._clock = clock
+        self._plan = context.plan
+        self._ec2 = context.ec2
+        self._paths = context.paths
+        self._clock = context.clock
         self._step_loop = step_loop
-        self._recorder = recorder
+        self._recorder = context.recorder
         self._gate_inputs = gate_inputs
 
     def begin_cutover(self) -> Observation:
@@ -190,26 +180,24 @@ class CutoverStart:
 
     def __init__(  # noqa: PLR0913  the parts it puts together
         self,
-        plan: Plan,
+        context: RunContext,
         *,
-        recorder: RunRecorder,
         step_loop: StepLoop,
         gate_runner: GateRunner,
         pauses: PauseControl,
         commit_confirm: CommitConfirmControl,
         probing: ProbeWatch,
         deadline: DeadlineControl,
-        blind: bool,
     ) -> None:
-        self._plan = plan
-        self._recorder = recorder
+        self._plan = context.plan
+        self._recorder = context.recorder
         self._step_loop = step_loop
         self._gate_runner = gate_runner
         self._pauses = pauses
         self._commit_confirm = commit_confirm
         self._probing = probing
         self._deadline = deadline
-        self._blind = blind
+        self._blind = context.blind
 
     def start(self) -> None:
         """Pass the gates, rest if somebody wants that, and have a watchdog if one was asked for.

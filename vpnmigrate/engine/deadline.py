@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from vpnmigrate.engine.ports import DeadlineChoice, Operator, OverdueCutover
-from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.engine.context import RunContext
+from vpnmigrate.engine.ports import DeadlineChoice, OverdueCutover
 from vpnmigrate.errors import RollbackRequestedError
 from vpnmigrate.journal import RunState
 from vpnmigrate.journal.records import AbortAsked, Continued, DeadlinePassed, DeadlineSet, Noted
 from vpnmigrate.model.approval import RehearsalResult
-from vpnmigrate.model.clock import Clock, moment
+from vpnmigrate.model.clock import moment
 from vpnmigrate.model.decisions import BackOut
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.windows import back_out_deadline, expected
@@ -45,19 +45,12 @@ class DeadlineControl:
     """Sets the deadline when a cutover begins, and does what the plan says once it has passed."""
 
     def __init__(
-        self,
-        plan: Plan,
-        *,
-        recorder: RunRecorder,
-        operator: Operator,
-        clock: Clock,
-        rehearsed: RehearsalResult | None,
-        user: str,
+        self, context: RunContext, *, rehearsed: RehearsalResult | None, user: str
     ) -> None:
-        self._plan = plan
-        self._recorder = recorder
-        self._operator = operator
-        self._clock = clock
+        self._plan = context.plan
+        self._recorder = context.recorder
+        self._operator = context.operator
+        self._clock = context.clock
         self._rehearsed = rehearsed
         self._user = user
 

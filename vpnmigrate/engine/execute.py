@@ -8,14 +8,13 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from vpnmigrate.commands import cli
-from vpnmigrate.engine.ports import Attendance, Calls, Ec2
-from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.engine.context import RunContext
+from vpnmigrate.engine.ports import Attendance
 from vpnmigrate.errors import StepError
 from vpnmigrate.journal.records import Answered, Intended
 from vpnmigrate.model.changes import AwsChange, Creation, OperatorTask
-from vpnmigrate.model.changes.base import CallTags, Later, TrialOutcome
-from vpnmigrate.model.clock import Clock
-from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.model.changes.base import CallTags, Later, Outcome
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.planning.ownership import forbidden
 
 FRESH = timedelta(seconds=30)
@@ -32,7 +31,7 @@ class ChangeResult:
     """A change with what became of it."""
 
     change: AwsChange
-    outcome: TrialOutcome
+    outcome: Outcome
 
 
 class ChangeExecutor:
@@ -42,21 +41,12 @@ class ChangeExecutor:
     run meanwhile.
     """
 
-    def __init__(
-        self,
-        ec2: Ec2,
-        recorder: RunRecorder,
-        clock: Clock,
-        plan: Plan,
-        *,
-        calls: Calls,
-        attended: Attendance,
-    ) -> None:
-        self._ec2 = ec2
-        self._recorder = recorder
-        self._clock = clock
-        self._plan = plan
-        self._calls = calls
+    def __init__(self, context: RunContext, attended: Attendance) -> None:
+        self._ec2 = context.ec2
+        self._recorder = context.recorder
+        self._clock = context.clock
+        self._plan = context.plan
+        self._calls = context.calls
         self._attended = attended
 
     def execute(
@@ -117,11 +107,11 @@ class ChangeExecutor:
 
     def _send(
         self, changes: Sequence[AwsChange], mark: CallTags, intended: datetime
-    ) -> Iterable[tuple[int, TrialOutcome]]:
+    ) -> Iterable[tuple[int, Outcome]]:
         works = [partial(self._send_one, change, mark, intended) for change in changes]
         return self._calls.send(works, self._attended)
 
-    def _send_one(self, change: AwsChange, mark: CallTags, intended: datetime) -> TrialOutcome:
+    def _send_one(self, change: AwsChange, mark: CallTags, intended: datetime) -> Outcome:
         """Send *change* from this very thread, which may have been stopped since the intents."""
         self._recorder.require_ours()
         age = self._clock.now() - intended

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vpnmigrate.engine.ports import Ec2
-from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.engine.context import ClaimHolder, RunContext
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotAuthorizedError, NotFoundError
 from vpnmigrate.journal import RunState
-from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.consistency import (
     CONSISTENCY_DELAY,
     SentChange,
@@ -21,7 +19,7 @@ from vpnmigrate.model.consistency import (
 )
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.facts import UNKNOWN
-from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan
+from vpnmigrate.model.plan import GATEWAY_ROLE, Direction
 from vpnmigrate.model.snapshot import (
     Confirmation,
     GatewaySwap,
@@ -36,13 +34,6 @@ from vpnmigrate.steps.sequences import gateway_swap
 
 _AGEING = {Confirmation.OLD_TUNNELS_DISABLED}
 """Words after which a describe may lag."""
-
-
-class ClaimHolder(Struct, frozen=True):
-    """Who runs this: the holder for the claim tag, and whom they were told to outrank."""
-
-    holder: str
-    outranks: str = ""
 
 
 class Observation(Struct, frozen=True):
@@ -104,24 +95,15 @@ class StateReader:
     believed before one consistency delay has passed since this one started.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        ec2: Ec2,
-        recorder: RunRecorder,
-        claim_holder: ClaimHolder,
-        clock: Clock,
-        *,
-        blind: bool,
-    ) -> None:
-        self._plan = plan
-        self._ec2 = ec2
-        self._recorder = recorder
-        self._claimant = claim_holder
-        self.blind = blind
+    def __init__(self, context: RunContext) -> None:
+        self._plan = context.plan
+        self._ec2 = context.ec2
+        self._recorder = context.recorder
+        self._claim_holder = context.claim_holder
+        self.blind = context.blind
         self._forgone = False
         self._kept: _Kept | None = None
-        self._sighted_at = clock.now() + CONSISTENCY_DELAY if blind else None
+        self._sighted_at = context.clock.now() + CONSISTENCY_DELAY if context.blind else None
 
     def observe(self) -> Observation | NotYet:
         """Look once; NotYet says why nothing of this look can be used.
@@ -177,7 +159,7 @@ class StateReader:
 
     def journal_facts(self) -> JournalFacts:
         """Return what the journal adds to a look."""
-        claim_holder = ClaimHolder("") if self._forgone else self._claimant
+        claim_holder = ClaimHolder("") if self._forgone else self._claim_holder
         told, latest = self._recorder.state.journal_facts, self._recorder.latest
         return replace(
             told,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from vpnmigrate.commands import cli
+from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.execute import ChangeExecutor
-from vpnmigrate.engine.ports import Operator, StopRequest
-from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.engine.ports import StopRequest
 from vpnmigrate.errors import HeldError, InterruptedRunError
 from vpnmigrate.journal.records import Answered, OperatorConfirmed
 from vpnmigrate.model.changes import AskOperator, OperatorTask, RunTest
 from vpnmigrate.model.changes.base import Performed
-from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.snapshot import Confirmation
 
 
@@ -18,20 +17,14 @@ class OperatorTasks:
     """Hands tasks to people and their words to the journal."""
 
     def __init__(
-        self,
-        plan: Plan,
-        operator: Operator,
-        recorder: RunRecorder,
-        executor: ChangeExecutor,
-        stop_request: StopRequest,
-        who: str,
+        self, context: RunContext, executor: ChangeExecutor, stop_request: StopRequest
     ) -> None:
-        self._plan = plan
-        self._operator = operator
-        self._recorder = recorder
+        self._plan = context.plan
+        self._operator = context.operator
+        self._recorder = context.recorder
         self._executor = executor
         self._stop_request = stop_request
-        self._who = who
+        self._who = context.claim_holder.holder
         self._pending: OperatorTask | None = None
         self._intents: dict[OperatorTask, int] = {}
 

@@ -7,14 +7,15 @@ from datetime import datetime, timedelta
 
 from vpnmigrate.commands import Command, cli
 from vpnmigrate.engine.call_limits import SLOW
+from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.operator_tasks import OperatorTasks
-from vpnmigrate.engine.ports import Attend, InFlight, Observer
+from vpnmigrate.engine.ports import Attend, InFlight
 from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import HeldError, RollbackRequestedError
 from vpnmigrate.journal.orders import Pause, RollBack, StopRun, apply_order
 from vpnmigrate.journal.records import ClockMoved, Noted
 from vpnmigrate.model.clock import Clock, moment
-from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.model.plan import Direction
 
 AWAY = timedelta(minutes=15)
 """Longer than a test command may take (10 min).  A call of AWS's is attended to while it is under
@@ -71,26 +72,23 @@ class PauseControl:
     in that direction, such as drift.
     """
 
-    def __init__(  # noqa: PLR0913  the parts it puts together
+    def __init__(
         self,
-        plan: Plan,
+        context: RunContext,
         *,
-        recorder: RunRecorder,
         tasks: OperatorTasks,
-        observer: Observer,
-        clock: Clock,
         again: Callable[[Direction], None],
         minded: Sequence[Callable[[], None]] = (),
     ) -> None:
-        self._plan = plan
-        self._recorder = recorder
+        self._plan = context.plan
+        self._recorder = context.recorder
         self._tasks = tasks
-        self._observer = observer
-        self._clock = clock
+        self._observer = context.observer
+        self._clock = context.clock
         self._again = again
         self._minded = minded
-        self.time = ActiveClock(clock)
-        self._clock_watch = ClockWatch(clock, recorder)
+        self.time = ActiveClock(context.clock)
+        self._clock_watch = ClockWatch(context.clock, context.recorder)
 
     def poll(self) -> bool:
         """Take in what was said meanwhile and heed it; tell whether the run has rested."""

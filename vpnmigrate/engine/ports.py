@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from vpnmigrate.journal.records import Entry, Record
 from vpnmigrate.model.changes import AwsChange, OperatorTask
-from vpnmigrate.model.changes.base import CallTags, TrialOutcome
+from vpnmigrate.model.changes.base import CallTags, Outcome
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import Role, VpnGatewayId
 from vpnmigrate.model.plan import Plan
@@ -108,7 +108,7 @@ class Ec2(Protocol):
         """
         ...
 
-    def perform(self, change: AwsChange, mark: CallTags) -> TrialOutcome:
+    def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
         """Send *change* once and say what became of it; never raises an AWS error.
 
         May be called from several threads at once.
@@ -148,8 +148,8 @@ class Calls(Protocol):
         ...
 
     def send(
-        self, works: Sequence[Callable[[], TrialOutcome]], attended: Attendance
-    ) -> Iterator[tuple[int, TrialOutcome]]:
+        self, works: Sequence[Callable[[], Outcome]], attended: Attendance
+    ) -> Iterator[tuple[int, Outcome]]:
         """Do each of *works*, which may alter AWS, once, and give its number and outcome.
 
         In the order in which answers come.  What has no answer in time is in doubt if its request

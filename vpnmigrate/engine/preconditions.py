@@ -13,10 +13,9 @@ from typing import Final
 from msgspec import Struct
 
 from vpnmigrate.commands import Advice, aws, cli
+from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.gates import host
-from vpnmigrate.engine.observe import ClaimHolder
-from vpnmigrate.engine.ports import Ec2, Identity
-from vpnmigrate.engine.recorder import RunRecorder
+from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import (
     AwsError,
     AwsUnreadableError,
@@ -48,11 +47,11 @@ class Changed(Struct, frozen=True):
 class Preconditions:
     """What has to hold before the first change of a process, and again before step 7."""
 
-    def __init__(self, plan: Plan, ec2: Ec2, book: RunRecorder, claim_holder: ClaimHolder) -> None:
-        self._plan = plan
-        self._ec2 = ec2
-        self._recorder = book
-        self._claimant = claim_holder
+    def __init__(self, context: RunContext) -> None:
+        self._plan = context.plan
+        self._ec2 = context.ec2
+        self._recorder = context.recorder
+        self._claim_holder = context.claim_holder
 
     def require_account(self, direction: Direction) -> None:
         """Refuse another account than the plan's.
@@ -102,7 +101,9 @@ class Preconditions:
         old, now = self._plan.old_gateway, snapshot_of(reading, Ownership())
         if now.state(old) in (ResourceState.DELETING, ResourceState.ABSENT):
             return
-        claim = claim_of(now.value(Claim(old)), self._claimant.holder, self._claimant.outranks)
+        claim = claim_of(
+            now.value(Claim(old)), self._claim_holder.holder, self._claim_holder.outranks
+        )
         require_not_foreign(claim, old)
 
     def require_unchanged(self) -> None:

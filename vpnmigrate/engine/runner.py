@@ -13,10 +13,11 @@ from vpnmigrate.commands import cli
 from vpnmigrate.engine.adoption import AdoptionControl
 from vpnmigrate.engine.call_limits import DirectCalls, LimitedEc2, LimitedPaths
 from vpnmigrate.engine.commit_confirm import CommitConfirm, CommitConfirmControl
+from vpnmigrate.engine.context import ClaimHolder, RunContext
 from vpnmigrate.engine.cutover import CutoverStart, GateInputs, GateRunner
 from vpnmigrate.engine.deadline import DeadlineControl
 from vpnmigrate.engine.execute import ChangeExecutor
-from vpnmigrate.engine.observe import ClaimHolder, StateReader
+from vpnmigrate.engine.observe import StateReader
 from vpnmigrate.engine.operator_tasks import OperatorTasks
 from vpnmigrate.engine.pause import PauseControl
 from vpnmigrate.engine.ports import (
@@ -99,82 +100,53 @@ class Runner:
 
     def __init__(self, plan: Plan, ports: RunPorts) -> None:
         self._plan = plan
-        self._around = ports
-        self._recorder = book = RunRecorder(ports.journal, ports.observer, plan.surveyed)
-        ec2 = LimitedEc2(ports.ec2, ports.calls, self._attend_to_read)
-        paths = LimitedPaths(ports.paths, ports.calls, self._attend_to_read)
-        state_reader = StateReader(
-            plan, ec2, book, ports.claim_holder, ports.clock, blind=ports.blind
-        )
-        executor = ChangeExecutor(
-            ec2,
-            book,
-            ports.clock,
-            plan,
+        self._ports = ports
+        self._recorder = RunRecorder(ports.journal, ports.observer, plan.surveyed)
+        context = RunContext(
+            plan=plan,
+            recorder=self._recorder,
+            clock=ports.clock,
+            ec2=LimitedEc2(ports.ec2, ports.calls, self._attend_to_read),
+            paths=LimitedPaths(ports.paths, ports.calls, self._attend_to_read),
             calls=ports.calls,
-            attended=self._attend,
-        )
-        who = ports.claim_holder.holder
-        tasks = OperatorTasks(plan, ports.operator, book, executor, ports.stop_request, who)
-        self._probing = ProbeWatch(plan, ports.probes, book, ports.clock)
-        self._preconditions = Preconditions(plan, ec2, book, ports.claim_holder)
-        self._commit_confirm = CommitConfirmControl(
-            plan,
-            ec2=ec2,
-            paths=paths,
-            clock=ports.clock,
-            recorder=book,
-            rehearsed=ports.gate_inputs.rehearsed,
-            commit=ports.commit,
-        )
-        deadline = DeadlineControl(
-            plan,
-            recorder=book,
             operator=ports.operator,
-            clock=ports.clock,
-            rehearsed=ports.gate_inputs.rehearsed,
-            user=ports.gate_inputs.user,
-        )
-        self._pauses = PauseControl(
-            plan,
-            recorder=book,
-            tasks=tasks,
             observer=ports.observer,
-            clock=ports.clock,
+            claim_holder=ports.claim_holder,
+            blind=ports.blind,
+        )
+        gate_inputs = ports.gate_inputs
+        executor = ChangeExecutor(context, self._attend)
+        tasks = OperatorTasks(context, executor=executor, stop_request=ports.stop_request)
+        self._probing = ProbeWatch(context, ports.probes)
+        self._preconditions = Preconditions(context)
+        self._commit_confirm = CommitConfirmControl(
+            context, rehearsed=gate_inputs.rehearsed, commit=ports.commit
+        )
+        deadline = DeadlineControl(context, rehearsed=gate_inputs.rehearsed, user=gate_inputs.user)
+        self._pauses = PauseControl(
+            context,
+            tasks=tasks,
             again=self._admit,
             minded=(self._commit_confirm.check, deadline.check),
         )
         self._step_loop = StepLoop(
-            plan,
-            state_reader=state_reader,
+            context,
+            state_reader=StateReader(context),
             executor=executor,
             tasks=tasks,
             pauses=self._pauses,
             probing=self._probing,
-            adopting=AdoptionControl(plan, ports.operator, book, who, ports.adopt),
-            recorder=book,
-            observer=ports.observer,
-            clock=ports.clock,
+            adopting=AdoptionControl(context, ports.adopt),
         )
-        self._gate_runner = GateRunner(
-            plan,
-            ec2=ec2,
-            paths=paths,
-            clock=ports.clock,
-            step_loop=self._step_loop,
-            recorder=book,
-            gate_inputs=ports.gate_inputs,
-        )
+        self._gate_runner = GateRunner(context, step_loop=self._step_loop, gate_inputs=gate_inputs)
         self._cutover_start = CutoverStart(
-            plan,
-            recorder=book,
+            context,
             step_loop=self._step_loop,
             gate_runner=self._gate_runner,
             pauses=self._pauses,
             commit_confirm=self._commit_confirm,
             probing=self._probing,
             deadline=deadline,
-            blind=ports.blind,
         )
 
     def apply(self, *, until: int | None = None) -> RunResult:
@@ -246,11 +218,11 @@ class Runner:
 
     def _go_back(self, *, keep_new: bool) -> RunResult:
         *swap, switch = CUTOVER
-        if self._recorder.cutover_is_open or self._around.blind:
+        if self._recorder.cutover_is_open or self._ports.blind:
             self._probing.begin()
         lost = self._settle_all((*CLAIM, *swap))
         # Asked only now: what another hand did may have made the swap interrupt traffic.
-        if self._recorder.cutover_is_open or self._around.blind:
+        if self._recorder.cutover_is_open or self._ports.blind:
             lost += self._settle_all((switch,))
         self._probing.end()
         lost += self._settle_all(CLEAN_UP_BUT_KEEP if keep_new else CLEAN_UP)
@@ -317,7 +289,7 @@ class Runner:
     def _admit(self, direction: Direction) -> None:
         self._preconditions.require_account(direction)
         self._preconditions.require_no_foreign_claim()
-        untouched = not (self._recorder.cutover_is_open or self._around.blind)
+        untouched = not (self._recorder.cutover_is_open or self._ports.blind)
         if direction is Direction.FORWARD and untouched:
             self._preconditions.require_unchanged()
 

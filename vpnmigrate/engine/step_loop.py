@@ -15,13 +15,12 @@ from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_ty
 
 from vpnmigrate.commands import cli
 from vpnmigrate.engine.adoption import AdoptionControl
+from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.execute import ChangeExecutor, ChangeResult
 from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.engine.operator_tasks import OperatorTasks
 from vpnmigrate.engine.pause import PauseControl
-from vpnmigrate.engine.ports import Observer
 from vpnmigrate.engine.preconditions import claimed
-from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.engine.retries import RetryPolicy
 from vpnmigrate.engine.traffic_watch import ProbeWatch, TrafficWatch
 from vpnmigrate.errors import (
@@ -34,10 +33,10 @@ from vpnmigrate.errors import (
 from vpnmigrate.journal.records import ExternalChange, OutageBegan, StepBegun, StepSettled
 from vpnmigrate.model.changes import AwsChange, DetachVpnGateway, OperatorTask
 from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused
-from vpnmigrate.model.clock import Clock, span
+from vpnmigrate.model.clock import span
 from vpnmigrate.model.consistency import CONSISTENCY_DELAY
 from vpnmigrate.model.facts import name_of
-from vpnmigrate.model.plan import Direction, Phase, Plan
+from vpnmigrate.model.plan import Direction, Phase
 from vpnmigrate.steps.base import Blocked, Claimed, Lost, Met, NotYet, Step, Verdict
 from vpnmigrate.steps.progress import cutover_view
 from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
@@ -63,7 +62,7 @@ class StepLoop:
 
     def __init__(  # noqa: PLR0913  the parts it puts together
         self,
-        plan: Plan,
+        context: RunContext,
         *,
         state_reader: StateReader,
         executor: ChangeExecutor,
@@ -71,24 +70,21 @@ class StepLoop:
         pauses: PauseControl,
         probing: ProbeWatch,
         adopting: AdoptionControl,
-        recorder: RunRecorder,
-        observer: Observer,
-        clock: Clock,
     ) -> None:
-        self._plan = plan
+        self._plan = context.plan
         self._state_reader = state_reader
         self._executor = executor
         self._tasks = tasks
         self._pauses = pauses
         self._adopting = adopting
-        self._recorder = recorder
-        self._observer = observer
-        self._clock = clock
+        self._recorder = context.recorder
+        self._observer = context.observer
+        self._clock = context.clock
         self._time = pauses.time
         """For limits: it stands still while the run rests."""
-        self._retries = RetryPolicy(recorder, state_reader, self._time)
+        self._retries = RetryPolicy(context.recorder, state_reader, self._time)
         self._probing = probing
-        self._flow = TrafficWatch(plan, recorder, state_reader, probing)
+        self._flow = TrafficWatch(context, state_reader, probing)
         self._acted = False
         self._tried = ""
 

@@ -9,9 +9,9 @@ from typing import Self
 
 from msgspec.structs import replace
 
+from vpnmigrate.engine.context import RunContext
 from vpnmigrate.engine.observe import Observation, StateReader
 from vpnmigrate.engine.ports import Probes
-from vpnmigrate.engine.recorder import RunRecorder
 from vpnmigrate.errors import JournalError
 from vpnmigrate.journal.records import (
     Acceptable,
@@ -23,9 +23,8 @@ from vpnmigrate.journal.records import (
     Record,
     TrafficVerified,
 )
-from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import VpnConnectionId
-from vpnmigrate.model.plan import Direction, Plan
+from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats, missed
 from vpnmigrate.model.snapshot import Confirmation, Stability
 from vpnmigrate.steps.traffic import (
@@ -41,11 +40,11 @@ from vpnmigrate.steps.traffic import (
 class ProbeWatch:
     """Lets probes run beside a cutover; ended with the journey, whatever ends it."""
 
-    def __init__(self, plan: Plan, probes: Probes, recorder: RunRecorder, clock: Clock) -> None:
-        self._plan = plan
+    def __init__(self, context: RunContext, probes: Probes) -> None:
+        self._plan = context.plan
         self._probes = probes
-        self._recorder = recorder
-        self._clock = clock
+        self._recorder = context.recorder
+        self._clock = context.clock
         self._written: dict[str, tuple[bool | None, str]] = {}
         self._last: datetime | None = None
         self._sending = False
@@ -126,11 +125,9 @@ class ProbeWatch:
 class TrafficWatch:
     """Watches, look by look, whether the joining side lacks anything, and ends the outage."""
 
-    def __init__(
-        self, plan: Plan, recorder: RunRecorder, state_reader: StateReader, probing: ProbeWatch
-    ) -> None:
-        self._plan = plan
-        self._recorder = recorder
+    def __init__(self, context: RunContext, state_reader: StateReader, probing: ProbeWatch) -> None:
+        self._plan = context.plan
+        self._recorder = context.recorder
         self._state_reader = state_reader
         self._probing = probing
         self._green: Stability | None = None

@@ -29,7 +29,7 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.journal.replay import replay
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
-from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused, TrialOutcome
+from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused, Outcome
 from vpnmigrate.model.ec2 import Role, VpnConnectionId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep, connection_role
 
@@ -42,7 +42,7 @@ class MutatingCall:
     """When its intent was durable; it was sent right after."""
     step: int
     change: Change
-    outcome: TrialOutcome | None = None
+    outcome: Outcome | None = None
     """None where the process died before it could write down what became of it."""
     answered: datetime | None = None
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from vpnmigrate.commands import Invocation
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import Change
-from vpnmigrate.model.changes.base import TrialOutcome
+from vpnmigrate.model.changes.base import Outcome
 from vpnmigrate.model.decisions import HookMoment
 from vpnmigrate.model.ec2 import MigrationId, Role, RouteTableId, VpnConnectionId
 from vpnmigrate.model.gates import Gate, GateResult, Milestone
@@ -124,7 +124,7 @@ class Answered(_Record, frozen=True, tag="answered"):
     """What became of an intent."""
 
     intent: int
-    outcome: TrialOutcome
+    outcome: Outcome
 
 
 class Adopted(_Record, frozen=True, tag="adopted"):

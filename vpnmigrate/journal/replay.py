@@ -70,7 +70,7 @@ from vpnmigrate.journal.state import (
     may_follow,
 )
 from vpnmigrate.model.changes import ArchiveConfiguration, DetachVpnGateway, DisablePropagation
-from vpnmigrate.model.changes.base import Performed, TrialOutcome
+from vpnmigrate.model.changes.base import Performed, Outcome
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats
 from vpnmigrate.model.snapshot import Baseline, JournalFacts
@@ -302,7 +302,7 @@ def _settled(state: RunState, settled: StepSettled) -> RunState:
     )
 
 
-def _answered(state: RunState, number: int, outcome: TrialOutcome, at: datetime) -> RunState:
+def _answered(state: RunState, number: int, outcome: Outcome, at: datetime) -> RunState:
     index = _index_of(number, state)
     if index is None:
         return _puzzled(state, f"intent {number} was answered and never written")

@@ -19,7 +19,7 @@ from vpnmigrate.journal.records import Accepted, Armed, Forced, GatesSeen, Opene
 from vpnmigrate.model import consistency
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import AskOperator, Change, OperatorTask, RunTest
-from vpnmigrate.model.changes.base import Later, Performed, Refused, TrialOutcome
+from vpnmigrate.model.changes.base import Later, Performed, Refused, Outcome
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import MigrationId, Role
 from vpnmigrate.model.facts import Archive, ConfirmationGiven, Fact
@@ -47,7 +47,7 @@ class Intent(Struct, frozen=True, dict=True):
     change: Change
     present: tuple[str, ...] = ()
     """What was seen before it that neither the survey nor the run accounts for."""
-    outcome: TrialOutcome | None = None
+    outcome: Outcome | None = None
     answered: datetime | None = None
     """When its outcome was written: what it did, it had done by then."""
 

@@ -51,7 +51,7 @@ def pinned(decisions: Decisions) -> dict[str, str]:
     interpreter, and every executable one.
 
     Raises:
-        UsageError: A program is no absolute path, or no file that can be run.
+        UsageError: A program is not an absolute path, or no file that can be run.
     """
     found: dict[str, str] = {}
     for named in commands_of(decisions):

@@ -1,7 +1,7 @@
 """Approvals and rehearsal results: evidence that is tied to one plan.
 
-It carries no signature.  Its digest shows a slip of an editor or of a mail program, and nothing
-about who made it.
+They are not signed.  The digest detects accidental edits, for example by a mail program; it
+proves nothing about the author.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Approval(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     format: int = APPROVAL_FORMAT
     fingerprint: str
-    """Of the plan; any other plan is not approved."""
+    """Fingerprint of the approved plan; no other plan is approved."""
     migration: MigrationId
     approver: str
     """The ARN that STS gave for the approver's credentials."""
@@ -38,20 +38,20 @@ REHEARSED_FORMAT = 1
 
 
 class RehearsalResult(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The result of a rehearsal.  Times are the model's, as ``sandbox-fidelity.md`` says."""
+    """The result of a rehearsal.  Times are simulated, as ``sandbox-fidelity.md`` explains."""
 
     format: int = REHEARSED_FORMAT
     fingerprint: str
-    """Of the plan that was rehearsed."""
+    """Fingerprint of the plan that was rehearsed."""
     at: datetime
     tool: str
     passed: bool
     cutover: timedelta
     """From the beginning of step 7 to the end of step 10."""
     back: dict[int, timedelta]
-    """The step turned back after, to how long it took until traffic flowed on the old side."""
+    """Last step before the rollback, to the time until traffic flowed on the old side."""
 
     @property
     def rollback(self) -> timedelta:
-        """The longest way back."""
+        """Duration of the longest rollback."""
         return max(self.back.values(), default=timedelta(0))

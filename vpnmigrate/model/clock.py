@@ -1,7 +1,7 @@
 """Clocks: the interface, the system clock, a virtual clock, and time formatting.
 
-People and NTP set a machine's clock, forward and back.  So durations are measured with a time
-that only goes forward, and only calendars (windows, deadlines, expiry) ask the clock on the wall.
+People and NTP set a machine's clock, forward and back.  So durations are measured with a monotonic
+time; only calendar times (windows, deadlines, expiry) use the wall clock.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Counts while the machine sleeps: Linux has a clock for it, macOS counts so in CLOCK_MONOTONIC."""
+"""Clock that also counts while the machine sleeps; on macOS that is CLOCK_MONOTONIC."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -26,37 +26,37 @@ _ZERO = Path("/proc/self/ns/time")
 
 @dataclass(frozen=True)
 class Stamp:
-    """How long a machine has been up, and since which boot: comparable within one boot alone."""
+    """Uptime of a machine and its boot: comparable only within one boot."""
 
     boot: str
     up: timedelta
 
 
 class Timer(Protocol):
-    """Time to measure durations with."""
+    """A clock that measures durations."""
 
     def now(self) -> datetime:
-        """Return a moment that is none before any it has returned."""
+        """Return the current moment, which is never earlier than one returned before."""
         ...
 
 
 class Clock(Protocol):
-    """Time that only goes forward, the time on the wall, and the only way to wait."""
+    """A monotonic time, the wall clock, and the only way to wait."""
 
     def now(self) -> datetime:
-        """Return a moment for durations, aware, in UTC: it never goes back, and jumps nowhere."""
+        """Return a moment for durations, aware, in UTC: monotonic and without jumps."""
         ...
 
     def wall(self) -> datetime:
-        """Return what the machine's clock shows, aware, in UTC: it follows every correction."""
+        """Return the wall clock's time, aware, in UTC: it follows every correction."""
         ...
 
     def ahead(self) -> timedelta:
-        """Return how far the wall is ahead of ``now``: it was set since this clock began."""
+        """Return how far the wall clock is ahead of ``now`` because it was set since the start."""
         ...
 
     def stamp(self) -> Stamp:
-        """Return what another process of this boot can measure durations from."""
+        """Return the stamp from which another process of this boot can measure durations."""
         ...
 
     def sleep(self, span: timedelta) -> None:
@@ -65,11 +65,11 @@ class Clock(Protocol):
 
 
 class Machine(Protocol):
-    """What a machine knows of time."""
+    """The clocks of a machine."""
 
     @property
     def boot(self) -> str:
-        """What tells this boot from every other, of this machine and of others."""
+        """An id that is unique to this boot of this machine."""
         ...
 
     def now(self) -> datetime:
@@ -77,7 +77,7 @@ class Machine(Protocol):
         ...
 
     def uptime(self) -> timedelta:
-        """Return how long the machine has been up, asleep or not; nobody sets that."""
+        """Return how long the machine has been up, including sleep; it cannot be set."""
         ...
 
     def sleep(self, span: timedelta) -> None:
@@ -86,17 +86,17 @@ class Machine(Protocol):
 
 
 class SystemClock:
-    """The machine that this process runs on, whose kernel names its boot in *boot_id* (Linux)."""
+    """The machine of this process; on Linux the kernel writes its boot id to *boot_id*."""
 
     def __init__(self, boot_id: Path = _BOOT_ID) -> None:
         self._boot_id = boot_id
 
     @cached_property
     def boot(self) -> str:
-        """The kernel's name for this boot; where it has none, one that no other process shares."""
+        """The kernel's id of this boot; without one, an id unique to this process."""
         with suppress(OSError):
             name = self._boot_id.read_bytes()
-            # Containers may count their uptime from another zero.
+            # A container with its own time namespace may count uptime from another zero.
             zero = str(_ZERO.readlink()) if _ZERO.is_symlink() else ""
             return hashlib.sha256(name + zero.encode()).hexdigest()[:12]
         return secrets.token_hex(6)
@@ -106,7 +106,7 @@ class SystemClock:
         return datetime.now(UTC)
 
     def uptime(self) -> timedelta:
-        """Return how long the machine has been up, asleep or not."""
+        """Return how long the machine has been up, including sleep."""
         return timedelta(seconds=time.clock_gettime(_BOOTTIME))
 
     def sleep(self, span: timedelta) -> None:
@@ -115,22 +115,22 @@ class SystemClock:
 
 
 class SteadyClock:
-    """A clock that is set by the machine's once, and goes on with its uptime from there."""
+    """A clock that reads the machine's time once and then advances with its uptime."""
 
     def __init__(self, machine: Machine | None = None) -> None:
         self._machine = machine or SystemClock()
         self._zero = self._machine.now() - self._machine.uptime()
 
     def now(self) -> datetime:
-        """Return the steady moment."""
+        """Return the monotonic moment."""
         return self._zero + self._machine.uptime()
 
     def wall(self) -> datetime:
-        """Return what the machine's clock shows."""
+        """Return the time of the machine's clock."""
         return self._machine.now()
 
     def ahead(self) -> timedelta:
-        """Return how far the machine's clock was set since this one began."""
+        """Return by how much the machine's clock was set since this clock started."""
         return self._machine.now() - self.now()
 
     def stamp(self) -> Stamp:
@@ -143,7 +143,7 @@ class SteadyClock:
 
 
 class VirtualClock:
-    """A clock that moves only when somebody waits on it, for rehearsals, demos and tests."""
+    """A clock that advances only in ``sleep``, for rehearsals, demos and tests."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 17, 2, 0, tzinfo=UTC)) -> None:
         self._now = start
@@ -153,19 +153,19 @@ class VirtualClock:
         return self._now
 
     def wall(self) -> datetime:
-        """Return the virtual moment: nobody sets this clock."""
+        """Return the virtual moment: this clock is never set."""
         return self._now
 
     def ahead(self) -> timedelta:
-        """Return zero: nobody sets this clock."""
+        """Return zero: this clock is never set."""
         return timedelta(0)
 
     def stamp(self) -> Stamp:
-        """Return how long it is since an epoch that all virtual clocks share."""
+        """Return the time since an epoch that all virtual clocks share."""
         return stamp_of("virtual", self._now)
 
     def sleep(self, span: timedelta) -> None:
-        """Move on by *span* at once."""
+        """Advance by *span* at once."""
         self._now += max(timedelta(0), span)
 
 
@@ -173,7 +173,7 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def stamp_of(boot: str, moment: datetime) -> Stamp:
-    """Return the stamp of a *moment* that only goes forward, for all readers of the time *boot*."""
+    """Return the stamp of a monotonic *moment* for all clocks that share *boot*."""
     return Stamp(boot, moment - _EPOCH)
 
 
@@ -183,12 +183,12 @@ def moment(at: datetime) -> str:
 
 
 def time_of_day(at: datetime) -> str:
-    """Return the time of day, UTC; for progress, where the date goes without saying."""
+    """Return the time of day, UTC; for progress output, where the date is clear."""
     return f"{at:%H:%M:%S}Z"
 
 
 def span(length: timedelta) -> str:
-    """Return a length of time with the two units that matter at its size."""
+    """Return a duration in its two largest units."""
     seconds = max(0, round(length.total_seconds()))
     days, rest = divmod(seconds, 86_400)
     hours, rest = divmod(rest, 3_600)

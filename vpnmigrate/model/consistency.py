@@ -1,14 +1,14 @@
 """Consistency rules: when a describe answer can be trusted, given EC2's delays.
 
-A describe may miss what we just did, and it may still show what we just undid.  So a fact that we
-are working on counts at once only if it shows the effect of our latest intent on it and no opposing
-intent is recent; any other value counts only in a snapshot begun a consistency delay after that
-intent.  Acts and verdicts both work from what is left, so "done" is never said because of a stale
-reading.
+A describe may not show a recent change yet, and may still show what a recent change undid.  So the
+value of a fact with a recent intent is used at once only if it shows the effect of the latest
+intent and no opposing intent is recent; any other value is used only from a snapshot begun a
+consistency delay after that intent.  Changes and verdicts are both based on the remaining values,
+so a stale reading never makes a step done.
 
-A setting that EC2 alters before it answers needs no such patience: answers that came in order say
-what it is now, whatever a describe shows.  Attachments and lives of resources move on after the
-answer, and have no such shortcut.
+Settings that EC2 alters before it answers need no delay: answers received in order show their
+current value, whatever a describe shows.  Attachments and resource states still change after the
+answer, so this does not apply to them.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ from vpnmigrate.model.facts import (
 from vpnmigrate.model.snapshot import Snapshot
 
 CONSISTENCY_DELAY = timedelta(minutes=2)
-"""Longest lag of a describe call that is reckoned with: general propagation, domain.md 3.1."""
+"""Longest assumed lag of a describe call: general propagation, domain.md 3.1."""
 
 
 _ALTERED_BEFORE_THE_ANSWER = Propagation | RouteTarget | EdgeAssociation | Prefix | Claim
 
 
 class SentChange(Struct, frozen=True):
-    """A change that was, or may have been, sent.  Definite refusals are no intents."""
+    """A change that was, or may have been, sent; definite refusals are excluded."""
 
     fact: Fact
     arrived: frozenset[Value]
     at: datetime
     performed: bool
-    """Whether EC2 confirmed it; if not, it is in doubt."""
+    """Whether EC2 confirmed it; otherwise it is in doubt."""
 
 
 def recent(intents: Iterable[SentChange], begun: datetime) -> list[SentChange]:
-    """Return those whose effect a describe that was *begun* then need not show yet."""
-    believed_from = begun - CONSISTENCY_DELAY
-    return [intent for intent in intents if intent.at > believed_from]
+    """Return the intents whose effect a describe begun at *begun* may not show yet."""
+    earliest = begun - CONSISTENCY_DELAY
+    return [intent for intent in intents if intent.at > earliest]
 
 
 def mask_stale(snapshot: Snapshot, intents: Iterable[SentChange]) -> Snapshot:
-    """Return *snapshot* with UNKNOWN for every fact whose reading may not be believed.
+    """Return *snapshot* with UNKNOWN for every fact whose reading may be stale.
 
-    *intents* are in the order they were written.  A process without a journal does not know what
-    its forerunner sent last, so it must not even ask before a consistency delay has passed.
+    *intents* are in the order they were written.  Without a journal, the previous process's last
+    call is unknown, so such a process waits a consistency delay before its first describe.
     """
     facts = dict(snapshot.facts)
     stale: set[Fact] = set()
@@ -73,9 +73,9 @@ def mask_stale(snapshot: Snapshot, intents: Iterable[SentChange]) -> Snapshot:
 
 
 def externally_changed(snapshot: Snapshot, intents: Iterable[SentChange]) -> frozenset[Fact]:
-    """Find the facts that another hand changed: ours was confirmed, and is believably not there.
+    """Return the facts changed outside this run: its change was confirmed but is no longer seen.
 
-    *snapshot* has been through ``mask_stale``.
+    *snapshot* must be a result of ``mask_stale``.
     """
     return frozenset(
         fact
@@ -85,13 +85,13 @@ def externally_changed(snapshot: Snapshot, intents: Iterable[SentChange]) -> fro
 
 
 def _shows_its_effect(seen: Value, recent: Sequence[SentChange]) -> bool:
-    """Return whether a reading can only come from after the latest intent."""
+    """Return whether the value seen proves that the reading is later than the latest intent."""
     latest = recent[-1].arrived
     return seen in latest and not any(latest.isdisjoint(other.arrived) for other in recent)
 
 
 def _is_known_from_answers(fact: Fact, seen: Value, recent: Sequence[SentChange]) -> bool:
-    """Return whether EC2's answers alone prove what a reading, possibly stale, happens to show."""
+    """Return whether EC2's answers alone prove the value in a reading that may be stale."""
     return (
         isinstance(fact, _ALTERED_BEFORE_THE_ANSWER)
         and seen in recent[-1].arrived

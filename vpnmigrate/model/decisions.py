@@ -11,9 +11,9 @@ from msgspec import Meta, Struct, field
 from vpnmigrate.model.ec2 import TunnelOptions, VpnConnectionId
 
 ChangeNumber = Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._:/@+=-]{0,63})?$(?!\n)")]
-"""A change board's number: letters that EC2 takes in a tag and a shell leaves alone; or empty.
+"""A change number: characters that EC2 accepts in a tag and a shell does not expand; or empty.
 
-Python's ``$`` would let a line's end follow.
+The lookahead is needed because ``$`` in Python also matches before a final newline.
 """
 
 
@@ -21,11 +21,11 @@ class KeyMode(StrEnum):
     """Where the pre-shared keys of the new tunnels come from."""
 
     NEW = "new"
-    """AWS makes them; devices get new keys."""
+    """AWS generates them; the devices get new keys."""
     REUSE = "reuse"
     """The old connection's keys, read and sent inside ``aws``, never stored."""
     SECRETS_MANAGER = "secrets-manager"
-    """AWS makes them and keeps them in Secrets Manager; no call returns them."""
+    """AWS generates them and stores them in Secrets Manager; no EC2 call returns them."""
 
 
 class InsideMode(StrEnum):
@@ -34,76 +34,76 @@ class InsideMode(StrEnum):
     AMAZON = "amazon"
     """AWS chooses."""
     KEEP = "keep"
-    """The old connection's: its tunnels must be shut before new ones open (domain.md 6.2)."""
+    """The old connection's: its tunnels must be disabled before the new ones (domain.md 6.2)."""
     LISTED = "listed"
     """The playbook lists them, per old connection."""
 
 
 class OldTunnels(StrEnum):
-    """What step 10 asks about the leaving side's tunnels once traffic flows."""
+    """What step 10 does about the old tunnels once traffic flows on the new ones."""
 
     DISABLE = "disable"
     LEAVE = "leave"
-    """Leave them enabled until finalize: a rollback then needs nobody at the device."""
+    """Leave them enabled until finalize: a rollback then needs no work at the devices."""
 
 
 class TunnelPolicy(StrEnum):
-    """How many tunnels of a connection have to be UP on the way forward."""
+    """How many tunnels of a connection must be UP after a migration forward."""
 
     AS_BEFORE = "as-before"
-    """As many as before, and at least one."""
+    """As many as before the migration, and at least one."""
     AT_LEAST_ONE = "at-least-one"
-    """One will do; fewer than before is told as degraded (cases.md 55)."""
+    """One is enough; fewer than before is reported as degraded (cases.md 55)."""
 
 
 class BackOut(StrEnum):
-    """What a failed or overdue cutover leads to."""
+    """What happens when the cutover fails or passes the back-out deadline."""
 
     ASK = "ask"
     ROLLBACK = "rollback"
 
 
 class DirectConnectAssumption(StrEnum):
-    """What planning takes for the truth about Direct Connect on the gateway."""
+    """What planning assumes about Direct Connect on the gateway."""
 
     CHECK = "check"
-    """What was read; a gateway whose Direct Connect cannot be read is refused."""
+    """What AWS describes; planning is refused if it cannot be read."""
     ABSENT = "absent"
-    """The operator vouches that there is none, where it cannot be read."""
+    """None, on the operator's word, where it cannot be read."""
 
 
 class TestVpc(Struct, frozen=True, forbid_unknown_fields=True):
-    """Step 6.  ``command`` decides by its exit status; without one a person says ``done``."""
+    """Test VPC of step 6: ``command`` tests it by exit status; without one the operator does."""
 
     cidr: str
     command: tuple[str, ...] = ()
 
-    __test__ = False  # pytest would take the name for a test class
+    __test__ = False  # pytest would collect it as a test class because of its name
 
 
 class Waits(Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits a playbook may set; the rest stand beside their steps."""
+    """Limits that a playbook may set; the other limits are fixed in their steps."""
 
     tunnels: timedelta = timedelta(minutes=60)
-    """Step 10: for a person to enable tunnels and for routes to return."""
+    """Step 10: time for a person to enable tunnels and for routes to return."""
     steady: timedelta = timedelta(seconds=30)
-    """How long step 10 must stay green: one BGP hold time of AWS's samples (domain.md 9.1)."""
+    """How long traffic must be stable in step 10: one BGP hold time (domain.md 9.1)."""
     margin: timedelta = timedelta(minutes=30)
-    """Kept free before the window ends: what AWS takes to detach on a slow day (domain.md 3.1)."""
+    """Reserve before the end of the window: the time of a slow detach (domain.md 3.1)."""
     soak: timedelta = timedelta(0)
-    """How long green must hold before step 10 is done; a flap begins it again.
+    """How long traffic must stay stable before step 10 is done; a flap restarts it.
 
-    The outage has ended by then: at the first green.
+    The outage has already ended by then.
     """
     hook: timedelta = timedelta(seconds=30)
-    """After which a hook is killed, with all that it started.  A webhook takes a second or two."""
+    """Limit of a hook: it is then killed with its child processes.  A webhook takes 1 to 2 s."""
 
 
 class Verification(Struct, frozen=True, forbid_unknown_fields=True):
-    """What step 10 calls green."""
+    """What step 10 requires for stable traffic."""
 
     readings: int = 3
-    """Readings in a row, begun one after the other, in which nothing may be lacking.
+    """Number of consecutive complete readings, taken one after the other.
 
     At least 2: a single UP may be a stale reading (cases.md 58).
     """
@@ -111,52 +111,52 @@ class Verification(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Window(Struct, frozen=True, forbid_unknown_fields=True):
-    """When a change may begin: two moments, fixed when the plan is made.
+    """Change window: when a change may begin, as two moments fixed when the plan is made.
 
-    In a playbook it is one text, see ``windows.written``.
+    In a playbook it is one text, see ``planning.window_parser``.
     """
 
     start: datetime
-    """The first moment that is in it; UTC."""
+    """First moment of the window; UTC."""
     end: datetime
-    """The first moment that is not."""
+    """First moment after the window; UTC."""
     written: str
-    """As a person wrote it, with the time zone."""
+    """The text from the playbook or command line, with the time zone."""
 
 
 class Exceptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """What step 10 does not ask for, each by name."""
+    """Prefixes and connections that step 10 does not require."""
 
     prefixes: tuple[str, ...] = ()
     connections: tuple[VpnConnectionId, ...] = ()
 
 
 class Approvals(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who has to agree to the plan before the cutover."""
+    """Approvals that the plan needs before the cutover."""
 
     required: Annotated[int, Meta(ge=0, le=9)] = 0
-    """How many different people."""
+    """How many different people must approve."""
     four_eyes: bool = False
-    """Nobody who carries the plan out counts; asks for one approval at least."""
+    """The operator cannot approve their own change; implies at least one approval."""
     valid: timedelta = timedelta(days=7)
-    """How long an approval counts: a change board's week."""
+    """How long an approval is valid; the default is a change board's week."""
 
     @property
     def needed(self) -> int:
-        """How many are needed in the end."""
+        """The number of approvals needed."""
         return max(self.required, 1) if self.four_eyes else self.required
 
 
 class Finalize(Struct, frozen=True, forbid_unknown_fields=True):
-    """What finalize, a change of its own, asks for beside verified traffic."""
+    """What finalize, a change of its own, requires besides verified traffic."""
 
     approved: bool = False
-    """As many approvals as the cutover, valid on that day."""
+    """Whether finalize needs as many valid approvals as the cutover."""
     window: Window | None = None
 
 
 class HookMoment(StrEnum):
-    """When a hook is run; ``hooks.ABOUT`` says what each means."""
+    """When a hook runs; ``hooks.ABOUT`` explains each moment."""
 
     BEFORE_CUTOVER = "before-cutover"
     BEFORE_FINALIZE = "before-finalize"
@@ -180,15 +180,15 @@ Hook = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything a playbook decides."""
+    """All decisions of a playbook."""
 
     asn: int | None = None
-    """Amazon-side ASN of the new gateway; None asks for AWS's default, 64512."""
+    """Amazon-side ASN of the new gateway; None means AWS's default, 64512."""
     keys: KeyMode = KeyMode.NEW
     inside: InsideMode = InsideMode.AMAZON
     inside_cidrs: dict[VpnConnectionId, tuple[str, str]] = field(default_factory=dict)
     device_types: dict[str, str] = field(default_factory=dict)
-    """Customer gateway id, or ``default``, to ``vendor/platform/software`` for AWS's sample."""
+    """Customer gateway id, or ``default``, to ``vendor/platform/software`` of AWS's sample."""
     tunnel_options: TunnelOptions = TunnelOptions()
     test_vpc: TestVpc | None = None
     old_tunnels: OldTunnels = OldTunnels.DISABLE
@@ -197,17 +197,17 @@ class Decisions(Struct, frozen=True, forbid_unknown_fields=True):
     verification: Verification = Verification()
     exceptions: Exceptions = Exceptions()
     probes: tuple[str, ...] = ()
-    """Sent each second in the cutover: ``host:port``, or a command; no secret belongs in one."""
+    """Probes sent every second during the cutover: ``host:port`` or a command, without secrets."""
     change: ChangeNumber = ""
-    """The change board's number for this migration, on everything it makes; ``plan --change``."""
+    """The change number of this migration, set as a tag on all it creates; ``plan --change``."""
     hooks: dict[HookMoment, Hook] = field(default_factory=dict)
-    """What is run when; each is told on standard input what has happened."""
+    """Programs to run at each moment; each receives the event on standard input."""
     recreate_aws_vpn: bool = False
-    """Also re-create connections on the gateway that are AWS VPN already (cases.md 1)."""
+    """Whether to re-create connections that are AWS VPN already as well (cases.md 1)."""
     direct_connect: DirectConnectAssumption = DirectConnectAssumption.CHECK
     window: Window | None = None
-    """When step 7 may begin; steps 1 to 6 may go days ahead, and a way back at any time."""
+    """When step 7 may begin; steps 1 to 6 may run days ahead, and a rollback at any time."""
     approvals: Approvals = Approvals()
     rehearsed_within: timedelta | None = None
-    """How old a rehearsal of this very plan may be; None asks for none."""
+    """Maximum age of a rehearsal of the same plan; None means no rehearsal is required."""
     finalize: Finalize = Finalize()

@@ -1,4 +1,4 @@
-"""Decoding: a decoder's complaint about a file, without the value it quotes."""
+"""Decoding: the error message of a decoder, without the value it quotes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _QUOTED_VALUE: Final = re.compile(r"\s*'.*'", re.DOTALL)
 
 
 def fault_of(error: Exception) -> str:
-    """Return what a decoder says is wrong; the value may be a key, the place is not."""
+    """Return a decoder's error without the quoted value, which may be a key."""
     if isinstance(error, msgspec.DecodeError):
         return _QUOTED_VALUE.sub("", str(error))
     if isinstance(error, UnicodeError):

@@ -1,7 +1,7 @@
 """EC2 records: ids, states and one frozen class per resource.
 
-Records are what a describe call said, already parsed and free of secrets.  They are part of the
-plan file, so a field added here needs a default: old plans must stay readable.
+Records are parsed results of describe calls, without secrets.  They are part of the plan file, so
+a new field needs a default: old plans must stay readable.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ CustomerGatewayId = NewType("CustomerGatewayId", str)
 RouteTableId = NewType("RouteTableId", str)
 MigrationId = NewType("MigrationId", str)
 Role = NewType("Role", str)
-"""What one of ours is for: ``gateway``, ``connection/vpn-…``, ``test-vpc``, ``test-subnet``."""
+"""Purpose of a resource of a run: ``gateway``, ``connection/vpn-…``, ``test-vpc``, ..."""
 
 
 class ResourceState(StrEnum):
-    """Life of a gateway, connection, VPC or subnet; any state EC2 may invent counts as PENDING."""
+    """State of a gateway, connection, VPC or subnet; an unknown EC2 state counts as PENDING."""
 
     ABSENT = "absent"
     PENDING = "pending"
@@ -35,7 +35,7 @@ class ResourceState(StrEnum):
 
 
 class Attachment(StrEnum):
-    """A virtual private gateway on a VPC; one that is not listed is DETACHED (domain.md 2.2)."""
+    """State of a gateway's attachment to a VPC; one not listed is DETACHED (domain.md 2.2)."""
 
     ATTACHING = "attaching"
     ATTACHED = "attached"
@@ -44,7 +44,7 @@ class Attachment(StrEnum):
 
 
 class Tag(StrEnum):
-    """The tags this program writes; nothing else of ours is stored in AWS."""
+    """Tags that this program writes; it stores nothing else in AWS."""
 
     MIGRATION = "vpnmigrate:migration"
     ATTEMPT = "vpnmigrate:attempt"
@@ -56,11 +56,11 @@ class Tag(StrEnum):
 DEFAULT_ASN = 64512
 """Amazon-side ASN of a gateway that was created without one (domain.md 2.1)."""
 TUNNELS = 2
-"""Tunnels of a connection: EC2 makes no other number."""
+"""Number of tunnels of every connection."""
 CLASSIC = "VPN-Classic"
 AWS_VPN = "VPN"
 CREATED_ROUTE = "CreateRoute"
-"""Origin of a route a person wrote; only these are ever re-pointed (domain.md 2.6)."""
+"""Origin of a static route; the target of no other route is changed (domain.md 2.6)."""
 PROPAGATED_ROUTE = "EnableVgwRoutePropagation"
 
 
@@ -81,9 +81,9 @@ _ATTACHMENT_RANK: Mapping[str, int] = {
 def attachments_of(rows: Iterable[Attached]) -> tuple[Attached, ...]:
     """Return one row for each VPC, sorted by VPC, from rows in any order.
 
-    EC2 keeps the row of a past attachment for a while, perhaps beside that of a later attachment
-    to the same VPC (domain.md 2.2).  A detached row counts only where no other is listed, and a
-    row in transition, or in a state that EC2 may invent, counts before an attached one.
+    EC2 keeps the row of a past attachment for a while, possibly beside a later attachment to the
+    same VPC (domain.md 2.2).  A detached row counts only if no other row is listed; a row in
+    transition, or in an unknown state, takes precedence over an attached one.
     """
     current: dict[VpcId, Attached] = {}
     for row in rows:
@@ -98,7 +98,7 @@ def _rank(row: Attached) -> int:
 
 
 class GatewayRecord(Struct, frozen=True):
-    """A virtual private gateway.  ``asn`` is the Amazon side's; None where EC2 did not say."""
+    """A virtual private gateway.  ``asn`` is the Amazon side's; None if EC2 did not return it."""
 
     id: VpnGatewayId
     state: str
@@ -119,9 +119,9 @@ class TunnelReading(Struct, frozen=True):
 
 
 class TunnelOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """Options of a tunnel; an empty list leaves AWS's default (domain.md 6.5).
+    """Options of a tunnel; an empty list keeps AWS's default (domain.md 6.5).
 
-    There is no start-up action to choose: AWS must not initiate before step 10.
+    The start-up action is not an option: AWS must not initiate before step 10.
     """
 
     ike_versions: tuple[str, ...] = ()
@@ -141,7 +141,7 @@ class TunnelRecord(Struct, frozen=True):
     outside_ip: str = ""
     inside_cidr: str = ""
     options: TunnelOptions | None = None
-    """None where the endpoint describes none: AWS lists none for a Classic connection."""
+    """None if the endpoint returns none: AWS returns none for a Classic connection."""
 
 
 class StaticPrefixRecord(Struct, frozen=True):
@@ -152,7 +152,7 @@ class StaticPrefixRecord(Struct, frozen=True):
 
 
 class ConnectionRecord(Struct, frozen=True):
-    """A VPN connection.  ``category`` is None where the endpoint does not tell (cases.md 3)."""
+    """A VPN connection.  ``category`` is None if the endpoint omits it (cases.md 3)."""
 
     id: VpnConnectionId
     state: str
@@ -160,7 +160,7 @@ class ConnectionRecord(Struct, frozen=True):
     customer_gateway: CustomerGatewayId | None = None
     vpn_gateway: VpnGatewayId | None = None
     elsewhere: str | None = None
-    """Transit gateway, core network or concentrator that ends it instead of a gateway."""
+    """Transit gateway, core network or concentrator that terminates it instead of a gateway."""
     static_only: bool = False
     prefixes: tuple[StaticPrefixRecord, ...] = ()
     tunnels: tuple[TunnelRecord, ...] = ()
@@ -190,7 +190,7 @@ class RouteRecord(Struct, frozen=True):
 
 
 class AssociationRecord(Struct, frozen=True):
-    """A route table's tie to a subnet, or to a gateway (then it is an edge table)."""
+    """A route table's association with a subnet, or with a gateway (then it is an edge table)."""
 
     id: str
     subnet: str | None = None
@@ -215,11 +215,11 @@ class RouteTableRecord(Struct, frozen=True):
         return any(association.main for association in self.associations)
 
     def static_routes_to(self, gateway: VpnGatewayId) -> tuple[RouteRecord, ...]:
-        """Return the routes a person pointed at *gateway*."""
+        """Return the static routes whose target is *gateway*."""
         return tuple(r for r in self.routes if r.target == gateway and r.origin == CREATED_ROUTE)
 
     def propagated_from(self, gateway: VpnGatewayId) -> frozenset[str]:
-        """Return the destinations that *gateway* propagates and that can carry traffic now."""
+        """Return the destinations of active routes propagated from *gateway*."""
         return frozenset(
             r.destination
             for r in self.routes
@@ -227,12 +227,12 @@ class RouteTableRecord(Struct, frozen=True):
         )
 
     def edge_of(self, gateway: VpnGatewayId) -> AssociationRecord | None:
-        """Return the association that makes this the edge table of *gateway*, if it is."""
+        """Return the edge association with *gateway*, or None."""
         return next((a for a in self.associations if a.gateway == gateway), None)
 
 
 class VpcRecord(Struct, frozen=True):
-    """A VPC.  ``cidrs`` holds every associated IPv4 and IPv6 network."""
+    """A VPC.  ``cidrs`` are its associated IPv4 and IPv6 networks."""
 
     id: VpcId
     state: str = "available"

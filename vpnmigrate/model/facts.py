@@ -1,7 +1,7 @@
-"""Facts: the questions a step asks about AWS, and their possible values.
+"""Facts: what a step needs to know about AWS, and the possible values.
 
-A fact is what one change alters, so it is also what an intent is about (``consistency``).
-Subjects are roles for what the run creates, and ids for what existed before.
+A fact is what one change alters, so it is also the subject of an intent (``consistency``).
+Subjects are roles for resources that the run creates, and ids for those that existed before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vpnmigrate.model.ec2 import (
 
 
 class Switch(StrEnum):
-    """A setting that is there or not: propagation, an edge association, a prefix, a claim."""
+    """Value of a setting: propagation, edge association, prefix or confirmation."""
 
     ON = "on"
     OFF = "off"
@@ -31,7 +31,7 @@ class Switch(StrEnum):
 
 
 class Unknown(StrEnum):
-    """The value of a fact whose reading may not be believed yet."""
+    """The value of a fact whose reading may be stale."""
 
     UNKNOWN = "unknown"
 
@@ -43,60 +43,60 @@ Value = ResourceState | Attachment | Switch | Unknown | str
 
 
 class Existence(Struct, frozen=True, gc=False):
-    """Whether a resource lives: a role of ours, or the id of something that was there before."""
+    """State of a resource: the role of one this run created, or the id of one from before."""
 
     subject: Role | str
 
 
 class AttachmentOf(Struct, frozen=True, gc=False):
-    """How a virtual private gateway stands to a VPC."""
+    """State of a virtual private gateway's attachment to a VPC."""
 
     gateway: VpnGatewayId
     vpc: VpcId
 
 
 class Propagation(Struct, frozen=True, gc=False):
-    """Whether a table takes up the routes of a gateway."""
+    """Whether routes are propagated from a gateway into a table."""
 
     table: RouteTableId
     gateway: VpnGatewayId
 
 
 class RouteTarget(Struct, frozen=True, gc=False):
-    """Where a table's static route for a destination points; ``absent`` where there is none."""
+    """Target of a table's static route for a destination; ``absent`` if there is none."""
 
     table: RouteTableId
     destination: str
 
 
 class EdgeAssociation(Struct, frozen=True, gc=False):
-    """Whether a table routes the traffic that enters through a gateway."""
+    """Whether a table is associated with a gateway as its edge table."""
 
     table: RouteTableId
     gateway: VpnGatewayId
 
 
 class Prefix(Struct, frozen=True, gc=False):
-    """Whether a connection routes a static prefix to the device."""
+    """Whether a connection has a static prefix."""
 
     connection: VpnConnectionId
     cidr: str
 
 
 class Claim(Struct, frozen=True, gc=False):
-    """Who says they are migrating a gateway: its claim tag, or ``absent``."""
+    """Holder in a gateway's claim tag, or ``absent``."""
 
     gateway: VpnGatewayId
 
 
 class Archive(Struct, frozen=True, gc=False):
-    """Whether a connection's configuration lies in the vault; only the journal knows."""
+    """Whether a connection's configuration is in the vault; recorded in the journal only."""
 
     connection: VpnConnectionId
 
 
 class ConfirmationGiven(Struct, frozen=True, gc=False):
-    """Whether a person, or a command, has said something; only the journal knows."""
+    """Whether a person, or a command, gave a confirmation; recorded in the journal only."""
 
     word: str
 
@@ -114,7 +114,7 @@ Fact = (
 )
 
 ABSENT: Final = "absent"
-"""Value of a route or claim that is not there."""
+"""Value of a missing route or claim."""
 
 
 def when_unlisted(fact: Fact) -> Value:
@@ -131,7 +131,7 @@ def when_unlisted(fact: Fact) -> Value:
 
 
 def name_of(fact: Fact, value: Value) -> str:
-    """Return, in an operator's words that *fact* has *value*."""
+    """Return a clause for an operator that says that *fact* has *value*."""
     match fact:
         case Existence(subject):
             return f"{subject} is {value}"
@@ -146,14 +146,14 @@ def name_of(fact: Fact, value: Value) -> str:
         case Prefix(connection, cidr):
             return f"static prefix {cidr} on {connection} is {value}"
         case Claim(gateway):
-            return f"the claim on {gateway} is {value}"
+            return f"the lock tag of {gateway} is {value}"
         case Archive(connection):
             return f"the archive of {connection} is {value}"
         case ConfirmationGiven(word):
-            return f"the word {word} is {value}"
+            return f"the confirmation {word} is {value}"
 
 
 def attachment_text(attachment: Value, vpc: VpcId) -> str:
-    """Put an attachment into words: ``attached to vpc-1``, ``detaching from vpc-1``."""
+    """Return the text for an attachment: ``attached to vpc-1``, ``detaching from vpc-1``."""
     leaving = attachment in (Attachment.DETACHING, Attachment.DETACHED)
     return f"{attachment} {'from' if leaving else 'to'} {vpc}"

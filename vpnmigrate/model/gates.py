@@ -10,14 +10,14 @@ from vpnmigrate.commands import Advice
 
 
 class Milestone(StrEnum):
-    """What a round of gates stands before."""
+    """What a set of gates precedes."""
 
     CUTOVER = "cutover"
     FINALIZE = "finalize"
 
 
 class Gate(StrEnum):
-    """Every gate, in the order in which a reader wants to know."""
+    """Every gate, in the order of display."""
 
     WORLD = "world-equals-plan"
     WINDOW = "window"
@@ -37,7 +37,7 @@ class Gate(StrEnum):
 
 
 class GateVerdict(StrEnum):
-    """What a gate says.  Only PASS lets anybody through."""
+    """Verdict of a gate; without force, the run continues only on PASS."""
 
     PASS = "PASS"  # noqa: S105  no password
     FAIL = "FAIL"
@@ -45,14 +45,14 @@ class GateVerdict(StrEnum):
 
 
 class Force(Struct, frozen=True):
-    """An operator's decision to go on although one gate does not pass, with the reason."""
+    """An operator's decision to continue although a gate does not pass, with the reason."""
 
     gate: Gate
     reason: str
 
 
 class GateResult(Struct, frozen=True):
-    """One gate as it was seen: what it found, and what it asks for."""
+    """Result of one gate: what was observed, and what is required."""
 
     gate: Gate
     call: GateVerdict
@@ -61,11 +61,11 @@ class GateResult(Struct, frozen=True):
     advice: Advice = ""
     """What to do if it does not pass."""
     forced: str = ""
-    """The reason for which the operator went on all the same."""
+    """The operator's reason for forcing the gate; empty if it was not forced."""
 
     @property
     def lets_through(self) -> bool:
-        """Whether the run may go on as far as this gate is concerned."""
+        """Whether this gate lets the run continue."""
         return self.call is GateVerdict.PASS or bool(self.forced)
 
     def __str__(self) -> str:
@@ -80,4 +80,4 @@ UNFORCEABLE: dict[Gate, str] = {
     Gate.NEW_GATEWAY: "a gateway can be on one VPC, so EC2 would refuse it in the outage",
     Gate.TRAFFIC: "finalize would delete what may be the only path",
 }
-"""Gates that nobody can force, with the reason."""
+"""Gates that cannot be forced, with the reason."""

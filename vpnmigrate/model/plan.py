@@ -1,4 +1,4 @@
-"""Plan: the survey, the decisions, and every change that follows from both."""
+"""Plan: the survey, the decisions, and all changes derived from them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ TEST_SUBNET_ROLE = Role("test-subnet")
 
 
 def connection_role(old: VpnConnectionId) -> Role:
-    """Name the role of the connection that succeeds *old*."""
+    """Return the role of the connection that succeeds *old*."""
     return Role(f"connection/{old}")
 
 
 class Phase(StrEnum):
-    """What a step may do to traffic: nothing, interrupt it, or make the old path impossible."""
+    """Effect of a step on traffic: none, interruption, or permanent loss of the old path."""
 
     PREPARE = "prepare"
     CUTOVER = "cutover"
@@ -50,18 +50,18 @@ LAST_OF_PREPARE = 6
 FIRST_OF_CUTOVER = 7
 
 LAST_OF_CUTOVER = 10
-"""AWS's numbers of the last step before, and of those that touch traffic."""
+"""AWS's step numbers: the last step before the cutover, its first step and its last."""
 
 
 class Severity(StrEnum):
-    """Whether a finding forbids planning or only warns."""
+    """Whether a finding blocks planning or only warns."""
 
     BLOCKS = "blocks"
     WARNS = "warns"
 
 
 class Finding(Struct, frozen=True):
-    """A preflight check's result.  ``code`` is VPM-Bnnn (blocks) or VPM-Wnnn (warns), stable."""
+    """A result of a preflight check; the code VPM-Bnnn (blocks) or VPM-Wnnn (warns) is stable."""
 
     code: str
     name: str
@@ -70,7 +70,7 @@ class Finding(Struct, frozen=True):
 
     @property
     def severity(self) -> Severity:
-        """Read from the code's letter."""
+        """The severity, from the letter of the code."""
         return Severity.BLOCKS if self.code.startswith("VPM-B") else Severity.WARNS
 
 
@@ -84,7 +84,7 @@ class PlannedStep(Struct, frozen=True):
 
 
 class Outage(Struct, frozen=True):
-    """The part of the way forward in which on-premises traffic is down."""
+    """The part of a forward migration in which on-premises traffic is down."""
 
     begins_in: int
     """Number of the step with the first interrupting change."""
@@ -92,13 +92,13 @@ class Outage(Struct, frozen=True):
     ends_in: int
     """Number of the step whose goal is that traffic flows."""
     ends_when: str
-    """What has to be seen for that, a sentence."""
+    """The condition for that, as a sentence."""
 
 
 class Plan(Struct, frozen=True, kw_only=True, dict=True):
-    """A migration, decided.  Holds no secret; the fingerprint covers every other field.
+    """The plan of a migration.  Holds no secret; the fingerprint covers every other field.
 
-    What follows from the fields is asked for at every look, and worked out once.
+    Derived values are used in every observation, so they are computed once.
     """
 
     format: int = PLAN_FORMAT
@@ -111,13 +111,13 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     before: Survey
     decisions: Decisions
     programs: dict[str, str] = field(default_factory=dict)
-    """Files that the commands of *decisions* run, each with the SHA-256 of its content."""
+    """Program files of the commands in ``decisions``, each with the SHA-256 of its content."""
     findings: tuple[Finding, ...] = ()
-    """Warnings only: a plan with a blocker is never made."""
+    """Warnings only: no plan is made while a finding blocks."""
     forward: tuple[PlannedStep, ...] = ()
     """Steps 1 to 10."""
     back: tuple[PlannedStep, ...] = ()
-    """The way back from the end of step 10, clean-up included."""
+    """The rollback from the end of step 10, clean-up included."""
     finalize: tuple[PlannedStep, ...] = ()
     """Step 11; its point of no return is its first change."""
     outage: Outage | None = None
@@ -135,17 +135,17 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def old_gateway(self) -> VpnGatewayId:
-        """The gateway that is on the VPC before."""
+        """The gateway attached to the VPC before the migration."""
         return self.before.gateway.id
 
     @cached_property
     def old_connections(self) -> tuple[VpnConnectionId, ...]:
-        """The connections that get successors, sorted."""
+        """The connections that get successors, in the survey's order."""
         return tuple(c.id for c in self.before.living)
 
     @cached_property
     def surveyed(self) -> frozenset[str]:
-        """Every gateway, connection and VPC that was there before: none of them is a run's own."""
+        """Every gateway, connection and VPC of the survey: none of them belongs to the run."""
         before = self.before
         return frozenset(
             resource.id
@@ -159,17 +159,17 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def propagating_tables(self) -> tuple[RouteTableRecord, ...]:
-        """The tables that took up the old gateway's routes before."""
+        """The tables with propagation from the old gateway before the migration."""
         return tuple(t for t in self.before.route_tables if self.old_gateway in t.propagating)
 
     @cached_property
     def edge_tables(self) -> tuple[RouteTableRecord, ...]:
-        """The tables that were associated with the old gateway before."""
+        """The edge tables of the old gateway before the migration."""
         return tuple(t for t in self.before.route_tables if t.edge_of(self.old_gateway))
 
 
 class Direction(StrEnum):
-    """Which way an attempt is going."""
+    """Direction of an attempt."""
 
     FORWARD = "forward"
     ROLLBACK = "rollback"

@@ -1,7 +1,7 @@
 """Probes: the operator's reachability checks, and their statistics.
 
-A probe is ``host:port``, a TCP connection, or a command whose exit status tells.  No shell reads
-it: what a shell would treat specially is refused, not handed on.
+A probe is ``host:port`` (a TCP connection) or a command whose exit status is the result.  No shell
+runs it: words that only a shell would interpret are refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vpnmigrate.errors import UsageError
 
 @dataclass(frozen=True)
 class ConnectProbe:
-    """A TCP connection that is opened and closed."""
+    """A probe that opens and closes a TCP connection."""
 
     host: str
     port: int
@@ -29,7 +29,7 @@ class ConnectProbe:
 
 @dataclass(frozen=True)
 class CommandProbe:
-    """A program that is run; status 0 is an answer."""
+    """A probe that runs a program; exit status 0 is an answer."""
 
     words: tuple[str, ...]
 
@@ -46,10 +46,10 @@ _ADVICE = "write host:port, or a command like 'ping -c 1 -W 1 10.1.0.5'; a pipe 
 
 
 def probe_from(text: str) -> Aim:
-    """Read a probe.
+    """Return the probe that *text* describes.
 
     Raises:
-        UsageError: It is neither an address with a port nor a command that runs without a shell.
+        UsageError: *text* is neither an address with a port nor a command without shell syntax.
     """
     try:
         words = tuple(shlex.split(text))
@@ -58,18 +58,21 @@ def probe_from(text: str) -> Aim:
     if not words:
         raise UsageError("a probe is empty", advice=_ADVICE)
     if strange := sorted(_SHELL_ONLY.intersection(words)):
-        raise UsageError(f"probe {text!r}: no shell would read {strange[0]}", advice=_ADVICE)
+        raise UsageError(
+            f"probe {text!r}: {strange[0]} needs a shell, and probes run without one",
+            advice=_ADVICE,
+        )
     found = _ADDRESS.fullmatch(words[0]) if len(words) == 1 else None
     if found is None:
         return CommandProbe(words)
     port = int(found["port"])
     if not 0 < port <= _LAST_PORT:
-        raise UsageError(f"probe {text!r}: {port} is no TCP port", advice=_ADVICE)
+        raise UsageError(f"probe {text!r}: {port} is not a TCP port", advice=_ADVICE)
     return ConnectProbe(found["host"].strip("[]"), port)
 
 
 def counted(stats: ProbeStats, at: datetime, *, answered: bool) -> ProbeStats:
-    """Return *tally* after one more attempt, sent *at*."""
+    """Return *stats* after one more attempt, sent *at*."""
     since = stats.since if stats.works is answered else at
     stats = replace(stats, sent=stats.sent + 1, works=answered, since=since)
     if answered:
@@ -78,17 +81,17 @@ def counted(stats: ProbeStats, at: datetime, *, answered: bool) -> ProbeStats:
 
 
 def missed(stats: Iterable[ProbeStats], proven: Iterable[str]) -> tuple[str, ...]:
-    """Return which probes do not work that worked before step 7, a sentence each."""
+    """Return a sentence for each probe that worked before step 7 and does not work now."""
     required = frozenset(proven)
     return tuple(
-        f"probe {stats.probe} worked before step 7 and does not now"
+        f"probe {stats.probe} worked before step 7 and does not work now"
         for stats in stats
         if stats.probe in required and not stats.works and not stats.halted
     )
 
 
 class ProbeStats(Struct, frozen=True):
-    """One probe's attempts since the last look before step 7, and how it stands."""
+    """One probe's attempts since the last observation before step 7, and its current state."""
 
     probe: str
     """As the operator wrote it."""
@@ -97,11 +100,11 @@ class ProbeStats(Struct, frozen=True):
     works: bool | None = None
     """Whether the last attempt was answered; None before the first."""
     since: datetime | None = None
-    """Since when it has been like that."""
+    """Since when ``works`` has had its value."""
     first_loss: datetime | None = None
     last_loss: datetime | None = None
     halted: str = ""
-    """Why it is not sent any more; empty while it is."""
+    """Why it is no longer sent; empty while it is sent."""
 
     @property
     def ever_worked(self) -> bool:
@@ -110,11 +113,11 @@ class ProbeStats(Struct, frozen=True):
 
 
 class ProbeEvent(StrEnum):
-    """When probes are written down: not once a second, but when there is something to say."""
+    """When probe statistics are journaled: at these events, not every second."""
 
     BEFORE = "before"
-    """Just before step 7: what worked then has to work again."""
+    """Just before step 7: probes that work now must work again after the cutover."""
     NEWS = "news"
-    """Some answer again, or do no more."""
+    """A probe started or stopped being answered."""
     END = "end"
-    """The totals."""
+    """The final statistics."""

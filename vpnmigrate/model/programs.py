@@ -1,7 +1,7 @@
-"""Programs that a plan names: which commands they are, and the rule for their names.
+"""Programs named in a plan: the commands that run them, and the rule for their names.
 
-A plan's fingerprint covers which program runs.  A name without a path would leave that to PATH, and
-a relative one to the directory in which somebody types a command.
+A plan's fingerprint covers which program runs.  A name without a path would depend on PATH, and a
+relative path on the current directory.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ ADVICE = "write the absolute path of the program, such as /usr/local/bin/notify"
 
 @dataclass(frozen=True)
 class Named:
-    """One command of a playbook: where it stands there, and its words."""
+    """One command of a playbook: its field and its words."""
 
     at: tuple[str | int, ...]
     words: tuple[str, ...]
 
     @property
     def field(self) -> str:
-        """The field's name, as messages have it."""
+        """The name of the field in messages."""
         return ".".join(str(part) for part in self.at)
 
 
 def commands_of(decisions: Decisions) -> Iterator[Named]:
-    """Yield each command that *decisions* name: hooks, the test of step 6, and probes."""
+    """Yield each command in *decisions*: hooks, the test of step 6, and probes."""
     for moment, words in decisions.hooks.items():
         yield Named(("decisions", "hooks", moment.value), words)
     if decisions.test_vpc is not None and decisions.test_vpc.command:
@@ -41,9 +41,9 @@ def commands_of(decisions: Decisions) -> Iterator[Named]:
 
 
 def name_fault(words: Sequence[str]) -> str:
-    """Return why the program of *words* is not named for good; empty if it is."""
+    """Return why the program name in *words* is ambiguous, or an empty string."""
     program = words[0]
     if program.startswith("/"):
         return ""
     found = "the working directory" if "/" in program else "PATH"
-    return f"{program!r} is no absolute path, so {found} would decide which program runs"
+    return f"{program!r} is not an absolute path, so {found} would decide which program runs"

@@ -1,6 +1,6 @@
 """Progress: what one observation during the cutover shows.
 
-Made for a screen and for a small file beside the journal; nothing is ever decided from it.
+It is only displayed, and written to a small file beside the journal; no decision uses it.
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ class TunnelView(Struct, frozen=True):
     outside_ip: str
     up: bool
     detail: str = ""
-    """What AWS says of it, or how many routes it accepted."""
+    """AWS's status message, or the number of accepted routes."""
     readings: int = 0
-    """How many in a row it was UP in."""
+    """Number of consecutive readings in which it was UP."""
 
 
 class TableView(Struct, frozen=True):
-    """A route table that led to the leaving gateway before."""
+    """A route table with routes to the leaving gateway before the cutover."""
 
     table: str
     reached: int
-    """Destinations that lead to the joining gateway now."""
+    """Number of routes restored to the joining gateway."""
     asked: int
-    """Of how many."""
+    """Number of routes to restore."""
     lacking: str = ""
-    """The first that does not, or why that cannot be told."""
+    """The first route not restored, or the reason."""
 
 
 class CutoverView(Struct, frozen=True):
-    """One look."""
+    """One observation."""
 
     tunnels: tuple[TunnelView, ...] = ()
     tables: tuple[TableView, ...] = ()
     green: timedelta | None = None
-    """How long nothing has been lacking; None while something is."""
+    """How long traffic has been stable; None while something is missing."""
     holds_for: timedelta = timedelta(0)
-    """How long that has to hold."""
+    """How long it must be stable."""
     readings: int = 0
     readings_asked: int = 0
     probes: tuple[ProbeStats, ...] = ()
 
 
 Sighting = Callable[[], CutoverView]
-"""A look that is summed up for who wants to know; most runs in a simulation are watched by none."""
+"""Function that summarizes an observation on demand: most simulated runs have no watcher."""
 
 
 class Waiting(Struct, frozen=True):
-    """What a run waits for, of which limit it has used how much by *at*."""
+    """What a run waits for, and how much of the limit is used at *at*."""
 
     at: datetime
     step: int

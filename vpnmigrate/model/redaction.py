@@ -1,9 +1,9 @@
 """Redaction: pre-shared keys removed from text that is written, shown or sent.
 
-No message is made of an answer or a device file in the first place.  This cuts what gets there all
-the same, by an error not foreseen, a tag, a hook or a test command: the value of whatever is named
-a pre-shared key, in XML, JSON, YAML, forms and Python, escaped or not, whole or cut off; and each
-key that the vault has.
+Messages are not built from API answers or device files.  Redaction removes keys that appear anyway,
+through an unforeseen error, a tag, a hook or a test command: the value of any field named
+pre-shared key, in XML, JSON, YAML, forms and Python, escaped or not, complete or truncated; and
+every key in the vault.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 HIDDEN: Final = "[key withheld]"
-"""Stands wherever a key would have been shown."""
+"""Replacement text for a key."""
 
 _NAME = r"pre[ _-]?shared[ _-]?key"
 _ENCODED = r"(?:{char}|&(?:amp;)*(?:{name}|#0*{dec}|#x0*{hex});|\\+(?:u00|x){hex}|%(?:25)*{hex})"
@@ -22,7 +22,7 @@ _CLOSE = _ENCODED.format(char=">", name="gt", dec="62", hex="3e")
 _QUOTE = _ENCODED.format(char=r"\\*[\"']", name="(?:quot|apos)", dec="(?:34|39)", hex="2[27]")
 _SLASH = r"(?:\\*/|%(?:25)*2f)\s*(?:[\w.-]{1,40}:)?"
 _TAG = rf"(?:{_NAME}|\w{{0,40}}_key)"
-"""A tag's name: the end of one is enough, since the text may begin in the middle of it."""
+"""A tag's name: its end is enough, since the text may begin in the middle of it."""
 _ELEMENT: Final = re.compile(
     # An end tag; or a start tag and all up to the end tag, or to the text's end if there is none.
     rf"{_SLASH}{_TAG}|({_TAG}(?:\s[^<>]{{0,200}}?)?{_CLOSE})"
@@ -30,7 +30,7 @@ _ELEMENT: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ENDED: Final = re.compile(
-    # The end of an element whose start tag is not there.
+    # The end of an element whose start tag is missing.
     rf"(?<![\w.])[\w.]{{1,64}}(\s{{0,40}}{_OPEN}\s*{_SLASH}{_NAME})",
     re.IGNORECASE,
 )
@@ -46,20 +46,20 @@ _WORTH_A_LOOK: Final = re.compile(r"key|shared", re.IGNORECASE)
 
 
 class Key(Protocol):
-    """A key that can be cut out of text without being shown (``devices.secret.Secret``)."""
+    """A key that can be removed from text without being shown (``devices.secret.Secret``)."""
 
     @property
     def is_distinct(self) -> bool:
-        """Whether text that has it has it for no other reason."""
+        """Whether the key is unlikely to appear in text by coincidence."""
         ...
 
     def hidden_in(self, text: str) -> str:
-        """Return *text* without it."""
+        """Return *text* without the key."""
         ...
 
 
 def without_key_elements(text: str) -> str:
-    """Return *text* without the value of anything that is named a pre-shared key."""
+    """Return *text* without the value of any field named pre-shared key."""
     if not _WORTH_A_LOOK.search(text):
         return text
     text = _ELEMENT.sub(_emptied, text)
@@ -73,20 +73,20 @@ def _emptied(found: re.Match[str]) -> str:
 
 
 class Redaction:
-    """Cuts keys out of text: those that an element names, and those that it has learnt."""
+    """Removes keys from text: those in a field named as a key, and those it has learned."""
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         self._keys = frozenset(keys)
 
     def learn(self, keys: Iterable[Key]) -> None:
-        """Cut *keys* as well from now on, in every thread."""
+        """Add *keys* to those that are removed, in every thread."""
         self._keys |= frozenset(keys)
 
     def text(self, text: str) -> str:
         """Return *text* without keys.
 
-        A key that is a plain word or number is cut only where an element names it: ids, states
-        and codes must stay what they are.
+        A key that is a plain word or number is removed only inside an element named as a key: ids,
+        states and codes must not change.
         """
         text = without_key_elements(text)
         for key in self._keys:
@@ -95,12 +95,12 @@ class Redaction:
         return text
 
     def value(self, value: Any) -> Any:
-        """Return plain data with every text in it redacted, names of members aside."""
+        """Return plain data with every text in it redacted, except names of members."""
         return mapped(value, self.text)
 
 
 def mapped(value: Any, change: Callable[[str], str]) -> Any:
-    """Return plain data with every text in it changed, names of members aside."""
+    """Return plain data with *change* applied to every text, except names of members."""
     match value:
         case str():
             return change(value)

@@ -40,14 +40,14 @@ from vpnmigrate.model.facts import (
 )
 
 Resource = GatewayRecord | ConnectionRecord | VpcRecord | SubnetRecord
-"""What a run can make."""
+"""A resource that a run can create."""
 
 
 class Reading(Struct, frozen=True):
-    """What the describe calls said, parsed and nothing more."""
+    """Parsed results of the describe calls."""
 
     begun: datetime
-    """Before the first read was sent."""
+    """The moment before the first describe call was sent."""
     gateways: tuple[GatewayRecord, ...] = ()
     connections: tuple[ConnectionRecord, ...] = ()
     tables: tuple[RouteTableRecord, ...] = ()
@@ -56,11 +56,11 @@ class Reading(Struct, frozen=True):
 
     @property
     def resources(self) -> tuple[Resource, ...]:
-        """Everything in it that a run can make."""
+        """All resources of kinds that a run can create."""
         return (*self.gateways, *self.connections, *self.vpcs, *self.subnets)
 
     def shows_the_same_as(self, other: Reading) -> bool:
-        """Return whether *other*, which was read at another moment, says the same of everything."""
+        """Return whether *other*, read at another moment, has the same contents."""
         return (
             self.gateways == other.gateways
             and self.connections == other.connections
@@ -71,7 +71,7 @@ class Reading(Struct, frozen=True):
 
 
 class Stranger(Struct, frozen=True):
-    """A resource that carries the tags of a role and is not this run's; *why* is a clause."""
+    """A resource with the tags of a role that this run did not create; *why* is a clause."""
 
     role: Role
     id: str
@@ -83,60 +83,63 @@ class Stranger(Struct, frozen=True):
 
 
 class Ownership(Struct, frozen=True):
-    """Which resources of a reading a run made, and which only look like it."""
+    """Resources of a reading that the run created, and others that resemble them."""
 
     ours: Mapping[Role, str] = {}
-    """Living resources that this run made, by role."""
+    """Existing resources that this run created, by role."""
     found: Mapping[Role, str] = {}
-    """Those of them that an unanswered create call made; they are adopted once they are seen."""
+    """Those of them created by a call whose answer was lost; they are adopted when observed."""
     twins: tuple[tuple[Role, str], ...] = ()
-    """Further living resources for a role, of which one is not this run's or was made twice."""
+    """Further existing resources of a role: one is not this run's, or was created twice."""
     stripped: tuple[str, ...] = ()
-    """Resources of this run that have lost its tags."""
+    """Resources of this run whose tags were removed."""
     contested: frozenset[Role] = frozenset()
-    """Roles with twins of which nothing proves which one is this run's."""
+    """Roles with duplicates where it is unproven which one is this run's."""
     strangers: tuple[Stranger, ...] = ()
-    """Resources that carry this run's tags and are not its own."""
+    """Resources with this run's tags that the run did not create."""
     suspects: Mapping[Role, str] = {}
-    """What an unanswered create call may have made but for its tags: a person has to say."""
+    """Resources that an unanswered create call may have made, but without its tags.
+
+    A person has to decide.
+    """
     newcomers: tuple[str, ...] = ()
-    """Resources that neither the survey nor the journal knows."""
+    """Resources in neither the survey nor the journal."""
 
 
 class Snapshot(Struct, frozen=True):
-    """One reading as facts.  A fact that is not listed has the value ``when_unlisted`` gives."""
+    """One reading as facts; a fact that is not listed has the value of ``when_unlisted``."""
 
     begun: datetime
     facts: Mapping[Fact, Value] = {}
-    """UNKNOWN where ``consistency`` does not trust the reading."""
+    """UNKNOWN where the reading may be stale (``consistency``)."""
     owned: Ownership = Ownership()
     connections: Mapping[VpnConnectionId, ConnectionRecord] = {}
     tables: Mapping[RouteTableId, RouteTableRecord] = {}
     foreign: frozenset[Fact] = frozenset()
-    """Facts that another hand changed after our effect was seen; left alone and named."""
+    """Facts changed outside this run after its effect was seen; reported and left unchanged."""
     stale: frozenset[Fact] = frozenset()
-    """Facts whose reading may be from before our latest intent, even if their value is known."""
+    """Facts whose reading may predate the latest intent, even if their value is known."""
 
     @property
     def ours(self) -> Mapping[Role, str]:
-        """The resources that this run made, by role."""
+        """The resources that this run created, by role."""
         return self.owned.ours
 
     def value(self, fact: Fact) -> Value:
-        """Return the believed value of *fact*; UNKNOWN where nothing may be believed yet."""
+        """Return the value of *fact*; UNKNOWN if the reading may be stale."""
         listed = self.facts.get(fact)
         return when_unlisted(fact) if listed is None else listed
 
     def state(self, subject: Role | str) -> Value:
-        """Return the life of a role's resource, or of a resource by id."""
+        """Return the state of a role's resource, or of a resource by id."""
         return self.value(Existence(subject))
 
     def attachment(self, gateway: VpnGatewayId, vpc: VpcId) -> Value:
-        """Return how *gateway* stands to *vpc*."""
+        """Return the state of *gateway*'s attachment to *vpc*."""
         return self.value(AttachmentOf(gateway, vpc))
 
     def attachments(self, gateway: VpnGatewayId) -> Mapping[VpcId, Value]:
-        """Return every VPC that *gateway* is on, coming to, leaving, or not known to have left."""
+        """Return every VPC that *gateway* is not known to be detached from, with the state."""
         return {
             fact.vpc: value
             for fact, value in self.facts.items()
@@ -146,7 +149,7 @@ class Snapshot(Struct, frozen=True):
         }
 
     def occupants(self, vpc: VpcId) -> Mapping[VpnGatewayId, Value]:
-        """Return every gateway that is on *vpc*, or coming, leaving or unknown."""
+        """Return every gateway that is not known to be detached from *vpc*, with the state."""
         return {
             fact.gateway: value
             for fact, value in self.facts.items()
@@ -156,7 +159,7 @@ class Snapshot(Struct, frozen=True):
         }
 
     def propagates(self, table: RouteTableId, gateway: VpnGatewayId) -> Value:
-        """Return whether *table* takes up the routes of *gateway*."""
+        """Return whether routes are propagated from *gateway* into *table*."""
         return self.value(Propagation(table, gateway))
 
     def route(self, table: RouteTableId, destination: str) -> Value:
@@ -174,7 +177,7 @@ class Snapshot(Struct, frozen=True):
 
 
 def snapshot_of(reading: Reading, owned: Ownership) -> Snapshot:
-    """Turn a reading into facts, with *owned* telling which resources fill the run's roles."""
+    """Return the facts of a reading; *owned* says which resources fill the run's roles."""
     facts: dict[Fact, Value] = {}
     for resource in reading.resources:
         facts[Existence(resource.id)] = life_of(resource.state)
@@ -216,88 +219,88 @@ def _facts_of_table(table: RouteTableRecord) -> dict[Fact, Value]:
 
 
 class Confirmation(StrEnum):
-    """What a person, or a command in their place, can say in a run."""
+    """A confirmation that a person, or a command in their place, gives in a run."""
 
     DEVICES_CONFIGURED = "devices-configured"
     TEST_PASSED = "test-passed"
     NEW_TUNNELS_ENABLED = "new-tunnels-enabled"
     OLD_TUNNELS_DISABLED = "old-tunnels-disabled"
     TUNNELS_RETURNED = "tunnels-returned"
-    """Rollback's step 10: the old tunnels are on again."""
+    """Step 10 of a rollback: the old tunnels are enabled again."""
 
 
 class Baseline(Struct, frozen=True):
-    """The last look before step 7: what has to work again when the cutover is done."""
+    """The last observation before step 7: what must work again after the cutover."""
 
     taken: datetime
     tunnels_up: Mapping[VpnConnectionId, int]
-    """Old connection to its tunnels UP."""
+    """Old connection to the number of its tunnels UP."""
     propagated: Mapping[RouteTableId, frozenset[str]]
-    """Table to the destinations the leaving gateway propagated into it."""
+    """Table to the destinations propagated into it from the leaving gateway."""
 
 
 class TunnelStability(Struct, frozen=True):
-    """Readings in a row in which a tunnel was UP, and when AWS says that it last changed."""
+    """Consecutive readings in which a tunnel was UP, and its last change according to AWS."""
 
     readings: int
     changed: datetime | None = None
 
 
 class Stability(Struct, frozen=True):
-    """What one process has seen, reading by reading, of step 10's goal."""
+    """How long and how often one process has seen step 10's goal hold."""
 
     last: datetime
-    """When the latest reading was begun."""
+    """When the latest reading began."""
     since: datetime | None = None
-    """The first of the readings in a row that lacked nothing; None if the latest did."""
+    """When the current row of complete readings began; None if the latest was incomplete."""
     readings: int = 0
-    """How many in a row lacked nothing."""
+    """Number of consecutive complete readings."""
     tunnels: Mapping[str, TunnelStability] = {}
-    """By ``green.tunnel_name``; a tunnel that is DOWN has none."""
+    """By ``traffic.tunnel_name``; a tunnel that is DOWN has no entry."""
 
 
 class JournalFacts(Struct, frozen=True):
-    """What the journal of this attempt has been told and AWS cannot tell."""
+    """Facts of this attempt that are recorded in the journal and cannot be read from AWS."""
 
     words: Mapping[Confirmation, datetime] = {}
     files: Mapping[str, str] = {}
     """Archived connection id to the SHA-256 of its configuration in the vault."""
     baseline: Baseline | None = None
     verified: datetime | None = None
-    """Since when traffic has been seen to flow on the joining side, once it has held steady."""
+    """Since when traffic has flowed on the joining side; set once it has been stable."""
     green: Stability | None = None
-    """What this process has seen of that so far; not in the journal."""
+    """Stability seen by this process so far; not in the journal."""
     accepted: frozenset[VpnConnectionId] = frozenset()
-    """Old connections whose successors may have fewer tunnels, because somebody has accepted it."""
+    """Old connections whose successors may have fewer tunnels, accepted by an operator."""
     unanswered: tuple[str, ...] = ()
-    """Probes that have to work and do not, a sentence each; not in the journal."""
+    """Required probes that do not work, a sentence each; not in the journal."""
     idle: frozenset[Fact] = frozenset()
-    """Settings of a gateway that this run has not switched on since it attached that gateway.
+    """Propagation settings that this run has not enabled since it attached the gateway.
 
-    One that is listed all the same may be left over from before, and do nothing.
+    If AWS still lists one, it may be left over from before the detach and have no effect.
     """
     touched: frozenset[Fact] | None = None
-    """What this attempt has changed or tried to; None where a journal that is lost may have."""
+    """Facts this attempt changed or tried to change; None if a lost journal makes it unknown."""
     holder: str = ""
-    """Who this run claims the old gateway for."""
+    """The holder for whom this run claims the old gateway."""
     outranks: str = ""
-    """The holder this run was told to take over from."""
+    """The holder that the operator named with ``--take-over``."""
 
 
 class GatewaySwap(Struct, frozen=True):
-    """Which gateway a cutover takes off the VPC and which one it puts there."""
+    """The gateway that a cutover detaches from the VPC and the one that it attaches."""
 
     leaving: VpnGatewayId
     joining: VpnGatewayId
 
 
 class Shortage(Struct, frozen=True):
-    """A connection that carries traffic with fewer tunnels than the plan asks of it."""
+    """A connection that carries traffic with fewer tunnels than the plan requires."""
 
     replaces: VpnConnectionId
     connection: VpnConnectionId
     text: str
-    """How many tunnels it has, in an operator's words."""
+    """How many tunnels it has, as text for an operator."""
 
 
 _LIVES = {
@@ -308,7 +311,7 @@ _LIVES = {
 
 
 def life_of(state: str) -> ResourceState:
-    """Read an EC2 state; one we do not know, such as ``modifying``, is work in progress."""
+    """Return the resource state for an EC2 state; an unknown one, as ``modifying``, is PENDING."""
     return _LIVES.get(state, ResourceState.PENDING)
 
 
@@ -316,7 +319,7 @@ _ATTACHMENTS = {a.value: a for a in Attachment}
 
 
 def attachment_of(state: str) -> Attachment:
-    """Read an attachment's state; one we do not know is neither there nor gone: DETACHING."""
+    """Return the attachment for an EC2 state; an unknown one is DETACHING: neither on nor off."""
     return _ATTACHMENTS.get(state, Attachment.DETACHING)
 
 
@@ -324,5 +327,5 @@ _PREFIXES = {"available": Switch.ON, "deleted": Switch.OFF, "deleting": Switch.O
 
 
 def prefix_of(state: str) -> Switch:
-    """Read a static prefix's state; one we do not know is on its way."""
+    """Return the switch for a static prefix's EC2 state; an unknown one is CHANGING."""
     return _PREFIXES.get(state, Switch.CHANGING)

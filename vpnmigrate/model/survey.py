@@ -1,4 +1,4 @@
-"""Survey: the full reading of an account that a plan is made from, without secrets."""
+"""Survey: the full reading of an account from which a plan is made, without secrets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DirectConnectAssociation(Struct, frozen=True):
 
 
 class Unread(Struct, frozen=True):
-    """Something the survey wanted and could not read; *why* is AWS's code and message."""
+    """A part of the survey that could not be read; *why* is AWS's code and message."""
 
     what: str
     """Field of the survey: ``direct_connect`` or ``quotas``."""
@@ -42,7 +42,7 @@ class Unread(Struct, frozen=True):
 
 
 class Quotas(Struct, frozen=True):
-    """Limits in force; the defaults are AWS's (domain.md 5) and stand in where unreadable."""
+    """Quotas in force; AWS's defaults (domain.md 5) are used where they cannot be read."""
 
     gateways_per_region: int = 5
     connections_per_region: int = 50
@@ -52,22 +52,22 @@ class Quotas(Struct, frozen=True):
 
 
 class Survey(Struct, frozen=True, dict=True):
-    """One wide reading.  Every tuple is sorted by id, so equal worlds give equal surveys.
+    """Full reading of an account.  Tuples are sorted by id, so equal accounts compare equal.
 
-    What follows from the fields is asked for at every look, and worked out once.
+    Derived values are used in every observation, so they are computed once.
     """
 
     taken: datetime
     account: AccountId
     region: str
     gateway: GatewayRecord
-    """The virtual private gateway that is to leave."""
+    """The virtual private gateway that is replaced."""
     vpcs: tuple[VpcRecord, ...] = ()
-    """Every VPC of the Region: the attached one, and what a test VPC must not overlap."""
+    """Every VPC of the Region: the attached one, and those that a test VPC must not overlap."""
     connections: tuple[ConnectionRecord, ...] = ()
-    """On the leaving gateway, in whatever state; plus, see ``others``."""
+    """Connections of the leaving gateway in any state; for the rest see ``other_connections``."""
     customer_gateways: tuple[CustomerGatewayRecord, ...] = ()
-    """Those the connections use."""
+    """The customer gateways that the connections use."""
     route_tables: tuple[RouteTableRecord, ...] = ()
     """All tables of the attached VPC."""
     other_gateways: tuple[GatewayRecord, ...] = ()
@@ -81,7 +81,7 @@ class Survey(Struct, frozen=True, dict=True):
 
     @cached_property
     def vpc(self) -> VpcRecord | None:
-        """The VPC that holds the gateway, or None while it is on no VPC."""
+        """The VPC that the gateway is attached to, or None."""
         held = {a.vpc for a in self.gateway.attachments if a.state == "attached"}
         return next((vpc for vpc in self.vpcs if vpc.id in held), None)
 

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.engine.observe import ClaimHolder
+from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.ports import NoNetworkPaths, NoStopRequest
 from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner, RunPorts

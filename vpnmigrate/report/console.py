@@ -14,44 +14,44 @@ from vpnmigrate.errors import VpnMigrateError
 from vpnmigrate.model.redaction import Redaction
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What a disk says that takes no more: there the reader is still to come."""
+"""Errors of a full disk.  The file is read later, so what is missing must be reported."""
 
 
 class Results(Protocol):
-    """How a verb's result leaves the process."""
+    """Output of a command's result."""
 
     def print(self, text: str, document: Mapping[str, Any]) -> None:
-        """Print the one of the two that was asked for, once for each process."""
+        """Print *text* or *document*, whichever form was requested; once per process."""
         ...
 
 
 class MessageOutput(Protocol):
-    """Whoever can say something to the person who watches."""
+    """Output of messages to the operator."""
 
     def print_line(self, text: str = "") -> None:
-        """Print *text* and a line's end, at once."""
+        """Print *text* and a line end immediately."""
         ...
 
     def operator_typed(self) -> None:
-        """Take notice of a line that a person typed: the cursor has moved down with it."""
+        """Note that the operator typed a line, which moved the cursor down."""
         ...
 
 
 class Stream:
-    """A text stream whose reader may go away: what nobody reads is dropped, and nothing fails.
+    """Text stream whose reader may disappear: unread output is dropped without an error.
 
-    A pager that was closed, or a terminal that died with the VPN under it, must not end a run.
-    *redaction* cuts keys out of all that is shown.
+    A closed pager, or a terminal that was connected through the VPN, must not end a run.
+    *redaction* removes keys from all output.
     """
 
     def __init__(self, stream: TextIO, redaction: Redaction | None = None) -> None:
         self._stream = stream
         self._redaction = redaction or Redaction()
         self.full = ""
-        """Why a file took no more; empty as long as nothing is missing in one."""
+        """The error of a full disk; empty if no output to a file was dropped."""
 
     def write(self, text: str) -> int:
-        """Write *text*, or drop it."""
+        """Write *text*, or drop it if the stream is closed."""
         text = self._redaction.text(text)
         try:
             return self._stream.write(_encodable(text, self._stream.encoding))
@@ -59,21 +59,21 @@ class Stream:
             self._drop(error)
             return len(text)
         except RuntimeError:
-            # A signal came in the middle of a write, and its handler has something to say.
+            # A signal interrupted a write, and its handler writes a message.
             self._write_past_the_buffer(text)
             return len(text)
 
     def flush(self) -> None:
-        """Push out what was written, or drop it."""
+        """Flush the stream, or drop what cannot be written."""
         try:
             self._stream.flush()
         except (OSError, ValueError) as error:
             self._drop(error)
         except RuntimeError:
-            return  # standard error holds nothing back, and was written past its buffer
+            return  # Standard error is unbuffered, and the message was written directly.
 
     def isatty(self) -> bool:
-        """Return whether a person reads along."""
+        """Return whether the stream is a terminal."""
         try:
             return self._stream.isatty()
         except ValueError:
@@ -87,8 +87,8 @@ class Stream:
 
     def _drop(self, error: OSError | ValueError) -> None:
         if isinstance(error, OSError) and error.errno in _FULL:
-            self.full = error.strerror or "it takes no more"
-        # The interpreter flushes its streams at exit, which would complain a second time.
+            self.full = error.strerror or "no space left"
+        # The interpreter flushes its streams at exit, which would report the error again.
         try:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
         except (OSError, ValueError):
@@ -101,48 +101,48 @@ def _encodable(text: str, encoding: str | None) -> str:
 
 
 class Console:
-    """Messages and progress: standard error."""
+    """Messages and progress on standard error."""
 
     def __init__(self, stream: TextIO | None = None, redaction: Redaction | None = None) -> None:
         self.stream = Stream(sys.stderr if stream is None else stream, redaction)
 
     def print_line(self, text: str = "") -> None:
-        """Print *text* and a line's end, at once."""
+        """Print *text* and a line end immediately."""
         self.stream.write(f"{text}\n")
         self.stream.flush()
 
     def operator_typed(self) -> None:
-        """Go on: nothing here is drawn in place."""
+        """Do nothing: this console draws nothing in place."""
 
 
-def _hand_over(stream: Stream, text: str) -> None:
+def _write_result(stream: Stream, text: str) -> None:
     """Write a result.
 
     Raises:
-        VpnMigrateError: Standard output is a file that did not take all of it.
+        VpnMigrateError: Standard output is a file on a full disk.
     """
     stream.write(f"{text}\n")
     stream.flush()
     if stream.full:
         raise VpnMigrateError(
             f"the result could not be written to standard output: {stream.full}",
-            advice=("make room, then see where runs stand:", cli("status")),
+            advice=("free disk space, then check the runs:", cli("status")),
         )
 
 
 class TextResults:
-    """Results for a person."""
+    """Results as text."""
 
     def __init__(self, stream: TextIO | None = None, redaction: Redaction | None = None) -> None:
         self._stream = Stream(sys.stdout if stream is None else stream, redaction)
 
     def print(self, text: str, document: Mapping[str, Any]) -> None:
         """Print *text*."""
-        _hand_over(self._stream, text)
+        _write_result(self._stream, text)
 
 
 class JsonResults:
-    """Results for a program: one document."""
+    """Results as one JSON document."""
 
     def __init__(self, stream: TextIO | None = None, redaction: Redaction | None = None) -> None:
         self._redaction = redaction or Redaction()
@@ -150,6 +150,7 @@ class JsonResults:
 
     def print(self, text: str, document: Mapping[str, Any]) -> None:
         """Print *document*."""
-        # Text by text first: what is cut to its end must not take the document's end along.
+        # Redact each string before encoding: a redaction up to the end of a text must not cut
+        # off the rest of the document.
         output = self._redaction.value(document)
-        _hand_over(self._stream, json.dumps(output, indent=2, sort_keys=False))
+        _write_result(self._stream, json.dumps(output, indent=2, sort_keys=False))

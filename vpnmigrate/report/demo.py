@@ -16,7 +16,7 @@ SCHEMA = "vpnmigrate/demo/1"
 
 @dataclass(frozen=True)
 class DemoCommand:
-    """One command of the demo.  ``exit`` is None where its process was killed."""
+    """One command of the demo.  ``exit`` is None if its process was killed."""
 
     number: int
     about: str
@@ -24,11 +24,11 @@ class DemoCommand:
     printed: str
     exit: int | None
     took: timedelta
-    """Of the sandbox's time."""
+    """Duration in sandbox time."""
 
 
 def text(scene: DemoCommand) -> str:
-    """Return one scene."""
+    """Return one command with its output."""
     rule = f"--- {scene.number} ".ljust(WIDTH, "-")
     ending = "killed" if scene.exit is None else f"exit code {scene.exit}"
     return "\n".join(
@@ -45,18 +45,18 @@ def text(scene: DemoCommand) -> str:
 
 
 def _folded(line: str) -> str:
-    """Fold a log's long line; whatever was made for a terminal fits already."""
+    """Fold a long line of a log; output made for a terminal fits already."""
     return line if len(line) <= WIDTH else hanging(line)
 
 
 def closing(scenes: Sequence[DemoCommand]) -> str:
-    """Return the last words."""
+    """Return the closing text."""
     return "\n".join(
         [
             "-" * WIDTH,
             wrapped(
-                f"These were {len(scenes)} commands on a model of EC2, in this process alone. "
-                "On your account it begins the same way, and planning changes nothing:"
+                f"The demo ran {len(scenes)} commands on a model of EC2 inside this process. "
+                "On your account, start in the same way; planning changes nothing:"
             ),
             "",
             command(cli("plan", "--vpn-gateway", "vgw-...", "-o", "plan.json"), first="  "),

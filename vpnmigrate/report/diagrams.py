@@ -1,6 +1,6 @@
 """Diagrams: the network before, during and after the migration, as SVG.
 
-Shapes with places, and no markup: the template draws them.
+Shapes with positions and without markup: the template draws them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vpnmigrate.report.text import count
 
 
 class DiagramStage(StrEnum):
-    """What a picture shows."""
+    """The moment that a picture shows."""
 
     BEFORE = "before"
     DURING = "during"
@@ -32,14 +32,14 @@ class ShapeStyle(StrEnum):
     ACTIVE = "active"
     """Carries traffic."""
     IDLE = "idle"
-    """Is there, and carries nothing."""
+    """Exists and carries no traffic."""
     BROKEN = "broken"
-    """Should carry traffic, and does not."""
+    """Should carry traffic and does not."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A thing, told in two lines of which *full* is the unshortened text."""
+    """A resource, described in two lines; *full* is the unshortened text."""
 
     x: int
     y: int
@@ -50,13 +50,13 @@ class Box:
 
     @property
     def middle(self) -> int:
-        """How far down its edges are met by lines."""
+        """The height at which lines meet its edges."""
         return self.y + ROW // 2
 
 
 @dataclass(frozen=True)
 class Line:
-    """What joins two things: a curve from the right edge of one to the left edge of the other."""
+    """A curve from the right edge of one box to the left edge of another."""
 
     x1: int
     y1: int
@@ -67,14 +67,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawing, with a title and a description for whoever cannot see it."""
+    """A drawing with a title, and a description for readers who cannot see it."""
 
     moment: DiagramStage
     title: str
     description: str
     height: int
     vpc: str
-    """What is written on the frame around the route tables."""
+    """The label of the frame around the route tables."""
     boxes: tuple[Box, ...]
     lines: tuple[Line, ...]
 
@@ -87,9 +87,9 @@ _TOP = 76
 _TABLES, _GATEWAYS, _CONNECTIONS, _SITES = (32, 250), (344, 190), (590, 190), (820, 164)
 """Left edge and width of each column."""
 _LETTER, _SMALL_LETTER = 7.3, 6.7
-"""Widths of a letter of the template's types, of 12 and 11 pixels, rounded up."""
+"""Widths of a letter in the template's fonts of 12 and 11 pixels, rounded up."""
 _SHOWN_SINGLY = 8
-"""So many tables are drawn one by one; more are drawn by what they have in common."""
+"""Up to this number, tables are drawn one by one; more are drawn in groups."""
 
 _TITLES = {
     DiagramStage.BEFORE: "Before: through the old gateway",
@@ -99,7 +99,7 @@ _TITLES = {
 
 
 def pictures_of(plan: Plan) -> tuple[Picture, ...]:
-    """Draw the plan's VPC before, during and after the cutover."""
+    """Return pictures of the plan's VPC before, during and after the cutover."""
     return tuple(_picture(plan, moment) for moment in DiagramStage)
 
 
@@ -124,18 +124,18 @@ def _picture(plan: Plan, moment: DiagramStage) -> Picture:
         height,
         _short(f"{plan.vpc} {vpc.tags.get(NAME, '') if vpc else ''}".strip(), _TABLES[1], _LETTER),
         (*tables, *gateways, *connections, *devices),
-        # What carries traffic lies on top.
+        # Lines that carry traffic are drawn on top.
         tuple(sorted(lines, key=lambda line: line.style is not ShapeStyle.IDLE)),
     )
 
 
-_Told = tuple[str, str, ShapeStyle]
+_Labels = tuple[str, str, ShapeStyle]
 
 
-def _column(things: Sequence[_Told], column: tuple[int, int], height: int) -> list[Box]:
-    """Spread *things* over a column's height."""
+def _column(items: Sequence[_Told], column: tuple[int, int], height: int) -> list[Box]:
+    """Return boxes for *items*, spread over the height of a column."""
     left, width = column
-    room = (height - _TOP - 10) / max(len(things), 1)
+    room = (height - _TOP - 10) / max(len(items), 1)
     return [
         Box(
             left,
@@ -145,7 +145,7 @@ def _column(things: Sequence[_Told], column: tuple[int, int], height: int) -> li
             f"{first}: {second}",
             style,
         )
-        for at, (first, second, style) in enumerate(things)
+        for at, (first, second, style) in enumerate(items)
     ]
 
 
@@ -158,7 +158,7 @@ def _line(start: Box, end: Box, style: ShapeStyle) -> Line:
     return Line(start.x + start.width, start.middle, end.x, end.middle, style)
 
 
-def _way(moment: DiagramStage) -> ShapeStyle:
+def _path_style(moment: DiagramStage) -> ShapeStyle:
     return ShapeStyle.BROKEN if moment is DiagramStage.DURING else ShapeStyle.ACTIVE
 
 
@@ -170,11 +170,11 @@ def _gateways(plan: Plan, moment: DiagramStage) -> list[_Told]:
         case DiagramStage.DURING:
             return [
                 (old, "being detached", ShapeStyle.BROKEN),
-                ("new gateway", "waits", ShapeStyle.IDLE),
+                ("new gateway", "standby", ShapeStyle.IDLE),
             ]
         case DiagramStage.AFTER:
             return [
-                (old, "on no VPC, kept", ShapeStyle.IDLE),
+                (old, "detached, kept", ShapeStyle.IDLE),
                 ("new gateway", "attached", ShapeStyle.ACTIVE),
             ]
 
@@ -185,22 +185,22 @@ def _connection(connection: ConnectionRecord, moment: DiagramStage) -> _Told:
         case DiagramStage.BEFORE:
             return connection.id, routing, ShapeStyle.ACTIVE
         case DiagramStage.DURING:
-            return connection.id, f"{routing}; successor waits", ShapeStyle.BROKEN
+            return connection.id, f"{routing}; successor standby", ShapeStyle.BROKEN
         case DiagramStage.AFTER:
             return f"new connection, {routing}", f"for {connection.id}", ShapeStyle.ACTIVE
 
 
 def _site(connection: ConnectionRecord, moment: DiagramStage, plan: Plan) -> _Told:
     device = device_of(connection, plan)
-    return site_name(connection, device), device.ip if device else "", _way(moment)
+    return site_name(connection, device), device.ip if device else "", _path_style(moment)
 
 
 def _groups(plan: Plan, moment: DiagramStage) -> list[_Told]:
-    """Return the tables one by one, or by what they have in common where there are many."""
+    """Return the tables one by one, or in groups with the same role if there are many."""
     tables = plan.before.route_tables
     if len(tables) <= _SHOWN_SINGLY:
-        return [(_titled(t), _role(t, plan, moment), _table_look(t, plan, moment)) for t in tables]
-    # By what they were before, so that a group keeps its place from picture to picture.
+        return [(_titled(t), _role(t, plan, moment), _table_style(t, plan, moment)) for t in tables]
+    # Grouped by their role before, so that a group keeps its place in every picture.
     alike: defaultdict[str, list[RouteTableRecord]] = defaultdict(list)
     for table in tables:
         alike[_kind(table, plan, DiagramStage.BEFORE)].append(table)
@@ -208,7 +208,7 @@ def _groups(plan: Plan, moment: DiagramStage) -> list[_Told]:
         (
             _titled(members[0]) if len(members) == 1 else count(len(members), "route table"),
             _kind(members[0], plan, moment),
-            _table_look(members[0], plan, moment),
+            _table_style(members[0], plan, moment),
         )
         for members in alike.values()
     ]
@@ -220,7 +220,7 @@ def _titled(table: RouteTableRecord) -> str:
 
 
 def _role(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> str:
-    """Return what a table has to do with the gateway, with how many routes."""
+    """Return how a table uses the gateway, with the number of routes."""
     static = len(table.static_routes_to(plan.old_gateway))
     text = _kind(table, plan, moment)
     for noun in ("static route", "black hole"):
@@ -229,7 +229,7 @@ def _role(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> str:
 
 
 def _kind(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> str:
-    """Return what a table has to do with the gateway, in words that many tables share."""
+    """Return how a table uses the gateway, in words that are the same for similar tables."""
     return ", ".join(_parts(table, plan, moment)) or "not touched"
 
 
@@ -243,8 +243,8 @@ def _parts(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> Iterato
         yield "edge table"
 
 
-def _table_look(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> ShapeStyle:
-    return _way(moment) if any(_parts(table, plan, moment)) else ShapeStyle.IDLE
+def _table_style(table: RouteTableRecord, plan: Plan, moment: DiagramStage) -> ShapeStyle:
+    return _path_style(moment) if any(_parts(table, plan, moment)) else ShapeStyle.IDLE
 
 
 def _description(plan: Plan, moment: DiagramStage) -> str:
@@ -263,6 +263,6 @@ def _description(plan: Plan, moment: DiagramStage) -> str:
             left = plan.decisions.old_tunnels is OldTunnels.LEAVE
             return (
                 f"Traffic between {ends} goes through the new gateway and its connections. "
-                f"{plan.old_gateway} and its connections are still there and carry nothing; "
+                f"{plan.old_gateway} and its connections still exist and carry no traffic; "
                 f"their tunnels are {'left enabled' if left else 'disabled'}."
             )

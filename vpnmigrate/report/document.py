@@ -1,6 +1,6 @@
 """Document: sections, sentences and tables as text, Markdown and HTML.
 
-What is rendered may come from name tags and other hands: each form escapes what it has to.
+The content may come from name tags and other outside sources: each form escapes it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vpnmigrate.report.text import WIDTH, columns, heading, item, safe, wrapped
 
 @dataclass(frozen=True)
 class DocumentTable:
-    """Rows under a head; the first column is what a reader looks a row up by."""
+    """Rows under a head; the first column is the key of a row."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -23,13 +23,13 @@ class DocumentTable:
 
 @dataclass(frozen=True)
 class Section:
-    """A part under a title: sentences, then a table."""
+    """A section with a title: sentences, then a table."""
 
     title: str
     says: tuple[str, ...] = ()
     table: DocumentTable | None = None
     loud: bool = False
-    """Whether nobody must overlook it."""
+    """Whether the section is marked as a warning."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ReportDocument:
 
 
 def text(document: ReportDocument) -> str:
-    """Return *document* for a terminal of eighty columns."""
+    """Return *document* as text of 80 columns."""
     return "\n\n".join([wrapped(document.title), *map(_section_text, document.sections)])
 
 
@@ -77,16 +77,16 @@ def _table_md(table: DocumentTable) -> Iterator[str]:
         yield f"| {' | '.join(map(_md, row))} |"
 
 
-def _md(said: str) -> str:
-    """Leave nothing in *said* that Markdown, or HTML within it, would take for its own."""
-    return _MEANS_SOMETHING.sub(r"\\\g<0>", safe(said))
+def _md(text: str) -> str:
+    """Escape everything in *text* that Markdown, or HTML within it, would interpret."""
+    return _SPECIAL.sub(r"\\\g<0>", safe(text))
 
 
-_MEANS_SOMETHING = re.compile(r"[\\`*_{}\[\]<>#|~]")
+_SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~]")
 
 
 def html(document: ReportDocument) -> str:
-    """Return *document* as one page that needs nothing else, and runs nothing."""
+    """Return *document* as one self-contained HTML page without scripts."""
     title = escape(safe(document.title))
     body = "\n".join(map(_section_html, document.sections))
     return (

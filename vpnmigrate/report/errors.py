@@ -29,7 +29,7 @@ SCHEMA = "vpnmigrate/error/1"
 
 
 def error_text(error: VpnMigrateError, invocation: Invocation) -> str:
-    """Return the message, its particulars, and the advice; never a traceback."""
+    """Return the message, its details and the advice; never a traceback."""
     if not error.advice:
         return without_advice(error)
     advice = advised(invocation.advise(error.next_step), first="  Next: ")
@@ -37,7 +37,7 @@ def error_text(error: VpnMigrateError, invocation: Invocation) -> str:
 
 
 def without_advice(error: VpnMigrateError) -> str:
-    """Return the message and its particulars, where what comes next is told elsewhere."""
+    """Return the message and its details, for use where the next command is shown elsewhere."""
     lines = [wrapped(error.message)]
     match error:
         case PreflightError():
@@ -45,12 +45,12 @@ def without_advice(error: VpnMigrateError) -> str:
         case DriftError():
             lines.extend(item(difference) for difference in error.differences)
         case _:
-            pass  # the message says it all
+            pass  # The message is complete.
     return "\n".join(line for line in lines if line)
 
 
 def error_json(error: VpnMigrateError, *, where: str, invocation: Invocation) -> dict[str, Any]:
-    """Return the same as a JSON document; *where* is the command, unless the error knows better."""
+    """Return the same as JSON; *where* is the command, unless the error has a better place."""
     advice = invocation.advise(error.next_step)
     document: dict[str, Any] = {
         "kind": type(error).__name__.removesuffix("Error"),
@@ -71,20 +71,20 @@ def error_json(error: VpnMigrateError, *, where: str, invocation: Invocation) ->
         case JournalDamagedError():
             document["where"] = f"line {error.line} of the journal"
         case _:
-            pass  # nothing to add
+            pass  # The other errors have no further fields.
     return {"schema": SCHEMA, "error": document}
 
 
 def bug(error: BaseException, *, kept: Path | None, invocation: Invocation) -> str:
-    """Admit that the program itself is wrong; *kept* is the file with the traceback."""
+    """Return the report of an unexpected exception; *kept* is the file with its traceback."""
     lines = [
         f"This is a bug in vpnmigrate: {type(error).__name__}.",
-        item("what was sent to AWS is in the run's journal, and the run can be resumed"),
-        item("where runs stand:"),
+        item("every call sent to AWS is in the run's journal, and the run can be resumed"),
+        item("to see the status of the runs:"),
         command(invocation.complete(cli("status")), first="    "),
     ]
     if kept is not None:
-        lines.append(item(f"please report it with: {kept}"))
+        lines.append(item(f"please report it and attach: {kept}"))
     return "\n".join(lines)
 
 
@@ -106,11 +106,11 @@ def _findings(error: PreflightError) -> list[Finding]:
     return [finding for finding in error.findings if isinstance(finding, Finding)]
 
 
-_NOT_KNOWN = "not known here: ask them, or look at AWS"
+_NOT_KNOWN = "unknown here: ask the other operator, or check the AWS console"
 
 
 class RunFailedError(VpnMigrateError):
-    """A run did not get where it was asked to go: *error* says why, *stands* where it is now."""
+    """A run failed or stopped early: *error* is the reason, *view* the state of the run now."""
 
     def __init__(self, error: VpnMigrateError, view: RunStatusView) -> None:
         super().__init__(error.message, advice=error.next_step)
@@ -120,36 +120,36 @@ class RunFailedError(VpnMigrateError):
 
 @dataclass(frozen=True)
 class RepeatableCommand:
-    """How to run the command that failed again, in a new terminal."""
+    """The command that failed, for use in a new terminal."""
 
     invocation: Invocation
     line: Command | None = None
-    """The command line, without what *invocation* holds; None where it could not be read."""
+    """The command line, without the options in *invocation*; None if it could not be parsed."""
 
 
 def failure_text(error: VpnMigrateError, again: RepeatableCommand) -> str:
-    """Return what happened; for a run also the state of traffic now, and both ways on."""
+    """Return what happened; for a run also the traffic now and the commands for both directions."""
     match error:
         case RunFailedError(error=HeldByOthersError() as cause):
-            return _in_their_place(cause, again)
+            return _held_by_others(cause, again)
         case HeldByOthersError():
-            return _in_their_place(error, again)
+            return _held_by_others(error, again)
         case RunFailedError(error=TakenOverError() as cause):
             return f"{error_text(cause, again.invocation)}\n{columns([('traffic:', _NOT_KNOWN)])}"
         case RunFailedError(error=cause, view=view):
-            told_below = isinstance(cause, RolledBackError) or _is_told_by(cause, view)
-            text = without_advice(cause) if told_below else error_text(cause, again.invocation)
+            advised_below = isinstance(cause, RolledBackError) or _is_advised_by(cause, view)
+            text = without_advice(cause) if advised_below else error_text(cause, again.invocation)
             return f"{text}\n{results.now(view)}"
         case _:
             return error_text(error, again.invocation)
 
 
-def _is_told_by(cause: VpnMigrateError, view: RunStatusView) -> bool:
+def _is_advised_by(cause: VpnMigrateError, view: RunStatusView) -> bool:
     return bool(cause.advice) and view.next == view.invocation.advise(cause.next_step)
 
 
-def _in_their_place(error: HeldByOthersError, again: RepeatableCommand) -> str:
-    """Return who works on it and how to take over; what they have done is not known here."""
+def _held_by_others(error: HeldByOthersError, again: RepeatableCommand) -> str:
+    """Return who holds the run and how to take over; what they have done is unknown here."""
     text = error_text(error, again.invocation)
     if not error.holder or again.line is None:
         return text

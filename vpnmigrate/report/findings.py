@@ -15,7 +15,7 @@ def findings_text(findings: Sequence[Finding]) -> str:
 
 
 def ordered_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """Sort blockers before warnings, then by code and evidence."""
+    """Return findings sorted: blockers first, then by code and evidence."""
     return sorted(findings, key=lambda f: (f.severity is not Severity.BLOCKS, f.code, f.evidence))
 
 
@@ -37,5 +37,5 @@ def _paragraph(finding: Finding) -> str:
     sign = "BLOCKS" if finding.severity is Severity.BLOCKS else "warns"
     lines = [f"  {finding.code} {sign}: {finding.name}", wrapped(finding.evidence, first="    ")]
     if finding.fix:
-        lines.append(wrapped(finding.fix, first="    Mend: ", rest="          "))
+        lines.append(wrapped(finding.fix, first="    What to do: ", rest=" " * 16))
     return "\n".join(lines)

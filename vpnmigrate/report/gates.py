@@ -30,28 +30,28 @@ _TITLES = {Milestone.CUTOVER: "before the cutover", Milestone.FINALIZE: "before 
 _CALL = 8
 
 _GATE = 24
-"""Widths of the first two columns: the longest word in each, and a gap."""
+"""Width of the second column: its longest word and a gap; ``_CALL`` is that of the first."""
 
 
 def title(seen: GatesSeen) -> str:
-    """Return which round of gates it is, and how it ended."""
+    """Return which evaluation of the gates it is, and its result."""
     closed = sum(not each.lets_through for each in seen.gates)
     forced = sum(bool(each.forced) for each in seen.gates)
-    ended = "all open" if not closed else f"{closed} of {len(seen.gates)} closed"
+    ended = "all passed" if not closed else f"{closed} of {len(seen.gates)} not passed"
     if forced:
         ended += f", {forced} FORCED"
     return f"gates {_TITLES[seen.before]}: {ended}"
 
 
 def lines(seen: Sequence[GateResult], invocation: Invocation) -> Iterator[str | Labelled]:
-    """Return a line for each gate; one that is closed also says what it asks for and what to do."""
+    """Return a line per gate; a gate that does not pass also has its requirement and advice."""
     for each in seen:
         call = "FORCED" if each.forced else each.call.value
         yield f"{call:<{_CALL}}{each.gate.value:<{_GATE}}{each.observed}"
         if each.call is not GateVerdict.PASS:
             yield f"{'':<{_CALL}}required: {each.required}"
             if each.forced:
-                yield f"{'':<{_CALL}}{each.call}, and forced because: {each.forced}"
+                yield f"{'':<{_CALL}}{each.call}, forced because: {each.forced}"
             elif each.advice:
                 yield from _to_do(invocation.advise(each.advice))
 
@@ -65,7 +65,7 @@ def _to_do(advice: Advice) -> Iterator[str | Labelled]:
 
 
 def table(seen: GatesSeen, at: datetime, invocation: Invocation) -> str:
-    """Return the whole round."""
+    """Return the whole evaluation."""
     head = f"{title(seen)}, {moment(at)}"
     rows = (
         line.folded(first="  ")
@@ -77,23 +77,23 @@ def table(seen: GatesSeen, at: datetime, invocation: Invocation) -> str:
 
 
 def forced_line(forced: Forced) -> str:
-    """Say loudly that a gate was forced."""
+    """Return the notice that a gate was forced."""
     return (
-        f"FORCED {forced.gate} {_TITLES[forced.before]}, by {forced.who or 'somebody'}, although "
+        f"FORCED {forced.gate} {_TITLES[forced.before]}, by {forced.who or 'unknown'}, although "
         f"{forced.observed}; because: {forced.reason}"
     )
 
 
 def acceptable_lines(what: Sequence[Shortage], on: RunCommands | None) -> Iterator[str | Labelled]:
-    """Yield what is all that is lacking; with the command that accepts it where *on* has it."""
-    yield "ONLY TUNNELS ARE LACKING, and every destination leads where it did:"
+    """Yield the missing tunnels if nothing else is missing, with the accept command if *on* is set."""
+    yield "ONLY TUNNELS ARE MISSING; all routes are restored:"
     yield from (f"  {each.text}" for each in what)
     if on is not None and (accept := accept_command(what, on.run)) is not None:
         yield Labelled("  to accept: ", on.invocation.complete(accept))
 
 
 def accepted_line(accepted: Accepted) -> str:
-    """Say loudly that somebody was content with less than before."""
+    """Return the notice that an operator accepted fewer tunnels than before."""
     return (
         f"ACCEPTED DEGRADED, by {accepted.who} on {accepted.host}, although {accepted.what.text}; "
         f"because: {accepted.reason}"
@@ -101,7 +101,7 @@ def accepted_line(accepted: Accepted) -> str:
 
 
 def as_json(seen: GatesSeen | None, at: datetime | None) -> dict[str, Any] | None:
-    """Return the last round as JSON values; None before the first."""
+    """Return the last evaluation as JSON values; None before the first."""
     if seen is None or at is None:
         return None
     return {
@@ -123,37 +123,37 @@ Moment = DeadlineSet | DeadlinePassed | ConfirmRequested | Armed | WatchdogMisse
 
 
 def deadline_lines(about: Moment, on: RunCommands | None) -> Iterator[str | Labelled]:
-    """Return by when to decide, and what happens then; with commands where *on* has them."""
+    """Return a deadline and what happens then, with commands if *on* is set."""
     match about:
         case DeadlineSet(at, rollback, source):
-            yield f"to be green, or going back, by {moment(at)}:"
-            yield f"the way back takes {span(rollback)} ({source})"
+            yield f"back-out deadline: {moment(at)};"
+            yield f"a rollback takes {span(rollback)} ({source})"
         case DeadlinePassed(at, asks):
             yield f"THE BACK-OUT DEADLINE, {time_of_day(at)}, HAS PASSED without verified traffic:"
-            yield "a way back that begins now may not end in the window"
+            yield "a rollback that starts now may not end within the window"
             if asks and on is not None:
                 yield from choices(on)
         case ConfirmRequested(within):
             if within is None:
-                yield "the cutover is not to be confirmed: nothing goes back by itself"
+                yield "the cutover needs no confirmation: automatic rollback is off"
             else:
-                yield f"the cutover is to be confirmed within {span(within)}"
+                yield f"the cutover must be confirmed within {span(within)}"
         case Armed(within, process):
-            yield f"commit-confirm: process {process} goes back by itself, unless somebody"
-            yield f"confirms within {span(within)} of the first verified traffic"
+            yield f"automatic rollback by process {process} {span(within)} after the first verified"
+            yield "traffic, unless you run vpnmigrate confirm"
         case WatchdogMissed(why):
-            yield f"NOTHING GOES BACK BY ITSELF: {why};"
-            yield "confirm or roll back by hand"
+            yield f"AUTOMATIC ROLLBACK IS OFF: {why};"
+            yield "confirm, or roll back yourself"
 
 
 def choices(on: RunCommands) -> Iterator[Labelled]:
-    """Yield the commands that decide, from any terminal."""
+    """Yield the two commands to choose from; they work in any terminal."""
     yield Labelled("to roll back: ", on.command("abort"))
-    yield Labelled("to go on:     ", on.command("continue"))
+    yield Labelled("to continue:  ", on.command("continue"))
 
 
 def left(at: datetime, now: datetime) -> str:
-    """Return how long there is to decide."""
+    """Return the time left to decide."""
     if now >= at:
-        return f"PAST THE BACK-OUT DEADLINE for {span(now - at)}"
+        return f"PAST THE BACK-OUT DEADLINE by {span(now - at)}"
     return f"decide within {span(at - now)}"

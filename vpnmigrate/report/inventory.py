@@ -12,7 +12,7 @@ NAME = "Name"
 
 
 def text(survey: Survey) -> str:
-    """Return the gateway with its VPC, each connection, and each table that refers to the gateway."""
+    """Return the gateway, its VPC, its connections and the tables that refer to it."""
     return "\n".join(
         [
             columns(_cover(survey)),
@@ -29,9 +29,9 @@ def tables(survey: Survey) -> list[str]:
     """Return one item for each table that refers to the gateway, and one for the rest."""
     gateway = survey.gateway.id
     lines = [
-        item(f"{_titled(table)}: {'; '.join(ties)}", indent=4)
+        item(f"{_titled(table)}: {'; '.join(uses)}", indent=4)
         for table in survey.route_tables
-        if (ties := list(_ties(table, gateway)))
+        if (uses := list(_uses(table, gateway)))
     ]
     untouched = len(survey.route_tables) - len(lines)
     if untouched:
@@ -52,7 +52,7 @@ def _cover(survey: Survey) -> Iterator[tuple[str, str]]:
     if vpc is not None:
         yield "VPC", f"{named(vpc.id, vpc.tags)} ({', '.join(vpc.cidrs)})"
     asn = survey.gateway.asn
-    text = "Amazon-side ASN not told" if asn is None else f"Amazon-side ASN {asn}"
+    text = "Amazon-side ASN unknown" if asn is None else f"Amazon-side ASN {asn}"
     yield "gateway", f"{named(survey.gateway.id, survey.gateway.tags)} ({text})"
 
 
@@ -63,7 +63,7 @@ def _connection(connection: ConnectionRecord, survey: Survey) -> str:
     lines = [
         wrapped(
             f"connection {named(connection.id, connection.tags)}: "
-            f"{connection.category or 'category not journal_facts'}, "
+            f"{connection.category or 'category unknown'}, "
             f"{'static' if connection.static_only else 'BGP'}, {_tunnels(connection)}",
             first="  ",
             rest="    ",
@@ -91,10 +91,10 @@ def _titled(table: RouteTableRecord) -> str:
     return f"{named(table.id, table.tags)}{' (main)' if table.main else ''}"
 
 
-def _ties(table: RouteTableRecord, gateway: VpnGatewayId) -> Iterator[str]:
+def _uses(table: RouteTableRecord, gateway: VpnGatewayId) -> Iterator[str]:
     if gateway in table.propagating:
         taken = len(table.propagated_from(gateway))
-        yield f"propagation on, {count(taken, 'route')} taken up"
+        yield f"propagation on, {count(taken, 'propagated route')}"
     static = table.static_routes_to(gateway)
     if static:
         yield f"static {', '.join(route.destination for route in static)}"

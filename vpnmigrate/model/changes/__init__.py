@@ -1,8 +1,8 @@
 """Changes: a closed union with one frozen class per EC2 call or operator task.
 
 Plan, journal, progress, runbook and report are renderings of these values, and ``aws`` performs
-them; nothing else may alter AWS.  Ids may be the name of a role (``gateway``) in a plan, where the
-resource does not exist yet; a change that is performed always carries real ids.
+them; nothing else may alter AWS.  In a plan an id may be the name of a role (``gateway``), since
+the resource does not exist yet; a change that is performed always carries real ids.
 """
 
 from vpnmigrate.model.changes.base import Tags

@@ -12,15 +12,15 @@ from vpnmigrate.model.ec2 import MigrationId, ResourceState, Role
 from vpnmigrate.model.facts import Existence, Fact, Value
 
 Tags = tuple[tuple[str, str], ...]
-"""User tags, sorted; ours are added by whoever performs the change."""
+"""User tags, sorted; the program's own tags are added when the change is performed."""
 
 
 class BaseChange(Struct, frozen=True, tag_field="change"):
     """The contract of a change.
 
-    ``fact`` is what it alters; ``arrived`` are the values that show its effect, and ``becomes``
-    is the one it ends in, from which the plan's text and the expected end state are derived.
-    ``call`` is the EC2 operation, empty where a person or this machine acts.
+    ``fact`` is what it alters; ``arrived`` are the values that show its effect.  ``becomes`` is
+    the final value, from which the plan's text and the expected end state are derived.
+    ``call`` is the EC2 operation, empty for an operator task or a local change.
     """
 
     @property
@@ -41,7 +41,7 @@ class BaseChange(Struct, frozen=True, tag_field="change"):
 
 
 class BaseCreation(BaseChange, frozen=True):
-    """Makes a resource in a role; PENDING already shows that it was made."""
+    """Creation of the resource of a role; PENDING already shows that it was created."""
 
     role: Role
 
@@ -59,10 +59,10 @@ class BaseCreation(BaseChange, frozen=True):
 
 
 class BaseDeletion(BaseChange, frozen=True):
-    """Deletes a resource; ``id`` is what is sent, ``subject`` what the fact is about."""
+    """Deletion of a resource; ``id`` is sent to EC2, ``subject`` is the subject of the fact."""
 
     subject: Role | str
-    """The role of what we made, or the id of what was there before (only in step 11)."""
+    """The role of a resource of this run, or the id of an old resource (step 11 only)."""
     id: str
 
     @property
@@ -80,27 +80,27 @@ class BaseDeletion(BaseChange, frozen=True):
 
 @dataclass(frozen=True)
 class CallTags:
-    """What a mutating call carries so that it can be found again: tags and user agent."""
+    """Values that identify a mutating call later: tags and user agent."""
 
     migration: MigrationId
     attempt: int
     step: int
     change: str = ""
-    """The change board's number, where the plan has one."""
+    """The change number, if the plan has one."""
 
 
 class Performed(Struct, frozen=True, tag="performed"):
-    """The call was answered: its effect is on the way or there."""
+    """The call was answered: its effect is present or in progress."""
 
     request_id: str = ""
     made: str | None = None
-    """Id of the resource a creation made."""
+    """Id of the resource that a creation made."""
     files: dict[str, str] = {}
     """Archived connection id to the SHA-256 of its configuration."""
 
 
 class Later(Struct, frozen=True, tag="later"):
-    """Refused for now and certainly without effect; worth another try until *limit* has passed."""
+    """Refused for now, certainly without effect; the call is retried until *limit* has passed."""
 
     why: str
     limit: timedelta
@@ -109,21 +109,21 @@ class Later(Struct, frozen=True, tag="later"):
 
 
 class Refused(Struct, frozen=True, tag="refused"):
-    """Refused and certainly without effect; no rule says that it passes."""
+    """Refused, certainly without effect; no rule says that the error is transient."""
 
     code: str
     message: str
     advice: Advice = ""
-    """What the operator can do about it, a sentence."""
+    """What the operator can do about it, as a sentence."""
     request_id: str = ""
     definite: bool = True
-    """False for a code that no rule knows: it may pass by itself."""
+    """False for an error code that no rule knows: the error may be transient."""
 
 
 class InDoubt(Struct, frozen=True, tag="in-doubt"):
-    """No answer that says whether it was done; only a look that may be believed can tell."""
+    """The answer was lost or unclear; only a describe that is not stale shows the effect."""
 
     why: str
 
 
-TrialOutcome = Performed | Later | Refused | InDoubt
+Outcome = Performed | Later | Refused | InDoubt

@@ -8,7 +8,7 @@ from vpnmigrate.model.snapshot import Confirmation
 
 
 class AskOperator(BaseChange, frozen=True, tag="ask-operator"):
-    """A task for a person at a device; done when they say so, or telemetry does."""
+    """A task for a person at a device; done when they confirm it, or when telemetry shows it."""
 
     step: int
     word: Confirmation
@@ -31,7 +31,7 @@ class AskOperator(BaseChange, frozen=True, tag="ask-operator"):
 
 
 class RunTest(BaseChange, frozen=True, tag="run-test"):
-    """Let a command say whether the test VPC is reachable: exit status 0 says yes."""
+    """A command that tests whether the test VPC is reachable: exit status 0 means it is."""
 
     command: tuple[str, ...]
 

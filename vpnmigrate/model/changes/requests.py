@@ -1,6 +1,6 @@
 """EC2 requests: the operation and parameters of each change, without keys.
 
-One source for the program, which sends them, and for the runbook, which writes them down as
+The single source for the program, which sends them, and for the runbook, which prints them as
 commands of the AWS CLI.
 """
 
@@ -67,9 +67,9 @@ _Altering = (
 _Creating = CreateVpnGateway | CreateVpnConnection | CreateTestVpc | CreateTestSubnet
 _Deleting = DeleteVpnConnection | DeleteVpnGateway | DeleteTestSubnet | DeleteTestVpc
 Plain = _Altering | _Deleting | CreateVpnGateway | CreateTestVpc | CreateTestSubnet
-"""The changes that are one call and nothing else."""
+"""The changes that consist of one EC2 call."""
 Sent = Plain | CreateVpnConnection
-"""The changes that are a call which alters AWS; that of a connection may need keys as well."""
+"""The changes that call EC2; the call of a connection may need keys as well."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Request:
 
 
 def request_of(change: Sent, mark: CallTags) -> Request:
-    """Return the call that *change* is, without keys."""
+    """Return the call for *change*, without keys."""
     match change:
         case CreateVpnGateway() | CreateVpnConnection() | CreateTestVpc() | CreateTestSubnet():
             return Request(change.call, _creating(change, mark))
@@ -121,13 +121,13 @@ def _altering(change: _Altering, mark: CallTags) -> dict[str, Any]:
             number = [{"Key": Tag.CHANGE.value, "Value": mark.change}] if mark.change else []
             return {"Resources": [gateway], "Tags": [_claim(holder), *number]}
         case RemoveClaim(gateway, holder):
-            # The number goes with the claim, whichever plan of this migration has put it there.
+            # The change number is removed with the claim, whichever plan has set it.
             number = [{"Key": Tag.CHANGE.value}] if mark.change else []
             return {"Resources": [gateway], "Tags": [_claim(holder), *number]}
 
 
 def _claim(holder: str) -> dict[str, str]:
-    """Return the tag of a claim; with a value, EC2 deletes a tag only if it still has that value."""
+    """Return the tag of a claim; given a value, EC2 deletes a tag only if the value matches."""
     return {"Key": Tag.CLAIM.value, "Value": holder}
 
 
@@ -144,7 +144,7 @@ def _deleting(change: _Deleting) -> dict[str, Any]:
 
 
 def _tagging(kind: str, role: Role, mark: CallTags, tags: Tags) -> dict[str, Any]:
-    """Return the tags of the new resource, sent with its creation so that it is never without."""
+    """Return the tags of the new resource, sent with its creation so that it always has them."""
     ours = {
         Tag.MIGRATION.value: str(mark.migration),
         Tag.ATTEMPT.value: str(mark.attempt),
@@ -163,7 +163,7 @@ def _tagging(kind: str, role: Role, mark: CallTags, tags: Tags) -> dict[str, Any
 
 
 def _gateway_request(change: CreateVpnGateway, mark: CallTags) -> dict[str, Any]:
-    """Return the parameters of CreateVpnGateway; without an ASN AWS takes its default."""
+    """Return the parameters of CreateVpnGateway; without an ASN AWS uses its default."""
     return {
         "Type": "ipsec.1",
         **({} if change.asn is None else {"AmazonSideAsn": change.asn}),
@@ -172,9 +172,9 @@ def _gateway_request(change: CreateVpnGateway, mark: CallTags) -> dict[str, Any]
 
 
 def _connection_request(change: CreateVpnConnection, mark: CallTags) -> dict[str, Any]:
-    """Return the parameters of CreateVpnConnection, without the keys of a plan that re-uses them.
+    """Return the parameters of CreateVpnConnection, without reused keys.
 
-    Both tunnels are always spelt out: one that is not gets EC2's weak defaults (domain.md 2.3).
+    Both tunnels are always listed: an omitted one gets EC2's weak defaults (domain.md 2.3).
     """
     tunnels = [
         _tunnel(change.options, cidr)

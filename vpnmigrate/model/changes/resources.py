@@ -15,7 +15,7 @@ from vpnmigrate.model.facts import ABSENT, Archive, Claim, Fact, Prefix, Switch,
 
 
 class PlaceClaim(BaseChange, frozen=True, tag="place-claim"):
-    """Tag the old gateway with who migrates it: it warns, it cannot exclude."""
+    """Set the claim tag on the old gateway: it warns other operators, it cannot exclude them."""
 
     gateway: VpnGatewayId
     holder: str
@@ -37,7 +37,7 @@ class PlaceClaim(BaseChange, frozen=True, tag="place-claim"):
 
 
 class RemoveClaim(BaseChange, frozen=True, tag="remove-claim"):
-    """Take our claim off the old gateway; one of another holder stays."""
+    """Remove this run's claim tag from the old gateway; the tag of another holder stays."""
 
     gateway: VpnGatewayId
     holder: str
@@ -59,7 +59,7 @@ class RemoveClaim(BaseChange, frozen=True, tag="remove-claim"):
 
 
 class CreateVpnGateway(BaseCreation, frozen=True, tag="create-vpn-gateway"):
-    """Create the new virtual private gateway; ``asn`` None asks for AWS's default, 64512."""
+    """Create the new virtual private gateway; ``asn`` None means AWS's default, 64512."""
 
     asn: int | None = None
     tags: Tags = ()
@@ -121,9 +121,9 @@ class ArchiveConfiguration(BaseChange, frozen=True, tag="archive-configuration")
 
     connection: VpnConnectionId
     replaces: VpnConnectionId | None = None
-    """The old connection, when this is a new one that gets a device folder."""
+    """The old connection, for a new connection that gets a device folder."""
     device_type: str | None = None
-    """Vendor/platform/software as the plan names it, for AWS's own sample."""
+    """Vendor/platform/software as named in the plan, for AWS's sample configuration."""
     ike_version: str = "ikev2"
 
     @property
@@ -143,7 +143,7 @@ class ArchiveConfiguration(BaseChange, frozen=True, tag="archive-configuration")
 
 
 class CreateTestVpc(BaseCreation, frozen=True, tag="create-test-vpc"):
-    """Create the VPC in which the new gateway is tried."""
+    """Create the VPC in which the new gateway is tested."""
 
     cidr: str
 
@@ -170,14 +170,14 @@ class CreateTestSubnet(BaseCreation, frozen=True, tag="create-test-subnet"):
 
 
 class DeleteVpnConnection(BaseDeletion, frozen=True, tag="delete-vpn-connection"):
-    """Delete a connection; for an old one there is no way back."""
+    """Delete a connection; deleting an old one cannot be rolled back."""
 
     def __str__(self) -> str:
         return f"delete connection {self.id}"
 
 
 class DeleteVpnGateway(BaseDeletion, frozen=True, tag="delete-vpn-gateway"):
-    """Delete a virtual private gateway that is on no VPC and has no connection."""
+    """Delete a virtual private gateway that is not attached and has no connection."""
 
     def __str__(self) -> str:
         return f"delete virtual private gateway {self.id}"

@@ -25,7 +25,7 @@ class _Attaching(BaseChange, frozen=True):
 
 
 class AttachVpnGateway(_Attaching, frozen=True, tag="attach-vpn-gateway"):
-    """Put a gateway on a VPC."""
+    """Attach a gateway to a VPC."""
 
     @property
     def becomes(self) -> Value:
@@ -40,7 +40,7 @@ class AttachVpnGateway(_Attaching, frozen=True, tag="attach-vpn-gateway"):
 
 
 class DetachVpnGateway(_Attaching, frozen=True, tag="detach-vpn-gateway"):
-    """Take a gateway off a VPC; its static routes turn into black holes (domain.md 4.1)."""
+    """Detach a gateway from a VPC; its static routes become black holes (domain.md 4.1)."""
 
     @property
     def becomes(self) -> Value:
@@ -64,7 +64,7 @@ class _Propagating(BaseChange, frozen=True):
 
 
 class EnablePropagation(_Propagating, frozen=True, tag="enable-propagation"):
-    """Let a table take up the routes of a gateway that is on its VPC."""
+    """Enable propagation into a table from a gateway that is attached to its VPC."""
 
     @property
     def becomes(self) -> Value:
@@ -79,7 +79,7 @@ class EnablePropagation(_Propagating, frozen=True, tag="enable-propagation"):
 
 
 class DisablePropagation(_Propagating, frozen=True, tag="disable-propagation"):
-    """Drop the routes of a gateway from a table."""
+    """Disable propagation: the gateway's propagated routes leave the table."""
 
     @property
     def becomes(self) -> Value:
@@ -94,7 +94,9 @@ class DisablePropagation(_Propagating, frozen=True, tag="disable-propagation"):
 
 
 class ReplaceRoute(BaseChange, frozen=True, tag="replace-route"):
-    """Re-point a static route in one atomic call, black hole or not (domain.md 2.6)."""
+    """Change the target of a static route in one atomic call, even of a black hole
+    (domain.md 2.6).
+    """
 
     table: RouteTableId
     destination: str
@@ -109,7 +111,7 @@ class ReplaceRoute(BaseChange, frozen=True, tag="replace-route"):
         return self.gateway
 
     def __str__(self) -> str:
-        return f"point {self.destination} in {self.table} at {self.gateway}"
+        return f"change route {self.destination} in {self.table} to {self.gateway}"
 
 
 class _Edge(BaseChange, frozen=True):
@@ -122,7 +124,7 @@ class _Edge(BaseChange, frozen=True):
 
 
 class AssociateEdge(_Edge, frozen=True, tag="associate-edge"):
-    """Make a table the edge table of a gateway."""
+    """Associate an edge route table with a gateway."""
 
     @property
     def becomes(self) -> Value:
@@ -133,11 +135,11 @@ class AssociateEdge(_Edge, frozen=True, tag="associate-edge"):
         return "AssociateRouteTable"
 
     def __str__(self) -> str:
-        return f"associate edge table {self.table} with {self.gateway}"
+        return f"associate edge route table {self.table} with {self.gateway}"
 
 
 class DisassociateEdge(_Edge, frozen=True, tag="disassociate-edge"):
-    """Untie an edge table from a gateway."""
+    """Disassociate an edge route table from a gateway."""
 
     association: str
 
@@ -150,4 +152,4 @@ class DisassociateEdge(_Edge, frozen=True, tag="disassociate-edge"):
         return "DisassociateRouteTable"
 
     def __str__(self) -> str:
-        return f"untie edge table {self.table} from {self.gateway}"
+        return f"disassociate edge route table {self.table} from {self.gateway}"

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
 from vpnmigrate.engine.cutover import GateInputs
-from vpnmigrate.engine.observe import ClaimHolder
+from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.ports import Identity, NoNetworkPaths, NoStopRequest
 from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.errors import (
@@ -27,7 +27,7 @@ from vpnmigrate.journal import Hold, RunState
 from vpnmigrate.journal.orders import pause_extends_outage
 from vpnmigrate.journal.records import Entry, Opened
 from vpnmigrate.model.changes import AwsChange
-from vpnmigrate.model.changes.base import CallTags, TrialOutcome
+from vpnmigrate.model.changes.base import CallTags, Outcome
 from vpnmigrate.model.clock import Clock, VirtualClock
 from vpnmigrate.model.ec2 import MigrationId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.gates import Force, Gate
@@ -441,7 +441,7 @@ class InstrumentedEc2:
         self._looked()
         return reading
 
-    def perform(self, change: AwsChange, mark: CallTags) -> TrialOutcome:
+    def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
         """Send *change*, unless the process dies before."""
         self._before()
         self._injector.sends()
