@@ -1,4 +1,4 @@
-"""The page of what a run does about faults and other hands, from the tables of the tests."""
+"""The page on faults and external changes, from the tables of the tests."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from tests.faults import hands, verdicts
 
 GROUPS = (
-    ("On the way", verdicts.COLUMNS[:8]),
-    ("Late, or out of date", verdicts.COLUMNS[8:11]),
+    ("In transit", verdicts.COLUMNS[:8]),
+    ("Slow or stale", verdicts.COLUMNS[8:11]),
     ("Refused", verdicts.COLUMNS[11:16]),
     ("Not allowed", verdicts.COLUMNS[16:]),
 )
 ABOUT = {
-    "in a run": "From step 1's first look on, on any leg: there, back, and to finalize.",
-    "before step 7": "The last wide look before the outage, of what only planning and drift need.",
-    "setting out": "The first look of a run that has begun nothing: whoever types is told at once.",
+    "in a run": "From the first observation of step 1 on: forward, rollback and finalize.",
+    "before step 7": "The last survey before the outage, of what only planning and drift need.",
+    "at the start": "The first observation of a new run: an error ends the run at once.",
 }
 
 
@@ -25,21 +25,21 @@ def page() -> str:
 
 
 def _intro() -> Iterable[str]:
-    yield "# Faults and other hands"
+    yield "# Faults and external changes"
     yield ""
-    yield "What a run does about everything that can befall every call it makes, and about what"
-    yield "others do meanwhile.  Written from the tables of the tests by `make docs`; do not edit."
-    yield "Each cell is tried on the production runner, in the sandbox."
+    yield "How a run handles every error that each AWS call can return, and every change that is"
+    yield "made outside the run.  Written from the tables of the tests by `make docs`; do not edit."
+    yield "Each cell is tested with the production runner, in the sandbox."
     yield ""
-    yield "- **carry on**: the run arrives, and nobody is asked."
-    yield "- **carry on and name it**: it arrives, and its report says what was left undone."
-    yield "- **hold**: nothing was begun; exit code 3."
-    yield "- **stop**: it says what happened and what is true of the traffic; exit code 1 while"
-    yield "  traffic flows, 5 while it does not."
+    yield "- **continue**: the run finishes, and asks no operator."
+    yield "- **continue and name it**: the run finishes, and its report says what was left undone."
+    yield "- **hold**: nothing was started; exit code 3."
+    yield "- **stop**: the message says what happened and whether traffic flows; exit code 1 while"
+    yield "  traffic flows, 5 while it is down."
     yield ""
-    yield "Where two verdicts stand in a cell, the first is for a trouble that passes, the second"
-    yield "for one that stays.  After a hold or a stop, the next command that is printed ends where"
-    yield "an undisturbed run ends: nothing is made twice and nothing is left behind."
+    yield "If a cell has two results, the first is for a fault that passes, the second for one that"
+    yield "stays.  After a hold or a stop, the next command that is printed ends as an undisturbed"
+    yield "run does: nothing is created twice and nothing is left behind."
     yield ""
 
 
@@ -72,32 +72,33 @@ def _verdict(cell: verdicts.Cell) -> str:
 
 
 def _impossible() -> Iterable[str]:
-    yield "## What cannot occur"
+    yield "## Faults that cannot occur"
     yield ""
-    yield "A `-` above has its reason here."
+    yield "The reason for each `-` above."
     yield ""
-    yield from _table(("trouble", "why not for that call"), sorted(verdicts.CANNOT.items()))
+    yield from _table(("fault", "why that call cannot have it"), sorted(verdicts.CANNOT.items()))
     yield ""
 
 
 def _hands() -> Iterable[str]:
-    yield "## Other hands"
+    yield "## External changes"
     yield ""
-    yield "A deed at a boundary, and what the next process does.  Before step 7 it is refused;"
-    yield "later it is left alone or put right, named either way, and the rest is finished."
-    yield "`-`: AWS lets nobody do that there, or there is nothing yet to do it to."
+    yield "An external change after a step, and how the next process handles it.  Before step 7 the"
+    yield "run is refused; later the change is kept or corrected, and named in both cases, and the run"
+    yield "finishes."
+    yield "`-`: AWS does not allow the change there, or the resource does not exist yet."
     yield ""
     places = {
-        "After this step, going on": [str(step) for step in range(11)],
-        "After this step, turning back": ["6<", "7<", "8<", "9<", "10<"],
-        "On the way back": ["b7", "b8", "b9", "b10", "bc6", "bc3"],
+        "After this step, forward": [str(step) for step in range(11)],
+        "After this step, before a rollback": ["6<", "7<", "8<", "9<", "10<"],
+        "After this step of the rollback": ["b7", "b8", "b9", "b10", "bc6", "bc3"],
     }
     found = {(call, place): letter for call, place, letter in hands.cells()}
     for title, columns in places.items():
         yield f"### {title}"
         yield ""
         yield from _table(
-            ("deed", *(_place(column) for column in columns)),
+            ("change", *(_place(column) for column in columns)),
             (
                 (call, *(hands.WORDS.get(found[call, column], "-") for column in columns))
                 for call in hands.DEEDS

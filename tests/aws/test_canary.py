@@ -26,7 +26,7 @@ from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.model.decisions import KeyMode
 from vpnmigrate.model.ec2 import CustomerGatewayId, VpnConnectionId, VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, connection_role
-from vpnmigrate.sandbox.client.boto import session_for
+from tests.support.boto_client import session_for
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.world import World

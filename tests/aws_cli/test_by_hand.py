@@ -25,7 +25,7 @@ from vpnmigrate.planning.planner import plan_from, unexpected
 from vpnmigrate.rehearsal.rehearse import rehearse
 from vpnmigrate.report.runbook import runbook_of
 from vpnmigrate.report.runbook.render import markdown
-from vpnmigrate.sandbox.client.boto import session_for
+from tests.support.boto_client import session_for
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text
 from vpnmigrate.sandbox.scenarios.scenario import Scenario

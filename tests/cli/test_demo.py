@@ -62,5 +62,5 @@ def test_nothing_of_this_machine_shows(demo):
     printed = "".join(scene["printed"] for scene in demo)
 
     assert "/tmp" not in printed
-    assert "claim vgw-0a100000000000001 for ann@laptop" in printed
+    assert "set the lock tag on vgw-0a100000000000001 for ann@laptop" in printed
     assert "Traceback" not in printed

@@ -68,7 +68,7 @@ from vpnmigrate.model.plan import (
 )
 from vpnmigrate.model.snapshot import Snapshot
 from vpnmigrate.sandbox.behaviour import Behaviour
-from vpnmigrate.sandbox.client.boto import session_for
+from tests.support.boto_client import session_for
 from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults
 from vpnmigrate.sandbox.scenarios.load import load_world

@@ -17,6 +17,7 @@ import msgspec
 
 from tests.e2e.quick import ENGINEER
 from tests.e2e.shells import PATIENCE, Terminal
+from tests.support.control import DeviceControl
 from tests.support.shapes import Shape, shape_left, shape_of
 from tests.support.stage import Stage
 from vpnmigrate.aws.account import Account
@@ -29,7 +30,6 @@ from vpnmigrate.local.vault import Vault
 from vpnmigrate.model.clock import VirtualClock
 from vpnmigrate.planning.drift import differences
 from vpnmigrate.sandbox.scenarios.load import load_world
-from vpnmigrate.sandbox.server.client import ControlClient
 from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import serve
 
@@ -56,7 +56,7 @@ class Migration:
         self.environment = {**environment, ENGINEER: "1"}
         self.home = home
         self.terminal = Terminal(self.environment, home)
-        self.control = ControlClient(environment["AWS_ENDPOINT_URL"])
+        self.control = DeviceControl(environment["AWS_ENDPOINT_URL"])
         self.control.attend_after(timedelta(seconds=20))
         self.plan_file = home / "plan.json"
         playbook = home / "playbook.yaml"

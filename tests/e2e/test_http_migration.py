@@ -13,7 +13,7 @@ import pytest
 from tests.aws_cli.cli import AwsCli
 from tests.e2e.account import Account, after, described
 from tests.e2e.shells import Terminal, served
-from vpnmigrate.sandbox.server.client import ControlClient
+from tests.support.control import DeviceControl
 
 GATEWAY = "vgw-0a300000000000001"
 OLD = ("vpn-0a300000000000001", "vpn-0a300000000000002", "vpn-0a300000000000003")
@@ -36,7 +36,7 @@ class Migration:
     def __init__(self, environment: Mapping[str, str], aws_program: Path, home: Path) -> None:
         self.aws = AwsCli(aws_program, environment, home)
         self.terminal = Terminal(environment, home)
-        self.control = ControlClient(environment["AWS_ENDPOINT_URL"])
+        self.control = DeviceControl(environment["AWS_ENDPOINT_URL"])
         self.plan_file = home / "plan.json"
         self._playbook = home / "playbook.yaml"
 

@@ -251,10 +251,10 @@ def test_a_name_of_the_run_is_put_only_where_the_advice_asks_for_one():
 def test_why_a_gate_cannot_be_forced_is_read_as_well():
     """Whoever tries to force one of these reads the reason."""
     assert UNFORCEABLE == {
-        Gate.WORLD: "the way back is worked out from the plan's survey: plan again instead",
-        Gate.WAY_BACK: "without what was there before nothing leads back",
-        Gate.DEVICES: "the confirmation is given with the command done",
-        Gate.NEW_CONNECTIONS: ("the outage could not end; a playbook's exceptions leave one out"),
-        Gate.NEW_GATEWAY: "a gateway can be on one VPC, so EC2 would refuse it in the outage",
-        Gate.TRAFFIC: "finalize would delete what may be the only path",
+        Gate.WORLD: "the rollback is computed from the plan's survey: plan again instead",
+        Gate.WAY_BACK: "without the state before the migration a rollback is impossible",
+        Gate.DEVICES: "confirm the device task with the command done",
+        Gate.NEW_CONNECTIONS: ("the outage could not end; to leave one out, list it in the playbook's exceptions"),
+        Gate.NEW_GATEWAY: "a gateway can be attached to one VPC, so EC2 would refuse the attach during the outage",
+        Gate.TRAFFIC: "finalize would delete connections that may be the only path",
     }

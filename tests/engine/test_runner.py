@@ -64,7 +64,7 @@ from vpnmigrate.model.ec2 import Attachment
 from vpnmigrate.model.plan import Direction
 from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.sandbox.behaviour import Behaviour, seconds
-from vpnmigrate.sandbox.client.boto import session_for
+from tests.support.boto_client import session_for
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 
 READS = ("Describe", "Get", "List")

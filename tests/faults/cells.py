@@ -142,9 +142,9 @@ class Ending:
         """The word of the matrix for it."""
         match self.error:
             case None if self.stage.state.notes:
-                return "carry on and name it"
+                return "continue and name it"
             case None:
-                return "carry on"
+                return "continue"
             case HeldError():
                 return "hold"
             case RefusedError():

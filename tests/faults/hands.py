@@ -43,33 +43,33 @@ ROUTE: Final = "192.168.0.0/16"
 WORDS: Final = {
     "d": "refuse, field by field",
     "c": "refuse, naming the holder",
-    "o": "stop, naming the other hand",
+    "o": "stop, naming the change",
     "h": "hold before step 7",
     "b": "stop for a person",
-    "n": "go on and name it",
-    "m": "go on",
+    "n": "continue and name it",
+    "m": "continue",
 }
 
 GRID: Final = """
                                      0  1  2  3  4  5  6  7  8  9 10 6< 7< 8< 9< 10< b7 b8 b9 b10 bc6 bc3
 delete a route table                d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 delete a route                      d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
-point a route elsewhere             d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+change a route's target             d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 add a route to the gateway          d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
-switch propagation off              d  d  d  d  d  d  d  m  m  n  n  n  m  m  m  m   m  m  n  n   n   n
-switch propagation on elsewhere     d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
-untie the edge table                d  d  d  d  d  d  d  n  -  n  n  n  n  -  n  n   n  -  n  n   n   n
+disable propagation                 d  d  d  d  d  d  d  m  m  n  n  n  m  m  m  m   m  m  n  n   n   n
+enable propagation in another table d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+disassociate the edge table         d  d  d  d  d  d  d  n  -  n  n  n  n  -  n  n   n  -  n  n   n   n
 detach the gateway from the VPC     d  d  d  d  d  d  d  m  b  b  n  n  n  m  m  m   m  n  n  n   n   n
-put a foreign gateway on the VPC    d  d  d  d  d  d  d  b  b  b  n  b  b  b  b  b   b  b  b  b   b   b
-put the new gateway on another VPC  -  -  h  h  h  h  h  b  -  -  -  b  b  -  -  -   -  b  b  b   b   b
+attach a foreign gateway to the VPC d  d  d  d  d  d  d  b  b  b  n  b  b  b  b  b   b  b  b  b   b   b
+attach the new gateway elsewhere    -  -  h  h  h  h  h  b  -  -  -  b  b  -  -  -   -  b  b  b   b   b
 delete the old connection           d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 delete the new connection           -  -  -  o  o  o  o  b  b  b  n  m  m  m  m  m   m  m  m  m   m   -
 delete the old gateway              -  -  -  -  -  -  -  -  n  n  n  -  -  b  b  b   b  -  -  -   -   -
 delete the new gateway              -  -  o  o  o  o  o  b  -  -  -  m  m  -  -  -   -  m  m  m   m   m
-put another claim on it             c  c  c  c  c  c  c  c  c  c  c  c  c  c  c  c   c  c  c  c   c   c
-take the claim off                  -  o  o  o  o  o  o  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
-take the new gateway's role tag off -  -  n  n  n  n  n  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
-copy our tags to another gateway    n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+set another claim                   c  c  c  c  c  c  c  c  c  c  c  c  c  c  c  c   c  c  c  c   c   c
+remove the claim                    -  o  o  o  o  o  o  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+remove the new gateway's role tag   -  -  n  n  n  n  n  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
+copy the run's tags elsewhere       n  n  n  n  n  n  n  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 edit a tag of the old gateway       d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 add a static prefix                 d  d  d  d  d  d  d  n  n  n  n  n  n  n  n  n   n  n  n  n   n   n
 """
@@ -228,22 +228,22 @@ SUCCESSOR: Final = f"connection/{OLD_VPN}"
 DEEDS: Final[Mapping[str, Callable[[Stage], str]]] = {
     "delete a route table": _delete_table,
     "delete a route": _delete_route,
-    "point a route elsewhere": _point_elsewhere,
+    "change a route's target": _point_elsewhere,
     "add a route to the gateway": _add_route,
-    "switch propagation off": _propagation_off,
-    "switch propagation on elsewhere": _propagation_on,
-    "untie the edge table": _untie,
+    "disable propagation": _propagation_off,
+    "enable propagation in another table": _propagation_on,
+    "disassociate the edge table": _untie,
     "detach the gateway from the VPC": _detach,
-    "put a foreign gateway on the VPC": _foreign,
-    "put the new gateway on another VPC": _elsewhere,
+    "attach a foreign gateway to the VPC": _foreign,
+    "attach the new gateway elsewhere": _elsewhere,
     "delete the old connection": lambda stage: _delete_connection(stage, OLD_VPN),
     "delete the new connection": lambda stage: _delete_connection(stage, _ours(stage, SUCCESSOR)),
     "delete the old gateway": lambda stage: _delete_gateway(stage, OLD),
     "delete the new gateway": lambda stage: _delete_gateway(stage, _ours(stage, "gateway")),
-    "put another claim on it": _claim,
-    "take the claim off": _unclaim,
-    "take the new gateway's role tag off": _strip,
-    "copy our tags to another gateway": _copy,
+    "set another claim": _claim,
+    "remove the claim": _unclaim,
+    "remove the new gateway's role tag": _strip,
+    "copy the run's tags elsewhere": _copy,
     "edit a tag of the old gateway": _rename,
     "add a static prefix": _add_prefix,
 }

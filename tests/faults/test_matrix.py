@@ -74,9 +74,9 @@ def ends(played: dict[str, Leg]) -> dict[str, list[str]]:
 def nth_of(cell: Cell) -> int:
     """Return the first call that is of the cell's occasion; a survey asks for four quotas."""
     match cell.occasion, cell.operation:
-        case "setting out", "DescribeVpnGateways":
+        case "at the start", "DescribeVpnGateways":
             return 2  # the first, for claims, is forgiven
-        case "setting out", _:
+        case "at the start", _:
             return 1
         case "before step 7", "service-quotas:GetServiceQuota":
             return 5
@@ -95,7 +95,7 @@ def nth_of(cell: Cell) -> int:
 def on_which(cell: Cell, played: dict[str, Leg]) -> list[Leg]:
     """Return the legs that a cell is tried on."""
     match cell.occasion:
-        case "setting out":
+        case "at the start":
             return [played["prepare"]]
         case "before step 7":
             return [played["begin"]]
@@ -119,7 +119,7 @@ class TestEveryCell:
 
             text = error.message if error else " ".join(ending.stage.state.notes)
             assert ending.verdict == (cell.stays if lasts == FOR_EVER else cell.passes), text
-            if ending.verdict != "carry on":
+            if ending.verdict != "continue":
                 assert (trouble.tells or trouble.refusal(cell.operation)[0]) in text
             if error is not None:
                 down = ending.stage.state.outage_open
@@ -129,7 +129,7 @@ class TestEveryCell:
                 assert not lies(ending.stage)
             if error is not None:
                 assert heal(ending, timing) is None
-            left = {"claim ann@desk"} if ending.verdict == "carry on and name it" else set()
+            left = {"claim ann@desk"} if ending.verdict == "continue and name it" else set()
             assert set(portrait(ending.stage)) - left == set(ends[timing.name]) - (
                 {"claim None"} if left else set()
             )

@@ -63,7 +63,7 @@ def test_it_is_waited_for(timing, operation, played):
     """The run arrives without anybody typing, on each call of the outage and of the clean-up."""
     ending = refuse(played[timing], operation, THREE)
 
-    assert ending.verdict == "carry on", ending.error and ending.error.message
+    assert ending.verdict == "continue", ending.error and ending.error.message
 
 
 @pytest.mark.parametrize(("timing", "operation"), IN_THE_OUTAGE)
@@ -94,7 +94,7 @@ def test_a_look_that_is_refused_is_repeated_in_the_outage(operation, played):
     """An unknown code for a describe call does not end a run that has interrupted traffic."""
     ending = refuse(played["outage"], operation, 30, nth=6)
 
-    assert ending.verdict == "carry on", ending.error and ending.error.message
+    assert ending.verdict == "continue", ending.error and ending.error.message
 
 
 @pytest.mark.parametrize("operation", READS)

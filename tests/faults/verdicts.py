@@ -4,10 +4,10 @@ A row is an operation, a column a trouble of ``cells.TROUBLES``, a cell two lett
 does if the trouble passes after a while, and what if it stays for ever.
 
 ====  =================================================================================
-C     carry on: the run arrives, and nobody is asked
-N     carry on and name it: the run arrives, and its report says what was left undone
-H     hold: nothing was begun; exit code 3
-S     stop, and tell what is true of the traffic: exit code 1 while it flows, 5 while not
+C     continue: the run finishes, and asks no operator
+N     continue and name it: the run finishes, and its report says what was left undone
+H     hold: nothing was started; exit code 3
+S     stop, and report the state of traffic: exit code 1 while it flows, 5 while it is down
 R     refuse: nothing was changed; exit code 4
 -     cannot occur, for the reason in ``CANNOT``
 ====  =================================================================================
@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Final
 
 WORDS: Final = {
-    "C": "carry on",
-    "N": "carry on and name it",
+    "C": "continue",
+    "N": "continue and name it",
     "H": "hold",
     "S": "stop",
     "R": "refuse",
@@ -104,23 +104,23 @@ service-quotas:GetServiceQuota \
 OCCASIONS: Final = {
     "in a run": IN_A_RUN,
     "before step 7": BEFORE_STEP_7,
-    "setting out": SETTING_OUT,
+    "at the start": SETTING_OUT,
 }
 
 CANNOT: Final[Mapping[str, str]] = {
     "stale": (
-        "a change is not a read; an identity, a quota, Direct Connect's lists and a device sample "
-        "are altered by nothing that the run does"
+        "a change is not a read; the run changes no identity, quota, Direct Connect list or "
+        "device sample"
     ),
     "not known yet": (
-        "it names nothing that was made or attached a moment ago; lists are asked for by filter"
+        "it names no new or newly attached resource; lists are requested with filters"
     ),
-    "incorrect state": "it needs nothing in a state: a list, an identity, or a thing of its own",
-    "pending workflow": "it changes no gateway and no connection, nor what leads to one",
-    "dependency": "it ends nothing that something else could hang on",
-    "quota": "it adds nothing that counts",
+    "incorrect state": "it depends on no resource's state: a list, an identity, or a new resource",
+    "pending workflow": "it changes no gateway, no connection and no route to one",
+    "dependency": "it removes nothing that another resource may depend on",
+    "quota": "it creates nothing that counts against a quota",
     "mutating objects": "EC2 counts gateways and connections that are changing, and nothing else",
-    "permission gone": "nobody can be forbidden to ask who they are",
+    "permission gone": "IAM cannot deny GetCallerIdentity",
 }
 """Why a cell with ``-`` cannot be."""
 

@@ -18,6 +18,7 @@ from tests.support.builders import (
     a_survey,
     some_telemetry,
 )
+from tests.support.expected_end import expected_end
 from vpnmigrate.errors import NothingToMigrateError, PreflightError, VpnMigrateError
 from vpnmigrate.model.changes import AttachVpnGateway, DetachVpnGateway, ReplaceRoute
 from vpnmigrate.model.decisions import Decisions, InsideMode, OldTunnels, TestVpc
@@ -37,7 +38,7 @@ from vpnmigrate.model.ec2 import (
 from vpnmigrate.model.plan import Plan
 from vpnmigrate.model.survey import Survey
 from vpnmigrate.planning.drift import configuration, differences
-from vpnmigrate.planning.planner import expected_end, fingerprint, plan_from
+from vpnmigrate.planning.planner import fingerprint, plan_from
 
 # Their lines are measured by the tests that say what each is for.
 pytestmark = pytest.mark.no_cover

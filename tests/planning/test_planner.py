@@ -20,6 +20,7 @@ from tests.support.builders import (
     ordinary_tables,
     our_tags,
 )
+from tests.support.expected_end import expected_end
 from vpnmigrate.errors import Exit, NothingToMigrateError, PreflightError, RefusedError
 from vpnmigrate.journal.exit_code import exit_code
 from vpnmigrate.model.changes import (
@@ -45,7 +46,6 @@ from vpnmigrate.model.snapshot import Confirmation
 from vpnmigrate.model.survey import Quotas, Survey
 from vpnmigrate.planning.drift import configuration
 from vpnmigrate.planning.planner import (
-    expected_end,
     fingerprint,
     plan_from,
     replan_from,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.boto_client import session_for
 from tests.support.builders import MIGRATION, snapshot_by_tag
 from tests.support.stage import Lookout, Roads, Signal
 from vpnmigrate.aws.account import Account
@@ -22,7 +23,6 @@ from vpnmigrate.model.decisions import Decisions
 from vpnmigrate.model.ec2 import VpnGatewayId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Plan
 from vpnmigrate.planning.planner import plan_from, unexpected
-from vpnmigrate.sandbox.client.boto import session_for
 from vpnmigrate.sandbox.device_engineer import DeviceEngineer
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.parser import scenario_from_text

@@ -27,7 +27,7 @@ from vpnmigrate.rehearsal.rehearse import (
     result_of,
 )
 from vpnmigrate.report import rehearsal as view
-from vpnmigrate.sandbox.client.boto import session_for
+from tests.support.boto_client import session_for
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.steps.route_lookup import EffectiveRoute, RouteComparison, RouteOrigin
 

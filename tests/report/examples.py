@@ -131,7 +131,7 @@ def a_plan(decisions: Decisions | None = None) -> Plan:
         decisions=decisions or Decisions(),
         findings=(Finding("VPM-W004", "IaC owner", "rtb-1111aaaa has a stack", "tell its owner"),),
         forward=(
-            PlannedStep(1, "Record before", Phase.PREPARE),
+            PlannedStep(1, "Record the configuration", Phase.PREPARE),
             PlannedStep(
                 2, "Create gateway", Phase.PREPARE, (CreateVpnGateway(GATEWAY_ROLE, 64512),)
             ),

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError, ParamValidationError
 from pytest_socket import SocketBlockedError
 
 from tests.sandbox.worlds import OLD, OLD_VPN, TABLE, VPC, a_world, ask
+from tests.support.boto_client import session_for
 from vpnmigrate.model.clock import SteadyClock
-from vpnmigrate.sandbox.client.boto import session_for
 from vpnmigrate.sandbox.client.call import LATENCY, SandboxGapError
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.scenario import Scenario

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from botocore.parsers import ResponseParserError
 
 from tests.sandbox.worlds import a_world, ask
-from vpnmigrate.sandbox.client.boto import session_for
+from tests.support.boto_client import session_for
 from vpnmigrate.sandbox.client.call import LATENCY
 from vpnmigrate.sandbox.faults import Fault, FaultKind, Faults, Killed
 

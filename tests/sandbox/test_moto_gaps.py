@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.support.moto_check import client_through
 from vpnmigrate.sandbox.server.moto import MotoApplication
-from vpnmigrate.sandbox.server.moto_check import client_through
 
 
 class NoWorld:

@@ -11,15 +11,15 @@ from botocore.exceptions import ClientError
 from werkzeug.test import Client as HttpClient
 from werkzeug.wrappers import Response
 
-from vpnmigrate.sandbox.ec2.ids import ApiError
-from vpnmigrate.sandbox.server.moto import MotoApplication
-from vpnmigrate.sandbox.server.moto_check import (
+from tests.support.moto_check import (
     MotoChangedError,
     check_door,
     check_moto,
     client_through,
     known_answers,
 )
+from vpnmigrate.sandbox.ec2.ids import ApiError
+from vpnmigrate.sandbox.server.moto import MotoApplication
 
 REGION = "eu-central-1"
 

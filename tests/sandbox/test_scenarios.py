@@ -21,6 +21,7 @@ from tests.sandbox.worlds import (
     described,
     wait,
 )
+from tests.support.boto_client import session_for
 from vpnmigrate.aws.account import Reader
 from vpnmigrate.aws.session import Clients
 from vpnmigrate.errors import MalformedFileError
@@ -38,7 +39,6 @@ from vpnmigrate.model.ec2 import (
     VpnConnectionId,
     VpnGatewayId,
 )
-from vpnmigrate.sandbox.client.boto import session_for
 from vpnmigrate.sandbox.scenarios.load import load_world
 from vpnmigrate.sandbox.scenarios.scenario import (
     Scenario,

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.control import DeviceControl
 from vpnmigrate.errors import UnreachableError, UsageError
 from vpnmigrate.model.clock import VirtualClock
-from vpnmigrate.sandbox.server.client import ControlClient
 from vpnmigrate.sandbox.server.clock import ScaledClock
 from vpnmigrate.sandbox.server.serve import serve
 from vpnmigrate.sandbox.world import World
@@ -64,12 +64,12 @@ def sides() -> TwoSides:
 
 
 @pytest.fixture
-def control(sides: TwoSides) -> Iterator[ControlClient]:
+def control(sides: TwoSides) -> Iterator[DeviceControl]:
     with serve(sides.world) as server:
-        yield ControlClient(server.url)
+        yield DeviceControl(server.url)
 
 
-def devices(control: ControlClient, sides: TwoSides) -> list[str]:
+def devices(control: DeviceControl, sides: TwoSides) -> list[str]:
     state = control.state()["connections"]
     return [state[connection]["device"] for connection in sides.connections]
 
@@ -242,7 +242,7 @@ def test_requests_that_make_no_sense_are_explained(control, path, body, says):
 def test_a_clock_of_somebody_elses_stands(sides):
     """A World on a clock that cannot be put forward refuses it."""
     with serve(World(VirtualClock())) as server, pytest.raises(UsageError, match="cannot be put"):
-        ControlClient(server.url).advance(timedelta(minutes=1))
+        DeviceControl(server.url).advance(timedelta(minutes=1))
 
 
 def test_nobody_there_is_told_from_somebody_else(control):
@@ -250,7 +250,7 @@ def test_nobody_there_is_told_from_somebody_else(control):
     with serve(World(ScaledClock())) as server:
         pass
     with pytest.raises(UnreachableError, match="no sandbox answers"):
-        ControlClient(server.url).state()
+        DeviceControl(server.url).state()
 
     with pytest.raises(UsageError, match="not a vpnmigrate sandbox"):
-        ControlClient(control._base.replace("/_sandbox", "/somewhere")).state()
+        DeviceControl(control._base.replace("/_sandbox", "/somewhere")).state()

@@ -14,7 +14,7 @@ from vpnmigrate.steps.sequences import (
 )
 
 LISTED = [
-    (1, "Record before", Phase.PREPARE, timedelta(minutes=20)),
+    (1, "Record the configuration", Phase.PREPARE, timedelta(minutes=20)),
     (2, "Create the virtual private gateway", Phase.PREPARE, timedelta(minutes=15)),
     (3, "Create the VPN connections", Phase.PREPARE, timedelta(minutes=200)),
     (4, "Fetch the configuration", Phase.PREPARE, timedelta(minutes=10)),
@@ -29,7 +29,7 @@ CLEANED = [
     (6, "Remove the test VPC", Phase.CLEAN_UP, timedelta(minutes=45)),
     (3, "Delete the new VPN connections", Phase.CLEAN_UP, timedelta(minutes=40)),
     (2, "Delete the new virtual private gateway", Phase.CLEAN_UP, timedelta(minutes=15)),
-    (1, "Take the claim off", Phase.CLEAN_UP, timedelta(minutes=20)),
+    (1, "Release the lock", Phase.CLEAN_UP, timedelta(minutes=20)),
 ]
 FINALIZED = [
     (11, "Delete the old connections", Phase.FINALIZE, timedelta(minutes=40)),

@@ -94,7 +94,7 @@ def test_a_claim_that_others_took_off_is_put_back_by_name():
     gone = a_snapshot(foreign=[Claim(OLD)])
 
     assert undone(RecordBefore(), FORWARD, gone, OURS) == [
-        "somebody else removed the lock tag of vgw-old; this step sets it again"
+        "the lock tag on vgw-old was removed outside this run; this step sets it again"
     ]
     assert undone(RecordBefore(), FORWARD, a_snapshot(), OURS) == []
     assert undone(RecordBefore(), FORWARD, but(Claim(OLD), "bob@lab/2", gone), OURS) == []
@@ -104,7 +104,7 @@ class TestEdgeTables:
     """An edge table that others untied is tied again, by name."""
 
     PLAN = a_plan(before=a_survey(route_tables=(a_table(EDGE, edge_of=OLD),)))
-    LINE = "edge table rtb-edge was untied from vgw-old by somebody else; it is tied again"
+    LINE = "edge table rtb-edge was untied from vgw-old by somebody else; it is associated again"
 
     def named(self, step, swap, now, said=UNTOUCHED):
         return list(step.external_changes_overwritten(StepInput(self.PLAN, swap, now, said)))

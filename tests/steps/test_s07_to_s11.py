@@ -257,7 +257,7 @@ class TestRestoreRouting:
 
         assert changes(RestoreRouting(), now) == []
         assert verdict(RestoreRouting(), now) == Lost(
-            ("the route 192.168.0.0/16 in rtb-both: somebody set it to igw-1",)
+            ("the route 192.168.0.0/16 in rtb-both: set outside this run to igw-1",)
         )
 
     def test_what_another_hand_undid_is_left_and_named(self):
@@ -353,7 +353,7 @@ class TestSwitchTunnels:
 
         assert changes(SwitchTunnels(), self.green(), plan=plan, said=soaking) == []
         assert verdict(SwitchTunnels(), self.green(), plan=plan, said=soaking) == NotYet(
-            f"{HOLD}: it soaks for 6 min"
+            f"{HOLD}: the soak time is 6 min"
         )
         (task,) = changes(SwitchTunnels(), self.green(), plan=plan, said=soaked)
         assert task.word is Confirmation.OLD_TUNNELS_DISABLED
@@ -602,7 +602,7 @@ class TestShortfalls:
         """Routes from before our last change do not prove that traffic flows."""
         now = replace(self.green(), stale=frozenset({Propagation(MAIN, NEW)}))
 
-        assert self.lacking(now) == ("the routes in rtb-main cannot be believed yet",)
+        assert self.lacking(now) == ("the routes in rtb-main are unknown: the last reading may be stale",)
 
     def test_a_gateway_that_is_not_attached_carries_nothing(self):
         """Without the attachment nothing else matters."""

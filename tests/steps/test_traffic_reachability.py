@@ -134,7 +134,7 @@ class TestReach:
         off = (a_table(BOTH, static={STATIC: NEW}), ordinary_tables(NEW)[1])
 
         assert reached(off).waiting == (
-            "propagation from vgw-new in rtb-both is not to be seen yet",
+            "propagation from vgw-new in rtb-both is not visible yet",
         )
 
     @pytest.mark.parametrize("fact", [RouteTarget(BOTH, STATIC), Propagation(BOTH, NEW)])
@@ -142,7 +142,7 @@ class TestReach:
         """A stale or unknown reading of a table judges none of its routes."""
         stale = a_snapshot(old="detached", new="attached", tables=ordinary_tables(NEW))
         stale = replace(stale, stale=frozenset({fact}))
-        doubt = ("the routes in rtb-both cannot be believed yet",)
+        doubt = ("the routes in rtb-both are unknown: the last reading may be stale",)
 
         assert reachability(a_plan(), FORWARD, stale, recorded_baseline(a_plan())).waiting == doubt
 
@@ -150,7 +150,7 @@ class TestReach:
         """A route that may have been moved, or not, decides nothing."""
         found = reached(ordinary_tables(NEW), facts={RouteTarget(BOTH, STATIC): UNKNOWN})
 
-        assert found.waiting == ("the routes in rtb-both cannot be believed yet",)
+        assert found.waiting == ("the routes in rtb-both are unknown: the last reading may be stale",)
 
     def test_a_table_that_is_gone_is_left_to_step_9(self):
         """A table that somebody deleted is named where routes are restored, not here."""

@@ -96,7 +96,7 @@ SAID = [
         NOTHING_TOLD,
         Blocked(
             "vpn-strange already joins vgw-new and cgw-1, and this run did not create it",
-            "ask who made it; delete it, or tag nothing and plan again",
+            "find out who created it; delete it, or plan again without adding this run's tags to it",
         ),
     ),
     (
@@ -104,7 +104,7 @@ SAID = [
         FORWARD,
         a_snapshot(),
         OURS,
-        NotYet("the claim on vgw-old is not to be seen yet"),
+        NotYet("the lock tag on vgw-old is not visible yet"),
     ),
     (
         RecordBefore(),
@@ -118,7 +118,7 @@ SAID = [
         BACK,
         but(Claim(OLD), "ann@desk/1"),
         OURS,
-        NotYet("the claim is still on vgw-old"),
+        NotYet("the lock tag is still on vgw-old"),
     ),
     (
         CreateGateway(),
@@ -174,7 +174,7 @@ SAID = [
         FORWARD,
         a_snapshot(),
         NOTHING_TOLD,
-        NotYet("the devices have to be configured"),
+        NotYet("the devices are not configured yet"),
     ),
     (
         StopPropagation(),
@@ -191,7 +191,7 @@ SAID = [
         Blocked(
             ("vgw-old is gone: it cannot take over from vgw-new, which stays where it is"),
             (
-                "correct that, then try again; where the run stands:",
+                "correct that, then try again; to see the status of the run:",
                 cli("status", "mig-20260301-abc123"),
             ),
         ),
@@ -207,7 +207,7 @@ SAID = [
                 "stays where it is"
             ),
             (
-                "correct that, then try again; where the run stands:",
+                "correct that, then try again; to see the status of the run:",
                 cli("status", "mig-20260301-abc123"),
             ),
         ),
@@ -223,7 +223,7 @@ SAID = [
                 "vgw-new, which stays where it is"
             ),
             (
-                "correct that, then try again; where the run stands:",
+                "correct that, then try again; to see the status of the run:",
                 cli("status", "mig-20260301-abc123"),
             ),
         ),
@@ -241,9 +241,9 @@ SAID = [
         but(AttachmentOf(THIRD, VPC), Attachment.ATTACHED),
         NOTHING_TOLD,
         Blocked(
-            "vgw-third is on vpc-1, and this run did not put it there",
+            "vgw-third is on vpc-1, and this run did not attach it",
             (
-                "find out who did; once it is detached, resume or roll back:",
+                "find out who attached it; once it is detached, resume or roll back:",
                 aws(
                     *("ec2", "detach-vpn-gateway", "--vpn-gateway-id", "vgw-third"),
                     *("--vpc-id", "vpc-1"),
@@ -258,7 +258,7 @@ SAID = [
         NOTHING_TOLD,
         Blocked(
             "vgw-old is gone: it cannot be put on vpc-1",
-            ("go the other way: roll back if it was the new one; else resume forward"),
+            ("if it was the new gateway, roll back; otherwise resume the migration forward"),
         ),
     ),
     (
@@ -267,7 +267,7 @@ SAID = [
         but(AttachmentOf(NEW, OTHER), Attachment.ATTACHED),
         NOTHING_TOLD,
         Blocked(
-            "vgw-new is attached to vpc-2, and this run did not put it there",
+            "vgw-new is attached to vpc-2, and this run did not attach it",
             (
                 "detach it, then resume or roll back:",
                 aws(
@@ -314,7 +314,7 @@ SAID = [
         journal_facts(idle=frozenset({Propagation(BOTH, NEW), Propagation(MAIN, NEW)})),
         NotYet(
             "propagation from vgw-new in rtb-both was on before it was attached, "
-            "which may mean nothing: it is switched on again"
+            "so it may have no effect: it is enabled again"
         ),
     ),
     (
@@ -328,7 +328,7 @@ SAID = [
         ),
         NOTHING_TOLD,
         Lost(
-            (("the route 10.9.0.0/16 in rtb-main: somebody pointed it at vgw-old, which has left"),)
+            (("the route 10.9.0.0/16 in rtb-main: somebody pointed it at vgw-old, which is detached"),)
         ),
     ),
     (
@@ -355,7 +355,7 @@ SAID = [
         ),
         journal_facts(verified=NOON),
         NotYet(
-            "traffic flowed, and does no more: rtb-both: 10.1.0.0/16 went to "
+            "traffic flowed, but something is missing again: rtb-both: 10.1.0.0/16 went to "
             "vgw-old before and goes to nothing now (and 1 more)"
         ),
     ),
@@ -364,7 +364,7 @@ SAID = [
         FORWARD,
         SWAPPED,
         journal_facts(verified=NOON, green=STEADY),
-        NotYet("the old tunnels have to be disabled"),
+        NotYet("the old tunnels are not disabled yet"),
     ),
     (
         SwitchTunnels(),
@@ -393,7 +393,7 @@ SAID = [
                 "vgw-new is detached from vpc-1: the connections of vgw-old may be all "
                 "there is, and are not deleted"
             ),
-            ("see that traffic flows through the new connections, then finalize again"),
+            ("make sure that traffic flows through the new connections, then finalize again"),
         ),
     ),
     (
@@ -404,9 +404,9 @@ SAID = [
         Blocked(
             (
                 "the successor of vpn-old has no tunnel UP: the connections of vgw-old "
-                "may be all there is, and are not deleted"
+                "may be the only path, and are not deleted"
             ),
-            ("see that traffic flows through the new connections, then finalize again"),
+            ("make sure that traffic flows through the new connections, then finalize again"),
         ),
     ),
     (
@@ -430,7 +430,7 @@ def test_a_test_vpc_says_what_is_left_of_it():
     """Built or coming down, what stands in the way is named."""
     passed = journal_facts(Confirmation.TEST_PASSED)
     left = NotYet(
-        "vpc-test is still there; whatever else is in the test VPC must go first",
+        "vpc-test still exists; delete other resources in the test VPC first",
     )
 
     assert TryInTestVpc().verify(StepInput(TESTED, FORWARD, IN_TEST, NOTHING_TOLD)) == NotYet(
@@ -453,9 +453,9 @@ def test_a_copy_of_our_tags_stops_what_creates():
     owned = Ownership({GATEWAY_ROLE: NEW}, twins=((Role(GATEWAY_ROLE), "vgw-copy"),))
     now = replace(a_snapshot(), owned=owned)
     blocked = Blocked(
-        "vgw-new and vgw-copy both carry this migration's tags for 'gateway'",
+        "vgw-new and vgw-copy both have this migration's tags for 'gateway'",
         (
-            "find out which one is a copy and take the vpnmigrate: tags off it:",
+            "find out which one this run did not create, and remove the vpnmigrate: tags from it:",
             aws("ec2", "delete-tags", "--resources", "vgw-copy", "--tags", "Key=vpnmigrate:role"),
         ),
     )

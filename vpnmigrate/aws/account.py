@@ -12,13 +12,12 @@ from vpnmigrate.aws.outcomes import outcome_of, outcome_of_read
 from vpnmigrate.aws.parse import configuration_of
 from vpnmigrate.aws.read_errors import CredentialsExpiredError, translate_errors
 from vpnmigrate.aws.request_hooks import SendGuard, allow_all, guard_sends, tag_calls
-from vpnmigrate.aws.row_cache import Memory
 from vpnmigrate.aws.session import ClientSource, clock_offset
 from vpnmigrate.devices.secret import Secret
 from vpnmigrate.engine.ports import Identity
 from vpnmigrate.errors import AwsError, NoCredentialsError, VaultError
 from vpnmigrate.model.changes import ArchiveConfiguration, AwsChange, CreateVpnConnection
-from vpnmigrate.model.changes.base import CallTags, Refused, Outcome
+from vpnmigrate.model.changes.base import CallTags, Outcome, Refused
 from vpnmigrate.model.changes.requests import Plain
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.decisions import KeyMode
@@ -34,7 +33,6 @@ class Reader:
     def __init__(self, clients: ClientSource, clock: Clock) -> None:
         self._clients = clients
         self._clock = clock
-        self._memory = Memory()
 
     def identity(self) -> Identity:
         """Return who we are, as ``ports.Ec2`` says."""
@@ -79,11 +77,7 @@ class Reader:
         """
         try:
             with tag_calls(plan.migration), self._renewing():
-                # A look that was left behind may still be at work: no two share a memory.
-                memory, self._memory = self._memory, Memory()
-                seen = observe.observe(self._clients.reader(), plan, self._clock, memory)
-                self._memory = memory
-                return seen
+                return observe.observe(self._clients.reader(), plan, self._clock)
         except NoCredentialsError as exc:
             raise CredentialsExpiredError(exc.message, advice=exc.next_step) from exc
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vpnmigrate.aws import describe
-from vpnmigrate.aws.parse import in_order, subnet_record, vpc_record
-from vpnmigrate.aws.row_cache import Memory
+from vpnmigrate.aws.parse import (
+    connection_at_a_glance,
+    gateway_record,
+    in_order,
+    subnet_record,
+    table_record,
+    vpc_record,
+)
 from vpnmigrate.model.clock import Clock
 from vpnmigrate.model.ec2 import GatewayRecord, SubnetRecord, Tag, VpcRecord
 from vpnmigrate.model.plan import Plan
@@ -16,20 +22,18 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 
-def observe(ec2: EC2Client, plan: Plan, clock: Clock, memory: Memory) -> Reading:
+def observe(ec2: EC2Client, plan: Plan, clock: Clock) -> Reading:
     """Read what *plan* touches, gateways first: what they name is asked for next.
-
-    *memory* is of the look before.
 
     Raises:
         AwsError: A describe call failed.
     """
     begun = clock.now()
-    gateways = memory.gateways.read(describe.gateways(ec2))
+    gateways = in_order(map(gateway_record, describe.gateways(ec2)))
     # A gateway of this run may have lost its tags, and tags may lie on a gateway of others.
     on = sorted({plan.old_gateway, *(g.id for g in gateways if _concerns(g, plan))})
-    connections = memory.connections.read(describe.connections_on(ec2, on))
-    pauses = {plan.vpc}
+    connections = in_order(map(connection_at_a_glance, describe.connections_on(ec2, on)))
+    read_in = {plan.vpc}
     vpcs: tuple[VpcRecord, ...] = ()
     subnets: tuple[SubnetRecord, ...] = ()
     if plan.decisions.test_vpc:
@@ -37,12 +41,12 @@ def observe(ec2: EC2Client, plan: Plan, clock: Clock, memory: Memory) -> Reading
         vpcs = tuple(vpc for vpc in every if _concerns(vpc, plan))
         if new := sorted(vpc.id for vpc in vpcs if vpc.id not in plan.surveyed):
             subnets = in_order(map(subnet_record, describe.subnets_in(ec2, new)))
-            pauses.update(new)
+            read_in.update(new)
     return Reading(
         begun=begun,
         gateways=gateways,
         connections=connections,
-        tables=memory.tables.read(describe.route_tables(ec2, sorted(pauses))),
+        tables=in_order(map(table_record, describe.route_tables(ec2, sorted(read_in)))),
         vpcs=vpcs,
         subnets=subnets,
     )

@@ -20,7 +20,7 @@ from vpnmigrate.errors import (
     NotFoundError,
     UnreachableError,
 )
-from vpnmigrate.model.changes.base import InDoubt, Later, Refused, Outcome
+from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Refused
 
 CREDENTIALS_LIMIT: Final = timedelta(minutes=60)
 """For a person to log in again; a run waits as long for one at a device (``options.Waits``)."""

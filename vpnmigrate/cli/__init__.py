@@ -11,8 +11,8 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Run the command line of this process and leave with one of the exit codes."""
-    # Inside, because ``import vpnmigrate.cli`` is to be free of Typer.
+    """Run the command line of this process and exit with its exit code."""
+    # Imported here, so that ``import vpnmigrate.cli`` does not import Typer.
     from vpnmigrate.cli.main import run_command
     from vpnmigrate.cli.signals import to_the_end
 

@@ -16,7 +16,7 @@ from vpnmigrate.report.console import MessageOutput
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vpnmigrate.aws.session import Clients
+    from vpnmigrate.aws.session import ClientSource
     from vpnmigrate.engine.ports import Calls, NetworkPaths, Operator, Probes, Watchdog
     from vpnmigrate.local.lock import ProcessIdentity
     from vpnmigrate.local.run_directory import Run
@@ -41,15 +41,15 @@ class Dependencies(Protocol):
         """The operator, host and number of this process."""
         ...
 
-    def clients(self, aws: AwsOptions) -> Clients:
+    def clients(self, aws: AwsOptions) -> ClientSource:
         """Return the clients of the account that *aws* and the environment select."""
         ...
 
-    def calls(self, clients: Clients) -> Calls:
+    def calls(self, clients: ClientSource) -> Calls:
         """Return the means to wait for the calls of *clients*."""
         ...
 
-    def paths(self, clients: Clients) -> NetworkPaths:
+    def paths(self, clients: ClientSource) -> NetworkPaths:
         """Return this host's network paths to the services of *clients*."""
         ...
 
@@ -87,7 +87,7 @@ class RealDependencies:
         """The logged-in user, this host and this process."""
         return this_operator()
 
-    def clients(self, aws: AwsOptions) -> Clients:
+    def clients(self, aws: AwsOptions) -> ClientSource:
         """Return the clients of the account that *aws* and the environment select."""
         from vpnmigrate.aws.session import Clients, session
 
@@ -100,13 +100,13 @@ class RealDependencies:
     def _prepare(self, client: Any) -> None:
         """Change nothing; a subclass may prepare *client* here."""
 
-    def calls(self, clients: Clients) -> Calls:
+    def calls(self, clients: ClientSource) -> Calls:
         """Return call threads, which can be abandoned if AWS does not answer in time."""
         from vpnmigrate.aws.call_threads import CallThreads
 
         return CallThreads(renew=clients.renew)
 
-    def paths(self, clients: Clients) -> NetworkPaths:
+    def paths(self, clients: ClientSource) -> NetworkPaths:
         """Return this host's network paths to EC2 and STS."""
         from vpnmigrate.aws.network_path import HostNetworkPaths
 

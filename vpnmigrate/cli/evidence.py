@@ -1,7 +1,7 @@
 """Evidence of a run: collection, bundle and verification.
 
-The vault stays where it is.  Before anything is written, every file is searched for its keys: a
-hook or a test command may have printed one into the log.
+Device files stay in the vault.  Before a bundle is written, every file is searched for the vault's
+keys, because a hook or a test command may have printed one into the log.
 """
 
 from __future__ import annotations
@@ -69,20 +69,20 @@ REHEARSAL = "rehearsal.json"
 REPORTS = ("report.html", "report.json", "report.md")
 
 MOST_ENTRIES = 100_000
-"""Lines of a journal; the longest of the simulated runs have a few thousand."""
+"""Maximum lines of a journal; the longest simulated runs have a few thousand."""
 
 _FORMER = re.compile(r"plan\.[0-9a-f]{12}\.json")
 
 
 def write_bundle(run: Run, rehearsed: RehearsalResult | None, file: Path) -> BundleResult:
-    """Pack what *run* and the rehearsal of its plan leave into *file*.
+    """Pack the evidence of *run*, with the rehearsal of its plan, into *file*.
 
     Raises:
-        RefusedError: A file has a key in it.
-        JournalError: The journal is damaged: there is no evidence to pack.
+        RefusedError: A file contains a key.
+        JournalError: The journal is damaged, so there is no evidence to pack.
         UsageError: A file cannot be read, or the bundle cannot be written.
     """
-    # The mark first: a process that writes meanwhile is further on with both.
+    # The mark is read first: a process that writes in between extends the journal beyond it.
     mark = read_mark(run.head)
     files = dict(_kept(run))
     contents = read_chain(files[JOURNAL], run.id, str(run.journal), mark)
@@ -101,11 +101,11 @@ def write_bundle(run: Run, rehearsed: RehearsalResult | None, file: Path) -> Bun
 
 
 def verify_bundle(file: Path) -> VerifiedBundle:
-    """Return what *file*, a bundle from anybody, proves.
+    """Verify *file*, a bundle from any source, and return its contents.
 
     Raises:
-        UsageError: It cannot be read, or is no bundle.
-        BundleDamagedError: It is not as it was packed; names the first place that shows it.
+        UsageError: It cannot be read, or is not a bundle.
+        BundleDamagedError: It was changed after it was packed; names the first changed place.
     """
     raw = read_bytes(file, bundle.LARGEST)
     members = bundle.unpack(raw)
@@ -132,19 +132,19 @@ def verify_bundle(file: Path) -> VerifiedBundle:
 
 
 def require_noted(verified: VerifiedBundle, noted: str) -> None:
-    """See that the bundle is the very one whose hash was *noted*.
+    """Check that the bundle has the SHA-256 that was *noted* when it was made.
 
     Raises:
-        BundleDamagedError: It is another, however well it fits together.
+        BundleDamagedError: It has another hash, although the bundle itself is consistent.
     """
     if noted.strip().lower() != verified.sha256:
         raise BundleDamagedError(
-            verified.file, f"its sha256 is {verified.sha256}, and not the one that was noted"
+            verified.file, f"its sha256 is {verified.sha256}, which differs from the given one"
         )
 
 
 def _kept(run: Run) -> Iterator[tuple[str, bytes]]:
-    """Return the files that are evidence by name; the log first, so that it is behind the journal."""
+    """Yield the files of evidence by name; the log first, so that the journal covers it."""
     names = [LOG, JOURNAL, PLAN, AFTER]
     names += sorted(path.name for path in run.path.iterdir() if _FORMER.fullmatch(path.name))
     for name in names:
@@ -156,7 +156,7 @@ def _kept(run: Run) -> Iterator[tuple[str, bytes]]:
 def _reports(
     run: str, plan: Plan, contents: JournalContents, files: Mapping[str, bytes]
 ) -> Mapping[str, bytes]:
-    """Return the report in every form, as it follows from *files*."""
+    """Return the report in every form, derived from *files*."""
     after, rehearsed = None, None
     if AFTER in files:
         after = compared(plan, contents.entries, survey_from_text(files[AFTER], AFTER))
@@ -175,7 +175,7 @@ def _rehearsed(text: bytes, plan: Plan) -> RehearsalResult:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleDamagedError(REHEARSAL, fault_of(error)) from None
     if found.fingerprint != plan.fingerprint:
-        raise BundleDamagedError(REHEARSAL, "it is of another plan")
+        raise BundleDamagedError(REHEARSAL, "it belongs to another plan")
     return found
 
 
@@ -184,16 +184,17 @@ def _require_no_key(run: Run, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
         if any(key in content for key in keys):
             raise RefusedError(
-                f"{name} of run {run.id} holds a pre-shared key of the vault; nothing was packed",
+                f"{name} of run {run.id} contains a pre-shared key from the vault; no bundle was "
+                "written",
                 advice="find what printed it (a hook, a test command), change that key on both "
-                "sides, and ask for help before anybody sees the file",
+                "sides, and ask for help before you share the file",
             )
 
 
 def _require_sensible(members: Mapping[str, bytes]) -> None:
-    """See that nothing that will be parsed is larger than a run of this program makes it.
+    """Check that no file that will be parsed is larger than this program writes it.
 
-    What is parsed takes many times its size in memory; the log and the reports are only hashed.
+    A parsed file takes many times its size in memory; the log and the reports are only hashed.
     """
     for name, content in members.items():
         if name not in (LOG, *REPORTS) and len(content) > LARGEST_PLAN:
@@ -201,7 +202,7 @@ def _require_sensible(members: Mapping[str, bytes]) -> None:
 
 
 def _journal(members: Mapping[str, bytes], manifest: Manifest) -> JournalContents:
-    """Read the journal and see that it ends where it ended."""
+    """Read the journal and check that it has as many entries as the manifest says."""
     about = manifest.about
     if JOURNAL not in members:
         raise BundleDamagedError(JOURNAL, "it was removed")
@@ -210,7 +211,7 @@ def _journal(members: Mapping[str, bytes], manifest: Manifest) -> JournalContent
         contents = read_chain(members[JOURNAL], about.run, JOURNAL, end, about.entries + 1)
     if len(contents.entries) != about.entries:
         raise BundleDamagedError(
-            f"{JOURNAL}, line {about.entries + 1}", "it was added after the bundle was made"
+            f"{JOURNAL}, line {about.entries + 1}", "the line was added after the bundle was made"
         )
     return contents
 
@@ -226,7 +227,7 @@ def _plan(members: Mapping[str, bytes], manifest: Manifest) -> Plan:
 
 
 def _require_every_plan(members: Mapping[str, bytes], contents: JournalContents) -> None:
-    """See that each plan that the journal went by is there, whole."""
+    """Check that each plan that was in force in the journal is in the bundle, unchanged."""
     there = set()
     for name in (PLAN, *filter(_FORMER.fullmatch, sorted(members))):
         with _in_place(name):
@@ -241,11 +242,11 @@ def _require_every_plan(members: Mapping[str, bytes], contents: JournalContents)
 def _require_own_reports(
     members: Mapping[str, bytes], manifest: Manifest, plan: Plan, contents: JournalContents
 ) -> None:
-    with _in_place("what the reports are made of"):
+    with _in_place("the data of the reports"):
         reports = _reports(manifest.about.run, plan, contents, members)
     for name, content in reports.items():
         if members.get(name) != content:
-            raise BundleDamagedError(name, "it does not say what plan and journal say")
+            raise BundleDamagedError(name, "it does not match plan and journal")
 
 
 @contextmanager
@@ -258,7 +259,7 @@ def _in_place(place: str) -> Iterator[None]:
     except VpnMigrateError as error:
         raise BundleDamagedError(place, error.message) from error
     except (ArithmeticError, ValueError, LookupError, RecursionError) as error:
-        # Values that a run never has: a forger learns no more than the place.
+        # A run never has such values; whoever forged them is told only the place.
         raise BundleDamagedError(place, "it has an impossible value") from error
 
 
@@ -266,7 +267,7 @@ FORMS = {".md": markdown, ".html": html}
 
 
 def evidence_of(context: CommandContext, run: Run) -> RunEvidence:
-    """Read what a report of *run* is made of; asks AWS nothing.
+    """Read the evidence for a report of *run*, without any call to AWS.
 
     Raises:
         JournalError: Its journal is damaged or cannot be read.
@@ -279,58 +280,59 @@ def evidence_of(context: CommandContext, run: Run) -> RunEvidence:
 
 
 def rehearsed_for(context: CommandContext, plan: Plan) -> RehearsalResult | None:
-    """Return what is kept of a rehearsal; what cannot be believed is said, and counts as none."""
+    """Return the kept rehearsal result; an invalid one is reported and counts as none."""
     try:
         return Rehearsals(context.settings.home).of(plan)
     except MalformedFileError as error:
-        context.console.print_line(wrapped(f"No rehearsal counts: {error.message}"))
+        context.console.print_line(wrapped(f"Rehearsal result ignored: {error.message}"))
         return None
 
 
 def survey_after(context: CommandContext, aws: AwsOptions, run: Run) -> None:
-    """Survey the gateway that carries traffic now, and keep that with the run.
+    """Survey the gateway that carries traffic now, and keep the survey with the run.
 
     Raises:
-        RefusedError: The run is in the middle of something, and would be compared with nothing.
-        AwsError: It could not be read.
+        RefusedError: The run is between two end states, so there is nothing to compare with.
+        AwsError: The gateway could not be read.
     """
     plan, entries = read_plan(run.plan), read_journal(run).entries
     gateway = _carrying(plan, entries)
     if gateway is None:
         raise RefusedError(
-            f"run {run.id} is {replay(entries).status}: there is no end to compare with yet",
-            advice=("report without --survey, or see to the run:", cli("status", run.id)),
+            f"run {run.id} is {replay(entries).status}: there is no final state to compare yet",
+            advice=("leave out --survey, or finish the run:", cli("status", run.id)),
         )
     save_survey(account_reader(context, aws).survey(gateway), run.after)
 
 
 def compared(plan: Plan, entries: tuple[Entry, ...], after: Survey) -> AfterComparison | None:
-    """Compare *after* with the end that the run came to; None where it has gone on since."""
+    """Compare *after* with the end state of the run; None if the run has continued since."""
     if after.gateway.id != _carrying(plan, entries):
         return None
     if after.gateway.id == plan.old_gateway:
-        return AfterComparison(after.taken, "the survey before", differences(plan.before, after))
+        found = differences(plan.before, after)
+        return AfterComparison(after.taken, "the survey before the migration", found)
     found = unexpected(plan, made_by(entries), after)
-    return AfterComparison(after.taken, "the end that the plan leads to", found)
+    return AfterComparison(after.taken, "the planned end state", found)
 
 
 def write_document(document: ReportDocument, file: Path) -> None:
-    """Write *document* in the form that *file*'s ending asks for.
+    """Write *document* in the form that the suffix of *file* selects.
 
     Raises:
-        UsageError: No form has such an ending, or the file cannot be written.
+        UsageError: No form has this suffix, or the file cannot be written.
     """
     form = FORMS.get(file.suffix)
     if form is None:
         raise UsageError(
             f"{file}: a report is written as {' or '.join(FORMS)}",
-            advice="choose another ending with -o, or --json for a program",
+            advice="choose a file name with such a suffix, or --json for use by a program",
         )
     save_text(form(document), file)
 
 
 def _carrying(plan: Plan, entries: tuple[Entry, ...]) -> VpnGatewayId | None:
-    """Return the gateway that the run has left on the VPC; None in the middle of things."""
+    """Return the gateway that carries traffic after the run; None between two end states."""
     match replay(entries).status:
         case RunStatus.ROLLED_BACK | RunStatus.PLANNED:
             return plan.old_gateway

@@ -24,34 +24,34 @@ _YES_OR_NO = ("yes", "no")
 _TEST = ("again", "done")
 
 TEST_LIMIT = timedelta(minutes=10)
-"""A test that takes longer than this has failed: the engineer who wrote it meant minutes."""
+"""Maximum run time of the test command; a test is meant to take minutes."""
 
 
 class Prompt(Protocol):
-    """Where a person's answers come from."""
+    """Source of an operator's answers."""
 
     @property
     def patient(self) -> bool:
-        """Whether a person sits there."""
+        """Whether an operator is present."""
         ...
 
     def answer(self) -> str | None:
-        """Return a line if one has been typed, without waiting for it."""
+        """Return a typed line without waiting, or None."""
         ...
 
 
 class NoPrompt:
-    """Nobody is there: tasks are done by ``vpnmigrate done`` from another terminal."""
+    """No terminal: tasks are confirmed with ``vpnmigrate done`` from another terminal."""
 
     patient = False
 
     def answer(self) -> str | None:
-        """Return nothing."""
+        """Return None."""
         return None
 
 
 class StdinPrompt:
-    """A person at a terminal; once stdin has ended nobody sits there any more."""
+    """An operator at a terminal, until stdin ends."""
 
     def __init__(self, stdin: TextIO) -> None:
         self._stdin = stdin
@@ -71,17 +71,17 @@ class StdinPrompt:
 
 
 class PromptReader:
-    """One keyboard for several questions: what is no answer to one is kept for the others."""
+    """Input for several open questions: a line that answers one is not lost to the others."""
 
     def __init__(self, console: MessageOutput, prompt: Prompt) -> None:
         self._console = console
         self._prompt = prompt
         self._open: dict[tuple[str, ...], bool] = {}
-        """The answers to every open question, and whether the line was found to be none of them."""
+        """The answers to each open question, and whether the typed line is none of them."""
         self._line = ""
 
     def answer(self, *known: str) -> str:
-        """Return what was typed if it is *known*; nothing else counts."""
+        """Return the typed line if it is one of *known*, or an empty string."""
         self._open.setdefault(known, False)
         if not self._line:
             self._read()
@@ -91,12 +91,12 @@ class PromptReader:
         self._open[known] = True
         if self._line and all(self._open.values()):
             answers = ", ".join(word for words in self._open for word in words)
-            self._console.print_line(f"    the answers are: {answers}")
+            self._console.print_line(f"    please type: {answers}")
             self._line = ""
         return ""
 
     def close(self, *known: str) -> None:
-        """Expect these answers no longer."""
+        """Remove the question with these answers."""
         self._open.pop(known, None)
 
     def _read(self) -> None:
@@ -108,9 +108,9 @@ class PromptReader:
 
 
 class TerminalOperator:
-    """Tells once how to answer a task, hears ``done``, and runs the test command if there is one.
+    """Operator at a terminal: shows tasks, reads ``done``, and runs the test command.
 
-    The word is journalled by the runner, so an answer lost with a dying process is asked again.
+    The runner journals each confirmation, so a task is shown again if the process dies before.
     """
 
     def __init__(
@@ -126,10 +126,10 @@ class TerminalOperator:
         self._programs = programs
         self._run = run
         self._on = on
-        self._hearing = PromptReader(console, prompt)
+        self._reader = PromptReader(console, prompt)
         self._shown: set[OperatorTask] = set()
         self._task: tuple[str, ...] = ()
-        """The answers to the task that was asked about last, while that is not over."""
+        """The answers to the task that was asked about last, until it is done."""
         self._asked_about_task = False
         self._overdue: OverdueCutover | None = None
         self._owned = ""
@@ -137,64 +137,64 @@ class TerminalOperator:
 
     @property
     def patient(self) -> bool:
-        """Whether someone can be waited for here."""
+        """Whether an operator is present."""
         return self._prompt.patient
 
     def ask(self, task: OperatorTask) -> Confirmation | None:
-        """Show *task* if it is new, and give its word if it has been done."""
+        """Show *task* if it is new, and return its confirmation if it is done."""
         new = task not in self._shown
         self._shown.add(task)
         match task:
             case RunTest():
-                return self._try(task) if new else self._hear_again(task)
+                return self._run_test(task) if new else self._after_failed_test(task)
             case AskOperator():
                 if new:
                     self._explain(task)
-                return task.word if self._hear(_DONE) == "done" else None
+                return task.word if self._answer_of_task(_DONE) == "done" else None
 
     def announce(self, task: OperatorTask) -> None:
-        """Report that *task* comes up soon."""
-        self._console.print_line(wrapped(str(task), first="  COMING UP: "))
+        """Print that *task* comes next."""
+        self._console.print_line(wrapped(str(task), first="  Next, get ready: "))
 
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
-        """Ask once, at a terminal, and give what was typed since."""
+        """Ask once, at a terminal, and return the choice that was typed since."""
         asked_before, self._overdue = self._overdue, overdue
-        self._notice_the_end_of_a_task()
+        self._close_finished_task()
         if overdue is None:
-            self._hearing.close(*DeadlineChoice)
+            self._reader.close(*DeadlineChoice)
             return None
         if not self.patient:
             return None
         if overdue != asked_before:
             self._explain_choice(overdue)
-        typed = self._hearing.answer(*DeadlineChoice)
+        typed = self._reader.answer(*DeadlineChoice)
         return DeadlineChoice(typed) if typed else None
 
     def owns(self, id_: str, role: Role) -> bool | None:
-        """Ask once, at a terminal, and return what was typed since."""
+        """Ask once, at a terminal, and return the answer that was typed since."""
         if not self.patient:
             return None
         if self._owned != id_:
             self._owned = id_
             self._console.print_line(
                 wrapped(
-                    f"The journal is lost. Did this run make {id_} (its {role})? What it made can "
-                    "be put on the VPC, and is deleted by a rollback. Type yes or no.",
+                    f"The journal is lost. Did this run create {id_} (its {role})? If yes, it can "
+                    "be attached to the VPC, and a rollback deletes it. Type yes or no.",
                 )
             )
-        typed = self._hearing.answer(*_YES_OR_NO)
+        typed = self._reader.answer(*_YES_OR_NO)
         if typed:
-            self._hearing.close(*_YES_OR_NO)
+            self._reader.close(*_YES_OR_NO)
         return typed == "yes" if typed else None
 
-    def _hear(self, answers: tuple[str, ...]) -> str:
+    def _answer_of_task(self, answers: tuple[str, ...]) -> str:
         self._task, self._asked_about_task = answers, True
-        return self._hearing.answer(*answers)
+        return self._reader.answer(*answers)
 
-    def _notice_the_end_of_a_task(self) -> None:
-        """Expect no word for a task that the run has not asked about since the last time."""
+    def _close_finished_task(self) -> None:
+        """Remove the question of a task that the run has not asked about since the last call."""
         if not self._asked_about_task:
-            self._hearing.close(*self._task)
+            self._reader.close(*self._task)
         self._asked_about_task = False
 
     def _explain_choice(self, overdue: OverdueCutover) -> None:
@@ -203,8 +203,10 @@ class TerminalOperator:
             if overdue.left > timedelta(0)
             else "the window has ended"
         )
-        self._console.print_line(f"    {ends}; a way back takes about {span(overdue.rollback)}")
-        self._console.print_line("    type 'roll back' or 'go on'; until then the run watches on")
+        self._console.print_line(f"    {ends}; a rollback takes about {span(overdue.rollback)}")
+        self._console.print_line(
+            "    type 'roll back' or 'go on'; until then the run keeps watching"
+        )
 
     def _explain(self, task: AskOperator) -> None:
         self._console.print_line(f"    device files: {self._run.vault}")
@@ -212,11 +214,11 @@ class TerminalOperator:
         done = self._on.command("done", str(task.step))
         self._console.print_line(command(done, first=f"    {typed}: "))
 
-    def _try(self, task: RunTest) -> Confirmation | None:
-        """Run the test; it may take its time, because traffic is untouched while it runs."""
+    def _run_test(self, task: RunTest) -> Confirmation | None:
+        """Run the test and wait for it; traffic is not affected while it runs."""
         fault = checked(task.command, self._programs).fault
         if fault:
-            self._tell_failure(f"was not run: {fault}")
+            self._show_failure(f"was not run: {fault}")
             return None
         try:
             directory = working_directory(self._run)
@@ -238,18 +240,20 @@ class TerminalOperator:
                 self._console.print_line("    the test passed")
                 return Confirmation.TEST_PASSED
             verdict = f"failed with exit status {ended.returncode}"
-        self._tell_failure(verdict)
+        self._show_failure(verdict)
         return None
 
-    def _tell_failure(self, verdict: str) -> None:
+    def _show_failure(self, verdict: str) -> None:
         self._console.print_line(f"    the test {verdict}")
         if self.patient:
-            self._console.print_line("    type 'again' to run it again, 'done' to go on without it")
+            self._console.print_line(
+                "    type 'again' to run it again, 'done' to continue without it"
+            )
 
-    def _hear_again(self, task: RunTest) -> Confirmation | None:
-        match self._hear(_TEST):
+    def _after_failed_test(self, task: RunTest) -> Confirmation | None:
+        match self._answer_of_task(_TEST):
             case "again":
-                return self._try(task)
+                return self._run_test(task)
             case "done":
                 return Confirmation.TEST_PASSED
             case _:
@@ -257,9 +261,9 @@ class TerminalOperator:
 
 
 class AssumeYesOperator(TerminalOperator):
-    """Whoever said yes beforehand: they do their tasks, and no decision is asked of them."""
+    """Operator who gave ``--yes``: tasks are shown, decisions are left to other terminals."""
 
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
-        """Leave it to other terminals."""
+        """Return None: other terminals decide."""
         del overdue
         return None

@@ -14,10 +14,10 @@ _EXITS = {
     Exit.DONE: "done",
     Exit.FAILED: "failed",
     Exit.USAGE: "usage: the command line, a file's text, an unknown id, no credentials",
-    Exit.HELD: "held at a gate, or waiting for a person",
+    Exit.HELD: "held at a gate, or waiting for an operator",
     Exit.REFUSED: "refused, nothing changed: preflight, drift, an edited plan, another account, "
-    "someone else's claim or lock",
-    Exit.STUCK: "stuck while traffic is down: a person must act now",
+    "a claim or lock of another operator",
+    Exit.STUCK: "stuck while traffic is down: an operator must act now",
     Exit.NOTHING_TO_MIGRATE: "nothing to migrate",
     Exit.INTERRUPTED: "interrupted by a signal; the run resumes",
 }
@@ -31,7 +31,7 @@ _OUTPUT = (
 
 _COMPLETION = (
     "The tab key completes commands, options and the ids of runs. For bash, put this into "
-    "`~/.bashrc`; for zsh and fish write their names instead.\n\n"
+    "`~/.bashrc`; for zsh and fish, replace `bash` with their names.\n\n"
     "```bash\n"
     f'eval "$(_{NAME.upper()}_COMPLETE=source_bash {NAME})"\n'
     "```"
@@ -42,7 +42,7 @@ def markdown() -> str:
     """Return the page ``docs/reference/cli.md``."""
     parts = [
         "# Command reference",
-        "Written from the program by `make docs`; do not edit.",
+        "Generated from the program by `make docs`; do not edit.",
         _OUTPUT,
         "## Exit codes",
         _exit_codes(),
@@ -60,7 +60,7 @@ def _exit_codes() -> str:
 
 
 def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Return every command that does something, with its full name, in the order of ``--help``."""
+    """Yield every command that is not a group, with its full name, in the order of ``--help``."""
     commands = getattr(command, "commands", None)
     if not commands:
         yield path, command

@@ -28,12 +28,12 @@ from vpnmigrate.report.text import wrapped
 
 
 def apply(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
-    """Carry a plan out to the end of step 10."""
+    """Apply a plan up to the end of step 10, or resume its run."""
     subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me))
     require_yes(
         context,
         terms.asking,
-        f"Steps 7 to 10 interrupt on-premises traffic of {subject.plan.vpc}. Go on?",
+        f"Steps 7 to 10 interrupt VPN traffic of {subject.plan.vpc}. Continue?",
     )
 
     def action(active: ActiveRun) -> None:
@@ -43,7 +43,8 @@ def apply(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
             active.runner.apply()
         elif terms.confirm_within and active.before.armed is None:
             raise RefusedError(
-                f"run {subject.run.id} is migrated: --confirm-within is armed before the cutover",
+                f"run {subject.run.id} is migrated: --confirm-within has to be set before the "
+                "cutover",
                 advice=cli("status", subject.run.id),
             )
         if active.runner.read_inbox().armed is not None:
@@ -59,7 +60,7 @@ def apply(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
 
 
 def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunStatusView:
-    """Carry out everything that interrupts nothing, and hold."""
+    """Do the steps that do not interrupt traffic, and hold before the cutover."""
     subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me))
 
     def action(active: ActiveRun) -> None:
@@ -67,12 +68,12 @@ def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
         _require_not_finalized(subject, before)
         if before.cutover_begun and before.status is not RunStatus.ROLLED_BACK:
             raise RefusedError(
-                f"run {subject.run.id} has begun its cutover: it cannot be held before that",
+                f"run {subject.run.id} has started its cutover: it cannot be held before that",
                 advice=cli("status", subject.run.id),
             )
         if before.direction is Direction.FORWARD and LAST_OF_PREPARE in before.settled:
             raise HeldError(
-                "everything is staged already; the cutover has not begun",
+                "everything is staged already; the cutover has not started",
                 advice=cli("apply", subject.run.id),
             )
         _require_planned_programs(subject, before)
@@ -84,18 +85,18 @@ def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
 def rollback(
     context: CommandContext, plan_or_run: str, terms: RunOptions, *, keep_new: bool
 ) -> RunStatusView:
-    """Bring back what was there before."""
+    """Roll back to the gateway and connections from before the run."""
     subject = by_plan_or_id(context, plan_or_run, new_holder(context.parts.me), require_unedited)
     require_yes(
         context,
         terms.asking,
-        f"Bring back {subject.plan.old_gateway} on {subject.plan.vpc}? "
-        "If the cutover has begun, traffic is interrupted again.",
+        f"Roll back {subject.plan.vpc} to {subject.plan.old_gateway}? "
+        "If the cutover has started, this interrupts VPN traffic again.",
     )
 
     def action(active: ActiveRun) -> None:
         if deletion_begun(active.before):
-            raise _nothing_leads_back(subject)
+            raise _no_rollback(subject)
         active.runner.rollback(keep_new=keep_new)
 
     return run_session(context, subject, terms, action)
@@ -109,7 +110,7 @@ def finalize(
     *,
     delete_old_gateway: bool,
 ) -> RunStatusView:
-    """Delete what was there before, once every connection has been named."""
+    """Delete the old connections, all of which have to be named."""
     subject = by_id(context, run)
     _require_every_name(subject, named)
 
@@ -117,8 +118,8 @@ def finalize(
         before = active.before
         if before.status is not RunStatus.CUT_OVER and before.direction is not Direction.FINALIZE:
             raise RefusedError(
-                f"run {subject.run.id} is {before.status}: only a migration whose traffic was "
-                "verified can be finalized",
+                f"run {subject.run.id} is {before.status}: only a migration with verified traffic "
+                "can be finalized",
                 advice=cli("status", subject.run.id),
             )
         _require_confirmed(context, subject, terms, active.runner.read_inbox())
@@ -131,10 +132,10 @@ def finalize(
 def _require_confirmed(
     context: CommandContext, subject: SelectedRun, terms: RunOptions, now: RunState
 ) -> None:
-    """Hold a run that waits for somebody to confirm.
+    """Hold a run that waits for ``confirm``.
 
     Raises:
-        HeldError: It waits for them.
+        HeldError: The run is not confirmed yet.
     """
     until = now.unconfirmed_until
     if until is None:
@@ -142,21 +143,21 @@ def _require_confirmed(
     clock = run_clock(context.parts.clock, read_journal(subject.run).entries)
     at = moment(until + clock.ahead())
     if not context.parts.watchdog(subject.run, terms.aws).on_duty():
-        message = "migrated, and UNCONFIRMED: no watchdog is on duty, so it stays as it is"
+        message = "migrated, UNCONFIRMED: no watchdog is running, so there is no automatic rollback"
     elif until <= clock.now():
-        message = f"migrated, and NOT CONFIRMED by {at}: it is being rolled back"
+        message = f"migrated, NOT CONFIRMED by {at}: it is being rolled back"
     else:
-        message = f"migrated, and UNCONFIRMED: at {at} it is rolled back, unless somebody confirms"
+        message = f"migrated, UNCONFIRMED: it is rolled back at {at} unless you confirm"
     raise HeldError(message, advice=cli("confirm", subject.run.id))
 
 
 def _require_planned_programs(subject: SelectedRun, before: RunState) -> None:
-    """Refuse to go on towards a cutover with other programs than were planned.
+    """Check, before the cutover, that the plan's programs are unchanged.
 
-    In the cutover they are not run and hold up nothing.
+    During the cutover a changed program is not run and does not stop the run.
 
     Raises:
-        RefusedError: One has changed since.
+        RefusedError: A program has changed since the plan was made.
     """
     if not before.cutover_open:
         plan = subject.plan
@@ -165,27 +166,27 @@ def _require_planned_programs(subject: SelectedRun, before: RunState) -> None:
 
 def _require_not_finalized(subject: SelectedRun, before: RunState) -> None:
     if deletion_begun(before):
-        raise _nothing_leads_back(subject)
+        raise _no_rollback(subject)
     if before.direction is Direction.FINALIZE:
         raise RefusedError(
-            f"run {subject.run.id} is migrated, and finalize has begun; it has deleted nothing yet",
+            f"run {subject.run.id} is migrated, and finalize has started; nothing is deleted yet",
             advice=cli("status", subject.run.id),
         )
 
 
-def _nothing_leads_back(subject: SelectedRun) -> RefusedError:
+def _no_rollback(subject: SelectedRun) -> RefusedError:
     return RefusedError(
-        f"run {subject.run.id} was finalized: what was there before is deleted, "
-        "and nothing leads back",
+        f"run {subject.run.id} is finalized: the old connections are deleted, "
+        "so it cannot be rolled back",
         advice=cli("status", subject.run.id),
     )
 
 
 def _require_every_name(subject: SelectedRun, named: Sequence[str]) -> None:
-    """Refuse to delete what was not named, and to be told to delete something else.
+    """Check that exactly the old connections are named.
 
     Raises:
-        UsageError: The names are not exactly those of the old connections.
+        UsageError: A connection is missing, or a name is not that of an old connection.
     """
     old = subject.plan.old_connections
     stray = [name for name in named if name not in old]
@@ -197,21 +198,24 @@ def _require_every_name(subject: SelectedRun, named: Sequence[str]) -> None:
         )
     if missing:
         raise UsageError(
-            f"finalize deletes {', '.join(old)} for good; not named: {', '.join(missing)}",
+            f"finalize permanently deletes {', '.join(old)}; not named: {', '.join(missing)}",
             advice=command,
         )
 
 
 def require_yes(context: CommandContext, asking: PromptOptions, question: str) -> None:
-    """Ask the person at the terminal, if there is one who has not said yes beforehand.
+    """Ask the operator at the terminal, unless ``--yes`` was given.
 
-    Off a terminal the command itself is the answer: it names what it works on.
+    Without a terminal nothing is asked: the command itself names what it works on.
 
     Raises:
-        HeldError: They did not say yes.
+        HeldError: The answer is not yes.
     """
     if asking.yes or not context.parts.attended(asking):
         return
     context.console.print_line(wrapped(f"{question} [y/N]"))
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise HeldError("not begun: nobody said yes", advice="say yes, or give --yes")
+        raise HeldError(
+            "cancelled; nothing in AWS was changed",
+            advice="answer y to continue; to run without the question, add --yes",
+        )

@@ -24,7 +24,7 @@ from vpnmigrate.model.plan import Plan
 
 @dataclass(frozen=True)
 class SelectedRun:
-    """A run with the plan that is asked for; *text* is that plan's file, *new* a first time."""
+    """A run and the requested plan; *text* is that plan's file, *new* means just created."""
 
     run: Run
     plan: Plan
@@ -33,15 +33,15 @@ class SelectedRun:
 
     @property
     def replanned(self) -> bool:
-        """Whether the plan that is asked for is not the one in force."""
+        """Whether the requested plan differs from the one in force."""
         return self.run.fingerprint != self.plan.fingerprint
 
 
 def by_id(context: CommandContext, run_id: str) -> SelectedRun:
-    """Find a run that was begun.
+    """Find a started run.
 
     Raises:
-        UsageError: There is none of that id.
+        UsageError: No run has that id.
     """
     run = context.runs.find(run_id)
     return SelectedRun(run, load_plan_in_force(run.plan), b"", new=False)
@@ -53,13 +53,13 @@ def by_plan_or_id(
     holder: str,
     require: Callable[[Plan, Path], None] = require_derived,
 ) -> SelectedRun:
-    """Find or begin the run of a plan file, or find one by its id.
+    """Find or create the run of a plan file, or find a run by its id.
 
     A plan that is not in force yet has to pass *require*.
 
     Raises:
-        UsageError: It is neither.
-        MalformedFileError: The file is no plan.
+        UsageError: *plan_or_run* is neither a file nor the id of a run.
+        MalformedFileError: The file is not a plan.
         PlanEditedError: The plan was edited.
     """
     path = Path(plan_or_run)
@@ -83,13 +83,13 @@ def _names_a_file(path: Path) -> bool:
 
 
 def require_replannable(run: Run, state: RunState) -> None:
-    """Refuse a new plan for a run whose cutover goes by the old one.
+    """Check that a new plan may replace the plan of *run*.
 
     Raises:
-        RefusedError: It has begun its cutover and has not been rolled back.
+        RefusedError: The run has started its cutover and has not been rolled back.
     """
     if state.cutover_begun and state.status is not RunStatus.ROLLED_BACK:
         raise RefusedError(
-            f"run {run.id} has begun its cutover, which goes by the plan it began with",
+            f"run {run.id} has started its cutover, and has to complete it with its own plan",
             advice=("resume:", cli("apply", run.id), "or roll back:", cli("rollback", run.id)),
         )

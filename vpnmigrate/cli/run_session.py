@@ -11,7 +11,7 @@ from functools import cache
 
 import vpnmigrate
 from vpnmigrate.aws.account import Account
-from vpnmigrate.aws.session import Clients
+from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.cli.context import CommandContext
 from vpnmigrate.cli.gate_options import ApprovalsAndForces
 from vpnmigrate.cli.options import AwsOptions, PromptOptions
@@ -27,9 +27,9 @@ from vpnmigrate.cli.watch import can_draw
 from vpnmigrate.commands import cli
 from vpnmigrate.engine.call_limits import IDENTITY_LIMIT, unattended
 from vpnmigrate.engine.commit_confirm import CommitConfirm
+from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.gates import RollbackTrial
-from vpnmigrate.engine.context import ClaimHolder
 from vpnmigrate.engine.ports import NetworkPaths, Observer
 from vpnmigrate.engine.recorder import evidence_of
 from vpnmigrate.engine.runner import Runner, RunPorts
@@ -74,31 +74,31 @@ from vpnmigrate.report.status import RunStatusView
 from vpnmigrate.report.text import RunCommands, wrapped
 
 BLIND = (
-    "The journal of an earlier process is not here, so what AWS shows is believed only after "
-    f"{span(CONSISTENCY_DELAY)}. Nothing is sent until then; please wait."
+    "The journal of an earlier process is missing, so answers of AWS may be stale for "
+    f"{span(CONSISTENCY_DELAY)}. No change is sent until then; please wait."
 )
 
-FORGONE = "no probe is sent, and none is asked for, as the operator wanted it (--no-probes)"
+FORGONE = "probes are off: none is sent and none has to work (--no-probes)"
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How the operator wants a run to be worked on."""
+    """Options of the operator for one session of a run."""
 
     aws: AwsOptions
     asking: PromptOptions
     take_over: str | None = None
     brought: ApprovalsAndForces = field(default_factory=ApprovalsAndForces)
     probes: tuple[str, ...] | None = ()
-    """Sent on top of the plan's; None sends none at all and asks for none."""
+    """Probes in addition to the plan's; None turns all probes off."""
     confirm_within: timedelta | None = None
     adopt: tuple[str, ...] | None = None
-    """What an earlier process, whose journal is lost, has made; None leaves it to be asked."""
+    """Resources created by an earlier process whose journal is lost; None to ask for them."""
 
 
 @dataclass(frozen=True)
 class RunRecords:
-    """Where a run is written down: the journal it lives by, and the log beside it."""
+    """Records of a run: its journal and its log."""
 
     journal: FileJournal
     log: RunLog
@@ -106,7 +106,7 @@ class RunRecords:
 
 @dataclass(frozen=True)
 class ActiveRun:
-    """A run in hand: its runner, how it stood *before*, and how to *write* a record durably."""
+    """A locked run: its runner, its state *before*, and *write* for durable records."""
 
     runner: Runner
     before: RunState
@@ -119,11 +119,11 @@ RunAction = Callable[[ActiveRun], object]
 def run_session(
     context: CommandContext, subject: SelectedRun, terms: RunOptions, action: RunAction
 ) -> RunStatusView:
-    """Take a run in hand, go on *journey* with it, and give where it stands then.
+    """Lock a run, do *action* with it, and return its status afterwards.
 
     Raises:
-        LockedError: Somebody else has the run.
-        RunFailedError: Anything that went wrong once it was in hand.
+        LockedError: Another process has the run.
+        RunFailedError: Any error after the run was locked.
     """
     with with_run_status(context, subject.run, status_view_of):
         lock = acquire_lock(subject.run, context.parts.clock, context.parts.me, terms.take_over)
@@ -145,7 +145,7 @@ def run_session(
                 for note in filter(None, (lock.note, journal.notice)):
                     context.console.print_line(note)
                     log.notice(note)
-                _go(context, subject, terms, RunRecords(journal, log), action, view)
+                _do(context, subject, terms, RunRecords(journal, log), action, view)
         except VpnMigrateError as error:
             raise RunFailedError(error, view()) from error
         finally:
@@ -156,10 +156,10 @@ def run_session(
 
 
 def _put_in_force(subject: SelectedRun, journal: FileJournal) -> None:
-    """Let a newer plan replace the run's own, if nothing of the cutover has been done with that.
+    """Replace the run's plan by a newer one, if its cutover has not started.
 
     Raises:
-        RefusedError: The run is past the point where it could be planned again.
+        RefusedError: The cutover has started, so the plan cannot be replaced.
     """
     if not subject.replanned:
         return
@@ -168,7 +168,7 @@ def _put_in_force(subject: SelectedRun, journal: FileJournal) -> None:
     journal.write(Replanned(subject.plan.fingerprint))
 
 
-def _go(
+def _do(
     context: CommandContext,
     subject: SelectedRun,
     terms: RunOptions,
@@ -196,7 +196,7 @@ def _go(
     clients = context.parts.clients(terms.aws)
     calls = context.parts.calls(clients)
     paths = calls.read(
-        "whoever lends the credentials",
+        "the credential provider",
         IDENTITY_LIMIT,
         lambda: _paths(context, clients, plan.region),
         unattended,
@@ -206,13 +206,13 @@ def _go(
         journal.write(TakenOver(terms.take_over))
     taken_over_from = replay(journal.entries).taken_over_from
     if journal.lost or (taken_over_from and before.direction is None):
-        # A journal that sets out by a take-over is not the first there was.
+        # A journal that starts with a take-over replaces an earlier one.
         journal.write(JournalLost())
     blind = replay(journal.entries).journal_lost
     doubts = evidence_of(before, plan.surveyed).doubts
     if terms.adopt is not None and not (blind or doubts):
         raise UsageError(
-            f"--adopt is for what a journal does not tell of; that of {run.id} tells of all",
+            f"--adopt is for a lost or incomplete journal; the journal of {run.id} is complete",
             advice=cli("status", run.id),
         )
     rehearsed = _rehearsed(context, plan, context.console)
@@ -261,23 +261,23 @@ def _go(
 
 
 def _vault(context: CommandContext, run: Run) -> Vault:
-    """Return the vault of *run*, whose keys are cut out of all that this process writes."""
+    """Return the vault of *run*, whose keys are removed from everything this process writes."""
     return Vault(run.vault, context.redaction.learn)
 
 
 def _unknown(approvals: Iterable[Approval], before: RunState) -> list[Approval]:
-    """Leave out what the journal has already: the same file may be given again and again."""
+    """Return the approvals that are new to the journal; a file may be given repeatedly."""
     return [each for each in approvals if each not in before.approvals]
 
 
 def _rehearsed(
     context: CommandContext, plan: Plan, output: MessageOutput
 ) -> RehearsalResult | None:
-    """Return what was kept of a rehearsal; what cannot be believed is said, and counts as none."""
+    """Return the kept rehearsal result; an invalid one is reported and counts as none."""
     try:
         return Rehearsals(context.settings.home).of(plan)
     except MalformedFileError as error:
-        output.print_line(wrapped(f"No rehearsal counts: {error.message}"))
+        output.print_line(wrapped(f"Rehearsal result ignored: {error.message}"))
         return None
 
 
@@ -286,8 +286,8 @@ def _proven(plan: Plan) -> RollbackTrial:
     return RollbackTrial(proof.holds, proof_brief(proof))
 
 
-def _paths(context: CommandContext, clients: Clients, region: str) -> NetworkPaths:
-    """Open the session, and give this host's ways to AWS in *region*.
+def _paths(context: CommandContext, clients: ClientSource, region: str) -> NetworkPaths:
+    """Return this host's network paths to AWS in *region*.
 
     Raises:
         WrongAccountError: The session is for another Region.
@@ -295,7 +295,7 @@ def _paths(context: CommandContext, clients: Clients, region: str) -> NetworkPat
     if clients.region != region:
         raise WrongAccountError(
             f"the plan is for Region {region}, but {clients.region} is set",
-            advice=f"try again with --region {region}",
+            advice=f"run the same command with --region {region}",
         )
     return context.parts.paths(clients)
 
@@ -318,15 +318,15 @@ def _progress(
 
 
 def probes_of(texts: Iterable[str], *, none: bool) -> tuple[str, ...] | None:
-    """Read the probes of a command line before anything is begun; None if none are wanted.
+    """Check the probes of a command line before the run starts; *none* turns all probes off.
 
     Raises:
-        UsageError: One of them cannot be sent, or some are given and none are wanted.
+        UsageError: A probe is invalid, or probes are given together with *none*.
     """
     probes = tuple(texts)
     for text in probes:
         aim = probe_from(text)
-        # A name alone is looked for in PATH, as in the shell that it was typed in.
+        # A name without a slash is searched in PATH, as in the shell where it was typed.
         if isinstance(aim, CommandProbe) and "/" in aim.words[0] and name_fault(aim.words):
             raise UsageError(f"--probe: {name_fault(aim.words)}", advice=ADVICE)
     if none and probes:
@@ -335,14 +335,14 @@ def probes_of(texts: Iterable[str], *, none: bool) -> tuple[str, ...] | None:
 
 
 def named(ids: Iterable[str] | None) -> tuple[str, ...] | None:
-    """Read the resources that ``--adopt`` names; None where it was not given."""
+    """Return the resources that ``--adopt`` names; None if it was not given."""
     return tuple(ids) if ids else None
 
 
 class ObserverGroup:
-    """Hands everything on to *observers*, and knows whether steps 7 to 10 are under way.
+    """Passes every event to *observers*, and knows whether steps 7 to 10 are under way.
 
-    Why a step waits is redacted here: entries of the journal have been already.
+    The reason of a wait is redacted here; journal entries are redacted already.
     """
 
     def __init__(self, *observers: Observer, redaction: Redaction | None = None) -> None:
@@ -351,25 +351,25 @@ class ObserverGroup:
         self.cutting = False
 
     def on_entry(self, entry: Entry) -> None:
-        """Take notice of *entry*."""
+        """Pass *entry* on."""
         match entry.record:
             case StepBegun(number=number, cleaning=cleaning):
                 self.cutting = not cleaning and FIRST_OF_CUTOVER <= number <= LAST_OF_CUTOVER
             case Finished():
                 self.cutting = False
             case _:
-                pass  # no step begins or ends the cutover with it
+                pass  # Other records neither begin nor end the cutover.
         for observer in self._observers:
             observer.on_entry(entry)
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        """Take notice of a look that found the goal not reached."""
+        """Pass on that an observation found the goal not reached."""
         why = self._redaction.text(why)
         for observer in self._observers:
             observer.on_wait(step, why, waited, limit)
 
     def on_view(self, sighting: Sighting) -> None:
-        """Take notice of what a look in the cutover saw."""
+        """Pass on what was observed in the cutover."""
         once = cache(sighting)
         for observer in self._observers:
             observer.on_view(once)

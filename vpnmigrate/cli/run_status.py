@@ -23,11 +23,11 @@ from vpnmigrate.planning.approvals import Approver, count_valid
 from vpnmigrate.report.errors import RunFailedError
 from vpnmigrate.report.status import Retry, RunStatusView
 
-UNSURE = "if AWS knows them as whoever carries the plan out, whose login name is the same"
+UNSURE = "if AWS identifies this approver as the operator (the login names are the same)"
 
 
 def status_view_of(context: CommandContext, run: Run) -> RunStatusView:
-    """Read where *run* stands, without disturbing a process that works on it.
+    """Read the status of *run*, without disturbing a process that works on it.
 
     Raises:
         JournalError: Its journal is damaged or cannot be read.
@@ -38,7 +38,7 @@ def status_view_of(context: CommandContext, run: Run) -> RunStatusView:
 
 
 def standing_unattended(context: CommandContext, run: Run) -> RunStatusView:
-    """Read where *run* stands whose lock this process holds and is about to release.
+    """Read the status of *run*, whose lock this process holds and is about to release.
 
     Raises:
         JournalError: Its journal is damaged or cannot be read.
@@ -50,7 +50,7 @@ def standing_unattended(context: CommandContext, run: Run) -> RunStatusView:
 def run_status(
     context: CommandContext, run: Run, plan: Plan, entries: Sequence[Entry], *, alive: bool
 ) -> RunStatusView:
-    """Put together what views need to know about *run*."""
+    """Return the status of *run* for views."""
     state, clock = replay(entries), run_clock(context.parts.clock, entries)
     watched = state.armed is not None or state.direction is Direction.ROLLBACK
     post = post_of(run) if watched else None
@@ -78,17 +78,17 @@ def _retry(trouble: Trouble) -> Retry:
 
 
 def _invocation(context: CommandContext, state: RunState) -> Invocation:
-    """Return what a command about the run needs: AWS is reached as its last process reached it."""
+    """Return the invocation for commands about the run, with the AWS options of its last process."""
     if state.opened is None:
         return context.invocation
     return replace(state.opened.invocation, run_dir=context.invocation.run_dir)
 
 
 def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
-    """Return which approvals do not count, as far as the journal knows who carries the plan out.
+    """Return the approvals that do not count, as far as the journal knows the operator.
 
-    Once the gates have let the cutover begin, what counted then is told, and not what has
-    expired since.
+    After the cutover has started, approvals are judged at the time of the gates, so that a later
+    expiry does not show.
     """
     user = state.opened.user if state.opened else ""
     asked = state.gates
@@ -101,7 +101,7 @@ def _void(plan: Plan, state: RunState, now: datetime) -> dict[str, str]:
 
 
 def status_views(context: CommandContext) -> tuple[list[RunStatusView], dict[str, str]]:
-    """Read where every run stands; those that cannot be read come with the reason.
+    """Read the status of every run, and the reason for each run that cannot be read.
 
     One damaged journal must not hide the other runs.
     """
@@ -119,9 +119,9 @@ def status_views(context: CommandContext) -> tuple[list[RunStatusView], dict[str
 def with_run_status(
     context: CommandContext, run: Run, read: Callable[[CommandContext, Run], RunStatusView]
 ) -> Iterator[None]:
-    """Let what keeps *run* from being taken in hand tell how it stands, if *read* can read that.
+    """Add the status of *run* to an error that prevents work on it, if *read* can read it.
 
-    A disk that is full in an outage must not hide that traffic is down.
+    A full disk during an outage must not hide that traffic is down.
     """
     try:
         yield

@@ -1,7 +1,7 @@
 """Dependencies in a sandbox: clock, clients and device engineer.
 
-Only where the operator names the sandbox, and only as long as every call goes to it: no server's
-answer moves the clock of a run that works on anything else.
+A sandbox's clock is used only if the operator names that sandbox and every call goes to it, so no
+server can move the clock of a run that works on a real account.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from vpnmigrate.aws.session import Clients
+from vpnmigrate.aws.session import ClientSource
 from vpnmigrate.cli.dependencies import RealDependencies
 from vpnmigrate.cli.options import AwsOptions, PromptOptions
 from vpnmigrate.commands import cli
@@ -27,7 +27,7 @@ from vpnmigrate.local.settings import CLOCK_VARIABLE
 from vpnmigrate.model.clock import Clock, SteadyClock
 from vpnmigrate.report.console import MessageOutput
 from vpnmigrate.report.text import RunCommands
-from vpnmigrate.sandbox.client.boto import session_for
+from vpnmigrate.sandbox.client.direct import DirectClients
 from vpnmigrate.sandbox.device_engineer import REACTION, DeviceEngineer
 from vpnmigrate.sandbox.faults import FaultSource
 from vpnmigrate.sandbox.server.client import ControlClient, RemoteClock
@@ -35,10 +35,10 @@ from vpnmigrate.sandbox.world import World
 
 
 class SandboxDependencies:
-    """Lets Ann's verbs work on *world*, in this process and through nothing else.
+    """Dependencies of commands that work on *world*, inside this process.
 
-    *faults* come between the clients and the world; *reaction* is how long the engineer at the
-    devices takes.
+    *faults* are injected between the clients and the world; *reaction* is the reaction time of the
+    simulated device engineer.
     """
 
     reachable = False
@@ -50,65 +50,64 @@ class SandboxDependencies:
         self.me = this_process("ann", "laptop")
         self._world = world
         self._reaction = reaction
-        session = session_for(world, faults=faults)
-        self._clients = Clients(lambda: session)
+        self._clients = DirectClients(world, faults=faults)
 
-    def clients(self, aws: AwsOptions) -> Clients:
-        """Return clients that only the world answers, whatever *aws* and the environment say."""
+    def clients(self, aws: AwsOptions) -> ClientSource:
+        """Return clients of the world; *aws* and the environment are ignored."""
         del aws
         return self._clients
 
-    def calls(self, clients: Clients) -> Calls:
-        """Wait for nothing: the world answers at once."""
+    def calls(self, clients: ClientSource) -> Calls:
+        """Return direct calls: the world answers at once."""
         del clients
         return DirectCalls()
 
-    def paths(self, clients: Clients) -> NetworkPaths:
-        """Return no way: the world is in this process."""
+    def paths(self, clients: ClientSource) -> NetworkPaths:
+        """Return no network paths: the world is in this process."""
         del clients
         return NoNetworkPaths()
 
     def watchdog(self, run: Run, aws: AwsOptions) -> Watchdog:
-        """Return nobody: another process does not reach this world."""
+        """Return no watchdog: another process does not reach this world."""
         del run, aws
         return _NoWatchdog()
 
     def operator(
         self, console: MessageOutput, on: RunCommands, run: Run, asking: PromptOptions
     ) -> Operator:
-        """Return an engineer who does every task unasked."""
+        """Return a simulated engineer who does every task without being asked."""
         del console, on, run, asking
         return DeviceEngineer(self._world, self._reaction)
 
     def probes(self, run: Run, extra: Sequence[str]) -> Probes:
-        """Send none: no packet can reach a world that is in this process."""
+        """Return no probes: no packet can reach a world that is in this process."""
         del run, extra
         return NoProbes()
 
     def attended(self, asking: PromptOptions) -> bool:
-        """Return that nobody is to be asked."""
+        """Return False: no operator is present."""
         del asking
         return False
 
 
 class _NoWatchdog:
     def start(self) -> int:
-        message = "no process reaches a sandbox that is inside another one"
-        raise RefusedError(message, advice=("serve one:", cli("sandbox", "serve")))
+        message = "another process cannot reach a sandbox that is inside this process"
+        raise RefusedError(message, advice=("serve a sandbox:", cli("sandbox", "serve")))
 
     def on_duty(self) -> bool:
         return False
 
 
-_IN_ITS_TIME = {"ec2", "sts"}
-"""The services whose answers have to be in the sandbox's time."""
+_TIMED_SERVICES = {"ec2", "sts"}
+"""The services whose answers have to carry the sandbox's time."""
 
 
 class SandboxTimeDependencies(RealDependencies):
-    """An ordinary process's parts, but for the clock: it is that of the sandbox at *url*.
+    """Dependencies of an ordinary process, with the clock of the sandbox at *url*.
 
     Raises:
-        UsageError: That is no sandbox on this machine.
+        UsageError: *url* is not a sandbox on this machine.
     """
 
     def __init__(self, url: str) -> None:
@@ -123,22 +122,22 @@ class SandboxTimeDependencies(RealDependencies):
         except (UnreachableError, UsageError) as error:
             raise _no_clock(url, error.message) from error
 
-    def clients(self, aws: AwsOptions) -> Clients:
-        """Return the usual clients, told the sandbox's time where AWS would tell its own.
+    def clients(self, aws: AwsOptions) -> ClientSource:
+        """Return the usual clients, with the sandbox's time in place of AWS's.
 
         Raises:
-            UsageError: They would ask somebody else.
+            UsageError: Their endpoint is another one than the sandbox.
         """
         clients = super().clients(aws)
         clients.reader(), clients.writer(), clients.sts()
         return clients
 
     def _prepare(self, client: Any) -> None:
-        if client.meta.service_model.service_name not in _IN_ITS_TIME:
+        if client.meta.service_model.service_name not in _TIMED_SERVICES:
             return
         if client.meta.endpoint_url.rstrip("/") != self._url:
             raise _no_clock(
-                self._url, f"calls go to {client.meta.endpoint_url}, in whose time we are not"
+                self._url, f"AWS calls go to a different endpoint, {client.meta.endpoint_url}"
             )
         client.meta.events.register("after-call.sts", self._date)
 
@@ -157,6 +156,6 @@ def _is_loopback(url: str) -> bool:
 
 def _no_clock(url: str, why: str) -> UsageError:
     return UsageError(
-        f"{CLOCK_VARIABLE}={url} gives no time: {why}",
-        advice=f"unset {CLOCK_VARIABLE}, which is for a served sandbox alone",
+        f"{CLOCK_VARIABLE}={url} cannot be used as the clock: {why}",
+        advice=f"unset {CLOCK_VARIABLE}, which is only for a served sandbox",
     )

@@ -1,4 +1,4 @@
-"""Signals: the first stops between two changes, the second at once."""
+"""Signals: the first stops a run between two changes, the second immediately."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 class SignalHandler:
-    """What the operator's signals ask of the run; the runner reads it between two changes.
+    """Stop request from the operator's signals; the runner reads it between two changes.
 
-    *cutting* tells whether traffic hangs on this process right now: then a lost terminal changes
-    nothing, because the terminal may well run through the VPN that is being cut.  *resume* gives
-    the command that goes on from where the run is.
+    *cutting* returns whether the cutover is under way.  Then a lost terminal does not stop the run,
+    because the terminal's connection may use the VPN that is being migrated.  *resume* returns the
+    command that resumes the run.
     """
 
     def __init__(
@@ -37,43 +37,43 @@ class SignalHandler:
 
     @property
     def reason(self) -> str | None:
-        """Why to stop at the next safe point, or None."""
+        """The reason to stop at the next safe point, or None."""
         return self._reason
 
     def receive(self, number: int) -> None:
-        """Take notice of signal *number*."""
+        """Handle signal *number*."""
         name = signal.Signals(number).name
         if number == signal.SIGHUP and self._cutting():
-            self._console.print_line("the terminal is gone; the cutover goes on without it")
+            self._console.print_line("terminal lost; the cutover continues without it")
         elif self._reason is None:
             self._reason = f"{name} received"
             self._console.print_line(
-                f"{name}: stops after the call in flight; once more stops now."
+                f"{name}: finishing the current AWS call. Press Ctrl-C again to stop immediately."
             )
-            self._tell_how_to_go_on()
+            self._show_resume_command()
         elif number == signal.SIGHUP:
-            pass  # one wish is enough: a dying terminal may hang up more than once
+            pass  # A closing terminal may send SIGHUP more than once; only the first one counts.
         else:
-            self._console.print_line(f"{name} again: stopped.")
-            self._tell_how_to_go_on()
-            # Nothing may run after the second wish: not a handler, not a retry, not a thread.
+            self._console.print_line(f"{name} again: stopped immediately.")
+            self._show_resume_command()
+            # Nothing may run after the second signal: no handler, no retry, no thread.
             os._exit(Exit.INTERRUPTED)
 
-    def _tell_how_to_go_on(self) -> None:
+    def _show_resume_command(self) -> None:
         resume = self._resume()
         if resume is not None:
-            self._console.print_line(command(resume, first="  go on:    "))
+            self._console.print_line(command(resume, first="  resume:   "))
 
 
 @contextmanager
 def handle_signals(stop_request: SignalHandler) -> Iterator[None]:
-    """Let *interruption* receive this process's signals for a while."""
+    """Send this process's signals to *stop_request* inside the context."""
 
     def receive(number: int, frame: FrameType | None) -> None:
         del frame
         stop_request.receive(number)
 
-    # What a parent has us ignore (nohup, a background job) stays ignored.
+    # A signal that the parent process ignores (nohup, a background job) stays ignored.
     heard = [n for n in (*_STOPS, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
     before = {number: signal.signal(number, receive) for number in heard}
     try:
@@ -84,9 +84,9 @@ def handle_signals(stop_request: SignalHandler) -> Iterator[None]:
 
 
 def to_the_end(work: Callable[[], int]) -> int:
-    """Return the exit code of *work*; no late Ctrl-C puts a signal in its place.
+    """Return the exit code of *work*, and ignore further interrupts while the process exits.
 
-    The first one has been heeded by then, and another may come while the farewell is said.
+    The first interrupt is handled by then; another may arrive while the last message is printed.
     """
     try:
         code = work()
@@ -98,7 +98,7 @@ def to_the_end(work: Callable[[], int]) -> int:
 
 @contextmanager
 def ignore_sighup() -> Iterator[None]:
-    """Let no terminal that goes away end this process."""
+    """Ignore SIGHUP, so that a closed terminal does not end this process."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Watch: the screen of a run from another terminal."""
+"""Watch: the live screen of a run, from another terminal."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from vpnmigrate.report.text import RunCommands, hanging
 
 PACE = timedelta(seconds=1)
 SHOWN_BEFORE = 10
-"""Entries of the journal that are shown to somebody who begins to look on."""
+"""Journal entries that are shown when watching starts."""
 _NO_SCREEN = frozenset({"", "dumb", "unknown"})
 
 
 def can_draw(console: Console) -> bool:
-    """Return whether something can be drawn in place: a terminal that knows how to go back."""
+    """Return whether the console is a terminal that can redraw in place."""
     return console.stream.isatty() and os.environ.get("TERM", "") not in _NO_SCREEN
 
 
@@ -39,24 +39,24 @@ def working_run(context: CommandContext) -> Run:
     """Return the only run that a process works on.
 
     Raises:
-        UsageError: There is none, or there are several.
+        UsageError: No run is active, or several are.
     """
     view, _ = status_views(context)
     at_work = [view.run for view in view if view.alive]
     if len(at_work) != 1:
         listed = ", ".join(at_work) or "none"
         raise UsageError(
-            f"which run is to be watched? At work: {listed}",
+            f"name the run to watch; active runs: {listed}",
             advice=cli("status", "--watch", "RUN"),
         )
     return context.runs.find(at_work[0])
 
 
 def watch_run(context: CommandContext, run: Run) -> tuple[RunStatusView, Exit]:
-    """Show *run* until nobody works on it any more; give where it stands then, and its exit code.
+    """Show *run* while a process works on it; return its status then, and its exit code.
 
     Raises:
-        InterruptedRunError: Whoever watched has gone; the run has not.
+        InterruptedRunError: The operator stopped watching; the run continues.
     """
     try:
         with _window(context, run) as window:
@@ -68,15 +68,15 @@ def watch_run(context: CommandContext, run: Run) -> tuple[RunStatusView, Exit]:
                 context.parts.clock.sleep(PACE)
     except KeyboardInterrupt:
         raise InterruptedRunError(
-            f"no longer watched; run {run.id} goes on", advice=cli("status", "--watch", run.id)
+            f"stopped watching; run {run.id} continues", advice=cli("status", "--watch", run.id)
         ) from None
 
 
 class WatchView(Protocol):
-    """Where a run is shown."""
+    """Display of a run."""
 
     def show(self, view: RunStatusView, entries: tuple[Entry, ...]) -> None:
-        """Show how it stands now."""
+        """Show the status and the new *entries*."""
         ...
 
 
@@ -106,7 +106,7 @@ def _window(context: CommandContext, run: Run) -> Iterator[WatchView]:
 
 
 class _Lines:
-    """A log or a pipe: what is new, line by line."""
+    """Display for a log or a pipe: new entries, line by line."""
 
     def __init__(self, context: CommandContext, run: Run) -> None:
         clock = run_clock(context.parts.clock, read_journal(run).entries)
@@ -123,7 +123,7 @@ class _Lines:
 
 
 def _fresh(entries: tuple[Entry, ...], lines: list[int]) -> tuple[Entry, ...]:
-    """Return the entries that were not shown yet, and remember that they are now."""
+    """Return the entries that were not shown yet, and record them in *lines* as shown."""
     fresh = entries[lines[-1] :] if lines else entries[-SHOWN_BEFORE:]
     lines[:] = [len(entries)]
     return fresh

@@ -14,14 +14,14 @@ from vpnmigrate.planning.ownership import candidates, ownership_of, role_to_adop
 from vpnmigrate.steps.base import NotYet
 
 NONE = "none"
-"""What ``--adopt`` is given where nothing is this run's."""
+"""The value of ``--adopt`` that says that this run created none of the resources."""
 
 
 class AdoptionControl:
-    """Asks about each resource that may be the run's, before a run without journal acts.
+    """Asks about each resource that may be this run's, before a run without a journal acts.
 
-    *named* are the ids given by ``--adopt``, which answer the question for every resource: what is
-    not among them is not this run's.  None leaves it to *people*.
+    *named* are the ids given with ``--adopt``.  They answer the question for every resource: one
+    that is not among them is not this run's.  If *named* is None, *operator* is asked.
     """
 
     def __init__(self, context: RunContext, named: tuple[str, ...] | None) -> None:
@@ -33,17 +33,17 @@ class AdoptionControl:
         self._answers: dict[str, bool] = {}
 
     def resolve(self, reading: Reading, *, blind: bool) -> NotYet | None:
-        """Have what was named adopted, and ask about the rest if the run is *blind*.
+        """Adopt the named resources, and ask about the others if the run is *blind*.
 
-        Returns what is waited for, or None once nothing is open.
+        Returns what the run waits for, or None once no question is open.
 
         Raises:
-            HeldError: Nobody is here to ask; with the command that answers.
-            RefusedError: An id was given that cannot be this run's.
+            HeldError: No operator is present to answer; the advice is the command that answers.
+            RefusedError: A given id cannot be this run's.
         """
         if self._named is not None:
             named, self._named = self._named, None
-            return self._take(named, reading)
+            return self._adopt_named(named, reading)
         if not blind or self._recorder.state.adoption_asked:
             return None
         open_ = candidates(reading, self._plan, self._recorder.evidence())
@@ -53,9 +53,10 @@ class AdoptionControl:
                 if answer is None:
                     return self._unanswered(open_, id_)
                 self._answers[id_] = answer
-        return self._settle({id_: role for id_, role in open_.items() if self._answers[id_]}, open_)
+        adopted = {id_: role for id_, role in open_.items() if self._answers[id_]}
+        return self._record(adopted, open_)
 
-    def _take(self, named: tuple[str, ...], reading: Reading) -> NotYet | None:
+    def _adopt_named(self, named: tuple[str, ...], reading: Reading) -> NotYet | None:
         evidence = self._recorder.evidence()
         known = {id_ for ids in evidence.made.values() for id_ in ids}
         adopted: dict[str, Role] = {}
@@ -71,23 +72,24 @@ class AdoptionControl:
             adopted[id_] = found.role
         suspects = ownership_of(reading, self._plan, evidence).suspects
         asked = {id_: role for role, id_ in suspects.items()}
-        return self._settle(adopted, {**asked, **candidates(reading, self._plan, evidence)})
+        return self._record(adopted, {**asked, **candidates(reading, self._plan, evidence)})
 
-    def _settle(self, adopted: Mapping[str, Role], asked: Mapping[str, Role]) -> NotYet | None:
+    def _record(self, adopted: Mapping[str, Role], asked: Mapping[str, Role]) -> NotYet | None:
         refused = tuple(sorted(id_ for id_ in asked if id_ not in adopted))
         self._recorder.write(
             *(Adopted(role, id_, self._who) for id_, role in adopted.items()),
             AdoptionAsked(self._who, refused),
         )
-        return NotYet("what this run made is known now") if adopted else None
+        return NotYet("the adopted resources are recorded; observing again") if adopted else None
 
     def _unanswered(self, open_: Mapping[str, Role], id_: str) -> NotYet:
         if self._operator.patient:
-            return NotYet(f"a person has to say whether this run made {id_}")
+            return NotYet(f"waiting for the operator: did this run create {id_}?")
         listed = ", ".join(f"{each} ({role})" for each, role in open_.items())
         raise HeldError(
-            f"the journal is lost, and what carries this run's tags may be anybody's: {listed}; "
-            f"name with --adopt what this run made, or --adopt {NONE}; the rest is left alone",
+            f"the journal is lost, so it is unknown whether this run created {listed}; "
+            f"pass --adopt for each that it created, or --adopt {NONE}; the run does not change "
+            "the others",
             advice=self._command(open_),
         )
 

@@ -1,7 +1,7 @@
-"""Call limits: how long an AWS call may take, and what a run does meanwhile.
+"""Call limits: how long an AWS call may take, and what a run does while it waits.
 
-A look that was waited for no longer is an unreadable answer, and there is a next one.  Every limit
-is one of the machine's time: that of a sandbox may pass more quickly.
+A read that exceeds its limit counts as unreadable, and the next one is tried.  Limits are measured
+in the machine's time; a sandbox's time may pass more quickly.
 """
 
 from __future__ import annotations
@@ -29,41 +29,44 @@ from vpnmigrate.model.snapshot import Reading
 from vpnmigrate.model.survey import Survey
 
 LOOK_LIMIT: Final = timedelta(seconds=90)
-"""For a look with its pages and repeats: shorter than the consistency delay of two minutes, so
-that whatever a look finds is news."""
+"""For one observation with its pages and retries: shorter than the consistency delay of two
+minutes, so that the result of an observation is recent."""
 IDENTITY_LIMIT: Final = timedelta(seconds=60)
-"""For STS, with whoever lends the credentials."""
+"""For STS, including the provider of the credentials."""
 PATHS_LIMIT: Final = timedelta(seconds=30)
-"""For two names: a resolver gives each up in ten to twenty seconds."""
+"""For two names: a resolver gives up on each after ten to twenty seconds."""
 SURVEY_LIMIT: Final = timedelta(minutes=3)
 """For the dozen calls of a survey: shorter than a gate waits for one (two consistency delays)."""
 SLOW: Final = timedelta(seconds=5)
-"""From here on somebody is told that AWS is slow; most looks take a second."""
+"""After this time a message says that AWS is slow; most observations take a second."""
 
 
 class Reads(Protocol):
-    """What of an account can be read (``ports.Ec2``, or ``aws.account.Reader``)."""
+    """The reads of an account (``ports.Ec2``, or ``aws.account.Reader``)."""
 
     def identity(self) -> Identity:
-        """Return who we are."""
+        """Return the identity of the credentials."""
         ...
 
     def survey(self, gateway: VpnGatewayId) -> Survey:
-        """Read widely."""
+        """Return everything that planning and drift need."""
         ...
 
     def observe(self, plan: Plan) -> Reading:
-        """Read narrowly."""
+        """Return the state of the resources of *plan*."""
         ...
 
 
 def unattended() -> Attend:
-    """Let nobody attend: a signal ends the process, and there is no run to give orders to."""
+    """Return a callback that never ends a wait: without a run there are no orders to read.
+
+    A signal ends the process.
+    """
     return lambda _in_flight: ""
 
 
 class LimitedReader:
-    """An account whose calls are waited for as *calls* does, while *attended* attends to a run."""
+    """An account with limits: *calls* waits for the answers, *attended* attends to the run."""
 
     def __init__(self, reader: Reads, calls: Calls, attended: Attendance = unattended) -> None:
         self._reader = reader
@@ -71,23 +74,23 @@ class LimitedReader:
         self._attended = attended
 
     def identity(self) -> Identity:
-        """Return who we are, as ``ports.Ec2`` says."""
+        """Return the identity of the credentials (see ``ports.Ec2``)."""
         return self._read("sts:GetCallerIdentity", IDENTITY_LIMIT, self._reader.identity)
 
     def survey(self, gateway: VpnGatewayId) -> Survey:
-        """Read widely, as ``ports.Ec2`` says."""
+        """Return a survey (see ``ports.Ec2``)."""
         return self._read("the survey", SURVEY_LIMIT, lambda: self._reader.survey(gateway))
 
     def observe(self, plan: Plan) -> Reading:
-        """Read narrowly, as ``ports.Ec2`` says."""
-        return self._read("the look", LOOK_LIMIT, lambda: self._reader.observe(plan))
+        """Return an observation of what *plan* touches (see ``ports.Ec2``)."""
+        return self._read("the observation", LOOK_LIMIT, lambda: self._reader.observe(plan))
 
     def _read(self, what: str, limit: timedelta, work: Callable[[], T]) -> T:
         return self._calls.read(what, limit, work, self._attended)
 
 
 class LimitedEc2(LimitedReader):
-    """AWS as the runner sees it, with limits."""
+    """AWS as the runner uses it, with limits."""
 
     def __init__(self, ec2: Ec2, calls: Calls, attended: Attendance) -> None:
         super().__init__(ec2, calls, attended)
@@ -99,7 +102,7 @@ class LimitedEc2(LimitedReader):
 
 
 class LimitedPaths:
-    """This host's ways to AWS; a name that is slow to resolve counts as not found out."""
+    """This host's network paths to AWS; if resolving is too slow, the path is unknown."""
 
     def __init__(self, paths: NetworkPaths, calls: Calls, attended: Attendance) -> None:
         self._paths = paths
@@ -107,25 +110,25 @@ class LimitedPaths:
         self._attended = attended
 
     def read(self) -> Sequence[NetworkPath]:
-        """Return the ways, or one without an address where they take too long."""
+        """Return the paths, or one without an address if resolving them takes too long."""
         try:
             return self._calls.read(
-                "the names of EC2 and STS", PATHS_LIMIT, self._paths.read, self._attended
+                "the DNS names of EC2 and STS", PATHS_LIMIT, self._paths.read, self._attended
             )
         except AwsUnreadableError:
             return (NetworkPath("EC2 and STS", (), ""),)
 
 
 class DirectCalls:
-    """Calls that are answered at once, by a model in this process: in order, and in this thread."""
+    """Calls answered by a model in this process: immediately, in order, and in this thread."""
 
     def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
-        """Return what *work* gives."""
+        """Return the result of *work*."""
         return work()
 
     def send(
         self, works: Sequence[Callable[[], Outcome]], attended: Attendance
     ) -> Iterator[tuple[int, Outcome]]:
-        """Do one of *works* after the other."""
+        """Yield the outcomes of *works*, which are done one after the other."""
         for index, work in enumerate(works):
             yield index, work()

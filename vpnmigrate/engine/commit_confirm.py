@@ -1,8 +1,8 @@
 """Commit-confirm: automatic rollback unless the operator confirms in time.
 
-A migration that cuts its own operator off goes back by itself, unless somebody confirms in time.
-It is armed only where that can work with nobody there: over a path that is not the VPN's, with
-credentials that last, and with devices whose old tunnels are still enabled.
+A migration that cuts off its own operator is rolled back by a watchdog process.  Automatic rollback
+is armed only where it can work without a person: this host reaches AWS without the VPN, the
+credentials are valid for long enough, and the old tunnels are still enabled on the devices.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from vpnmigrate.model.gates import GateVerdict
 from vpnmigrate.model.plan import Direction, Plan
 from vpnmigrate.planning.windows import ExpectedDurations, expected
 
-GLANCE = timedelta(seconds=10)
-"""Between two looks at whether the watchdog is at its post."""
+CHECK_INTERVAL = timedelta(seconds=10)
+"""Time between two checks that the watchdog is running."""
 
 
 @dataclass(frozen=True)
 class CommitConfirm:
-    """What arming needs.
+    """What arming automatic rollback needs.
 
-    *within* is what the operator asks for: None for nothing new, zero to take a wish back.
+    *within* is the operator's request: None for no new request, zero to withdraw an earlier one.
     """
 
     within: timedelta | None
@@ -57,16 +57,16 @@ class CommitConfirmControl:
         self._clock = context.clock
         self._paths = context.paths
         self._ec2 = context.ec2
-        self._awaited = expected(context.plan.fingerprint, rehearsed)
+        self._expected = expected(context.plan.fingerprint, rehearsed)
         self._commit = commit
-        self._looked = context.clock.now()
+        self._checked_at = context.clock.now()
         self._missed = False
 
     def require_possible(self) -> None:
-        """Refuse a wish that could not be kept, before anything is done.
+        """Refuse automatic rollback where it cannot work, before anything is done.
 
         Raises:
-            RefusedError: With every reason.
+            RefusedError: Automatic rollback cannot work here; the message has every reason.
         """
         commit, state = self._commit, self._recorder.state
         if commit is None or (within := self._within) is None:
@@ -74,22 +74,22 @@ class CommitConfirmControl:
         if self._recorder.cutover_is_open:
             if commit.within is None or (state.armed and state.armed.within == within):
                 return
-            raise self._refusal("it is armed before step 7, and the cutover has begun")
+            raise self._refusal("it is armed before step 7, and the cutover has already started")
         found = obstacles(
             self._plan,
             self._paths.read(),
             self._ec2.identity().credentials,
             within,
             self._clock.wall(),
-            self._awaited,
+            self._expected,
         )
         if found:
             raise self._refusal("; ".join(found))
 
     def resume(self) -> None:
-        """Keep a wish for whichever process comes to step 7, and a promise that was made.
+        """Record the request for the process that reaches step 7, or restore the watchdog.
 
-        A cutover that is under way gets another watchdog if its own is gone.
+        A cutover that is under way gets another watchdog if its own is not running.
         """
         if self._commit is None:
             return
@@ -100,9 +100,9 @@ class CommitConfirmControl:
         self.restore()
 
     def restore(self) -> None:
-        """Have another watchdog at its post where a run is armed and its own is gone or stopped.
+        """Start another watchdog if the run is armed and its own is not running or is suspended.
 
-        One that cannot be started is told and not waited for: traffic may be down.
+        A watchdog that cannot be started is reported, and the run continues: traffic may be down.
         """
         commit, armed = self._commit, self._recorder.state.armed
         if commit is None or armed is None or commit.watchdog.on_duty():
@@ -113,10 +113,10 @@ class CommitConfirmControl:
             self._miss(error.message)
 
     def arm(self) -> None:
-        """Have a watchdog at its post and in the journal, right before step 7 begins.
+        """Start a watchdog and record it in the journal, right before step 7 starts.
 
         Raises:
-            RefusedError: There is none to be had, so the cutover does not begin.
+            RefusedError: No watchdog could be started, so the cutover does not start.
         """
         commit, armed = self._commit, self._recorder.state.armed
         if commit is None or (within := self._within) is None:
@@ -127,21 +127,21 @@ class CommitConfirmControl:
 
     @property
     def _within(self) -> timedelta | None:
-        """What is wanted: by this process's operator, or else by one before."""
+        """The requested time to confirm: this process's, or else that of an earlier process."""
         if self._commit is None or self._commit.within is None:
             return self._recorder.state.confirm_within
         return self._commit.within or None
 
     def check(self) -> None:
-        """Say so, loudly and once, if the watchdog is gone that should be there."""
+        """Report once, with a warning, that the watchdog of an armed run is not running."""
         commit, now = self._commit, self._clock.now()
         if commit is None or self._recorder.state.armed is None or self._missed:
             return
-        if now - self._looked < GLANCE:
+        if now - self._checked_at < CHECK_INTERVAL:
             return
-        self._looked = now
+        self._checked_at = now
         if not commit.watchdog.on_duty():
-            self._miss("the watchdog is gone or stopped")
+            self._miss("the watchdog process is not running or is suspended")
 
     def _start(self, commit: CommitConfirm, within: timedelta) -> None:
         process = commit.watchdog.start()
@@ -154,45 +154,45 @@ class CommitConfirmControl:
 
     def _refusal(self, why: str) -> RefusedError:
         return RefusedError(
-            f"--confirm-within would not work here: {why}",
+            f"automatic rollback (--confirm-within) cannot work here: {why}",
             advice=cli("apply", self._plan.migration, "--confirm-within", "off"),
         )
 
 
 SHORTEST = timedelta(minutes=1)
-"""Less is no time to look at anything."""
+"""Minimum time to confirm."""
 
 LONGEST = timedelta(hours=24)
-"""More is no safety net, and no credentials last that long."""
+"""Maximum time to confirm: a longer one gives no protection, and credentials expire before it."""
 
 LONGEST_QUIET = timedelta(days=1)
-"""A watchdog that has seen nothing written for so long watches over nothing."""
+"""If the journal has not changed for this long, the watchdog exits."""
 
 SILENCE = timedelta(minutes=2)
-"""A process that was told to turn back and has written nothing since for so long does not do it.
+"""How long a process that was told to roll back may write nothing before it counts as stuck.
 
-One call to AWS may take a minute, and its answer is written at once.
+One call to AWS may take a minute, and its answer is recorded immediately.
 """
 
 UNARMED = timedelta(minutes=2)
-"""Whoever started a watchdog writes that down at once, or has died."""
+"""A process that starts a watchdog records it within this time, or has died."""
 
 
 @dataclass(frozen=True)
 class KeepWatching:
-    """Nothing to do yet."""
+    """There is nothing to do yet."""
 
 
 @dataclass(frozen=True)
 class RollBackNow:
-    """Nobody has confirmed in time."""
+    """The time to confirm has passed without a confirmation."""
 
     until: datetime
 
 
 @dataclass(frozen=True)
 class StopWatching:
-    """There is nothing left to watch over."""
+    """The run needs no watchdog any more."""
 
     why: str
 
@@ -200,60 +200,62 @@ class StopWatching:
 def watch(
     state: RunState, *, process: int, named: bool, began: datetime, last: datetime, now: datetime
 ) -> KeepWatching | RollBackNow | StopWatching:
-    """Return what the watchdog *process*, on duty since *began*, does now.
+    """Return what the watchdog *process*, running since *began*, does now.
 
-    *named* says whether the journal has ever armed it, and *last* is when that was last written.
-    One that was armed and is no more leaves its post to the next at once.  Before traffic was
-    verified it only watches, also when the process at work has died: whether a half-done cutover
-    goes on or back is for a person, who may be at the device this very moment.
+    *named* says whether the journal has ever armed it, and *last* is when the journal was last
+    written.  A watchdog that another one has replaced exits immediately.  Until traffic is verified
+    the watchdog only watches, even if the run's process has died: an operator, who may be working
+    at the device, decides whether a partial cutover continues or is rolled back.
     """
     if state.armed is None or state.armed.process != process:
-        awaited = not named and now - began < UNARMED and state.direction is not Direction.ROLLBACK
-        return KeepWatching() if awaited else StopWatching(_why_nothing(state))
+        recent = not named and now - began < UNARMED
+        may_be_armed = recent and state.direction is not Direction.ROLLBACK
+        return KeepWatching() if may_be_armed else StopWatching(_why_not_needed(state))
     until = state.unconfirmed_until
     if until is not None:
         return RollBackNow(until) if now >= until else KeepWatching()
     if now - last >= LONGEST_QUIET:
-        return StopWatching("traffic was not verified, and nothing was written for a day")
+        return StopWatching("traffic was not verified, and the journal has not changed for a day")
     return KeepWatching()
 
 
 class WatchdogDecision(StrEnum):
-    """What a watchdog does once nobody has confirmed in time."""
+    """What a watchdog does once the time to confirm has passed without a confirmation."""
 
     ASK = "ask"
-    """Tell the process at work to turn back."""
+    """Tell the run's process to roll back."""
     TAKE = "take"
-    """Take the run in hand and go back with it."""
+    """Take over the run and roll it back."""
     WAIT = "wait"
     LEAVE = "leave"
-    """It is confirmed, has gone back, or is beyond what a watchdog can do."""
+    """The run is confirmed or rolled back, or a watchdog can do no more for it."""
 
 
 def watchdog_decision(
     state: RunState, *, at_work: bool, asked: datetime | None, last: datetime, now: datetime
 ) -> WatchdogDecision:
-    """Return how to bring a run back that may be *at_work* in another process.
+    """Return how to roll back a run that may be *at_work* in another process.
 
-    *asked* is when that process was told to turn back.  One that has turned is left alone however
-    little it writes: a gateway may take half an hour to detach.
+    *asked* is when that process was told to roll back.  A process that is rolling back is not
+    interrupted, even if it writes little: a gateway may take half an hour to detach.
     """
-    turned = state.direction is Direction.ROLLBACK
-    if (turned and state.finished) or (state.armed is None and not turned):
+    rolling_back = state.direction is Direction.ROLLBACK
+    if (rolling_back and state.finished) or (state.armed is None and not rolling_back):
         return WatchdogDecision.LEAVE
     if not at_work:
         return WatchdogDecision.TAKE
-    if not turned and asked is None:
+    if not rolling_back and asked is None:
         return WatchdogDecision.ASK
-    if not turned and asked is not None and now - max(asked, last) >= SILENCE:
+    if not rolling_back and asked is not None and now - max(asked, last) >= SILENCE:
         return WatchdogDecision.TAKE
     return WatchdogDecision.LEAVE if now - last >= LONGEST_QUIET else WatchdogDecision.WAIT
 
 
 def was_armed(entries: Iterable[Entry], process: int, began: datetime) -> bool:
-    """Return whether a journal has named *process*, on duty since *began*, as the watchdog.
+    """Return whether a journal names *process*, running since *began*, as the watchdog.
 
-    It may do so a moment before that; an earlier process of the same number did not live so late.
+    The record may be slightly older than *began*.  A much older one is about an earlier process
+    with the same number.
     """
     return any(
         isinstance(entry.record, Armed)
@@ -263,11 +265,11 @@ def was_armed(entries: Iterable[Entry], process: int, began: datetime) -> bool:
     )
 
 
-def _why_nothing(state: RunState) -> str:
+def _why_not_needed(state: RunState) -> str:
     if state.armed is not None:
         return f"process {state.armed.process} is the watchdog now"
     if state.direction is Direction.ROLLBACK:
-        return "the run goes back already"
+        return "the run is already rolling back"
     return "the migration is confirmed, or was never armed"
 
 
@@ -279,7 +281,7 @@ def obstacles(
     now: datetime,
     expected: ExpectedDurations,
 ) -> tuple[str, ...]:
-    """Return why a rollback with nobody there could not work; empty if it can."""
+    """Return the reasons why an automatic rollback cannot work; empty if it can."""
     return (
         *_length(within),
         *_devices(plan),
@@ -298,8 +300,8 @@ def _length(within: timedelta) -> Iterator[str]:
 def _devices(plan: Plan) -> Iterator[str]:
     if plan.decisions.old_tunnels is not OldTunnels.LEAVE:
         yield (
-            "the plan has the old tunnels disabled, so a way back needs somebody at the devices; "
-            "it takes a playbook with old_tunnels: leave"
+            "the plan disables the old tunnels, so a rollback needs an engineer at the devices; "
+            "use a playbook with old_tunnels: leave"
         )
 
 
@@ -313,9 +315,9 @@ def _credentials(held: Credentials, until: datetime) -> Iterator[str]:
     if held.renewal is not Renewal.BY_A_PERSON:
         return
     if held.until is None:
-        yield "the credentials are temporary, and nothing here tells until when they last"
+        yield "the credentials are temporary, and when they expire is unknown"
     elif held.until < until:
         yield (
-            f"the credentials end at {moment(held.until)}, and a cutover, the time "
+            f"the credentials expire at {moment(held.until)}, and the cutover, the time "
             f"to confirm and a rollback may take until {time_of_day(until)}"
         )

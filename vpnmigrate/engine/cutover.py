@@ -33,22 +33,22 @@ from vpnmigrate.steps.traffic import any_device_is_over, baseline_of
 
 @dataclass(frozen=True)
 class GateInputs:
-    """What the operator brings to the gates; approvals are in the journal."""
+    """What the operator provides for the gates; approvals are in the journal."""
 
     user: str = ""
-    """Their login name."""
+    """The operator's login name."""
     rehearsed: RehearsalResult | None = None
     prove: Callable[[], RollbackTrial] | None = None
-    """Tries the way back out; asked once, before the cutover.  None where nobody does."""
+    """Tests the rollback, once, before the cutover.  None if it is not tested."""
     forces: tuple[Force, ...] = ()
-    """For this process alone: who comes back another day has to say it again."""
+    """Gates forced for this process only: a later process needs the flags again."""
     hooks: Hooks = field(default_factory=NoHooks)
     plan_file: str = "PLAN"
-    """Where the plan in force lies, for commands to paste."""
+    """Path of the plan in force, for commands to paste."""
 
 
 class GateRunner:
-    """Lets a run through, or not; what gates said is in the journal before anything follows."""
+    """Evaluates all gates, records the results, and either continues or holds the run."""
 
     def __init__(
         self, context: RunContext, *, step_loop: StepLoop, gate_inputs: GateInputs
@@ -62,83 +62,80 @@ class GateRunner:
         self._gate_inputs = gate_inputs
 
     def begin_cutover(self) -> Observation:
-        """Let the cutover begin, and give the look that it begins from.
+        """Evaluate the gates before the cutover, and return the observation they were given.
 
         Raises:
-            RefusedError: AWS is not configured as the plan found it, or that cannot be told.
+            RefusedError: The AWS configuration has changed since planning, or that is unknown.
             HeldError: A gate does not pass and was not forced.
         """
-        # First, because it may take its time, and what the others see must be fresh.
+        # The hook runs first, because it may be slow and the other gates need fresh input.
         hook = self._hook(HookMoment.BEFORE_CUTOVER)
         survey = self._step_loop.read_reliably(self._survey)
-        observation = self._step_loop.observe_reliably(self._suits)
-        ports = self._circumstances(differences(self._plan.before, survey), self._proof())
-        seen = gates.before_cutover(observation.input, ports)
-        seen = self._write_down(Milestone.CUTOVER, (*seen, *hook), ports.identity.arn)
+        observation = self._step_loop.observe_reliably(self._gates_pass)
+        context = self._context(differences(self._plan.before, survey), self._proof())
+        results = gates.before_cutover(observation.input, context)
+        results = self._record(Milestone.CUTOVER, (*results, *hook), context.identity.arn)
         require_unchanged(self._plan, survey)
-        self._require_open(seen)
+        self._require_open(results)
         return observation
 
     def continue_cutover(self) -> None:
-        """Let a cutover go on that was begun under a journal which is lost.
+        """Evaluate the gates for resuming a cutover whose journal is lost.
 
-        STS is not asked: no way out of an outage waits for it.
+        STS is not called: nothing that ends an outage waits for it.
 
         Raises:
-            HeldError: To go on would make it worse.
+            HeldError: Resuming the cutover would make the outage worse.
         """
-        observation = self._step_loop.observe_reliably(self._suits)
-        seen = gates.in_the_cutover(
-            observation.input,
-            self._paths.read(),
-        )
-        self._require_open(self._write_down(Milestone.CUTOVER, seen))
+        observation = self._step_loop.observe_reliably(self._gates_pass)
+        results = gates.in_the_cutover(observation.input, self._paths.read())
+        self._require_open(self._record(Milestone.CUTOVER, results))
 
     def begin_finalize(self) -> None:
-        """Let finalize begin.
+        """Evaluate the gates before finalize.
 
         Raises:
             NotVerifiedError: Traffic does not flow through the new connections now.
             HeldError: Another gate does not pass and was not forced.
         """
         hook = self._hook(HookMoment.BEFORE_FINALIZE)
-        observation = self._step_loop.observe_reliably(self._tells)
-        ports = self._circumstances((), None)
-        seen = gates.before_finalize(observation.input, ports)
-        seen = self._write_down(Milestone.FINALIZE, (*seen, *hook), ports.identity.arn)
-        for each in seen:
+        observation = self._step_loop.observe_reliably(self._reading_final)
+        context = self._context((), None)
+        results = gates.before_finalize(observation.input, context)
+        results = self._record(Milestone.FINALIZE, (*results, *hook), context.identity.arn)
+        for each in results:
             if each.gate is Gate.TRAFFIC and each.call is not GateVerdict.PASS:
                 message = f"traffic does not flow through the new connections: {each.observed}"
                 raise NotVerifiedError(message, advice=each.advice)
-        closed = [each for each in seen if not each.lets_through]
+        closed = [each for each in results if not each.lets_through]
         if closed:
             raise HeldError(
-                f"finalize may not begin: {_listed(closed)}",
+                f"finalize cannot start: {_listed(closed)}",
                 advice=closed[0].advice or cli("status", self._plan.migration),
             )
 
     def _hook(self, moment: HookMoment) -> Sequence[GateResult]:
         if changed := self._gate_inputs.hooks.changed():
             return (gates.changed_program(self._plan, moment, changed),)
-        judged = self._gate_inputs.hooks.ask(moment)
-        return () if judged is None else (gates.hook(moment, judged),)
+        result = self._gate_inputs.hooks.ask(moment)
+        return () if result is None else (gates.hook(moment, result),)
 
     def _survey(self) -> Survey:
         survey = self._ec2.survey(self._plan.old_gateway)
         require_direct_connect_known(self._plan, survey)
         return survey
 
-    def _suits(self, observation: Observation) -> bool:
-        seen = gates.observable_gates(observation.input)
-        return all(each.lets_through for each in seen)
+    def _gates_pass(self, observation: Observation) -> bool:
+        results = gates.observable_gates(observation.input)
+        return all(each.lets_through for each in results)
 
-    def _tells(self, observation: Observation) -> bool:
+    def _reading_final(self, observation: Observation) -> bool:
         return gates.traffic_reading_final(observation.input)
 
     def _proof(self) -> RollbackTrial | None:
         return None if self._gate_inputs.prove is None else self._gate_inputs.prove()
 
-    def _circumstances(self, drift: tuple[str, ...], proof: RollbackTrial | None) -> GateContext:
+    def _context(self, drift: tuple[str, ...], proof: RollbackTrial | None) -> GateContext:
         identity = self._step_loop.read_reliably(self._ec2.identity)
         return GateContext(
             now=self._clock.wall(),
@@ -151,34 +148,34 @@ class GateRunner:
             proof=proof,
         )
 
-    def _write_down(
-        self, before: Milestone, seen: Sequence[GateResult], operator: str = ""
+    def _record(
+        self, before: Milestone, results: Sequence[GateResult], operator: str = ""
     ) -> tuple[GateResult, ...]:
         named = gates.ready_to_paste(
-            seen, run=self._plan.migration, plan_file=self._gate_inputs.plan_file
+            results, run=self._plan.migration, plan_file=self._gate_inputs.plan_file
         )
-        judged = gates.forced(named, self._gate_inputs.forces)
+        final = gates.forced(named, self._gate_inputs.forces)
         forced = (
             Forced(before, each.gate, each.forced, each.observed, self._gate_inputs.user)
-            for each in judged
+            for each in final
             if each.forced
         )
-        self._recorder.write(GatesSeen(before, judged, operator), *forced)
-        return judged
+        self._recorder.write(GatesSeen(before, final, operator), *forced)
+        return final
 
-    def _require_open(self, seen: Sequence[GateResult]) -> None:
-        closed = [each for each in seen if not each.lets_through]
+    def _require_open(self, results: Sequence[GateResult]) -> None:
+        closed = [each for each in results if not each.lets_through]
         if closed:
             raise HeldError(
-                f"the cutover may not begin: {_listed(closed)}",
+                f"the cutover cannot start: {_listed(closed)}",
                 advice=cli("apply", self._plan.migration),
             )
 
 
 class CutoverStart:
-    """Lets a run into its cutover; nothing that traffic can feel is done before it has."""
+    """Starts the cutover; no change that affects traffic is made before it has passed."""
 
-    def __init__(  # noqa: PLR0913  the parts it puts together
+    def __init__(  # noqa: PLR0913  the parts it combines
         self,
         context: RunContext,
         *,
@@ -200,27 +197,27 @@ class CutoverStart:
         self._blind = context.blind
 
     def start(self) -> None:
-        """Pass the gates, rest if somebody wants that, and have a watchdog if one was asked for.
+        """Pass the gates, pause if that was ordered, and start a watchdog if one was requested.
 
-        A cutover that was begun and has interrupted nothing, because its first call was refused,
-        or because it was taken back since, has to pass them again.
+        A cutover that was started without interrupting traffic, because its first call was refused
+        or because it was rolled back, has to pass the gates again.
 
         Raises:
-            HeldError: A gate is closed, or somebody aborted the run.
-            RefusedError: The world has drifted, or there is no watchdog to be had.
+            HeldError: A gate does not pass, or the run was aborted.
+            RefusedError: The AWS configuration has drifted, or no watchdog could be started.
         """
         if self._is_under_way:
             return
         self._pass_gates()
         while self._pauses.poll():
-            self._pass_gates()  # what was seen before the rest is old
+            self._pass_gates()  # the results from before the pause are too old
         self._deadline.begin()
         self._commit_confirm.arm()
 
     @property
     def _is_under_way(self) -> bool:
-        book = self._recorder
-        return book.cutover_is_open and book.state.traffic is not Traffic.OLD
+        recorder = self._recorder
+        return recorder.cutover_is_open and recorder.state.traffic is not Traffic.OLD
 
     def _pass_gates(self) -> None:
         if self.cutover_started_in_aws():
@@ -239,9 +236,9 @@ class CutoverStart:
         )
 
     def cutover_started_in_aws(self) -> bool:
-        """Return from AWS alone, for a run whose journal is lost, whether step 7 has begun.
+        """Return whether AWS shows that step 7 has begun, for a run whose journal is lost.
 
-        It may have been taken back again as far as its step 10, where only tunnels tell.
+        A rollback may have undone it up to step 10; then only the tunnels show it.
         """
         if not self._blind:
             return False

@@ -17,16 +17,16 @@ from vpnmigrate.planning.windows import back_out_deadline, expected
 
 
 def deadline_of(plan: Plan, rehearsed: RehearsalResult | None) -> DeadlineSet | None:
-    """Reckon the deadline of *plan*: the window's end, less the way back, less the margin.
+    """Return the deadline of *plan*: the window's end less the rollback time and the margin.
 
-    None for a plan without a window: nothing says when it has to be over.
+    A plan without a window has no deadline; then the result is None.
     """
     window = plan.decisions.window
     if window is None:
         return None
-    awaited = expected(plan.fingerprint, rehearsed)
-    at = back_out_deadline(window, awaited.rollback, plan.decisions.waits.margin)
-    return DeadlineSet(at, awaited.rollback, awaited.source)
+    durations = expected(plan.fingerprint, rehearsed)
+    at = back_out_deadline(window, durations.rollback, plan.decisions.waits.margin)
+    return DeadlineSet(at, durations.rollback, durations.source)
 
 
 def is_overdue(state: RunState, now: datetime) -> bool:
@@ -42,7 +42,7 @@ def is_overdue(state: RunState, now: datetime) -> bool:
 
 
 class DeadlineControl:
-    """Sets the deadline when a cutover begins, and does what the plan says once it has passed."""
+    """Sets the deadline when a cutover starts, and applies the plan's policy once it has passed."""
 
     def __init__(
         self, context: RunContext, *, rehearsed: RehearsalResult | None, user: str
@@ -55,7 +55,7 @@ class DeadlineControl:
         self._user = user
 
     def begin(self) -> None:
-        """Write down until when the cutover that begins now has to be green."""
+        """Record the time by which the cutover that starts now must be stable."""
         if self._recorder.cutover_is_open:
             return
         deadline = deadline_of(self._plan, self._rehearsed)
@@ -64,18 +64,19 @@ class DeadlineControl:
         if self._clock.wall() < deadline.at:
             self._recorder.write(deadline)
         else:
-            # Somebody has forced the window: to turn round at once would be no cutover at all.
+            # The window gate was forced: a deadline in the past would roll back immediately.
             by = moment(deadline.at)
-            self._recorder.write(Noted(f"begun after its back-out deadline, which was {by}"))
+            text = f"the cutover started after its back-out deadline, {by}, which does not apply"
+            self._recorder.write(Noted(text))
 
     def check(self) -> None:
-        """Report once that the deadline has passed; turn back where the plan says so, or else ask.
+        """Report once that the deadline has passed; then roll back or ask, as the plan says.
 
-        Whoever answers gives an order like any other.  The run does not wait for it: as long as
-        nobody has answered, it watches on.
+        The answer is recorded like any other order.  The run does not wait for it: until the
+        answer comes, the run continues.
 
         Raises:
-            RollbackRequestedError: The plan says so.
+            RollbackRequestedError: The plan's policy is to roll back.
         """
         state = self._recorder.state
         if state.deadline is None or not is_overdue(state, self._clock.wall()):
@@ -89,7 +90,7 @@ class DeadlineControl:
                 f"the back-out deadline, {moment(at)}, has passed without verified "
                 "traffic, and the plan's back-out policy is to roll back"
             )
-        match self._operator.decide(self._to_decide()):
+        match self._operator.decide(self._overdue_cutover()):
             case DeadlineChoice.ROLL_BACK:
                 self._recorder.write(AbortAsked(self._user, self._host))
             case DeadlineChoice.GO_ON:
@@ -97,7 +98,7 @@ class DeadlineControl:
             case None:
                 pass
 
-    def _to_decide(self) -> OverdueCutover | None:
+    def _overdue_cutover(self) -> OverdueCutover | None:
         state, window = self._recorder.state, self._plan.decisions.window
         if window is None or state.deadline is None or not state.asks_to_decide:
             return None

@@ -18,27 +18,27 @@ from vpnmigrate.model.plan import Direction
 from vpnmigrate.planning.ownership import forbidden
 
 FRESH = timedelta(seconds=30)
-"""Older intents are not sent: belief counts the consistency delay of a call in doubt from its
-intent.  A process that slept on the way to its call looks again first, and so does a batch whose
-calls are answered slowly; a quarter of that delay leaves belief most of it."""
+"""A call whose intent is older is not sent: the consistency delay of a call in doubt counts from
+its intent.  A process that was suspended before its call observes again first, and so does a batch
+whose calls are answered slowly.  A quarter of the delay leaves most of it for the observations."""
 
-PATIENCE = timedelta(hours=1)
-"""How long a change may be put off in that way, since each new look writes a fresh intent."""
+STALE_INTENT_LIMIT = timedelta(hours=1)
+"""How long a change may be delayed in that way; each new observation writes a fresh intent."""
 
 
 @dataclass(frozen=True)
 class ChangeResult:
-    """A change with what became of it."""
+    """A change with its outcome."""
 
     change: AwsChange
     outcome: Outcome
 
 
 class ChangeExecutor:
-    """Sends batches of independent changes, each exactly once, with its intent written first.
+    """Sends batches of independent changes, each exactly once, after recording its intent.
 
-    *calls* says how many are under way at once and for how long; *attended*, who attends to the
-    run meanwhile.
+    *calls* limits how many are in flight and for how long; *attended* attends to the run while it
+    waits.
     """
 
     def __init__(self, context: RunContext, attended: Attendance) -> None:
@@ -52,14 +52,15 @@ class ChangeExecutor:
     def execute(
         self, step: int, changes: Sequence[AwsChange], present: Sequence[str] = ()
     ) -> Sequence[ChangeResult]:
-        """Perform *changes* together and return what became of each, in the order answers came.
+        """Perform *changes* together and return the outcomes in the order of the answers.
 
-        *present* are resources that a creation among them cannot have made.
+        *present* are resources that existed before, so that no creation among *changes* made them.
 
         Raises:
-            StepError: One of them would alter what is not this run's to alter; nothing was sent.
-            JournalError: The intents could not be made durable, and nothing was sent; or the run
-                was taken over meanwhile, and what was not under way by then was not sent.
+            StepError: One of them would alter a resource that this run may not alter; none was
+                sent.
+            JournalError: The intents could not be made durable, and none was sent; or another
+                process took over the run, and the calls not yet in flight were not sent.
         """
         self._require_permitted(step, changes)
         first = self.intend(step, changes, present)
@@ -75,7 +76,7 @@ class ChangeExecutor:
     def intend(
         self, step: int, changes: Iterable[AwsChange | OperatorTask], present: Sequence[str] = ()
     ) -> int:
-        """Write the intents of *changes* in one sync and give the first one's number."""
+        """Write the intents of *changes* in one sync and return the number of the first."""
         first = len(self._recorder.state.intents) + 1
         self._recorder.write(
             *(
@@ -88,10 +89,10 @@ class ChangeExecutor:
         return first
 
     def _require_permitted(self, step: int, changes: Sequence[AwsChange]) -> None:
-        """Refuse to delete, attach or detach what this run may not touch, whatever asked for it.
+        """Refuse to delete, attach or detach a resource that this run may not touch.
 
         Raises:
-            StepError: A step has asked for it: a defect, and nothing has been sent.
+            StepError: A step requested it, which is a defect; nothing was sent.
         """
         state = self._recorder.state
         finalizes = state.direction is Direction.FINALIZE
@@ -102,7 +103,7 @@ class ChangeExecutor:
                     f"not sent: {change}: {why}",
                     step=step,
                     outage=state.outage_open,
-                    advice=("report it with:", cli("report", self._plan.migration)),
+                    advice=("report this defect:", cli("report", self._plan.migration)),
                 )
 
     def _send(
@@ -112,10 +113,10 @@ class ChangeExecutor:
         return self._calls.send(works, self._attended)
 
     def _send_one(self, change: AwsChange, mark: CallTags, intended: datetime) -> Outcome:
-        """Send *change* from this very thread, which may have been stopped since the intents."""
+        """Send *change* in this thread, which may have been suspended since the intents."""
         self._recorder.require_ours()
         age = self._clock.now() - intended
         if age > FRESH:
-            why = f"not sent: that it would be was written down {age.total_seconds():.0f} s ago"
-            return Later(why, PATIENCE)
+            why = f"not sent: its intent was recorded {age.total_seconds():.0f} s ago"
+            return Later(why, STALE_INTENT_LIMIT)
         return self._ec2.perform(change, mark)

@@ -14,7 +14,7 @@ from vpnmigrate.model.snapshot import Confirmation
 
 
 class OperatorTasks:
-    """Hands tasks to people and their words to the journal."""
+    """Requests tasks of people and records their confirmations in the journal."""
 
     def __init__(
         self, context: RunContext, executor: ChangeExecutor, stop_request: StopRequest
@@ -29,18 +29,18 @@ class OperatorTasks:
         self._intents: dict[OperatorTask, int] = {}
 
     def begin_step(self) -> None:
-        """Forget what the last step was waiting for."""
+        """Clear the task that the previous step was waiting for."""
         self._pending = None
 
     def announce(self, task: OperatorTask) -> None:
-        """Let the person of *task* get ready."""
+        """Announce *task*, so that the person who does it can get ready."""
         self._operator.announce(task)
 
     def hand_out(self, task: OperatorTask, *, outage: bool) -> None:
-        """Give *task* to its person, and take their word if they are done already.
+        """Request *task*, and record its confirmation if it has been done already.
 
         Raises:
-            HeldError: Nobody is here to do it, and traffic flows, so the run can rest.
+            HeldError: No operator is present to do it, and traffic flows, so the run can wait.
         """
         if task not in self._intents:
             self._intents[task] = self._executor.intend(_step_of(task), [task])
@@ -49,10 +49,10 @@ class OperatorTasks:
             self.hold_if_waiting()
 
     def hold_if_waiting(self) -> None:
-        """Let the run rest if what it lacks is a person's word.
+        """Hold the run if it is waiting for a confirmation.
 
         Raises:
-            HeldError: It does, with the command that gives the word and goes on.
+            HeldError: It is waiting; the advice is the command that confirms and resumes.
         """
         if self._pending is None:
             return
@@ -62,8 +62,8 @@ class OperatorTasks:
         raise HeldError(message, advice=done.and_then(self._recorder.resuming(self._plan)))
 
     def read_confirmations(self) -> bool:
-        """Take in whatever was said meanwhile; tell whether it was what we wait for."""
-        spoken = set(self._recorder.state.journal_facts.words)
+        """Read new confirmations; return whether the pending task is confirmed now."""
+        known = set(self._recorder.state.journal_facts.words)
         self._recorder.fold_inbox()
         task = self._pending
         if task is None:
@@ -73,7 +73,7 @@ class OperatorTasks:
             if word is not None:
                 self._recorder.write(OperatorConfirmed(word, self._who, ""))
         words = self._recorder.state.journal_facts.words
-        if _word_of(task) in words and _word_of(task) not in spoken:
+        if _word_of(task) in words and _word_of(task) not in known:
             self._recorder.write(Answered(self._intents[task], Performed()))
             self._pending = None
             return True
@@ -81,14 +81,14 @@ class OperatorTasks:
 
     @property
     def asked_to_stop(self) -> str:
-        """Why the operator wants the run to stop here; empty if they do not."""
+        """The reason to stop here; empty if the operator has not asked for it."""
         return self._stop_request.reason or ""
 
     def stop_if_asked(self) -> None:
-        """Stop here, between two changes, if the operator wants it.
+        """Stop here, between two changes, if the operator has asked for it.
 
         Raises:
-            InterruptedRunError: They do; everything done so far is in the journal.
+            InterruptedRunError: The operator asked; everything done so far is in the journal.
         """
         if reason := self.asked_to_stop:
             raise InterruptedRunError(reason, advice=self._recorder.resuming(self._plan))

@@ -18,20 +18,22 @@ from vpnmigrate.model.clock import Clock, moment
 from vpnmigrate.model.plan import Direction
 
 AWAY = timedelta(minutes=15)
-"""Longer than a test command may take (10 min).  A call of AWS's is attended to while it is under
-way, however slow its answer: a run that nobody attended to for so long was stopped or held up."""
+"""If no safe point was reached for this long, the process was suspended.
+
+It is longer than a test command may take (10 min).  An AWS call does not count, however slow its
+answer, because the run is attended to while the call is in flight."""
 
 LONGEST_REST = timedelta(days=1)
-"""Then the process ends and the run stays paused: what it keeps waiting for is no shift's work."""
+"""Maximum pause for one process.  After this it exits and the run stays paused."""
 
 NOTICE = timedelta(seconds=1)
-"""How soon a resting run notices an order or a signal, and how often one says that AWS is slow."""
+"""How soon a paused run notices an order or a signal, and how often slow calls are reported."""
 
 
 class ActiveClock:
-    """A clock that stands still while the run rests or its process sleeps: neither uses up limits.
+    """A clock that stops while the run is paused or its process suspended, so that limits do too.
 
-    Whoever reads it notices that the process was away, so that no reading counts that time.
+    Each read of the clock detects a suspension since the read before and leaves that time out.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -41,7 +43,7 @@ class ActiveClock:
         self._absences: list[tuple[datetime, datetime]] = []
 
     def now(self) -> datetime:
-        """Return the moment it would be without rests and absences."""
+        """Return the time without pauses and suspensions."""
         before, now = self._seen, self._clock.now()
         self._seen = now
         if now - before > AWAY:
@@ -50,16 +52,16 @@ class ActiveClock:
         return now - self._left_out
 
     def sleep(self, span: timedelta) -> None:
-        """Wait; that is work."""
+        """Wait for *span*, which counts as active time."""
         self._clock.sleep(span)
 
     def exclude_since(self, began: datetime) -> None:
-        """Stand still for a rest that *began* then and has just passed."""
+        """Leave out a pause that started at *began* and ends now."""
         self._seen = self._clock.now()
         self._left_out += self._seen - began
 
     def absences(self) -> Sequence[tuple[datetime, datetime]]:
-        """Return from when to when the process was away, each time once."""
+        """Return start and end of each suspension not yet returned."""
         self.now()
         found, self._absences = self._absences, []
         return found
@@ -77,51 +79,52 @@ class PauseControl:
         context: RunContext,
         *,
         tasks: OperatorTasks,
-        again: Callable[[Direction], None],
-        minded: Sequence[Callable[[], None]] = (),
+        recheck: Callable[[Direction], None],
+        checks: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._plan = context.plan
         self._recorder = context.recorder
         self._tasks = tasks
         self._observer = context.observer
         self._clock = context.clock
-        self._again = again
-        self._minded = minded
+        self._recheck = recheck
+        self._checks = checks
         self.time = ActiveClock(context.clock)
         self._clock_watch = ClockWatch(context.clock, context.recorder)
 
     def poll(self) -> bool:
-        """Take in what was said meanwhile and heed it; tell whether the run has rested."""
-        self._hear()
+        """Read and apply new orders; return whether the run was paused."""
+        self._read_orders()
         return self.apply_order()
 
     def attend(self) -> Attend:
-        """Attend to the run while calls are in flight; an order that is news ends the wait.
+        """Return a callback that attends to the run during a call; a new order ends the wait.
 
-        It is heeded at the next safe point, so whoever is here to heed an earlier one waits on.
+        The order is applied at the next safe point.  An order given before the call began does not
+        end the wait.
         """
-        before, say_from = self._recorder.state.order, SLOW
+        before, report_from = self._recorder.state.order, SLOW
 
         def attend(call: InFlight) -> str:
-            nonlocal say_from
+            nonlocal report_from
             self.time.now()
-            if call.waited >= say_from:
-                say_from = call.waited + NOTICE
+            if call.waited >= report_from:
+                report_from = call.waited + NOTICE
                 why = f"AWS is slow: no answer from {call.what} yet"
                 self._observer.on_wait(self._recorder.state.step, why, call.waited, call.limit)
             try:
-                self._hear()
+                self._read_orders()
             except RollbackRequestedError as deadline:
                 return deadline.message
-            asked = None if self._recorder.state.order == before else self._asked()
-            return self._tasks.asked_to_stop or (f"the run is {asked.order}" if asked else "")
+            due = None if self._recorder.state.order == before else self._due()
+            return self._tasks.asked_to_stop or (f"the run is {due.order}" if due else "")
 
         return attend
 
     def attend_to_read(self) -> Attend:
-        """Attend to the run while a read is in flight; a signal ends the run at once.
+        """Return a callback that attends to the run during a read; a signal ends the run at once.
 
-        The attendant raises InterruptedRunError then.
+        The callback raises InterruptedRunError then.
         """
         attend = self.attend()
 
@@ -131,52 +134,52 @@ class PauseControl:
 
         return attend_to_read
 
-    def _hear(self) -> None:
+    def _read_orders(self) -> None:
         self._tasks.read_confirmations()
-        for mind in self._minded:
-            mind()
+        for check in self._checks:
+            check()
 
     def apply_order(self) -> bool:
-        """Do what the order in force asks for; tell whether the run has rested.
+        """Apply the order in force; return whether the run was paused.
 
         Raises:
-            HeldError: The run is to stop here, or rested for too long; traffic is untouched.
-            RollbackRequestedError: The cutover is to be turned back.
-            InterruptedRunError: A signal ended the rest.
-            VpnMigrateError: After the rest the world is not as it has to be.
+            HeldError: The run has to stop here, or was paused for too long; traffic is not
+                interrupted.
+            RollbackRequestedError: The cutover has to be rolled back.
+            InterruptedRunError: A signal ended the pause.
+            VpnMigrateError: After the pause a precondition does not hold any more.
         """
         self.check_suspended()
-        match self._asked():
+        match self._due():
             case Pause():
-                self._rest()
+                self._pause()
                 return True
             case StopRun(order):
-                message = f"the run is {order}; nothing is interrupted"
+                message = f"the run is {order}; traffic is not interrupted"
                 raise HeldError(message, advice=cli("rollback", self._plan.migration))
             case RollBack(order):
                 raise RollbackRequestedError(f"the cutover is {order}")
             case None:
                 return False
 
-    def mind_clock(self) -> None:
-        """Report that the machine's clock was set since the run last went on."""
-        self._clock_watch.mind()
+    def check_clock(self) -> None:
+        """Record whether the machine's clock was set since the journal was last written."""
+        self._clock_watch.check()
 
     def check_suspended(self) -> None:
-        """Notice that the run stood still for a while; no limit counts that time.
+        """Detect that the run was suspended, and record it; no limit counts that time.
 
-        A machine that was paused from outside, as a virtual one may be, shows it only by a clock
-        that was set afterwards.
+        If a virtual machine was paused by its host, only a clock that was set afterwards shows it.
 
         Raises:
-            HeldError: It was away between the gates of the cutover and the first interruption.
+            HeldError: The run was suspended between the gates and the start of the outage.
         """
         away = ""
         for before, now in self.time.absences():
-            away = f"the run stood still from {moment(before)} to {moment(now)}"
-            why = "its process was stopped or held up, or its machine slept"
+            away = f"the run was suspended from {moment(before)} to {moment(now)}"
+            why = "its process was stopped, or its machine slept"
             self._recorder.write(Noted(f"{away}: {why}"))
-        if not away and abs(self._clock_watch.mind()) >= AWAY:
+        if not away and abs(self._clock_watch.check()) >= AWAY:
             away = "the machine's clock was set, or the machine was paused"
         if not away:
             return
@@ -184,76 +187,77 @@ class PauseControl:
         passed = state.direction is Direction.FORWARD and state.journal_facts.baseline is not None
         if passed and not state.outage_open and state.journal_facts.verified is None:
             raise HeldError(
-                f"{away}, since the gates before the cutover were passed; nothing is interrupted",
+                f"{away}, after the gates before the cutover had passed; traffic is not "
+                "interrupted",
                 advice=self._recorder.resuming(self._plan),
             )
 
-    def _rest(self) -> None:
+    def _pause(self) -> None:
         began = self._clock.now()
-        while isinstance(asked := self._asked(), Pause):
-            rested = self._clock.now() - began
-            why = str(asked.order)
-            if rested >= LONGEST_REST:
-                message = f"the run is {asked.order}"
-                raise HeldError(message, advice=self._lifting())
-            self._observer.on_wait(self._recorder.state.step, why, rested, LONGEST_REST)
+        while isinstance(due := self._due(), Pause):
+            paused = self._clock.now() - began
+            why = str(due.order)
+            if paused >= LONGEST_REST:
+                message = f"the run is {due.order}"
+                raise HeldError(message, advice=self._continue_command())
+            self._observer.on_wait(self._recorder.state.step, why, paused, LONGEST_REST)
             self._tasks.stop_if_asked()
             self._clock.sleep(NOTICE)
             self._tasks.read_confirmations()
         self.time.exclude_since(began)
         self.apply_order()
-        self._again(self._recorder.state.direction or Direction.FORWARD)
+        self._recheck(self._recorder.state.direction or Direction.FORWARD)
 
     def require_lifted(self) -> None:
-        """Refuse to set out while somebody's order holds the run.
+        """Refuse to start while an order holds the run.
 
         Raises:
-            HeldError: It does, with whose it is.
+            HeldError: An order holds the run; the message names who gave it.
         """
-        match self._asked():
+        match self._due():
             case Pause(order):
-                raise HeldError(f"the run is {order}", advice=self._lifting())
+                raise HeldError(f"the run is {order}", advice=self._continue_command())
             case StopRun(order) | RollBack(order):
                 run = self._plan.migration
                 advice = (
                     "roll back:",
                     cli("rollback", run),
-                    "or take that order back:",
+                    "or withdraw that order:",
                     cli("continue", run),
                 )
                 raise HeldError(f"the run is {order}", advice=advice)
             case None:
                 pass
 
-    def _asked(self) -> Pause | StopRun | RollBack | None:
+    def _due(self) -> Pause | StopRun | RollBack | None:
         state = self._recorder.state
         if state.order is None:
-            return None  # asked every second, and the rest reads the whole journal
+            return None  # A shortcut: this is called every second.
         return apply_order(state, cutover_open=self._recorder.cutover_is_open)
 
-    def _lifting(self) -> Command:
-        on = self._recorder.resuming(self._plan)
-        return cli("continue", self._plan.migration).and_then(on)
+    def _continue_command(self) -> Command:
+        resume = self._recorder.resuming(self._plan)
+        return cli("continue", self._plan.migration).and_then(resume)
 
 
 NOTICED = timedelta(seconds=10)
-"""NTP corrects less than that without being noticed; nothing here depends on seconds of the day."""
+"""Smaller corrections, such as NTP's, are not recorded: nothing here depends on a few seconds."""
 
 
 class ClockWatch:
-    """Compares the clock on the wall with the run's own time; one process says each way once."""
+    """Compares the wall clock with the run's own time; a process records each direction once."""
 
     def __init__(self, clock: Clock, recorder: RunRecorder) -> None:
         self._clock = clock
         self._recorder = recorder
         self._seen = recorder.state.clock_ahead
-        self._journal_facts: set[bool] = set()
+        self._recorded: set[bool] = set()
 
-    def mind(self) -> timedelta:
-        """Return how far the clock was set since this was last asked, below zero for back.
+    def check(self) -> timedelta:
+        """Return how far the clock was set since the last check; negative if it was set back.
 
-        The first time that counts from what the journal knows, so that the process after a jump
-        says it, too.
+        The first check counts from the journal, so that a process started after a jump records it
+        as well.
         """
         ahead = self._clock.ahead()
         moved = ahead - self._seen
@@ -261,7 +265,7 @@ class ClockWatch:
             return timedelta(0)
         self._seen = ahead
         back = moved < timedelta(0)
-        if back not in self._journal_facts:
-            self._journal_facts.add(back)
+        if back not in self._recorded:
+            self._recorded.add(back)
             self._recorder.write(ClockMoved(moved))
         return moved

@@ -1,7 +1,7 @@
-"""Persistence: how long automatic rollback tries again, and after which failures.
+"""Persistence: how long automatic rollback retries, and after which failures.
 
-A person who reads a failure decides what comes next.  The watchdog and the plan's back-out policy
-act because nobody may be there to read it, so they try again after whatever may pass.
+An operator who reads a failure decides what to do next.  The watchdog and the plan's back-out
+policy act without an operator, so they retry after every failure that may pass.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from datetime import datetime, timedelta
 from vpnmigrate.errors import InterruptedRunError, TakenOverError, VpnMigrateError
 
 PERSISTENCE = timedelta(days=3)
-"""From Friday night to Monday night; after that somebody has looked."""
+"""From Friday night to Monday night: by then an operator has seen the failure."""
 FIRST_PAUSE = timedelta(seconds=30)
-"""A lost network, a throttle or a dying process is often over by then."""
+"""A lost network, throttling or a process that is exiting has often passed by then."""
 LONGEST_PAUSE = timedelta(minutes=10)
 LONGEST_PAUSE_IN_OUTAGE = timedelta(minutes=2)
-"""Each try reads AWS a few times, in an account whose request limit others share."""
+"""Each try reads AWS a few times, in an account whose request limit is shared."""
 
 
 def may_pass(error: VpnMigrateError) -> bool:
-    """Return whether a later try may do better than the one that failed with *error*.
+    """Return whether a later try may succeed after one that failed with *error*.
 
-    Permissions are granted, credentials renewed, disks cleared and quotas raised.  What does not
-    pass is that somebody stopped this process, or took the run over from it.
+    Permissions are granted, credentials renewed, disks cleared and quotas raised.  A retry does
+    not help if this process was stopped, or if another process took over the run.
     """
     return not isinstance(error, InterruptedRunError | TakenOverError)
 
 
 def pause_after(tries: int, *, outage: bool) -> timedelta:
-    """Return how long to wait after as many failed *tries*; less while traffic is down."""
+    """Return how long to wait after this number of failed *tries*; less while traffic is down."""
     longest = LONGEST_PAUSE_IN_OUTAGE if outage else LONGEST_PAUSE
     doubled = 1 << min(tries - 1, 10)
     return min(FIRST_PAUSE * doubled, longest)
 
 
 def is_exhausted(began: datetime, now: datetime) -> bool:
-    """Return whether what has been tried since *began* is to be given up."""
+    """Return whether retries that began at *began* have reached the limit."""
     return now - began >= PERSISTENCE

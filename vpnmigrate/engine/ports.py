@@ -23,18 +23,18 @@ T = TypeVar("T")
 
 
 class Renewal(StrEnum):
-    """What happens when credentials end."""
+    """How credentials are renewed when they expire."""
 
     NEEDLESS = "needless"
-    """They do not end."""
+    """They do not expire."""
     BY_ITSELF = "by-itself"
-    """botocore gets new ones, as long as what it gets them with is good."""
+    """botocore renews them, as long as the source it gets them from is valid."""
     BY_A_PERSON = "by-a-person"
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """How long the credentials in use last; *until* is None where that is not known."""
+    """How long the credentials in use are valid; *until* is None if that is unknown."""
 
     renewal: Renewal
     until: datetime | None = None
@@ -42,17 +42,17 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who AWS takes us for, for how long, and what time it is there."""
+    """The identity that AWS reports for the credentials, and how far the clocks differ."""
 
     account: str
     arn: str
     credentials: Credentials
     ahead: timedelta | None
-    """How far our clock is ahead of AWS's, to the second; None where AWS did not say."""
+    """How far this machine's clock is ahead of AWS's, to the second; None if it is unknown."""
 
 
 class DeadlineChoice(StrEnum):
-    """What a person can say of a cutover that is past its back-out deadline, as they type it."""
+    """What an operator can answer about a cutover past its back-out deadline, as it is typed."""
 
     ROLL_BACK = "roll back"
     GO_ON = "go on"
@@ -60,106 +60,107 @@ class DeadlineChoice(StrEnum):
 
 @dataclass(frozen=True)
 class OverdueCutover:
-    """A cutover past its back-out deadline, as somebody has to know it who decides."""
+    """A cutover past its back-out deadline, with what the operator needs to decide."""
 
     since: datetime
     rollback: timedelta
-    """How long a way back is expected to take."""
+    """How long a rollback is expected to take."""
     left: timedelta = field(compare=False)
-    """Until the window ends; below zero once it is over."""
+    """Time until the window ends; negative once it has ended."""
 
 
 @dataclass(frozen=True)
 class NetworkPath:
-    """How this host reaches an endpoint.  Empty fields could not be found out."""
+    """How this host reaches an endpoint.  A field is empty if it is unknown."""
 
     service: str
     addresses: tuple[str, ...]
-    """What the endpoint's name, or the proxy's in front of it, resolves to."""
+    """What the name of the endpoint, or of the proxy in front of it, resolves to."""
     local: str
-    """This host's address on the way there."""
+    """This host's address on the path to it."""
 
 
 class Ec2(Protocol):
-    """AWS as the runner sees it.  Reads are retried inside; a mutating call is sent once."""
+    """AWS as the runner uses it.  Reads are retried inside; a mutating call is sent once."""
 
     def identity(self) -> Identity:
-        """Return who we are (STS).
+        """Return the identity of the credentials (STS).
 
         Raises:
-            AwsError: It could not be read, with the next step in it.
+            AwsError: The identity could not be read; the advice has the next step.
         """
         ...
 
     def survey(self, gateway: VpnGatewayId) -> Survey:
-        """Read widely, for planning and for drift.
+        """Return everything that planning and drift need.
 
         Raises:
-            AwsError: A describe call failed for good.
+            AwsError: A describe call failed and was not or no longer retried.
         """
         ...
 
     def observe(self, plan: Plan) -> Reading:
-        """Read narrowly what *plan* touches: gateways, connections, tables, the test VPC.
+        """Return the state of what *plan* touches: gateways, connections, tables, the test VPC.
 
         Raises:
-            AwsUnreadableError: This look failed; a later one may not (throttled, expired, offline).
-            AwsError: No later look will do better (not authorised).
+            AwsUnreadableError: This read failed, and a later one may succeed (throttled, expired,
+                offline).
+            AwsError: A later read would fail as well (not authorised).
         """
         ...
 
     def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
-        """Send *change* once and say what became of it; never raises an AWS error.
+        """Send *change* once and return its outcome; never raises an AWS error.
 
-        May be called from several threads at once.
+        It may be called from several threads at once.
         """
         ...
 
 
 @dataclass(frozen=True)
 class InFlight:
-    """A call whose answer has not come yet."""
+    """A call that AWS has not answered yet."""
 
     what: str
-    """What was asked last."""
+    """The last request."""
     waited: timedelta
     limit: timedelta
 
 
 Attend = Callable[[InFlight], str]
-"""Called again and again while an answer is awaited: says why to wait no longer, or nothing.
+"""Called repeatedly during a wait: returns the reason to end the wait, or an empty string.
 
-What it raises ends the wait as well.
+An exception that it raises ends the wait as well.
 """
 Attendance = Callable[[], Attend]
-"""Called when a call begins, and gives who attends to the run in the meantime."""
+"""Called when a call begins: returns the callback that attends to the run during the wait."""
 
 
 class Calls(Protocol):
-    """How a process waits for AWS: a real one with limits, a rehearsal not at all."""
+    """How a process waits for AWS: a real process with limits, a rehearsal without waiting."""
 
     def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
-        """Return what *work* gives, which reads AWS and changes nothing.
+        """Return the result of *work*, which reads AWS and changes nothing.
 
         Raises:
-            AwsUnreadableError: It took longer than *limit*, or whoever attends wanted no more of
-                it; or too many that were left have not ended.
+            AwsUnreadableError: It took longer than *limit*, the callback ended the wait, or too
+                many earlier calls without an answer are still in flight.
         """
         ...
 
     def send(
         self, works: Sequence[Callable[[], Outcome]], attended: Attendance
     ) -> Iterator[tuple[int, Outcome]]:
-        """Do each of *works*, which may alter AWS, once, and give its number and outcome.
+        """Do each of *works*, which may alter AWS, once, and yield its number and outcome.
 
-        In the order in which answers come.  What has no answer in time is in doubt if its request
-        has left, and is put off if it has not; then it never will.
+        They are yielded in the order of the answers.  Without an answer in time, a call is in doubt
+        if its request was sent; otherwise the outcome is to try later, and it is never sent.
         """
         ...
 
 
 class Journal(Protocol):
-    """The run's only memory.  One process writes it."""
+    """The run's only lasting state.  One process writes it."""
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -170,146 +171,146 @@ class Journal(Protocol):
         """Append *records* and make them durable in one sync, before returning.
 
         Raises:
-            JournalError: It could not be made durable, or another process took the run over;
-                nothing may be sent to AWS after that.
+            JournalError: They could not be made durable, or another process took over the run;
+                no call may be sent to AWS after that.
         """
         ...
 
     def require_ours(self) -> None:
-        """Return at once if the run is still this process's; asked right before every call.
+        """Return immediately if the run is still this process's; called before every AWS call.
 
-        Any thread may ask.
+        It may be called from any thread.
 
         Raises:
-            JournalError: Another process took the run over, or nobody can tell.
+            JournalError: Another process took over the run, or that cannot be checked.
         """
         ...
 
     def fold_inbox(self) -> None:
-        """Write down what other terminals left for this run, each message once.
+        """Write the messages of other terminals for this run into the journal, each once.
 
         Raises:
-            JournalError: It could not be made durable.
+            JournalError: They could not be made durable.
         """
         ...
 
 
 class Operator(Protocol):
-    """Whoever carries out tasks away from AWS: a person at a prompt, a command, a robot."""
+    """What carries out the tasks outside AWS: a person at a prompt, a command, a simulation."""
 
     @property
     def patient(self) -> bool:
-        """Whether someone can be waited for here; else a task outside the outage holds the run."""
+        """Whether the run can wait here; if not, a task outside the outage holds the run."""
         ...
 
     def ask(self, task: OperatorTask) -> Confirmation | None:
-        """Show *task* if it is new, and give its word if it has been done; never blocks long."""
+        """Show *task* if it is new, and return its confirmation once it is done; do not block."""
         ...
 
     def announce(self, task: OperatorTask) -> None:
-        """Report that *task* comes up soon, so that its person is ready."""
+        """Announce that *task* is due soon, so that the person who does it is ready."""
         ...
 
     def owns(self, id_: str, role: Role) -> bool | None:
-        """Ask whether an earlier process of the run made *id_*; None without an answer yet.
+        """Return whether an earlier process of the run created *id_*; None without an answer yet.
 
-        Never blocks, and nobody has answered it beforehand.
+        It does not block, and no answer was given in advance.
         """
         ...
 
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
-        """Ask what is to become of a cutover if that is new, and give the answer if there is one.
+        """Ask about an overdue cutover if that is new, and return the answer once there is one.
 
-        None where nothing is to be decided, or not any more.  Never blocks.
+        *overdue* is None if there is no decision, or no longer one.  It does not block.
         """
         ...
 
 
 class Observer(Protocol):
-    """Whoever watches a run: a terminal, a log, a rehearsal's report."""
+    """What is notified of a run's progress: a terminal, a log, a rehearsal's report."""
 
     def on_entry(self, entry: Entry) -> None:
-        """Take notice of a journal entry that is durable now."""
+        """Process a journal entry that is durable now."""
         ...
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        """Take notice of one look that found the step's goal not reached."""
+        """Process an observation in which the goal of *step* is not reached."""
         ...
 
     def on_view(self, sighting: Sighting) -> None:
-        """Take notice of one look in the cutover, which *sighting* sums up."""
+        """Process an observation during the cutover, which *sighting* summarises."""
         ...
 
 
 class Probes(Protocol):
-    """Whoever sends an operator's probes, beside the run and never in its way."""
+    """The sender of an operator's probes; it runs beside the run and never delays it."""
 
     def begin(self, known: Iterable[ProbeStats]) -> None:
-        """Send these probes once a second from now on, and count on from there."""
+        """Start to send these probes once a second, and continue their counts."""
         ...
 
     def stats(self) -> tuple[ProbeStats, ...]:
-        """Return how each stands now, without waiting."""
+        """Return the current results of each probe, without waiting."""
         ...
 
     def forget_counts(self) -> None:
-        """Count from zero."""
+        """Reset the counts to zero."""
         ...
 
     def end(self) -> None:
-        """Send no more; may be called twice."""
+        """Stop sending; a second call has no effect."""
         ...
 
 
 @dataclass(frozen=True)
 class HookResult:
-    """What a hook that was asked has answered."""
+    """The result of a hook that was run."""
 
     program: str
     exit: int | None
-    """None where it was killed, or could not be run."""
+    """None if it was killed or could not be run."""
     fault: str = ""
-    """Why it does not agree, or has not said so; empty where it does."""
+    """Why it does not agree, or has not answered; empty if it agrees."""
 
 
 class Hooks(Protocol):
     """The plan's hooks, as far as the run waits for them."""
 
     def ask(self, moment: HookMoment) -> HookResult | None:
-        """Run the hook of *moment* and wait for it, for as long as the plan allows.
+        """Run the hook of *moment*, wait for it as long as the plan allows, and return its result.
 
-        None where the plan has none, or where hooks are not run, as in a rehearsal.
+        The result is None if the plan has no such hook, or if hooks are not run, as in a rehearsal.
         """
         ...
 
     def changed(self) -> str:
-        """Return which program of the plan has changed since it was made; empty for none."""
+        """Return which hook program has changed since the plan was made; empty if none has."""
         ...
 
 
 class NoHooks:
-    """No hook is run: in rehearsals, simulations and most tests."""
+    """Hooks that are not run: in rehearsals, simulations and most tests."""
 
     def ask(self, moment: HookMoment) -> HookResult | None:
-        """Ask nobody."""
+        """Return None: no hook is run."""
         return None
 
     def changed(self) -> str:
-        """Run none, so none can have changed."""
+        """Return an empty string: no hook is run, so none can have changed."""
         return ""
 
 
 class StopRequest(Protocol):
-    """The operator's wish to stop, read between two changes."""
+    """The operator's request to stop, read between two changes."""
 
     @property
     def reason(self) -> str | None:
-        """Why to stop at the next safe point, or None."""
+        """The reason to stop at the next safe point, or None."""
         ...
 
 
 class NoStopRequest:
-    """Nobody asks a rehearsal or a simulation to stop between two changes."""
+    """No request to stop: a rehearsal or a simulation is never stopped between two changes."""
 
     reason = None
 
@@ -318,23 +319,23 @@ class NetworkPaths(Protocol):
     """How this host reaches AWS, for the gate before step 7."""
 
     def read(self) -> Sequence[NetworkPath]:
-        """Resolve the endpoints that the run needs; nothing is sent to them."""
+        """Return how the endpoints that the run needs are reached; nothing is sent to them."""
         ...
 
 
 class NoNetworkPaths:
-    """The sandbox is in this process or on this machine: no way leads there."""
+    """No network path: the sandbox is in this process or on this machine."""
 
     def read(self) -> Sequence[NetworkPath]:
-        """Resolve nothing."""
+        """Return no path."""
         return ()
 
 
 class Watchdog(Protocol):
-    """The process that rolls an unconfirmed migration back, whatever becomes of this one."""
+    """The process that rolls back an unconfirmed migration, even if this one has died."""
 
     def start(self) -> int:
-        """Start it, see it on duty, and give its process.
+        """Start a watchdog, wait until it is running, and return its process id.
 
         Raises:
             RefusedError: It could not be started.
@@ -342,5 +343,5 @@ class Watchdog(Protocol):
         ...
 
     def on_duty(self) -> bool:
-        """Return whether one is at its post now."""
+        """Return whether a watchdog is running now."""
         ...

@@ -126,8 +126,8 @@ class Runner:
         self._pauses = PauseControl(
             context,
             tasks=tasks,
-            again=self._admit,
-            minded=(self._commit_confirm.check, deadline.check),
+            recheck=self._admit,
+            checks=(self._commit_confirm.check, deadline.check),
         )
         self._step_loop = StepLoop(
             context,
@@ -268,7 +268,7 @@ class Runner:
     def _set_out(
         self, direction: Direction, *, keep_new: bool = False, until: int | None = None
     ) -> None:
-        self._pauses.mind_clock()
+        self._pauses.check_clock()
         self._recorder.fold_inbox()
         if direction is not Direction.ROLLBACK:
             self._pauses.require_lifted()

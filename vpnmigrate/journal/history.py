@@ -29,7 +29,7 @@ from vpnmigrate.journal.records import (
 from vpnmigrate.journal.replay import replay
 from vpnmigrate.journal.state import RunState
 from vpnmigrate.model.changes import ArchiveConfiguration, Change, CreateVpnConnection, Creation
-from vpnmigrate.model.changes.base import InDoubt, Later, Performed, Refused, Outcome
+from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Performed, Refused
 from vpnmigrate.model.ec2 import Role, VpnConnectionId
 from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep, connection_role
 

@@ -70,7 +70,7 @@ from vpnmigrate.journal.state import (
     may_follow,
 )
 from vpnmigrate.model.changes import ArchiveConfiguration, DetachVpnGateway, DisablePropagation
-from vpnmigrate.model.changes.base import Performed, Outcome
+from vpnmigrate.model.changes.base import Outcome, Performed
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
 from vpnmigrate.model.probes import ProbeEvent, ProbeStats
 from vpnmigrate.model.snapshot import Baseline, JournalFacts

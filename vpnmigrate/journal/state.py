@@ -19,7 +19,7 @@ from vpnmigrate.journal.records import Accepted, Armed, Forced, GatesSeen, Opene
 from vpnmigrate.model import consistency
 from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.changes import AskOperator, Change, OperatorTask, RunTest
-from vpnmigrate.model.changes.base import Later, Performed, Refused, Outcome
+from vpnmigrate.model.changes.base import Later, Outcome, Performed, Refused
 from vpnmigrate.model.clock import moment
 from vpnmigrate.model.ec2 import MigrationId, Role
 from vpnmigrate.model.facts import Archive, ConfirmationGiven, Fact

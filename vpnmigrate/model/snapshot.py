@@ -59,16 +59,6 @@ class Reading(Struct, frozen=True):
         """All resources of kinds that a run can create."""
         return (*self.gateways, *self.connections, *self.vpcs, *self.subnets)
 
-    def shows_the_same_as(self, other: Reading) -> bool:
-        """Return whether *other*, read at another moment, has the same contents."""
-        return (
-            self.gateways == other.gateways
-            and self.connections == other.connections
-            and self.tables == other.tables
-            and self.vpcs == other.vpcs
-            and self.subnets == other.subnets
-        )
-
 
 class Stranger(Struct, frozen=True):
     """A resource with the tags of a role that this run did not create; *why* is a clause."""
@@ -79,7 +69,7 @@ class Stranger(Struct, frozen=True):
 
     def __str__(self) -> str:
         """Return a sentence for an operator."""
-        return f"{self.id} carries this run's tags ({self.role}) and is left alone: {self.why}"
+        return f"{self.id} has this run's tags ({self.role}) but is not its own, and is not changed: {self.why}"
 
 
 class Ownership(Struct, frozen=True):

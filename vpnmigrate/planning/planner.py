@@ -189,15 +189,6 @@ def fingerprint_of(document: Mapping[str, Any]) -> str:
     return sha256(canonical).hexdigest()
 
 
-def expected_end(plan: Plan, made: Mapping[Role, str]) -> dict[str, str]:
-    """Return the configuration after step 10 as ``drift.configuration`` of the new gateway tells it.
-
-    *made* has the ids of what was created; without them a role stands for its own id.  Tunnel
-    addresses that Amazon chooses are not in it.
-    """
-    return _chosen_here(predicted_end(plan, made))
-
-
 def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str, ...]:
     """Return how *after*, a survey of the new gateway, differs from the expected end.
 

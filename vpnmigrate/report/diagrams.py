@@ -132,7 +132,7 @@ def _picture(plan: Plan, moment: DiagramStage) -> Picture:
 _Labels = tuple[str, str, ShapeStyle]
 
 
-def _column(items: Sequence[_Told], column: tuple[int, int], height: int) -> list[Box]:
+def _column(items: Sequence[_Labels], column: tuple[int, int], height: int) -> list[Box]:
     """Return boxes for *items*, spread over the height of a column."""
     left, width = column
     room = (height - _TOP - 10) / max(len(items), 1)
@@ -162,7 +162,7 @@ def _path_style(moment: DiagramStage) -> ShapeStyle:
     return ShapeStyle.BROKEN if moment is DiagramStage.DURING else ShapeStyle.ACTIVE
 
 
-def _gateways(plan: Plan, moment: DiagramStage) -> list[_Told]:
+def _gateways(plan: Plan, moment: DiagramStage) -> list[_Labels]:
     old = plan.old_gateway
     match moment:
         case DiagramStage.BEFORE:
@@ -179,7 +179,7 @@ def _gateways(plan: Plan, moment: DiagramStage) -> list[_Told]:
             ]
 
 
-def _connection(connection: ConnectionRecord, moment: DiagramStage) -> _Told:
+def _connection(connection: ConnectionRecord, moment: DiagramStage) -> _Labels:
     routing = "static" if connection.static_only else "BGP"
     match moment:
         case DiagramStage.BEFORE:
@@ -190,12 +190,12 @@ def _connection(connection: ConnectionRecord, moment: DiagramStage) -> _Told:
             return f"new connection, {routing}", f"for {connection.id}", ShapeStyle.ACTIVE
 
 
-def _site(connection: ConnectionRecord, moment: DiagramStage, plan: Plan) -> _Told:
+def _site(connection: ConnectionRecord, moment: DiagramStage, plan: Plan) -> _Labels:
     device = device_of(connection, plan)
     return site_name(connection, device), device.ip if device else "", _path_style(moment)
 
 
-def _groups(plan: Plan, moment: DiagramStage) -> list[_Told]:
+def _groups(plan: Plan, moment: DiagramStage) -> list[_Labels]:
     """Return the tables one by one, or in groups with the same role if there are many."""
     tables = plan.before.route_tables
     if len(tables) <= _SHOWN_SINGLY:

@@ -41,28 +41,28 @@ SCHEMA = "vpnmigrate/report/1"
 
 @dataclass(frozen=True)
 class AfterComparison:
-    """A survey at the end, compared with what the plan says the end is."""
+    """A survey at the end, compared with the end state of the plan."""
 
     taken: datetime
     expected: str
-    """What it was compared with."""
+    """Description of the state that it was compared with."""
     differences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class RunEvidence:
-    """A run with all that its report is made of."""
+    """A run with everything that its report contains."""
 
     run: str
     plan: Plan
     entries: Sequence[Entry]
     after: AfterComparison | None = None
     rehearsed: RehearsalResult | None = None
-    """What is kept of the last rehearsal of this very plan."""
+    """The saved result of the last rehearsal of this plan."""
 
 
 def document(evidence: RunEvidence) -> ReportDocument:
-    """Return the report; nothing in it depends on when it is made."""
+    """Return the report; it does not depend on the current time."""
     plan = evidence.plan
     change = f", change {plan.decisions.change}" if plan.decisions.change else ""
     return ReportDocument(
@@ -89,10 +89,10 @@ def as_json(evidence: RunEvidence) -> dict[str, Any]:
             for at, o in processes_of(entries)
         ],
         **outages_json(entries, state, evidence.rehearsed),
-        "journeys": [_journey_json(action) for action in journeys_of(plan, entries)],
+        "journeys": [_attempt_json(action) for action in journeys_of(plan, entries)],
         "people": [
             {"at": voice.at.isoformat(), "who": voice.who, "host": voice.host, "said": said}
-            for voice, said in _spoken(entries)
+            for voice, said in _actions(entries)
         ],
         **gates_json(entries, state),
         "lost": list(state.lost),
@@ -119,17 +119,17 @@ def _sections(evidence: RunEvidence) -> Iterator[Section]:
     yield from forces(state)
     notable = (*state.lost, *state.other_hands, *state.puzzles)
     if notable:
-        yield Section("Other hands, and what does not add up", notable, loud=True)
+        yield Section("External changes and inconsistencies", notable, loud=True)
     yield outage_section(entries, state, evidence.rehearsed)
     for action in journeys_of(plan, entries):
         yield _planned_against_actual(action)
     yield _after(evidence.after)
     yield from rounds(entries, state)
-    operator = tuple((moment(v.at), _where(v), said) for v, said in _spoken(entries))
+    operator = tuple((moment(v.at), _where(v), said) for v, said in _actions(entries))
     yield Section(
         "People",
-        () if operator else ("nobody had to say anything",),
-        DocumentTable(("when", "who", "said"), operator) if operator else None,
+        () if operator else ("no confirmation or order was given",),
+        DocumentTable(("when", "who", "what"), operator) if operator else None,
     )
     if state.notes:
         yield Section("Notes", state.notes)
@@ -147,15 +147,15 @@ def _outcome(evidence: RunEvidence) -> Iterator[str]:
     yield f"plan {plan.fingerprint}, playbook {plan.playbook}, made {moment(plan.made)}"
     yield f"account {plan.account}, Region {plan.region}"
     for at, opened in processes_of(entries):
-        where = f"{opened.user} on {opened.host}, process {opened.process}"
-        yield f"taken up {moment(at)} by {where}, vpnmigrate {opened.tool}"
+        where = f"{opened.user} on {opened.host} (process {opened.process})"
+        yield f"started {moment(at)} by {where}, vpnmigrate {opened.tool}"
     others = {o.fingerprint for _, o in processes_of(entries)} - {plan.fingerprint}
     for fingerprint in sorted(others):
-        yield f"an earlier process went by plan {fingerprint}"
+        yield f"an earlier process used plan {fingerprint}"
 
 
 def _planned_against_actual(action: RunAttempt) -> Section:
-    ending = "gone to its end" if action.finished else "not gone to its end"
+    ending = "completed" if action.finished else "not completed"
     length = span(action.ended - action.began)
     rows = tuple(
         (f"step {step.number}", count(step.made.total(), "change"), _differs(step))
@@ -163,7 +163,7 @@ def _planned_against_actual(action: RunAttempt) -> Section:
     )
     return Section(
         f"Planned and actual: {action.direction.value}, attempt {action.attempt}",
-        (f"set out {moment(action.began)}, {ending}, {length} in all",),
+        (f"started {moment(action.began)}, {ending}, total {length}",),
         DocumentTable(("step", "made", "differs from the plan"), rows),
     )
 
@@ -185,11 +185,11 @@ def _after(after: AfterComparison | None) -> Section:
     if after is None:
         return Section(
             "Before and after",
-            ("AWS was not surveyed at the end; the option --survey of report does it",),
+            ("AWS was not surveyed at the end; to survey it, use report --survey",),
         )
     compared = f"surveyed {moment(after.taken)}, compared with {after.expected}"
-    said = after.differences or ("nothing differs",)
-    return Section("Before and after", (compared, *said), loud=bool(after.differences))
+    differences = after.differences or ("no differences",)
+    return Section("Before and after", (compared, *differences), loud=bool(after.differences))
 
 
 def _calls(evidence: RunEvidence) -> Section:
@@ -202,7 +202,7 @@ def _calls(evidence: RunEvidence) -> Section:
         "Calls that alter AWS",
         (
             f"CloudTrail has them by request id, and under a user agent that ends in {agent}",
-            "reads are not listed here; the user agents of a run's looks end in the run",
+            "reads are not listed here; the user agent of a run's reads ends in run/ID",
         ),
         DocumentTable(("when", "step", "call", "outcome", "request id", "what"), rows),
     )
@@ -230,7 +230,7 @@ def _timeline(entries: Sequence[Entry]) -> Iterator[tuple[datetime, str]]:
             yield entry.wall, str(line).partition(" ")[2].strip()
 
 
-def _spoken(entries: Sequence[Entry]) -> Iterator[tuple[PersonEntry, str]]:
+def _actions(entries: Sequence[Entry]) -> Iterator[tuple[PersonEntry, str]]:
     by_number = {voice.seq: voice for voice in person_entries(entries)}
     narrator = Narrator()
     for entry in entries:
@@ -243,7 +243,7 @@ def _where(voice: PersonEntry) -> str:
     return f"{voice.who} on {voice.host}" if voice.host else voice.who
 
 
-def _journey_json(action: RunAttempt) -> dict[str, Any]:
+def _attempt_json(action: RunAttempt) -> dict[str, Any]:
     return {
         "direction": action.direction.value,
         "attempt": action.attempt,
@@ -273,7 +273,7 @@ def _call_json(call: MutatingCall) -> dict[str, Any]:
 def outage_section(
     entries: Sequence[Entry], state: RunState, rehearsed: RehearsalResult | None
 ) -> Section:
-    """Return the part of the report about outages."""
+    """Return the section of the report about outages."""
     outages = outages_of(entries)
     return Section(
         "Outage", (*_outages(outages), *_planned(outages, rehearsed), *_probes(state, outages))
@@ -302,38 +302,38 @@ def _outages(outages: Sequence[OutagePeriod]) -> Iterator[str]:
         yield "none: no call that interrupts traffic was sent"
     for down in outages:
         least = "at least " if down.earlier or not down.over else ""
-        ending = "" if down.over else "; it was not over when the journal ends"
+        ending = "" if down.over else "; still open at the end of the journal"
         yield (
-            f"{least}{span(down.lasted)} from {moment(down.since)}, on the way "
-            f"{down.direction.value}: from before the first interrupting call until tunnels and "
-            f"routes were seen to carry traffic{ending}"
+            f"{least}{span(down.lasted)} from {moment(down.since)}, {down.direction.value}: "
+            "measured from before the first interrupting call until tunnels and routes were "
+            f"observed to carry traffic{ending}"
         )
     if len(outages) > 1:
-        yield f"{span(sum((d.lasted for d in outages), start=timedelta()))} in all"
+        yield f"total {span(sum((d.lasted for d in outages), start=timedelta()))}"
 
 
 def _planned(outages: Sequence[OutagePeriod], rehearsed: RehearsalResult | None) -> Iterator[str]:
     if rehearsed is None:
-        yield "planned: this plan was not rehearsed here, so there is no time to compare with"
+        yield "planned: unknown, because no rehearsal of this plan is recorded here"
         return
     times = {Direction.FORWARD: rehearsed.cutover, Direction.ROLLBACK: rehearsed.rollback}
     yield (
-        f"planned, by the rehearsal of {moment(rehearsed.at)}, in the model's time: cutover "
-        f"{span(rehearsed.cutover)}, way back at most {span(rehearsed.rollback)}"
+        f"planned, by the rehearsal of {moment(rehearsed.at)}, in sandbox time: cutover "
+        f"{span(rehearsed.cutover)}, rollback at most {span(rehearsed.rollback)}"
     )
     for down in outages:
         planned = times.get(down.direction)
         if planned is not None and down.over:
             more = down.lasted - planned
             text = f"{span(abs(more))} {'longer' if more > timedelta(0) else 'shorter'}"
-            yield f"the outage of {moment(down.since)} was {text} than that"
+            yield f"the outage of {moment(down.since)} was {text} than rehearsed"
 
 
 def _probes(state: RunState, outages: Sequence[OutagePeriod]) -> Iterator[str]:
     for each in probe_lines(state):
         yield f"probe {each}"
     if outages and not state.probes:
-        yield "nothing was probed, so what packets felt is not known: apply --probe does it"
+        yield "no probes were configured, so packet loss was not measured (apply --probe)"
 
 
 def _outage_json(down: OutagePeriod) -> dict[str, Any]:
@@ -347,7 +347,7 @@ def _outage_json(down: OutagePeriod) -> dict[str, Any]:
 
 
 def forces(state: RunState) -> Iterator[Section]:
-    """Return the gates that somebody went through by force, and what they put up with: loud."""
+    """Yield the forced gates and the accepted shortages, as warnings."""
     if state.forced:
         yield Section("Forced", tuple(map(gates.forced_line, state.forced)), loud=True)
     if state.accepted:
@@ -355,15 +355,15 @@ def forces(state: RunState) -> Iterator[Section]:
 
 
 def rounds(entries: Sequence[Entry], state: RunState) -> Iterator[Section]:
-    """Return every round of gates, with what each gate said, then who approved."""
+    """Yield every evaluation of the gates with its results, then the approvals."""
     for entry in entries:
         if isinstance(entry.record, GatesSeen):
             title = gates.title(entry.record)
             rows = tuple(_row(line) for line in entry.record.gates)
             yield Section(
                 title[0].upper() + title[1:],
-                (f"asked {moment(entry.wall)}",),
-                DocumentTable(("gate", "call", "observed", "required"), rows),
+                (f"evaluated {moment(entry.wall)}",),
+                DocumentTable(("gate", "verdict", "observed", "required"), rows),
             )
     if state.approvals:
         rows = tuple(

@@ -85,7 +85,7 @@ def forced_line(forced: Forced) -> str:
 
 
 def acceptable_lines(what: Sequence[Shortage], on: RunCommands | None) -> Iterator[str | Labelled]:
-    """Yield the missing tunnels if nothing else is missing, with the accept command if *on* is set."""
+    """Yield the missing tunnels if nothing else is missing, and the command that accepts it."""
     yield "ONLY TUNNELS ARE MISSING; all routes are restored:"
     yield from (f"  {each.text}" for each in what)
     if on is not None and (accept := accept_command(what, on.run)) is not None:

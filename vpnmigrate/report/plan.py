@@ -45,15 +45,15 @@ _TRAFFIC_RETURNS = frozenset({Confirmation.NEW_TUNNELS_ENABLED, Confirmation.TUN
 
 
 def text(plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation) -> str:
-    """Return the whole plan with its *proof* of return; *file* is where it lies."""
+    """Return the whole plan with the *proof* of its rollback; *file* is the plan's file."""
     parts = [
         _title(plan),
-        heading("What is there now") + inventory.text(plan.before),
+        heading("Current state") + inventory.text(plan.before),
         heading("Findings") + (findings_text(plan.findings) or item("none")),
         heading("Decisions") + decisions_text(plan.decisions),
         heading("Steps 1 to 10: apply") + "\n".join(_forward(plan)),
-        heading("The way back: rollback") + _way_back(plan),
-        heading("Proof of return") + proofs.proof_text(proof),
+        heading("Rollback") + _rollback(plan),
+        heading("Rollback proof") + proofs.proof_text(proof),
         heading("Step 11: finalize") + _finalize(plan),
         heading("Next") + _next(plan, file, invocation),
     ]
@@ -63,7 +63,7 @@ def text(plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation)
 def as_json(
     plan: Plan, proof: RollbackProof, *, file: str, invocation: Invocation
 ) -> dict[str, Any]:
-    """Return the plan as a JSON document: the file's own fields, and where it lies."""
+    """Return the plan as a JSON document: the fields of its file, and the file's name."""
     return {
         "schema": SCHEMA,
         "file": file,
@@ -100,7 +100,7 @@ def _steps(steps: Iterable[PlannedStep], ends_when: str = _FLOWS_AGAIN) -> Itera
     down, up = False, False
     for step in steps:
         if down and not up and step.phase is not Phase.CUTOVER:
-            up = True  # nobody is asked to bring traffic back: it returns by itself
+            up = True  # No task restores traffic: it is restored without the operator.
             yield _mark(f"THE OUTAGE ENDS when {ends_when}")
         interrupts = step.phase is Phase.CUTOVER and bool(step.changes)
         if interrupts and not down:
@@ -111,14 +111,14 @@ def _steps(steps: Iterable[PlannedStep], ends_when: str = _FLOWS_AGAIN) -> Itera
             yield item("changes nothing in AWS", indent=6)
         for change in step.changes:
             yield item(change_text(change), indent=6)
-            if down and not up and _brings_traffic_back(change):
+            if down and not up and _restores_traffic(change):
                 up = True
                 yield _mark(f"THE OUTAGE ENDS when {ends_when}")
     if down and not up:
         yield _mark(f"THE OUTAGE ENDS when {ends_when}")
 
 
-def _brings_traffic_back(change: Change) -> bool:
+def _restores_traffic(change: Change) -> bool:
     return isinstance(change, AskOperator) and change.word in _TRAFFIC_RETURNS
 
 
@@ -126,45 +126,45 @@ def _mark(what: str) -> str:
     return wrapped(what, first="  ----  ")
 
 
-def _way_back(plan: Plan) -> str:
-    said = wrapped(
-        "Until finalize, one command brings back what was there before, from any step: the same "
-        "cutover with the gateways exchanged, then the removal of what steps 2 to 6 made. "
-        "Before step 7 it interrupts nothing.",
+def _rollback(plan: Plan) -> str:
+    intro = wrapped(
+        "Until finalize, one command restores the state before the migration, from any step: it "
+        "runs the same cutover with the gateways exchanged, then removes what steps 2 to 6 "
+        "created. Before step 7 it interrupts no traffic.",
         first="  ",
     )
-    return "\n".join([said, *_steps(plan.back)])
+    return "\n".join([intro, *_steps(plan.back)])
 
 
 def _finalize(plan: Plan) -> str:
-    said = wrapped(
-        "Never a part of apply.  Its first change is the point of no return: what it deletes "
-        "cannot be made again.",
+    intro = wrapped(
+        "A separate command: apply never runs it. Its first change is the point of no return: "
+        "what it deletes cannot be recreated.",
         first="  ",
     )
-    return "\n".join([said, *_steps(plan.finalize)])
+    return "\n".join([intro, *_steps(plan.finalize)])
 
 
 def _next(plan: Plan, file: str, invocation: Invocation) -> str:
-    agree = cli("approve", file) if plan.decisions.approvals.needed else None
+    approve = cli("approve", file) if plan.decisions.approvals.needed else None
     rows = [
-        ("try it here first:", cli("rehearse", file)),
-        ("have it approved:", agree),
-        ("stage it, no outage:", cli("apply", file, "--until", "cutover")),
-        ("carry it out:", cli("apply", file)),
+        ("rehearse:", cli("rehearse", file)),
+        ("approve:", approve),
+        ("stage (no outage):", cli("apply", file, "--until", "cutover")),
+        ("apply:", cli("apply", file)),
     ]
     return columns([(name, invocation.complete(command)) for name, command in rows if command])
 
 
 _KEYS = {
-    KeyMode.NEW: "AWS makes new pre-shared keys; every device needs them",
-    KeyMode.REUSE: "the old tunnels' pre-shared keys are used again",
-    KeyMode.SECRETS_MANAGER: "AWS makes new pre-shared keys and keeps them in Secrets Manager",
+    KeyMode.NEW: "AWS generates new pre-shared keys; every device needs them",
+    KeyMode.REUSE: "the old tunnels' pre-shared keys are reused",
+    KeyMode.SECRETS_MANAGER: "AWS generates new pre-shared keys and stores them in Secrets Manager",
 }
 
 _INSIDE = {
     InsideMode.AMAZON: "AWS chooses them",
-    InsideMode.KEEP: "those of the old tunnels, which must be shut before the new ones open",
+    InsideMode.KEEP: "those of the old tunnels; disable these before enabling the new ones",
     InsideMode.LISTED: "listed by the playbook",
 }
 
@@ -175,11 +175,11 @@ _OLD_TUNNELS = {
 
 _TUNNELS = {
     TunnelPolicy.AS_BEFORE: "as many of each connection as before, and at least one",
-    TunnelPolicy.AT_LEAST_ONE: "one of each connection; fewer than before is told as degraded",
+    TunnelPolicy.AT_LEAST_ONE: "one of each connection; fewer than before is reported as degraded",
 }
 
 _BACK_OUT = {
-    BackOut.ASK: "stop and ask; nothing is rolled back unasked",
+    BackOut.ASK: "stop and ask; no rollback without an answer",
     BackOut.ROLLBACK: "roll back without asking",
 }
 
@@ -206,9 +206,9 @@ def _rows(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
     if test is None:
         yield "test VPC (step 6)", "none"
     elif test.command:
-        yield "test VPC (step 6)", (f"{test.cidr}, judged by:", Command(tuple(test.command)))
+        yield "test VPC (step 6)", (f"{test.cidr}, tested by:", Command(tuple(test.command)))
     else:
-        yield "test VPC (step 6)", f"{test.cidr}, judged by a person"
+        yield "test VPC (step 6)", f"{test.cidr}, tested by a person"
     yield "old tunnels", _OLD_TUNNELS[decisions.old_tunnels]
     yield "if the cutover fails", _BACK_OUT[decisions.back_out]
     window = decisions.window
@@ -217,33 +217,33 @@ def _rows(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
     else:
         yield "change window", window.written
         yield "", f"{moment(window.start)} to {moment(window.end)}, for the cutover"
-        yield "", f"its last {span(decisions.waits.margin)} are kept free"
+        yield "", f"its last {span(decisions.waits.margin)} are reserved as a margin"
     yield from _operator(decisions)
     waits = decisions.waits
-    green = decisions.verification
-    often = f"{span(waits.steady)} and {green.readings} readings in a row"
-    yield "wait for tunnels", f"{span(waits.tunnels)}, then steady for {often}"
-    yield "tunnels asked for", _TUNNELS[green.tunnels]
+    verification = decisions.verification
+    often = f"{span(waits.steady)} and {verification.readings} readings in a row"
+    yield "wait for tunnels", f"{span(waits.tunnels)}, then stable for {often}"
+    yield "tunnels required", _TUNNELS[verification.tunnels]
     if waits.soak:
-        yield "soak", f"{span(waits.soak)} of green before step 10 is done"
+        yield "soak", f"{span(waits.soak)} of stable traffic before step 10 is done"
     yield from _programs(decisions)
     yield from _exceptional(decisions)
 
 
 def _exceptional(decisions: Decisions) -> Iterator[tuple[str, str]]:
-    """Yield what is left out, taken on trust, or done although it need not be."""
+    """Yield what is excluded, assumed, or done although it is not required."""
     for prefix in decisions.exceptions.prefixes:
-        yield "not asked for", f"prefix {prefix}"
+        yield "not required", f"prefix {prefix}"
     for connection in decisions.exceptions.connections:
-        yield "not asked for", f"tunnels of the successor of {connection}"
+        yield "not required", f"tunnels of the successor of {connection}"
     if decisions.direct_connect is DirectConnectAssumption.ABSENT:
-        yield "Direct Connect", "vouched for as absent, where it cannot be read"
+        yield "Direct Connect", "assumed absent if it cannot be read"
     if decisions.recreate_aws_vpn:
-        yield "AWS VPN connections", "re-created too, although they are not Classic"
+        yield "AWS VPN connections", "recreated too, although they are not Classic"
 
 
 def _programs(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
-    """Return what is sent and run beside the migration."""
+    """Yield the probes and hooks that run during the migration."""
     for probe in decisions.probes:
         yield "probe", probe
     limit = span(decisions.waits.hook)
@@ -252,16 +252,16 @@ def _programs(decisions: Decisions) -> Iterator[tuple[str, Advice]]:
 
 
 def _operator(decisions: Decisions) -> Iterator[tuple[str, str]]:
-    """Return who has to agree and what has to be tried, before the cutover and before finalize."""
+    """Yield the approvals and rehearsals required before the cutover and before finalize."""
     rule = decisions.approvals
     if rule.needed:
-        others = ", by somebody else than whoever carries it out" if rule.four_eyes else ""
-        yield "approvals", f"{rule.needed}{others}, each good for {span(rule.valid)}"
+        others = ", not by the operator" if rule.four_eyes else ""
+        yield "approvals", f"{rule.needed}{others}, each valid for {span(rule.valid)}"
     if decisions.rehearsed_within is not None:
         yield "rehearsal", f"passed within {span(decisions.rehearsed_within)} before the cutover"
     last = decisions.finalize
     if last.approved:
-        yield "finalize", "approved again, as often as the cutover"
+        yield "finalize", "the same number of approvals again"
     if last.window is not None:
         yield "finalize window", last.window.written
 
@@ -297,7 +297,7 @@ _GATEWAY_IN_TASK = re.compile(r"\bthrough gateway\b")
 
 
 def change_text(change: Change) -> str:
-    """Return *change* with its roles put into words."""
+    """Return *change* as text, with names in place of roles."""
     if isinstance(change, AskOperator):
         through = _GATEWAY_IN_TASK.sub(f"through {_NAMES[GATEWAY_ROLE]}", str(change))
         return _SUCCESSOR.sub(r"<successor of \1>", through)

@@ -60,19 +60,19 @@ from vpnmigrate.report.text import Labelled, RunCommands, safe
 
 LAST_STEP = 11
 REMINDER = timedelta(minutes=1)
-"""Off a terminal an unchanged wait is told once in this time: a log must stay readable."""
+"""Without a terminal an unchanged wait is printed this often, to keep the log readable."""
 
-_SETS_OUT = {
-    Direction.FORWARD: "sets out forward",
-    Direction.ROLLBACK: "turns back: the same cutover the other way round",
-    Direction.FINALIZE: "sets out to delete what was there before",
+_STARTS = {
+    Direction.FORWARD: "migration started",
+    Direction.ROLLBACK: "rolling back",
+    Direction.FINALIZE: "finalize started: the old connections are deleted",
 }
 
 
 class Narrator:
-    """Turns journal entries into lines, and remembers which change an answer is about.
+    """Converts journal entries into lines, and remembers which change an answer belongs to.
 
-    With *on*, lines that ask for a decision have the commands that decide.
+    With *on*, lines that need a decision have the commands for it.
     """
 
     def __init__(self, on: RunCommands | None = None) -> None:
@@ -80,7 +80,7 @@ class Narrator:
         self._intents: dict[int, Change] = {}
 
     def lines(self, entry: Entry) -> Iterator[str | Labelled]:
-        """Yield what *entry* has to tell a person: often one line, sometimes none."""
+        """Yield the lines about *entry*: usually one, sometimes none."""
         lead = f"{time_of_day(entry.wall)} "
         for each in self._lines_of(entry):
             yield (each.after(lead) if isinstance(each, Labelled) else f"{lead}{safe(each)}")
@@ -88,17 +88,17 @@ class Narrator:
     def _lines_of(self, entry: Entry) -> Iterator[str | Labelled]:
         match entry.record:
             case DirectionTaken(direction=direction, attempt=attempt):
-                yield f"attempt {attempt} {_SETS_OUT[direction]}"
+                yield f"attempt {attempt}: {_STARTS[direction]}"
             case Replanned():
-                yield "goes on with the newer plan"
+                yield "continues with the newer plan"
             case OperatorConfirmed(word=word, who=who):
-                yield f"  {who} said: {word.value}"
+                yield f"  {who} confirmed: {word.value}"
             case OutageBegan() | OutageEnded() | Flapped() | Degraded() as about:
                 yield f"  {_of_traffic(about)}"
             case Probed():
                 yield from _of_probes(entry.record)
             case ExternalChange(what=what):
-                yield f"  another hand: {what}"
+                yield f"  external change: {what}"
             case Noted() | ClockMoved() | TakenOver() | JournalLost() | FinalizeRequested() as note:
                 yield f"  note: {noted(note)}"
             case (
@@ -121,9 +121,9 @@ class Narrator:
             case StepBegun(number=number, title=title, cleaning=cleaning):
                 yield f"step {number} of {LAST_STEP}: {title}{' (clean-up)' if cleaning else ''}"
             case StepSettled(number=number, lost=lost):
-                yield f"  step {number} settled"
+                yield f"  step {number} done"
                 for what in lost:
-                    yield f"  gone by another hand: {what}"
+                    yield f"  changed outside this run: {what}"
             case Intended(intent=intent, change=change):
                 self._intents[intent] = change
                 mark = "TO DO: " if isinstance(change, AskOperator) else ""
@@ -131,13 +131,13 @@ class Narrator:
             case Answered():
                 yield from self._answer(record)
             case Adopted(role=role, id=id_, who=who):
-                yield f"  {id_} is this run's {role}{f', says {who}' if who else ''}"
+                yield f"  {id_} is this run's {role}{f', confirmed by {who}' if who else ''}"
             case Acceptable(what=what) if what:
                 yield from _indented(gates.acceptable_lines(what, self._on))
             case HookRan(moment=moment, fault=fault):
-                yield f"  hook of {moment}: {fault or 'done'}"
+                yield f"  hook {moment}: {fault or 'done'}"
             case _:
-                pass  # told by the outcome, or of no use to a person
+                pass  # Shown with the outcome, or of no use to the operator.
 
     def _answer(self, record: Answered) -> Iterator[str]:
         change = self._intents.get(record.intent)
@@ -145,17 +145,17 @@ class Narrator:
             case Performed(made=str(made)):
                 yield f"    made {made}{_successor(change)}"
             case Performed():
-                pass  # the next look tells more than AWS's nod
+                pass  # The next observation shows the result.
             case Later(why=why, limit=limit):
-                yield f"    not yet, tries again for up to {span(limit)}: {why} ({change})"
+                yield f"    not done yet, retrying for up to {span(limit)}: {why} ({change})"
             case Refused(code=code, message=message):
                 yield f"    REFUSED by AWS, {code}: {message} ({change})"
             case InDoubt(why=why):
-                yield f"    no answer, looks before it repeats anything: {why} ({change})"
+                yield f"    no answer, checking AWS before any retry: {why} ({change})"
 
 
 def noted(note: Noted | ClockMoved | RunNote) -> str:
-    """Return what a note says; of a clock that was set, also what that does not touch."""
+    """Return the text of a note."""
     match note:
         case Noted(what=what):
             return what
@@ -163,11 +163,11 @@ def noted(note: Noted | ClockMoved | RunNote) -> str:
             return str(note)
         case ClockMoved(by=by):
             way = "back" if by < timedelta(0) else "forward"
-            return f"the clock went {way} by {span(abs(by))}; no duration is counted by it"
+            return f"the clock was set {way} by {span(abs(by))}; durations are not affected"
 
 
 def _of_probes(probed: Probed) -> Iterator[str]:
-    """Return which probes work before step 7, which change, and what was lost in all."""
+    """Yield which probes work before step 7, which change, and the total losses."""
     for stats in probed.stats:
         match probed.moment:
             case ProbeEvent.BEFORE:
@@ -178,7 +178,7 @@ def _of_probes(probed: Probed) -> Iterator[str]:
 
 
 def probe_line(stats: ProbeStats) -> str:
-    """Return how a probe stands and what it has lost."""
+    """Return the state of a probe and its losses."""
     if stats.halted:
         return f"{stats.probe} IS NOT SENT: {stats.halted}"
     view = {True: "answers", False: "IS LOST", None: "has not answered yet"}[stats.works]
@@ -191,23 +191,23 @@ def probe_line(stats: ProbeStats) -> str:
 
 
 def probe_lines(state: RunState) -> Iterator[str]:
-    """Return how probes did, each way by itself where the run has gone both."""
+    """Yield the results of probes, by direction if the run has gone in both."""
     both = bool(state.probes_forward)
     for stats in state.probes_forward.values():
-        yield f"on the way forward: {probe_line(stats)}"
+        yield f"forward: {probe_line(stats)}"
     for stats in state.probes.values():
-        yield f"on the way back: {probe_line(stats)}" if both else probe_line(stats)
+        yield f"rollback: {probe_line(stats)}" if both else probe_line(stats)
 
 
 def _of_traffic(about: OutageBegan | OutageEnded | Flapped | Degraded) -> str:
-    """Return what has become of traffic."""
+    """Return the change in the state of traffic."""
     match about:
         case OutageBegan(earlier=earlier):
-            return "TRAFFIC IS DOWN, maybe for longer" if earlier else "OUTAGE BEGINS"
+            return "TRAFFIC IS DOWN, possibly for longer" if earlier else "OUTAGE BEGINS"
         case OutageEnded(lasted=lasted, earlier=earlier):
             return f"OUTAGE ENDED after {'at least ' if earlier else ''}{span(lasted)}"
         case Flapped(why=why):
-            return f"TRAFFIC FLAPPED, what has to hold begins anew: {why}"
+            return f"TRAFFIC FLAPPED, the stability count restarts: {why}"
         case Degraded(what=what):
             return f"DEGRADED: {'; '.join(what)}" if what else "no longer degraded"
 
@@ -218,27 +218,27 @@ def _ordered_lines(
 ) -> Iterator[str | Labelled]:
     yield f"  {_ordered(order)}"
     if isinstance(order, Paused) and on is not None:
-        yield Labelled("  to go on: ", on.command("continue"))
+        yield Labelled("  to continue: ", on.command("continue"))
 
 
 def _ordered(
     order: Paused | Continued | AbortAsked | Confirmed | OrderDeclined | Accepted,
 ) -> str:
-    """Return who told the run what from another terminal, and whether it is heeded."""
+    """Return who gave which order from another terminal, and what the run does."""
     who = f"{order.who} on {order.host}"
     match order:
         case Paused():
-            return f"PAUSED by {who}: the run rests at the next safe point"
+            return f"PAUSED by {who}: stopping before the next change"
         case Continued():
             return f"CONTINUED by {who}"
         case AbortAsked():
             return f"ABORTED by {who}"
         case Confirmed():
-            return f"CONFIRMED by {who}: nothing goes back by itself any more"
+            return f"CONFIRMED by {who}: automatic rollback is off"
         case Accepted():
             return gates.accepted_line(order)
         case OrderDeclined(verb=verb, why=why):
-            return f"{who} said: {verb.value}; that cannot be heeded: {why}"
+            return f"{verb.value} by {who} declined: {why}"
 
 
 def _indented(lines: Iterable[str | Labelled]) -> Iterator[str | Labelled]:
@@ -260,12 +260,12 @@ def _at_the_gates(
 
 
 def _successor(change: Change | None) -> str:
-    """Return whose successor was made: several are made at the same time."""
+    """Return which connection the new one replaces: several are created at the same time."""
     return f", successor of {change.replaces}" if isinstance(change, CreateVpnConnection) else ""
 
 
 class OutageClock:
-    """How long traffic has been down: since *since* to begin with, then by the journal's marks."""
+    """Duration of the outage: from *since* at first, then from the journal's outage records."""
 
     def __init__(
         self, clock: Clock, since: datetime | None, decide_by: datetime | None = None
@@ -275,7 +275,7 @@ class OutageClock:
         self._decide_by = decide_by
 
     def on_entry(self, entry: Entry) -> None:
-        """Start or stop the clock if *entry* says so."""
+        """Start or stop the clock if *entry* begins or ends an outage."""
         match entry.record:
             case OutageBegan(since=since):
                 self._since = since
@@ -286,10 +286,10 @@ class OutageClock:
             case DirectionTaken():
                 self._decide_by = None
             case _:
-                pass  # the others do not touch traffic
+                pass  # The other records do not affect traffic.
 
     def waiting(self, step: int, why: str, waited: timedelta, limit: timedelta) -> str:
-        """Return how long *step* has waited of what limit, how long traffic is down, and for what."""
+        """Return how long *step* has waited of its limit, the outage so far, and the reason."""
         down = "" if self._since is None else f", outage {span(self._clock.now() - self._since)}"
         if self._since is not None and self._decide_by is not None:
             down += f", {gates.left(self._decide_by, self._clock.wall())}"
@@ -298,10 +298,10 @@ class OutageClock:
 
 
 class PlainProgress:
-    """Progress for a log or a pipe: whole lines, and an unchanged wait only now and then.
+    """Progress for a log or a pipe: whole lines, with an unchanged wait once a minute.
 
-    *down_since* is when an outage began that an earlier process left open, *decide_by* its
-    back-out deadline; *narrator* is one that has told the beginning.
+    *down_since* is the start of an outage that an earlier process left open, *decide_by* its
+    back-out deadline; *narrator* is one that has already seen earlier entries.
     """
 
     def __init__(
@@ -318,7 +318,7 @@ class PlainProgress:
         self._clock = clock
         self._narrator = narrator or Narrator(on)
         self._outage = OutageClock(clock, down_since, decide_by)
-        self._lines_of: tuple[int, str, timedelta] | None = None
+        self._shown: tuple[int, str, timedelta] | None = None
 
     def on_entry(self, entry: Entry) -> None:
         """Print *entry*."""
@@ -327,14 +327,15 @@ class PlainProgress:
             self._console.print_line(line.folded() if isinstance(line, Labelled) else line)
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        """Print the wait if it is news, or if the last word about it is old."""
-        if self._lines_of is not None:
-            told_step, told_why, told_at = self._lines_of
-            if (step, why) == (told_step, told_why) and timedelta() <= waited - told_at < REMINDER:
+        """Print the wait if it has changed, or if it was last printed a minute ago."""
+        if self._shown is not None:
+            shown_step, shown_why, shown_at = self._shown
+            unchanged = (step, why) == (shown_step, shown_why)
+            if unchanged and timedelta() <= waited - shown_at < REMINDER:
                 return
-        self._lines_of = step, why, waited
+        self._shown = step, why, waited
         line = self._outage.waiting(step, why, waited, limit)
         self._console.print_line(f"{time_of_day(self._clock.wall())}   {line}")
 
     def on_view(self, sighting: Sighting) -> None:
-        """Print nothing: what is lacking is in the wait that follows, changes are journalled."""
+        """Print nothing: the next wait names what is missing, and changes are journalled."""

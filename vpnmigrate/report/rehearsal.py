@@ -24,24 +24,24 @@ def text(
     on: Command | None,
     more: Sequence[str] = (),
 ) -> str:
-    """Return the whole rehearsal of the plan in *file*; its result is *kept* in another.
+    """Return the whole rehearsal of the plan in *file*; its result is saved in the file *kept*.
 
-    *more* is what else was tried, and *on* the command that may follow; None where none may.
+    *more* has further sections, and *on* is the next command, or None if there is none.
     """
     forward = rehearsal.forward
     parts = [
         wrapped(
-            f"Rehearsed {file} on a sandbox of its own survey with the program's own runner. "
-            "Times are the sandbox's; AWS's own vary."
+            f"Rehearsed {file} in a sandbox built from its own survey, with the program's own "
+            "runner. Times are sandbox times; AWS's times vary."
         ),
         heading("Forward") + "\n".join(_changes(forward)),
-        f"  outage {span(forward.outage)}; {span(forward.took)} in all",
+        f"  outage {span(forward.outage)}; total {span(forward.took)}",
         heading("Routes, before and after") + "\n".join(_routes(forward)),
-        heading("Back, from the end of each step") + "\n".join(_table(rehearsal)),
-        heading("Proof of return") + proof_text(rehearsal.proof),
+        heading("Rollback from the end of each step") + "\n".join(_table(rehearsal)),
+        heading("Rollback proof") + proof_text(rehearsal.proof),
         *_faults(rehearsal),
         *more,
-        wrapped(f"The result is kept for this plan's gates and deadlines, in {kept}"),
+        wrapped(f"The result is saved for this plan's gates and deadlines in {kept}"),
         heading("Next") + command(on, first="  ") if on else "",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -54,8 +54,8 @@ def as_json(rehearsal: Rehearsal, *, file: str, kept: str, on: Command | None) -
         "file": file,
         "kept": kept,
         "good": rehearsal.good,
-        "forward": _passage(rehearsal.forward),
-        "back": [_passage(rehearsal_run) for rehearsal_run in rehearsal.back],
+        "forward": _run_json(rehearsal.forward),
+        "back": [_run_json(rehearsal_run) for rehearsal_run in rehearsal.back],
         "proof": proof_json(rehearsal.proof),
         "next": str(on or ""),
     }
@@ -73,7 +73,7 @@ def _changes(rehearsal_run: RehearsalRun) -> list[str]:
 
 
 def _routes(rehearsal_run: RehearsalRun) -> list[str]:
-    """Return where each destination leads; a gateway and its successor are the same hop."""
+    """Return the next hop of each destination; a gateway and its successor count as the same."""
     lines: list[str] = []
     table = ""
     for row in sorted(rehearsal_run.routes, key=lambda row: row.table):
@@ -88,7 +88,7 @@ def _routes(rehearsal_run: RehearsalRun) -> list[str]:
 
 
 def _table(rehearsal: Rehearsal) -> list[str]:
-    lines = [f"  {'after step':<12}{'changes':>8}{'traffic back in':>18}{'outage':>14}   end state"]
+    lines = [f"  {'after step':<12}{'changes':>8}{'restored in':>18}{'outage':>14}   end state"]
     lines += [
         f"  {rehearsal_run.boundary:<12}{len(rehearsal_run.changes):>8}"
         f"{span(rehearsal_run.restored) if rehearsal_run.restored else 'not interrupted':>18}"
@@ -108,7 +108,9 @@ def _faults(rehearsal: Rehearsal) -> list[str]:
     faults = []
     for rehearsal_run in (rehearsal.forward, *rehearsal.back):
         title = (
-            "forward" if rehearsal_run.boundary == 0 else f"back from step {rehearsal_run.boundary}"
+            "forward"
+            if rehearsal_run.boundary == 0
+            else f"rollback from step {rehearsal_run.boundary}"
         )
         lines = [rehearsal_run.failure] if rehearsal_run.failure else []
         lines += rehearsal_run.differences
@@ -118,7 +120,7 @@ def _faults(rehearsal: Rehearsal) -> list[str]:
     return faults
 
 
-def _passage(rehearsal_run: RehearsalRun) -> dict[str, Any]:
+def _run_json(rehearsal_run: RehearsalRun) -> dict[str, Any]:
     return {
         "boundary": rehearsal_run.boundary,
         "changes": [{"step": made.step, "what": made.what} for made in rehearsal_run.changes],
@@ -142,14 +144,14 @@ def _passage(rehearsal_run: RehearsalRun) -> dict[str, Any]:
 
 
 TELLING = 20
-"""With fewer runs, a part of them is no figure."""
+"""With fewer runs, quantiles are not shown."""
 
 TRIALS_SHOWN = 5
-"""Unsafe runs that are spelled out; each can be seen again by its seed."""
+"""Number of unsafe runs that are listed; each can be repeated with its seed."""
 
 
 def faults_text(faulted: FaultedRehearsal) -> str:
-    """Return it for a change board: figures first, then the worst run, then what went wrong."""
+    """Return the results for a change board: figures, then unsafe runs, then the worst run."""
     parts = [_summary(faulted), *_unsafe(faulted)]
     if faulted.worst is not None:
         parts.append(heading("The worst run") + _worst(faulted, faulted.worst))
@@ -157,7 +159,7 @@ def faults_text(faulted: FaultedRehearsal) -> str:
 
 
 def faults_json(faulted: FaultedRehearsal) -> dict[str, Any]:
-    """Return it as a part of a JSON document."""
+    """Return the results as a part of a JSON document."""
     worst = faulted.worst
     return {
         "trials": len(faulted.trials),
@@ -173,26 +175,22 @@ def faults_json(faulted: FaultedRehearsal) -> dict[str, Any]:
 
 def _summary(faulted: FaultedRehearsal) -> str:
     trials = faulted.trials
-    said = wrapped(
-        f"{count(len(trials), 'run')} of this plan on its own survey, from seed {faulted.seed} "
-        "on, with its window and approvals left out: "
-        f"{sum(t.deaths for t in trials)} times a process was killed, "
-        f"{sum(t.fault_count for t in trials)} calls went astray. "
-        + (
-            f"{len(faulted.unsafe)} DID NOT END SAFELY."
-            if faulted.unsafe
-            else "Every one ended safely."
-        ),
+    intro = wrapped(
+        f"{count(len(trials), 'run')} of this plan on its own survey, starting at seed "
+        f"{faulted.seed}, without its window and approvals: "
+        f"{count(sum(t.deaths for t in trials), 'process kill')}, "
+        f"{count(sum(t.fault_count for t in trials), 'call fault')}. "
+        + (f"{len(faulted.unsafe)} DID NOT END SAFELY." if faulted.unsafe else "All ended safely."),
         first="  ",
     )
-    figures = [("outage", faulted.outage), ("traffic back after turning", faulted.restored)]
+    figures = [("outage", faulted.outage), ("rollback until traffic restored", faulted.restored)]
     rows = columns([(name, _spread_text(spread)) for name, spread in figures])
-    return f"{heading('With faults')}{said}\n\n{rows}"
+    return f"{heading('With faults')}{intro}\n\n{rows}"
 
 
 def _spread_text(spread: DurationSpread) -> str:
     if not spread.trials:
-        return "no run had any"
+        return "none in any run"
     ends = f"{span(spread.least)} to {span(spread.most)}"
     if spread.trials < TELLING:
         return f"{ends} ({count(spread.trials, 'run')})"
@@ -214,13 +212,13 @@ def _unsafe(faulted: FaultedRehearsal) -> list[str]:
 
 def _worst(faulted: FaultedRehearsal, worst: FaultedTrial) -> str:
     narrator = Narrator()
-    said = wrapped(
-        f"Seed {worst.seed}, {worst.schedule}, {count(worst.fault_count, 'call')} astray: "
+    intro = wrapped(
+        f"Seed {worst.seed}, {worst.schedule}, {count(worst.fault_count, 'call fault')}: "
         f"traffic was down for {span(worst.outage)}.",
         first="  ",
     )
     lines = (line for entry in faulted.story for line in narrator.lines(entry))
-    return "\n".join([said, *(wrapped(str(line), first="  ", rest="      ") for line in lines)])
+    return "\n".join([intro, *(wrapped(str(line), first="  ", rest="      ") for line in lines)])
 
 
 def _spread(spread: DurationSpread) -> dict[str, float]:

@@ -25,14 +25,14 @@ from vpnmigrate.report.text import advised, columns, command, item, wrapped
 OUTCOME_SCHEMA = "vpnmigrate/outcome/1"
 
 _ARRIVED = {
-    RunStatus.CUT_OVER: "Migrated. The old connections are still there; finalize deletes them.",
-    RunStatus.ROLLED_BACK: "Rolled back: what was there before is there again.",
-    RunStatus.FINALIZED: "Finalized: the old side is deleted. There is no way back any more.",
+    RunStatus.CUT_OVER: "Migrated. The old connections still exist; finalize deletes them.",
+    RunStatus.ROLLED_BACK: "Rolled back: the state before the migration is restored.",
+    RunStatus.FINALIZED: "Finalized: the old side is deleted. Rollback is no longer possible.",
 }
 
 
 def outcome_text(view: RunStatusView) -> str:
-    """Return the ending of a verb that did what it was asked."""
+    """Return the result of a command that succeeded."""
     lines = []
     arrived = _ARRIVED.get(view.state.status)
     if view.state.status is RunStatus.ROLLED_BACK and (view.state.differs or view.state.lost):
@@ -42,32 +42,32 @@ def outcome_text(view: RunStatusView) -> str:
     if view.state.status is RunStatus.ROLLED_BACK:
         lines.extend(item(f"not as before: {what}") for what in view.state.differs)
     lines.extend(item(f"DEGRADED: {what}") for what in view.state.degraded)
-    lines.extend(item(f"gone by another hand: {what}") for what in view.state.lost)
+    lines.extend(item(f"changed outside this run: {what}") for what in view.state.lost)
     lines.append(now(view))
     return "\n".join(lines)
 
 
 def now(view: RunStatusView) -> str:
-    """Return what is true now and what may come next; told after failures too."""
-    back_again = view.state.status is RunStatus.ROLLED_BACK
+    """Return the current state and the next commands; shown after failures too."""
+    rolled_back = view.state.status is RunStatus.ROLLED_BACK
     on = None if view.next in {view.observe, view.way_back} else view.next
     rows: list[tuple[str, Advice | None]] = [
         *(("forced:", gates.forced_line(each)) for each in view.state.forced),
         *(("accepted:", gates.accepted_line(each)) for each in view.state.accepted),
         ("traffic:", traffic(view)),
         ("confirm:", view.unconfirmed),
-        ("try again:" if back_again else "go on:", on),
+        ("try again:" if rolled_back else "next:", on),
         ("accept:", view.accepting),
         ("clean up:", view.clean_up),
-        ("go back:", view.way_back),
+        ("roll back:", view.way_back),
         ("devices:", view.device_files if view.state.task is not None else ""),
-        ("look:", view.observe),
+        ("status:", view.observe),
     ]
     return columns([(name, value) for name, value in rows if value])
 
 
 def outcome_json(view: RunStatusView) -> dict[str, Any]:
-    """Return the ending as a JSON document: where the run stands now."""
+    """Return the result as a JSON document: the state of the run now."""
     return {"schema": OUTCOME_SCHEMA, **fields(view)}
 
 
@@ -75,13 +75,11 @@ DONE_SCHEMA = "vpnmigrate/done/1"
 
 
 def done_text(view: RunStatusView, task: AskOperator) -> str:
-    """Return what was taken down; *stands* is the run before anybody has taken it up."""
-    noted = wrapped(f"Noted for run {view.run}, step {task.step}: done: {task}")
+    """Return what was recorded; *view* is the run before a process has read it."""
+    noted = wrapped(f"Recorded for run {view.run}, step {task.step}: done: {task}")
     if view.alive:
-        return f"{noted}\n  The process that has the run in hand takes it up now."
-    on = advised(
-        ("No process has the run in hand. Resume it with:", _next_after_done(view)), first="  "
-    )
+        return f"{noted}\n  The running process will continue now."
+    on = advised(("No process is running. Resume with:", _next_after_done(view)), first="  ")
     return f"{noted}\n{on}"
 
 
@@ -99,10 +97,10 @@ def done_json(view: RunStatusView, task: AskOperator) -> dict[str, Any]:
 
 
 def _next_after_done(view: RunStatusView) -> Command:
-    """Return the command that resumes the run once the confirmation counts."""
+    """Return the command that resumes the run once the confirmation is read."""
     *others, last = view.state.intents
-    heard: Intent = altered(last, outcome=Performed())
-    after = replace(view, state=altered(view.state, intents=(*others, heard)))
+    confirmed: Intent = altered(last, outcome=Performed())
+    after = replace(view, state=altered(view.state, intents=(*others, confirmed)))
     return after.next or after.observe
 
 
@@ -111,7 +109,7 @@ ORDER_SCHEMA = "vpnmigrate/order/1"
 
 @dataclass(frozen=True)
 class OrderResult:
-    """An order; *answer* is what the journal says of it, None if nobody has taken it up yet."""
+    """An order; *answer* is its record in the journal, None until a process has read it."""
 
     verb: OrderVerb
     answer: Record | None
@@ -119,8 +117,8 @@ class OrderResult:
 
 
 def order_text(given: OrderResult) -> str:
-    """Return what becomes of it, and where the run stands."""
-    return f"{wrapped(_becomes(given))}\n{now(given.view)}"
+    """Return the effect of the order, and the state of the run."""
+    return f"{wrapped(_effect(given))}\n{now(given.view)}"
 
 
 def order_json(given: OrderResult) -> dict[str, Any]:
@@ -129,56 +127,56 @@ def order_json(given: OrderResult) -> dict[str, Any]:
         "schema": ORDER_SCHEMA,
         "verb": given.verb.value,
         "taken_up": given.answer is not None,
-        "told": _becomes(given),
+        "told": _effect(given),
         **fields(given.view),
     }
 
 
-def _becomes(given: OrderResult) -> str:
+def _effect(given: OrderResult) -> str:
     if given.answer is None:
         return (
-            f"Left for run {given.view.run}: its process has not taken it up yet. It does so "
-            "when the call that it is in has ended; if it never does, its process hangs or is on "
-            "another host."
+            f"Order left for run {given.view.run}: its process has not read it yet. It does so "
+            "after its current AWS call; if it never does, the process hangs or runs on another "
+            "host."
         )
-    found = _to_a_process(given) if given.view.alive else _to_nobody(given)
+    found = _with_process(given) if given.view.alive else _without_process(given)
     return f"Run {given.view.run} {found}"
 
 
-def _to_a_process(given: OrderResult) -> str:
+def _with_process(given: OrderResult) -> str:
     state = given.view.state
     match given.verb:
         case OrderVerb.PAUSE:
-            return "is paused: its process finishes what is under way, and rests."
+            return "is paused: its process finishes the current change, then waits."
         case OrderVerb.CONTINUE if _past_deadline(state):
-            return "goes on past its back-out deadline; abort still turns it back."
+            return "continues past its back-out deadline; abort still rolls it back."
         case OrderVerb.CONTINUE:
-            return "goes on, once it has looked for drift."
+            return "continues after checking AWS for changes."
         case OrderVerb.CONFIRM:
             return _CONFIRMED
         case OrderVerb.ACCEPT:
-            return "is content with the tunnels that are UP, once all that is there has held."
+            return "accepts the tunnels that are UP, once they have been stable."
         case OrderVerb.ABORT if state.cutover_begun or pause_extends_outage(state):
-            return "is aborted: its process turns back at the next safe point."
+            return "is aborted: its process rolls back at the next safe point."
         case OrderVerb.ABORT:
             return "is aborted: its process stops at the next safe point."
 
 
-def _to_nobody(given: OrderResult) -> str:
+def _without_process(given: OrderResult) -> str:
     match given.verb:
         case OrderVerb.PAUSE:
             return "is paused: apply and finalize are refused until it is continued."
         case OrderVerb.CONTINUE:
-            return "may go on; no process has it in hand."
+            return "may continue; no process is running."
         case OrderVerb.CONFIRM:
             return _CONFIRMED
         case OrderVerb.ACCEPT:
-            return "will be content with the tunnels that are UP; no process has it in hand."
+            return "will accept the tunnels that are UP; no process is running."
         case OrderVerb.ABORT:
             return "is aborted before its cutover: nothing was interrupted."
 
 
-_CONFIRMED = "is confirmed: nothing goes back by itself any more."
+_CONFIRMED = "is confirmed: automatic rollback is off."
 
 
 def _past_deadline(state: RunState) -> bool:
@@ -189,7 +187,7 @@ APPROVAL_SCHEMA = "vpnmigrate/approval/1"
 
 
 def approval_text(approval: Approval, *, file: str, on: Command) -> str:
-    """Return the approval for its receiver to check; *on* is the command that hands it in."""
+    """Return the approval for its receiver to check; *on* is the command that uses it."""
     rows = columns(
         [
             ("plan", approval.fingerprint),
@@ -197,15 +195,15 @@ def approval_text(approval: Approval, *, file: str, on: Command) -> str:
             ("approved by", approval.approver),
             ("user", f"{approval.user} on {approval.host}"),
             ("at", moment(approval.at)),
-            ("counts until", moment(approval.expires)),
+            ("valid until", moment(approval.expires)),
             ("file", file),
         ]
     )
-    said = wrapped(
-        "Give the file to whoever carries the plan out; it holds no secret. It is not signed: it "
-        "shows slips, and stops nobody who forges."
+    note = wrapped(
+        "Give the file to the operator who applies the plan; it contains no secret. It is not "
+        "signed: it catches mistakes, not deliberate forgery."
     )
-    return f"{rows}\n\n{said}\n{command(on, first='  ')}"
+    return f"{rows}\n\n{note}\n{command(on, first='  ')}"
 
 
 def approval_json(approval: Approval, *, file: str, on: Command) -> dict[str, Any]:
@@ -231,8 +229,8 @@ class BundleResult:
 
 
 def bundle_text(packed: BundleResult) -> str:
-    """Name the bundle and its hash."""
-    note = "Note the hash where the run's host cannot reach it, in the change's record."
+    """Return the bundle's file and hash."""
+    note = "Record the hash in the change record, where the run's host cannot alter it."
     rows: list[tuple[str, Advice]] = [
         ("bundle", packed.file),
         ("sha256", packed.sha256),
@@ -262,22 +260,22 @@ ASTRAY = (
     "AWS_ENDPOINT_URL_STS",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 )
-"""Variables that lead a client elsewhere, whatever else is set."""
+"""Variables that direct a client to another endpoint or account, whatever else is set."""
 
 
 @dataclass(frozen=True)
 class ServerResult:
-    """A sandbox that listens, and what a client needs in its environment."""
+    """A running sandbox server, and the environment that a client needs."""
 
     scenario: str
     url: str
     environment: Mapping[str, str]
     unset: tuple[str, ...] = ()
-    """Variables of ``ASTRAY`` that are set here, and so most likely in the next shell too."""
+    """Variables of ``ASTRAY`` that are set here, and therefore probably in the next shell."""
 
 
 def sandbox_text(served: ServerResult) -> str:
-    """Return lines that a shell understands as they are."""
+    """Return the settings as lines of shell."""
     exports = [f"export {name}={quoted(value)}" for name, value in served.environment.items()]
     unset = [f"unset {' '.join(served.unset)}"] if served.unset else []
     about = f"{served.scenario} at {served.url} until Ctrl-C; in another shell:"
@@ -296,11 +294,11 @@ def sandbox_json(served: ServerResult) -> dict[str, Any]:
 
 
 def listing_text(named: Mapping[str, str]) -> str:
-    """Return each name with its sentence."""
+    """Return each name with its summary."""
     return columns(named.items(), indent=0)
 
 
 def listing_json(kind: str, named: Mapping[str, str]) -> dict[str, Any]:
-    """Return the same as a JSON document; *kind* is the plural of what is listed."""
+    """Return the same as a JSON document; *kind* is the plural noun of the items."""
     listed = [{"name": name, "summary": summary} for name, summary in named.items()]
     return {"schema": f"vpnmigrate/{kind}/1", kind: listed}

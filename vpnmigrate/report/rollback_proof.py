@@ -9,32 +9,32 @@ from vpnmigrate.planning.rollback_proof import LongestPath, RollbackProof
 from vpnmigrate.report.text import count, item, wrapped
 
 DEAD_ENDS_SHOWN = 5
-"""Dead ends that are spelled out; mostly they have one cause."""
+"""Number of dead ends that are listed; usually they have one cause."""
 
 
 def proof_sentence(proof: RollbackProof) -> str:
-    """Return it in a sentence."""
+    """Return the proof as a sentence."""
     if not proof.holds:
         return f"{count(len(proof.dead_ends), 'dead end')}, first: {proof.dead_ends[0]}"
     return (
-        f"from each of {proof.states} states that this plan can reach there is a way back, "
-        f"at most {_length_text(proof.back)}; and until finalize a way forward, "
-        f"at most {_length_text(proof.forward)}"
+        f"each of the {proof.states} states that this plan can reach can be rolled back in at most "
+        f"{_length_text(proof.back)}; until finalize it can also be completed in at most "
+        f"{_length_text(proof.forward)}"
     )
 
 
 def proof_brief(proof: RollbackProof) -> str:
-    """Return it for a cell of a table."""
+    """Return the proof for a cell of a table."""
     if not proof.holds:
         return proof_sentence(proof)
-    return f"a way back from each of {proof.states} states, at most {_length_text(proof.back)}"
+    return f"rollback from each of {proof.states} states, at most {_length_text(proof.back)}"
 
 
 def proof_text(proof: RollbackProof) -> str:
-    """Return it in full: the longest way back with its beginning, and every kind of dead end."""
+    """Return the proof in full: the longest rollback with its start, and the dead ends."""
     lines = [wrapped(f"{proof_sentence(proof)}.", first="  ")]
     if proof.back.begins:
-        lines.append(item(f"the longest way back begins at {proof.back.begins}"))
+        lines.append(item(f"the longest rollback starts at {proof.back.begins}"))
     lines += [item(f"DEAD END: {end}") for end in proof.dead_ends[:DEAD_ENDS_SHOWN]]
     if len(proof.dead_ends) > DEAD_ENDS_SHOWN:
         lines.append(item(f"and {len(proof.dead_ends) - DEAD_ENDS_SHOWN} more"))
@@ -42,7 +42,7 @@ def proof_text(proof: RollbackProof) -> str:
 
 
 def proof_json(proof: RollbackProof) -> dict[str, Any]:
-    """Return it as a part of a JSON document."""
+    """Return the proof as a part of a JSON document."""
     return {
         "holds": proof.holds,
         "states": proof.states,
@@ -56,7 +56,7 @@ def proof_json(proof: RollbackProof) -> dict[str, Any]:
 
 
 def _length_text(length: LongestPath) -> str:
-    limit = f", with traffic back within {span(length.cutover)}" if length.cutover else ""
+    limit = f" with traffic restored within {span(length.cutover)}" if length.cutover else ""
     return f"{count(length.changes, 'change')}{limit}"
 
 

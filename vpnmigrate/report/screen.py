@@ -1,7 +1,7 @@
 """Live screen: the state of a run as lines for any terminal size.
 
-Plain ASCII without colour, so that it reads the same on every terminal.  The first line always
-begins with the outage clock while traffic is down: however small the window, that is seen.
+Plain ASCII without colour, so that it looks the same on every terminal.  While traffic is down the
+first line begins with the outage clock, which is visible in a window of any size.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from vpnmigrate.report.progress import LAST_STEP, probe_line
 from vpnmigrate.report.text import Labelled, RunCommands, count, safe
 
 TALLEST = 16
-"""Lines of the screen at most: what happened stands above it, and is to be read too."""
+"""Maximum number of lines of the screen, to leave room for the log above it."""
 LEFT_OVER = 2
-"""Lines of a window that are not the screen's: where people type."""
+"""Lines of the window left free for typing."""
 LEAST = 1
 
 
 @dataclass(frozen=True)
 class ScreenContent:
-    """What is on the screen."""
+    """Content of the screen."""
 
     on: RunCommands | None
     state: RunState
@@ -38,16 +38,16 @@ class ScreenContent:
     sight: CutoverView | None = None
     alive: bool = True
     ahead: timedelta = timedelta(0)
-    """How far the clock on the wall is ahead of *now*."""
+    """How far the system clock is ahead of *now*."""
 
     @property
     def wall(self) -> datetime:
-        """What the clock on the wall shows."""
+        """The time on the system clock."""
         return self.now + self.ahead
 
 
 def screen(shown: ScreenContent, width: int, height: int) -> list[str]:
-    """Return the screen's lines, none longer than *width*, for a window of that size."""
+    """Return the lines of the screen for a window of *width* and *height*."""
     room = max(LEAST, min(TALLEST, height - LEFT_OVER))
     head = [
         _first(shown, width),
@@ -61,7 +61,7 @@ def screen(shown: ScreenContent, width: int, height: int) -> list[str]:
 
 
 def cut(text: str, width: int) -> str:
-    """Shorten *text* to *width*, visibly, in characters that every terminal has."""
+    """Return *text* in ASCII, shortened to *width* with an ellipsis."""
     plain = safe(text).encode("ascii", "replace").decode("ascii").rstrip()
     if len(plain) <= width:
         return plain
@@ -77,7 +77,7 @@ def _first(shown: ScreenContent, width: int) -> str:
 
 
 def _clock(shown: ScreenContent) -> str:
-    """Return the outage: running, over, or not begun."""
+    """Return the outage: running, ended, or nothing before it begins."""
     state = shown.state
     lasted = state.outage(shown.now)
     if lasted is None:
@@ -85,21 +85,21 @@ def _clock(shown: ScreenContent) -> str:
     least = "at least " if state.outage_earlier else ""
     if state.outage_open:
         return f"OUTAGE {least}{span(lasted)}"
-    # Verified once, and lacking something again: that is no outage yet, and not to be overlooked.
-    lacking = shown.sight is not None and shown.sight.green is None and not state.finished
-    text = f"{state.traffic.value}{', LACKING' if lacking else ''}"
+    # Traffic was verified and something is missing again: not an outage yet, but shown.
+    unstable = shown.sight is not None and shown.sight.green is None and not state.finished
+    text = f"{state.traffic.value}{', NOT STABLE' if unstable else ''}"
     return f"traffic {text} (outage was {least}{span(lasted)})"
 
 
 def _step(state: RunState) -> str:
     if not state.step:
-        return "sets out"
+        return "starting"
     clean = " (clean-up)" if state.cleaning else ""
     return f"step {state.step} of {LAST_STEP}: {state.title}{clean}"
 
 
 def _waiting(shown: ScreenContent, width: int, room: int) -> Iterator[str]:
-    """Return what is waited for; a long reason may have a second line where there is room."""
+    """Yield the current wait; a long reason has a second line if there is room."""
     waiting = shown.waiting
     if waiting is None:
         return
@@ -115,25 +115,25 @@ def _waiting(shown: ScreenContent, width: int, room: int) -> Iterator[str]:
 
 
 def _to_do(shown: ScreenContent, width: int) -> Iterator[str]:
-    """Return which task waits for a person, and the command that says it is done."""
+    """Yield the operator's open task, and the command that confirms it."""
     if (task := shown.state.task) is not None:
         yield f"TO DO: {task}"
         if isinstance(task, AskOperator):
-            yield from _pasted("  when done: ", shown, width, "done", str(task.step))
+            yield from _folded("  when done: ", shown, width, "done", str(task.step))
 
 
 def _acceptable(shown: ScreenContent, width: int) -> Iterator[str]:
-    """Return what is all that is lacking, and the command that is content with it."""
+    """Yield the missing tunnels if nothing else is missing, and the command that accepts it."""
     what = shown.state.acceptable
     if what:
-        yield f"ONLY TUNNELS ARE LACKING: {'; '.join(each.text for each in what)}"
+        yield f"ONLY TUNNELS ARE MISSING: {'; '.join(each.text for each in what)}"
         if shown.on is not None and (accept := accept_command(what, shown.on.run)) is not None:
             line = Labelled("  to accept: ", shown.on.invocation.complete(accept))
             yield from line.lines(width)
 
 
 def _deadline(shown: ScreenContent, width: int) -> Iterator[str]:
-    """Return by when to turn back while traffic is down, and by when to confirm once it flows."""
+    """Yield the back-out deadline during the outage, and the confirmation deadline after it."""
     state = shown.state
     if state.outage_open and state.deadline is not None:
         yield f"{left(state.deadline.at, shown.wall)}: {time_of_day(state.deadline.at)}"
@@ -141,26 +141,26 @@ def _deadline(shown: ScreenContent, width: int) -> Iterator[str]:
             for choice in choices(shown.on) if shown.on is not None else ():
                 yield from choice.after("  ").lines(width)
         elif shown.now >= state.deadline.at and state.direction is Direction.FORWARD:
-            yield from _pasted("  to abort: ", shown, width, "abort")
+            yield from _folded("  to abort: ", shown, width, "abort")
     if (until := state.unconfirmed_until) is not None:
         rest = span(until - shown.now)
-        lead = f"UNCONFIRMED: goes back in {rest} unless: "
-        yield from _pasted(lead, shown, width, "confirm")
+        lead = f"UNCONFIRMED: automatic rollback in {rest} unless: "
+        yield from _folded(lead, shown, width, "confirm")
 
 
-def _pasted(lead: str, shown: ScreenContent, width: int, verb: str, *words: str) -> Iterator[str]:
-    """Yield a command about the run, folded so that it can be pasted from the screen."""
+def _folded(lead: str, shown: ScreenContent, width: int, verb: str, *words: str) -> Iterator[str]:
+    """Yield the lines of a command about the run, folded so that it can be pasted."""
     if shown.on is not None:
         yield from Labelled(lead, shown.on.command(verb, *words)).lines(width)
 
 
 def _details(shown: ScreenContent, room: int) -> list[str]:
-    """Return a line for each kind of thing, and what is not well one by one as far as room goes."""
+    """Return a summary per kind, and the items that are not well as far as there is room."""
     sight = shown.sight
     if sight is None or room <= 0:
         return []
     groups = [g for g in (_tunnels(sight.tunnels), _tables(sight.tables), _probes(sight)) if g]
-    summaries = [*_green(sight), *_degraded(shown.state)]
+    summaries = [*_stability(sight), *_degraded(shown.state)]
     shares = _shares([len(g) - 1 for g in groups], room - len(summaries) - len(groups))
     return [
         *summaries,
@@ -169,7 +169,7 @@ def _details(shown: ScreenContent, room: int) -> list[str]:
 
 
 def _shares(wanted: Sequence[int], room: int) -> list[int]:
-    """Divide *room* lines among groups that want so many each: in turns, until it is used up."""
+    """Return the share of each group in *room* lines, given in turns up to what it wants."""
     shares = [0] * len(wanted)
     while room > 0 and shares != list(wanted):
         for index, wants in enumerate(wanted):
@@ -179,11 +179,11 @@ def _shares(wanted: Sequence[int], room: int) -> list[int]:
     return shares
 
 
-def _green(sight: CutoverView) -> list[str]:
+def _stability(sight: CutoverView) -> list[str]:
     if sight.green is None:
         return []
-    often = f"{sight.readings} readings in a row of {sight.readings_asked}"
-    return [f"green for {span(sight.green)} of {span(sight.holds_for)}, {often}"]
+    often = f"{sight.readings} of {sight.readings_asked} readings in a row"
+    return [f"stable for {span(sight.green)} of {span(sight.holds_for)}, {often}"]
 
 
 def _degraded(state: RunState) -> list[str]:
@@ -210,10 +210,11 @@ def _tables(tables: Sequence[TableView]) -> list[str]:
         return []
     reached, asked = sum(t.reached for t in tables), sum(t.asked for t in tables)
     rows = [
-        f"  {t.table} {t.reached} of {t.asked}" + (f", lacks {t.lacking}" if t.lacking else "")
+        f"  {t.table}: {t.reached} of {count(t.asked, 'route')}"
+        + (f", {t.lacking}" if t.lacking else "")
         for t in sorted(tables, key=lambda t: t.reached == t.asked)
     ]
-    return [f"routes   {reached} of {asked} destinations lead where they did", *rows]
+    return [f"routes   {reached} of {asked} restored", *rows]
 
 
 def _probes(sight: CutoverView) -> list[str]:

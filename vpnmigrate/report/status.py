@@ -29,12 +29,12 @@ _TRAFFIC = {
     Traffic.OLD: "through the old gateway",
     Traffic.NEW: "through the new gateway",
     Traffic.NONE: "NONE: on-premises traffic is down",
-    Traffic.UNKNOWN: "not known to this journal: look at AWS",
+    Traffic.UNKNOWN: "unknown: check the AWS console",
 }
 
 
 def one(view: RunStatusView) -> str:
-    """Return where one run stands, in full."""
+    """Return the full status of one run."""
     state = view.state
     rows: list[tuple[str, Advice | None]] = [
         ("run", view.run),
@@ -53,19 +53,19 @@ def one(view: RunStatusView) -> str:
         ("stopped", "" if view.stopped == state.waiting_for else view.stopped),
         *(("probe", output) for output in probe_lines(state)),
         *(("degraded", what) for what in state.degraded),
-        *(("lacks only", each.text) for each in state.acceptable),
-        *(("gone", what) for what in state.lost),
+        *(("missing", each.text) for each in state.acceptable),
+        *(("lost", what) for what in state.lost),
         *(("differs", what) for what in state.differs),
-        *(("other hand", what) for what in state.other_hands),
+        *(("external", what) for what in state.other_hands),
         *(("FORCED", gates.forced_line(each)) for each in state.forced),
         *(("ACCEPTED", gates.accepted_line(each)) for each in state.accepted),
         *(("approved", _approval(each, view)) for each in state.approvals),
         *(("note", what) for what in state.notes),
-        *(("puzzle", what) for what in state.puzzles),
+        *(("inconsistent", what) for what in state.puzzles),
         ("device files", view.device_files),
         ("next", view.next),
         ("accept", view.accepting),
-        ("way back", view.way_back),
+        ("roll back", view.way_back),
         ("clean up", view.clean_up),
     ]
     output = columns([(name, value) for name, value in rows if value], indent=0)
@@ -84,10 +84,10 @@ def _approval(approval: Approval, view: RunStatusView) -> str:
 def every(
     view: Sequence[RunStatusView], unreadable: Mapping[str, str], invocation: Invocation
 ) -> str:
-    """Return where every run stands, a few lines each; *unreadable* ones with the reason."""
+    """Return a short status of every run; the *unreadable* ones with the reason."""
     if not view and not unreadable:
         begin = command(invocation.complete(cli("plan", "--vpn-gateway", "vgw-...")), first="  ")
-        return f"No runs here yet. Begin with:\n{begin}"
+        return f"No runs here yet. Start with:\n{begin}"
     lines = [
         wrapped(
             ", ".join(filter(None, _brief(view))),
@@ -123,10 +123,10 @@ def every_as_json(view: Sequence[RunStatusView], unreadable: Mapping[str, str]) 
 
 
 def traffic(view: RunStatusView) -> str:
-    """Return which way traffic takes, and how long it was or is down."""
+    """Return the path of traffic, and how long it was or is down."""
     state = view.state
     if state.direction is None:
-        return "not known here: this run has not set out, and has touched nothing"
+        return "unknown: this run has not started and has not changed AWS"
     found = _TRAFFIC[view.traffic]
     if state.outage_since is None or state.outage_shown is None:
         return found
@@ -138,7 +138,7 @@ def traffic(view: RunStatusView) -> str:
 
 
 def fields(view: RunStatusView) -> dict[str, Any]:
-    """Return what a program may want to know about a run."""
+    """Return the status of a run as JSON values."""
     state = view.state
     since = state.outage_shown if state.outage_since else None
     return {
@@ -189,7 +189,7 @@ def fields(view: RunStatusView) -> dict[str, Any]:
 
 
 def _deadline(view: RunStatusView) -> str:
-    """Return by when to decide, while there is something to decide."""
+    """Return the back-out deadline while a decision is open, else an empty string."""
     state = view.state
     if state.deadline is None or state.finished or state.journal_facts.verified is not None:
         return ""
@@ -210,7 +210,7 @@ def _order(order: OperatorOrder) -> dict[str, str]:
 
 
 def _waits(view: RunStatusView) -> str:
-    """Return what its process waits for and for how long, unless a person is waited for."""
+    """Return what the process waits for and how long, or nothing while the run is paused."""
     waiting, state = view.waiting, view.state
     if waiting is None or _is_paused(view):
         return ""
@@ -257,7 +257,7 @@ FINALIZING = 11
 
 
 def deletion_begun(state: RunState) -> bool:
-    """Return whether finalize may have deleted anything: from then on nothing leads back."""
+    """Return whether finalize may have deleted anything, after which no rollback is possible."""
     deletions = DeleteVpnConnection | DeleteVpnGateway
     return any(
         intent.step == FINALIZING and isinstance(intent.change, deletions) and not intent.cancelled
@@ -267,7 +267,7 @@ def deletion_begun(state: RunState) -> bool:
 
 @dataclass(frozen=True)
 class Retry:
-    """Why the watchdog's last try to roll back failed, and when it tries again."""
+    """Why the watchdog's last rollback attempt failed, and when it retries."""
 
     why: str
     again: datetime
@@ -275,49 +275,49 @@ class Retry:
 
 @dataclass(frozen=True)
 class RunStatusView:
-    """A run's state with what the journal cannot tell: its name, the time, and who is at work."""
+    """A run's state with facts outside its journal: id, time and processes."""
 
     run: str
     fingerprint: str
-    """Of the plan in force."""
+    """Fingerprint of the plan in force."""
     state: RunState
     connections: tuple[VpnConnectionId, ...]
     """The old connections, which finalize has to name."""
     now: datetime
-    """On the run's own time."""
+    """Current time on the run's own clock."""
     folder: str
-    """The run's directory; device files lie in its ``vault``."""
+    """The run's directory; device files are in its ``vault``."""
     alive: bool
-    """Whether a process has the run in hand."""
+    """Whether a process is working on the run."""
     watchdog: int | None = None
-    """The process on duty that rolls back if nobody confirms; None for none."""
+    """Process id of the watchdog, which rolls back without a confirmation; None for none."""
     stopped_watchdog: int | None = None
-    """A watchdog that lives and does not run; nothing can be expected of it."""
+    """Process id of a watchdog that is suspended and therefore cannot roll back."""
     retry: Retry | None = None
-    """What the watchdog has trouble with."""
+    """The watchdog's last failure, if it is retrying."""
     change: str = ""
     """The change board's number, from the plan."""
     void: Mapping[str, str] = field(default_factory=dict)
-    """What is wrong with approvals that do not count, by their digests."""
+    """Reasons why approvals do not count, by their digests."""
     waiting: Waiting | None = None
-    """What the process at work waits for; None where nobody works on it, or has not said."""
+    """What the active process waits for; None if there is none, or it has not reported."""
     invocation: Invocation = field(default_factory=Invocation)
-    """What a command about this run has to be given again."""
+    """The options that a command about this run needs."""
     ahead: timedelta = timedelta(0)
-    """How far the clock on the wall is ahead of *now*: it was set since the run began."""
+    """How far the system clock is ahead of *now*, because it was set since the run began."""
 
     @property
     def wall(self) -> datetime:
-        """What the clock on the wall shows."""
+        """The time on the system clock."""
         return self.shown(self.now)
 
     def shown(self, at: datetime) -> datetime:
-        """Return a moment of the run's own time as the clock on the wall would show it."""
+        """Return a time of the run's own clock as a time of the system clock."""
         return at + self.ahead
 
     @property
     def phase(self) -> Phase:
-        """What the step begun last may do to traffic."""
+        """The phase of the last step that was started."""
         if self.state.cleaning:
             return Phase.CLEAN_UP
         if self.state.step < FIRST_OF_CUTOVER:
@@ -326,66 +326,65 @@ class RunStatusView:
 
     @property
     def outage(self) -> timedelta:
-        """How long the last outage was, or has been so far."""
+        """Duration of the last outage, so far if it is open."""
         return self.state.outage(self.now) or timedelta(0)
 
     @property
     def stopped(self) -> str:
-        """Why nobody works on it although it is not at an end; empty where that is as it should."""
+        """Why no process works on an unfinished run; empty if one does or the run is finished."""
         state = self.state
         if self.alive or state.finished or state.direction is None:
             return ""
-        return state.held or state.error or "its process is no longer there"
+        return state.held or state.error or "the process died"
 
     @property
     def unconfirmed(self) -> str:
-        """What happens if nobody confirms; empty where nobody is waited for."""
+        """What happens without a confirmation; empty if none is required."""
         armed, until = self.state.armed, self.state.unconfirmed_until
         if armed is None:
             return ""
         if self.watchdog is None:
-            return f"NOTHING GOES BACK BY ITSELF: {self._no_watchdog}; confirm or roll back by hand"
+            return f"AUTOMATIC ROLLBACK IS OFF: {self._no_watchdog}; confirm, or roll back yourself"
         if until is None:
-            return f"to be confirmed within {span(armed.within)} of the first verified traffic"
+            return f"must be confirmed within {span(armed.within)} of the first verified traffic"
         at = moment(self.shown(until))
         if until <= self.now:
-            return f"NOT CONFIRMED in time, which ended {at}: it is being rolled back"
+            return f"NOT CONFIRMED by {at}: it is being rolled back"
         return (
-            f"UNCONFIRMED: goes back by itself at {at}, in {span(until - self.now)}, "
-            "unless somebody confirms"
+            f"UNCONFIRMED: automatic rollback at {at}, in {span(until - self.now)}, "
+            "unless confirmed"
         )
 
     @property
     def watchdog_trouble(self) -> str:
-        """What the watchdog could not do yet, and when it tries again; empty for nothing."""
+        """Why the watchdog could not roll back, and when it retries; empty without a failure."""
         back = self.state.finished and self.state.direction is Direction.ROLLBACK
         if self.retry is None or back:
             return ""
         if self.watchdog is None:
-            return f"{self._no_watchdog}; its last try to roll back failed: {self.retry.why}"
+            return f"{self._no_watchdog}; its last rollback attempt failed: {self.retry.why}"
         wait = span(self.retry.again - self.wall)
         return (
-            f"process {self.watchdog} could not roll back yet, and tries again "
+            f"process {self.watchdog} could not roll back yet, and retries "
             f"{f'in {wait}' if self.retry.again > self.wall else 'now'}: {self.retry.why}"
         )
 
     @property
     def _no_watchdog(self) -> str:
         if self.stopped_watchdog is None:
-            return "the watchdog is gone"
-        return f"the watchdog, process {self.stopped_watchdog}, is stopped"
+            return "the watchdog process is not running"
+        return f"the watchdog process {self.stopped_watchdog} is suspended"
 
     @property
     def device_files(self) -> str:
-        """Where the device engineer finds configurations and sheets; empty before step 4."""
+        """Directory of the device configurations and data sheets; empty before step 4."""
         return f"{self.folder}/vault" if self.state.journal_facts.files else ""
 
     @property
     def next(self) -> Command | None:
-        """The command to run next; None where nothing is left to do.
+        """The command to run next; None if nothing is left to do.
 
-        A process that is at work and waits for nobody goes on by itself: all there is to do is
-        to look again.
+        While an active process needs no answer from the operator, the next command is ``status``.
         """
         order = self.state.order
         paused = order is not None and order.wish is Hold.PAUSED
@@ -398,7 +397,7 @@ class RunStatusView:
 
     @property
     def observe(self) -> Command:
-        """The command that shows where it stands."""
+        """The command that shows the status of the run."""
         return self.invocation.complete(cli("status", self.run))
 
     def _complete(self, command: Command | None) -> Command | None:
@@ -406,51 +405,51 @@ class RunStatusView:
 
     @property
     def accepting(self) -> Command | None:
-        """The command that accepts fewer tunnels where only they are lacking; or None."""
+        """The command that accepts fewer tunnels if nothing else is missing; else None."""
         if self.turning:
             return None
         return self._complete(accept_command(self.state.acceptable, self.run))
 
     @property
     def turning(self) -> bool:
-        """Whether somebody aborted it and its process is about to stop, or to turn back."""
+        """Whether the run was aborted and its process is about to stop or roll back."""
         order = self.state.order
         return self.alive and order is not None and order.wish is Hold.ABORTED
 
     @property
     def clean_up(self) -> Command | None:
-        """The command that removes what a rollback has kept; None where nothing was kept."""
+        """The command that removes the new side that a rollback kept; None if nothing was kept."""
         kept = self.state.keep_new and self.state.status is RunStatus.ROLLED_BACK
         return self._complete(cli("rollback", self.run)) if kept else None
 
     @property
     def traffic(self) -> Traffic:
-        """Which path traffic takes, as far as this run can know it: one that never set out cannot.
+        """The path of traffic; unknown to a run that never started.
 
-        Another process may be at the cutover, with a journal that is not here.
+        Another process may be in the cutover, with a journal that is not here.
         """
         return Traffic.UNKNOWN if self.state.direction is None else self.state.traffic
 
     @property
     def seen_from_aside(self) -> RunStatusView:
-        """Where it stands while others work on it: what they have done is not in this journal."""
+        """The status while another operator has the run: their changes are not in this journal."""
         return replace(self, state=altered(self.state, traffic=Traffic.UNKNOWN))
 
     @property
     def way_back(self) -> Command | None:
-        """The command that restores what was there before; None where none does.
+        """The command that rolls back; None if there is none.
 
-        On the way back there is none: that way is gone to its end by ``next``.  A process that is
-        at work has to be told; a second one would be refused.
+        During a rollback there is none: ``next`` completes it.  An active process needs an
+        order; a second process would be refused.
         """
-        if not self._may_turn_back or self.turning:
+        if not self._may_roll_back or self.turning:
             return None
         at_work = self.alive and self.state.direction is Direction.FORWARD
         verb = "abort" if at_work and not self.state.finished else "rollback"
         return self._complete(cli(verb, self.run))
 
     @property
-    def _may_turn_back(self) -> bool:
+    def _may_roll_back(self) -> bool:
         match self.state.direction:
             case Direction.FORWARD:
                 return True

@@ -28,15 +28,15 @@ from vpnmigrate.report.screen import ScreenContent, screen
 from vpnmigrate.report.text import RunCommands, hanging, wrapped
 
 PACE = 1.0
-"""Seconds between two redraws: faster is not read, and a slow line to the terminal fills up."""
+"""Seconds between two redraws: more would fill up a slow line to the terminal."""
 HEARD = 0.5
-"""Seconds that ``print_line`` waits to be seen before the run goes on regardless."""
+"""Seconds that ``print_line`` waits for its text to be drawn before the run continues."""
 LEAVING = 2.0
-"""Seconds that the last lines have to reach a terminal that may be gone."""
+"""Seconds for the last lines to reach a terminal that may be closed."""
 
 
 class Screen:
-    """A part of the window that is drawn over in place, under the lines that stay."""
+    """A part of the window that is redrawn in place, below the log lines."""
 
     def __init__(self, console: Console) -> None:
         self._rich = RichConsole(file=cast("TextIO", console.stream), highlight=False, markup=False)
@@ -61,34 +61,34 @@ class Screen:
         self._live.stop()
 
     def draw(self, shown: ScreenContent, above: list[str]) -> None:
-        """Print the lines *above*, and draw *shown* under them as wide as the window is now."""
+        """Print the lines *above*, and draw *shown* below them in the current window size."""
         width, height = self._rich.size
-        # The last line is left for what a person types.
+        # The last line is left free for typing.
         lines = [*screen(shown, width, height), ""]
         self._live.update(Text("\n".join(lines), no_wrap=True, overflow="crop"))
         if above:
-            # Rich draws the screen under them as it was.
+            # Rich redraws the previous screen below them.
             self._rich.print("\n".join(above), soft_wrap=True)
         self._live.refresh()
 
     def move_up(self) -> None:
-        """Follow the cursor, which went down when somebody typed a line."""
+        """Move up by one line, after a typed line moved the cursor down."""
         self._rich.control(Control.move(0, -1))
 
     def leave(self, above: list[str]) -> None:
-        """Print the lines *above* in the place of the screen."""
+        """Remove the screen and print the lines *above*."""
         self._live.update(Text())
         if above:
             self._rich.print("\n".join(above), soft_wrap=True)
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Message:
     text: str
-    seen: threading.Event = field(default_factory=threading.Event)
+    drawn: threading.Event = field(default_factory=threading.Event)
 
 
-class _Heard:
+class _Typed:
     pass
 
 
@@ -96,14 +96,14 @@ class _End:
     pass
 
 
-_Item = Entry | Waiting | CutoverView | _Said | _Heard | _End
+_Item = Entry | Waiting | CutoverView | _Message | _Typed | _End
 
 
 class TerminalProgress:
-    """Shows a run on a terminal, once a second, from a thread of its own.
+    """Live screen of a run, drawn once a second by its own thread.
 
-    A terminal can stop reading at any moment: Ctrl-S, or a connection through the VPN that is being
-    cut.  Whoever writes to it then hangs; that may be this thread, and never the run.
+    A terminal can stop reading at any time: Ctrl-S, or a connection through the VPN.  A write then
+    hangs, which may block this thread, but never the run.
     """
 
     def __init__(
@@ -124,9 +124,9 @@ class TerminalProgress:
         self._above: list[str] = []
         self._unread = False
         self._ended = False
-        # Putting into this queue never blocks, and a signal handler may do it too.
+        # Putting into this queue never blocks, so a signal handler may do it too.
         self._post: SimpleQueue[_Item] = SimpleQueue()
-        self._thread = threading.Thread(target=self._draw_on, name="screen", daemon=True)
+        self._thread = threading.Thread(target=self._draw_until_end, name="screen", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -142,53 +142,53 @@ class TerminalProgress:
         self._thread.join(LEAVING)
 
     def on_entry(self, entry: Entry) -> None:
-        """Have *entry* printed above the screen."""
+        """Print *entry* above the screen."""
         self._post.put(entry)
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        """Have the wait shown."""
+        """Show the wait."""
         self._post.put(Waiting(self._clock.now(), step, why, waited, limit))
 
     def on_view(self, sighting: Sighting) -> None:
-        """Have what a look saw shown."""
+        """Show the state of the last observation."""
         self._post.put(sighting())
 
     def print_line(self, text: str = "") -> None:
-        """Have *text* printed above the screen now; goes on without, if nobody reads."""
-        said = _Said(text)
-        self._post.put(said)
-        said.seen.wait(HEARD)
+        """Print *text* above the screen now; return after a short wait if the terminal hangs."""
+        message = _Message(text)
+        self._post.put(message)
+        message.drawn.wait(HEARD)
 
     def operator_typed(self) -> None:
-        """Have the cursor followed."""
-        self._post.put(_Heard())
+        """Follow the cursor after a typed line."""
+        self._post.put(_Typed())
 
-    def _draw_on(self) -> None:
-        # Whatever a terminal does to its writer is the screen's trouble, and never the run's.
+    def _draw_until_end(self) -> None:
+        # An error of the terminal must not reach the run.
         try:
             with self._screen:
-                self._draw_to_the_end()
-        except Exception as error:  # noqa: BLE001  nobody may be left without a word
-            self._tell_on(error)
+                self._draw_items()
+        except Exception as error:  # noqa: BLE001  messages must still be printed
+            self._continue_in_lines(error)
 
-    def _draw_to_the_end(self) -> None:
+    def _draw_items(self) -> None:
         due = time.monotonic()
         while True:
             item = self._next(due)
             if isinstance(item, _End):
                 self._screen.leave(self._above)
                 return
-            if isinstance(item, _Said) or time.monotonic() >= due:
+            if isinstance(item, _Message) or time.monotonic() >= due:
                 self._draw()
                 due = time.monotonic() + PACE
-            if isinstance(item, _Said):
-                item.seen.set()
+            if isinstance(item, _Message):
+                item.drawn.set()
 
-    def _tell_on(self, error: Exception) -> None:
-        """Report line by line what cannot be drawn any more, as in a log; say so once."""
+    def _continue_in_lines(self, error: Exception) -> None:
+        """Print progress line by line after the screen has failed, with one message about it."""
         why = f"{type(error).__name__}: {error}"
         self._console.print_line(
-            wrapped(f"The screen cannot be drawn any more ({why}); line by line now.")
+            wrapped(f"The live screen failed ({why}); continuing line by line.")
         )
         for line in self._above:
             self._console.print_line(line)
@@ -201,22 +201,22 @@ class TerminalProgress:
             narrator=self._narrator,
         )
         while not self._ended:
-            with suppress(Exception):  # the next one may be told better
-                self._tell(self._post.get(), plain)
+            with suppress(Exception):  # The next item may be printable.
+                self._print(self._post.get(), plain)
 
-    def _tell(self, item: _Item, plain: PlainProgress) -> None:
+    def _print(self, item: _Item, plain: PlainProgress) -> None:
         match item:
             case Entry():
                 plain.on_entry(item)
             case Waiting(step=step, why=why, waited=waited, limit=limit):
                 plain.on_wait(step, why, waited, limit)
-            case _Said():
+            case _Message():
                 self._console.print_line(item.text)
-                item.seen.set()
+                item.drawn.set()
             case _End():
                 self._ended = True
-            case CutoverView() | _Heard():
-                pass  # nothing is drawn over
+            case CutoverView() | _Typed():
+                pass  # Nothing is redrawn in line mode.
 
     def _next(self, due: float) -> _Item | None:
         try:
@@ -233,18 +233,18 @@ class TerminalProgress:
                 self._waiting = item
             case CutoverView():
                 self._sight = item
-            case _Said():
+            case _Message():
                 self._above.append(item.text)
-            case _Heard() if self._unread:
-                self._unread = False  # seen before it was read
-            case _Heard():
+            case _Typed() if self._unread:
+                self._unread = False  # The cursor was moved when the line was noticed.
+            case _Typed():
                 self._screen.move_up()
             case _End():
                 self._ended = True
         return item
 
     def _follow_cursor(self) -> None:
-        """Notice a line that was typed and not read yet, before drawing over the wrong lines."""
+        """Move up if a line was typed and not read yet, to avoid drawing over other lines."""
         if not self._unread and _line_is_waiting():
             self._unread = True
             self._screen.move_up()
@@ -258,7 +258,7 @@ class TerminalProgress:
 
 
 def _line_is_waiting() -> bool:
-    """Return whether a whole line has been typed on this terminal and nobody has read it."""
+    """Return whether a whole line was typed on this terminal and is not read yet."""
     with suppress(OSError, ValueError, AttributeError):
         return sys.stdin.isatty() and bool(select.select([sys.stdin], [], [], 0)[0])
     return False

@@ -1,7 +1,7 @@
 """Text helpers: wrapping, columns and safe text.
 
 Views are read on an 80-column terminal, on paper and in a ticket, so they are plain text: no
-colour, no box drawing, nothing that depends on the width of the reader's window.
+colour, no box drawing, and independent of the width of the reader's window.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ WIDTH = 80
 
 
 def count(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where it needs one."""
+    """Return a number with its noun, in the plural if needed."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def safe(text: str) -> str:
-    """Return text from outside made harmless, for every view.
+    """Return untrusted text with control characters and keys replaced.
 
-    A name tag must not move a terminal's cursor, turn the order of what is read (bidirectional
-    controls), end a line, or show a key.
+    A name tag must not move the cursor, change the reading order (bidirectional controls), end a
+    line, or show a key.
     """
     plain = without_key_elements(text).replace("\N{HORIZONTAL ELLIPSIS}", "...")
     return "".join(letter if letter.isprintable() else "?" for letter in plain)
 
 
 def safe_lines(text: str) -> str:
-    """Return lines from outside made harmless, such as a block of shell."""
+    """Return untrusted lines, such as a block of shell, with the same replacements."""
     return "\n".join(map(safe, text.split("\n")))
 
 
 def wrapped(text: str, *, first: str = "", rest: str | None = None) -> str:
-    """Fold *text* at the width, its first line led by *first* and the others by *rest*.
+    """Return *text* folded at the width, its first line led by *first*, the others by *rest*.
 
-    Ids and commands are never broken inside: a line that is too long is better than an id that
-    cannot be pasted.
+    Ids and commands are never broken: a line that is too long is better than an id that cannot
+    be pasted.
     """
     return textwrap.fill(
         safe(text),
@@ -54,7 +54,7 @@ def wrapped(text: str, *, first: str = "", rest: str | None = None) -> str:
 
 
 def hanging(line: str | Labelled) -> str:
-    """Fold a line of progress under its text, beside the time of day that it begins with."""
+    """Return a line of progress folded below its text, after its time of day."""
     if isinstance(line, Labelled):
         return line.folded()
     lead = _LEAD.match(line)
@@ -66,15 +66,15 @@ _LEAD = re.compile(r"(\d\d:\d\d:\d\dZ)? *")
 
 
 def item(text: str, *, indent: int = 2) -> str:
-    """Return *text* as an item of a list."""
+    """Return *text* as a list item."""
     return wrapped(text, first=f"{' ' * indent}- ")
 
 
 def command(shown: Command, *, first: str = "") -> str:
-    """Return a command so that it can be pasted as it stands, however long it is.
+    """Return a command of any length in a form that can be pasted.
 
-    It is folded between words only; an option and its value stay on one line where they fit.
-    What does not fit beside its label begins under it.
+    It is folded between words only; an option and its value stay on one line if they fit.
+    A command that does not fit beside its label begins below it.
     """
     lines = command_lines(shown, first=first)
     label = first.rstrip()
@@ -85,9 +85,9 @@ def command(shown: Command, *, first: str = "") -> str:
 
 
 def command_lines(shown: Command, *, first: str = "", width: int = WIDTH) -> list[str]:
-    """Return the lines of a command, which a backslash has to join; the first begins with *first*.
+    """Return the lines of a command without their backslashes; the first begins with *first*.
 
-    A line is longer than *width* only where a word is.
+    A line is longer than *width* only if a single word is.
     """
     rest = " " * (len(first) + 4)
     room = width - len(" \\")
@@ -103,7 +103,7 @@ def command_lines(shown: Command, *, first: str = "", width: int = WIDTH) -> lis
 
 
 def _pieces(words: Sequence[str], room: int) -> Iterator[str]:
-    """Yield what is not folded inside: a word, or an option with its value."""
+    """Yield the parts that are never folded: a word, or an option with its value."""
     at = 0
     while at < len(words):
         pair = " ".join(words[at : at + 2])
@@ -120,7 +120,7 @@ _PAIR = re.compile(r"--?[a-z][a-z-]* (?!-|&&$)")
 
 @dataclass(frozen=True)
 class Labelled:
-    """A command with what is said before it on its line."""
+    """A command with the label before it on its line."""
 
     label: str
     command: Command
@@ -133,11 +133,11 @@ class Labelled:
         return Labelled(f"{lead}{self.label}", self.command)
 
     def folded(self, *, first: str = "") -> str:
-        """Return it so that the command can be pasted."""
+        """Return the label and the command, folded so that it can be pasted."""
         return command(self.command, first=f"{first}{self.label}")
 
     def lines(self, width: int) -> list[str]:
-        """Return its lines for a window of *width*, each but the last with its backslash."""
+        """Return the lines for a window of *width*, all but the last with a backslash."""
         *folded, last = command_lines(self.command, first=self.label, width=width)
         return [*(f"{line} \\" for line in folded), last]
 
@@ -155,7 +155,7 @@ class RunCommands:
 
 
 def advised(advice: Advice, *, first: str = "") -> str:
-    """Return *advice* folded: prose at the width, and each command on lines of its own."""
+    """Return *advice* folded: prose at the width, each command on separate lines."""
     match advice:
         case str():
             return wrapped(advice, first=first)
@@ -173,12 +173,12 @@ def advised(advice: Advice, *, first: str = "") -> str:
 
 
 def heading(title: str) -> str:
-    """Return the title of a part of a view."""
+    """Return the title of a section."""
     return f"{title.upper()}\n"
 
 
 def columns(rows: Iterable[tuple[str, Advice]], *, indent: int = 2) -> str:
-    """Return name and value per line, the values aligned and folded under themselves."""
+    """Return a line per name and value, with the values aligned and folded."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0) + 2
     return "\n".join(advised(value, first=f"{' ' * indent}{name:<{width}}") for name, value in rows)

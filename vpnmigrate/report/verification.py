@@ -12,37 +12,37 @@ SCHEMA = "vpnmigrate/verified/1"
 
 CANNOT_PROVE = (
     (
-        "who wrote it.  Nothing is signed: whoever could write the run's directory could have "
-        "written all of it anew, hashes included.  Compare the sha256 above with one that was "
-        "noted elsewhere when the bundle was made."
+        "who wrote it.  The bundle is not signed: a person with write access to the run's "
+        "directory could have rewritten it, hashes included.  Compare the sha256 above with the "
+        "one that was recorded elsewhere when the bundle was made."
     ),
     (
-        "that the journal went no further.  Lines that were cut off at its end before the bundle "
-        "was made, and from the mark beside it, leave no trace; CloudTrail lists the same calls, "
-        "by request id."
+        "that the journal is complete at its end.  Lines that were removed there and from the "
+        "head file beside it, before the bundle was made, leave no trace; CloudTrail lists the "
+        "same calls, by request id."
     ),
-    "that the clock was right.  Times are those of the host that ran the run.",
-    "what was said and done beside the program: devices, telephones, the console.",
+    "that the clock was right.  Times are those of the host that executed the run.",
+    "what was done outside the program: devices, telephone calls, the AWS console.",
 )
-"""The same for every bundle, and told each time."""
+"""The limits of every verification."""
 
 
 @dataclass(frozen=True)
 class VerifiedBundle:
-    """A bundle that is as it was packed."""
+    """A bundle that is unchanged since it was packed."""
 
     file: str
     sha256: str
     about: BundleSubject
     files: tuple[str, ...]
     torn: bool
-    """Whether the journal's last line was never finished; nothing was sent on its strength."""
+    """Whether the last line of the journal is incomplete; no call was sent because of it."""
     reports_compared: bool
-    """Whether its reports were made anew and found the same: by this version only."""
+    """Whether its reports were recreated and matched; only the same version can do so."""
 
 
 def text(verified: VerifiedBundle) -> str:
-    """Return what was verified, then what that does not prove."""
+    """Return what was verified, then what the verification cannot prove."""
     about = verified.about
     rows = [
         ("bundle", verified.file),
@@ -53,7 +53,7 @@ def text(verified: VerifiedBundle) -> str:
     ]
     return "\n\n".join(
         [
-            wrapped("The bundle is as it was packed."),
+            wrapped("The bundle is unchanged since it was packed."),
             columns(rows),
             heading("Verified") + "\n".join(map(item, proved(verified))),
             heading("What this cannot prove") + "\n".join(map(item, CANNOT_PROVE)),
@@ -80,17 +80,17 @@ def as_json(verified: VerifiedBundle) -> dict[str, Any]:
 
 
 def proved(verified: VerifiedBundle) -> tuple[str, ...]:
-    """Return what was found to hold, a sentence each."""
+    """Return the verified facts, a sentence each."""
     about = verified.about
-    torn = ", and the beginning of one that was never finished" if verified.torn else ""
+    torn = ", followed by one incomplete line" if verified.torn else ""
     compared = (
-        "the reports say what plan and journal say"
+        "the reports match the plan and the journal"
         if verified.reports_compared
-        else f"the reports were not compared: only vpnmigrate {about.tool} can make them again"
+        else f"the reports were not compared: only vpnmigrate {about.tool} can recreate them"
     )
     return (
-        f"all {len(verified.files)} files are there, each with its hash, and nothing else",
-        f"the journal's {about.entries} lines follow each other, none altered, lost or moved{torn}",
-        "every plan that the run went by is there, and matches its fingerprint",
+        f"all {len(verified.files)} files are present and match their hashes, with no other files",
+        f"the journal's {about.entries} lines are in sequence, none altered, lost or moved{torn}",
+        "every plan that the run used is present and matches its fingerprint",
         compared,
     )

@@ -19,7 +19,7 @@ MissingChanges = Iterator[Change]
 
 
 class StepInput(Struct, frozen=True):
-    """What a step may know: the plan, the swap that holds now, AWS, and the journal."""
+    """Everything a step may use: the plan, the current swap, AWS, and the journal."""
 
     plan: Plan
     swap: GatewaySwap
@@ -32,26 +32,26 @@ class Met(Struct, frozen=True):
 
 
 class NotYet(Struct, frozen=True):
-    """The goal does not hold, for a reason an operator understands."""
+    """The goal does not hold; *why* is the reason for the operator."""
 
     why: str
 
 
 class Lost(Struct, frozen=True):
-    """The goal holds but for things that somebody took away; each is named."""
+    """The goal holds except for parts removed outside this run; each is named."""
 
     what: tuple[str, ...]
 
 
 class Blocked(Struct, frozen=True):
-    """Neither waiting nor this program reaches the goal; *advice* says what a person can do."""
+    """The goal cannot be reached without an operator; *advice* says what to do."""
 
     why: str
     advice: Advice
 
 
 class Claimed(Struct, frozen=True):
-    """Another holder's claim is on the gateway: the run stops, and a person may take it over."""
+    """The gateway has another holder's claim: the run stops; an operator may take it over."""
 
     holder: str
 
@@ -60,36 +60,36 @@ Verdict = Met | NotYet | Lost | Blocked | Claimed
 
 
 class Step(ABC):
-    """One of AWS's steps, or the removal of what one made.
+    """One of AWS's steps, or the removal of the resources that a step created.
 
-    ``missing_changes`` yields the changes that are still missing and independent of each other, and
-    none that a fact of UNKNOWN value could make wrong.  ``verify`` returns Met on no such fact.
+    ``missing_changes`` yields changes that are independent of each other and correct whatever the
+    value of a fact that is UNKNOWN.  ``verify`` returns Met only if no fact it needs is UNKNOWN.
     """
 
     number: ClassVar[int]
     title: ClassVar[str]
     phase: ClassVar[Phase]
     limit: ClassVar[timedelta]
-    """From the first look of this process; the time a person takes outside the outage excepted."""
+    """From this process's first observation, without time a person takes outside the outage."""
 
     def limit_for(self, plan: Plan) -> timedelta:
-        """Return the limit that holds for *plan*; a playbook may set some."""
+        """Return the limit for *plan*; a playbook may set some limits."""
         del plan
         return self.limit
 
     @property
     def cleaning(self) -> bool:
-        """Whether this removes what the step of the same number made."""
+        """Whether this step removes what the forward step of the same number created."""
         return self.phase is Phase.CLEAN_UP
 
     def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
-        """Name what others did and this step has to undo, so that it is not undone silently."""
+        """List external changes that this step will overwrite, so that they are reported."""
         del view
         return ()
 
     @abstractmethod
     def missing_changes(self, view: StepInput) -> MissingChanges:
-        """Yield what is missing."""
+        """Yield the changes that are still missing."""
 
     @abstractmethod
     def verify(self, view: StepInput) -> Verdict:
@@ -97,39 +97,39 @@ class Step(ABC):
 
 
 class DesiredFact(Struct, frozen=True):
-    """One piece of a goal: the value a fact must have, and the change that brings it there."""
+    """One part of a goal: the value that a fact must have, and the change that sets it."""
 
     name: str
-    """What an operator calls it: ``propagation from vgw-1 in rtb-2``."""
+    """Name for the operator: ``propagation from vgw-1 in rtb-2``."""
     fact: Fact
     value: Value
     change: Change | None
-    """None while nothing may be done about it yet."""
+    """None while the change cannot be made yet."""
     gone: str = ""
-    """Why it can no longer be had: what it hangs on was taken away."""
+    """Why the value can no longer be reached: something it depends on was removed."""
 
     def missing(self, now: Snapshot) -> bool:
-        """Return whether *change* is due: the fact is believed, is not as wanted, and is ours."""
+        """Return whether *change* is due: the fact is known, differs, and is this run's."""
         seen = now.value(self.fact)
         return not self.gone and seen not in (self.value, UNKNOWN) and self.fact not in now.foreign
 
 
 def is_external_change(fact: Fact, now: Snapshot, journal_facts: JournalFacts) -> bool:
-    """Return whether somebody else brought *fact* to the value it has, and not this run."""
+    """Return whether the value of *fact* was set outside this run."""
     return fact in now.foreign or (
         journal_facts.touched is not None and fact not in journal_facts.touched
     )
 
 
 def missing(wants: Iterable[DesiredFact], now: Snapshot) -> MissingChanges:
-    """Yield the changes that the unmet *wants* call for."""
+    """Yield the changes for those *wants* that do not hold."""
     for want in wants:
         if want.change is not None and want.missing(now):
             yield want.change
 
 
 def judge(wants: Iterable[DesiredFact], now: Snapshot) -> Verdict:
-    """Return whether all *wants* are met, which are lost, and what the first unmet one waits for."""
+    """Return Met, Lost with the lost *wants*, or NotYet with the first one that does not hold."""
     lost: list[str] = []
     waiting: list[str] = []
     for want in wants:
@@ -139,9 +139,9 @@ def judge(wants: Iterable[DesiredFact], now: Snapshot) -> Verdict:
         elif seen == want.value:
             continue
         elif want.fact in now.foreign:
-            lost.append(f"{want.name}: somebody set it to {seen}")
+            lost.append(f"{want.name}: set outside this run to {seen}")
         elif seen is UNKNOWN:
-            waiting.append(f"{want.name} cannot be believed yet")
+            waiting.append(f"{want.name} is unknown: the last reading may be stale")
         else:
             waiting.append(f"{want.name} is {seen}")
     if waiting:

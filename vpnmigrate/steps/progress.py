@@ -20,7 +20,7 @@ def cutover_view(
     view: StepInput,
     probes: Iterable[ProbeStats] = (),
 ) -> CutoverView:
-    """Sum up what *now* shows of the joining side."""
+    """Return a summary of the joining side from the observation in *view*."""
     green, waits = view.journal_facts.green, view.plan.decisions.waits
     since = green.since if green else None
     verified = view.journal_facts.verified is not None

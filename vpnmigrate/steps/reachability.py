@@ -17,22 +17,22 @@ from vpnmigrate.steps.route_lookup import EffectiveRoute, RouteComparison, Route
 
 @dataclass(frozen=True)
 class Reachability:
-    """What of the tables is not as before, by what can be done about it."""
+    """Differences between the tables now and before, by what can be done about them."""
 
     waiting: tuple[str, ...] = ()
-    """What the cutover itself should still bring."""
+    """Differences that the cutover should still resolve."""
     taken: tuple[RouteComparison, ...] = ()
-    """What another hand keeps away: named, and never waited for."""
+    """Differences caused by external changes: reported, and never waited for."""
     altered: tuple[RouteComparison, ...] = ()
-    """Paths that did not lead to the gateway before and lead elsewhere now."""
+    """Routes that did not lead to the gateway before and have another target now."""
 
 
 @dataclass(frozen=True, eq=False)
 class ComparisonBasis:
-    """All that a comparison of tables rests on, but for the moment, on which it does not depend.
+    """Inputs of a comparison of tables; the moment of the snapshot is not one of them.
 
-    Equal where every part is the very same object: most looks of a cutover read what the look
-    before did, and are given its snapshot with another moment (``observe``).
+    Two are equal if all parts are identical objects: most observations of a cutover read the same
+    as the previous one, and share its snapshot with another moment (``observe``).
     """
 
     plan: Plan
@@ -40,7 +40,7 @@ class ComparisonBasis:
     now: Snapshot
     baseline: Baseline
     incomplete: bool = False
-    """A connection was lost: nobody knows which propagated prefixes it brought."""
+    """Whether a connection was lost: it is unknown which propagated prefixes it had."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ComparisonBasis) and self._parts() == other._parts()
@@ -54,7 +54,7 @@ class ComparisonBasis:
         return id(self.plan), self.swap, read, id(self.baseline), self.incomplete
 
     def rows(self, before: RouteTableRecord) -> tuple[RouteComparison, ...]:
-        """Compare a table, as ``as_before`` gives it, with what it is now, by destination."""
+        """Return the comparison of *before*, from ``as_before``, with its table now."""
         successors: dict[str, str] = {self.plan.old_gateway: self.swap.joining}
         return equivalence(before, self.now.tables[before.id], successors)
 
@@ -62,9 +62,9 @@ class ComparisonBasis:
 def reachability(
     plan: Plan, swap: GatewaySwap, now: Snapshot, baseline: Baseline, *, incomplete: bool = False
 ) -> Reachability:
-    """Compare every table of before with *now*, destination by destination.
+    """Return the differences between every table before and *now*, for each destination.
 
-    *incomplete* says that a connection was lost: nobody knows which propagated prefixes it brought.
+    *incomplete* means that a connection was lost: it is unknown which propagated prefixes it had.
     """
     return _reach(ComparisonBasis(plan, swap, now, baseline, incomplete))
 
@@ -77,7 +77,7 @@ def _reach(basis: ComparisonBasis) -> Reachability:
     altered: list[RouteComparison] = []
     for table in plan.before.route_tables:
         if now.state(table.id) is ResourceState.ABSENT or table.id not in now.tables:
-            continue  # step 9 names a table that is gone
+            continue  # step 9 reports a deleted table
         if doubt := _doubt(plan, swap, now, table):
             waiting.append(doubt)
             continue
@@ -101,10 +101,9 @@ def _reach(basis: ComparisonBasis) -> Reachability:
 
 
 def as_before(plan: Plan, baseline: Baseline, table: RouteTableRecord) -> RouteTableRecord:
-    """Return *table* of the before-survey with what was propagated in the last look before step 7.
+    """Return *table* of the before-survey with the routes propagated just before step 7.
 
-    A route that is shown as propagated into a table that takes up nothing is about to vanish:
-    nothing was promised for it.
+    A propagated route in a table without propagation is about to disappear, so it is left out.
     """
     old = plan.old_gateway
     propagating = old in table.propagating
@@ -121,9 +120,9 @@ def as_before(plan: Plan, baseline: Baseline, table: RouteTableRecord) -> RouteT
 
 
 def excepted(plan: Plan, row: RouteComparison) -> bool:
-    """Return whether the playbook excepts *row*: an exception counts like a route as long as it is.
+    """Return whether an exception of the playbook covers *row*.
 
-    So a wide exception does not cover what had a longer prefix of its own.
+    An exception does not cover a destination that had a longer prefix than its own.
     """
     exceptions = plan.decisions.exceptions.prefixes
     if not exceptions:
@@ -153,25 +152,25 @@ def _is_network(destination: str) -> bool:
 
 
 def _doubt(plan: Plan, swap: GatewaySwap, now: Snapshot, table: RouteTableRecord) -> str:
-    """Return why *table* cannot be judged yet; empty if it can."""
+    """Return why *table* cannot be compared yet, or an empty string."""
     propagation = Propagation(table.id, swap.joining)
     if plan.old_gateway in table.propagating:
         off = now.value(propagation) is not Switch.ON
         if off and propagation not in now.foreign:
-            return f"propagation from {swap.joining} in {table.id} is not to be seen yet"
+            return f"propagation from {swap.joining} in {table.id} is not visible yet"
     about = {propagation} | {
         RouteTarget(table.id, route.destination)
         for route in table.static_routes_to(plan.old_gateway)
     }
     if about & now.stale or any(now.value(fact) is UNKNOWN for fact in about):
-        return f"the routes in {table.id} cannot be believed yet"
+        return f"the routes in {table.id} are unknown: the last reading may be stale"
     return ""
 
 
 def _is_taken(
     row: RouteComparison, swap: GatewaySwap, now: Snapshot, known: set[tuple[str, bool]]
 ) -> bool:
-    """Return whether a hand that is not ours decides *row* now."""
+    """Return whether an external change decides the route of *row* now."""
     if not _propagated(row.before):
         target = now.route(row.table, row.before.destination)
         if target not in (swap.leaving, swap.joining):
@@ -183,7 +182,7 @@ def _is_taken(
 def _is_hidden(
     row: RouteComparison, swap: GatewaySwap, now: Snapshot, before: RouteTableRecord
 ) -> bool:
-    """Return whether a hand that is not ours has moved, added or removed what may decide it."""
+    """Return whether an external change moved, added or removed a route that may decide *row*."""
     then = {route.destination: route.target for route in before.routes}
     ours = (swap.leaving, swap.joining, UNKNOWN)
     return any(

@@ -1,12 +1,12 @@
-"""Route lookup: the target of every address, and the differences of two tables.
+"""Route lookup: the target of every address, and the differences between two tables.
 
-Nothing is sampled: the address space is split at every prefix boundary, and each piece is judged.
-The order of preference is AWS's (domain.md 4.3): the longest prefix; among equals a static route,
-then a prefix list's, then a propagated one; and no propagated route, however long, inside a network
-of the VPC itself.  A prefix list whose entries are not known is a destination of its own: the same
-list leads the same addresses in both readings, whatever they are.  But it may overlap with any
-other destination, so where one of those is decided by another route than before, or the route of a
-list has changed, nobody can tell from here, and the two readings are not called the same.
+The lookup is exhaustive: the address space is split at every prefix boundary and each piece is
+compared.  The order of preference is AWS's (domain.md 4.3): the longest prefix; among equals a
+static route, then a prefix list's, then a propagated one; and no propagated route, however long,
+inside a network of the VPC itself.  A prefix list with unknown entries is a destination of its own:
+the same list covers the same addresses in both readings.  But it may overlap any other destination.
+So if such a destination has another deciding route than before, or the route of a list has changed,
+the result is unknown and the two readings do not count as the same.
 """
 
 from __future__ import annotations
@@ -25,42 +25,42 @@ from vpnmigrate.model.ec2 import CREATED_ROUTE, RouteRecord, RouteTableId, Route
 NOTHING = "nothing"
 """Next hop of an address that no route covers."""
 BLACK_HOLE = "a black hole"
-"""Next hop of a route whose target is gone: it drops what it attracts."""
+"""Next hop of a route whose target does not exist: it drops its packets."""
 LOCAL = "local"
 
 SHOWN = 3
-"""Networks that a sentence spells out; the others are counted."""
+"""Number of networks that a sentence lists; the others are counted."""
 
 
 class RouteOrigin(IntEnum):
-    """How a route came into its table, the preferred first."""
+    """Origin of a route, in order of preference."""
 
     LOCAL = 0
     STATIC = 1
     LISTED = 2
-    """By a prefix list whose entries are known."""
+    """A prefix list whose entries are known."""
     PROPAGATED = 3
 
 
 class EffectiveRoute(Struct, frozen=True, order=True):
-    """The route that decides where an address goes; nothing but defaults where none does."""
+    """The route that applies to an address; all fields have their defaults if none applies."""
 
     kind: RouteOrigin = RouteOrigin.LOCAL
     dead: bool = False
     target: str = ""
     destination: str = ""
-    """As the table has it: a network, or the id of a prefix list."""
+    """Destination in the table: a network, or the id of a prefix list."""
 
     @property
     def hop(self) -> str:
-        """Where what it attracts ends up."""
+        """The next hop of its packets."""
         if not self.destination:
             return NOTHING
         return BLACK_HOLE if self.dead else self.target
 
     @property
     def leads_somewhere(self) -> bool:
-        """Whether it is a path at all."""
+        """Whether the next hop can forward packets."""
         return self.hop not in {NOTHING, BLACK_HOLE}
 
 
@@ -71,21 +71,21 @@ _UNKNOWN_ENTRIES: Entries = {}
 
 
 class RouteComparison(Struct, frozen=True):
-    """A destination of one table with its effective next hop before and after."""
+    """A destination in one table with its effective next hop before and after."""
 
     table: RouteTableId
     parts: tuple[str, ...]
-    """The destination of the deciding route, or the networks of that part of it which is meant."""
+    """The destination of the deciding route, or the networks of the part that is compared."""
     before: EffectiveRoute
     after: EffectiveRoute
     same: bool
-    """Whether both are surely the same hop, a gateway and its successor taken for one."""
+    """Whether both hops are certainly the same; a gateway and its successor count as one."""
     unread: tuple[str, ...] = ()
-    """Prefix lists that may decide it instead, before or now: then nobody can compare it."""
+    """Prefix lists that may decide it instead, before or now; then it cannot be compared."""
 
     @property
     def destination(self) -> str:
-        """The destination in an operator's words."""
+        """The destination as text for an operator."""
         more = f" and {len(self.parts) - SHOWN} more" if len(self.parts) > SHOWN else ""
         return ", ".join(self.parts[:SHOWN]) + more
 
@@ -94,7 +94,7 @@ class RouteComparison(Struct, frozen=True):
         goes = f"goes to {self.after.hop} now"
         if self.unread:
             lists = ", ".join(self.unread)
-            return f"{went}, {goes}, but is not compared: it may be in {lists}, which is not read"
+            return f"{went}, {goes}, but cannot be compared: it may be in {lists} (entries unknown)"
         return f"{went} and {goes}"
 
 
@@ -104,9 +104,9 @@ def equivalence(
     successors: Mapping[str, str],
     entries: Entries = _UNKNOWN_ENTRIES,
 ) -> tuple[RouteComparison, ...]:
-    """Compare two readings of a table for every destination that either of them knows.
+    """Return the comparison of two readings of a table, for every destination in either.
 
-    *successors* maps a target of before to the one that has taken its place since.
+    *successors* maps a target before to the one that has replaced it.
     """
     listed = tuple((name, tuple(networks)) for name, networks in sorted(entries.items()))
     replaced = tuple(sorted(successors.items()))
@@ -121,7 +121,7 @@ def _equivalence(
     replaced: tuple[tuple[str, str], ...],
     listed: tuple[tuple[str, tuple[str, ...]], ...],
 ) -> tuple[RouteComparison, ...]:
-    """Compare; most looks of a run ask about the same routes as the look before."""
+    """Return the comparison, cached: most observations see the same routes as the previous one."""
     successors, entries = dict(replaced), dict(listed)
     here, there = _Space(before, entries), _Space(after, entries)
     pieces: defaultdict[tuple[EffectiveRoute, EffectiveRoute], list[_Piece]] = defaultdict(list)
@@ -150,9 +150,9 @@ def _unread(
     new: EffectiveRoute,
     successors: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """Name the lists that may decide for *old* or *new*, and not alike before and now.
+    """Return the lists that may apply instead of *old* or *new*, with different results.
 
-    Against the same route as before a list wins and loses in the same places as before.
+    Against an unchanged route, a list applies to the same addresses as before.
     """
 
     def led(name: str) -> set[str]:
@@ -170,7 +170,7 @@ def _unread(
 
 
 class _Piece(Struct, frozen=True):
-    """Addresses from *first* to *last* of one family; family 0 holds an opaque destination."""
+    """Addresses from *first* to *last* of one family; family 0 is an opaque destination."""
 
     family: int
     first: int
@@ -197,7 +197,7 @@ _LAST = {4: 2**32 - 1, 6: 2**128 - 1}
 
 
 class _Space:
-    """The whole address space as one table divides it up."""
+    """The whole address space, divided by the routes of one table."""
 
     def __init__(self, routes: Iterable[RouteRecord], entries: Entries) -> None:
         self.opaque: dict[str, EffectiveRoute] = {}
@@ -248,7 +248,7 @@ def _winner(route: RouteRecord) -> EffectiveRoute:
         kind = RouteOrigin.PROPAGATED
     else:
         kind = RouteOrigin.LISTED if listed else RouteOrigin.STATIC
-    # A state that nobody knows is no proof of a path.
+    # A route in an unknown state is not a proven path.
     return EffectiveRoute(kind, route.state != "active", route.target, route.destination)
 
 
@@ -262,9 +262,9 @@ def _piece(network: str) -> tuple[int, int, int]:
 def _steps(
     best: Mapping[tuple[int, int, int], EffectiveRoute], family: int
 ) -> dict[int, EffectiveRoute]:
-    """Return the addresses at which the deciding route changes, each with the one from there on.
+    """Return the addresses at which the deciding route changes, with the route from there on.
 
-    Networks are nested or apart, so the innermost at any address is its longest prefix.
+    Networks are nested or disjoint, so the innermost one at an address has the longest prefix.
     """
     local = [(f, a, z) for (f, a, z), winner in best.items() if winner.kind is RouteOrigin.LOCAL]
     steps = {0: NO_ROUTE}

@@ -14,24 +14,24 @@ from vpnmigrate.steps.base import Claimed, Met, MissingChanges, NotYet, Step, St
 
 
 class RecordBefore(Step):
-    """Claim the old gateway and see that it still is where the before-survey found it.
+    """Claim the old gateway.  In AWS: sets the claim tag (``vpnmigrate:claim``) on it.
 
-    The survey itself travels in the plan.  The claim tag names who migrates this gateway: it warns
-    and stops the honest second operator; EC2 checks no token, so it cannot exclude.
+    The survey is part of the plan.  The claim tag names who migrates this gateway: it warns and
+    stops a second operator, but EC2 checks no token, so it cannot enforce exclusion.
     """
 
     number = 1
-    title = "Record before"
+    title = "Record the configuration"
     phase = Phase.PREPARE
     limit = timedelta(minutes=20)
     """Throttling is retried for 15 minutes; two consistency delays more are for calls in doubt
-    (domain.md 3.1).  Traffic flows meanwhile."""
+    (domain.md 3.1).  Traffic keeps flowing."""
 
     def external_changes_overwritten(self, view: StepInput) -> Iterable[str]:
         claim = Claim(view.plan.old_gateway)
         if claim in view.now.foreign and view.now.value(claim) == ABSENT:
             old = view.plan.old_gateway
-            yield f"somebody else removed the lock tag of {old}; this step sets it again"
+            yield f"the lock tag on {old} was removed outside this run; this step sets it again"
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         holder = view.now.value(Claim(view.plan.old_gateway))
@@ -48,21 +48,24 @@ class RecordBefore(Step):
             and _lives(view.plan, view.now)
         ):
             if holder in (ABSENT, UNKNOWN, view.journal_facts.outranks):
-                return NotYet(f"the claim on {view.plan.old_gateway} is not to be seen yet")
+                return NotYet(f"the lock tag on {view.plan.old_gateway} is not visible yet")
             return Claimed(str(holder))
         return Met()
 
 
 def _lives(plan: Plan, now: Snapshot) -> bool:
-    """Return whether there is a gateway to claim: an interrupted finalize may have deleted it."""
+    """Return whether the old gateway exists: an interrupted finalize may have deleted it."""
     return now.state(plan.old_gateway) not in (ResourceState.DELETING, ResourceState.ABSENT)
 
 
 class RemoveOurClaim(Step):
-    """Take the claim off the old gateway; one that is not ours stays."""
+    """Release the claim.  In AWS: deletes this run's claim tag from the old gateway.
+
+    The tag of another holder stays.
+    """
 
     number = 1
-    title = "Take the claim off"
+    title = "Release the lock"
     phase = Phase.CLEAN_UP
     limit = RecordBefore.limit
 
@@ -76,5 +79,5 @@ class RemoveOurClaim(Step):
     def verify(self, view: StepInput) -> Verdict:
         holder = view.now.value(Claim(view.plan.old_gateway))
         if view.journal_facts.holder and holder in (view.journal_facts.holder, UNKNOWN):
-            return NotYet(f"the claim is still on {view.plan.old_gateway}")
+            return NotYet(f"the lock tag is still on {view.plan.old_gateway}")
         return Met()

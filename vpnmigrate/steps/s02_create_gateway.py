@@ -13,21 +13,21 @@ from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected, unown
 
 
 def new_gateway(now: Snapshot) -> VpnGatewayId:
-    """Return the new gateway's id, or its role's name while there is none."""
+    """Return the new gateway's id, or the name of its role before it exists."""
     return VpnGatewayId(now.ours.get(GATEWAY_ROLE, GATEWAY_ROLE))
 
 
 class CreateGateway(Step):
-    """Create the new virtual private gateway, tagged in the create call.
+    """Create the new virtual private gateway.  In AWS: creates it, unattached, with its tags.
 
-    EC2 offers no client token for this call, so the tags are what finds the gateway again after an
-    answer was lost (domain.md 2.1).
+    EC2 has no client token for this call, so the tags sent with it are used to find the gateway
+    after a lost answer (domain.md 2.1).
     """
 
     number = 2
     title = "Create the virtual private gateway"
     phase = Phase.PREPARE
-    limit = timedelta(minutes=15)  # creation 10 (domain.md 3.1), and twice the belief delay
+    limit = timedelta(minutes=15)  # creation 10 (domain.md 3.1), and two consistency delays
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         if (
@@ -50,12 +50,12 @@ class CreateGateway(Step):
 
 
 class RemoveGateway(Step):
-    """Delete the new virtual private gateway once it is on no VPC and has no connection."""
+    """Delete the new gateway.  In AWS: deletes it once it is detached and has no connection."""
 
     number = 2
     title = "Delete the new virtual private gateway"
     phase = Phase.CLEAN_UP
-    limit = timedelta(minutes=15)  # deletion 10 (domain.md 3.1), and the belief delay
+    limit = timedelta(minutes=15)  # deletion 10 (domain.md 3.1), and the consistency delay
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         gateway = view.now.ours.get(GATEWAY_ROLE)

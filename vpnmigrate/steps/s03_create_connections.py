@@ -21,14 +21,15 @@ from vpnmigrate.steps.s02_create_gateway import new_gateway
 from vpnmigrate.steps.tags import copied_tags, duplicate_roles, suspected, unowned_resources
 
 AT_ONCE = 2
-"""Connections in creation at a time: EC2 limits concurrently changing objects (domain.md 5)."""
+"""Connections created at a time: EC2 limits concurrently changing objects (domain.md 5)."""
 
 
 class CreateConnections(Step):
     """Create one successor per old connection: same customer gateway, same routing type.
 
-    Static prefixes are added here, outside the outage: there is one call per prefix and no bulk
-    call (domain.md 2.4).
+    In AWS: creates VPN connections on the new gateway and adds their static prefixes.  The prefixes
+    are added here, outside the outage: there is one call per prefix and no bulk call
+    (domain.md 2.4).
     """
 
     number = 3
@@ -59,7 +60,10 @@ class CreateConnections(Step):
         for old in view.plan.before.living:
             role = connection_role(old.id)
             if role in view.now.owned.suspects:
-                why = f"whether the successor of {old.id} was created cannot be believed yet"
+                why = (
+                    f"whether the successor of {old.id} was created is unknown: "
+                    "the last reading may be stale"
+                )
                 return suspected(view.plan, view.now, role) or NotYet(why)
             if stranger := _stranger(old, view.now):
                 return stranger
@@ -70,12 +74,12 @@ class CreateConnections(Step):
 
 
 class RemoveConnections(Step):
-    """Delete the connections that step 3 created, and no others."""
+    """Delete the new connections.  In AWS: deletes those that step 3 created, and no others."""
 
     number = 3
     title = "Delete the new VPN connections"
     phase = Phase.CLEAN_UP
-    limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the belief delay
+    limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the consistency delay
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         for old in view.plan.old_connections:
@@ -100,7 +104,7 @@ def wanted_prefixes(old: ConnectionRecord) -> tuple[str, ...]:
 
 
 def successor(plan: Plan, old: ConnectionRecord, gateway: VpnGatewayId) -> CreateVpnConnection:
-    """Return the call that creates the successor of *old* on *gateway*."""
+    """Return the change that creates the successor of *old* on *gateway*."""
     if old.customer_gateway is None:
         message = f"{old.id} has no customer gateway: preflight refuses it"
         raise AssertionError(message)
@@ -132,9 +136,9 @@ def _in_creation(old: ConnectionRecord, now: Snapshot) -> bool:
 
 
 def _stranger(old: ConnectionRecord, now: Snapshot) -> Blocked | None:
-    """Find a live connection between the two gateways that does not carry our tags.
+    """Return a verdict on a live connection between the two gateways that is not this run's.
 
-    EC2 may hand such a one back instead of creating ours (domain.md 2.3): it is a stranger's.
+    EC2 may return such a connection instead of creating a new one (domain.md 2.3).
     """
     gateway = new_gateway(now)
     ours = set(now.ours.values()) | {twin for _, twin in now.owned.twins}
@@ -146,9 +150,9 @@ def _stranger(old: ConnectionRecord, now: Snapshot) -> Blocked | None:
             and connection.id not in ours
         ):
             return Blocked(
-                f"{connection.id} already joins {gateway} and {old.customer_gateway}, "
+                f"{connection.id} already connects {gateway} and {old.customer_gateway}, "
                 "and this run did not create it",
-                "ask who made it; delete it, or tag nothing and plan again",
+                "find out who created it; delete it, or plan again without adding this run's tags to it",
             )
     return None
 

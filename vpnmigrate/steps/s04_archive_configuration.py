@@ -11,10 +11,10 @@ from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, StepInput, 
 
 
 class FetchConfiguration(Step):
-    """Archive every connection's configuration, the old ones' too, and write the device folders.
+    """Archive the configuration of all connections, old and new, and write the device folders.
 
-    EC2 shows a configuration only while its connection is pending or available (domain.md 2.3):
-    the old ones' must be safe long before step 11.
+    In AWS: changes nothing; it only reads.  EC2 returns a configuration only while its connection
+    is pending or available (domain.md 2.3), so the old ones are archived long before step 11.
     """
 
     number = 4
@@ -34,7 +34,7 @@ class FetchConfiguration(Step):
         for old in view.plan.old_connections:
             new = view.now.ours.get(connection_role(old))
             if new is None:
-                return NotYet(f"the successor of {old} is not there")
+                return NotYet(f"the successor of {old} does not exist")
             for connection in (old, new):
                 if connection not in view.journal_facts.files:
                     return NotYet(f"the configuration of {connection} is not archived")

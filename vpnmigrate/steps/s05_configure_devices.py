@@ -11,10 +11,11 @@ from vpnmigrate.steps.base import Met, MissingChanges, NotYet, Step, StepInput, 
 
 
 class ConfigureDevices(Step):
-    """Have the candidate configuration loaded on every device, its tunnels disabled.
+    """Ask the operator to load the new configuration on every device, with tunnels disabled.
 
-    AWS's samples enable the tunnels and reuse the names of the old ones; pasted unchanged they cut
-    the traffic now (domain.md 9.2).  The device folder's sheet says what to change.
+    In AWS: changes nothing.  AWS's samples enable the tunnels and reuse the names of the old ones;
+    pasted unchanged they interrupt traffic at once (domain.md 9.2).  The sheet in the device folder
+    lists what to change.
     """
 
     number = 5
@@ -38,4 +39,4 @@ class ConfigureDevices(Step):
     def verify(self, view: StepInput) -> Verdict:
         if Confirmation.DEVICES_CONFIGURED in view.journal_facts.words:
             return Met()
-        return NotYet("the devices have to be configured")
+        return NotYet("the devices are not configured yet")

@@ -28,16 +28,17 @@ from vpnmigrate.steps.tags import suspected, unowned_resources
 
 
 class TryInTestVpc(Step):
-    """Attach the new gateway to a test VPC, have it tested, and take everything away again.
+    """Test the new gateway in a test VPC, then remove the test VPC.
 
-    A gateway is on one VPC at a time: until it is detached from the test VPC, step 8 cannot attach
-    it to the real one (domain.md 1.2).
+    In AWS: creates a VPC and a subnet, attaches the new gateway and enables propagation; after the
+    test it undoes all of that.  A gateway can be attached to one VPC at a time: until it is
+    detached from the test VPC, step 8 cannot attach it to the production VPC (domain.md 1.2).
     """
 
     number = 6
     title = "Try in a test VPC"
     phase = Phase.PREPARE
-    limit = timedelta(days=7)  # a person's test; the calls themselves are bounded by EC2
+    limit = timedelta(days=7)  # a person's test; EC2 limits the duration of the calls themselves
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         wish = view.plan.decisions.test_vpc
@@ -59,7 +60,10 @@ class TryInTestVpc(Step):
 
 
 class RemoveTestVpc(Step):
-    """Take the test VPC away, whatever stage it reached."""
+    """Remove the test VPC, however far step 6 got.
+
+    In AWS: disables propagation, detaches the new gateway, deletes the test subnet and VPC.
+    """
 
     number = 6
     title = "Remove the test VPC"
@@ -120,7 +124,7 @@ def _take_down(now: Snapshot) -> MissingChanges:
     gateway = new_gateway(now)
     attachment = now.attachment(gateway, vpc)
     if attachment is Attachment.ATTACHED:
-        yield from _let_go(gateway, vpc, now)
+        yield from _detach(gateway, vpc, now)
     if now.state(TEST_SUBNET_ROLE) is ResourceState.AVAILABLE:
         yield DeleteTestSubnet(TEST_SUBNET_ROLE, now.ours[TEST_SUBNET_ROLE])
     empty = (
@@ -130,8 +134,8 @@ def _take_down(now: Snapshot) -> MissingChanges:
         yield DeleteTestVpc(TEST_VPC_ROLE, vpc)
 
 
-def _let_go(gateway: VpnGatewayId, vpc: VpcId, now: Snapshot) -> MissingChanges:
-    """Detach; but first switch off what would else vanish as if by another hand."""
+def _detach(gateway: VpnGatewayId, vpc: VpcId, now: Snapshot) -> MissingChanges:
+    """Disable propagation, then detach: otherwise its loss would look like an external change."""
     table = _main_table(vpc, now)
     propagates = Switch.OFF if table is None else now.propagates(table, gateway)
     if table is not None and propagates is Switch.ON:
@@ -144,9 +148,9 @@ def _is_down(now: Snapshot) -> Verdict:
     for role in (TEST_SUBNET_ROLE, TEST_VPC_ROLE):
         if now.state(role) is not ResourceState.ABSENT:
             left = now.ours.get(role, role)
-            return NotYet(f"{left} is still there; whatever else is in the test VPC must go first")
+            return NotYet(f"{left} still exists; delete other resources in the test VPC first")
     if TEST_VPC_ROLE in now.ours:
-        return NotYet(f"{now.ours[TEST_VPC_ROLE]} is still there")
+        return NotYet(f"{now.ours[TEST_VPC_ROLE]} still exists")
     for vpc, attachment in now.attachments(new_gateway(now)).items():
         return NotYet(f"the new virtual private gateway is {attachment_text(attachment, vpc)}")
     return unowned_resources(now)
@@ -157,7 +161,7 @@ def _main_table(vpc: VpcId, now: Snapshot) -> RouteTableId | None:
 
 
 def test_subnet_cidr(cidr: str) -> str:
-    """Return the lower half of *cidr*, or all of it where EC2 allows no smaller subnet than /28."""
+    """Return the lower half of *cidr*, or all of a /28: EC2 allows no smaller subnet."""
     network = ip_network(cidr)
     half = next(network.subnets()) if network.prefixlen < 28 else network  # noqa: PLR2004
     return str(half)

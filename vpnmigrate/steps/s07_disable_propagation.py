@@ -25,10 +25,14 @@ from vpnmigrate.steps.s08_swap_gateways import GONE, is_gone
 
 
 class StopPropagation(Step):
-    """Stop propagation from the leaving gateway in every table that takes it up.
+    """Disable propagation from the leaving gateway in every route table that has it.
 
-    The outage begins here.  What detaching alone does to the setting is not documented
-    (domain.md 4.1), so it is switched off, and read back, before the detach.
+    In AWS: disables route propagation in each table, so its propagated routes disappear.  The
+    outage begins here.  What a detach alone does to the setting is not documented (domain.md 4.1),
+    so propagation is disabled, and read back, before the detach.
+
+    Rollback: this step runs again with the gateways exchanged and disables propagation from the new
+    gateway; step 9 of the rollback enables it from the old one again.
     """
 
     number = 7
@@ -55,13 +59,13 @@ class StopPropagation(Step):
 
 
 def _cannot_take_over(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Blocked | None:
-    """Refuse to interrupt the side that is on the VPC for one that could not replace it."""
+    """Return a verdict that refuses to interrupt traffic if the joining side cannot carry it."""
     if now.attachment(swap.leaving, plan.vpc) is not Attachment.ATTACHED:
         return None
     if why := _hindrance(plan, swap, now):
         return Blocked(
-            f"{why}: it cannot take over from {swap.leaving}, which stays where it is",
-            ("correct that, then try again; where the run stands:", cli("status", plan.migration)),
+            f"{why}: it cannot replace {swap.leaving}, which stays attached",
+            ("correct that, then try again; to see the status of the run:", cli("status", plan.migration)),
         )
     return None
 

@@ -23,14 +23,18 @@ from vpnmigrate.steps.base import (
 )
 
 GONE = (ResourceState.ABSENT, ResourceState.DELETING)
-"""Believed states of what will not carry traffic again."""
+"""States of a resource that will not carry traffic again."""
 
 
 class SwapGateways(Step):
-    """Put the joining virtual private gateway on the VPC in place of the leaving one.
+    """Replace the leaving virtual private gateway on the VPC with the joining one.
 
-    A VPC holds one virtual private gateway, so the joining one waits until EC2 reports the other
-    detached.  Traffic, interrupted since step 7, stays down throughout.
+    In AWS: detaches the leaving gateway and attaches the joining one.  A VPC has one virtual
+    private gateway, so the attach waits until EC2 reports the other gateway detached.  Traffic,
+    interrupted since step 7, stays down during this step.
+
+    Rollback: this step runs again with the gateways exchanged: it detaches the new gateway and
+    attaches the old one.
     """
 
     number = 8
@@ -69,7 +73,7 @@ class SwapGateways(Step):
             ):
                 yield AttachVpnGateway(view.swap.joining, view.plan.vpc)
             case _:
-                pass  # EC2 is between states, or not to be believed yet: look again
+                pass  # EC2 is between states, or the reading may be stale: observe again
 
     def verify(self, view: StepInput) -> Verdict:
         gone, there = (
@@ -80,28 +84,28 @@ class SwapGateways(Step):
             return Met()
         if stranger := _stranger(view.plan.vpc, view.swap, view.now):
             return Blocked(
-                f"{stranger} is on {view.plan.vpc}, and this run did not put it there",
+                f"{stranger} is attached to {view.plan.vpc}, and this run did not attach it",
                 (
-                    "find out who did; once it is detached, resume or roll back:",
+                    "find out who attached it; once it is detached, resume or roll back:",
                     _call("detach", stranger, view.plan.vpc),
                 ),
             )
         if is_gone(view.swap.joining, view.now):
             return Blocked(
-                f"{view.swap.joining} is gone: it cannot be put on {view.plan.vpc}",
-                "go the other way: roll back if it was the new one; else resume forward",
+                f"{view.swap.joining} is gone: it cannot be attached to {view.plan.vpc}",
+                "if it was the new gateway, roll back; otherwise resume the migration forward",
             )
         for vpc, attachment in view.now.attachments(view.swap.joining).items():
             if vpc != view.plan.vpc and attachment is Attachment.ATTACHED:
                 return Blocked(
-                    f"{view.swap.joining} is attached to {vpc}, and this run did not put it there",
+                    f"{view.swap.joining} is attached to {vpc}, and this run did not attach it",
                     (
                         "detach it, then resume or roll back:",
                         _call("detach", view.swap.joining, vpc),
                     ),
                 )
             if vpc != view.plan.vpc:
-                return NotYet(f"{view.swap.joining} is still on {vpc}")
+                return NotYet(f"{view.swap.joining} is still attached to {vpc}")
         return NotYet(f"{view.swap.joining} is {there}, {view.swap.leaving} is {gone}")
 
 
@@ -111,12 +115,12 @@ def _stranger(vpc: VpcId, swap: GatewaySwap, now: Snapshot) -> VpnGatewayId | No
 
 
 def detached_externally(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Blocked | None:
-    """Stop where somebody took the joining gateway off again: waiting does not bring it back."""
+    """Return a verdict if the joining gateway was detached outside this run, or None."""
     place = AttachmentOf(swap.joining, plan.vpc)
     if place not in now.foreign or now.value(place) is not Attachment.DETACHED:
         return None
     return Blocked(
-        f"{swap.joining} was taken off {plan.vpc} by somebody else",
+        f"{swap.joining} was detached from {plan.vpc} outside this run",
         ("roll back, or attach it again and resume:", _call("attach", swap.joining, plan.vpc)),
     )
 
@@ -128,28 +132,28 @@ def _call(verb: str, gateway: VpnGatewayId, vpc: VpcId) -> Command:
 def disassociated_externally(
     plan: Plan, gateway: VpnGatewayId, now: Snapshot, journal_facts: JournalFacts
 ) -> Iterable[str]:
-    """Name the edge tables that others untied from *gateway*, which was on the VPC all the time."""
+    """Yield edge tables disassociated from *gateway* outside this run while it was attached."""
     for table in plan.edge_tables:
         tie = EdgeAssociation(table.id, gateway)
         off = now.value(tie) is Switch.OFF and table.id in now.tables
         if (
             off
             and is_external_change(tie, now, journal_facts)
-            and _is_or_was_tied(plan, tie, journal_facts)
+            and _was_associated(plan, tie, journal_facts)
         ):
             yield (
-                f"edge table {table.id} was untied from {gateway} by somebody else; "
-                "it is tied again"
+                f"edge route table {table.id} was disassociated from {gateway} outside this run; "
+                "it is associated again"
             )
 
 
-def _is_or_was_tied(plan: Plan, tie: EdgeAssociation, journal_facts: JournalFacts) -> bool:
+def _was_associated(plan: Plan, tie: EdgeAssociation, journal_facts: JournalFacts) -> bool:
     return tie.gateway == plan.old_gateway or (
         journal_facts.touched is not None and tie in journal_facts.touched
     )
 
 
 def is_gone(gateway: VpnGatewayId, now: Snapshot) -> bool:
-    """Return whether *gateway* cannot be attached any more; a stale reading does not count."""
+    """Return whether *gateway* is deleted or being deleted; a stale reading does not count."""
     known = {id_: role for role, id_ in now.ours.items()}
     return now.state(known.get(gateway, gateway)) in GONE

@@ -38,11 +38,15 @@ from vpnmigrate.steps.s08_swap_gateways import detached_externally, disassociate
 
 
 class RestoreRouting(Step):
-    """Give the joining gateway, table by table, every role the old one had in the before-survey.
+    """Restore the routing of the before-survey, table by table, to the joining gateway.
 
-    One table may propagate *and* hold static routes to the gateway; both are restored.  The static
-    ones can only be re-pointed now, because EC2 takes no route to a gateway that is not on the VPC
-    (domain.md 2.6).
+    In AWS: enables propagation, changes the targets of static routes, and moves edge associations.
+    One table may have propagation *and* static routes to the gateway; both are restored.  Static
+    routes can only be changed now, because EC2 accepts no route to a gateway that is not attached
+    to the VPC (domain.md 2.6).
+
+    Rollback: this step runs again with the gateways exchanged: it enables propagation from the old
+    gateway, and moves static routes and edge associations back to it.
     """
 
     number = 9
@@ -92,7 +96,7 @@ class RestoreRouting(Step):
         if idle := _idle(view):
             return NotYet(
                 f"propagation from {view.swap.joining} in {idle[0]} was on before it was attached, "
-                "which may mean nothing: it is switched on again"
+                "and may have no effect: it is enabled again"
             )
         if left := tuple(_left_behind(view.plan, view.swap, view.now)):
             return Lost((*(verdict.what if isinstance(verdict, Lost) else ()), *left))
@@ -100,9 +104,9 @@ class RestoreRouting(Step):
 
 
 def _idle(view: StepInput) -> tuple[RouteTableId, ...]:
-    """Return the tables whose setting outlived a detach: listed, and perhaps without any effect.
+    """Return the tables where propagation stayed on over a detach, possibly without effect.
 
-    Nobody knows what AWS does with such a setting once the gateway is back (domain.md 4.1).
+    AWS does not document what such a setting does once the gateway is attached (domain.md 4.1).
     """
     settings = ((t.id, Propagation(t.id, view.swap.joining)) for t in view.plan.propagating_tables)
     return tuple(
@@ -115,7 +119,7 @@ def _idle(view: StepInput) -> tuple[RouteTableId, ...]:
 
 
 def _left_behind(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Iterator[str]:
-    """Name the black holes that are not ours to mend: routes which the before-survey lacks."""
+    """Yield black holes this run must not fix: routes that the before-survey does not contain."""
     known = {
         (table.id, route.destination)
         for table in plan.before.route_tables
@@ -126,7 +130,7 @@ def _left_behind(plan: Plan, swap: GatewaySwap, now: Snapshot) -> Iterator[str]:
             if (table.id, route.destination) not in known:
                 yield (
                     f"the route {route.destination} in {table.id}: "
-                    f"somebody pointed it at {swap.leaving}, which has left"
+                    f"its target was set outside this run to {swap.leaving}, which is detached"
                 )
 
 
@@ -161,9 +165,9 @@ def _static_routes(
     for route in table.static_routes_to(plan.old_gateway):
         fact = RouteTarget(table.id, route.destination)
         seen = now.value(fact)
-        # Only what still points at one of the two gateways is ours to move.
+        # Only a route that still leads to one of the two gateways may be changed.
         ours = seen in (swap.leaving, swap.joining, UNKNOWN)
-        moved = "" if ours else f"somebody set it to {seen}"
+        moved = "" if ours else f"set outside this run to {seen}"
         yield DesiredFact(
             f"the route {route.destination} in {table.id}",
             fact,

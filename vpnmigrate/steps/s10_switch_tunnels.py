@@ -19,15 +19,19 @@ from vpnmigrate.steps.traffic import (
     missing_traffic,
 )
 
-HOLD = "traffic flows; it has to hold steady"
+HOLD = "traffic flows; waiting until it is stable"
 
 
 class SwitchTunnels(Step):
-    """Have the joining side's tunnels enabled, see traffic flow, then have the others disabled.
+    """Ask the operator to enable the joining side's tunnels, then verify traffic.
 
-    Telemetry and routes decide, not the operator's word: an old tunnel that is UP proves nothing
-    (domain.md 10).  The outage ends when nothing has been lacking for as long as the plan asks;
-    only then is anyone asked to disable the old tunnels: make before break.
+    In AWS: changes nothing; the tunnels are switched on the devices.  Telemetry and routes decide,
+    not the operator's confirmation: an old tunnel that is UP proves nothing (domain.md 10).  The
+    outage ends when traffic has been complete for as long as the plan requires; only then is the
+    operator asked to disable the old tunnels (make before break).
+
+    Rollback: this step runs again with the gateways exchanged: the operator enables the old tunnels
+    and disables the new ones, and traffic is verified on the old gateway.
     """
 
     number = 10
@@ -63,19 +67,19 @@ class SwitchTunnels(Step):
         if view.journal_facts.verified is None:
             return NotYet(lacking[0] + more if lacking else HOLD)
         if lacking:
-            return NotYet(f"traffic flowed, and does no more: {lacking[0]}{more}")
+            return NotYet(f"traffic flowed, but something is missing again: {lacking[0]}{more}")
         if not is_soaked(view.plan, view.journal_facts):
-            return NotYet(f"{HOLD}: it soaks for {span(view.plan.decisions.waits.soak)}")
+            return NotYet(f"{HOLD}: the soak time is {span(view.plan.decisions.waits.soak)}")
         if (
             _must_disable(view.plan, view.swap)
             and Confirmation.OLD_TUNNELS_DISABLED not in view.journal_facts.words
         ):
-            return NotYet("the old tunnels have to be disabled")
+            return NotYet("the old tunnels are not disabled yet")
         if not is_stable(view):
             return NotYet(HOLD)
         lost = (
             *(
-                f"{old}: somebody deleted it"
+                f"{old}: deleted outside this run"
                 for old in missing_connections(view.plan, view.swap, view.now)
             ),
             *map(str, destinations(view).taken),
@@ -84,7 +88,7 @@ class SwitchTunnels(Step):
 
 
 def enabling_task(plan: Plan, swap: GatewaySwap, now: Snapshot) -> AskOperator:
-    """Return the device task that ends the outage, in either direction."""
+    """Return the operator task that ends the outage, in either direction."""
     if swap.joining == plan.old_gateway:
         return AskOperator(
             SwitchTunnels.number,

@@ -19,14 +19,15 @@ _LIVING = (ResourceState.AVAILABLE, ResourceState.PENDING)
 class DeleteClassic(Step):
     """Delete the old connections: the point of no return.
 
-    A new Classic connection cannot be created (domain.md 1.1).  The customer gateways stay: the
-    new connections use them.  No configuration that is not archived is ever deleted.
+    In AWS: deletes the Classic connections.  A new Classic connection cannot be created
+    (domain.md 1.1), so this step cannot be rolled back.  The customer gateways stay: the new
+    connections use them.  A connection is deleted only after its configuration is archived.
     """
 
     number = 11
     title = "Delete the old connections"
     phase = Phase.FINALIZE
-    limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the belief delay
+    limit = timedelta(minutes=40)  # deletion 30 (domain.md 3.1), and the consistency delay
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         if _still_needed(view.plan, view.swap, view.now):
@@ -48,12 +49,12 @@ class DeleteClassic(Step):
 
 
 def _left(plan: Plan, now: Snapshot) -> Sequence[VpnConnectionId]:
-    """Return the old connections that nobody has asked AWS to delete."""
+    """Return the old connections that are not deleted or being deleted."""
     return [old for old in plan.old_connections if now.state(old) in _LIVING]
 
 
 def _still_needed(plan: Plan, swap: GatewaySwap, now: Snapshot) -> str:
-    """Return why the old side may be the only path, whatever a journal says that was verified."""
+    """Return why the old side may be the only path now, or an empty string."""
     attached = now.attachment(swap.joining, plan.vpc)
     if attached not in (Attachment.ATTACHED, UNKNOWN):
         return f"{swap.joining} is {attachment_text(attached, plan.vpc)}"
@@ -66,22 +67,25 @@ def _still_needed(plan: Plan, swap: GatewaySwap, now: Snapshot) -> str:
 
 
 def _kept(plan: Plan, now: Snapshot, journal_facts: JournalFacts, why: str) -> NotYet | Blocked:
-    """Keep the old side: at once, and for good if no describe can show what was before."""
+    """Return the verdict that keeps the old side: final once no describe can be stale."""
     if verified_recently(now, journal_facts):
         return NotYet(why)
     return Blocked(
-        f"{why}: the connections of {plan.old_gateway} may be all there is, and are not deleted",
-        "see that traffic flows through the new connections, then finalize again",
+        f"{why}: the connections of {plan.old_gateway} may be the only path, and are not deleted",
+        "make sure that traffic flows through the new connections, then finalize again",
     )
 
 
 class DeleteOldGateway(Step):
-    """Delete the old virtual private gateway too, when finalize was asked to."""
+    """Delete the old virtual private gateway, for ``finalize --delete-old-gateway``.
+
+    In AWS: deletes the gateway once it is detached.
+    """
 
     number = 11
     title = "Delete the old virtual private gateway"
     phase = Phase.FINALIZE
-    limit = timedelta(minutes=15)  # deletion 10 (domain.md 3.1), and the belief delay
+    limit = timedelta(minutes=15)  # deletion 10 (domain.md 3.1), and the consistency delay
 
     def missing_changes(self, view: StepInput) -> MissingChanges:
         old = view.plan.old_gateway

@@ -23,7 +23,7 @@ CUTOVER: tuple[Step, ...] = (
     RestoreRouting(),
     SwitchTunnels(),
 )
-"""Steps 7 to 10: the only ones that touch traffic, the same in either direction."""
+"""Steps 7 to 10: the only ones that affect traffic, the same in either direction."""
 
 FORWARD: tuple[Step, ...] = (
     RecordBefore(),
@@ -44,18 +44,18 @@ CLEAN_UP: tuple[Step, ...] = (
     RemoveGateway(),
     RemoveOurClaim(),
 )
-"""What steps 6, 3, 2 and 1 made, last made first; only once traffic flows again."""
+"""Removal of what steps 6, 3, 2 and 1 created, in this order, once traffic flows again."""
 
 CLEAN_UP_BUT_KEEP: tuple[Step, ...] = (RemoveTestVpc(), RemoveOurClaim())
 """The clean-up that leaves the new gateway and connections for a later attempt."""
 
 FINALIZE: tuple[Step, ...] = (RecordBefore(), DeleteClassic(), RemoveOurClaim())
 RETIRE_WITH_GATEWAY: tuple[Step, ...] = (RecordBefore(), DeleteClassic(), DeleteOldGateway())
-"""Step 11; with the old gateway its claim tag goes too."""
+"""Step 11; deleting the old gateway also removes its claim tag."""
 
 
 def gateway_swap(direction: Direction, plan: Plan, now: Snapshot) -> GatewaySwap:
-    """Return which gateway leaves and which joins; a rollback is the same cutover exchanged."""
+    """Return the leaving and joining gateway; a rollback exchanges the two."""
     new = new_gateway(now)
     match direction:
         case Direction.ROLLBACK:

@@ -1,8 +1,8 @@
 """Traffic check: telemetry, routes and stability on the joining gateway.
 
-A tunnel may come up and idle out again, and a describe may show what is over (cases.md 58, 59).
-So green takes readings in a row, begun one after the other, and enough tunnels that were UP in
-each; a tunnel whose last change moved between two readings has flapped, even if both show it UP.
+A tunnel may come up and idle out again, and a describe may be stale (cases.md 58, 59).  So traffic
+is stable only after several consecutive readings with enough tunnels UP in each.  A tunnel whose
+time of last change differs between two readings has flapped, even if both show it UP.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from vpnmigrate.steps.reachability import Reachability, reachability
 
 
 def baseline_of(plan: Plan, now: Snapshot) -> Baseline:
-    """Take down what works now, as the last look before step 7."""
+    """Return the baseline from *now*, the last observation before step 7."""
     return Baseline(
         taken=now.begun,
         tunnels_up={
@@ -54,7 +54,7 @@ def baseline_of(plan: Plan, now: Snapshot) -> Baseline:
 
 
 def recorded_baseline(plan: Plan) -> Baseline:
-    """Return what the before-survey saw, for a run whose journal was lost."""
+    """Return the baseline from the before-survey, for a run whose journal was lost."""
     return Baseline(
         taken=plan.before.taken,
         tunnels_up={c.id: sum(t.up for t in c.telemetry) for c in plan.before.living},
@@ -63,9 +63,9 @@ def recorded_baseline(plan: Plan) -> Baseline:
 
 
 def missing_traffic(view: StepInput) -> tuple[str, ...]:
-    """Return what the joining side still lacks; empty means that traffic flows.
+    """Return what is missing on the joining side; empty means that traffic flows.
 
-    Each is a sentence that names the connection or table, worst first.
+    Each is a sentence that names the connection or table, most severe first.
     """
     attached = view.now.attachment(view.swap.joining, view.plan.vpc)
     if attached is not Attachment.ATTACHED:
@@ -83,7 +83,7 @@ def missing_traffic(view: StepInput) -> tuple[str, ...]:
 
 
 def destinations(view: StepInput) -> Reachability:
-    """Compare where every table leads now with where it led before step 7."""
+    """Return the differences between every route table now and before step 7."""
     lost = bool(missing_connections(view.plan, view.swap, view.now))
     return reachability(
         view.plan,
@@ -95,10 +95,10 @@ def destinations(view: StepInput) -> Reachability:
 
 
 def _words_too_fresh(view: StepInput) -> Iterator[str]:
-    """Distrust telemetry of old tunnels that were just disabled: UP may be a stale reading."""
+    """Yield a sentence if old tunnels were just disabled: UP may be a stale reading."""
     said = view.journal_facts.words.get(Confirmation.OLD_TUNNELS_DISABLED)
     if view.swap.joining == view.plan.old_gateway and _lately(said, view.now):
-        yield "the old tunnels were disabled too recently for their telemetry to be believed"
+        yield "the old tunnels were disabled too recently: their telemetry may be stale"
 
 
 def verified_recently(now: Snapshot, journal_facts: JournalFacts) -> bool:
@@ -113,9 +113,9 @@ def _lately(at: datetime | None, now: Snapshot) -> bool:
 def missing_connections(
     plan: Plan, swap: GatewaySwap, now: Snapshot
 ) -> tuple[VpnConnectionId, ...]:
-    """Return the old connections that others deleted, which a way back goes on without.
+    """Return the old connections deleted outside this run; a rollback continues without them.
 
-    Empty if none is left: then there is nothing to go back to.
+    Empty if none is left: then nothing remains to roll back to.
     """
     if swap.joining != plan.old_gateway:
         return ()
@@ -125,9 +125,9 @@ def missing_connections(
 
 
 def any_device_is_over(plan: Plan, swap: GatewaySwap, now: Snapshot) -> bool:
-    """Return whether a device has left the old side: none of its tunnels there is UP, new ones are.
+    """Return whether a device uses the new side: it has a new tunnel UP and no old one.
 
-    With both gateways where they were, that is how a cutover looks that was being taken back.
+    With both gateways at their places, this is the sign of a rollback in progress.
     """
     return any(
         _has_tunnel_up(joining_connection(plan, swap, now, record.id))
@@ -144,7 +144,7 @@ def _has_tunnel_up(record: ConnectionRecord | None) -> bool:
 def joining_connection(
     plan: Plan, swap: GatewaySwap, now: Snapshot, old: VpnConnectionId
 ) -> ConnectionRecord | None:
-    """Return the connection that serves *old*'s device on the joining side, if it lives."""
+    """Return the connection that serves *old*'s device on the joining side, or None."""
     if swap.joining == plan.old_gateway:
         return now.connections.get(old)
     role = connection_role(old)
@@ -160,7 +160,7 @@ def _tunnels(
         return
     record = joining_connection(plan, swap, now, old)
     if record is None:
-        yield f"the connection that serves the device of {old} is not there"
+        yield f"the connection that serves the device of {old} does not exist"
         return
     needed = needed_tunnels(plan, swap, journal_facts, old)
     if sum(t.up for t in record.telemetry) < needed:
@@ -177,10 +177,10 @@ def _few_tunnels(record: ConnectionRecord, needed: int) -> str:
 
 
 def carries(plan: Plan, swap: GatewaySwap, record: ConnectionRecord, tunnel: TunnelReading) -> bool:
-    """Return whether *tunnel* does what its routing type asks of it.
+    """Return whether *tunnel* meets the condition of its routing type.
 
-    UP is all of a static one; a BGP device has to announce something, but on the way back, where
-    it need not begin now (cases.md 56).
+    A static tunnel must be UP.  With BGP the device must also advertise a prefix, except in a
+    rollback (cases.md 56).
     """
     silent = record.static_only or swap.joining == plan.old_gateway
     return tunnel.up and (silent or tunnel.accepted_routes > 0)
@@ -189,7 +189,7 @@ def carries(plan: Plan, swap: GatewaySwap, record: ConnectionRecord, tunnel: Tun
 def asked_for(
     plan: Plan, swap: GatewaySwap, now: Snapshot
 ) -> Iterator[tuple[VpnConnectionId, ConnectionRecord]]:
-    """Return each old connection that step 10 asks for with the one that serves its device."""
+    """Yield each old connection that step 10 requires, with the one that serves its device."""
     lost = missing_connections(plan, swap, now)
     for old in plan.old_connections:
         record = joining_connection(plan, swap, now, old)
@@ -203,7 +203,7 @@ def tunnels_before(plan: Plan, journal_facts: JournalFacts) -> Mapping[VpnConnec
 
 
 def degraded(view: StepInput) -> tuple[str, ...]:
-    """Name the connections that carry traffic with fewer tunnels than before (cases.md 55)."""
+    """Return the connections that carry traffic with fewer tunnels than before (cases.md 55)."""
     before = tunnels_before(view.plan, view.journal_facts)
     return tuple(
         _few_tunnels(record, before.get(old, 0))
@@ -213,9 +213,9 @@ def degraded(view: StepInput) -> tuple[str, ...]:
 
 
 def acceptable(view: StepInput) -> tuple[Shortage, ...]:
-    """Return the connections whose tunnels are all that is lacking, each of which has one UP.
+    """Return the connections that lack tunnels but have one UP, if nothing else is missing.
 
-    Every destination leads where it did then, over what is there: somebody may accept it.
+    All routes are restored over the tunnels that are UP, so an operator may accept that.
     """
     few = {
         old: record
@@ -240,11 +240,10 @@ def acceptable(view: StepInput) -> tuple[Shortage, ...]:
 def needed_tunnels(
     plan: Plan, swap: GatewaySwap, journal_facts: JournalFacts, old: VpnConnectionId
 ) -> int:
-    """Return how many tunnels the connection needs that serves *old*'s device.
+    """Return how many tunnels must be UP on the connection that serves *old*'s device.
 
-    Forward it must prove itself: as many as before, unless the playbook, or somebody since, is
-    content with one, and at least one.  On the way back one will do, and none where there was
-    none: what matters then is that the prefixes are back.
+    Forward: as many as before and at least one, or one if the playbook or an operator accepts
+    that.  In a rollback: one, or none if none was UP before; restored prefixes matter then.
     """
     before = tunnels_before(plan, journal_facts).get(old, 0)
     if swap.joining == plan.old_gateway:
@@ -254,10 +253,10 @@ def needed_tunnels(
 
 
 def update_stability(view: StepInput, *, lacking: bool) -> Stability:
-    """Take the reading *now* into account; *lacking* says whether anything was missing in it."""
+    """Return the stability after the latest reading; *lacking* says if anything was missing."""
     seen = view.journal_facts.green
     if seen is not None and view.now.begun <= seen.last:
-        return seen  # no fresh reading
+        return seen  # No new reading.
     streaks: dict[str, TunnelStability] = {}
     broken = False
     for old, record in asked_for(view.plan, view.swap, view.now):
@@ -282,12 +281,12 @@ def update_stability(view: StepInput, *, lacking: bool) -> Stability:
 
 
 def tunnel_name(connection: ConnectionRecord, tunnel: TunnelReading) -> str:
-    """Name *tunnel* among all of a run."""
+    """Return a name for *tunnel* that is unique within the run."""
     return f"{connection.id} {tunnel.outside_ip}"
 
 
 def is_stable(view: StepInput) -> bool:
-    """Return whether green has held as long and as often as the plan asks, tunnel by tunnel."""
+    """Return whether traffic has been stable as long and as often as the plan requires."""
     green, asked = view.journal_facts.green, view.plan.decisions.verification.readings
     if green is None or green.since is None or green.readings < asked:
         return False
@@ -304,7 +303,7 @@ def is_stable(view: StepInput) -> bool:
 
 
 def is_soaked(plan: Plan, journal_facts: JournalFacts) -> bool:
-    """Return whether green has held for the soak time of the plan."""
+    """Return whether traffic has been stable for the soak time of the plan."""
     soak = plan.decisions.waits.soak
     if soak <= timedelta(0):
         return True
@@ -313,7 +312,7 @@ def is_soaked(plan: Plan, journal_facts: JournalFacts) -> bool:
 
 
 def stable_reading(plan: Plan, now: Snapshot, at: datetime) -> Stability:
-    """Return what a patient process would have seen by *at*, if all readings were like *now*."""
+    """Return the stability at *at* if all readings had been like *now* for long enough."""
     often = plan.decisions.verification.readings
     tunnels = {
         tunnel_name(c, t): TunnelStability(often)

@@ -1,5 +1,5 @@
 """Commands: one file each, named like the command.
 
-Each declares its options and calls the shared parts of ``cli``.
+Each file declares the options of its command and calls the shared parts of ``cli``.
 Begin with ``apply``.
 """

@@ -23,7 +23,7 @@ from vpnmigrate.report import results
 
 
 class ApplyUntil(StrEnum):
-    """Where apply can be told to stop."""
+    """Points at which apply can stop."""
 
     CUTOVER = "cutover"
 
@@ -38,36 +38,38 @@ def apply(
     printing: OutputOptions,
     until: Annotated[
         ApplyUntil | None,
-        typer.Option("--until", help="Stage everything and hold before the outage."),
+        typer.Option("--until", help="Do all preparation and hold before the outage."),
     ] = None,
     probe: Annotated[
         list[str] | None,
         typer.Option(
             "--probe",
             metavar="PROBE",
-            help="Sent each second through the cutover: host:port, or a command in quotes. "
-            "What worked before has to work again. Repeatable; no secret belongs in it.",
+            help="Send this probe every second during the cutover: host:port, or a command in "
+            "quotes. A probe that worked before has to work again. Repeatable. Do not put secrets "
+            "in it.",
         ),
     ] = None,
     no_probes: Annotated[
-        bool, typer.Option("--no-probes", help="Send no probe, not even the plan's, and ask none.")
+        bool,
+        typer.Option("--no-probes", help="Send no probes, not even the plan's; require none."),
     ] = False,
     confirm_within: Annotated[
         str | None,
         typer.Option(
             "--confirm-within",
             metavar="TIME",
-            help="Roll back by itself, unless confirmed so long after traffic flows: 15m. "
-            "It holds for the cutover of this attempt; off takes it back.",
+            help="Roll back automatically unless confirmed within this time after traffic is "
+            "verified, for example 15m. Applies to the cutover of this attempt; off disables it.",
         ),
     ] = None,
     take_over: TakeOver = None,
     adopt: Adopt = None,
 ) -> None:
-    """Carry a plan out, or go on with a run.
+    """Apply a plan, or resume a run.
 
-    Steps 1 to 10, from wherever the run stopped.  Deletes nothing that was there before: that is
-    finalize.
+    Does steps 1 to 10, from where the run stopped.  The old connections are not deleted; finalize
+    does that.
     """
     from vpnmigrate.cli import run_actions
     from vpnmigrate.cli.run_session import RunOptions, named, probes_of

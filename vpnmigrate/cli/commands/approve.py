@@ -36,14 +36,15 @@ def approve(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Where to write it; approval-<...>.json."
+            "--output", "-o", metavar="FILE", help="File to write. Default: approval-<...>.json."
         ),
     ] = None,
 ) -> None:
-    """Approve a plan as it is, for whoever carries it out.
+    """Approve a plan, so that its operator can apply it.
 
-    Writes a small file that can be mailed and that apply takes with --approval.  It names you as
-    STS and this machine know you.  It is not signed: it shows slips, and stops nobody who forges.
+    Writes a small file that can be mailed and that apply reads with --approval.  The file names you
+    by your AWS identity (STS) and your login name.  It is not signed: it catches mistakes, not
+    deliberate forgery.
     """
     context = command_context(ctx, RunDirectoryOptions(), printing)
     given, file = give(context, aws, asking, plan, output)
@@ -66,12 +67,14 @@ def give(
     plan_file: Path,
     output: Path | None,
 ) -> tuple[Approval, Path]:
-    """Approve the plan in *plan_file*, as whom STS takes us for, and give the file written.
+    """Approve the plan in *plan_file* under the identity that STS returns.
+
+    Return the approval and the file written.
 
     Raises:
-        HeldError: The person at the terminal does not say yes.
-        AwsError: STS does not tell who they are.
-        UsageError: The plan cannot be read, or the approval not written.
+        HeldError: The operator at the terminal does not answer yes.
+        AwsError: STS does not return the identity.
+        UsageError: The plan cannot be read, or the approval cannot be written.
     """
     plan = load_plan(plan_file)
     identity = account_reader(context, aws).identity()

@@ -26,16 +26,16 @@ from vpnmigrate.sandbox.scenarios.load import load_world
 
 
 def demo(printing: OutputOptions) -> None:
-    """Watch a whole migration; no AWS account needed.
+    """Show a whole migration in a sandbox; no AWS account needed.
 
-    Planned, applied, killed in the middle, resumed, taken back and applied again, on a sandbox
-    in this process.  Touches nothing outside a temporary directory.
+    The migration is planned, applied, killed during the outage, resumed, rolled back and applied
+    again.  Changes nothing outside a temporary directory.
     """
     played = []
     for scene in scenes():
         played.append(scene)
         if not printing.json:
-            # Each scene is shown when it is over: nobody likes to watch nothing.
+            # Each scene is printed as soon as it is over.
             TextResults().print(report_demo.text(scene), {})
     results_output(printing).print(report_demo.closing(played), report_demo.as_json(played))
 
@@ -43,24 +43,24 @@ def demo(printing: OutputOptions) -> None:
 SCENARIO = "single-bgp"
 
 DEATH = Fault("AttachVpnGateway", FaultKind.KILL_AFTER)
-"""The worst moment: the new gateway is being attached, and nobody hears AWS say so."""
+"""The worst moment: AWS attaches the new gateway, and its answer is lost with the process."""
 
 NOTICING = timedelta(seconds=40)
-"""Until somebody sees that the process is gone, and has read what to do."""
+"""Time until the operator notices that the process is gone and has read what to do."""
 
 
 def scenes() -> Iterator[DemoCommand]:
-    """Play the demo and give each scene when it is over.
+    """Play the demo and yield each scene when it is over.
 
     Raises:
-        VpnMigrateError: A scene did not end as the story has it, which is a bug.
+        VpnMigrateError: A scene ended with another exit code than expected, which is a bug.
     """
     with TemporaryDirectory(prefix="vpnmigrate-demo-") as place:
         yield from _DemoTerminal(Path(place)).play()
 
 
 class _DemoTerminal:
-    """A sandbox with one terminal in front of it."""
+    """A sandbox with one terminal."""
 
     def __init__(self, place: Path) -> None:
         scenario = load(SCENARIO)
@@ -73,45 +73,49 @@ class _DemoTerminal:
 
     def play(self) -> Iterator[DemoCommand]:
         yield self._scene(
-            "A VPC reaches the office over AWS Classic VPN. First a plan; making it changes "
-            "nothing.",
+            "A VPC is connected to the office over AWS Classic VPN. The first step is a plan, "
+            "which changes nothing.",
             f"plan --vpn-connection {self._connection} -o plan.json",
         )
         migration = read_plan(self._place / "plan.json").migration
         yield self._scene(
-            "The plan is tried on a model of EC2: forward, and back from the end of every step.",
+            "The plan is rehearsed on a model of EC2: forward, and a rollback from the end of "
+            "every step.",
             "rehearse plan.json",
         )
         yield self._scene(
-            "Now for real. The sandbox plays the engineer at the router. In step 8, with traffic "
-            "down, this process is killed: its last call reaches AWS and the answer is lost.",
+            "Now the migration. The sandbox simulates the engineer at the router. In step 8, with "
+            "traffic down, this process is killed: its last call reaches AWS and the answer is "
+            "lost.",
             "apply plan.json",
             faults=Faults([DEATH]),
             ends=None,
         )
         self._clock.sleep(NOTICING)
         yield self._scene(
-            "Somebody notices. The journal knows where the run stands and what comes next.",
+            "The operator notices. The journal shows the state of the run and the next command.",
             f"status {migration}",
         )
         yield self._scene(
-            "Another process goes on. It looks before it repeats anything: the call had arrived.",
+            "Another process resumes. It observes AWS before it repeats a call: the last call had "
+            "arrived.",
             f"apply {migration}",
         )
         yield self._scene(
-            "Migrated. Then somebody wants the old gateway back. One command does it.",
+            "The migration is done. Then the old gateway is wanted back: one command rolls back.",
             f"rollback {migration}",
         )
         yield self._scene(
-            "Everything is as it was before, and nothing new was left. A second attempt:",
+            "Everything is as it was before, and no new resource is left. A second attempt:",
             f"apply {migration}",
         )
         yield self._scene(
-            "Nothing old has been deleted. Only finalize does that, and it wants every name.",
+            "The old connections still exist. Only finalize deletes them, and each has to be "
+            "named.",
             f"finalize {migration}",
             ends=Exit.USAGE,
         )
-        yield self._scene("Where it stands in the end:", f"status {migration}")
+        yield self._scene("The final state:", f"status {migration}")
 
     def _scene(
         self,
@@ -130,7 +134,7 @@ class _DemoTerminal:
         text = printed.getvalue().replace(f"{self._place}/", "")
         if code != ends:
             raise VpnMigrateError(
-                f"the demo went wrong at: vpnmigrate {command}: exit code {code}, not {ends}\n"
+                f"the demo failed at: vpnmigrate {command}: exit code {code}, not {ends}\n"
                 f"{text}",
                 advice="this is a bug: please report it with this output",
             )

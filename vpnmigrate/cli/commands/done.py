@@ -29,7 +29,7 @@ def done(
 ) -> None:
     """Report that the task of a step is done.
 
-    From any terminal of this machine.  A process that has the run in hand takes it up at once.
+    Works from any terminal of this machine.  A process that works on the run continues at once.
     """
     context = command_context(ctx, home, printing)
     view, task = confirm_task(context, run, step)
@@ -39,16 +39,16 @@ def done(
 def confirm_task(
     context: CommandContext, run_id: str, step: int
 ) -> tuple[RunStatusView, AskOperator]:
-    """Leave the word that the task of *step* is done, and give where the run stood then.
+    """Confirm the task of *step* to the run, and return the run's status and the task.
 
     Raises:
-        UsageError: The run waits for no such word.
+        UsageError: The run does not wait for this confirmation.
     """
     run = context.runs.find(run_id)
     view = status_view_of(context, run)
     task = view.state.task
     if not isinstance(task, AskOperator) or task.step != step:
-        waits = f"it waits for: {task}" if task is not None else "it waits for nobody"
+        waits = f"it waits for: {task}" if task is not None else "no task is waiting"
         raise UsageError(
             f"run {run.id} does not wait for a task of step {step}; {waits}",
             advice=cli("status", run.id),

@@ -32,7 +32,7 @@ def finalize(
             "--confirm",
             metavar="vpn-...",
             show_default=False,
-            help="A connection it will delete; once for each of them.",
+            help="An old connection to delete. Repeat for each of them.",
         ),
     ] = None,
     delete_old_gateway: Annotated[
@@ -40,20 +40,21 @@ def finalize(
     ] = False,
     no_input: Annotated[
         bool,
-        typer.Option("--no-input", help="Never read stdin; finalize never does anyway."),
+        typer.Option("--no-input", help="Accepted but not needed: finalize never reads stdin."),
     ] = False,
     take_over: TakeOver = None,
 ) -> None:
     """Delete the old connections of a verified migration.
 
-    There is no way back.  Every connection has to be named, and nothing else covers that.
+    After this, rollback is not possible.  Every old connection has to be named with --confirm;
+    --yes does not replace that.
     """
     from vpnmigrate.cli import run_actions
     from vpnmigrate.cli.run_session import RunOptions
 
     context = command_context(ctx, home, printing)
     brought = gate_options(Milestone.FINALIZE, gates)
-    del no_input  # every connection is named on the command line, so there is nothing to ask
+    del no_input  # Every connection is named on the command line, so there is nothing to ask.
     terms = RunOptions(aws, PromptOptions(no_input=True), take_over, brought)
     named = tuple(confirm or ())
     view = run_actions.finalize(context, run, terms, named, delete_old_gateway=delete_old_gateway)

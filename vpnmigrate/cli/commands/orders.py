@@ -36,10 +36,10 @@ from vpnmigrate.report.status import RunStatusView
 def pause(
     ctx: typer.Context, run: RunId, home: RunDirectoryOptions, printing: OutputOptions
 ) -> None:
-    """Let a run rest at its next safe point.
+    """Pause a run at its next safe point.
 
-    It starts nothing new until continue, whichever process has it in hand.  In the cutover, while
-    traffic hangs on the run, this is refused: abort turns back.
+    The run starts nothing new until continue, also in another process.  During the cutover, while
+    traffic is interrupted, pause is refused; use abort to roll back.
     """
     _order(ctx, run, home, printing, "pause")
 
@@ -55,22 +55,25 @@ def continue_(
             "--accept-degraded",
             metavar="vpn-...",
             show_default=False,
-            help="Be content with fewer tunnels of it than before; once for each, with --reason.",
+            help="Accept fewer tunnels than before for this connection. Repeatable; needs a "
+            "--reason.",
         ),
     ] = None,
     reason: Annotated[
         list[str] | None,
-        typer.Option("--reason", metavar="TEXT", show_default=False, help="Why; kept for good."),
+        typer.Option(
+            "--reason", metavar="TEXT", show_default=False, help="The reason; kept in the journal."
+        ),
     ] = None,
 ) -> None:
-    """Let a paused run go on.
+    """Continue a paused run.
 
-    It looks for drift again before it does anything.  Takes an abort back as well, if the run has
-    not turned back yet; and it answers a run that asks, past its back-out deadline, whether to go
-    on.
+    The run checks for drift before it does anything else.  Also cancels an abort, if the rollback
+    has not started yet.  Also answers a run that is past its back-out deadline and asks whether to
+    continue.
 
-    With --accept-degraded it does nothing of that, but lets the cutover be green although a
-    connection has fewer tunnels than before, where those are all that is lacking.
+    With --accept-degraded it does none of that.  Instead, the cutover may count as stable although
+    a connection has fewer tunnels than before, if nothing else is missing.
     """
     if accept_degraded is None and reason is None:
         _order(ctx, run, home, printing, "continue")
@@ -84,10 +87,11 @@ def continue_(
 def abort(
     ctx: typer.Context, run: RunId, home: RunDirectoryOptions, printing: OutputOptions
 ) -> None:
-    """Give a migration up while its process is at work.
+    """Abort a migration while its process is running.
 
-    Before the cutover the process stops at its next safe point, and nothing was interrupted.  In
-    the cutover it turns back there, and keeps the new side for another attempt.
+    Before the cutover, the process stops at its next safe point and traffic is not interrupted.
+    During the cutover, it rolls back at that point and keeps the new gateway and connections for
+    another attempt.
     """
     _order(ctx, run, home, printing, "abort")
 
@@ -95,10 +99,10 @@ def abort(
 def confirm(
     ctx: typer.Context, run: RunId, home: RunDirectoryOptions, printing: OutputOptions
 ) -> None:
-    """Confirm a migration that would go back by itself.
+    """Confirm a migration, so that it is not rolled back automatically.
 
-    What apply --confirm-within waits for.  It counts until the way back has begun, and is refused
-    as too late from then on.
+    This is the confirmation that apply --confirm-within waits for.  It is refused as too late once
+    the rollback has started.
     """
     _order(ctx, run, home, printing, "confirm")
 
@@ -113,7 +117,7 @@ def _order(
 
 
 ANSWER_WITHIN = timedelta(seconds=10)
-"""A process at work looks into its inbox every second, but a call to AWS may take its time."""
+"""A running process reads its inbox every second, but a call to AWS may take longer."""
 
 GLANCE = timedelta(milliseconds=200)
 
@@ -126,31 +130,31 @@ _MESSAGES: dict[OrderVerb, type[Order]] = {
 
 
 def send_order(context: CommandContext, run_id: str, verb: OrderVerb) -> OrderResult:
-    """Return the run an order and wait a moment for what becomes of it.
+    """Send an order to the run, and wait a moment for its answer.
 
     Raises:
         UsageError: There is nothing to continue.
-        RefusedError: It cannot be heeded where the run stands; nothing has changed.
+        RefusedError: The order is not possible in the run's state; nothing has changed.
     """
     who, view = context.parts.me, status_view_of(context, context.runs.find(run_id))
     message = _MESSAGES[verb](at=view.now, who=who.user, host=who.host)
-    return _given(context, view, verb, message)
+    return _sent(context, view, verb, message)
 
 
 def accept(
     context: CommandContext, run_id: str, degraded: Sequence[str], reasons: Sequence[str]
 ) -> OrderResult:
-    """Let the run be content with fewer tunnels of the *degraded* connections.
+    """Accept fewer tunnels for the *degraded* connections.
 
     Raises:
         UsageError: There is no reason, or more than one.
-        RefusedError: That is not all that is lacking; nothing has changed.
+        RefusedError: Something else is missing too; nothing has changed.
     """
     lines = [reason.strip() for reason in reasons]
     if not degraded or len(lines) != 1 or not all(lines):
         raise UsageError(
             "--accept-degraded needs one --reason, and --reason an --accept-degraded",
-            advice="--accept-degraded vpn-... --reason 'why fewer tunnels will do'",
+            advice="--accept-degraded vpn-... --reason 'why fewer tunnels are enough'",
         )
     who, view = context.parts.me, status_view_of(context, context.runs.find(run_id))
     message = AcceptMessage(
@@ -160,29 +164,29 @@ def accept(
         degraded=tuple(degraded),
         reason=lines[0],
     )
-    return _given(context, view, OrderVerb.ACCEPT, message)
+    return _sent(context, view, OrderVerb.ACCEPT, message)
 
 
-def _given(
+def _sent(
     context: CommandContext, view: RunStatusView, verb: OrderVerb, message: Order | AcceptMessage
 ) -> OrderResult:
     run = context.runs.find(view.run)
-    _require_sense(view, verb, waiting=any(Inbox(run).messages()))
-    letter = Inbox(run).post(message)
+    _require_possible(view, verb, waiting=any(Inbox(run).messages()))
+    message_id = Inbox(run).post(message)
     if not view.alive:
-        _take_up(context, run)
-    answer = _await_answer(context, run, letter)
+        _journal_inbox(context, run)
+    answer = _await_answer(context, run, message_id)
     after = status_view_of(context, run)
     if isinstance(answer, OrderDeclined):
         raise _refusal(verb, answer.why, after)
     return OrderResult(verb, answer, after)
 
 
-def _require_sense(view: RunStatusView, verb: OrderVerb, *, waiting: bool) -> None:
+def _require_possible(view: RunStatusView, verb: OrderVerb, *, waiting: bool) -> None:
     why = refusal_reason(verb, view.state)
     if verb is OrderVerb.ABORT and not why and not view.alive and view.state.cutover_begun:
-        why = "no process has it in hand, so nobody would turn it back"
-    # What still waits in the inbox may be the very pause that is to be lifted.
+        why = "no process is working on the run, so no process would roll it back"
+    # A message that still waits in the inbox may be the pause that continue is to end.
     if why and not (verb is OrderVerb.CONTINUE and waiting):
         raise _refusal(verb, why, view)
 
@@ -191,29 +195,29 @@ def _refusal(verb: OrderVerb, why: str, view: RunStatusView) -> RefusedError | U
     message = f"run {view.run} cannot {verb}: {why}"
     if verb is OrderVerb.CONTINUE or (verb is OrderVerb.CONFIRM and _was_never_asked(view)):
         return UsageError(message, advice=cli("status", view.run))
-    return RefusedError(message, advice=_instead(verb, view))
+    return RefusedError(message, advice=_next_command(verb, view))
 
 
 def _was_never_asked(view: RunStatusView) -> bool:
-    """Return whether there is nothing to be too late for."""
+    """Return whether the run has neither waited for a confirmation nor been rolled back."""
     return view.state.armed is None and view.state.direction is not Direction.ROLLBACK
 
 
-def _instead(verb: OrderVerb, view: RunStatusView) -> Command:
-    """Return what to do; nobody who wanted a rest at the end of a run meant to take it back."""
-    look = cli("status", view.run)
+def _next_command(verb: OrderVerb, view: RunStatusView) -> Command:
+    """Return the command to print; not a rollback for a pause that came after the end of the run."""
+    status = cli("status", view.run)
     if verb is OrderVerb.PAUSE and view.state.finished:
-        return look
-    return view.way_back or look
+        return status
+    return view.way_back or status
 
 
-def _take_up(context: CommandContext, run: Run) -> None:
-    """Write the order into the journal of a run that nobody has in hand."""
+def _journal_inbox(context: CommandContext, run: Run) -> None:
+    """Write the inbox into the journal of a run that no process works on."""
     clock = context.parts.clock
     try:
         lock = acquire_lock(run, clock, context.parts.me)
     except LockedError:
-        return  # somebody has just taken it in hand, or did so elsewhere: they find the message
+        return  # Another process has just locked the run, or did so elsewhere: it reads the inbox.
     try:
         journal = FileJournal.open(run, clock, lock)
         try:
@@ -224,12 +228,12 @@ def _take_up(context: CommandContext, run: Run) -> None:
         lock.release()
 
 
-def _await_answer(context: CommandContext, run: Run, letter: str) -> Record | None:
-    """Wait for the record that the message becomes; None if none comes in time."""
+def _await_answer(context: CommandContext, run: Run, message_id: str) -> Record | None:
+    """Return the record that answers the message; None if none is written in time."""
     clock = context.parts.clock
     until = clock.now() + ANSWER_WITHIN
     while True:
-        answer = answer_to(letter, read_journal(run).entries)
+        answer = answer_to(message_id, read_journal(run).entries)
         if answer is not None or clock.now() >= until:
             return answer
         clock.sleep(GLANCE)

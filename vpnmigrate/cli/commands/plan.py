@@ -44,24 +44,24 @@ def plan(
     ] = None,
     vpn_connection: Annotated[
         str | None,
-        typer.Option("--vpn-connection", metavar="vpn-...", help="Any connection on it."),
+        typer.Option("--vpn-connection", metavar="vpn-...", help="Any connection of that gateway."),
     ] = None,
     playbook: Annotated[
         str | None,
         typer.Option(
-            "--playbook", metavar="NAME|FILE", help="A ready set of decisions; see playbook list."
+            "--playbook", metavar="NAME|FILE", help="The decisions to use; see playbook list."
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Where to write it; plan-<migration>.json."
+            "--output", "-o", metavar="FILE", help="File to write. Default: plan-<migration>.json."
         ),
     ] = None,
     change: Annotated[
         str | None,
         typer.Option(
-            "--change", metavar="NUMBER", help="The change board's number, kept everywhere."
+            "--change", metavar="NUMBER", help="Change number; shown in tags, journal and reports."
         ),
     ] = None,
     window: Annotated[
@@ -69,7 +69,7 @@ def plan(
         typer.Option(
             "--window",
             metavar="START/END",
-            help="When step 7 may begin: '2026-11-28T02:00/04:00 Europe/Berlin'.",
+            help="When step 7 may start, for example '2026-11-28T02:00/04:00 Europe/Berlin'.",
         ),
     ] = None,
     from_run: Annotated[
@@ -78,14 +78,14 @@ def plan(
             "--from",
             metavar="RUN",
             autocompletion=runs,
-            help="Plan again for a run that is held, and keep what it has built.",
+            help="Plan again for a held run, and keep the resources it has created.",
         ),
     ] = None,
 ) -> None:
     """Survey an account and write a plan.
 
-    Checks what could forbid the migration and makes no call that changes anything.  Name the
-    gateway, or a connection on it, or a run.
+    Checks everything that could prevent the migration, and changes nothing in AWS.  Name the
+    gateway, or one of its connections, or a run.
     """
     context = command_context(ctx, home, printing)
     about = PlanTarget(gateway=vpn_gateway, connection=vpn_connection, run=from_run)
@@ -104,17 +104,17 @@ DEFAULT_PLAYBOOK = "standard"
 
 @dataclass(frozen=True)
 class PlanTarget:
-    """What a plan is to be made of; exactly one is given."""
+    """The target of a plan: exactly one of gateway, connection and run is given."""
 
     gateway: str | None
     connection: str | None
     run: str | None
 
     def require_one(self) -> None:
-        """Refuse a command line that names nothing, or two things.
+        """Check that exactly one target is named.
 
         Raises:
-            UsageError: It does.
+            UsageError: No target is named, or more than one.
         """
         given = [name for name in (self.gateway, self.connection, self.run) if name]
         if len(given) != 1:
@@ -126,17 +126,17 @@ class PlanTarget:
 
 @dataclass(frozen=True)
 class PlanDecisions:
-    """What the operator decides: a playbook, and what the command line puts in place of it."""
+    """The operator's decisions: a playbook, and options that replace parts of it."""
 
     playbook: str | None
     change: str | None
     window: str | None = None
 
     def over(self, decisions: Decisions) -> Decisions:
-        """Put what the command line says in place of what *decisions* say.
+        """Return *decisions* with the values of the command line in place of their own.
 
         Raises:
-            UsageError: It says what no plan can hold.
+            UsageError: A value is invalid.
         """
         if self.window is not None:
             decisions = replace(decisions, window=window_from(self.window))
@@ -146,8 +146,8 @@ class PlanDecisions:
             number = msgspec.convert(self.change, ChangeNumber)
         except msgspec.ValidationError:
             raise UsageError(
-                f"--change {self.change!r} cannot be a tag's value",
-                advice="give at most 64 letters, digits and . _ : / @ + = -, without spaces",
+                f"--change {self.change!r} is not a valid tag value",
+                advice="use at most 64 letters, digits and . _ : / @ + = -, without spaces",
             ) from None
         return replace(decisions, change=number)
 
@@ -160,10 +160,10 @@ def make(
     *,
     output: Path | None,
 ) -> tuple[Plan, RollbackProof, Path]:
-    """Survey, check, plan, prove the way back, and write the plan; changes nothing in AWS.
+    """Survey, check, plan, prove the rollback, and write the plan; changes nothing in AWS.
 
     Raises:
-        VpnMigrateError: Whatever forbids it; no file is written then.
+        VpnMigrateError: The migration is not possible; no file is written then.
     """
     about.require_one()
     plan = (
@@ -176,7 +176,7 @@ def make(
     if not proof.holds:
         raise RefusedError(
             f"the plan has {proof_sentence(proof)}",
-            advice="this is a fault of vpnmigrate: please report it with the survey",
+            advice="this is a bug in vpnmigrate: please report it with the survey",
         )
     save_plan(plan, file)
     return plan, proof, file
@@ -212,8 +212,8 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
     require_replannable(run, state)
     if state.journal_lost and not state.adoption_asked:
         raise RefusedError(
-            f"the journal of {run_id} is lost, so what it has built is not known",
-            advice=("roll back, or say what it has built:", cli("apply", run_id)),
+            f"the journal of {run_id} is lost, so the resources it has created are unknown",
+            advice=("roll back, or name the resources it has created:", cli("apply", run_id)),
         )
     old = load_plan_in_force(run.plan)
     name, decisions = old.playbook, old.decisions
@@ -221,10 +221,10 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
         playbook = load_playbook(chosen.playbook)
         name, decisions = playbook.name, playbook.decisions
         if not decisions.change:
-            # The number belongs to the migration, not to the situation that a playbook is for.
+            # The change number belongs to the migration, not to a playbook.
             decisions = replace(decisions, change=old.decisions.change)
         if not decisions.window:
-            # Nor is a window given up because a playbook does not mention it.
+            # A window stays in force if the new playbook does not name one.
             decisions = replace(decisions, window=old.decisions.window)
     decisions = chosen.over(decisions)
     _require_ahead(context, decisions, cli("plan", "--from", run_id, "--window", FORM))
@@ -243,10 +243,10 @@ def _again(context: CommandContext, aws: AwsOptions, run_id: str, chosen: PlanDe
 
 
 def _require_ahead(context: CommandContext, decisions: Decisions, advice: Advice) -> None:
-    """Refuse a window in which nothing can be done any more.
+    """Check that no window of *decisions* is over.
 
     Raises:
-        UsageError: It is over; *advice* shows how to name another one.
+        UsageError: A window is over; *advice* shows how to name another one.
     """
     for window in filter(None, (decisions.window, decisions.finalize.window)):
         if window.end <= context.parts.clock.wall():

@@ -35,5 +35,5 @@ def show(
 
 
 def schema(printing: OutputOptions) -> None:
-    """Print the JSON Schema of playbooks, for an editor."""
+    """Print the JSON Schema of playbooks, for use in an editor."""
     results_output(printing).print(schema_text().rstrip(), playbook_schema())

@@ -34,20 +34,25 @@ def rehearse(
             "--faults",
             min=0,
             metavar="N",
-            help="Rehearse N times more, with kills, lost answers and stale reads.",
+            help="Rehearse N more times, with kills, lost answers and stale reads.",
         ),
     ] = 0,
     seed: Annotated[
         int,
-        typer.Option("--seed", min=0, metavar="S", help="Which faults; the same seed, the same."),
+        typer.Option(
+            "--seed",
+            min=0,
+            metavar="S",
+            help="Random seed for the faults; the same seed repeats them.",
+        ),
     ] = 0,
 ) -> None:
-    """Try a plan on a sandbox of its own survey, both ways.
+    """Test a plan and its rollback in a sandbox made from its survey.
 
-    Runs the program's own runner on a model of EC2 in this process: forward, then back from the
-    end of every step; and proves a way back from every state in between.  It reads no credentials
-    and opens no connection.  Times are the model's.  The result is kept for the gates and
-    deadlines of this very plan.
+    Runs the migration on a model of EC2 in this process: forward, and a rollback from the end of
+    every step.  Also proves a rollback from every state in between.  Reads no credentials and opens
+    no connection.  Times are those of the model.  The result is kept, and used by the gates and
+    deadlines of this plan.
     """
     from vpnmigrate.report import rehearsal as view
 
@@ -76,7 +81,7 @@ def rehearse(
 def rehearse_plan(
     plan: Plan, faults: int, seed: int, *, at: datetime, tool: str, tell: Callable[[str], None]
 ) -> tuple[Rehearsal, tuple[FaultedRehearsal, ...], RehearsalResult]:
-    """Rehearse *plan*, and *faults* times more under hardship; one unsafe run fails it all."""
+    """Rehearse *plan*, and *faults* more times with faults; one unsafe run fails the rehearsal."""
     found = rehearse_in_sandbox(plan, tell)
     hard = (rehearse_with_faults(without_waits(plan), faults, seed, tell),) if faults else ()
     result = result_of(found, plan, at, tool)

@@ -19,21 +19,21 @@ def show(
     printing: OutputOptions,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write it there: .md or .html."),
+        typer.Option("--output", "-o", metavar="FILE", help="File to write: .md or .html."),
     ] = None,
     bundle: Annotated[
         Path | None,
-        typer.Option("--bundle", metavar="FILE", help="Pack all evidence into one archive."),
+        typer.Option("--bundle", metavar="FILE", help="Pack all evidence into this archive."),
     ] = None,
     survey: Annotated[
         bool,
-        typer.Option("--survey", help="Read AWS once more and compare; kept with the run."),
+        typer.Option("--survey", help="Survey AWS again and compare; kept with the run."),
     ] = False,
 ) -> None:
-    """Report what a run did, for whoever was not there.
+    """Report what a run did, from its journal.
 
-    Outages, planned against actual, people, every call with its request id, timeline.  The word
-    show may be left out.  Asks AWS nothing without --survey.
+    Contains outages, planned and actual times, people, a timeline, and every API call with its
+    request id.  The word show may be left out.  Makes no AWS call without --survey.
     """
     from vpnmigrate.cli.evidence import evidence_of, survey_after, write_bundle, write_document
     from vpnmigrate.report import evidence as view
@@ -56,18 +56,22 @@ def show(
 
 def verify(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", show_default=False, help="A bundle, from anybody.")
+        Path, typer.Argument(metavar="FILE", show_default=False, help="A bundle, from any source.")
     ],
     printing: OutputOptions,
     sha256: Annotated[
         str | None,
-        typer.Option("--sha256", metavar="HASH", help="What was noted when it was made."),
+        typer.Option(
+            "--sha256",
+            metavar="HASH",
+            help="The SHA-256 you recorded when the bundle was made.",
+        ),
     ] = None,
 ) -> None:
-    """Say whether a bundle is as it was packed, and what it cannot prove.
+    """Check that a bundle is unchanged since it was packed.
 
-    Finds edits, removals and reordering, of files and of the journal's lines, and names the first
-    bad place.  Needs no run, no credentials and no network.
+    Finds edits, removals and reordering of files and of journal lines, and names the first bad
+    place.  Also prints what a bundle cannot prove.  Needs no run, no credentials and no network.
     """
     from vpnmigrate.cli.evidence import require_noted
     from vpnmigrate.cli.evidence import verify_bundle as verified

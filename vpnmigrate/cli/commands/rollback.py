@@ -31,9 +31,10 @@ def rollback(
     take_over: TakeOver = None,
     adopt: Adopt = None,
 ) -> None:
-    """Bring back what was there before.
+    """Roll back to the gateway and connections from before the run.
 
-    From any point before finalize: connectivity first, then what the run made is removed.
+    Possible at any point before finalize.  Restores connectivity first, then deletes what the run
+    created.
     """
     from vpnmigrate.cli import run_actions
     from vpnmigrate.cli.run_session import RunOptions, named

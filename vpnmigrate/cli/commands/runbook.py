@@ -30,16 +30,16 @@ def runbook(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where to write it; its ending says the form: .md or .html.",
+            help="File to write; the suffix selects the format: .md or .html.",
         ),
     ] = None,
 ) -> None:
     """Write the change document of a plan.
 
-    Markdown on standard output, or a file: impact, checks, gates, timed steps, the way back, and
-    each step as commands of the AWS CLI too.  Rehearses the plan for its times, in this process;
-    reads no credentials and opens no connection.  Its commands name the plan by its
-    path, and repeat what this directory and environment decide.
+    Contains impact, checks, gates, timed steps, the rollback, and the AWS CLI commands of each
+    step.  Writes Markdown to standard output, or a file.  To get the times, rehearses the plan in
+    this process; reads no credentials and opens no connection.  Its commands contain the path of
+    the plan and the settings of this environment.
     """
     from vpnmigrate.report.runbook.render import as_json
 
@@ -58,7 +58,7 @@ Writer = Callable[[Runbook, Plan], str]
 
 
 def as_markdown(book: Runbook, plan: Plan) -> str:
-    """Write Markdown, which has no pictures of *plan*."""
+    """Return the runbook as Markdown, which has no pictures of *plan*."""
     del plan
     return markdown(book)
 
@@ -67,10 +67,10 @@ _WRITERS: dict[str, Writer] = {".md": as_markdown, ".html": html}
 
 
 def writer_for(file: Path) -> Writer:
-    """Return what writes the form that *file*'s name asks for.
+    """Return the writer of the format that the suffix of *file* selects.
 
     Raises:
-        UsageError: It asks for none that there is.
+        UsageError: No format has this suffix.
     """
     if file.suffix not in _WRITERS:
         raise UsageError(
@@ -83,10 +83,10 @@ def writer_for(file: Path) -> Writer:
 def runbook_for(
     plan: Plan, file: str, invocation: Invocation, tell: Callable[[str], None]
 ) -> Runbook:
-    """Rehearse *plan* and write its document; its commands name *file*.
+    """Rehearse *plan* and return its runbook, whose commands name *file*.
 
     Raises:
-        RefusedError: The rehearsal did not come back from everywhere: nobody should carry it out.
+        RefusedError: The rehearsal failed, so the plan should not be applied.
     """
     rehearsal = rehearse(plan, tell)
     if not rehearsal.good:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class TunnelAction(StrEnum):
-    """What can be done to the tunnels of a sandbox's device."""
+    """Change of the tunnels on a sandbox's device."""
 
     ENABLE = "enable"
     DISABLE = "disable"
@@ -46,7 +46,7 @@ class TunnelAction(StrEnum):
 
     @property
     def done(self) -> str:
-        """Return what the tunnels are afterwards."""
+        """The state of the tunnels afterwards."""
         return "one of two enabled" if self is TunnelAction.ONE_TUNNEL else f"{self.value}d"
 
 
@@ -60,14 +60,14 @@ def serve(
         typer.Option(
             "--scenario",
             metavar="NAME|FILE",
-            help="A scenario, a plan, or saved `aws ec2 describe-*` output.",
+            help="A scenario, a plan file, or saved `aws ec2 describe-*` output.",
         ),
     ] = DEFAULT_SCENARIO,
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Loopback port; 0 takes a free one.")
+        int, typer.Option("--port", min=0, max=65535, help="Loopback port; 0 selects a free one.")
     ] = 0,
     speed: Annotated[
-        float, typer.Option("--speed", min=0.1, max=1000, help="How fast its time passes.")
+        float, typer.Option("--speed", min=0.1, max=1000, help="Speed of the sandbox's clock.")
     ] = 1.0,
     attentive: Annotated[
         float | None,
@@ -75,15 +75,15 @@ def serve(
             "--attentive",
             metavar="SECONDS",
             min=0,
-            help="Let a robot do the device tasks of step 10, each after so long.",
+            help="Simulate the engineer who does the device tasks of step 10, each after this time.",
         ),
     ] = None,
 ) -> None:
-    """Serve the EC2 API on loopback until interrupted.
+    """Serve a simulated EC2 API on loopback until interrupted.
 
-    For any client: set what it prints in the client's environment.  It checks no signature:
-    AWS_ACCESS_KEY_ID=SANDBOX_BOB makes you the user bob.  With VPNMIGRATE_CLOCK this program lives
-    in the sandbox's time.  Everything in it is gone when it stops.
+    Works with any client: set the printed variables in the client's environment.  Signatures are
+    not checked: AWS_ACCESS_KEY_ID=SANDBOX_BOB makes you the user bob.  With VPNMIGRATE_CLOCK this
+    program uses the sandbox's clock.  All content is lost when the sandbox stops.
     """
     astray = tuple(name for name in results.ASTRAY if name in os.environ)
     with serve_world(scenario, port=port, speed=speed, attentive=attentive) as server:
@@ -107,14 +107,14 @@ EndpointUrl = Annotated[
         "--endpoint-url",
         metavar="URL",
         envvar="AWS_ENDPOINT_URL",
-        help="Where the sandbox is served.",
+        help="The URL of the sandbox.",
     ),
 ]
 
 
 def device(
     turn: Annotated[
-        TunnelAction, typer.Argument(show_default=False, help="What to do to its tunnels.")
+        TunnelAction, typer.Argument(show_default=False, help="How to change the tunnels.")
     ],
     connection: Annotated[
         str, typer.Argument(metavar="CONNECTION", show_default=False, help="vpn-...")
@@ -122,10 +122,9 @@ def device(
     printing: OutputOptions,
     endpoint_url: EndpointUrl = None,
 ) -> None:
-    """Enable or disable tunnels on a served sandbox's device.
+    """Enable or disable tunnels on the device of a served sandbox.
 
-    It is what an engineer would do at the router; one-tunnel is a router
-    that can run only the first.
+    Simulates the engineer at the router.  With one-tunnel the router runs only the first tunnel.
     """
     sandbox = control(endpoint_url)
     match turn:
@@ -140,17 +139,21 @@ def device(
 
 
 def advance(
-    span: Annotated[str, typer.Argument(metavar="TIME", show_default=False, help="Such as 3h.")],
+    span: Annotated[
+        str, typer.Argument(metavar="TIME", show_default=False, help="For example 3h.")
+    ],
     printing: OutputOptions,
     endpoint_url: EndpointUrl = None,
 ) -> None:
-    """Put a served sandbox's clock forward.
+    """Move the clock of a served sandbox forward.
 
-    Whoever lives in its time, as with VPNMIGRATE_CLOCK, is there at once.
+    Clients with VPNMIGRATE_CLOCK follow immediately.
     """
     wanted = duration_from(span)
     if wanted is None:
-        raise UsageError(f"{span!r} is no length of time", advice="write 15m, or 1h30m")
+        raise UsageError(
+            f"{span!r} is not a duration", advice="give number and unit, for example 15m or 1h30m"
+        )
     time = control(endpoint_url).advance(wanted)
     document = {"schema": "vpnmigrate/advance/1", "time": time.isoformat()}
     results_output(printing).print(f"the sandbox's time is {moment(time)}", document)
@@ -160,8 +163,8 @@ def load(name_or_path: str) -> Scenario:
     """Load a scenario by name or file, a plan's survey, or saved describe output.
 
     Raises:
-        UsageError: There is nothing of that name.
-        MalformedFileError: The file says something that none of these can say.
+        UsageError: There is no such scenario or file.
+        MalformedFileError: The file is none of these, or is invalid.
     """
     path = Path(name_or_path)
     if path.is_dir():
@@ -175,22 +178,22 @@ def load(name_or_path: str) -> Scenario:
 
 
 OWNERS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
-"""What leads to the operator's own accounts."""
+"""Environment variables that select the operator's own accounts."""
 
 
 @contextmanager
 def serve_world(
     name_or_path: str, *, port: int, speed: float, attentive: float | None
 ) -> Iterator[Server]:
-    """Serve a scenario's world, whose time passes *speed* times as fast as ours.
+    """Serve a scenario's world, whose clock runs *speed* times as fast as the machine's.
 
     Raises:
-        UsageError: There is no such scenario, or the port cannot be had.
+        UsageError: There is no such scenario, or the port cannot be opened.
     """
     world = load_world(load(name_or_path), ScaledClock(speed))
     robot = None if attentive is None else timedelta(seconds=attentive)
     logging.getLogger("vpnmigrate.sandbox").addHandler(Keeping(("sandbox", "serve")))
-    with _nobodys_account():
+    with _without_profiles():
         from vpnmigrate.sandbox.server.serve import serve
 
         with serve(world, port=port, attentive=robot) as server:
@@ -198,8 +201,8 @@ def serve_world(
 
 
 @contextmanager
-def _nobodys_account() -> Iterator[None]:
-    """Hide the operator's profiles: moto makes sessions, and one that is not there stops it."""
+def _without_profiles() -> Iterator[None]:
+    """Hide the operator's profiles: moto creates sessions, and fails if a profile is missing."""
     hidden = {name: os.environ.pop(name) for name in OWNERS if name in os.environ}
     os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
     try:
@@ -216,21 +219,21 @@ def titles() -> dict[str, str]:
 
 
 def control(endpoint_url: str | None) -> ControlClient:
-    """Return what turns the devices of the sandbox that is served at *endpoint_url*.
+    """Return the control client of the sandbox at *endpoint_url*.
 
     Raises:
-        UsageError: No sandbox was named.
+        UsageError: No sandbox is named.
     """
     if endpoint_url is None:
         raise UsageError(
-            "which sandbox?",
+            "no sandbox is named",
             advice="give --endpoint-url, or set AWS_ENDPOINT_URL as sandbox serve prints it",
         )
     return ControlClient(endpoint_url)
 
 
 def _is_plan(path: Path) -> bool:
-    """Return a plan from describe output; what is neither is for their readers to tell."""
+    """Return whether the file is a plan; if it is invalid, the reader of the file reports that."""
     try:
         return "fingerprint" in json.loads(path.read_bytes())
     except (OSError, ValueError, TypeError):

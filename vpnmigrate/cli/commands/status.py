@@ -18,21 +18,22 @@ def status(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]", show_default=False, autocompletion=runs, help="One run, in full."
+            metavar="[RUN]", show_default=False, autocompletion=runs, help="One run, in detail."
         ),
     ] = None,
     watch: Annotated[
         bool,
         typer.Option(
             "--watch",
-            help="Show a run's screen until nobody works on it; ends with that run's exit code.",
+            help="Show the live screen while a process works on the run; exits with the run's "
+            "exit code.",
         ),
     ] = False,
 ) -> None:
-    """Report where runs stand.
+    """Show the state of runs.
 
-    Phase, step, traffic, what is waited for, and the next command.  Reads the journals and asks
-    AWS nothing.
+    Shows phase, step, traffic, what the run waits for, and the next command.  Reads the journals
+    and makes no AWS call.
     """
     context = command_context(ctx, home, printing)
     if watch:

@@ -1,6 +1,6 @@
 """Command ``watchdog``.
 
-It acts for a person who may be cut off, so it tries again after whatever may pass.
+The watchdog acts for an operator who may be disconnected, so it retries after temporary errors.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ def watchdog(
     home: RunDirectoryOptions,
     printing: OutputOptions,
 ) -> None:
-    """Roll a run back if nobody confirms it in time.
+    """Roll a run back if it is not confirmed in time.
 
-    What apply --confirm-within starts in a process of its own; not for the hand.  It only reads
-    the journal until that time has passed.
+    Started automatically by apply --confirm-within; do not run it yourself.  It only reads the
+    journal until that time has passed.
     """
     context = command_context(ctx, home, printing)
     view = run_watchdog(context, run, aws)
@@ -79,23 +79,23 @@ def watchdog(
 
 
 GLANCE = timedelta(seconds=5)
-"""Between two looks at the journal."""
+"""Time between two reads of the journal."""
 
 WHO = "the watchdog"
 
 
 def run_watchdog(context: CommandContext, run_id: str, aws: AwsOptions) -> RunStatusView:
-    """Watch over a run, roll it back if nobody confirms it in time, and give where it stands.
+    """Watch a run, roll it back if it is not confirmed in time, and return its status.
 
     Raises:
-        LockedError: It has a watchdog already.
-        RunFailedError: The rollback failed for good, or somebody stopped this process.
+        LockedError: The run has a watchdog already.
+        RunFailedError: The rollback failed permanently, or this process was stopped by a signal.
     """
     subject, me = by_id(context, run_id), context.parts.me
     try:
         _require_aws(context, subject, aws)
     except AwsError as error:
-        # One that takes the place of another comes when things go wrong, and does not add to it.
+        # A watchdog that replaces another one keeps trying: the run is armed already.
         if replay(read_journal(subject.run).entries).armed is None:
             raise
         context.console.print_line(error.message)
@@ -104,11 +104,11 @@ def run_watchdog(context: CommandContext, run_id: str, aws: AwsOptions) -> RunSt
 
 
 def _require_aws(context: CommandContext, subject: SelectedRun, aws: AwsOptions) -> None:
-    """Refuse a watch that could not end in a rollback.
+    """Check that this process could roll the run back.
 
     Raises:
         AwsError: AWS cannot be read.
-        WrongAccountError: It is another account than the plan's.
+        WrongAccountError: The credentials belong to another account than the plan's.
     """
     clients = context.parts.clients(aws)
     vault = Vault(subject.run.vault, context.redaction.learn)
@@ -119,7 +119,7 @@ def _require_aws(context: CommandContext, subject: SelectedRun, aws: AwsOptions)
 
 
 class _Watch:
-    """One watch over one run; what fails is tried again."""
+    """Watch over one run; temporary failures are retried."""
 
     def __init__(self, context: CommandContext, subject: SelectedRun, aws: AwsOptions) -> None:
         self._context = context
@@ -129,19 +129,19 @@ class _Watch:
         self._me = context.parts.me
         self._clock = context.parts.clock
         self._failures = 0
-        """Failed tries since something last worked."""
+        """Failed attempts since the last success."""
         self._failing_since: datetime | None = None
 
     def keep(self) -> RunStatusView:
-        """Watch to the end, and give where the run stands then."""
-        self._say(f"process {self._me.process} watches over run {self._run.id}")
+        """Watch until the end, and return the status of the run."""
+        self._print(f"process {self._me.process} watches run {self._run.id}")
         match self._wait():
             case StopWatching(why):
-                self._say(f"stands down: {why}")
+                self._print(f"stops watching: {why}")
             case RollBackNow(until):
                 shown = moment(until + self._run_clock().ahead())
-                self._say(f"nobody has confirmed by {shown}: goes back")
-                self._go_back(until, f"nobody confirmed by {shown}: {WHO} goes back")
+                self._print(f"not confirmed by {shown}: rolling back")
+                self._roll_back(until, f"not confirmed by {shown}: {WHO} rolls back")
         return status_view_of(self._context, self._run)
 
     def _wait(self) -> StopWatching | RollBackNow:
@@ -150,7 +150,7 @@ class _Watch:
         seen = -1
         entries: tuple[Entry, ...] = ()
         state = RunState()
-        named = forsaken = False
+        named = abandoned = False
         while True:
             with self._persisting():
                 if (size := _size(self._run)) != seen:
@@ -166,18 +166,19 @@ class _Watch:
                 case end:
                     return end
             idle = state.cutover_begun and state.journal_facts.verified is None
-            was, forsaken = forsaken, idle and owner_at_work(self._run, self._me) is None
-            if forsaken and not was:
-                self._say(
-                    "nobody has the run in hand, and traffic is not verified: a person must act"
+            was, abandoned = abandoned, idle and owner_at_work(self._run, self._me) is None
+            if abandoned and not was:
+                self._print(
+                    "no process is working on the run, and traffic is not verified: "
+                    "an operator must act"
                 )
             self._clock.sleep(GLANCE)
 
-    def _go_back(self, until: datetime, why: str) -> None:
-        """Have the process at work turn back, or go back in its place and note *why*.
+    def _roll_back(self, until: datetime, why: str) -> None:
+        """Make the running process roll back, or roll back in its place and note *why*.
 
         Raises:
-            RunFailedError: It failed for good, or somebody stopped this process.
+            RunFailedError: It failed permanently, or this process was stopped by a signal.
         """
         asked: datetime | None = None
         over = False
@@ -190,7 +191,7 @@ class _Watch:
     def _move(
         self, until: datetime, why: str, asked: datetime | None
     ) -> tuple[bool, datetime | None]:
-        """Do what comes next; tell whether nothing is left to do, and who was *asked* when."""
+        """Do the next action; return whether the watch is over, and when a process was *asked*."""
         run = self._run
         owner = owner_at_work(run, self._me)
         entries = read_journal(run).entries
@@ -198,28 +199,29 @@ class _Watch:
         state, last = replay(entries), _last(entries, until)
         match watchdog_decision(state, at_work=owner is not None, asked=asked, last=last, now=now):
             case WatchdogDecision.LEAVE:
-                self._say(f"leaves the run as it is: {state.status}")
+                self._print(f"nothing to roll back: the run is {state.status}")
                 return True, asked
             case WatchdogDecision.ASK:
                 Inbox(run).post(
                     AbortMessage(at=now, who=WHO, host=self._me.host, unless_confirmed=True)
                 )
                 at_work = owner.name if owner is not None else "a process"
-                self._say(f"{at_work} has the run in hand and is told to turn back")
+                self._print(f"{at_work} is working on the run and is told to roll back")
                 return False, now
             case WatchdogDecision.TAKE:
                 take_over = owner.name if owner is not None else None
-                return self._gone_back(RunOptions(self._aws, _UNATTENDED, take_over), why), asked
+                options = RunOptions(self._aws, _UNATTENDED, take_over)
+                return self._rolled_back(options, why), asked
             case WatchdogDecision.WAIT:
                 return False, asked
 
-    def _gone_back(self, terms: RunOptions, why: str) -> bool:
-        """Go back with the run in this process's hand; tell whether it could be had."""
+    def _rolled_back(self, terms: RunOptions, why: str) -> bool:
+        """Roll back in this process; return whether the run could be locked."""
 
         def action(active: ActiveRun) -> None:
             now = active.runner.read_inbox()
             if now.armed is None and now.direction is not Direction.ROLLBACK:
-                return  # confirmed before we had it
+                return  # The run was confirmed before this process had the lock.
             if why not in now.notes:
                 active.write(Noted(why))
             active.runner.rollback(keep_new=True)
@@ -227,16 +229,16 @@ class _Watch:
         try:
             run_session(self._context, self._subject, terms, action)
         except LockedError as error:
-            self._say(error.message)
+            self._print(error.message)
             return False
         return True
 
     @contextmanager
     def _persisting(self) -> Iterator[None]:
-        """Let a failure that may pass end this try alone, after a pause.
+        """Suppress a temporary failure after a pause, so that the caller tries again.
 
         Raises:
-            VpnMigrateError: What does not pass, or has not passed for too long.
+            VpnMigrateError: The failure is permanent, or has lasted too long.
         """
         try:
             yield
@@ -255,7 +257,7 @@ class _Watch:
                 note_trouble(self._run, self._me.process, None)
 
     def _run_clock(self) -> RunClock:
-        """Return the run's own time, once its journal can be read."""
+        """Return the clock of the run, once its journal can be read."""
         while True:
             with self._persisting():
                 return run_clock(self._clock, read_journal(self._run).entries)
@@ -269,10 +271,10 @@ class _Watch:
         self._failures += 1
         pause = pause_after(self._failures, outage=outage)
         note_trouble(self._run, self._me.process, Trouble(why, self._clock.wall() + pause))
-        self._say(f"failed, and tries again in {span(pause)}: {why}")
+        self._print(f"failed; next attempt in {span(pause)}: {why}")
         self._clock.sleep(pause)
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         line = safe(f"{moment(self._clock.wall())} {text}")
         if not self._context.console.stream.full:
             self._context.console.print_line(line)
@@ -284,7 +286,7 @@ _UNATTENDED = PromptOptions(yes=True, no_input=True)
 
 
 def _append_to_log(run: Run, line: str) -> None:
-    """Write *line* where a full disk has ended the ordinary stream, if there is room again."""
+    """Write *line* to the log after a full disk has closed the stream, if there is room again."""
     with suppress(OSError):
         handle = log_of_watchdog(run)
         try:
@@ -312,10 +314,10 @@ def _in_outage(error: VpnMigrateError | OSError) -> bool:
 
 
 def _size(run: Run) -> int:
-    """Return how long the journal is: it only grows, and to read it takes more than to ask."""
+    """Return the size of the journal, which only grows; reading it would take longer."""
     return run.journal.stat().st_size if run.journal.exists() else 0
 
 
 def _last(entries: tuple[Entry, ...], at_least: datetime) -> datetime:
-    """Return when the journal was last written, or *at_least* that."""
+    """Return the time of the last journal entry, but not before *at_least*."""
     return max(entries[-1].at, at_least) if entries else at_least

@@ -33,7 +33,7 @@ class PlaceClaim(BaseChange, frozen=True, tag="place-claim"):
         return "CreateTags"
 
     def __str__(self) -> str:
-        return f"claim {self.gateway} for {self.holder}"
+        return f"set the lock tag on {self.gateway} for {self.holder}"
 
 
 class RemoveClaim(BaseChange, frozen=True, tag="remove-claim"):
@@ -55,7 +55,7 @@ class RemoveClaim(BaseChange, frozen=True, tag="remove-claim"):
         return "DeleteTags"
 
     def __str__(self) -> str:
-        return f"take the claim off {self.gateway}"
+        return f"release the lock tag on {self.gateway}"
 
 
 class CreateVpnGateway(BaseCreation, frozen=True, tag="create-vpn-gateway"):

@@ -94,9 +94,7 @@ class DisablePropagation(_Propagating, frozen=True, tag="disable-propagation"):
 
 
 class ReplaceRoute(BaseChange, frozen=True, tag="replace-route"):
-    """Change the target of a static route in one atomic call, even of a black hole
-    (domain.md 2.6).
-    """
+    """Change the target of a static route, even a black hole, in one call (domain.md 2.6)."""
 
     table: RouteTableId
     destination: str

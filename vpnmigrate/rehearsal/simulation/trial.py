@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from vpnmigrate.aws.account import Account
-from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.context import ClaimHolder
+from vpnmigrate.engine.cutover import GateInputs
 from vpnmigrate.engine.ports import Identity, NoNetworkPaths, NoStopRequest
 from vpnmigrate.engine.runner import Runner, RunPorts
 from vpnmigrate.errors import (

@@ -242,7 +242,7 @@ FAILURES: tuple[FailureMode, ...] = (
     ),
     FailureMode(
         "a route table is gone",
-        "somebody deleted it",
+        "deleted outside this run",
         "it is named as lost, and stops neither way",
     ),
     FailureMode(

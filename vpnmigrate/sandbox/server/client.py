@@ -49,14 +49,6 @@ class ControlClient:
         """Enable the first tunnel of *connection* on its device, and shut the second."""
         self._ask(f"devices/{connection}/one-tunnel", {})
 
-    def attend_after(self, delay: timedelta) -> None:
-        """Put a robot at the devices that follows every swap of gateways after *delay*."""
-        self._ask("devices", {"mode": "attentive", "seconds": delay.total_seconds()})
-
-    def leave_alone(self) -> None:
-        """Send the robot away: devices do only what they are told."""
-        self._ask("devices", {"mode": "manual"})
-
     def advance(self, span: timedelta) -> datetime:
         """Put the sandbox's clock forward by *span*, and give its moment then."""
         found = self._ask("time/advance", {"seconds": span.total_seconds()})
