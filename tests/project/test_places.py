@@ -1,0 +1,143 @@
+"""Every place of CONTRIBUTING's "Where do I add" is filled for each gate, finding and so on."""
+
+from __future__ import annotations
+
+import ast
+import re
+from datetime import timedelta
+from pathlib import Path
+
+from msgspec.structs import fields
+
+from tests.cli.test_surface import FLAGS
+from vpnmigrate.cli.app import Program
+from vpnmigrate.model.decisions import Decisions
+from vpnmigrate.model.gates import Gate
+from vpnmigrate.planning import preflight
+from vpnmigrate.sandbox.behaviour import Behaviour
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "vpnmigrate"
+
+NOT_DRAWN = {
+    "detach_with_direct_connect": "simulated gateways have no Direct Connect",
+    "vpc_creation": "settles before a test VPC is used",
+    "lagging": "with none named, every describe lags",
+}
+"""Behaviour that a simulated world keeps at its default, with the reason."""
+NOT_IN_REHEARSALS = {
+    "detach_with_direct_connect": "the plan's own survey decides",
+    "vpc_creation": "settles before a test VPC is used",
+    "lagging": "with none named, every describe lags",
+    "detached_lingers": "rows of the past change no decision of a rehearsal",
+    "deleted_lingers": "rows of the past change no decision of a rehearsal",
+    "ike": "the time of the device, which the reaction time stands for",
+    "bgp": "the time of the device, which the reaction time stands for",
+    "classic_customer_gateway_reusable": "no plan survives a refusal",
+    "same_pair_returns_existing": "planning refuses a second connection of a pair",
+    "beside_classic": "the new connections are on a gateway of their own",
+    "category_absent": "the survey has the categories already",
+    "classic_tunnel_options_listed": "the survey has the tunnels already",
+    "quota_counts_deleting": "planning has counted the quotas",
+    "xml_follows_options": "no step depends on the order",
+}
+"""Behaviour that a rehearsal with faults keeps at its default, with the reason."""
+ANSWERS_UNCHANGED = {
+    "workflow_ends_after": "only changes are refused",
+    "read_lag": "a lagging answer is never kept",
+    "detached_lingers": "the end of a row is a moment of its life",
+    "deleted_lingers": "the end of a row is a moment of its life",
+}
+"""Delays after which no kept answer changes, with the reason."""
+
+
+def text_of(*places: str) -> str:
+    """Return the text of files and folders below the root."""
+    paths = [ROOT / place for place in places]
+    files = [f for p in paths for f in (sorted(p.rglob("*.py")) if p.is_dir() else [p])]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+def test_a_gate_has_its_check_its_row_and_its_line() -> None:
+    """Each gate is evaluated, is in the runbook's table, and is explained to operators."""
+    checks, runbook = (
+        text_of("vpnmigrate/engine/gates"),
+        text_of("vpnmigrate/report/runbook/checks.py"),
+    )
+    page = text_of("docs/how-to/change-window.md")
+
+    assert [g.name for g in Gate if f"Gate.{g.name}" not in checks] == []
+    assert [g.name for g in Gate if f"Gate.{g.name}" not in runbook] == []
+    assert [g.value for g in Gate if f"`{g.value}`" not in page] == []
+
+
+def test_a_finding_is_checked_listed_and_tested() -> None:
+    """Each check of a preflight file is in CHECKS, and each code is on the page and in a test."""
+    listed = {check.__name__ for check in preflight.CHECKS}
+    written = set[str]()
+    for file in (PACKAGE / "planning" / "preflight").glob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and _is_check(node):
+                written.add(node.name)
+    codes = set(re.findall(r"VPM-[BW]\d{3}", text_of("vpnmigrate/planning/preflight")))
+    page, tests = text_of("docs/reference/findings.md"), text_of("tests")
+
+    assert written - listed == set()
+    assert {code for code in codes if code not in page} == set()
+    assert {code for code in codes if code not in tests} == set()
+
+
+def test_an_option_is_shown_and_used() -> None:
+    """Each option of a playbook is used outside its definition, and is shown with a plan."""
+    view = text_of("vpnmigrate/report/plan.py")
+    names = [field.name for field in fields(Decisions)]
+    files = [f for f in PACKAGE.rglob("*.py") if f.name not in ("decisions.py", "plan.py")]
+    used = "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+    assert [name for name in names if f"decisions.{name}" not in view] == []
+    assert [name for name in names if f"decisions.{name}" not in used] == []
+
+
+def test_a_command_has_its_file_its_flags_and_its_reference() -> None:
+    """Each file of commands is in the table, and each command in the tests and the reference."""
+    places = {entry.place.partition(":")[0] for entry in _entries().values()}
+    found = {f.stem for f in (PACKAGE / "cli" / "commands").glob("[!_]*.py")}
+    page = text_of("docs/reference/cli.md")
+
+    assert found - places - {"sandbox", "playbook"} == set()
+    assert {name for name in _entries() if f"vpnmigrate {name}" not in page} == set()
+    assert {name for name in _entries() if not any(p.split()[0] == name for p in FLAGS)} == set()
+
+
+def test_a_behaviour_is_used_drawn_and_rehearsed() -> None:
+    """Each field is read by the sandbox, drawn in simulations, and drawn in faulted rehearsals."""
+    names = [field.name for field in fields(Behaviour)]
+    model = text_of(
+        "vpnmigrate/sandbox/ec2", "vpnmigrate/sandbox/world.py", "vpnmigrate/sandbox/state.py"
+    )
+    drawn = text_of("vpnmigrate/rehearsal/simulation/topology.py")
+    faulted = text_of("vpnmigrate/rehearsal/with_faults.py")
+
+    assert [n for n in names if not re.search(rf"behaviour\.{n}\b", model)] == []
+    assert [n for n in names if n not in NOT_DRAWN and f"        {n}=" not in drawn] == []
+    assert [n for n in names if n not in NOT_IN_REHEARSALS and f'"{n}"' not in faulted] == []
+
+
+def test_a_delay_is_among_the_next_changes() -> None:
+    """Each fixed delay that changes an answer later is known to the sandbox's next change."""
+    module = text_of("vpnmigrate/sandbox/next_change.py")
+    delays = [f.name for f in fields(Behaviour) if f.type is timedelta or f.type == "timedelta"]
+
+    assert delays
+    assert [d for d in delays if d not in ANSWERS_UNCHANGED and d not in module] == []
+
+
+def _entries() -> dict[str, object]:
+    return dict(Program.entries)
+
+
+def _is_check(node: ast.FunctionDef) -> bool:
+    """Return whether *node* is a public function of a survey and decisions that finds."""
+    names = [arg.arg for arg in node.args.args]
+    found = node.returns is not None and "Finding" in ast.unparse(node.returns)
+    return not node.name.startswith("_") and names == ["survey", "decisions"] and found
