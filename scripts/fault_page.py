@@ -84,8 +84,8 @@ def _hands() -> Iterable[str]:
     yield "## External changes"
     yield ""
     yield "An external change after a step, and how the next process handles it.  Before step 7 the"
-    yield "run is refused; later the change is kept or corrected, and named in both cases, and the run"
-    yield "finishes."
+    yield "run is refused; later the change is kept or corrected, and named in both cases, and the"
+    yield "run finishes."
     yield "`-`: AWS does not allow the change there, or the resource does not exist yet."
     yield ""
     places = {

@@ -26,6 +26,7 @@ from vpnmigrate.model.decisions import (
     KeyMode,
     OldTunnels,
     TestVpc,
+    Verification,
     Waits,
 )
 from vpnmigrate.model.ec2 import (
@@ -312,6 +313,17 @@ class TestOptions:
         waits = Waits(tunnels=timedelta(seconds=30), steady=timedelta(minutes=1))
 
         assert "VPM-B704" in found(decisions=Decisions(waits=waits))
+
+    @pytest.mark.parametrize(
+        "decisions",
+        [
+            Decisions(waits=Waits(soak=timedelta(seconds=-1))),
+            Decisions(verification=Verification(readings=1)),
+        ],
+    )
+    def test_refuses_a_verification_that_proves_nothing(self, decisions: Decisions) -> None:
+        """A single UP reading may be stale, and no soak can be negative."""
+        assert "VPM-B705" in found(decisions=decisions)
 
     def test_refuses_exceptions_for_strangers(self) -> None:
         """An exception for an unknown connection would excuse nothing."""

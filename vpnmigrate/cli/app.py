@@ -145,9 +145,7 @@ class SandboxCommands(LazyGroup):
         "device": CommandEntry(
             "sandbox:device", "Enable or disable tunnels on the device of a served sandbox."
         ),
-        "advance": CommandEntry(
-            "sandbox:advance", "Move the clock of a served sandbox forward."
-        ),
+        "advance": CommandEntry("sandbox:advance", "Move the clock of a served sandbox forward."),
     }
 
 

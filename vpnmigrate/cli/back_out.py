@@ -60,7 +60,7 @@ def roll_back_until_done(
         else:
             if view.state.status is not RunStatus.ROLLED_BACK:
                 return view  # An operator has changed the direction of the run.
-            message = f"{first.message}; rolled back by the plan's back-out policy"
+            message = f"{first.message}; the plan's back-out policy has rolled it back"
             raise RunFailedError(RolledBackError(message), view)
     raise stopped
 

@@ -188,6 +188,6 @@ TakeOver = Annotated[
     typer.Option(
         "--take-over",
         metavar="HOLDER",
-        help="Take over from HOLDER, who has the lock; written as the refusal message shows it.",
+        help="Take over the run from HOLDER, as the refusal message names them.",
     ),
 ]

@@ -78,7 +78,7 @@ def _retry(trouble: Trouble) -> Retry:
 
 
 def _invocation(context: CommandContext, state: RunState) -> Invocation:
-    """Return the invocation for commands about the run, with the AWS options of its last process."""
+    """Return the invocation for commands on the run, with the AWS options of its last process."""
     if state.opened is None:
         return context.invocation
     return replace(state.opened.invocation, run_dir=context.invocation.run_dir)

@@ -68,10 +68,10 @@ class ActiveClock:
 
 
 class PauseControl:
-    """Lets a run rest, stop or turn back, as somebody asked for.
+    """Applies pause, stop and rollback orders at the safe points of a run.
 
-    *minded* is looked after at each safe point.  After a rest *again* raises what forbids going on
-    in that direction, such as drift.
+    *checks* are called at each safe point.  After a pause, *recheck* raises the error that forbids
+    continuing in that direction, such as drift.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Preconditions: account, drift and claims, checked before a run acts.
 
-A claim warns and stops the honest second operator.  It cannot exclude: EC2 checks no token.
+A claim warns and stops a second operator.  It is not a lock, because EC2 does not enforce it.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from vpnmigrate.planning.planner import unexpected
 
 
 class Changed(Struct, frozen=True):
-    """How the world differs from the plan's survey after a rollback."""
+    """The differences between AWS and the plan's survey after a rollback."""
 
     differs: tuple[str, ...] = ()
     unproven: bool = False
-    """Whether the old gateway or one of its connections is not seen to be where it was."""
+    """Whether it is unproven that the old gateway and its connections are as before."""
 
 
 class Preconditions:
-    """What has to hold before the first change of a process, and again before step 7."""
+    """The checks before the first change of a process, and again before step 7."""
 
     def __init__(self, context: RunContext) -> None:
         self._plan = context.plan
@@ -54,14 +54,14 @@ class Preconditions:
         self._claim_holder = context.claim_holder
 
     def require_account(self, direction: Direction) -> None:
-        """Refuse another account than the plan's.
+        """Refuse an account that is not the plan's.
 
-        No way out of an outage waits for STS: the ids of what was there before exist in no other
-        account.
+        A run that ends an outage does not wait for STS: the ids of the old resources exist in no
+        other account.
 
         Raises:
-            WrongAccountError: It is another one.
-            AwsError: It could not be found out, and nothing has been interrupted yet.
+            WrongAccountError: The account is another one.
+            AwsError: The account is unknown, and traffic has not been interrupted yet.
         """
         try:
             identity = self._ec2.identity()
@@ -75,29 +75,29 @@ class Preconditions:
             self._warn_of_clock(identity)
 
     def _warn_of_clock(self, identity: Identity) -> None:
-        """Ask the clock's gate before a rollback, which no clock keeps from beginning."""
-        seen = host.clock(identity)
-        if seen.call is not GateVerdict.FAIL:
+        """Record a wrong clock before a rollback, which starts with any clock."""
+        result = host.clock(identity)
+        if result.call is not GateVerdict.FAIL:
             return
         self._recorder.write(
             Noted(
-                f"compared with AWS's, this machine's clock is {seen.observed}, and AWS refuses "
-                f"calls that are signed so far off; the rollback goes on: {seen.advice}"
+                f"this machine's clock differs from AWS's ({result.observed}), and AWS refuses "
+                f"calls signed with such a difference; the rollback continues: {result.advice}"
             )
         )
 
     def require_no_foreign_claim(self) -> None:
-        """Refuse to set out on a gateway that somebody else migrates.
+        """Refuse to start on a gateway that another run migrates.
 
-        EC2 shows a deleted gateway for a while, with its tags; nobody migrates what is gone.
+        EC2 shows a deleted gateway with its tags for a while; its claim does not count.
 
         Raises:
-            ClaimedError: Their claim is on it.
+            ClaimedError: The claim of another run is on it.
         """
         try:
             reading = self._ec2.observe(self._plan)
         except AwsUnreadableError:
-            return  # step 1 looks again, patiently, and blocks on a foreign claim as well
+            return  # Step 1 observes again, with retries, and blocks on a foreign claim as well.
         old, now = self._plan.old_gateway, snapshot_of(reading, Ownership())
         if now.state(old) in (ResourceState.DELETING, ResourceState.ABSENT):
             return
@@ -107,10 +107,10 @@ class Preconditions:
         require_not_foreign(claim, old)
 
     def require_unchanged(self) -> None:
-        """Refuse a world that is not as the plan found it.
+        """Refuse an AWS configuration that has changed since planning.
 
         Raises:
-            DriftError: With every difference, field by field.
+            DriftError: It has changed; the error lists every difference, field by field.
             AwsError: It could not be read.
         """
         survey = self._ec2.survey(self._plan.old_gateway)
@@ -118,48 +118,48 @@ class Preconditions:
         require_direct_connect_known(self._plan, survey)
 
     def record_external_changes(self, direction: Direction) -> Changed:
-        """Name, field by field, what others changed meanwhile, as far as it can be read.
+        """Record external changes, field by field, as far as AWS can be read.
 
-        After a rollback, everything is as the plan found it but for what is returned; forward, it
-        is as the plan predicts.
+        After a rollback, AWS is compared with the plan's survey and the differences are returned;
+        after a migration, it is compared with the plan's prediction.
         """
         plan = self._plan
         if direction is Direction.FINALIZE:
             return Changed()
         try:
             if direction is Direction.FORWARD:
-                self._name(self._unexpected())
+                self._record(self._unexpected())
                 return Changed()
             survey = self._ec2.survey(plan.old_gateway)
         except AwsError as error:
-            self._recorder.write(Noted(f"what others changed could not be read: {error.message}"))
-            why = f"whether everything is as before could not be read: {error.message}"
+            self._recorder.write(Noted(f"external changes could not be read: {error.message}"))
+            why = f"AWS could not be compared with the state before: {error.message}"
             return Changed((why,), unproven=True) if direction is Direction.ROLLBACK else Changed()
         found = differences(plan.before, survey)
-        self._name(found)
+        self._record(found)
         return Changed(found, unproven=not _is_whole(plan, survey))
 
-    def _name(self, found: Iterable[str]) -> None:
-        self._recorder.name(*(f"meanwhile, and not by this run: {line}" for line in found))
+    def _record(self, found: Iterable[str]) -> None:
+        self._recorder.name(*(f"found at the end of the run: {line}" for line in found))
 
     def _unexpected(self) -> tuple[str, ...]:
         plan = self._plan
         evidence = self._recorder.evidence()
         known, ours = evidence.made, ownership_of(self._ec2.observe(plan), plan, evidence).ours
-        # What is there no more is told by the id that it had.
+        # A resource that no longer exists is named by the id that it had.
         made = {**{role: max(ids) for role, ids in known.items()}, **ours}
         after = self._ec2.survey(VpnGatewayId(made[GATEWAY_ROLE]))
         if after.vpc is None or after.vpc.id != plan.vpc:
-            return (f"{after.gateway.id} is no longer on {plan.vpc}",)
+            return (f"{after.gateway.id} is no longer attached to {plan.vpc}",)
         return (*unexpected(plan, made, after), *self._old_side(plan.old_gateway))
 
     def _old_side(self, gateway: VpnGatewayId) -> Iterator[str]:
-        """Return what is not with the old side as it was, but for where its gateway is."""
+        """Yield what has changed on the old side, except for the attachment of its gateway."""
         survey = self._ec2.survey(gateway)
         living = {connection.id for connection in survey.living}
         for old in self._plan.old_connections:
             if old not in living:
-                yield f"{old} is gone, and with it the way back over it"
+                yield f"{old} no longer exists, so a rollback cannot use it"
         for line in differences(self._plan.before, survey):
             subject, _, what = line.partition(": ")
             moved = subject == gateway and what.startswith("attachment")
@@ -175,10 +175,11 @@ def _is_whole(plan: Plan, survey: Survey) -> bool:
 
 
 def require_account(plan: Plan, account: str, arn: str) -> None:
-    """Refuse another account than the plan's.
+    """Refuse an account that is not the plan's.
 
     Raises:
-        WrongAccountError: With both accounts and who AWS takes us for.
+        WrongAccountError: The account is another one; the message has the plan's account and the
+            ARN of the credentials.
     """
     if account != plan.account:
         message = f"the plan is for account {plan.account}, but these credentials are {arn}"
@@ -188,35 +189,37 @@ def require_account(plan: Plan, account: str, arn: str) -> None:
 
 
 def require_unchanged(plan: Plan, survey: Survey) -> None:
-    """Refuse a world whose configuration differs from the plan's before-survey.
+    """Refuse an AWS configuration that differs from the plan's survey.
 
     Raises:
-        DriftError: With every difference, field by field.
+        DriftError: It differs; the error lists every difference, field by field.
     """
     found = differences(plan.before, survey)
     if found:
-        message = f"AWS is no longer configured as the plan found it ({len(found)} differences)"
+        message = f"the AWS configuration has changed since planning ({len(found)} differences)"
         raise DriftError(
             message,
             found,
             advice=(
-                "plan again; what the run has built is kept:",
+                "plan again; the resources that the run created are kept:",
                 cli("plan", "--from", plan.migration),
             ),
         )
 
 
 def require_direct_connect_known(plan: Plan, survey: Survey) -> None:
-    """Refuse what can no longer be ruled out: a detach deletes an association for good.
+    """Refuse if Direct Connect cannot be ruled out: a detach deletes its association for good.
 
     Raises:
-        AwsUnreadableError: Direct Connect could not be read, and nobody has vouched for it.
+        AwsUnreadableError: Direct Connect could not be read, and the playbook does not state that
+            it is absent.
     """
     vouched_for = plan.decisions.direct_connect is DirectConnectAssumption.ABSENT
     for unread in survey.unread:
         if unread.what == "direct_connect" and not vouched_for:
             raise AwsUnreadableError(
-                f"whether {plan.old_gateway} carries Direct Connect cannot be read: {unread.why}",
+                f"whether {plan.old_gateway} is used by Direct Connect cannot be read: "
+                f"{unread.why}",
                 advice="allow directconnect:DescribeVirtualInterfaces and "
                 "directconnect:DescribeDirectConnectGatewayAssociations, then try again",
             )
@@ -228,17 +231,17 @@ LONGEST_HOLDER: Final = 256
 
 @dataclass(frozen=True)
 class Unclaimed:
-    """Nobody claims it, or only somebody whom the operator has named to take over from."""
+    """There is no claim, or only that of a holder that the operator takes over from."""
 
 
 @dataclass(frozen=True)
 class OwnClaim:
-    """This run claims it."""
+    """The claim is this run's."""
 
 
 @dataclass(frozen=True)
 class ForeignClaim:
-    """Somebody else claims it."""
+    """The claim is another run's."""
 
     holder: str
 
@@ -247,21 +250,22 @@ _HOLDER = re.compile(r"[\w.+][\w.+-]*@[\w.+][\w.+-]*/[\w.+-]+", re.ASCII)
 
 
 def is_holder_name(text: str) -> bool:
-    """Return whether *text* has the form ``user@host/nonce``; anybody may write a tag."""
+    """Return whether *text* has the form ``user@host/nonce``; a tag may contain any text."""
     return len(text) <= LONGEST_HOLDER and _HOLDER.fullmatch(text) is not None
 
 
 def shown_holder(text: str) -> str:
-    """Return a holder for a message; one that is not a name is escaped and in quotes."""
+    """Return a holder for a message; text that is not a holder name is escaped and quoted."""
     return text if is_holder_name(text) else ascii(text)
 
 
 def taking_over_from(holder: str, gateway: VpnGatewayId) -> Advice:
-    """Return how to continue in place of *holder*; only a name is offered as a value."""
+    """Return how to take over from *holder*; the option is given only for a holder name."""
     if is_holder_name(holder):
-        return f"talk to them; to go on in their place: --take-over {holder}"
+        return f"ask them first; to take over, add --take-over {holder}"
     return (
-        "no run has such a name; find out who wrote the tag, and if no run needs it, delete it:",
+        "this is not the name of a run; find out who wrote the tag, and if no run needs it, "
+        "delete it:",
         aws("ec2", "delete-tags", "--resources", gateway, "--tags", f"Key={Tag.CLAIM.value}"),
     )
 
@@ -269,7 +273,7 @@ def taking_over_from(holder: str, gateway: VpnGatewayId) -> Advice:
 def claim_of(
     value: Value, ours: str, take_over: str | None = None
 ) -> Unclaimed | OwnClaim | ForeignClaim:
-    """Judge the believed *value* of a claim for the run whose holder is *ours*."""
+    """Classify the *value* of a claim tag, which is not stale, for the run with holder *ours*."""
     if value == ours:
         return OwnClaim()
     if value in (ABSENT, take_over):
@@ -278,19 +282,19 @@ def claim_of(
 
 
 def require_not_foreign(claim: Unclaimed | OwnClaim | ForeignClaim, gateway: VpnGatewayId) -> None:
-    """Refuse to go on over somebody else's claim.
+    """Refuse to continue if another run holds the claim.
 
     Raises:
-        ClaimedError: With who it is, and how to go on in their place.
+        ClaimedError: Another run holds it; the error has its holder and how to take over.
     """
     if isinstance(claim, ForeignClaim):
         raise claimed(claim.holder, gateway)
 
 
 def claimed(holder: str, gateway: VpnGatewayId) -> ClaimedError:
-    """Return the refusal that names *holder*, whose claim is on *gateway*, and what to do."""
+    """Return the error for a claim of *holder* on *gateway*, with what to do."""
     return ClaimedError(
-        f"{gateway} is being migrated by {shown_holder(holder)}, says its claim tag",
+        f"{gateway} is locked by {shown_holder(holder)} (tag {Tag.CLAIM.value})",
         advice=taking_over_from(holder, gateway),
         holder=holder if is_holder_name(holder) else "",
     )

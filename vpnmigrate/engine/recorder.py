@@ -34,16 +34,16 @@ from vpnmigrate.planning.ownership import Doubt, Evidence, ownership_of
 
 
 class RunRecorder:
-    """A journal with the state that follows from it, replayed only when something was added."""
+    """A journal with the state that follows from it; replay continues with each new record."""
 
     def __init__(
         self, journal: Journal, observer: Observer, surveyed: frozenset[str] = frozenset()
     ) -> None:
-        """Read *journal*; *surveyed* are the resources that were there before the run."""
+        """Read *journal*; *surveyed* are the resources that existed before the run."""
         self._surveyed = surveyed
         self._journal = journal
         self._observer = observer
-        self._journal_facts = len(journal.entries)
+        self._replayed = len(journal.entries)
         self._state = replay(journal.entries)
         self._gaps = gaps_in(journal.entries)
         self._intents: tuple[SentChange, ...] | None = None
@@ -53,82 +53,84 @@ class RunRecorder:
 
     @property
     def cutover_is_open(self) -> bool:
-        """Whether a cutover was ever begun that no finished rollback has undone."""
+        """Whether a cutover has started that no finished rollback has undone."""
         return self._state.cutover_open
 
     @property
     def state(self) -> RunState:
-        """What everything written so far amounts to."""
+        """The state that follows from everything written so far."""
         return self._state
 
     def resuming(self, plan: Plan) -> Command:
-        """Return the command that goes on the way that was taken."""
+        """Return the command that resumes the run in its direction."""
         return resume_command(self._state, plan.migration, plan.old_connections)
 
     def write(self, *records: Record) -> None:
         """Make *records* durable, then show them to the observer.
 
         Raises:
-            JournalError: Nothing may be sent to AWS after that.
+            JournalError: They could not be made durable; no call may be sent to AWS after that.
         """
         if records:
             self._journal.write(*records)
             self._catch_up()
 
     def require_ours(self) -> None:
-        """Ask whether the run is still this process's; from any thread.
+        """Check that the run is still this process's; may be called from any thread.
 
         Raises:
-            JournalError: It was taken over, or nobody can tell: nothing may be sent to AWS.
+            JournalError: Another process took over the run, or that cannot be checked; no call may
+                be sent to AWS.
         """
         self._journal.require_ours()
 
-    def name(self, *calls: str) -> None:
-        """Write down what other hands did, each once."""
-        self.write(*(ExternalChange(what) for what in calls if what not in self._state.other_hands))
+    def name(self, *changes: str) -> None:
+        """Record external changes, each once."""
+        known = self._state.other_hands
+        self.write(*(ExternalChange(what) for what in changes if what not in known))
 
     def fold_inbox(self) -> None:
-        """Take in what other terminals said."""
+        """Read the messages of other terminals into the journal."""
         self._journal.fold_inbox()
         self._catch_up()
 
     def intents(self) -> tuple[SentChange, ...]:
         """Return every change that was, or may have been, sent to AWS, in order.
 
-        Each is as young as it may be: time that no machine has measured counts for none.
+        Each has the latest time it may have: a period that no clock measured counts as zero.
         """
         if self._intents is None:
-            self._intents = self._as_young_as_may_be(self._known())
+            self._intents = self._with_latest_times(self._known())
         return self._intents
 
     def attempt_intents(self) -> tuple[SentChange, ...]:
-        """Return the intents since this attempt set out: what it did and may find undone."""
+        """Return the intents of this attempt: changes that it made and may find undone."""
         since = self._state.attempt_since
         return tuple(i for i in self._known() if since is not None and i.at >= since)
 
     def latest(self, at: datetime) -> datetime:
-        """Return the latest moment at which what was written *at* may have been."""
+        """Return the latest time at which a record written *at* may have been written."""
         return latest(at, self._gaps)
 
     def _known(self) -> tuple[SentChange, ...]:
         known = (intent.as_sent_change for intent in self._state.intents)
         return tuple(each for each in known if each is not None)
 
-    def _as_young_as_may_be(self, intents: Iterable[SentChange]) -> tuple[SentChange, ...]:
+    def _with_latest_times(self, intents: Iterable[SentChange]) -> tuple[SentChange, ...]:
         if not self._gaps:
             return tuple(intents)
         return tuple(replace(each, at=self.latest(each.at)) for each in intents)
 
     def touched(self) -> frozenset[Fact]:
-        """Return the facts that this run has changed, or may have."""
+        """Return the facts that this run has changed or may have changed."""
         if self._touched is None:
             self._touched = frozenset(intent.fact for intent in self.intents())
         return self._touched
 
     def idle(self, tables: Iterable[RouteTableRecord]) -> frozenset[Fact]:
-        """Return the propagation settings of *tables* that may do nothing, although they are listed.
+        """Return the propagation settings of *tables* that are listed but may have no effect.
 
-        They are those of a gateway that was attached and for which they were not switched on since.
+        They belong to a gateway that was attached, and have not been enabled since.
         """
         if self._switched is None:
             self._switched = self._attached_and_enabled()
@@ -137,7 +139,7 @@ class RunRecorder:
         return frozenset(s for s, since in settings.items() if enabled.get(s, 0) < since)
 
     def _attached_and_enabled(self) -> tuple[Mapping[VpnGatewayId, int], Mapping[Fact, int]]:
-        """Number the latest intent to attach each gateway, and to enable each propagation."""
+        """Return the latest intent to attach each gateway, and to enable each propagation."""
         attached: dict[VpnGatewayId, int] = {}
         enabled: dict[Fact, int] = {}
         for intent in self._state.intents:
@@ -151,15 +153,16 @@ class RunRecorder:
         return attached, enabled
 
     def doubts(self, edge_tables: Iterable[RouteTableRecord]) -> Sequence[SentChange]:
-        """Return the intents with, among them, what detaching a gateway may have done by itself.
+        """Return the intents, including the possible side effects of detaching a gateway.
 
-        It may untie *edge_tables*, at a moment that no answer tells, but before the gateway was
-        attached again.
+        A detach may disassociate *edge_tables*, at an unknown time before the gateway is attached
+        again.
         """
-        untied = self._untied(edge_tables)
-        return self._as_young_as_may_be(sorted((*untied, *self._known()), key=attrgetter("at")))
+        side_effects = self._disassociated(edge_tables)
+        both = sorted((*side_effects, *self._known()), key=attrgetter("at"))
+        return self._with_latest_times(both)
 
-    def _untied(self, tables: Iterable[RouteTableRecord]) -> tuple[SentChange, ...]:
+    def _disassociated(self, tables: Iterable[RouteTableRecord]) -> tuple[SentChange, ...]:
         return tuple(
             SentChange(
                 EdgeAssociation(table.id, intent.change.gateway),
@@ -173,21 +176,21 @@ class RunRecorder:
         )
 
     def evidence(self) -> Evidence:
-        """Return what proves which resources this run made."""
+        """Return the evidence of which resources this run created."""
         if self._evidence is None:
             self._evidence = evidence_of(self._state, self._surveyed)
         return self._evidence
 
     def adopt(self, found: Mapping[Role, str]) -> None:
-        """Write down what unanswered create calls turn out to have made."""
+        """Record the resources that create calls with a lost answer have made."""
         self.write(*(Adopted(role, id_) for role, id_ in sorted(found.items())))
 
     def _catch_up(self) -> None:
         entries = self._journal.entries
-        if len(entries) == self._journal_facts:
+        if len(entries) == self._replayed:
             return
-        fresh = entries[self._journal_facts :]
-        if gaps := gaps_in(entries[max(0, self._journal_facts - 1) :]):
+        fresh = entries[self._replayed :]
+        if gaps := gaps_in(entries[max(0, self._replayed - 1) :]):
             self._gaps += gaps
             self._intents = None
         before, self._state = self._state, replay(fresh, self._state)
@@ -198,16 +201,16 @@ class RunRecorder:
             self._evidence = None
         for entry in fresh:
             self._observer.on_entry(entry)
-        self._journal_facts = len(entries)
+        self._replayed = len(entries)
 
 
 @contextmanager
 def record_failure(recorder: RunRecorder) -> Iterator[None]:
-    """Write into the journal why the run stopped, whatever the error is."""
+    """Record in the journal why the run stopped."""
     try:
         yield
     except JournalError:
-        raise  # there is nowhere to write it
+        raise  # It cannot be written into the journal.
     except HeldError as error:
         recorder.write(Held(error.message, recorder.state.step))
         raise
@@ -215,7 +218,7 @@ def record_failure(recorder: RunRecorder) -> Iterator[None]:
         recorder.write(Interrupted(error.message))
         raise
     except RollbackRequestedError:
-        raise  # the reason is in the journal already, and the rollback comes next
+        raise  # The reason is in the journal already, and the rollback comes next.
     except StepError as error:
         recorder.write(Failed(error.message, error.step, stuck=error.outage))
         raise
@@ -227,10 +230,10 @@ def record_failure(recorder: RunRecorder) -> Iterator[None]:
 
 
 def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:
-    """Return the evidence in a journal; nothing in it is about what was *surveyed* before.
+    """Return the evidence in a journal; it never concerns the *surveyed* resources.
 
-    A doubt is over once something is known to be in its role: the call was only repeated because
-    it had no effect, or what it made was adopted.
+    A doubt ends once a resource in its role is known: either the call was repeated because it had
+    no effect, or the resource that it created was adopted.
     """
     made: defaultdict[Role, set[str]] = defaultdict(set)
     doubts: dict[Role, list[tuple[int, Doubt]]] = {}
@@ -239,7 +242,7 @@ def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:
         if not isinstance(change, Creation) or intent.cancelled:
             continue
         match intent.outcome:
-            # EC2 may answer with what is there already instead of creating anything.
+            # EC2 may answer with an existing resource instead of creating one.
             case Performed(made=str(id_)) if id_ not in surveyed and id_ not in intent.present:
                 made[change.role].add(id_)
                 doubts.pop(change.role, None)
@@ -261,7 +264,7 @@ def evidence_of(state: RunState, surveyed: frozenset[str]) -> Evidence:
 
 
 def built_by(state: RunState, plan: Plan, reading: Reading) -> Mapping[str, Role]:
-    """Return what the run of *plan* is known to have built, by id, before it is planned again."""
+    """Return the resources that the run of *plan* created, by id, before it is planned again."""
     evidence = evidence_of(state, plan.surveyed)
     made = {id_: role for role, ids in evidence.made.items() for id_ in ids}
     found = ownership_of(reading, plan, evidence).found

@@ -1,7 +1,7 @@
-"""Runner: executes a plan forward, back, or to the end.
+"""Runner: migrates, rolls back or finalizes a plan.
 
-Whatever stops a journey is written down before it is raised, and the next process goes on from
-what AWS and the journal say.
+Every error that stops a run is recorded before it is raised, and the next process resumes from
+what AWS and the journal show.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ from vpnmigrate.steps.sequences import (
 
 @dataclass(frozen=True)
 class RunResult:
-    """A journey gone to its end, with what others took away on the way."""
+    """The result of a finished run: *lost* are the parts that external changes took away."""
 
     lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class RunPorts:
-    """The seams of a run: everything it needs from the world."""
+    """Everything that a run needs from outside the engine."""
 
     ec2: Ec2
     journal: Journal
@@ -79,23 +79,23 @@ class RunPorts:
     paths: NetworkPaths
     claim_holder: ClaimHolder
     calls: Calls = field(default_factory=DirectCalls)
-    """How an answer is waited for: for AWS's with limits; a model in this process answers at once,
+    """How answers are waited for: AWS's with limits.  A model in this process answers immediately,
     and in an order that makes a journal repeatable."""
     commit: CommitConfirm | None = None
-    """Nothing goes back by itself without it."""
+    """What automatic rollback needs; without it, there is none."""
     blind: bool = False
-    """An earlier process worked on this plan and its journal is lost."""
+    """An earlier process worked on this plan, and its journal is lost."""
     adopt: tuple[str, ...] | None = None
-    """What the operator has named as made by that process; None leaves it to be asked."""
+    """Resources that the operator names as created by that process; None: the operator is asked."""
     gate_inputs: GateInputs = field(default_factory=GateInputs)
     probes: Probes = field(default_factory=NoProbes)
 
 
 class Runner:
-    """Takes one run forward, back, or to its finalize.
+    """Migrates, rolls back or finalizes one run.
 
-    Every method returns only when its journey is done, and raises a ``VpnMigrateError`` otherwise;
-    whichever it is, another process can go on from there.
+    Every method returns only when the run is done, and raises a ``VpnMigrateError`` otherwise; in
+    both cases another process can resume from there.
     """
 
     def __init__(self, plan: Plan, ports: RunPorts) -> None:
@@ -126,7 +126,7 @@ class Runner:
         self._pauses = PauseControl(
             context,
             tasks=tasks,
-            recheck=self._admit,
+            recheck=self._check_preconditions,
             checks=(self._commit_confirm.check, deadline.check),
         )
         self._step_loop = StepLoop(
@@ -153,109 +153,109 @@ class Runner:
         """Run or resume steps 1 to 10; *until* stops after that step, before the next begins.
 
         Raises:
-            HeldError: *until* was reached, a gate is closed, a person is needed who is not here, or
-                somebody's order holds the run.
-            DriftError: Before the cutover, the world is not as the plan found it.
-            RolledBackError: The cutover failed and the plan's policy took it back, or somebody
-                aborted it.
+            HeldError: *until* was reached, a gate does not pass, an operator is needed and none is
+                present, or an order holds the run.
+            DriftError: Before the cutover, the AWS configuration has changed since planning.
+            RolledBackError: The cutover failed and the plan's policy rolled it back, or it was
+                aborted.
             StepError: A step failed, and nothing was rolled back.
         """
         cause: VpnMigrateError
         try:
             return self._go_forward(until)
-        except RollbackRequestedError as turned:
-            cause, who = turned, "it has been rolled back"
+        except RollbackRequestedError as request:
+            cause, outcome = request, "it has been rolled back"
         except StepError as failure:
             if not failure.outage or self._plan.decisions.back_out is not BackOut.ROLLBACK:
                 raise
-            cause, who = failure, "the plan's back-out policy has rolled it back"
-        lost = self._turn_round().lost
-        now = f"gone by another hand: {'; '.join(lost)}" if lost else "traffic is as before"
+            cause, outcome = failure, "the plan's back-out policy has rolled it back"
+        lost = self._roll_back_in_place().lost
+        now = f"changed outside this run: {'; '.join(lost)}" if lost else "traffic is as before"
         advice = (f"{now}; to clean up:", cli("rollback", self._plan.migration))
-        raise RolledBackError(f"{cause.message}; {who}", advice=advice) from cause
+        raise RolledBackError(f"{cause.message}; {outcome}", advice=advice) from cause
 
     def _go_forward(self, until: int | None) -> RunResult:
         with record_failure(self._recorder), self._probing:
             self._commit_confirm.require_possible()
-            self._set_out(Direction.FORWARD, until=until)
+            self._begin(Direction.FORWARD, until=until)
             self._commit_confirm.resume()
             lost: list[str] = []
-            crossed = False
+            started = False
             for step in self._forward_steps():
                 if until is not None and step.number > until:
                     self._hold_after(until)
                 if step.number >= FIRST_OF_CUTOVER:
                     self._probing.begin()
-                if step.number >= FIRST_OF_CUTOVER and not crossed:
-                    crossed = True
+                if step.number >= FIRST_OF_CUTOVER and not started:
+                    started = True
                     self._cutover_start.start()
                 lost += self._step_loop.run_step(step)
                 if step.number == until:
                     self._hold_after(until)
-            return self._arrive(Direction.FORWARD, lost)
+            return self._finish(Direction.FORWARD, lost)
 
     def rollback(self, *, keep_new: bool = False) -> RunResult:
-        """Bring back what was there before; connectivity first, then clean up.
+        """Restore the state before the migration: connectivity first, then clean up.
 
-        *keep_new* leaves the new gateway and connections for a later attempt.
+        *keep_new* keeps the new gateway and connections for a later attempt.
 
         Raises:
-            StepError: Something has to be mended by a person first; run it again then.
+            StepError: An operator has to fix something first; then run it again.
         """
         with record_failure(self._recorder), self._probing:
-            self._set_out(Direction.ROLLBACK, keep_new=keep_new)
-            return self._go_back(keep_new=keep_new)
+            self._begin(Direction.ROLLBACK, keep_new=keep_new)
+            return self._run_rollback(keep_new=keep_new)
 
-    def _turn_round(self) -> RunResult:
-        """Go back in the process that came forward, which need not be admitted again.
+    def _roll_back_in_place(self) -> RunResult:
+        """Roll back in the process that ran the migration, without the preconditions.
 
-        That would ask AWS twice before the first step, and an outage waits for none of it.
+        They would take two AWS calls before the first step, which would extend the outage.
         """
         with record_failure(self._recorder), self._probing:
             self._recorder.fold_inbox()
-            self._take(Direction.ROLLBACK, keep_new=True)
-            return self._go_back(keep_new=True)
+            self._record_direction(Direction.ROLLBACK, keep_new=True)
+            return self._run_rollback(keep_new=True)
 
-    def _go_back(self, *, keep_new: bool) -> RunResult:
+    def _run_rollback(self, *, keep_new: bool) -> RunResult:
         *swap, switch = CUTOVER
         if self._recorder.cutover_is_open or self._ports.blind:
             self._probing.begin()
-        lost = self._settle_all((*CLAIM, *swap))
-        # Asked only now: what another hand did may have made the swap interrupt traffic.
+        lost = self._run_steps((*CLAIM, *swap))
+        # Checked again: after an external change, the swap itself may have interrupted traffic.
         if self._recorder.cutover_is_open or self._ports.blind:
-            lost += self._settle_all((switch,))
+            lost += self._run_steps((switch,))
         self._probing.end()
-        lost += self._settle_all(CLEAN_UP_BUT_KEEP if keep_new else CLEAN_UP)
-        return self._arrive(Direction.ROLLBACK, lost)
+        lost += self._run_steps(CLEAN_UP_BUT_KEEP if keep_new else CLEAN_UP)
+        return self._finish(Direction.ROLLBACK, lost)
 
     def finalize(self, *, delete_old_gateway: bool = False) -> RunResult:
-        """Delete the old connections for good, and with *delete_old_gateway* their gateway.
+        """Delete the old connections permanently, and with *delete_old_gateway* their gateway.
 
-        The caller has had every connection named by the operator and has seen the migration done.
+        The caller has checked that the operator named every connection and the migration is done.
 
         Raises:
             NotVerifiedError: Traffic does not flow through the new connections now.
-            HeldError: Another gate is closed.
-            StepError: A deletion failed; it can be asked for again.
+            HeldError: Another gate does not pass.
+            StepError: A deletion failed; finalize can be run again.
         """
         self._gate_runner.begin_finalize()
         with record_failure(self._recorder):
-            self._set_out(Direction.FINALIZE)
+            self._begin(Direction.FINALIZE)
             steps = RETIRE_WITH_GATEWAY if delete_old_gateway else FINALIZE
-            return self._arrive(Direction.FINALIZE, self._settle_all(steps))
+            return self._finish(Direction.FINALIZE, self._run_steps(steps))
 
     def restore_watchdog(self) -> None:
-        """Start another watchdog where somebody has to confirm and none is on duty."""
+        """Start another watchdog if a confirmation is pending and no watchdog is running."""
         with record_failure(self._recorder):
             self._commit_confirm.restore()
 
     @property
     def state(self) -> RunState:
-        """Where the run stands, as far as this process has read and written."""
+        """The state of the run, as far as this process has read and written."""
         return self._recorder.state
 
     def read_inbox(self) -> RunState:
-        """Take in what other terminals said, and give where the run stands then."""
+        """Read the messages of other terminals, and return the state of the run after that."""
         self._recorder.fold_inbox()
         return self._recorder.state
 
@@ -265,17 +265,17 @@ class Runner:
     def _attend_to_read(self) -> Attend:
         return self._pauses.attend_to_read()
 
-    def _set_out(
+    def _begin(
         self, direction: Direction, *, keep_new: bool = False, until: int | None = None
     ) -> None:
         self._pauses.check_clock()
         self._recorder.fold_inbox()
         if direction is not Direction.ROLLBACK:
             self._pauses.require_lifted()
-        self._admit(direction)
-        self._take(direction, keep_new=keep_new, until=until)
+        self._check_preconditions(direction)
+        self._record_direction(direction, keep_new=keep_new, until=until)
 
-    def _take(
+    def _record_direction(
         self, direction: Direction, *, keep_new: bool = False, until: int | None = None
     ) -> None:
         state = self._recorder.state
@@ -286,7 +286,7 @@ class Runner:
         elif state.until != until:
             self._recorder.write(DirectionTaken(direction, state.attempt, keep_new, until))
 
-    def _admit(self, direction: Direction) -> None:
+    def _check_preconditions(self, direction: Direction) -> None:
         self._preconditions.require_account(direction)
         self._preconditions.require_no_foreign_claim()
         untouched = not (self._recorder.cutover_is_open or self._ports.blind)
@@ -294,27 +294,29 @@ class Runner:
             self._preconditions.require_unchanged()
 
     def _forward_steps(self) -> Iterable[Step]:
-        """Leave out what this attempt has settled, but always renew the claim.
+        """Return the steps that this attempt has not done yet; step 1 always renews the claim.
 
-        Once the cutover has begun, steps 2 to 6 are history and nobody is asked for them again,
-        even in another attempt.  Without a journal the world has to tell.
+        Once the cutover has started, steps 2 to 6 are not repeated, even in another attempt.
+        Without a journal, AWS shows whether it has started.
         """
-        settled = set(self._recorder.state.settled)
+        done = set(self._recorder.state.settled)
         if self._recorder.cutover_is_open or self._cutover_start.cutover_started_in_aws():
-            settled |= set(range(2, FIRST_OF_CUTOVER))
-        return (step for step in FORWARD if step.number == 1 or step.number not in settled)
+            done |= set(range(2, FIRST_OF_CUTOVER))
+        return (step for step in FORWARD if step.number == 1 or step.number not in done)
 
     def _hold_after(self, step: int) -> None:
         if step + 1 == FIRST_OF_CUTOVER:
-            message = "everything is staged; the cutover has not begun and nothing is interrupted"
+            message = (
+                "everything is prepared; the cutover has not started and traffic is not interrupted"
+            )
         else:
-            message = f"held after step {step}, as asked"
+            message = f"held after step {step}, as requested"
         raise HeldError(message, advice=cli("apply", self._plan.migration))
 
-    def _settle_all(self, steps: Iterable[Step]) -> list[str]:
+    def _run_steps(self, steps: Iterable[Step]) -> list[str]:
         return [line for step in steps for line in self._step_loop.run_step(step)]
 
-    def _arrive(self, direction: Direction, lost: Iterable[str]) -> RunResult:
+    def _finish(self, direction: Direction, lost: Iterable[str]) -> RunResult:
         found = tuple(dict.fromkeys(lost))
         self._probing.end()
         changed = self._preconditions.record_external_changes(direction)

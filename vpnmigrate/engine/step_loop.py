@@ -1,6 +1,6 @@
 """Step loop: observe, decide, act, and observe again until the goal holds.
 
-There is no separate code for resuming: from any half-way point the same loop finds the next move.
+Resuming has no separate code: from any intermediate state the same loop finds the next change.
 This is the only place that waits.
 """
 
@@ -44,23 +44,24 @@ from vpnmigrate.steps.s10_switch_tunnels import SwitchTunnels, enabling_task
 T = TypeVar("T")
 
 QUICK_PACE = timedelta(seconds=1)
-"""Between looks while traffic is down, and after an act whose effect mostly shows at once."""
+"""Interval of observations while traffic is down, and after a change, whose effect usually shows
+immediately."""
 PACE = timedelta(seconds=10)
-"""Between other looks; Terraform polls these resources no faster (domain.md 3.1)."""
+"""Interval of other observations; Terraform polls these resources no faster (domain.md 3.1)."""
 
 SLICE = timedelta(seconds=1)
-"""How soon a wait notices a signal, an answer at the prompt or a word from another terminal.
+"""How soon a wait notices a signal, an answer at the prompt or a message of another terminal.
 
-While a call is in flight, whoever attends to the run notices them (``ports.Attend``)."""
+While a call is in flight, the callback that attends to the run notices them (``ports.Attend``)."""
 
 INTERRUPTING = (7, 8)
 """Steps whose first change starts the outage; where nothing propagates, step 7 has none."""
 
 
 class StepLoop:
-    """Works on one step at a time until its goal holds, its limit passes, or a person is needed."""
+    """Runs one step at a time until its goal holds, its limit passes, or an operator is needed."""
 
-    def __init__(  # noqa: PLR0913  the parts it puts together
+    def __init__(  # noqa: PLR0913  the parts it combines
         self,
         context: RunContext,
         *,
@@ -81,55 +82,55 @@ class StepLoop:
         self._observer = context.observer
         self._clock = context.clock
         self._time = pauses.time
-        """For limits: it stands still while the run rests."""
+        """The clock for limits: it stops while the run is paused."""
         self._retries = RetryPolicy(context.recorder, state_reader, self._time)
         self._probing = probing
-        self._flow = TrafficWatch(context, state_reader, probing)
+        self._traffic = TrafficWatch(context, state_reader, probing)
         self._acted = False
         self._tried = ""
 
     def run_step(self, step: Step) -> Sequence[str]:
-        """Work on *step* until its goal holds; give what others took away from it.
+        """Run *step* until its goal holds; return what external changes took away from it.
 
         Raises:
-            StepError: It failed, or did not settle in time; nothing is rolled back.
-            HeldError: It needs a person who is not here, or somebody aborted it.
-            RollbackRequestedError: The cutover is to be turned back.
-            ClaimedError: Somebody else has claimed the old gateway.
+            StepError: It failed, or its goal was not reached in time; nothing is rolled back.
+            HeldError: It needs an operator and none is present, or the run was aborted.
+            RollbackRequestedError: The cutover has to be rolled back.
+            ClaimedError: Another run has claimed the old gateway.
             InterruptedRunError: The operator asked to stop.
         """
         self._recorder.write(StepBegun(step.number, step.title, step.cleaning))
         self._tasks.begin_step()
         self._state_reader.require_claim()
-        self._flow.reset()
+        self._traffic.reset()
         self._tried = ""
         began = self._time.now()
         limit = step.limit_for(self._plan)
 
-        def turn() -> Verdict:
+        def attempt() -> Verdict:
             self._acted = False
-            verdict = self._turn(step)
+            verdict = self._observe_and_act(step)
             self._pauses.check_suspended()
             if isinstance(verdict, NotYet) and self._tried:
-                verdict = NotYet(f"{verdict.why}; the last try: {self._tried}")
+                verdict = NotYet(f"{verdict.why}; last try: {self._tried}")
             if isinstance(verdict, NotYet) and not self._acted:
                 self._observer.on_wait(step.number, verdict.why, self._time.now() - began, limit)
             return verdict
 
-        while isinstance(verdict := turn(), NotYet) and not self._has_passed(began + limit):
+        while isinstance(verdict := attempt(), NotYet) and not self._has_passed(began + limit):
             self._wait(self._pace())
         return self._conclude(step, verdict, limit)
 
     def observe_reliably(
         self, suits: Callable[[Observation], bool] = lambda _: True
     ) -> Observation:
-        """Look until every fact may be believed.
+        """Return an observation without stale facts.
 
-        A look that does not suit may have come from a describe that lags, and seen something come
-        that is there: for one consistency delay it is repeated, then it is given all the same.
+        An observation that does not satisfy *suits* may come from a describe that lags.  It is
+        repeated for one consistency delay; after that it is returned anyway.
 
         Raises:
-            HeldError: AWS does not come to rest in two consistency delays.
+            HeldError: Some facts are still stale after two consistency delays.
         """
         began = self._time.now()
         deadline = began + 2 * CONSISTENCY_DELAY
@@ -146,21 +147,21 @@ class StepLoop:
             why = (
                 observation.why
                 if isinstance(observation, NotYet)
-                else "what AWS shows is not certain yet"
+                else "what AWS shows may be stale"
             )
             step = self._recorder.state.step
             self._observer.on_wait(step, why, self._time.now() - began, 2 * CONSISTENCY_DELAY)
             if self._time.now() >= deadline:
-                message = f"AWS could not be read for certain, so nothing was begun: {why}"
+                message = f"AWS could not be read reliably, so nothing was started: {why}"
                 raise HeldError(message, advice=cli("apply", self._plan.migration))
             self._wait(self._pace())
 
     def read_reliably(self, read: Callable[[], T]) -> T:
-        """Return what *read* gives, however often AWS cannot be read at first.
+        """Return the result of *read*, retried while AWS cannot be read.
 
         Raises:
             HeldError: AWS could not be read for two consistency delays.
-            AwsError: No later try will do better.
+            AwsError: A later try would fail as well.
         """
         began = self._time.now()
         limit = 2 * CONSISTENCY_DELAY
@@ -184,12 +185,12 @@ class StepLoop:
         try:
             return repeat(tried)
         except RetryError as given_up:
-            # Not what setting out again after a rest may raise: that has advice of its own.
+            # An error raised by the preconditions after a pause has advice of its own.
             error = given_up.last_attempt.exception()
-            message = f"nothing was begun: AWS cannot be read: {error}"
+            message = f"AWS cannot be read, so nothing was started: {error}"
             raise HeldError(message, advice=self._recorder.resuming(self._plan)) from error
 
-    def _turn(self, step: Step) -> Verdict:
+    def _observe_and_act(self, step: Step) -> Verdict:
         self._tasks.stop_if_asked()
         self._pauses.poll()
         observation = self._state_reader.observe()
@@ -198,10 +199,10 @@ class StepLoop:
         if unclear := self._adopting.resolve(observation.reading, blind=self._state_reader.blind):
             return unclear
         self._recorder.adopt(observation.now.owned.found)
-        self._mind_other_hands(step, observation)
+        self._handle_external_changes(step, observation)
         self._probing.watch()
         if isinstance(step, SwitchTunnels):
-            observation = self._flow.watch(observation)
+            observation = self._traffic.watch(observation)
         if step.phase is Phase.CUTOVER:
             self._observer.on_view(
                 partial(
@@ -232,28 +233,28 @@ class StepLoop:
 
     def _perform(self, step: Step, changes: Sequence[AwsChange], observation: Observation) -> None:
         if step.number in INTERRUPTING and not self._outage:
-            self._pauses.check_suspended()  # the look may have taken a night
+            self._pauses.check_suspended()  # The process may have slept during the observation.
             self._recorder.write(OutageBegan(self._clock.now(), self._state_reader.blind))
         if step.phase is Phase.CUTOVER and any(isinstance(c, DetachVpnGateway) for c in changes):
             self._tasks.announce(enabling_task(self._plan, observation.swap, observation.now))
         # All answers are written before the first failure ends the step.
         done = self._executor.execute(step.number, changes, observation.now.owned.newcomers)
-        # What AWS puts off is no act: asking again every second only makes it put off more.
+        # A refused call does not count: retries every second would only cause more throttling.
         self._acted = not all(isinstance(each.outcome, Later | Refused) for each in done)
         self._tried = next(filter(None, map(_unanswered, done)), "")
-        judged = [self._retries.decide(step, each, outage=self._outage) for each in done]
-        for failure in filter(None, judged):
+        failures = [self._retries.decide(step, each, outage=self._outage) for each in done]
+        for failure in filter(None, failures):
             raise failure
 
-    def _mind_other_hands(self, step: Step, observation: Observation) -> None:
-        """Stop before the cutover where others undid a change; later leave it alone, and name it.
+    def _handle_external_changes(self, step: Step, observation: Observation) -> None:
+        """Record external changes; before the cutover, stop if one undid a change of this run.
 
-        What became of tags is only named: nothing hangs on them.
+        Changed tags are only recorded: no decision depends on them.
         """
         owned = observation.now.owned
         self._recorder.name(
-            *(f"somebody took this run's tags off {id_}" for id_ in owned.stripped),
-            *(f"{id_} carries a copy of this run's tags" for _, id_ in owned.twins),
+            *(f"this run's tags were removed from {id_}" for id_ in owned.stripped),
+            *(f"{id_} has a copy of this run's tags" for _, id_ in owned.twins),
             *map(str, owned.strangers),
         )
         forward = self._recorder.state.direction is Direction.FORWARD
@@ -263,12 +264,12 @@ class StepLoop:
             name_of(fact, observation.now.value(fact)) for fact in observation.now.foreign
         )
         if calls:
-            message = f"somebody else changed what this run had done: {'; '.join(calls)}"
+            message = f"changed outside this run: {'; '.join(calls)}"
             raise ExternalChangeError(
                 message,
                 step=step.number,
                 outage=False,
-                advice=("find out who did; roll back:", cli("rollback", self._plan.migration)),
+                advice=("find out who changed it; roll back:", cli("rollback", self._plan.migration)),
             )
 
     def _conclude(self, step: Step, verdict: Verdict, limit: timedelta) -> Sequence[str]:
@@ -277,8 +278,8 @@ class StepLoop:
                 self._recorder.write(StepSettled(step.number, step.cleaning))
                 return ()
             case Lost(what):
-                hands = (ExternalChange(line) for line in what)
-                self._recorder.write(*hands, StepSettled(step.number, step.cleaning, what))
+                external = (ExternalChange(line) for line in what)
+                self._recorder.write(*external, StepSettled(step.number, step.cleaning, what))
                 return what
             case Blocked(why, advice):
                 raise StepError(why, step=step.number, outage=self._outage, advice=advice)
@@ -289,7 +290,7 @@ class StepLoop:
                 if not down:
                     self._tasks.hold_if_waiting()
                 named = f"step {step.number} ({step.title})"
-                message = f"{named} did not settle in {span(limit)}: {why}"
+                message = f"{named} was not done within {span(limit)}: {why}"
                 raise DidNotSettleError(message, step=step.number, outage=down)
 
     @property
@@ -297,7 +298,7 @@ class StepLoop:
         return self._recorder.state.outage_open
 
     def _may_be_down(self, step: Step) -> bool:
-        """Return whether traffic is down or, without the journal of its outage, may well be."""
+        """Return whether traffic is down, or may be if the journal of its outage is lost."""
         verified = self._recorder.state.journal_facts.verified is not None
         return self._outage or (isinstance(step, SwitchTunnels) and not verified)
 
@@ -305,7 +306,7 @@ class StepLoop:
         return QUICK_PACE if self._outage or self._acted else PACE
 
     def _has_passed(self, limit: datetime) -> bool:
-        """Return whether *limit* has passed; an order that came until then is heeded first."""
+        """Return whether *limit* has passed; an order given before it is applied first."""
         if self._time.now() < limit:
             return False
         self._tasks.stop_if_asked()

@@ -38,7 +38,7 @@ from vpnmigrate.steps.traffic import (
 
 
 class ProbeWatch:
-    """Lets probes run beside a cutover; ended with the journey, whatever ends it."""
+    """Runs the probes during a cutover; as a context manager, it ends them with the run."""
 
     def __init__(self, context: RunContext, probes: Probes) -> None:
         self._plan = context.plan
@@ -63,9 +63,9 @@ class ProbeWatch:
             self.end()
 
     def begin(self) -> None:
-        """Begin to send, if that has not begun: the plan's probes and those of earlier processes.
+        """Start the plan's probes and those of earlier processes, unless they are running.
 
-        What an earlier process has seen says nothing about now, so each has to answer anew.
+        Each starts as unknown: the results of an earlier process say nothing about now.
         """
         if self._sending:
             return
@@ -76,7 +76,7 @@ class ProbeWatch:
         self._probes.begin([_unknown(stats) for stats in known])
 
     def take_baseline(self) -> None:
-        """Write down which probes work; step 7 waits a moment for the first answer of each."""
+        """Record which probes work; step 7 waits a moment for the first answer of each."""
         deadline = self._clock.now() + FIRST_ANSWER
         while any(not t.sent for t in self._probes.stats()) and self._clock.now() < deadline:
             self._clock.sleep(SLICE)
@@ -86,17 +86,17 @@ class ProbeWatch:
             self._probes.forget_counts()
 
     def watch(self) -> None:
-        """Write down which probes answer again, or no more, if any do."""
+        """Record the probes that have started or stopped to answer, if there are any."""
         now = self._clock.now()
         if self._last is not None and now - self._last < QUIET:
             return
-        news = [t for t in self._probes.stats() if _standing(t) != self._written.get(t.probe, _NEW)]
+        news = [t for t in self._probes.stats() if _result(t) != self._written.get(t.probe, _NEW)]
         if news:
             self._last = now
             self._write(ProbeEvent.NEWS, tuple(news))
 
     def end(self) -> None:
-        """Send no more, and write the totals down if there is a cutover that they are about."""
+        """Stop sending, and record the totals if a cutover is open."""
         stats = self._probes.stats() if self._sending else ()
         self._probes.end()
         self._sending = False
@@ -105,53 +105,53 @@ class ProbeWatch:
 
     @property
     def stats(self) -> tuple[ProbeStats, ...]:
-        """How each probe stands now."""
+        """The current results of each probe."""
         return self._probes.stats()
 
     def unanswered(self) -> tuple[str, ...]:
-        """Return which probes have to work and do not.
+        """Return the probes that have to work and do not.
 
-        On the way back none has to: it asks for as little as it can.
+        During a rollback none has to: its requirements are minimal.
         """
         if self._recorder.state.direction is Direction.ROLLBACK:
             return ()
         return missed(self.stats, self._recorder.state.proven_probes)
 
     def _write(self, moment: ProbeEvent, stats: tuple[ProbeStats, ...]) -> None:
-        self._written |= {stats.probe: _standing(stats) for stats in stats}
+        self._written |= {each.probe: _result(each) for each in stats}
         self._recorder.write(Probed(moment, stats))
 
 
 class TrafficWatch:
-    """Watches, look by look, whether the joining side lacks anything, and ends the outage."""
+    """Checks with each observation whether the new side lacks anything, and ends the outage."""
 
     def __init__(self, context: RunContext, state_reader: StateReader, probing: ProbeWatch) -> None:
         self._plan = context.plan
         self._recorder = context.recorder
         self._state_reader = state_reader
         self._probing = probing
-        self._green: Stability | None = None
+        self._stability: Stability | None = None
         self._held = False
         self._disabled = False
         self._short: frozenset[VpnConnectionId] = frozenset()
         self._short_since: datetime | None = None
 
     def reset(self) -> None:
-        """Begin to count afresh."""
-        self._green = None
+        """Measure stability from the start again."""
+        self._stability = None
         self._held = False
         self._short = frozenset()
 
     def watch(self, observation: Observation) -> Observation:
-        """Take *look* into account, and give it with what the journal says after that."""
-        self._begin_again_after_old_tunnels(observation)
+        """Evaluate *observation*, record the results, and return it with the new journal facts."""
+        self._reset_after_old_tunnels(observation)
         facts = replace(
-            observation.journal_facts, green=self._green, unanswered=self._probing.unanswered()
+            observation.journal_facts, green=self._stability, unanswered=self._probing.unanswered()
         )
         observation = observation.with_facts(facts)
         lacking = missing_traffic(observation.input)
-        self._green = update_stability(observation.input, lacking=bool(lacking))
-        observation = observation.with_facts(replace(facts, green=self._green))
+        self._stability = update_stability(observation.input, lacking=bool(lacking))
+        observation = observation.with_facts(replace(facts, green=self._stability))
         verified = observation.journal_facts.verified is not None
         self._offer(observation)
         if lacking:
@@ -167,12 +167,12 @@ class TrafficWatch:
         )
         unanswered = observation.journal_facts.unanswered
         facts = self._state_reader.journal_facts()
-        return observation.with_facts(replace(facts, green=self._green, unanswered=unanswered))
+        return observation.with_facts(replace(facts, green=self._stability, unanswered=unanswered))
 
     def _offer(self, observation: Observation) -> None:
-        """Write down what somebody may accept, once that has been all that is lacking for a while.
+        """Record what the operator may accept, once only that has been lacking for a while.
 
-        As long as green would have to hold: the second tunnel may come up right after the first.
+        The time is that for stable traffic: the second tunnel may come up right after the first.
         """
         found = acceptable(observation.input)
         short = frozenset(each.replaces for each in found)
@@ -183,19 +183,19 @@ class TrafficWatch:
         if short != offered and (held or not short):
             self._recorder.write(Acceptable(found))
 
-    def _begin_again_after_old_tunnels(self, observation: Observation) -> None:
-        """Ask for green anew once the old tunnels are off: a person may have hit the wrong ones."""
+    def _reset_after_old_tunnels(self, observation: Observation) -> None:
+        """Require stability again once the old tunnels are off: the wrong ones may be disabled."""
         disabled = Confirmation.OLD_TUNNELS_DISABLED in observation.journal_facts.words
         if disabled and not self._disabled:
             self.reset()
         self._disabled = disabled
 
     def _verified(self, observation: Observation) -> tuple[Record, ...]:
-        green, state = self._green, self._recorder.state
-        if green is None or green.since is None:
-            message = "green that holds has a beginning"
+        stability, state = self._stability, self._recorder.state
+        if stability is None or stability.since is None:
+            message = "stable traffic has no start time"
             raise AssertionError(message)
-        since = green.since
+        since = stability.since
         elsewhere = destinations(observation.input).altered
         notes = [Noted(str(row)) for row in elsewhere]
         if not (state.outage_open and state.outage_since is not None):
@@ -209,16 +209,16 @@ class TrafficWatch:
 
 
 FIRST_ANSWER = timedelta(seconds=3)
-"""How long step 7 waits to learn which probes work: one attempt of each, and a second to spare."""
+"""How long step 7 waits for the first result of each probe: one attempt, and a second to spare."""
 
 SLICE = timedelta(seconds=0.2)
 
 QUIET = timedelta(seconds=5)
-"""Between two records of news: a probe that comes and goes must not fill the journal."""
+"""Minimum time between two records: a probe that keeps changing must not fill the journal."""
 
 
 class NoProbes:
-    """Nothing is sent, and so nothing asked for."""
+    """Probes that are not sent: in a rehearsal, or without probes in the plan."""
 
     def begin(self, known: Iterable[ProbeStats]) -> None:
         pass
@@ -236,7 +236,7 @@ class NoProbes:
 _NEW = (None, "")
 
 
-def _standing(stats: ProbeStats) -> tuple[bool | None, str]:
+def _result(stats: ProbeStats) -> tuple[bool | None, str]:
     return stats.works, stats.halted
 
 

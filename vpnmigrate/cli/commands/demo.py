@@ -134,8 +134,7 @@ class _DemoTerminal:
         text = printed.getvalue().replace(f"{self._place}/", "")
         if code != ends:
             raise VpnMigrateError(
-                f"the demo failed at: vpnmigrate {command}: exit code {code}, not {ends}\n"
-                f"{text}",
+                f"the demo failed at: vpnmigrate {command}: exit code {code}, not {ends}\n{text}",
                 advice="this is a bug: please report it with this output",
             )
         took = self._clock.now() - began

@@ -204,7 +204,7 @@ def _was_never_asked(view: RunStatusView) -> bool:
 
 
 def _next_command(verb: OrderVerb, view: RunStatusView) -> Command:
-    """Return the command to print; not a rollback for a pause that came after the end of the run."""
+    """Return the next command; not a rollback for a pause that came after the end of the run."""
     status = cli("status", view.run)
     if verb is OrderVerb.PAUSE and view.state.finished:
         return status

@@ -75,7 +75,7 @@ def serve(
             "--attentive",
             metavar="SECONDS",
             min=0,
-            help="Simulate the engineer who does the device tasks of step 10, each after this time.",
+            help="Simulate an engineer who does the device tasks of step 10, each after this time.",
         ),
     ] = None,
 ) -> None:

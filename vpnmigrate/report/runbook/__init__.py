@@ -1,6 +1,6 @@
 """Runbook: the change document, made from a plan and its rehearsal.
 
-The same plan gives the same bytes: no clock, no account and no file is asked.
+The same plan gives the same bytes: no clock, account or file is read.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ __all__ = ["Runbook", "runbook_of"]
 
 
 def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str, invocation: Invocation) -> Runbook:
-    """Write the document; *file* is what the plan's file is called in its commands.
+    """Return the document; *file* is the name of the plan's file in its commands.
 
-    The plan's Region is named in them where *invocation* names none.
+    The commands name the plan's Region if *invocation* has none.
     """
     on = PlanCommands(
         file, plan.migration, replace(invocation, region=invocation.region or plan.region)
@@ -54,14 +54,14 @@ def runbook_of(plan: Plan, rehearsal: Rehearsal, file: str, invocation: Invocati
         aside=(on.run("status"), on.run("abort"), on.run("confirm")),
         deadline=(*deadline(plan, cutover, back), *_moments(plan, rehearsal)),
         returns=tuple(_returns(rehearsal)),
-        back=steps.way_back(plan, rehearsal, on),
+        back=steps.rollback(plan, rehearsal, on),
         stuck=checks.stuck(plan, on),
         post_checks=checks.post_checks(plan, on),
         messages=messages(plan, outage, back),
         finalize_first=(
-            "This is another change, with its own approval, days after the cutover.",
-            "Its first call is the point of no return: a Classic connection cannot be made again.",
-            "The old gateway stays, unless finalize gets --delete-old-gateway.",
+            "This is a separate change with its own approval, days after the cutover.",
+            "Its first call is the point of no return: a Classic connection cannot be recreated.",
+            "The old gateway is kept, unless finalize gets --delete-old-gateway.",
         ),
         finalize_gates=checks.BEFORE_FINALIZE,
         finalize=steps.finalize(plan, on),
@@ -78,7 +78,7 @@ def _cover(plan: Plan, file: str) -> Iterator[Fact]:
     yield "account", plan.account
     yield "Region", plan.region
     yield "VPC", named(vpc.id, vpc.tags) if vpc else plan.vpc
-    yield "gateway that leaves", named(plan.old_gateway, plan.before.gateway.tags)
+    yield "old gateway", named(plan.old_gateway, plan.before.gateway.tags)
     yield "connections", ", ".join(named(c.id, c.tags) for c in plan.before.living)
     yield "playbook", plan.playbook
     yield "surveyed", moment(plan.before.taken)

@@ -12,7 +12,7 @@ from vpnmigrate.report.text import count
 
 
 def warnings(plan: Plan) -> tuple[AcceptedWarning, ...]:
-    """Return what planning warned of, for a board to accept."""
+    """Return the findings of planning, for a change board to accept."""
     return tuple(
         AcceptedWarning(f"{finding.code} {finding.name}", finding.evidence, finding.fix)
         for finding in plan.findings
@@ -20,31 +20,31 @@ def warnings(plan: Plan) -> tuple[AcceptedWarning, ...]:
 
 
 def preconditions(plan: Plan) -> tuple[str, ...]:
-    """Return what has to be true days before."""
+    """Return what must be true days before the cutover."""
     keys = "new pre-shared keys" if plan.decisions.keys == "new" else "the pre-shared keys"
     return (
-        "This document was read by everybody named on its cover, and the plan was rehearsed.",
+        "Every person named on the cover has read this document, and the plan was rehearsed.",
         (
-            f"Staging is done: steps 1 to 6 settled, the candidate with {keys} is loaded on "
+            f"Staging is done: steps 1 to 6 are done, the candidate with {keys} is loaded on "
             f"{count(len(plan.old_connections), 'device side')}, every new tunnel DISABLED."
         ),
         (
-            "Firewalls in front of the devices let the new outside addresses of AWS through: UDP "
-            "500 and 4500, and ESP. Monitoring knows them too."
+            "Firewalls in front of the devices allow the new AWS outside addresses: UDP 500 and "
+            "4500, and ESP. Monitoring includes them."
         ),
         (
-            "A freeze holds for the VPC, its route tables and its gateways: no deployment of "
-            "CloudFormation or Terraform runs in the window."
+            "A change freeze is in force for the VPC, its route tables and its gateways: no "
+            "CloudFormation or Terraform deployment runs in the window."
         ),
         "Each device can be reached by a path that does not use this VPN.",
-        "The plan file lies in a second place, and a second person can run it.",
-        "The operator's own path to EC2 and STS does not use this VPN.",
-        "The operator's credentials outlast the window.",
+        "A copy of the plan file is in a second place, and a second operator can run it.",
+        "The operator's host does not reach EC2 and STS through this VPN.",
+        "The operator's credentials are valid until after the window.",
     )
 
 
 def pre_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
-    """Return what is looked at when the window opens."""
+    """Return the checks when the window opens."""
     return (
         RunbookCheck(
             "the right account",
@@ -53,19 +53,19 @@ def pre_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
             "stop: wrong credentials",
         ),
         RunbookCheck(
-            "the plan still leads back from every step",
+            "the plan can still be rolled back from every step",
             on.file("rehearse"),
             "end state: as before, in every row",
             "stop: plan again",
         ),
         RunbookCheck(
-            "the old gateway is on the VPC",
+            "the old gateway is attached to the VPC",
             on.aws(
                 *("ec2", "describe-vpn-gateways", "--vpn-gateway-ids", plan.old_gateway),
                 *("--query", "VpnGateways[0].VpcAttachments"),
             ),
             f"{plan.vpc}, attached",
-            "stop: somebody else is at work",
+            "stop: another change is in progress",
         ),
         *_telemetry(plan, on),
         *_approvals(plan, on),
@@ -73,7 +73,7 @@ def pre_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
             "the run is held before the cutover",
             on.run("status"),
             "held; phase prepare; traffic through the old gateway",
-            "do what its line next says",
+            "run the command in its line next",
         ),
     )
 
@@ -81,7 +81,7 @@ def pre_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
 def _approvals(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
     needed = plan.decisions.approvals.needed
     if needed:
-        who = "none by the operator" if plan.decisions.approvals.four_eyes else "by anybody"
+        who = "none by the operator" if plan.decisions.approvals.four_eyes else "by any person"
         yield RunbookCheck(
             f"{count(needed, 'approval')} of this fingerprint",
             on.file("approve"),
@@ -100,7 +100,7 @@ def _telemetry(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
                 *("--query", "VpnConnections[0].VgwTelemetry[].Status", "--output", "text"),
             ),
             f"{up} UP, as when the plan was made",
-            "fewer: mend that first, or nobody can tell the change from it",
+            "fewer: fix that first; later it cannot be told from the change",
         )
 
 
@@ -112,49 +112,49 @@ def _gate(gate: Gate, required: str, otherwise: str) -> GateRow:
 
 BEFORE_CUTOVER: tuple[GateRow, ...] = (
     _gate(Gate.WORLD, "AWS is as the plan's survey found it", "plan again"),
-    _gate(Gate.WINDOW, "now lies in the window, and cutover and rollback still fit", "next window"),
-    _gate(Gate.APPROVALS, "every approval the plan asks for, for this fingerprint", "get them"),
-    _gate(Gate.REHEARSAL, "this very plan was rehearsed, lately, and came back", "rehearse it"),
+    _gate(Gate.WINDOW, "now is in the window, with time for cutover and rollback", "next window"),
+    _gate(Gate.APPROVALS, "every approval the plan requires, for this fingerprint", "get them"),
+    _gate(Gate.REHEARSAL, "this plan was rehearsed recently, with rollback", "rehearse it"),
     _gate(Gate.WAY_BACK, "the old gateway is attached, its connections available", "no cutover"),
     _gate(Gate.DEVICES, "the candidate is on every device, tunnels disabled", "step 5"),
     _gate(Gate.NEW_CONNECTIONS, "each available, with all its static prefixes", "wait, or step 3"),
-    _gate(Gate.NEW_GATEWAY, "the new gateway is on no VPC", "detach it there first"),
-    _gate(Gate.OLD_TUNNELS, "as many UP as the plan saw", "mend them first"),
-    _gate(Gate.CREDENTIALS, "they outlast the window, where that is known", "renew them"),
+    _gate(Gate.NEW_GATEWAY, "the new gateway is not attached", "detach it there first"),
+    _gate(Gate.OLD_TUNNELS, "as many UP as when the plan was made", "fix them first"),
+    _gate(Gate.CREDENTIALS, "valid until after the window, if the expiry is known", "renew them"),
     _gate(Gate.CLOCK, "this host's clock agrees with AWS's", "set the clock"),
-    _gate(Gate.OWN_PATH, "EC2 and STS are reached without this VPN", "another host"),
-    _gate(Gate.HOOK, "the plan's own program agrees, where it names one", "do as it says"),
+    _gate(Gate.OWN_PATH, "EC2 and STS are reached without this VPN", "use another host"),
+    _gate(Gate.HOOK, "the plan's own program agrees, if it names one", "follow its answer"),
 )
 BEFORE_FINALIZE: tuple[GateRow, ...] = (
-    _gate(Gate.TRAFFIC, "the new side has carried traffic, and still does", "do not"),
-    _gate(Gate.ARCHIVED, "every old configuration lies in the vault", "step 4"),
+    _gate(Gate.TRAFFIC, "the new side has carried traffic, and still does", "do not finalize"),
+    _gate(Gate.ARCHIVED, "every old configuration is in the vault", "step 4"),
 )
 
 
 def stuck(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
-    """Return what is tried in turn while traffic is down and the run does not go on."""
+    """Return what to try in turn while traffic is down and the run makes no progress."""
     attached = on.aws(
         *("ec2", "describe-vpn-gateways"),
         *("--filters", f"Name=attachment.vpc-id,Values={plan.vpc}"),
     )
     return (
         RunbookCheck(
-            "where does it stand?",
+            "state of the run",
             on.run("status"),
-            "step, what is waited for, who has traffic",
+            "the step, what it waits for, the path of traffic",
             "no answer: the next line",
         ),
         RunbookCheck(
             "the process is gone, this host works",
             on.run("apply"),
-            "it goes on from where it stands",
-            "or the other way: rollback in place of apply",
+            "it resumes the run",
+            "to roll back instead: rollback in place of apply",
         ),
         RunbookCheck(
             "this host is gone",
             on.file("apply", "--take-over", "HOLDER"),
-            "another host goes on from the plan and the tags",
-            "or rollback in place of apply; HOLDER is in the claim tag",
+            "another host resumes from the plan and the tags",
+            "or rollback in place of apply; HOLDER is the value of the lock tag",
         ),
         RunbookCheck(
             "a gateway stays attaching or detaching",
@@ -164,61 +164,61 @@ def stuck(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
             "request ids of the log, and the time in UTC",
         ),
         RunbookCheck(
-            "a third gateway is on the VPC",
+            "a third gateway is attached to the VPC",
             attached,
             "only the old or the new one",
-            "find who attached it; once it is detached, go on",
+            "find out who attached it; when it is detached, resume",
         ),
         RunbookCheck(
-            "AWS is as wanted, and traffic does not flow",
+            "AWS is in the target state, and traffic does not flow",
             on.run("status"),
-            "what is lacking, by connection and tunnel",
-            "it is at the device or its firewall: see Known failures",
+            "what is missing, by connection and tunnel",
+            "the cause is at the device or its firewall: see Known failures",
         ),
         *_accepting(plan, on),
         RunbookCheck(
-            "this program is the trouble",
+            "this program does not work",
             "",
             "end its process first: two writers are worse than one",
-            "By hand, below: forward or back, from the row where it stands",
+            "AWS CLI blocks (see Without this program): forward or rollback, from the current row",
         ),
     )
 
 
 def _accepting(plan: Plan, on: PlanCommands) -> Iterator[RunbookCheck]:
-    """Return what can be accepted, unless the plan is content with it anyway."""
+    """Yield the command that accepts fewer tunnels, unless the plan allows that anyway."""
     if plan.decisions.verification.tunnels is TunnelPolicy.AS_BEFORE:
         yield RunbookCheck(
-            "only tunnels are lacking, one of two is UP",
+            "only tunnels are missing, one of two is UP",
             on.run("continue", "--accept-degraded", "vpn-NEW", "--reason", "TEXT"),
-            "traffic verified once what is there has held; DEGRADED, by name, in every report",
-            "refused while more is lacking; then mend that, or go back",
+            "traffic verified when the other tunnels have been stable; DEGRADED in every report",
+            "refused while more is missing: fix that, or roll back",
         )
 
 
 def post_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
-    """Return what is looked at once traffic is said to flow."""
+    """Return the checks when the run reports that traffic flows."""
     left = plan.decisions.old_tunnels is OldTunnels.LEAVE
     return (
         RunbookCheck(
-            "the run says so",
+            "status of the run",
             on.run("status"),
             "traffic through the new gateway; cut over",
-            "read what is lacking",
+            "read what is missing",
         ),
         RunbookCheck(
-            "nothing points into the void",
+            "no blackhole routes",
             on.aws(
                 *("ec2", "describe-route-tables", "--filters", f"Name=vpc-id,Values={plan.vpc}"),
                 *("Name=route.state,Values=blackhole", "--query", "RouteTables[].RouteTableId"),
             ),
-            "no table that had none before",
-            "apply again; else the route is not this run's",
+            "no table that had no blackhole route before",
+            "apply again; a route that remains is not part of this run",
         ),
         RunbookCheck(
-            "each application answers, both ways, from each site",
+            "each application works in both directions, from each site",
             "",
-            "fill in: name, test, by whom",
+            "fill in: name, test, tester",
             "decide by the deadline",
         ),
         RunbookCheck(
@@ -234,9 +234,9 @@ def post_checks(plan: Plan, on: PlanCommands) -> tuple[RunbookCheck, ...]:
             "change them before finalize",
         ),
         RunbookCheck(
-            "it soaks",
+            "soak time",
             "",
-            "24 hours without a flap, a working day with load",
-            "find out why before anything is deleted",
+            "24 hours without a traffic flap, including a working day with load",
+            "find the cause before finalize",
         ),
     )

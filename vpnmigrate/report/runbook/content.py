@@ -1,6 +1,6 @@
 """Runbook content: the change document as values.
 
-Every text is plain: what a view has to escape, it escapes.
+Every text is plain; each view escapes it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from vpnmigrate.model.gates import Gate
 SCHEMA = "vpnmigrate/runbook/1"
 
 Fact = tuple[str, str]
-"""A name and its value; an empty value is for a person to fill in."""
+"""A name and its value; an empty value is filled in by hand."""
 
 
 @dataclass(frozen=True)
 class PlanCommands:
-    """The commands about a plan's file and its run, each as a line to paste."""
+    """Commands about a plan's file and its run, as lines to paste."""
 
     plan: str
     """The plan's file."""
@@ -41,7 +41,7 @@ class PlanCommands:
 
 
 class Site(Struct, frozen=True):
-    """A connection and the place behind it, in the words of whoever works there."""
+    """A connection and the site behind it."""
 
     name: str
     device: str
@@ -52,7 +52,7 @@ class Site(Struct, frozen=True):
 
 
 class RouteTableImpact(Struct, frozen=True):
-    """A route table and its part in the change."""
+    """A route table and its role in the change."""
 
     name: str
     subnets: int
@@ -60,17 +60,17 @@ class RouteTableImpact(Struct, frozen=True):
 
 
 class Impact(Struct, frozen=True):
-    """Who notices what, and for how long."""
+    """What is affected, and for how long."""
 
     summary: tuple[str, ...]
     sites: tuple[Site, ...]
     tables: tuple[RouteTableImpact, ...]
     prefixes: tuple[str, ...]
-    """Everything on premises that is reached through the gateway."""
+    """Every on-premises network that is reached through the gateway."""
 
 
 class RunbookCheck(Struct, frozen=True):
-    """Something to look at: *command* shows it, *expected* is what lets the change go on."""
+    """A check: *command* shows the state, *expected* is required to continue."""
 
     what: str
     command: str
@@ -79,7 +79,7 @@ class RunbookCheck(Struct, frozen=True):
 
 
 class AcceptedWarning(Struct, frozen=True):
-    """A finding of planning that a board accepts."""
+    """A finding of planning that the change board accepts."""
 
     finding: str
     evidence: str
@@ -87,23 +87,23 @@ class AcceptedWarning(Struct, frozen=True):
 
 
 class GateRow(Struct, frozen=True):
-    """A gate that the program itself asks before it goes on."""
+    """A gate that the program evaluates before it continues."""
 
     gate: Gate
     required: str
     otherwise: str
     force: str
-    """Whether one person may go on all the same, and how."""
+    """Whether and how the gate can be forced."""
 
 
 class RunbookRow(Struct, frozen=True):
-    """One step: what is typed, what is seen, how long at most, and what if not."""
+    """One step: its command, expected output, limit, and what to do otherwise."""
 
     key: str
-    """Names the row: ``F8`` forward, ``B8`` back, ``R11`` finalize."""
+    """Key of the row: ``F8`` forward, ``B8`` rollback, ``R11`` finalize."""
     title: str
     at: str
-    """When it begins by the rehearsal: ``S+`` staging, ``T+`` from step 7, ``B+`` going back."""
+    """Start time in the rehearsal: ``S+`` staging, ``T+`` from step 7, ``B+`` rollback."""
     command: str
     changes: tuple[str, ...]
     expected: tuple[str, ...]
@@ -112,11 +112,11 @@ class RunbookRow(Struct, frozen=True):
     otherwise: str
     inverse: str
     by_hand: tuple[str, ...]
-    """Shell, a block at a time; between two of them a person has something to finish."""
+    """Blocks of shell; between two of them the operator has a task."""
 
 
 class RollbackRow(Struct, frozen=True):
-    """The way back from the end of a step, as rehearsed."""
+    """Rollback from the end of a step, as rehearsed."""
 
     after: str
     changes: int
@@ -125,7 +125,7 @@ class RollbackRow(Struct, frozen=True):
 
 
 class PeopleMessage(Struct, frozen=True):
-    """Something to be told to people, with holes."""
+    """An announcement with placeholders."""
 
     moment: str
     to: str
@@ -133,7 +133,7 @@ class PeopleMessage(Struct, frozen=True):
 
 
 class FailureMode(Struct, frozen=True):
-    """A known way to fail."""
+    """A known failure with its cause and remedy."""
 
     sign: str
     cause: str
@@ -153,11 +153,11 @@ class Runbook(Struct, frozen=True, kw_only=True):
     pre_checks: tuple[RunbookCheck, ...]
     gates: tuple[GateRow, ...]
     opening: str
-    """Shell that comes before any block by hand."""
+    """The first block of shell, which every other block needs."""
     staging: tuple[RunbookRow, ...]
     cutover: tuple[RunbookRow, ...]
     aside: tuple[str, str, str]
-    """Commands for another terminal meanwhile: to look, to turn back, to confirm."""
+    """Commands for another terminal during the cutover: status, abort, confirm."""
     deadline: tuple[Fact, ...]
     returns: tuple[RollbackRow, ...]
     back: tuple[RunbookRow, ...]

@@ -1,4 +1,4 @@
-"""Runbook impact: sites, networks, minutes, contacts and announcements."""
+"""Runbook impact: sites, networks, durations, contacts and announcements."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vpnmigrate.report.text import count
 
 
 def impact_of(plan: Plan, rehearsal: Rehearsal) -> Impact:
-    """Return who is cut off, from what, and for how long."""
+    """Return which sites lose connectivity, to what, and for how long."""
     return Impact(
         tuple(_summary(plan, rehearsal)),
         tuple(_site(connection, plan) for connection in plan.before.living),
@@ -40,12 +40,12 @@ def on_premises(plan: Plan) -> tuple[str, ...]:
 
 
 def longest_return(rehearsal: Rehearsal) -> str:
-    """Return the longest way back, from turning round until traffic flows on the old side."""
+    """Return the longest rollback, from its start until traffic flows on the old side."""
     return span(max(rehearsal_run.restored for rehearsal_run in rehearsal.back))
 
 
 def site_name(connection: ConnectionRecord, device: CustomerGatewayRecord | None) -> str:
-    """Return what people are likely to call the place behind *connection*."""
+    """Return the most likely name of the site behind *connection*."""
     found = device.tags.get(NAME) or device.device_name if device else ""
     return found or connection.tags.get(NAME) or (device.id if device else connection.id)
 
@@ -63,19 +63,19 @@ def _summary(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:
     sites = count(len(plan.before.living), "site")
     yield (
         f"While the cutover runs, {name} and {sites} on premises cannot reach each other. "
-        f"In the rehearsal of this very plan that took {span(rehearsal.forward.outage)}; it "
-        "counts 20 seconds for each task at a device, and people may need longer."
+        f"In the rehearsal of this plan that took {span(rehearsal.forward.outage)}, with 20 "
+        "seconds for each task at a device; people may need longer."
     )
     worst = max(rehearsal_run.outage for rehearsal_run in rehearsal.back)
     yield (
-        f"If the change is taken back, traffic is down again: in the rehearsal up to "
-        f"{longest_return(rehearsal)} from turning round, {span(worst)} in all. On a slow day at "
-        "AWS the swap of the gateways alone may take 45 minutes, either way."
+        f"If the change is rolled back, traffic is down again: in the rehearsal up to "
+        f"{longest_return(rehearsal)} from the start of the rollback, {span(worst)} in total. On "
+        "a slow day at AWS the gateway swap alone may take 45 minutes, in either direction."
     )
     yield (
-        "Staging (steps 1 to 6) interrupts nothing. Traffic inside the VPC, to the internet and "
-        "through other gateways is not touched. Sessions over the VPN do not survive the cutover: "
-        "applications have to connect again."
+        "Staging (steps 1 to 6) interrupts no traffic. Traffic inside the VPC, to the internet "
+        "and through other gateways is not affected. Sessions over the VPN break in the cutover: "
+        "applications must reconnect."
     )
 
 
@@ -103,90 +103,90 @@ def _tables(plan: Plan) -> Iterator[RouteTableImpact]:
 
 def _parts(table: RouteTableRecord, plan: Plan) -> Iterator[str]:
     if plan.old_gateway in table.propagating:
-        yield f"takes up {count(len(table.propagated_from(plan.old_gateway)), 'route')}"
+        yield count(len(table.propagated_from(plan.old_gateway)), "propagated route")
     if static := table.static_routes_to(plan.old_gateway):
         yield f"static {', '.join(route.destination for route in static)}"
     if table.edge_of(plan.old_gateway):
-        yield "edge table: inspects what comes in"
+        yield "edge route table: inspects incoming traffic"
 
 
 def people(plan: Plan) -> tuple[Fact, ...]:
-    """Return the roles to fill in; one at the devices of each site."""
+    """Return the roles to fill in, with one device engineer per site."""
     return tuple(_roles(plan))
 
 
 def _roles(plan: Plan) -> Iterator[Fact]:
-    yield "change owner, decides go and no-go", ""
-    yield "operator, types", ""
-    yield "second operator, has the plan file too", ""
+    yield "change owner (decides go or no-go)", ""
+    yield "operator (runs the commands)", ""
+    yield "second operator (has a copy of the plan file)", ""
     yield "approver", ""
     for connection in plan.before.living:
         device = device_of(connection, plan)
-        yield f"at the device of {site_name(connection, device)} ({connection.id})", ""
-    yield "applications, say whether theirs works", ""
-    yield "bridge: number or channel", ""
+        yield f"device engineer of {site_name(connection, device)} ({connection.id})", ""
+    yield "application owners (confirm their application works)", ""
+    yield "conference bridge: number or channel", ""
     yield "AWS Support: plan and severity", ""
 
 
 def messages(plan: Plan, outage: str, back: str) -> tuple[PeopleMessage, ...]:
-    """Return what people are told, with holes in square brackets."""
+    """Return the announcements, with placeholders in square brackets."""
     window = plan.decisions.window
     when = window.written if window else "[date, from, to, time zone]"
     vpc = plan.vpc
     return (
         PeopleMessage(
             "a week before, and a day before",
-            "everybody who uses the VPN",
-            f"On {when} the VPN between [site] and AWS ({vpc}) moves to its successor. It is "
-            f"down once, for about {outage} and at most [minutes]; sessions break and have to be "
-            "opened again. Taken back, it is down a second time. Questions: [name, channel].",
+            "all users of the VPN",
+            f"On {when} the VPN between [site] and AWS ({vpc}) is replaced. It is down once, for "
+            f"about {outage} and at most [minutes]; sessions break and must be reopened. If the "
+            "change is rolled back, it is down a second time. Questions: [name, channel].",
         ),
         PeopleMessage(
             "cutover begins",
-            "bridge, applications, devices",
-            f"[time] UTC: the cutover of {vpc} begins; traffic over the VPN is down from now. "
-            "Decision deadline [time] UTC. Devices: stand by for step 10.",
+            "bridge, application owners, device engineers",
+            f"[time] UTC: the cutover of {vpc} starts; traffic over the VPN is down from now. "
+            "Decision deadline [time] UTC. Device engineers: stand by for step 10.",
         ),
         PeopleMessage(
             "traffic flows",
-            "bridge, applications",
-            "[time] UTC: tunnels are up and routes are back. Please test now and say so by "
+            "bridge, application owners",
+            "[time] UTC: tunnels are up and routes are back. Please test now and report by "
             "[time]: [applications].",
         ),
         PeopleMessage(
             "done",
-            "everybody",
-            "[time] UTC: moved. Outage [from] to [to]. The old side stays until finalize, a "
-            "change of its own on [date].",
+            "all",
+            "[time] UTC: migrated. Outage [from] to [to]. The old side is kept until finalize, a "
+            "separate change on [date].",
         ),
         PeopleMessage(
-            "turned back",
-            "everybody",
-            f"[time] UTC: the change is taken back because [reason]. Traffic is down again for "
-            f"about {back}; then all is as before. Next attempt: [date].",
+            "rolled back",
+            "all",
+            f"[time] UTC: the change is being rolled back because [reason]. Traffic is down again "
+            f"for about {back}; then the previous state is restored. Next attempt: [date].",
         ),
         PeopleMessage(
             "stuck",
             "bridge, management, AWS Support",
-            f"[time] UTC: {vpc} has no path to [sites] since [time]. Seen: [what status says]. "
-            "Case [number]. Next word at [time].",
+            f"[time] UTC: {vpc} has no path to [sites] since [time]. Status: [output of status]. "
+            "Case [number]. Next update at [time].",
         ),
     )
 
 
 def deadline(plan: Plan, cutover: str, rollback: str) -> tuple[Fact, ...]:
-    """Return by when an unverified cutover has to turn round, with how that is reckoned."""
+    """Return by when an unverified cutover must be rolled back, with the calculation."""
     margin = span(plan.decisions.waits.margin)
     window = plan.decisions.window
     rows: list[Fact] = [
         ("rehearsed cutover", cutover),
-        ("rehearsed rollback, the longest", rollback),
-        ("margin", f"{margin}: what AWS takes to detach on a slow day, domain.md 3.1"),
+        ("longest rehearsed rollback", rollback),
+        ("margin", f"{margin}: time of a detach on a slow day at AWS, domain.md 3.1"),
     ]
     if window is None:
         return (
             *rows,
-            ("the plan has no window; its end, UTC", ""),
+            ("window end, UTC (the plan has no window)", ""),
             ("decision deadline", f"window end - {rollback} - {margin} ="),
             ("latest start", f"decision deadline - {cutover} ="),
         )
@@ -196,8 +196,8 @@ def deadline(plan: Plan, cutover: str, rollback: str) -> tuple[Fact, ...]:
 FAILURES: tuple[FailureMode, ...] = (
     FailureMode(
         "tunnel DOWN, message IPSEC IS UP",
-        "BGP: the neighbour's ASN is another one now, a shut neighbour, a filter",
-        "correct the neighbour on the device; the run watches on",
+        "BGP: the neighbour has another ASN now, is shut down, or is filtered",
+        "correct the neighbour on the device; the run continues to check",
     ),
     FailureMode(
         "tunnel UP, no route accepted",
@@ -205,54 +205,54 @@ FAILURES: tuple[FailureMode, ...] = (
         "redistribute or announce the prefixes",
     ),
     FailureMode(
-        "nothing at all, IPSEC IS DOWN",
-        "the firewall before the device does not know AWS's new addresses, or nobody initiates",
-        "UDP 500 and 4500, ESP; send a ping through the tunnel",
+        "no tunnel up, IPSEC IS DOWN",
+        "the firewall blocks the new AWS addresses, or neither side initiates the tunnel",
+        "allow UDP 500 and 4500, and ESP; send a ping through the tunnel",
     ),
     FailureMode(
         "one of two tunnels up",
-        "as many as before are asked for",
-        "mend the second, or accept it by name: see Stuck; where the device runs one only, one "
-        "was up before and is enough",
+        "as many as before are required",
+        "fix the second, or accept it by name: see Stuck; a device that runs only one tunnel had "
+        "one up before, which is enough",
     ),
     FailureMode(
         "traffic one way only",
-        "old tunnels still enabled, or a firewall that wants both ways on one tunnel",
+        "old tunnels still enabled, or a firewall that requires both directions on one tunnel",
         "disable the old tunnels; prefer one tunnel on the device",
     ),
     FailureMode(
         "InvalidParameterValue: pending VPNs or Virtual Interfaces",
         "a connection of the gateway is still changing",
-        "nothing: it is waited for",
+        "nothing: the run waits for it",
     ),
     FailureMode(
         "VpnConnectionLimitExceeded, VpnGatewayLimitExceeded",
         "the quota, or too many changing at once",
-        "raise the quota, or wait; then the same command again",
+        "raise the quota, or wait; then run the same command again",
     ),
     FailureMode(
         "InvalidVpcState at the attach",
-        "another gateway is on the VPC",
+        "another gateway is attached to the VPC",
         "see Stuck: a third gateway",
     ),
     FailureMode(
         "RequestExpired, ExpiredToken",
         "credentials have expired",
-        "renew them in the same profile: the run looks for them afresh",
+        "renew them in the same profile: the run loads them again",
     ),
     FailureMode(
         "a route table is gone",
         "deleted outside this run",
-        "it is named as lost, and stops neither way",
+        "it is reported as lost; both directions continue",
     ),
     FailureMode(
         "the terminal is gone",
-        "it ran through this VPN, or a laptop slept",
-        "in the cutover the process continues: status shows it from any terminal",
+        "it was connected through this VPN, or a laptop slept",
+        "in the cutover the process continues: run status in any terminal",
     ),
     FailureMode(
-        "everything is green, an application fails",
-        "it names the old addresses, or kept its sessions",
-        "restart it; look for the old addresses; else go back by the deadline",
+        "traffic is stable, an application fails",
+        "it uses the old addresses, or kept its sessions",
+        "restart it; search for the old addresses; else roll back by the deadline",
     ),
 )

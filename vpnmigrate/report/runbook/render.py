@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def markdown(book: Runbook) -> str:
-    """Return the document as Markdown; its shell blocks are fenced, each with way and row."""
+    """Return the document as Markdown; each fenced shell block names its direction and row."""
     return _markdown().get_template("runbook.md.j2").render(book=book)
 
 
 def html(book: Runbook, plan: Plan) -> str:
     """Return the document as one page, with pictures of *plan* before, during and after.
 
-    It refers to nothing outside itself, and its policy forbids a browser to fetch anything.
+    It is self-contained, and its content security policy forbids a browser to fetch anything.
     """
     template = _html().get_template("runbook.html.j2")
     return template.render(
@@ -34,7 +34,7 @@ def html(book: Runbook, plan: Plan) -> str:
         width=WIDTH,
         row=ROW,
         chapters=CHAPTERS,
-        # The only value in the style sheet, where no escaping helps: it is a number in hex.
+        # The only value in the style sheet, where it cannot be escaped: a hexadecimal number.
         fingerprint=f"{int(plan.fingerprint or '0', 16):064x}",
     )
 
@@ -46,7 +46,7 @@ def as_json(book: Runbook) -> dict[str, Any]:
 
 
 class _Written(str):
-    """Markdown already: it is not escaped again."""
+    """Markdown that must not be escaped again."""
 
     __slots__ = ()
 
@@ -61,14 +61,14 @@ CHAPTERS = (
     "Staging: steps 1 to 6",
     "Cutover: steps 7 to 10",
     "Decision deadline",
-    "Back-out",
+    "Rollback",
     "Stuck",
     "Post-checks",
     "Communications",
-    "Finalize: a change of its own",
+    "Finalize: a separate change",
     "Known failures",
 )
-"""Of the page; Markdown has all but the pictures."""
+"""Chapters of the HTML page; Markdown has all but the pictures."""
 
 
 @cache
@@ -87,7 +87,7 @@ def _html() -> Environment:
 
 
 def _visible(value: object) -> object:
-    """Make data harmless; markup that macros have made of it is so already."""
+    """Return data with control characters replaced; markup from macros is left unchanged."""
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
     return safe_lines(value)
@@ -97,7 +97,7 @@ def _visible(value: object) -> object:
 def _markdown() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    # Markdown, not HTML: ``finalize`` escapes what is put into it.
+    # Markdown, not HTML: ``finalize`` escapes every value.
     environment = Environment(  # noqa: S701
         loader=PackageLoader("vpnmigrate.report"),
         undefined=StrictUndefined,
@@ -115,14 +115,14 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
 
 
 def _escaped(value: object) -> object:
-    """Make data plain text; what macros and filters have written is left as it is."""
+    """Return data escaped for Markdown; output of macros and filters is left unchanged."""
     if not isinstance(value, str) or isinstance(value, _Written):
         return value
     return _Written(_SPECIAL.sub(r"\\\1", safe(value)))
 
 
 def _code(text: str) -> _Written:
-    """Return a command as code, in a table or out of it; nothing for nothing."""
+    """Return a command as code, inside or outside a table; empty for an empty text."""
     if not text:
         return _Written()
     fence = "`" * (_longest_run(text) + 1)
@@ -130,7 +130,7 @@ def _code(text: str) -> _Written:
 
 
 def _fenced(text: str, info: str) -> _Written:
-    """Return a block of code whose fence no line of it can close."""
+    """Return a block of code with a fence that no line of it can close."""
     fence = "`" * max(3, _longest_run(text) + 1)
     return _Written(f"{fence}{info}\n{safe_lines(text)}\n{fence}")
 

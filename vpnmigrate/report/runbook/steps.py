@@ -1,4 +1,4 @@
-"""Runbook steps: timed rows with signs, limits and alternatives."""
+"""Runbook steps: timed rows with expected output, limits and alternatives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vpnmigrate.steps.sequences import CLEAN_UP, FINALIZE, FORWARD
 
 @dataclass(frozen=True)
 class StepConstants:
-    """A step's constants in the document.  *source* is where its limit comes from."""
+    """A step's constants in the document.  *source* is the source of its limit."""
 
     source: str
     otherwise: str
@@ -29,95 +29,95 @@ class StepConstants:
 KNOWN: dict[tuple[int, bool], StepConstants] = {
     (1, False): StepConstants(
         "two consistency delays and a retry, domain.md 3.1",
-        "Claimed by somebody else: talk to them, then --take-over. Another account: stop.",
+        "Locked by another operator: ask them first, then --take-over. Another account: stop.",
     ),
     (2, False): StepConstants(
         "creation 10 min, domain.md 3.1, and twice the consistency delay",
-        "A quota: raise it, run the same command again. Nothing is interrupted.",
+        "A quota: raise it, run the same command again. No traffic is interrupted.",
     ),
     (3, False): StepConstants(
         "creation 40 min each, two at a time, ten at most, domain.md 3.1",
-        "Run the same command again: what is there is found by its tags. A category other than "
-        "VPN: go back and ask AWS Support.",
+        "Run the same command again: it finds existing resources by their tags. A category other "
+        "than VPN: roll back and ask AWS Support.",
     ),
     (4, False): StepConstants(
-        "plain reads, retried; generous for ten connections",
-        "Run the same command again. A sample that AWS denies stops nothing.",
+        "reads with retries; enough for ten connections",
+        "Run the same command again. A sample that AWS denies does not stop the run.",
     ),
     (5, False): StepConstants(
         "a person's work, ahead of the window: 30 days",
-        "Not ready when the window opens: do not cut over. Tunnels were enabled by mistake: "
-        "disable them, watch the old ones.",
+        "Not ready when the window opens: do not cut over. Tunnels enabled by mistake: disable "
+        "them, check the old ones.",
         ("TO DO: load the candidate configuration ...",),
     ),
     (6, False): StepConstants(
         "a person's test: 7 days; its calls are bounded by EC2",
-        "The test fails: do not cut over. Mend the candidate, or go back; nothing is interrupted.",
+        "The test fails: do not cut over. Fix the candidate, or roll back without an outage.",
     ),
     (7, False): StepConstants(
         "2 min a call, domain.md 3.1, many tables and throttling",
-        "Run the same command again, or go back. Part of the traffic is down already.",
+        "Run the same command again, or roll back. Part of the traffic is down already.",
         ("OUTAGE BEGINS",),
     ),
     (8, False): StepConstants(
         "on slow days 30 min to detach and 15 to attach, domain.md 3.1",
-        "Still changing after the limit, or a third gateway on the VPC: branch STUCK.",
+        "Still changing after the limit, or a third gateway on the VPC: see Stuck.",
     ),
     (9, False): StepConstants(
         "2 to 5 min a call, domain.md 3.1, many tables and throttling",
-        "Run the same command again. A route that another hand moved is named and left alone.",
+        "Run the same command again. A route changed outside this run is reported and kept.",
     ),
     (10, False): StepConstants(
         "the playbook's waits.tunnels, for a person at each device",
-        "Not green by the decision deadline: go back. Until then see Known failures: most of it "
-        "is at the device.",
+        "Traffic not verified by the decision deadline: roll back. Until then see Known failures: "
+        "most causes are at the device.",
         (
             "TO DO: enable the tunnels of ...",
             "OUTAGE ENDED after ...",
-            "TO DO: traffic flows ...: now disable the tunnels of ... (unless they are left)",
+            "TO DO: traffic flows ...: now disable the tunnels of ... (unless the plan leaves them enabled)",
         ),
     ),
     (6, True): StepConstants(
         "detach 30 min, then deletions that wait for leftovers, domain.md 3.1",
-        "Something else is in the test VPC: remove it, run the same command again.",
+        "Other resources in the test VPC: remove them, run the same command again.",
     ),
     (3, True): StepConstants(
         "deletion 30 min, domain.md 3.1, and the consistency delay",
-        "Traffic flows already. Run the same command again in daylight.",
+        "Traffic flows already. Run the same command again in working hours.",
     ),
     (2, True): StepConstants(
         "deletion 10 min, domain.md 3.1, and the consistency delay",
-        "In use: its connections are not gone yet. Traffic flows already; run it again.",
+        "In use: its connections are not deleted yet. Traffic flows already; run it again.",
     ),
     (1, True): StepConstants(
         "two consistency delays and a retry, domain.md 3.1",
-        "A claim that is not ours stays. Harmless.",
+        "A lock tag of another run is kept. This is harmless.",
     ),
     (11, False): StepConstants(
         "deletion 30 min, domain.md 3.1, and the consistency delay",
-        "Refused while the new side does not carry traffic: leave the old connections alone.",
+        "Refused while the new side does not carry traffic: keep the old connections.",
     ),
 }
-"""By step, and whether it is a clean-up."""
+"""By step number, and whether the step is a clean-up."""
 
 SEEN_BACK: dict[int, tuple[str, ...]] = {
     7: ("OUTAGE BEGINS (unless traffic is down already)",),
     10: ("TO DO: enable the tunnels of ... again, ...", "OUTAGE ENDED after ..."),
 }
-"""What steps of the cutover show on the way back, where that is something else."""
+"""Expected output of cutover steps in a rollback, where it differs."""
 
 _LIMITS = {(step.number, step.phase): step for step in (*FINALIZE, *CLEAN_UP, *FORWARD)}
 
 
 def staging(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[RunbookRow, ...]:
-    """Return steps 1 to 6, which interrupt nothing."""
-    timings = _legs(rehearsal.forward)
+    """Return steps 1 to 6, which interrupt no traffic."""
+    timings = _timings(rehearsal.forward)
     return tuple(
         _row(
             plan,
             step,
             key=f"F{step.number}",
-            at=_clock("S", timings.get((step.number, False))),
+            at=_start("S", timings.get((step.number, False))),
             command=on.file("apply", "--until", "cutover"),
             inverse=on.run("rollback"),
         )
@@ -127,8 +127,8 @@ def staging(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Runbook
 
 
 def cutover(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[RunbookRow, ...]:
-    """Return steps 7 to 10, counted from the beginning of step 7."""
-    timings = _legs(rehearsal.forward)
+    """Return steps 7 to 10, timed from the start of step 7."""
+    timings = _timings(rehearsal.forward)
     first = timings.get((FIRST_OF_CUTOVER, False))
     approvals = options("--approval", ["FILE"] * plan.decisions.approvals.needed)
     return tuple(
@@ -136,7 +136,7 @@ def cutover(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Runbook
             plan,
             step,
             key=f"F{step.number}",
-            at=_clock("T", timings.get((step.number, False)), first.begun if first else None),
+            at=_start("T", timings.get((step.number, False)), first.begun if first else None),
             command=on.run("apply", *approvals),
             inverse=on.run("rollback"),
         )
@@ -145,17 +145,17 @@ def cutover(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[Runbook
     )
 
 
-def way_back(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[RunbookRow, ...]:
-    """Return the way back, counted from turning round after step 10."""
-    timings = _legs(rehearsal.back[-1])
+def rollback(plan: Plan, rehearsal: Rehearsal, on: PlanCommands) -> tuple[RunbookRow, ...]:
+    """Return the steps of a rollback, timed from its start after step 10."""
+    timings = _timings(rehearsal.back[-1])
     return tuple(
         _row(
             plan,
             step,
             key=f"B{step.number}",
-            at=_clock("B", timings.get((step.number, step.phase is Phase.CLEAN_UP))),
+            at=_start("B", timings.get((step.number, step.phase is Phase.CLEAN_UP))),
             command=on.run("rollback"),
-            inverse=_back_again(on, step),
+            inverse=_inverse(on, step),
         )
         for step in back(plan)
     )
@@ -171,15 +171,15 @@ def finalize(plan: Plan, on: PlanCommands) -> tuple[RunbookRow, ...]:
             key=f"R{step.number}",
             at="days later",
             command=on.run("finalize", *named),
-            inverse="none: a Classic connection cannot be made again",
+            inverse="none: a Classic connection cannot be recreated",
         )
         for step in plan.finalize
         if step.changes
     )
 
 
-def _back_again(on: PlanCommands, step: PlannedStep) -> str:
-    does = "go forward again" if step.phase is Phase.CUTOVER else "make it anew"
+def _inverse(on: PlanCommands, step: PlannedStep) -> str:
+    does = "cut over again" if step.phase is Phase.CUTOVER else "recreate it"
     return f"to {does}: {on.run('apply')}"
 
 
@@ -197,7 +197,7 @@ def _row(
         (
             f"step {step.number} of {LAST_STEP}: {step.title}{cleaning}",
             *(SEEN_BACK.get(step.number, ()) if key.startswith("B") else known.seen),
-            f"step {step.number} settled",
+            f"step {step.number} done",
         ),
         span(_LIMITS[step.number, step.phase].limit_for(plan)),
         known.source,
@@ -207,15 +207,15 @@ def _row(
     )
 
 
-def _legs(rehearsal_run: RehearsalRun) -> dict[tuple[int, bool], StepTiming]:
-    return {(leg.step, leg.cleaning): leg for leg in rehearsal_run.timings}
+def _timings(rehearsal_run: RehearsalRun) -> dict[tuple[int, bool], StepTiming]:
+    return {(timing.step, timing.cleaning): timing for timing in rehearsal_run.timings}
 
 
-def _clock(letter: str, leg: StepTiming | None, start: timedelta | None = None) -> str:
-    """Return minutes and seconds since *start*, rounded; the rehearsal is no stop-watch."""
-    if leg is None:
+def _start(letter: str, timing: StepTiming | None, start: timedelta | None = None) -> str:
+    """Return minutes and seconds since *start*, rounded to seconds."""
+    if timing is None:
         return f"{letter}+?"
-    return f"{letter}+{minutes(leg.begun - (start or timedelta(0)))}"
+    return f"{letter}+{minutes(timing.begun - (start or timedelta(0)))}"
 
 
 def minutes(length: timedelta) -> str:

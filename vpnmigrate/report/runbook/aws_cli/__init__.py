@@ -1,7 +1,7 @@
 """AWS CLI runbook: a plan as shell blocks that run without this program.
 
-The commands are renderings of the plan's own changes.  Each looks before it acts and waits with a
-limit, so a block may be run again, and either way may be begun at any step.
+The commands are made from the plan's own changes.  Each checks AWS before it changes anything and
+waits with a limit, so a block may be run again, and both directions may start at any step.
 """
 
 from __future__ import annotations
@@ -32,23 +32,24 @@ from vpnmigrate.report.runbook.aws_cli.shell_functions import FUNCTIONS, KEYS, M
 _TEST_STEP = 6
 
 _ENDS_A_BLOCK = frozenset({Confirmation.DEVICES_CONFIGURED, Confirmation.TEST_PASSED})
-"""Tasks that only a person can call done: what follows is pasted afterwards."""
+"""Tasks that only the operator can confirm: the changes after them are a separate block."""
 
 
 def opening(plan: Plan, invocation: Invocation) -> str:
-    """Return the block that comes before any other, whichever way, wherever it begins.
+    """Return the first block, which every other block needs, in both directions.
 
-    It makes nothing.  It finds by their tags what a run, or an earlier try by hand, has made.
+    It creates nothing.  It finds by their tags the resources that a run or an earlier use of the
+    blocks has created.
     """
     account = quoted(plan.account)
     return "\n".join(
         [
-            "set -euo pipefail  # in a shell of its own: what fails ends it, and nothing follows",
+            "set -euo pipefail  # in a separate shell: a failed command ends it",
             "umask 077",
             f"export AWS_REGION={quoted(plan.region)} AWS_DEFAULT_REGION={quoted(plan.region)}",
             *_reached(invocation),
             "export AWS_DEFAULT_OUTPUT=text AWS_PAGER=",
-            "PAUSE=${PAUSE:-5}  # seconds between two looks",
+            "PAUSE=${PAUSE:-5}  # seconds between two checks",
             'HOLDER=${HOLDER:-"$(id -un)@$(uname -n)/by-hand"}',
             "FOLDER=${FOLDER:-$(mktemp -d)}  # device files, with keys: only you can read them",
             f"OLD_VGW={quoted(plan.old_gateway)}",
@@ -58,7 +59,7 @@ def opening(plan: Plan, invocation: Invocation) -> str:
             *([MAIN_TABLE] if plan.decisions.test_vpc is not None else []),
             "",
             f'[ "$(aws sts get-caller-identity --query Account)" = {account} ] ||',
-            f"  stop 'these are not credentials of account '{account}",
+            f"  stop 'these credentials are not of account '{account}",
             *_lookups(plan),
             'echo "device files go to $FOLDER"',
         ]
@@ -66,7 +67,7 @@ def opening(plan: Plan, invocation: Invocation) -> str:
 
 
 def _reached(invocation: Invocation) -> Iterator[str]:
-    """Yield exports of what decides which account and server are reached."""
+    """Yield exports of the settings that select the account and the endpoint."""
     named = {"AWS_PROFILE": invocation.profile, "AWS_ENDPOINT_URL": invocation.endpoint_url}
     named |= {name: value for name, value in invocation.variables if name.startswith("AWS_")}
     for name, value in named.items():
@@ -76,7 +77,7 @@ def _reached(invocation: Invocation) -> Iterator[str]:
 
 def _lookups(plan: Plan) -> Iterator[str]:
     names = ShellNames(plan)
-    yield "# What is there already; a variable that stays empty stands for what is not made yet."
+    yield "# Existing resources; a variable that stays empty is for a resource not created yet."
     yield _found(names, GATEWAY_ROLE, "vpn-gateway", "VpnGateway")
     for old in plan.old_connections:
         yield _found(names, connection_role(old), "vpn-connection", "VpnConnection")
@@ -87,7 +88,7 @@ def _lookups(plan: Plan) -> Iterator[str]:
 
 def _found(names: ShellNames, role: Role, kind: str, shape: str) -> str:
     variable = names.variables[role]
-    # Tags lie on whatever somebody has put them on; what the plan's survey saw is not new.
+    # Resources in the plan's survey are not new, whatever their tags.
     kinds = {"vpn-gateway": "vgw-", "vpn-connection": "vpn-", "vpc": "vpc-", "subnet": "subnet-"}
     old = sorted(id_ for id_ in names.plan.surveyed if id_.startswith(kinds[kind]))
     newer = " && ".join(f'{shape}Id!=`"{id_}"`' for id_ in old)
@@ -102,7 +103,7 @@ def _found(names: ShellNames, role: Role, kind: str, shape: str) -> str:
 
 
 def blocks(plan: Plan, step: PlannedStep) -> tuple[str, ...]:
-    """Return what *step* does, as blocks; between two of them a person has a task to finish."""
+    """Return *step* as blocks of shell; between two of them the operator has a task."""
     names = ShellNames(plan)
     done: list[str] = []
     current = list(_required(step, names))
@@ -117,26 +118,26 @@ def blocks(plan: Plan, step: PlannedStep) -> tuple[str, ...]:
 
 
 def back(plan: Plan) -> tuple[PlannedStep, ...]:
-    """Return the steps of the way back, startable anywhere: also with the test VPC half built."""
-    tried = next((step for step in plan.forward if step.number == _TEST_STEP), None)
-    if tried is None or not tried.changes:
+    """Return the steps of a rollback from any state, also with an incomplete test VPC."""
+    test = next((step for step in plan.forward if step.number == _TEST_STEP), None)
+    if test is None or not test.changes:
         return plan.back
     tested = next(
-        at for at, change in enumerate(tried.changes) if isinstance(change, AskOperator | RunTest)
+        at for at, change in enumerate(test.changes) if isinstance(change, AskOperator | RunTest)
     )
-    away = tried.changes[tested + 1 :]
+    removals = test.changes[tested + 1 :]
     return tuple(
-        replace(step, changes=away) if step.number == _TEST_STEP else step for step in plan.back
+        replace(step, changes=removals) if step.number == _TEST_STEP else step for step in plan.back
     )
 
 
 def _required(step: PlannedStep, names: ShellNames) -> Iterator[str]:
-    """Return what must hold before *step* may interrupt traffic, or delete for good."""
+    """Yield what must hold before *step* may interrupt traffic or delete connections."""
     plan = names.plan
     if step.phase is Phase.CUTOVER and _first_leaves(step, plan):
         for variable in names.variables.values():
             if variable.startswith("NEW_"):
-                yield f': "${{{variable}:?is not made yet: steps 2 and 3 first}}"'
+                yield f': "${{{variable}:?does not exist yet: run steps 2 and 3 first}}"'
     if step.phase is Phase.FINALIZE and step.changes:
         at = f"attachment {names.word(GATEWAY_ROLE)} {names.word(plan.vpc)}"
         yield f"until_is {changes.ATTACHED} attached {at}"
@@ -147,7 +148,7 @@ def _required(step: PlannedStep, names: ShellNames) -> Iterator[str]:
 
 
 def _first_leaves(step: PlannedStep, plan: Plan) -> bool:
-    """Return whether *step* begins by taking something from the old gateway: only forward."""
+    """Return whether *step* begins by removing the old gateway, which only forward steps do."""
     match step.changes:
         case (DisablePropagation() | DetachVpnGateway() as first, *_):
             return first.gateway == plan.old_gateway

@@ -45,7 +45,7 @@ _Creation = CreateVpnGateway | CreateTestVpc | CreateTestSubnet
 
 
 def lines(change: Change, names: ShellNames, step: int) -> Iterator[str]:
-    """Return *change* of *step* as shell."""
+    """Yield *change* of *step* as shell."""
     mark = CallTags(names.plan.migration, 1, step, names.plan.decisions.change)
     match change:
         case CreateVpnConnection():
@@ -95,7 +95,7 @@ def _claim(change: PlaceClaim | RemoveClaim, names: ShellNames, mark: CallTags) 
             tags = f'"Key={Tag.CLAIM},Value=$HOLDER"{number}'
             placed = command(request, names, Tags=tags)
             yield when('[ "$(claim)" = None ]', placed)
-            yield 'echo "claimed by $(claim): go on only if that is you, or if it has ended"'
+            yield 'echo "locked by $(claim): continue only if that is you, or if it has ended"'
         case RemoveClaim():
             number = f" Key={Tag.CHANGE}" if mark.change else ""
             removed = command(request, names, Tags=f"Key={Tag.CLAIM}{number}")
@@ -115,7 +115,7 @@ def _create(change: _Creation, names: ShellNames, mark: CallTags) -> Iterator[st
 
 
 def _made(change: _Creation, id_: str) -> tuple[str, str]:
-    """Return where a creation's answer has the id, and the wait until *id_* can be used."""
+    """Return the query for a creation's id, and the wait until *id_* is available."""
     match change:
         case CreateVpnGateway():
             wait = f"until_is {GATEWAY_MADE} available gateway_state {id_}"
@@ -140,7 +140,7 @@ def _route(change: _Routing, names: ShellNames, mark: CallTags) -> Iterator[str]
             yield f"until_is {PROPAGATION} False {at}"
         case ReplaceRoute(destination=destination):
             at = f"target {table} {quoted(destination)}"
-            # Whatever else a route points at is somebody's own doing, and stays.
+            # A route to any other target was changed outside this migration, and is kept.
             yield when(
                 f'[[ "$({at})" = {names.other(change.gateway)}" "* ]]',
                 f"again {ROUTE} {call}",
@@ -150,9 +150,9 @@ def _route(change: _Routing, names: ShellNames, mark: CallTags) -> Iterator[str]
             at = f"edge {table} {gateway}"
             yield when(f'[ "$({at})" = None ]', f"again {EDGE} {call} >/dev/null")
         case DisassociateEdge():
-            yield f"TIE=$(edge {table} {gateway})"
-            untie = command(request_of(change, mark), names, AssociationId='"$TIE"')
-            yield when('[ "$TIE" != None ]', untie)
+            yield f"ASSOCIATION=$(edge {table} {gateway})"
+            call = command(request_of(change, mark), names, AssociationId='"$ASSOCIATION"')
+            yield when('[ "$ASSOCIATION" != None ]', call)
 
 
 def _delete(change: _Deletion, names: ShellNames, mark: CallTags) -> Iterator[str]:
@@ -164,7 +164,7 @@ def _delete(change: _Deletion, names: ShellNames, mark: CallTags) -> Iterator[st
 
 
 def _deleted(change: _Deletion, names: ShellNames, call: str) -> tuple[str, str]:
-    """Return the deletion and the wait until it is over."""
+    """Return the deletion and the wait until it is complete."""
     id_ = names.word(change.id)
     match change:
         case DeleteVpnConnection():
@@ -185,7 +185,7 @@ _QUERY = "VpnConnection.VpnConnectionId"
 def create_connection(
     change: CreateVpnConnection, names: ShellNames, mark: CallTags
 ) -> Iterator[str]:
-    """Return the creation of the successor of an old connection."""
+    """Yield the creation of the successor of an old connection."""
     variable = names.variables[change.role]
     request = request_of(change, mark)
     match change.keys:
@@ -214,8 +214,8 @@ def _with_old_keys(
     made = command(request, names, query=_QUERY, Options="file:///dev/stdin")
     read = " && ".join(f"read -r KEY_{number}" for number in range(1, len(tunnels) + 1))
     yield f'if [ -z "${variable}" ]; then'
-    yield "  # The old keys go through standard input: a command line is for all to see, and a file"
-    yield "  # stays behind when a call fails."
+    yield "  # The old keys go through standard input: a command line is visible to all users, and"
+    yield "  # a file is left behind when a call fails."
     yield f"  {variable}=$("
     yield f"    {{ {read}; }} < <(keys_of {names.word(change.replaces)}) || exit 1"
     yield f"    {ONCE}{made} <<JSON\n{keyed}\nJSON"
@@ -224,7 +224,7 @@ def _with_old_keys(
 
 
 def archive(change: ArchiveConfiguration, names: ShellNames) -> Iterator[str]:
-    """Return the archiving of a connection's configuration, which holds keys."""
+    """Yield the archiving of a connection's configuration, which contains keys."""
     connection = names.word(change.connection)
     yield (
         f"aws ec2 describe-vpn-connections --vpn-connection-ids {connection} "
@@ -252,13 +252,13 @@ def _sample(device_type: str, connection: str, ike_version: str) -> Iterator[str
 
 
 def _literal(value: str) -> str:
-    """Return *value* as a raw string of the CLI's query language."""
+    """Return *value* as a raw string literal of the CLI's query language."""
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
 
 def asked(task: AskOperator, names: ShellNames) -> Iterator[str]:
-    """Return a task at the devices, and the look at what shows that it is done."""
+    """Yield a task at the devices, and the check that shows that it is done."""
     yield f"todo {names.prose(task.task)}"
     match task.word:
         case Confirmation.NEW_TUNNELS_ENABLED:
@@ -270,7 +270,7 @@ def asked(task: AskOperator, names: ShellNames) -> Iterator[str]:
             | Confirmation.TEST_PASSED
             | Confirmation.OLD_TUNNELS_DISABLED
         ):
-            pass  # EC2 shows nothing of it
+            pass  # EC2 does not show the result.
 
 
 def _flows(names: ShellNames, joining: str) -> Iterator[str]:
@@ -292,7 +292,7 @@ def _flows(names: ShellNames, joining: str) -> Iterator[str]:
 
 
 def _needed(old: ConnectionRecord, *, back: bool) -> int:
-    """Return how many tunnels must be UP, as step 10 has it: forward a connection proves itself."""
+    """Return how many tunnels must be UP, as in step 10: forward at least one."""
     before = sum(tunnel.up for tunnel in old.telemetry)
     return min(1, before) if back else max(1, before)
 
@@ -301,7 +301,7 @@ def _joined(words: Iterable[str]) -> str:
     return " ".join(map(quoted, words))
 
 
-# Where nothing else is said, from domain.md 3.1: what Terraform's provider allows.
+# Limits in seconds.  Without another source, from domain.md 3.1: those of Terraform's provider.
 GATEWAY_MADE = 600
 
 GATEWAY_GONE = 600
@@ -311,18 +311,18 @@ CONNECTION_MADE = 2400
 CONNECTION_GONE = 1800
 
 PREFIX = 120
-"""15 seconds there; here the consistency delay of two minutes."""
+"""15 seconds in domain.md 3.1; here the consistency delay of two minutes."""
 
 ATTACHED = 900
 
 DETACHED = 1800
 
 REFUSED = 300
-"""How long EC2 may say that something is still changing on a gateway (domain.md 12.2): minutes."""
+"""How long EC2 may refuse a call because a gateway is still changing (domain.md 12.2)."""
 
 PROPAGATION = 120
 
 ROUTE = 300
 
 EDGE = 120
-"""General propagation, for want of a number of its own."""
+"""The general propagation time, because no specific one is known."""

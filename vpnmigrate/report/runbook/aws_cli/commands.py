@@ -21,18 +21,18 @@ from vpnmigrate.model.plan import (
 )
 
 WIDTH = 100
-"""A command that is longer goes on in the next lines, a parameter each."""
+"""A longer command is folded, with one parameter per line."""
 
 ONCE = "AWS_MAX_ATTEMPTS=1 "
-"""A creation is sent once: EC2 takes no token that would make a second one harmless."""
+"""A creation is sent once: EC2 has no token that would make a second call idempotent."""
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def command(request: Request, names: ShellNames, *, query: str = "", **instead: str) -> str:
-    """Return *request* as a command; *query* selects what it prints.
+    """Return *request* as a command; *query* selects its output.
 
-    *instead* has shell words that replace a parameter's own value, by the parameter's name.
+    *instead* maps a parameter's name to the shell word that replaces its value.
     """
     words = [f"aws ec2 {_dashed(request.operation)}"]
     for name, value in request.parameters.items():
@@ -44,7 +44,7 @@ def command(request: Request, names: ShellNames, *, query: str = "", **instead: 
 
 
 def as_json(value: Any) -> str:
-    """Return a structure as the CLI reads it, in ASCII: a reader sees what the shell gets."""
+    """Return a structure as JSON for the CLI, in ASCII, so that nothing in it is invisible."""
     return json.dumps(value)
 
 
@@ -65,26 +65,26 @@ def _dashed(name: str) -> str:
 
 
 def when(condition: str, *body: str) -> str:
-    """Return *body* under a condition."""
+    """Return *body* as the body of a shell ``if``."""
     indented = "\n".join(body).replace("\n", "\n  ")
     return f"if {condition}; then\n  {indented}\nfi"
 
 
 _MAIN_TABLE = f"main table of {TEST_VPC_ROLE}"
-"""What the imagined world calls the table that EC2 makes with the test VPC."""
+"""The prediction's name of the table that EC2 creates with the test VPC."""
 
 _IN_PROSE = re.compile(rf"\b(?:connection/vpn-\w+|{TEST_VPC_ROLE}\b|(?<=through ){GATEWAY_ROLE}\b)")
 
 
 @dataclass(frozen=True)
 class ShellNames:
-    """Shell words for ids: a variable for what will be made, the quoted id for what is there."""
+    """Shell words for ids: a variable for a new resource, the quoted id for an existing one."""
 
     plan: Plan
 
     @cached_property
     def variables(self) -> Mapping[str, str]:
-        """The variable of each role, in the order in which they are made."""
+        """The variable of each role, in the order of creation."""
         numbered: dict[str, str] = {
             connection_role(old): f"NEW_VPN_{number}"
             for number, old in enumerate(self.plan.old_connections, 1)
@@ -105,17 +105,17 @@ class ShellNames:
         return quoted(id_)
 
     def other(self, gateway: str) -> str:
-        """Return the shell word for the gateway that *gateway* takes over from."""
+        """Return the shell word for the gateway that *gateway* replaces."""
         return self.word(
             GATEWAY_ROLE if gateway == self.plan.old_gateway else self.plan.old_gateway
         )
 
     def successor(self, old: VpnConnectionId) -> str:
-        """Return the shell word for the connection that succeeds *old*."""
+        """Return the shell word for the successor of the connection *old*."""
         return self.word(connection_role(old))
 
     def prose(self, text: str) -> str:
-        """Return the shell word for a sentence; the roles in it become the ids they stand for."""
+        """Return the shell word for a sentence, with roles replaced by their ids."""
         parts: list[str] = []
         end = 0
         for found in _IN_PROSE.finditer(text):

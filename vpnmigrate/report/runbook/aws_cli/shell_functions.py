@@ -5,25 +5,25 @@ from __future__ import annotations
 FUNCTIONS = r"""
 stop() { echo "STOP: $*" >&2; return 1; }
 todo() { echo "TO DO: $*" >&2; }
-only() { # one id or nothing; two are one too many
+only() { # one id or none; more are an error
   set -- $(sed 's/None//g')
-  [ $# -le 1 ] || stop "these carry the tags of one and the same thing: $*"
+  [ $# -le 1 ] || stop "several resources have the same tags: $*"
   echo "${1:-}"
 }
-until_is() { # until_is SECONDS WANTED LOOK...: look until LOOK prints WANTED
+until_is() { # until_is SECONDS WANTED CHECK...: run CHECK until it prints WANTED
   local limit=$((SECONDS + $1)) wanted=$2 seen
   shift 2
   while seen=$("$@" || echo unreadable); [ "$seen" != "$wanted" ]; do
-    [ "$SECONDS" -lt "$limit" ] || stop "the limit has passed: $* is '$seen', not '$wanted'"
+    [ "$SECONDS" -lt "$limit" ] || stop "limit exceeded: $* is '$seen', not '$wanted'"
     echo "  $*: $seen" >&2
     sleep "$PAUSE"
   done
 }
-again() { # again SECONDS COMMAND...: repeat a call that EC2 may refuse for a while
+again() { # again SECONDS COMMAND...: retry a call that EC2 may refuse for a while
   local limit=$((SECONDS + $1))
   shift
   until "$@"; do
-    [ "$SECONDS" -lt "$limit" ] || stop "the limit has passed: $*"
+    [ "$SECONDS" -lt "$limit" ] || stop "limit exceeded: $*"
     sleep "$PAUSE"
   done
 }
@@ -64,7 +64,7 @@ tunnels_up() { # CONNECTION NUMBER
   aws ec2 describe-vpn-connections --vpn-connection-ids "$1" \
     --query "length(VpnConnections[0].VgwTelemetry[?Status=='UP']) >= \`$2\`"
 }
-missing_routes() { # TABLE GATEWAY PREFIX...: how many PREFIXes GATEWAY does not bring
+missing_routes() { # TABLE GATEWAY PREFIX...: how many PREFIXes have no active route to GATEWAY
   local there active="GatewayId=='$2' && State=='active'"
   there=$(aws ec2 describe-route-tables --route-table-ids "$1" --query \
     "RouteTables[0].Routes[?$active].[DestinationCidrBlock, DestinationIpv6CidrBlock]")
@@ -77,7 +77,7 @@ claim() {
 }
 """.strip()
 
-# The guard of documents cuts pre_shared_key elements, this pattern included: hence ``[y]``.
+# The redaction of documents removes pre_shared_key elements, this pattern included: hence ``[y]``.
 KEYS = r"""
 keys_of() { # the pre-shared keys of a connection, in the order of its outside addresses
   aws ec2 describe-vpn-connections --vpn-connection-ids "$1" \

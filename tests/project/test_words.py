@@ -1,0 +1,77 @@
+"""One list of words that no sentence of the project uses, and how docstrings begin.
+
+The words hide who acts or stand for a term of the field.  CONTRIBUTING has the rules for prose.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+BANNED = re.compile(
+    r"\b(whoever|whosoever|nobody|somebody|anybody|(by )?another hand|other hands?|heed(s|ed|ing)?"
+    r"|aloud|this very|shall|forerunner|turn(s|ed|ing)? (round|back)|way back|goes? back"
+    r"|going back|gone back|hardship|mishaps?|deeds?|all the same)\b",
+    re.IGNORECASE,
+)
+FIRST_WORDS = re.compile(r"(Give|Tell|Say|Let|Put|Have|Be|Admit|Mind|Forget|Hear) ")
+QUOTED = re.compile(r"`[^`]*`")
+"""Names and output, such as the gate ``way-back``."""
+
+PAGES = ("README.md", "CONTRIBUTING.md", "docs", "playbooks")
+OTHERS = ("docs/decisions", "docs/domain.md")
+"""Decisions are dated records; ``domain.md`` quotes AWS and others."""
+
+
+def sentences(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the text of *path* by line: of a module its comments and strings, of a page all."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        yield from enumerate(text.splitlines(), start=1)
+        return
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type in (tokenize.COMMENT, tokenize.STRING):
+            yield from enumerate(token.string.splitlines(), start=token.start[0])
+
+
+def files() -> Iterator[Path]:
+    """Yield the modules of the program and the pages for people."""
+    yield from sorted((ROOT / "vpnmigrate").rglob("*.py"))
+    yield from sorted((ROOT / "vpnmigrate").rglob("*.j2"))
+    for place in PAGES:
+        path = ROOT / place
+        found = (
+            [path] if path.is_file() else sorted(path.rglob("*.md")) + sorted(path.rglob("*.yaml"))
+        )
+        yield from (f for f in found if not str(f.relative_to(ROOT)).startswith(OTHERS))
+
+
+def test_no_sentence_has_a_banned_word() -> None:
+    """The subject is named, and one thing has one word."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match.group()}"
+        for path in files()
+        for number, line in sentences(path)
+        for match in BANNED.finditer(QUOTED.sub("", line))
+    ]
+
+    assert found == []
+
+
+def test_docstrings_of_functions_begin_with_what_they_do() -> None:
+    """A function that returns something says Return, Read, Create and so on (PEP 257)."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {docstring.splitlines()[0]}"
+        for path in sorted((ROOT / "vpnmigrate").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+        if (docstring := ast.get_docstring(node)) and FIRST_WORDS.match(docstring)
+    ]
+
+    assert found == []
