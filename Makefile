@@ -27,8 +27,9 @@ FULL = tests/engine/test_take_over.py tests/engine/test_disk_failures.py tests/e
 full-counts: .tox/tool/ready ## every take-over, failed write, lost journal and signal; test tries a share
 	VPNMIGRATE_TEST_FULL=1 .tox/tool/bin/tox run -e tests -- $(FULL)
 
-mutate: .tox/tool/ready ## change a line and see whether a test fails: SAMPLE=300 of all, AGAIN=1 for survivors
-	.tox/tool/bin/tox run -e mutate -- $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(AGAIN),--again)
+mutate: .tox/tool/ready ## change one line at a time and see whether a test fails; results in mutants/
+	.tox/tool/bin/tox run -e mutate -- run $(MUTANTS)
+	.tox/tool/bin/tox run -e mutate -- results
 
 lint: .tox/tool/ready ## ruff and the import contract only
 	.tox/tool/bin/tox run -e lint

@@ -82,7 +82,7 @@ class TestASlowAnswer:
             with pytest.raises(
                 AwsUnreadableError, match=r"ec2:DescribeVpnGateways .* in full within 1 s"
             ):
-                CallThreads().read("the look", SOON, lambda: account.observe(a_plan()), unattended)
+                CallThreads().read("the observation", SOON, lambda: account.observe(a_plan()), unattended)
 
             assert time.monotonic() - began < LATE
             assert none_is_left()  # its connection was closed, so its thread ends
@@ -103,7 +103,7 @@ class TestASlowAnswer:
             account = server.account(tmp_path)
 
             with pytest.raises(AwsUnreadableError):
-                CallThreads().read("the look", SOON, lambda: account.observe(a_plan()), unattended)
+                CallThreads().read("the observation", SOON, lambda: account.observe(a_plan()), unattended)
 
             assert none_is_left()
             assert server.actions == ["DescribeVpnGateways"]
@@ -146,7 +146,7 @@ class TestASlowAnswer:
             account = server.account(tmp_path)
             with pytest.raises(AwsUnreadableError):
                 CallThreads().read(
-                    "the look", SOON, lambda: account.observe(a_plan()), attended(attend)
+                    "the observation", SOON, lambda: account.observe(a_plan()), attended(attend)
                 )
 
         assert len(heard) > 1
@@ -162,7 +162,7 @@ class TestASlowAnswer:
 
             with pytest.raises(AwsUnreadableError, match="no longer: the run is aborted by bob"):
                 CallThreads().read(
-                    "the look",
+                    "the observation",
                     timedelta(hours=1),
                     lambda: account.observe(a_plan()),
                     attended(lambda _: "the run is aborted by bob"),
@@ -199,8 +199,8 @@ class TestThreadsLeftBehind:
                 )
         began: list[str] = []
 
-        with pytest.raises(AwsUnreadableError, match="the look is not asked for: 8 earlier calls"):
-            calls.read("the look", SOON, lambda: began.append("read"), unattended)
+        with pytest.raises(AwsUnreadableError, match="the observation is not asked for: 8 earlier calls"):
+            calls.read("the observation", SOON, lambda: began.append("read"), unattended)
         ((_, outcome),) = calls.send([lambda: Performed("req-1")], unattended)
 
         assert isinstance(outcome, Later)
@@ -208,7 +208,7 @@ class TestThreadsLeftBehind:
         assert began == []
         stuck.set()
         assert none_is_left()
-        assert calls.read("the look", SOON * LATE, lambda: "seen", unattended) == "seen"
+        assert calls.read("the observation", SOON * LATE, lambda: "seen", unattended) == "seen"
 
     def test_do_not_keep_the_process(self) -> None:
         """Python waits for threads that are no daemons when it ends."""
@@ -385,7 +385,7 @@ class TestSize:
                     client.describe_route_tables()
 
     def test_an_endless_answer_to_a_look_is_told_as_unreadable(self, tmp_path: Path) -> None:
-        """With all that lies between: botocore, the look, the limits of a run."""
+        """With all that lies between: botocore, the observation, the limits of a run."""
         with served(lambda _action, _nth: endless()) as server:
             account = server.account(tmp_path)
 

@@ -61,7 +61,7 @@ def test_is_told_as_a_command_and_ends_the_outage_once_it_was_given(terminal, st
     assert terminal.status(run)["accepted"][0]["what"]["connection"] == lacks["connection"]
     assert "has 1 of 2 tunnels UP" in applied.out
     named = [word for old in terminal.connections for word in ("--confirm", old)]
-    assert "nothing is lacking; DEGRADED:" in terminal.run("finalize", run, *named).err
+    assert "traffic flows; DEGRADED:" in terminal.run("finalize", run, *named).err
 
 
 def test_names_what_is_lacking_and_says_why(terminal, stuck):
@@ -69,7 +69,7 @@ def test_names_what_is_lacking_and_says_why(terminal, stuck):
     run = stuck.document["run"]["run"]
     named = ("--accept-degraded", "vpn-9")
     slips = [
-        ((*named, "--reason", "x"), 4, "nothing waits for tunnels of vpn-9"),
+        ((*named, "--reason", "x"), 4, "no tunnel is missing on vpn-9"),
         (named, 2, "needs one --reason"),
         (("--reason", "x"), 2, "needs one --reason"),
         ((*named, "--reason", " "), 2, "needs one --reason"),

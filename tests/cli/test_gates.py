@@ -60,7 +60,7 @@ class TestWindow:
         late = terminal.run("apply", run)
 
         assert late.code == 3
-        assert "could not be taken back by 2026-01-18 02:00Z" in late.err
+        assert "for a rollback by 2026-01-18 02:00Z" in late.err
         terminal.clock.sleep(timedelta(days=3))
         assert terminal.run("rollback", run).code == 0
 

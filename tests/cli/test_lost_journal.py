@@ -41,7 +41,7 @@ def test_a_journal_that_was_removed_is_missed_and_the_advice_works(terminal, kil
     gone_on = terminal.run(*with_new_home(refused.document["error"], verb), "--json")
 
     assert refused.code == 1
-    assert "it is gone, with all its" in refused.document["error"]["what"]
+    assert "it is missing, with all its" in refused.document["error"]["what"]
     assert gone_on.code == 0, gone_on.err
     assert gone_on.document["traffic"] == traffic
 

@@ -102,4 +102,4 @@ def test_in_the_middle_of_things_there_is_no_end_to_compare_with(terminal):
     assert terminal.run("report", run, "--survey").code == 4
     held = terminal.run("report", run)
     assert held.code == 0
-    assert "everything is staged" in held.out
+    assert "everything is prepared" in held.out

@@ -78,7 +78,7 @@ def test_an_abort_turns_back_while_an_answer_trickles(tmp_path: Path) -> None:
         after = state(migration)
         assert after.status is RunStatus.ROLLED_BACK
         assert after.traffic is Traffic.OLD
-        assert not [note for note in after.notes if "stood still" in note]
+        assert not [note for note in after.notes if "was suspended" in note]
 
 
 @pytest.mark.no_cover

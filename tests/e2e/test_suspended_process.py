@@ -50,7 +50,7 @@ def state(migration: Migration) -> RunState:
 def was_away(migration: Migration) -> bool:
     """Return whether the journal says that the run stood still for a while."""
     notes = [e.record for e in read_journal(migration.run).entries if isinstance(e.record, Noted)]
-    return any("stood still from" in note.what for note in notes)
+    return any("was suspended from" in note.what for note in notes)
 
 
 @pytest.mark.no_cover
@@ -68,7 +68,7 @@ def test_a_machine_that_slept_over_the_end_of_its_window_does_not_cut_over(tmp_p
 
         assert was_away(migration)
         said = " ".join(migration.said("apply").split())
-        assert "the cutover may not begin: window: over since" in said
+        assert "the cutover cannot start: window: ended" in said
         assert state(migration).traffic is Traffic.OLD
         assert state(migration).outage_since is None
 

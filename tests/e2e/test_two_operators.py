@@ -74,7 +74,7 @@ def test_of_many_at_once_one_works_and_the_others_are_told_who(
         assert code == REFUSED
         # The two of them have one directory, so one of them may meet the other first.
         assert re.search(
-            rf"is being migrated by {migration.run.holder}, says its claim tag"
+            rf"is locked by {migration.run.holder} \(tag vpnmigrate:claim\)"
             "|is being worked on by|another process has just begun",
             document["error"]["what"],
         )

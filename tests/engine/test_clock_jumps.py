@@ -152,7 +152,7 @@ def test_nothing_is_created_twice_because_a_clock_went_forward(
         stage.forward()
     stage.faults, stage.host_of = None, host(boot, off)
 
-    with pytest.raises(HeldError, match="as asked"):
+    with pytest.raises(HeldError, match="as requested"):
         stage.run(lambda runner: runner.apply(until=3))
 
     assert stage.calls.count(creation.__name__) == 1
@@ -183,7 +183,7 @@ def test_a_machine_that_was_paused_before_the_cutover_asks_its_gates_again(tmp_p
     stage = Stage(tmp_path)
     setter = Setter(stage, 8 * HOUR, lambda entry: isinstance(entry.record, BaselineTaken))
 
-    with pytest.raises(HeldError, match="nothing is interrupted"):
+    with pytest.raises(HeldError, match="traffic is not interrupted"):
         stage.forward(lookout=setter)
 
     assert stage.state.traffic is Traffic.OLD

@@ -77,7 +77,7 @@ class TestWatch:
         ("state", "why"),
         [
             (RunState(direction=Direction.FORWARD), "confirmed"),
-            (RunState(direction=Direction.ROLLBACK), "goes back already"),
+            (RunState(direction=Direction.ROLLBACK), "is already rolling back"),
             (replace(GREEN, armed=Armed(WITHIN, 8, "desk")), "process 8 is the watchdog"),
             (ARMED, "not verified"),
         ],
@@ -164,13 +164,13 @@ class TestObstacles:
 
     def test_a_path_that_cannot_be_found_out_does_not_pass(self):
         """Unknown is not independent."""
-        assert "could not be found out" in self.found(paths=(HostPath("STS", (), ""),))
+        assert "is unknown" in self.found(paths=(HostPath("STS", (), ""),))
 
     @pytest.mark.parametrize(
         ("held", "said"),
         [
-            (Credentials(TEMPORARY), "nothing here tells until when"),
-            (Credentials(TEMPORARY, NOON + 30 * MINUTES), "the credentials end at"),
+            (Credentials(TEMPORARY), "when they expire is unknown"),
+            (Credentials(TEMPORARY, NOON + 30 * MINUTES), "the credentials expire at"),
             (Credentials(TEMPORARY, NOON + 56 * MINUTES), ""),
             (Credentials(Renewal.BY_ITSELF, NOON), ""),
         ],
@@ -270,7 +270,7 @@ class TestARun:
 
         assert state.status is RunStatus.CUT_OVER
         assert [missed.why for missed in stage.records(WatchdogMissed)] == [
-            "the watchdog is gone or stopped"
+            "the watchdog process is not running or is suspended"
         ]
 
     @pytest.mark.parametrize("point", range(1, 8))
@@ -330,7 +330,7 @@ class TestARun:
             cutover=2 * MINUTES,
             back={9: 4 * MINUTES},
         )
-        with pytest.raises(RefusedError, match="the credentials end at"):
+        with pytest.raises(RefusedError, match="the credentials expire at"):
             stage.forward(commit=committed(Dog()))
 
         state = stage.forward(commit=committed(Dog()), gate_inputs=GateInputs("ann", rehearsed))

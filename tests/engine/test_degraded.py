@@ -155,7 +155,7 @@ class TestTheWord:
         ("state", "named", "why"),
         [
             (RunState(direction=Direction.FORWARD), "vpn-new", "all that is lacking"),
-            (WAITS, "vpn-9", "nothing waits for tunnels of vpn-9, but: vpn-new has 1 of 2"),
+            (WAITS, "vpn-9", "no tunnel is missing on vpn-9, but: vpn-new has 1 of 2"),
             (RunState(direction=Direction.ROLLBACK), "vpn-new", "it goes back"),
         ],
     )

@@ -99,7 +99,7 @@ def test_aws_that_cannot_be_read_for_long_holds(tmp_path):
     """After two consistency delays without an answer the gates stay closed, and say why."""
     sts = Fault("sts:GetCallerIdentity", FaultKind.UNAVAILABLE, nth=3, times=0)
     stage = Stage(tmp_path, faults=Faults([sts]))
-    with pytest.raises(HeldError, match="nothing was begun: AWS cannot be read: ") as caught:
+    with pytest.raises(HeldError, match="AWS cannot be read, so nothing was started: ") as caught:
         stage.forward()
 
     waits = [w[1:] for w in stage.lookout.waits_timed if "cannot be read" in w[0]]
@@ -151,7 +151,7 @@ def test_what_would_close_a_gate_is_looked_at_for_one_delay_and_told(tmp_path):
         stage.forward()
 
     whys, waited, limits = zip(*stage.lookout.waits_timed, strict=True)
-    assert set(whys) == {"what AWS shows is not certain yet"}
+    assert set(whys) == {"what AWS shows may be stale"}
     assert minutes(2) - timedelta(seconds=15) < waited[-1] < minutes(2)
     assert set(limits) == {minutes(4)}
 
@@ -167,7 +167,7 @@ def test_a_force_is_written_beside_what_was_seen(tmp_path):
     (forced,) = stage.records(Forced)
     assert (forced.gate, forced.reason, forced.who) == (Gate.WINDOW, "agreed by phone", "ann")
     assert forced.before is Milestone.CUTOVER
-    assert forced.observed.startswith("over since")
+    assert forced.observed.startswith("ended ")
     assert stage.state.forced == (forced,)
 
 
@@ -219,7 +219,7 @@ class TestPassedAgain:
         stage.faults = None
         stage.clock.sleep(LATER)
 
-        with pytest.raises(HeldError, match="window: over since"):
+        with pytest.raises(HeldError, match="window: ended"):
             stage.forward()
 
     def test_where_step_7_had_nothing_to_do(self, tmp_path):
@@ -230,7 +230,7 @@ class TestPassedAgain:
             stage.forward(lookout=Lookout(die_once_step_7_is_settled))
         stage.clock.sleep(LATER)
 
-        with pytest.raises(HeldError, match="window: over since"):
+        with pytest.raises(HeldError, match="window: ended"):
             stage.forward()
         assert stage.state.traffic is Traffic.OLD
 
@@ -241,7 +241,7 @@ class TestPassedAgain:
         stage.back()
         stage.clock.sleep(LATER)
 
-        with pytest.raises(HeldError, match="window: over since"):
+        with pytest.raises(HeldError, match="window: ended"):
             stage.forward()
         assert stage.state.traffic is Traffic.OLD
 
@@ -309,8 +309,8 @@ class TestFinalize:
         stage.forward()
         stage.clock.sleep(timedelta(hours=7))
 
-        with pytest.raises(HeldError, match=f"^finalize may not begin: window: {why}$") as held:
+        with pytest.raises(HeldError, match=f"^finalize cannot start: window: {why}$") as held:
             stage.run(Runner.finalize)
 
-        assert held.value.advice == "finalize in the window"
+        assert held.value.advice == "run finalize again in the window"
         assert "DeleteVpnConnection" not in stage.calls

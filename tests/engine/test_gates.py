@@ -108,7 +108,7 @@ def test_all_open_when_everything_is_ready():
         (Gate.NEW_GATEWAY, {Existence(GATEWAY_ROLE): ResourceState.PENDING}, "pending"),
         (Gate.NEW_GATEWAY, {Existence(GATEWAY_ROLE): UNKNOWN}, "unknown"),
         (Gate.NEW_CONNECTIONS, {Existence(role_of(OLD_VPN)): ResourceState.PENDING}, OLD_VPN),
-        (Gate.WAY_BACK, {Existence(OLD_VPN): ResourceState.DELETING}, "no way back"),
+        (Gate.WAY_BACK, {Existence(OLD_VPN): ResourceState.DELETING}, "a rollback would be impossible"),
         (Gate.WAY_BACK, {Existence(MAIN): ResourceState.ABSENT}, MAIN),
         (Gate.WAY_BACK, {Existence(MAIN): UNKNOWN}, "rtb-main is unknown"),
         (Gate.WAY_BACK, {AttachmentOf(OLD, VpcId("vpc-1")): Attachment.DETACHED}, "detached"),
@@ -152,14 +152,14 @@ class TestWindow:
         ("after", "call", "observed"),
         [
             (minutes(-90), GateVerdict.FAIL, "opens 2026-03-01 12:00Z, in 1 h 30 min"),
-            (minutes(0), GateVerdict.PASS, "open; may begin until 2026-03-01 13:50Z"),
-            (minutes(110), GateVerdict.PASS, "open; may begin until 2026-03-01 13:50Z"),
+            (minutes(0), GateVerdict.PASS, "open; latest start 2026-03-01 13:50Z"),
+            (minutes(110), GateVerdict.PASS, "open; latest start 2026-03-01 13:50Z"),
             (
                 minutes(111),
                 GateVerdict.FAIL,
-                "begun after 2026-03-01 13:50Z it could not be taken back",
+                "too late: the latest start was 2026-03-01 13:50Z",
             ),
-            (minutes(180), GateVerdict.FAIL, "over since 2026-03-01 15:00Z"),
+            (minutes(180), GateVerdict.FAIL, "ended 2026-03-01 15:00Z"),
         ],
     )
     def test_a_cutover_begins_only_where_its_way_back_fits(self, after, call, observed):
@@ -194,7 +194,7 @@ class TestWindow:
 
         seen = asked(Gate.WINDOW, plan=plan_with(window=short))
 
-        assert seen.observed == "45 min long, and 1 h 10 min are needed"
+        assert seen.observed == "too short: 45 min long, 1 h 10 min needed"
 
 
 REHEARSED = RehearsalResult(
@@ -259,11 +259,11 @@ class TestApprovals:
         [
             ((), GateVerdict.FAIL, "none"),
             ((an_approval(),), GateVerdict.PASS, "by arn:aws:iam::123456789012:user/bob"),
-            ((an_approval("ann"),), GateVerdict.FAIL, "is by whoever carries the plan out"),
+            ((an_approval("ann"),), GateVerdict.FAIL, "does not count: the operator cannot approve their own change"),
             ((an_approval(fingerprint="0" * 64),), GateVerdict.FAIL, "is for another plan"),
             ((an_approval(expires=NOON),), GateVerdict.FAIL, "expired 2026-03-01 12:00Z"),
             ((an_approval(at=NOON - timedelta(days=8)),), GateVerdict.FAIL, "expired 2026-02-28"),
-            ((an_approval(at=NOON + minutes(6)),), GateVerdict.FAIL, "is yet to come"),
+            ((an_approval(at=NOON + minutes(6)),), GateVerdict.FAIL, "is in the future"),
             ((an_approval(expires=NOON), an_approval()), GateVerdict.PASS, "bob"),
         ],
     )

@@ -45,7 +45,7 @@ def test_what_aws_puts_off_is_no_act(tmp_path):
     stage = Stage(tmp_path, faults=Faults([throttle]))
     staged_until(stage, 3)
 
-    words = "the successor of vpn-old is absent; the last try: RequestLimitExceeded"
+    words = "the successor of vpn-old is absent; last try: RequestLimitExceeded"
     tries = waits_for(stage, words)
 
     assert len(tries) == 3

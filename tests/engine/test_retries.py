@@ -75,7 +75,7 @@ def test_what_is_put_off_is_borne_up_to_its_limit():
     error = run.error(PUT_OFF)
 
     assert isinstance(error, ChangeRefusedError)
-    assert error.message == f"AWS has put off for 3 min to {CHANGE}: throttled"
+    assert error.message == f"not possible after 3 min of retries: {CHANGE}: throttled"
     assert (error.step, error.outage) == (7, False)
 
 
@@ -112,7 +112,7 @@ def test_silence_is_borne_for_a_quarter_of_an_hour():
     error = run.error(UNHEARD)
 
     assert isinstance(error, DidNotSettleError)
-    assert error.message == f"for 15 min no answer has come to {CHANGE}: the line was cut"
+    assert error.message == f"AWS has not answered for 15 min: {CHANGE}: the line was cut"
     assert (error.step, error.outage) == (7, False)
 
 
@@ -264,7 +264,7 @@ class TestWayBack:
         assert run.bears(outcome, change)
         assert run.claim_holder.forgone
         (note,) = run.notes()
-        assert note.startswith(f"AWS would not {change}: ")
+        assert note.startswith(f"AWS did not {change}; ")
         assert note.endswith(("throttled", "the line was cut", "no such table"))
 
     def test_it_tries_four_delays_to_remove_its_claim(self):

@@ -240,7 +240,7 @@ class TestHolds:
     def test_the_step_to_stop_after_is_written_down_with_each_command(self, stage):
         """Who comes back stops where this command says, in the same attempt."""
         for until in (2, 3):
-            with pytest.raises(HeldError, match=f"held after step {until}, as asked"):
+            with pytest.raises(HeldError, match=f"held after step {until}, as requested"):
                 stage.run(lambda runner, until=until: runner.apply(until=until))
 
         assert stage.records(DirectionTaken) == [
@@ -278,7 +278,7 @@ class TestHolds:
 
         assert (late.value.step, late.value.outage) == (10, True)
         assert late.value.message.startswith(
-            "step 10 (Switch the tunnels) did not settle in 5 min: "
+            "step 10 (Switch the tunnels) was not done within 5 min: "
         )
         assert stage.state.status is RunStatus.STUCK
         assert stage.state.traffic is Traffic.NONE
@@ -445,12 +445,12 @@ class TestOtherHands:
         stage.clock.sleep(timedelta(minutes=5))
 
         with pytest.raises(
-            ExternalChangeError, match="somebody else changed what this run"
+            ExternalChangeError, match="changed outside this run"
         ) as found:
             stage.forward()
 
         assert (found.value.step, found.value.outage) == (1, False)
-        assert found.value.advice == f"find out who did; roll back: vpnmigrate rollback {MIGRATION}"
+        assert found.value.advice == f"find out who changed it; roll back: vpnmigrate rollback {MIGRATION}"
 
     def test_in_the_cutover_they_are_left_alone_and_named(self, stage):
         """A route that somebody deletes in the cutover is named; the rest is finished."""
@@ -631,7 +631,7 @@ class TestBackOut:
         with pytest.raises(RolledBackError) as caught:
             stage.forward(lookout=Lookout(table_of_others))
 
-        assert "gone by another hand" in caught.value.advice
+        assert "changed outside this run" in caught.value.advice
         assert BOTH in caught.value.advice
 
     def test_a_failure_before_the_outage_only_stops(self, tmp_path):
@@ -661,7 +661,7 @@ class TestWithoutJournal:
         assert state.status is RunStatus.CUT_OVER
         assert stage.calls.count("CreateVpnGateway") == 0
         assert stage.lookout.waits_seen[0] == (
-            "0: without a journal, what AWS shows is believed only after a while"
+            "0: without a journal, AWS is first observed for 2 min"
         )
         if boundary >= 8:
             asked = [c.word for c in stage.intended if isinstance(c, AskOperator)]

@@ -506,7 +506,7 @@ def test_a_successor_that_others_deleted_at_the_end_is_named_by_its_own_id(stage
 
     state = stage.forward(lookout=Lookout(delete))
 
-    named = f"meanwhile, and not by this run: {made[0]}, the successor of {OLD_VPN}, is gone"
+    named = f"found at the end of the run: {made[0]}, the successor of {OLD_VPN}, is gone"
     assert named in state.other_hands
 
 
@@ -523,7 +523,7 @@ def test_what_others_changed_on_the_old_side_is_named_at_the_end(stage):
 
     state = stage.forward(lookout=Lookout(meddle))
 
-    meanwhile = "meanwhile, and not by this run"
+    meanwhile = "found at the end of the run"
     assert state.other_hands == (
         f"{meanwhile}: {OLD}: tag Owner (bob) is new",
         f"{meanwhile}: {OLD_VPN}: tag Owner (bob) is new",

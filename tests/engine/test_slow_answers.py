@@ -253,7 +253,7 @@ def test_a_run_that_waits_for_answers_is_not_said_to_stand_still(tmp_path: Path)
     state = stage.forward(calls=calls)
 
     assert state.status is RunStatus.CUT_OVER
-    assert not [note for note in state.notes if "stood still" in note]
+    assert not [note for note in state.notes if "was suspended" in note]
 
 
 def test_a_name_that_does_not_resolve_keeps_the_cutover_from_beginning(stage: Stage) -> None:

@@ -98,7 +98,7 @@ def test_a_night_asleep_in_the_swap_uses_up_none_of_its_limit(tmp_path: Path) ->
     state = stage.forward(lookout=Sleeper(stage, detached_and_answered(stage)))
 
     assert state.status is RunStatus.CUT_OVER
-    notes = [note for note in state.notes if "stood still from" in note]
+    notes = [note for note in state.notes if "was suspended from" in note]
     days = re.findall(r"\d{4}-\d\d-\d\d", notes[0])
     assert len(notes) == 1
     assert days == ["2026-03-01"] * 2
@@ -130,7 +130,7 @@ def test_a_cutover_does_not_begin_on_gates_of_the_night_before(
         begun = isinstance(entry.record, kind)
         return begun and getattr(entry.record, "step", 7) == 7
 
-    with pytest.raises(HeldError, match="nothing is interrupted") as held:
+    with pytest.raises(HeldError, match="traffic is not interrupted") as held:
         stage.forward(lookout=Sleeper(stage, when))
 
     assert held.value.advice == f"vpnmigrate apply {stage.plan.migration}"
@@ -144,7 +144,7 @@ def test_a_cutover_does_not_begin_after_a_night_in_its_first_look(tmp_path: Path
     stage = Stage(tmp_path)
     stage.faults = sleeper = SleepsInALook(stage)
 
-    with pytest.raises(HeldError, match="nothing is interrupted"):
+    with pytest.raises(HeldError, match="traffic is not interrupted"):
         stage.forward()
 
     assert sleeper.slept
@@ -163,7 +163,7 @@ def test_a_night_asleep_between_two_looks_uses_up_no_limit(tmp_path: Path, step:
 
     assert nap.slept
     assert state.status is RunStatus.CUT_OVER
-    assert any("stood still from" in note for note in state.notes)
+    assert any("was suspended from" in note for note in state.notes)
 
 
 def test_a_run_that_works_is_not_said_to_have_slept(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_run_that_works_is_not_said_to_have_slept(tmp_path: Path) -> None:
 
     stage.forward()
 
-    assert not [note for note in stage.records(Noted) if "stood still" in note.what]
+    assert not [note for note in stage.records(Noted) if "was suspended" in note.what]
 
 
 class Slow:

@@ -114,4 +114,4 @@ def _leg(name: str, start: Stage, go: RunAction) -> Leg:
 
 def is_as_asked(held: HeldError) -> bool:
     """Return whether a run holds where it was asked to."""
-    return "as asked" in held.message or "everything is staged" in held.message
+    return "as requested" in held.message or "everything is prepared" in held.message

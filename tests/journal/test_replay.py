@@ -172,7 +172,7 @@ class TestStatus:
         """An outcome whose intent was never written does not add up."""
         state = replay(entries(OPENED, Answered(7, Performed())))
 
-        assert state.puzzles == ("intent 7 was answered and never written",)
+        assert state.puzzles == ("intent 7 has an answer but no record",)
 
 
 class TestTraffic:

@@ -113,7 +113,7 @@ class TestTheMark:
         """A run whose journal was removed does not begin anew as if it had done nothing."""
         written.journal.unlink()
 
-        with pytest.raises(JournalDamagedError, match="it is gone, with all its 3 lines"):
+        with pytest.raises(JournalDamagedError, match="it is missing, with all its 3 lines"):
             opening()
 
     def test_an_altered_last_line_is_found(self, written: Run) -> None:

@@ -37,9 +37,9 @@ def refused(lines: list[bytes], mark: JournalHead | None = None) -> JournalError
     ("lines", "number", "why"),
     [
         (LINES[1:], 1, "it is not the first line of this run's journal"),
-        (altered(2, record=NOTED), 2, "it was altered, or lines after it are gone"),
+        (altered(2, record=NOTED), 2, "it was altered, or lines after it are missing"),
         (altered(2, prev="0"), 2, "it was altered, or does not follow line 1"),
-        ([LINES[0], *LINES[2:]], 1, "it was altered, or lines after it are gone"),
+        ([LINES[0], *LINES[2:]], 1, "it was altered, or lines after it are missing"),
         (altered(4, seq=9), 4, "its number or format was altered"),
         (altered(4, v=JOURNAL_FORMAT - 1), 4, "its number or format was altered"),
     ],
@@ -57,9 +57,9 @@ def test_damage_is_told_by_its_line(lines, number, why):
 @pytest.mark.parametrize(
     ("kept", "number", "why"),
     [
-        (3, 4, "the last line is cut off or cannot be read any more"),
-        (1, 2, "the last 3 lines are cut off or cannot be read any more"),
-        (0, 1, "it is gone, with all its 4 lines"),
+        (3, 4, "the last line is missing or cannot be read"),
+        (1, 2, "the last 3 lines are missing or cannot be read"),
+        (0, 1, "it is missing, with all its 4 lines"),
     ],
 )
 def test_what_was_acknowledged_and_is_missing_is_told(kept, number, why):
@@ -76,7 +76,7 @@ def test_another_last_line_than_the_acknowledged_one_is_told():
     error = refused(altered(4, record=NOTED), JournalHead(4, HEAD))
 
     assert error.message == (
-        "the book is damaged at line 4: it is not the line that was acknowledged"
+        "the book is damaged at line 4: it is not the acknowledged line"
     )
 
 
@@ -84,7 +84,7 @@ def test_another_last_line_than_the_acknowledged_one_is_told():
     ("lines", "number", "why"),
     [
         (altered(4, v=JOURNAL_FORMAT + 1), 4, f"it has format {JOURNAL_FORMAT + 1}"),
-        (altered(4, record={"record": "teleported"}), 4, "this program does not know its record"),
+        (altered(4, record={"record": "teleported"}), 4, "its record type is unknown to this version"),
     ],
     ids=["format", "record"],
 )
@@ -125,7 +125,7 @@ def test_a_last_line_that_something_ran_into_is_no_torn_one(behind):
     error = refused([*LINES[:3], LINES[3].rstrip() + behind])
 
     assert isinstance(error, JournalDamagedError)
-    assert error.message == "the book is damaged at line 4: something stands behind its end"
+    assert error.message == "the book is damaged at line 4: it has extra data after its end"
     assert error.line == 4
 
 
@@ -138,6 +138,6 @@ def test_without_a_name_it_is_the_journal():
 def test_the_advice_names_the_two_ways_on():
     """Without a backup a run goes on from plan and tags, forward or back."""
     assert one_line(RESTORE) == (
-        "restore the journal from a backup; without one, go on from plan and tags: "
+        "restore the journal from a backup; without one, start again from the plan and AWS's tags: "
         "vpnmigrate apply PLAN --run-dir NEW --take-over HOLDER or the same with rollback"
     )

@@ -357,7 +357,7 @@ class TestReplan:
         """Where an old connection has gone, its successor would be left over."""
         survey = msgspec.structs.replace(self.GROWN, connections=(a_connection("vpn-other"),))
 
-        with pytest.raises(RefusedError, match="vpn-new were built for connections"):
+        with pytest.raises(RefusedError, match="vpn-new were created for connections"):
             self.again(survey)
 
     @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_what_is_left_out_has_its_default() -> None:
         ("hooks: {lunch: [x]}", "decisions.hooks: not one of the choices", "choices: before-cut"),
         ("hooks: {held: []}", "decisions.hooks: expected a list of length >= 1", ""),
         ("keys: old", "decisions.keys: not one of the choices", "choices: new, reuse, "),
-        ("colour: red", "decisions.colour: no playbook has such a field", "fields: asn, keys, "),
+        ("colour: red", "decisions.colour: unknown field", "fields: asn, keys, "),
         ("asn: '64513'", "decisions.asn: expected a whole number, got text", ""),
         ("recreate_aws_vpn: maybe", "decisions.recreate_aws_vpn: expected ", "choices: true, fal"),
         ("waits: {tunnels: 90}", "decisions.waits.tunnels: not a span", "write it like 30s"),

@@ -86,13 +86,13 @@ class TestNarrator:
         """Each gate has a line; what is closed says what it asks for and what to do."""
         closed = GateResult(Gate.WINDOW, GateVerdict.FAIL, "over", "2 to 4", "plan again")
         forced = GateResult(Gate.CLOCK, GateVerdict.UNKNOWN, "no date", "5 min", "", "NTP is late")
-        opened = GateResult(Gate.WORLD, GateVerdict.PASS, "nothing differs", "as planned")
+        opened = GateResult(Gate.WORLD, GateVerdict.PASS, "no differences", "as planned")
 
         lines = lines_of(GatesSeen(Milestone.CUTOVER, (opened, closed, forced)))
 
         assert [line.removeprefix("02:00:20Z ") for line in lines] == [
             "gates before the cutover: 1 of 3 closed, 1 FORCED",
-            "  PASS    world-equals-plan       nothing differs",
+            "  PASS    world-equals-plan       no differences",
             "  FAIL    window                  over",
             "          required: 2 to 4",
             "          to do: plan again",

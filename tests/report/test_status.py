@@ -123,9 +123,9 @@ class TestText:
 
     def test_a_hold_says_why(self):
         """A run that rests on purpose names its reason once."""
-        output = status.one(a_standing(StepSettled(6), Held("everything is staged", 6)))
+        output = status.one(a_standing(StepSettled(6), Held("everything is prepared", 6)))
 
-        assert output.count("everything is staged") == 1
+        assert output.count("everything is prepared") == 1
 
     def test_no_runs_says_how_to_begin(self):
         """An empty directory is no riddle."""

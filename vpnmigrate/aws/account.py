@@ -28,14 +28,14 @@ from vpnmigrate.model.survey import Survey
 
 
 class Reader:
-    """The half of an account that cannot alter it: all that planning needs."""
+    """Read-only access to an account; planning needs nothing else."""
 
     def __init__(self, clients: ClientSource, clock: Clock) -> None:
         self._clients = clients
         self._clock = clock
 
     def identity(self) -> Identity:
-        """Return who we are, as ``ports.Ec2`` says."""
+        """Return the identity of the credentials (``ports.Ec2``)."""
         with self._renewing(), translate_errors("sts:GetCallerIdentity"):
             answer = self._clients.sts().get_caller_identity()
             return Identity(
@@ -50,8 +50,8 @@ class Reader:
 
         Raises:
             NotFoundError: This account has no such connection in this Region.
-            RefusedError: The connection ends on something else, or nowhere.
-            AwsError: It could not be read.
+            RefusedError: The connection ends on another kind of gateway, or on none.
+            AwsError: The describe call failed.
         """
         who = self.identity()
         with self._renewing():
@@ -59,7 +59,7 @@ class Reader:
             return survey.find_gateway(clients.reader(), connection, who, clients.region)
 
     def survey(self, gateway: VpnGatewayId) -> Survey:
-        """Read widely, as ``ports.Ec2`` says.
+        """Return everything that planning and drift need (``ports.Ec2``).
 
         Raises:
             NotFoundError: This account has no such gateway in this Region.
@@ -70,10 +70,10 @@ class Reader:
             return survey.survey(self._clients, gateway, who, self._clock)
 
     def observe(self, plan: Plan) -> Reading:
-        """Read narrowly, as ``ports.Ec2`` says.
+        """Return the state of what *plan* touches (``ports.Ec2``).
 
-        A run's credentials were good once.  If they are gone, a person can bring them back, so
-        that is no reason to give up looking.
+        A run's credentials were valid when it started.  If they are missing now, the operator can
+        renew them, so this error is retried.
         """
         try:
             with tag_calls(plan.migration), self._renewing():
@@ -83,7 +83,7 @@ class Reader:
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:
-        """Let the next call look for credentials afresh if those in use turn out to be void."""
+        """Discard the session if its credentials fail, so that the next call loads new ones."""
         try:
             yield
         except (CredentialsExpiredError, NoCredentialsError):
@@ -92,9 +92,9 @@ class Reader:
 
 
 class Account(Reader):
-    """An account that can be altered.  Device files go to *vault*.
+    """Read and write access to an account.  Device files go to *vault*.
 
-    *may_send* is asked last of all, when a mutating request is about to leave (``guard_sends``).
+    *may_send* is called immediately before a mutating request is sent (``guard_sends``).
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Account(Reader):
         self._may_send = may_send
 
     def perform(self, change: AwsChange, mark: CallTags) -> Outcome:
-        """Send *change* once and say what became of it, as ``ports.Ec2`` says."""
+        """Send *change* once and return its outcome (``ports.Ec2``)."""
         try:
             with tag_calls(mark.migration, mark.step), self._renewing():
                 match change:
@@ -150,13 +150,13 @@ class Account(Reader):
         return outcome_of(failure)
 
     def _old_keys(self, change: CreateVpnConnection) -> tuple[Secret, ...]:
-        """Read the keys of the connection that *change* replaces, by outside address."""
+        """Return the keys of the connection that *change* replaces, by outside address."""
         row = describe.connection(self._clients.reader(), change.replaces)
         configuration = configuration_of(row) if row else None
         keys = configuration.keys if configuration else ()
         if configuration is None or len(keys) != len(configuration.tunnels):
             raise AwsError(
-                f"EC2 does not show the keys of {change.replaces}, so they cannot be re-used",
-                advice="roll back, and plan with a playbook whose keys are new",
+                f"EC2 does not show the keys of {change.replaces}, so they cannot be reused",
+                advice="roll back, then plan with a playbook that uses new keys",
             )
         return keys

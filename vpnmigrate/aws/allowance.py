@@ -1,7 +1,7 @@
-"""Allowance: time, bytes and last moment of sending of one call.
+"""Allowance: limits of one call in time, bytes and time of sending.
 
-An allowance belongs to the thread that makes the call.  Whoever waits for that thread may leave it
-behind; from then on it sends nothing more.
+An allowance belongs to the thread that makes the call.  The waiting thread may abandon the call;
+after that the call sends nothing more.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from vpnmigrate.model.clock import SystemClock
 
 MEBIBYTE: Final = 2**20
 ANSWER_BYTES: Final = 32 * MEBIBYTE
-"""For one answer.  The largest that the quotas allow is a page of 100 route tables with 1,000
-routes each (domain.md 5), about 25 MB; the parser takes ten times that in memory."""
+"""Maximum of one answer.  The largest within the quotas is a page of 100 route tables with 1,000
+routes each (domain.md 5), about 25 MB; the parser needs ten times that in memory."""
 CALL_BYTES: Final = 2 * ANSWER_BYTES
-"""For all answers of one call of ours, such as a look with its pages."""
+"""Maximum of all answers of one call, such as an observation with its pages."""
 
 _MACHINE: Final = SystemClock()
-"""Nobody sets its uptime, which counts while the machine sleeps."""
+"""Its uptime cannot be set, and includes the time while the machine sleeps."""
 _DISCARD: Final = struct.pack("ii", 1, 0)
 
 
 class Allowance:
-    """What is left of one call's time and bytes; for the calling thread and the one that waits.
+    """Remaining time and bytes of one call; shared by the calling and the waiting thread.
 
-    A request may leave until *send_within* has passed, and an answer may come until *limit* has.
+    A request may be sent until *send_within* has passed, an answer received until *limit* has.
     """
 
     def __init__(self, limit: timedelta, send_within: timedelta, most: int = CALL_BYTES) -> None:
@@ -46,35 +46,35 @@ class Allowance:
         self._sent = False
         self._socket: socket.socket | None = None
         self.action = ""
-        """What is asked at the moment, as IAM names it."""
+        """The current request, as IAM names it."""
 
     @property
     def waited(self) -> timedelta:
-        """How long the call has taken so far."""
+        """Time since the start of the call."""
         return _MACHINE.uptime() - self._began
 
     @property
     def limit(self) -> timedelta:
-        """How long it may take."""
+        """Maximum duration of the call."""
         return self._limit
 
     def require_time(self) -> None:
-        """Refuse to begin another request of a call that was left or has used up its time.
+        """Check that the call may start another request.
 
         Raises:
-            NotSentError: It was, or has.
+            NotSentError: The call was abandoned, or its time to send has passed.
         """
         if self._left or self.waited > self._send_within:
             raise NotSentError(f"not sent: the call has been under way for {_length(self.waited)}")
 
     def begin_sending(self, through: socket.socket, *, alters: bool) -> None:
-        """Let a request leave *through* a connection that stands, or never.
+        """Allow a request to be sent *through* an open connection, or refuse it for good.
 
-        *alters* tells that it may alter AWS: who leaves the call then cannot know what became of
-        it.
+        *alters* is true if the request may alter AWS: when such a call is abandoned, its result
+        is unknown.
 
         Raises:
-            NotSentError: It may not leave any more.
+            NotSentError: The call was abandoned, or its time to send has passed.
         """
         with self._lock:
             self.require_time()
@@ -85,7 +85,7 @@ class Allowance:
         """Count *size* bytes of an answer.
 
         Raises:
-            UnexpectedAnswerError: They are too many, or come too late.
+            UnexpectedAnswerError: The answer is too long or too late.
         """
         self._bytes -= size
         if self._bytes < 0:
@@ -98,46 +98,47 @@ class Allowance:
             )
 
     def end_exchange(self) -> None:
-        """Forget the connection: it may serve another call now."""
+        """Release the connection, which may now serve another call."""
         with self._lock:
             self._socket = None
 
     def leave(self) -> bool:
-        """Wait for the call no longer; return whether a request that alters AWS has left.
+        """Abandon the call; return whether a request that may alter AWS was sent.
 
-        None leaves after that.  Its connection is closed, which ends most threads at once.
+        No request is sent after that.  Its connection is closed, which ends most threads at
+        once.
         """
         with self._lock:
             self._left = True
             through, self._socket = self._socket, None
         if through is not None:
             with suppress(OSError):
-                # The TLS layer of another thread's connection is not to be touched.
+                # The TLS layer of another thread's connection must not be used.
                 socket.socket.shutdown(through, socket.SHUT_RDWR)
         return self._sent
 
 
 def discard_what_was_not_delivered(through: socket.socket) -> None:
-    """Have the kernel drop what it has not delivered when *through* is closed.
+    """Configure *through* to discard undelivered data when it is closed.
 
-    It would go on trying for minutes, when the run has taken the call for lost long since.
+    Otherwise the kernel would retry for minutes after the run has abandoned the call.
     """
     with suppress(OSError):
         through.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD)
 
 
 _allowance: ContextVar[Allowance | None] = ContextVar("vpnmigrate-allowance", default=None)
-"""Each thread has its own; botocore works in the thread that calls it."""
+"""One per thread; botocore runs in the thread that calls it."""
 
 
 def current() -> Allowance | None:
-    """Return the allowance of this thread's call; None where nobody limits it."""
+    """Return the allowance of this thread's call, or None if it has no limit."""
     return _allowance.get()
 
 
 @contextmanager
 def within(allowance: Allowance) -> Iterator[None]:
-    """Let everything that this thread asks of AWS count on *allowance*."""
+    """Apply *allowance* to every AWS request of this thread."""
     before = _allowance.set(allowance)
     try:
         yield
@@ -146,7 +147,7 @@ def within(allowance: Allowance) -> Iterator[None]:
 
 
 def asks(action: str) -> None:
-    """Note what this thread's call asks now, for whoever tells that no answer comes."""
+    """Record the current request of this thread's call, for the message if no answer comes."""
     allowance = current()
     if allowance is not None:
         allowance.action = action

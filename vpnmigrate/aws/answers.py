@@ -1,7 +1,7 @@
-"""Answers: what arrives before and after botocore parses it.
+"""Answers: response bodies before and after botocore parses them.
 
-botocore's parser quotes the whole body in its error, and an answer of EC2's may hold pre-shared
-keys.  So what it raises is replaced here by an error that tells class, status and length.
+botocore's parser quotes the whole body in its error, and an EC2 answer may contain pre-shared keys.
+Its error is therefore replaced by one that has only class, status and length.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel
 
 STUMBLES: Final = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
-"""Raised over bytes that are no answer: by botocore's parsers, or by us for want of a part.
+"""Errors for invalid answers: of botocore's parsers, or of this package for a missing part.
 
-A proxy or a log-in page that answers in AWS's place, with status 200 and well-formed, is parsed
-into an answer without anything.  Taken for AWS's it would say that nothing exists.
+A proxy or a log-in page that answers instead of AWS with status 200 and well-formed content is
+parsed into an empty answer, which would otherwise mean that no resource exists.
 """
 
 
 class UnreadableAnswerError(Exception):
-    """An answer that botocore cannot parse; the message quotes nothing of it."""
+    """An answer that botocore cannot parse; the message does not quote it."""
 
     def __init__(self, kind: str, arrived: Arrived | None) -> None:
         text = "of unknown status and length" if arrived is None else str(arrived)
@@ -33,7 +33,7 @@ class UnreadableAnswerError(Exception):
 
 @dataclass(frozen=True)
 class Arrived:
-    """What may be told of an answer that nobody could read."""
+    """The printable facts about an unreadable answer."""
 
     status: int
     length: int
@@ -43,7 +43,7 @@ class Arrived:
 
 
 _arrived: ContextVar[Arrived | None] = ContextVar("vpnmigrate-arrived", default=None)
-"""The answer that the thread is about to parse: botocore calls its handlers in that thread."""
+"""The answer that this thread parses; botocore calls its handlers in the same thread."""
 
 _XML_PROTOCOLS: Final = frozenset({"ec2", "query", "rest-xml"})
 _XML_CHARACTERS: Final = (
@@ -53,15 +53,15 @@ _XML_CHARACTERS: Final = (
     range(0xE000, 0xFFFE),
     range(0x10000, 0x110000),
 )
-"""Every code point that a document of XML 1.0 may have."""
+"""Every code point that an XML 1.0 document may contain."""
 _FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
-"""What UTF-8 can carry and XML cannot."""
+"""Characters that are valid in UTF-8 and invalid in XML."""
 _REFERENCE: Final = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,10}));")
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
 
 
 def watch_answers(client: Any) -> None:
-    """Have every answer of *client* made parseable where that is safe, and never quoted."""
+    """Register handlers that make answers of *client* parseable and never quote them."""
     service = client.meta.service_model.service_id.hyphenize()
     events = client.meta.events
     events.register(f"before-send.{service}", _forget)
@@ -70,10 +70,10 @@ def watch_answers(client: Any) -> None:
 
 
 def without_characters_xml_forbids(body: bytes) -> bytes:
-    """Put U+FFFD for each control character and reference that no XML document may have.
+    """Return *body* with U+FFFD for each character and reference that XML forbids.
 
-    Anybody who may tag can write one into a name, and expat then refuses the whole answer.  No
-    markup is made of them, so the document's structure stays as it is.
+    Any user who may tag can write one into a name, and expat then refuses the whole answer.  They
+    are never markup, so the structure of the document does not change.
     """
     return _REFERENCE.sub(_allowed, _FORBIDDEN.sub(_REPLACEMENT, body))
 
@@ -95,7 +95,7 @@ def _note(operation_model: OperationModel, response_dict: dict[str, Any], **_eve
     if operation_model.service_model.resolved_protocol in _XML_PROTOCOLS:
         response_dict["body"] = without_characters_xml_forbids(body)
     elif not _is_json(body):
-        # botocore would take the whole of it for the message of a refusal.
+        # botocore would use the whole body as the message of an error.
         response_dict["body"] = b""
 
 
@@ -108,7 +108,7 @@ def _is_json(body: bytes) -> bool:
 
 
 def _replace(exception: Exception, **_event: Any) -> None:
-    """Raise an error without the answer's text in the place of one that may quote it."""
+    """Raise an error without the answer's text instead of one that may quote it."""
     from botocore.parsers import ResponseParserError
 
     if isinstance(exception, (ResponseParserError, *STUMBLES)):

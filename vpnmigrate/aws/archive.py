@@ -1,6 +1,6 @@
 """Archive: configuration, sample and data sheet of a connection.
 
-What is read here holds keys.  It goes into the vault as it comes and nowhere else.
+The data contains keys.  It is written to the vault unchanged, and nowhere else.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SHEET: Final = "sheet.md"
 
 
 class ConfigurationStore(Protocol):
-    """Where device files go (``vault.Vault``)."""
+    """Store of device files (``vault.Vault``)."""
 
     def keep(self, connection: VpnConnectionId, name: str, text: str) -> str:
-        """Write *text* durably and give its SHA-256.
+        """Write *text* durably and return its SHA-256.
 
         Raises:
-            VaultError: It could not be written.
+            VaultError: The file could not be written.
         """
         ...
 
@@ -43,10 +43,10 @@ class ConfigurationStore(Protocol):
 def archive(
     change: ArchiveConfiguration, ec2: EC2Client, vault: ConfigurationStore, run: MigrationId
 ) -> Performed:
-    """Write the device files that *change* of *run* asks for.
+    """Write the device files that *change* of *run* requires.
 
-    A sample that is denied, and a configuration that EC2 does not show, are told in the files and
-    stop nothing.
+    A sample that AWS denies and a configuration that EC2 does not show are noted in the files, and
+    do not fail the change.
 
     Raises:
         AwsError: A describe call failed.
@@ -85,7 +85,7 @@ def _old_side(connection: VpnConnectionId, ec2: EC2Client) -> SheetSide:
     except NotFoundError:
         row = None
     if row is None:
-        return SheetSide(connection, why_not="the connection is gone.")
+        return SheetSide(connection, why_not="the connection is deleted.")
     return _side(connection, row)
 
 
@@ -93,12 +93,12 @@ def _side(connection: VpnConnectionId, row: VpnConnectionTypeDef) -> SheetSide:
     text = row.get("CustomerGatewayConfiguration")
     key_store = row.get("PreSharedKeyArn") or ""
     if not text:
-        why = f"EC2 shows none while the connection is {row.get('State', 'in no known state')}."
+        why = f"EC2 shows none while the connection is {row.get('State', 'in an unknown state')}."
         return SheetSide(connection, why_not=why, key_store=key_store)
     try:
         configuration = parse(text)
     except ConfigurationError as exc:
-        why = f"{exc.message}. The file {CONFIGURATION} is as EC2 gave it."
+        why = f"{exc.message}. The file {CONFIGURATION} has it as EC2 returned it."
         return SheetSide(connection, why_not=why, key_store=key_store)
     return SheetSide(connection, configuration, choices=chosen_options(row), key_store=key_store)
 
@@ -132,7 +132,7 @@ def _sample(change: ArchiveConfiguration, ec2: EC2Client) -> SampleConfiguration
 
 
 def _device_type_id(named: str, ec2: EC2Client) -> str | None:
-    """Find a ``vendor/platform/software``; AWS's ids are opaque (domain.md 2.8)."""
+    """Return the id of ``vendor/platform/software``; AWS's ids are opaque (domain.md 2.8)."""
     wanted = _folded(*named.split("/", 2))
     with translate_errors("ec2:GetVpnConnectionDeviceTypes"):
         found = pages(ec2.get_vpn_connection_device_types)

@@ -1,7 +1,7 @@
-"""Bounded HTTP: botocore's HTTP session with a limit of bytes.
+"""Bounded HTTP: botocore's HTTP session with limits in bytes and time.
 
-botocore has no setting for either, so this reaches for two of its private parts; a test fails when
-they are no longer there.
+botocore has no setting for either, so this module uses two of its private attributes; a test fails
+if they no longer exist.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PIECE: Final = 2**16
 
 
 def bound(client: Any, *, alters: bool, most: int) -> None:
-    """Limit what *client* reads to *most* bytes an answer; *alters* tells that it may alter AWS."""
+    """Limit answers of *client* to *most* bytes; *alters* is true if it may alter AWS."""
     endpoint = client._endpoint  # noqa: SLF001
     endpoint.http_session = _BoundedSession(endpoint.http_session, alters=alters, most=most)
 
@@ -40,8 +40,8 @@ class _BoundedSession:
         """Send *request* and return the whole answer.
 
         Raises:
-            NotSentError: The call was left behind, or has used up its time.
-            UnexpectedAnswerError: The answer is too long, or comes too late.
+            NotSentError: The call was abandoned, or its time to send has passed.
+            UnexpectedAnswerError: The answer is too long or too late.
         """
         from botocore.awsrequest import AWSResponse
 
@@ -58,7 +58,7 @@ class _BoundedSession:
         return AWSResponse(answer.url, answer.status_code, answer.headers, _Whole(body))
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
+        """Close the idle connections."""
         self._inner.close()
 
     def _sent(self, request: Any) -> Any:
@@ -69,7 +69,7 @@ class _BoundedSession:
         except HTTPClientError as exc:
             cause = exc.kwargs.get("error")
             if isinstance(cause, NotSentError | VpnMigrateError):
-                raise cause from exc  # ours, and it says that nothing was sent
+                raise cause from exc  # Raised by this package: the request was not sent.
             raise
 
     def _read(self, raw: Any, url: str) -> bytes:
@@ -89,7 +89,7 @@ class _BoundedSession:
 
     def _pieces(self, raw: Any) -> Iterator[bytes]:
         allowance, read = current(), 0
-        # Compressed answers are not unpacked: botocore asks for none.
+        # Compressed answers are not unpacked: botocore does not request any.
         while piece := raw.read1(_PIECE, decode_content=False):
             read += len(piece)
             if read > self._most:
@@ -100,27 +100,27 @@ class _BoundedSession:
 
 
 class _Whole:
-    """An answer's body that has been read."""
+    """The body of an answer that was read completely."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
 
     def stream(self) -> Iterator[bytes]:
-        """Return the body, as urllib3's response would."""
+        """Yield the body, as urllib3's response does."""
         yield self._body
 
 
 @functools.cache
 def _pools(*, alters: bool) -> tuple[type, type]:
-    """Make the connection pools whose connections ask once more before a request leaves.
+    """Return connection pools whose connections call the send guard again before a request.
 
-    botocore's own question comes before the connection is made, and that may take long: a name
-    that is not resolved, one address after another that does not answer.
+    botocore's own event comes before the connection is made, which may take long: a slow name
+    resolution, or several addresses that do not answer.
     """
     from botocore import awsrequest
 
-    class Asking:
-        """Mixed into botocore's connections."""
+    class GuardedConnection:
+        """Mixin for botocore's connections."""
 
         _due = False
         sock: Any
@@ -141,10 +141,10 @@ def _pools(*, alters: bool) -> tuple[type, type]:
                     allowance.begin_sending(self.sock, alters=alters)
             return super().send(data)  # type: ignore[misc]
 
-    class Http(Asking, awsrequest.AWSHTTPConnection):  # type: ignore[misc]
+    class Http(GuardedConnection, awsrequest.AWSHTTPConnection):  # type: ignore[misc]
         pass
 
-    class Https(Asking, awsrequest.AWSHTTPSConnection):  # type: ignore[misc]
+    class Https(GuardedConnection, awsrequest.AWSHTTPSConnection):  # type: ignore[misc]
         pass
 
     class HttpPool(awsrequest.AWSHTTPConnectionPool):

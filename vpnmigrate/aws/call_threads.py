@@ -1,7 +1,7 @@
-"""Call threads: calls that can be left behind when they take too long.
+"""Call threads: calls that can be abandoned when they take too long.
 
-A read that was left changes nothing.  A request that may alter AWS either has left when its
-thread is given up, and is in doubt, or never leaves (``allowance``).
+An abandoned read changes nothing.  A request that may alter AWS was either sent before its thread
+is abandoned, and is then in doubt, or is never sent (``allowance``).
 """
 
 from __future__ import annotations
@@ -24,23 +24,22 @@ from vpnmigrate.model.clock import span
 T = TypeVar("T")
 
 SEND_WITHIN: Final = timedelta(seconds=30)
-"""From the start of a call: for credentials, name and connection, and for what it has to read.
+"""From the start of a call: for credentials, name resolution, connection and its own reads.
 
-The intent is half a minute old at most by then (``performing.FRESH``), so a request that leaves
-at all leaves within half of the consistency delay, which is counted from the intent."""
+The intent is half a minute old at most when the call starts (``engine.execute.FRESH``), so every
+request is sent within half of the consistency delay, which is counted from the intent."""
 CHANGE_LIMIT: Final = SEND_WITHIN + timedelta(seconds=WRITE_TIMEOUT)
-"""For a call that may alter AWS: shorter than the consistency delay, after which a look tells
-what became of it."""
+"""For a call that may alter AWS: shorter than the consistency delay, after which an observation
+shows its result."""
 ANSWER_GRACE: Final = timedelta(seconds=5)
-"""Nearly every change is answered by then: only after that an order or a signal leaves one in
-doubt."""
+"""Nearly every change is answered by then; an order or a signal abandons a call only after it."""
 BEAT: Final = 0.25
-"""Seconds of the machine's time: how soon a wait notices an order, a signal or a deadline."""
+"""Seconds of real time within which a wait notices an order, a signal or a deadline."""
 MOST_LEFT: Final = 8
-"""Threads left behind at one time.  Nearly all end when their connection is closed; what may last
-is a name that is not resolved, or whoever lends the credentials."""
+"""Maximum number of abandoned threads.  Nearly all end when their connection is closed; a name
+resolution or a credential provider may take longer."""
 
-_SLOW: Final = "see to the way to AWS; the run tries again by itself"
+_SLOW: Final = "check the network path to AWS; the run retries automatically"
 
 
 def nothing() -> None:
@@ -48,9 +47,9 @@ def nothing() -> None:
 
 
 class CallThreads:
-    """Makes calls of AWS in threads, *parallel* changes at most at one time (``ports.Calls``).
+    """Makes AWS calls in threads, at most *parallel* changes at a time (``ports.Calls``).
 
-    *renew* is called once a read has used up its limit: what held it up is not asked again.
+    *renew* is called when a read exceeds its limit, so that the next read uses a new session.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class CallThreads:
         self._left: set[_Call[Any]] = set()
 
     def read(self, what: str, limit: timedelta, work: Callable[[], T], attended: Attendance) -> T:
-        """Return what *work* gives, as ``ports.Calls`` says."""
+        """Return the result of *work* (``ports.Calls``)."""
         self._require_room(what)
         attend = attended()
         ended: SimpleQueue[int] = SimpleQueue()
@@ -79,7 +78,7 @@ class CallThreads:
         return call.result()
 
     def _wait(self, call: _Call[T], ended: SimpleQueue[int], attend: Attend) -> None:
-        while not _comes(ended):
+        while not _has_ended(ended):
             if call.late:
                 self._renew()
                 limit = span(call.in_flight.limit)
@@ -88,13 +87,13 @@ class CallThreads:
                 )
             if why := attend(call.in_flight):
                 raise AwsUnreadableError(
-                    f"{call.asks} had not answered yet, and was waited for no longer: {why}"
+                    f"{call.asks} had not answered yet when the wait was stopped: {why}"
                 )
 
     def send(
         self, works: Sequence[Callable[[], Outcome]], attended: Attendance
     ) -> Iterator[tuple[int, Outcome]]:
-        """Do each of *works* once, as ``ports.Calls`` says."""
+        """Yield index and outcome of each of *works*, sent once each (``ports.Calls``)."""
         attend = attended()
         ended: SimpleQueue[int] = SimpleQueue()
         waiting = deque(enumerate(works))
@@ -113,7 +112,7 @@ class CallThreads:
                 try:
                     index = ended.get(timeout=BEAT)
                 except Empty:
-                    why = _asked(running.values(), attend) or why
+                    why = _attend(running.values(), attend) or why
                     for index in [i for i, call in running.items() if call.is_over(why)]:
                         yield index, self._given_up(running.pop(index), why)
                 else:
@@ -134,26 +133,26 @@ class CallThreads:
         return InDoubt(why) if self._leave(call) else _not_sent(why)
 
     def _leave(self, call: _Call[Any]) -> bool:
-        """Wait for *call* no longer; tell whether a request of it that alters AWS has left."""
+        """Abandon *call*; return whether a request of it that may alter AWS was sent."""
         sent = call.leave()
         self._left = {each for each in (*self._left, call) if each.is_at_work}
         return sent
 
     def _require_room(self, what: str) -> None:
         if full := self._full:
-            raise AwsUnreadableError(f"{what} is not asked for: {full}", advice=_SLOW)
+            raise AwsUnreadableError(f"{what} was not requested: {full}", advice=_SLOW)
 
     @property
     def _full(self) -> str:
-        """Why no further call may begin; empty if one may."""
+        """The reason why no further call may start; empty if one may."""
         self._left = {each for each in self._left if each.is_at_work}
         if len(self._left) < MOST_LEFT:
             return ""
-        return f"{len(self._left)} earlier calls have not ended, though nobody waits for them"
+        return f"{len(self._left)} abandoned calls have not ended yet"
 
 
 class _Call(Generic[T]):
-    """A call in a thread that ends with the process at the latest."""
+    """A call in a daemon thread."""
 
     def __init__(
         self, work: Callable[[], T], allowance: Allowance, ended: Callable[[], None], what: str
@@ -171,47 +170,47 @@ class _Call(Generic[T]):
         try:
             with within(self._allowance):
                 self._result.append(self._work())
-        except BaseException as error:  # noqa: BLE001  it is raised where the answer is awaited
+        except BaseException as error:  # noqa: BLE001  it is raised by ``result``
             self._error = error
         finally:
             self._ended()
 
     def result(self) -> T:
-        """Return what came of it, once it has ended."""
+        """Return the result, or raise the error, of a call that has ended."""
         if self._error is not None:
             raise self._error
         return self._result[0]
 
     def leave(self) -> bool:
-        """Wait for it no longer; tell whether a request that alters AWS has left."""
+        """Abandon the call; return whether a request that may alter AWS was sent."""
         return self._allowance.leave()
 
     def is_over(self, why: str) -> bool:
-        """Return whether it is to be given up: it is late, or was asked to end and had its time."""
+        """Return whether to abandon it: it is late, or must end and its grace time has passed."""
         return self.late or bool(why and self._allowance.waited >= ANSWER_GRACE)
 
     @property
     def late(self) -> bool:
-        """Whether it has used up its time."""
+        """Whether it has exceeded its limit."""
         return self._allowance.waited > self._allowance.limit
 
     @property
     def is_at_work(self) -> bool:
-        """Whether its thread has not ended."""
+        """Whether its thread is still running."""
         return self._thread.is_alive()
 
     @property
     def asks(self) -> str:
-        """What it asks at the moment."""
+        """Its current request."""
         return self._allowance.action or self._what
 
     @property
     def in_flight(self) -> InFlight:
-        """How it stands."""
+        """Its request, duration and limit."""
         return InFlight(self.asks, self._allowance.waited, self._allowance.limit)
 
 
-def _comes(ended: SimpleQueue[int]) -> bool:
+def _has_ended(ended: SimpleQueue[int]) -> bool:
     try:
         ended.get(timeout=BEAT)
     except Empty:
@@ -219,8 +218,8 @@ def _comes(ended: SimpleQueue[int]) -> bool:
     return True
 
 
-def _asked(running: Iterable[_Call[Outcome]], attend: Attend) -> str:
-    """Attend to the run while *running*; give why to wait for them no longer."""
+def _attend(running: Iterable[_Call[Outcome]], attend: Attend) -> str:
+    """Return the reason to stop waiting for *running*, or an empty string."""
     oldest = max(running, key=lambda call: call.in_flight.waited)
     return attend(oldest.in_flight)
 

@@ -1,7 +1,7 @@
 """Describe calls: each read to its last page.
 
-A list that has nothing in it is there all the same: an answer without it is not EC2's
-(``unreadable``).
+EC2 always returns the list, even an empty one: an answer without it is not from EC2
+(``read_errors``).
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ if TYPE_CHECKING:
 
 
 def gateways(ec2: EC2Client) -> Sequence[VpnGatewayTypeDef]:
-    """Describe every gateway of the Region: five by quota, so no filter can miss one."""
+    """Return every gateway of the Region: five by quota, so no filter is needed."""
     with translate_errors("ec2:DescribeVpnGateways"):
         return ec2.describe_vpn_gateways()["VpnGateways"]
 
 
 def connections(ec2: EC2Client) -> Sequence[VpnConnectionTypeDef]:
-    """Describe every connection of the Region."""
+    """Return every connection of the Region."""
     with translate_errors("ec2:DescribeVpnConnections"):
         return ec2.describe_vpn_connections()["VpnConnections"]
 
 
 def connections_on(ec2: EC2Client, on: Sequence[VpnGatewayId]) -> Sequence[VpnConnectionTypeDef]:
-    """Describe the connections on the gateways *on*."""
+    """Return the connections on the gateways *on*."""
     filters: list[FilterTypeDef] = [{"Name": "vpn-gateway-id", "Values": list(on)}]
     with translate_errors("ec2:DescribeVpnConnections"):
         return ec2.describe_vpn_connections(Filters=filters)["VpnConnections"]
 
 
 def connection(ec2: EC2Client, wanted: VpnConnectionId) -> VpnConnectionTypeDef | None:
-    """Describe one connection; EC2 may answer with none, or with another, for a while."""
+    """Return one connection, or None: EC2 may list it late, or return another one."""
     with translate_errors("ec2:DescribeVpnConnections"):
         rows = ec2.describe_vpn_connections(VpnConnectionIds=[wanted])["VpnConnections"]
     return next((row for row in rows if row.get("VpnConnectionId") == wanted), None)
 
 
 def customer_gateways(ec2: EC2Client) -> Sequence[CustomerGatewayTypeDef]:
-    """Describe every customer gateway of the Region."""
+    """Return every customer gateway of the Region."""
     with translate_errors("ec2:DescribeCustomerGateways"):
         return ec2.describe_customer_gateways()["CustomerGateways"]
 
 
 def route_tables(ec2: EC2Client, of: Sequence[VpcId]) -> Sequence[RouteTableTypeDef]:
-    """Describe every route table of the VPCs *of*."""
+    """Return every route table of the VPCs *of*."""
     filters: list[FilterTypeDef] = [{"Name": "vpc-id", "Values": list(of)}]
     with translate_errors("ec2:DescribeRouteTables"):
         found = pages(ec2.describe_route_tables, Filters=filters, MaxResults=100)
@@ -67,13 +67,13 @@ def route_tables(ec2: EC2Client, of: Sequence[VpcId]) -> Sequence[RouteTableType
 
 
 def vpcs(ec2: EC2Client) -> Sequence[VpcTypeDef]:
-    """Describe every VPC of the Region."""
+    """Return every VPC of the Region."""
     with translate_errors("ec2:DescribeVpcs"):
         return [row for page in pages(ec2.describe_vpcs) for row in page["Vpcs"]]
 
 
 def subnets_in(ec2: EC2Client, vpcs: Sequence[VpcId]) -> Sequence[SubnetTypeDef]:
-    """Describe every subnet of *vpcs*."""
+    """Return every subnet of *vpcs*."""
     filters: list[FilterTypeDef] = [{"Name": "vpc-id", "Values": list(vpcs)}]
     with translate_errors("ec2:DescribeSubnets"):
         found = pages(ec2.describe_subnets, Filters=filters)
@@ -82,7 +82,7 @@ def subnets_in(ec2: EC2Client, vpcs: Sequence[VpcId]) -> Sequence[SubnetTypeDef]
 
 PAGES: Final = 100
 """One hundred pages of 100 rows are fifty times the quota of route tables in a VPC (200), and
-more than any other list of ours can have (domain.md 5)."""
+more than any other list of this program can have (domain.md 5)."""
 
 
 def pages(
@@ -93,10 +93,10 @@ def pages(
     most: int = PAGES,
     **asked: Any,
 ) -> Iterator[Mapping[str, Any]]:
-    """Return the pages that *ask* answers with; *named_as* is where each names the next one.
+    """Yield the pages that *ask* returns; *named_as* is the key of the token of the next page.
 
     Raises:
-        UnexpectedAnswerError: There are more than *most*, or a page leads back to one before.
+        UnexpectedAnswerError: There are more than *most* pages, or a token is repeated.
     """
     seen: set[str] = set()
     for _ in range(most):
@@ -106,7 +106,7 @@ def pages(
         if not token:
             return
         if token in seen:
-            raise UnexpectedAnswerError("its pages go round in a circle: a token has come twice")
+            raise UnexpectedAnswerError("the answer repeats a page token")
         seen.add(token)
         asked[asked_as] = token
-    raise UnexpectedAnswerError(f"it has more than {most} pages")
+    raise UnexpectedAnswerError(f"the answer has more than {most} pages")

@@ -16,31 +16,31 @@ from vpnmigrate.errors import NoCredentialsError
 
 
 class UnexpectedAnswerError(Exception):
-    """What came back could be parsed and is none of AWS's answers."""
+    """The response could be parsed and is not an answer of AWS."""
 
 
 class NotSentError(Exception):
-    """The request has not left, and will not."""
+    """The request was not sent, and will not be."""
 
 
 class FailureKind(Enum):
-    """How far a failed call came."""
+    """The stage at which a call failed."""
 
     CREDENTIALS = auto()
-    """Not carried out: the credentials are missing or expired; somebody has to renew them."""
+    """Not executed: the credentials are missing or expired and must be renewed."""
     MALFORMED = auto()
-    """Not sent: botocore refuses our parameters."""
+    """Not sent: botocore refuses the parameters."""
     UNREACHED = auto()
-    """Not sent: there was no connection to send it over."""
+    """Not sent: no connection could be made."""
     ANSWERED = auto()
     """Refused by AWS, with a code."""
     UNKNOWN = auto()
-    """Sent, and no answer says what became of it."""
+    """Sent, and its result is unknown."""
 
 
 @dataclass(frozen=True)
 class CallFailure:
-    """A failed call.  ``message`` is short, has no key, and quotes no answer that was not read."""
+    """A failed call.  ``message`` is short and contains no key and no unparsed answer."""
 
     kind: FailureKind
     operation: str
@@ -80,7 +80,7 @@ NOT_KNOWN: Final = frozenset(
         "IncompleteSignature",
     }
 )
-"""Codes for credentials that AWS does not know, or a clock that is wrong."""
+"""Codes for unknown credentials or a wrong clock."""
 
 _SERVER_ERROR: Final = 500
 _NO_CREDENTIALS: Final = (
@@ -110,9 +110,9 @@ FAILURES: Final = (
     NotSentError,
     NoCredentialsError,
 )
-"""Everything that a call through a client may raise; anything else is a bug of ours."""
+"""Every exception that a client call may raise; any other is a bug in this program."""
 
-_OWN_WORDS: Final = (
+_SAFE_MESSAGES: Final = (
     *_NOT_SENT,
     *_NO_CREDENTIALS,
     sdk.ReadTimeoutError,
@@ -126,29 +126,29 @@ _OWN_WORDS: Final = (
     UnexpectedAnswerError,
     NotSentError,
 )
-"""Their messages name endpoints, files and parameters, and quote nothing that was received."""
+"""Their messages name endpoints, files and parameters, and do not quote an answer."""
 
 LONGEST: Final = 300
-"""Characters of a message: one that is waited on is logged with every look."""
+"""Maximum length of a message, which may be logged with every observation."""
 _MOST_CAUSES: Final = 3
 _LONGEST_DENIAL: Final = 2000
-"""A denial may carry an encoded message, which ``aws sts decode-authorization-message`` reads."""
+"""A denial may contain an encoded message, which ``aws sts decode-authorization-message`` reads."""
 
 
 def is_throttle(code: str) -> bool:
-    """Return whether AWS refuses *code* only for coming too fast."""
+    """Return whether *code* means that the request rate was exceeded."""
     return code in _THROTTLED or code.startswith("Throttling")
 
 
 def is_denial(code: str) -> bool:
-    """Return whether AWS knows us and forbids it."""
+    """Return whether *code* means that the credentials are valid and lack permission."""
     return code in _DENIED
 
 
 def failure_of(exc: Exception, operation: str, hide: Iterable[Secret] = ()) -> CallFailure:
-    """Return what *exc*, one of ``FAILURES``, says of the call of *operation*.
+    """Return the failure of a call of *operation* that raised *exc*, one of ``FAILURES``.
 
-    Both AWS and botocore quote a parameter they refuse, so every key in *hide* is blanked.
+    AWS and botocore quote parameters that they refuse, so every key in *hide* is removed.
     """
     message = words_of(exc)
     code = request_id = ""
@@ -167,28 +167,28 @@ def failure_of(exc: Exception, operation: str, hide: Iterable[Secret] = ()) -> C
 
 
 def words_of(exc: BaseException) -> str:
-    """Return what may be told of *exc*: its class alone where its message may quote an answer.
+    """Return the printable message of *exc*: only its class if it may quote an answer.
 
-    An error of the HTTP library quotes the bytes that it stumbled on, and one of a parser may
-    quote a whole document.
+    An error of the HTTP library quotes the invalid bytes, and an error of a parser may quote a
+    whole document.
     """
     if isinstance(exc, sdk.ClientError):
         return f"{exc.operation_name} was refused without a message"
-    if isinstance(exc, _OWN_WORDS):
+    if isinstance(exc, _SAFE_MESSAGES):
         return shortened(str(exc), LONGEST)
     names = dict.fromkeys(type(each).__name__ for each in _with_causes(exc))
-    return f"no answer could be read ({', '.join(names)})"
+    return f"the answer could not be read ({', '.join(names)})"
 
 
 def _with_causes(exc: BaseException) -> Iterator[BaseException]:
-    """Yield *exc* and what it was raised over, as far as that is told."""
-    one: BaseException | None = exc
+    """Yield *exc* and its causes, as far as they are known."""
+    current: BaseException | None = exc
     for _ in range(_MOST_CAUSES):
-        if one is None:
+        if current is None:
             return
-        yield one
-        inner = one.__cause__ or getattr(one, "kwargs", {}).get("error")
-        one = inner if isinstance(inner, BaseException) else None
+        yield current
+        inner = current.__cause__ or getattr(current, "kwargs", {}).get("error")
+        current = inner if isinstance(inner, BaseException) else None
 
 
 def shortened(text: str, longest: int) -> str:
@@ -198,7 +198,7 @@ def shortened(text: str, longest: int) -> str:
 
 def _kind(exc: Exception, operation: str, code: str) -> FailureKind:
     if isinstance(exc, sdk.ClientError):
-        # A role is assumed on the way: its refusal comes before the call itself is sent.
+        # An error of another operation (assuming a role) comes before the call itself is sent.
         if code in _EXPIRED or exc.operation_name != operation:
             return FailureKind.CREDENTIALS
         if is_throttle(code):

@@ -24,14 +24,14 @@ _CREATED: Final = {
 
 
 def execute(change: Plain, mark: CallTags, ec2: EC2Client) -> Performed:
-    """Send *change* with *ec2*, whose failures pass through."""
+    """Send *change* with *ec2* and return its result; exceptions of the client pass through."""
     return _called(request_of(change, mark), ec2)
 
 
 def execute_connection(
     change: CreateVpnConnection, mark: CallTags, keys: Sequence[Secret], ec2: EC2Client
 ) -> Performed:
-    """Create a connection; *keys* are the old ones where the plan re-uses them, else empty."""
+    """Create a connection; *keys* are the old ones if the plan reuses them, else empty."""
     request = request_of(change, mark)
     tunnels = request.parameters["Options"]["TunnelOptions"]
     for tunnel, key in zip(tunnels, keys, strict=False):
@@ -48,5 +48,5 @@ def _called(request: Request, ec2: EC2Client) -> Performed:
     )
     named = answer.get("ResponseMetadata", {}).get("RequestId")
     if not named:
-        raise UnexpectedAnswerError("the answer has no request id: it is none of AWS's")
+        raise UnexpectedAnswerError("the answer has no request id, so it is not from AWS")
     return Performed(named, made)

@@ -14,13 +14,13 @@ PORTS = {"https": 443, "http": 80}
 
 
 class HostNetworkPaths:
-    """Reads the paths to *endpoints* (service to URL), through the proxy where one is set."""
+    """Network paths to *endpoints* (service to URL), through the proxy if one is set."""
 
     def __init__(self, endpoints: Mapping[str, str]) -> None:
         self._endpoints = endpoints
 
     def read(self) -> tuple[NetworkPath, ...]:
-        """Resolve every endpoint; what cannot be found out is left empty."""
+        """Return the path to every endpoint; unknown fields are empty."""
         return tuple(_path(service, url) for service, url in sorted(self._endpoints.items()))
 
 
@@ -31,7 +31,7 @@ def _path(service: str, url: str) -> NetworkPath:
 
 
 def _first_hop(url: str) -> tuple[str, int]:
-    """Return the host and port that this machine itself connects to: the proxy's, if any."""
+    """Return the host and port that this machine connects to: the proxy's, if any."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     proxy = getproxies().get(parts.scheme)
@@ -49,7 +49,7 @@ def _resolve(host: str, port: int) -> Iterable[str]:
 
 
 def _local_address(address: str, port: int) -> str:
-    """Ask the kernel's routing table; connecting a datagram socket sends no packet."""
+    """Return the local address of a route; connecting a datagram socket sends no packet."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with closing(socket.socket(family, socket.SOCK_DGRAM)) as probe:
         try:

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 def observe(ec2: EC2Client, plan: Plan, clock: Clock) -> Reading:
-    """Read what *plan* touches, gateways first: what they name is asked for next.
+    """Return the state of what *plan* touches; gateways first, because they name the rest.
 
     Raises:
         AwsError: A describe call failed.
     """
     begun = clock.now()
     gateways = in_order(map(gateway_record, describe.gateways(ec2)))
-    # A gateway of this run may have lost its tags, and tags may lie on a gateway of others.
+    # A gateway of this run may have lost its tags, and another gateway may have them.
     on = sorted({plan.old_gateway, *(g.id for g in gateways if _concerns(g, plan))})
     connections = in_order(map(connection_at_a_glance, describe.connections_on(ec2, on)))
     read_in = {plan.vpc}
@@ -53,6 +53,6 @@ def observe(ec2: EC2Client, plan: Plan, clock: Clock) -> Reading:
 
 
 def _concerns(resource: GatewayRecord | VpcRecord, plan: Plan) -> bool:
-    """Return whether *resource* is newer than the plan's survey, or carries the run's tags."""
+    """Return whether *resource* is newer than the plan's survey, or has the run's tags."""
     new = resource.id not in plan.surveyed
     return new or resource.tags.get(Tag.MIGRATION) == plan.migration

@@ -1,7 +1,7 @@
 """Outcomes: EC2 error codes of mutating calls, and their meaning for a run.
 
-This is the table of domain.md 12.2, in the order in which the rules are tried.  EC2
-models no errors, so a rule goes by code, by the words of the message, or by both.
+This is the table of domain.md 12.2, in the order in which the rules are tried.  EC2's API model
+has no errors, so a rule matches the code, words of the message, or both.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from vpnmigrate.errors import (
 from vpnmigrate.model.changes.base import InDoubt, Later, Outcome, Refused
 
 CREDENTIALS_LIMIT: Final = timedelta(minutes=60)
-"""For a person to log in again; a run waits as long for one at a device (``options.Waits``)."""
+"""Time for the operator to log in again; as long as for a device task (``decisions.Waits``)."""
 
 OFFLINE_LIMIT: Final = timedelta(minutes=30)
-"""For this machine's way to AWS to return; as long as the longest wait of a cutover."""
+"""Time for the network path to AWS to recover; as long as the longest wait of a cutover."""
 
 _TAGGING: Final = frozenset(
     {"CreateVpnGateway", "CreateVpnConnection", "CreateVpc", "CreateSubnet"}
 )
-"""Calls that carry tags, for which EC2 asks the permission to tag as well."""
+"""Calls with tags, for which EC2 also requires the permission to tag."""
 
 
 def outcome_of(failure: CallFailure) -> Outcome:
@@ -56,7 +56,7 @@ def outcome_of(failure: CallFailure) -> Outcome:
 
 
 def outcome_of_read(error: AwsError) -> Outcome:
-    """Return what it means for a change that a read it needs has failed: nothing was sent."""
+    """Return the outcome of a change that needs a failed read: the change was not sent."""
     text = error.message
     match error:
         case CredentialsExpiredError() | NoCredentialsError():
@@ -81,7 +81,7 @@ def _answered(failure: CallFailure) -> Outcome:
         case Transient(limit):
             return Later(f"{code}: {message}", limit, failure.request_id)
         case AlreadyDone():
-            # Of what was made a moment ago EC2 says so too: only a look can tell.
+            # EC2 also returns this for a resource created a moment ago: an observation decides.
             return InDoubt(f"{code}: {message}")
         case Permanent(advice, definite):
             return Refused(code, message, advice, failure.request_id, definite=definite)
@@ -89,26 +89,26 @@ def _answered(failure: CallFailure) -> Outcome:
 
 def _missing(call: str) -> str:
     also = " and ec2:CreateTags" if call in _TAGGING else ""
-    return f"allow ec2:{call}{also} for this role; the run goes on from here when it is run again"
+    return f"allow ec2:{call}{also} for this role; then run the same command to resume"
 
 
 @dataclass(frozen=True)
 class Transient:
-    """It passes by itself; *limit* is how long that was seen to take at most."""
+    """A temporary refusal; *limit* is the longest time that it was observed to last."""
 
     limit: timedelta
 
 
 @dataclass(frozen=True)
 class AlreadyDone:
-    """What the call asked for seems to be so already; a look has the last word."""
+    """The requested state seems to exist already; an observation decides."""
 
 
 @dataclass(frozen=True)
 class Permanent:
-    """It ends the step; *advice* says what a person can do.
+    """A refusal that ends the step; *advice* is what the operator can do.
 
-    *definite* is false for a refusal that no rule knows and that may pass by itself.
+    *definite* is false for a refusal that no rule covers and that may be temporary.
     """
 
     advice: str
@@ -120,17 +120,17 @@ Decision = Transient | AlreadyDone | Permanent
 
 @dataclass(frozen=True)
 class RefusalRule:
-    """A decision on any of *codes*; *calls* and *saying* narrow it, where they are given."""
+    """A decision on any of *codes*; *calls* and *saying* restrict it further."""
 
     codes: frozenset[str]
-    """Without codes, any code is meant."""
+    """Empty for any code."""
     decision: Decision
     calls: frozenset[str] = frozenset()
     saying: tuple[str, ...] = ()
-    """The code or the message has one of these, in upper or lower case."""
+    """Words of which the code or the message contains one, in upper or lower case."""
 
     def covers(self, code: str, message: str, call: str) -> bool:
-        """Return whether this rule decides on a refusal of *call*."""
+        """Return whether this rule covers a refusal of *call*."""
         text = f"{code} {message}".lower()
         return (
             (not self.codes or code in self.codes)
@@ -140,10 +140,10 @@ class RefusalRule:
 
 
 THROTTLE_LIMIT: Final = timedelta(minutes=15)
-"""Buckets refill within a minute (domain.md 5), but other tools of the account drain them too."""
+"""Buckets refill within a minute (domain.md 5), but other tools in the account use them too."""
 
 UNKNOWN_YET_LIMIT: Final = timedelta(minutes=2)
-"""Until what was just created or attached is known everywhere (domain.md 3.1)."""
+"""Until a new resource or attachment is visible everywhere (domain.md 3.1)."""
 
 _NEW_RESOURCE: Final = Transient(UNKNOWN_YET_LIMIT)
 
@@ -157,7 +157,7 @@ _DETACH: Final = Transient(timedelta(minutes=30))
 """A slow detach (domain.md 3.1)."""
 
 _VPC: Final = Transient(timedelta(minutes=10))
-"""Until what lies in a test VPC is gone; a detach there is waited for before (domain.md 2.10)."""
+"""Until the content of a test VPC is deleted; its detach is awaited before (domain.md 2.10)."""
 
 _WORKFLOW: Final = Transient(timedelta(minutes=40))
 """Another operation on the same resource; the longest is a connection's creation."""
@@ -168,18 +168,18 @@ _BUSY: Final = (
     *("transition", "modifying", "updating", "attaching", "detaching", "deleting", "processing"),
     *("busy", " locked", "temporar", "try again", "retry", "wait ", "not yet", "not ready"),
 )
-"""Words of a refusal that passes when another workflow on the resource ends (domain.md 12.2)."""
+"""Words of a refusal that lasts until another workflow on the resource ends (domain.md 12.2)."""
 
 _ELSEWHERE: Final = (
     *("different network", "different vpc", "same network", "same vpc", "not attached"),
     *("not been attached", "no gateway", "does not exist", "not found", "could not be found"),
 )
-"""Words of a refusal that passes when an attachment is known everywhere (domain.md 12.2)."""
+"""Words of a refusal that lasts until an attachment is visible everywhere (domain.md 12.2)."""
 
 _NAMING_GATEWAY: Final = frozenset(
     {"EnableVgwRoutePropagation", "CreateRoute", "ReplaceRoute", "AssociateRouteTable"}
 )
-"""Calls that take a gateway only once its attachment is known."""
+"""Calls that accept a gateway only when its attachment is visible."""
 
 _ATTACH: Final = frozenset({"AttachVpnGateway"})
 
@@ -245,21 +245,23 @@ REFUSALS: Final = (
     ),
     _rule(
         "InvalidRouteTableID.NotFound InvalidRouteTableId.NotFound",
-        Permanent("the route table was deleted by another hand: plan again, or roll back"),
+        Permanent("the route table was deleted outside this run: plan again, or roll back"),
     ),
     _rule(
         "InvalidCustomerGatewayID.NotFound InvalidCustomerGatewayState",
-        Permanent("the customer gateway is being deleted or gone: plan again with a living one"),
+        Permanent("the customer gateway is being deleted or gone: plan again with an existing one"),
     ),
     _rule(
         "InvalidParameterValue",
-        Permanent("somebody deleted the route: create it by hand if it is still wanted"),
+        Permanent(
+            "the route was deleted outside this run: create it yourself if it is still needed"
+        ),
         calls=("ReplaceRoute",),
         saying=("no route defined",),
     ),
     _rule(
         "RouteAlreadyExists",
-        Permanent("the destination leads elsewhere already: decide by hand which route is right"),
+        Permanent("the destination already has another route: decide which one is right"),
     ),
     _rule(
         "RouteLimitExceeded",
@@ -307,16 +309,16 @@ REFUSALS: Final = (
     _rule(
         "InvalidAction InvalidParameter InvalidParameterCombination InvalidQueryParameter "
         "MalformedQueryString MissingAction MissingParameter UnknownParameter ValidationError",
-        Permanent("EC2 does not take this call as it is: this is a bug, please report it"),
+        Permanent("EC2 rejects the form of this call: this is a bug, please report it"),
     ),
 )
-"""The first rule that covers a refusal decides."""
+"""The first rule that covers a refusal applies."""
 
 
 def decision_on(code: str, message: str, call: str) -> Decision:
     """Return the decision on a refusal of *call*, which is neither a throttle nor a denial.
 
-    What no rule covers is definite only if its code says that something is not there or malformed.
+    Without a rule, a refusal is definite only if its code is about a missing or malformed id.
     """
     for rule in REFUSALS:
         if rule.covers(code, message, call):

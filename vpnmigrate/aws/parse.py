@@ -1,7 +1,7 @@
 """Parser: describe answers converted to records, without secrets.
 
-Any EC2-compatible server may answer, so no key is taken for granted and no value refused: states
-and origins that are new to us survive as they are.
+Any EC2-compatible server may answer, so every key is optional and every value is accepted: unknown
+states and origins are kept unchanged.
 """
 
 from __future__ import annotations
@@ -54,23 +54,23 @@ if TYPE_CHECKING:
 
 
 class HasId(Protocol):
-    """Whatever has an id."""
+    """Record with an id."""
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """The id of the record."""
         ...
 
 
 _Record = TypeVar("_Record", bound=HasId)
 
 ELSEWHERE: Final = ("TransitGatewayId", "CoreNetworkArn", "VpnConcentratorId")
-"""What a connection ends on if not on a virtual private gateway."""
+"""Keys of the other kinds of gateway that a connection may end on."""
 
 
 @lru_cache(maxsize=4096)
 def canonical(cidr: str) -> str:
-    """Write a network as EC2 does, without host bits; what is no network stays as it is."""
+    """Return a network as EC2 writes it, without host bits; other text is returned unchanged."""
     text = cidr.strip()
     try:
         return str(ipaddress.ip_network(text, strict=False))
@@ -79,12 +79,12 @@ def canonical(cidr: str) -> str:
 
 
 def in_order(records: Iterable[_Record]) -> tuple[_Record, ...]:
-    """Sort *records* by id, so that equal worlds give equal readings."""
+    """Return *records* sorted by id, so that equal states give equal readings."""
     return tuple(sorted(records, key=attrgetter("id")))
 
 
 def tags_of(rows: Iterable[TagTypeDef] | None) -> dict[str, str]:
-    """Return tags by key, sorted, AWS's own included."""
+    """Return tags sorted by key, including those of AWS."""
     return dict(sorted((row.get("Key", ""), row.get("Value", "")) for row in rows or ()))
 
 
@@ -95,7 +95,7 @@ def attachment_rows(row: VpnGatewayTypeDef) -> tuple[Attached, ...]:
 
 
 def gateway_record(row: VpnGatewayTypeDef) -> GatewayRecord:
-    """Read a virtual private gateway, with one attachment for each VPC."""
+    """Return a virtual private gateway with one attachment per VPC."""
     return GatewayRecord(
         id=VpnGatewayId(row.get("VpnGatewayId", "")),
         state=row.get("State", ""),
@@ -107,12 +107,12 @@ def gateway_record(row: VpnGatewayTypeDef) -> GatewayRecord:
 
 
 def connection_record(row: VpnConnectionTypeDef) -> ConnectionRecord:
-    """Read a VPN connection and leave its keys behind."""
+    """Return a VPN connection without its keys."""
     return replace(connection_at_a_glance(row), tunnels=_tunnels(row))
 
 
 def connection_at_a_glance(row: VpnConnectionTypeDef) -> ConnectionRecord:
-    """Read a VPN connection without its configuration document, which takes long to parse.
+    """Return a VPN connection without reading its configuration document, which is slow to parse.
 
     Its tunnels are those of its options; a Classic connection has none there.
     """
@@ -152,7 +152,7 @@ def connection_at_a_glance(row: VpnConnectionTypeDef) -> ConnectionRecord:
 
 
 def configuration_of(row: VpnConnectionTypeDef) -> DeviceConfiguration | None:
-    """Read the configuration in *row*; None where there is none or it cannot be read."""
+    """Return the configuration in *row*; None if it is missing or invalid."""
     text = row.get("CustomerGatewayConfiguration")
     if not text:
         return None
@@ -163,10 +163,9 @@ def configuration_of(row: VpnConnectionTypeDef) -> DeviceConfiguration | None:
 
 
 def _tunnels(row: VpnConnectionTypeDef) -> tuple[TunnelRecord, ...]:
-    """Join what the options and the configuration say, by outside address.
+    """Return the tunnels from options and configuration, joined by outside address.
 
-    Classic connections have no tunnel options: theirs stands in the configuration only
-    (domain.md 1.1).
+    Classic connections have no tunnel options, only the configuration (domain.md 1.1).
     """
     inside: dict[str, str] = {}
     options: dict[str, TunnelOptions | None] = {}
@@ -184,7 +183,7 @@ def _tunnels(row: VpnConnectionTypeDef) -> tuple[TunnelRecord, ...]:
 
 
 def _tunnel_options(row: TunnelOptionTypeDef) -> TunnelOptions | None:
-    """Return the options of a tunnel, or None if the endpoint describes addresses only."""
+    """Return the options of a tunnel, or None if the endpoint returns only addresses."""
     if not any(row.get(key) for key in _CHOICES):
         return None
 
@@ -216,7 +215,7 @@ def _telemetry(row: VgwTelemetryTypeDef) -> TunnelReading:
 
 
 def chosen_options(row: VpnConnectionTypeDef) -> dict[str, list[tuple[str, str]]]:
-    """Return what was chosen for each tunnel, by outside address, as text without its key."""
+    """Return the options chosen for each tunnel, by outside address, as text without the key."""
     chosen: dict[str, list[tuple[str, str]]] = {}
     for option in (row.get("Options") or {}).get("TunnelOptions") or ():
         outside = option.get("OutsideIpAddress")
@@ -253,7 +252,7 @@ def _words(value: object) -> str:
 
 
 def customer_gateway_record(row: CustomerGatewayTypeDef) -> CustomerGatewayRecord:
-    """Read a customer gateway; EC2 gives its ASN as text, a long one in a field of its own."""
+    """Return a customer gateway; EC2 gives its ASN as text, a 4-byte one in a separate field."""
     return CustomerGatewayRecord(
         id=CustomerGatewayId(row.get("CustomerGatewayId", "")),
         state=row.get("State", ""),
@@ -266,7 +265,7 @@ def customer_gateway_record(row: CustomerGatewayTypeDef) -> CustomerGatewayRecor
 
 
 def vpc_record(row: VpcTypeDef) -> VpcRecord:
-    """Read a VPC with every network that belongs to it now."""
+    """Return a VPC with all its current networks."""
     gone = ("disassociated", "failed")
     cidrs = {row.get("CidrBlock", "")}
     for four in row.get("CidrBlockAssociationSet") or ():
@@ -285,7 +284,7 @@ def vpc_record(row: VpcTypeDef) -> VpcRecord:
 
 
 def subnet_record(row: SubnetTypeDef) -> SubnetRecord:
-    """Read a subnet."""
+    """Return a subnet."""
     return SubnetRecord(
         id=row.get("SubnetId", ""),
         vpc=VpcId(row.get("VpcId", "")),
@@ -296,7 +295,7 @@ def subnet_record(row: SubnetTypeDef) -> SubnetRecord:
 
 
 def number(value: object) -> int | None:
-    """Read a number that may come as text, or not at all."""
+    """Return a number that may be text or missing."""
     text = str(value).strip()
     return int(text) if text.isascii() and text.isdigit() else None
 
@@ -321,17 +320,17 @@ _TARGETS: Final = (
     "CarrierGatewayId",
     "CoreNetworkArn",
     "OdbNetworkArn",
-    # A route to an instance names its interface too, and the interface is what stays.
+    # A route to an instance also names its interface, and the interface does not change.
     "NetworkInterfaceId",
     "InstanceId",
     "IpAddress",
 )
 
-_UNTIED: Final = ("disassociating", "disassociated", "failed")
+_ENDED: Final = ("disassociating", "disassociated", "failed")
 
 
 def table_record(row: RouteTableTypeDef) -> RouteTableRecord:
-    """Read a route table; subnets without a table of their own are not listed in it."""
+    """Return a route table; subnets with an implicit association are not listed in it."""
     return RouteTableRecord(
         id=RouteTableId(row.get("RouteTableId", "")),
         vpc=VpcId(row.get("VpcId", "")),
@@ -341,7 +340,7 @@ def table_record(row: RouteTableTypeDef) -> RouteTableRecord:
                 (
                     _association(association)
                     for association in row.get("Associations") or ()
-                    if (association.get("AssociationState") or {}).get("State") not in _UNTIED
+                    if (association.get("AssociationState") or {}).get("State") not in _ENDED
                 ),
                 key=attrgetter("id"),
             )

@@ -1,4 +1,4 @@
-"""Read errors: unreadable answers, and whether a later read may succeed."""
+"""Read errors: failed describe calls, and whether a later one may succeed."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ RENEW: Final = "renew the credentials (aws sso login, or as usual) and check thi
 
 
 class CredentialsExpiredError(AwsUnreadableError):
-    """New credentials are needed, and looked for before the next call."""
+    """The credentials have expired; new ones are loaded before the next call."""
 
 
 _LOOK: Final = (
-    "try again; if it stays so, ask for the same with the AWS CLI and --output text, and see to "
-    "the proxy on the way to AWS: it cuts or alters answers"
+    "try again; if it still fails, make the same call with the AWS CLI and --output text, and "
+    "check the proxy on the path to AWS: it truncates or alters answers"
 )
 _NO_SUCH_QUOTA: Final = "NoSuchResourceException"
 
 
 @contextmanager
 def translate_errors(action: str) -> Iterator[None]:
-    """Translate what a read of *action*, as IAM names it (``ec2:DescribeVpcs``), may raise.
+    """Translate exceptions of a read of *action*, as IAM names it (``ec2:DescribeVpcs``).
 
     Raises:
-        AwsError: The read failed; its subclass says whether a later one may succeed.
+        AwsError: The read failed; the subclass states whether a later one may succeed.
     """
     asks(action)
     try:
@@ -64,7 +64,7 @@ def translate_errors(action: str) -> Iterator[None]:
 
 
 def error_of(failure: CallFailure, action: str) -> AwsError:
-    """Return the error that tells of a failed read."""
+    """Return the error for a failed read."""
     text = f"{action} failed: {failure.message}"
     match failure.kind:
         case FailureKind.CREDENTIALS if failure.code:
@@ -76,10 +76,10 @@ def error_of(failure: CallFailure, action: str) -> AwsError:
             return NoCredentialsError(text, advice=RENEW)
         case FailureKind.UNREACHED:
             return UnreachableError(
-                text, advice="check this machine's way to AWS, --endpoint-url and --region"
+                text, advice="check the network path to AWS, --endpoint-url and --region"
             )
         case FailureKind.UNKNOWN:
-            return AwsUnreadableError(text, advice="AWS may recover by itself: try again")
+            return AwsUnreadableError(text, advice="AWS may recover: try again")
         case FailureKind.MALFORMED:
             return AwsError(text, advice="this is a bug in vpnmigrate: please report it")
         case FailureKind.ANSWERED:

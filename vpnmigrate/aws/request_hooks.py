@@ -1,11 +1,11 @@
 """Request hooks: the user agent of each call, and a last check before it is sent.
 
-The mark travels with the call, not with the client: a client takes a tenth of a second to make and
-serves every step and thread, while botocore settles a client's user agent when it is made.
+The tag belongs to the call, not to the client: creating a client takes a tenth of a second and it
+serves every step and thread, while botocore fixes a client's user agent at its creation.
 
-It is asked when the request is made and signed, and once more when its connection stands
-(``bounded_http``): neither a describe call on the way to it, nor whoever lends the credentials, nor
-a name that is slow to resolve can take long between the last question and the wire.
+The send guard is called when the request is signed, and again when its connection is open
+(``bounded_http``): a describe call, a credential provider or a slow name resolution cannot delay
+the request after the last check.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from vpnmigrate import __version__
 from vpnmigrate.model.ec2 import MigrationId
 
 PROGRAM: Final = f"vpnmigrate/{__version__}"
-"""What every call of ours carries, of a run or not."""
+"""The part of the user agent in every call."""
 
 _mark: ContextVar[str] = ContextVar("vpnmigrate-mark", default="")
-"""Each thread sees what it carries itself, and botocore calls its handlers in that thread."""
+"""One per thread; botocore calls its handlers in the thread that makes the call."""
 
 
 @contextmanager
 def tag_calls(migration: MigrationId, step: int | None = None) -> Iterator[None]:
-    """Mark the calls made within as those of a run, and of *step* where one makes them."""
+    """Tag the calls in this context with the run, and with *step* if given."""
     text = f" run/{migration}" + ("" if step is None else f" step/{step}")
     before = _mark.set(text)
     try:
@@ -37,53 +37,53 @@ def tag_calls(migration: MigrationId, step: int | None = None) -> Iterator[None]
 
 
 def mark_calls(client: Any) -> None:
-    """Have every request of *client* carry what the thread that makes it carries."""
+    """Add the tag of the calling thread to every request of *client*."""
     service = client.meta.service_model.service_id.hyphenize()
-    # botocore writes its user agent in the last place of the same event, so ours comes after it.
+    # botocore writes its user agent last in the same event, so this handler comes after it.
     client.meta.events.register_last(f"request-created.{service}", _add)
 
 
 def _add(request: Any, **_event: Any) -> None:
-    """Add to the user agent of *request*, which is signed already: signatures leave it out."""
+    """Extend the user agent of *request*, which is not part of the signature."""
     headers = request.headers
     headers.replace_header("User-Agent", headers["User-Agent"] + _mark.get())
 
 
 SendGuard = Callable[[], None]
-"""Returns, or raises what stops the request and passes through to whoever made it."""
+"""Returns, or raises an exception that stops the request and reaches its caller."""
 
 
 def allow_all() -> None:
-    """Let every request go."""
+    """Allow every request."""
 
 
-_question: ContextVar[SendGuard] = ContextVar("vpnmigrate-question", default=allow_all)
-"""Each thread asks its own, and botocore calls its handlers in that thread."""
+_guard: ContextVar[SendGuard] = ContextVar("vpnmigrate-question", default=allow_all)
+"""One per thread; botocore calls its handlers in the thread that makes the call."""
 
 
 @contextmanager
-def guard_sends(question: SendGuard) -> Iterator[None]:
-    """Ask *question* before each request made within."""
-    before = _question.set(question)
+def guard_sends(guard: SendGuard) -> Iterator[None]:
+    """Call *guard* before each request in this context."""
+    before = _guard.set(guard)
     try:
         yield
     finally:
-        _question.reset(before)
+        _guard.reset(before)
 
 
 def install_send_guard(client: Any) -> None:
-    """Have every request of *client* asked about by the thread that makes it."""
+    """Call the guard of the calling thread before every request of *client*."""
     service = client.meta.service_model.service_id.hyphenize()
     client.meta.events.register(f"before-send.{service}", _ask)
 
 
 def ask() -> None:
-    """Ask the question of this thread.
+    """Call the send guard of this thread.
 
     Raises:
-        Exception: Whatever stops the request.
+        Exception: The guard stops the request.
     """
-    _question.get()()
+    _guard.get()()
 
 
 def _ask(**_event: Any) -> None:

@@ -1,7 +1,7 @@
 """AWS session: clients, credentials and their expiry.
 
-botocore's environment variables and configuration files mean what they mean everywhere; only
-retries and time-outs are ours.
+botocore's environment variables and configuration files have their usual meaning; this program
+sets only retries and time-outs.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
 
 CONNECT_TIMEOUT: Final = 5
-"""Seconds.  A look that cannot connect is repeated by the runner; it must not block for long."""
+"""Seconds.  The runner repeats an observation that cannot connect, so it must not block long."""
 
 READ_TIMEOUT: Final = 20
-"""Seconds for a describe call; the slowest of ours has a hundred rows."""
+"""Seconds for a describe call; the slowest one returns a hundred rows."""
 
 WRITE_TIMEOUT: Final = 60
-"""Seconds for a mutating call: botocore's own, since giving up early leaves it in doubt."""
+"""Seconds for a mutating call: botocore's default, because an early time-out leaves it in doubt."""
 
 READ_ATTEMPTS: Final = 5
 """Waits of at most 1, 2, 4 and 8 s in between, in botocore's standard mode."""
 
 ASIDE_ATTEMPTS: Final = 2
-"""For services a plan can do without: an endpoint that cannot be reached costs seconds."""
+"""For optional services: an endpoint that cannot be reached costs seconds."""
 
 
 def session(profile: str | None, region: str | None) -> boto3.Session:
-    """Open a session as botocore's environment, files and these two say.
+    """Return a session from botocore's environment, its files, *profile* and *region*.
 
     Raises:
         NoCredentialsError: No such profile, no Region, or no credentials.
@@ -67,19 +67,19 @@ def session(profile: str | None, region: str | None) -> boto3.Session:
         ) from exc
     if not named:
         raise NoCredentialsError(
-            "no AWS Region is set", advice="give --region, or set AWS_DEFAULT_REGION, and try again"
+            "no AWS Region is set", advice="add --region, or set AWS_DEFAULT_REGION, and try again"
         )
     if known is None:
         raise NoCredentialsError(
             "there are no AWS credentials",
-            advice="give --profile, or log in (aws sso login, aws configure), and try again",
+            advice="add --profile, or log in (aws sso login, aws configure), and try again",
         )
     return opened
 
 
 @dataclass(frozen=True)
 class _ClientSettings:
-    """What distinguishes one client of ours from another."""
+    """Settings of a client."""
 
     service: str
     attempts: int
@@ -97,12 +97,12 @@ _DIRECT_CONNECT = _ClientSettings("directconnect", ASIDE_ATTEMPTS)
 _SERVICE_QUOTAS = _ClientSettings("service-quotas", ASIDE_ATTEMPTS)
 
 
-def _as_it_is(client: Any) -> None:
-    """Leave *client* as it is."""
+def _unprepared(client: Any) -> None:
+    """Leave *client* unchanged."""
 
 
 class _Opened:
-    """A session with its clients, once they are asked for; one thread at a time makes them."""
+    """A session and its clients, created on demand by one thread at a time."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -111,12 +111,12 @@ class _Opened:
 
 
 class Clients:
-    """The clients of an account and Region, for several threads; credentials can be renewed.
+    """Clients of an account and Region, for several threads; credentials can be renewed.
 
-    *open_session* is called for the first client and again after every ``renew``; every service
-    goes to *endpoint_url* where one is given.  A client is made when it is first asked for, which
-    raises NoCredentialsError where there is no session to be had; *prepare* is shown each.  None
-    reads more of an answer than *answer_bytes*.
+    *open_session* is called for the first client and again after every ``renew``; *endpoint_url*
+    applies to every service.  A client is created on its first use, which raises
+    NoCredentialsError if no session can be opened; *prepare* is called with each.  No client reads
+    more than *answer_bytes* of an answer.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Clients:
         open_session: Callable[[], boto3.Session],
         *,
         endpoint_url: str | None = None,
-        prepare: Callable[[Any], None] = _as_it_is,
+        prepare: Callable[[Any], None] = _unprepared,
         answer_bytes: int = ANSWER_BYTES,
     ) -> None:
         self._open_session = open_session
@@ -135,43 +135,43 @@ class Clients:
 
     @property
     def region(self) -> str:
-        """The Region that the clients talk to."""
+        """The Region of the clients."""
         opened = self._opened
         with opened.lock:
             return str(self._session_of(opened).region_name)
 
     def reader(self) -> EC2Client:
-        """Return EC2 for describe calls, which botocore repeats."""
+        """Return the EC2 client for describe calls, which botocore retries."""
         made: EC2Client = self._client(_READER)
         return made
 
     def writer(self) -> EC2Client:
-        """Return EC2 for mutating calls, each of which is sent once."""
+        """Return the EC2 client for mutating calls, each of which is sent once."""
         made: EC2Client = self._client(_WRITER)
         return made
 
     def sts(self) -> Any:
-        """Return STS."""
+        """Return the STS client."""
         return self._client(_STS)
 
     def direct_connect(self) -> Any:
-        """Return Direct Connect, which an account may not let us read."""
+        """Return the Direct Connect client, for which the permission may be missing."""
         return self._client(_DIRECT_CONNECT)
 
     def service_quotas(self) -> Any:
-        """Return Service Quotas, which an account may not let us read."""
+        """Return the Service Quotas client, for which the permission may be missing."""
         return self._client(_SERVICE_QUOTAS)
 
     def credentials(self) -> Credentials:
-        """Return how long the credentials in use last."""
+        """Return how long the credentials in use are valid."""
         opened = self._opened
         with opened.lock:
             return credentials_of(self._session_of(opened).get_credentials())
 
     def renew(self) -> None:
-        """Forget the session, so that the next call finds credentials that were renewed.
+        """Discard the session, so that the next call loads renewed credentials.
 
-        A thread that is held up while it opens the old session holds up nobody after that.
+        A thread that hangs while it opens the old session does not block later calls.
         """
         self._opened = _Opened()
 
@@ -214,66 +214,66 @@ class Clients:
 
 
 def _keep_bodies_out_of_logs() -> None:
-    """Stop botocore from writing requests and answers, and so keys, to a debug log."""
+    """Stop botocore from writing requests and answers, which contain keys, to a debug log."""
     logger = logging.getLogger("botocore")
     if logger.level < logging.WARNING:
         logger.setLevel(logging.WARNING)
 
 
 class ClientSource(Protocol):
-    """The clients of one account and Region, for several threads (``session.Clients``).
+    """Clients of one account and Region, for several threads (``session.Clients``).
 
-    A client raises what botocore's would, and never repeats a mutating call.
+    A client raises botocore's exceptions and never retries a mutating call.
     """
 
     @property
     def region(self) -> str:
-        """The Region that the clients talk to."""
+        """The Region of the clients."""
         ...
 
     def reader(self) -> EC2Client:
-        """Return EC2 for describe calls."""
+        """Return the EC2 client for describe calls."""
         ...
 
     def writer(self) -> EC2Client:
-        """Return EC2 for mutating calls, each of which is sent once."""
+        """Return the EC2 client for mutating calls, each of which is sent once."""
         ...
 
     def sts(self) -> Any:
-        """Return STS."""
+        """Return the STS client."""
         ...
 
     def direct_connect(self) -> Any:
-        """Return Direct Connect."""
+        """Return the Direct Connect client."""
         ...
 
     def service_quotas(self) -> Any:
-        """Return Service Quotas."""
+        """Return the Service Quotas client."""
         ...
 
     def credentials(self) -> Credentials:
-        """Return how long the credentials in use last."""
+        """Return how long the credentials in use are valid."""
         ...
 
     def renew(self) -> None:
-        """Find credentials afresh for the next call."""
+        """Load new credentials for the next call."""
         ...
 
 
 FROM_ENVIRONMENT = "env"
-"""botocore's name for credentials out of variables: read again they are the same ones."""
+"""botocore's name for credentials from variables, which stay the same when read again."""
 
 
 def credentials_of(held: Any) -> Credentials:
-    """Return how long *held*, a session's credentials, last.
+    """Return how long *held*, a session's credentials, are valid.
 
-    botocore keeps the end of those that it can renew.  Keys with a session token that it cannot
-    renew end some time, and nobody has told it when.
+    botocore knows the expiry of those that it can renew.  Other keys with a session token expire
+    at an unknown time.
     """
     until = getattr(held, "_expiry_time", None)
     if isinstance(until, datetime):
-        by_itself = held.method != FROM_ENVIRONMENT
-        renewal = Renewal.BY_ITSELF if by_itself else Renewal.BY_A_PERSON
+        automatic = held.method != FROM_ENVIRONMENT
+        renewal = Renewal.BY_ITSELF if automatic else Renewal.BY_A_PERSON
         return Credentials(renewal, until.astimezone(UTC))
     if hasattr(held, "refresh_needed"):
         return Credentials(Renewal.BY_ITSELF)
@@ -283,9 +283,9 @@ def credentials_of(held: Any) -> Credentials:
 
 
 def clock_offset(answer: Mapping[str, Any], now: datetime) -> timedelta | None:
-    """Return how far *now*, our time when *answer* came, is ahead of the Date that AWS wrote on it.
+    """Return how far *now*, the local time of *answer*, is ahead of the Date in it.
 
-    A Date has whole seconds, and the answer took its time: both are far below what matters.
+    The Date has whole seconds and excludes the network delay; both are negligible here.
     """
     written = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
     try:

@@ -1,4 +1,4 @@
-"""Survey: the full reading for a plan, including Direct Connect and quotas."""
+"""Survey: the full state for a plan, including Direct Connect and quotas."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def survey(clients: ClientSource, gateway: VpnGatewayId, who: Identity, clock: Clock) -> Survey:
-    """Read everything about *gateway* that decides whether and how it can be replaced.
+    """Return everything about *gateway* that a plan to replace it depends on.
 
     Raises:
         NotFoundError: This account has no such gateway in this Region.
@@ -53,7 +53,7 @@ def survey(clients: ClientSource, gateway: VpnGatewayId, who: Identity, clock: C
     used = {connection.customer_gateway for connection in on_it}
     devices = in_order(map(customer_gateway_record, describe.customer_gateways(ec2)))
     vpcs = in_order(map(vpc_record, describe.vpcs(ec2)))
-    held = _held(leaving)
+    held = _vpcs_of(leaving)
     tables = describe.route_tables(ec2, held) if held else ()
     through_direct_connect = direct_connect(clients, gateway)
     limits, unread = quotas(clients)
@@ -84,7 +84,7 @@ def find_gateway(
 
     Raises:
         NotFoundError: This account has no such connection in this Region.
-        RefusedError: The connection ends on something else, or nowhere.
+        RefusedError: The connection ends on another kind of gateway, or on none.
         AwsError: The describe call failed.
     """
     try:
@@ -98,13 +98,13 @@ def find_gateway(
         raise RefusedError(
             f"{connection} ends on {found.elsewhere or 'nothing'}, not on a virtual private "
             "gateway: there is no gateway to replace",
-            advice="give a connection of a virtual private gateway, or --vpn-gateway",
+            advice="name a connection of a virtual private gateway, or use --vpn-gateway",
         )
     return found.vpn_gateway
 
 
-def _held(gateway: GatewayRecord) -> list[VpcId]:
-    """Return the VPCs that *gateway* is on or not yet off."""
+def _vpcs_of(gateway: GatewayRecord) -> list[VpcId]:
+    """Return the VPCs that *gateway* is attached to or not yet detached from."""
     return sorted({a.vpc for a in gateway.attachments if a.vpc and a.state != "detached"})
 
 
@@ -119,7 +119,7 @@ def _not_found(what: str, who: Identity, region: str) -> NotFoundError:
 
 
 _GONE: Final = frozenset({"deleted", "rejected", "disassociated"})
-"""Listed for a quarter of an hour longer, and no obstacle (domain.md 7)."""
+"""States that are listed for 15 more minutes and do not matter (domain.md 7)."""
 
 _CODES: Final = {
     "gateways_per_region": ("ec2", "L-7029FAB6"),
@@ -127,12 +127,12 @@ _CODES: Final = {
     "connections_per_gateway": ("ec2", "L-B91E5754"),
     "vpcs_per_region": ("vpc", "L-F678F1CE"),
 }
-"""Field of ``Quotas`` to service and quota code (domain.md 5); the other one cannot be raised."""
+"""Service and quota code by field of ``Quotas`` (domain.md 5); the other one is fixed."""
 
 
 @dataclass(frozen=True)
 class DirectConnectReading:
-    """What of Direct Connect stands on a gateway, as far as it could be read."""
+    """Direct Connect resources on a gateway, as far as they could be read."""
 
     interfaces: tuple[VirtualInterface, ...] = ()
     associations: tuple[DirectConnectAssociation, ...] = ()
@@ -140,7 +140,7 @@ class DirectConnectReading:
 
 
 def direct_connect(clients: ClientSource, gateway: VpnGatewayId) -> DirectConnectReading:
-    """Read the private virtual interfaces and gateway associations on *gateway*."""
+    """Return the private virtual interfaces and gateway associations on *gateway*."""
     try:
         client = clients.direct_connect()
         return DirectConnectReading(
@@ -182,7 +182,7 @@ def _associations(client: Any, gateway: VpnGatewayId) -> Iterator[DirectConnectA
 
 
 def quotas(clients: ClientSource) -> tuple[Quotas, tuple[Unread, ...]]:
-    """Read the limits in force; AWS's defaults stand in for those that cannot be read."""
+    """Return the limits in force, with AWS's defaults for those that cannot be read."""
     limits = {field: getattr(Quotas(), field) for field in Quotas.__struct_fields__}
     try:
         for field, (service, code) in _CODES.items():
@@ -198,6 +198,6 @@ def _quota(client: Any, service: str, code: str, default: int) -> int:
             answer = client.get_service_quota(ServiceCode=service, QuotaCode=code)
             quota = answer["Quota"]
     except NotFoundError:
-        return default  # never raised for this account
+        return default  # The quota was never raised for this account.
     value = quota.get("Value")
     return default if value is None else int(value)

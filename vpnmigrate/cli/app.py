@@ -190,7 +190,7 @@ app = typer.Typer(
     cls=Program,
     help="Migrate a VPC from AWS Classic VPN to AWS VPN in eleven steps, with rollback.",
     epilog=(
-        "Exit codes: 0 done, 1 failed, 2 usage, 3 held or waiting for a person, 4 refused, "
+        "Exit codes: 0 done, 1 failed, 2 usage, 3 held or waiting for an operator, 4 refused, "
         "5 stuck, 6 nothing to migrate, 7 interrupted."
     ),
     # Plain help is the same on every terminal and starts faster, because Rich is not imported.

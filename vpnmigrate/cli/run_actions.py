@@ -73,7 +73,7 @@ def stage(context: CommandContext, plan_or_run: str, terms: RunOptions) -> RunSt
             )
         if before.direction is Direction.FORWARD and LAST_OF_PREPARE in before.settled:
             raise HeldError(
-                "everything is staged already; the cutover has not started",
+                "everything is prepared already; the cutover has not started",
                 advice=cli("apply", subject.run.id),
             )
         _require_planned_programs(subject, before)

@@ -1,8 +1,8 @@
 """Customer gateway configuration: EC2's XML as values, with keys hidden.
 
-The document comes in two variants, with and without ``bgp`` elements; white space surrounds some
-of its texts; its tunnels come in no stable order (domain.md 3.3, 9.1).  So tunnels are known by
-their outside address and never by position.
+The document has two variants, with and without ``bgp`` elements; some of its texts have
+surrounding white space; the order of its tunnels is not stable (domain.md 3.3, 9.1).  Tunnels are
+therefore identified by outside address, never by position.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 MOST_CHARACTERS: Final = 256 * 1024
-"""EC2's document has about 6,000 characters; one forty times as long is something else."""
+"""EC2's document has about 6,000 characters; one of forty times that size is invalid."""
 
 
 _KEY = re.compile(r"[A-Za-z0-9._]{8,64}")  # EC2's own rule for keys (domain.md 6.3)
@@ -33,7 +33,7 @@ _PLACEHOLDERS = frozenset({"redacted"})
 
 
 class ConfigurationError(VpnMigrateError):
-    """A configuration is not what EC2 writes.  Its text is never part of the message."""
+    """Invalid configuration document.  Its text is never part of the message."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class TunnelEnd:
 
 @dataclass(frozen=True)
 class Proposal:
-    """Parameters of one IKE phase, as EC2 words them; empty where it does not say.
+    """Parameters of one IKE phase in EC2's words; empty if EC2 does not give them.
 
-    They are the least that AWS accepts, not the options chosen for the connection
+    They are the weakest that AWS accepts, not the options chosen for the connection
     (domain.md 9.1).
     """
 
@@ -65,7 +65,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class PacketSettings:
-    """How packets are fitted into the tunnel, and how its death is noticed."""
+    """Packet size and dead peer detection of a tunnel."""
 
     mss: int | None = None
     clear_df_bit: bool | None = None
@@ -76,7 +76,7 @@ class PacketSettings:
 
 @dataclass(frozen=True)
 class TunnelConfiguration:
-    """One tunnel.  ``key`` is None with certificates, and where AWS withholds it."""
+    """One tunnel.  ``key`` is None with certificates, or if AWS does not return it."""
 
     customer: TunnelEnd
     amazon: TunnelEnd
@@ -87,13 +87,13 @@ class TunnelConfiguration:
 
     @property
     def outside_ip(self) -> str:
-        """AWS's address, by which this tunnel is known everywhere."""
+        """AWS's outside address, which identifies the tunnel."""
         return self.amazon.outside_ip
 
 
 @dataclass(frozen=True)
 class DeviceConfiguration:
-    """Everything a device needs to know of a connection; tunnels sorted by outside address."""
+    """A connection's device configuration; tunnels sorted by outside address."""
 
     connection: str
     customer_gateway: str
@@ -102,25 +102,26 @@ class DeviceConfiguration:
 
     @property
     def static(self) -> bool:
-        """Whether no tunnel speaks BGP."""
+        """Whether no tunnel uses BGP."""
         return all(tunnel.amazon.asn is None for tunnel in self.tunnels)
 
     @property
     def keys(self) -> tuple[Secret, ...]:
-        """Return every key in it, to hide them in what others write."""
+        """Every key in the configuration, used to hide them in messages of AWS and botocore."""
         return tuple(tunnel.key for tunnel in self.tunnels if tunnel.key)
 
 
 def keys_in(text: str) -> frozenset[Secret]:
-    """Return every key that an element of *text* holds, be it a whole document or not."""
+    """Return every key in a key element of *text*, which need not be a whole document."""
     return frozenset(filter(None, map(_key, _ELEMENTS.findall(text))))
 
 
 def parse(text: str) -> DeviceConfiguration:
-    """Read EC2's document.
+    """Return EC2's document as values.
 
     Raises:
-        ConfigurationError: It is too long, no XML, not EC2's, or has not exactly two tunnels.
+        ConfigurationError: It is too long, not XML, not a ``vpn_connection``, or does not have
+            exactly two tunnels.
     """
     if len(text) > MOST_CHARACTERS:
         raise ConfigurationError(
@@ -131,16 +132,16 @@ def parse(text: str) -> DeviceConfiguration:
 
 @lru_cache(maxsize=64)
 def _parsed(text: str) -> DeviceConfiguration:
-    """Read what is short enough; every survey asks again, and it hardly ever changes."""
+    """Return a document as values; cached, because every survey parses it and it rarely changes."""
     try:
         root = fromstring(text, forbid_dtd=True)
     except (ParseError, ValueError, LookupError) as exc:
-        # The parser's own words may quote the document.
+        # The parser's message may quote the document.
         raise ConfigurationError(
-            f"the configuration is not XML that can be read ({type(exc).__name__})"
+            f"the configuration is not valid XML ({type(exc).__name__})"
         ) from None
     if root.tag != "vpn_connection":
-        raise ConfigurationError("the configuration is XML, but not a vpn_connection")
+        raise ConfigurationError("the configuration is XML without a vpn_connection root element")
     found = sorted((_tunnel(e) for e in root.iterfind("ipsec_tunnel")), key=_outside)
     if len({_outside(tunnel) for tunnel in found}) != TUNNELS or len(found) != TUNNELS:
         raise ConfigurationError(
@@ -221,7 +222,7 @@ def _truth(element: Element, path: str) -> bool | None:
 
 
 def _key(text: str) -> Secret | None:
-    """Take *text* for a key if EC2 could have made it: nobody knows its placeholders."""
+    """Return *text* as a key if it is valid, or None for a placeholder of EC2."""
     if not _KEY.fullmatch(text) or text.lower() in _PLACEHOLDERS:
         return None
     return Secret(text)

@@ -8,12 +8,12 @@ from typing import Final, NoReturn, final
 from vpnmigrate.model.redaction import HIDDEN
 
 _PLAIN: Final = re.compile(r"[A-Za-z.]+|[0-9a-f._]+")
-"""A word, a number or a part of an id, which text may have for other reasons."""
+"""A word, a number or a part of an id, which may occur in text for other reasons."""
 
 
 @final
 class Secret:
-    """A pre-shared key.  It shows itself only to whoever calls ``reveal``."""
+    """Pre-shared key.  Only ``reveal`` returns its text."""
 
     __slots__ = ("_text",)
 
@@ -21,16 +21,16 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the key, to be sent to EC2 or written into the vault and nowhere else."""
+        """Return the key, only for a request to EC2 or a file in the vault."""
         return self._text
 
     def hidden_in(self, text: str) -> str:
-        """Return *text* without this key, for words that others wrote and that may quote it."""
+        """Return *text* without this key, for outside messages that may quote it."""
         return text.replace(self._text, HIDDEN) if self._text else text
 
     @property
     def is_distinct(self) -> bool:
-        """Whether text that has it has it for no other reason."""
+        """Whether the key is so specific that its occurrence in a text is not a coincidence."""
         return bool(self._text) and not _PLAIN.fullmatch(self._text)
 
     def __eq__(self, other: object) -> bool:
@@ -45,4 +45,4 @@ class Secret:
     __str__ = __repr__
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a key is not pickled: it would leave the process in the clear")
+        raise TypeError("a key cannot be pickled: it would leave the process in clear text")

@@ -1,9 +1,9 @@
-"""Data sheet for the device engineer, with hazards of AWS's sample.
+"""Data sheet for the device engineer, with the hazards of AWS's sample.
 
-It holds the keys.  It is text for the vault and must not be shown or logged.
+It contains keys: it goes into the vault and must not be shown or logged.
 
-AWS's samples use the same fixed names for every connection and switch the tunnels on: pasted over
-a device with the old ones, they overwrite those and open the new ones at once (domain.md 9.2).
+AWS's samples use the same fixed names for every connection and enable the tunnels: pasted on a
+device, they overwrite the old tunnels and enable the new ones immediately (domain.md 9.2).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Choices = Mapping[str, Sequence[tuple[str, str]]]
 
 @dataclass(frozen=True)
 class SheetSide:
-    """One connection as the sheet shows it; ``why_not`` says why it has no configuration."""
+    """One connection on the sheet; ``why_not`` is the reason if it has no configuration."""
 
     connection: VpnConnectionId
     configuration: DeviceConfiguration | None = None
@@ -37,13 +37,13 @@ class SheetSide:
 
     @property
     def tunnels(self) -> tuple[TunnelConfiguration, ...]:
-        """Return what is known of the tunnels."""
+        """The tunnels of the configuration; empty without one."""
         return self.configuration.tunnels if self.configuration else ()
 
 
 @dataclass(frozen=True)
 class SampleConfiguration:
-    """AWS's own sample: its file in the folder, or why there is none."""
+    """AWS's own sample: its file in the folder, or the reason why there is none."""
 
     file: str = ""
     text: str = ""
@@ -60,7 +60,7 @@ class SheetRow:
 
     @property
     def changed(self) -> bool:
-        """Whether somebody has to type something else than before."""
+        """Whether the new value differs from the old one."""
         return bool(self.old) and self.old != self.new
 
 
@@ -82,7 +82,7 @@ def sheet(old: SheetSide, new: SheetSide, sample: SampleConfiguration, run: Migr
                 {t.amazon.inside_cidr for t in old.tunnels if t.amazon.inside_cidr}
                 & {t.amazon.inside_cidr for t in new.tunnels}
             ),
-            new_asn=_when_changed(
+            new_asn=_new_asn(
                 [t.amazon.asn for t in old.tunnels], [t.amazon.asn for t in new.tunnels]
             ),
             run=run,
@@ -92,7 +92,7 @@ def sheet(old: SheetSide, new: SheetSide, sample: SampleConfiguration, run: Migr
 
 @cache
 def _environment() -> Environment:
-    """Make the one environment: a template is compiled in tens of milliseconds, and then kept."""
+    """Return the one environment, which keeps the template compiled."""
     # Markdown, not HTML: escaping would alter the keys.
     return Environment(  # noqa: S701
         loader=PackageLoader("vpnmigrate.devices"),
@@ -152,8 +152,8 @@ def _yes_or_no(value: object) -> str:
     return "" if value is None else "yes" if value else "no"
 
 
-def _when_changed(old: Sequence[int | None], new: Sequence[int | None]) -> int | None:
-    """Return the new AWS ASN where a device has to learn one."""
+def _new_asn(old: Sequence[int | None], new: Sequence[int | None]) -> int | None:
+    """Return the new AWS ASN if it differs from the old one."""
     return new[0] if new and old and new[0] != old[0] else None
 
 
@@ -178,11 +178,11 @@ _OPENERS: Final = re.compile(
 
 
 def fixed_names(sample: str) -> tuple[str, ...]:
-    """Return the object names in *sample* that the old tunnels may bear as well, sorted."""
+    """Return the object names in *sample* that the old tunnels may also use, sorted."""
     found = {match.group(1) for pattern in _NAMES for match in pattern.finditer(sample)}
     return tuple(sorted(" ".join(name.split()) for name in found))
 
 
 def opening_lines(sample: str) -> tuple[str, ...]:
-    """Return the lines of *sample* that would enable a tunnel at once, sorted."""
+    """Return the lines of *sample* that would enable a tunnel immediately, sorted."""
     return tuple(sorted({" ".join(m.group(1).split()) for m in _OPENERS.finditer(sample)}))

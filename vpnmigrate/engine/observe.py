@@ -8,7 +8,6 @@ from msgspec.structs import replace
 from vpnmigrate.engine.context import ClaimHolder, RunContext
 from vpnmigrate.errors import AwsError, AwsUnreadableError, NotAuthorizedError, NotFoundError
 from vpnmigrate.model.clock import span
-from vpnmigrate.model.clock import span
 from vpnmigrate.model.consistency import (
     CONSISTENCY_DELAY,
     externally_changed,
@@ -118,21 +117,22 @@ class StateReader:
         return isinstance(error, AwsUnreadableError) or self._recorder.state.outage_open
 
     def skip_claim(self) -> None:
-        """Do without the claim tag for the rest of a step."""
+        """Ignore the claim tag for the rest of a step."""
         self._claim_skipped = True
 
     def require_claim(self) -> None:
-        """Ask for the claim tag again: one set unheard has yet to be taken off."""
+        """Require the claim tag again: one that was set by a lost answer must still be removed."""
         self._claim_skipped = False
 
     def journal_facts(self) -> JournalFacts:
-        """Return what the journal adds to a look."""
+        """Return the facts that the journal adds to an observation."""
         claim_holder = ClaimHolder("") if self._claim_skipped else self._claim_holder
-        told, latest = self._recorder.state.journal_facts, self._recorder.latest
+        facts, latest = self._recorder.state.journal_facts, self._recorder.latest
+        ageing = {word: latest(facts.words[word]) for word in _AGEING & facts.words.keys()}
         return replace(
-            told,
-            words={**told.words, **{w: latest(told.words[w]) for w in _AGEING & told.words.keys()}},
-            verified=None if told.verified is None else latest(told.verified),
+            facts,
+            words={**facts.words, **ageing},
+            verified=None if facts.verified is None else latest(facts.verified),
             idle=self._recorder.idle(self._plan.propagating_tables),
             touched=None if self.blind else self._recorder.touched(),
             holder=claim_holder.holder,

@@ -151,7 +151,7 @@ class Calls(Protocol):
     def send(
         self, works: Sequence[Callable[[], Outcome]], attended: Attendance
     ) -> Iterator[tuple[int, Outcome]]:
-        """Do each of *works*, which may alter AWS, once, and yield its number and outcome.
+        """Yield number and outcome of each of *works*, which may alter AWS and are done once.
 
         They are yielded in the order of the answers.  Without an answer in time, a call is in doubt
         if its request was sent; otherwise the outcome is to try later, and it is never sent.
@@ -219,7 +219,7 @@ class Operator(Protocol):
         ...
 
     def decide(self, overdue: OverdueCutover | None) -> DeadlineChoice | None:
-        """Ask about an overdue cutover if that is new, and return the answer once there is one.
+        """Return the answer about an overdue cutover once there is one; show the question if new.
 
         *overdue* is None if there is no decision, or no longer one.  It does not block.
         """

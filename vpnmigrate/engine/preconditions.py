@@ -264,8 +264,7 @@ def taking_over_from(holder: str, gateway: VpnGatewayId) -> Advice:
     if is_holder_name(holder):
         return f"ask them first; to take over, add --take-over {holder}"
     return (
-        "this is not the name of a run; find out who wrote the tag, and if no run needs it, "
-        "delete it:",
+        "this names no run; find out who wrote the tag, and if no run needs it, delete it:",
         aws("ec2", "delete-tags", "--resources", gateway, "--tags", f"Key={Tag.CLAIM.value}"),
     )
 

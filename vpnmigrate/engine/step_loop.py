@@ -269,7 +269,10 @@ class StepLoop:
                 message,
                 step=step.number,
                 outage=False,
-                advice=("find out who changed it; roll back:", cli("rollback", self._plan.migration)),
+                advice=(
+                    "find out who changed it; roll back:",
+                    cli("rollback", self._plan.migration),
+                ),
             )
 
     def _conclude(self, step: Step, verdict: Verdict, limit: timedelta) -> Sequence[str]:

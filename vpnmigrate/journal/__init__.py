@@ -1,6 +1,6 @@
-"""Journal: what a run has written, and what that means.
+"""Journal: the records of a run, and the state they lead to.
 
-Records are folded into one state, from which a run resumes and the next command follows.
+Records are folded into one state, from which a run resumes and the next command is derived.
 Begin with ``records``, then ``state`` and ``replay``.
 """
 

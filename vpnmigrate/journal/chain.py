@@ -1,9 +1,9 @@
 """Hash chain: journal lines as JSON, each with the hash of the line before it.
 
-The first line carries the hash of the migration id, so that a journal belongs to one run.  A chain
-shows that a line was altered, lost, added or moved, by accident or by an editor.  It is no
-signature, and by itself it shows neither that whole lines are missing at the end nor that the last
-one was altered: a ``CallTags`` beside it does.
+The first line has the hash of the migration id, so that a journal belongs to one run.  The chain
+shows that a line was altered, lost, added or moved, by accident or by an editor.  It is not a
+signature.  Alone, it does not show that lines are missing at the end or that the last one was
+altered: a ``JournalHead`` stored beside it does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vpnmigrate.journal.records import JOURNAL_FORMAT, Entry, Record
 from vpnmigrate.model.decoding import fault_of
 
 RESTORE = (
-    "restore the journal from a backup; without one, go on from plan and tags:",
+    "restore the journal from a backup; without one, start again from the plan and AWS's tags:",
     cli("apply", "PLAN", "--run-dir", "NEW", "--take-over", "HOLDER"),
     "or the same with rollback",
 )
@@ -30,7 +30,7 @@ _UPGRADE = "use the vpnmigrate that wrote it, or a newer one"
 
 
 class _Header(msgspec.Struct, frozen=True):
-    """What a line of any format has; ``prev`` and ``seq`` are its place in the chain."""
+    """Fields of a line in any format; ``prev`` and ``seq`` are its place in the chain."""
 
     v: int
     seq: int = 0
@@ -46,37 +46,37 @@ class _Written(msgspec.Struct, frozen=True, omit_defaults=True):
     prev: str
     record: Record
     ahead: timedelta | None = None
-    """None is zero, and not written."""
+    """None means zero, and is not written."""
 
 
 @dataclass(frozen=True)
 class JournalContents:
-    """A journal that was read."""
+    """The contents of a journal file."""
 
     entries: tuple[Entry, ...]
     head: str
-    """What the next line has to carry as ``prev``."""
+    """The ``prev`` of the next line."""
     sound: int
-    """How many bytes hold ``entries``."""
+    """Number of bytes of ``entries``."""
     torn: bytes
-    """What follows them: a line that was never finished, so nothing was sent on its strength."""
+    """An unfinished line after them; no call was sent because of it."""
 
 
 @dataclass(frozen=True)
 class JournalHead:
-    """How far a journal was acknowledged: its first *lines* lines, up to the one with *hash*."""
+    """The acknowledged part of a journal: *lines* lines, the last of which has *hash*."""
 
     lines: int
     hash: str
 
 
 def genesis(migration: str) -> str:
-    """Return what the first line of *migration*'s journal carries as ``prev``."""
+    """Return the ``prev`` of the first line of *migration*'s journal."""
     return _hash(b"vpnmigrate journal of " + migration.encode())
 
 
 def lines_of(entries: Iterable[Entry], head: str) -> tuple[bytes, str]:
-    """Return the text of *entries* after *head*, and the head that follows from it."""
+    """Return the text of *entries* after *head*, and the new head."""
     text = b""
     for entry in entries:
         line = msgspec.json.encode(
@@ -103,14 +103,14 @@ def read_chain(
     mark: JournalHead | None = None,
     most: int | None = None,
 ) -> JournalContents:
-    """Read and verify a whole journal; *name* is what messages call it.
+    """Read and verify a whole journal; messages call it *name*.
 
-    With *mark*, nothing that was acknowledged counts as a line that was never finished.  No more
-    than *most* lines are read.  Each line is verified before the next one is read, so a text that
-    is no journal costs no more memory than its first lines.
+    With *mark*, an acknowledged line is never treated as unfinished.  At most *most* lines are
+    read.  Each line is verified before the next one is read, so a text that is not a journal needs
+    no more memory than its first lines.
 
     Raises:
-        JournalDamagedError: A line is not the one that was written; says which and why.
+        JournalDamagedError: A line differs from the one written; the message says which and why.
         JournalError: Another version of the program wrote it.
     """
     end, rest = _end_of_lines(text, name)
@@ -130,19 +130,19 @@ def read_chain(
     if mark is not None and mark.lines > number:
         raise _missing(name, number, mark)
     if mark is not None and mark.lines and mark.hash != marked:
-        raise _damaged(name, mark.lines, "it is not the line that was acknowledged")
-    # Only now is a record that cannot be read another program's, and not an altered one.
+        raise _damaged(name, mark.lines, "it is not the acknowledged line")
+    # The chain is intact, so an unreadable record comes from another version of the program.
     entries = (_entry(line, n, name) for n, line in enumerate(_lines(text, end, most), start=1))
     return JournalContents(tuple(entries), head, len(text) - len(rest), rest)
 
 
 def _end_of_lines(text: bytes, name: str) -> tuple[int, bytes]:
-    """Return where the last whole line ends, and the line after it that was never finished."""
+    """Return where the last whole line ends, and the unfinished line after it."""
     end = text.rfind(b"\n") + 1
     rest = text[end:]
     if rest and _is_more_than_json(rest):
-        # No torn line looks like that, and the next one would be written into it.
-        raise _damaged(name, text.count(b"\n") + 1, "something stands behind its end")
+        # This is not an unfinished line, and the next record would be appended to it.
+        raise _damaged(name, text.count(b"\n") + 1, "it has extra data after its end")
     if not rest and end:
         begins = text.rfind(b"\n", 0, end - 1) + 1
         if _is_torn(text[begins : end - 1]):
@@ -151,7 +151,7 @@ def _end_of_lines(text: bytes, name: str) -> tuple[int, bytes]:
 
 
 def _lines(text: bytes, end: int, most: int | None) -> Iterator[bytes]:
-    """Yield the lines of *text* up to *end*, at most so many, without their ends."""
+    """Yield the lines of *text* up to *end*, at most *most*, without line ends."""
     begins, number = 0, 0
     while begins < end and (most is None or number < most):
         ends = text.index(b"\n", begins)
@@ -162,7 +162,7 @@ def _lines(text: bytes, end: int, most: int | None) -> Iterator[bytes]:
 def _require_in_chain(
     line: bytes, following: bytes | None, number: int, head: str, name: str
 ) -> None:
-    """See that *line* has its place behind *head*; the line after it tells which one is altered."""
+    """Check that *line* follows *head*; *following* shows which of two lines was altered."""
     header = _header(line, number, name)
     after = "" if following is None else _header(following, number + 1, name).prev
     intact = after == _hash(line)
@@ -171,7 +171,7 @@ def _require_in_chain(
     if header.v < JOURNAL_FORMAT and number == 1 and (not after or intact):
         raise JournalError(
             f"{name} has format {header.v}, which this version does not read",
-            advice="go on with the version of vpnmigrate that wrote it",
+            advice="use the version of vpnmigrate that wrote it",
         )
     if header.prev != head:
         raise _broken(name, number, intact=intact)
@@ -187,30 +187,30 @@ def _header(line: bytes, number: int, name: str) -> _Header:
 
 
 def _entry(line: bytes, number: int, name: str) -> Entry:
-    """Read a line that the chain has shown to be as it was written."""
+    """Return the entry of a line that the chain has verified."""
     try:
         return msgspec.json.decode(line, type=Entry)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise _newer(
-            name, number, f"this program does not know its record ({fault_of(exc)})"
+            name, number, f"its record type is unknown to this version ({fault_of(exc)})"
         ) from None
 
 
 def _broken(name: str, number: int, *, intact: bool) -> JournalDamagedError:
-    """Return which line a break between *number* and the one before it accuses."""
+    """Return the error for a break in the chain before line *number*."""
     if number == 1:
         return _damaged(name, 1, "it is not the first line of this run's journal")
     if intact:
-        return _damaged(name, number - 1, "it was altered, or lines after it are gone")
+        return _damaged(name, number - 1, "it was altered, or lines after it are missing")
     return _damaged(name, number, f"it was altered, or does not follow line {number - 1}")
 
 
 def _missing(name: str, found: int, mark: JournalHead) -> JournalDamagedError:
     if not found:
-        return _damaged(name, 1, f"it is gone, with all its {mark.lines} lines")
+        return _damaged(name, 1, f"it is missing, with all its {mark.lines} lines")
     lost = mark.lines - found
     text = "the last line is" if lost == 1 else f"the last {lost} lines are"
-    return _damaged(name, found + 1, f"{text} cut off or cannot be read any more")
+    return _damaged(name, found + 1, f"{text} missing or cannot be read")
 
 
 def _damaged(name: str, number: int, why: str) -> JournalDamagedError:
@@ -224,7 +224,7 @@ def _newer(name: str, number: int, why: str) -> JournalError:
 
 
 def _is_torn(line: bytes) -> bool:
-    """Return whether a last line was never finished, rather than altered later."""
+    """Return whether the last line was never finished, rather than altered later."""
     try:
         msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -233,7 +233,7 @@ def _is_torn(line: bytes) -> bool:
 
 
 def _is_more_than_json(line: bytes) -> bool:
-    """Return whether something follows a whole JSON value: lines run together, or an altered end."""
+    """Return whether data follows a whole JSON value: joined lines, or an altered end."""
     text = line.decode(errors="replace")
     try:
         _, end = json.JSONDecoder().raw_decode(text)

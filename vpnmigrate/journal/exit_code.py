@@ -1,4 +1,4 @@
-"""Exit codes: the code a process ends with, from its error or from the journal it left."""
+"""Exit codes: the exit code of a process, from its error or from its journal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from vpnmigrate.journal.state import RunState
 
 
 def exit_code(error: VpnMigrateError, state: RunState | None = None) -> Exit:
-    """Return the exit code of *error* for a run in *state*; None where no run is concerned.
+    """Return the exit code of *error* for a run in *state*; None if there is no run.
 
-    A failure while traffic is down becomes STUCK: a person must act now.
+    A failure while traffic is down becomes STUCK: an operator must act now.
     """
     step_in_outage = isinstance(error, StepError) and error.outage
     outage = step_in_outage or (state is not None and state.outage_open)

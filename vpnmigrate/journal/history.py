@@ -1,7 +1,7 @@
 """History: the calls, outages, operators and timing of a finished run.
 
-Everything follows from journal and plan, so a report says the same wherever and whenever it is
-made.  What a survey at the end adds is compared elsewhere (``planner.unexpected``, ``drift``).
+Everything is derived from journal and plan, so a report does not depend on where or when it is
+made.  A survey at the end is compared elsewhere (``planner.unexpected``, ``drift``).
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from vpnmigrate.model.plan import GATEWAY_ROLE, Direction, Plan, PlannedStep, co
 
 @dataclass(frozen=True)
 class MutatingCall:
-    """A call that alters AWS, as it was written down before and after it was sent."""
+    """A call that changes AWS, from the records before and after it was sent."""
 
     at: datetime
-    """When its intent was durable; it was sent right after."""
+    """When its intent was written; the call was sent directly after."""
     step: int
     change: Change
     outcome: Outcome | None = None
-    """None where the process died before it could write down what became of it."""
+    """None if the process died before it wrote the outcome."""
     answered: datetime | None = None
 
     @property
     def request_id(self) -> str:
-        """What CloudTrail files it under; empty where no answer came."""
+        """The request id, as in CloudTrail; empty if the answer was lost."""
         match self.outcome:
             case Performed(request_id=given) | Later(request_id=given) | Refused(request_id=given):
                 return given
@@ -58,21 +58,21 @@ class MutatingCall:
 
 @dataclass(frozen=True)
 class OutagePeriod:
-    """One outage as the control plane saw it: first interrupting call to traffic seen to flow."""
+    """One outage in the control plane: from the first interrupting call to observed traffic."""
 
     since: datetime
     direction: Direction
-    """Which way the run went when it began."""
+    """Direction of the run when the outage began."""
     lasted: timedelta
-    """Until the last entry of the journal where it is not over."""
+    """Duration; up to the last journal entry if it is not over."""
     over: bool
     earlier: bool
-    """Whether it may have begun earlier, under a journal that is lost."""
+    """Whether it may have begun earlier, under a lost journal."""
 
 
 @dataclass(frozen=True)
 class PersonEntry:
-    """An entry in which a person is named."""
+    """A journal entry that names a person."""
 
     seq: int
     at: datetime
@@ -82,7 +82,7 @@ class PersonEntry:
 
 @dataclass(frozen=True)
 class PlanAdherence:
-    """How a step of a journey kept to the plan: kinds of change, and how many of each."""
+    """Planned and made changes of a step, counted by kind."""
 
     number: int
     planned: Counter[str]
@@ -90,13 +90,13 @@ class PlanAdherence:
 
     @property
     def to_plan(self) -> bool:
-        """Whether nothing was missing and nothing was added."""
+        """Whether no change was missing and none was added."""
         return self.planned == self.made
 
 
 @dataclass(frozen=True)
 class RunAttempt:
-    """One way that the run took, from setting out until its end or the next setting out."""
+    """One direction of the run, from its start until its end or the start of the next one."""
 
     direction: Direction
     attempt: int
@@ -107,7 +107,7 @@ class RunAttempt:
 
 
 def calls_of(entries: Iterable[Entry]) -> tuple[MutatingCall, ...]:
-    """Return every call in the order of their intents; tasks of people are none."""
+    """Return every call in the order of their intents, without operator tasks."""
     calls: dict[int, MutatingCall] = {}
     for entry in entries:
         match entry.record:
@@ -116,12 +116,12 @@ def calls_of(entries: Iterable[Entry]) -> tuple[MutatingCall, ...]:
             case Answered(intent=number, outcome=outcome) if number in calls:
                 calls[number] = replace(calls[number], outcome=outcome, answered=entry.wall)
             case _:
-                pass  # no call
+                pass  # Not a call.
     return tuple(calls.values())
 
 
 def outages_of(entries: Sequence[Entry]) -> tuple[OutagePeriod, ...]:
-    """Return every outage, oldest first; one that AWS refused to begin has been none."""
+    """Return every outage, oldest first; an outage whose first call was refused is left out."""
     found: list[OutagePeriod] = []
     direction = Direction.FORWARD
     state = RunState()
@@ -148,12 +148,12 @@ def outages_of(entries: Sequence[Entry]) -> tuple[OutagePeriod, ...]:
             case Answered() if found and not found[-1].over and not state.outage_open:
                 found.pop()
             case _:
-                pass  # does not touch traffic
+                pass  # Does not affect traffic.
     return tuple(found)
 
 
 def person_entries(entries: Iterable[Entry]) -> tuple[PersonEntry, ...]:
-    """Return every entry in which a person speaks, whatever they say."""
+    """Return every entry that names a person."""
     return tuple(
         PersonEntry(entry.seq, entry.wall, who, getattr(entry.record, "host", ""))
         for entry in entries
@@ -162,12 +162,12 @@ def person_entries(entries: Iterable[Entry]) -> tuple[PersonEntry, ...]:
 
 
 def processes_of(entries: Iterable[Entry]) -> tuple[tuple[datetime, Opened], ...]:
-    """Return every process that took the run up, with when."""
+    """Return every process that opened the run, with the time."""
     return tuple((e.wall, e.record) for e in entries if isinstance(e.record, Opened))
 
 
 def plans_of(entries: Iterable[Entry]) -> tuple[tuple[int, str], ...]:
-    """Return the fingerprint of every plan that a process went by, with the entry that says so."""
+    """Return the number of each entry that names a plan in use, with the fingerprint."""
     return tuple(
         (entry.seq, entry.record.fingerprint)
         for entry in entries
@@ -176,21 +176,21 @@ def plans_of(entries: Iterable[Entry]) -> tuple[tuple[int, str], ...]:
 
 
 def journeys_of(plan: Plan, entries: Sequence[Entry]) -> tuple[RunAttempt, ...]:
-    """Return every journey with how it kept to *plan*, whose way back begins after step 10."""
+    """Return every direction taken, compared with *plan*; its rollback starts after step 10."""
     planned = {
         Direction.FORWARD: plan.forward,
         Direction.ROLLBACK: plan.back,
         Direction.FINALIZE: plan.finalize,
     }
     return tuple(
-        _journey(set_out, timing, planned[set_out.direction]) for set_out, timing in _legs(entries)
+        _attempt(taken, leg, planned[taken.direction]) for taken, leg in _legs(entries)
     )
 
 
 def made_by(entries: Iterable[Entry]) -> dict[Role, str]:
-    """Return the id that was made last for each role.
+    """Return the id of the resource created last for each role.
 
-    One whose creation was never answered is known from what was then done with it.
+    If the answer to a creation was lost, the id is taken from later changes to the resource.
     """
     made: dict[Role, str] = {}
     asked: dict[int, Role] = {}
@@ -205,15 +205,15 @@ def made_by(entries: Iterable[Entry]) -> dict[Role, str]:
             case Answered(intent=number, outcome=Performed(made=str(id_))) if number in asked:
                 made[asked[number]] = id_
             case _:
-                pass  # names nothing that was made
+                pass  # Names no created resource.
     return made
 
 
 def turned_back(entries: Iterable[Entry]) -> bool:
-    """Return whether the last process went back although nobody had called rollback.
+    """Return whether the last process rolled back without the command ``rollback``.
 
-    It had gone forward, and an abort, a deadline or a failure turned it round; or it was the
-    watchdog, whom nobody had confirmed.
+    It had gone forward, and an abort, a deadline or a failure made it roll back; or it was the
+    watchdog of a cutover that was not confirmed.
     """
     went_forward = turned = False
     state = RunState()
@@ -227,12 +227,12 @@ def turned_back(entries: Iterable[Entry]) -> bool:
             case DirectionTaken(direction=Direction.ROLLBACK):
                 turned = went_forward or _is_watchdog(before)
             case _:
-                pass  # takes no way
+                pass  # Does not change the direction.
     return turned
 
 
 def _is_watchdog(state: RunState) -> bool:
-    """Return whether the process that has the run is the one that was armed to take it back."""
+    """Return whether the process that has the run is its watchdog."""
     armed, opened = state.armed, state.opened
     same = armed and opened and (armed.process, armed.host) == (opened.process, opened.host)
     return bool(same)
@@ -245,25 +245,25 @@ def _legs(entries: Sequence[Entry]) -> Iterator[tuple[DirectionTaken, Sequence[E
         if isinstance(entry.record, DirectionTaken)
     ]
     ends = [*(i for i, _ in starts[1:]), len(entries)]
-    for (start, set_out), end in zip(starts, ends, strict=True):
-        yield set_out, entries[start:end]
+    for (start, taken), end in zip(starts, ends, strict=True):
+        yield taken, entries[start:end]
 
 
-def _journey(
-    set_out: DirectionTaken, timing: Sequence[Entry], planned: Sequence[PlannedStep]
+def _attempt(
+    taken: DirectionTaken, leg: Sequence[Entry], planned: Sequence[PlannedStep]
 ) -> RunAttempt:
     due: dict[int, Counter[str]] = {}
     for step in planned:
         due.setdefault(step.number, Counter()).update(_kind(c) for c in step.changes)
-    made = _made(timing)
-    # Hooks end after what they were told of, and the next process opens the journal any day.
-    last = [entry for entry in timing if not isinstance(entry.record, HookRan | Opened)][-1]
+    made = _made(leg)
+    # A hook ends after its event, and the next process may open the journal days later.
+    last = [entry for entry in leg if not isinstance(entry.record, HookRan | Opened)][-1]
     return RunAttempt(
-        set_out.direction,
-        set_out.attempt,
-        began=timing[0].wall,
-        ended=timing[0].wall + (last.at - timing[0].at),
-        finished=any(isinstance(entry.record, Finished) for entry in timing),
+        taken.direction,
+        taken.attempt,
+        began=leg[0].wall,
+        ended=leg[0].wall + (last.at - leg[0].at),
+        finished=any(isinstance(entry.record, Finished) for entry in leg),
         steps=tuple(
             PlanAdherence(number, due.get(number, Counter()), made.get(number, Counter()))
             for number in sorted(due.keys() | made.keys())
@@ -271,19 +271,19 @@ def _journey(
     )
 
 
-def _made(timing: Iterable[Entry]) -> dict[int, Counter[str]]:
-    """Count what was done, by step: a change that was sent twice, or refused, is counted once."""
+def _made(leg: Iterable[Entry]) -> dict[int, Counter[str]]:
+    """Return the changes made per step: one sent twice counts once, a refused one does not."""
     changes: dict[int, tuple[int, Change]] = {}
-    for entry in timing:
+    for entry in leg:
         match entry.record:
             case Intended(intent=number, step=step, change=change):
                 changes[number] = (step, change)
             case Answered(intent=number, outcome=Later() | Refused()):
                 changes.pop(number, None)
             case Answered(outcome=Performed() | InDoubt()):
-                pass  # done, or so it may be
+                pass  # Done, or in doubt.
             case _:
-                pass  # no change
+                pass  # Not a change.
     once = {(step, msgspec.json.encode(change)): change for step, change in changes.values()}
     made: dict[int, Counter[str]] = {}
     for (step, _), change in once.items():

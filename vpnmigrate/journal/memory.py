@@ -1,4 +1,4 @@
-"""In-memory journal for rehearsals and tests."""
+"""In-memory journal, for rehearsals and tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vpnmigrate.model.clock import Clock
 
 
 class MemoryJournal:
-    """Keeps entries in memory; *entries* are those of the processes before."""
+    """A journal in memory; *entries* are those of earlier processes."""
 
     def __init__(self, clock: Clock, entries: Iterable[Entry] = ()) -> None:
         self._clock = clock
@@ -26,7 +26,7 @@ class MemoryJournal:
         self._entries += stamped(self._clock, len(self._entries) + 1, records)
 
     def require_ours(self) -> None:
-        """Return: no other process reaches in here."""
+        """Do nothing: no other process can write to this journal."""
 
     def fold_inbox(self) -> None:
-        """Take in nothing: no other terminal reaches in here."""
+        """Do nothing: no other terminal can send messages to this journal."""

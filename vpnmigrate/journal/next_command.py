@@ -15,10 +15,10 @@ from vpnmigrate.model.snapshot import Confirmation, Shortage
 def next_command(
     state: RunState, run: str, confirm: Sequence[VpnConnectionId], *, alive: bool
 ) -> Command | None:
-    """Return the command to paste next; None where nothing is left to do.
+    """Return the command to paste next; None if nothing is left to do.
 
-    *confirm* are the old connections, which finalize has to name; *alive* says that a process
-    has the run in hand, so that a word is enough for it to go on.
+    *confirm* are the old connections, which finalize must name; *alive* means that a process is
+    working on the run, so that a confirmation is enough for it to continue.
     """
     match state.status:
         case RunStatus.FINALIZED:
@@ -46,7 +46,7 @@ def next_command(
 
 
 def resume_command(state: RunState, run: str, confirm: Sequence[VpnConnectionId]) -> Command:
-    """Return the command that resumes the direction that was taken."""
+    """Return the command that resumes the run in its direction."""
     match state.direction:
         case Direction.ROLLBACK:
             return cli("rollback", run, *(("--keep-new",) if state.keep_new else ()))
@@ -63,7 +63,7 @@ def accept_command(what: Iterable[Shortage], run: str) -> Command | None:
 
 
 def _stages(state: RunState) -> bool:
-    """Return whether what was begun is to hold before the cutover: pasting must not go further."""
+    """Return whether the run is to hold before the cutover: the command must not go further."""
     return state.until == LAST_OF_PREPARE and LAST_OF_PREPARE not in state.settled
 
 
@@ -72,9 +72,9 @@ def _finalize(run: str, confirm: Sequence[VpnConnectionId]) -> Command:
 
 
 def confirmation_for_step(step: int, state: RunState) -> Confirmation | None:
-    """Return the word that "step *step* is done" stands for where the run is, or None for none.
+    """Return the confirmation that ``done`` for *step* gives in this state, or None.
 
-    Step 10 asks twice on the way forward, and something else on the way back.
+    Step 10 has two operator tasks forward, and a different one in a rollback.
     """
     match state.direction, step:
         case Direction.FORWARD, 5:

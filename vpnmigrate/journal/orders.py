@@ -1,7 +1,7 @@
 """Orders: pause, continue, abort and confirm, and where each is accepted.
 
-Before the cutover a run can rest for as long as it takes.  In the cutover traffic hangs on it:
-a pause would only keep traffic down, so it is declined, and an abort turns back.
+Before the cutover a run can be paused for any time.  During the cutover traffic is down: a pause
+would extend the outage, so it is declined, and an abort rolls back.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from vpnmigrate.journal.state import Hold, OperatorOrder, RunState
 from vpnmigrate.model.plan import FIRST_OF_CUTOVER, LAST_OF_CUTOVER, Direction
 
 Bare = Literal[OrderVerb.PAUSE, OrderVerb.CONTINUE, OrderVerb.ABORT, OrderVerb.CONFIRM]
-"""The orders that say nothing but themselves."""
+"""The orders without arguments."""
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Start nothing new, and wait here until the order is lifted."""
+    """Start no further change, and wait until the order is lifted."""
 
     order: OperatorOrder
 
 
 @dataclass(frozen=True)
 class StopRun:
-    """End the process; traffic is untouched."""
+    """End the process; traffic is not affected."""
 
     order: OperatorOrder
 
 
 @dataclass(frozen=True)
 class RollBack:
-    """Bring back what was there before."""
+    """Roll back to the state before the migration."""
 
     order: OperatorOrder
 
 
 def apply_order(state: RunState, *, cutover_open: bool) -> Pause | StopRun | RollBack | None:
-    """Return what the order in force asks of the process at a safe point; None for nothing.
+    """Return what the process must do at a safe point because of an order, or None.
 
-    *cutover_open* tells that a cutover was begun which no way back has undone.
+    *cutover_open* means that a cutover was begun and not rolled back.
     """
     match state.order:
         case OperatorOrder(wish=Hold.PAUSED) as order if not pause_extends_outage(state):
@@ -64,7 +64,7 @@ def apply_order(state: RunState, *, cutover_open: bool) -> Pause | StopRun | Rol
 
 
 def pause_extends_outage(state: RunState) -> bool:
-    """Return whether traffic is down, or may be before this process makes another look."""
+    """Return whether traffic is down, or may be before the next observation of this process."""
     cutting = FIRST_OF_CUTOVER <= state.step <= LAST_OF_CUTOVER and not state.cleaning
     return state.outage_open or (
         cutting and not state.finished and state.journal_facts.verified is None
@@ -72,7 +72,7 @@ def pause_extends_outage(state: RunState) -> bool:
 
 
 def refusal_reason(verb: OrderVerb, state: RunState) -> str:
-    """Return why *verb* cannot be heeded where the run stands; empty if it can."""
+    """Return why *verb* cannot be accepted in *state*, or an empty string."""
     match verb:
         case OrderVerb.PAUSE:
             return _why_no_pause(state)
@@ -88,25 +88,24 @@ def refusal_reason(verb: OrderVerb, state: RunState) -> str:
 
 def _why_no_acceptance(state: RunState) -> str:
     if state.direction is Direction.ROLLBACK:
-        return "it goes back, and there one tunnel will do"
+        return "it is rolling back, and a rollback needs only one tunnel per connection"
     if state.order is not None and state.order.wish is Hold.ABORTED:
         return f"it is {state.order}"
     if not state.acceptable:
         return (
-            "that is for when fewer tunnels than before are all that is lacking: one of each "
-            "connection UP, and every destination leading where it did"
+            "a shortage can be accepted only while tunnels are all that is missing: one tunnel of "
+            "each connection is UP, and all routes are restored"
         )
     return ""
 
 
 def _why_no_confirmation(state: RunState) -> str:
     if state.direction is Direction.ROLLBACK:
-        gone = "has gone" if state.finished else "is going"
-        return f"it is too late, because the run {gone} back"
+        return f"it is too late: the run is {state.status}"
     if state.armed is None:
-        return "nobody waits for that: no apply --confirm-within is open"
+        return "no confirmation is pending: the run has no open apply --confirm-within"
     if state.order is not None and state.order.wish is Hold.ABORTED:
-        return f"it is too late, because the run is {state.order}"
+        return f"it is too late: the run is {state.order}"
     if state.unconfirmed_since is None:
         return "traffic has not been verified yet, so there is nothing to confirm"
     return ""
@@ -120,31 +119,31 @@ def _why_no_continue(state: RunState) -> str:
 
 def _why_no_pause(state: RunState) -> str:
     if state.finished:
-        return f"it is {state.status}, so nothing goes on that could rest"
+        return f"it is {state.status}, so there is nothing to pause"
     if state.order is not None and state.order.wish is Hold.ABORTED:
         return f"it is {state.order}"
     if pause_extends_outage(state):
-        return "traffic hangs on this cutover, and a pause would only keep it down"
+        return "traffic is down during the cutover; pausing would extend the outage"
     return ""
 
 
 def _why_no_abort(state: RunState) -> str:
     if state.finished:
-        return f"it is {state.status}, so nothing goes on that could be given up"
+        return f"it is {state.status}, so there is nothing to abort"
     match state.direction:
         case Direction.ROLLBACK:
-            return "it is going back already"
+            return "it is rolling back already"
         case Direction.FINALIZE:
-            return "nothing leads back from finalize; a pause holds it"
+            return "finalize cannot be rolled back; a pause holds it"
         case Direction.FORWARD | None:
             return ""
 
 
-CONFIRMED_AFTER_ALL = "somebody has confirmed after all"
+CONFIRMED_AFTER_ALL = "the migration was confirmed in time"
 
 
 def answer(verb: Bare, state: RunState, who: str, host: str, message: str) -> Record:
-    """Return what the journal says of an order that arrives in *state* as *message*."""
+    """Return the record for an order that arrives in *state* as *message*."""
     if why := refusal_reason(verb, state):
         return OrderDeclined(verb, why, who, host, message)
     match verb:
@@ -161,8 +160,8 @@ def answer(verb: Bare, state: RunState, who: str, host: str, message: str) -> Re
 def acceptance(
     named: Sequence[str], state: RunState, reason: str, who: str, host: str, message: str
 ) -> tuple[Record, ...]:
-    """Return what the journal says when somebody accepts the shortage of *named* connections."""
-    why = refusal_reason(OrderVerb.ACCEPT, state) or _stray(named, state)
+    """Return the records for an operator's acceptance of the shortage of *named* connections."""
+    why = refusal_reason(OrderVerb.ACCEPT, state) or _unneeded(named, state)
     if why:
         return (OrderDeclined(OrderVerb.ACCEPT, why, who, host, message),)
     return tuple(
@@ -172,14 +171,14 @@ def acceptance(
     )
 
 
-def _stray(named: Sequence[str], state: RunState) -> str:
-    """Return what of *named* is not lacking; a new connection may be called by its old one's id."""
+def _unneeded(named: Sequence[str], state: RunState) -> str:
+    """Return a message if *named* has ids, old or new, of connections without a shortage."""
     known = {id_ for each in state.acceptable for id_ in (each.connection, each.replaces)}
-    stray = [name for name in named if name not in known]
+    unneeded = [name for name in named if name not in known]
     text = "; ".join(each.text for each in state.acceptable)
-    return f"nothing waits for tunnels of {', '.join(stray)}, but: {text}" if stray else ""
+    return f"no tunnel is missing on {', '.join(unneeded)}, but: {text}" if unneeded else ""
 
 
 def answer_to(message: str, entries: Iterable[Entry]) -> Record | None:
-    """Find the record that the message of this name led to; None while nobody has taken it up."""
+    """Return the record written for the inbox message *message*; None if it is still unread."""
     return next((e.record for e in entries if getattr(e.record, "message", "") == message), None)

@@ -31,7 +31,7 @@ class _Record(Struct, frozen=True, tag_field="record"):
 
 
 class Opened(_Record, frozen=True, tag="opened"):
-    """A process took the run up: the first record of every process, with who and where."""
+    """A process opened the run: the first record of every process, with user and host."""
 
     migration: MigrationId
     fingerprint: str
@@ -40,9 +40,9 @@ class Opened(_Record, frozen=True, tag="opened"):
     process: int
     tool: str
     change: str = ""
-    """The change board's number, from the plan."""
+    """The change number, from the plan."""
     invocation: Invocation = Invocation()
-    """How the process reached AWS, for commands that other terminals print."""
+    """How the process reaches AWS, for commands printed in other terminals."""
 
 
 class TakenOver(_Record, frozen=True, tag="taken-over"):
@@ -73,26 +73,26 @@ class FinalizeRequested(_Record, frozen=True, tag="finalize-requested"):
 
 
 RunNote = TakenOver | JournalLost | FinalizeRequested
-"""Facts about the run that its report lists among the notes."""
+"""Records that the report lists among its notes."""
 
 
 class DirectionTaken(_Record, frozen=True, tag="direction-taken"):
-    """The run sets out forward, back or to finalize; attempts count the forward ones from 1."""
+    """The run starts forward, rollback or finalize; attempts count the forward starts from 1."""
 
     direction: Direction
     attempt: int
     keep_new: bool = False
-    until: int | None = None  # the step after which the operator wants it to hold
+    until: int | None = None  # The step after which the operator wants the run to hold.
 
 
 class Replanned(_Record, frozen=True, tag="replanned"):
-    """A held run goes on with a newer plan of the same migration."""
+    """A held run continues with a newer plan of the same migration."""
 
     fingerprint: str
 
 
 class StepBegun(_Record, frozen=True, tag="step-begun"):
-    """Work on a step began; ``cleaning`` marks the removal of what a step made."""
+    """Work on a step began; ``cleaning`` marks the removal of what a step created."""
 
     number: int
     title: str
@@ -100,7 +100,7 @@ class StepBegun(_Record, frozen=True, tag="step-begun"):
 
 
 class StepSettled(_Record, frozen=True, tag="step-settled"):
-    """A step's goal was seen to hold; ``lost`` names what others took away."""
+    """A step is done: its goal holds; ``lost`` lists what was removed outside this run."""
 
     number: int
     cleaning: bool = False
@@ -108,43 +108,43 @@ class StepSettled(_Record, frozen=True, tag="step-settled"):
 
 
 class Intended(_Record, frozen=True, tag="intended"):
-    """About to be performed.  Without an Answered of the same ``intent`` it is in doubt."""
+    """A change about to be sent; without an Answered of the same ``intent`` it is in doubt."""
 
     intent: int
     step: int
     change: Change
     present: tuple[str, ...] = ()
-    """Before a creation: resources seen that neither the plan's survey nor this run accounts for.
+    """Before a creation: existing resources in neither the plan's survey nor this run's journal.
 
-    None of them is what the creation makes.
+    None of them can be the result of the creation.
     """
 
 
 class Answered(_Record, frozen=True, tag="answered"):
-    """What became of an intent."""
+    """Outcome of an intent."""
 
     intent: int
     outcome: Outcome
 
 
 class Adopted(_Record, frozen=True, tag="adopted"):
-    """A resource is this run's own: an unanswered create call made it, or a person says so."""
+    """A resource belongs to this run: by an unanswered create call, or because a person says so."""
 
     role: Role
     id: str
     who: str = ""
-    """The person who named it in a run without its journal; empty where the evidence was enough."""
+    """The person who named it in a run without its journal; empty if the evidence was enough."""
 
 
 class AdoptionAsked(_Record, frozen=True, tag="adoption-asked"):
-    """A person has said of every resource that an earlier process may have made whose it is."""
+    """A person decided which resources, possibly made by an earlier process, are this run's."""
 
     who: str
     refused: tuple[str, ...] = ()
 
 
 class OperatorConfirmed(_Record, frozen=True, tag="operator-confirmed"):
-    """A person, or the test command, gave a word."""
+    """A person, or the test command, gave a confirmation."""
 
     word: Confirmation
     who: str
@@ -154,22 +154,22 @@ class OperatorConfirmed(_Record, frozen=True, tag="operator-confirmed"):
 
 
 class Approved(_Record, frozen=True, tag="approved"):
-    """An approval was handed in and found good."""
+    """A valid approval was added."""
 
     approval: Approval
 
 
 class GatesSeen(_Record, frozen=True, tag="gates-seen"):
-    """Every gate before a milestone was asked."""
+    """All gates before a milestone were evaluated."""
 
     before: Milestone
     gates: tuple[GateResult, ...]
     operator: str = ""
-    """Whom AWS knew the asking process as; empty where it was not asked."""
+    """The AWS identity of the process; empty if AWS was not asked."""
 
 
 class Forced(_Record, frozen=True, tag="forced"):
-    """The operator goes on although a gate does not pass."""
+    """The operator forced a gate that does not pass."""
 
     before: Milestone
     gate: Gate
@@ -179,7 +179,7 @@ class Forced(_Record, frozen=True, tag="forced"):
 
 
 class BaselineTaken(_Record, frozen=True, tag="baseline-taken"):
-    """The last look before step 7."""
+    """The last observation before step 7."""
 
     taken: datetime
     tunnels_up: dict[VpnConnectionId, int]
@@ -187,16 +187,16 @@ class BaselineTaken(_Record, frozen=True, tag="baseline-taken"):
 
 
 class DeadlineSet(_Record, frozen=True, tag="deadline-set"):
-    """The back-out deadline: a cutover that is not verified at ``at`` has to turn round."""
+    """The back-out deadline: a cutover that is not verified at ``at`` must be rolled back."""
 
     at: datetime
     rollback: timedelta
-    """How long the way back is expected to take, which is what is left then beside the margin."""
+    """Expected duration of the rollback: the time left after the deadline, without the margin."""
     source: str
 
 
 class DeadlinePassed(_Record, frozen=True, tag="deadline-passed"):
-    """The back-out deadline passed without verified traffic; ``asks`` has somebody decide."""
+    """The back-out deadline passed without verified traffic; ``asks``: an operator must decide."""
 
     at: datetime
     asks: bool = False
@@ -207,73 +207,73 @@ class OutageBegan(_Record, frozen=True, tag="outage-began"):
 
     since: datetime
     earlier: bool = False
-    """Whether it may have begun earlier, by a process whose journal is lost."""
+    """Whether a process whose journal is lost may have begun it earlier."""
 
 
 class OutageEnded(_Record, frozen=True, tag="outage-ended"):
-    """Traffic was first seen to flow at ``at`` and has since held steady."""
+    """Traffic was first seen to flow at ``at`` and has been stable since."""
 
     at: datetime
     lasted: timedelta
     earlier: bool = False
-    """Whether it had begun earlier, so that it lasted longer, under a journal that is lost."""
+    """Whether it began earlier, under a lost journal, and so lasted longer."""
 
 
 class TrafficVerified(_Record, frozen=True, tag="traffic-verified"):
-    """The joining side has carried traffic since ``since``, and held it steady."""
+    """The joining side has carried traffic since ``since``, and traffic is stable."""
 
     since: datetime
 
 
 class Flapped(_Record, frozen=True, tag="flapped"):
-    """Traffic had been verified and lacked something again; what has to hold begins anew."""
+    """Verified traffic was incomplete again; the wait for stable traffic restarts."""
 
     why: str
 
 
 class Degraded(_Record, frozen=True, tag="degraded"):
-    """Connections that carry traffic with fewer tunnels than before; empty once all are back."""
+    """Connections that carry traffic with fewer tunnels than before; empty once none does."""
 
     what: tuple[str, ...] = ()
 
 
 class Probed(_Record, frozen=True, tag="probed"):
-    """What became of probes since step 7; before that, whether they work."""
+    """Probe statistics since step 7; before it, whether the probes work."""
 
     moment: ProbeEvent
     stats: tuple[ProbeStats, ...]
 
 
 class ExternalChange(_Record, frozen=True, tag="external-change"):
-    """Somebody else undid or altered what we did; it is left alone."""
+    """A change of this run was undone or altered outside it; it is not made again."""
 
     what: str
 
 
 class Noted(_Record, frozen=True, tag="noted"):
-    """Something the operator should read in the report, such as an accepted risk."""
+    """A note for the report, such as an accepted risk."""
 
     what: str
 
 
 class ClockMoved(_Record, frozen=True, tag="clock-moved"):
-    """The machine's clock was set by ``by``, or is another one; durations do not count that."""
+    """The wall clock jumped by ``by``, or is another machine's; durations exclude the jump."""
 
     by: timedelta
 
 
 class HookRan(_Record, frozen=True, tag="hook-ran"):
-    """A hook came to an end, or ``fault`` says to which; what it printed is in the log."""
+    """A hook ended; ``fault`` says how it failed, if it did.  Its output is in the log."""
 
     moment: HookMoment
     program: str
     took: timedelta
-    about: int = 0  # the entry it was told of; 0 where it was asked
+    about: int = 0  # The entry that the hook reports; 0 for a hook that is a gate.
     fault: str = ""
 
 
 class Held(_Record, frozen=True, tag="held"):
-    """The run stops here on purpose, at a gate or for a person."""
+    """The run stopped on purpose, at a gate or for a person."""
 
     why: str
     step: int
@@ -286,7 +286,7 @@ class Interrupted(_Record, frozen=True, tag="interrupted"):
 
 
 class Failed(_Record, frozen=True, tag="failed"):
-    """The run stopped short; ``stuck`` says that traffic needs a person now."""
+    """The run failed; ``stuck`` means that traffic is down and an operator must act now."""
 
     why: str
     step: int
@@ -294,18 +294,18 @@ class Failed(_Record, frozen=True, tag="failed"):
 
 
 class Finished(_Record, frozen=True, tag="finished"):
-    """The direction taken was gone to its end."""
+    """The run reached the end of its direction."""
 
     direction: Direction
     lost: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
-    """After a rollback: what is not as the plan's survey found it, a sentence each."""
+    """After a rollback: differences from the plan's survey, a sentence each."""
     unproven: bool = False
-    """After a rollback: whether the old path is not seen to be whole."""
+    """After a rollback: whether the old path is not proven to work."""
 
 
 class Paused(_Record, frozen=True, tag="paused"):
-    """Somebody asked the run to rest; it holds until a Continued, over the end of any process."""
+    """The operator paused the run; it stays paused until a Continued, also across processes."""
 
     who: str
     host: str
@@ -314,7 +314,7 @@ class Paused(_Record, frozen=True, tag="paused"):
 
 
 class Continued(_Record, frozen=True, tag="continued"):
-    """Somebody lifted a pause, or thought better of an abort."""
+    """The operator lifted a pause or withdrew an abort."""
 
     who: str
     host: str
@@ -322,7 +322,7 @@ class Continued(_Record, frozen=True, tag="continued"):
 
 
 class AbortAsked(_Record, frozen=True, tag="abort-asked"):
-    """Somebody gave the attempt up: before the cutover it stops, in the cutover it turns back."""
+    """The operator aborted the attempt: it stops before the cutover, rolls back during it."""
 
     who: str
     host: str
@@ -330,24 +330,24 @@ class AbortAsked(_Record, frozen=True, tag="abort-asked"):
 
 
 class ConfirmRequested(_Record, frozen=True, tag="confirm-requested"):
-    """Somebody wants the cutover of this attempt to be confirmed within a time; None takes it back.
+    """The cutover of this attempt must be confirmed within a time; None withdraws that.
 
-    It holds until the cutover arms it, whichever process comes there.
+    It stays in force, across processes, until the cutover arms it.
     """
 
     within: timedelta | None
 
 
 class WatchdogMissed(_Record, frozen=True, tag="watchdog-missed"):
-    """There is no watchdog where one was armed: until the next ``Armed`` nothing is automatic."""
+    """The watchdog is not running: automatic rollback is off until the next ``Armed``."""
 
     why: str
 
 
 class Armed(_Record, frozen=True, tag="armed"):
-    """From the first verified traffic on somebody has *within* to confirm, or it is rolled back.
+    """The operator must confirm within *within* of the first verified traffic.
 
-    *process* on *host* is the watchdog that does so.
+    Otherwise the watchdog, *process* on *host*, rolls the run back.
     """
 
     within: timedelta
@@ -356,7 +356,7 @@ class Armed(_Record, frozen=True, tag="armed"):
 
 
 class Confirmed(_Record, frozen=True, tag="confirmed"):
-    """Somebody confirmed the migration: nothing goes back by itself any more."""
+    """The operator confirmed the migration: automatic rollback is off."""
 
     who: str
     host: str
@@ -364,7 +364,7 @@ class Confirmed(_Record, frozen=True, tag="confirmed"):
 
 
 class OrderVerb(StrEnum):
-    """What a person can tell a run from another terminal, besides that a task is done."""
+    """Orders that an operator can send from another terminal, besides confirmations."""
 
     PAUSE = "pause"
     CONTINUE = "continue"
@@ -374,7 +374,7 @@ class OrderVerb(StrEnum):
 
 
 class OrderDeclined(_Record, frozen=True, tag="order-declined"):
-    """Somebody told the run something that cannot be heeded where it stands."""
+    """An order was declined because it does not apply to the state of the run."""
 
     verb: OrderVerb
     why: str
@@ -384,13 +384,13 @@ class OrderDeclined(_Record, frozen=True, tag="order-declined"):
 
 
 class Acceptable(_Record, frozen=True, tag="acceptable"):
-    """Nothing is lacking but tunnels of these connections; empty once that is not so any more."""
+    """Only tunnels of these connections are missing; empty once that no longer holds."""
 
     what: tuple[Shortage, ...] = ()
 
 
 class Accepted(_Record, frozen=True, tag="accepted"):
-    """Somebody lets the cutover be green although a connection has fewer tunnels than before."""
+    """The operator accepted that a connection has fewer tunnels than before."""
 
     what: Shortage
     reason: str
@@ -453,16 +453,16 @@ class Entry(Struct, frozen=True):
 
     seq: int
     at: datetime
-    """On the run's own time, which only goes forward: see ``run_clock``."""
+    """In run time, which is monotonic: see ``run_clock``."""
     record: Record
     boot: str = ""
-    """Of the machine that wrote it; empty where that is not known."""
+    """Boot id of the machine that wrote it; empty if unknown."""
     up: timedelta = timedelta(0)
-    """How long that machine had been up."""
+    """Uptime of that machine."""
     ahead: timedelta = timedelta(0)
-    """How far its clock was ahead of ``at``, to the second: it was set since the run began."""
+    """How far its wall clock was ahead of ``at``, in whole seconds."""
 
     @property
     def wall(self) -> datetime:
-        """What the clock on the wall showed, for people."""
+        """The wall clock's time of the entry, for display."""
         return self.at + self.ahead

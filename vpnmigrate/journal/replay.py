@@ -1,7 +1,7 @@
 """Replay: journal entries folded into the state of the run.
 
-Nothing here raises: whatever a journal says, its operator must still learn where the run stands.
-What does not add up becomes a puzzle in the state.
+Nothing here raises: the operator must be able to see the run's status with any journal.  Records
+that contradict each other are listed in ``RunState.puzzles``.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ SWAP = 8
 
 
 def replay(entries: Iterable[Entry], start: RunState | None = None) -> RunState:
-    """Fold *entries*, oldest first, into the state that *start*, or nothing at all, leads to."""
+    """Return the state after *entries*, oldest first, applied to *start* or a new state."""
     state = start or RunState()
     for entry in entries:
         state = _after(state, entry)
@@ -103,7 +103,7 @@ def _after(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912  o
         case Replanned(fingerprint):
             return replace(state, fingerprint=fingerprint)
         case DirectionTaken() as taken:
-            return _set_out(state, taken, entry)
+            return _direction_taken(state, taken, entry)
         case StepBegun(number, title, cleaning):
             state = replace(state, step=number, title=title, cleaning=cleaning)
             return _working(state)
@@ -181,14 +181,14 @@ def _noted(state: RunState, note: RunNote) -> RunState:
 
 
 def _shown(before: RunState, state: RunState, entry: Entry) -> RunState:
-    """Remember what time of day it was when an outage began that *entry* tells of."""
+    """Return *state* with the wall-clock time at which a new outage in *entry* began."""
     since = state.outage_since
     if since is None or since == before.outage_since:
         return state
     return replace(state, outage_shown=since + entry.ahead)
 
 
-def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
+def _direction_taken(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
     if taken.direction is Direction.FORWARD and taken.attempt != state.attempt:
         state = replace(
             state,
@@ -203,11 +203,11 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
             other_hands=(),
         )
     elif taken.direction is not state.direction or state.finished:
-        # Nothing moves while the old side is deleted: what was verified still is.
+        # Finalize does not affect traffic, so verified traffic stays verified.
         if taken.direction is not Direction.FINALIZE:
             state = with_facts(state, verified=None)
         if state.direction is None:
-            # A way back as the first thing a journal knows: what it leads back from is lost.
+            # The journal begins with a rollback, so the state before it is unknown.
             state = replace(state, traffic=Traffic.UNKNOWN)
     if taken.direction is not state.direction or state.finished or taken.attempt != state.attempt:
         state = replace(
@@ -225,7 +225,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
     if taken.direction is not Direction.FINALIZE:
         state = replace(state, delete_old_gateway=False)
     if taken.direction is Direction.ROLLBACK:
-        # Connectivity first: whoever goes back goes over a pause, and does what an abort asks.
+        # Restoring traffic comes first: a rollback overrides a pause and fulfills an abort.
         state = replace(state, order=None)
     if taken.direction is Direction.ROLLBACK or taken.attempt != state.attempt:
         state = clear_operator_state(state)
@@ -242,7 +242,7 @@ def _set_out(state: RunState, taken: DirectionTaken, entry: Entry) -> RunState:
 
 
 def _working(state: RunState) -> RunState:
-    """Note that work goes on: what stopped the process before no longer does."""
+    """Return *state* with work in progress: the previous stop no longer applies."""
     if state.held or state.error:
         state = replace(state, held="", error="")
     return _move(state, _at_work(state))
@@ -287,7 +287,7 @@ def _arrived(state: RunState, finished: Finished) -> RunState:
 def _settled(state: RunState, settled: StepSettled) -> RunState:
     forward = state.direction is Direction.FORWARD and not settled.cleaning
     if settled.number == SWAP and state.traffic is leaving(state):
-        # Swapped by somebody whom this journal has not seen begin the outage.
+        # The swap was made without an outage in this journal.
         state = replace(state, traffic=Traffic.UNKNOWN)
     back = state.direction is Direction.ROLLBACK and not settled.cleaning
     claimed = settled.number == CLAIM and not settled.cleaning
@@ -305,7 +305,7 @@ def _settled(state: RunState, settled: StepSettled) -> RunState:
 def _answered(state: RunState, number: int, outcome: Outcome, at: datetime) -> RunState:
     index = _index_of(number, state)
     if index is None:
-        return _puzzled(state, f"intent {number} was answered and never written")
+        return _puzzled(state, f"intent {number} has an answer but no record")
     asked = state.intents[index]
     answered = replace(asked, outcome=outcome, answered=at)
     state = replace(state, intents=(*state.intents[:index], answered, *state.intents[index + 1 :]))
@@ -315,7 +315,7 @@ def _answered(state: RunState, number: int, outcome: Outcome, at: datetime) -> R
 
 
 def _index_of(number: int, state: RunState) -> int | None:
-    """Find the intent of that *number*, from the end: an answer mostly follows its intent."""
+    """Return the index of intent *number*, searched from the end, where it usually is."""
     for index in range(len(state.intents) - 1, -1, -1):
         if state.intents[index].number == number:
             return index
@@ -355,7 +355,7 @@ Wanted = (
 
 
 def apply_operator_record(state: RunState, record: Wanted, at: datetime) -> RunState:
-    """Put what *record* says in force; the first pause counts, and an abort is more than one."""
+    """Return *state* after *record*; the first pause counts, and an abort replaces a pause."""
     match record:
         case Paused(who, host):
             return replace(state, order=state.order or OperatorOrder(Hold.PAUSED, who, host, at))
@@ -368,7 +368,7 @@ def apply_operator_record(state: RunState, record: Wanted, at: datetime) -> RunS
         case ConfirmRequested(within):
             return replace(state, confirm_within=within)
         case Armed():
-            # Another watchdog, where nobody was on watch: the time to confirm begins anew.
+            # A new watchdog replaces a missing one: the time to confirm restarts.
             waits = state.unconfirmed_since is not None
             return replace(state, armed=record, unconfirmed_since=at if waits else None)
         case Confirmed():
@@ -384,7 +384,7 @@ def apply_operator_record(state: RunState, record: Wanted, at: datetime) -> RunS
 
 
 def _accepted(state: RunState, accepted: Accepted) -> RunState:
-    """Ask for one tunnel of that connection only, for as long as this attempt lasts."""
+    """Return *state* in which one tunnel of that connection is enough for this attempt."""
     old = accepted.what.replaces
     return replace(
         with_facts(state, accepted=state.journal_facts.accepted | {old}),
@@ -394,28 +394,28 @@ def _accepted(state: RunState, accepted: Accepted) -> RunState:
 
 
 def _decided(state: RunState) -> RunState:
-    """Ask nobody any more what follows from a deadline that has passed."""
+    """Return *state* without an open decision about a passed deadline."""
     if state.deadline is None:
         return state
     return replace(state, deadline=replace(state.deadline, asks=False))
 
 
 def start_confirm_timer(state: RunState, at: datetime) -> RunState:
-    """Begin to wait for somebody to confirm, from the moment that the journal first says green."""
+    """Return *state* with the time to confirm running since the first verified traffic."""
     if state.armed is None or state.unconfirmed_since is not None:
         return state
     return replace(state, unconfirmed_since=at)
 
 
 def clear_operator_state(state: RunState) -> RunState:
-    """Forget what was wanted of a cutover that is not to be, or not this one."""
+    """Return *state* without deadline and commit-confirm of an earlier cutover."""
     return replace(state, deadline=None, confirm_within=None, armed=None, unconfirmed_since=None)
 
 
 def reset_probe_counts(state: RunState, taken: DirectionTaken) -> RunState:
-    """Let each way have its own counts; *taken* is another one than before, or the same anew.
+    """Return *state* with new probe counts for the direction *taken*.
 
-    A way back that only clears away sends nothing, and nor does finalize: what was counted stays.
+    A rollback that only cleans up sends no probes, nor does finalize: the counts stay.
     """
     if taken.direction is Direction.FINALIZE or not (state.cutover_open or state.outage_open):
         return state
@@ -425,12 +425,12 @@ def reset_probe_counts(state: RunState, taken: DirectionTaken) -> RunState:
 
 
 def probes_after(state: RunState, probed: Probed) -> RunState:
-    """Take in how probes did; just before step 7 also which of them have to work again."""
+    """Return *state* with probe results; just before step 7 also with the required probes."""
     probes = {**state.probes, **{stats.probe: stats for stats in probed.stats}}
     if probed.moment is not ProbeEvent.BEFORE:
         return replace(state, probes=probes)
     worked = frozenset(stats.probe for stats in probed.stats if stats.ever_worked)
-    # What was sent before step 7 only showed what works.
+    # Probes before step 7 only show what works, and are not counted.
     uncounted = {name: ProbeStats(name, works=t.works, since=t.since) for name, t in probes.items()}
     return replace(state, probes=uncounted, proven_probes=worked)
 
@@ -439,7 +439,7 @@ INTERRUPTING = (7, 8)
 
 
 def cancel_outage(state: RunState) -> RunState:
-    """Take back an outage if AWS refused whatever was to begin it."""
+    """Return *state* without the open outage if AWS refused every call that could begin it."""
     since = state.outage_since
     if since is None or not state.outage_open:
         return state
@@ -447,13 +447,13 @@ def cancel_outage(state: RunState) -> RunState:
     begins = DisablePropagation | DetachVpnGateway
     if not all(i.cancelled and isinstance(i.change, begins) for i in sent):
         return state
-    # Without a baseline others may have begun the outage before this journal.
+    # Without a baseline the outage may have begun before this journal.
     traffic = leaving(state) if state.journal_facts.baseline else Traffic.UNKNOWN
     return replace(state, outage_since=None, traffic=traffic)
 
 
 def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified) -> RunState:
-    """Take in what a record says of traffic."""
+    """Return *state* after a record about traffic."""
     joining = Traffic.OLD if state.direction is Direction.ROLLBACK else Traffic.NEW
     match about:
         case OutageBegan(since, earlier):
@@ -473,15 +473,15 @@ def traffic(state: RunState, about: OutageBegan | OutageEnded | TrafficVerified)
             state = replace(state, traffic=joining, outage_lasted=lasted)
             return with_facts(state, verified=state.journal_facts.verified or at)
         case TrafficVerified(since):
-            # With an outage open its end is written beside this, and says the same.
+            # If an outage is open, an OutageEnded record with the same content follows.
             return with_facts(replace(state, traffic=joining), verified=since)
 
 
 def leaving(state: RunState) -> Traffic:
-    """Return the path that the cutover of this direction takes traffic off."""
+    """Return the path that a cutover in this direction removes."""
     return Traffic.NEW if state.direction is Direction.ROLLBACK else Traffic.OLD
 
 
 def with_facts(state: RunState, **news: object) -> RunState:
-    """Add *news* to what the journal has been told."""
+    """Return *state* with *news* in its journal facts."""
     return replace(state, journal_facts=replace(state.journal_facts, **news))

@@ -1,9 +1,9 @@
 """Run clock: time that continues from the last journal entry, across boots.
 
-Entries carry the boot and the uptime of the machine that wrote them.  Within one boot the time
-between two of them is exact.  Across boots and hosts only the clocks on the wall tell, which may
-be wrong both ways: then a duration is what they tell, and at least zero; and what is believed only
-after a while (``consistency``) counts none of it, for nothing proves that it has passed.
+Entries have the boot and the uptime of the machine that wrote them.  Within one boot the time
+between two entries is exact.  Across boots and hosts only the wall clocks are available, which may
+be wrong in either direction: then a duration is their difference, at least zero, and the
+consistency delay (``consistency``) counts none of it, since nothing proves that the time passed.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from vpnmigrate.model.clock import Clock, Stamp
 
 
 class RunClock:
-    """A clock (``clock.Clock``) that goes on from *last*, the last entry of a run's journal."""
+    """A clock (``clock.Clock``) that continues from *last*, the last entry of a run's journal."""
 
     def __init__(self, clock: Clock, last: Entry | None) -> None:
         self._clock = clock
-        self._shift = _goes_on_at(clock, last) - clock.now()
+        self._shift = _continued_at(clock, last) - clock.now()
 
     def now(self) -> datetime:
-        """Return the run's moment, which is none before its last entry."""
+        """Return the run time, which is never before the last entry."""
         return self._clock.now() + self._shift
 
     def wall(self) -> datetime:
-        """Return what the machine's clock shows."""
+        """Return the time of the machine's clock."""
         return self._clock.wall()
 
     def ahead(self) -> timedelta:
-        """Return how far the machine's clock is ahead of the run's moment."""
+        """Return how far the machine's clock is ahead of the run time."""
         return self._clock.ahead() - self._shift
 
     def stamp(self) -> Stamp:
@@ -45,12 +45,12 @@ class RunClock:
 
 
 def run_clock(clock: Clock, entries: Sequence[Entry]) -> RunClock:
-    """Return the time of the run whose journal has *entries*."""
+    """Return the clock of the run whose journal has *entries*."""
     return RunClock(clock, entries[-1] if entries else None)
 
 
 def stamped(clock: Clock, first: int, records: Iterable[Record]) -> tuple[Entry, ...]:
-    """Return *records* as entries of this moment, numbered from *first* on."""
+    """Return *records* as entries of this moment, numbered from *first*."""
     now, stamp = clock.now(), clock.stamp()
     ahead = timedelta(seconds=round(clock.ahead().total_seconds()))
     return tuple(
@@ -60,7 +60,7 @@ def stamped(clock: Clock, first: int, records: Iterable[Record]) -> tuple[Entry,
 
 
 def gaps_in(entries: Iterable[Entry]) -> tuple[tuple[datetime, datetime], ...]:
-    """Return from when to when no machine measured the time between two entries in a row."""
+    """Return the periods between consecutive entries whose length was not measured."""
     return tuple(
         (before.at, after.at)
         for before, after in pairwise(entries)
@@ -69,7 +69,7 @@ def gaps_in(entries: Iterable[Entry]) -> tuple[tuple[datetime, datetime], ...]:
 
 
 def latest(at: datetime, gaps: Iterable[tuple[datetime, datetime]]) -> datetime:
-    """Return the latest moment at which what was written *at* may have been: no gap counts."""
+    """Return the latest possible moment of an entry written *at*: gaps count as zero."""
     return at + sum((end - begin for begin, end in gaps if begin >= at), timedelta(0))
 
 
@@ -77,7 +77,7 @@ def _is_measured(before: Entry, stamp: Stamp) -> bool:
     return before.boot == stamp.boot and before.up <= stamp.up
 
 
-def _goes_on_at(clock: Clock, last: Entry | None) -> datetime:
+def _continued_at(clock: Clock, last: Entry | None) -> datetime:
     wall, stamp = clock.wall(), clock.stamp()
     if last is None:
         return wall

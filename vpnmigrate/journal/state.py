@@ -1,7 +1,7 @@
-"""Run state: the value that a journal replays to, and its transitions.
+"""Run state: the result of replaying a journal, and its transitions.
 
-*Status* is ours; *state* is EC2's word for the life of a resource.  A run that failed or was
-interrupted keeps its status: what it was doing is still what has to be done.
+*Status* is the program's word for a run; *state* is EC2's word for a resource.  A run that failed
+or was interrupted keeps its status, since the same work remains to be done.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from vpnmigrate.model.snapshot import Confirmation, JournalFacts, Shortage
 
 
 class Traffic(StrEnum):
-    """Which path traffic takes, as far as the journal can tell."""
+    """Path of traffic, as far as the journal shows."""
 
     OLD = "old"
     NEW = "new"
     NONE = "none"
     UNKNOWN = "unknown"
-    """The journal does not tell, because it began late or does not add up: look at AWS."""
+    """The journal began late or is inconsistent; only AWS shows the path."""
 
 
 class Intent(Struct, frozen=True, dict=True):
-    """A change that was about to be performed, with what became of it; None is in doubt."""
+    """A change about to be sent, with its outcome; None means in doubt."""
 
     number: int
     at: datetime
     step: int
     change: Change
     present: tuple[str, ...] = ()
-    """What was seen before it that neither the survey nor the run accounts for."""
+    """Resources that existed before it, in neither the survey nor the run's journal."""
     outcome: Outcome | None = None
     answered: datetime | None = None
-    """When its outcome was written: what it did, it had done by then."""
+    """When its outcome was written; its effect was complete by then."""
 
     @property
     def cancelled(self) -> bool:
@@ -58,10 +58,10 @@ class Intent(Struct, frozen=True, dict=True):
 
     @cached_property
     def as_sent_change(self) -> consistency.SentChange | None:
-        """What ``consistency`` has to know of it; None if AWS certainly knows nothing of it.
+        """The change for ``consistency``; None if it certainly had no effect on AWS.
 
-        It counts from the last moment at which it may have had its effect: a call that took a
-        minute to be answered is no minute old.
+        Its time is the latest moment at which the effect may have occurred: the time of the answer,
+        not of the call.
         """
         fact = self.change.fact
         if self.cancelled or isinstance(fact, Archive | ConfirmationGiven):
@@ -75,7 +75,7 @@ class Intent(Struct, frozen=True, dict=True):
 
 
 class Adoption(Struct, frozen=True):
-    """A resource that is the run's own, and how many intents had been written by then."""
+    """A resource adopted by the run, and the number of intents written by then."""
 
     role: Role
     id: str
@@ -83,16 +83,16 @@ class Adoption(Struct, frozen=True):
 
 
 class Deadline(Struct, frozen=True):
-    """By when a cutover has to be verified, or turn round."""
+    """Back-out deadline: when a cutover that is not verified must be rolled back."""
 
     at: datetime
     passed: bool = False
     asks: bool = False
-    """Whether nobody has said yet what follows from that."""
+    """Whether the operator's decision about it is pending."""
 
 
 class Hold(StrEnum):
-    """What somebody wants of the run until it is lifted."""
+    """Kind of an order that stays in force until it is lifted."""
 
     PAUSED = "paused"
     ABORTED = "aborted"
@@ -100,7 +100,7 @@ class Hold(StrEnum):
 
 @dataclass(frozen=True)
 class OperatorOrder:
-    """A wish in force, with whose it is and since when."""
+    """An order in force, with the person who gave it and since when."""
 
     wish: Hold
     who: str
@@ -108,31 +108,31 @@ class OperatorOrder:
     since: datetime
 
     def __str__(self) -> str:
-        """Return it as a person reads it."""
+        """Return the order as text for an operator."""
         lasting = "since" if self.wish is Hold.PAUSED else "at"
         return f"{self.wish} by {self.who} on {self.host} {lasting} {moment(self.since)}"
 
 
 class RunStatus(StrEnum):
-    """Where a run stands."""
+    """Status of a run."""
 
     PLANNED = "planned"
     PREPARING = "preparing"
     HELD = "held"
-    """At a gate, or waiting for a person; nothing goes on until somebody says so."""
+    """At a gate, or waiting for a person; it resumes only on command."""
     CUTTING_OVER = "cutting-over"
     CUT_OVER = "cut-over"
-    """Migrated: traffic uses the new connections, and what was there before still exists."""
+    """Migrated: traffic uses the new connections, and the old ones still exist."""
     FINALIZING = "finalizing"
     FINALIZED = "finalized"
     ROLLING_BACK = "rolling-back"
     ROLLED_BACK = "rolled-back"
     STUCK = "stuck"
-    """Traffic is down and the program cannot go on by itself: a person must act now."""
+    """Traffic is down and the program cannot continue alone: an operator must act now."""
 
 
 class StepStatus(StrEnum):
-    """Where one step of the direction taken stands."""
+    """Status of one step in the current direction."""
 
     PENDING = "pending"
     APPLYING = "applying"
@@ -141,135 +141,135 @@ class StepStatus(StrEnum):
 
 
 class RunState(Struct, frozen=True):
-    """Everything a journal says, folded.  *Attempt* means the one that is under way or was last.
+    """State of a run after replay.  *Attempt* means the current or the last one.
 
-    A struct, because folding makes a new one of every entry.
+    It is a struct for speed, because replay creates a new one for every entry.
     """
 
     status: RunStatus = RunStatus.PLANNED
     migration: MigrationId | None = None
     fingerprint: str = ""
-    """Of the plan in force."""
+    """Fingerprint of the plan in force."""
     opened: Opened | None = None
-    """The process that took the run up last."""
+    """The process that opened the run last."""
 
     taken_over_from: str = ""
     """The holder that the operator named with ``--take-over``, until the claim is this run's.
 
-    A process that stops before it has claimed is resumed without naming the holder again, and a
-    later claim of somebody else is respected.
+    A process that stops before it has claimed can be resumed without naming the holder again; a
+    later claim of another holder is respected.
     """
     journal_lost: bool = False
-    """Whether an earlier process's journal is missing and no direction was finished since."""
+    """Whether an earlier process's journal is missing and no direction has finished since."""
     delete_old_gateway: bool = False
     """Whether the finalize in progress is to delete the old gateway as well."""
 
     direction: Direction | None = None
     finished: bool = False
-    """Whether the direction taken was gone to its end."""
+    """Whether the run reached the end of its direction."""
     keep_new: bool = False
     until: int | None = None
-    """The step after which the operator wants the way forward to hold."""
+    """The step after which the operator wants the run forward to hold."""
     attempt: int = 0
     attempt_since: datetime | None = None
     settled: frozenset[int] = frozenset()
-    """Forward steps that this attempt settled, by number."""
+    """Numbers of forward steps done in this attempt."""
     settled_here: frozenset[tuple[int, bool]] = frozenset()
-    """What was settled since the direction was taken: number, and whether it was cleaning."""
+    """Steps done in this direction: number, and whether it was a clean-up."""
     step: int = 0
-    """The step begun last; 0 before the first."""
+    """Number of the step begun last; 0 before the first."""
     title: str = ""
     cleaning: bool = False
     cutover_begun: bool = False
-    """Whether this attempt ever intended a change of step 7 or later."""
+    """Whether this attempt has an intent of step 7 or later."""
     cutover_open: bool = False
-    """Whether a cutover was ever begun that no way back has brought to the end of step 10.
+    """Whether a cutover was begun and no rollback has finished step 10 since.
 
-    The clean-up after that touches no traffic.
+    The clean-up after step 10 of a rollback does not affect traffic.
     """
 
     intents: tuple[Intent, ...] = ()
-    """Of all attempts, in the order they were written."""
+    """Intents of all attempts, in the order they were written."""
     adopted: tuple[Adoption, ...] = ()
-    """What was found to be the run's own without an answer that says so."""
+    """Resources found to be the run's own although the answer was lost."""
     refused: tuple[str, ...] = ()
-    """Resources of which a person has said that the run did not make them."""
+    """Resources that, according to a person, the run did not create."""
     adoption_asked: bool = False
-    """Whether a person has said which resources an earlier process, whose journal is lost, made."""
+    """Whether a person has decided which resources of a lost journal are this run's."""
     journal_facts: JournalFacts = field(default_factory=JournalFacts)
-    """Words and baseline of this attempt; files of every attempt."""
+    """Confirmations and baseline of this attempt; archived files of all attempts."""
 
     traffic: Traffic = Traffic.OLD
     outage_since: datetime | None = None
     """When the last outage began; it may be over."""
     outage_shown: datetime | None = None
-    """The same as the clock on the wall showed it then."""
+    """The same in wall-clock time."""
     outage_earlier: bool = False
-    """Whether it may have begun earlier than that, under a journal that is lost."""
+    """Whether it may have begun earlier, under a lost journal."""
     outage_lasted: timedelta | None = None
-    """How long the last outage was, once it is over."""
+    """Duration of the last outage, once it is over."""
 
     deadline: Deadline | None = None
-    """The back-out deadline of this attempt's cutover, where its plan has a window."""
+    """The back-out deadline of this attempt's cutover, if its plan has a window."""
     confirm_within: timedelta | None = None
-    """What somebody wants of the cutover of this attempt."""
+    """Time within which the cutover of this attempt must be confirmed, if requested."""
     armed: Armed | None = None
-    """The commit-confirm in force: armed, not confirmed, and not gone back."""
+    """The commit-confirm in force: armed, not confirmed and not rolled back."""
     unconfirmed_since: datetime | None = None
-    """Since when traffic is verified and somebody is waited for to confirm."""
+    """Since when traffic is verified and the confirmation is pending."""
     order: OperatorOrder | None = None
-    """What somebody wants of the run from another terminal, until it is lifted."""
+    """The operator's order in force, until it is lifted."""
     acceptable: tuple[Shortage, ...] = ()
-    """What is all that is lacking, so that somebody may accept it."""
+    """Shortages that an operator may accept because nothing else is missing."""
     accepted: tuple[Accepted, ...] = ()
-    """All that was ever accepted in this run."""
+    """All shortages accepted in this run."""
     approvals: tuple[Approval, ...] = ()
-    """All that were handed in, for whichever plan."""
+    """All approvals added, for any plan of the migration."""
     gates: GatesSeen | None = None
-    """What the gates said when they were last asked."""
+    """Results of the last evaluation of the gates."""
     gates_at: datetime | None = None
     forced: tuple[Forced, ...] = ()
-    """Every gate that was ever forced in this run."""
+    """All gates forced in this run."""
     flaps: int = 0
-    """How often verified traffic lacked something again, since the direction was taken."""
+    """How often verified traffic was incomplete again, in this direction."""
     probes_forward: Mapping[str, ProbeStats] = field(default_factory=dict)
-    """How probes did on the way forward, once the run has turned back."""
+    """Probe statistics of the run forward, once it is rolling back."""
     probes: Mapping[str, ProbeStats] = field(default_factory=dict)
-    """How each probe did when it was last written down."""
+    """Latest journaled statistics of each probe."""
     proven_probes: frozenset[str] = frozenset()
     """Probes that worked just before step 7."""
     degraded: tuple[str, ...] = ()
     """Connections that carry traffic with fewer tunnels than before."""
 
     clock_ahead: timedelta = timedelta(0)
-    """How far the machine's clock was ahead of the run's time when that was last told."""
+    """How far the wall clock was ahead of the run time when last recorded."""
     held: str = ""
-    """Why the run rests, if it does."""
+    """Why the run is held; empty if it is not."""
     error: str = ""
-    """What stopped the last process, until work goes on."""
+    """What stopped the last process, until work continues."""
     differs: tuple[str, ...] = ()
-    """What was not as before when the last rollback had finished."""
+    """Differences from the before-survey when the last rollback finished."""
     lost: tuple[str, ...] = ()
-    """What others took away, named once each, in this attempt."""
+    """Parts of goals removed outside this run in this attempt, each once."""
     other_hands: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     puzzles: tuple[str, ...] = ()
-    """What does not add up; then ``traffic`` is unknown until it is seen to flow."""
+    """Inconsistencies in the journal; with any, ``traffic`` is unknown until it is seen to flow."""
 
     @property
     def outage_open(self) -> bool:
-        """Whether traffic is down as far as the journal knows."""
+        """Whether traffic is down, as far as the journal shows."""
         return self.outage_since is not None and self.outage_lasted is None
 
     def outage(self, now: datetime) -> timedelta | None:
-        """Return how long the last outage was, or has been so far at *now*."""
+        """Return the duration of the last outage, up to *now* if it is not over."""
         if self.outage_since is None or self.outage_lasted is not None:
             return self.outage_lasted
         return now - self.outage_since
 
     @property
     def asks_to_decide(self) -> bool:
-        """Whether somebody is asked to roll back or to go on, past the back-out deadline."""
+        """Whether the operator must decide to roll back or continue, past the deadline."""
         return (
             self.deadline is not None
             and self.deadline.asks
@@ -280,14 +280,14 @@ class RunState(Struct, frozen=True):
 
     @property
     def unconfirmed_until(self) -> datetime | None:
-        """When the watchdog goes back unless somebody confirms; None if nobody is waited for."""
+        """When the watchdog rolls back without a confirmation; None if none is pending."""
         if self.armed is None or self.unconfirmed_since is None:
             return None
         return self.unconfirmed_since + self.armed.within
 
     @property
     def task(self) -> OperatorTask | None:
-        """The task whose word this step still waits for, if it was handed out."""
+        """The operator task whose confirmation this step waits for, or None."""
         if self.finished or (self.step, self.cleaning) in self.settled_here:
             return None
         match self.intents[-1:]:
@@ -298,7 +298,7 @@ class RunState(Struct, frozen=True):
 
     def _moot(self, task: OperatorTask) -> bool:
         word = task.word if isinstance(task, AskOperator) else Confirmation.TEST_PASSED
-        # Tunnels that are seen to carry traffic are enabled, whoever said so.
+        # Tunnels that carry traffic are enabled, with or without a confirmation.
         shown = (
             self.journal_facts.verified is not None
             and word is not Confirmation.OLD_TUNNELS_DISABLED
@@ -307,7 +307,7 @@ class RunState(Struct, frozen=True):
 
     @property
     def waiting_for(self) -> str:
-        """What the run waits for, in an operator's words; empty if for nobody."""
+        """What the run waits for, as text for an operator; empty if for nothing."""
         if self.order is not None and self.order.wish is Hold.PAUSED:
             return str(self.order)
         return str(self.task) if self.task is not None else self.held
@@ -319,7 +319,7 @@ class RunState(Struct, frozen=True):
 
     @property
     def steps(self) -> Mapping[int, StepStatus]:
-        """Where the steps touched since the direction was taken stand, by number."""
+        """Status of the steps begun in this direction, by number."""
         known = {number: StepStatus.SETTLED for number, _ in self.settled_here}
         if self.step and (self.step, self.cleaning) not in self.settled_here:
             known[self.step] = StepStatus.FAILED if self.error else StepStatus.APPLYING
@@ -330,65 +330,65 @@ _R = RunStatus
 
 RUN_EDGES: Final = frozenset(
     {
-        # the first process takes the plan up
+        # The first process starts the plan.
         (_R.PLANNED, _R.PREPARING),
-        # the journal was lost, and a fresh one begins with the way back
+        # The journal was lost, and a new one begins with a rollback.
         (_R.PLANNED, _R.ROLLING_BACK),
-        # the journal was lost in the cutover, and a fresh one goes on from there
+        # The journal was lost in the cutover, and a new one continues from there.
         (_R.PLANNED, _R.CUTTING_OVER),
-        # a device task, or the gate before the cutover
+        # An operator task, or a gate before the cutover.
         (_R.PREPARING, _R.HELD),
-        # the work was done by an earlier attempt, or step 6 was settled: step 7 begins
+        # Steps 1 to 6 are done, in this or an earlier attempt: step 7 begins.
         (_R.PREPARING, _R.CUTTING_OVER),
-        # the operator gives the migration up before it began
+        # The operator rolls back before the cutover.
         (_R.PREPARING, _R.ROLLING_BACK),
-        # the person has done the task, or the held run was planned again
+        # The task is done, or the held run was planned again.
         (_R.HELD, _R.PREPARING),
-        # somebody let the staged run through the gate
+        # The gates before the cutover let the staged run continue.
         (_R.HELD, _R.CUTTING_OVER),
-        # staged and given up
+        # The operator rolls back a held run.
         (_R.HELD, _R.ROLLING_BACK),
-        # a task of the way back, or of finalizing, is done
+        # A task of finalize is done.
         (_R.HELD, _R.FINALIZING),
-        # step 7 was begun and nothing was sent: the next process renews the claim first
+        # Step 7 was begun and nothing was sent: the next process renews the claim first.
         (_R.CUTTING_OVER, _R.PREPARING),
-        # traffic flows already and only the old tunnels wait for a person
+        # Traffic flows, and only the task to disable the old tunnels is open.
         (_R.CUTTING_OVER, _R.HELD),
-        # step 10 is settled
+        # Step 10 is done.
         (_R.CUTTING_OVER, _R.CUT_OVER),
-        # the operator, or the plan's back-out policy, turns round
+        # The operator, or the plan's back-out policy, rolls back.
         (_R.CUTTING_OVER, _R.ROLLING_BACK),
-        # the cutover failed while traffic was down
+        # The cutover failed while traffic was down.
         (_R.CUTTING_OVER, _R.STUCK),
-        # whatever was wrong is mended: on with the cutover
+        # The cause of the failure is fixed, and the cutover resumes.
         (_R.STUCK, _R.CUTTING_OVER),
-        # or back
+        # The operator rolls back instead.
         (_R.STUCK, _R.ROLLING_BACK),
-        # regretted before finalize
+        # The operator rolls back after the cutover.
         (_R.CUT_OVER, _R.ROLLING_BACK),
-        # finalize
+        # Finalize starts.
         (_R.CUT_OVER, _R.FINALIZING),
-        # a person is needed on the way back
+        # An operator task of the rollback.
         (_R.ROLLING_BACK, _R.HELD),
-        # the operator thinks again while traffic is down
+        # The operator resumes forward during a rollback while traffic is down.
         (_R.ROLLING_BACK, _R.CUTTING_OVER),
-        # the same while traffic flows: another attempt, which finds what is left of the last
+        # The same while traffic flows: another attempt, which uses what the last one left.
         (_R.ROLLING_BACK, _R.PREPARING),
-        # everything is as it was before
+        # The rollback is done.
         (_R.ROLLING_BACK, _R.ROLLED_BACK),
-        # the way back failed while traffic was down
+        # The rollback failed while traffic was down.
         (_R.ROLLING_BACK, _R.STUCK),
-        # another attempt, with or without what the last one left
+        # Another attempt starts, with or without resources of the last one.
         (_R.ROLLED_BACK, _R.PREPARING),
-        # asked to go back once more, which finds nothing to do or takes what was kept away
+        # Another rollback, which has nothing to do or removes resources kept by the last one.
         (_R.ROLLED_BACK, _R.ROLLING_BACK),
-        # a person is needed to finalize
+        # An operator task of finalize.
         (_R.FINALIZING, _R.HELD),
-        # thought better of before anything was deleted
+        # The operator rolls back before anything is deleted.
         (_R.FINALIZING, _R.ROLLING_BACK),
-        # the old connections are gone
+        # The old connections are deleted.
         (_R.FINALIZING, _R.FINALIZED),
-        # finalize again, for the gateway that the first one left
+        # Finalize again, for the gateway that the first one left.
         (_R.FINALIZED, _R.FINALIZING),
     }
 )
@@ -397,15 +397,15 @@ _S = StepStatus
 
 STEP_EDGES: Final = frozenset(
     {
-        # its turn has come
+        # Work on the step begins.
         (_S.PENDING, _S.APPLYING),
-        # its goal was seen to hold
+        # Its goal holds.
         (_S.APPLYING, _S.SETTLED),
-        # its goal did not hold in time, or a change was refused
+        # Its goal did not hold in time, or a change was refused.
         (_S.APPLYING, _S.FAILED),
-        # another process tries again
+        # Another process retries.
         (_S.FAILED, _S.APPLYING),
-        # a resumed run makes sure of it once more, such as of the claim
+        # A resumed run checks the step again, such as the claim.
         (_S.SETTLED, _S.APPLYING),
     }
 )
@@ -414,8 +414,8 @@ _EDGES: Final = frozenset[tuple[StrEnum, StrEnum]]((*RUN_EDGES, *STEP_EDGES))
 
 
 def may_follow(before: RunStatus | StepStatus, after: RunStatus | StepStatus) -> bool:
-    """Return whether a run or step that stands at *before* can come to *after* next.
+    """Return whether the status *after* may follow *before*.
 
-    Staying is always allowed: a resumed process repeats what it is about.
+    The same status is always allowed: a resumed process writes it again.
     """
     return before is after or (before, after) in _EDGES

@@ -19,7 +19,7 @@ from vpnmigrate.model.plan import FIRST_OF_CUTOVER, Direction
 
 @dataclass(frozen=True)
 class StepTiming:
-    """A step of a passage, from and to when after the passage set out."""
+    """Begin and end of a step, relative to the start of its direction."""
 
     step: int
     cleaning: bool
@@ -28,29 +28,29 @@ class StepTiming:
 
 
 def since_cutover(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Return the entries from the beginning of step 7 on; none if it never began."""
+    """Return the entries from the start of step 7; empty if it never began."""
     for index, entry in enumerate(entries):
         match entry.record:
             case StepBegun(number=number) if number == FIRST_OF_CUTOVER:
                 return entries[index:]
             case _:
-                pass  # preparing still
+                pass  # Before step 7.
     return ()
 
 
 def since_turning_back(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Return the entries from the one on in which the run turned back; none if it did not."""
+    """Return the entries from the start of the rollback; empty if there was none."""
     for index, entry in enumerate(entries):
         match entry.record:
             case DirectionTaken(direction=Direction.ROLLBACK):
                 return entries[index:]
             case _:
-                pass  # still on the way forward
+                pass  # Still forward.
     return ()
 
 
 def step_timings(entries: Sequence[Entry]) -> tuple[StepTiming, ...]:
-    """Return the steps that settled, in the order in which they did."""
+    """Return the steps that are done, in the order in which they were done."""
     found: list[StepTiming] = []
     if not entries:
         return ()
@@ -62,12 +62,12 @@ def step_timings(entries: Sequence[Entry]) -> tuple[StepTiming, ...]:
             case StepSettled(number=number, cleaning=cleaning):
                 found.append(StepTiming(number, cleaning, begun - start, entry.at - start))
             case _:
-                pass  # within a step
+                pass  # Within a step.
     return tuple(found)
 
 
 def down(entries: Sequence[Entry]) -> timedelta:
-    """Add up the time that traffic was down; an outage that lasts counts to the last entry."""
+    """Return the total time of outage; one that is not over counts to the last entry."""
     total = timedelta(0)
     since = None
     for entry in entries:
@@ -78,7 +78,7 @@ def down(entries: Sequence[Entry]) -> timedelta:
                 total += at - since
                 since = None
             case _:
-                pass  # does not touch traffic
+                pass  # Does not affect traffic.
     return total if since is None else total + (entries[-1].at - since)
 
 
@@ -88,11 +88,11 @@ def length(entries: Sequence[Entry]) -> timedelta:
 
 
 def until_restored(return_leg: Sequence[Entry]) -> timedelta | None:
-    """Return the time from turning back until an outage ended; None if none did."""
+    """Return the time from the start of the rollback to the end of the outage, or None."""
     for entry in return_leg:
         match entry.record:
             case OutageEnded(at=at):
                 return at - return_leg[0].at
             case _:
-                pass  # traffic is still down, or never was
+                pass  # Traffic is still down, or never was.
     return None

@@ -1,8 +1,8 @@
-"""Evidence bundle: a reproducible archive, and safe reading of foreign ones.
+"""Evidence bundle: a reproducible archive, and safe reading of archives from others.
 
-It is a zip whose members are stored as they are, sorted, with one time for all, and a manifest of
-their hashes.  Nothing is compressed, so nothing can unfold into more than was read.  There is one
-way to pack given files, so an archive that differs from it was altered, whatever was altered.
+A bundle is a zip file with sorted, uncompressed members, one time stamp for all, and a manifest of
+their hashes.  Without compression, unpacking cannot produce more data than was read.  Given files
+are always packed into the same bytes, so any archive with other bytes was altered.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from vpnmigrate.model.decoding import fault_of
 BUNDLE_FORMAT = 1
 MANIFEST: Final = "manifest.json"
 LARGEST = 256 * 1024 * 1024
-"""Bytes.  A week of looking once a second makes a log of a tenth of it."""
+"""Bytes.  One observation a second for a week makes a log of a tenth of this."""
 MOST_FILES = 1000
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99})?")
-"""A name, at most one folder deep: no way leads out of where it is unpacked."""
+"""A name, at most one folder deep, that cannot leave the directory where it is unpacked."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The first moment that a zip can tell."""
+"""The earliest time that a zip file can store."""
 _END = struct.Struct("<4s4H2LH")
 """The end record of a zip (APPNOTE.TXT 4.3.16)."""
 _LOCATOR = b"PK\x06\x07"
-"""What begins a zip's other, larger end record (APPNOTE.TXT 4.3.15), 20 bytes before the end."""
+"""Start of the zip64 end record locator (APPNOTE.TXT 4.3.15), 20 bytes before the end."""
 _LOCATED = 20
 _LOCAL = 30
-"""Bytes of a member's own header before its name (APPNOTE.TXT 4.3.7); ours has nothing after."""
+"""Bytes of a member's header before its name (APPNOTE.TXT 4.3.7); a bundle has no extra field."""
 
 
 class ListedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,7 +49,7 @@ class ListedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BundleSubject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a bundle is of."""
+    """The run and plan of a bundle."""
 
     run: str
     plan: str
@@ -57,13 +57,13 @@ class BundleSubject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tool: str
     """The version of this program that packed it."""
     entries: int
-    """How many entries the journal had."""
+    """Number of journal entries."""
     head: str
-    """The hash of its last line, which the next one would have carried."""
+    """The hash of the last journal line, which the next line would have contained."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What lies in a bundle besides itself."""
+    """The list of a bundle's files, except the manifest itself."""
 
     format: int
     about: BundleSubject
@@ -71,34 +71,34 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def pack(about: BundleSubject, files: Mapping[str, bytes]) -> bytes:
-    """Return the archive of *files*, which is the same for the same files wherever it is made."""
+    """Return the archive of *files*; the same files give the same archive on any machine."""
     listed = tuple(ListedFile(n, len(files[n]), _hash(files[n])) for n in sorted(files))
     manifest = msgspec.json.encode(Manifest(BUNDLE_FORMAT, about, listed))
     return _zip({**files, MANIFEST: msgspec.json.format(manifest, indent=2) + b"\n"})
 
 
 def unpack(raw: bytes) -> dict[str, bytes]:
-    """Return the members of an archive that may come from anybody; their hashes are not looked at.
+    """Return the members of an archive from any source, without checking their hashes.
 
     Raises:
-        MalformedFileError: It is no bundle.
-        BundleDamagedError: It is one that this program cannot have packed.
+        MalformedFileError: It is not a bundle.
+        BundleDamagedError: This program cannot have packed it.
     """
     _require_honest_end(raw)
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             return _members(archive, raw)
     except zipfile.BadZipFile as exc:
-        raise BundleDamagedError("the archive", "it is no zip archive, or damaged") from exc
+        raise BundleDamagedError("the archive", "it is not a zip archive, or damaged") from exc
     except (ValueError, EOFError, OSError, struct.error, NotImplementedError) as exc:
-        raise BundleDamagedError("the archive", "it cannot be taken apart") from exc
+        raise BundleDamagedError("the archive", "it cannot be unpacked") from exc
 
 
 def manifest_of(members: Mapping[str, bytes]) -> Manifest:
     """Read the manifest of *members*.
 
     Raises:
-        BundleDamagedError: There is none, or it says what no manifest can.
+        BundleDamagedError: It is missing, or invalid.
         MalformedFileError: A later version of this program wrote it.
     """
     try:
@@ -116,10 +116,10 @@ def manifest_of(members: Mapping[str, bytes]) -> Manifest:
 
 
 def require_listed(members: Mapping[str, bytes], manifest: Manifest) -> None:
-    """See that *members* are those that *manifest* lists, byte for byte.
+    """Check that *members* are exactly those that *manifest* lists, byte for byte.
 
     Raises:
-        BundleDamagedError: One is missing, altered, or there beyond the list.
+        BundleDamagedError: A member is missing, altered, or not in the list.
     """
     listed = {one.name: one for one in manifest.files}
     for name in sorted({*listed, *members} - {MANIFEST}):
@@ -132,10 +132,10 @@ def require_listed(members: Mapping[str, bytes], manifest: Manifest) -> None:
 
 
 def require_packed_by_us(raw: bytes, members: Mapping[str, bytes]) -> None:
-    """See that *raw* is the one way to pack *members*: nothing moved, nothing beside them.
+    """Check that *raw* is *members* as this program packs them: none moved, nothing in between.
 
     Raises:
-        BundleDamagedError: It is another way.
+        BundleDamagedError: They were packed in another way.
     """
     again = _zip(members)
     if again == raw:
@@ -145,7 +145,7 @@ def require_packed_by_us(raw: bytes, members: Mapping[str, bytes]) -> None:
     )
     raise BundleDamagedError(
         f"the archive, byte {place}",
-        "it was packed anew: files were moved, or something lies beside them",
+        "it was repacked: files were moved, or data was added between them",
     )
 
 
@@ -154,22 +154,23 @@ def _zip(files: Mapping[str, bytes]) -> bytes:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
             member = zipfile.ZipInfo(name, _EPOCH)
-            member.create_system = 3  # as on a Unix, wherever it is made
+            member.create_system = 3  # Unix, independent of the machine.
             member.external_attr = 0o600 << 16
             archive.writestr(member, files[name])
     return target.getvalue()
 
 
 def _require_honest_end(raw: bytes) -> None:
-    """Look at the end record before a library does: what it says decides how much is read.
+    """Check the end record before the library reads it: it decides how much is read.
 
     Raises:
-        MalformedFileError: It is no zip at all.
-        BundleDamagedError: The record is not one of ours.
+        MalformedFileError: It is not a zip file.
+        BundleDamagedError: This program did not write the record.
     """
     if len(raw) < _END.size or not raw.startswith(b"PK"):
         raise MalformedFileError(
-            "this is no bundle", advice=("make one with:", cli("report", "RUN", "--bundle", "FILE"))
+            "this is not a bundle",
+            advice=("make one with:", cli("report", "RUN", "--bundle", "FILE")),
         )
     begins = len(raw) - _END.size
     mark, disk, first_disk, here, entries, size, offset, comment = _END.unpack(raw[begins:])
@@ -187,15 +188,15 @@ def _members(archive: zipfile.ZipFile, raw: bytes) -> dict[str, bytes]:
     for info in archive.infolist():
         name = ascii(info.filename)[1:-1]
         if not _PLAIN.fullmatch(info.filename):
-            raise BundleDamagedError(name[:100], "no file of a bundle has such a name")
+            raise BundleDamagedError(name[:100], "a bundle has no file with such a name")
         if info.filename in members:
             raise BundleDamagedError(name, "there are two files of that name")
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits or info.extra:
-            raise BundleDamagedError(name, "it is compressed, encrypted or more than a file")
+            raise BundleDamagedError(name, "it is compressed, encrypted, or has an extra field")
         room -= info.file_size
         if room < 0 or info.compress_size != info.file_size:
             raise BundleDamagedError(name, "it claims to be larger than the archive")
-        # As it stands, whatever its checksum: what was altered in it is told by what it says.
+        # The checksum is ignored: later checks find and name what was altered in the content.
         begins = info.header_offset + _LOCAL + len(info.filename)
         members[info.filename] = raw[begins : begins + info.file_size]
     return members

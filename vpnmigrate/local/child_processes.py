@@ -1,8 +1,8 @@
 """Child processes: their environment and working directory.
 
 Four kinds of children are started: the watchdog, which is this program, and the operator's
-programs: hooks, probes and the test command of step 6.  All of them work in a directory of the
-run's own, because the directory in which the operator typed the command may be anybody's.
+programs: hooks, probes and the test command of step 6.  All of them work in a subdirectory of the
+run, because other users may be able to write the directory where the operator typed the command.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vpnmigrate.local.run_directory import Run
 
 @dataclass(frozen=True)
 class Inheritance:
-    """What one kind of child takes over from this process's environment."""
+    """What one kind of child inherits from this process's environment."""
 
     aws: frozenset[str] = frozenset()
     """Names of AWS settings; every other name that begins with ``AWS_`` is left out."""
@@ -99,7 +99,7 @@ WATCHDOG: Final = Inheritance(
     ),
     proxy_credentials=True,
 )
-"""This program once more: the same account, over the same path, made of the same modules."""
+"""A second process of this program: the same account, network path and modules."""
 
 _SEARCH_PATHS: Final = frozenset(
     {
@@ -115,9 +115,9 @@ _SEARCH_PATHS: Final = frozenset(
         "PYTHONUSERBASE",
     }
 )
-"""Lists of places.  A relative one, which would name another place elsewhere, is left out."""
+"""Lists of directories or files.  Relative ones are left out: the child has another directory."""
 _LIBRARIES: Final = frozenset({"LD_PRELOAD", "DYLD_INSERT_LIBRARIES"})
-"""Lists of files.  One that is named without a slash is found by the loader, in its own places."""
+"""Lists of files.  The loader finds a name without a slash in its own directories."""
 _BETWEEN_LIBRARIES: Final = re.compile(r"[ :]+")
 _FILES: Final = frozenset(
     {
@@ -136,7 +136,7 @@ _FILES: Final = frozenset(
         "VPNMIGRATE_HOME",
     }
 )
-"""One path each, which has to lead to the same file from another directory."""
+"""One path each; it has to name the same file from another directory."""
 _AWS: Final = re.compile(r"AWS_.*|BOTO_CONFIG")
 _CODE: Final = re.compile(
     r"""(
@@ -150,7 +150,7 @@ _CODE: Final = re.compile(
     )""",
     re.VERBOSE,
 )
-"""Names by which whoever sets them has an interpreter, a shell or the loader run their code."""
+"""Names through which an interpreter, a shell or the loader can be made to run other code."""
 _PROXY: Final = re.compile(r"[A-Za-z0-9]+_proxy", re.IGNORECASE)
 _CREDENTIALS: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)?.*@", re.DOTALL)
 
@@ -176,16 +176,16 @@ def inherited_by(inheritance: Inheritance, directory: Path) -> dict[str, str]:
     """Return the environment that a child of this process has in *directory*."""
     try:
         base = Path.cwd()
-    except OSError:  # the directory was removed: nothing relative leads anywhere
+    except OSError:  # The directory was removed, so no relative path is valid.
         base = directory
     return child_environment(os.environ, inheritance, directory, base)
 
 
 def working_directory(run: Run) -> Path:
-    """Return the directory in which the children of *run* work, and make it if it is not there.
+    """Return the working directory of the children of *run*; create it if it is missing.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
     run.work.mkdir(FOLDER_MODE, exist_ok=True)
     return run.work.absolute()
@@ -200,13 +200,14 @@ def _is_inherited(name: str, inheritance: Inheritance) -> bool:
 
 
 def _value(name: str, value: str, inheritance: Inheritance, base: Path) -> str | None:
-    """Return the value that a child gets; None where nothing of it may be passed on."""
+    """Return the value for a child; None if nothing of it may be passed on."""
     if name in _SEARCH_PATHS:
         places = _BETWEEN_LIBRARIES.split(value) if name in _LIBRARIES else value.split(os.pathsep)
-        # An empty list is not the same as none: some readers take it for the working directory.
+        # The variable is omitted if its list is empty: some programs read an empty list as the
+        # working directory.
         return os.pathsep.join(place for place in places if _is_fixed(name, place)) or None
     if name in _FILES:
-        # A tilde and a variable are left to whoever reads it.
+        # A tilde or a variable is expanded by the program that reads the value.
         return value if not value or value[0] in "~$" else str(base / value)
     if _PROXY.fullmatch(name) and not inheritance.proxy_credentials:
         return _CREDENTIALS.sub(r"\1", value)

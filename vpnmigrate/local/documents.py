@@ -1,6 +1,6 @@
 """Documents: plans, playbooks, scenarios and approvals as files.
 
-Every file is read with a limit, and what is wrong with it is told with file, line and field.
+Every file is read with a size limit, and an error names file, line and field.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from vpnmigrate.planning.playbook import Playbook, playbook_from
 MEGABYTE = 1024 * 1024
 
 LARGEST_PLAN = 64 * MEGABYTE
-"""A survey of 200 tables with 1,000 routes each is a quarter of it."""
+"""A survey of 200 tables with 1,000 routes each takes a quarter of this."""
 
 LARGEST_TEXT = MEGABYTE
-"""For what people write: playbooks and scenarios."""
+"""For files that people write: playbooks and scenarios."""
 
 LARGEST_DESCRIBE = 64 * MEGABYTE
 
@@ -45,7 +45,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class NamedDocument:
-    """A file's text, and what messages call it."""
+    """A file's text, and its name in messages."""
 
     name: str
     text: str
@@ -53,11 +53,11 @@ class NamedDocument:
 
 @dataclass(frozen=True)
 class PackagedFiles:
-    """Files that travel with the program, chosen by name; a path chooses any other."""
+    """Files that come with the program, selected by name; a path selects any other file."""
 
     kind: str
     folders: tuple[Path, ...]
-    """The first that exists is it: installed, or in a checkout."""
+    """The first that exists is used: installed, or in a checkout."""
     endings: tuple[str, ...]
 
     @property
@@ -66,14 +66,14 @@ class PackagedFiles:
         return tuple(sorted(self._files()))
 
     def read(self, name_or_path: str) -> NamedDocument:
-        """Return the text of a file of this shelf, or of one at a path.
+        """Return the text of one of these files, or of the file at a path.
 
         Raises:
             UsageError: There is no such file, or it cannot be read.
         """
-        shelved = self._files().get(name_or_path)
-        if shelved is not None:
-            return NamedDocument(name_or_path, _text(shelved, LARGEST_TEXT))
+        packaged = self._files().get(name_or_path)
+        if packaged is not None:
+            return NamedDocument(name_or_path, _text(packaged, LARGEST_TEXT))
         path = Path(name_or_path)
         if path.suffix not in self.endings and len(path.parts) == 1 and not path.exists():
             raise UsageError(
@@ -100,27 +100,27 @@ SCENARIOS = PackagedFiles(
 
 
 def load_playbook(name_or_path: str) -> Playbook:
-    """Read a playbook that travels with the program, or one at a path.
+    """Read a playbook that comes with the program, or one at a path.
 
     Raises:
-        UsageError: There is none of that name.
-        MalformedFileError: It says something no playbook can say.
+        UsageError: There is no such playbook.
+        MalformedFileError: It is not a valid playbook.
     """
     found = PLAYBOOKS.read(name_or_path)
     return playbook_from(found.text, found.name)
 
 
 def ready_playbooks() -> tuple[Playbook, ...]:
-    """Return every playbook that travels with the program, sorted by name."""
+    """Return every playbook that comes with the program, sorted by name."""
     return tuple(load_playbook(name) for name in PLAYBOOKS.names)
 
 
 def load_plan(path: Path) -> Plan:
-    """Read a plan that somebody hands in: what it shows is what this program would do.
+    """Read a plan from the operator, and check that this program would do what it shows.
 
     Raises:
         UsageError: There is no such file, or it cannot be read.
-        MalformedFileError: It is no plan, or one of a later version of this program.
+        MalformedFileError: It is not a plan, or was written by a later version of this program.
         PlanEditedError: Its text no longer matches its fingerprint, or its steps do not follow
             from its survey and decisions.
         RefusedError: Another version of this program made it and would do something else.
@@ -131,14 +131,14 @@ def load_plan(path: Path) -> Plan:
 
 
 def load_plan_in_force(path: Path) -> Plan:
-    """Read the plan of a run that was begun.
+    """Read the plan of a started run.
 
-    Another version of this program may have made it: a run is resumed and rolled back from its
-    survey and decisions, so that an upgrade strands none.
+    Another version of this program may have made it: a run is resumed and rolled back from the
+    plan's survey and decisions, so that it can continue after an upgrade.
 
     Raises:
         UsageError: There is no such file, or it cannot be read.
-        MalformedFileError: It is no plan, or one of a later version of this program.
+        MalformedFileError: It is not a plan, or was written by a later version of this program.
         PlanEditedError: Its text no longer matches its fingerprint, or its steps do not follow
             from its survey and decisions.
     """
@@ -152,14 +152,14 @@ def read_plan(path: Path) -> Plan:
 
     Raises:
         UsageError: There is no such file, or it cannot be read.
-        MalformedFileError: It is no plan, or one of a later version of this program.
+        MalformedFileError: It is not a plan, or was written by a later version of this program.
         PlanEditedError: Its text no longer matches its fingerprint.
     """
     return plan_from_text(_bytes(path, LARGEST_PLAN), str(path))
 
 
 def require_unedited(plan: Plan, path: Path) -> None:
-    """Refuse a plan of this version whose steps do not follow from its survey and decisions.
+    """Check that the steps of a plan of this version follow from its survey and decisions.
 
     Raises:
         PlanEditedError: They do not.
@@ -169,26 +169,26 @@ def require_unedited(plan: Plan, path: Path) -> None:
 
 
 def require_derived(plan: Plan, path: Path) -> None:
-    """Refuse a plan that shows something else than what follows from its survey and decisions.
+    """Check that a plan's steps follow from its survey and decisions.
 
-    Whoever edits a file can make its fingerprint anew.
+    The fingerprint does not prove that: it can be recomputed after an edit.
 
     Raises:
-        PlanEditedError: It does.
-        RefusedError: Another version made it, and this one derives something else.
+        PlanEditedError: The plan shows something else.
+        RefusedError: Another version made the plan, and this version derives something else.
     """
     again = ("plan again:", cli("plan", "--vpn-gateway", plan.before.gateway.id))
     try:
         found = differing(plan, derived_again(plan))
     except VpnMigrateError as error:
         raise PlanEditedError(
-            f"{path} was edited after it was made: no plan follows from its survey: "
+            f"{path} was edited after it was made: its survey does not lead to a plan: "
             f"{error.message}",
             advice=again,
         ) from error
-    except Exception as error:  # a survey that no AWS account has
+    except Exception as error:  # No AWS account has such a survey.
         raise PlanEditedError(
-            f"{path} was edited after it was made: no plan follows from its survey "
+            f"{path} was edited after it was made: its survey does not lead to a plan "
             f"({type(error).__name__})",
             advice=again,
         ) from error
@@ -196,8 +196,8 @@ def require_derived(plan: Plan, path: Path) -> None:
         return
     if plan.tool != vpnmigrate.__version__:
         raise RefusedError(
-            f"{path} was made by vpnmigrate {plan.tool}, and this is {vpnmigrate.__version__}, "
-            f"which would do something else: {'; '.join(found)}",
+            f"{path} was made by vpnmigrate {plan.tool}, and this version, "
+            f"{vpnmigrate.__version__}, would do something else: {'; '.join(found)}",
             advice=("use the version that made it, or", *again),
         )
     raise PlanEditedError(
@@ -208,10 +208,10 @@ def require_derived(plan: Plan, path: Path) -> None:
 
 
 def plan_from_text(raw: bytes, path: str) -> Plan:
-    """Read a plan's text, which messages call *path*.
+    """Read a plan's text; messages name *path*.
 
     Raises:
-        MalformedFileError: It is no plan, or one of a later version of this program.
+        MalformedFileError: It is not a plan, or was written by a later version of this program.
         PlanEditedError: It no longer matches its fingerprint.
     """
     document = _json(raw, path)
@@ -225,21 +225,21 @@ def plan_from_text(raw: bytes, path: str) -> Plan:
         )
     if document["format"] < PLAN_FORMAT:
         raise MalformedFileError(
-            f"{path}: field format: {document['format']} is not read any more; "
+            f"{path}: field format: {document['format']} is no longer supported; "
             f"this version reads {PLAN_FORMAT}",
             advice="plan again with this version, or use the version that made the plan",
         )
     if document["format"] > PLAN_FORMAT:
         raise MalformedFileError(
             f"{path}: field format: {document['format']} was written by a later vpnmigrate; "
-            f"this one reads up to {PLAN_FORMAT}",
-            advice="use the version that made the plan, or plan again with this one",
+            f"this version reads up to {PLAN_FORMAT}",
+            advice="use the version that made the plan, or plan again with this version",
         )
-    # Over the text as it stands: a plan of an earlier version lacks fields this one has.
+    # The hash covers the fields in the file: a plan of an earlier version lacks newer fields.
     if fingerprint_of(document) != document.get("fingerprint"):
         raise PlanEditedError(
             f"{path} was edited after it was made: its text does not match its fingerprint",
-            advice="plan again; what a plan decides is changed in a playbook, not in the plan",
+            advice="plan again; to change decisions, edit a playbook, not the plan",
         )
     try:
         return msgspec.convert(document, Plan, strict=True)
@@ -248,10 +248,10 @@ def plan_from_text(raw: bytes, path: str) -> Plan:
 
 
 def save_plan(plan: Plan, path: Path) -> None:
-    """Write *plan* so that a crash leaves the old file or the new one, readable by its owner only.
+    """Write *plan* atomically, readable by its owner only.
 
     Raises:
-        UsageError: The place cannot be written.
+        UsageError: The file cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode(plan, order="sorted"), indent=2)
     save_text(text.decode() + "\n", path)
@@ -261,27 +261,27 @@ def save_survey(survey: Survey, path: Path) -> None:
     """Write *survey*, readable by its owner only.
 
     Raises:
-        UsageError: The place cannot be written.
+        UsageError: The file cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode(survey, order="sorted"), indent=2)
     save_text(text.decode() + "\n", path)
 
 
 def load_survey(path: Path) -> Survey:
-    """Read a survey that was kept.
+    """Read a survey that was kept with a run.
 
     Raises:
         UsageError: It cannot be read.
-        MalformedFileError: It is no survey.
+        MalformedFileError: It is not a survey.
     """
     return survey_from_text(_bytes(path, LARGEST_PLAN), str(path))
 
 
 def survey_from_text(raw: bytes, path: str) -> Survey:
-    """Read a survey's text, which messages call *path*.
+    """Read a survey's text; messages name *path*.
 
     Raises:
-        MalformedFileError: It is no survey.
+        MalformedFileError: It is not a survey.
     """
     try:
         return msgspec.json.decode(raw, type=Survey)
@@ -290,10 +290,10 @@ def survey_from_text(raw: bytes, path: str) -> Survey:
 
 
 def save_text(text: str, path: Path) -> None:
-    """Write *text* whole, readable by its owner only.
+    """Write *text* atomically, readable by its owner only.
 
     Raises:
-        UsageError: The place cannot be written.
+        UsageError: The file cannot be written.
     """
     save_bytes(text.encode(), path)
 
@@ -309,10 +309,10 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 def save_bytes(content: bytes, path: Path) -> None:
-    """Write *content* whole, readable by its owner only.
+    """Write *content* atomically, readable by its owner only.
 
     Raises:
-        UsageError: The place cannot be written.
+        UsageError: The file cannot be written.
     """
     try:
         write_output(path, content)
@@ -323,10 +323,10 @@ def save_bytes(content: bytes, path: Path) -> None:
 
 
 def scenario_text(name_or_path: str) -> NamedDocument:
-    """Read a scenario that travels with the program, or one at a path; ``sandbox`` parses it.
+    """Read a scenario that comes with the program, or one at a path; ``sandbox`` parses it.
 
     Raises:
-        UsageError: There is none of that name.
+        UsageError: There is no such scenario.
     """
     return SCENARIOS.read(name_or_path)
 
@@ -334,34 +334,38 @@ def scenario_text(name_or_path: str) -> NamedDocument:
 def describe_documents(path: Path) -> dict[str, list[Any]]:
     """Read saved ``aws ec2 describe-*`` output: one JSON file, or a folder of them, merged.
 
-    The result may hold pre-shared keys: it goes to ``sandbox`` and nowhere else.
+    The result may contain pre-shared keys: it is for ``sandbox`` only.
 
     Raises:
         UsageError: It cannot be read.
-        MalformedFileError: It is not what a describe command prints.
+        MalformedFileError: It is not the output of a describe command.
     """
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
     if not files:
-        raise UsageError(f"{path}: no .json file in it", advice="save describe output there first")
+        raise UsageError(
+            f"{path}: contains no .json file", advice="save describe output there first"
+        )
     merged: dict[str, list[Any]] = {}
     for file in files:
         document = _json(_bytes(file, LARGEST_DESCRIBE), str(file))
         if not isinstance(document, dict):
-            raise MalformedFileError(f"{file}: not an object, so no output of aws ec2 describe-*")
+            raise MalformedFileError(
+                f"{file}: not an object, so it is not the output of aws ec2 describe-*"
+            )
         for field, listed in document.items():
             if field in {"NextToken", "ResponseMetadata"}:
                 continue
             if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
                 raise MalformedFileError(
                     f"{file}: field {field}: not a list of objects",
-                    advice="save the output of aws ec2 describe-… --output json, whole",
+                    advice="save the complete output of aws ec2 describe-… --output json",
                 )
             merged.setdefault(field, []).extend(listed)
     return merged
 
 
 def _json(raw: bytes, name: str) -> Any:
-    """Decode JSON; a message tells the line and quotes nothing."""
+    """Decode JSON; an error names the line and quotes no content."""
     try:
         return msgspec.json.decode(raw)
     except msgspec.DecodeError as error:
@@ -382,7 +386,7 @@ def _text(path: Path, limit: int) -> str:
 def _bytes(path: Path, limit: int) -> bytes:
     try:
         with path.open("rb") as file:
-            # In pieces: a read of so many bytes takes that much memory, however small the file.
+            # Read in pieces: one read up to the limit would allocate that much memory.
             pieces = iter(lambda: file.read(MEGABYTE), b"")
             raw = b"".join(islice(pieces, limit // MEGABYTE + 1))
     except (OSError, ValueError) as error:
@@ -397,11 +401,11 @@ _AGAIN = ("ask for a new one:", cli("approve", "PLAN"))
 
 
 def load_approval(path: Path) -> Approval:
-    """Read an approval and see that it is the one that was given.
+    """Read an approval and check that it is unchanged since it was given.
 
     Raises:
         UsageError: There is no such file, or it cannot be read.
-        MalformedFileError: It is no approval, or one of a later version of this program.
+        MalformedFileError: It is not an approval, or was written by a later version.
         RefusedError: Its text no longer matches its digest.
     """
     try:
@@ -425,10 +429,10 @@ def load_approval(path: Path) -> Approval:
 
 
 def save_approval(approval: Approval, path: Path) -> None:
-    """Write *approval* whole.
+    """Write *approval* atomically, readable by its owner only.
 
     Raises:
-        UsageError: The place cannot be written.
+        UsageError: The file cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode(approval, order="sorted"), indent=2)
     save_text(text.decode() + "\n", path)

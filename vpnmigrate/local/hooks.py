@@ -1,9 +1,9 @@
 """Hooks: the operator's programs, their input and their results.
 
-A hook that is told something runs in a thread of its own.  Nothing waits for it while the run is
-under way, and at the end of the process it has what is left of its time.
+A notification hook runs in its own thread.  The run does not wait for it; when the process ends,
+the hook may use the rest of its time limit.
 
-Hooks are named by the plan's decisions, so that its fingerprint covers which command runs when.
+Hooks are part of the plan's decisions, so the plan's fingerprint covers which command runs when.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ from vpnmigrate.model.progress import Sighting
 from vpnmigrate.model.redaction import Redaction
 
 AT_ONCE = 8
-"""Hooks under way at once; of one more only a note is made.  Moments are minutes apart, mostly."""
+"""Hooks that may run at once; a further one is only journalled.  Most moments are minutes apart."""
 
 
 class CommandHooks:
-    """Runs the commands that *plan* names; it is an ``Observer``, and ``ports.Hooks``.
+    """Runner of the commands that *plan* names; an ``Observer``, and ``ports.Hooks``.
 
-    Results wait until ``ended`` is asked for them: one thread writes the journal.
+    Results are kept until ``ended`` collects them, because one thread writes the journal.
     """
 
     def __init__(
@@ -88,11 +88,11 @@ class CommandHooks:
         return HookResult(command[0], ended.exit, ended.fault)
 
     def changed(self) -> str:
-        """Return which of the plan's programs is not the one that was planned; empty for none."""
+        """Return which of the plan's programs has changed since planning, or an empty string."""
         return changed(self._plan.decisions, self._plan.programs)
 
     def on_entry(self, entry: Entry) -> None:
-        """Run the hook of the moment that *entry* marks, beside the run."""
+        """Run the hook of the moment that *entry* marks, in parallel with the run."""
         self._state = replay((entry,), self._state)
         moment = hook_moment(entry.record)
         command = None if moment is None else self._plan.decisions.hooks.get(moment)
@@ -100,13 +100,13 @@ class CommandHooks:
             return
         document = hook_input(self._plan, moment, self._state, entry, self._clock.now())
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        # Not a daemon: its program is never left behind, and it has a limit.
+        # Not a daemon: the process waits for the program, which has a time limit.
         thread = threading.Thread(
             target=self._run,
             args=(moment, command, entry.seq, document),
             name=f"hook {moment}",
         )
-        fault = f"was not run: {AT_ONCE} are under way" if self._crowded else _fault_of(thread)
+        fault = f"was not run: {AT_ONCE} are running" if self._crowded else _start(thread)
         if fault:
             unrun = ProcessResult(None, fault, timedelta(0), "")
             self._results.put(_result(moment, command, entry.seq, unrun))
@@ -114,13 +114,13 @@ class CommandHooks:
             self._threads.append(thread)
 
     def on_wait(self, step: int, why: str, waited: timedelta, limit: timedelta) -> None:
-        """Take no notice: no moment is a wait."""
+        """Do nothing: no hook runs for a wait."""
 
     def on_view(self, sighting: Sighting) -> None:
-        """Nothing: a look is no moment either."""
+        """Do nothing: no hook runs for an observation."""
 
     def ended(self) -> Sequence[Record]:
-        """Return what came of hooks since this was asked last, and log what they printed."""
+        """Return the results of hooks since the last call, and log what they printed."""
         records: list[Record] = []
         with suppress(Empty):
             while True:
@@ -130,7 +130,7 @@ class CommandHooks:
         return records
 
     def finish(self) -> None:
-        """Let hooks have the rest of their time; an operator who interrupts does not wait."""
+        """Wait for the hooks within their time limits; an interrupt stops them at once."""
         try:
             for thread in self._threads:
                 thread.join()
@@ -154,7 +154,7 @@ class CommandHooks:
 
 
 class HookedJournal:
-    """A run's journal that also takes down what hooks came to, where it hears other terminals."""
+    """A run's journal that also records the results of hooks whenever it reads the inbox."""
 
     def __init__(self, journal: Journal, hooks: CommandHooks) -> None:
         self._journal = journal
@@ -174,7 +174,7 @@ class HookedJournal:
         self._journal.require_ours()
 
     def fold_inbox(self) -> None:
-        """Write down what other terminals and hooks have to say."""
+        """Journal the messages of other terminals and the results of hooks."""
         self._journal.fold_inbox()
         ended = self._hooks.ended()
         if ended:
@@ -183,7 +183,7 @@ class HookedJournal:
 
 @contextmanager
 def supervise_hooks(hooks: CommandHooks, journal: Journal) -> Iterator[None]:
-    """End every hook with the process, and journal the result of each."""
+    """Wait for every hook before the process ends, and journal the result of each."""
     try:
         yield
     except BaseException:
@@ -200,11 +200,11 @@ def _finish(hooks: CommandHooks, journal: Journal) -> None:
         journal.write(*ended)
 
 
-def _fault_of(thread: threading.Thread) -> str:
-    """Start *thread*, and say why it could not be."""
+def _start(thread: threading.Thread) -> str:
+    """Start *thread*; return the reason if that fails, or an empty string."""
     try:
         thread.start()
-    except RuntimeError as error:  # the host has none left
+    except RuntimeError as error:  # The host has no thread left.
         return f"was not run: {error}"
     return ""
 
@@ -218,7 +218,7 @@ def _result(
 SCHEMA = "vpnmigrate/hook/1"
 
 ASKED = frozenset({HookMoment.BEFORE_CUTOVER, HookMoment.BEFORE_FINALIZE})
-"""Moments at which the run waits for the hook and does not go on unless it exits 0."""
+"""Moments at which the run waits for the hook, and continues only if it exits 0."""
 
 ABOUT: dict[HookMoment, str] = {
     HookMoment.BEFORE_CUTOVER: "May the cutover begin?  One of its gates, evaluated each time.",
@@ -237,7 +237,7 @@ ABOUT: dict[HookMoment, str] = {
     HookMoment.FINISHED: "The migration is done up to step 10.",
     HookMoment.FINALIZED: "The old connections are deleted.",
 }
-"""Every moment, in the order in which a run may come to it."""
+"""Every moment, in the order in which a run may reach it."""
 
 _ARRIVED = {
     Direction.FORWARD: HookMoment.FINISHED,
@@ -257,7 +257,7 @@ class HookInput(msgspec.Struct, frozen=True):
     moment: HookMoment
     at: datetime
     seq: int
-    """Number of the journal entry that it is about: hooks may overtake each other."""
+    """Number of the journal entry that it is about; hooks may finish in another order."""
     account: str
     region: str
     vpc: str
@@ -265,21 +265,21 @@ class HookInput(msgspec.Struct, frozen=True):
     attempt: int
     direction: str
     step: int
-    """AWS's number of the step begun last; 0 before the first."""
+    """AWS's number of the step that started last; 0 before the first."""
     title: str
     traffic: str
     """``old``, ``new``, ``none`` or ``unknown``."""
     outage_since: datetime | None
     outage_seconds: float
-    """How long traffic has been down, or was in the last outage."""
+    """Length of the current outage so far, or of the last one."""
     stuck: bool
     why: str
-    """What there is to say about the moment: a task, a reason, a force; or empty."""
+    """The details of the moment: a task, a reason or a force; may be empty."""
     schema: str = SCHEMA
 
 
 def hook_moment(record: Record) -> HookMoment | None:
-    """Return the moment that *record* marks, if any; the two that are asked are marked by none."""
+    """Return the moment that *record* marks, if any; no record marks the two gate hooks."""
     match record:
         case OutageBegan():
             return HookMoment.OUTAGE_BEGAN
@@ -310,9 +310,9 @@ def hook_moment(record: Record) -> HookMoment | None:
 def hook_input(
     plan: Plan, moment: HookMoment, state: RunState, entry: Entry | None, at: datetime
 ) -> bytes:
-    """Return what a hook is told at *moment*, after *entry* if one marks it.
+    """Return the input of a hook at *moment*, after *entry* if one marks it.
 
-    *state* is the run's, *entry* included.  There is no key in either.
+    *state* is the run's, including *entry*.  Neither contains a key.
     """
     record = None if entry is None else entry.record
     document = HookInput(

@@ -1,10 +1,10 @@
 """Inbox: messages from other terminals to the process that runs a migration.
 
-Only the process that holds the run writes its journal, so everybody else leaves a message.  A
-message appears whole or not at all, and is removed only once what it says is durable elsewhere.
+Only the process that holds the run's lock writes its journal, so other processes leave messages.
+A message appears completely or not at all, and is removed only after its content is in the journal.
 
-A disk that refuses to give a message away, or to show one, ends no run: what runs may be a cutover,
-and whoever is not heard reads so in the journal.
+A disk error while a message is read or removed does not end the run, which may be in its cutover.
+The journal notes the error.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Message(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="message", kw_only=True
 ):
     at: datetime
-    """When it was said: a word answers what was asked then."""
+    """The time of the message: a confirmation is for the task that was open then."""
     who: str
     host: str
 
@@ -49,44 +49,44 @@ class DoneMessage(_Message, frozen=True, forbid_unknown_fields=True, tag="done",
 
 
 class PauseMessage(_Message, frozen=True, forbid_unknown_fields=True, tag="pause", kw_only=True):
-    """Rest at the next safe point, until somebody says to continue."""
+    """Pause at the next safe point, until a continue message."""
 
 
 class ContinueMessage(
     _Message, frozen=True, forbid_unknown_fields=True, tag="continue", kw_only=True
 ):
-    """Rest no longer."""
+    """End the pause."""
 
 
 class AbortMessage(_Message, frozen=True, forbid_unknown_fields=True, tag="abort", kw_only=True):
-    """Give the attempt up at the next safe point."""
+    """Abort the attempt at the next safe point."""
 
     unless_confirmed: bool = False
-    """Said because nobody had confirmed, which somebody may have done in that very moment."""
+    """Whether a missing confirmation is the reason; it may arrive at the same moment."""
 
 
 class ConfirmMessage(
     _Message, frozen=True, forbid_unknown_fields=True, tag="confirm", kw_only=True
 ):
-    """The migration is as it should be; nothing has to go back."""
+    """The migration is confirmed; no rollback is needed."""
 
 
 class AcceptMessage(_Message, frozen=True, forbid_unknown_fields=True, tag="accept", kw_only=True):
-    """Be content with fewer tunnels of these connections, new or old ones by id."""
+    """Fewer tunnels of these connections are accepted; new or old connections by id."""
 
     degraded: tuple[str, ...]
     reason: str
 
 
 Order = PauseMessage | ContinueMessage | AbortMessage | ConfirmMessage
-"""What says nothing but itself."""
+"""Messages without further content."""
 
 Message = DoneMessage | Order | AcceptMessage
 
 
 @dataclass(frozen=True)
 class InboxMessage:
-    """A message in its file; None is a file that says nothing we understand."""
+    """A message in its file; None if the file cannot be understood."""
 
     path: Path
     message: Message | None
@@ -94,7 +94,7 @@ class InboxMessage:
 
     @property
     def id(self) -> str:
-        """What tells this message from every other, across crashes."""
+        """The unique id of this message, which is stable across crashes."""
         return self.path.name.removesuffix(_SUFFIX)
 
 
@@ -105,10 +105,10 @@ class Inbox:
         self._folder = run.inbox
 
     def post(self, message: Message) -> str:
-        """Leave *message* for the run's process, durably, and give its id.
+        """Write *message* durably for the run's process, and return its id.
 
         Raises:
-            VpnMigrateError: The disk refuses.
+            VpnMigrateError: The file cannot be written.
         """
         stamp = message.at.strftime("%Y%m%dT%H%M%S.%fZ")
         id_ = f"{stamp}-{secrets.token_hex(4)}"
@@ -118,13 +118,13 @@ class Inbox:
             write_whole(path, msgspec.json.encode(message) + b"\n")
         except OSError as exc:
             raise VpnMigrateError(
-                f"the message cannot be left in {self._folder}: {exc.strerror}",
-                advice="see to the disk and its permissions, and say it again",
+                f"the message cannot be written to {self._folder}: {exc.strerror}",
+                advice="check free space and permissions, and run the command again",
             ) from exc
         return id_
 
     def messages(self) -> Iterator[InboxMessage]:
-        """Return what was left, oldest first."""
+        """Yield the messages, oldest first."""
         if not self._folder.is_dir():
             return
         for path in sorted(self._folder.glob(f"[!.]*{_SUFFIX}")):
@@ -135,14 +135,14 @@ class Inbox:
             except OSError as exc:
                 yield InboxMessage(path, None, exc.strerror or "unreadable")
 
-    def remove(self, letter: InboxMessage) -> None:
-        """Forget *letter*: what it says is durable elsewhere."""
-        letter.path.unlink(missing_ok=True)
+    def remove(self, item: InboxMessage) -> None:
+        """Remove *item*, whose content is in the journal."""
+        item.path.unlink(missing_ok=True)
         sync_folder(self._folder)
 
-    def set_aside(self, letter: InboxMessage) -> None:
-        """Keep *letter*'s file out of the way, for a person to look at."""
-        letter.path.replace(letter.path.with_name(letter.path.name + _ASIDE))
+    def set_aside(self, item: InboxMessage) -> None:
+        """Rename the file of *item*, so that it is kept for the operator but not read again."""
+        item.path.replace(item.path.with_name(item.path.name + _ASIDE))
         sync_folder(self._folder)
 
 
@@ -155,7 +155,7 @@ _VERBS: dict[type[Order], Bare] = {
 
 
 class InboxReader:
-    """Takes the messages of *run* up into *journal*."""
+    """Reader that journals the messages of *run*."""
 
     def __init__(self, run: Run, journal: Journal) -> None:
         self._folder = run.inbox
@@ -164,77 +164,77 @@ class InboxReader:
         self._rejected: set[str] = set()
 
     def fold(self) -> None:
-        """Take up what lies in the inbox.
+        """Journal the messages in the inbox, and remove them.
 
-        A crash on the way leaves a message that is taken up again without harm.
+        A message that is left by a crash in between is recognised by its id the next time.
 
         Raises:
-            JournalError: It could not be written down.
+            JournalError: The journal could not be written.
         """
-        with self._noting("nobody is heard"):
-            for letter in self._inbox.messages():
-                match letter.message:
+        with self._noting("messages cannot be read"):
+            for item in self._inbox.messages():
+                match item.message:
                     case DoneMessage() as done:
-                        self._take_word(letter, done)
+                        self._journal_confirmation(item, done)
                     case AcceptMessage() as accept:
-                        self._take_acceptance(letter, accept)
+                        self._journal_acceptance(item, accept)
                     case None:
-                        self._reject(letter, f"a message cannot be read: {letter.why}")
+                        self._reject(item, f"a message cannot be read: {item.why}")
                     case order:
-                        self._take_order(letter, order)
+                        self._journal_order(item, order)
 
-    def _take_order(self, letter: InboxMessage, order: Order) -> None:
+    def _journal_order(self, item: InboxMessage, order: Order) -> None:
         journal = self._journal
-        if answer_to(letter.id, journal.entries) is None:
+        if answer_to(item.id, journal.entries) is None:
             state = replay(journal.entries)
             if isinstance(order, AbortMessage) and order.unless_confirmed and state.armed is None:
                 why = CONFIRMED_AFTER_ALL
                 record: Record = OrderDeclined(
-                    OrderVerb.ABORT, why, order.who, order.host, letter.id
+                    OrderVerb.ABORT, why, order.who, order.host, item.id
                 )
             else:
-                record = answer(_VERBS[type(order)], state, order.who, order.host, letter.id)
+                record = answer(_VERBS[type(order)], state, order.who, order.host, item.id)
             journal.write(record)
-        self._forget(letter)
+        self._remove(item)
 
-    def _take_acceptance(self, letter: InboxMessage, said: AcceptMessage) -> None:
+    def _journal_acceptance(self, item: InboxMessage, given: AcceptMessage) -> None:
         journal = self._journal
-        if answer_to(letter.id, journal.entries) is None:
+        if answer_to(item.id, journal.entries) is None:
             state = replay(journal.entries)
-            lines = (said.reason, said.who, said.host, letter.id)
-            journal.write(*acceptance(said.degraded, state, *lines))
-        self._forget(letter)
+            details = (given.reason, given.who, given.host, item.id)
+            journal.write(*acceptance(given.degraded, state, *details))
+        self._remove(item)
 
-    def _take_word(self, letter: InboxMessage, done: DoneMessage) -> None:
+    def _journal_confirmation(self, item: InboxMessage, done: DoneMessage) -> None:
         journal = self._journal
-        if answer_to(letter.id, journal.entries) is not None:
-            self._forget(letter)
+        if answer_to(item.id, journal.entries) is not None:
+            self._remove(item)
             return
-        # A word answers what was asked when it was said, not what has come to be asked since.
+        # The confirmation is for the task that was open at that time, not for a later one.
         then = replay(entry for entry in journal.entries if entry.at <= done.at)
         now = replay(journal.entries)
-        word = confirmation_for_step(done.step, then)
-        if word is None or (then.direction, then.attempt) != (now.direction, now.attempt):
-            said = f"{done.who} on {done.host} said that step {done.step} is done"
-            self._reject(letter, f"{said}, which was not asked at {time_of_day(done.at)}")
+        confirmation = confirmation_for_step(done.step, then)
+        if confirmation is None or (then.direction, then.attempt) != (now.direction, now.attempt):
+            message = f"{done.who} on {done.host} reported step {done.step} as done"
+            self._reject(item, f"{message}, but no task of it was open at {time_of_day(done.at)}")
             return
-        journal.write(OperatorConfirmed(word, done.who, done.host, letter.id))
-        self._forget(letter)
+        journal.write(OperatorConfirmed(confirmation, done.who, done.host, item.id))
+        self._remove(item)
 
-    def _forget(self, letter: InboxMessage) -> None:
-        with self._noting(f"{letter.path.name} cannot be removed"):
-            self._inbox.remove(letter)
+    def _remove(self, item: InboxMessage) -> None:
+        with self._noting(f"{item.path.name} cannot be removed"):
+            self._inbox.remove(item)
 
-    def _reject(self, letter: InboxMessage, why: str) -> None:
-        if letter.id not in self._rejected:
-            self._rejected.add(letter.id)
+    def _reject(self, item: InboxMessage, why: str) -> None:
+        if item.id not in self._rejected:
+            self._rejected.add(item.id)
             self._journal.write(Noted(f"{why} (kept in {self._folder})"))
-        with self._noting(f"{letter.path.name} cannot be set aside"):
-            self._inbox.set_aside(letter)
+        with self._noting(f"{item.path.name} cannot be set aside"):
+            self._inbox.set_aside(item)
 
     @contextmanager
     def _noting(self, what: str) -> Iterator[None]:
-        """Note once what the disk refuses."""
+        """Journal a disk error, each only once."""
         try:
             yield
         except OSError as exc:

@@ -289,7 +289,7 @@ def _without(run: Run) -> Advice:
     files = f"{run.journal.name} and {run.head.name}"
     on = cli("apply", str(run.plan), "--run-dir", "NEW", *option("--take-over", holder))
     return (
-        f"restore {files} from a backup made since; without one, go on from plan and tags:",
+        f"restore {files} from a backup made since; without one, start again from the plan and AWS's tags:",
         on,
         "or the same with rollback",
     )

@@ -1,4 +1,4 @@
-"""Approval rules: which approvals count for a plan, and reasons for the others."""
+"""Approval rules: which approvals count for a plan, and why the others do not."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from vpnmigrate.model.approval import Approval
 from vpnmigrate.model.plan import Plan
 
 SKEW = timedelta(minutes=5)
-"""How far two honest clocks may differ: as much as AWS bears at the least (SigV4)."""
+"""Largest difference between two correct clocks: the smallest that AWS accepts (SigV4)."""
 
 _SESSION = re.compile(r"^(arn:[^:]*:sts::\d+:assumed-role/[^/]+)/(.+)$")
 
 
 @dataclass(frozen=True)
 class Approver:
-    """Somebody as AWS and their own machine know them."""
+    """A person, by their AWS identity and their login name."""
 
     arn: str
     user: str
 
     def may_be(self, other: Approver) -> bool:
-        """Return whether both may be one and the same.
+        """Return whether both may be the same person.
 
-        Whoever assumes a role chooses the name of the session.  So two sessions of one role are
-        two people only if their login names differ too.
+        A person who assumes a role chooses the name of the session.  So two sessions of one role
+        count as two people only if their login names differ too.
         """
         if self.arn == other.arn:
             return True
@@ -44,19 +44,19 @@ class Approver:
 
 @dataclass(frozen=True)
 class CountedApprovals:
-    """The approvals that count, and the others, each with what is wrong with it."""
+    """The approvals that count, and the others with the reason."""
 
     good: tuple[Approval, ...]
     void: tuple[tuple[Approval, str], ...]
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What is wrong with those that do not count, a clause each."""
-        return tuple(f"the one by {each.approver} {why}" for each, why in self.void)
+        """The reason for each approval that does not count, as a clause."""
+        return tuple(f"the approval by {each.approver} {why}" for each, why in self.void)
 
 
 def digest_of(document: Mapping[str, Any]) -> str:
-    """Return the digest of an approval's JSON as decoded: over sorted keys, with an empty digest."""
+    """Return the digest of an approval's decoded JSON: sorted keys, empty digest."""
     canonical = msgspec.json.encode({**document, "digest": ""}, order="sorted")
     return sha256(canonical).hexdigest()
 
@@ -67,10 +67,10 @@ def with_digest(approval: Approval) -> Approval:
 
 
 def require_valid(approval: Approval, plan: Plan, now: datetime) -> None:
-    """Refuse an approval that does not count for *plan*.
+    """Raise an error if *approval* does not count for *plan*.
 
     Raises:
-        RefusedError: It is another plan's, expired, or from the future.
+        RefusedError: It is for another plan, expired, or dated in the future.
     """
     if why := _fault(approval, plan, now):
         raise RefusedError(
@@ -82,9 +82,9 @@ def require_valid(approval: Approval, plan: Plan, now: datetime) -> None:
 def count_valid(
     plan: Plan, approvals: Iterable[Approval], operator: Approver, now: datetime
 ) -> CountedApprovals:
-    """Return which *approvals* count: valid, one a person, and by others where four eyes are asked.
+    """Return which *approvals* count: valid, one per person, and not the operator's with four eyes.
 
-    Of several by one person the last one handed in is judged.
+    Of several approvals by one person only the last one added is checked.
     """
     latest = {(each.approver, each.user): each for each in approvals}
     good: list[Approval] = []
@@ -93,9 +93,9 @@ def count_valid(
         person = Approver(each.approver, each.user)
         why = _fault(each, plan, now)
         if not why and plan.decisions.approvals.four_eyes and person.may_be(operator):
-            why = "is by whoever carries the plan out"
+            why = "does not count: the operator cannot approve their own change"
         if not why and any(person.may_be(Approver(g.approver, g.user)) for g in good):
-            why = "is by somebody who has approved already"
+            why = "does not count: the same person has approved already"
         if why:
             void.append((each, why))
         else:
@@ -107,8 +107,8 @@ def _fault(approval: Approval, plan: Plan, now: datetime) -> str:
     if approval.fingerprint != plan.fingerprint:
         return f"is for another plan ({approval.fingerprint[:12]}, not {plan.fingerprint[:12]})"
     if approval.at > now + SKEW:
-        return f"is dated {approval.at:%Y-%m-%d %H:%M}Z, which is yet to come"
-    # The plan says how long an approval counts, whatever a file may say.
+        return f"is dated {approval.at:%Y-%m-%d %H:%M}Z, which is in the future"
+    # The plan limits the validity of an approval; the file cannot extend it.
     ends = min(approval.expires, approval.at + plan.decisions.approvals.valid)
     if now >= ends:
         return f"expired {ends:%Y-%m-%d %H:%M}Z"

@@ -1,9 +1,9 @@
 """Drift: the configuration as flat facts, compared field by field.
 
-What changes by itself is not configuration: telemetry, propagated routes, whether a route carries
-traffic, the state of a Direct Connect circuit.  Neither is what only counts against a quota, nor
-our own claim and tags.  Deleted things, and the ids of associations, are left out: EC2 lists the
-first for a while and gives the second anew whenever the same two are tied again.
+Values that AWS changes are not configuration: telemetry, propagated routes, whether a route carries
+traffic, the state of a Direct Connect circuit.  Resources that only count against a quota, and this
+program's claim and tags, are not included either.  Deleted resources and the ids of associations
+are left out: EC2 lists the former for a while, and gives each new association a new id.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Facts = Iterator[tuple[str, str]]
 
 OUR_TAGS = "vpnmigrate:"
 _WRITTEN = frozenset({"CreateRoute", "CreateRouteTable"})
-"""Origins of routes that stay what they are until somebody changes them."""
+"""Origins of routes that change only by a call."""
 _GONE = frozenset({"deleted", "deleting", "rejected", "disassociated", "detached"})
 _SET = "set"
-"""Value of a fact that is only there or not."""
+"""Value of a fact that has no value of its own."""
 
 
 def configuration(survey: Survey) -> dict[str, str]:
@@ -51,12 +51,12 @@ def configuration(survey: Survey) -> dict[str, str]:
 
 
 def differences(before: Survey, now: Survey) -> tuple[str, ...]:
-    """Return how the configuration of *now* differs from that of *before*, a sentence a field."""
+    """Return how the configuration of *now* differs from *before*, one sentence per field."""
     return compared(configuration(before), configuration(now))
 
 
 def compared(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """Return how two configurations differ, a sentence a field, in the order of their paths."""
+    """Return how two configurations differ, one sentence per field, sorted by path."""
     return tuple(
         _sentence(path, before.get(path), now.get(path))
         for path in sorted(before.keys() | now.keys())

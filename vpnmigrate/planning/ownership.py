@@ -1,9 +1,8 @@
-"""Ownership: the resources a run made, and the evidence for it.
+"""Ownership: the resources that a run created, and the evidence for it.
 
-A tag is a hint and proves nothing: whoever may call ``CreateTags`` can put it on anything.  Proof
-is an answer to a create call, or a call of which the answer was lost together with a resource that
-nobody had seen before that call and that is what the call asked for.  A run that lost its journal
-has neither, so a person names the resources by id.
+A tag proves nothing: anyone who may call ``CreateTags`` can set it on any resource.  Proof is the
+answer to a create call; or, if the answer was lost, a resource that did not exist before the call
+and matches it.  A run that lost its journal has neither, so a person names the resources by id.
 """
 
 from __future__ import annotations
@@ -49,31 +48,31 @@ from vpnmigrate.model.snapshot import Ownership, Reading, Resource, Stranger, li
 from vpnmigrate.steps.s03_create_connections import successor
 from vpnmigrate.steps.s06_test_vpc import test_subnet_cidr
 
-SURVEYED = "it was there when the plan was made"
-DISOWNED = "a person has said that this run did not make it"
-UNPROVEN = "nothing proves that this run made it"
+SURVEYED = "it existed when the plan was made"
+DISOWNED = "a person said that this run did not create it"
+UNPROVEN = "there is no proof that this run created it"
 
 
 class Doubt(Struct, frozen=True):
-    """A create call without an answer, with the resources that were seen before it was sent."""
+    """A create call without an answer, with the resources that existed before it was sent."""
 
     creation: Creation
     present: frozenset[str] = frozenset()
 
 
 class Evidence(Struct, frozen=True):
-    """What proves that resources are a run's own."""
+    """Evidence that resources belong to a run."""
 
     made: Mapping[Role, frozenset[str]] = {}
-    """Ids that create calls answered, and ids that were adopted."""
+    """Ids from answers of create calls, and adopted ids."""
     doubts: tuple[Doubt, ...] = ()
     """Create calls that may have made a resource whose id is unknown."""
     refused: frozenset[str] = frozenset()
-    """Ids of which a person has said that the run did not make them."""
+    """Ids of resources that, according to a person, the run did not create."""
 
 
 def roles_made(made: Mapping[Role, str], plan: Plan) -> Evidence:
-    """Return evidence that every role is filled as *made* says, or by a resource of its name."""
+    """Return evidence for the id that *made* has for each role, or else for the role's name."""
     return Evidence({role: frozenset({made.get(role, role)}) for role in roles_of(plan)})
 
 
@@ -88,9 +87,9 @@ def roles_of(plan: Plan) -> tuple[Role, ...]:
 
 
 def ownership_of(reading: Reading, plan: Plan, evidence: Evidence) -> Ownership:
-    """Return which resources of *reading* the run made, and which only carry its tags.
+    """Return which resources of *reading* the run created, and which only have its tags.
 
-    A resource of the plan's survey is never the run's own, whatever else speaks for it.
+    A resource of the plan's survey is never the run's own.
     """
     proven = {id_: role for role, ids in evidence.made.items() for id_ in ids}
     living = _living_first(reading, proven)
@@ -106,7 +105,7 @@ def ownership_of(reading: Reading, plan: Plan, evidence: Evidence) -> Ownership:
             case str(role) if life_of(resource.state) is not ResourceState.DELETING:
                 twins.append((Role(role), resource.id))
             case _:
-                pass  # has nothing to do with the run, or is on its way out
+                pass  # Not related to the run, or being deleted.
     found = {role: id_ for role, id_ in ours.items() if id_ not in proven}
     contested = frozenset(role for role, _ in twins if role in found)
     return Ownership(
@@ -129,7 +128,7 @@ def ownership_of(reading: Reading, plan: Plan, evidence: Evidence) -> Ownership:
 def _judged(
     resource: Resource, plan: Plan, evidence: Evidence, proven: Mapping[str, Role]
 ) -> Role | Stranger | None:
-    """Return the role of *resource*, or that it is a stranger, or None if it has no tag of ours."""
+    """Return the role of *resource*, or a stranger, or None if it does not have the run's tags."""
     tagged = role_by_tag(resource, plan.migration)
     if resource.id in plan.surveyed:
         why = SURVEYED
@@ -147,7 +146,7 @@ def _judged(
 def _suspects(
     living: Iterable[Resource], plan: Plan, evidence: Evidence, ours: Mapping[Role, str]
 ) -> Mapping[Role, str]:
-    """Return what the create calls in doubt can have made for roles that nothing fills."""
+    """Return resources that create calls in doubt may have made, for roles without a resource."""
     answered = plan.surveyed | evidence.refused | frozenset(ours.values())
     return {
         doubt.creation.role: resource.id
@@ -160,17 +159,17 @@ def _suspects(
 
 
 class Adoptable(Struct, frozen=True):
-    """The role in which a resource can be adopted; None with the reason why it cannot."""
+    """The role in which a resource can be adopted; None, and the reason, if it cannot."""
 
     role: Role | None = None
     why: str = ""
 
 
 def candidates(reading: Reading, plan: Plan, evidence: Evidence) -> Mapping[str, Role]:
-    """Return what a run without its journal may have made: ids with roles, the gateway first.
+    """Return the resources that a run without its journal may have created, gateway first.
 
-    They fit the plan and are newer than its survey, and carry the run's tags, are on its VPC, or
-    are on a gateway that is a candidate.
+    They match the plan and are newer than its survey; and they have the run's tags, are attached to
+    its VPC, or are on a gateway that is a candidate.
     """
     found: dict[str, Role] = {}
     for resource in _unproven(reading, plan, evidence):
@@ -191,7 +190,7 @@ def candidates(reading: Reading, plan: Plan, evidence: Evidence) -> Mapping[str,
 
 
 def role_to_adopt(id_: str, reading: Reading, plan: Plan, evidence: Evidence) -> Adoptable:
-    """Return the role that *id_* is for once a person says that the run made it."""
+    """Return the role of *id_*, which a person says the run created."""
     if id_ in plan.surveyed:
         return Adoptable(why=SURVEYED)
     resource = next((r for r in _unproven(reading, plan, evidence) if r.id == id_), None)
@@ -209,9 +208,9 @@ def role_to_adopt(id_: str, reading: Reading, plan: Plan, evidence: Evidence) ->
 
 
 def fitting_roles(resource: Resource, reading: Reading, plan: Plan) -> frozenset[Role]:
-    """Return the roles for which the plan creates what *resource* is.
+    """Return the roles for which the plan creates a resource that matches *resource*.
 
-    A connection has to be on a gateway that may be the new one, a subnet in a VPC that may be the
+    A connection must be on a gateway that may be the new one, a subnet in a VPC that may be the
     test VPC.
     """
     return frozenset(
@@ -224,7 +223,7 @@ def unfit(resource: Resource, wanted: Creation) -> str:
     match wanted, resource:
         case CreateVpnGateway(asn=asn), GatewayRecord():
             number = DEFAULT_ASN if asn is None else asn
-            # None is an endpoint that does not tell.
+            # None means that the endpoint does not return an ASN.
             return _different("Amazon-side ASN", resource.asn or number, number)
         case CreateVpnConnection(), ConnectionRecord():
             inside = sorted(t.inside_cidr for t in resource.tunnels if t.inside_cidr)
@@ -252,10 +251,10 @@ def unfit(resource: Resource, wanted: Creation) -> str:
 
 
 def forbidden(change: AwsChange, plan: Plan, evidence: Evidence, *, finalizes: bool) -> str:
-    """Return why a run may not send *change*, or an empty string: the last line before AWS.
+    """Return why a run must not send *change*, or an empty string; the last check before a call.
 
-    Only what the run made is deleted, and by finalize the old side that the plan names.  Only the
-    old gateway and the run's own are put on a VPC or taken off one.
+    Only resources that the run created may be deleted, and by finalize the plan's old side.  Only
+    the old gateway and the run's own may be attached or detached.
     """
     made = {id_ for ids in evidence.made.values() for id_ in ids} - plan.surveyed
     match change:
@@ -268,23 +267,23 @@ def forbidden(change: AwsChange, plan: Plan, evidence: Evidence, *, finalizes: b
             permitted = made | {plan.old_gateway}
         case _:
             return ""
-    return "" if id_ in permitted else f"nothing proves that this run made {id_}"
+    return "" if id_ in permitted else f"there is no proof that this run created {id_}"
 
 
 def role_by_tag(resource: Resource, migration: MigrationId) -> Role:
-    """Return the role that *resource* is tagged with in *migration*; a hint and no proof."""
+    """Return the role in *resource*'s tags for *migration*, or an empty one; it is not proof."""
     ours = resource.tags.get(Tag.MIGRATION) == migration
     return Role(resource.tags.get(Tag.ROLE, "") if ours else "")
 
 
 def _against(resource: Resource, role: Role, doubts: Iterable[Doubt]) -> str:
-    """Return why no create call in doubt can have made *resource* for *role*, or nothing."""
+    """Return why no create call in doubt can have made *resource* for *role*, or ''."""
     why = UNPROVEN
     for doubt in doubts:
         if doubt.creation.role != role:
             continue
         if resource.id in doubt.present:
-            why = "it was there before this run created anything for that role"
+            why = "it existed before this run created anything for that role"
         elif not (difference := unfit(resource, doubt.creation)):
             return ""
         else:
@@ -293,7 +292,7 @@ def _against(resource: Resource, role: Role, doubts: Iterable[Doubt]) -> str:
 
 
 def _planned(reading: Reading, plan: Plan) -> Iterator[Creation]:
-    """Yield what the plan creates, for every gateway and VPC that its parts may be built on."""
+    """Yield the plan's creations, for every gateway and VPC that may be the run's."""
     gateway = CreateVpnGateway(GATEWAY_ROLE, asn=plan.decisions.asn)
     yield gateway
     for record in reading.gateways:
@@ -313,7 +312,7 @@ def _planned(reading: Reading, plan: Plan) -> Iterator[Creation]:
 
 
 def _unproven(reading: Reading, plan: Plan, evidence: Evidence) -> list[Resource]:
-    """Return the living resources that the survey did not see and the journal does not know."""
+    """Return the existing resources in neither the survey nor the journal."""
     known = {id_ for ids in evidence.made.values() for id_ in ids}
     return [
         resource
@@ -325,7 +324,7 @@ def _unproven(reading: Reading, plan: Plan, evidence: Evidence) -> list[Resource
 
 
 def _living_first(reading: Reading, proven: Mapping[str, Role]) -> list[Resource]:
-    """Return what there is, so that a role goes to what stays first, and to what is proven."""
+    """Return existing resources: those not being deleted first, then those with proof."""
     return sorted(
         (r for r in reading.resources if life_of(r.state) is not ResourceState.ABSENT),
         key=lambda r: (life_of(r.state) is ResourceState.DELETING, r.id not in proven, r.id),
@@ -337,9 +336,9 @@ def _different(what: str, seen: object, wanted: object) -> str:
 
 
 def _different_options(connection: ConnectionRecord, wanted: TunnelOptions) -> str:
-    """Return the first chosen tunnel option that *connection* does not have, or an empty string.
+    """Return the first tunnel option that differs from *wanted*, or an empty string.
 
-    An option without a value is AWS's default, which AWS may describe or leave out.
+    An option without a value means AWS's default, which AWS may describe or omit.
     """
     described = [t.options for t in connection.tunnels if t.options is not None]
     for name in TunnelOptions.__struct_fields__:

@@ -1,6 +1,6 @@
 """Planner: a survey and decisions become a plan with a fingerprint.
 
-Nothing here asks AWS or a clock, so the same survey and decisions give the same plan.
+Nothing here calls AWS or reads a clock, so the same survey and decisions give the same plan.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from vpnmigrate.steps.sequences import CLEAN_UP, CUTOVER, FINALIZE, FORWARD
 
 TRAFFIC_STEP = 10
 BUILT_IN = ("asn", "keys", "inside", "inside_cidrs", "tunnel_options")
-"""Decisions that steps 2 and 3 build into what they make; EC2 cannot change them in place."""
+"""Decisions that determine what steps 2 and 3 create; EC2 cannot change them in place."""
 
 
 def plan_from(  # noqa: PLR0913  what a plan is made of
@@ -57,18 +57,18 @@ def plan_from(  # noqa: PLR0913  what a plan is made of
     tool: str,
     programs: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
-    """Plan the replacement of the surveyed gateway; *programs* is what its commands run.
+    """Return the plan to replace the surveyed gateway; *programs* are those its commands run.
 
     Raises:
-        NothingToMigrateError: There is no connection that needs it.
-        PreflightError: Findings block it; all findings are in the error.
-        RefusedError: A step could never reach its goal.
+        NothingToMigrateError: No connection needs the migration.
+        PreflightError: Findings block it; the error has all findings.
+        RefusedError: A step can never reach its goal.
     """
     why = nothing_to_migrate(survey, decisions)
     if why:
         raise NothingToMigrateError(
             f"nothing to migrate: {why}",
-            advice="to replace the gateway all the same, set recreate_aws_vpn: true in a playbook",
+            advice="to replace the gateway anyway, set recreate_aws_vpn: true in a playbook",
         )
     findings = check(survey, decisions)
     if any(f.severity is Severity.BLOCKS for f in findings):
@@ -95,12 +95,12 @@ def plan_from(  # noqa: PLR0913  what a plan is made of
 
 
 def derived_again(plan: Plan) -> Plan:
-    """Return *plan* with everything that follows from its survey and decisions worked out anew.
+    """Return *plan* computed again from its survey and decisions.
 
-    The proof of return is not a part of a plan, so this takes milliseconds for a small one.
+    The rollback proof is not part of a plan, so this takes milliseconds for a small one.
 
     Raises:
-        VpnMigrateError: No plan follows from them.
+        VpnMigrateError: They do not result in a plan.
     """
     return plan_from(
         plan.before,
@@ -114,7 +114,7 @@ def derived_again(plan: Plan) -> Plan:
 
 
 def differing(plan: Plan, other: Plan) -> tuple[str, ...]:
-    """Return where two plans differ: names of fields, and for steps their numbers."""
+    """Return the differences between two plans: field names, with numbers for steps."""
     found: list[str] = []
     for field in plan.__struct_fields__:
         here, there = getattr(plan, field), getattr(other, field)
@@ -152,13 +152,13 @@ def replan_from(  # noqa: PLR0913  what a plan is made of, and what there is of 
     tool: str,
     programs: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
-    """Plan a held migration again from a new survey, keeping its id and what it has *built*.
+    """Return a new plan for a held migration from a new survey, with the same id.
 
-    *built* are the ids that the run is known to have made, with their roles.  Everything else in
-    the survey is not the run's, whatever tags it carries.
+    *built* are the ids of the resources that the run created, with their roles; the run keeps them.
+    All other resources in the survey are not the run's, even with its tags.
 
     Raises:
-        RefusedError: It would not be the same migration, or what was built does not fit it.
+        RefusedError: It is not the same migration, or the created resources do not fit it.
         NothingToMigrateError: As ``plan_from``.
         PreflightError: As ``plan_from``.
     """
@@ -176,12 +176,12 @@ def replan_from(  # noqa: PLR0913  what a plan is made of, and what there is of 
 
 
 def fingerprint(plan: Plan) -> str:
-    """Return the fingerprint that *plan* must carry."""
+    """Return the fingerprint of *plan*."""
     return fingerprint_of(msgspec.to_builtins(plan))
 
 
 def fingerprint_of(document: Mapping[str, Any]) -> str:
-    """Return the fingerprint of a plan's JSON as decoded, whatever version wrote it.
+    """Return the fingerprint of a plan's decoded JSON, also of another version.
 
     It is the SHA-256 of the JSON with sorted keys, no spaces and an empty ``fingerprint``.
     """
@@ -192,7 +192,7 @@ def fingerprint_of(document: Mapping[str, Any]) -> str:
 def unexpected(plan: Plan, made: Mapping[Role, str], after: Survey) -> tuple[str, ...]:
     """Return how *after*, a survey of the new gateway, differs from the expected end.
 
-    A successor that is gone is one sentence; without its id it is told by whose successor it was.
+    A missing successor is one sentence; without an id it is named by its old connection.
     """
     end, living = predicted_end(plan, made), {connection.id for connection in after.living}
     gone = [connection.id for connection in end.living if connection.id not in living]
@@ -226,7 +226,7 @@ def _blocked(gateway: VpnGatewayId, findings: Sequence[Finding]) -> PreflightErr
 
 
 def _outage_of(plan: Plan, forward: Sequence[PlannedStep]) -> Outage:
-    """Find the first change that interrupts; every cutover detaches, so there is one."""
+    """Return the outage, from the first interrupting change; every cutover has one."""
     begins = next(step for step in forward if step.phase is Phase.CUTOVER and step.changes)
     connections = ", ".join(plan.old_connections)
     prefixes = {p for t in plan.propagating_tables for p in t.propagated_from(plan.old_gateway)}
@@ -247,8 +247,8 @@ def _require_same_migration(old: Plan, survey: Survey) -> None:
     now = (survey.account, survey.region, survey.gateway.id, vpc)
     if then != now:
         raise RefusedError(
-            f"{old.migration} is about {' '.join(then)}, the survey is of {' '.join(now)}",
-            advice="roll the run back, then plan afresh",
+            f"{old.migration} is for {' '.join(then)}, but the survey is of {' '.join(now)}",
+            advice="roll the run back, then plan again",
         )
 
 
@@ -267,21 +267,21 @@ def _require_fitting(
     ]
     if changed:
         raise RefusedError(
-            f"{', '.join(one.id for one in living)} were built with other decisions: "
+            f"{', '.join(one.id for one in living)} were created with other decisions: "
             f"{', '.join(changed)}",
-            advice=f"keep these decisions, or roll back {old.migration} and plan afresh",
+            advice=f"keep these decisions, or roll back {old.migration} and plan again",
         )
     wanted = {GATEWAY_ROLE, *(connection_role(c.id) for c in survey.living)}
     orphans = [one.id for one in living if built[one.id] not in wanted]
     if orphans:
         raise RefusedError(
-            f"{', '.join(orphans)} were built for connections that are no longer there",
-            advice=f"roll back {old.migration} and plan afresh",
+            f"{', '.join(orphans)} were created for connections that no longer exist",
+            advice=f"roll back {old.migration} and plan again",
         )
 
 
 def _without(built: Mapping[str, Role], survey: Survey) -> Survey:
-    """Take out what the run has built: it is not in the way of itself."""
+    """Return *survey* without the run's own resources, which must not block its plan."""
     return replace(
         survey,
         other_gateways=tuple(g for g in survey.other_gateways if g.id not in built),
@@ -291,5 +291,5 @@ def _without(built: Mapping[str, Role], survey: Survey) -> Survey:
 
 
 def _is_amazons(path: str) -> bool:
-    """Return whether Amazon chooses a fact: the addresses of tunnels."""
+    """Return whether Amazon chooses the value at *path*: a tunnel address."""
     return "/tunnel/" in path and "/tag/" not in path

@@ -1,8 +1,8 @@
 """Playbooks: their fields, validation and JSON Schema.
 
-A playbook is YAML.  It holds no key and no other secret; there is no field for one.
+A playbook is YAML.  It contains no key or other secret; it has no field for one.
 
-Editors use it to complete and check a playbook while it is written.
+Editors use the JSON Schema to complete and check a playbook.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from vpnmigrate.planning.window_parser import FORM, PATTERN, window_from
 DURATION = re.compile(
     r"(?=[0-9])(?:([0-9]{1,3})d)?(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,5})s)?"
 )
-"""``30s``, ``60m``, ``1h30m``, ``7d``: the only way to write a span, never a bare number."""
+"""``30s``, ``60m``, ``1h30m``, ``7d``: the only notation of a duration; a unit is required."""
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
 class Playbook(Struct, frozen=True, forbid_unknown_fields=True):
-    """Decisions for a usual situation."""
+    """A named set of decisions."""
 
     name: Name
-    """Small letters, digits and hyphens; the file's name without its ending."""
+    """Lower-case letters, digits and hyphens; the file's name without its extension."""
     summary: str
-    """One sentence: for which situation this is."""
+    """One sentence: the situation that the playbook is for."""
     decisions: Decisions = Decisions()
-    """What is left out has its default."""
+    """The decisions; an omitted field has its default."""
 
 
 def playbook_from(text: str, name: str) -> Playbook:
-    """Read a playbook; messages call the text *name*.
+    """Return the playbook in *text*; messages call the text *name*.
 
     Raises:
-        MalformedFileError: It says something no playbook can say; names line and field.
+        MalformedFileError: It is not a valid playbook; the message names line and field.
     """
     document = document_from(text, name)
     data = _understood(document, inspect.type_info(Playbook), document.data, ())
@@ -68,7 +68,7 @@ def playbook_from(text: str, name: str) -> Playbook:
 
 
 def duration_from(text: object) -> timedelta | None:
-    """Read ``1h30m``; None for anything else."""
+    """Return the duration for a text such as ``1h30m``; None for anything else."""
     found = DURATION.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         return None
@@ -77,9 +77,9 @@ def duration_from(text: object) -> timedelta | None:
 
 
 def _understood(document: YamlDocument, kind: inspect.Type | None, said: Any, path: Path) -> Any:
-    """Replace the texts that stand for a span of time or a window by what they mean.
+    """Return *said* with durations and windows converted from text.
 
-    *kind* is the type that a playbook has at *path*, where *said* stands.
+    *kind* is the type that a playbook has at *path*, the place of *said*.
     """
     match kind, said:
         case inspect.UnionType(types=kinds), _:
@@ -102,7 +102,7 @@ def _span(document: YamlDocument, path: Path, said: object) -> timedelta:
     span = duration_from(said)
     if span is None:
         raise document.fault(
-            path, "not a span of time", advice="write it like 30s, 60m, 1h30m or 7d"
+            path, "not a duration", advice="write it like 30s, 60m, 1h30m or 7d"
         )
     return span
 
@@ -117,7 +117,7 @@ def _window(document: YamlDocument, path: Path, said: object) -> dict[str, Any]:
 
 def _plain(message: str) -> str:
     if "unknown field" in message:
-        return "no playbook has such a field"
+        return "unknown field"
     if message.startswith("Invalid enum value"):
         return "not one of the choices"
     for python, yaml in _WORDS.items():
@@ -132,12 +132,12 @@ _WORDS = {
     "`str`": "text",
     "`int`": "a whole number",
     "`bool`": "true or false",
-    "`float`": "a number with a point",
+    "`float`": "a decimal number",
     "`null`": "nothing",
     "`int | null`": "a whole number",
     "`object | null`": "a mapping",
 }
-"""What msgspec calls a type, and what a person who writes YAML does."""
+"""Names of types in msgspec's messages, and in messages about YAML."""
 
 
 def _advice(message: str, path: Path) -> str:
@@ -154,7 +154,7 @@ def _advice(message: str, path: Path) -> str:
 
 
 def _type_at(path: Path) -> inspect.Type | None:
-    """Return the type that a playbook has at *path*, or None inside a list or a table of names."""
+    """Return the type that a playbook has at *path*, or None inside a list or mapping."""
     here: inspect.Type | None = inspect.type_info(Playbook)
     for part in path:
         here = _within(here, part)
@@ -178,26 +178,26 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def playbook_schema() -> dict[str, Any]:
-    """Return the schema; ``vpnmigrate`` itself does not read it."""
+    """Return the JSON Schema, which is for editors; ``vpnmigrate`` itself does not use it."""
     made = msgspec.json.schema(Playbook)
     named = {"$schema": DIALECT, "title": "vpnmigrate playbook", **made}
     described: dict[str, Any] = _with_durations(named)
     described["$defs"]["Window"] = {
         "type": "string",
         "title": "Window",
-        "description": f"When a change may begin, like {FORM}",
+        "description": f"When a change may begin, for example {FORM}",
         "pattern": PATTERN,
     }
     return described
 
 
 def schema_text() -> str:
-    """Return the schema as the text that docs/reference/playbook.schema.json holds."""
+    """Return the schema as the text of docs/reference/playbook.schema.json."""
     return json.dumps(playbook_schema(), indent=2, sort_keys=True) + "\n"
 
 
 def _with_durations(schema: Any) -> Any:
-    """Put the spans people write in place of the ISO 8601 ones that the types would take."""
+    """Return *schema* with the playbook's notation of durations instead of ISO 8601."""
     match schema:
         case {"format": "duration", **rest}:
             kept = {key: value for key, value in rest.items() if key != "default"}

@@ -1,4 +1,4 @@
-"""Predicted AWS: records that each change alters at once."""
+"""Predicted AWS: a model of AWS in which each change takes effect at once."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ _V = TypeVar("_V")
 
 
 class PredictedAws(Struct, frozen=True):
-    """What there would be.  A change gives the world after it.
+    """The predicted resources in AWS at one moment.
 
-    What is made gets the id that ``made`` has for its role, or else the role's own name.
+    A created resource gets the id that ``made`` has for its role, or else the role's name.
     """
 
     migration: MigrationId
@@ -82,7 +82,7 @@ class PredictedAws(Struct, frozen=True):
     subnets: Mapping[str, SubnetRecord]
 
     def after(self, change: AwsChange) -> PredictedAws:
-        """Return the world in which *change* has had its effect."""
+        """Return the resources after *change*."""
         match change:
             case CreateVpnGateway() | CreateVpnConnection() | CreateTestVpc() | CreateTestSubnet():
                 return self._created(change)
@@ -136,7 +136,7 @@ class PredictedAws(Struct, frozen=True):
                 return replace(self, connections={**self.connections, connection.id: connection})
             case CreateTestVpc(role, cidr):
                 vpc = VpcRecord(VpcId(id_), cidrs=(cidr,), tags=self._marked(role))
-                # EC2 makes a main table with every VPC.
+                # EC2 creates a main table with every VPC.
                 main = RouteTableRecord(
                     RouteTableId(f"main table of {id_}"),
                     vpc.id,
@@ -180,7 +180,7 @@ class PredictedAws(Struct, frozen=True):
 
 
 def predicted_aws(survey: Survey, migration: MigrationId, made: Mapping[Role, str]) -> PredictedAws:
-    """Return the world as *survey* found it, without anybody's claim."""
+    """Return the resources of *survey*, without a claim tag."""
     unclaimed = {key: value for key, value in survey.gateway.tags.items() if key != Tag.CLAIM}
     return PredictedAws(
         migration,
@@ -230,7 +230,7 @@ def _without(records: Mapping[_K, _V], id_: _K) -> dict[_K, _V]:
 
 
 class PredictedMoment(Struct, frozen=True):
-    """A moment of an imagined migration.  Devices do what they are asked, at once."""
+    """A moment of a predicted migration, in which operator tasks take effect at once."""
 
     plan: Plan
     world: PredictedAws
@@ -238,7 +238,7 @@ class PredictedMoment(Struct, frozen=True):
     journal_facts: JournalFacts = JournalFacts()
 
     def observe(self) -> Snapshot:
-        """Return what describe calls would say now."""
+        """Return the snapshot that describe calls would give now."""
         world = self.world
         reading = Reading(
             begun=self.at,
@@ -302,6 +302,6 @@ class PredictedMoment(Struct, frozen=True):
         return any(self._is_up(connection) for connection in mine)
 
     def _behind(self, table: RouteTableId) -> frozenset[str]:
-        """Return what the devices advertise into *table*: the same as before."""
+        """Return the destinations that devices advertise into *table*: the same as before."""
         before = next((t for t in self.plan.before.route_tables if t.id == table), None)
         return before.propagated_from(self.plan.old_gateway) if before else frozenset()

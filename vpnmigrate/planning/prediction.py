@@ -1,6 +1,6 @@
 """Prediction: the production steps run against a model of AWS without failures.
 
-So a plan's changes are not written a second time: they are what the steps will ask for.
+So a plan's changes need no code of their own: they are the changes that the steps propose.
 """
 
 from __future__ import annotations
@@ -33,34 +33,34 @@ from vpnmigrate.steps.sequences import FORWARD, gateway_swap
 from vpnmigrate.steps.traffic import missing_traffic, stable_reading
 
 MOST_LOOKS = 1000
-"""More than any step needs; one that needs more would never end."""
+"""Limit of observations per step; a step that needs more would never end."""
 
 BETWEEN_LOOKS = timedelta(minutes=5)
-"""Imagined looks lie further apart than any delay a step allows for."""
+"""Time between predicted observations: longer than any delay that a step waits for."""
 
 HOLDER = "the run that applies this plan"
 
-_REPORT = "this is a fault of vpnmigrate: please report it with the survey"
+_REPORT = "this is a bug in vpnmigrate: please report it with the survey"
 
 
 class StepProposal(Struct, frozen=True):
-    """One look of a step whose goal does not hold: the scene, what it asks for there, and why."""
+    """A step whose goal does not hold: the scene, the changes it proposes, and why."""
 
     scene: PredictedMoment
     changes: tuple[Change, ...]
-    """Independent of each other: any of them may be performed without the others."""
+    """Changes that are independent of each other: each may be made without the others."""
     why: str
 
     def after(self, changes: Iterable[Change]) -> PredictedMoment:
-        """Return the scene a while later, with *changes*, all or some of ours, performed."""
+        """Return a later scene, after *changes*: all or some of the proposed ones."""
         later = _after(self.scene, changes)
         return replace(later, at=later.at + BETWEEN_LOOKS)
 
 
 def initial_state(plan: Plan, made: Mapping[Role, str]) -> PredictedMoment:
-    """Return the moment before the first step; *made* has the ids of what will be created.
+    """Return the moment before the first step; *made* has ids of resources to be created.
 
-    A role that is not in *made* stands for its own id.
+    A role that is not in *made* is its own id.
     """
     world = predicted_aws(plan.before, plan.migration, made)
     return PredictedMoment(plan, world, plan.made, JournalFacts(holder=HOLDER))
@@ -69,10 +69,10 @@ def initial_state(plan: Plan, made: Mapping[Role, str]) -> PredictedMoment:
 def predict_steps(
     scene: PredictedMoment, steps: Iterable[Step], direction: Direction
 ) -> tuple[tuple[PlannedStep, ...], PredictedMoment]:
-    """Take *steps* from *scene* on; give their changes and the moment after the last.
+    """Return the changes of *steps* from *scene* on, and the moment after the last step.
 
     Raises:
-        RefusedError: A step can never reach its goal; names the step and why.
+        RefusedError: A step can never reach its goal; the message names the step and why.
     """
     planned: list[PlannedStep] = []
     scene = replace(scene, journal_facts=replace(scene.journal_facts, verified=None))
@@ -85,10 +85,10 @@ def predict_steps(
 def propose(
     scene: PredictedMoment, step: Step, direction: Direction, now: Snapshot
 ) -> StepProposal | None:
-    """Return what *step* asks for when it looks at *scene* and sees *now*; None if its goal holds.
+    """Return what *step* proposes in *scene*, observed as *now*; None if its goal holds.
 
     Raises:
-        RefusedError: It can never reach its goal from here; names the step and why.
+        RefusedError: It can never reach its goal from here; the message names the step and why.
     """
     view = StepInput(scene.plan, gateway_swap(direction, scene.plan, now), now, scene.journal_facts)
     verdict = step.verify(view)
@@ -107,7 +107,7 @@ def _settled(
     scene: PredictedMoment, step: Step, direction: Direction
 ) -> tuple[tuple[Change, ...], PredictedMoment]:
     changes: list[Change] = []
-    why = "it would look at AWS for ever"
+    why = "it would never finish"
     for _ in range(MOST_LOOKS):
         turn = propose(scene, step, direction, scene.observe())
         if turn is None:
@@ -122,9 +122,9 @@ def _after(scene: PredictedMoment, changes: Iterable[Change]) -> PredictedMoment
     for change in changes:
         match change:
             case AskOperator(_, word):
-                scene = _spoken(scene, word)
+                scene = _confirmed(scene, word)
             case RunTest():
-                scene = _spoken(scene, Confirmation.TEST_PASSED)
+                scene = _confirmed(scene, Confirmation.TEST_PASSED)
             case ArchiveConfiguration(connection):
                 files = {**scene.journal_facts.files, connection: "archived"}
                 scene = replace(scene, journal_facts=replace(scene.journal_facts, files=files))
@@ -133,13 +133,13 @@ def _after(scene: PredictedMoment, changes: Iterable[Change]) -> PredictedMoment
     return scene
 
 
-def _spoken(scene: PredictedMoment, word: Confirmation) -> PredictedMoment:
+def _confirmed(scene: PredictedMoment, word: Confirmation) -> PredictedMoment:
     words = {**scene.journal_facts.words, word: scene.at}
     return replace(scene, journal_facts=replace(scene.journal_facts, words=words))
 
 
 def _verified(scene: PredictedMoment, view: StepInput) -> PredictedMoment:
-    """Do as the runner does: traffic that has lacked nothing for long enough is verified."""
+    """Return *scene* with traffic verified if nothing is missing, as the runner does."""
     if missing_traffic(view):
         return scene
     journal_facts = replace(
@@ -158,7 +158,7 @@ def _unplannable(step: Step, why: str, advice: Advice) -> RefusedError:
 
 @dataclass(frozen=True, eq=False)
 class _PlanIdentity:
-    """A plan that is known again as the very same object: to hash all of it would cost more."""
+    """A plan compared by identity: hashing the whole plan would cost more."""
 
     plan: Plan
 
@@ -170,9 +170,9 @@ class _PlanIdentity:
 
 
 def predicted_end(plan: Plan, made: Mapping[Role, str]) -> Survey:
-    """Return what a survey of the new gateway would show of its configuration after step 10.
+    """Return the predicted survey of the new gateway after step 10, as far as it is configuration.
 
-    *made* has the ids of what was created; without them a role stands for its own id.
+    *made* has the ids of created resources; a role without one is its own id.
     """
     end = _with_roles_for_ids(_PlanIdentity(plan))
 
@@ -204,7 +204,7 @@ def predicted_end(plan: Plan, made: Mapping[Role, str]) -> Survey:
 
 @lru_cache(maxsize=4)
 def _with_roles_for_ids(of: _PlanIdentity) -> Survey:
-    """Walk all of it, once for each plan: a rehearsal with faults asks a thousand times."""
+    """Return the predicted end of a plan, cached: a rehearsal with faults needs it 1,000 times."""
     plan = of.plan
     _, there = predict_steps(initial_state(plan, {}), FORWARD, Direction.FORWARD)
     new = VpnGatewayId(GATEWAY_ROLE)

@@ -1,13 +1,13 @@
 """Rollback proof: every reachable state of a plan has a bounded rollback.
 
-The production steps are walked over the imagined AWS of ``predicted_aws``, as in planning, but
-they may be left at any point: after each change, with some changes of a look performed and others
-not, on the way forward, on the way back, and on the way forward again.  A state from which the
-steps never come to the end is a dead end.
+The production steps run against the model of AWS in ``predicted_aws``, as in planning, but may be
+interrupted at any point: after each change, with some changes of a proposal made and others not;
+forward, in a rollback, and forward again.  A state from which the steps never reach their end is a
+dead end.
 
-Changes of one look are independent of each other, so not every subset of them is tried: each one
-alone, the first few in order, and all but one (of many: each one alone, half, and all but one); and
-one look is cut short at a time.
+Changes of one proposal are independent of each other, so not every subset is tried: each one alone,
+the first few in order, and all but one (of many: each one alone, half, and all but one).  Only one
+proposal is made in part at a time.
 """
 
 from __future__ import annotations
@@ -32,77 +32,77 @@ from vpnmigrate.steps.base import Step
 from vpnmigrate.steps.sequences import CLAIM, CLEAN_UP, CUTOVER, FORWARD
 
 BACK: tuple[Step, ...] = (*CLAIM, *CUTOVER, *CLEAN_UP)
-"""The whole way back; its step 10 is for a cutover that has begun."""
+"""Steps of a rollback; step 10 applies only if a cutover has begun."""
 
 FEW = 12
-"""Changes of one look of which every one is left out once; more would only cost time."""
+"""Up to this many changes of a proposal, each one is left out once; more would cost too much."""
 
 
 def prove(
     plan: Plan, forward: Sequence[Step] = FORWARD, back: Sequence[Step] = BACK
 ) -> RollbackProof:
-    """Walk every state that *plan* can reach by the steps *forward* and *back*; never raises."""
+    """Return the proof for every state of *plan* reachable by *forward* and *back*; never raise."""
     return _Walk(plan, tuple(forward), tuple(back)).prove()
 
 
 @dataclass(frozen=True)
 class LongestPath:
-    """How long a way is at most."""
+    """The longest path to the end of a direction."""
 
     changes: int = 0
-    """Calls that alter AWS."""
+    """Number of mutating calls."""
     cutover: timedelta = timedelta(0)
-    """The limits of those steps 7 to 10 that still have something to do, added up."""
+    """Sum of the limits of those steps 7 to 10 that have something to do."""
     begins: str = ""
-    """The state at its beginning, in an operator's words."""
+    """The state at its start, as text for an operator."""
 
 
 @dataclass(frozen=True)
 class DeadEnd:
-    """A state from which there is no way to an end."""
+    """A state from which the end of a direction cannot be reached."""
 
     state: str
     direction: Direction
     why: str
 
     def __str__(self) -> str:
-        way = "back" if self.direction is Direction.ROLLBACK else "forward"
-        return f"no way {way} from {self.state}: {self.why}"
+        back = self.direction is Direction.ROLLBACK
+        return f"no {'rollback' if back else 'way forward'} from {self.state}: {self.why}"
 
 
 @dataclass(frozen=True)
 class RollbackProof:
-    """What the walk through all states has shown."""
+    """Result of the proof over all states."""
 
     states: int
     back: LongestPath
-    """The longest way back from any state."""
+    """The longest rollback from any state."""
     forward: LongestPath
-    """The longest way forward from any state."""
+    """The longest path forward from any state."""
     dead_ends: tuple[DeadEnd, ...] = ()
 
     @property
     def holds(self) -> bool:
-        """Whether every state has a way back and a way forward."""
+        """Whether every state can be rolled back and resumed forward."""
         return not self.dead_ends
 
 
 class ReachableState(Struct, frozen=True, dict=True):
-    """A state a run can be left in: the moment in AWS, and where its journal stands."""
+    """A state in which a run can be interrupted: the moment in AWS, and the journal."""
 
     scene: PredictedMoment
     direction: Direction
     settled: frozenset[str] = frozenset()
-    """Steps that are not looked at again, by title."""
+    """Titles of steps that are not verified again."""
     cutting: bool = False
-    """Whether a cutover was begun that no way back has undone."""
+    """Whether a cutover was begun and not rolled back."""
     whole: bool = True
-    """Whether every look so far was carried out whole."""
-    story: str = "the beginning"
+    """Whether every proposal so far was made completely."""
+    story: str = "the start"
 
     @cached_property
     def key(self) -> bytes:
-        """What tells this state from others: everything but the time and the story."""
+        """Identity of the state: everything but the time and the story."""
         world, journal_facts = self.scene.world, self.scene.journal_facts
         records = [
             world.gateways,
@@ -118,12 +118,12 @@ class ReachableState(Struct, frozen=True, dict=True):
         return msgspec.json.encode(records, order="sorted")
 
     def after(self, step: Step, turn: StepProposal, changes: Sequence[Change]) -> ReachableState:
-        """Return the state in which *changes*, all or some of the turn's, have been performed."""
+        """Return the state after *changes*: all or some of those that *turn* proposes."""
         whole = len(changes) == len(turn.changes)
         in_cutover = FIRST_OF_CUTOVER <= step.number <= LAST_OF_CUTOVER and not step.cleaning
         done = [str(change) for change in changes]
         some = "" if whole else f" ({len(done)} of {len(turn.changes)} changes)"
-        back = "on the way back, " if self.direction is Direction.ROLLBACK else ""
+        back = "in a rollback, " if self.direction is Direction.ROLLBACK else ""
         story = f"{back}step {step.number}{some}"
         return replace_fields(
             self,
@@ -134,14 +134,14 @@ class ReachableState(Struct, frozen=True, dict=True):
         )
 
     def past(self, step: Step) -> ReachableState:
-        """Return the state in which the goal of *step* has been seen to hold."""
+        """Return the state in which *step* is done."""
         over = self.direction is Direction.ROLLBACK and step.number == LAST_OF_CUTOVER
         return replace_fields(
             self, settled=self.settled | {step.title}, cutting=self.cutting and not over
         )
 
     def resumed(self) -> ReachableState:
-        """Return the state as another process finds it: the way back is gone from its beginning."""
+        """Return the state for another process, which starts a rollback from its first step."""
         return (
             self
             if self.direction is Direction.FORWARD
@@ -149,13 +149,13 @@ class ReachableState(Struct, frozen=True, dict=True):
         )
 
     def turned_back(self) -> ReachableState:
-        """Return the state in which a rollback begins here."""
+        """Return the state in which a rollback starts here."""
         journal_facts = replace_fields(self.scene.journal_facts, verified=None)
         scene = replace_fields(self.scene, journal_facts=journal_facts)
         return replace_fields(self, scene=scene, direction=Direction.ROLLBACK, settled=frozenset())
 
     def tried_again(self) -> ReachableState:
-        """Return the state in which another attempt forward begins here."""
+        """Return the state in which another attempt forward starts here."""
         journal_facts = JournalFacts(
             files=self.scene.journal_facts.files, holder=self.scene.journal_facts.holder
         )
@@ -193,8 +193,8 @@ class _Walk:
         return max(lengths, key=lambda each: (each.cutover, each.changes), default=LongestPath())
 
     def _reached(self, starts: Sequence[ReachableState]) -> Iterator[ReachableState]:
-        """Return *starts* and every state that a run can be left in on their way."""
-        # Whole looks first: a state that is reached both ways is gone on from as whole.
+        """Yield *starts* and every state in which a run from there can be interrupted."""
+        # Complete proposals first: a state reached both ways counts as whole.
         whole = [reached for reached in starts if reached.whole]
         cut = [reached for reached in starts if not reached.whole]
         seen: set[bytes] = set()
@@ -207,7 +207,7 @@ class _Walk:
             try:
                 following = self._next(reached)
             except RefusedError:
-                continue  # told as the dead end it is when its length is asked for
+                continue  # ``_length`` reports this dead end.
             if following is not None:
                 begun, step, turn = following
                 parts = _subsets(turn.changes) if reached.whole else [turn.changes]
@@ -215,12 +215,12 @@ class _Walk:
                     (whole if left.whole else cut).append(left)
 
     def _length(self, reached: ReachableState) -> LongestPath | DeadEnd:
-        """Return how long the way from *stand* to the end of its direction is."""
+        """Return the length of the path from *reached* to the end of its direction."""
         key = reached.key
         if key in self._lengths:
             return self._lengths[key]
         if key in self._under_way:
-            return DeadEnd(reached.story, reached.direction, "the steps go round in a circle")
+            return DeadEnd(reached.story, reached.direction, "the steps repeat without end")
         self._under_way.add(key)
         length = self._lengths[key] = self._measured(reached)
         self._under_way.remove(key)
@@ -246,7 +246,7 @@ class _Walk:
         return LongestPath(rest.changes + sent, rest.cutover + self._limit(reached, step, turn))
 
     def _limit(self, reached: ReachableState, step: Step, turn: StepProposal) -> timedelta:
-        """Return the limit of *step*, once: where the look after this one finds its goal reached."""
+        """Return the limit of *step*, counted once: when the next observation finds it done."""
         if step.cleaning or step.number < FIRST_OF_CUTOVER:
             return timedelta(0)
         later = turn.after(turn.changes)
@@ -254,10 +254,10 @@ class _Walk:
         return step.limit_for(self._plan) if over else timedelta(0)
 
     def _next(self, reached: ReachableState) -> tuple[ReachableState, Step, StepProposal] | None:
-        """Return the first step that still lacks something, with what it asks for; None at the end.
+        """Return the first step that is not done, with its proposal; None at the end.
 
         Raises:
-            RefusedError: It can never reach its goal.
+            RefusedError: The step can never reach its goal.
         """
         now = reached.scene.observe()
         for step in self._steps[reached.direction]:
@@ -270,7 +270,7 @@ class _Walk:
         return None
 
     def _is_history(self, reached: ReachableState, step: Step) -> bool:
-        """Return whether the runner would leave *step* out here."""
+        """Return whether the runner would skip *step* here."""
         if step.title in reached.settled:
             return True
         if reached.direction is Direction.ROLLBACK:
@@ -278,7 +278,7 @@ class _Walk:
         return reached.cutting and 1 < step.number < FIRST_OF_CUTOVER
 
     def _left(self, reached: ReachableState) -> Iterator[str]:
-        """Return how the end of a way back differs from how it was before."""
+        """Yield the differences between the end of a rollback and the state before."""
         if reached.direction is Direction.ROLLBACK:
             before, now = outline(self._start.scene.world), outline(reached.scene.world)
             yield from (f"{each} is missing" for each in sorted(before - now))
@@ -299,7 +299,7 @@ def _is_telling(number: int, count: int) -> bool:
 
 
 def outline(world: PredictedAws) -> frozenset[str]:
-    """Return what must be as before when all is taken back; ids of associations may differ."""
+    """Return what must be as before after a rollback; ids of associations may differ."""
     things: list[str] = [*world.connections, *world.vpcs, *world.subnets]
     for gateway in world.gateways.values():
         things.append(gateway.id)

@@ -13,28 +13,28 @@ import yaml
 from vpnmigrate.errors import MalformedFileError
 
 DEEPEST = 20
-"""Nesting that no file of ours reaches; more is a mistake, or an attack on the parser."""
+"""Limit of nesting: deeper files are a mistake, or an attack on the parser."""
 
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class YamlDocument:
-    """A file's values, and where in the file each stands."""
+    """A file's values, and the line of each."""
 
     name: str
     data: Any
     lines: Mapping[Path, int] = field(default_factory=dict)
-    """Line, from 1, of each key or list item."""
+    """Line number, from 1, of each key or list item."""
 
     def line_of(self, path: Path) -> int:
-        """Return the line of *path*, or of the nearest thing around it."""
+        """Return the line of *path*, or of the nearest value that contains it."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
     def fault(self, path: Path, message: str, *, advice: str = "") -> MalformedFileError:
-        """Make the error that says what is wrong at *path*, with file, line and field."""
+        """Return an error about the value at *path*, with file, line and field."""
         where = f"{self.name}, line {self.line_of(path)}"
         named = _dotted(path)
         return MalformedFileError(
@@ -43,10 +43,10 @@ class YamlDocument:
 
 
 def document_from(text: str, name: str) -> YamlDocument:
-    """Read *text*; messages call it *name* and quote no value of it.
+    """Return the values in *text*; messages call it *name* and quote no value of it.
 
     Raises:
-        MalformedFileError: It is not YAML, or uses a part of it that is not allowed here.
+        MalformedFileError: It is not YAML, or uses a feature that is not allowed.
     """
     try:
         _refuse_surprises(text, name)
@@ -68,10 +68,10 @@ _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
 
 
 def parted(error: msgspec.ValidationError) -> tuple[str, Path]:
-    """Split msgspec's message into what is wrong and where; an unknown field is where it stands."""
+    """Return msgspec's message and its path; the path of an unknown field includes the field."""
     found = _AT.search(str(error))
     message = str(error)[: found.start()] if found else str(error)
-    # msgspec writes [...] for the value of a key it does not name: the place is known up to there.
+    # msgspec writes [...] for the value of a key it does not name: the path is known up to there.
     parts = _PART.finditer(found["path"].partition("[...]")[0] if found else "")
     path: Path = tuple(int(p["index"]) if p["index"] else p["key"] for p in parts)
     unknown = _UNKNOWN.search(message)
@@ -85,7 +85,7 @@ def _refuse_surprises(text: str, name: str) -> None:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent):
-            message = f"{name}, line {line}: an alias; write the value out instead"
+            message = f"{name}, line {line}: an alias is not allowed; repeat the value instead"
             raise MalformedFileError(message)
         if depth > DEEPEST:
             message = f"{name}, line {line}: nested more than {DEEPEST} deep"
@@ -111,11 +111,11 @@ def _mapping(
         line = key_node.start_mark.line + 1
         key = _scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
         if not isinstance(key, str):
-            message = f"{name}, line {line}: a key that is no plain text"
+            message = f"{name}, line {line}: a key that is not plain text"
             raise MalformedFileError(message)
         if key in found:
             message = (
-                f"{name}, line {line}: {_dotted((*path, key))} is there twice, "
+                f"{name}, line {line}: {_dotted((*path, key))} is a duplicate key, "
                 f"first in line {lines[*path, key]}"
             )
             raise MalformedFileError(message)

@@ -8,8 +8,8 @@
     zone   := a name of the IANA database | "UTC" | offset
     offset := "Z" | "+hh:mm" | "-hh:mm"
 
-A time without an offset is local to the zone.  Where clocks are put back it may come twice, and
-where they are put forward not at all: then it is refused, because a guess would be an hour wrong.
+A time without an offset is local to the zone.  When clocks are set back it may occur twice, and
+when they are set forward not at all: then it is refused, because a guess would be an hour wrong.
 An offset beside the time says which one is meant.
 """
 
@@ -27,22 +27,22 @@ from vpnmigrate.model.decisions import Window
 FORM = "2026-11-28T02:00/04:00 Europe/Berlin"
 """An example, for messages and help."""
 LONGEST = timedelta(days=7)
-"""Change windows are hours long: more than a week is a slip of the pen."""
+"""Longest change window: windows are hours long, and more than a week is a typing error."""
 
 _DATE = r"20\d\d-\d\d-\d\d"
 _TIME = r"\d\d:\d\d"
 _OFFSET = r"Z|[+-]\d\d:\d\d"
 PATTERN = rf"^({_DATE})T({_TIME})({_OFFSET})?/(?:({_DATE})T)?({_TIME})({_OFFSET})?(?: +([^ ]+))?$"
-"""What the grammar above allows, for an editor; the rest is in the messages."""
+"""The grammar above as a pattern for editors; the parser checks more."""
 
 _WINDOW = re.compile(PATTERN, re.ASCII)
 _ALIKE = 0.7
-"""How near a misspelt name has to be to be suggested."""
+"""How similar a name must be to be suggested."""
 
 
 @dataclass(frozen=True)
 class _Said:
-    """One end of a window as it was written."""
+    """One end of a window, as written."""
 
     day: date
     time: time
@@ -54,7 +54,7 @@ class _Said:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the clocks hang that show a time."""
+    """A time zone with its name."""
 
     name: str
     zone: tzinfo
@@ -68,10 +68,10 @@ class _Place:
 
 
 def window_from(text: str) -> Window:
-    """Read a window.
+    """Return the window in *text*.
 
     Raises:
-        UsageError: It is none, or a time in it can be read in two ways; with what to write instead.
+        UsageError: It is not a window, or a time in it is ambiguous; says what to write instead.
     """
     found = _WINDOW.fullmatch(text.strip())
     if found is None:
@@ -108,19 +108,20 @@ def _said(day: str, at: str, offset: str | None) -> _Said:
         )
     except ValueError as error:
         raise UsageError(
-            f"{day}T{at}{offset or ''} is no moment: {error}", advice=f"write it like {FORM}"
+            f"{day}T{at}{offset or ''} is not a valid time: {error}",
+            advice=f"write it like {FORM}",
         ) from None
 
 
 def _next(said: _Said, start: datetime, place: _Place | None) -> datetime:
-    """Return the first moment after *start* at the time of day that was *said*."""
+    """Return the first moment after *start* at the time of day of *said*."""
     if any(moment > start for moment in _near(said, place)):
         return _moment(said, place)
     return _moment(replace(said, day=said.day + timedelta(days=1)), place)
 
 
 def _moment(said: _Said, place: _Place | None) -> datetime:
-    """Return the one moment that *said* means.
+    """Return the moment that *said* means.
 
     Raises:
         UsageError: There are two such moments, or none.
@@ -131,22 +132,22 @@ def _moment(said: _Said, place: _Place | None) -> datetime:
         return near[0]
     if said.offset is not None:
         raise UsageError(
-            f"{said} with that offset does not come in {place.name}: "
-            f"clocks show {place.describe(near[0])} then",
+            f"{said} with that offset does not exist in {place.name}: "
+            f"the local time is {place.describe(near[0])} then",
             advice="leave out the offset or the time zone",
         )
-    comes = "comes twice" if meant else "does not come"
+    comes = "occurs twice" if meant else "does not exist"
     lines = [place.describe(moment) for moment in near]
     instants = [f"{text} ({moment:%H:%M}Z)" for text, moment in zip(lines, near, strict=True)]
     raise UsageError(
-        f"{said} {comes} in {place.name}, because clocks are changed then; "
+        f"{said} {occurs} in {place.name}, because clocks change then; "
         f"it could be {' or '.join(instants)}",
         advice=f"write which one is meant, with its offset: {' or '.join(lines)}",
     )
 
 
 def _near(said: _Said, place: _Place | None) -> list[datetime]:
-    """Return the moments that *said* may mean: two if clocks are changed over it, else one."""
+    """Return the moments that *said* may mean: two if clocks change then, else one."""
     zone = said.offset or (place.zone if place else None)
     if zone is None:
         raise UsageError(
@@ -177,15 +178,15 @@ def _zone(name: str) -> tzinfo:
 
 
 def _fixed(offset: str) -> tzinfo:
-    """Read ``Z`` or ``+01:00``.
+    """Return the time zone for ``Z`` or ``+01:00``.
 
     Raises:
-        UsageError: It is no offset that a place on Earth could have.
+        UsageError: It is outside the range of real UTC offsets.
     """
     if offset == "Z":
         return UTC
     hours, minutes = int(offset[1:3]), int(offset[4:6])
     span = timedelta(hours=hours, minutes=minutes)
     if minutes >= 60 or span > timedelta(hours=14):  # noqa: PLR2004  minutes of an hour; +14:00
-        raise UsageError(f"{offset} is no offset from UTC", advice=f"write it like {FORM}")
+        raise UsageError(f"{offset} is not a valid UTC offset", advice=f"write it like {FORM}")
     return timezone(-span if offset.startswith("-") else span)

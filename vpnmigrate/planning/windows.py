@@ -1,11 +1,11 @@
 """Change windows: latest start, back-out deadline and expected duration.
 
-A cutover may begin only while it, and after it a whole rollback, would be over a margin before the
-window ends.  So two moments matter: the latest start, and the back-out deadline, by which a
-cutover that is not verified has to turn round.
+A cutover may begin only if it and a full rollback after it would end a margin before the window
+ends.  So two moments matter: the latest start, and the back-out deadline, at which a cutover that
+is not verified must be rolled back.
 
-Pure arithmetic over moments.  A window is fixed as two moments when a plan is made; the time zone
-it was written in has no say after that.
+Everything here is arithmetic on moments.  A window is fixed as two moments when a plan is made;
+its time zone is not used after that.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from vpnmigrate.model.decisions import Waits, Window
 
 @dataclass(frozen=True)
 class ExpectedDurations:
-    """How long a cutover and a rollback are expected to take, and how that is known."""
+    """Expected durations of a cutover and a rollback, with their source."""
 
     cutover: timedelta
     """From the first call of step 7 until traffic is verified."""
     rollback: timedelta
-    """From turning round until traffic flows on the old side, from wherever that takes longest."""
+    """From the start of the longest rollback until traffic flows on the old side."""
     source: str
 
 
 BY_DEFAULT = ExpectedDurations(
     timedelta(minutes=20),
     timedelta(minutes=20),
-    "not rehearsed: AWS's part after domain.md 12.3, and a quarter of an hour at the devices",
+    "not rehearsed: AWS's times from domain.md 12.3, plus 15 min at the devices",
 )
-"""The upper ends of domain.md 12.3 add up to less than six minutes; the rest is a guess."""
+"""The upper limits of domain.md 12.3 add up to less than six minutes; the rest is an estimate."""
 
 
 def expected(fingerprint: str, rehearsed: RehearsalResult | None) -> ExpectedDurations:
-    """Return what is expected of the plan with *fingerprint*: what was rehearsed, or the defaults."""
+    """Return the durations for the plan with *fingerprint*: rehearsed, or the defaults."""
     if rehearsed is None or not rehearsed.passed or rehearsed.fingerprint != fingerprint:
         return BY_DEFAULT
     return ExpectedDurations(
@@ -46,7 +46,7 @@ def expected(fingerprint: str, rehearsed: RehearsalResult | None) -> ExpectedDur
 
 
 def with_soak(awaited: ExpectedDurations, waits: Waits) -> ExpectedDurations:
-    """Add the soak of a plan to what is expected of it; what was rehearsed has it already."""
+    """Return *awaited* with the soak time added; rehearsed durations already include it."""
     if awaited is not BY_DEFAULT:
         return awaited
     return replace(awaited, cutover=awaited.cutover + waits.soak)
@@ -54,21 +54,21 @@ def with_soak(awaited: ExpectedDurations, waits: Waits) -> ExpectedDurations:
 
 @dataclass(frozen=True)
 class WindowAhead:
-    """It has not opened yet."""
+    """The window has not opened yet."""
 
     opens: datetime
 
 
 @dataclass(frozen=True)
 class WindowOpen:
-    """A cutover may begin now, and until ``latest``."""
+    """The window is open: a cutover may begin until ``latest``."""
 
     latest: datetime
 
 
 @dataclass(frozen=True)
 class WindowTooLate:
-    """It is open still, but a cutover and a rollback no longer fit."""
+    """The window is open, but a cutover and a rollback no longer fit."""
 
     latest: datetime
     ends: datetime
@@ -76,14 +76,14 @@ class WindowTooLate:
 
 @dataclass(frozen=True)
 class WindowOver:
-    """It is over."""
+    """The window is over."""
 
     ended: datetime
 
 
 @dataclass(frozen=True)
 class WindowTooShort:
-    """It is too short for a cutover, a rollback and the margin at any time."""
+    """The window is too short for a cutover, a rollback and the margin."""
 
     length: timedelta
     needs: timedelta
@@ -93,19 +93,19 @@ Stand = WindowAhead | WindowOpen | WindowTooLate | WindowOver | WindowTooShort
 
 
 def back_out_deadline(window: Window, rollback: timedelta, margin: timedelta) -> datetime:
-    """Return the moment by which an unverified cutover has to turn round to be back in time."""
+    """Return when an unverified cutover must be rolled back to end within the window."""
     return window.end - rollback - margin
 
 
 def latest_start(window: Window, expected: ExpectedDurations, margin: timedelta) -> datetime:
-    """Return the last moment at which a cutover may begin: it is to be over by the deadline."""
+    """Return the last moment at which a cutover may begin: it must end by the deadline."""
     return back_out_deadline(window, expected.rollback, margin) - expected.cutover
 
 
 def window_state(
     window: Window, expected: ExpectedDurations, margin: timedelta, now: datetime
 ) -> Stand:
-    """Return how *now* stands to *window*.  It is open from its start on, and not at its end."""
+    """Return the state of *window* at *now*; its start is included, its end is not."""
     latest = latest_start(window, expected, margin)
     if now >= window.end:
         return WindowOver(window.end)

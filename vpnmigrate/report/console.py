@@ -21,7 +21,7 @@ class Results(Protocol):
     """Output of a command's result."""
 
     def print(self, text: str, document: Mapping[str, Any]) -> None:
-        """Print *text* or *document*, whichever form was requested; once per process."""
+        """Print *text* or *document*, depending on the requested form; once per process."""
         ...
 
 

@@ -1,8 +1,8 @@
 """Gates: pure checks before the cutover and before finalize.
 
-Pure decisions.  Each gate says what it found, what it asks for, and PASS, FAIL or UNKNOWN; what is
-unknown never passes.  A gate that comes later, such as a calendar or an alarm, is one more
-function here and one more name in ``model.gates``, with what it needs in ``GateContext``.
+Each gate is a pure function that returns what it observed, what it requires, and PASS, FAIL or
+UNKNOWN; UNKNOWN does not pass.  A new gate, such as a calendar or an alarm, is one more function
+here and one more name in ``model.gates``, with its inputs in ``GateContext``.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ ASKED: Mapping[Milestone, tuple[Gate, ...]] = {
         Gate.HOOK,
     ),
 }
-"""Which gates stand before what, in the order in which they are asked."""
+"""The gates before each milestone, in the order in which they are evaluated."""
 
 
 def before_cutover(view: StepInput, ports: GateContext) -> tuple[GateResult, ...]:
-    """Ask every gate before step 7, in the order in which a reader wants to know."""
+    """Return the results of every gate before step 7, in display order."""
     return (
         aws_state.unchanged(ports),
         change_control.window(view.plan, ports),
@@ -65,7 +65,7 @@ def before_cutover(view: StepInput, ports: GateContext) -> tuple[GateResult, ...
 
 
 def observable_gates(view: StepInput) -> tuple[GateResult, ...]:
-    """Ask the gates that one look at AWS decides: another look, a little later, may say more."""
+    """Return the results of the gates that depend only on an observation, which may be repeated."""
     return (
         aws_state.way_back(view.plan, view.now, None),
         aws_state.new_connections(view),
@@ -78,9 +78,9 @@ def in_the_cutover(
     view: StepInput,
     paths: Sequence[NetworkPath],
 ) -> tuple[GateResult, ...]:
-    """Ask what must hold for a cutover that was begun under a lost journal.
+    """Return the results of the gates for resuming a cutover whose journal is lost.
 
-    Traffic may be down.  Whatever only people or the time of day could change is not asked.
+    Traffic may be down, so gates that depend on people or on the time of day are left out.
     """
     return (
         aws_state.way_back(view.plan, view.now, None),
@@ -91,13 +91,13 @@ def in_the_cutover(
 
 
 def traffic_reading_final(view: StepInput) -> bool:
-    """Return whether no look a little later can show traffic flow that does not in this one."""
+    """Return whether traffic flows, or a later observation would not show it either."""
     flows = finalize.traffic(view).lets_through
     return flows or not verified_recently(view.now, view.journal_facts)
 
 
 def before_finalize(view: StepInput, ports: GateContext) -> tuple[GateResult, ...]:
-    """Ask every gate before step 11."""
+    """Return the results of every gate before step 11."""
     return (
         finalize.traffic(view),
         finalize.archived(view.plan, view.now, view.journal_facts),

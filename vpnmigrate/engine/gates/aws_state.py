@@ -21,35 +21,37 @@ from vpnmigrate.model.snapshot import Confirmation, GatewaySwap, JournalFacts, S
 from vpnmigrate.steps.base import Met, StepInput
 from vpnmigrate.steps.s03_create_connections import CreateConnections
 
-_THERE = "the old gateway attached, its connections available, its route tables there"
-_UNATTACHED = "the new gateway available and on no VPC"
+_THERE = "the old gateway attached, its connections available, its route tables present"
+_UNATTACHED = "the new gateway available and not attached to a VPC"
 _PREFIXES = "every new connection available, with all its static prefixes"
-_AS_PLANNED = "as many old tunnels UP as when it was planned"
+_AS_PLANNED = "as many old tunnels UP as when planned"
+_ROLL_BACK = ("find out who changed it; roll back:", cli("rollback", "RUN"))
+_OBSERVE_AGAIN = ("observe again:", cli("apply", "RUN"))
 
 
 def unchanged(ports: GateContext) -> GateResult:
-    """Ask that AWS is configured as the plan found it."""
+    """Return whether the AWS configuration is unchanged since planning."""
     return unless(
         Gate.WORLD,
         ports.differences,
-        "nothing differs",
-        "AWS configured as the plan found it",
+        "no differences",
+        "the AWS configuration unchanged since planning",
         advice=("plan again:", cli("plan", "--from", "RUN")),
     )
 
 
 def way_back(plan: Plan, now: Snapshot, proof: RollbackTrial | None) -> GateResult:
-    """Ask that all the pieces of a rollback are there, and that no trial of it has failed."""
+    """Return whether everything that a rollback needs is present, and no test of it failed."""
     faults = [*_old_side(plan, now)]
     if proof is not None and not proof.holds:
         faults.append(proof.text)
-    tried = "not tried out" if proof is None else proof.text
+    tested = "rollback not tested" if proof is None else proof.text
     return unless(
         Gate.WAY_BACK,
         faults,
-        f"{plan.old_gateway} and all that belongs to it is there; {tried}",
+        f"{plan.old_gateway}, its connections and route tables present; {tested}",
         _THERE,
-        advice=("find out who changed it; roll back:", cli("rollback", "RUN")),
+        advice=_ROLL_BACK,
     )
 
 
@@ -59,48 +61,55 @@ def _old_side(plan: Plan, now: Snapshot) -> Iterator[str]:
         yield f"{plan.old_gateway} is {attachment_text(attached, plan.vpc)}, not attached"
     for old in plan.old_connections:
         if now.state(old) is not ResourceState.AVAILABLE:
-            yield f"{old} is {now.state(old)}, not available: there would be no way back"
+            yield f"{old} is {now.state(old)}, not available: a rollback would be impossible"
     for table in sorted({t.id for t in (*plan.propagating_tables, *plan.edge_tables)}):
         if now.state(table) is not ResourceState.AVAILABLE:
             yield f"{table} is {now.state(table)}"
 
 
 def devices(journal_facts: JournalFacts) -> GateResult:
-    """Ask for the word that every device holds its candidate configuration."""
-    required = "the word that the devices are configured (step 5)"
-    said = journal_facts.words.get(Confirmation.DEVICES_CONFIGURED)
-    if said is None:
-        return failed(Gate.DEVICES, "nobody has said so", required, advice=cli("done", "RUN", "5"))
-    return passed(Gate.DEVICES, f"said {said:%Y-%m-%d %H:%M}Z", required)
+    """Return whether it is confirmed that every device holds its candidate configuration."""
+    required = "a confirmation that the devices are configured (step 5)"
+    confirmed = journal_facts.words.get(Confirmation.DEVICES_CONFIGURED)
+    if confirmed is None:
+        return failed(Gate.DEVICES, "not confirmed", required, advice=cli("done", "RUN", "5"))
+    return passed(Gate.DEVICES, f"confirmed {confirmed:%Y-%m-%d %H:%M}Z", required)
 
 
 def new_connections(view: StepInput) -> GateResult:
-    """Ask that step 3 would find nothing left to do."""
+    """Return whether the goal of step 3 holds."""
     verdict = CreateConnections().verify(view)
     if isinstance(verdict, Met):
-        observed = f"{len(view.plan.old_connections)} available, no prefix missing"
+        observed = f"{len(view.plan.old_connections)} available, no static prefix missing"
         return passed(Gate.NEW_CONNECTIONS, observed, _PREFIXES)
-    return failed(Gate.NEW_CONNECTIONS, verdict.why, _PREFIXES)
+    return failed(Gate.NEW_CONNECTIONS, verdict.why, _PREFIXES, advice=_ROLL_BACK)
 
 
 def new_gateway(swap: GatewaySwap, now: Snapshot) -> GateResult:
-    """Ask that the joining gateway is free everywhere: a gateway can be on one VPC."""
+    """Return whether the joining gateway is not attached: a gateway can be on one VPC only."""
     state = now.state(GATEWAY_ROLE)
     if state is UNKNOWN:
-        return unknown(Gate.NEW_GATEWAY, "the new virtual private gateway is unknown", _UNATTACHED)
+        observed = "the state of the new virtual private gateway is unknown"
+        return unknown(Gate.NEW_GATEWAY, observed, _UNATTACHED, advice=_OBSERVE_AGAIN)
     if state is not ResourceState.AVAILABLE:
-        return failed(Gate.NEW_GATEWAY, f"the new virtual private gateway is {state}", _UNATTACHED)
-    held = [
-        f"{swap.joining} is {attachment_text(attachment, vpc)}; it has to be on no VPC"
-        for vpc, attachment in now.attachments(swap.joining).items()
-    ]
-    return unless(Gate.NEW_GATEWAY, held, f"{swap.joining} is available, on none", _UNATTACHED)
+        observed = f"the new virtual private gateway is {state}"
+        return failed(Gate.NEW_GATEWAY, observed, _UNATTACHED, advice=_ROLL_BACK)
+    return unless(
+        Gate.NEW_GATEWAY,
+        [
+            f"{swap.joining} is {attachment_text(attachment, vpc)}; it must not be attached"
+            for vpc, attachment in now.attachments(swap.joining).items()
+        ],
+        f"{swap.joining} is available and not attached",
+        _UNATTACHED,
+        advice=("detach it, then apply again:", cli("apply", "RUN")),
+    )
 
 
 def old_tunnels(plan: Plan, now: Snapshot) -> GateResult:
-    """Ask that the old side is as well as when it was planned, or what comes after proves little.
+    """Return whether as many old tunnels are UP as when planned.
 
-    What is UP before step 7 is what step 10 asks of the new side.
+    Step 10 requires of the new side as many tunnels as are UP before step 7, so fewer prove little.
     """
     lines: list[str] = []
     worse: list[str] = []
@@ -108,7 +117,8 @@ def old_tunnels(plan: Plan, now: Snapshot) -> GateResult:
         planned = sum(tunnel.up for tunnel in record.telemetry)
         found = _tunnels_up(now, record.id)
         if found is None:
-            return unknown(Gate.OLD_TUNNELS, f"{record.id} shows no telemetry", _AS_PLANNED)
+            observed = f"{record.id} has no telemetry"
+            return unknown(Gate.OLD_TUNNELS, observed, _AS_PLANNED, advice=_OBSERVE_AGAIN)
         line = f"{record.id} has {found} UP, {planned} when planned"
         lines.append(line)
         if found < planned and record.id not in plan.decisions.exceptions.connections:
@@ -118,7 +128,7 @@ def old_tunnels(plan: Plan, now: Snapshot) -> GateResult:
         worse,
         "; ".join(lines),
         _AS_PLANNED,
-        advice="see to the old tunnel first, or plan again",
+        advice="restore the old tunnel first, or plan again",
     )
 
 

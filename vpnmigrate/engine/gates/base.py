@@ -16,7 +16,7 @@ from vpnmigrate.model.gates import UNFORCEABLE, Force, Gate, GateResult, GateVer
 
 @dataclass(frozen=True)
 class RollbackTrial:
-    """What a trial of the way back has shown, such as of the permissions that it needs."""
+    """The result of testing the rollback, for example the permissions that it needs."""
 
     holds: bool
     text: str
@@ -24,41 +24,41 @@ class RollbackTrial:
 
 @dataclass(frozen=True)
 class GateContext:
-    """The hour, the host and the people of a milestone."""
+    """The inputs of the gates that are not an observation: time, host, identity and people."""
 
     now: datetime
     identity: Identity
     user: str
-    """Login name of whoever carries the plan out."""
+    """Login name of the operator."""
     differences: tuple[str, ...] = ()
-    """How AWS is configured differently from the plan's survey."""
+    """The differences between AWS and the plan's survey."""
     paths: Sequence[NetworkPath] = ()
     approvals: tuple[Approval, ...] = ()
-    """As they were handed in; the gate judges them anew."""
+    """The approvals as given; the gate validates them."""
     rehearsed: RehearsalResult | None = None
     proof: RollbackTrial | None = None
-    """None where nobody has tried."""
+    """None if the rollback was not tested."""
 
 
 def passed(gate: Gate, observed: str, required: str) -> GateResult:
-    """Let through."""
+    """Return PASS."""
     return GateResult(gate, GateVerdict.PASS, observed, required)
 
 
 def failed(gate: Gate, observed: str, required: str, *, advice: Advice = "") -> GateResult:
-    """Stop, for what was found."""
+    """Return FAIL for what was observed."""
     return GateResult(gate, GateVerdict.FAIL, observed, required, advice)
 
 
 def unknown(gate: Gate, observed: str, required: str, *, advice: Advice = "") -> GateResult:
-    """Stop, for what could not be found out."""
+    """Return UNKNOWN: the gate could not be evaluated."""
     return GateResult(gate, GateVerdict.UNKNOWN, observed, required, advice)
 
 
 def unless(
     gate: Gate, faults: Iterable[str], observed: str, required: str, *, advice: Advice = ""
 ) -> GateResult:
-    """Stop for *faults*, all of them, or let through where there are none."""
+    """Return FAIL with all *faults*, or PASS with *observed* if there are none."""
     text = "; ".join(faults)
     if text:
         return failed(gate, text, required, advice=advice)
@@ -66,25 +66,25 @@ def unless(
 
 
 def forced(gates: Iterable[GateResult], forces: Iterable[Force]) -> tuple[GateResult, ...]:
-    """Mark the gates that do not pass and that the operator goes on from all the same.
+    """Return *gates* with the operator's reason in each that does not pass and is forced.
 
-    A force on a gate that passes, or that nobody can force, does nothing.
+    A force on a gate that passes, or that cannot be forced, has no effect.
     """
     reasons = {force.gate: force.reason for force in forces if force.gate not in UNFORCEABLE}
     return tuple(
-        seen
-        if seen.lets_through or seen.gate not in reasons
-        else replace(seen, forced=reasons[seen.gate])
-        for seen in gates
+        result
+        if result.lets_through or result.gate not in reasons
+        else replace(result, forced=reasons[result.gate])
+        for result in gates
     )
 
 
 def ready_to_paste(
     gates: Iterable[GateResult], *, run: str, plan_file: str
 ) -> tuple[GateResult, ...]:
-    """Put *run* and *plan_file* where the advice of a gate says RUN and PLAN."""
+    """Return *gates* with *run* and *plan_file* in place of RUN and PLAN in their advice."""
     names = {"RUN": run, "PLAN": plan_file}
-    return tuple(replace(seen, advice=_named(seen.advice, names)) for seen in gates)
+    return tuple(replace(result, advice=_named(result.advice, names)) for result in gates)
 
 
 def _named(advice: Advice, names: Mapping[str, str]) -> Advice:

@@ -22,35 +22,39 @@ from vpnmigrate.planning.windows import (
     with_soak,
 )
 
-ANOTHER = ("plan again:", cli("plan", "--from", "RUN", "--window", "START/END"))
+ANOTHER = ("plan again with another window:", cli("plan", "--from", "RUN", "--window", "START/END"))
+NOT_REQUIRED = "not required"
 
 
 def window(plan: Plan, ports: GateContext) -> GateResult:
-    """Ask for the window, and for room in it for a cutover and the whole way back."""
+    """Return whether the window is open and has room for a cutover and a full rollback."""
     given = plan.decisions.window
     if given is None:
-        return passed(Gate.WINDOW, "the plan has none", "nothing")
+        return passed(Gate.WINDOW, "the plan has no window", NOT_REQUIRED)
     waits = plan.decisions.waits
-    awaited = with_soak(expected(plan.fingerprint, ports.rehearsed), waits)
+    durations = with_soak(expected(plan.fingerprint, ports.rehearsed), waits)
     margin = waits.margin
     required = (
-        f"{_window_text(given)}; {_span(awaited.cutover)} for the cutover, "
-        f"{_span(awaited.rollback)} for a rollback ({awaited.source}), and a margin of "
+        f"{_window_text(given)}; {_span(durations.cutover)} for the cutover, "
+        f"{_span(durations.rollback)} for a rollback ({durations.source}), and a margin of "
         f"{_span(margin)}"
     )
-    match window_state(given, awaited, margin, ports.now):
+    match window_state(given, durations, margin, ports.now):
         case WindowOpen(latest):
-            return passed(Gate.WINDOW, f"open; may begin until {_at(latest)}", required)
+            return passed(Gate.WINDOW, f"open; latest start {_at(latest)}", required)
         case WindowAhead(opens):
             opening = f"opens {_at(opens)}, in {_span(opens - ports.now)}"
-            return failed(Gate.WINDOW, opening, required, advice="apply again then")
+            advice = ("apply again when it is open:", cli("apply", "RUN"))
+            return failed(Gate.WINDOW, opening, required, advice=advice)
         case WindowTooLate(latest, ends):
-            observed = f"begun after {_at(latest)} it could not be taken back by {_at(ends)}"
+            observed = (
+                f"too late: the latest start was {_at(latest)}, for a rollback by {_at(ends)}"
+            )
             return failed(Gate.WINDOW, observed, required, advice=ANOTHER)
         case WindowOver(ended):
-            return failed(Gate.WINDOW, f"over since {_at(ended)}", required, advice=ANOTHER)
+            return failed(Gate.WINDOW, f"ended {_at(ended)}", required, advice=ANOTHER)
         case WindowTooShort(length, needs):
-            observed = f"{_span(length)} long, and {_span(needs)} are needed"
+            observed = f"too short: {_span(length)} long, {_span(needs)} needed"
             return failed(
                 Gate.WINDOW,
                 observed,
@@ -60,30 +64,31 @@ def window(plan: Plan, ports: GateContext) -> GateResult:
 
 
 def finalize_window(plan: Plan, ports: GateContext) -> GateResult:
-    """Ask for the window of finalize; nothing has to fit into it, for nothing leads back."""
+    """Return whether the window of finalize is open; no rollback has to fit into it."""
     given = plan.decisions.finalize.window
     if given is None:
-        return passed(Gate.WINDOW, "the plan has none for finalize", "nothing")
+        return passed(Gate.WINDOW, "the plan has no window for finalize", NOT_REQUIRED)
     if given.start <= ports.now < given.end:
         return passed(Gate.WINDOW, "open", _window_text(given))
-    observed = "not open yet" if ports.now < given.start else "over"
-    return failed(Gate.WINDOW, observed, _window_text(given), advice="finalize in the window")
+    observed = "not open yet" if ports.now < given.start else f"ended {_at(given.end)}"
+    advice = "run finalize again in the window"
+    return failed(Gate.WINDOW, observed, _window_text(given), advice=advice)
 
 
 def rehearsal(plan: Plan, ports: GateContext) -> GateResult:
-    """Ask for a recent rehearsal of this very plan, if the plan does."""
+    """Return whether this plan was rehearsed recently, if its playbook requires that."""
     within = plan.decisions.rehearsed_within
     known = ports.rehearsed
     if known is not None and known.fingerprint != plan.fingerprint:
         known = None
     if known is None:
-        observed = "none of this plan"
+        observed = "not rehearsed"
     else:
         ended = "passed" if known.passed else "FAILED"
         observed = f"{ended} {_at(known.at)}"
     if within is None:
-        return passed(Gate.REHEARSAL, observed, "nothing")
-    required = f"passed in the last {_span(within)}"
+        return passed(Gate.REHEARSAL, observed, NOT_REQUIRED)
+    required = f"a rehearsal of this plan, passed in the last {_span(within)}"
     recent = known is not None and timedelta(0) <= ports.now - known.at <= within
     if known is not None and known.passed and recent:
         return passed(Gate.REHEARSAL, observed, required)
@@ -107,46 +112,46 @@ def _span(length: timedelta) -> str:
 
 
 def approvals(plan: Plan, ports: GateContext) -> GateResult:
-    """Ask for as many valid approvals of this very plan as it wants."""
+    """Return whether the plan has as many valid approvals as its playbook requires."""
     rule = plan.decisions.approvals
     operator = Approver(ports.identity.arn, ports.user)
-    judged = count_valid(plan, ports.approvals, operator, ports.now)
-    observed = "; ".join([*(f"by {a.approver}" for a in judged.good), *judged.faults]) or "none"
+    counted = count_valid(plan, ports.approvals, operator, ports.now)
+    observed = "; ".join([*(f"by {a.approver}" for a in counted.good), *counted.faults]) or "none"
     if rule.needed == 0:
-        return passed(Gate.APPROVALS, observed, "nothing")
-    required = f"{rule.needed} of this plan, valid now"
+        return passed(Gate.APPROVALS, observed, NOT_REQUIRED)
+    required = f"{rule.needed} valid for this plan"
     if rule.four_eyes:
-        required += f", by somebody else than {operator.arn}"
-    if len(judged.good) >= rule.needed:
+        required += f", not by {operator.arn}"
+    if len(counted.good) >= rule.needed:
         return passed(Gate.APPROVALS, observed, required)
     advice = (
-        "let another person approve the plan, then apply with --approval FILE:",
+        "have another person approve the plan, then apply with --approval FILE:",
         cli("approve", "PLAN"),
     )
     return failed(Gate.APPROVALS, observed, required, advice=advice)
 
 
 def finalize_approvals(plan: Plan, ports: GateContext) -> GateResult:
-    """Ask for the same before finalize, if the plan does."""
+    """Return the same before finalize, if the playbook requires it."""
     if plan.decisions.finalize.approved:
         return approvals(plan, ports)
-    return passed(Gate.APPROVALS, "the plan asks for none before finalize", "nothing")
+    return passed(Gate.APPROVALS, "not checked before finalize", NOT_REQUIRED)
 
 
-def hook(moment: HookMoment, judged: HookResult) -> GateResult:
-    """Ask the plan's own program; one that was killed, or cannot be run, has said nothing."""
-    required = f"{judged.program} exits 0 ({moment})"
-    if not judged.fault:
-        return passed(Gate.HOOK, "it agrees", required)
-    advice = f"what {judged.program} printed is in the run's log"
-    say = unknown if judged.exit is None else failed
-    return say(Gate.HOOK, f"{judged.program} {judged.fault}", required, advice=advice)
+def hook(moment: HookMoment, result: HookResult) -> GateResult:
+    """Return whether the plan's hook agrees; UNKNOWN if it was killed or could not be run."""
+    required = f"{result.program} exits 0 ({moment})"
+    if not result.fault:
+        return passed(Gate.HOOK, f"{result.program} exited 0", required)
+    advice = f"see the output of {result.program} in the run's log"
+    verdict = unknown if result.exit is None else failed
+    return verdict(Gate.HOOK, f"{result.program} {result.fault}", required, advice=advice)
 
 
 def changed_program(plan: Plan, moment: HookMoment, changed: str) -> GateResult:
-    """Close where a program is not the one that the plan's fingerprint covers; it is not run."""
-    advice: Advice = "put back the program that was planned, or force the gate"
+    """Return FAIL for a program that differs from the planned one; it is not run."""
+    advice: Advice = "restore the program that was planned, or force the gate"
     if moment is HookMoment.BEFORE_CUTOVER:
         advice = cli("plan", "--from", plan.migration)
-    required = "every program contains what it did when the plan was made"
+    required = "every hook program unchanged since planning"
     return failed(Gate.HOOK, changed, required, advice=advice)

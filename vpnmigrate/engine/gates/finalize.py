@@ -13,19 +13,19 @@ from vpnmigrate.steps.traffic import degraded, missing_traffic
 
 
 def traffic(view: StepInput) -> GateResult:
-    """Ask that traffic flows through the new connections now, whatever was verified before."""
+    """Return whether traffic flows through the new connections now."""
     few = "".join(f"; DEGRADED: {what}" for what in degraded(view))
     return unless(
         Gate.TRAFFIC,
         missing_traffic(view),
-        f"nothing is lacking{few}",
-        "traffic through the new connections, now",
-        advice="see that it does, then finalize again; until then rollback works",
+        f"traffic flows{few}",
+        "traffic flowing through the new connections now",
+        advice="restore this traffic, then run finalize again; rollback is still possible",
     )
 
 
 def archived(plan: Plan, now: Snapshot, journal_facts: JournalFacts) -> GateResult:
-    """Ask that the configuration of every connection, old and new, is in the vault."""
+    """Return whether the configuration of every connection, old and new, is in the vault."""
     roles = [connection_role(old) for old in plan.old_connections]
     new = [now.ours[role] for role in roles if now.state(role) is ResourceState.AVAILABLE]
     wanted = [*plan.old_connections, *new]
@@ -36,10 +36,10 @@ def archived(plan: Plan, now: Snapshot, journal_facts: JournalFacts) -> GateResu
             for each in wanted
             if each not in journal_facts.files
         ],
-        f"{len(wanted)} configurations",
+        f"{len(wanted)} configurations in the vault",
         "the configuration of every connection in the vault",
         advice=(
-            f"keep them yourself, then add --force {Gate.ARCHIVED} --reason TEXT; to keep them:",
+            f"save them, then add --force {Gate.ARCHIVED} --reason TEXT; to save them:",
             aws("ec2", "describe-vpn-connections", "--vpn-connection-ids", *wanted),
         ),
     )

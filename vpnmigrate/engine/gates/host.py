@@ -14,50 +14,55 @@ from vpnmigrate.planning.windows import expected
 
 DEFAULT_ROUTES = ("0.0.0.0/0", "::/0")
 SKEW = timedelta(minutes=5)
-"""AWS refuses requests signed 5 to 15 minutes off, by service (SigV4; domain.md 2.11)."""
+"""AWS refuses requests whose signature is 5 to 15 minutes off, depending on the service (SigV4;
+domain.md 2.11)."""
 
 
 def credentials(plan: Plan, ports: GateContext) -> GateResult:
-    """Ask that the credentials outlast the window, or without one a cutover and its way back."""
+    """Return whether the credentials outlast the window, or else a cutover and its rollback."""
     needed = _needed_until(plan, ports)
-    required = f"good until {needed:%Y-%m-%d %H:%M}Z"
+    required = f"valid until {needed:%Y-%m-%d %H:%M}Z"
     held = ports.identity.credentials
-    ending = "" if held.until is None else f" {held.until:%Y-%m-%d %H:%M}Z"
+    expiry = "" if held.until is None else f"{held.until:%Y-%m-%d %H:%M}Z"
     match held.renewal:
         case Renewal.NEEDLESS:
-            return passed(Gate.CREDENTIALS, "they do not expire", required)
+            return passed(Gate.CREDENTIALS, "long-term credentials, no expiry", required)
         case Renewal.BY_ITSELF:
-            now = f", next at{ending}" if ending else ""
-            return passed(Gate.CREDENTIALS, f"renewed without a person{now}", required)
+            next_one = f", next at {expiry}" if expiry else ""
+            return passed(Gate.CREDENTIALS, f"renewed automatically{next_one}", required)
         case Renewal.BY_A_PERSON if held.until is None:
             return unknown(
                 Gate.CREDENTIALS,
-                "temporary, and nothing says until when",
+                "temporary credentials, expiry unknown",
                 required,
-                advice="use a profile, or set AWS_CREDENTIAL_EXPIRATION beside the keys",
+                advice="use a profile, or set AWS_CREDENTIAL_EXPIRATION next to the keys",
             )
         case Renewal.BY_A_PERSON if held.until <= needed:
             return failed(
-                Gate.CREDENTIALS, f"they expire{ending}", required, advice="renew them first"
+                Gate.CREDENTIALS,
+                f"they expire {expiry}",
+                required,
+                advice="renew the credentials first",
             )
         case Renewal.BY_A_PERSON:
-            return passed(Gate.CREDENTIALS, f"they expire{ending}", required)
+            return passed(Gate.CREDENTIALS, f"they expire {expiry}", required)
 
 
 def _needed_until(plan: Plan, ports: GateContext) -> datetime:
     window = plan.decisions.window
     if window is not None:
         return window.end
-    awaited = expected(plan.fingerprint, ports.rehearsed)
-    return ports.now + awaited.cutover + awaited.rollback
+    durations = expected(plan.fingerprint, ports.rehearsed)
+    return ports.now + durations.cutover + durations.rollback
 
 
 def clock(identity: Identity) -> GateResult:
-    """Ask that AWS would not refuse our signatures, and that windows mean what they say."""
-    required = f"within {SKEW.seconds // 60} min of AWS's"
+    """Return whether the clock is right: otherwise AWS refuses signatures and windows shift."""
+    required = f"within {SKEW.seconds // 60} min of AWS's clock"
     ahead = identity.ahead
     if ahead is None:
-        return unknown(Gate.CLOCK, "AWS's answer has no date", required)
+        advice = "check this machine's clock (NTP), then try again"
+        return unknown(Gate.CLOCK, "AWS's response has no date", required, advice=advice)
     seconds = round(ahead.total_seconds())
     observed = f"{abs(seconds)} s {'behind' if seconds < 0 else 'ahead'}"
     if abs(ahead) > SKEW:
@@ -66,23 +71,28 @@ def clock(identity: Identity) -> GateResult:
 
 
 def own_path(plan: Plan, paths: Sequence[NetworkPath]) -> GateResult:
-    """Refuse to cut the connection that this program itself needs."""
-    required = "this host's way to EC2 and STS not through the VPN that is cut"
-    elsewhere = "run it from another host"
-    lost = [path.service for path in paths if not path.addresses]
+    """Return whether this host reaches AWS without the VPN that the cutover interrupts."""
+    required = "this host reaches EC2 and STS without this VPN"
+    elsewhere = "run vpnmigrate on another host"
+    unresolved = [path.service for path in paths if not path.addresses]
     through = "; ".join(_through_the_vpn(plan, paths))
-    if lost and not through:
-        observed = f"how this host reaches {' and '.join(lost)} could not be found out"
-        return unknown(Gate.OWN_PATH, observed, required, advice=f"see to its DNS, or {elsewhere}")
+    if unresolved and not through:
+        observed = f"how this host reaches {' and '.join(unresolved)} is unknown"
+        advice = f"check this host's DNS, or {elsewhere}"
+        return unknown(Gate.OWN_PATH, observed, required, advice=advice)
     if through:
         return failed(Gate.OWN_PATH, through, required, advice=elsewhere)
     services = " and ".join(path.service for path in paths)
-    observed = f"{services} reached by another way" if services else "no network lies in between"
+    observed = (
+        f"{services} reached without this VPN"
+        if services
+        else "this host does not reach AWS through this VPN"
+    )
     return passed(Gate.OWN_PATH, observed, required)
 
 
 def _through_the_vpn(plan: Plan, paths: Sequence[NetworkPath]) -> Iterator[str]:
-    """Return which services are reached through the VPN.
+    """Yield the services that are reached through the VPN.
 
     An endpoint inside the VPC is reached through the VPN; so is every endpoint from a host in the
     VPC whose default route is the gateway.
@@ -93,12 +103,12 @@ def _through_the_vpn(plan: Plan, paths: Sequence[NetworkPath]) -> Iterator[str]:
         if held := [a for a in path.addresses if _is_in(a, inside)]:
             yield (
                 f"this host reaches {path.service} at {held[0]}, inside {plan.vpc}: "
-                "the cutover would cut the program's own path to AWS"
+                "the cutover would cut this program's path to AWS"
             )
         elif path.local and _is_in(path.local, inside) and _default_route_is_the_gateway(plan):
             yield (
                 f"this host ({path.local}) is inside {plan.vpc}, whose default route is "
-                f"{plan.old_gateway}: the cutover would cut the program's own path to AWS"
+                f"{plan.old_gateway}: the cutover would cut this program's path to AWS"
             )
 
 

@@ -74,7 +74,7 @@ KNOWN: dict[tuple[int, bool], StepConstants] = {
         (
             "TO DO: enable the tunnels of ...",
             "OUTAGE ENDED after ...",
-            "TO DO: traffic flows ...: now disable the tunnels of ... (unless the plan leaves them enabled)",
+            "TO DO: traffic flows ...: now disable the tunnels of ... (if the plan says so)",
         ),
     ),
     (6, True): StepConstants(
